@@ -1,0 +1,34 @@
+"""Custodes: the control room of a SaaS back end.
+
+Webhooks in and out, API performance, rate limits, a security audit trail and system metrics, watched and enforced in
+one place::
+
+    from custodes import Custodes
+
+    custodes = Custodes("sqlite:///custodes.db")
+    custodes.install(app)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from custodes.app import Custodes
+    from custodes.errors import CustodesError
+
+__version__ = "0.1.0"
+
+__all__ = ["Custodes", "CustodesError", "__version__"]
+
+_HOMES = {"Custodes": "custodes.app", "CustodesError": "custodes.errors"}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first asked for: ``import custodes`` alone imports nothing heavy."""
+    home = _HOMES.get(name)
+    if home is None:
+        msg = f"module 'custodes' has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(import_module(home), name)

@@ -1,0 +1,1 @@
+"""How an administrator proves who they are."""

@@ -1,0 +1,1 @@
+"""The ASGI doors: middleware, webhook ingress, mount."""

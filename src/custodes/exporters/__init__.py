@@ -1,0 +1,1 @@
+"""Telemetry formats of other tools."""

@@ -1,0 +1,1 @@
+"""Pure building blocks: no I/O, no clock (time is an argument), no third party beyond crypto."""

@@ -1,0 +1,62 @@
+"""Time as data.
+
+Every moment in Custodes is an ``int``: microseconds since the Unix epoch, UTC. Durations are microseconds too, unless
+a name says otherwise (``_seconds``, ``_ms``). Nothing below ``app.py`` reads a clock by itself: it is handed a
+:class:`Clock`, so that tests and simulations can drive time.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+#: Microseconds in one millisecond, second, minute, hour, day: the only time units of the code base.
+MILLISECOND = 1_000
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Clock(Protocol):
+    """**Protocol:** a source of time.
+
+    ``now`` may jump (NTP, an operator); ``monotonic`` never goes back and is the one to use for durations and leases
+    within one process.
+    """
+
+    def now(self) -> int:
+        """Wall clock, microseconds since the epoch, UTC."""
+        ...
+
+    def monotonic(self) -> int:
+        """Microseconds from an arbitrary start, never decreasing."""
+        ...
+
+
+def to_iso(micros: int) -> str:
+    """Write a moment as RFC 3339 with microseconds: ``2026-11-23T05:34:00.000001Z``."""
+    return (_EPOCH + timedelta(microseconds=micros)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def from_datetime(moment: datetime) -> int:
+    """Turn an aware datetime into microseconds.
+
+    Raises:
+        ValueError: the datetime is naive, so the moment it names is unknown.
+    """
+    if moment.tzinfo is None:
+        msg = f"{moment!r} has no time zone; pass an aware datetime such as datetime.now(UTC)"
+        raise ValueError(msg)
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def from_iso(text: str) -> int:
+    """Read an RFC 3339 moment with an offset (``Z`` or ``+01:00``) as microseconds.
+
+    Raises:
+        ValueError: not a moment, or without an offset.
+    """
+    return from_datetime(datetime.fromisoformat(text))

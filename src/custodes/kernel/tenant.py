@@ -1,0 +1,18 @@
+"""Tenants: who the data belongs to."""
+
+from __future__ import annotations
+
+import re
+
+#: The tenant of an install that has only one, and of everything that names none.
+DEFAULT_TENANT = "default"
+
+#: Longest tenant id, characters: it is an index prefix of every table.
+MAX_TENANT_LENGTH = 64
+
+_TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,63}")
+
+
+def valid_tenant(text: str) -> bool:
+    """Tell whether a text may be a tenant id: 1–64 of ``A-Z a-z 0-9 . _ : @ -``, starting with a letter or digit."""
+    return _TENANT.fullmatch(text) is not None

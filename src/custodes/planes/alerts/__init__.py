@@ -1,0 +1,1 @@
+"""Threshold alerts with firing and resolved states."""

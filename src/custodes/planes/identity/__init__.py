@@ -1,0 +1,1 @@
+"""Who may administer: profiles, roles, sessions, API keys."""

@@ -1,0 +1,1 @@
+"""Incoming webhooks: verified, stored before the 2xx, handled until done."""

@@ -1,0 +1,1 @@
+"""Rate limits, blocks and bans."""

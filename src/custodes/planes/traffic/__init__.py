@@ -1,0 +1,1 @@
+"""API calls: rollups, percentiles, raw rows, error groups."""

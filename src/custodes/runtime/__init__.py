@@ -1,0 +1,1 @@
+"""What keeps running: shield, bus, buffers, the group-commit writer, jobs, scheduler, leases, lifespan."""

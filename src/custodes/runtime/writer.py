@@ -1,0 +1,197 @@
+"""Group commit: concurrent writers share one transaction and are all answered after it.
+
+One thread owns the only writing connection. Everything that arrives while a commit is under way forms the next group,
+so the group grows exactly as fast as the disk is slow and nobody waits for a timer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from custodes.errors import StorageUnavailable
+
+P = TypeVar("P")
+
+#: Most payloads that share one commit: bounds how long a late-comer waits for the group before it.
+MAX_GROUP = 512
+
+#: Most payloads waiting for the writer before new ones are refused: bounds memory when the disk hangs.
+MAX_WAITING = 20_000
+
+
+class Pending(Generic[P]):
+    """One payload on its way through the writer, and what became of it."""
+
+    __slots__ = ("_future", "_loop", "error", "payload", "result")
+
+    def __init__(self, payload: P, loop: asyncio.AbstractEventLoop) -> None:
+        self.payload = payload
+        self.result: object = None
+        self.error: BaseException | None = None
+        self._loop = loop
+        self._future: asyncio.Future[object] = loop.create_future()
+
+    def fail(self, error: BaseException) -> None:
+        """Note that the payload was not kept."""
+        self.error = error
+
+    @property
+    def future(self) -> asyncio.Future[object]:
+        """Resolves after the commit."""
+        return self._future
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """Event loop that waits for it."""
+        return self._loop
+
+
+class GroupCommitWriter(Generic[P]):
+    """Feeds payloads, in order of arrival and in groups, to ``commit`` in one thread of its own.
+
+    ``commit`` gets the group, sets ``result`` or ``error`` on each, and must not return before what it reports as kept
+    is kept. ``on_start`` and ``on_stop`` run in the same thread, to open and close what only it may touch.
+    """
+
+    def __init__(
+        self,
+        commit: Callable[[list[Pending[P]]], None],
+        *,
+        on_start: Callable[[], None],
+        on_stop: Callable[[], None],
+        name: str = "custodes-writer",
+        max_group: int = MAX_GROUP,
+        max_waiting: int = MAX_WAITING,
+    ) -> None:
+        self._commit = commit
+        self._on_start = on_start
+        self._on_stop = on_stop
+        self._name = name
+        self._max_group = max_group
+        self._max_waiting = max_waiting
+        self._queue: queue.SimpleQueue[Pending[P] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._closed = False
+        #: Payloads refused because too many were waiting.
+        self.refused = 0
+        #: Groups committed.
+        self.groups = 0
+        #: Payloads committed.
+        self.payloads = 0
+
+    @property
+    def waiting(self) -> int:
+        """Payloads that wait for the writer, roughly."""
+        return self._queue.qsize()
+
+    async def submit(self, payload: P) -> object:
+        """Hand in a payload and wait until its group is committed.
+
+        Raises:
+            StorageUnavailable: the writer is closed, or too many payloads wait already.
+        """
+        if self._closed:
+            msg = "The store is closed"
+            raise StorageUnavailable(msg, remedy="Start Custodes before it is used, and not after it was stopped")
+        if self._queue.qsize() >= self._max_waiting:
+            self.refused += 1
+            msg = f"The store is behind: {self._max_waiting} writes are waiting"
+            raise StorageUnavailable(msg, remedy="Try again in a moment; look at the disk")
+        if self._thread is None:
+            self._start()
+        pending = Pending(payload, asyncio.get_running_loop())
+        self._queue.put(pending)
+        return await pending.future
+
+    def close(self) -> None:
+        """Commit what is waiting, then stop the thread. Idempotent; blocks."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            thread = self._thread
+        if thread is not None:
+            self._queue.put(None)
+            thread.join()
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._on_start()
+        except Exception as error:  # noqa: BLE001 - whoever waits gets it, now and later
+            self._refuse_all(error)
+            return
+        try:
+            running = True
+            while running:
+                group, running = self._next_group()
+                if group:
+                    self._commit_group(group)
+        finally:
+            self._on_stop()
+
+    def _next_group(self) -> tuple[list[Pending[P]], bool]:
+        first = self._queue.get()
+        if first is None:
+            return [], False
+        group = [first]
+        while len(group) < self._max_group:
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if item is None:
+                return group, False
+            group.append(item)
+        return group, True
+
+    def _commit_group(self, group: list[Pending[P]]) -> None:
+        try:
+            self._commit(group)
+        except Exception as error:  # noqa: BLE001 - it belongs to those who wait
+            for pending in group:
+                pending.fail(error)
+        self.groups += 1
+        self.payloads += len(group)
+        _answer(group)
+
+    def _refuse_all(self, error: Exception) -> None:
+        while True:
+            item = self._queue.get()
+            if item is None:
+                return
+            item.fail(error)
+            _answer([item])
+
+
+def _answer(group: list[Pending[P]]) -> None:
+    """Wake those who wait: one wake-up per event loop, not per payload."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[Pending[P]]] = {}
+    for pending in group:
+        by_loop.setdefault(pending.loop, []).append(pending)
+    for loop, members in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_resolve, members)
+        except RuntimeError:  # the loop was closed meanwhile: nobody waits any more
+            continue
+
+
+def _resolve(members: list[Pending[P]]) -> None:
+    for pending in members:
+        future = pending.future
+        if future.done():  # the waiter was cancelled; its payload is kept all the same
+            continue
+        if pending.error is not None:
+            future.set_exception(pending.error)
+        else:
+            future.set_result(pending.result)

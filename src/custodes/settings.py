@@ -1,0 +1,159 @@
+"""Every setting, in one typed table.
+
+Precedence: arguments of :class:`custodes.Custodes` > environment > the file named by ``CUSTODES_CONFIG`` (TOML, default
+``custodes.toml`` when it exists) > the default below. Environment names are the upper-case alias of each field.
+``docs/reference/settings.md`` is generated from this table.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from custodes.errors import ConfigurationError
+from custodes.kernel.tenant import DEFAULT_TENANT
+
+#: A list written with commas in the environment and as a list in the file.
+CommaList = Annotated[tuple[str, ...], NoDecode]
+
+
+def _env(name: str, field: str) -> AliasChoices:
+    """Accept the environment name and the field's own name (for arguments and the file)."""
+    return AliasChoices(name, field)
+
+
+class Settings(BaseSettings):
+    """The settings of one install; frozen."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", case_sensitive=False, populate_by_name=True)
+
+    # ── Store ────────────────────────────────────────────────────────────────
+    database_url: str = Field("sqlite:///custodes.db", validation_alias=_env("CUSTODES_DATABASE_URL", "database_url"))
+    """Where everything is kept: ``sqlite:///path`` or ``postgresql+psycopg://…``."""
+
+    # ── Switches (spec P1) ───────────────────────────────────────────────────
+    enterprise_monitoring_enabled: bool = Field(
+        True, validation_alias=_env("ENTERPRISE_MONITORING_ENABLED", "enterprise_monitoring_enabled")
+    )
+    """Monitor API calls at all."""
+    rate_limiting_enabled: bool = Field(True, validation_alias=_env("RATE_LIMITING_ENABLED", "rate_limiting_enabled"))
+    """Enforce rate limits and blocks."""
+    audit_logging_enabled: bool = Field(True, validation_alias=_env("AUDIT_LOGGING_ENABLED", "audit_logging_enabled"))
+    """Write the audit trail. Admin actions are written all the same."""
+    webhook_monitoring_enabled: bool = Field(
+        True, validation_alias=_env("WEBHOOK_MONITORING_ENABLED", "webhook_monitoring_enabled")
+    )
+    """Measure and watch webhooks. Accepted events are stored all the same."""
+
+    # ── Retention (spec P1, P2) ──────────────────────────────────────────────
+    webhook_log_retention_days: int = Field(
+        30, ge=1, le=3650, validation_alias=_env("WEBHOOK_LOG_RETENTION_DAYS", "webhook_log_retention_days")
+    )
+    """Days that finished webhook events are kept."""
+    api_log_retention_days: int = Field(
+        7, ge=1, le=3650, validation_alias=_env("API_LOG_RETENTION_DAYS", "api_log_retention_days")
+    )
+    """Days that raw API rows are kept; rollups live longer."""
+    audit_log_retention_days: int = Field(
+        90, ge=1, le=36500, validation_alias=_env("AUDIT_LOG_RETENTION_DAYS", "audit_log_retention_days")
+    )
+    """Days that audit rows are kept once reviewed; unreviewed flagged rows stay."""
+    rate_limit_cleanup_minutes: int = Field(
+        60, ge=1, le=1440, validation_alias=_env("RATE_LIMIT_CLEANUP_MINUTES", "rate_limit_cleanup_minutes")
+    )
+    """Minutes between clean-ups of expired rate-limit windows."""
+
+    # ── Client address ───────────────────────────────────────────────────────
+    trusted_proxies: CommaList = Field((), validation_alias=_env("CUSTODES_TRUSTED_PROXIES", "trusted_proxies"))
+    """CIDR blocks of the proxies in front; only they may say who the client is."""
+    ipv6_prefix: int = Field(64, ge=32, le=128, validation_alias=_env("CUSTODES_IPV6_PREFIX", "ipv6_prefix"))
+    """Bits of an IPv6 address that identify one client for limits and blocks."""
+
+    # ── Admin ────────────────────────────────────────────────────────────────
+    public_url: str = Field("", validation_alias=_env("CUSTODES_PUBLIC_URL", "public_url"))
+    """Where browsers reach the dashboard, for example ``https://ops.example.com``; empty: taken from the request."""
+    oidc_issuers: CommaList = Field((), validation_alias=_env("CUSTODES_OIDC_ISSUERS", "oidc_issuers"))
+    """Issuers whose tokens are accepted, as ``https://…`` URLs."""
+    oidc_audience: str = Field("", validation_alias=_env("CUSTODES_OIDC_AUDIENCE", "oidc_audience"))
+    """Audience that an OIDC token must carry."""
+    clerk_issuer: str = Field("", validation_alias=_env("CUSTODES_CLERK_ISSUER", "clerk_issuer"))
+    """Clerk frontend API URL, for example ``https://clerk.example.com``."""
+    clerk_authorized_parties: CommaList = Field(
+        (), validation_alias=_env("CUSTODES_CLERK_AUTHORIZED_PARTIES", "clerk_authorized_parties")
+    )
+    """Origins (``azp``) that a Clerk session token may come from."""
+    session_hours: int = Field(12, ge=1, le=720, validation_alias=_env("CUSTODES_SESSION_HOURS", "session_hours"))
+    """Hours that a local login lasts."""
+
+    # ── Webhooks in ──────────────────────────────────────────────────────────
+    stripe_webhook_secret: SecretStr = Field(
+        SecretStr(""), validation_alias=_env("STRIPE_WEBHOOK_SECRET", "stripe_webhook_secret")
+    )
+    """Signing secrets of Stripe, comma-separated; more can be given in code with ``custodes.source``."""
+    github_webhook_secret: SecretStr = Field(
+        SecretStr(""), validation_alias=_env("GITHUB_WEBHOOK_SECRET", "github_webhook_secret")
+    )
+    """Signing secrets of GitHub, comma-separated."""
+    clerk_webhook_secret: SecretStr = Field(
+        SecretStr(""), validation_alias=_env("CLERK_WEBHOOK_SECRET", "clerk_webhook_secret")
+    )
+    """Signing secrets of Clerk (Svix), comma-separated."""
+
+    # ── Alerts ───────────────────────────────────────────────────────────────
+    alert_urls: CommaList = Field((), validation_alias=_env("CUSTODES_ALERT_URLS", "alert_urls"))
+    """Where alerts go: ``https://…`` for a webhook, any other scheme is an apprise URL (``slack://…``, ``mailto://…``)."""
+
+    # ── Server ───────────────────────────────────────────────────────────────
+    host: str = Field("127.0.0.1", validation_alias=_env("CUSTODES_HOST", "host"))
+    """Address that ``custodes serve`` listens on."""
+    port: int = Field(8321, ge=0, le=65535, validation_alias=_env("CUSTODES_PORT", "port"))
+    """Port that ``custodes serve`` listens on."""
+    default_tenant: str = Field(DEFAULT_TENANT, validation_alias=_env("CUSTODES_DEFAULT_TENANT", "default_tenant"))
+    """Tenant of everything that names none."""
+
+    @field_validator("trusted_proxies", "oidc_issuers", "clerk_authorized_parties", "alert_urls", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order of precedence: arguments, environment, file."""
+        del dotenv_settings, file_secret_settings
+        file = Path(os.environ.get("CUSTODES_CONFIG", "custodes.toml"))
+        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file))
+
+
+def load_settings(**arguments: Any) -> Settings:
+    """Read the settings; arguments win.
+
+    Raises:
+        ConfigurationError: a value is wrong; names the setting, never shows a secret.
+    """
+    try:
+        return Settings(**arguments)
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()
+        )
+        msg = f"Wrong setting: {faults}"
+        raise ConfigurationError(msg, remedy="See docs/reference/settings.md") from None

@@ -1,0 +1,1 @@
+"""Everything that holds data. The only folder with SQL."""

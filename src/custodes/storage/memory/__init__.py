@@ -1,0 +1,1 @@
+"""In-process engines, only where a user would choose one."""

@@ -1,0 +1,85 @@
+"""What every SQL engine offers to the repositories beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.orm import Session
+
+from custodes.errors import ConfigurationError
+from custodes.runtime.transactions import Store, Transaction
+
+T = TypeVar("T")
+Row = TypeVar("Row")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ingest(Generic[Row, Result]):
+    """A hot insert that concurrent callers share: beneath SQLAlchemy, one statement for a whole group.
+
+    ``sqlite`` gets the driver's connection, inside an open transaction, and the rows in order of arrival; it returns
+    one result a row, in the same order. It must have no effect but on the transaction.
+    """
+
+    #: For logs and counters.
+    name: str
+    #: The statement for SQLite: ``(sqlite3.Connection, rows) -> results``.
+    sqlite: Callable[[Any, Sequence[Row]], Sequence[Result]]
+    #: Whether the commit must have reached the disk before the answer.
+    durable: bool = True
+
+
+class Database(Store, Protocol):
+    """**Protocol:** a SQL engine: a :class:`Store` whose transactions are SQLAlchemy connections."""
+
+    async def open(self) -> None:
+        """Open and check the store; idempotent."""
+        ...
+
+    async def close(self) -> None:
+        """Commit what waits and let go of everything; idempotent."""
+        ...
+
+    async def ingest(self, statement: Ingest[Row, Result], row: Row) -> Result:
+        """Insert one row together with whatever else arrives, and wait for the commit.
+
+        Raises:
+            StorageUnavailable: it was not kept.
+        """
+        ...
+
+
+def connection_of(tx: Transaction) -> Connection:
+    """Look inside a transaction: storage only."""
+    return cast("Connection", tx)
+
+
+def as_transaction(connection: Connection) -> Transaction:
+    """Make a SQLAlchemy connection opaque again."""
+    return connection
+
+
+async def join(connection: object, work: Callable[[Transaction], T]) -> T:
+    """Run a work in the caller's own transaction, whatever kind of SQLAlchemy handle it is.
+
+    Raises:
+        ConfigurationError: the handle is of another kind.
+    """
+    match connection:
+        case AsyncConnection():
+            return await connection.run_sync(lambda inner: work(as_transaction(inner)))
+        case AsyncSession():
+            return await connection.run_sync(lambda session: work(as_transaction(session.connection())))
+        case Session():
+            return work(as_transaction(connection.connection()))
+        case Connection():
+            return work(as_transaction(connection))
+        case _:
+            msg = f"Cannot write in the transaction of a {type(connection).__name__}"
+            remedy = "Pass a SQLAlchemy Connection, AsyncConnection, Session or AsyncSession on the same database"
+            raise ConfigurationError(msg, remedy=remedy)

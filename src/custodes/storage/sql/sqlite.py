@@ -1,0 +1,313 @@
+"""SQLite: one writer thread with group commit, readers beside it (WAL).
+
+Durable groups commit with ``synchronous=FULL``: in WAL mode ``NORMAL`` survives a killed process but not a power cut
+(SQLite documentation, "PRAGMA synchronous"). Groups that hold nothing but figures commit with ``NORMAL``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from custodes.errors import ConfigurationError, CustodesError, StorageUnavailable
+from custodes.runtime.transactions import Transaction
+from custodes.runtime.writer import GroupCommitWriter, Pending
+from custodes.storage.sql import database as sql
+from custodes.storage.sql.database import Ingest, as_transaction
+
+T = TypeVar("T")
+Row = TypeVar("Row")
+Result = TypeVar("Result")
+
+#: How long a connection waits for another process's write lock, milliseconds.
+BUSY_TIMEOUT_MS = 5_000
+
+#: Reader threads, each with a connection of its own.
+READERS = 4
+
+#: Longest a read may take, seconds: a dashboard query must never hold a reader for good.
+READ_TIMEOUT_SECONDS = 20.0
+
+_Work = Callable[[Transaction], object]
+
+
+@dataclass(slots=True)
+class _Write:
+    """A work of the cold path: runs on SQLAlchemy, in a savepoint of its own when the group has company."""
+
+    work: _Work
+    durable: bool
+
+
+@dataclass(slots=True)
+class _Insert:
+    """A row of the hot path: goes with the others of its statement."""
+
+    statement: Ingest[Any, Any]
+    row: object
+
+
+class SqliteDatabase:
+    """The engine for ``sqlite:///path`` and ``sqlite://`` (in memory); a :class:`~custodes.storage.sql.database.Database`."""
+
+    dialect = "sqlite"
+
+    def __init__(self, url: str) -> None:
+        parsed = make_url(url)
+        if parsed.get_backend_name() != "sqlite":
+            msg = f"Not a SQLite URL: {parsed.render_as_string(hide_password=True)}"
+            raise ConfigurationError(msg, remedy="Write sqlite:///path/to/custodes.db")
+        #: Path of the file; None in memory.
+        self.path: Path | None = None if parsed.database in (None, "", ":memory:") else Path(str(parsed.database))
+        self._writer_engine = _engine(self.path, pool_size=1)
+        # In memory there is one database per connection, so readers share the writer's.
+        self._reader_engine = None if self.path is None else _engine(self.path, pool_size=READERS, read_only=True)
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="custodes-reader")
+        self._connection: Connection | None = None
+        self._synchronous = ""
+        self._writer: GroupCommitWriter[_Write | _Insert] = GroupCommitWriter(
+            self._commit, on_start=self._connect, on_stop=self._disconnect
+        )
+
+    # ── Life ─────────────────────────────────────────────────────────────────
+
+    async def open(self) -> None:
+        """Create the folder and the file when they are missing, and check that it can be written."""
+        if self.path is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        await self.write(lambda tx: sql.connection_of(tx).exec_driver_sql("SELECT 1").scalar())
+
+    async def close(self) -> None:
+        """Commit what waits, close every connection."""
+        await asyncio.to_thread(self._writer.close)
+        self._readers.shutdown(wait=True)
+        if self._reader_engine is not None:
+            self._reader_engine.dispose()
+        self._writer_engine.dispose()
+
+    @property
+    def waiting(self) -> int:
+        """Writes that wait for their group."""
+        return self._writer.waiting
+
+    # ── Works ────────────────────────────────────────────────────────────────
+
+    async def read(self, work: Callable[[Transaction], T]) -> T:
+        """Run a reading work on a reader's snapshot."""
+        if self._reader_engine is None:
+            return await self.write(work, durable=False)
+        loop = asyncio.get_running_loop()
+        reading = _Reading(self._reader_engine, work)
+        try:
+            async with asyncio.timeout(READ_TIMEOUT_SECONDS):
+                return cast("T", await loop.run_in_executor(self._readers, reading.run))
+        except TimeoutError:
+            reading.interrupt()
+            msg = f"A query took longer than {READ_TIMEOUT_SECONDS:g} s and was stopped"
+            raise StorageUnavailable(msg, remedy="Ask for a shorter time range or fewer rows") from None
+        except asyncio.CancelledError:
+            reading.interrupt()
+            raise
+
+    async def write(self, work: Callable[[Transaction], T], *, durable: bool = True) -> T:
+        """Run a work in the writer thread and commit it with its group."""
+        return cast("T", await self._writer.submit(_Write(work, durable)))
+
+    async def ingest(self, statement: Ingest[Row, Result], row: Row) -> Result:
+        """Insert one row with its group."""
+        return cast("Result", await self._writer.submit(_Insert(statement, row)))
+
+    async def join(self, connection: object, work: Callable[[Transaction], T]) -> T:
+        """Run a work in the caller's transaction."""
+        return await sql.join(connection, work)
+
+    # ── The writer thread ────────────────────────────────────────────────────
+
+    def _connect(self) -> None:
+        try:
+            self._connection = self._writer_engine.connect()
+        except OperationalError as error:
+            raise _unavailable(error) from error
+        self._synchronous = ""
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _commit(self, group: list[Pending[_Write | _Insert]]) -> None:
+        try:
+            if self._connection is None:
+                self._connect()
+            self._attempt(group)
+        except DBAPIError as error:
+            # The state of the file is unknown after a failed commit: never go on with the same connection.
+            self._reconnect()
+            failure = _unavailable(error)
+            for pending in group:
+                pending.fail(failure)
+        except CustodesError as error:
+            for pending in group:
+                pending.fail(error)
+
+    def _reconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.invalidate()
+            connection.close()
+
+    def _attempt(self, group: list[Pending[_Write | _Insert]]) -> None:
+        connection = cast("Connection", self._connection)
+        self._set_synchronous(connection, durable=any(_durable(pending.payload) for pending in group))
+        alone = len(group) == 1
+        with connection.begin():
+            inserts: dict[Ingest[Any, Any], list[Pending[_Write | _Insert]]] = {}
+            for pending in group:
+                payload = pending.payload
+                if isinstance(payload, _Insert):
+                    inserts.setdefault(payload.statement, []).append(pending)
+                else:
+                    _run_work(connection, payload.work, pending, alone=alone)
+            for statement, members in inserts.items():
+                _run_inserts(connection, statement, members, alone=len(inserts) == 1 and len(members) == len(group))
+            if alone and group[0].error is not None:
+                connection.get_transaction().rollback()  # pyright: ignore[reportOptionalMemberAccess]
+
+    def _set_synchronous(self, connection: Connection, *, durable: bool) -> None:
+        wanted = "FULL" if durable else "NORMAL"
+        if wanted != self._synchronous:
+            cursor = _driver(connection).execute(f"PRAGMA synchronous={wanted}")
+            cursor.close()
+            self._synchronous = wanted
+
+
+class _Reading:
+    """One read in a reader thread, which can be interrupted from outside."""
+
+    def __init__(self, engine: Engine, work: _Work) -> None:
+        self._engine = engine
+        self._work = work
+        self._driver: sqlite3.Connection | None = None
+
+    def run(self) -> object:
+        try:
+            with self._engine.connect() as connection:
+                self._driver = _driver(connection)
+                try:
+                    return self._work(as_transaction(connection))
+                finally:
+                    self._driver = None
+        except OperationalError as error:
+            raise _unavailable(error) from error
+
+    def interrupt(self) -> None:
+        driver = self._driver
+        if driver is not None:
+            driver.interrupt()
+
+
+def _durable(payload: _Write | _Insert) -> bool:
+    return payload.statement.durable if isinstance(payload, _Insert) else payload.durable
+
+
+def _run_work(connection: Connection, work: _Work, pending: Pending[Any], *, alone: bool) -> None:
+    if alone:
+        try:
+            pending.result = work(as_transaction(connection))
+        except OperationalError:
+            raise
+        except Exception as error:  # noqa: BLE001 - it belongs to the caller of this work
+            pending.fail(error)
+        return
+    savepoint = connection.begin_nested()
+    try:
+        pending.result = work(as_transaction(connection))
+        savepoint.commit()
+    except OperationalError:
+        raise
+    except Exception as error:  # noqa: BLE001 - it belongs to the caller of this work
+        savepoint.rollback()
+        pending.fail(error)
+
+
+def _run_inserts(
+    connection: Connection, statement: Ingest[Any, Any], members: list[Pending[Any]], *, alone: bool
+) -> None:
+    """Run one statement for all its rows; when it fails, row by row, so that one bad row hurts only itself."""
+    driver = _driver(connection)
+    try:
+        if not alone:
+            driver.execute("SAVEPOINT ingest").close()
+        results = statement.sqlite(driver, [pending.payload.row for pending in members])
+        if not alone:
+            driver.execute("RELEASE ingest").close()
+    except sqlite3.OperationalError:
+        raise
+    except Exception as error:  # noqa: BLE001 - it belongs to the callers
+        driver.execute("ROLLBACK TO ingest" if not alone else "ROLLBACK").close()
+        if not alone:
+            driver.execute("RELEASE ingest").close()
+        else:
+            driver.execute("BEGIN IMMEDIATE").close()
+        if len(members) == 1:
+            members[0].fail(error)
+            return
+        for pending in members:
+            _run_inserts(connection, statement, [pending], alone=False)
+        return
+    for pending, result in zip(members, results, strict=True):
+        pending.result = result
+
+
+def _driver(connection: Connection) -> sqlite3.Connection:
+    return cast("sqlite3.Connection", connection.connection.driver_connection)
+
+
+def _unavailable(error: Exception) -> StorageUnavailable:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    msg = f"SQLite could not do it: {cause}"
+    return StorageUnavailable(msg, remedy="Check that the disk has space and that the file can be written")
+
+
+def _engine(path: Path | None, *, pool_size: int, read_only: bool = False) -> Engine:
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            ":memory:" if path is None else str(path),
+            timeout=BUSY_TIMEOUT_MS / 1_000,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=512,
+        )
+        for pragma in _pragmas(read_only=read_only):
+            connection.execute(pragma).close()
+        return connection
+
+    pool = (
+        {"poolclass": StaticPool}
+        if path is None
+        else {"poolclass": QueuePool, "pool_size": pool_size, "max_overflow": 0}
+    )
+    engine = create_engine("sqlite://", creator=connect, **pool)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:  # pyright: ignore[reportUnusedFunction]
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _pragmas(*, read_only: bool) -> Sequence[str]:
+    common = ["PRAGMA foreign_keys=ON", "PRAGMA temp_store=MEMORY", "PRAGMA cache_size=-16384"]
+    if read_only:
+        return [*common, "PRAGMA query_only=ON"]
+    return ["PRAGMA journal_mode=WAL", *common, "PRAGMA journal_size_limit=67108864"]

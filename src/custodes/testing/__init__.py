@@ -1,0 +1,1 @@
+"""Parts for users' own tests: FakeClock, signed_webhook(), an in-memory Custodes."""

@@ -1,0 +1,1 @@
+"""pytest plugin of Custodes, shipped to users."""
