@@ -54,21 +54,19 @@ class GroupCommitWriter(Generic[P]):
     """Feeds payloads, in order of arrival and in groups, to ``commit`` in one thread of its own.
 
     ``commit`` gets the group, sets ``result`` or ``error`` on each, and must not return before what it reports as kept
-    is kept. ``on_start`` and ``on_stop`` run in the same thread, to open and close what only it may touch.
+    is kept. ``on_stop`` runs last in the same thread, to close what only it may touch.
     """
 
     def __init__(
         self,
         commit: Callable[[list[Pending[P]]], None],
         *,
-        on_start: Callable[[], None],
         on_stop: Callable[[], None],
         name: str = "custodes-writer",
         max_group: int = MAX_GROUP,
         max_waiting: int = MAX_WAITING,
     ) -> None:
         self._commit = commit
-        self._on_start = on_start
         self._on_stop = on_stop
         self._name = name
         self._max_group = max_group
@@ -127,11 +125,6 @@ class GroupCommitWriter(Generic[P]):
 
     def _run(self) -> None:
         try:
-            self._on_start()
-        except Exception as error:  # noqa: BLE001 - whoever waits gets it, now and later
-            self._refuse_all(error)
-            return
-        try:
             running = True
             while running:
                 group, running = self._next_group()
@@ -164,14 +157,6 @@ class GroupCommitWriter(Generic[P]):
         self.groups += 1
         self.payloads += len(group)
         _answer(group)
-
-    def _refuse_all(self, error: Exception) -> None:
-        while True:
-            item = self._queue.get()
-            if item is None:
-                return
-            item.fail(error)
-            _answer([item])
 
 
 def _answer(group: list[Pending[P]]) -> None:

@@ -58,7 +58,7 @@ class _Insert:
 
 
 class SqliteDatabase:
-    """The engine for ``sqlite:///path`` and ``sqlite://`` (in memory); a :class:`~custodes.storage.sql.database.Database`."""
+    """The :class:`~custodes.storage.sql.database.Database` for ``sqlite:///path``, and ``sqlite://`` in memory."""
 
     dialect = "sqlite"
 
@@ -75,16 +75,14 @@ class SqliteDatabase:
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="custodes-reader")
         self._connection: Connection | None = None
         self._synchronous = ""
-        self._writer: GroupCommitWriter[_Write | _Insert] = GroupCommitWriter(
-            self._commit, on_start=self._connect, on_stop=self._disconnect
-        )
+        self._writer: GroupCommitWriter[_Write | _Insert] = GroupCommitWriter(self._commit, on_stop=self._disconnect)
 
     # ── Life ─────────────────────────────────────────────────────────────────
 
     async def open(self) -> None:
         """Create the folder and the file when they are missing, and check that it can be written."""
         if self.path is not None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(self.path.parent)
         await self.write(lambda tx: sql.connection_of(tx).exec_driver_sql("SELECT 1").scalar())
 
     async def close(self) -> None:
@@ -214,6 +212,14 @@ class _Reading:
         driver = self._driver
         if driver is not None:
             driver.interrupt()
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"The folder {folder} for the database cannot be made: {error.strerror}"
+        raise StorageUnavailable(msg, remedy="Name another place in CUSTODES_DATABASE_URL") from error
 
 
 def _durable(payload: _Write | _Insert) -> bool:

@@ -1,0 +1,41 @@
+# One word for each thing one does here. Everything sets itself up; see scripts/setup.
+.PHONY: help run test check bench demo docs setup format clean
+
+BIN := .venv/bin
+# Two workers: the suite is built for a machine with two cores.
+WORKERS ?= 2
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: ## make .venv with the locked dependencies
+	@scripts/setup
+
+run: setup ## serve the dashboard with live demo traffic on http://127.0.0.1:8321 (CUSTODES_PORT)
+	@$(BIN)/custodes demo --serve
+
+demo: setup ## send demo traffic to the server that is running
+	@$(BIN)/custodes demo
+
+test: setup ## the whole test suite
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
+
+check: setup ## format, lint, types, import rules, generated docs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/reference.py --check
+
+docs: setup ## write docs/reference from the code
+	$(BIN)/python scripts/reference.py
+
+bench: setup ## every benchmark, with its peer in the same run
+	$(BIN)/python -m benchmarks
+
+format: setup ## format and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## forget what was set up and built
+	rm -rf .venv .cache dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,79 @@
+"""What every engine promises of units of work."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import Column, Integer, MetaData, String, Table, func, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from custodes.storage.sql.database import Database, connection_of
+
+notes = Table("notes", MetaData(), Column("id", Integer, primary_key=True), Column("text", String(50)))
+
+
+@pytest.fixture
+async def store(database: Database) -> Database:
+    await database.write(lambda tx: notes.create(connection_of(tx)))
+    return database
+
+
+def add(key: int, text: str = ""):
+    return lambda tx: connection_of(tx).execute(insert(notes).values(id=key, text=text)).rowcount
+
+
+def count(tx) -> int:
+    return connection_of(tx).execute(select(func.count()).select_from(notes)).scalar_one()
+
+
+async def test_what_was_written_can_be_read(store: Database):
+    assert await store.write(add(1)) == 1
+
+    assert await store.read(count) == 1
+
+
+async def test_a_work_that_raises_leaves_nothing_behind(store: Database):
+    def half(tx):
+        add(1)(tx)
+        raise LookupError("half-way")
+
+    with pytest.raises(LookupError, match="half-way"):
+        await store.write(half)
+
+    assert await store.read(count) == 0
+
+
+async def test_one_bad_work_does_not_harm_those_that_commit_with_it(store: Database):
+    await store.write(add(1))
+
+    answers = await asyncio.gather(
+        *(store.write(add(key)) for key in (2, 1, 3)), store.write(add(1)), return_exceptions=True
+    )
+
+    assert [type(answer) for answer in answers] == [int, IntegrityError, int, IntegrityError]
+    assert await store.read(count) == 3
+
+
+async def test_works_compose_into_one_unit(store: Database):
+    # Given an action and its audit entry in one work, and the entry fails
+    def action_with_entry(tx):
+        add(1)(tx)
+        add(1)(tx)
+
+    with pytest.raises(IntegrityError):
+        await store.write(action_with_entry)
+
+    # Then the action did not happen either
+    assert await store.read(count) == 0
+
+
+async def test_many_writers_at_once_lose_nothing(store: Database):
+    await asyncio.gather(*(store.write(add(key), durable=key % 2 == 0) for key in range(200)))
+
+    assert await store.read(count) == 200
+
+
+async def test_a_reader_cannot_write(store: Database):
+    with pytest.raises(Exception, match=r"(?i)read-?only|readonly|attempt to write"):
+        await store.read(add(1))
+
+    assert await store.read(count) == 0

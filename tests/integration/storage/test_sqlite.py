@@ -1,0 +1,161 @@
+"""SQLite beneath the contract: durability, hot inserts, other people's locks and transactions."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.orm import Session
+
+from custodes.errors import ConfigurationError, StorageUnavailable
+from custodes.storage.sql.database import Ingest, connection_of
+from custodes.storage.sql.sqlite import SqliteDatabase
+
+
+def insert_notes(connection: sqlite3.Connection, rows) -> list[str]:
+    if any(row == "poison" for row in rows):
+        raise ValueError("poison")
+    connection.executemany("INSERT INTO notes VALUES (?)", [(row,) for row in rows])
+    return [f"kept {row}" for row in rows]
+
+
+NOTES = Ingest("notes", insert_notes)
+
+
+@pytest.fixture
+async def store(tmp_path: Path):
+    database = SqliteDatabase(f"sqlite:///{tmp_path}/deep/er/custodes.db")
+    await database.open()
+    await database.write(lambda tx: connection_of(tx).exec_driver_sql("CREATE TABLE notes (text TEXT PRIMARY KEY)"))
+    yield database
+    await database.close()
+
+
+def synchronous(tx) -> int:
+    return connection_of(tx).exec_driver_sql("PRAGMA synchronous").scalar_one()
+
+
+async def test_durable_commits_are_full_and_figures_are_normal(store: SqliteDatabase):
+    assert await store.write(synchronous, durable=True) == 2
+    assert await store.write(synchronous, durable=False) == 1
+
+
+async def test_a_group_with_one_durable_member_is_durable(store: SqliteDatabase):
+    levels = await asyncio.gather(*(store.write(synchronous, durable=index == 5) for index in range(20)))
+
+    assert levels[5] == 2
+
+
+async def test_the_file_is_in_wal_mode_so_readers_never_wait_for_the_writer(store: SqliteDatabase):
+    mode = await store.read(lambda tx: connection_of(tx).exec_driver_sql("PRAGMA journal_mode").scalar_one())
+
+    assert mode == "wal"
+
+
+async def test_hot_inserts_answer_each_caller(store: SqliteDatabase):
+    answers = await asyncio.gather(*(store.ingest(NOTES, f"n{index}") for index in range(50)))
+
+    assert answers == [f"kept n{index}" for index in range(50)]
+
+
+async def test_one_poisonous_row_fails_alone(store: SqliteDatabase):
+    answers = await asyncio.gather(*(store.ingest(NOTES, row) for row in ("a", "poison", "b")), return_exceptions=True)
+
+    assert answers[0] == "kept a"
+    assert isinstance(answers[1], ValueError)
+    assert answers[2] == "kept b"
+    rows = await store.read(lambda tx: connection_of(tx).exec_driver_sql("SELECT text FROM notes").scalars().all())
+    assert sorted(rows) == ["a", "b"]
+
+
+async def test_another_process_holding_the_lock_is_a_clear_error_and_passes(store: SqliteDatabase, monkeypatch):
+    # Given another process holds the write lock for longer than we wait
+    await store.write(lambda tx: connection_of(tx).exec_driver_sql("PRAGMA busy_timeout=20"))
+    other = sqlite3.connect(str(store.path), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(StorageUnavailable, match="locked"):
+        await store.ingest(NOTES, "a")
+
+    # When it lets go, then the next write goes through
+    other.execute("ROLLBACK")
+    other.close()
+    assert await store.ingest(NOTES, "a") == "kept a"
+
+
+async def test_a_query_that_runs_wild_is_stopped(store: SqliteDatabase, monkeypatch):
+    monkeypatch.setattr("custodes.storage.sql.sqlite.READ_TIMEOUT_SECONDS", 0.05)
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+
+    with pytest.raises(StorageUnavailable, match="took longer"):
+        await store.read(lambda tx: connection_of(tx).exec_driver_sql(endless).scalar_one())
+
+
+async def test_a_folder_that_cannot_be_made_says_so(tmp_path: Path):
+    (tmp_path / "file").write_text("not a folder")
+    database = SqliteDatabase(f"sqlite:///{tmp_path}/file/custodes.db")
+
+    with pytest.raises(StorageUnavailable, match="folder"):
+        await database.open()
+    await database.close()
+
+
+def test_an_url_of_another_engine_is_refused_without_showing_its_password():
+    with pytest.raises(ConfigurationError) as caught:
+        SqliteDatabase("postgresql://me:hunter2@host/db")
+
+    assert "hunter2" not in str(caught.value)
+
+
+class TestTheCallersOwnTransaction:
+    """``join`` writes with the caller's business rows: both or neither."""
+
+    @staticmethod
+    def note(tx) -> None:
+        connection_of(tx).execute(text("INSERT INTO notes VALUES ('joined')"))
+
+    @staticmethod
+    async def kept(store: SqliteDatabase) -> int:
+        return await store.read(lambda tx: connection_of(tx).exec_driver_sql("SELECT count(*) FROM notes").scalar_one())
+
+    @pytest.mark.parametrize("commit", [True, False])
+    async def test_connection(self, store: SqliteDatabase, commit: bool):
+        engine = create_engine(f"sqlite:///{store.path}")
+        with engine.connect() as connection:
+            await store.join(connection, self.note)
+            connection.commit() if commit else connection.rollback()
+        engine.dispose()
+        assert await self.kept(store) == commit
+
+    @pytest.mark.parametrize("commit", [True, False])
+    async def test_session(self, store: SqliteDatabase, commit: bool):
+        engine = create_engine(f"sqlite:///{store.path}")
+        with Session(engine) as session:
+            await store.join(session, self.note)
+            session.commit() if commit else session.rollback()
+        engine.dispose()
+        assert await self.kept(store) == commit
+
+    @pytest.mark.parametrize("commit", [True, False])
+    async def test_async_connection(self, store: SqliteDatabase, commit: bool):
+        engine = create_async_engine(f"sqlite+aiosqlite:///{store.path}")
+        async with engine.connect() as connection:
+            await store.join(connection, self.note)
+            await (connection.commit() if commit else connection.rollback())
+        await engine.dispose()
+        assert await self.kept(store) == commit
+
+    @pytest.mark.parametrize("commit", [True, False])
+    async def test_async_session(self, store: SqliteDatabase, commit: bool):
+        engine = create_async_engine(f"sqlite+aiosqlite:///{store.path}")
+        async with AsyncSession(engine) as session:
+            await store.join(session, self.note)
+            await (session.commit() if commit else session.rollback())
+        await engine.dispose()
+        assert await self.kept(store) == commit
+
+    async def test_anything_else_is_a_clear_error(self, store: SqliteDatabase):
+        with pytest.raises(ConfigurationError, match="Cannot write in the transaction of a str"):
+            await store.join("connection", self.note)
