@@ -1,0 +1,81 @@
+"""Leader leases in a SQL store: compare-and-swap on one row."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, and_, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from custodes.kernel.tenant import DEFAULT_TENANT
+from custodes.runtime.leases import Lease
+from custodes.runtime.transactions import Store, Transaction
+from custodes.storage.sql.database import connection_of
+from custodes.storage.sql.tables.leases import leader_leases as t
+
+
+class SqlLeaseStore:
+    """A :class:`~custodes.runtime.leases.LeaseStore` in a SQL database.
+
+    Beats are written without waiting for the disk: after a power cut nobody who could hold a lease is alive.
+    """
+
+    def __init__(self, database: Store) -> None:
+        self._database = database
+
+    async def read(self, name: str) -> Lease | None:
+        """Return the lease as it stands."""
+        return await self._database.read(lambda tx: _read(tx, name))
+
+    async def acquire(self, name: str, owner: str, seen: Lease | None, at: int) -> Lease | None:
+        """Take the lease if its row is still what was seen."""
+        wanted = Lease(name, owner, 1 if seen is None else seen.token + 1, 0, at)
+        try:
+            taken = await self._database.write(lambda tx: _swap(tx, seen, wanted), durable=False)
+        except IntegrityError:  # two candidates for a lease that nobody ever held
+            return None
+        return wanted if taken else None
+
+    async def renew(self, lease: Lease, at: int) -> Lease | None:
+        """Beat, if the lease is still ours."""
+        wanted = Lease(lease.name, lease.owner, lease.token, lease.beats + 1, at)
+        renewed = await self._database.write(lambda tx: _put(tx, _is_ours(lease), wanted), durable=False)
+        return wanted if renewed else None
+
+    async def release(self, lease: Lease, at: int) -> None:
+        """Give it back, if it is still ours."""
+        vacant = Lease(lease.name, "", lease.token, lease.beats + 1, at)
+        await self._database.write(lambda tx: _put(tx, _is_ours(lease), vacant), durable=False)
+
+    def holds(self, tx: Transaction, lease: Lease) -> bool:
+        """Look at the row inside the caller's transaction."""
+        query = select(t.c.token).where(_is_ours(lease))
+        return connection_of(tx).execute(query).first() is not None
+
+
+def _read(tx: Transaction, name: str) -> Lease | None:
+    query = select(t.c.name, t.c.owner, t.c.token, t.c.beats, t.c.renewed_at).where(_named(name))
+    row = connection_of(tx).execute(query).first()
+    return None if row is None else Lease(*row)
+
+
+def _swap(tx: Transaction, seen: Lease | None, wanted: Lease) -> bool:
+    if seen is not None:
+        return _put(tx, and_(_is_ours(seen), t.c.beats == seen.beats), wanted)
+    values = {"tenant_id": DEFAULT_TENANT, "name": wanted.name, **_columns(wanted)}
+    connection_of(tx).execute(insert(t).values(values))
+    return True
+
+
+def _put(tx: Transaction, where: ColumnElement[bool], lease: Lease) -> bool:
+    return connection_of(tx).execute(update(t).where(where).values(_columns(lease))).rowcount == 1
+
+
+def _columns(lease: Lease) -> dict[str, str | int]:
+    return {"owner": lease.owner, "token": lease.token, "beats": lease.beats, "renewed_at": lease.renewed_at}
+
+
+def _named(name: str) -> ColumnElement[bool]:
+    return and_(t.c.tenant_id == DEFAULT_TENANT, t.c.name == name)
+
+
+def _is_ours(lease: Lease) -> ColumnElement[bool]:
+    return and_(_named(lease.name), t.c.owner == lease.owner, t.c.token == lease.token)
