@@ -6,6 +6,7 @@ decided here.
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable
 from functools import cached_property
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from custodes.storage.sql.database import Database
 
 ASGIApp = Callable[..., Any]
+
+#: Planes with background work, in order of start; stopped in reverse, so that what hears of others stops after them.
+_SERVICES = ("audit", "metrics", "alerts", "traffic", "ratelimit", "inbound", "retention")
 
 
 class Custodes:
@@ -49,6 +53,8 @@ class Custodes:
         self.clock: Clock = clock or SystemClock()
         self.random_bits: RandomBits = random_bits or random.SystemRandom().getrandbits
         self.bus = Bus()
+        self._life = asyncio.Lock()
+        self._started = False
 
     def new_id(self) -> str:
         """Make an id: UUIDv7 of now."""
@@ -69,6 +75,36 @@ class Custodes:
 
     # ── Planes ───────────────────────────────────────────────────────────────
     # One cached_property a plane, in alphabetical order.
+
+    # ── Life ─────────────────────────────────────────────────────────────────
+
+    async def start(self) -> None:
+        """Open the store, bring its schema up to date, start what runs in the background; idempotent."""
+        async with self._life:
+            if self._started:
+                return
+            from custodes.storage.sql.database import connection_of
+            from custodes.storage.sql.schema import migrate
+
+            await self.database.open()
+            await self.database.write(lambda tx: migrate(connection_of(tx)))
+            for name in _SERVICES:
+                service = getattr(self, name, None)
+                if service is not None:
+                    await service.start()
+            self._started = True
+
+    async def stop(self) -> None:
+        """Stop what runs in the background, write what is buffered, close the store; idempotent."""
+        async with self._life:
+            if not self._started:
+                return
+            self._started = False
+            for name in reversed(_SERVICES):
+                service = getattr(self, name, None)
+                if service is not None:
+                    await service.stop()
+            await self.database.close()
 
     # ── Doors ────────────────────────────────────────────────────────────────
 

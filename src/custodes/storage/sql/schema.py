@@ -1,0 +1,94 @@
+"""The schema of an install: all tables, and the way from one version to the next."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect
+
+from custodes.errors import ConfigurationError
+from custodes.storage.sql.tables import metadata
+
+#: Modules that define tables; importing them registers the tables on :data:`metadata`.
+_TABLE_MODULES = (
+    "alerts",
+    "audit",
+    "identity",
+    "inbound",
+    "jobs",
+    "leases",
+    "metrics",
+    "outbound",
+    "ratelimit",
+    "retention",
+    "traffic",
+)
+
+#: Alembic's table of our own: the host's ``alembic_version`` is never touched.
+VERSION_TABLE = "custodes_schema_version"
+
+for _module in _TABLE_MODULES:
+    if find_spec(f"custodes.storage.sql.tables.{_module}") is None:
+        continue
+    import_module(f"custodes.storage.sql.tables.{_module}")
+
+
+def migrate(connection: Connection) -> list[str]:
+    """Bring the schema to the newest version; all or nothing, inside the caller's transaction.
+
+    Returns:
+        The revisions that were applied, oldest first; empty when there was nothing to do.
+
+    Raises:
+        ConfigurationError: the database holds tables of these names that are not ours, or it is newer than this
+            version of Custodes.
+    """
+    pending = pending_revisions(connection)
+    if pending:
+        if current_revision(connection) is None:
+            _refuse_foreign_tables(connection)
+        command.upgrade(_config(connection), "head")
+    return pending
+
+
+def current_revision(connection: Connection) -> str | None:
+    """Tell which version the database has; None when it has none of ours."""
+    return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
+
+
+def pending_revisions(connection: Connection) -> list[str]:
+    """List what ``migrate`` would apply, oldest first.
+
+    Raises:
+        ConfigurationError: the database is newer than this version of Custodes.
+    """
+    known = [
+        script.revision for script in reversed(list(ScriptDirectory.from_config(_config(connection)).walk_revisions()))
+    ]
+    current = current_revision(connection)
+    if current is None:
+        return known
+    if current not in known:
+        msg = f"The database has schema version {current!r}, which this version of Custodes does not know"
+        raise ConfigurationError(msg, remedy="Run the newer version of Custodes that made it")
+    return known[known.index(current) + 1 :]
+
+
+def _refuse_foreign_tables(connection: Connection) -> None:
+    taken = sorted(set(inspect(connection).get_table_names()) & set(metadata.tables))
+    if taken:
+        msg = f"The database already has tables of another program named {', '.join(taken)}"
+        raise ConfigurationError(msg, remedy="Give Custodes a database file or a schema of its own")
+
+
+def _config(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    return config
