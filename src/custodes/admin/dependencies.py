@@ -1,0 +1,181 @@
+"""What a route of the admin API asks for by annotation.
+
+How to write ``admin/routes/<plane>.py`` (paths are below ``/api/admin/enterprise``; add the module to ``PLANES`` in
+``admin/app.py``, which gives it its tag, the documented problems and the lock: admin or owner)::
+
+    router = APIRouter()
+
+    class BlockModel(BaseModel):
+        id: str = Field(description="UUIDv7")
+        reason: str = Field(description="Why")
+        created_at: Moment = Field(description="When it began")          # hand it the microseconds
+
+        @classmethod
+        def of(cls, block: Block) -> BlockModel: ...
+
+    @router.get("/rate-limits/blocks")
+    async def list_blocks(
+        custodes: CustodesDep, tenant: TenantScope, page: PageQuery, when: TimeRange
+    ) -> PageModel[BlockModel]:
+        '''List blocks, newest first.'''
+        found = await custodes.ratelimit.list_blocks(tenant=tenant, limit=page.limit, cursor=page.cursor,
+                                                     since=when.since, until=when.until)
+        return PageModel[BlockModel].of(found, BlockModel.of)
+
+    @router.post("/rate-limits/blocks", status_code=201)
+    async def create_block(body: NewBlock, custodes: CustodesDep, tenant: TenantScope, trail: Trail) -> BlockModel:
+        '''Block an identifier.'''
+        block = await custodes.ratelimit.block_identifier(
+            body.identifier, ..., also=trail.entry("rate_limit.blocked", target=f"block:{body.identifier}")
+        )
+        return BlockModel.of(block)
+
+``tenant`` is None for somebody who may see all tenants: then nothing is filtered. Ids of other tenants answer 404: pass
+``tenant`` to the plane and let it raise :class:`custodes.errors.NotFound`. The function's name becomes the operation id
+(``<plane>_<name>``), its docstring the description. Errors: raise a :class:`custodes.errors.CustodesError`.
+
+In a test, sign in for real with ``custodes.testing.admin.key_for(custodes, role, tenant)`` and send the headers that it
+returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Query, Request
+
+from custodes.admin.auth.gate import authenticate
+from custodes.admin.problems import trace_of
+from custodes.app import Custodes
+from custodes.errors import InvalidInput, NotFound, PermissionDenied
+from custodes.kernel.tenant import valid_tenant
+from custodes.planes.identity.model import Principal, Role
+from custodes.runtime.transactions import Work
+
+
+def custodes_of(request: Request) -> Custodes:
+    """Return the install that this app administers."""
+    custodes: Custodes = request.app.state.custodes
+    return custodes
+
+
+#: The install.
+CustodesDep = Annotated[Custodes, Depends(custodes_of)]
+
+#: Anybody with a profile, whatever the role.
+SignedIn = Annotated[Principal, Depends(authenticate)]
+
+
+def requires(role: Role) -> Callable[[Principal], Principal]:
+    """Make a dependency that lets a role and those above it pass.
+
+    Raises (when called):
+        PermissionDenied: the role is not enough, or the password must be changed first.
+    """
+
+    def check(principal: SignedIn) -> Principal:
+        if principal.must_change_password:
+            msg = "The one-time password is still in use"
+            raise PermissionDenied(msg, remedy="Change the password first: POST password, or the page /password")
+        if not principal.role.covers(role):
+            msg = f"This needs the role {role}, and yours is {principal.role}"
+            raise PermissionDenied(msg, remedy="Ask an owner: custodes user role")
+        return principal
+
+    check.__name__ = f"requires_{role}"
+    return check
+
+
+require_admin = requires(Role.ADMIN)
+require_owner = requires(Role.OWNER)
+
+#: An admin or an owner.
+Admin = Annotated[Principal, Depends(require_admin)]
+
+#: An owner.
+Owner = Annotated[Principal, Depends(require_owner)]
+
+
+def tenant_scope(
+    principal: Admin,
+    tenant: Annotated[
+        str | None, Query(max_length=64, description="Only this tenant; default: all that you may see")
+    ] = None,
+) -> str | None:
+    """Tell which tenant a request may see; None for all.
+
+    Raises:
+        InvalidInput: not a tenant id.
+        NotFound: another tenant's, which does not exist for this principal.
+    """
+    if tenant is None:
+        return principal.tenant
+    if not valid_tenant(tenant):
+        msg = "The tenant is not a tenant id"
+        raise InvalidInput(msg, remedy="1 to 64 of A-Z a-z 0-9 . _ : @ -, starting with a letter or digit")
+    if principal.tenant not in (None, tenant):
+        msg = "No such tenant"
+        raise NotFound(msg)
+    return tenant
+
+
+#: The tenant that every query of the route must be limited to; None for all.
+TenantScope = Annotated[str | None, Depends(tenant_scope)]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditTrail:
+    """Writes what a principal does in this request."""
+
+    #: The install.
+    custodes: Custodes
+    #: Who.
+    principal: Principal
+    #: Client address.
+    ip: str
+    #: Trace of the request.
+    trace_id: str
+
+    def entry(
+        self,
+        action: str,
+        *,
+        target: str | None = None,
+        changes: Sequence[Any] = (),
+        context: Mapping[str, Any] | None = None,
+        reason: str = "",
+        tenant: str | None = None,
+    ) -> Work:
+        """Prepare the audit entry of an admin action, to pass as ``also`` to the verb: both commit, or neither.
+
+        Args:
+            action: ``noun.verb`` in lower case: ``"webhook_event.replayed"``.
+            target: ``kind:id`` of what it was done to.
+            changes: what changed.
+            context: small facts beside it; no secrets.
+            reason: why, as the admin says.
+            tenant: whose thing it is; default the principal's tenant.
+        """
+        return self.custodes.audit.admin_entry(
+            action,
+            actor=self.principal.actor,
+            target=target,
+            impersonator=self.principal.impersonator or None,
+            changes=changes,
+            context={"role": str(self.principal.role), "method": str(self.principal.method), **(context or {})},
+            reason=reason,
+            trace_id=self.trace_id,
+            tenant=tenant or self.principal.tenant,
+            ip=self.ip,
+        )
+
+
+def audit_trail(request: Request, custodes: CustodesDep, principal: SignedIn) -> AuditTrail:
+    """Make the trail of this request."""
+    return AuditTrail(custodes, principal, str(getattr(request.state, "client_ip", "")), trace_of(request))
+
+
+#: Writes the audit entries of this request's actions.
+Trail = Annotated[AuditTrail, Depends(audit_trail)]

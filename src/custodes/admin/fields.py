@@ -1,0 +1,56 @@
+"""Field types that mean the same in every answer and every query of the admin API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Query, Request
+from pydantic import AwareDatetime, PlainSerializer, WithJsonSchema
+
+from custodes.errors import InvalidInput
+from custodes.kernel.clock import DAY, from_datetime, to_iso
+
+#: A moment in an answer: hand it the microseconds, it is written as RFC 3339 in UTC.
+Moment = Annotated[
+    int,
+    PlainSerializer(to_iso, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-23T05:34:00.000001Z"]}),
+]
+
+#: What a list or an analysis looks back on when the caller names no ``since``.
+DEFAULT_RANGE = DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A stretch of time, ``since`` included, ``until`` not."""
+
+    #: Begin, microseconds since the epoch.
+    since: int
+    #: End, microseconds since the epoch.
+    until: int
+
+
+def time_range(
+    request: Request,
+    since: Annotated[
+        AwareDatetime | None, Query(description="From this moment on (RFC 3339); default: a day before `until`")
+    ] = None,
+    until: Annotated[AwareDatetime | None, Query(description="Before this moment (RFC 3339); default: now")] = None,
+) -> Range:
+    """Read ``since`` and ``until`` of a query.
+
+    Raises:
+        InvalidInput: ``since`` is not before ``until``.
+    """
+    end = request.app.state.custodes.clock.now() + 1 if until is None else max(0, from_datetime(until))
+    begin = max(0, end - DEFAULT_RANGE) if since is None else max(0, from_datetime(since))
+    if begin >= end:
+        msg = "since is not before until"
+        raise InvalidInput(msg, remedy="Swap them, or leave one out")
+    return Range(begin, end)
+
+
+#: The stretch of time that a route looks at: query ``since`` and ``until``.
+TimeRange = Annotated[Range, Depends(time_range)]

@@ -1,0 +1,62 @@
+"""The OpenAPI document: what FastAPI derives, made true for our errors and our ways to sign in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from custodes.admin.problems import MEDIA_TYPE, Problem
+
+#: The ways to sign in; any one is enough.
+SECURITY_SCHEMES: dict[str, dict[str, str]] = {
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "__Host-custodes",
+        "description": "Local login. Requests that change something also carry `X-CSRF-Token`, as `GET me` tells it.",
+    },
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token of Clerk or of a configured OIDC issuer, or an API key (`ck_…`).",
+    },
+    "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key (`ck_…`)."},
+}
+
+_Document = dict[str, Any]
+
+
+def document(app: FastAPI) -> _Document:
+    """Write the OpenAPI document of an app."""
+    found = get_openapi(
+        title=app.title, version=app.version, summary=app.summary, description=app.description, routes=app.routes
+    )
+    components = found.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    schemas.update(_problem_schemas())
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    components["securitySchemes"] = SECURITY_SCHEMES
+    found["security"] = [{name: []} for name in SECURITY_SCHEMES]
+    for operation in _operations(found):
+        _tell_problems(operation)
+    return found
+
+
+def _problem_schemas() -> _Document:
+    schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}", mode="serialization")
+    return {**schema.pop("$defs", {}), "Problem": schema}
+
+
+def _operations(found: _Document) -> Iterator[_Document]:
+    for path in found.get("paths", {}).values():
+        yield from path.values()
+
+
+def _tell_problems(operation: _Document) -> None:
+    for status, response in operation["responses"].items():
+        if status.startswith(("4", "5")):
+            response["content"] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}

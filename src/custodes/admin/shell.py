@@ -1,0 +1,191 @@
+"""The shell around the admin app: what holds for every request, before any route is looked at.
+
+Pure ASGI, so that streams stream. It names the trace, bounds the body, sets the security headers and turns what nobody
+caught into a 500 without a word about the inside.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import structlog
+
+from custodes.admin.problems import MEDIA_TYPE, problem_body, problem_of
+from custodes.errors import CustodesError, MalformedPayload, PayloadTooLarge
+from custodes.kernel.ids import RandomBits
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+#: Largest body of an admin request, bytes: forms and small documents, never a payload.
+MAX_BODY = 1_048_576
+
+#: Deepest nesting of a JSON body: ours have three levels.
+MAX_DEPTH = 32
+
+#: W3C trace context level 2: version, trace id, parent id, flags; later versions may go on after a dash.
+_TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+
+#: Sent with every answer that does not set its own.
+HEADERS: tuple[tuple[bytes, bytes], ...] = (
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+)
+
+_log = structlog.get_logger("custodes.admin")
+
+
+class Shell:
+    """ASGI middleware; see the module."""
+
+    def __init__(self, app: App, *, random_bits: RandomBits) -> None:
+        self.app = app
+        self.random_bits = random_bits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        await _Passage(self, scope, receive, send).run()
+
+
+class _Passage:
+    """One request on its way through."""
+
+    __slots__ = ("read", "receive", "scope", "send", "shell", "started", "trace_id")
+
+    def __init__(self, shell: Shell, scope: Scope, receive: Receive, send: Send) -> None:
+        self.shell = shell
+        self.scope = scope
+        self.receive = receive
+        self.send = send
+        self.read = 0
+        self.started = False
+        self.trace_id = _trace_id(scope, shell.random_bits)
+
+    async def run(self) -> None:
+        state = self.scope.setdefault("state", {})
+        state["trace_id"] = self.trace_id
+        state.setdefault("client_ip", (self.scope.get("client") or ("", 0))[0])
+        try:
+            self._check_declared_length()
+            receive = await self._checked_body() if self._has_json() else self._bounded_receive
+            await self.shell.app(self.scope, receive, self._send)
+        except CustodesError as error:
+            await self._refuse(error.status, problem_of(error, self.trace_id))
+        except Exception as error:
+            _log.exception("admin_request_crashed", trace_id=self.trace_id, kind=type(error).__name__)
+            if self.started:
+                raise
+            await self._refuse(500, _crash(self.trace_id))
+
+    def _check_declared_length(self) -> None:
+        declared = self._header(b"content-length")
+        if declared.isdigit() and int(declared[:20]) > MAX_BODY:
+            raise _too_large()
+
+    async def _bounded_receive(self) -> Message:
+        message = await self.receive()
+        self.read += len(message.get("body", b""))
+        if self.read > MAX_BODY:
+            raise _too_large()
+        return message
+
+    def _has_json(self) -> bool:
+        return self.scope["method"] in {"POST", "PUT", "PATCH", "DELETE"} and b"json" in self._header(b"content-type")
+
+    async def _checked_body(self) -> Receive:
+        """Read a JSON body whole and hand it on once its depth is known to be harmless."""
+        body = bytearray()
+        more = True
+        while more:
+            message = await self._bounded_receive()
+            if message["type"] == "http.disconnect":
+                return self.receive
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        if _depth(bytes(body)) > MAX_DEPTH:
+            msg = f"The JSON is nested deeper than {MAX_DEPTH} levels"
+            raise MalformedPayload(msg)
+        pending: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
+
+        async def replay() -> Message:
+            return pending.pop() if pending else await self.receive()
+
+        return replay
+
+    def _header(self, name: bytes) -> bytes:
+        return next((value for key, value in self.scope["headers"] if key == name), b"")
+
+    async def _send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.started = True
+            headers = list(message.get("headers", ()))
+            present = {key.lower() for key, _ in headers}
+            headers += [pair for pair in HEADERS if pair[0] not in present]
+            message = {**message, "headers": headers}
+        await self.send(message)
+
+    async def _refuse(self, status: int, body: bytes) -> None:
+        if self.started:
+            return
+        headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body})
+
+
+def _trace_id(scope: Scope, random_bits: RandomBits) -> str:
+    """Take the trace that the middleware or the caller has begun; begin one otherwise."""
+    begun = scope.get("state", {}).get("trace_id")
+    if isinstance(begun, str) and begun:
+        return begun
+    headers = [value for key, value in scope["headers"] if key == b"traceparent"]
+    match = _TRACEPARENT.fullmatch(headers[0]) if len(headers) == 1 else None
+    return match[1].decode() if match else f"{random_bits(128) | 1:032x}"
+
+
+def _depth(body: bytes) -> int:
+    """Measure how deep JSON is nested; an upper bound when it is not JSON at all."""
+    # Counting in C first: nearly every body has fewer brackets than the limit, however they are nested.
+    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
+        return 0
+    deepest = depth = 0
+    for byte in _STRING.sub(b"", body):
+        if byte in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+            if deepest > MAX_DEPTH:
+                break
+        elif byte in b"]}":
+            depth -= 1
+    return deepest
+
+
+def _too_large() -> PayloadTooLarge:
+    msg = f"The body is larger than {MAX_BODY} bytes"
+    return PayloadTooLarge(msg)
+
+
+def _crash(trace_id: str) -> bytes:
+    return problem_body(
+        status=500,
+        code="error",
+        title="Internal error",
+        detail="Something went wrong on our side",
+        remedy="Look for the trace id in the logs",
+        trace_id=trace_id,
+    )
