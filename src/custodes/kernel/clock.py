@@ -48,7 +48,7 @@ def from_datetime(moment: datetime) -> int:
         ValueError: the datetime is naive, so the moment it names is unknown.
     """
     if moment.tzinfo is None:
-        msg = f"{moment!r} has no time zone; pass an aware datetime such as datetime.now(UTC)"
+        msg = f"{moment!r} has no time zone; pass one with tzinfo=UTC"
         raise ValueError(msg)
     return (moment - _EPOCH) // timedelta(microseconds=1)
 

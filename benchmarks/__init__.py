@@ -1,0 +1,1 @@
+"""Benchmarks: one file a question, our part and its peer in the same run, medians and ratios."""

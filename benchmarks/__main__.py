@@ -1,0 +1,90 @@
+"""Run every benchmark (or those named), print a table, write ``benchmarks/results/latest.json``.
+
+Each module offers ``run() -> list[dict]`` with rows ``{name, ours, peer, peer_name, ratio, unit, target, met, command}``.
+Each runs in a process of its own, so that none inherits the other's warm caches, threads or garbage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+
+#: Longest one benchmark may take, seconds.
+TIME_LIMIT = 900
+
+
+def benchmarks() -> list[str]:
+    return sorted(path.stem for path in HERE.glob("[a-z]*.py"))
+
+
+def run_alone(name: str) -> list[dict[str, Any]]:
+    code = f"import json, sys; from benchmarks.{name} import run; json.dump(run(), sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=HERE.parent,
+        check=False,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=TIME_LIMIT,
+    )
+    if done.returncode:
+        print(done.stderr, file=sys.stderr)
+        raise SystemExit(f"benchmark {name} failed")
+    return json.loads(done.stderr.strip().splitlines()[-1])
+
+
+def table(rows: list[dict[str, Any]]) -> Table:
+    drawn = Table("what", "ours", "peer", "ratio", "to reach", "", title=None, box=None, pad_edge=False)
+    for row in rows:
+        drawn.add_row(
+            row["name"],
+            f"{row['ours']:,.4g} {row['unit']}",
+            f"{row['peer']:,.4g} ({row['peer_name']})" if row["peer"] is not None else row["peer_name"],
+            f"{row['ratio']:.2f}" if row["ratio"] is not None else "",
+            str(row["target"]),
+            "met" if row["met"] else "MISSED",
+        )
+    return drawn
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"any of {', '.join(benchmarks())}; all when none is named")
+    names = parser.parse_args().names or benchmarks()
+    console = Console(width=160)
+    rows: list[dict[str, Any]] = []
+    for name in names:
+        console.print(f"[bold]{name}[/bold] …")
+        found = run_alone(name)
+        console.print(table(found))
+        rows += found
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "latest.json").write_text(json.dumps(rows, indent=1) + "\n")
+    machine = {
+        "cores": os.cpu_count(),
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "when": time.strftime("%Y-%m-%d"),
+    }
+    (RESULTS / "machine.json").write_text(json.dumps(machine, indent=1) + "\n")
+    console.print(
+        f"{sum(row['met'] for row in rows)} of {len(rows)} targets met; benchmarks/results/latest.json written"
+    )
+
+
+if __name__ == "__main__":
+    main()
