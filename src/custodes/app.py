@@ -17,6 +17,8 @@ from custodes.errors import ConfigurationError
 from custodes.kernel.clock import Clock
 from custodes.kernel.ids import RandomBits, uuid7
 from custodes.runtime.bus import Bus
+from custodes.runtime.leases import Leader
+from custodes.runtime.scheduler import Scheduler
 from custodes.runtime.system_clock import SystemClock
 from custodes.settings import Settings, load_settings
 
@@ -72,6 +74,20 @@ class Custodes:
             return SqliteDatabase(url)
         msg = f"No engine for {url.split(':', 1)[0]!r}"
         raise ConfigurationError(msg, remedy="Use sqlite:///path/to/custodes.db")
+
+    # ── Runtime ──────────────────────────────────────────────────────────────
+
+    @cached_property
+    def leader(self) -> Leader:
+        """This process's part in the one lease of the install."""
+        from custodes.storage.sql.leases import SqlLeaseStore
+
+        return Leader(SqlLeaseStore(self.database), self.clock, self.new_id())
+
+    @cached_property
+    def scheduler(self) -> Scheduler:
+        """What the planes do again and again; they add their tasks when they are built."""
+        return Scheduler(self.clock, self.leader)
 
     # ── Planes ───────────────────────────────────────────────────────────────
     # One cached_property a plane, in alphabetical order.
