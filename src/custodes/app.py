@@ -13,7 +13,7 @@ from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from custodes.errors import ConfigurationError
+from custodes.errors import ConfigurationError, CustodesError
 from custodes.kernel.clock import Clock
 from custodes.kernel.ids import RandomBits, uuid7
 from custodes.runtime.bus import Bus
@@ -94,16 +94,21 @@ class Custodes:
 
     # ── Life ─────────────────────────────────────────────────────────────────
 
+    async def open(self) -> None:
+        """Open the store and bring its schema up to date; nothing runs in the background yet. Idempotent."""
+        await self.database.open()
+        await self.migrate()
+
+    async def close(self) -> None:
+        """Close the store; idempotent."""
+        await self.database.close()
+
     async def start(self) -> None:
-        """Open the store, bring its schema up to date, start what runs in the background; idempotent."""
+        """Open, then start what runs in the background; idempotent."""
         async with self._life:
             if self._started:
                 return
-            from custodes.storage.sql.database import connection_of
-            from custodes.storage.sql.schema import migrate
-
-            await self.database.open()
-            await self.database.write(lambda tx: migrate(connection_of(tx)))
+            await self.open()
             for name in _SERVICES:
                 service = getattr(self, name, None)
                 if service is not None:
@@ -111,7 +116,7 @@ class Custodes:
             self._started = True
 
     async def stop(self) -> None:
-        """Stop what runs in the background, write what is buffered, close the store; idempotent."""
+        """Stop what runs in the background, write what is buffered, close; idempotent."""
         async with self._life:
             if not self._started:
                 return
@@ -120,7 +125,32 @@ class Custodes:
                 service = getattr(self, name, None)
                 if service is not None:
                     await service.stop()
-            await self.database.close()
+            await self.close()
+
+    async def migrate(self) -> list[str]:
+        """Bring the schema to this version; returns the revisions that were applied.
+
+        Raises:
+            ConfigurationError: the tables are another program's, or newer than this version.
+        """
+        from custodes.storage.sql import schema
+        from custodes.storage.sql.database import connection_of
+
+        return await self.database.write(lambda tx: schema.migrate(connection_of(tx)))
+
+    async def pending_migrations(self) -> list[str]:
+        """List what ``migrate`` would apply."""
+        from custodes.storage.sql import schema
+        from custodes.storage.sql.database import connection_of
+
+        return await self.database.read(lambda tx: schema.pending_revisions(connection_of(tx)))
+
+    async def is_ready(self) -> bool:
+        """Tell whether the store answers and what runs in the background runs."""
+        try:
+            return self._started and not await self.pending_migrations()
+        except CustodesError:
+            return False
 
     # ── Doors ────────────────────────────────────────────────────────────────
 

@@ -85,6 +85,17 @@ async def test_another_process_holding_the_lock_is_a_clear_error_and_passes(stor
     assert await store.ingest(NOTES, "a") == "kept a"
 
 
+async def test_a_closed_database_opens_again(store: SqliteDatabase):
+    await store.ingest(NOTES, "a")
+    await store.close()
+    with pytest.raises(StorageUnavailable, match="closed"):
+        await store.ingest(NOTES, "b")
+
+    await store.open()
+
+    assert await store.ingest(NOTES, "b") == "kept b"
+
+
 async def test_a_query_that_runs_wild_is_stopped(store: SqliteDatabase, monkeypatch):
     monkeypatch.setattr("custodes.storage.sql.sqlite.READ_TIMEOUT_SECONDS", 0.05)
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"

@@ -72,21 +72,32 @@ class SqliteDatabase:
         self._writer_engine = _engine(self.path, pool_size=1)
         # In memory there is one database per connection, so readers share the writer's.
         self._reader_engine = None if self.path is None else _engine(self.path, pool_size=READERS, read_only=True)
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="custodes-reader")
         self._connection: Connection | None = None
         self._synchronous = ""
-        self._writer: GroupCommitWriter[_Write | _Insert] = GroupCommitWriter(self._commit, on_stop=self._disconnect)
+        self._closed = False
+        self._start_threads()
 
     # ── Life ─────────────────────────────────────────────────────────────────
 
+    def _start_threads(self) -> None:
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="custodes-reader")
+        self._writer: GroupCommitWriter[_Write | _Insert] = GroupCommitWriter(self._commit, on_stop=self._disconnect)
+
     async def open(self) -> None:
-        """Create the folder and the file when they are missing, and check that it can be written."""
+        """Create the folder and the file when they are missing, and check that it can be written.
+
+        A closed database opens again: a test client may run an app's lifespan many times.
+        """
+        if self._closed:
+            self._closed = False
+            self._start_threads()
         if self.path is not None:
             _make_folder(self.path.parent)
         await self.write(lambda tx: sql.connection_of(tx).exec_driver_sql("SELECT 1").scalar())
 
     async def close(self) -> None:
         """Commit what waits, close every connection."""
+        self._closed = True
         await asyncio.to_thread(self._writer.close)
         self._readers.shutdown(wait=True)
         if self._reader_engine is not None:
