@@ -35,7 +35,9 @@ def _env(name: str, field: str) -> AliasChoices:
 class Settings(BaseSettings):
     """The settings of one install; frozen."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", case_sensitive=False, populate_by_name=True)
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", case_sensitive=False, populate_by_name=True, use_attribute_docstrings=True
+    )
 
     # ── Store ────────────────────────────────────────────────────────────────
     database_url: str = Field("sqlite:///custodes.db", validation_alias=_env("CUSTODES_DATABASE_URL", "database_url"))

@@ -1,0 +1,173 @@
+"""Write ``docs/reference`` from the code, or (``--check``) tell what is out of date.
+
+Settings, errors, tables, HTTP routes and commands are described once, where they are made; these pages only show them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import typer
+
+ROOT = Path(__file__).parents[1]
+REFERENCE = ROOT / "docs" / "reference"
+
+#: Says on every page where it comes from.
+NOTICE = "<!-- Written by `make docs` from the code. Do not edit. -->\n\n"
+
+
+def settings() -> str:
+    """Every setting: environment name, default, meaning."""
+    from pydantic import AliasChoices, SecretStr
+
+    from custodes.settings import Settings
+
+    lines = [
+        "# Settings",
+        "",
+        "Arguments of `Custodes(...)` win over the environment, which wins over `custodes.toml`",
+        "",
+    ]
+    lines[2] += " (or the file that `CUSTODES_CONFIG` names)."
+    lines += ["| environment | argument | default | meaning |", "| --- | --- | --- | --- |"]
+    for name, field in Settings.model_fields.items():
+        alias = field.validation_alias
+        environment = str(alias.choices[0]) if isinstance(alias, AliasChoices) else name.upper()
+        default = field.get_default(call_default_factory=True)
+        default = default.get_secret_value() if isinstance(default, SecretStr) else default
+        shown = (
+            "" if default in ("", (), None) else f"`{str(default).lower() if isinstance(default, bool) else default}`"
+        )
+        lines.append(f"| `{environment}` | `{name}` | {shown} | {' '.join((field.description or '').split())} |")
+    return "\n".join(lines) + "\n"
+
+
+def errors() -> str:
+    """Every error: code, status, meaning."""
+    from custodes import errors as module
+
+    lines = ["# Errors", "", "Every answer with an error is `application/problem+json` (RFC 9457).", ""]
+    lines += ["| error | code | HTTP | meaning |", "| --- | --- | --- | --- |"]
+    for name, found in vars(module).items():
+        if isinstance(found, type) and issubclass(found, module.CustodesError):
+            lines.append(f"| `{name}` | `{found.code}` | {found.status} | {(found.__doc__ or '').splitlines()[0]} |")
+    return "\n".join(lines) + "\n"
+
+
+def tables() -> str:
+    """Every table: columns, keys, indexes."""
+    from custodes.storage.sql.schema import metadata
+
+    lines = [
+        "# Tables",
+        "",
+        "Moments are microseconds since the epoch, UTC. JSON is ASCII text. Payloads are bytes.",
+        "",
+    ]
+    for table in sorted(metadata.tables.values(), key=lambda found: found.name):
+        lines += [f"## `{table.name}`", "", "| column | type | |", "| --- | --- | --- |"]
+        for column in table.columns:
+            notes = [*(["key"] if column.primary_key else []), *([] if column.nullable else ["not null"])]
+            lines.append(f"| `{column.name}` | {column.type!s} | {', '.join(notes)} |")
+        indexes = sorted(
+            f"- {'unique ' if index.unique else ''}index on {', '.join(f'`{column}`' for column in map(_column, index.expressions))}"
+            for index in table.indexes
+        )
+        lines += ["", *indexes, *([""] if indexes else [])]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _column(expression: Any) -> str:
+    return getattr(expression, "name", None) or str(expression)
+
+
+def http() -> str:
+    """Every route of the admin API."""
+    from custodes import Custodes
+    from custodes.admin.app import create_admin_app
+
+    document = create_admin_app(Custodes("sqlite://")).openapi()
+    lines = ["# Admin API", "", "The whole description is served at `/api/admin/enterprise/openapi.json`.", ""]
+    tags: dict[str, list[str]] = {}
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            text = (operation.get("description") or operation.get("summary") or "").strip().splitlines()[0]
+            tags.setdefault(operation["tags"][0], []).append(f"| `{method.upper()} {path}` | {text} |")
+    for tag, rows in tags.items():
+        lines += [f"## {tag}", "", "| route | |", "| --- | --- |", *rows, ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def commands() -> str:
+    """Every command and its options."""
+    from custodes.cli.main import app
+
+    lines = ["# Commands", ""]
+
+    def describe(command: click.Command, path: str) -> None:
+        if isinstance(command, click.Group):
+            for name, inner in command.commands.items():
+                describe(inner, f"{path} {name}")
+            return
+        lines.extend([f"## `{path}`", "", " ".join((command.help or "").split()), ""])
+        lines.extend(["| | |", "| --- | --- |"])
+        for parameter in command.params:
+            names = ", ".join(f"`{option}`" for option in parameter.opts)
+            lines.append(f"| {names} | {getattr(parameter, 'help', '') or ''} |")
+        lines.append("")
+
+    describe(typer.main.get_command(app), "custodes")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def signals() -> str:
+    """Every signal that a plane may emit."""
+    tree = ast.parse((ROOT / "src/custodes/kernel/signals.py").read_text())
+    lines = [
+        "# Signals",
+        "",
+        "What planes tell each other; subscribe with `custodes.bus.subscribe(Signal, listener)`.",
+        "",
+    ]
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            lines.append(f"- **`{node.name}`**: {' '.join((ast.get_docstring(node) or '').split())}")
+    return "\n".join(lines) + "\n"
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "settings.md": settings,
+    "errors.md": errors,
+    "tables.md": tables,
+    "admin-api.md": http,
+    "commands.md": commands,
+    "signals.md": signals,
+}
+
+
+def main() -> int:
+    """Write or compare; exit code 1 when a page is out of date."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when a page is out of date")
+    check = parser.parse_args().check
+    stale: list[str] = []
+    for name, page in PAGES.items():
+        path, text = REFERENCE / name, NOTICE + page()
+        if path.exists() and path.read_text() == text:
+            continue
+        stale.append(name)
+        if not check:
+            path.write_text(text)
+    if check and stale:
+        print(f"docs/reference is out of date: {', '.join(stale)}. Run: make docs", file=sys.stderr)
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
