@@ -107,11 +107,19 @@ class PermissionDenied(CustodesError):
 
 
 class SignatureRefused(CustodesError):
-    """A webhook's signature does not hold."""
+    """A webhook's signature does not hold.
+
+    ``reason`` says why, for the log and the counters: ``missing-signature``, ``malformed-header``,
+    ``timestamp-too-old``, ``timestamp-in-future`` or ``no-match``. The sender is not told.
+    """
 
     code = "signature-refused"
     status = 401
     title = "Signature refused"
+
+    def __init__(self, message: str, *, reason: str = "no-match", remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.reason = reason
 
 
 class RateLimited(CustodesError):

@@ -1,0 +1,1 @@
+"""Sources of webhooks: who sends, and how its signature is checked."""
