@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from enum import StrEnum
+
 
 class Exchange:
     """One request and its answer, filled in while it passes; mutable and slotted because it is made for every request.
@@ -34,9 +37,9 @@ class Exchange:
         "user_agent",
     )
 
-    #: ``"http"`` or ``"websocket"``.
+    #: ``"http"``, ``"websocket"`` or ``"call"`` (a wrapped callable).
     kind: str
-    #: Upper-case method; ``"WEBSOCKET"`` for a WebSocket.
+    #: Upper-case method; ``"WEBSOCKET"`` for a WebSocket, ``"CALL"`` for a wrapped callable.
     method: str
     #: Path as requested, percent-decoded, without the query.
     path: str
@@ -78,3 +81,127 @@ class Exchange:
     disconnected: bool
     #: Name of the rule that refused it; empty when it was let through.
     limited_by: str
+
+
+class GroupState(StrEnum):
+    """State of an error group."""
+
+    #: Somebody should look at it; also what a resolved one becomes when it occurs again.
+    OPEN = "open"
+    #: Somebody says that it is mended.
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiCall:
+    """One recorded call, as it is read back."""
+
+    #: UUIDv7; the moment in it is :attr:`started_at`.
+    id: str
+    #: Whose.
+    tenant: str
+    #: First byte of the request, microseconds since the epoch.
+    started_at: int
+    #: ``"http"``, ``"websocket"`` or ``"call"`` (a wrapped callable).
+    kind: str
+    #: Method; ``"WEBSOCKET"`` and ``"CALL"`` for what has none.
+    method: str
+    #: Route template; None when no route matched.
+    route: str | None
+    #: Path as requested, without the query.
+    path: str
+    #: Answer's status; 0 when the client left before there was one.
+    status: int
+    #: Until the last byte of the answer, microseconds.
+    total_us: int
+    #: Until the first byte of the answer, microseconds.
+    ttfb_us: int
+    #: After the last byte, microseconds.
+    background_us: int
+    #: Body bytes received.
+    request_bytes: int
+    #: Body bytes sent.
+    response_bytes: int
+    #: User; empty when anonymous.
+    user: str
+    #: Id of the API key; empty when none.
+    api_key: str
+    #: Client address; empty when unknown.
+    client_ip: str
+    #: W3C trace id.
+    trace_id: str
+    #: Our span.
+    span_id: str
+    #: Caller's span; empty when the trace starts here.
+    parent_id: str
+    #: User agent.
+    user_agent: str
+    #: Rule that refused it; empty when let through.
+    limited_by: str
+    #: Whether the client left before the last byte.
+    disconnected: bool
+    #: Digest of its error group; empty when there was no exception.
+    error_group: str
+    #: Type and message of the exception, secrets masked; empty when there was none.
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorGroup:
+    """One kind of error."""
+
+    #: UUIDv7.
+    id: str
+    #: Whose.
+    tenant: str
+    #: Fingerprint: what its occurrences have in common.
+    digest: str
+    #: Type and where it was raised.
+    title: str
+    #: Method and route of the first occurrence.
+    method: str
+    route: str | None
+    #: First and last occurrence, microseconds since the epoch.
+    first_seen_at: int
+    last_seen_at: int
+    #: Occurrences in the stretch of time that was asked for.
+    count: int
+    #: Trace of the last occurrence that was reported.
+    trace_id: str
+    #: Traceback of the first occurrence, secrets masked.
+    traceback: str
+    #: Open or resolved.
+    state: GroupState
+    #: When and by whom the state was last set; by nobody when it occurred again.
+    state_at: int
+    state_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallFilter:
+    """Which calls to list; what is left at its default does not narrow."""
+
+    #: From this moment on, microseconds.
+    since: int | None = None
+    #: Before this moment, microseconds.
+    until: int | None = None
+    #: Route template; ``"(unmatched)"`` for those that no route matched.
+    route: str | None = None
+    #: Method.
+    method: str | None = None
+    #: Exact status, or a class: 4 means 400–499.
+    status: int | None = None
+    #: At least this long until the last byte, microseconds.
+    min_total_us: int | None = None
+    #: User.
+    user: str | None = None
+    #: Id of the API key.
+    api_key: str | None = None
+    #: Client address.
+    client_ip: str | None = None
+    #: Trace.
+    trace_id: str | None = None
+    #: Digest of an error group.
+    error_group: str | None = None
+    #: Only answers of 500 and above and exceptions.
+    errors_only: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, Integer, String, Table, Text, text
+from sqlalchemy import Boolean, Column, Index, Integer, String, Table, Text, text
 
 from custodes.storage.sql.tables import metadata
 from custodes.storage.sql.types import Bytes, Count, Id, Micros, Tenant
@@ -34,7 +34,7 @@ api_monitoring = Table(
     Column("parent_id", String(16), nullable=False),
     Column("user_agent", Text, nullable=False),
     Column("limited_by", Text, nullable=False),
-    Column("disconnected", Integer, nullable=False),
+    Column("disconnected", Boolean, nullable=False),
     Column("error_group", String(64), nullable=False),
     Column("error", Text, nullable=False),
     Index("ix_api_monitoring_started_at", "started_at", "id"),

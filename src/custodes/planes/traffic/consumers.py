@@ -1,0 +1,84 @@
+"""Who calls: requests per address, user and API key, bounded to the heaviest.
+
+The hot path counts combinations (tenant, address, user, key) in one dictionary. When more have come than are worth
+keeping, the combinations are taken apart into the three kinds and the lightest of each go into ``(other)``: counting
+stays O(1) on average, memory stays bounded under any rotation of addresses, and no request is lost.
+"""
+
+from __future__ import annotations
+
+from custodes.planes.traffic.model import Exchange
+from custodes.planes.traffic.rollup import Figures, Keyspace, Rollups, Series, keep_heaviest
+
+#: Combinations in one window before they are taken apart.
+MAX_COMBINATIONS = 4_096
+
+#: Consumers of each tenant and kind that survive it; more than are kept in the end, so that late risers are not lost.
+KEPT_MEANWHILE = 1_000
+
+Combination = tuple[str, str, str, str]
+
+
+class Tally:
+    """Requests of one combination."""
+
+    __slots__ = ("client_errors", "count", "limited", "response_bytes", "server_errors")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.client_errors = 0
+        self.server_errors = 0
+        self.limited = 0
+        self.response_bytes = 0
+
+
+class Consumers:
+    """Consumers of one window."""
+
+    __slots__ = ("_apart", "_tallies")
+
+    def __init__(self) -> None:
+        self._tallies: dict[Combination, Tally] = {}
+        self._apart: Rollups = {}
+
+    def meet(self, exchange: Exchange, size: int) -> None:
+        """Count an exchange and the bytes of its answer."""
+        key = (exchange.tenant, exchange.client_ip, exchange.user, exchange.api_key)
+        tally = self._tallies.get(key)
+        if tally is None:
+            if len(self._tallies) >= MAX_COMBINATIONS:
+                self._take_apart()
+            tally = self._tallies[key] = Tally()
+        tally.count += 1
+        tally.response_bytes += size
+        if exchange.status >= 400 or exchange.error is not None:
+            self._count_error(tally, exchange)
+
+    def figures(self, bucket: int) -> Rollups:
+        """Return the figures of each consumer in a bucket, once nothing is counted any more."""
+        self._take_apart()
+        return {series._replace(bucket=bucket): figures for series, figures in self._apart.items()}
+
+    def _count_error(self, tally: Tally, exchange: Exchange) -> None:
+        if exchange.limited_by:
+            tally.limited += 1
+        if exchange.status >= 500 or exchange.error is not None:
+            tally.server_errors += 1
+        else:
+            tally.client_errors += 1
+
+    def _take_apart(self) -> None:
+        tallies, self._tallies = self._tallies, {}
+        for (tenant, ip, user, api_key), tally in tallies.items():
+            for keyspace, name in ((Keyspace.IP, ip), (Keyspace.USER, user), (Keyspace.API_KEY, api_key)):
+                if name:
+                    _add(self._apart.setdefault(Series(tenant, keyspace, 0, name, ""), Figures()), tally)
+        self._apart = keep_heaviest(self._apart, KEPT_MEANWHILE)
+
+
+def _add(figures: Figures, tally: Tally) -> None:
+    figures.count += tally.count
+    figures.client_errors += tally.client_errors
+    figures.server_errors += tally.server_errors
+    figures.limited += tally.limited
+    figures.response_bytes += tally.response_bytes
