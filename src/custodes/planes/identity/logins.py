@@ -1,0 +1,160 @@
+"""Local logins: user name and password become a session."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+
+from custodes.errors import AuthenticationFailed, Conflict
+from custodes.kernel.clock import Clock
+from custodes.kernel.signals import SecuritySignal
+from custodes.kernel.tenant import DEFAULT_TENANT
+from custodes.planes.identity.model import LOCAL, Credential, Profile, State
+from custodes.planes.identity.passwords import Passwords, check_password
+from custodes.planes.identity.ports import IdentityStore
+from custodes.planes.identity.profiles import MAX_SUBJECT
+from custodes.planes.identity.sessions import Client, Opened, Sessions
+from custodes.planes.identity.throttle import KNOWN_FOR, Throttle, TooManyAttempts
+from custodes.runtime.bus import Bus
+from custodes.runtime.transactions import Transaction, Work, nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A login that succeeded."""
+
+    #: The session and its token.
+    opened: Opened
+    #: Who it is.
+    profile: Profile
+    #: True when the password must be changed before anything else is allowed.
+    must_change_password: bool
+
+
+class Logins:
+    """Signs local accounts in and changes their passwords."""
+
+    def __init__(self, store: IdentityStore, clock: Clock, passwords: Passwords, sessions: Sessions, bus: Bus) -> None:
+        self._store = store
+        self._clock = clock
+        self._passwords = passwords
+        self._sessions = sessions
+        self._bus = bus
+        self._throttle = Throttle(store)
+
+    async def sign_in(
+        self, subject: str, password: str, client: Client, *, trace_id: str = "", also: Work = nothing
+    ) -> Login:
+        """Open a session.
+
+        Which of the two was wrong is never told, neither in words nor by time.
+
+        Raises:
+            TooManyAttempts: wait first; the password was not looked at.
+            AuthenticationFailed: user name or password is wrong, or the account is disabled.
+        """
+        subject = subject[:MAX_SUBJECT]
+        profile, credential = await self._admit(subject, client, trace_id)
+        right = await self._passwords.verify(credential.password_hash if credential else None, password)
+        if profile is None or credential is None or not right or profile.state is not State.ACTIVE:
+            self._tell("admin.login_failed", profile, client, trace_id, "User name or password is wrong")
+            msg = "User name or password is wrong"
+            raise AuthenticationFailed(msg)
+        fresh = await self._rehash(credential, password)
+        opened = self._sessions.draw(profile, client)
+
+        def work(tx: Transaction) -> None:
+            self._throttle.forgive(tx, subject, client.ip)
+            if fresh is not credential and self._store.get_credential(tx, profile.id) == credential:
+                self._store.put_credential(tx, fresh)
+            self._sessions.keep(tx, opened)
+            also(tx)
+
+        await self._store.write(work)
+        return Login(opened, profile, credential.must_change)
+
+    async def change_password(
+        self, profile_id: str, current: str, new: str, client: Client, *, also: Work = nothing
+    ) -> Login:
+        """Change one's own password: all sessions end and a new one begins, with a new token.
+
+        Raises:
+            TooManyAttempts: wait first.
+            AuthenticationFailed: the current password is wrong.
+            InvalidInput: the new one is not fit for use.
+            Conflict: the password was changed meanwhile, or its issuer keeps it.
+        """
+        profile, credential = await self._store.read(lambda tx: self._load(tx, profile_id))
+        if profile is None or credential is None:
+            msg = "This profile has no password here"
+            raise Conflict(msg, remedy="Change the password where you sign in")
+        await self._admit(profile.subject, client, "")
+        if not await self._passwords.verify(credential.password_hash, current):
+            self._tell("admin.password_change_failed", profile, client, "", "The current password is wrong")
+            msg = "The current password is wrong"
+            raise AuthenticationFailed(msg)
+        check_password(new, profile.subject)
+        if new == current:
+            msg = "The new password is the old one"
+            raise Conflict(msg, remedy="Choose another one")
+        password_hash = await self._passwords.hash(new)
+        return await self._set_password(profile, credential, password_hash, client, also)
+
+    async def _set_password(
+        self, profile: Profile, before: Credential, password_hash: str, client: Client, also: Work
+    ) -> Login:
+        now = self._clock.now()
+        opened = self._sessions.draw(profile, client)
+        after = replace(before, password_hash=password_hash, must_change=False, changed_at=now)
+
+        def work(tx: Transaction) -> None:
+            if self._store.get_credential(tx, profile.id) != before:
+                msg = "The password was changed meanwhile"
+                raise Conflict(msg, remedy="Sign in again")
+            self._throttle.forgive(tx, profile.subject, client.ip)
+            self._store.put_credential(tx, after)
+            self._store.end_sessions(tx, profile.id, now)
+            self._sessions.keep(tx, opened)
+            also(tx)
+
+        await self._store.write(work)
+        return Login(opened, profile, must_change_password=False)
+
+    async def _admit(self, subject: str, client: Client, trace_id: str) -> tuple[Profile | None, Credential | None]:
+        """Count the attempt, and find the account."""
+        now = self._clock.now()
+
+        def work(tx: Transaction) -> tuple[Profile | None, Credential | None]:
+            profile = self._store.find_profile(tx, LOCAL, subject)
+            known = profile is not None and self._store.signed_in_from(tx, profile.id, client.ip, now - KNOWN_FOR)
+            self._throttle.reserve(tx, subject, client.ip, now, known_address=known)
+            return profile, None if profile is None else self._store.get_credential(tx, profile.id)
+
+        try:
+            return await self._store.write(work)
+        except TooManyAttempts as error:
+            self._tell("admin.login_throttled", None, client, trace_id, f"{error.retry_after} s to wait")
+            raise
+
+    def _load(self, tx: Transaction, profile_id: str) -> tuple[Profile | None, Credential | None]:
+        return self._store.get_profile(tx, profile_id, None), self._store.get_credential(tx, profile_id)
+
+    async def _rehash(self, credential: Credential, password: str) -> Credential:
+        if not await asyncio.to_thread(self._passwords.outdated, credential.password_hash):
+            return credential
+        return replace(credential, password_hash=await self._passwords.hash(password))
+
+    def _tell(self, action: str, profile: Profile | None, client: Client, trace_id: str, reason: str) -> None:
+        self._bus.emit(
+            SecuritySignal(
+                at=self._clock.now(),
+                tenant=(profile.tenant if profile else None) or DEFAULT_TENANT,
+                trace_id=trace_id,
+                action=action,
+                actor=f"ip:{client.ip}",
+                # What was typed as a user name may be a password: only accounts that exist are named.
+                target=f"user_profile:{profile.id}" if profile else "",
+                reason=reason,
+                ip=client.ip,
+            )
+        )

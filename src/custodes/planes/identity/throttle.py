@@ -1,0 +1,97 @@
+"""Slows down guessing: failed logins in a row cost time, per account and per address.
+
+An attempt is counted as failed *before* the password is looked at and forgiven when it was right, so that many attempts
+at the same moment do not get many guesses. What one account may cost its real owner is bounded: the wait never exceeds
+:data:`ACCOUNT_CAP`, and an address from which the account was signed in before has a count of its own, which strangers
+cannot drive up. So nobody can lock somebody else out for good.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+from custodes.errors import RateLimited
+from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
+from custodes.planes.identity.model import Attempts
+from custodes.planes.identity.ports import IdentityStore
+from custodes.runtime.transactions import Transaction
+
+#: Failures in a row that cost nothing: typing errors.
+FREE_FAILURES = 5
+
+#: Longest wait for one account: an attacker with many addresses gets one guess a minute.
+ACCOUNT_CAP = MINUTE
+
+#: Longest wait for one address: it may be shared by an office.
+ADDRESS_CAP = 15 * MINUTE
+
+#: After this long without a failure the count starts anew.
+FORGET_AFTER = HOUR
+
+#: How long an address counts as known after a login from there.
+KNOWN_FOR = 30 * DAY
+
+#: Old counts that one attempt cleans away at most.
+_CLEAN_UP = 20
+
+
+class TooManyAttempts(RateLimited):
+    """Too many failed logins; ``retry_after`` says how many seconds to wait."""
+
+    code = "too-many-attempts"
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__("Too many failed logins", remedy=f"Try again in {retry_after} s")
+        #: Seconds to wait.
+        self.retry_after = retry_after
+
+
+class Throttle:
+    """Counts failed logins in the store, so that all workers count together."""
+
+    def __init__(self, store: IdentityStore) -> None:
+        self._store = store
+
+    def reserve(self, tx: Transaction, subject: str, ip: str, now: int, *, known_address: bool) -> None:
+        """Count an attempt as failed, in advance.
+
+        Raises:
+            TooManyAttempts: it must not even be looked at; nothing was counted.
+        """
+        account = _key("account", subject, ip) if known_address else _key("account", subject)
+        counted = ((_key("ip", ip), ADDRESS_CAP), (account, ACCOUNT_CAP))
+        before = [(self._current(tx, key, now), cap) for key, cap in counted]
+        wait = max(attempts.blocked_until for attempts, _ in before) - now
+        if wait > 0:
+            raise TooManyAttempts(-(-wait // SECOND))
+        for attempts, cap in before:
+            self._store.put_attempts(tx, _one_more(attempts, now, cap))
+        self._store.drop_attempts(tx, now - FORGET_AFTER, _CLEAN_UP)
+
+    def forgive(self, tx: Transaction, subject: str, ip: str) -> None:
+        """Forget the failures: the password was right."""
+        for key in (_key("ip", ip), _key("account", subject), _key("account", subject, ip)):
+            self._store.forget_attempts(tx, key)
+
+    def _current(self, tx: Transaction, key: bytes, now: int) -> Attempts:
+        found = self._store.get_attempts(tx, key)
+        # A clock that was set back must not stretch a wait: nothing lasts longer than its cap.
+        if found is None or now - found.last_at > FORGET_AFTER or found.last_at > now:
+            return Attempts(key=key, failures=0, last_at=now, blocked_until=0)
+        return found
+
+
+def wait_after(failures: int, cap: int) -> int:
+    """Tell how long to wait after so many failures in a row, microseconds: 0, then 1 s doubling up to the cap."""
+    over = failures - FREE_FAILURES
+    return 0 if over < 0 else min(cap, SECOND << min(over, 40))
+
+
+def _one_more(attempts: Attempts, now: int, cap: int) -> Attempts:
+    failures = attempts.failures + 1
+    return replace(attempts, failures=failures, last_at=now, blocked_until=now + wait_after(failures, cap))
+
+
+def _key(*names: str) -> bytes:
+    return hashlib.sha256("\0".join(names).encode("utf-8", "surrogatepass")).digest()
