@@ -16,13 +16,30 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from custodes.app import Custodes
+    from custodes.asgi.identity import Identity
     from custodes.errors import CustodesError
+    from custodes.runtime.current import current_client_ip, current_trace, name_caller
 
 __version__ = "0.1.0"
 
-__all__ = ["Custodes", "CustodesError", "__version__"]
+__all__ = [
+    "Custodes",
+    "CustodesError",
+    "Identity",
+    "__version__",
+    "current_client_ip",
+    "current_trace",
+    "name_caller",
+]
 
-_HOMES = {"Custodes": "custodes.app", "CustodesError": "custodes.errors"}
+_HOMES = {
+    "Custodes": "custodes.app",
+    "CustodesError": "custodes.errors",
+    "Identity": "custodes.asgi.identity",
+    "current_client_ip": "custodes.runtime.current",
+    "current_trace": "custodes.runtime.current",
+    "name_caller": "custodes.runtime.current",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -8,24 +8,31 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from custodes.errors import ConfigurationError, CustodesError
-from custodes.kernel.clock import Clock
+from custodes.kernel.address import Addresses
+from custodes.kernel.clock import HOUR, Clock
 from custodes.kernel.ids import RandomBits, uuid7
 from custodes.runtime.bus import Bus
 from custodes.runtime.leases import Leader
+from custodes.runtime.randomness import fast_bits
 from custodes.runtime.scheduler import Scheduler
+from custodes.runtime.shield import Shield
 from custodes.runtime.system_clock import SystemClock
 from custodes.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from custodes.planes.identity.directory import Identity
     from custodes.storage.sql.database import Database
 
 ASGIApp = Callable[..., Any]
+
+#: How the host app says who asks for an admin page.
+AdminAuth = Callable[[Any], "str | Awaitable[str | None] | None"]
 
 #: Planes with background work, in order of start; stopped in reverse, so that what hears of others stops after them.
 _SERVICES = ("audit", "metrics", "alerts", "traffic", "ratelimit", "inbound", "retention")
@@ -38,6 +45,10 @@ class Custodes:
         database_url: where everything is kept; default from ``CUSTODES_DATABASE_URL``.
         clock: source of time.
         random_bits: source of randomness for ids and jitter.
+        identify: tells who calls: a function of the ASGI scope that returns a :class:`custodes.asgi.identity.Identity`
+            or None, plain or async. Asked before limits are decided.
+        admin_auth: how the host app says who asks for an admin page: a function of the ASGI scope, plain or async, that
+            returns the subject of a profile whose issuer is ``"host"``, or None.
         settings: any field of :class:`custodes.settings.Settings`.
     """
 
@@ -47,6 +58,8 @@ class Custodes:
         *,
         clock: Clock | None = None,
         random_bits: RandomBits | None = None,
+        identify: Callable[[Any], Any] | None = None,
+        admin_auth: AdminAuth | None = None,
         **settings: Any,
     ) -> None:
         if database_url is not None:
@@ -54,6 +67,10 @@ class Custodes:
         self.settings: Settings = load_settings(**settings)
         self.clock: Clock = clock or SystemClock()
         self.random_bits: RandomBits = random_bits or random.SystemRandom().getrandbits
+        #: Randomness for trace and span ids, which are no secrets and made for every request.
+        self.trace_bits: RandomBits = random_bits or fast_bits
+        self.identify = identify
+        self.admin_auth = admin_auth
         self.bus = Bus()
         self._life = asyncio.Lock()
         self._started = False
@@ -89,8 +106,34 @@ class Custodes:
         """What the planes do again and again; they add their tasks when they are built."""
         return Scheduler(self.clock, self.leader)
 
+    @cached_property
+    def shield(self) -> Shield:
+        """The guard of everything of ours that runs inside a host's request."""
+        return Shield(self.clock, self.settings.hook_limit_ms / 1_000)
+
+    @cached_property
+    def addresses(self) -> Addresses:
+        """Finds the client's address and what it is limited by."""
+        settings = self.settings
+        return Addresses(settings.trusted_proxies, ipv6_prefix=settings.ipv6_prefix, header=settings.forwarded_header)
+
     # ── Planes ───────────────────────────────────────────────────────────────
     # One cached_property a plane, in alphabetical order.
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Profiles, sessions and API keys."""
+        from custodes.planes.identity.directory import Identity
+        from custodes.storage.sql.identity import SqlIdentityStore
+
+        return Identity(
+            SqlIdentityStore(self.database),
+            clock=self.clock,
+            # Never a seeded source: it makes passwords and tokens.
+            random_bits=random.SystemRandom().getrandbits,
+            bus=self.bus,
+            session_lifetime=self.settings.session_hours * HOUR,
+        )
 
     # ── Life ─────────────────────────────────────────────────────────────────
 
@@ -153,6 +196,11 @@ class Custodes:
             return False
 
     # ── Doors ────────────────────────────────────────────────────────────────
+
+    @cached_property
+    def admin_app(self) -> ASGIApp:
+        """The admin API and its pages."""
+        return _door("custodes.admin.app").create_admin_app(self)
 
     def install(self, app: Any) -> None:
         """Mount Custodes in a Starlette or FastAPI app: middleware, webhook routes, admin API and dashboard."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
@@ -80,6 +80,20 @@ class Settings(BaseSettings):
     """CIDR blocks of the proxies in front; only they may say who the client is."""
     ipv6_prefix: int = Field(64, ge=32, le=128, validation_alias=_env("CUSTODES_IPV6_PREFIX", "ipv6_prefix"))
     """Bits of an IPv6 address that identify one client for limits and blocks."""
+    forwarded_header: Literal["x-forwarded-for", "forwarded"] = Field(
+        "x-forwarded-for", validation_alias=_env("CUSTODES_FORWARDED_HEADER", "forwarded_header")
+    )
+    """The one header in which the trusted proxies say who the client is."""
+
+    # ── Request path ─────────────────────────────────────────────────────────
+    hook_limit_ms: int = Field(250, ge=1, le=60_000, validation_alias=_env("CUSTODES_HOOK_LIMIT_MS", "hook_limit_ms"))
+    """Milliseconds that a request waits for one of our hooks or stores before it goes on without."""
+    session_user_key: str = Field(
+        "user_id", validation_alias=_env("CUSTODES_SESSION_USER_KEY", "session_user_key")
+    )
+    """Key of the host's session (``scope["session"]``) that holds the user id; empty: sessions are not read."""
+    trace_response: bool = Field(False, validation_alias=_env("CUSTODES_TRACE_RESPONSE", "trace_response"))
+    """Answer with a ``traceresponse`` header that names the trace; off, since it is only a draft of the W3C."""
 
     # ── Admin ────────────────────────────────────────────────────────────────
     public_url: str = Field("", validation_alias=_env("CUSTODES_PUBLIC_URL", "public_url"))

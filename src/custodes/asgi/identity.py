@@ -1,0 +1,72 @@
+"""Who calls, as the host says."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from custodes.kernel.tenant import valid_tenant
+
+#: Longest user or API-key id that is kept, characters.
+MAX_ID_LENGTH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who calls; every part may stay empty."""
+
+    #: User id as the application knows it.
+    user: str = ""
+    #: Id of the API key, never the key itself.
+    api_key: str = ""
+    #: Tenant id; the default tenant when empty.
+    tenant: str = ""
+
+
+#: Tells who calls, from the ASGI scope, before limits are decided and before the application runs. None: anonymous.
+#: A plain function must not block; an async one is given up on after ``CUSTODES_HOOK_LIMIT_MS``.
+Identify = Callable[[Any], Awaitable[Identity | None] | Identity | None]
+
+
+def clean_id(value: object) -> str:
+    """Make an id fit to be kept: text, bounded."""
+    return str(value)[:MAX_ID_LENGTH] if value is not None else ""
+
+
+def clean_tenant(value: object, otherwise: str) -> str:
+    """Take a tenant id only when it is one."""
+    return value if isinstance(value, str) and valid_tenant(value) else otherwise
+
+
+def user_of(scope: Mapping[str, Any], session_key: str) -> str:
+    """Read who the host's own middleware found, after the host has answered.
+
+    Looks at ``scope["user"]`` (Starlette's authentication, Django Channels) and at ``scope["session"]``.
+
+    Args:
+        scope: the request's ASGI scope.
+        session_key: key of the session that holds the user id; empty: the session is not read.
+    """
+    user = scope.get("user")
+    if user is not None:
+        return _name_of(user)
+    session = scope.get("session") if session_key else None
+    if isinstance(session, Mapping):
+        return clean_id(session.get(session_key))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+    return ""
+
+
+def _name_of(user: object) -> str:
+    if isinstance(user, str):
+        return user[:MAX_ID_LENGTH]
+    if not getattr(user, "is_authenticated", False):
+        return ""
+    for name in ("identity", "pk", "id", "username", "display_name"):
+        try:
+            value: object = getattr(user, name, None)
+        except NotImplementedError:  # Starlette's BaseUser.identity, when a host has not defined it
+            continue
+        if value is not None and value != "":
+            return clean_id(value)
+    return ""

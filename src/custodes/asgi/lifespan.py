@@ -1,0 +1,114 @@
+"""Starting and stopping with the host, without ever being the reason that it does not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from custodes.asgi.passage import Message, Receive, Scope, Send
+from custodes.kernel.clock import SECOND
+
+if TYPE_CHECKING:
+    from custodes.app import Custodes
+
+#: Longest that the host's own start and stop wait for ours, seconds.
+START_LIMIT = 30.0
+STOP_LIMIT = 15.0
+
+#: Time between attempts to start when it failed or when no server told us to, microseconds.
+RETRY_EVERY = 30 * SECOND
+
+#: What a host says when it is over.
+_OVER = frozenset({"lifespan.startup.failed", "lifespan.shutdown.complete", "lifespan.shutdown.failed"})
+
+
+class Life:
+    """The life of one install inside one host.
+
+    Args:
+        custodes: the install.
+    """
+
+    def __init__(self, custodes: Custodes) -> None:
+        self._custodes = custodes
+        self._shield = custodes.shield
+        self._clock = custodes.clock
+        #: True while it runs.
+        self.running = False
+        self._tried_at: int | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Start; a failure is logged, and tried again while requests come in."""
+        self._tried_at = self._clock.monotonic()
+        self.running = await self._shield.wait("start", _done(self._custodes.start), False, seconds=START_LIMIT)
+
+    async def stop(self) -> None:
+        """Stop, and write what is buffered."""
+        if self.running:
+            self.running = False
+            await self._shield.wait("stop", _done(self._custodes.stop), False, seconds=STOP_LIMIT)
+
+    def rouse(self) -> None:
+        """Start in the background: there are requests, and nobody has started us."""
+        now = self._clock.monotonic()
+        if self._tried_at is None or now - self._tried_at >= RETRY_EVERY:
+            self._tried_at = now
+            self._task = asyncio.get_running_loop().create_task(self.start(), name="custodes-start")
+
+    async def serve(
+        self, host: Callable[[Any, Any, Any], Awaitable[None]], scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Serve the ``lifespan`` scope: start before the host, stop after it."""
+        lifespan = _Lifespan(self, receive, send)
+        try:
+            await host(scope, lifespan.receive, lifespan.send)
+        except Exception:
+            # By the ASGI specification a host that raises before it has listened does not know this protocol.
+            if lifespan.heard:
+                await self.stop()
+                raise
+        except BaseException:
+            await self.stop()
+            raise
+        if lifespan.heard:
+            await self.stop()
+        else:
+            await lifespan.speak()
+
+
+class _Lifespan:
+    """The messages between server and host, overheard."""
+
+    def __init__(self, life: Life, receive: Receive, send: Send) -> None:
+        self._life = life
+        self._receive = receive
+        self._send = send
+        #: Whether the host has asked for a message.
+        self.heard = False
+
+    async def receive(self) -> Message:
+        self.heard = True
+        message = await self._receive()
+        if message["type"] == "lifespan.startup":
+            await self._life.start()
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] in _OVER:
+            await self._life.stop()
+        await self._send(message)
+
+    async def speak(self) -> None:
+        """Speak for a host that does not know the protocol."""
+        await self.receive()
+        await self._send({"type": "lifespan.startup.complete"})
+        await self._receive()
+        await self._life.stop()
+        await self._send({"type": "lifespan.shutdown.complete"})
+
+
+async def _done(step: Callable[[], Awaitable[None]]) -> bool:
+    await step()
+    return True

@@ -1,0 +1,130 @@
+"""Mounting: one ASGI app around the host, which finds the door for each request.
+
+Webhooks go to the ingress, the admin API and its pages to the admin app, everything else through the middleware to the
+host. All paths are below the ``root_path`` that the server or an outer mount gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from custodes.asgi.ingress import Ingress
+from custodes.asgi.lifespan import Life
+from custodes.asgi.middleware import ASGIApp, Middleware
+from custodes.asgi.passage import Receive, Scope, Send
+from custodes.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from custodes.app import Custodes
+
+#: Where the admin API and its pages live.
+ADMIN_PATHS = ("/api/admin/enterprise", "/dashboard/admin/enterprise")
+
+#: What paths of ours begin with; a request that begins otherwise is the host's and is not looked at further.
+OWN_PREFIXES = ("/api/", "/hooks/", "/dashboard/")
+
+
+class Mounted:
+    """A host with Custodes around it; the ASGI app to serve.
+
+    Args:
+        custodes: the install.
+        host: the application; may be given later as :attr:`app`.
+    """
+
+    def __init__(self, custodes: Custodes, host: ASGIApp | None = None) -> None:
+        self._custodes = custodes
+        self._absorbs = custodes.shield.absorbs
+        self._life = Life(custodes)
+        self._ingress = Ingress(custodes)
+        self._hooks = Middleware(self._ingress, custodes, own=True)
+        self._admin = Middleware(self._serve_admin, custodes, own=True)
+        self._host = Middleware(host or _not_yet, custodes)
+
+    @property
+    def app(self) -> ASGIApp:
+        """The host."""
+        return self._host.app
+
+    @app.setter
+    def app(self, host: ASGIApp) -> None:
+        self._host.app = host
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        kind = scope["type"]
+        if kind == "lifespan":
+            await self._life.serve(self.app, scope, receive, send)
+            return
+        door = self._host
+        try:
+            if not self._life.running:
+                self._life.rouse()
+            if kind == "http":
+                door = self._door(scope)
+        except BaseException as error:
+            if not self._absorbs("mount", error):
+                raise
+        await door(scope, receive, send)
+
+    def _door(self, scope: Scope) -> Middleware:
+        path: str = scope["path"]
+        root: str = scope.get("root_path", "")
+        if root and path.startswith(root):
+            path = path[len(root) :]
+        if not path.startswith(OWN_PREFIXES):
+            return self._host
+        if path.startswith(ADMIN_PATHS) and _below(path, ADMIN_PATHS):
+            return self._admin
+        return self._hooks if self._ingress.handles(path) else self._host
+
+    async def _serve_admin(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._custodes.admin_app(scope, receive, send)
+
+
+def _below(path: str, places: tuple[str, ...]) -> bool:
+    return any(path == place or path.startswith(place + "/") for place in places)
+
+
+def wrap(custodes: Custodes, app: ASGIApp) -> ASGIApp:
+    """Return an ASGI app that serves the host with Custodes around it."""
+    return Mounted(custodes, app)
+
+
+def install(custodes: Custodes, app: Any) -> None:
+    """Mount Custodes in a Starlette or FastAPI app, outside of all its middleware, whenever that is added.
+
+    Raises:
+        ConfigurationError: the app is none of these, or Custodes is in it already.
+    """
+    build: Callable[[], ASGIApp] | None = getattr(app, "build_middleware_stack", None)
+    if build is None:
+        msg = f"A {type(app).__name__} cannot be changed in place"
+        raise ConfigurationError(msg, remedy="Serve what wrap returns: app = custodes.wrap(app)")
+    if isinstance(getattr(build, "__self__", None), _Outermost):
+        msg = "Custodes is installed in this app already"
+        raise ConfigurationError(msg, remedy="Call install once for an app")
+    mounted = Mounted(custodes)
+    app.build_middleware_stack = _Outermost(build, mounted).build
+    if getattr(app, "middleware_stack", None) is not None:  # it has served already, so the stack stands
+        mounted.app = app.middleware_stack
+        app.middleware_stack = mounted
+
+
+class _Outermost:
+    """Builds the host's middleware stack as the host does, and stands around it."""
+
+    def __init__(self, build: Callable[[], ASGIApp], mounted: Mounted) -> None:
+        self._build = build
+        self._mounted = mounted
+
+    def build(self) -> ASGIApp:
+        self._mounted.app = self._build()
+        return self._mounted
+
+
+def _not_yet(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+    """Stand in for a host that is not known yet."""
+    msg = f"no application to serve {scope['type']} with"
+    raise RuntimeError(msg)

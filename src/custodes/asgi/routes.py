@@ -1,0 +1,147 @@
+"""Which route served a request: the template, never the path.
+
+Read from what the framework left in the scope, after it has routed. Templates are kept few by construction: a route
+that has no usable template, and a host that makes up new ones without end, fall into one bounded series each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, MutableMapping
+from typing import Any
+
+#: Most templates of one application; those beyond are counted under :data:`OTHER`.
+MAX_TEMPLATES = 2_000
+
+#: Longest template that is taken for one, characters.
+MAX_TEMPLATE_LENGTH = 512
+
+#: The series of templates beyond :data:`MAX_TEMPLATES`.
+OTHER = "(other)"
+
+#: How deep routers may be mounted in routers before the rest is not looked at.
+MAX_DEPTH = 16
+
+#: What :class:`starlette.routing.Mount` puts behind its own path.
+_REST = "/{path}"
+
+
+class Templates:
+    """Resolves scopes to route templates, and remembers which there are."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def resolve(self, scope: MutableMapping[str, Any]) -> str | None:
+        """Return the template of the route that took a request; None when none did.
+
+        Understands Starlette (routes, nested mounts), FastAPI (included routers too), Litestar and any framework that
+        sets ``scope["path_template"]`` or a ``scope["route"]`` with a ``path``.
+        """
+        template = _template(scope)
+        if template in self._known or template is None:
+            return template
+        if len(template) > MAX_TEMPLATE_LENGTH or len(self._known) >= MAX_TEMPLATES:
+            return OTHER
+        self._known.add(template)
+        return template
+
+
+def _template(scope: MutableMapping[str, Any]) -> str | None:
+    own = _own_template(scope)
+    if "app_root_path" not in scope:  # set by mounts alone
+        return own
+    prefix = _mounted_at(scope)
+    if own is None:
+        return prefix + _REST if prefix else None
+    return own if not prefix else prefix + own
+
+
+def _own_template(scope: MutableMapping[str, Any]) -> str | None:
+    """Return the template of the innermost route, as its own router knows it."""
+    route = scope.get("route")
+    if route is not None:
+        included = scope.get("fastapi")
+        if included:
+            context = included.get("effective_route_context")
+            if context is not None and context.original_route is route:
+                return _path_of(context)
+        return None if _is_mount(route) else _path_of(route)
+    template = scope.get("path_template")
+    if template is not None:
+        return template if isinstance(template, str) else None
+    endpoint = scope.get("endpoint")
+    return None if endpoint is None else _template_of_endpoint(scope, endpoint)
+
+
+def _path_of(route: Any) -> str | None:
+    path = getattr(route, "path_format", None) or getattr(route, "path", None)
+    return path if isinstance(path, str) else None
+
+
+def _is_mount(route: Any) -> bool:
+    return hasattr(route, "routes") and hasattr(route, "app")
+
+
+def _template_of_endpoint(scope: MutableMapping[str, Any], endpoint: object) -> str | None:
+    """Find a plain Starlette route inside FastAPI, which names the endpoint only."""
+    path = _path_below(scope, scope.get("root_path", ""))
+    for route in _candidates(getattr(scope.get("router"), "routes", ())):
+        if getattr(route, "endpoint", None) is endpoint and route.path_regex.match(path):
+            return _path_of(route)
+    return None
+
+
+def _candidates(routes: Iterable[Any], depth: int = 0) -> Iterable[Any]:
+    """Yield routes, those of FastAPI's included routers with their prefix."""
+    for route in routes:
+        contexts = getattr(route, "effective_route_contexts", None)
+        if contexts is None:
+            yield route
+        elif depth < MAX_DEPTH:
+            for context in contexts():
+                yield context.starlette_route or context
+
+
+def _path_below(scope: Mapping[str, Any], root: str) -> str:
+    path: str = scope["path"]
+    return path[len(root) :] if root and path.startswith(root) else path
+
+
+def _mounted_at(scope: MutableMapping[str, Any]) -> str:
+    """Return the template of the mounts that a request went through, outermost first."""
+    outer: str = scope["app_root_path"]
+    inner: str = scope.get("root_path", "")
+    mounted = inner[len(outer) :]
+    if not mounted:
+        return ""
+    prefix = _follow(getattr(scope.get("router"), "routes", ()), mounted + "/", 0)
+    return prefix if prefix is not None else _without_values(mounted, scope.get("path_params") or {})
+
+
+def _follow(routes: Iterable[Any], path: str, depth: int) -> str | None:
+    """Walk down the mounts that a path goes through; None when it is not mounts alone."""
+    for route in _candidates(routes):
+        if not _is_mount(route):
+            continue
+        found = route.path_regex.match(path)
+        if found is None:
+            continue
+        prefix: str = route.path_format.removesuffix(_REST)
+        rest = "/" + found["path"]
+        if rest == "/" or depth == MAX_DEPTH:
+            return prefix
+        below = _follow(route.routes, rest, depth + 1)
+        return None if below is None else prefix + below
+    return None
+
+
+def _without_values(mounted: str, path_params: Mapping[str, object]) -> str:
+    """Put names back where a mount's parameters stand, when its routes cannot be walked."""
+    parts = mounted.split("/")
+    for name, value in path_params.items():
+        text = str(value)
+        if text in parts:
+            parts[len(parts) - 1 - parts[::-1].index(text)] = f"{{{name}}}"
+    return "/".join(parts)

@@ -1,0 +1,165 @@
+"""Trace context: W3C Trace Context level 2, in and out.
+
+One trace id joins a request, the calls it makes, the webhooks it sends and the audit entries it leaves. This module
+reads ``traceparent`` and ``tracestate``, starts or restarts a trace where the specification says so, and writes the
+headers of outgoing calls. What is wrong in a header never fails a request: the trace starts anew.
+
+Source: https://www.w3.org/TR/trace-context-2/
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from custodes.kernel.ids import RandomBits
+
+#: Flag bit: the caller may have recorded this trace.
+SAMPLED = 0x01
+
+#: Flag bit (level 2): the right-most seven bytes of the trace id are random.
+RANDOM = 0x02
+
+#: Bits that this version of the specification defines; the others are dropped.
+_KNOWN_FLAGS = SAMPLED | RANDOM
+
+#: Most members of a ``tracestate``; more and all of it is dropped (§3.3.1.1).
+MAX_STATE_MEMBERS = 32
+
+#: Longest combined ``tracestate`` that is looked at, bytes: 32 members of the longest key and value, with white space.
+MAX_STATE_LENGTH = 20_000
+
+#: Longest ``traceparent`` that is looked at, bytes: a later version may be longer than our 55, not without end.
+MAX_PARENT_LENGTH = 512
+
+_IDS = r"(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})"
+
+#: Version 00: exactly these four fields.
+_VERSION_00 = re.compile("00-" + _IDS).fullmatch
+
+#: A later version: the same four fields, then the end or a dash and whatever that version adds; ff is no version.
+_LATER = re.compile("(?!00|ff)[0-9a-f]{2}-" + _IDS + "(?:-.*)?").fullmatch
+
+_KEY = r"[a-z0-9][a-z0-9_\-*/@]{0,255}"
+_VALUE = r"[ -+\--<>-~]{0,255}[!-+\--<>-~]"
+_MEMBER = re.compile(f"({_KEY})=({_VALUE})").fullmatch
+
+_FLAGS = {f"{flags:02x}": flags & _KNOWN_FLAGS for flags in range(256)}
+
+#: One bit in the trace id and one in the span id, both far from the bytes that must be random: an id is never all zero.
+_NOT_ZERO = 1 << 191 | 1 << 63
+_SPAN_NOT_ZERO = 1 << 63
+
+
+class Trace:
+    """Where a request stands in its trace.
+
+    One is made for every request, so it is small and reads ``tracestate`` only when asked. Treat it as a value: nothing
+    changes after it was opened.
+    """
+
+    __slots__ = ("_random_bits", "_states", "flags", "parent_id", "span_id", "trace_id")
+
+    #: Trace id, 32 hex digits; shared by all that belongs to this trace.
+    trace_id: str
+    #: Id of the work on this request, 16 hex digits.
+    span_id: str
+    #: Caller's span id, 16 hex digits; empty when the trace starts here.
+    parent_id: str
+    #: :data:`SAMPLED` and :data:`RANDOM`, as the caller sent them or, for a trace that starts here, both set.
+    flags: int
+
+    def __init__(
+        self,
+        trace_id: str,
+        span_id: str,
+        parent_id: str,
+        flags: int,
+        states: Sequence[bytes],
+        random_bits: RandomBits,
+    ) -> None:
+        self.trace_id = trace_id
+        self.span_id = span_id
+        self.parent_id = parent_id
+        self.flags = flags
+        self._states = states
+        self._random_bits = random_bits
+
+    @property
+    def state(self) -> str:
+        """Combined ``tracestate`` to pass on; empty when there is none or it is not well formed."""
+        return parse_state(self._states) if self._states else ""
+
+    @property
+    def traceresponse(self) -> str:
+        """Value of a ``traceresponse`` header (editor's draft): tells the caller our span."""
+        return f"00-{self.trace_id}-{self.span_id}-{self.flags:02x}"
+
+    def headers(self) -> dict[str, str]:
+        """Headers for one outgoing call: same trace, our span's fresh child as the parent.
+
+        Call it once for each call that goes out, so that each has an id of its own.
+        """
+        child = f"{self._random_bits(64) | _SPAN_NOT_ZERO:016x}"
+        headers = {"traceparent": f"00-{self.trace_id}-{child}-{self.flags:02x}"}
+        state = self.state
+        if state:
+            headers["tracestate"] = state
+        return headers
+
+
+def start_trace(random_bits: RandomBits) -> Trace:
+    """Start a trace: random ids, sampled, no state."""
+    ids = "%048x" % (random_bits(192) | _NOT_ZERO)
+    return Trace(ids[:32], ids[32:], "", _KNOWN_FLAGS, (), random_bits)
+
+
+def open_trace(parent: bytes | None, states: Sequence[bytes], random_bits: RandomBits) -> Trace:
+    """Continue the caller's trace, or start one where its header cannot be used.
+
+    Args:
+        parent: value of the ``traceparent`` header; None when there is none or more than one.
+        states: values of all ``tracestate`` headers, in order.
+        random_bits: source of randomness.
+    """
+    if parent is None:
+        return start_trace(random_bits)
+    found = _VERSION_00(parent.decode("latin-1")) or _read_leniently(parent)
+    if found is None:
+        return start_trace(random_bits)
+    trace_id, parent_id, flags = found.groups()
+    span_id = "%016x" % (random_bits(64) | _SPAN_NOT_ZERO)
+    return Trace(trace_id, span_id, parent_id, _FLAGS[flags], states, random_bits)
+
+
+def _read_leniently(parent: bytes) -> re.Match[str] | None:
+    """Read a header with white space around it, or of a later version."""
+    if len(parent) > MAX_PARENT_LENGTH:
+        return None
+    text = parent.strip(b" \t").decode("latin-1")
+    return _VERSION_00(text) or _LATER(text)
+
+
+def parse_state(states: Sequence[bytes]) -> str:
+    """Combine ``tracestate`` headers into one value.
+
+    Returns:
+        The members in their order, without white space around them; empty when any of them is malformed, a key comes
+        twice or there are more than 32: a list that cannot be trusted as a whole is not passed on at all.
+    """
+    if sum(map(len, states)) > MAX_STATE_LENGTH:
+        return ""
+    members = [member for member in _members(states) if member]
+    if len(members) > MAX_STATE_MEMBERS:
+        return ""
+    keys: set[str] = set()
+    for member in members:
+        found = _MEMBER(member)
+        if found is None or found[1] in keys:
+            return ""
+        keys.add(found[1])
+    return ",".join(members)
+
+
+def _members(states: Sequence[bytes]) -> list[str]:
+    return [member.strip(" \t") for member in b",".join(states).decode("latin-1").split(",")]

@@ -1,0 +1,172 @@
+"""The shield: what is ours never harms what is the host's.
+
+Everything of ours that runs inside a host's request (parsing, hooks, stores, callbacks) runs behind this guard. What
+it raises is counted, logged at a bounded rate and forgotten; what hangs is left behind after a time limit; what hangs
+again and again is not waited for at all until it has had time to recover. What the host raises, and what stops the
+program or the task, passes untouched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+
+import structlog
+
+from custodes.kernel.clock import MINUTE, SECOND, Clock
+
+T = TypeVar("T")
+
+#: A failure of one name is logged once in this time, microseconds; the ones between are in the next line's count.
+LOG_EVERY = MINUTE
+
+#: Time-outs in a row after which a name is no longer waited for.
+TRIPS_AFTER = 3
+
+#: How long a name that trips is passed over before one request tries it again, microseconds.
+RESTS_FOR = 5 * SECOND
+
+_log = structlog.get_logger("custodes.shield")
+
+
+class _Record:
+    """What is known of one guarded thing."""
+
+    __slots__ = ("failures", "logged_at", "logged_failures", "rests_until", "timeouts")
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self.logged_at: int | None = None
+        self.logged_failures = 0
+        self.timeouts = 0
+        self.rests_until = 0
+
+
+class Shield:
+    """Guards the host against us.
+
+    Args:
+        clock: source of time.
+        limit_seconds: longest that one hook or store is waited for inside a request.
+    """
+
+    def __init__(self, clock: Clock, limit_seconds: float = 0.25) -> None:
+        self._clock = clock
+        self._limit = limit_seconds
+        self._records: dict[str, _Record] = {}
+        self._left_behind: set[asyncio.Future[Any]] = set()
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """Failures since the start, by the name of what failed."""
+        return {name: record.failures for name, record in self._records.items()}
+
+    @property
+    def left_behind(self) -> int:
+        """Hooks that were cancelled after their time and have not ended yet."""
+        return len(self._left_behind)
+
+    def absorbs(self, name: str, error: BaseException) -> bool:
+        """Tell whether an exception of ours ends here; if so, it is counted and logged.
+
+        To be used as ``except BaseException as error: if not shield.absorbs("limiter", error): raise``. An
+        interrupt, an exit and the cancellation of the task pass; a ``CancelledError`` that one of our parts raises
+        while nobody cancels the task is a failure like any other.
+        """
+        if not isinstance(error, Exception) and not (isinstance(error, asyncio.CancelledError) and not _is_cancelled()):
+            return False
+        self._note(name, repr(error))
+        return True
+
+    async def wait(self, name: str, awaitable: Awaitable[T], otherwise: T, *, seconds: float | None = None) -> T:
+        """Wait for something of ours, not for ever.
+
+        It runs in a task of its own, so that it cannot hold the request even when it ignores its cancellation.
+
+        Args:
+            name: what it is, for the count and the log.
+            awaitable: what to wait for.
+            otherwise: what to go on with when it fails, hangs or rests.
+            seconds: time limit; default as given to the shield.
+        """
+        record = self._record(name)
+        if self._clock.monotonic() < record.rests_until:
+            record.failures += 1
+            _discard(awaitable)
+            return otherwise
+        task = asyncio.ensure_future(awaitable)
+        try:
+            done, _ = await asyncio.wait((task,), timeout=self._limit if seconds is None else seconds)
+        except asyncio.CancelledError:
+            self._leave(task)
+            raise
+        if not done:
+            self._leave(task)
+            self._timed_out(name, record)
+            return otherwise
+        record.timeouts = 0
+        return self._outcome(name, task, otherwise)
+
+    def _outcome(self, name: str, task: asyncio.Future[T], otherwise: T) -> T:
+        if task.cancelled():
+            self._note(name, "it cancelled itself")
+            return otherwise
+        error = task.exception()
+        if error is None:
+            return task.result()
+        if isinstance(error, Exception):
+            self._note(name, repr(error))
+            return otherwise
+        raise error
+
+    def _timed_out(self, name: str, record: _Record) -> None:
+        record.timeouts += 1
+        if record.timeouts >= TRIPS_AFTER:
+            record.rests_until = self._clock.monotonic() + RESTS_FOR
+        self._note(name, "no answer in time")
+
+    def _leave(self, task: asyncio.Future[Any]) -> None:
+        """Cancel a task without waiting for it; a reference is kept until it ends, however long it takes."""
+        self._left_behind.add(task)
+        task.add_done_callback(self._forget)
+        task.cancel()
+
+    def _forget(self, task: asyncio.Future[Any]) -> None:
+        self._left_behind.discard(task)
+        if not task.cancelled():
+            task.exception()  # read, so that asyncio does not complain that nobody did
+
+    def _record(self, name: str) -> _Record:
+        record = self._records.get(name)
+        if record is None:
+            record = self._records[name] = _Record()
+        return record
+
+    def _note(self, name: str, what: str) -> None:
+        """Count a failure, and log it unless one of its name was logged just now."""
+        record = self._record(name)
+        record.failures += 1
+        now = self._clock.monotonic()
+        if record.logged_at is not None and now - record.logged_at < LOG_EVERY:
+            return
+        since = record.failures - record.logged_failures
+        record.logged_at, record.logged_failures = now, record.failures
+        try:
+            _log.warning("shielded", what=name, error=what[:500], failures=since)
+        except Exception:  # noqa: BLE001 - the host's logging may be what is broken
+            record.failures += 1
+
+
+def _is_cancelled() -> bool:
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # outside of an event loop nobody cancels
+        return False
+    return task is not None and task.cancelling() > 0
+
+
+def _discard(awaitable: Awaitable[Any]) -> None:
+    """Drop something without running it; a coroutine that is never awaited would warn."""
+    if asyncio.iscoroutine(awaitable):
+        awaitable.close()
