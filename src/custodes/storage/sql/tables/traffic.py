@@ -42,10 +42,10 @@ api_monitoring = Table(
     Index("ix_api_monitoring_route", "route", "started_at", "id"),
 )
 
-_ADDRESS = text("client_ip <> ''")
-_USER = text("user_id <> ''")
-_API_KEY = text("api_key_id <> ''")
-#: What "errors only" means; the same text in the index and in the query, so that both engines see that it fits.
+# Conditions of partial indexes, for the index and for the query in the same words, so that both engines see they fit.
+HAS_ADDRESS = text("client_ip <> ''")
+HAS_USER = text("user_id <> ''")
+HAS_API_KEY = text("api_key_id <> ''")
 ERRORS_ONLY = text("(status >= 500 OR error_group <> '')")
 
 Index(
@@ -53,24 +53,24 @@ Index(
     api_monitoring.c.client_ip,
     api_monitoring.c.started_at,
     api_monitoring.c.id,
-    sqlite_where=_ADDRESS,
-    postgresql_where=_ADDRESS,
+    sqlite_where=HAS_ADDRESS,
+    postgresql_where=HAS_ADDRESS,
 )
 Index(
     "ix_api_monitoring_user_id",
     api_monitoring.c.user_id,
     api_monitoring.c.started_at,
     api_monitoring.c.id,
-    sqlite_where=_USER,
-    postgresql_where=_USER,
+    sqlite_where=HAS_USER,
+    postgresql_where=HAS_USER,
 )
 Index(
     "ix_api_monitoring_api_key_id",
     api_monitoring.c.api_key_id,
     api_monitoring.c.started_at,
     api_monitoring.c.id,
-    sqlite_where=_API_KEY,
-    postgresql_where=_API_KEY,
+    sqlite_where=HAS_API_KEY,
+    postgresql_where=HAS_API_KEY,
 )
 Index(
     "ix_api_monitoring_errors",

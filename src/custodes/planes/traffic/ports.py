@@ -1,0 +1,137 @@
+"""What the traffic plane needs kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from custodes.kernel.paging import Page
+from custodes.planes.traffic.batch import Batch, GroupSighting
+from custodes.planes.traffic.model import ApiCall, CallFilter, ErrorGroup, GroupState
+from custodes.planes.traffic.ranges import Stretch
+from custodes.planes.traffic.rollup import Keyspace, Level, Rollups
+from custodes.runtime.transactions import Work, nothing
+
+
+@dataclass(frozen=True, slots=True)
+class RollupQuery:
+    """Which rollups to add up, and into which buckets.
+
+    The answer's series have an empty tenant, since the tenants of the scope are added up, and the bucket
+    ``since + n · step`` that theirs falls into.
+    """
+
+    #: Tenants to add up (:func:`custodes.planes.traffic.rollup.tenants_of`).
+    tenants: tuple[str, ...]
+    #: Which kind of series.
+    keyspace: Keyspace
+    #: Where to read what.
+    stretches: tuple[Stretch, ...]
+    #: Begin of the first bucket of the answer.
+    since: int
+    #: Width of the answer's buckets.
+    step: int
+    #: Only these names; None for all.
+    names: tuple[str, ...] | None = None
+    #: Only this method; None for all.
+    method: str | None = None
+    #: Batches that are in memory as well and must not be counted twice.
+    besides: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FoldUnit:
+    """Some rows of one level that belong into one bucket of the next; small enough for one transaction."""
+
+    #: Level of the rows.
+    level: Level
+    #: Level that they are folded into.
+    into: Level
+    #: Whose.
+    tenant: str
+    #: Which kind of series.
+    keyspace: Keyspace
+    #: Begin of the coarser bucket.
+    bucket: int
+    #: First and last name, both included, in the store's own order.
+    names: tuple[str, str]
+    #: Rows, about.
+    rows: int
+
+
+class TrafficStore(Protocol):
+    """**Protocol:** keeps rollups, raw rows and error groups."""
+
+    async def keep(self, batch: Batch) -> Sequence[GroupSighting]:
+        """Write a batch in one transaction; nothing changes when a batch of this id was written before.
+
+        It may be lost with the power, not with the process.
+
+        Returns:
+            The kinds of errors that are new, or were resolved and have occurred again.
+
+        Raises:
+            StorageUnavailable: nothing of it was kept, or it is not known; write the same batch again.
+        """
+        ...
+
+    async def rollups(self, query: RollupQuery) -> Rollups:
+        """Add up rollups with their times and statuses, on one snapshot."""
+        ...
+
+    async def sums(self, query: RollupQuery) -> Rollups:
+        """Add up the plain figures in the store, on one snapshot: no histograms, no statuses, one bucket."""
+        ...
+
+    async def foldable(self, level: Level, into: Level, before: int) -> Sequence[FoldUnit]:
+        """List what waits to be folded in buckets of ``into`` that ended at or before a moment."""
+        ...
+
+    async def fold(self, unit: FoldUnit, writer_id: str) -> int:
+        """Add rows up into one row a series of the coarser level and mark them as folded, in one transaction.
+
+        Rows that come later are folded by a later call into rows of its writer. Returns how many rows were folded;
+        0 when another process was faster.
+        """
+        ...
+
+    async def calls(self, where: CallFilter, *, tenant: str | None, limit: int, cursor: str | None) -> Page[ApiCall]:
+        """List raw rows, newest first."""
+        ...
+
+    async def call(self, identifier: str, *, tenant: str | None) -> ApiCall | None:
+        """Find one raw row; None when there is none for this tenant."""
+        ...
+
+    async def error_groups(
+        self, *, tenant: str | None, state: GroupState | None, since: int | None, limit: int, cursor: str | None
+    ) -> Page[ErrorGroup]:
+        """List error groups, the latest occurrence first; their ``count`` is 0: it is in the rollups."""
+        ...
+
+    async def error_group(self, identifier: str, *, tenant: str | None) -> ErrorGroup | None:
+        """Find one error group; None when there is none for this tenant."""
+        ...
+
+    async def set_group_state(
+        self, identifier: str, state: GroupState, *, tenant: str | None, at: int, by: str, also: Work = nothing
+    ) -> ErrorGroup | None:
+        """Set the state of a group, durably, together with ``also``; None, and nothing done, when there is none.
+
+        Raises:
+            Conflict: it is in that state already.
+        """
+        ...
+
+    async def purge_calls(self, before: int, limit: int) -> int:
+        """Delete raw rows that began before a moment, oldest first, at most ``limit``; returns how many."""
+        ...
+
+    async def purge_rollups(self, level: Level, before: int, limit: int) -> int:
+        """Delete folded rows of a level whose bucket began before a moment; what is not folded stays."""
+        ...
+
+    async def purge_error_groups(self, before: int, limit: int) -> int:
+        """Delete groups that last occurred before a moment."""
+        ...

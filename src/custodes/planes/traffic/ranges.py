@@ -1,0 +1,116 @@
+"""Stretches of time and the levels that cover them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from custodes.errors import InvalidInput
+from custodes.kernel.clock import DAY, HOUR
+from custodes.planes.traffic.rollup import LEVELS, Level
+
+#: How long each level is kept, microseconds: the finer, the shorter.
+KEPT: dict[Level, int] = {
+    Level.TEN_SECONDS: 24 * HOUR,
+    Level.MINUTE: 48 * HOUR,
+    Level.HOUR: 35 * DAY,
+    Level.DAY: 400 * DAY,
+}
+
+#: Most points of one time series: more than a wide screen has pixels.
+MAX_POINTS = 1_500
+
+#: Points aimed at when the caller names no step.
+USUAL_POINTS = 180
+
+#: Steps that a chart may have, seconds; every one is a whole number of buckets of some level, and divides the next day.
+STEPS = (10, 30, 60, 300, 900, 1_800, 3_600, 10_800, 21_600, 43_200, 86_400, 7 * 86_400)
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A stretch of time that one level covers: its rows, and those of finer levels that are not folded yet."""
+
+    #: Coarsest level to read.
+    level: Level
+    #: Begin, microseconds; a bucket of the level begins there.
+    since: int
+    #: End, microseconds, not included; a bucket of the level ends there.
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """A stretch of time cut into equal steps, widened to whole ones."""
+
+    #: Begin of the first step, microseconds.
+    since: int
+    #: End of the last step, microseconds, not included.
+    until: int
+    #: Width of a step, microseconds.
+    step: int
+
+    @property
+    def level(self) -> Level:
+        """Coarsest level of which a step is a whole number of buckets."""
+        return max(level for level in LEVELS if self.step % level.micros == 0)
+
+
+def steps(since: int, until: int, now: int, step_seconds: int | None = None) -> Steps:
+    """Cut a stretch of time into steps.
+
+    The step asked for grows when it would make too many points, or when the level that it needs is not kept as far
+    back as ``since``.
+
+    Raises:
+        InvalidInput: ``since`` is not before ``until``, or the step is none of :data:`STEPS`.
+    """
+    if since >= until:
+        msg = "since is not before until"
+        raise InvalidInput(msg, remedy="Swap them, or leave one out")
+    if step_seconds is not None and step_seconds not in STEPS:
+        msg = f"The step is {step_seconds} s"
+        raise InvalidInput(msg, remedy=f"Use one of {', '.join(map(str, STEPS))} seconds, or leave it out")
+    points = USUAL_POINTS if step_seconds is None else MAX_POINTS
+    for seconds in STEPS:
+        if seconds < (step_seconds or 0):
+            continue
+        cut = _cut(since, until, seconds * Level.TEN_SECONDS.micros // 10)
+        if (cut.until - cut.since) // cut.step <= points and now - cut.since <= KEPT[cut.level]:
+            return cut
+    return _cut(max(since, until - MAX_POINTS * DAY), until, DAY)
+
+
+def _cut(since: int, until: int, step: int) -> Steps:
+    return Steps(since - since % step, until + -until % step, step)
+
+
+def cover(since: int, until: int, finest: Level, coarsest: Level = Level.DAY) -> list[Stretch]:
+    """Cover a stretch exactly with as few buckets as possible: coarse ones in the middle, finer ones at both ends.
+
+    Args:
+        since: begin; a bucket of ``finest`` begins there.
+        until: end; a bucket of ``finest`` ends there.
+        finest: finest level to use.
+        coarsest: coarsest level to use.
+    """
+    stretches: list[Stretch] = []
+    begin, end = since, until
+    tail: list[Stretch] = []
+    usable = [level for level in LEVELS if finest <= level <= coarsest]
+    for level, coarser in pairwise(usable):
+        inner_begin = begin + -begin % coarser.micros
+        inner_end = end - end % coarser.micros
+        if inner_begin >= inner_end:
+            break
+        if begin < inner_begin:
+            stretches.append(Stretch(level, begin, inner_begin))
+        if inner_end < end:
+            tail.append(Stretch(level, inner_end, end))
+        begin, end = inner_begin, inner_end
+    return [*stretches, *_middle(usable, begin, end), *reversed(tail)]
+
+
+def _middle(usable: list[Level], begin: int, end: int) -> list[Stretch]:
+    level = max(level for level in usable if begin % level.micros == 0 and end % level.micros == 0)
+    return [Stretch(level, begin, end)] if begin < end else []

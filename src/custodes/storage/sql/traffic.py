@@ -1,0 +1,339 @@
+"""Raw rows, error groups and the writing of batches, in a SQL store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, delete, select, true, tuple_, update
+
+from custodes.errors import Conflict
+from custodes.kernel.clock import MILLISECOND
+from custodes.kernel.ids import uuid7_time
+from custodes.kernel.paging import Page, decode_cursor, page_of
+from custodes.planes.traffic.batch import Batch, GroupSighting
+from custodes.planes.traffic.model import ApiCall, CallFilter, ErrorGroup, GroupState
+from custodes.planes.traffic.ports import FoldUnit, RollupQuery
+from custodes.planes.traffic.rollup import UNMATCHED, Level, Rollups
+from custodes.runtime.transactions import Transaction, Work, nothing
+from custodes.storage.sql import traffic_rollups as rollups
+from custodes.storage.sql.bulk import Bulk, affected, insert_ignoring
+from custodes.storage.sql.database import Database, connection_of
+from custodes.storage.sql.tables.traffic import (
+    ERRORS_ONLY,
+    HAS_ADDRESS,
+    HAS_API_KEY,
+    HAS_USER,
+    api_error_groups,
+    api_monitoring,
+)
+
+t = api_monitoring
+g = api_error_groups
+
+#: Columns of a raw row in the order of :data:`custodes.planes.traffic.batch.Batch.calls`.
+CALL_COLUMNS = (
+    "tenant_id",
+    "started_at",
+    "kind",
+    "method",
+    "route",
+    "path",
+    "status",
+    "total_us",
+    "ttfb_us",
+    "background_us",
+    "request_bytes",
+    "response_bytes",
+    "user_id",
+    "api_key_id",
+    "client_ip",
+    "trace_id",
+    "span_id",
+    "parent_id",
+    "user_agent",
+    "limited_by",
+    "disconnected",
+    "error_group",
+    "error",
+    "id",
+)
+
+_calls = Bulk(t, CALL_COLUMNS)
+
+
+class SqlTrafficStore:
+    """:class:`custodes.planes.traffic.ports.TrafficStore` in three tables."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # ── Writing ──────────────────────────────────────────────────────────────
+
+    async def keep(self, batch: Batch) -> Sequence[GroupSighting]:
+        """Write a batch; figures may be lost with the power."""
+        # Encoding histograms takes long: beside the writer thread, which others wait for.
+        rows = await asyncio.to_thread(rollups.rows_of, batch.rollups, Level.TEN_SECONDS, batch.id)
+
+        def keep(tx: Transaction) -> Sequence[GroupSighting]:
+            connection = connection_of(tx)
+            rollups.insert_rows(connection, rows)
+            _calls.insert(connection, batch.calls)
+            # In one order for every writer, so that two of them never wait for each other.
+            sightings = sorted(batch.sightings, key=lambda one: (one.seen.tenant, one.seen.digest))
+            return [sighting for sighting in sightings if _note(connection, sighting)]
+
+        return await self._database.write(keep, durable=False)
+
+    # ── Rollups ──────────────────────────────────────────────────────────────
+
+    async def rollups(self, query: RollupQuery) -> Rollups:
+        """Add up rollups with their times."""
+        return await self._database.read(lambda tx: rollups.read(connection_of(tx), query))
+
+    async def sums(self, query: RollupQuery) -> Rollups:
+        """Add up plain figures in SQL."""
+        return await self._database.read(lambda tx: rollups.read_sums(connection_of(tx), query))
+
+    async def foldable(self, level: Level, into: Level, before: int) -> Sequence[FoldUnit]:
+        """List what waits to be folded."""
+        return await self._database.read(lambda tx: rollups.foldable(connection_of(tx), level, into, before))
+
+    async def fold(self, unit: FoldUnit, writer_id: str) -> int:
+        """Fold, all or nothing."""
+        return await self._database.write(lambda tx: rollups.fold(connection_of(tx), unit, writer_id), durable=False)
+
+    # ── Raw rows ─────────────────────────────────────────────────────────────
+
+    async def calls(self, where: CallFilter, *, tenant: str | None, limit: int, cursor: str | None) -> Page[ApiCall]:
+        """List raw rows, newest first."""
+        query = calls_query(where, tenant, limit, cursor)
+        rows = await self._database.read(lambda tx: [_call(row) for row in connection_of(tx).execute(query)])
+        return page_of(rows, limit, lambda call: (call.started_at, call.id))
+
+    async def call(self, identifier: str, *, tenant: str | None) -> ApiCall | None:
+        """Find one raw row through the moment inside of its id."""
+        at = uuid7_time(identifier)
+        query = select(t).where(
+            t.c.started_at >= at,
+            t.c.started_at < at + MILLISECOND,
+            t.c.id == identifier,
+            true() if tenant is None else t.c.tenant_id == tenant,
+        )
+        row = await self._database.read(lambda tx: connection_of(tx).execute(query).first())
+        return None if row is None else _call(row)
+
+    # ── Error groups ─────────────────────────────────────────────────────────
+
+    async def error_groups(
+        self, *, tenant: str | None, state: GroupState | None, since: int | None, limit: int, cursor: str | None
+    ) -> Page[ErrorGroup]:
+        """List error groups, the latest occurrence first."""
+        query = groups_query(tenant, state, since, limit, cursor)
+        rows = await self._database.read(lambda tx: [_group(row) for row in connection_of(tx).execute(query)])
+        return page_of(rows, limit, lambda group: (group.last_seen_at, group.id))
+
+    async def error_group(self, identifier: str, *, tenant: str | None) -> ErrorGroup | None:
+        """Find one error group."""
+        return await self._database.read(lambda tx: _find_group(connection_of(tx), identifier, tenant))
+
+    async def set_group_state(
+        self, identifier: str, state: GroupState, *, tenant: str | None, at: int, by: str, also: Work = nothing
+    ) -> ErrorGroup | None:
+        """Set the state of a group together with ``also``."""
+
+        def set_state(tx: Transaction) -> ErrorGroup | None:
+            connection = connection_of(tx)
+            group = _find_group(connection, identifier, tenant)
+            if group is None:
+                return None
+            if group.state is state:
+                msg = f"The error group is {state} already"
+                raise Conflict(msg)
+            connection.execute(update(g).where(g.c.id == identifier).values(state=state, state_at=at, state_by=by))
+            also(tx)
+            return _find_group(connection, identifier, tenant)
+
+        return await self._database.write(set_state)
+
+    # ── Retention ────────────────────────────────────────────────────────────
+
+    async def purge_calls(self, before: int, limit: int) -> int:
+        """Delete old raw rows, oldest first."""
+        key = (t.c.tenant_id, t.c.started_at, t.c.id)
+        old = select(*key).where(t.c.started_at < before).order_by(t.c.started_at, t.c.id).limit(limit)
+        statement = delete(t).where(tuple_(*key).in_(old))
+        return await self._database.write(lambda tx: affected(connection_of(tx), statement), durable=False)
+
+    async def purge_rollups(self, level: Level, before: int, limit: int) -> int:
+        """Delete old rows of a level."""
+        return await self._database.write(
+            lambda tx: rollups.purge(connection_of(tx), level, before, limit), durable=False
+        )
+
+    async def purge_error_groups(self, before: int, limit: int) -> int:
+        """Delete groups that have not occurred for long."""
+        old = select(g.c.id).where(g.c.last_seen_at < before).order_by(g.c.last_seen_at, g.c.id).limit(limit)
+        statement = delete(g).where(g.c.id.in_(old))
+        return await self._database.write(lambda tx: affected(connection_of(tx), statement), durable=False)
+
+
+def calls_query(where: CallFilter, tenant: str | None, limit: int, cursor: str | None) -> Select[Any]:
+    """Write the query of a page of raw rows, one row longer than asked for."""
+    query = select(t).order_by(t.c.started_at.desc(), t.c.id.desc()).limit(limit + 1)
+    for condition in _conditions(where):
+        query = query.where(condition)
+    if tenant is not None:
+        query = query.where(t.c.tenant_id == tenant)
+    if cursor is not None:
+        query = query.where(tuple_(t.c.started_at, t.c.id) < tuple_(*decode_cursor(cursor)))
+    return query
+
+
+def _conditions(where: CallFilter) -> list[Any]:
+    conditions: list[Any] = []
+    if where.since is not None:
+        conditions.append(t.c.started_at >= where.since)
+    if where.until is not None:
+        conditions.append(t.c.started_at < where.until)
+    if where.route is not None:
+        conditions.append(t.c.route.is_(None) if where.route == UNMATCHED else t.c.route == where.route)
+    if where.status is not None:
+        conditions.append(_status(where.status))
+    if where.min_total_us is not None:
+        conditions.append(t.c.total_us >= where.min_total_us)
+    if where.errors_only:
+        conditions.append(ERRORS_ONLY)
+    for column, value in (
+        (t.c.method, where.method),
+        (t.c.trace_id, where.trace_id),
+        (t.c.error_group, where.error_group),
+    ):
+        if value is not None:
+            conditions.append(column == value)
+    # What a partial index leaves out, the query must leave out in the same words, or the index is not used.
+    for column, present, value in (
+        (t.c.user_id, HAS_USER, where.user),
+        (t.c.api_key_id, HAS_API_KEY, where.api_key),
+        (t.c.client_ip, HAS_ADDRESS, where.client_ip),
+    ):
+        if value is not None:
+            conditions += (column == value, present)
+    return conditions
+
+
+def _status(status: int) -> Any:
+    """Match a status, or a class of them: 4 means 400–499."""
+    if 1 <= status <= 9:
+        return and_(t.c.status >= status * 100, t.c.status < (status + 1) * 100)
+    return t.c.status == status
+
+
+def _call(row: Any) -> ApiCall:
+    return ApiCall(
+        row.id,
+        row.tenant_id,
+        row.started_at,
+        row.kind,
+        row.method,
+        row.route,
+        row.path,
+        row.status,
+        row.total_us,
+        row.ttfb_us,
+        row.background_us,
+        row.request_bytes,
+        row.response_bytes,
+        row.user_id,
+        row.api_key_id,
+        row.client_ip,
+        row.trace_id,
+        row.span_id,
+        row.parent_id,
+        row.user_agent,
+        row.limited_by,
+        bool(row.disconnected),
+        row.error_group,
+        row.error,
+    )
+
+
+def groups_query(
+    tenant: str | None, state: GroupState | None, since: int | None, limit: int, cursor: str | None
+) -> Select[Any]:
+    """Write the query of a page of error groups, one row longer than asked for."""
+    query = select(g).order_by(g.c.last_seen_at.desc(), g.c.id.desc()).limit(limit + 1)
+    if tenant is not None:
+        query = query.where(g.c.tenant_id == tenant)
+    if state is not None:
+        query = query.where(g.c.state == state)
+    if since is not None:
+        query = query.where(g.c.last_seen_at >= since)
+    if cursor is not None:
+        query = query.where(tuple_(g.c.last_seen_at, g.c.id) < tuple_(*decode_cursor(cursor)))
+    return query
+
+
+def _find_group(connection: Connection, identifier: str, tenant: str | None) -> ErrorGroup | None:
+    query = select(g).where(g.c.id == identifier)
+    row = connection.execute(query if tenant is None else query.where(g.c.tenant_id == tenant)).first()
+    return None if row is None else _group(row)
+
+
+def _group(row: Any) -> ErrorGroup:
+    return ErrorGroup(
+        row.id,
+        row.tenant_id,
+        row.digest,
+        row.title,
+        row.method,
+        row.route,
+        row.first_seen_at,
+        row.last_seen_at,
+        0,
+        row.trace_id,
+        row.traceback,
+        GroupState(row.state),
+        row.state_at,
+        row.state_by,
+    )
+
+
+def _note(connection: Connection, sighting: GroupSighting) -> bool:
+    """Write a sighting down; True when the kind is new or has come back. Twice the same changes nothing."""
+    seen = sighting.seen
+    if affected(connection, insert_ignoring(connection, g).values(_new_group(sighting))):
+        return True
+    where = and_(g.c.tenant_id == seen.tenant, g.c.digest == seen.digest)
+    known = connection.execute(select(g).where(where)).one()
+    values: dict[str, Any] = {}
+    if seen.last_at > known.last_seen_at:
+        values |= {"last_seen_at": seen.last_at, "trace_id": seen.trace_id}
+    if seen.first_at < known.first_seen_at:
+        values["first_seen_at"] = seen.first_at
+    came_back = known.state == GroupState.RESOLVED and seen.last_at > known.state_at
+    if came_back:
+        values |= {"state": GroupState.OPEN, "state_at": seen.last_at, "state_by": ""}
+    if values:
+        connection.execute(update(g).where(where).values(values))
+    return came_back
+
+
+def _new_group(sighting: GroupSighting) -> dict[str, Any]:
+    seen = sighting.seen
+    return {
+        "id": sighting.id,
+        "tenant_id": seen.tenant,
+        "digest": seen.digest,
+        "title": seen.title,
+        "method": seen.method,
+        "route": seen.route,
+        "first_seen_at": seen.first_at,
+        "last_seen_at": seen.last_at,
+        "trace_id": seen.trace_id,
+        "traceback": sighting.traceback,
+        "state": GroupState.OPEN,
+        "state_at": seen.first_at,
+        "state_by": "",
+    }
