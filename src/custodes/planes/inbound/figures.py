@@ -1,0 +1,252 @@
+"""Figures of webhooks: counts and processing times, folded as they happen.
+
+Each process keeps the figures of the minute, the hour and the day that are under way, and writes its own rows of each
+anew at every flush. Rows of several processes are added up when they are read; times are histograms, so percentiles are
+merged and never averaged. What a killed process had not flushed yet is missing at all three levels alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import NamedTuple
+
+from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
+from custodes.kernel.histogram import Histogram
+
+#: Types of one source that are counted by name; further ones share the series :data:`OTHER`, so that a sender cannot
+#: make rows without end.
+MAX_TYPES = 300
+
+#: Series of the types beyond :data:`MAX_TYPES`.
+OTHER = "(other)"
+
+#: Length of the stretches that refused deliveries are counted in.
+REFUSAL_BUCKET = 10 * SECOND
+
+#: Pairs of source and reason that are counted in one stretch; both are ours, so no stranger can reach it.
+MAX_REFUSAL_KEYS = 500
+
+
+class Level(IntEnum):
+    """Length of a stretch of time, seconds."""
+
+    MINUTE = 60
+    HOUR = 3_600
+    DAY = 86_400
+
+    @property
+    def micros(self) -> int:
+        """Length, microseconds."""
+        return self.value * SECOND
+
+
+#: How long the rows of each level are kept, microseconds.
+KEPT = {Level.MINUTE: 2 * DAY, Level.HOUR: 60 * DAY, Level.DAY: 1_100 * DAY}
+
+#: Longest range that each level answers, microseconds: some 400 points at most.
+_SPAN = {Level.MINUTE: 6 * HOUR, Level.HOUR: 16 * DAY}
+
+
+class Series(NamedTuple):
+    """Whose figures, and of which stretch of time."""
+
+    #: Whose webhooks.
+    tenant: str
+    #: Length of the stretch.
+    level: Level
+    #: Begin of the stretch, microseconds since the epoch.
+    bucket: int
+    #: Name of the source.
+    source: str
+    #: Type of the events, or :data:`OTHER`.
+    event_type: str
+
+
+class RefusalCount(NamedTuple):
+    """How many deliveries of a source were refused for a reason."""
+
+    #: Whose source.
+    tenant: str
+    #: Begin of the stretch, microseconds since the epoch.
+    bucket: int
+    #: Name of the source.
+    source: str
+    #: The verifier's stable reason.
+    reason: str
+    #: How many.
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorGroup:
+    """Failed attempts that are alike."""
+
+    #: Name of the source.
+    source: str
+    #: Name of the handler.
+    handler: str
+    #: Class of the error.
+    error_type: str
+    #: How many attempts.
+    count: int
+    #: When it was last seen, microseconds since the epoch.
+    last_at: int
+    #: The most recent message.
+    example: str
+
+
+@dataclass(slots=True)
+class Figures:
+    """Counts and times; added up while they are current, so mutable."""
+
+    #: Events accepted for the first time.
+    received: int = 0
+    #: Repeats of events that were accepted before.
+    duplicates: int = 0
+    #: Events that all handlers are done with.
+    succeeded: int = 0
+    #: Attempts that failed and will be tried again.
+    retried: int = 0
+    #: Events given up.
+    dead: int = 0
+    #: Processing times, microseconds.
+    processing: Histogram = field(default_factory=Histogram)
+
+    def merge(self, other: Figures) -> None:
+        """Add others."""
+        self.received += other.received
+        self.duplicates += other.duplicates
+        self.succeeded += other.succeeded
+        self.retried += other.retried
+        self.dead += other.dead
+        self.processing.merge(other.processing)
+
+
+def level_for(since: int, until: int) -> Level:
+    """Choose the level that answers a range with some hundred points."""
+    span = until - since
+    return next((level for level, longest in _SPAN.items() if span <= longest), Level.DAY)
+
+
+class Tally:
+    """The figures of one process, current and not yet written."""
+
+    def __init__(self) -> None:
+        self._current: dict[tuple[str, str, str], tuple[tuple[Series, Figures], ...]] = {}
+        self._running: dict[Series, Figures] = {}
+        self._changed: dict[Series, Figures] = {}
+        self._types: dict[str, set[str]] = {}
+        self._latest = 0
+        self._until = 0
+
+    def received(self, tenant: str, source: str, event_type: str, now: int) -> None:
+        """Count an accepted event."""
+        for figures in self._figures(tenant, source, event_type, now):
+            figures.received += 1
+
+    def duplicate(self, tenant: str, source: str, event_type: str, now: int) -> None:
+        """Count a repeat."""
+        for figures in self._figures(tenant, source, event_type, now):
+            figures.duplicates += 1
+
+    def succeeded(self, tenant: str, source: str, event_type: str, now: int, processing_us: int | None) -> None:
+        """Count an event that is done; ``processing_us`` is None when there was no handler."""
+        for figures in self._figures(tenant, source, event_type, now):
+            figures.succeeded += 1
+            if processing_us is not None:
+                figures.processing.record(processing_us)
+
+    def failed(
+        self, tenant: str, source: str, event_type: str, now: int, processing_us: int | None, *, dead: bool
+    ) -> None:
+        """Count a failed attempt, or an event given up."""
+        for figures in self._figures(tenant, source, event_type, now):
+            if dead:
+                figures.dead += 1
+            else:
+                figures.retried += 1
+            if processing_us is not None:
+                figures.processing.record(processing_us)
+
+    def changed(self) -> list[tuple[Series, Figures]]:
+        """Take what changed since the last time, to be written."""
+        changed, self._changed = self._changed, {}
+        return list(changed.items())
+
+    def unwritten(self, rows: list[tuple[Series, Figures]]) -> None:
+        """Take back what could not be written."""
+        for series, figures in rows:
+            self._changed.setdefault(series, figures)
+
+    def _figures(self, tenant: str, source: str, event_type: str, now: int) -> Iterator[Figures]:
+        if now >= self._until:
+            self._begin_minute(now)
+        key = (tenant, source, self._bounded(source, event_type))
+        current = self._current.get(key)
+        if current is None:
+            current = self._current[key] = self._open(*key)
+        for series, figures in current:
+            self._changed[series] = figures
+            yield figures
+
+    def _begin_minute(self, now: int) -> None:
+        # A clock that goes back never gets here, so a stretch that was left behind and written is not begun again.
+        self._latest = now
+        self._until = now - now % MINUTE + MINUTE
+        self._current.clear()
+        self._running = {
+            series: figures for series, figures in self._running.items() if series.bucket + series.level.micros > now
+        }
+
+    def _open(self, tenant: str, source: str, event_type: str) -> tuple[tuple[Series, Figures], ...]:
+        wanted = (
+            Series(tenant, level, self._latest - self._latest % level.micros, source, event_type) for level in Level
+        )
+        return tuple((series, self._running.setdefault(series, Figures())) for series in wanted)
+
+    def _bounded(self, source: str, event_type: str) -> str:
+        types = self._types.setdefault(source, set())
+        if event_type in types:
+            return event_type
+        if len(types) >= MAX_TYPES:
+            return OTHER
+        types.add(event_type)
+        return event_type
+
+
+class RefusalTally:
+    """Refused deliveries of one process, counted and not yet written."""
+
+    def __init__(self) -> None:
+        self._current: dict[tuple[str, int, str, str], int] = {}
+        self._changed: set[tuple[str, int, str, str]] = set()
+        self._latest = 0
+        #: Refusals that found no room in their stretch.
+        self.uncounted = 0
+
+    def refused(self, tenant: str, source: str, reason: str, now: int) -> int:
+        """Count one; returns how many of this source and reason were refused in this stretch, with this one."""
+        self._latest = max(self._latest, now - now % REFUSAL_BUCKET)
+        key = (tenant, self._latest, source, reason)
+        if key not in self._current and len(self._current) >= MAX_REFUSAL_KEYS:
+            self.uncounted += 1
+            return MAX_REFUSAL_KEYS
+        self._current[key] = self._current.get(key, 0) + 1
+        self._changed.add(key)
+        return self._current[key]
+
+    def changed(self) -> list[RefusalCount]:
+        """Take the counts that changed since the last time, and forget stretches that are over."""
+        rows = [RefusalCount(*key, self._current[key]) for key in self._changed]
+        self._changed = set()
+        self._current = {key: count for key, count in self._current.items() if key[1] == self._latest}
+        return rows
+
+    def unwritten(self, rows: list[RefusalCount]) -> None:
+        """Take back what could not be written."""
+        for row in rows:
+            key = row[:4]
+            self._current.setdefault(key, row.refused)
+            self._changed.add(key)

@@ -1,0 +1,253 @@
+"""What a webhook is, from the moment it is accepted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from custodes.errors import MalformedPayload, PayloadTooLarge
+
+#: Kind of the jobs that webhooks are handled by.
+JOB_KIND = "webhook"
+
+#: Largest body that :meth:`WebhookEvent.json` decodes unless told otherwise, bytes: GitHub's own limit for a delivery.
+MAX_JSON_BYTES = 25 * 1024 * 1024
+
+
+class Status(StrEnum):
+    """Where an event is on its way; see docs/planes/inbound.md for the diagram."""
+
+    #: Stored; no handler has begun.
+    RECEIVED = "received"
+    #: A worker is at it.
+    PROCESSING = "processing"
+    #: All handlers are done with it, or there was none.
+    SUCCEEDED = "succeeded"
+    #: An attempt failed; it will be tried again at ``next_retry_at``.
+    FAILED = "failed"
+    #: Given up: out of attempts, or a handler said that trying again is no use.
+    DEAD = "dead"
+
+
+#: States that nothing but a replay leaves.
+FINISHED = frozenset({Status.SUCCEEDED, Status.DEAD})
+
+
+class Verdict(StrEnum):
+    """What is known of the sender."""
+
+    #: The signature held.
+    VERIFIED = "verified"
+    #: Logged by the host's own code, which answers for it.
+    UNVERIFIED = "unverified"
+
+
+class Outcome(StrEnum):
+    """How one handler's attempt ended."""
+
+    #: It returned.
+    SUCCEEDED = "succeeded"
+    #: It raised.
+    FAILED = "failed"
+    #: It took longer than it may.
+    TIMED_OUT = "timed_out"
+    #: It raised :class:`custodes.Permanent`.
+    PERMANENT = "permanent"
+
+
+class Arrival(NamedTuple):
+    """A webhook on its way into the store: a tuple, because one is made for every request and bound to SQL as it is."""
+
+    #: Whose it is.
+    tenant: str
+    #: UUIDv7 of the moment it came.
+    id: str
+    #: Microseconds since the epoch.
+    received_at: int
+    #: Name of the source.
+    source: str
+    #: The sender's id of the event; empty when it gives none.
+    event_id: str
+    #: The sender's name of what happened; empty when it gives none.
+    event_type: str
+    #: What makes two deliveries the same event, within tenant and source.
+    dedupe_key: str
+    #: :class:`Verdict`.
+    verdict: str
+    #: Trace that it belongs to, 32 hex digits.
+    trace_id: str
+    #: Client address; empty when unknown.
+    client_ip: str
+    #: Bytes of the body.
+    body_bytes: int
+    #: ``[[name, value], …]`` as JSON text, credentials masked.
+    headers: str
+    #: The exact bytes received.
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRecord:
+    """What is known of a stored event, without its payload."""
+
+    #: Whose it is.
+    tenant: str
+    #: UUIDv7.
+    id: str
+    #: Microseconds since the epoch.
+    received_at: int
+    #: Name of the source.
+    source: str
+    #: The sender's id of the event; empty when it gives none.
+    event_id: str
+    #: The sender's name of what happened.
+    event_type: str
+    #: What is known of the sender.
+    verdict: Verdict
+    #: Where it is on its way.
+    status: Status
+    #: Attempts begun so far, replays included.
+    attempts: int
+    #: Time that the handlers of the last attempt took together, microseconds; None before there was one.
+    processing_us: int | None
+    #: When it reached its last state; None while it is open.
+    finished_at: int | None
+    #: When it is tried again; None when it is not waiting.
+    next_retry_at: int | None
+    #: Last error; None when there was none.
+    error: str | None
+    #: Handlers that are done with it.
+    handlers_done: Sequence[str]
+    #: Trace that it belongs to.
+    trace_id: str
+    #: Client address; empty when unknown.
+    client_ip: str
+    #: Bytes of the body.
+    body_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """What was received, exactly."""
+
+    #: ``(name, value)`` in order; names in lower case, credentials masked.
+    headers: Sequence[tuple[str, str]]
+    #: The exact bytes.
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookEvent:
+    """What a handler gets."""
+
+    #: UUIDv7 of the event in Custodes: the same at every attempt, so use it as the idempotency key of what you do.
+    id: str
+    #: Whose it is.
+    tenant: str
+    #: Name of the source: ``"stripe"``.
+    source: str
+    #: The sender's id: ``"evt_…"``; empty when it gives none.
+    event_id: str
+    #: The sender's name of what happened: ``"invoice.paid"``.
+    type: str
+    #: The exact bytes received.
+    body: bytes
+    #: Headers by lower-case name; of a repeated one the last. Credentials are masked.
+    headers: Mapping[str, str]
+    #: Whether the signature held.
+    verified: bool
+    #: Which attempt this is, from 1.
+    attempt: int
+    #: Trace that it belongs to; :func:`custodes.runtime.current.current_trace` returns it inside the handler too.
+    trace_id: str
+    #: When it came, microseconds since the epoch.
+    received_at: int
+
+    def json(self, *, max_bytes: int = MAX_JSON_BYTES) -> Any:
+        """Decode the body as JSON, each time anew and within limits.
+
+        Raises:
+            PayloadTooLarge: more than ``max_bytes``.
+            MalformedPayload: not JSON in UTF-8, or nested deeper than the interpreter's recursion limit.
+        """
+        if len(self.body) > max_bytes:
+            msg = f"The body has {len(self.body)} bytes, more than {max_bytes}"
+            raise PayloadTooLarge(msg, remedy="Pass max_bytes, or read event.body")
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):  # ValueError covers JSON, UTF-8 and integers of thousands of digits
+            msg = "The body is not JSON that can be read"
+            raise MalformedPayload(msg, remedy="Read event.body") from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One handler's try at one event."""
+
+    #: Which attempt at the event, from 1.
+    number: int
+    #: Name of the handler.
+    handler: str
+    #: How it ended.
+    outcome: Outcome
+    #: Microseconds since the epoch.
+    started_at: int
+    #: Microseconds.
+    duration_us: int
+    #: Class of the error; empty when there was none.
+    error_type: str = ""
+    #: Message of the error, cut and with secrets masked.
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A refused delivery that was kept as a sample."""
+
+    #: Whose source it was sent to.
+    tenant: str
+    #: UUIDv7.
+    id: str
+    #: Microseconds since the epoch.
+    received_at: int
+    #: Name of the source.
+    source: str
+    #: Why: the verifier's stable reason.
+    reason: str
+    #: Client address; empty when unknown.
+    client_ip: str
+    #: Trace that it belongs to.
+    trace_id: str
+    #: Bytes of the body.
+    body_bytes: int
+    #: ``(name, value)`` in order, credentials masked.
+    headers: Sequence[tuple[str, str]]
+    #: The first bytes of the body.
+    body_head: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFilter:
+    """Which events are meant; what is None does not matter."""
+
+    #: Only this tenant's.
+    tenant: str | None = None
+    #: Only from this source.
+    source: str | None = None
+    #: Only of this type; ``invoice.*`` means all that begin with ``invoice.``.
+    event_type: str | None = None
+    #: Only in this state.
+    status: Status | None = None
+    #: Only with this verdict.
+    verdict: Verdict | None = None
+    #: Only of this trace.
+    trace_id: str | None = None
+    #: Only with this id of the sender, or of Custodes.
+    event_id: str | None = None
+    #: Received at or after, microseconds since the epoch.
+    since: int | None = None
+    #: Received before, microseconds since the epoch.
+    until: int | None = None

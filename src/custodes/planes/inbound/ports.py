@@ -1,0 +1,148 @@
+"""What the inbound plane needs kept.
+
+Methods that take a transaction are parts of a unit of work; those that do not are units of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from custodes.kernel.paging import Page
+from custodes.planes.inbound.figures import ErrorGroup, Figures, Level, RefusalCount, Series
+from custodes.planes.inbound.model import (
+    Arrival,
+    Attempt,
+    EventFilter,
+    EventRecord,
+    Payload,
+    Refusal,
+    Status,
+    WebhookEvent,
+)
+from custodes.runtime.transactions import Transaction
+
+
+class EventStore(Protocol):
+    """**Protocol:** the accepted webhooks."""
+
+    async def accept(self, arrival: Arrival) -> str:
+        """Keep an event and its job, on the disk when this returns.
+
+        Returns:
+            The id under which the event is kept: the arrival's own, or that of the delivery that came first. Then the
+            event gets a new job if it is open and has none: an event is never stranded, and a repeat writes nothing.
+
+        Raises:
+            StorageUnavailable: nothing was kept.
+        """
+        ...
+
+    def log(self, tx: Transaction, arrival: Arrival, status: Status) -> str:
+        """Keep an event without a job, in a given state; returns its id as :meth:`accept` does."""
+        ...
+
+    def load(self, tx: Transaction, event_id: str) -> tuple[WebhookEvent, frozenset[str]] | None:
+        """Return an event as handlers get it, with its attempts so far, and the handlers that are done with it."""
+        ...
+
+    def begin(self, tx: Transaction, event_ids: Sequence[str]) -> None:
+        """Note that a worker is at these events: ``processing``, one attempt more."""
+        ...
+
+    def conclude(
+        self,
+        tx: Transaction,
+        event_id: str,
+        *,
+        status: Status,
+        done: frozenset[str],
+        at: int,
+        processing_us: int | None,
+        next_retry_at: int | None,
+        error: str | None,
+    ) -> None:
+        """Note how an attempt at an event ended; ``at`` becomes the end of an event that is finished."""
+        ...
+
+    def add_attempts(self, tx: Transaction, event: WebhookEvent, attempts: Sequence[Attempt]) -> None:
+        """Note the handlers' attempts; one that is there already is left as it is."""
+        ...
+
+    def reopen(self, tx: Transaction, event_ids: Sequence[str]) -> None:
+        """Make finished events ``received`` again, with no handler done."""
+        ...
+
+    def get(self, tx: Transaction, tenant: str | None, event_id: str) -> EventRecord | None:
+        """Return one event; None when there is none, or not of this tenant."""
+        ...
+
+    def find(self, tx: Transaction, wanted: EventFilter, *, limit: int, cursor: str | None) -> Page[EventRecord]:
+        """Return events, newest first."""
+        ...
+
+    def payload(self, tx: Transaction, tenant: str | None, event_id: str) -> Payload | None:
+        """Return what was received, exactly."""
+        ...
+
+    def attempts(self, tx: Transaction, tenant: str | None, event_id: str, limit: int) -> Sequence[Attempt]:
+        """Return the attempts at one event, newest first."""
+        ...
+
+    def purge(self, tx: Transaction, before: int, limit: int) -> int:
+        """Delete finished events received before, with their attempts; returns how many, at most ``limit``."""
+        ...
+
+
+class FigureStore(Protocol):
+    """**Protocol:** counts and times, folded; refused deliveries, counted and sampled."""
+
+    def put_figures(self, tx: Transaction, writer: str, figures: Sequence[tuple[Series, Figures]]) -> None:
+        """Write the rows of one writer anew: each holds all that this writer counted in its stretch of time."""
+        ...
+
+    def put_refusals(
+        self, tx: Transaction, writer: str, counts: Sequence[RefusalCount], samples: Sequence[Refusal]
+    ) -> None:
+        """Write the counts of one writer anew, and add samples."""
+        ...
+
+    def figures(
+        self, tx: Transaction, tenant: str | None, level: Level, since: int, until: int
+    ) -> Sequence[tuple[Series, Figures]]:
+        """Return the folded figures of all writers, oldest first: one entry per stretch of time, source and type."""
+        ...
+
+    def refused(self, tx: Transaction, tenant: str | None, since: int, until: int) -> Sequence[RefusalCount]:
+        """Return how many deliveries were refused, by stretch of time, source and reason."""
+        ...
+
+    def refusals(
+        self,
+        tx: Transaction,
+        tenant: str | None,
+        source: str | None,
+        since: int,
+        until: int,
+        *,
+        limit: int,
+        cursor: str | None,
+    ) -> Page[Refusal]:
+        """Return samples of refused deliveries, newest first."""
+        ...
+
+    def states(self, tx: Transaction, tenant: str | None) -> dict[Status, int]:
+        """Count the events that are not (yet) well, by state."""
+        ...
+
+    def errors(self, tx: Transaction, tenant: str | None, since: int, until: int, limit: int) -> Sequence[ErrorGroup]:
+        """Group the failed attempts by source, handler and class of error, most frequent first."""
+        ...
+
+    def purge_figures(self, tx: Transaction, before: Mapping[Level, int], limit: int) -> int:
+        """Delete folded figures older than their level is kept; returns how many rows."""
+        ...
+
+    def purge_refusals(self, tx: Transaction, before: int, limit: int) -> int:
+        """Delete samples and counts of refused deliveries from before; returns how many rows."""
+        ...

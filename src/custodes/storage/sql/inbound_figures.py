@@ -1,0 +1,218 @@
+"""Figures of webhooks and refused deliveries in a SQL store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, CursorResult, Select, Table, delete, desc, func, insert, select, tuple_
+
+from custodes.kernel.histogram import Histogram
+from custodes.kernel.paging import Page, page_of
+from custodes.planes.inbound.figures import ErrorGroup, Figures, Level, RefusalCount, Series
+from custodes.planes.inbound.model import Refusal, Status
+from custodes.runtime.transactions import Transaction
+from custodes.storage.sql.database import connection_of
+from custodes.storage.sql.inbound_queries import newest
+from custodes.storage.sql.tables.inbound import FAILED, UNFINISHED
+from custodes.storage.sql.tables.inbound import webhook_attempts as attempts
+from custodes.storage.sql.tables.inbound import webhook_events as events
+from custodes.storage.sql.tables.inbound import webhook_refusal_counts as counts
+from custodes.storage.sql.tables.inbound import webhook_refusals as refusals
+from custodes.storage.sql.tables.inbound import webhook_rollups as rollups
+
+
+class SqlFigureStore:
+    """:class:`custodes.planes.inbound.ports.FigureStore` in the tables of the inbound plane."""
+
+    # ── Writing ──────────────────────────────────────────────────────────────
+
+    def put_figures(self, tx: Transaction, writer: str, figures: Sequence[tuple[Series, Figures]]) -> None:
+        """Write the rows of one writer anew."""
+        connection = connection_of(tx)
+        for series, values in figures:
+            key = {**_series_key(series), "writer": writer}
+            connection.execute(delete(rollups).where(*(rollups.c[name] == value for name, value in key.items())))
+            connection.execute(insert(rollups).values(**key, **_figure_values(values)))
+
+    def put_refusals(
+        self, tx: Transaction, writer: str, refused: Sequence[RefusalCount], samples: Sequence[Refusal]
+    ) -> None:
+        """Write the counts of one writer anew, and add samples."""
+        connection = connection_of(tx)
+        for row in refused:
+            key = {
+                "tenant_id": row.tenant,
+                "bucket": row.bucket,
+                "source": row.source,
+                "reason": row.reason,
+                "writer": writer,
+            }
+            connection.execute(delete(counts).where(*(counts.c[name] == value for name, value in key.items())))
+            connection.execute(insert(counts).values(**key, refused=row.refused))
+        if samples:
+            connection.execute(insert(refusals), [_refusal_values(sample) for sample in samples])
+
+    def purge_figures(self, tx: Transaction, before: Mapping[Level, int], limit: int) -> int:
+        """Delete folded figures older than their level is kept."""
+        return sum(
+            _delete_some(tx, rollups, limit, rollups.c.level == int(level), rollups.c.bucket < at)
+            for level, at in before.items()
+        )
+
+    def purge_refusals(self, tx: Transaction, before: int, limit: int) -> int:
+        """Delete samples and counts of refused deliveries from before."""
+        gone = _delete_some(tx, refusals, limit, refusals.c.received_at < before)
+        return gone + _delete_some(tx, counts, limit, counts.c.bucket < before)
+
+    # ── Reading ──────────────────────────────────────────────────────────────
+
+    def figures(
+        self, tx: Transaction, tenant: str | None, level: Level, since: int, until: int
+    ) -> Sequence[tuple[Series, Figures]]:
+        """Return the folded figures of all writers, oldest first."""
+        query = (
+            select(rollups)
+            .where(
+                *_of(rollups, tenant),
+                rollups.c.level == int(level),
+                rollups.c.bucket >= since - since % level.micros,
+                rollups.c.bucket < until,
+            )
+            .order_by(rollups.c.bucket, rollups.c.source, rollups.c.event_type)
+        )
+        folded: dict[Series, Figures] = {}
+        for row in connection_of(tx).execute(query):
+            series = Series(row.tenant_id, level, row.bucket, row.source, row.event_type)
+            folded.setdefault(series, Figures()).merge(_figures_of(row))
+        return list(folded.items())
+
+    def refused(self, tx: Transaction, tenant: str | None, since: int, until: int) -> Sequence[RefusalCount]:
+        """Return how many deliveries were refused, by stretch, source and reason."""
+        key = (counts.c.tenant_id, counts.c.bucket, counts.c.source, counts.c.reason)
+        query = (
+            select(*key, func.sum(counts.c.refused))
+            .where(*_of(counts, tenant), counts.c.bucket >= since, counts.c.bucket < until)
+            .group_by(*key)
+            .order_by(*key)
+        )
+        return [RefusalCount(*row) for row in connection_of(tx).execute(query)]
+
+    def refusals(
+        self,
+        tx: Transaction,
+        tenant: str | None,
+        source: str | None,
+        since: int,
+        until: int,
+        *,
+        limit: int,
+        cursor: str | None,
+    ) -> Page[Refusal]:
+        """Return samples of refused deliveries, newest first."""
+
+        def query(each: str) -> Select[Any]:
+            within = select(refusals).where(
+                refusals.c.tenant_id == each, refusals.c.received_at >= since, refusals.c.received_at < until
+            )
+            return within if source is None else within.where(refusals.c.source == source)
+
+        rows = newest(connection_of(tx), refusals, tenant, query, limit=limit, cursor=cursor)
+        return page_of([_refusal_of(row) for row in rows], limit, attrgetter("received_at", "id"))
+
+    def states(self, tx: Transaction, tenant: str | None) -> dict[Status, int]:
+        """Count the events that are not (yet) well, by state."""
+        query = select(events.c.status, func.count()).where(*_of(events, tenant), UNFINISHED).group_by(events.c.status)
+        return {Status(status): count for status, count in connection_of(tx).execute(query)}
+
+    def errors(self, tx: Transaction, tenant: str | None, since: int, until: int, limit: int) -> Sequence[ErrorGroup]:
+        """Group the failed attempts, most frequent first."""
+        key = (attempts.c.source, attempts.c.handler, attempts.c.error_type)
+        count = func.count().label("failures")
+        query = (
+            select(*key, count, func.max(attempts.c.started_at), func.max(attempts.c.error))
+            .where(*_of(attempts, tenant), FAILED, attempts.c.started_at >= since, attempts.c.started_at < until)
+            .group_by(*key)
+            .order_by(desc(count), *key)
+            .limit(limit)
+        )
+        return [ErrorGroup(*row) for row in connection_of(tx).execute(query)]
+
+
+def _of(table: Table, tenant: str | None) -> tuple[ColumnElement[bool], ...]:
+    return () if tenant is None else (table.c.tenant_id == tenant,)
+
+
+def _delete_some(tx: Transaction, table: Table, limit: int, *where: ColumnElement[bool]) -> int:
+    """Delete some rows by their key: neither engine has a portable DELETE … LIMIT."""
+    connection = connection_of(tx)
+    key = list(table.primary_key.columns)
+    doomed = [tuple(row) for row in connection.execute(select(*key).where(*where).limit(limit))]
+    for start in range(0, len(doomed), 100):
+        some = doomed[start : start + 100]
+        cast("CursorResult[Any]", connection.execute(delete(table).where(tuple_(*key).in_(some))))
+    return len(doomed)
+
+
+def _series_key(series: Series) -> dict[str, Any]:
+    return {
+        "tenant_id": series.tenant,
+        "level": int(series.level),
+        "bucket": series.bucket,
+        "source": series.source,
+        "event_type": series.event_type,
+    }
+
+
+def _figure_values(values: Figures) -> dict[str, Any]:
+    return {
+        "received": values.received,
+        "duplicates": values.duplicates,
+        "succeeded": values.succeeded,
+        "retried": values.retried,
+        "dead": values.dead,
+        "processing": values.processing.encode(),
+    }
+
+
+def _figures_of(row: Any) -> Figures:
+    return Figures(
+        received=row.received,
+        duplicates=row.duplicates,
+        succeeded=row.succeeded,
+        retried=row.retried,
+        dead=row.dead,
+        processing=Histogram.decode(row.processing),
+    )
+
+
+def _refusal_values(sample: Refusal) -> dict[str, Any]:
+    return {
+        "tenant_id": sample.tenant,
+        "id": sample.id,
+        "received_at": sample.received_at,
+        "source": sample.source,
+        "reason": sample.reason,
+        "client_ip": sample.client_ip,
+        "trace_id": sample.trace_id,
+        "body_bytes": sample.body_bytes,
+        "headers": json.dumps(sample.headers),
+        "body_head": sample.body_head,
+    }
+
+
+def _refusal_of(row: Any) -> Refusal:
+    return Refusal(
+        tenant=row.tenant_id,
+        id=row.id,
+        received_at=row.received_at,
+        source=row.source,
+        reason=row.reason,
+        client_ip=row.client_ip,
+        trace_id=row.trace_id,
+        body_bytes=row.body_bytes,
+        headers=[(name, value) for name, value in json.loads(row.headers)],
+        body_head=bytes(row.body_head),
+    )

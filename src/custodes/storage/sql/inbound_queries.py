@@ -1,0 +1,142 @@
+"""Lists of webhooks, newest first, each query along an index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
+from typing import Any, TypeVar, cast
+
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, literal_column, or_, select
+
+from custodes.kernel.paging import Page, decode_cursor, page_of
+from custodes.planes.inbound.model import EventFilter, EventRecord, Status, Verdict
+from custodes.storage.sql.tables.inbound import UNFINISHED
+from custodes.storage.sql.tables.inbound import webhook_events as t
+
+Row = TypeVar("Row")
+
+_RECEIVED = attrgetter("received_at", "id")
+
+
+def tenants_of(connection: Connection, table: Table) -> Sequence[str]:
+    """Name the tenants of a table by jumping through an index that begins with the tenant: one probe a tenant."""
+    first = select(func.min(table.c.tenant_id).label("tenant")).cte("seen", recursive=True)
+    following = select(func.min(table.c.tenant_id)).where(table.c.tenant_id > first.c.tenant).scalar_subquery()
+    walk = first.union_all(select(following).where(first.c.tenant.is_not(None)))
+    return [tenant for (tenant,) in connection.execute(select(walk.c.tenant).where(walk.c.tenant.is_not(None)))]
+
+
+def newest(
+    connection: Connection,
+    table: Table,
+    tenant: str | None,
+    make: Callable[[str], Select[Any]],
+    *,
+    limit: int,
+    cursor: str | None,
+) -> Sequence[Any]:
+    """Return the first ``limit + 1`` rows after a cursor, of one tenant or of all, each tenant's along its own index.
+
+    ``make`` writes the query of one tenant, without order and limit.
+    """
+    tenants = [tenant] if tenant is not None else tenants_of(connection, table)
+    after = () if cursor is None else (_before(table, cursor),)
+    found: list[Any] = []
+    for each in tenants:
+        query = make(each).where(*after).order_by(table.c.received_at.desc(), table.c.id.desc()).limit(limit + 1)
+        found.extend(connection.execute(query))
+    if len(tenants) > 1:
+        found.sort(key=_RECEIVED, reverse=True)
+    return found[: limit + 1]
+
+
+def find_events(connection: Connection, wanted: EventFilter, *, limit: int, cursor: str | None) -> Page[EventRecord]:
+    """Return the events that a filter means."""
+    rows = newest(connection, t, wanted.tenant, lambda tenant: events_query(tenant, wanted), limit=limit, cursor=cursor)
+    return page_of([record_of(row) for row in rows], limit, _RECEIVED)
+
+
+def events_query(tenant: str, wanted: EventFilter) -> Select[Any]:
+    """Write the query of one tenant."""
+    return select(t).where(t.c.tenant_id == tenant, *_conditions(wanted))
+
+
+def _conditions(wanted: EventFilter) -> Iterable[ColumnElement[bool]]:
+    if wanted.source is not None:
+        yield t.c.source == wanted.source
+    if wanted.event_type is not None:
+        yield _matches(wanted.event_type)
+    if wanted.status is not None:
+        yield from _in_state(wanted.status)
+    if wanted.verdict is not None:
+        yield t.c.verdict == wanted.verdict
+    if wanted.trace_id is not None:
+        yield t.c.trace_id == wanted.trace_id
+    if wanted.event_id is not None:
+        yield or_(t.c.event_id == wanted.event_id, t.c.id == wanted.event_id)
+    if wanted.since is not None:
+        yield t.c.received_at >= wanted.since
+    if wanted.until is not None:
+        yield t.c.received_at < wanted.until
+
+
+def _matches(pattern: str) -> ColumnElement[bool]:
+    if not pattern.endswith("*"):
+        return t.c.event_type == pattern
+    prefix = pattern[:-1]
+    return func.substr(t.c.event_type, 1, len(prefix)) == prefix  # LIKE would not mind the case on SQLite
+
+
+def _in_state(status: Status) -> Iterable[ColumnElement[bool]]:
+    # Written out, not bound: SQLite must see that the condition of the partial index holds.
+    yield t.c.status == literal_column(f"'{status}'")
+    if status is not Status.SUCCEEDED:
+        yield cast("ColumnElement[bool]", UNFINISHED)
+
+
+def _before(table: Table, cursor: str) -> ColumnElement[bool]:
+    at, last = decode_cursor(cursor)
+    return and_(table.c.received_at <= at, or_(table.c.received_at < at, table.c.id < last))
+
+
+def record_of(row: Any) -> EventRecord:
+    """Turn a row into a record."""
+    return EventRecord(
+        tenant=row.tenant_id,
+        id=row.id,
+        received_at=row.received_at,
+        source=row.source,
+        event_id=row.event_id,
+        event_type=row.event_type,
+        verdict=Verdict(row.verdict),
+        status=Status(row.status),
+        attempts=row.attempts,
+        processing_us=row.processing_us,
+        finished_at=row.finished_at,
+        next_retry_at=row.next_retry_at,
+        error=row.error,
+        handlers_done=tuple(row.handlers_done),
+        trace_id=row.trace_id,
+        client_ip=row.client_ip,
+        body_bytes=row.body_bytes,
+    )
+
+
+def finished_before(connection: Connection, before: int, limit: int) -> Sequence[tuple[str, str]]:
+    """Name ``(tenant, id)`` of finished events received before, oldest first, at most ``limit``."""
+    found: list[tuple[str, str]] = []
+    for tenant in tenants_of(connection, t):
+        query = (
+            select(t.c.tenant_id, t.c.id)
+            .where(
+                t.c.tenant_id == tenant,
+                t.c.received_at < before,
+                t.c.status.in_([Status.SUCCEEDED, Status.DEAD]),
+            )
+            .order_by(t.c.received_at, t.c.id)
+            .limit(limit - len(found))
+        )
+        found.extend((row.tenant_id, row.id) for row in connection.execute(query))
+        if len(found) >= limit:
+            break
+    return found

@@ -1,0 +1,138 @@
+"""Open jobs in a SQL store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from sqlalchemy import Connection, CursorResult, Select, and_, delete, func, insert, select, update
+
+from custodes.runtime.jobs import Backlog, Lease, NewJob
+from custodes.runtime.transactions import Transaction
+from custodes.storage.sql.database import connection_of
+from custodes.storage.sql.tables.jobs import jobs as t
+
+
+class SqlJobs:
+    """:class:`custodes.runtime.jobs.Jobs` in the table ``jobs``.
+
+    On SQLite the one writer makes claims exclusive; on PostgreSQL ``FOR UPDATE SKIP LOCKED`` does (SQLAlchemy leaves it
+    out where the engine has no such thing).
+    """
+
+    def put(self, tx: Transaction, job: NewJob) -> bool:
+        """Put a job in unless its subject has one."""
+        connection = connection_of(tx)
+        if connection.execute(select(t.c.ref).where(t.c.kind == job.kind, t.c.ref == job.ref)).first() is not None:
+            return False
+        connection.execute(
+            insert(t).values(
+                tenant_id=job.tenant,
+                kind=job.kind,
+                ref=job.ref,
+                lane=job.lane,
+                due_at=job.due_at,
+                attempts=0,
+                released=0,
+                token=0,
+                lease_owner=None,
+            )
+        )
+        return True
+
+    def lanes(self, tx: Transaction, kind: str) -> Sequence[str]:
+        """Jump from lane to lane through the index: one probe a lane, however long the lanes are."""
+        return [lane for (lane,) in connection_of(tx).execute(_lanes(kind))]
+
+    def claim(
+        self,
+        tx: Transaction,
+        kind: str,
+        lane: str,
+        *,
+        owner: str,
+        now: int,
+        until: int,
+        limit: int,
+        busy: frozenset[str],
+    ) -> Sequence[Lease]:
+        """Lease due jobs of a lane."""
+        connection = connection_of(tx)
+        due = [row for row in connection.execute(_due(kind, lane, now, limit + len(busy))) if row.ref not in busy][
+            :limit
+        ]
+        if due:
+            taken = [row.ref for row in due]
+            connection.execute(
+                update(t)
+                .where(t.c.kind == kind, t.c.ref.in_(taken))
+                .values(due_at=until, lease_owner=owner, token=t.c.token + 1)
+            )
+        return [_lease(kind, lane, row) for row in due]
+
+    def extend(self, tx: Transaction, leases: Sequence[Lease], until: int) -> Sequence[Lease]:
+        """Move the end of leases that are still held."""
+        connection = connection_of(tx)
+        return [lease for lease in leases if _changed(connection, lease, due_at=until)]
+
+    def finish(self, tx: Transaction, lease: Lease) -> bool:
+        """Delete the job if the lease is still held."""
+        return _count(connection_of(tx).execute(delete(t).where(_held(lease)))) == 1
+
+    def again(self, tx: Transaction, lease: Lease, due_at: int, *, counted: bool = True) -> bool:
+        """Give the job back if the lease is still held."""
+        counts: dict[str, Any] = {"attempts": t.c.attempts + 1} if counted else {"released": t.c.released + 1}
+        return _changed(connection_of(tx), lease, due_at=due_at, lease_owner=None, **counts)
+
+    def hasten(self, tx: Transaction, kind: str, ref: str, due_at: int) -> bool:
+        """Make an open job that nobody holds due earlier."""
+        waiting = and_(t.c.kind == kind, t.c.ref == ref, t.c.lease_owner.is_(None), t.c.due_at > due_at)
+        return _count(connection_of(tx).execute(update(t).where(waiting).values(due_at=due_at))) == 1
+
+    def pull_in(self, tx: Transaction, kind: str, horizon: int, due_at: int) -> int:
+        """Make jobs from the far future due."""
+        ahead = and_(t.c.kind == kind, t.c.due_at > horizon)
+        return _count(connection_of(tx).execute(update(t).where(ahead).values(due_at=due_at)))
+
+    def backlog(self, tx: Transaction, kind: str, now: int) -> Backlog:
+        """Count what is waiting."""
+        connection = connection_of(tx)
+        leased = func.count(t.c.lease_owner)
+        row = connection.execute(select(func.count(), leased).select_from(t).where(t.c.kind == kind)).one()
+        oldest = select(func.min(t.c.due_at)).where(t.c.kind == kind, t.c.due_at <= now)
+        return Backlog(row[0], row[1], connection.execute(oldest).scalar())
+
+
+def _due(kind: str, lane: str, now: int, limit: int) -> Select[Any, Any, Any, Any, Any]:
+    return (
+        select(t.c.tenant_id, t.c.ref, t.c.attempts, t.c.released, t.c.token)
+        .where(t.c.kind == kind, t.c.lane == lane, t.c.due_at <= now)
+        .order_by(t.c.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+
+
+def _lease(kind: str, lane: str, row: Any) -> Lease:
+    lost = row.token - row.attempts - row.released
+    return Lease(row.tenant_id, kind, row.ref, lane, row.attempts, lost, row.token + 1)
+
+
+def _lanes(kind: str) -> Select[Any]:
+    first = select(func.min(t.c.lane).label("lane")).where(t.c.kind == kind)
+    seen = first.cte("seen", recursive=True)
+    following = select(func.min(t.c.lane)).where(t.c.kind == kind, t.c.lane > seen.c.lane).scalar_subquery()
+    walk = seen.union_all(select(following).where(seen.c.lane.is_not(None)))
+    return select(walk.c.lane).where(walk.c.lane.is_not(None))
+
+
+def _held(lease: Lease) -> Any:
+    return and_(t.c.kind == lease.kind, t.c.ref == lease.ref, t.c.token == lease.token)
+
+
+def _changed(connection: Connection, lease: Lease, **values: Any) -> bool:
+    return _count(connection.execute(update(t).where(_held(lease)).values(values))) == 1
+
+
+def _count(result: Any) -> int:
+    return cast("CursorResult[Any]", result).rowcount

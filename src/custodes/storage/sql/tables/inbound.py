@@ -1,0 +1,148 @@
+"""Tables of the webhooks that come in."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Index, Integer, String, Table, Text, UniqueConstraint, text
+
+from custodes.storage.sql.tables import metadata
+from custodes.storage.sql.types import Bytes, Count, Id, JsonText, Micros, Tenant
+
+#: Condition of the index of what is not (yet) well. Queries must state it word by word for SQLite to use the index.
+UNFINISHED = text("status <> 'succeeded'")
+
+#: Condition of the index of failed attempts, from which errors are grouped.
+FAILED = text("outcome <> 'succeeded'")
+
+#: Every accepted webhook (T1). Its bytes stand in a table beside: what changes often is apart from what is large.
+webhook_events = Table(
+    "webhook_events",
+    metadata,
+    Column("tenant_id", Tenant, nullable=False),
+    Column("id", Id, primary_key=True),
+    Column("received_at", Micros, nullable=False),
+    Column("source", String(64), nullable=False),
+    #: The sender's id of the event; empty when it gives none.
+    Column("event_id", String(255), nullable=False),
+    Column("event_type", String(255), nullable=False),
+    #: What makes two deliveries the same event.
+    Column("dedupe_key", String(255), nullable=False),
+    #: ``verified``: the signature held; ``unverified``: logged by the host's own code.
+    Column("verdict", String(16), nullable=False),
+    Column("trace_id", String(32), nullable=False),
+    Column("client_ip", String(45), nullable=False),
+    Column("body_bytes", Count, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    #: Time that the handlers of the last attempt took together, microseconds.
+    Column("processing_us", Micros),
+    #: When it reached its last state, microseconds since the epoch; NULL while it is open.
+    Column("finished_at", Micros),
+    Column("next_retry_at", Micros),
+    #: Last error, one line; NULL when there was none.
+    Column("error", Text),
+    #: Handlers that are done with it: they are not run again by a retry.
+    Column("handlers_done", JsonText, nullable=False),
+    UniqueConstraint("tenant_id", "dedupe_key", "source"),
+    Index(None, "tenant_id", "received_at", "id"),
+    Index(None, "tenant_id", "source", "received_at", "id"),
+    Index(None, "tenant_id", "event_id"),
+    Index(None, "tenant_id", "trace_id"),
+    Index(
+        "ix_webhook_events_unfinished",
+        "tenant_id",
+        "status",
+        "received_at",
+        "id",
+        sqlite_where=UNFINISHED,
+        postgresql_where=UNFINISHED,
+    ),
+)
+
+#: What was received, exactly: one row per event, written with it and never changed.
+webhook_payloads = Table(
+    "webhook_payloads",
+    metadata,
+    Column("tenant_id", Tenant, nullable=False),
+    Column("event_id", Id, primary_key=True),
+    #: ``[[name, value], …]`` as received, credentials masked; signature headers are kept.
+    Column("headers", Text, nullable=False),
+    Column("body", Bytes, nullable=False),
+)
+
+#: One row per handler and attempt.
+webhook_attempts = Table(
+    "webhook_attempts",
+    metadata,
+    Column("tenant_id", Tenant, primary_key=True),
+    Column("event_id", Id, primary_key=True),
+    #: Which attempt at the event, from 1, counted on through replays.
+    Column("number", Integer, primary_key=True),
+    Column("handler", String(255), primary_key=True),
+    Column("source", String(64), nullable=False),
+    Column("event_type", String(255), nullable=False),
+    #: ``succeeded``, ``failed``, ``timed_out`` or ``permanent``.
+    Column("outcome", String(16), nullable=False),
+    Column("started_at", Micros, nullable=False),
+    Column("duration_us", Micros, nullable=False),
+    #: Class of the error; empty when there was none.
+    Column("error_type", String(128), nullable=False),
+    Column("error", Text, nullable=False),
+    Index("ix_webhook_attempts_failed", "tenant_id", "started_at", sqlite_where=FAILED, postgresql_where=FAILED),
+    sqlite_with_rowid=False,
+)
+
+#: Samples of refused deliveries: some of each source and reason, never all of a flood.
+webhook_refusals = Table(
+    "webhook_refusals",
+    metadata,
+    Column("tenant_id", Tenant, nullable=False),
+    Column("id", Id, primary_key=True),
+    Column("received_at", Micros, nullable=False),
+    Column("source", String(64), nullable=False),
+    Column("reason", String(64), nullable=False),
+    Column("client_ip", String(45), nullable=False),
+    Column("trace_id", String(32), nullable=False),
+    Column("body_bytes", Count, nullable=False),
+    Column("headers", Text, nullable=False),
+    #: The first bytes of the body.
+    Column("body_head", Bytes, nullable=False),
+    Index(None, "tenant_id", "received_at", "id"),
+)
+
+#: All refused deliveries, counted: a row per writer, source and reason in each stretch of time.
+webhook_refusal_counts = Table(
+    "webhook_refusal_counts",
+    metadata,
+    Column("tenant_id", Tenant, primary_key=True),
+    #: Begin of the stretch, microseconds since the epoch.
+    Column("bucket", Micros, primary_key=True),
+    Column("source", String(64), primary_key=True),
+    Column("reason", String(64), primary_key=True),
+    Column("writer", Id, primary_key=True),
+    Column("refused", Count, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+#: What the analytics are made of: figures of a source and type in a stretch of time, one row per writer.
+webhook_rollups = Table(
+    "webhook_rollups",
+    metadata,
+    Column("tenant_id", Tenant, primary_key=True),
+    #: Length of the stretch, seconds: 60, 3600 or 86400.
+    Column("level", Integer, primary_key=True),
+    #: Its begin, microseconds since the epoch.
+    Column("bucket", Micros, primary_key=True),
+    Column("source", String(64), primary_key=True),
+    Column("event_type", String(255), primary_key=True),
+    #: Process that counted; each writes rows of its own, and only those.
+    Column("writer", Id, primary_key=True),
+    Column("received", Count, nullable=False),
+    Column("duplicates", Count, nullable=False),
+    Column("succeeded", Count, nullable=False),
+    #: Attempts that failed and will be tried again.
+    Column("retried", Count, nullable=False),
+    Column("dead", Count, nullable=False),
+    #: Histogram of processing times, microseconds (kernel/histogram.py).
+    Column("processing", Bytes, nullable=False),
+    sqlite_with_rowid=False,
+)
