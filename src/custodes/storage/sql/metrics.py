@@ -1,0 +1,289 @@
+"""Samples and series in a SQL store."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    delete,
+    func,
+    insert,
+    literal,
+    null,
+    or_,
+    select,
+    true,
+    union_all,
+    update,
+)
+
+from custodes.kernel.clock import HOUR
+from custodes.planes.metrics.fold import Cell, absorb
+from custodes.planes.metrics.model import LEVELS, Kind, Level, MetricInfo, Sample, Series
+from custodes.planes.metrics.ports import Selection
+from custodes.runtime.transactions import Store, Transaction
+from custodes.storage.sql.database import connection_of
+from custodes.storage.sql.tables.metrics import metric_series as s
+from custodes.storage.sql.tables.metrics import system_metrics as t
+
+#: The catalogue notes when a series was last written, to this precision, so that most flushes leave it alone.
+LAST_SEEN_PRECISION = HOUR
+
+#: Series ids in one IN list; the drivers take more, the planners do not like it.
+MAX_IDS = 500
+
+_VALUES = (t.c.count, t.c.total, t.c.minimum, t.c.maximum, t.c.last, t.c.last_at, t.c.histogram)
+
+
+class SqlMetricStore:
+    """A :class:`~custodes.planes.metrics.ports.MetricStore` in a SQL database."""
+
+    def __init__(self, database: Store) -> None:
+        self._database = database
+        self._catalogued: dict[str, int] = {}
+
+    async def append(self, samples: Sequence[Sample], writer: str, at: int) -> None:
+        """Add a batch of the finest level."""
+        hour = at - at % LAST_SEEN_PRECISION
+        series = {one.series.id: one.series for one in samples if self._catalogued.get(one.series.id) != hour}
+
+        def work(tx: Transaction) -> None:
+            connection = connection_of(tx)
+            connection.execute(insert(t), [_row(sample, LEVELS[0], writer) for sample in samples])
+            for one in series.values():
+                _catalogue(connection, one, hour)
+
+        if samples:
+            await self._database.write(work, durable=False)
+            self._remember(series, hour)
+
+    def _remember(self, series: Iterable[str], hour: int) -> None:
+        """Remember what the catalogue says by now; what it said an hour ago is of no use."""
+        self._catalogued = {known: at for known, at in self._catalogued.items() if at == hour}
+        self._catalogued.update(dict.fromkeys(series, hour))
+
+    async def fold(self, level: Level, into: Level, before: int, limit: int, writer: str) -> int:
+        """Merge rows of a level into the next."""
+
+        def work(tx: Transaction) -> int:
+            return _fold(connection_of(tx), level, into, before, limit, writer)
+
+        return await self._database.write(work, durable=False)
+
+    async def read(self, selection: Selection, limit: int) -> list[Sample]:
+        """Return samples, each measurement exactly once."""
+        return await self._database.read(lambda tx: _read(connection_of(tx), selection, limit))
+
+    async def list_series(self, tenant: str | None, name: str, limit: int) -> list[Series]:
+        """Return the series known under a name."""
+        query = (
+            select(s.c.tenant_id, s.c.name, s.c.kind, s.c.labels, s.c.series_id)
+            .where(_scope(tenant), s.c.name == name)
+            .order_by(s.c.tenant_id, s.c.series_id)
+            .limit(limit)
+        )
+        rows = await self._database.read(lambda tx: connection_of(tx).execute(query).all())
+        return [Series(row[0], row[1], Kind(row[2]), _labels(row[3]), row[4]) for row in rows]
+
+    async def list_metrics(self, tenant: str | None, after: tuple[str, str] | None, limit: int) -> list[MetricInfo]:
+        """Return metrics by tenant and name."""
+        query = (
+            select(s.c.tenant_id, s.c.name, func.min(s.c.kind), func.count(), func.max(s.c.last_seen))
+            .where(_scope(tenant))
+            .group_by(s.c.tenant_id, s.c.name)
+            .order_by(s.c.tenant_id, s.c.name)
+            .limit(limit)
+        )
+        if after is not None:
+            query = query.where(or_(s.c.tenant_id > after[0], and_(s.c.tenant_id == after[0], s.c.name > after[1])))
+        rows = await self._database.read(lambda tx: connection_of(tx).execute(query).all())
+        return [MetricInfo(row[0], row[1], Kind(row[2]), row[3], row[4]) for row in rows]
+
+    async def purge(self, level: Level, before: int, limit: int) -> int:
+        """Delete folded rows that began before a moment."""
+        return await self._database.write(lambda tx: _purge(connection_of(tx), level, before, limit), durable=False)
+
+    async def purge_series(self, before: int, limit: int) -> int:
+        """Delete series that were last written before a moment."""
+        oldest = select(s.c.tenant_id, s.c.name, s.c.series_id).where(s.c.last_seen < before).limit(limit)
+
+        def work(tx: Transaction) -> int:
+            connection = connection_of(tx)
+            keys = connection.execute(oldest).all()
+            for key in keys:
+                connection.execute(delete(s).where(_is_series(*key)))
+            return len(keys)
+
+        return await self._database.write(work, durable=False)
+
+
+# ── Writing ──────────────────────────────────────────────────────────────────
+
+
+def _row(sample: Sample, level: Level, writer: str) -> dict[str, object]:
+    return {
+        "tenant_id": sample.series.tenant,
+        "name": sample.series.name,
+        "level": level.number,
+        "bucket": sample.bucket,
+        "series_id": sample.series.id,
+        "writer": writer,
+        "folded": level is LEVELS[-1],  # there is nothing coarser to fold it into
+        "count": sample.count,
+        "total": sample.total,
+        "minimum": sample.minimum,
+        "maximum": sample.maximum,
+        "last": sample.last,
+        "last_at": sample.last_at,
+        "histogram": sample.histogram,
+    }
+
+
+def _catalogue(connection: Connection, series: Series, hour: int) -> None:
+    """Note when a series was last written.
+
+    Two processes may add the same series at once; on an engine with concurrent writers one of them then fails its whole
+    batch, keeps it, and finds the series there at its next flush.
+    """
+    mine = _is_series(series.tenant, series.name, series.id)
+    if connection.execute(update(s).where(mine).values(last_seen=hour)).rowcount:
+        return
+    row = {"tenant_id": series.tenant, "name": series.name, "series_id": series.id, "kind": str(series.kind)}
+    connection.execute(insert(s).values(**row, labels=dict(series.labels), last_seen=hour))
+
+
+# ── Folding ──────────────────────────────────────────────────────────────────
+
+
+def _fold(connection: Connection, level: Level, into: Level, before: int, limit: int, writer: str) -> int:
+    upto = _bounded(connection, level, before, limit, folded=False)
+    marked = (
+        update(t)
+        .where(_unfolded(level), t.c.bucket < upto)
+        .values(folded=True)
+        .returning(t.c.tenant_id, t.c.name, t.c.series_id, t.c.bucket, *_VALUES)
+    )
+    rows = connection.execute(marked).all()
+    cells: dict[tuple[str, int], Cell] = {}
+    for row in rows:
+        sample = _sample(row, _bare(row[0], row[1], row[2], row[10]), row[3])
+        key = (sample.series.id, sample.bucket - sample.bucket % into.width)
+        absorb(cells.setdefault(key, Cell(sample.series)), sample)
+    if cells:
+        merged = [_row(cell.sample(bucket), into, writer) for (_, bucket), cell in cells.items()]
+        connection.execute(insert(t), merged)
+    return len(rows)
+
+
+def _bounded(connection: Connection, level: Level, before: int, limit: int, *, folded: bool) -> int:
+    """Return the moment up to which there are about ``limit`` rows: buckets are taken whole, and one at least."""
+    by_time = (
+        select(t.c.bucket)
+        .where(t.c.level == level.number, t.c.folded.is_(folded), t.c.bucket < before)
+        .order_by(t.c.bucket)
+    )
+    over = connection.execute(by_time.offset(limit).limit(1)).scalar()
+    if over is None:
+        return before
+    first = connection.execute(by_time.limit(1)).scalar()
+    return over if over != first else over + 1
+
+
+def _purge(connection: Connection, level: Level, before: int, limit: int) -> int:
+    upto = _bounded(connection, level, before, limit, folded=True)
+    done = delete(t).where(t.c.level == level.number, t.c.folded.is_(True), t.c.bucket < upto)
+    return connection.execute(done).rowcount
+
+
+# ── Reading ──────────────────────────────────────────────────────────────────
+
+
+def _read(connection: Connection, selection: Selection, limit: int) -> list[Sample]:
+    known = {one.id: one for one in selection.series}
+    found: list[Sample] = []
+    for tenant, ids in _by_tenant(selection.series):
+        query = _statement(connection, selection, tenant, ids).limit(limit + 1 - len(found))
+        found += [_sample(row, known[row[2]], row[3]) for row in connection.execute(query)]
+        if len(found) > limit:
+            break
+    return found
+
+
+def _by_tenant(series: Sequence[Series]) -> list[tuple[str, list[str]]]:
+    grouped: defaultdict[str, list[str]] = defaultdict(list)
+    for one in series:
+        grouped[one.tenant].append(one.id)
+    return [
+        (tenant, ids[start : start + MAX_IDS])
+        for tenant, ids in sorted(grouped.items())
+        for start in range(0, len(ids), MAX_IDS)
+    ]
+
+
+def _statement(connection: Connection, selection: Selection, tenant: str, ids: list[str]) -> Select[*tuple[Any, ...]]:
+    """Rows of the level, and of the finer levels what is not folded yet."""
+    name = selection.series[0].name
+    of_these = and_(t.c.tenant_id == tenant, t.c.name == name, t.c.series_id.in_(ids))
+    histogram = t.c.histogram if selection.histograms else null().label("histogram")
+    columns = (t.c.tenant_id, t.c.name, t.c.series_id, t.c.bucket, *_VALUES[:-1], histogram)
+    parts = [
+        select(*columns).where(of_these, t.c.level == selection.level.number, _between(selection.since, selection))
+    ]
+    for finer in LEVELS[: selection.level.number]:
+        horizon = connection.execute(select(func.min(t.c.bucket)).where(_unfolded(finer))).scalar()
+        if horizon is not None:
+            since = max(selection.since, horizon)
+            unfolded = and_(t.c.level == finer.number, t.c.folded.is_(False))
+            parts.append(select(*columns).where(of_these, unfolded, _between(since, selection)))
+    rows = union_all(*parts).subquery()
+    if selection.histograms or selection.last:
+        return select(rows)
+    slot = (rows.c.bucket - rows.c.bucket % selection.step).label("slot")
+    return select(
+        literal(tenant),
+        literal(name),
+        rows.c.series_id,
+        slot,
+        func.sum(rows.c.count),
+        func.sum(rows.c.total),
+        func.min(rows.c.minimum),
+        func.max(rows.c.maximum),
+        literal(0.0),
+        literal(0),
+        null(),
+    ).group_by(rows.c.series_id, slot)
+
+
+def _between(since: int, selection: Selection) -> ColumnElement[bool]:
+    return and_(t.c.bucket >= since, t.c.bucket < selection.until)
+
+
+def _unfolded(level: Level) -> ColumnElement[bool]:
+    return and_(t.c.level == level.number, t.c.folded.is_(False))
+
+
+def _sample(row: Any, series: Series, bucket: int) -> Sample:
+    return Sample(series, bucket, *row[4:11])
+
+
+def _bare(tenant: str, name: str, series_id: str, histogram: bytes | None) -> Series:
+    """A series as far as its rows know it: enough to merge them."""
+    return Series(tenant, name, Kind.GAUGE if histogram is None else Kind.HISTOGRAM, (), series_id)
+
+
+def _scope(tenant: str | None) -> ColumnElement[bool]:
+    return true() if tenant is None else s.c.tenant_id == tenant
+
+
+def _is_series(tenant: str, name: str, series_id: str) -> ColumnElement[bool]:
+    return and_(s.c.tenant_id == tenant, s.c.name == name, s.c.series_id == series_id)
+
+
+def _labels(stored: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(stored.items()))
