@@ -26,6 +26,7 @@ from custodes.runtime.system_clock import SystemClock
 from custodes.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from custodes.planes.audit.logger import AuditLogger
     from custodes.planes.identity.directory import Identity
     from custodes.storage.sql.database import Database
 
@@ -119,6 +120,23 @@ class Custodes:
 
     # ── Planes ───────────────────────────────────────────────────────────────
     # One cached_property a plane, in alphabetical order.
+
+    @cached_property
+    def audit(self) -> AuditLogger:
+        """The audit trail."""
+        from custodes.planes.audit.logger import AuditLogger
+        from custodes.storage.sql.audit import SqlAuditStore
+
+        return AuditLogger(
+            self.database,
+            SqlAuditStore(self.database),
+            self.clock,
+            self.random_bits,
+            self.bus,
+            enabled=self.settings.audit_logging_enabled,
+            flag_threshold=self.settings.audit_flag_threshold,
+            default_tenant=self.settings.default_tenant,
+        )
 
     @cached_property
     def identity(self) -> Identity:

@@ -111,6 +111,12 @@ class Settings(BaseSettings):
     session_hours: int = Field(12, ge=1, le=720, validation_alias=_env("CUSTODES_SESSION_HOURS", "session_hours"))
     """Hours that a local login lasts."""
 
+    # ── Audit ────────────────────────────────────────────────────────────────
+    audit_flag_threshold: int = Field(
+        60, ge=1, le=100, validation_alias=_env("CUSTODES_AUDIT_FLAG_THRESHOLD", "audit_flag_threshold")
+    )
+    """Risk score from which an audit entry is flagged for review."""
+
     # ── Webhooks in ──────────────────────────────────────────────────────────
     stripe_webhook_secret: SecretStr = Field(
         SecretStr(""), validation_alias=_env("STRIPE_WEBHOOK_SECRET", "stripe_webhook_secret")

@@ -1,0 +1,299 @@
+"""The audit trail on SQL: :class:`~custodes.planes.audit.ports.AuditStore`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, cast
+
+from sqlalchemy import Connection, RowMapping, delete, func, insert, or_, select, update
+
+from custodes.kernel.canonical import canonical
+from custodes.kernel.paging import Page, page_of
+from custodes.planes.audit.activity import MAX_TRACES, Past, Trace
+from custodes.planes.audit.model import (
+    UNREVIEWED,
+    AuditEntry,
+    Change,
+    Context,
+    Kind,
+    Outcome,
+    Reference,
+    Review,
+    ReviewState,
+    RiskReason,
+)
+from custodes.planes.audit.ports import AuditQuery
+from custodes.runtime.transactions import Transaction
+from custodes.storage.sql.audit_filters import floor_id, selection
+from custodes.storage.sql.database import Database, Ingest, connection_of
+from custodes.storage.sql.tables.audit import audit_logs, audit_purge_window, audit_targets
+
+#: Columns of an insert, in order; ``seq`` is given by the store, the review starts with its state alone.
+_COLUMNS = (
+    "id", "tenant_id", "recorded_at", "occurred_at", "schema_version", "kind", "action", "category", "outcome", "actor",
+    "ip", "user_agent", "trace_id", "reason", "observer", "idempotency_key", "people", "targets", "changes", "context",
+    "labels", "risk_score", "risk_reasons", "flagged", "review_state",
+)  # fmt: skip
+_KEY = _COLUMNS.index("idempotency_key")
+
+_INSERT = f"INSERT INTO audit_logs ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 - column names of ours
+_INSERT_TARGET = "INSERT INTO audit_targets (tenant_id, target, entry_id) VALUES (?, ?, ?)"
+_FIND_KEY = "SELECT id FROM audit_logs WHERE tenant_id = ? AND idempotency_key = ? AND idempotency_key IS NOT NULL"
+
+#: One entry ready to be inserted: (values in the order of ``_COLUMNS``, distinct targets).
+_Row = tuple[tuple[Any, ...], tuple[str, ...]]
+
+
+class SqlAuditStore:
+    """Keeps the trail in ``audit_logs`` and ``audit_targets``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def append(self, entry: AuditEntry) -> str:
+        """Add an entry with its group's commit."""
+        return await self._database.ingest(_APPEND, _row(entry))
+
+    def add(self, tx: Transaction, entries: Sequence[AuditEntry]) -> list[str]:
+        """Add entries within a transaction."""
+        connection = connection_of(tx)
+        rows = [_row(entry) for entry in entries]
+        ids, fresh = _sort_out(rows, partial(_id_of_key, connection))
+        if fresh:
+            connection.execute(insert(audit_logs), [dict(zip(_COLUMNS, values, strict=True)) for values, _ in fresh])
+        targets = [
+            {"tenant_id": tenant, "target": target, "entry_id": entry} for tenant, target, entry in _target_rows(fresh)
+        ]
+        if targets:
+            connection.execute(insert(audit_targets), targets)
+        return ids
+
+    def past(self, tx: Transaction, tenant: str, actor: str, ip: str) -> Past:
+        """Build a past from the newest entries of both."""
+        connection = connection_of(tx)
+        mine = _traces(connection, tenant, audit_logs.c.actor == actor)
+        here = _traces(connection, tenant, audit_logs.c.ip == ip, audit_logs.c.ip != "") if ip else []
+        return Past.of(mine, here)
+
+    def find(self, tx: Transaction, tenant: str | None, entry_id: str) -> AuditEntry | None:
+        """Read one entry."""
+        query = select(audit_logs).where(audit_logs.c.id == entry_id)
+        if tenant is not None:
+            query = query.where(audit_logs.c.tenant_id == tenant)
+        row = connection_of(tx).execute(query).mappings().first()
+        return None if row is None else _entry(row)
+
+    def page(self, tx: Transaction, query: AuditQuery) -> Page[AuditEntry]:
+        """Read a page, newest first."""
+        connection = connection_of(tx)
+        statement = selection(connection, query).order_by(audit_logs.c.id.desc()).limit(query.limit + 1)
+        rows = [_entry(row) for row in connection.execute(statement).mappings()]
+        return page_of(rows, query.limit, lambda entry: (entry.recorded_at, entry.id))
+
+    def set_review(self, tx: Transaction, entry_id: str, review: Review) -> None:
+        """Put a review beside an entry."""
+        connection_of(tx).execute(
+            update(audit_logs)
+            .where(audit_logs.c.id == entry_id)
+            .values(
+                review_state=review.state.value,
+                review_assignee=review.assignee,
+                review_note=review.note,
+                reviewed_by=review.by,
+                reviewed_at=review.at,
+            )
+        )
+
+    def unreviewed(self, tx: Transaction) -> tuple[int, int]:
+        """Count what waits for a review."""
+        query = select(func.count(), func.min(audit_logs.c.recorded_at)).where(_waiting)
+        count, oldest = connection_of(tx).execute(query).one()
+        return count, oldest or 0
+
+    def count_purgeable(self, tx: Transaction, before: int) -> int:
+        """Count entries past their time."""
+        query = select(func.count()).select_from(audit_logs).where(*_purgeable(before))
+        return connection_of(tx).execute(query).scalar_one()
+
+    def purge(self, tx: Transaction, before: int, limit: int) -> int:
+        """Remove the oldest entries past their time."""
+        connection = connection_of(tx)
+        oldest = (
+            select(audit_logs.c.id, audit_logs.c.tenant_id, audit_logs.c.targets)
+            .where(*_purgeable(before))
+            .order_by(audit_logs.c.id)
+            .limit(limit)
+        )
+        rows = connection.execute(oldest).all()
+        if rows:
+            _delete(connection, [tuple(row) for row in rows], before)
+        return len(rows)
+
+
+# ── Writing ──────────────────────────────────────────────────────────────────
+
+
+def _row(entry: AuditEntry) -> _Row:
+    people = {"actor": _reference(entry.actor)}
+    if entry.impersonator is not None:
+        people["impersonator"] = _reference(entry.impersonator)
+    if entry.effective is not None:
+        people["effective"] = _reference(entry.effective)
+    context = entry.context
+    values = (
+        entry.id, entry.tenant, entry.recorded_at, entry.time, entry.schema_version, entry.kind.value, entry.action,
+        entry.category, entry.outcome.value, str(entry.actor), context.ip, context.user_agent, context.trace_id,
+        entry.reason, entry.observer, entry.idempotency_key or None, canonical(people),
+        canonical([_reference(target) for target in entry.targets]),
+        canonical([{"path": change.path, "old": change.old, "new": change.new} for change in entry.changes]),
+        canonical({name: value for name in _CONTEXT if (value := getattr(context, name))}),
+        canonical(entry.labels), entry.risk_score,
+        canonical([{"rule": r.rule, "points": r.points, "sentence": r.sentence} for r in entry.risk_reasons]),
+        entry.flagged, entry.review.state.value if entry.review else None,
+    )  # fmt: skip
+    return values, tuple(dict.fromkeys(str(target) for target in entry.targets))
+
+
+#: Parts of the context that have no column of their own.
+_CONTEXT = ("session", "request_id", "auth_method", "extra")
+
+
+def _reference(reference: Reference) -> dict[str, str]:
+    written = {"type": reference.type, "id": reference.id}
+    return {**written, "name": reference.name} if reference.name else written
+
+
+def _sort_out(rows: Sequence[_Row], id_of_key: Callable[[str, str], str | None]) -> tuple[list[str], list[_Row]]:
+    """Tell new events from repetitions: (the id of each row's event, the rows to insert).
+
+    No insert is tried that may conflict: it would leave a gap in ``seq``.
+    """
+    ids: list[str] = []
+    fresh: list[_Row] = []
+    in_group: dict[tuple[str, str], str] = {}
+    for row in rows:
+        entry_id, tenant, key = row[0][0], row[0][1], row[0][_KEY]
+        known = None if key is None else in_group.get((tenant, key)) or id_of_key(tenant, key)
+        if known is None:
+            fresh.append(row)
+            known = entry_id
+        if key is not None:
+            in_group[tenant, key] = known
+        ids.append(known)
+    return ids, fresh
+
+
+def _append_sqlite(driver: Any, rows: Sequence[_Row]) -> list[str]:
+    def id_of_key(tenant: str, key: str) -> str | None:
+        found = driver.execute(_FIND_KEY, (tenant, key)).fetchone()
+        return found[0] if found else None
+
+    ids, fresh = _sort_out(rows, id_of_key)
+    driver.executemany(_INSERT, [values for values, _ in fresh])
+    driver.executemany(_INSERT_TARGET, _target_rows(fresh))
+    return ids
+
+
+_APPEND: Ingest[_Row, str] = Ingest("audit_logs", _append_sqlite)
+
+
+def _target_rows(rows: Sequence[_Row]) -> list[tuple[str, str, str]]:
+    return [(values[1], target, values[0]) for values, targets in rows for target in targets]
+
+
+def _id_of_key(connection: Connection, tenant: str, key: str) -> str | None:
+    query = select(audit_logs.c.id).where(
+        audit_logs.c.tenant_id == tenant,
+        audit_logs.c.idempotency_key == key,
+        audit_logs.c.idempotency_key.is_not(None),
+    )
+    return connection.execute(query).scalar()
+
+
+# ── Reading ──────────────────────────────────────────────────────────────────
+
+
+def _entry(row: RowMapping) -> AuditEntry:
+    people = json.loads(row["people"])
+    state = row["review_state"]
+    context = json.loads(row["context"])
+    return AuditEntry(
+        id=row["id"], tenant=row["tenant_id"], recorded_at=row["recorded_at"], time=row["occurred_at"],
+        kind=Kind(row["kind"]), action=row["action"], category=row["category"], outcome=Outcome(row["outcome"]),
+        actor=Reference(**people["actor"]),
+        impersonator=Reference(**people["impersonator"]) if "impersonator" in people else None,
+        effective=Reference(**people["effective"]) if "effective" in people else None,
+        targets=tuple(Reference(**target) for target in json.loads(row["targets"])),
+        changes=tuple(Change(**change) for change in json.loads(row["changes"])),
+        context=Context(ip=row["ip"], user_agent=row["user_agent"], trace_id=row["trace_id"], **context),
+        reason=row["reason"], observer=row["observer"], labels=json.loads(row["labels"]),
+        idempotency_key=row["idempotency_key"] or "", schema_version=row["schema_version"],
+        risk_score=row["risk_score"],
+        risk_reasons=tuple(RiskReason(**reason) for reason in json.loads(row["risk_reasons"])),
+        flagged=row["flagged"], review=_review(row) if state else None, sequence=row["seq"],
+    )  # fmt: skip
+
+
+def _review(row: RowMapping) -> Review:
+    return Review(
+        ReviewState(row["review_state"]),
+        row["review_assignee"] or "",
+        row["review_note"] or "",
+        row["reviewed_by"] or "",
+        row["reviewed_at"] or 0,
+    )
+
+
+def _traces(connection: Connection, tenant: str, *conditions: Any) -> list[Trace]:
+    columns = (audit_logs.c.recorded_at, audit_logs.c.actor, audit_logs.c.action, audit_logs.c.outcome,
+               audit_logs.c.ip, audit_logs.c.user_agent)  # fmt: skip
+    newest = (
+        select(*columns)
+        .where(audit_logs.c.tenant_id == tenant, *conditions)
+        .order_by(audit_logs.c.id.desc())
+        .limit(MAX_TRACES)
+    )
+    return [Trace(*row) for row in reversed(connection.execute(newest).all())]
+
+
+# ── Retention ────────────────────────────────────────────────────────────────
+
+#: Entries that a review waits for; on the index of flagged entries.
+_waiting = audit_logs.c.review_state.is_not(None) & audit_logs.c.review_state.in_([state.value for state in UNREVIEWED])
+
+
+def _purgeable(before: int) -> tuple[Any, ...]:
+    """What may go: recorded before the moment (by id, which is in its order), with no review or a finished one."""
+    state = audit_logs.c.review_state
+    finished = or_(state.is_(None), state.not_in([waiting.value for waiting in UNREVIEWED]))
+    return audit_logs.c.id < floor_id(before), finished
+
+
+def _delete(connection: Connection, rows: Sequence[tuple[Any, ...]], before: int) -> None:
+    """Delete entries and their targets while the purge window stands open, which the guards ask for."""
+    window = {"tenant_id": rows[0][1], "before": before}
+    connection.execute(insert(audit_purge_window), window)
+    ids = [entry_id for entry_id, _tenant, _targets in rows]
+    for start in range(0, len(ids), _CHUNK):
+        connection.execute(delete(audit_logs).where(audit_logs.c.id.in_(ids[start : start + _CHUNK])))
+    _delete_targets(connection, rows)
+    connection.execute(delete(audit_purge_window))
+
+
+def _delete_targets(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    for entry_id, tenant, targets in rows:
+        names = {f"{target['type']}:{target['id']}" for target in cast("list[dict[str, str]]", json.loads(targets))}
+        if names:
+            connection.execute(
+                delete(audit_targets).where(
+                    audit_targets.c.tenant_id == tenant,
+                    audit_targets.c.target.in_(names),
+                    audit_targets.c.entry_id == entry_id,
+                )
+            )
+
+
+#: Ids in one DELETE: below the bound parameters that every engine takes.
+_CHUNK = 500

@@ -1,0 +1,107 @@
+"""Tables of the audit trail (spec T4).
+
+Sections are kept as canonical JSON (RFC 8785): the text that a later commitment is computed over is the text that is
+stored. ``seq`` is the order in which the store took the entries: gap-free and never reused on SQLite (AUTOINCREMENT,
+and no insert is attempted that may conflict).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import DDL, Boolean, Column, Index, SmallInteger, String, Table, Text, event, text
+
+from custodes.storage.sql.tables import metadata
+from custodes.storage.sql.types import Count, Id, Micros, Tenant
+
+audit_logs = Table(
+    "audit_logs",
+    metadata,
+    Column("seq", Count, primary_key=True, autoincrement=True),
+    Column("id", Id, nullable=False, unique=True),
+    Column("tenant_id", Tenant, nullable=False),
+    Column("recorded_at", Micros, nullable=False),
+    Column("occurred_at", Micros, nullable=False),
+    Column("schema_version", SmallInteger, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("action", String(100), nullable=False),
+    Column("category", String(40), nullable=False),
+    Column("outcome", String(16), nullable=False),
+    # "type:id", for the index; names and the others involved are in `people`.
+    Column("actor", String(250), nullable=False),
+    Column("ip", String(64), nullable=False),
+    Column("user_agent", String(256), nullable=False),
+    Column("trace_id", String(64), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("observer", String(200), nullable=False),
+    Column("idempotency_key", String(200)),
+    # Canonical JSON.
+    Column("people", Text, nullable=False),
+    Column("targets", Text, nullable=False),
+    Column("changes", Text, nullable=False),
+    Column("context", Text, nullable=False),
+    Column("labels", Text, nullable=False),
+    Column("risk_score", SmallInteger, nullable=False),
+    Column("risk_reasons", Text, nullable=False),
+    Column("flagged", Boolean, nullable=False),
+    # The review: what people made of it. NULL state: there is nothing to review.
+    Column("review_state", String(16)),
+    Column("review_assignee", String(200)),
+    Column("review_note", Text),
+    Column("reviewed_by", String(250)),
+    Column("reviewed_at", Micros),
+    sqlite_autoincrement=True,
+)
+
+# An id is a UUIDv7 of `recorded_at`, so the order by id is the order by moment, and one column serves as both.
+Index("ix_audit_logs_recent", audit_logs.c.tenant_id, audit_logs.c.id)
+Index("ix_audit_logs_actor", audit_logs.c.tenant_id, audit_logs.c.actor, audit_logs.c.id)
+Index("ix_audit_logs_action", audit_logs.c.tenant_id, audit_logs.c.action, audit_logs.c.id)
+
+
+def _partial(name: str, condition: str, *columns: Column[Any], unique: bool = False) -> None:
+    """An index over the rows that a condition holds for."""
+    where = text(condition)
+    Index(name, audit_logs.c.tenant_id, *columns, unique=unique, sqlite_where=where, postgresql_where=where)
+
+
+_partial("ix_audit_logs_ip", "ip <> ''", audit_logs.c.ip, audit_logs.c.id)
+_partial("ix_audit_logs_trace", "trace_id <> ''", audit_logs.c.trace_id, audit_logs.c.id)
+_partial("ix_audit_logs_flagged", "review_state IS NOT NULL", audit_logs.c.id)
+_partial("ix_audit_logs_review", "review_state IS NOT NULL", audit_logs.c.review_state, audit_logs.c.id)
+_partial("uq_audit_logs_idempotency", "idempotency_key IS NOT NULL", audit_logs.c.idempotency_key, unique=True)
+
+#: One row for each target of each entry: how entries are found by any of their targets.
+audit_targets = Table(
+    "audit_targets",
+    metadata,
+    Column("tenant_id", Tenant, primary_key=True),
+    Column("target", String(250), primary_key=True),
+    Column("entry_id", Id, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+#: Open while retention runs, within its transaction: the moment before which rows may be deleted. Otherwise empty.
+audit_purge_window = Table(
+    "audit_purge_window",
+    metadata,
+    Column("tenant_id", Tenant, primary_key=True),
+    Column("before", Micros, nullable=False),
+)
+
+_REVIEW = {"review_state", "review_assignee", "review_note", "reviewed_by", "reviewed_at"}
+_RECORDED = ", ".join(column.name for column in audit_logs.columns if column.name not in _REVIEW)
+
+#: Guards of SQLite: what was recorded cannot be changed, and only retention deletes. They stop mistakes and careless
+#: hands, not somebody who may drop triggers.
+SQLITE_GUARDS = (
+    f"""CREATE TRIGGER audit_logs_recorded_stays BEFORE UPDATE OF {_RECORDED} ON audit_logs
+    BEGIN SELECT RAISE(ABORT, 'audit_logs is append-only: what was recorded cannot be changed'); END""",
+    """CREATE TRIGGER audit_logs_only_retention_deletes BEFORE DELETE ON audit_logs
+    WHEN OLD.review_state IN ('open', 'acknowledged')
+      OR NOT EXISTS (SELECT 1 FROM audit_purge_window WHERE before > OLD.recorded_at)
+    BEGIN SELECT RAISE(ABORT, 'audit_logs is append-only: only retention deletes, and nothing unreviewed'); END""",
+)
+
+for _guard in SQLITE_GUARDS:
+    event.listen(audit_logs, "after_create", DDL(_guard.replace("%", "%%")).execute_if(dialect="sqlite"))
