@@ -21,7 +21,6 @@ from custodes.storage.sql.database import Database
 from custodes.storage.sql.metrics import SqlMetricStore
 from custodes.testing.clock import FakeClock
 
-
 BATCHES = itertools.count()
 
 

@@ -79,3 +79,33 @@ def _named(name: str) -> ColumnElement[bool]:
 
 def _is_ours(lease: Lease) -> ColumnElement[bool]:
     return and_(_named(lease.name), t.c.owner == lease.owner, t.c.token == lease.token)
+
+
+class SqlHeartbeat:
+    """The row that the health of the store is measured by: a lease that nobody holds.
+
+    A :class:`~custodes.planes.metrics.storage_health.Heartbeat`.
+    """
+
+    #: Name of the row in the table of leases.
+    NAME = "storage-heartbeat"
+
+    def __init__(self, database: Store) -> None:
+        self._database = database
+
+    async def write(self, at: int) -> None:
+        """Write the moment, durably."""
+
+        def work(tx: Transaction) -> None:
+            known = _read(tx, self.NAME)
+            beats = 0 if known is None else known.beats + 1
+            beat = Lease(self.NAME, "", 0, beats, at)
+            if known is None or not _put(tx, _named(self.NAME), beat):
+                _swap(tx, None, beat)
+
+        await self._database.write(work)
+
+    async def read(self) -> int:
+        """Read the moment back."""
+        found = await self._database.read(lambda tx: _read(tx, self.NAME))
+        return 0 if found is None else found.renewed_at

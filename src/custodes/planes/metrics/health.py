@@ -1,0 +1,189 @@
+"""Health of every system, gathered in one place (P3): asked side by side, within a time limit, with the reasons."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from custodes.errors import ConfigurationError
+from custodes.kernel.clock import SECOND, Clock
+from custodes.kernel.health import Health, SystemHealth, Threshold, judge, worst
+from custodes.kernel.signals import FailureSignal
+from custodes.kernel.tenant import DEFAULT_TENANT
+
+#: How long an answer is good, microseconds: a dashboard and a load balancer that both ask cost one look a second.
+CACHE_FOR = SECOND
+
+#: Longest that a system may take to say how it is, seconds.
+LIMIT_SECONDS = 2.0
+
+#: Names of the signals that a change for the worse emits.
+SIGNAL_PREFIX = "health."
+
+#: Asks one system.
+Check = Callable[[], Awaitable[SystemHealth]]
+
+
+@dataclass(frozen=True, slots=True)
+class HealthReport:
+    """How everything is, at one moment."""
+
+    #: When it was asked, microseconds since the epoch.
+    at: int
+    #: The worst of all systems.
+    overall: Health
+    #: Each system, in the order of registration.
+    systems: tuple[SystemHealth, ...]
+
+
+@dataclass(slots=True)
+class _System:
+    check: Check
+    thresholds: tuple[Threshold, ...] = ()
+    state: Health = Health.HEALTHY
+    running: asyncio.Task[SystemHealth] | None = field(default=None)
+
+
+class HealthMonitor:
+    """Asks all systems how they are.
+
+    A system that does not answer in time, or raises, is unhealthy with that reason; it never keeps the others from
+    answering, and is not asked again before its last check has ended.
+
+    Args:
+        clock: source of time.
+        emit: takes a :class:`~custodes.kernel.signals.FailureSignal` for each change for the worse.
+        thresholds: system → thresholds that stand above the system's own (see :meth:`set_thresholds`).
+        limit_seconds: longest that a system may take.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        emit: Callable[[FailureSignal], None],
+        *,
+        thresholds: Mapping[str, Sequence[Threshold]] | None = None,
+        limit_seconds: float = LIMIT_SECONDS,
+        tenant: str = DEFAULT_TENANT,
+    ) -> None:
+        self._clock = clock
+        self._emit = emit
+        self._limit_seconds = limit_seconds
+        self._tenant = tenant
+        self._overrides = {system: tuple(some) for system, some in (thresholds or {}).items()}
+        self._systems: dict[str, _System] = {}
+        self._lock = asyncio.Lock()
+        self._report: HealthReport | None = None
+        self._asked_at = 0
+
+    def register(self, system: str, check: Check) -> None:
+        """Add a system; one of the same name is replaced."""
+        self._systems[system] = _System(check, self._overrides.get(system, ()))
+
+    def set_thresholds(self, system: str, thresholds: Sequence[Threshold]) -> None:
+        """Judge figures of a system by these thresholds instead of its own, from now on; empty: by its own again.
+
+        Raises:
+            ConfigurationError: there is no such system.
+        """
+        if system not in self._systems:
+            msg = f"There is no system {system!r}"
+            raise ConfigurationError(msg, remedy=f"Systems are: {', '.join(self._systems) or 'none'}")
+        self._systems[system].thresholds = tuple(thresholds)
+        self._report = None
+
+    def thresholds(self) -> dict[str, tuple[Threshold, ...]]:
+        """Return the thresholds that stand above the systems' own."""
+        return {name: system.thresholds for name, system in self._systems.items() if system.thresholds}
+
+    async def check(self) -> HealthReport:
+        """Ask all systems; an answer is kept for a second."""
+        async with self._lock:
+            report = self._report
+            if report is None or self._clock.monotonic() - self._asked_at >= CACHE_FOR:
+                self._asked_at = self._clock.monotonic()
+                report = self._report = await self._ask_all()
+            return report
+
+    async def _ask_all(self) -> HealthReport:
+        found = await asyncio.gather(*(self._ask(name, system) for name, system in self._systems.items()))
+        for health in found:
+            self._note(health)
+        return HealthReport(self._clock.now(), worst(health.state for health in found), tuple(found))
+
+    async def _ask(self, name: str, system: _System) -> SystemHealth:
+        if system.running is None:
+            system.running = asyncio.ensure_future(_awaited(system.check))
+        done, _ = await asyncio.wait([system.running], timeout=self._limit_seconds)
+        if not done:
+            return _unhealthy(name, f"It did not answer within {self._limit_seconds:g} s")
+        task, system.running = system.running, None
+        try:
+            found = task.result()
+        except Exception as error:  # noqa: BLE001 - the reason is the answer
+            return _unhealthy(name, f"It could not say: {type(error).__name__}: {error}"[:300])
+        return rejudge(found, system.thresholds)
+
+    def _note(self, health: SystemHealth) -> None:
+        system = self._systems[health.system]
+        before, system.state = system.state, health.state
+        if worst((before, health.state)) is not before:
+            self._emit(
+                FailureSignal(
+                    at=self._clock.now(),
+                    tenant=self._tenant,
+                    system=health.system,
+                    name=f"{SIGNAL_PREFIX}{health.state}",
+                    summary="; ".join(health.reasons)[:500] or f"{health.system} is {health.state}",
+                    context={"before": str(before), "state": str(health.state)},
+                )
+            )
+
+
+def rejudge(found: SystemHealth, thresholds: Sequence[Threshold]) -> SystemHealth:
+    """Judge the figures that have a threshold here by it, and leave what the system says of the others.
+
+    A reason that :func:`custodes.kernel.health.judge` wrote begins with the figure and ends with the state.
+    """
+    if not thresholds:
+        return found
+    judged = judge(found.system, found.figures, thresholds)
+    replaced = tuple(f"{threshold.figure} is " for threshold in thresholds)
+    kept = tuple(reason for reason in found.reasons if not reason.startswith(replaced))
+    states = [Health.DEGRADED if reason.endswith(f"({Health.DEGRADED})") else found.state for reason in kept]
+    state = worst([judged.state, *states])
+    return SystemHealth(found.system, state, (*judged.reasons, *kept), found.figures)
+
+
+def parse_thresholds(entries: Sequence[str]) -> dict[str, list[Threshold]]:
+    """Read thresholds written as ``system.figure=degraded:unhealthy``: ``api.error_rate=0.02:0.1``.
+
+    When the first number is the greater one, low values are bad: ``webhooks.success_rate=0.95:0.8``.
+
+    Raises:
+        ConfigurationError: an entry is not of that form.
+    """
+    found: dict[str, list[Threshold]] = {}
+    for entry in entries:
+        name, _, bounds = entry.partition("=")
+        system, _, figure = name.strip().partition(".")
+        degraded, _, unhealthy = bounds.partition(":")
+        try:
+            low, high = float(degraded), float(unhealthy)
+        except ValueError:
+            system = ""
+            low = high = 0.0
+        if not system or not figure:
+            msg = f"{entry[:80]!r} is not a health threshold"
+            raise ConfigurationError(msg, remedy="Write system.figure=degraded:unhealthy, as api.error_rate=0.02:0.1")
+        found.setdefault(system, []).append(Threshold(figure, low, high, below=low > high))
+    return found
+
+
+async def _awaited(check: Check) -> SystemHealth:
+    return await check()
+
+
+def _unhealthy(system: str, reason: str) -> SystemHealth:
+    return SystemHealth(system, Health.UNHEALTHY, (reason,))

@@ -1,0 +1,205 @@
+"""Health is gathered from all systems: nothing hides a bad one, nothing hangs the answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from custodes.errors import ConfigurationError, StorageUnavailable
+from custodes.kernel.clock import SECOND
+from custodes.kernel.health import Health, SystemHealth, Threshold, judge
+from custodes.kernel.signals import FailureSignal
+from custodes.planes.metrics.health import HealthMonitor, parse_thresholds
+from custodes.planes.metrics.storage_health import StorageHealth
+from custodes.storage.sql.database import Database
+from custodes.storage.sql.leases import SqlHeartbeat
+from custodes.testing.clock import FakeClock
+
+ERROR_RATE = Threshold("error_rate", 0.05, 0.2)
+
+
+class Plane:
+    """A system whose figures the test sets."""
+
+    def __init__(self, system: str) -> None:
+        self.system = system
+        self.figures: dict[str, float] = {"error_rate": 0.0}
+        self.asked = 0
+
+    async def __call__(self) -> SystemHealth:
+        self.asked += 1
+        return judge(self.system, self.figures, [ERROR_RATE])
+
+
+@pytest.fixture
+def signals() -> list[FailureSignal]:
+    return []
+
+
+@pytest.fixture
+def monitor(clock: FakeClock, signals: list[FailureSignal]) -> HealthMonitor:
+    return HealthMonitor(clock, signals.append, limit_seconds=0.02)
+
+
+@pytest.fixture
+def api(monitor: HealthMonitor) -> Plane:
+    plane = Plane("api")
+    monitor.register("api", plane)
+    return plane
+
+
+async def test_the_worst_system_decides(monitor: HealthMonitor, api: Plane):
+    """Given a healthy and a degraded system, then overall is degraded and the reason names figure and bound."""
+    webhooks = Plane("webhooks")
+    webhooks.figures["error_rate"] = 0.1
+    monitor.register("webhooks", webhooks)
+
+    report = await monitor.check()
+
+    assert report.overall is Health.DEGRADED
+    assert [(one.system, one.state) for one in report.systems] == [
+        ("api", Health.HEALTHY),
+        ("webhooks", Health.DEGRADED),
+    ]
+    assert report.systems[1].reasons == ("error_rate is 0.1, at or above 0.05 (degraded)",)
+
+
+async def test_an_answer_is_good_for_a_second(monitor: HealthMonitor, api: Plane, clock: FakeClock):
+    await asyncio.gather(*(monitor.check() for _ in range(10)))
+    assert api.asked == 1
+
+    clock.advance(SECOND)
+    await monitor.check()
+    assert api.asked == 2
+
+
+async def test_a_system_that_hangs_is_unhealthy_and_not_asked_twice(monitor: HealthMonitor, clock: FakeClock):
+    asked = 0
+    gate = asyncio.Event()
+
+    async def hung() -> SystemHealth:
+        nonlocal asked
+        asked += 1
+        await gate.wait()
+        return SystemHealth("audit", Health.HEALTHY)
+
+    monitor.register("audit", hung)
+    for _ in range(3):
+        report = await monitor.check()
+        clock.advance(SECOND)
+        assert report.systems[0].reasons == ("It did not answer within 0.02 s",)
+    assert asked == 1
+
+    gate.set()
+    assert (await monitor.check()).overall is Health.HEALTHY
+
+
+async def test_a_system_that_raises_is_unhealthy(monitor: HealthMonitor, api: Plane):
+    async def broken() -> SystemHealth:
+        msg = "no such table"
+        raise RuntimeError(msg)
+
+    monitor.register("audit", broken)
+    report = await monitor.check()
+
+    assert report.overall is Health.UNHEALTHY
+    assert report.systems[1].reasons == ("It could not say: RuntimeError: no such table",)
+
+
+async def test_only_changes_for_the_worse_are_signalled(
+    monitor: HealthMonitor, api: Plane, clock: FakeClock, signals: list[FailureSignal]
+):
+    for rate in (0.0, 0.06, 0.07, 0.5, 0.0, 0.3):
+        api.figures["error_rate"] = rate
+        clock.advance(SECOND)
+        await monitor.check()
+
+    assert [(one.system, one.name) for one in signals] == [
+        ("api", "health.degraded"),
+        ("api", "health.unhealthy"),
+        ("api", "health.unhealthy"),
+    ]
+
+
+async def test_thresholds_can_be_set_while_it_runs(monitor: HealthMonitor, api: Plane):
+    """Given an error rate that the plane finds degraded, when the bound is raised, then it is healthy at once."""
+    api.figures["error_rate"] = 0.1
+    assert (await monitor.check()).overall is Health.DEGRADED
+
+    monitor.set_thresholds("api", [Threshold("error_rate", 0.15, 0.5)])
+    assert (await monitor.check()).systems[0] == SystemHealth("api", Health.HEALTHY, (), {"error_rate": 0.1})
+
+    monitor.set_thresholds("api", [Threshold("error_rate", 0.01, 0.05)])
+    assert (await monitor.check()).overall is Health.UNHEALTHY
+
+    monitor.set_thresholds("api", [])
+    assert (await monitor.check()).overall is Health.DEGRADED
+
+
+async def test_other_reasons_survive_thresholds_of_ones_own(monitor: HealthMonitor):
+    async def two_reasons() -> SystemHealth:
+        reasons = ("The worker is dead", "error_rate is 0.1, at or above 0.05 (degraded)")
+        return SystemHealth("api", Health.UNHEALTHY, reasons, {"error_rate": 0.1})
+
+    monitor.register("api", two_reasons)
+    monitor.set_thresholds("api", [Threshold("error_rate", 0.5, 0.9)])
+
+    [found] = (await monitor.check()).systems
+    assert (found.state, found.reasons) == (Health.UNHEALTHY, ("The worker is dead",))
+
+
+def test_thresholds_are_read_from_settings():
+    found = parse_thresholds(["api.error_rate=0.02:0.1", "webhooks.success_rate=0.95:0.8"])
+
+    assert found == {
+        "api": [Threshold("error_rate", 0.02, 0.1)],
+        "webhooks": [Threshold("success_rate", 0.95, 0.8, below=True)],
+    }
+
+
+@pytest.mark.parametrize("entry", ["", "api", "api=1:2", "api.error_rate=1", "api.error_rate=a:b", ".x=1:2"])
+def test_a_wrong_threshold_is_refused_at_the_start(entry: str):
+    with pytest.raises(ConfigurationError, match="not a health threshold"):
+        parse_thresholds([entry])
+
+
+async def test_thresholds_of_an_unknown_system_are_refused(monitor: HealthMonitor, api: Plane):
+    with pytest.raises(ConfigurationError, match="api"):
+        monitor.set_thresholds("nonsense", [])
+
+
+class TestStorage:
+    async def test_a_store_that_works_is_healthy(self, database: Database, clock: FakeClock):
+        heartbeat = SqlHeartbeat(database)
+        health = StorageHealth(heartbeat, clock, lambda: {"waiting_writes": 3.0})
+
+        for _ in range(2):
+            found = await health.get_health_status()
+            clock.advance(SECOND)
+
+        assert found.state is Health.HEALTHY
+        assert found.figures == {"waiting_writes": 3.0, "write_ms": 0.0, "read_ms": 0.0}
+        assert await heartbeat.read() == clock.now() - SECOND
+
+    async def test_a_slow_write_degrades_and_a_refused_one_is_unhealthy(self, clock: FakeClock):
+        class Disk:
+            def __init__(self, act: Callable[[], Awaitable[None] | None]) -> None:
+                self.act = act
+
+            async def write(self, at: int) -> None:
+                self.act()
+
+            async def read(self) -> int:
+                return 0
+
+        def full() -> None:
+            msg = "SQLite could not do it: disk full"
+            raise StorageUnavailable(msg)
+
+        slow = await StorageHealth(Disk(lambda: clock.advance(SECOND)), clock).get_health_status()
+        refused = await StorageHealth(Disk(full), clock).get_health_status()
+
+        assert (slow.state, slow.figures["write_ms"]) == (Health.DEGRADED, 1_000.0)
+        assert (refused.state, refused.reasons) == (Health.UNHEALTHY, ("SQLite could not do it: disk full",))
