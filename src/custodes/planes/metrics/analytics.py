@@ -20,7 +20,6 @@ from custodes.planes.metrics.model import (
     Line,
     Point,
     Query,
-    Ranked,
     Sample,
     Series,
 )
@@ -133,8 +132,8 @@ class MetricReader:
         lines = self._lines(cells, figure, step, query.until)
         return Answer(series[0].kind, step, tuple(lines[:MAX_LINES]), max(0, len(lines) - MAX_LINES))
 
-    async def top(self, query: Query, label: str, limit: int) -> list[Ranked]:
-        """Rank the values of a label by a figure over the whole range, greatest first; ``query.step`` plays no part.
+    async def totals(self, query: Query) -> list[tuple[Labels, float]]:
+        """Answer with one figure a line, over the whole range; ``query.step`` plays no part.
 
         Raises:
             InvalidInput: as for :meth:`answer`.
@@ -146,15 +145,15 @@ class MetricReader:
             return []
         since = query.since - query.since % level.width
         samples = await self._samples(query, series, level, since, _ONE_STEP)
-        cells = _merge(samples, series, (label,), lambda _: since)
-        seconds = (query.until - since) / SECOND
-        ranked = [Ranked(dict(labels).get(label, ""), figure(cell, seconds)) for (labels, _), cell in cells.items()]
-        return sorted(ranked, key=lambda one: (-one.figure, one.value))[:limit]
+        cells = _merge(samples, series, query.by, lambda _: since)
+        seconds = (min(query.until, self._clock.now()) - since) / SECOND or 1.0
+        return [(labels, figure(cell, seconds)) for (labels, _), cell in cells.items()]
 
     async def _series(self, query: Query) -> list[Series]:
         """Find the series that a query is about, all of one kind."""
+        await self._flushes.settled()
+        live = [sample.series for sample in self._live_of(query)]  # before the store: what it lacks now is in here
         known = await self._store.list_series(query.tenant, query.name, MAX_SERIES + 1)
-        live = (sample.series for sample in self._live_of(query))
         return _of_one_kind(
             _matching({one.id: one for one in [*known, *live]}.values(), query.labels), query.aggregation
         )

@@ -6,6 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import pairwise
 from typing import TypeVar
 
@@ -19,7 +20,7 @@ from custodes.kernel.tenant import DEFAULT_TENANT, valid_tenant
 from custodes.planes.metrics.analytics import Flushes, MetricReader
 from custodes.planes.metrics.collector import Collector, LagMeter
 from custodes.planes.metrics.fold import Fold, samples_of
-from custodes.planes.metrics.model import LEVELS, Answer, Kind, MetricInfo, Query, Ranked, Series
+from custodes.planes.metrics.model import LEVELS, Answer, Kind, Labels, MetricInfo, Query, Ranked, Series
 from custodes.planes.metrics.ports import MetricStore
 from custodes.planes.metrics.probes import Probe, Reading
 from custodes.planes.metrics.registry import Registry
@@ -281,7 +282,27 @@ class SystemMetrics:
         Raises:
             InvalidInput: the query makes no sense or asks for too much.
         """
-        return await self._reader.top(query, label, limit)
+        totals = await self._reader.totals(replace(query, by=(label,)))
+        ranked = [Ranked(dict(labels).get(label, ""), figure) for labels, figure in totals]
+        return sorted(ranked, key=lambda one: (-one.figure, one.value))[:limit]
+
+    async def latest(
+        self,
+        name: str,
+        aggregation: str,
+        window: int,
+        *,
+        labels: Mapping[str, str] | None = None,
+        by: Sequence[str] | None = None,
+        tenant: str | None = None,
+    ) -> list[tuple[Labels, float]]:
+        """Return one figure a line over the last ``window`` microseconds: what alert rules look at.
+
+        Raises:
+            InvalidInput: the question makes no sense or asks for too much.
+        """
+        now = self._clock.now()
+        return await self._reader.totals(Query(name, aggregation, now - window, now + 1, 0, labels, by, tenant))
 
     async def list_metrics(
         self, *, tenant: str | None = None, limit: int = DEFAULT_LIMIT, cursor: str | None = None
