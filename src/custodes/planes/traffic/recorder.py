@@ -33,6 +33,9 @@ MAX_WINDOWS = 720
 MAX_CALLS = 20_000
 RESERVED_CALLS = 4_000
 
+#: Rows at which a flush of rows is asked for, so that an ordinary load never comes near the bound.
+PRESSING_CALLS = 4_000
+
 #: From this time to the last byte on a call counts as slow when there is no room for all, microseconds.
 SLOW_US = 1_000_000
 
@@ -161,7 +164,9 @@ class Recorder:
         self._open_folds = 0
         self._faults = Faults()
         #: Raw rows that wait.
-        self.calls: Buffer[RawCall] = Buffer(max_calls, reserve=min(RESERVED_CALLS, max_calls // 5))
+        self.calls: Buffer[RawCall] = Buffer(
+            max_calls, reserve=min(RESERVED_CALLS, max_calls // 5), pressure_at=PRESSING_CALLS
+        )
         #: Exchanges recorded since the start.
         self.recorded = 0
         self._taken = 0
@@ -224,6 +229,11 @@ class Recorder:
             self._window = Window(0, 0)
             self._open_folds = 0
         return taken
+
+    def take_calls(self) -> Taken:
+        """Hand over the raw rows only."""
+        with self._lock:
+            return Taken([], self.calls.take(), [], 0)
 
     def _turn(self, at: int) -> Window:
         """Find or open the window of a moment; it becomes the one that is looked at first."""

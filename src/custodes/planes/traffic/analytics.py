@@ -1,0 +1,358 @@
+"""The read side: response times, volume and errors over any stretch of time.
+
+Percentiles are read from merged histograms, never averaged. Every answer holds what this process has recorded up to
+now; what other processes have recorded shows up after their next flush.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from custodes.errors import InvalidInput
+from custodes.kernel.clock import Clock
+from custodes.kernel.histogram import Histogram
+from custodes.planes.traffic.flusher import Flusher
+from custodes.planes.traffic.ports import RollupQuery, TrafficStore
+from custodes.planes.traffic.ranges import Steps, Stretch, cover, steps
+from custodes.planes.traffic.rollup import (
+    CONSUMERS,
+    OTHER,
+    Figures,
+    Keyspace,
+    Level,
+    Rollups,
+    add_rollups,
+    tenants_of,
+)
+
+#: The percentiles of every answer.
+QUANTILES = {"p50": 0.5, "p75": 0.75, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99_9": 0.999}
+
+#: What slow endpoints can be ordered by: a percentile, the mean, the longest, or all the time spent.
+ORDERS = (*QUANTILES, "mean", "max", "time")
+
+#: Endpoints and consumers of each kind in an answer, and the most that may be asked for.
+SHOWN_ENDPOINTS = 50
+SHOWN_CONSUMERS = 10
+MAX_SHOWN = 500
+
+#: Endpoints whose histograms are read at once when the slowest are looked for.
+_PORTION = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Percentiles:
+    """Percentiles of a time, microseconds; at most 2.2 % away from the true ones."""
+
+    #: Half of all were at most this long, and so on.
+    p50: float
+    p75: float
+    p90: float
+    p95: float
+    p99: float
+    p99_9: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Figures as they are shown."""
+
+    #: Requests.
+    count: int
+    #: Answered 400–499.
+    client_errors: int
+    #: Answered 500 and above, or left by an exception.
+    server_errors: int
+    #: Refused by a rate limit or a block.
+    limited: int
+    #: Left by the client before the last byte.
+    disconnected: int
+    #: Body bytes received and sent.
+    request_bytes: int
+    response_bytes: int
+    #: Requests that were timed: all but refused ones, and WebSockets in totals.
+    timed: int
+    #: Mean, shortest and longest time to the last byte, microseconds.
+    mean_us: float
+    min_us: int
+    max_us: int
+    #: Percentiles of the time to the last byte.
+    total: Percentiles
+    #: Percentiles of the time to the first byte.
+    ttfb: Percentiles
+
+    @property
+    def error_rate(self) -> float:
+        """Share of server errors, 0 to 1."""
+        return self.server_errors / self.count if self.count else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One step of a time series."""
+
+    #: Begin of the step, microseconds since the epoch.
+    at: int
+    #: Its figures.
+    stats: Stats
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointStats:
+    """One endpoint."""
+
+    #: Method.
+    method: str
+    #: Route template, ``(unmatched)``, ``(overflow)`` or the name of a wrapped callable.
+    route: str
+    #: Its figures.
+    stats: Stats
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """One user, API key or address."""
+
+    #: Which; ``(other)`` for all that are not among the heaviest of their time.
+    name: str
+    #: Requests; fewer than there were by at most what ``(other)`` holds.
+    count: int
+    #: Answered 400–499.
+    client_errors: int
+    #: Answered 500 and above, or left by an exception.
+    server_errors: int
+    #: Refused by a rate limit or a block.
+    limited: int
+    #: Body bytes sent.
+    response_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ApiAnalytics:
+    """What happened in a stretch of time."""
+
+    #: The stretch, widened to whole steps, microseconds since the epoch.
+    since: int
+    until: int
+    #: Width of a step, microseconds.
+    step: int
+    #: All of it together.
+    totals: Stats
+    #: Step by step, oldest first; steps without a request are left out.
+    series: tuple[Point, ...]
+    #: Status → requests.
+    statuses: Mapping[int, int]
+    #: The endpoints with most requests.
+    endpoints: tuple[EndpointStats, ...]
+    #: Kind (``user``, ``api_key``, ``ip``) → the heaviest; empty when the question is about one endpoint.
+    consumers: Mapping[str, tuple[Consumer, ...]]
+
+
+class Analytics:
+    """Answers questions from rollups and from what is in memory."""
+
+    def __init__(self, store: TrafficStore, flusher: Flusher, clock: Clock) -> None:
+        self._store = store
+        self._flusher = flusher
+        self._clock = clock
+
+    async def over(
+        self,
+        since: int,
+        until: int,
+        *,
+        tenant: str | None,
+        route: str | None = None,
+        method: str | None = None,
+        step_seconds: int | None = None,
+        endpoints: int = SHOWN_ENDPOINTS,
+    ) -> ApiAnalytics:
+        """Tell what happened; see :meth:`custodes.planes.traffic.monitor.ApiMonitor.get_api_analytics`."""
+        cut = steps(since, until, self._clock.now(), step_seconds)
+        narrowed = route is not None or method is not None
+        query = RollupQuery(
+            tenants_of(tenant),
+            Keyspace.ENDPOINT if narrowed else Keyspace.TOTAL,
+            (Stretch(cut.level, cut.since, cut.until),),
+            cut.since,
+            cut.step,
+            names=None if route is None else (route,),
+            method=method,
+        )
+        points = _by_bucket(await self._rollups(query))
+        totals = _together(points.values())
+        return ApiAnalytics(
+            since=cut.since,
+            until=cut.until,
+            step=cut.step,
+            totals=stats_of(totals),
+            series=tuple(Point(at, stats_of(points[at])) for at in sorted(points)),
+            statuses=dict(sorted(totals.statuses.items())),
+            endpoints=await self._busiest(_whole(query, cut), endpoints),
+            consumers={} if narrowed else await self._consumers(_whole(query, cut)),
+        )
+
+    async def slowest(
+        self, since: int, until: int, *, tenant: str | None, limit: int, min_count: int, order_by: str
+    ) -> tuple[EndpointStats, ...]:
+        """Find the slowest endpoints; see :meth:`custodes.planes.traffic.monitor.ApiMonitor.get_slow_endpoints`."""
+        if order_by not in ORDERS:
+            msg = f"Cannot order by {order_by[:40]!r}"
+            raise InvalidInput(msg, remedy=f"Use one of {', '.join(ORDERS)}")
+        cut = steps(since, until, self._clock.now())
+        query = _whole(RollupQuery(tenants_of(tenant), Keyspace.ENDPOINT, (), cut.since, cut.step), cut)
+        sums = await self._sums(query)
+        candidates = [key for key, figures in sums.items() if figures.timed and figures.count >= min_count]
+        candidates.sort(key=lambda key: (-_at_most(sums[key], order_by), key))
+        found: list[EndpointStats] = []
+        for begin in range(0, len(candidates), _PORTION):
+            portion = candidates[begin : begin + _PORTION]
+            if len(found) >= limit and _value(found[-1].stats, order_by) >= _at_most(sums[portion[0]], order_by):
+                break  # none of the rest can be slower: their upper bounds only fall
+            found += await self._endpoints(query, portion)
+            found.sort(key=lambda endpoint: (-_value(endpoint.stats, order_by), endpoint.route, endpoint.method))
+            found = found[:limit]
+        return tuple(found)
+
+    async def totals(self, since: int, until: int, *, tenant: str | None) -> Figures:
+        """Add up all requests of a stretch of whole ten seconds."""
+        stretches = tuple(cover(since, until, Level.TEN_SECONDS))
+        query = RollupQuery(tenants_of(tenant), Keyspace.TOTAL, stretches, since, until - since)
+        return _together((await self._rollups(query)).values())
+
+    async def occurrences(self, digests: Iterable[str], since: int, *, tenant: str | None) -> Mapping[str, int]:
+        """Count the occurrences of error groups since a moment (as far back as the levels are kept)."""
+        now = self._clock.now()
+        cut = steps(since, max(now, since) + 1, now)
+        query = RollupQuery(tenants_of(tenant), Keyspace.ERROR, (), cut.since, cut.step, names=tuple(digests))
+        return {name: figures.count for (name, _), figures in (await self._sums(_whole(query, cut))).items()}
+
+    # ── Parts of an answer ───────────────────────────────────────────────────
+
+    async def _busiest(self, query: RollupQuery, limit: int) -> tuple[EndpointStats, ...]:
+        query = replace(query, keyspace=Keyspace.ENDPOINT)
+        sums = await self._sums(query)
+        busiest = sorted(sums, key=lambda key: (-sums[key].count, key))[:limit]
+        found = {(one.route, one.method): one for one in await self._endpoints(query, busiest)}
+        return tuple(found[key] for key in busiest if key in found)
+
+    async def _endpoints(self, query: RollupQuery, keys: list[tuple[str, str]]) -> list[EndpointStats]:
+        """Read the histograms of some endpoints: of those on screen, not of all."""
+        wanted = set(keys)
+        rollups = await self._rollups(replace(query, names=tuple({name for name, _ in keys}))) if keys else {}
+        return [
+            EndpointStats(series.method, series.name, stats_of(figures))
+            for series, figures in rollups.items()
+            if (series.name, series.method) in wanted
+        ]
+
+    async def _consumers(self, query: RollupQuery) -> dict[str, tuple[Consumer, ...]]:
+        found: dict[str, tuple[Consumer, ...]] = {}
+        for kind in CONSUMERS:
+            sums = await self._sums(replace(query, keyspace=kind))
+            ranked = sorted(sums.items(), key=lambda item: (item[0][0] == OTHER, -item[1].count, item[0]))
+            shown = ranked[:SHOWN_CONSUMERS]
+            shown += [item for item in ranked[SHOWN_CONSUMERS:] if item[0][0] == OTHER]
+            found[kind.value] = tuple(_consumer(name, figures) for (name, _), figures in shown)
+        return found
+
+    # ── Store and memory together ────────────────────────────────────────────
+
+    async def _rollups(self, query: RollupQuery) -> Rollups:
+        live, besides = await self._flusher.live(query)
+        found = await self._store.rollups(replace(query, besides=besides))
+        add_rollups(found, live)
+        return found
+
+    async def _sums(self, query: RollupQuery) -> dict[tuple[str, str], Figures]:
+        live, besides = await self._flusher.live(query)
+        found = await self._store.sums(replace(query, besides=besides))
+        add_rollups(found, live)
+        return {(series.name, series.method): figures for series, figures in found.items()}
+
+
+def stats_of(figures: Figures) -> Stats:
+    """Show figures."""
+    return Stats(
+        count=figures.count,
+        client_errors=figures.client_errors,
+        server_errors=figures.server_errors,
+        limited=figures.limited,
+        disconnected=figures.disconnected,
+        request_bytes=figures.request_bytes,
+        response_bytes=figures.response_bytes,
+        timed=figures.timed,
+        mean_us=figures.total_sum / figures.timed if figures.timed else 0.0,
+        min_us=figures.total_min,
+        max_us=figures.total_max,
+        total=percentiles(figures.total, figures.total_min, figures.total_max),
+        ttfb=percentiles(figures.ttfb, 0, figures.total_max),
+    )
+
+
+def percentiles(histogram: Histogram, shortest: int, longest: int) -> Percentiles:
+    """Read percentiles; the shortest and longest are known exactly, so none is outside of them."""
+    values = histogram.quantiles(tuple(QUANTILES.values()))
+    return Percentiles(*(min(max(value, float(shortest)), float(longest)) for value in values))
+
+
+def _whole(query: RollupQuery, cut: Steps) -> RollupQuery:
+    """Ask for a stretch as one bucket, covered by as few rows as possible."""
+    stretches = tuple(cover(cut.since, cut.until, cut.level))
+    return replace(query, stretches=stretches, since=cut.since, step=cut.until - cut.since)
+
+
+def _by_bucket(rollups: Rollups) -> dict[int, Figures]:
+    points: dict[int, Figures] = {}
+    for series, figures in rollups.items():
+        points.setdefault(series.bucket, Figures()).add(figures)
+    return points
+
+
+def _together(figures: Iterable[Figures]) -> Figures:
+    sum_of_all = Figures()
+    for one in figures:
+        sum_of_all.add(one)
+    return sum_of_all
+
+
+def _consumer(name: str, figures: Figures) -> Consumer:
+    return Consumer(
+        name,
+        figures.count,
+        figures.client_errors,
+        figures.server_errors,
+        figures.limited,
+        figures.response_bytes,
+    )
+
+
+def _value(stats: Stats, order_by: str) -> float:
+    match order_by:
+        case "mean":
+            return stats.mean_us
+        case "max":
+            return float(stats.max_us)
+        case "time":
+            return stats.mean_us * stats.timed
+        case _:
+            return float(getattr(stats.total, order_by))
+
+
+def _at_most(figures: Figures, order_by: str) -> float:
+    """Bound a value from above by plain sums: a quantile q is at most mean / (1 − q) (Markov's inequality).
+
+    The estimate of a quantile may be above the true one by the histogram's error, hence the margin; never above the
+    longest.
+    """
+    mean = figures.total_sum / figures.timed
+    match order_by:
+        case "mean":
+            return mean
+        case "max":
+            return float(figures.total_max)
+        case "time":
+            return mean * figures.timed
+        case _:
+            return min(float(figures.total_max), mean / (1 - QUANTILES[order_by]) * 1.03)

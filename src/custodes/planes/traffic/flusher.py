@@ -1,0 +1,220 @@
+"""Brings what was recorded to the store: one transaction a flush, repeated until it is kept, bounded all the way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from custodes.errors import StorageUnavailable
+from custodes.kernel.clock import Clock
+from custodes.kernel.ids import RandomBits, uuid7
+from custodes.kernel.signals import FailureSignal
+from custodes.planes.traffic.batch import Batch, GroupSighting, seal
+from custodes.planes.traffic.ports import RollupQuery, TrafficStore
+from custodes.planes.traffic.recorder import Recorder
+from custodes.planes.traffic.rollup import Figures, Rollups
+from custodes.runtime.bus import Bus
+
+#: Raw rows in one transaction: bounds how long others wait for the writer.
+CALLS_A_BATCH = 5_000
+
+#: Raw rows and rollup rows that wait for a store that is away; the oldest are shed beyond.
+MAX_WAITING_CALLS = 60_000
+MAX_WAITING_ROLLUPS = 60_000
+
+_log = structlog.get_logger("custodes.traffic")
+
+
+class Flusher:
+    """Seals what the recorder took in and writes it.
+
+    A sealed batch keeps its id until it is written, so that an attempt whose outcome is unknown can be repeated. What
+    is sealed and not yet written is part of every answer: see :meth:`live`.
+    """
+
+    def __init__(
+        self, recorder: Recorder, store: TrafficStore, *, clock: Clock, random_bits: RandomBits, bus: Bus
+    ) -> None:
+        self._recorder = recorder
+        self._store = store
+        self._clock = clock
+        self._random_bits = random_bits
+        self._bus = bus
+        self._sealing = asyncio.Lock()
+        self._flushing = asyncio.Lock()
+        #: Sealed, and still taking in more.
+        self._open: Batch | None = None
+        #: Handed to the store, or next in line.
+        self._sent: deque[Batch] = deque()
+        #: Flushes that wrote everything.
+        self.flushes = 0
+        #: Attempts that the store refused.
+        self.failures = 0
+        #: Raw rows given up because the store was away for too long, or would not take them.
+        self.shed_calls = 0
+        #: Requests whose figures were given up.
+        self.shed_requests = 0
+        #: How long the last full flush took, microseconds.
+        self.last_flush_us = 0
+        #: When everything was last written, microseconds since the epoch.
+        self.last_success_at = clock.now()
+
+    @property
+    def waiting_calls(self) -> int:
+        """Raw rows that are sealed and not written."""
+        return sum(len(batch.calls) for batch in self._waiting())
+
+    @property
+    def waiting_batches(self) -> int:
+        """Batches that are sealed and not written."""
+        return len(self._waiting())
+
+    async def flush(self) -> None:
+        """Write everything that was recorded so far.
+
+        Raises:
+            StorageUnavailable: something could not be written; it is kept and tried again next time.
+        """
+        async with self._flushing:
+            began = self._clock.monotonic()
+            await self._seal()
+            self._line_up()
+            await self._write()
+            self.flushes += 1
+            self.last_flush_us = self._clock.monotonic() - began
+            self.last_success_at = self._clock.now()
+
+    async def flush_calls(self) -> None:
+        """Write the raw rows only, since there are many; the figures go on adding up until their flush.
+
+        Raises:
+            StorageUnavailable: as :meth:`flush`.
+        """
+        async with self._flushing:
+            await asyncio.shield(asyncio.ensure_future(self._seal_calls()))
+            await self._write()
+
+    async def live(self, query: RollupQuery) -> tuple[Rollups, tuple[str, ...]]:
+        """Add up what is in memory for a query.
+
+        Returns:
+            The rollups in the query's own buckets, and the ids of the batches that they are from: leave these out when
+            the store is asked, as some of them may have been written in the meantime.
+        """
+        await self._seal()
+        async with self._sealing:
+            waiting = self._waiting()
+            found: Rollups = {}
+            for batch in waiting:
+                _add_matching(found, batch.rollups, query)
+            return found, tuple(batch.id for batch in waiting)
+
+    def _waiting(self) -> list[Batch]:
+        return [*self._sent, *([self._open] if self._open is not None else [])]
+
+    async def _seal(self) -> None:
+        # Shielded: a flush may be cancelled at any time, what it took from the recorder must not get lost.
+        await asyncio.shield(asyncio.ensure_future(self._seal_all()))
+
+    async def _seal_all(self) -> None:
+        async with self._sealing:
+            taken = self._recorder.take()
+            if not (taken.windows or taken.calls or taken.sightings):
+                return
+            batch = await asyncio.to_thread(seal, self._new_id(), taken, self._random_bits)
+            if self._open is None:
+                self._open = batch
+            else:
+                await asyncio.to_thread(self._open.absorb, batch)
+
+    async def _seal_calls(self) -> None:
+        taken = self._recorder.take_calls()
+        batch = await asyncio.to_thread(seal, self._new_id(), taken, self._random_bits)
+        self._sent += _split(batch, self._new_id)
+        self._shed_excess()
+
+    def _line_up(self) -> None:
+        batch, self._open = self._open, None
+        if batch is not None:
+            self._sent += _split(batch, self._new_id)
+        self._shed_excess()
+
+    async def _write(self) -> None:
+        while self._sent:
+            batch = self._sent[0]
+            try:
+                news = await self._store.keep(batch)
+            except StorageUnavailable:
+                self.failures += 1
+                raise
+            except Exception as error:  # noqa: BLE001 - a batch that can never be written must not hold up the others
+                self.failures += 1
+                _log.error("batch_given_up", error=repr(error), calls=len(batch.calls), requests=batch.recorded)
+                self._give_up(batch)
+                news = ()
+            self._sent.popleft()
+            self._announce(news)
+
+    def _shed_excess(self) -> None:
+        while sum(len(batch.rollups) for batch in self._sent) > MAX_WAITING_ROLLUPS:
+            self._give_up(self._sent.popleft())
+        excess = sum(len(batch.calls) for batch in self._sent) - MAX_WAITING_CALLS
+        for batch in self._sent:
+            if excess <= 0:
+                return
+            excess -= len(batch.calls)
+            self.shed_calls += len(batch.calls)
+            batch.calls.clear()
+
+    def _give_up(self, batch: Batch) -> None:
+        self.shed_calls += len(batch.calls)
+        self.shed_requests += batch.recorded
+
+    def _announce(self, news: Sequence[GroupSighting]) -> None:
+        for sighting in news:
+            seen = sighting.seen
+            self._bus.emit(
+                FailureSignal(
+                    at=seen.last_at,
+                    tenant=seen.tenant,
+                    trace_id=seen.trace_id,
+                    system="api",
+                    name="api.new_error",
+                    summary=f"New error or one that came back: {seen.title}",
+                    context={"digest": seen.digest, "method": seen.method, "route": seen.route or ""},
+                )
+            )
+
+    def _new_id(self) -> str:
+        return uuid7(self._clock.now(), self._random_bits)
+
+
+def _split(batch: Batch, new_id: Callable[[], str]) -> list[Batch]:
+    """Cut a batch into transactions: the figures with the first raw rows, then the rest of them."""
+    if batch.is_empty:
+        return []
+    calls, batch.calls = batch.calls, batch.calls[:CALLS_A_BATCH]
+    more = [
+        Batch(new_id(), calls=calls[begin : begin + CALLS_A_BATCH])
+        for begin in range(CALLS_A_BATCH, len(calls), CALLS_A_BATCH)
+    ]
+    return [batch, *more]
+
+
+def _add_matching(found: Rollups, rollups: Rollups, query: RollupQuery) -> None:
+    """Add what a query is about, as the store would."""
+    since = min((stretch.since for stretch in query.stretches), default=0)
+    until = max((stretch.until for stretch in query.stretches), default=0)
+    for series, figures in rollups.items():
+        if (
+            series.keyspace is query.keyspace
+            and series.tenant in query.tenants
+            and since <= series.bucket < until
+            and (query.names is None or series.name in query.names)
+            and query.method in (None, series.method)
+        ):
+            bucket = series.bucket - (series.bucket - query.since) % query.step
+            found.setdefault(series._replace(tenant="", bucket=bucket), Figures()).add(figures)

@@ -1,0 +1,452 @@
+"""The API monitor: what a host app and the admin API ask of the traffic plane."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar, overload
+
+from custodes.errors import InvalidInput, NotFound
+from custodes.kernel.clock import MINUTE, SECOND, Clock
+from custodes.kernel.health import SystemHealth, Threshold, judge
+from custodes.kernel.ids import RandomBits
+from custodes.kernel.paging import DEFAULT_LIMIT, Page
+from custodes.kernel.tenant import DEFAULT_TENANT
+from custodes.planes.traffic.analytics import (
+    MAX_SHOWN,
+    SHOWN_ENDPOINTS,
+    Analytics,
+    ApiAnalytics,
+    EndpointStats,
+    percentiles,
+)
+from custodes.planes.traffic.flusher import Flusher
+from custodes.planes.traffic.folder import Folder
+from custodes.planes.traffic.measure import CallMeter
+from custodes.planes.traffic.model import ApiCall, CallFilter, ErrorGroup, Exchange, GroupState
+from custodes.planes.traffic.ports import TrafficStore
+from custodes.planes.traffic.ranges import KEPT
+from custodes.planes.traffic.recorder import Recorder
+from custodes.planes.traffic.report import CallReport, exchange_of
+from custodes.planes.traffic.rollup import Level
+from custodes.planes.traffic.wrap import wrap
+from custodes.runtime.bus import Bus
+from custodes.runtime.periodic import Periodic
+from custodes.runtime.transactions import Work, nothing
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: Seconds between two flushes.
+FLUSH_SECONDS = 10.0
+
+#: Longest that the last flush may take when the process ends, seconds.
+LAST_FLUSH_SECONDS = 5.0
+
+#: What health looks back on, microseconds.
+HEALTH_SPAN = 5 * MINUTE
+
+#: Requests in that span below which the error rate and the times say nothing and are not judged.
+HEALTH_MIN_REQUESTS = 20
+
+#: When the API counts as degraded and as unhealthy.
+THRESHOLDS = (
+    Threshold("error_rate", 5.0, 20.0, unit=" %"),
+    Threshold("p95", 1_000.0, 5_000.0, unit=" ms"),
+    Threshold("buffer_fill", 80.0, 100.0, unit=" %"),
+    Threshold("unwritten_for", 60.0, 300.0, unit=" s"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFigures:
+    """How the monitor itself is doing in this process, since the start."""
+
+    #: Exchanges recorded.
+    recorded: int
+    #: Of these, counted in the overflow series because there were too many series.
+    overflowed: int
+    #: Exchanges that are in no figure, because the store was away for too long.
+    shed_requests: int
+    #: Raw rows that were not kept; their figures were.
+    shed_calls: int
+    #: Raw rows that wait to be written, and the most that may.
+    waiting_calls: int
+    capacity: int
+    #: Batches that wait to be written.
+    waiting_batches: int
+    #: Flushes that wrote everything, and attempts that the store refused.
+    flushes: int
+    flush_failures: int
+    #: How long the last flush took, microseconds.
+    last_flush_us: int
+    #: When everything was last written, microseconds since the epoch.
+    last_success_at: int
+    #: Rollup rows folded into coarser ones by this process.
+    folded: int
+
+
+class ApiMonitor:
+    """Watches API calls: every request by the middleware, single callables by :meth:`monitor`, others' by report.
+
+    Args:
+        store: where it is kept.
+        clock: source of time.
+        random_bits: source of randomness for ids.
+        bus: where new kinds of errors are announced.
+        is_leader: whether this process folds; one of several must.
+        flush_seconds: time between two flushes.
+        thresholds: when the API counts as degraded and unhealthy; figures ``error_rate`` (%), ``p95`` (ms),
+            ``buffer_fill`` (%), ``unwritten_for`` (s).
+        default_tenant: tenant of what names none.
+        recorder: the hot path, when its bounds shall be others than the usual.
+    """
+
+    def __init__(
+        self,
+        store: TrafficStore,
+        *,
+        clock: Clock,
+        random_bits: RandomBits,
+        bus: Bus,
+        is_leader: Callable[[], bool] = lambda: True,
+        flush_seconds: float = FLUSH_SECONDS,
+        thresholds: Sequence[Threshold] = THRESHOLDS,
+        default_tenant: str = DEFAULT_TENANT,
+        recorder: Recorder | None = None,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._thresholds = tuple(thresholds)
+        self._default_tenant = default_tenant
+        self._recorder = recorder or Recorder()
+        self._flusher = Flusher(self._recorder, store, clock=clock, random_bits=random_bits, bus=bus)
+        self._folder = Folder(store, clock=clock, random_bits=random_bits, is_leader=is_leader)
+        self._analytics = Analytics(store, self._flusher, clock)
+        self._flushing = Periodic("traffic-flush", flush_seconds, self._flush_and_fold)
+        self._relief = Periodic("traffic-relief", flush_seconds, self._flusher.flush_calls)
+        #: Take one exchange in: synchronous, a few µs, from any thread; the middleware calls it for every request.
+        self.record: Callable[[Exchange], None] = self._recorder.record
+
+    # ── Life ─────────────────────────────────────────────────────────────────
+
+    async def start(self) -> None:
+        """Begin to flush in the background; idempotent."""
+        self._recorder.calls.on_pressure = functools.partial(_wake, asyncio.get_running_loop(), self._relief)
+        await self._flushing.start()
+        await self._relief.start()
+
+    async def stop(self) -> None:
+        """Stop, and write what was recorded so far, for a few seconds at most; idempotent."""
+        self._recorder.calls.on_pressure = None
+        await self._relief.stop()
+        await self._flushing.stop()
+        async with asyncio.timeout(LAST_FLUSH_SECONDS):
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write everything that was recorded so far.
+
+        Raises:
+            StorageUnavailable: something could not be written; it is kept and tried again.
+        """
+        await self._flusher.flush()
+
+    async def fold(self) -> int:
+        """Fold complete buckets into coarser ones, when this process leads; returns how many rows were folded."""
+        return await self._folder.fold()
+
+    async def _flush_and_fold(self) -> None:
+        await self.flush()
+        await self.fold()
+
+    # ── Recording ────────────────────────────────────────────────────────────
+
+    @overload
+    def monitor(self, target: F) -> F: ...
+
+    @overload
+    def monitor(self, target: str | None = None, *, tenant: str | None = None) -> Callable[[F], F]: ...
+
+    def monitor(self, target: Any = None, *, tenant: str | None = None) -> Any:
+        """Measure every call of a callable: a route of your app, a job, anything.
+
+        It shows up beside the endpoints with the method ``CALL``; it is not counted as a request. Functions, coroutine
+        functions and generators of both kinds are measured from begin to end and otherwise left as they are::
+
+            @custodes.traffic.monitor
+            async def charge(order: Order) -> Receipt: ...
+
+
+            @custodes.traffic.monitor("nightly-report")
+            def report() -> None: ...
+
+        Args:
+            target: the callable, or the name of the series (default: module and qualified name).
+            tenant: whose calls they are.
+        """
+        if callable(target):
+            return self._wrapped(target, None, tenant)
+
+        def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+            return self._wrapped(function, target, tenant)
+
+        return decorate
+
+    def log_api_call(self, report: CallReport) -> None:
+        """Take in a call that somebody else saw; written with the next flush.
+
+        Raises:
+            InvalidInput: a field is out of bounds.
+        """
+        self.record(exchange_of(report, self._clock.now(), self._default_tenant))
+
+    def _wrapped(self, target: Callable[..., Any], name: str | None, tenant: str | None) -> Callable[..., Any]:
+        series = name or f"{target.__module__}.{getattr(target, '__qualname__', type(target).__qualname__)}"
+        whose = tenant or self._default_tenant
+        return wrap(target, lambda: CallMeter(series, whose, self._clock, self._recorder.record))
+
+    # ── Analytics ────────────────────────────────────────────────────────────
+
+    async def get_api_analytics(
+        self,
+        since: int,
+        until: int,
+        *,
+        tenant: str | None = None,
+        route: str | None = None,
+        method: str | None = None,
+        step_seconds: int | None = None,
+        endpoints: int = SHOWN_ENDPOINTS,
+    ) -> ApiAnalytics:
+        """Tell what happened: totals, a time series, statuses, endpoints, consumers.
+
+        Args:
+            since: begin, microseconds since the epoch; widened to a whole step.
+            until: end, not included; widened to a whole step.
+            tenant: whose; None for everybody.
+            route: only this route template.
+            method: only this method.
+            step_seconds: width of a step, one of :data:`custodes.planes.traffic.ranges.STEPS`; by default what makes a
+                readable chart. It grows when the answer would be too long or the data is kept in wider buckets only.
+            endpoints: how many endpoints to list, those with most requests first.
+
+        Raises:
+            InvalidInput: the stretch is empty, or an argument is out of bounds.
+        """
+        _within("endpoints", endpoints)
+        return await self._analytics.over(
+            since,
+            until,
+            tenant=tenant,
+            route=route,
+            method=method,
+            step_seconds=step_seconds,
+            endpoints=endpoints,
+        )
+
+    async def get_slow_endpoints(
+        self,
+        since: int,
+        until: int,
+        *,
+        tenant: str | None = None,
+        limit: int = 10,
+        min_count: int = 1,
+        order_by: str = "p95",
+    ) -> Sequence[EndpointStats]:
+        """Find the slowest endpoints, slowest first, exactly: all are considered, whatever the limit.
+
+        Args:
+            since: begin, microseconds since the epoch; widened as in :meth:`get_api_analytics`.
+            until: end, not included.
+            tenant: whose; None for everybody.
+            limit: how many.
+            min_count: leave out endpoints with fewer requests.
+            order_by: one of :data:`custodes.planes.traffic.analytics.ORDERS`.
+
+        Raises:
+            InvalidInput: an argument is out of bounds.
+        """
+        _within("limit", limit)
+        return await self._analytics.slowest(
+            since, until, tenant=tenant, limit=limit, min_count=min_count, order_by=order_by
+        )
+
+    # ── Single calls and errors ──────────────────────────────────────────────
+
+    async def list_calls(
+        self,
+        where: CallFilter | None = None,
+        *,
+        tenant: str | None = None,
+        limit: int = DEFAULT_LIMIT,
+        cursor: str | None = None,
+    ) -> Page[ApiCall]:
+        """List single calls, newest first; they show up with the flush after them.
+
+        Raises:
+            InvalidInput: the cursor is not one of ours, or the limit is out of bounds.
+        """
+        _within("limit", limit)
+        return await self._store.calls(where or CallFilter(), tenant=tenant, limit=limit, cursor=cursor)
+
+    async def get_call(self, identifier: str, *, tenant: str | None = None) -> ApiCall:
+        """Find one call.
+
+        Raises:
+            NotFound: there is none of this id, or it is another tenant's.
+        """
+        found = await self._store.call(identifier, tenant=tenant)
+        if found is None:
+            msg = "No such API call"
+            raise NotFound(msg, remedy="It may be another tenant's, or older than single calls are kept")
+        return found
+
+    async def list_error_groups(
+        self,
+        *,
+        tenant: str | None = None,
+        state: GroupState | None = None,
+        since: int | None = None,
+        limit: int = DEFAULT_LIMIT,
+        cursor: str | None = None,
+    ) -> Page[ErrorGroup]:
+        """List kinds of errors, the latest occurrence first.
+
+        Args:
+            tenant: whose; None for everybody.
+            state: only open or only resolved ones.
+            since: only those that occurred since, and how often since then; default: as far back as is known.
+            limit: rows at most.
+            cursor: where to go on.
+
+        Raises:
+            InvalidInput: the cursor is not one of ours, or the limit is out of bounds.
+        """
+        _within("limit", limit)
+        page = await self._store.error_groups(tenant=tenant, state=state, since=since, limit=limit, cursor=cursor)
+        return Page(await self._counted(page.items, since), page.next_cursor)
+
+    async def get_error_group(self, identifier: str, *, tenant: str | None = None) -> ErrorGroup:
+        """Find one kind of error, with all the occurrences that are known.
+
+        Raises:
+            NotFound: there is none of this id, or it is another tenant's.
+        """
+        return await self._known(await self._store.error_group(identifier, tenant=tenant))
+
+    async def resolve_error_group(
+        self, identifier: str, *, by: str, tenant: str | None = None, also: Work = nothing
+    ) -> ErrorGroup:
+        """Note that an error is mended; it opens again by itself when it occurs again.
+
+        Args:
+            identifier: which.
+            by: who says so.
+            tenant: whose groups may be touched; None for all.
+            also: done in the same transaction.
+
+        Raises:
+            NotFound: there is none of this id, or it is another tenant's.
+            Conflict: it is resolved already.
+        """
+        return await self._set_state(identifier, GroupState.RESOLVED, by, tenant, also)
+
+    async def reopen_error_group(
+        self, identifier: str, *, by: str, tenant: str | None = None, also: Work = nothing
+    ) -> ErrorGroup:
+        """Take back :meth:`resolve_error_group`; the same arguments and errors."""
+        return await self._set_state(identifier, GroupState.OPEN, by, tenant, also)
+
+    async def _set_state(
+        self, identifier: str, state: GroupState, by: str, tenant: str | None, also: Work
+    ) -> ErrorGroup:
+        now = self._clock.now()
+        return await self._known(
+            await self._store.set_group_state(identifier, state, tenant=tenant, at=now, by=by, also=also)
+        )
+
+    async def _known(self, group: ErrorGroup | None) -> ErrorGroup:
+        if group is None:
+            msg = "No such error group"
+            raise NotFound(msg, remedy="It may be another tenant's, or it has not occurred for long")
+        return (await self._counted([group], None))[0]
+
+    async def _counted(self, groups: Sequence[ErrorGroup], since: int | None) -> Sequence[ErrorGroup]:
+        begin = max(0, self._clock.now() - KEPT[Level.DAY]) if since is None else since
+        counts: dict[tuple[str, str], int] = {}
+        for tenant in {group.tenant for group in groups}:
+            digests = [group.digest for group in groups if group.tenant == tenant]
+            found = await self._analytics.occurrences(digests, begin, tenant=tenant)
+            counts |= {(tenant, digest): count for digest, count in found.items()}
+        return [replace(group, count=counts.get((group.tenant, group.digest), 0)) for group in groups]
+
+    # ── Health ───────────────────────────────────────────────────────────────
+
+    async def get_health_status(self, *, tenant: str | None = None) -> SystemHealth:
+        """Judge the last five minutes, and the monitor itself."""
+        until = Level.TEN_SECONDS.start_of(self._clock.now()) + Level.TEN_SECONDS.micros
+        figures = await self._analytics.totals(until - HEALTH_SPAN, until, tenant=tenant)
+        own = self.own_figures()
+        shown = {
+            "requests": float(figures.count),
+            "buffer_fill": 100.0 * own.waiting_calls / own.capacity,
+            "unwritten_for": max(0, self._clock.now() - own.last_success_at) / SECOND if own.waiting_batches else 0.0,
+            "shed_requests": float(own.shed_requests),
+            "shed_calls": float(own.shed_calls),
+        }
+        if figures.count >= HEALTH_MIN_REQUESTS:
+            shown["error_rate"] = 100.0 * figures.server_errors / figures.count
+            shown["p95"] = percentiles(figures.total, figures.total_min, figures.total_max).p95 / 1_000
+        return judge("api", shown, self._thresholds)
+
+    def own_figures(self) -> OwnFigures:
+        """Tell how the monitor itself is doing."""
+        recorder, flusher = self._recorder, self._flusher
+        return OwnFigures(
+            recorded=recorder.recorded,
+            overflowed=recorder.overflowed,
+            shed_requests=recorder.shed + flusher.shed_requests,
+            shed_calls=recorder.calls.shed + flusher.shed_calls,
+            waiting_calls=len(recorder.calls) + flusher.waiting_calls,
+            capacity=recorder.calls.capacity,
+            waiting_batches=flusher.waiting_batches,
+            flushes=flusher.flushes,
+            flush_failures=flusher.failures,
+            last_flush_us=flusher.last_flush_us,
+            last_success_at=flusher.last_success_at,
+            folded=self._folder.folded,
+        )
+
+    # ── Retention ────────────────────────────────────────────────────────────
+
+    async def purge_calls(self, before: int, limit: int) -> int:
+        """Delete single calls that began before a moment, oldest first, at most ``limit``; returns how many."""
+        return await self._store.purge_calls(before, limit)
+
+    async def purge_error_groups(self, before: int, limit: int) -> int:
+        """Delete kinds of errors that last occurred before a moment, at most ``limit``; returns how many."""
+        return await self._store.purge_error_groups(before, limit)
+
+    async def purge_rollups(self, level: Level, before: int, limit: int) -> int:
+        """Delete rollup rows of a level from before a moment, at most ``limit``; returns how many.
+
+        What no coarser level holds yet stays. How long each level is meant to be kept:
+        :data:`custodes.planes.traffic.ranges.KEPT`.
+        """
+        return await self._store.purge_rollups(level, before, limit)
+
+
+def _wake(loop: asyncio.AbstractEventLoop, periodic: Periodic) -> None:
+    """Have a periodic action run now, from any thread."""
+    with contextlib.suppress(RuntimeError):  # the loop is closed: the process ends
+        loop.call_soon_threadsafe(periodic.wake)
+
+
+def _within(name: str, number: int) -> None:
+    if not 1 <= number <= MAX_SHOWN:
+        msg = f"{name} is {number}"
+        raise InvalidInput(msg, remedy=f"Use 1 to {MAX_SHOWN}")
