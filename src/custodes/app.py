@@ -28,6 +28,7 @@ from custodes.settings import Settings, load_settings
 if TYPE_CHECKING:
     from custodes.planes.audit.logger import AuditLogger
     from custodes.planes.identity.directory import Identity
+    from custodes.planes.traffic.monitor import ApiMonitor
     from custodes.storage.sql.database import Database
 
 ASGIApp = Callable[..., Any]
@@ -151,6 +152,21 @@ class Custodes:
             random_bits=random.SystemRandom().getrandbits,
             bus=self.bus,
             session_lifetime=self.settings.session_hours * HOUR,
+        )
+
+    @cached_property
+    def traffic(self) -> ApiMonitor:
+        """API calls."""
+        from custodes.planes.traffic.monitor import ApiMonitor
+        from custodes.storage.sql.traffic import SqlTrafficStore
+
+        return ApiMonitor(
+            SqlTrafficStore(self.database),
+            clock=self.clock,
+            random_bits=self.random_bits,
+            bus=self.bus,
+            is_leader=lambda: self.leader.is_leader,
+            default_tenant=self.settings.default_tenant,
         )
 
     # ── Life ─────────────────────────────────────────────────────────────────
