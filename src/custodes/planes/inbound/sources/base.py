@@ -9,11 +9,12 @@ It holds no state but its secrets, reads no clock and does no I/O. Whatever a st
 
 from __future__ import annotations
 
+import hashlib
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from typing import ClassVar
 
 from custodes.errors import ConfigurationError, MalformedPayload, SignatureRefused
@@ -124,11 +125,11 @@ class Source(ABC):
     #: Largest body taken, bytes.
     max_body: int = DEFAULT_MAX_BODY
     #: Whether the sender delivers again after a 5xx. Where not, what we cannot store is lost for good.
-    retries: ClassVar[bool] = True
+    retries: bool = True
     #: Patterns (``fnmatch``) of event types that speak of fraud; they are raised as security events.
-    fraud_types: ClassVar[tuple[str, ...]] = ()
+    fraud_types: tuple[str, ...] = ()
     #: Patterns of every type the sender documents; empty: any type is known.
-    known_types: ClassVar[tuple[str, ...]] = ()
+    known_types: tuple[str, ...] = ()
 
     def __init__(self, secrets: Sequence[str], *, name: str = "", max_body: int = 0) -> None:
         self.name = checked_name(name or self.name)
@@ -137,6 +138,8 @@ class Source(ABC):
             msg = f"max_body of source {self.name!r} is {max_body}"
             raise ConfigurationError(msg, remedy="Give a number of bytes above 0")
         self.max_body = max_body or type(self).max_body
+        self._fraud = _one_pattern(self.fraud_types)
+        self._known = _one_pattern(self.known_types)
 
     @abstractmethod
     def verify(self, request: WebhookRequest, now: int) -> Verified:
@@ -158,15 +161,19 @@ class Source(ABC):
 
     def is_fraud(self, event_type: str) -> bool:
         """Tell whether this type speaks of fraud."""
-        return any(fnmatchcase(event_type, pattern) for pattern in self.fraud_types)
+        return self._fraud is not None and self._fraud.match(event_type) is not None
 
     def is_known(self, event_type: str) -> bool:
         """Tell whether the sender documents this type."""
-        return not self.known_types or any(fnmatchcase(event_type, pattern) for pattern in self.known_types)
+        return self._known is None or self._known.match(event_type) is not None
 
     def __repr__(self) -> str:
         # Secrets never show up in logs and tracebacks.
         return f"<{type(self).__name__} {self.name!r}>"
+
+
+def _one_pattern(patterns: tuple[str, ...]) -> re.Pattern[str] | None:
+    return re.compile("|".join(map(translate, patterns))) if patterns else None
 
 
 def checked_name(name: str) -> str:
@@ -226,6 +233,40 @@ def unsigned_header(request: WebhookRequest, name: str) -> str:
 def content_type(request: WebhookRequest) -> str:
     """Return the media type of the body: lower case, no parameters; empty when not stated."""
     return unsigned_header(request, "content-type").partition(";")[0].strip().lower()
+
+
+def check_time(signed_at: int | None, now: int, tolerance: int) -> None:
+    """Refuse a signed moment too far from now; all in microseconds.
+
+    Asked after the signature, so that ``timestamp-too-old`` means a genuine delivery that is replayed or was held up.
+
+    Raises:
+        SignatureRefused: ``malformed-header`` when there is no moment, ``timestamp-too-old``, ``timestamp-in-future``.
+    """
+    if signed_at is None:
+        msg = "The signed timestamp is not a moment"
+        raise SignatureRefused(msg, reason="malformed-header")
+    if now - signed_at > tolerance:
+        msg = f"The signature is {(now - signed_at) // SECOND} s old; {tolerance // SECOND} s are tolerated"
+        raise SignatureRefused(msg, reason="timestamp-too-old", remedy="Have the sender deliver it again")
+    if signed_at - now > tolerance:
+        msg = f"The signature is {(signed_at - now) // SECOND} s ahead; {tolerance // SECOND} s are tolerated"
+        raise SignatureRefused(msg, reason="timestamp-in-future", remedy="Check the clock of this machine (NTP)")
+
+
+def content_key(*parts: bytes) -> str:
+    """Make a dedupe key of what was signed, for senders whose signature holds no id."""
+    return "sha256:" + hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+
+def id_key(event_id: str) -> str:
+    """Make a dedupe key of a signed id."""
+    return "id:" + event_id if len(event_id) <= MAX_NAME - 3 else content_key(event_id.encode())
+
+
+def is_name(text: str) -> bool:
+    """Tell whether an id or a type from a signed body can be stored and shown: 1–255 printable characters."""
+    return 0 < len(text) <= MAX_NAME and text.isprintable()
 
 
 def no_match(name: str) -> SignatureRefused:
