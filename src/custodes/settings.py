@@ -102,6 +102,10 @@ class Settings(BaseSettings):
     """Issuers whose tokens are accepted, as ``https://…`` URLs."""
     oidc_audience: str = Field("", validation_alias=_env("CUSTODES_OIDC_AUDIENCE", "oidc_audience"))
     """Audience that an OIDC token must carry."""
+    oidc_authorized_parties: CommaList = Field(
+        (), validation_alias=_env("CUSTODES_OIDC_AUTHORIZED_PARTIES", "oidc_authorized_parties")
+    )
+    """Client ids (``azp``) that an OIDC token may have been issued to; empty: only the audience itself."""
     clerk_issuer: str = Field("", validation_alias=_env("CUSTODES_CLERK_ISSUER", "clerk_issuer"))
     """Clerk frontend API URL, for example ``https://clerk.example.com``."""
     clerk_authorized_parties: CommaList = Field(
@@ -116,6 +120,15 @@ class Settings(BaseSettings):
         60, ge=1, le=100, validation_alias=_env("CUSTODES_AUDIT_FLAG_THRESHOLD", "audit_flag_threshold")
     )
     """Risk score from which an audit entry is flagged for review."""
+
+    # ── Secrets at rest, webhooks out ────────────────────────────────────────
+    secret_key: SecretStr = Field(SecretStr(""), validation_alias=_env("CUSTODES_SECRET_KEY", "secret_key"))
+    """Keys that seal stored secrets, comma-separated, at least 32 characters each: the first seals, all open. Empty: a
+    key file beside the SQLite database, made at first use."""
+    outbound_allow_http: bool = Field(
+        False, validation_alias=_env("CUSTODES_OUTBOUND_ALLOW_HTTP", "outbound_allow_http")
+    )
+    """Allow endpoints of outgoing webhooks at ``http`` URLs; for tests."""
 
     # ── Webhooks in ──────────────────────────────────────────────────────────
     stripe_webhook_secret: SecretStr = Field(
@@ -143,7 +156,14 @@ class Settings(BaseSettings):
     default_tenant: str = Field(DEFAULT_TENANT, validation_alias=_env("CUSTODES_DEFAULT_TENANT", "default_tenant"))
     """Tenant of everything that names none."""
 
-    @field_validator("trusted_proxies", "oidc_issuers", "clerk_authorized_parties", "alert_urls", mode="before")
+    @field_validator(
+        "trusted_proxies",
+        "oidc_issuers",
+        "oidc_authorized_parties",
+        "clerk_authorized_parties",
+        "alert_urls",
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

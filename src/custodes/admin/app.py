@@ -7,12 +7,18 @@ from typing import Any
 
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
+from starlette.responses import JSONResponse
 
 from custodes import __version__
 from custodes.admin import openapi
-from custodes.admin.dependencies import require_admin
+from custodes.admin.auth.fetch import AiohttpFetcher, HttpFetcher
+from custodes.admin.auth.gate import Gate
+from custodes.admin.auth.tokens import Issuer, TokenVerifier, clerk_issuer, oidc_issuer
+from custodes.admin.dependencies import Admin, require_admin
+from custodes.admin.pages import pages
 from custodes.admin.problems import PROBLEMS, install_problem_handlers
-from custodes.admin.routes import session
+from custodes.admin.refusals import Refusals
+from custodes.admin.routes import identity, overview, session
 from custodes.admin.shell import Shell
 from custodes.app import Custodes
 
@@ -23,14 +29,21 @@ API = "/api/admin/enterprise"
 DASHBOARD = "/dashboard/admin/enterprise"
 
 #: One line a plane, in alphabetical order: its tag and its module in ``admin/routes``. Admins and owners only.
-PLANES: tuple[tuple[str, ModuleType], ...] = ()
+PLANES: tuple[tuple[str, ModuleType], ...] = (
+    ("identity", identity),
+    ("overview", overview),
+)
 
 
-def create_admin_app(custodes: Custodes) -> FastAPI:
+def create_admin_app(custodes: Custodes, *, fetch: HttpFetcher | None = None) -> FastAPI:
     """Make the app that serves the admin API and its pages.
 
     Args:
         custodes: the install to administer.
+        fetch: fetches the documents of token issuers.
+
+    Raises:
+        ConfigurationError: issuers are configured without an audience.
     """
     app = FastAPI(
         title="Custodes admin API",
@@ -42,15 +55,36 @@ def create_admin_app(custodes: Custodes) -> FastAPI:
         generate_unique_id_function=_operation_id,
     )
     app.state.custodes = custodes
-    app.add_middleware(Shell, random_bits=custodes.random_bits)
+    app.state.gate = Gate(custodes, TokenVerifier(_issuers(custodes), fetch or AiohttpFetcher(), custodes.clock))
+    app.state.refusals = Refusals(custodes)
+    app.add_middleware(Shell, addresses=custodes.addresses, random_bits=custodes.trace_bits)
     install_problem_handlers(app)
     app.include_router(session.router, prefix=API, tags=["session"], responses=PROBLEMS)
     for plane, module in PLANES:
         app.include_router(
             module.router, prefix=API, tags=[plane], responses=PROBLEMS, dependencies=[Depends(require_admin)]
         )
-    app.openapi = lambda: _document(app)
+    app.include_router(pages.router, prefix=DASHBOARD, include_in_schema=False)
+    _serve_document(app)
     return app
+
+
+def _issuers(custodes: Custodes) -> list[Issuer]:
+    settings = custodes.settings
+    issuers = [
+        oidc_issuer(url, settings.oidc_audience, settings.oidc_authorized_parties) for url in settings.oidc_issuers
+    ]
+    if settings.clerk_issuer:
+        issuers.append(clerk_issuer(settings.clerk_issuer, settings.clerk_authorized_parties))
+    return issuers
+
+
+def _serve_document(app: FastAPI) -> None:
+    app.openapi = lambda: _document(app)
+
+    @app.get(f"{API}/openapi.json", include_in_schema=False)
+    async def openapi_document(_admin: Admin) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
+        return JSONResponse(app.openapi())
 
 
 def _operation_id(route: APIRoute) -> str:

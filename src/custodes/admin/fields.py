@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Path, Query, Request
 from pydantic import AwareDatetime, PlainSerializer, WithJsonSchema
 
 from custodes.errors import InvalidInput
@@ -16,6 +16,17 @@ Moment = Annotated[
     int,
     PlainSerializer(to_iso, return_type=str),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-23T05:34:00.000001Z"]}),
+]
+
+#: The id of a thing in a path: a UUIDv7 in its 36 characters.
+Identifier = Annotated[
+    str,
+    Path(
+        pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$",
+        min_length=36,
+        max_length=36,
+        description="Id (UUIDv7)",
+    ),
 ]
 
 #: What a list or an analysis looks back on when the caller names no ``since``.

@@ -126,6 +126,7 @@ def install_problem_handlers(app: FastAPI) -> None:
 
 async def _ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, CustodesError)
+    await request.app.state.refusals.note(request, error)
     if error.status >= 500:
         _log.warning("admin_request_failed", code=error.code, error=str(error), trace_id=trace_of(request))
     return _respond(problem_of(error, trace_of(request)), error.status, headers_of(error))

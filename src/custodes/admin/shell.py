@@ -14,7 +14,10 @@ import structlog
 
 from custodes.admin.problems import MEDIA_TYPE, problem_body, problem_of
 from custodes.errors import CustodesError, MalformedPayload, PayloadTooLarge
+from custodes.kernel.address import Addresses
 from custodes.kernel.ids import RandomBits
+from custodes.kernel.trace import open_trace
+from custodes.runtime.current import serving
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -28,9 +31,6 @@ MAX_BODY = 1_048_576
 #: Deepest nesting of a JSON body: ours have three levels.
 MAX_DEPTH = 32
 
-#: W3C trace context level 2: version, trace id, parent id, flags; later versions may go on after a dash.
-_TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
-
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 
 #: Sent with every answer that does not set its own.
@@ -38,7 +38,8 @@ HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
+    # Not "no-referrer": browsers then send "Origin: null" with our own forms (Fetch standard).
+    (b"referrer-policy", b"same-origin"),
     (b"cache-control", b"no-store"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
@@ -51,8 +52,9 @@ _log = structlog.get_logger("custodes.admin")
 class Shell:
     """ASGI middleware; see the module."""
 
-    def __init__(self, app: App, *, random_bits: RandomBits) -> None:
+    def __init__(self, app: App, *, addresses: Addresses, random_bits: RandomBits) -> None:
         self.app = app
+        self.addresses = addresses
         self.random_bits = random_bits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,12 +77,12 @@ class _Passage:
         self.send = send
         self.read = 0
         self.started = False
-        self.trace_id = _trace_id(scope, shell.random_bits)
+        self.trace_id = self._trace_id()
 
     async def run(self) -> None:
         state = self.scope.setdefault("state", {})
         state["trace_id"] = self.trace_id
-        state.setdefault("client_ip", (self.scope.get("client") or ("", 0))[0])
+        state["client_ip"] = self._client_ip()
         try:
             self._check_declared_length()
             receive = await self._checked_body() if self._has_json() else self._bounded_receive
@@ -128,6 +130,19 @@ class _Passage:
 
         return replay
 
+    def _trace_id(self) -> str:
+        """Take the trace that the middleware has begun for this request; open one otherwise."""
+        outer = serving.get()
+        if outer is not None:
+            return outer.trace.trace_id
+        parents = [value for key, value in self.scope["headers"] if key == b"traceparent"]
+        return open_trace(parents[0] if len(parents) == 1 else None, (), self.shell.random_bits).trace_id
+
+    def _client_ip(self) -> str:
+        addresses = self.shell.addresses
+        lines = [value for key, value in self.scope["headers"] if key == addresses.header]
+        return addresses.client((self.scope.get("client") or ("", 0))[0], b",".join(lines))
+
     def _header(self, name: bytes) -> bytes:
         return next((value for key, value in self.scope["headers"] if key == name), b"")
 
@@ -146,16 +161,6 @@ class _Passage:
         headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
-
-
-def _trace_id(scope: Scope, random_bits: RandomBits) -> str:
-    """Take the trace that the middleware or the caller has begun; begin one otherwise."""
-    begun = scope.get("state", {}).get("trace_id")
-    if isinstance(begun, str) and begun:
-        return begun
-    headers = [value for key, value in scope["headers"] if key == b"traceparent"]
-    match = _TRACEPARENT.fullmatch(headers[0]) if len(headers) == 1 else None
-    return match[1].decode() if match else f"{random_bits(128) | 1:032x}"
 
 
 def _depth(body: bytes) -> int:

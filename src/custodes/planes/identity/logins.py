@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from custodes.errors import AuthenticationFailed, Conflict
@@ -31,6 +32,14 @@ class Login:
     must_change_password: bool
 
 
+#: Makes what commits with a login, for the profile that signs in.
+AlsoOf = Callable[[Profile], Work]
+
+
+def _nothing_of(_profile: Profile) -> Work:
+    return nothing
+
+
 class Logins:
     """Signs local accounts in and changes their passwords."""
 
@@ -43,11 +52,12 @@ class Logins:
         self._throttle = Throttle(store)
 
     async def sign_in(
-        self, subject: str, password: str, client: Client, *, trace_id: str = "", also: Work = nothing
+        self, subject: str, password: str, client: Client, *, trace_id: str = "", also: AlsoOf = _nothing_of
     ) -> Login:
         """Open a session.
 
-        Which of the two was wrong is never told, neither in words nor by time.
+        Which of the two was wrong is never told, neither in words nor by time. ``also`` makes what commits with the
+        session, once it is known whose it is.
 
         Raises:
             TooManyAttempts: wait first; the password was not looked at.
@@ -57,18 +67,19 @@ class Logins:
         profile, credential = await self._admit(subject, client, trace_id)
         right = await self._passwords.verify(credential.password_hash if credential else None, password)
         if profile is None or credential is None or not right or profile.state is not State.ACTIVE:
-            self._tell("admin.login_failed", profile, client, trace_id, "User name or password is wrong")
+            self._tell("auth.login", profile, client, trace_id, "User name or password is wrong")
             msg = "User name or password is wrong"
             raise AuthenticationFailed(msg)
         fresh = await self._rehash(credential, password)
         opened = self._sessions.draw(profile, client)
+        beside = also(profile)
 
         def work(tx: Transaction) -> None:
             self._throttle.forgive(tx, subject, client.ip)
             if fresh is not credential and self._store.get_credential(tx, profile.id) == credential:
                 self._store.put_credential(tx, fresh)
             self._sessions.keep(tx, opened)
-            also(tx)
+            beside(tx)
 
         await self._store.write(work)
         return Login(opened, profile, credential.must_change)
@@ -90,7 +101,7 @@ class Logins:
             raise Conflict(msg, remedy="Change the password where you sign in")
         await self._admit(profile.subject, client, "")
         if not await self._passwords.verify(credential.password_hash, current):
-            self._tell("admin.password_change_failed", profile, client, "", "The current password is wrong")
+            self._tell("auth.password_changed", profile, client, "", "The current password is wrong")
             msg = "The current password is wrong"
             raise AuthenticationFailed(msg)
         check_password(new, profile.subject)
@@ -133,7 +144,7 @@ class Logins:
         try:
             return await self._store.write(work)
         except TooManyAttempts as error:
-            self._tell("admin.login_throttled", None, client, trace_id, f"{error.retry_after} s to wait")
+            self._tell("auth.locked", None, client, trace_id, f"{error.retry_after} s to wait")
             raise
 
     def _load(self, tx: Transaction, profile_id: str) -> tuple[Profile | None, Credential | None]:

@@ -1,0 +1,68 @@
+"""The two forms: sign in, and choose a password."""
+
+from __future__ import annotations
+
+from custodes.admin.pages.markup import Html, html, page
+from custodes.planes.identity.passwords import MAX_LENGTH, MIN_LENGTH
+
+_LOGIN = """<main class="narrow"><div class="sheet">
+<h1>Custodes</h1>
+{alarm}
+<form method="post" action="{base}/login">
+<label for="username">User name</label>
+<input id="username" name="username" autocomplete="username" autocapitalize="none" spellcheck="false"
+ required autofocus maxlength="255" value="{username}">
+<label for="password">Password</label>
+<input id="password" name="password" type="password" autocomplete="current-password" required maxlength="{longest}">
+<button class="go">Sign in</button>
+</form>
+</div></main>"""
+
+_CHOOSE = """<main class="narrow"><div class="sheet">
+<h1>Choose a password</h1>
+{alarm}
+<p class="note">{why}</p>
+<form method="post" action="{base}/password">
+<input type="hidden" name="csrf" value="{csrf}">
+<label for="current">Current password</label>
+<input id="current" name="current" type="password" autocomplete="current-password" required maxlength="{longest}">
+<label for="new">New password</label>
+<input id="new" name="new" type="password" autocomplete="new-password" required
+ minlength="{shortest}" maxlength="{longest}">
+<label for="again">New password, again</label>
+<input id="again" name="again" type="password" autocomplete="new-password" required
+ minlength="{shortest}" maxlength="{longest}">
+<button class="go">Change password</button>
+</form>
+</div></main>"""
+
+_MESSAGE = """<main class="narrow"><div class="sheet">
+<h1>Custodes</h1>
+{alarm}
+</div></main>"""
+
+
+def login_form(base: str, *, alarm: str = "", username: str = "") -> str:
+    """Write the login page."""
+    body = html(_LOGIN, base=base, alarm=_alarm(alarm), username=username, longest=MAX_LENGTH)
+    return page("Sign in", base, body)
+
+
+def password_form(base: str, *, csrf: str, forced: bool, alarm: str = "") -> str:
+    """Write the page that changes the password."""
+    why = (
+        "The password you signed in with works once. Choose one that only you know."
+        if forced
+        else f"At least {MIN_LENGTH} characters. All your other sessions end."
+    )
+    body = html(_CHOOSE, base=base, alarm=_alarm(alarm), csrf=csrf, why=why, shortest=MIN_LENGTH, longest=MAX_LENGTH)
+    return page("Password", base, body)
+
+
+def message(base: str, title: str, text: str) -> str:
+    """Write a page that says one thing."""
+    return page(title, base, html(_MESSAGE, alarm=_alarm(text)))
+
+
+def _alarm(text: str) -> Html:
+    return html('<p class="alarm" role="alert">{text}</p>', text=text) if text else Html("")

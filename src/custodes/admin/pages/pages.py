@@ -1,0 +1,217 @@
+"""The pages below ``/dashboard/admin/enterprise``: plain HTML, no script, the same rules as the API."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from custodes.admin.auth.cookies import SESSION_COOKIE, can_keep_cookies, clear_session, set_session
+from custodes.admin.auth.csrf import check_origin, check_token
+from custodes.admin.auth.gate import Gate
+from custodes.admin.dependencies import CustodesDep, audit_trail, require_admin
+from custodes.admin.health import health_of_all
+from custodes.admin.pages.forms import login_form, message, password_form
+from custodes.admin.pages.happened import happened_lately
+from custodes.admin.pages.status import Status, status_page
+from custodes.admin.routes.session import set_password, sign_in
+from custodes.app import Custodes
+from custodes.errors import AuthenticationFailed, CustodesError, InvalidInput, MalformedPayload, PermissionDenied
+from custodes.planes.identity.model import Method, Principal
+from custodes.planes.identity.tokens import csrf_token
+
+router = APIRouter()
+
+#: Where this router is mounted; see ``admin/app.py``.
+_PLACE = "/dashboard/admin/enterprise"
+
+#: Nothing but our own style sheet and our own forms.
+_CSP = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+#: Largest form, bytes, and most fields of it.
+_MAX_FORM = 8_192
+_MAX_FIELDS = 10
+
+_STYLE = files("custodes.admin.pages").joinpath("style.css").read_bytes()
+
+
+@router.get("/style.css")
+async def style() -> Response:
+    """Serve the style sheet."""
+    return Response(_STYLE, media_type="text/css", headers={"Cache-Control": "public, max-age=300"})
+
+
+@router.get("")
+async def show_status(request: Request, custodes: CustodesDep) -> Response:
+    """Show how every system is; asks to sign in first."""
+    try:
+        principal = await _identify(request)
+    except AuthenticationFailed:
+        return _go(request, "/login")
+    if principal.must_change_password:
+        return _go(request, "/password")
+    try:
+        require_admin(principal)
+    except PermissionDenied as error:
+        await request.app.state.refusals.note(request, error)
+        return _page(message(_base(request), "Not allowed", error.message), 403)
+    status = Status(
+        principal=principal,
+        csrf=_csrf(request, principal),
+        at=custodes.clock.now(),
+        systems=await health_of_all(custodes),
+        happened=await happened_lately(custodes, principal),
+    )
+    return _page(status_page(_base(request), status))
+
+
+@router.get("/login")
+async def show_login(request: Request, custodes: CustodesDep) -> Response:
+    """Ask for user name and password."""
+    if not can_keep_cookies(request, custodes.settings):
+        text = "Signing in needs https. Put TLS in front and set CUSTODES_PUBLIC_URL to the https address."
+        return _page(message(_base(request), "Sign in", text), 403)
+    return _page(login_form(_base(request)))
+
+
+@router.post("/login")
+async def do_login(request: Request, custodes: CustodesDep) -> Response:
+    """Sign in and go to the status page."""
+    form = await _form(request)
+    username = form.get("username", "")
+    try:
+        login = await sign_in(request, custodes, username, form.get("password", ""))
+    except CustodesError as error:
+        await _note(request, error)
+        return _page(login_form(_base(request), alarm=str(error), username=username[:255]), error.status)
+    response = _go(request, "/password" if login.must_change_password else "")
+    set_session(response, login.opened.token, seconds=custodes.settings.session_hours * 3600)
+    return response
+
+
+@router.get("/password")
+async def show_password(request: Request) -> Response:
+    """Ask for a new password."""
+    try:
+        principal = await _identify(request)
+    except AuthenticationFailed:
+        return _go(request, "/login")
+    if principal.method is not Method.SESSION:
+        return _page(message(_base(request), "Password", "Your password is kept where you sign in."), 409)
+    return _page(_password_form(request, principal))
+
+
+@router.post("/password")
+async def do_password(request: Request, custodes: CustodesDep) -> Response:
+    """Change the password and go to the status page."""
+    form = await _form(request)
+    try:
+        principal = await _own_request(request, custodes, form)
+    except AuthenticationFailed:
+        return _go(request, "/login")
+    new = form.get("new", "")
+    try:
+        if new != form.get("again", ""):
+            msg = "The new password was not typed the same twice"
+            raise InvalidInput(msg)
+        trail = audit_trail(request, custodes, principal)
+        login = await set_password(request, custodes, principal, trail, form.get("current", ""), new)
+    except CustodesError as error:
+        await _note(request, error)
+        return _page(_password_form(request, principal, alarm=str(error)), error.status)
+    response = _go(request, "")
+    set_session(response, login.opened.token, seconds=custodes.settings.session_hours * 3600)
+    return response
+
+
+@router.post("/logout")
+async def do_logout(request: Request, custodes: CustodesDep) -> Response:
+    """End the session."""
+    form = await _form(request)
+    response = _go(request, "/login")
+    try:
+        principal = await _own_request(request, custodes, form)
+    except AuthenticationFailed:
+        return response
+    trail = audit_trail(request, custodes, principal)
+    entry = trail.entry("auth.logout", target=f"admin_session:{principal.credential_id}")
+    await custodes.identity.sessions.end(principal.credential_id, also=entry)
+    clear_session(response)
+    return response
+
+
+# ── Between request and answer ───────────────────────────────────────────────
+
+
+async def _identify(request: Request) -> Principal:
+    gate: Gate = request.app.state.gate
+    principal = await gate.identify(request)
+    request.state.principal = principal
+    return principal
+
+
+async def _own_request(request: Request, custodes: Custodes, form: dict[str, str]) -> Principal:
+    """Identify who sends one of our forms; a form carries the CSRF token in a field instead of a header.
+
+    Raises:
+        AuthenticationFailed: the session has ended.
+        PermissionDenied: the request may be forged.
+    """
+    token = request.cookies.get(SESSION_COOKIE, "")
+    check_origin(request, custodes.settings)
+    check_token(token, form.get("csrf", ""))
+    principal = await custodes.identity.principal_of_session(token)
+    if principal is None:
+        msg = "The session has ended"
+        raise AuthenticationFailed(msg)
+    request.state.principal = principal
+    return principal
+
+
+async def _form(request: Request) -> dict[str, str]:
+    """Read a form of ours.
+
+    Raises:
+        MalformedPayload: it is too large or not such a form.
+    """
+    raw = await request.body()
+    if len(raw) <= _MAX_FORM and request.headers.get("content-type", "").startswith(
+        "application/x-www-form-urlencoded"
+    ):
+        try:
+            fields = parse_qs(raw.decode("ascii"), keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="strict")
+            return {name: values[0] for name, values in fields.items()}
+        except ValueError:
+            pass
+    msg = "The form cannot be read"
+    raise MalformedPayload(msg, remedy="Go back, reload the page and try again")
+
+
+def _base(request: Request) -> str:
+    return f"{request.scope.get('root_path', '').rstrip('/')}{_PLACE}"
+
+
+def _csrf(request: Request, principal: Principal) -> str:
+    return csrf_token(request.cookies.get(SESSION_COOKIE, "")) if principal.method is Method.SESSION else ""
+
+
+def _password_form(request: Request, principal: Principal, *, alarm: str = "") -> str:
+    return password_form(
+        _base(request), csrf=_csrf(request, principal), forced=principal.must_change_password, alarm=alarm
+    )
+
+
+async def _note(request: Request, error: CustodesError) -> None:
+    await request.app.state.refusals.note(request, error)
+
+
+def _page(text: str, status: int = 200) -> HTMLResponse:
+    return HTMLResponse(text, status_code=status, headers={"Content-Security-Policy": _CSP})
+
+
+def _go(request: Request, place: str) -> RedirectResponse:
+    return RedirectResponse(f"{_base(request)}{place}", status_code=303)

@@ -1,0 +1,118 @@
+"""Refusals of admin requests go into the audit trail, and cannot be used to flood it.
+
+A 403 is somebody known who asks for what they may not have: each is written, up to a number per principal and minute.
+A 401 with credentials is anybody on the internet: a sample is told as a security signal. What is left out is counted,
+and the next entry says how many.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+from starlette.requests import Request
+
+from custodes.admin.auth.gate import presented
+from custodes.admin.problems import trace_of
+from custodes.errors import AuthenticationFailed, CustodesError, PermissionDenied
+from custodes.kernel.clock import MINUTE
+from custodes.kernel.signals import SecuritySignal
+from custodes.planes.identity.model import Principal
+
+if TYPE_CHECKING:
+    from custodes.app import Custodes
+
+#: Refusals of one principal that are written in a minute.
+DENIED_PER_MINUTE = 60
+
+#: Failed authentications that are told in a minute, of all addresses together.
+UNAUTHENTICATED_PER_MINUTE = 60
+
+#: Principals that are counted apart; beyond it the counts of all start anew.
+_MAX_COUNTED = 1_000
+
+_log = structlog.get_logger("custodes.admin")
+
+
+class Refusals:
+    """Tells the audit trail what was refused."""
+
+    def __init__(self, custodes: Custodes) -> None:
+        self._custodes = custodes
+        self._minute = -1
+        self._counts: dict[str, int] = {}
+        #: Refusals that were not told, since the start.
+        self.suppressed = 0
+        self._suppressed_since = 0
+
+    async def note(self, request: Request, error: CustodesError) -> None:
+        """Tell one refusal; never fails, the answer goes out all the same."""
+        try:
+            if isinstance(error, PermissionDenied):
+                await self._denied(request, error)
+            elif isinstance(error, AuthenticationFailed) and presented(request):
+                self._unauthenticated(request, error)
+        except CustodesError as failure:
+            _log.warning("refusal_not_audited", code=error.code, error=str(failure), trace_id=trace_of(request))
+
+    async def _denied(self, request: Request, error: PermissionDenied) -> None:
+        principal: Principal | None = getattr(request.state, "principal", None)
+        ip = _ip(request)
+        actor = principal.actor if principal else f"ip:{ip}"
+        if not self._room(actor, DENIED_PER_MINUTE):
+            return
+        await self._custodes.audit.log_admin_action(
+            "admin.denied",
+            actor=actor,
+            outcome="denied",
+            reason=error.message,
+            context=self._context(request, error),
+            trace_id=trace_of(request),
+            tenant=principal.tenant if principal else None,
+            ip=ip,
+        )
+
+    def _unauthenticated(self, request: Request, error: AuthenticationFailed) -> None:
+        if not self._room("", UNAUTHENTICATED_PER_MINUTE):
+            return
+        self._custodes.bus.emit(
+            SecuritySignal(
+                at=self._custodes.clock.now(),
+                tenant=self._custodes.settings.default_tenant,
+                trace_id=trace_of(request),
+                action="auth.refused",
+                outcome="denied",
+                actor=f"ip:{_ip(request)}",
+                reason=error.message,
+                ip=_ip(request),
+                context=self._context(request, error),
+            )
+        )
+
+    def _room(self, who: str, most: int) -> bool:
+        minute = self._custodes.clock.now() // MINUTE
+        if minute != self._minute or len(self._counts) >= _MAX_COUNTED:
+            self._minute = minute
+            self._counts.clear()
+        count = self._counts.get(who, 0)
+        self._counts[who] = count + 1
+        if count < most:
+            return True
+        self.suppressed += 1
+        self._suppressed_since += 1
+        return False
+
+    def _context(self, request: Request, error: CustodesError) -> dict[str, object]:
+        left_out, self._suppressed_since = self._suppressed_since, 0
+        route = request.scope.get("route")
+        context: dict[str, object] = {
+            "method": request.method,
+            # The template, never the path as sent: it may hold anything.
+            "route": getattr(route, "path", "(unmatched)"),
+            "code": error.code,
+        }
+        return {**context, "left_out_before": left_out} if left_out else context
+
+
+def _ip(request: Request) -> str:
+    return str(getattr(request.state, "client_ip", ""))
