@@ -11,6 +11,7 @@ import random
 from collections.abc import Awaitable, Callable
 from functools import cached_property
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from custodes.errors import ConfigurationError, CustodesError
@@ -26,8 +27,10 @@ from custodes.runtime.system_clock import SystemClock
 from custodes.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from custodes.kernel.sealing import Sealer
     from custodes.planes.audit.logger import AuditLogger
     from custodes.planes.identity.directory import Identity
+    from custodes.planes.outbound.endpoints import OutgoingWebhooks
     from custodes.planes.traffic.monitor import ApiMonitor
     from custodes.storage.sql.database import Database
 
@@ -119,6 +122,18 @@ class Custodes:
         settings = self.settings
         return Addresses(settings.trusted_proxies, ipv6_prefix=settings.ipv6_prefix, header=settings.forwarded_header)
 
+    @cached_property
+    def sealer(self) -> Sealer:
+        """Seals secrets at rest, with the key of the setting or of the file beside the database."""
+        from custodes.kernel.sealing import Sealer
+        from custodes.runtime.keyring import keys_from
+
+        random_bits = random.SystemRandom().getrandbits
+        path: Path | None = getattr(self.database, "path", None)  # engines with a file have one
+        file = None if path is None else path.with_name(f"{path.name}.key")
+        keys = self.settings.secret_key.get_secret_value().replace(",", " ").split()
+        return Sealer(keys_from(keys, file, random_bits), random_bits)
+
     # ── Planes ───────────────────────────────────────────────────────────────
     # One cached_property a plane, in alphabetical order.
 
@@ -166,6 +181,23 @@ class Custodes:
             random_bits=self.random_bits,
             bus=self.bus,
             is_leader=lambda: self.leader.is_leader,
+            default_tenant=self.settings.default_tenant,
+        )
+
+    @cached_property
+    def outbound(self) -> OutgoingWebhooks:
+        """Endpoints of outgoing webhooks."""
+        from custodes.planes.outbound.endpoints import OutgoingWebhooks
+        from custodes.storage.sql.outbound import SqlEndpointStore
+
+        return OutgoingWebhooks(
+            self.database,
+            SqlEndpointStore(),
+            self.sealer,
+            self.clock,
+            # Never a seeded source: it makes secrets.
+            random.SystemRandom().getrandbits,
+            allow_http=self.settings.outbound_allow_http,
             default_tenant=self.settings.default_tenant,
         )
 

@@ -1,0 +1,51 @@
+"""Which events an endpoint gets: types with wildcards.
+
+``order.shipped`` is that type; ``order.*`` every type below ``order``, however deep; ``*`` every type. A ``*`` between
+two dots stands for exactly one word: ``order.*.failed``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from custodes.errors import InvalidInput
+
+#: Most types in one filter, and characters of one.
+MAX_TYPES = 100
+MAX_TYPE_LENGTH = 100
+
+_PATTERN = re.compile(r"(?:\*|[A-Za-z0-9_-]+)(?:\.(?:\*|[A-Za-z0-9_-]+))*")
+
+
+def checked(patterns: Iterable[str]) -> tuple[str, ...]:
+    """Check a filter; returns it without repetitions, in the order given.
+
+    Raises:
+        InvalidInput: empty, too many, or not a type.
+    """
+    kept = tuple(dict.fromkeys(patterns))
+    if not kept or len(kept) > MAX_TYPES:
+        msg = f"An endpoint needs 1 to {MAX_TYPES} event types, not {len(kept)}"
+        raise InvalidInput(msg, remedy='Use ["*"] for every event')
+    for pattern in kept:
+        if len(pattern) > MAX_TYPE_LENGTH or not _PATTERN.fullmatch(pattern):
+            msg = f"{pattern[:MAX_TYPE_LENGTH]!r} is not an event type"
+            raise InvalidInput(msg, remedy="Write order.shipped, order.* or *: words of A–Z a–z 0–9 _ - joined by dots")
+    return kept
+
+
+def matches(patterns: Iterable[str], event_type: str) -> bool:
+    """Tell whether one of the patterns takes an event of this type."""
+    words = event_type.split(".")
+    return any(_matches(pattern.split("."), words) for pattern in patterns)
+
+
+def _matches(pattern: list[str], words: list[str]) -> bool:
+    if pattern[-1] == "*":
+        if len(words) < len(pattern):
+            return False
+        pattern, words = pattern[:-1], words[: len(pattern) - 1]
+    return len(pattern) == len(words) and all(
+        wanted in ("*", word) for wanted, word in zip(pattern, words, strict=True)
+    )

@@ -1,0 +1,190 @@
+"""The sweeper: deletes what is past its time, in batches so small that nobody waits for them.
+
+Each batch is a transaction of its own, so a sweep that is killed half-way has done half of its work and nothing wrong;
+the next one goes on. What goes is decided by the planes' own ``purge``; the sweeper only knows policies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+
+from custodes.errors import ConfigurationError, CustodesError
+from custodes.kernel.clock import DAY, SECOND, Clock
+from custodes.kernel.ids import RandomBits, uuid7
+from custodes.kernel.paging import DEFAULT_LIMIT, Page
+from custodes.planes.retention.model import Policy, PolicyReport, Run
+from custodes.planes.retention.ports import RunStore
+from custodes.runtime.scheduler import Scheduler
+from custodes.runtime.transactions import Store, Work, nothing
+
+#: Rows of one transaction: a few milliseconds of the only writer.
+BATCH = 1_000
+
+#: Pause after each batch, seconds: what waits for the writer goes first.
+PAUSE_SECONDS = 0.02
+
+#: Longest time one policy may take in one sweep, seconds; a backlog is worked off over several sweeps.
+POLICY_SECONDS = 60.0
+
+#: How long the records of runs are kept, microseconds.
+KEEP_RUNS = 90 * DAY
+
+#: Name of the task in the scheduler.
+TASK = "retention.sweep"
+
+_log = structlog.get_logger("custodes.retention")
+
+
+class Retention:
+    """Runs the policies, on a schedule and on demand.
+
+    Args:
+        store: the engine.
+        runs: where runs are recorded.
+        policies: what is deleted when, in this order.
+        clock: source of time.
+        random_bits: source of randomness for ids.
+        scheduler: runs the sweep on the leader; None: only on demand.
+        every_minutes: minutes between two sweeps.
+        batch: rows of one transaction.
+        pause: waits so many seconds between batches.
+
+    Raises:
+        ConfigurationError: two policies of one name.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        runs: RunStore,
+        policies: Sequence[Policy],
+        clock: Clock,
+        random_bits: RandomBits,
+        *,
+        scheduler: Scheduler | None = None,
+        every_minutes: float = 60,
+        batch: int = BATCH,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._store = store
+        self._runs = runs
+        self._clock = clock
+        self._random_bits = random_bits
+        self._batch = batch
+        self._pause = pause
+        self.policies: tuple[Policy, ...] = (*policies, self._own_policy())
+        names = [policy.name for policy in self.policies]
+        if len(set(names)) < len(names):
+            msg = f"Two retention policies have the same name: {', '.join(names)}"
+            raise ConfigurationError(msg, remedy="Give each a name of its own")
+        if scheduler is not None:
+            limit_seconds = POLICY_SECONDS * (len(names) + 1)
+            scheduler.every(every_minutes * 60, TASK, self.run, leader_only=True, limit_seconds=limit_seconds)
+
+    async def start(self) -> None:
+        """Do nothing: the scheduler runs the sweep. Here so that all services are alike."""
+
+    async def stop(self) -> None:
+        """Do nothing."""
+
+    async def run(self, *, dry_run: bool = False, also: Work = nothing) -> list[Run]:
+        """Run every policy now; one that fails does not keep the others from running.
+
+        Args:
+            dry_run: delete nothing, count what would go.
+            also: committed before anything is deleted (the audit entry of a run on demand).
+
+        Returns:
+            One run for each policy, in their order. They are recorded, dry runs too.
+        """
+        if also is not nothing:
+            await self._store.write(also)
+        done: list[Run] = []
+        for policy in self.policies:
+            run = await (self._count(policy) if dry_run else self._sweep(policy))
+            await self._store.write(lambda tx, run=run: self._runs.add(tx, run))
+            done.append(run)
+        return done
+
+    async def get_policies(self) -> list[PolicyReport]:
+        """Return every policy with its newest run."""
+        last = await self._store.read(lambda tx: self._runs.last(tx, [policy.name for policy in self.policies]))
+        return [PolicyReport(policy, last.get(policy.name)) for policy in self.policies]
+
+    async def list_runs(self, *, limit: int = DEFAULT_LIMIT, cursor: str = "") -> Page[Run]:
+        """Return a page of runs, newest first.
+
+        Raises:
+            InvalidInput: the cursor is not one of ours.
+        """
+        return await self._store.read(lambda tx: self._runs.page(tx, limit, cursor))
+
+    # ── One policy ───────────────────────────────────────────────────────────
+
+    async def _sweep(self, policy: Policy) -> Run:
+        started, began = self._clock.now(), self._clock.monotonic()
+        before = started - policy.keep
+        removed, finished, error = 0, False, ""
+        try:
+            while not finished and self._clock.monotonic() - began < POLICY_SECONDS * SECOND:
+                gone = await policy.purge(before, self._batch)
+                removed += gone
+                finished = gone < self._batch
+                if not finished:
+                    await self._pause(PAUSE_SECONDS)
+        except Exception as failure:  # noqa: BLE001 - the other policies still run
+            error = _described(failure)
+            _log.warning("retention_failed", policy=policy.name, removed=removed, error=error)
+        return self._run(policy, started, began, before, removed, finished=finished, error=error)
+
+    async def _count(self, policy: Policy) -> Run:
+        started, began = self._clock.now(), self._clock.monotonic()
+        before = started - policy.keep
+        count: int | None = None
+        error = ""
+        try:
+            count = None if policy.count is None else await policy.count(before)
+        except Exception as failure:  # noqa: BLE001 - the others are still counted
+            error = _described(failure)
+        return self._run(policy, started, began, before, count, finished=not error, error=error, dry_run=True)
+
+    def _run(
+        self,
+        policy: Policy,
+        started: int,
+        began: int,
+        before: int,
+        removed: int | None,
+        *,
+        finished: bool,
+        error: str,
+        dry_run: bool = False,
+    ) -> Run:
+        return Run(
+            id=uuid7(started, self._random_bits),
+            policy=policy.name,
+            started_at=started,
+            before=before,
+            removed=removed,
+            duration_us=self._clock.monotonic() - began,
+            dry_run=dry_run,
+            finished=finished,
+            error=error,
+        )
+
+    def _own_policy(self) -> Policy:
+        async def purge(before: int, limit: int) -> int:
+            return await self._store.write(lambda tx: self._runs.purge(tx, before, limit))
+
+        async def count(before: int) -> int:
+            return await self._store.read(lambda tx: self._runs.count_purgeable(tx, before))
+
+        return Policy("retention.runs", "Records of these runs", KEEP_RUNS, purge, count)
+
+
+def _described(failure: Exception) -> str:
+    """Say what failed, without the parameters that a driver's message may carry."""
+    return failure.message if isinstance(failure, CustodesError) else type(failure).__name__
