@@ -1,0 +1,119 @@
+"""``custodes demo``: live traffic for a look around."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from custodes.app import Custodes
+from custodes.cli.console import JsonOption, err, out, write_json
+from custodes.cli.demo.driver import Driver, Tally, wait_until_up
+from custodes.cli.demo.shop import secrets as shared_secrets
+from custodes.cli.serve import announce_owner
+from custodes.errors import ConfigurationError, NotFound
+from custodes.planes.identity.model import HOST, Method, Role
+
+#: Where ``--serve`` keeps its database, below the working directory.
+DEMO_DATABASE = Path(".custodes") / "demo.db"
+
+#: Where the dashboard is.
+DASHBOARD = "/dashboard/admin/enterprise"
+
+#: Seconds that the server gets to stop.
+STOP_SECONDS = 15
+
+
+def demo(
+    serve: Annotated[bool, typer.Option("--serve", help="Also run the demo shop, with a database of its own.")] = False,
+    url: Annotated[
+        str, typer.Option(help="Where the shop runs. Default: this machine, at CUSTODES_PORT or 8321.")
+    ] = "",
+    rate: Annotated[float, typer.Option(min=0.1, max=2000, help="Requests a second, on average.")] = 20,
+    seconds: Annotated[float, typer.Option(min=0, help="How long; 0 until stopped.")] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed sends the same traffic.")] = 1,
+    api_key: Annotated[
+        str, typer.Option(envvar="CUSTODES_API_KEY", help="Key of an admin, for the operator's part of the demo.")
+    ] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Send traffic as real clients would: shoppers, signed webhooks, bursts, attacks, an operator."""
+    port = int(os.environ.get("CUSTODES_PORT", "8321"))
+    url = url or f"http://127.0.0.1:{port}"
+    if not serve:
+        if not shared_secrets():
+            err.print("No webhook secrets in the environment (STRIPE_WEBHOOK_SECRET, …): no webhooks are sent.")
+        tally = asyncio.run(_drive(Driver(url, shared_secrets(), api_key=api_key, rate=rate, seed=seed), url, seconds))
+    else:
+        _environment()
+        key = asyncio.run(_prepare())
+        server = subprocess.Popen([sys.executable, "-m", "custodes.cli.demo.server", str(port)])
+        try:
+            driver = Driver(url, shared_secrets(), api_key=key, rate=rate, seed=seed)
+            tally = asyncio.run(_drive(driver, url, seconds))
+        finally:
+            server.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                server.wait(STOP_SECONDS)
+    if as_json:
+        write_json({"answers": dict(sorted(tally.answers.items())), "lost": tally.lost})
+
+
+async def _drive(driver: Driver, url: str, seconds: float) -> Tally:
+    if not await wait_until_up(url):
+        msg = f"Nothing answers at {url}/healthz"
+        raise ConfigurationError(msg, remedy="Start it with custodes demo --serve, or name it with --url")
+    out.print(f"Dashboard: [bold]{url}{DASHBOARD}[/]   (Ctrl-C stops)", soft_wrap=True)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as progress:
+        task = progress.add_task("sending …", total=None)
+
+        def tick(tally: Tally) -> None:
+            progress.update(task, description=f"{tally.total:,} requests answered, {tally.lost} lost")
+
+        with suppress(asyncio.CancelledError, KeyboardInterrupt):
+            await driver.run(seconds, tick)
+    return driver.tally
+
+
+def _environment() -> None:
+    """Give shop and driver the same secrets and a database of their own."""
+    DEMO_DATABASE.parent.mkdir(exist_ok=True)
+    os.environ.setdefault("CUSTODES_DATABASE_URL", f"sqlite:///{DEMO_DATABASE}")
+    os.environ.setdefault("STRIPE_WEBHOOK_SECRET", f"whsec_{secrets.token_hex(16)}")
+    os.environ.setdefault("GITHUB_WEBHOOK_SECRET", secrets.token_hex(16))
+    os.environ.setdefault(
+        "CLERK_WEBHOOK_SECRET", "whsec_" + secrets.token_urlsafe(24).replace("-", "A").replace("_", "B")
+    )
+
+
+async def _prepare() -> str:
+    """Make the schema, print the owner's one-time login, and make a key for the demo's operator."""
+    custodes = Custodes()
+    try:
+        await custodes.open()
+        await announce_owner(custodes)
+        return await _operator_key(custodes)
+    finally:
+        await custodes.close()
+
+
+async def _operator_key(custodes: Custodes) -> str:
+    """Make a key that lives for a day, of a profile of the demo's own."""
+    profiles = custodes.identity.profiles
+    try:
+        profile = await profiles.find("demo-operator", issuer=HOST)
+    except NotFound:
+        profile = (await profiles.create("demo-operator", role=Role.ADMIN, issuer=HOST)).profile
+    principal = await custodes.identity.principal_of_subject(HOST, profile.subject, Method.HOST)
+    assert principal is not None
+    made = await custodes.identity.keys.create("demo", owner=principal, days=1)
+    return made.secret

@@ -1,0 +1,10 @@
+"""The demo shop's server process: ``python -m custodes.cli.demo.server PORT``."""
+
+from __future__ import annotations
+
+import sys
+
+from custodes.cli.serve import run_server
+
+if __name__ == "__main__":
+    run_server("custodes.cli.demo.shop:create_app", "127.0.0.1", int(sys.argv[1]))

@@ -1,0 +1,204 @@
+"""``custodes doctor``: what is configured, what is reachable, what is unsafe."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import shutil
+import stat
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path
+
+import typer
+
+from custodes.app import Custodes
+from custodes.cli.console import DatabaseOption, JsonOption, out, write_json
+from custodes.errors import CustodesError
+from custodes.kernel.health import Health
+
+#: Below so much free space the disk is a warning, bytes.
+LOW_DISK = 1 << 30
+
+#: A proxy block wider than this many bits of prefix trusts strangers.
+WIDEST_IPV4_PREFIX = 8
+WIDEST_IPV6_PREFIX = 16
+
+
+class Verdict(StrEnum):
+    """What a check found."""
+
+    #: As it should be.
+    OK = "ok"
+    #: Works, but look at it.
+    WARNING = "warning"
+    #: Does not work, or is unsafe.
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    #: What it is about.
+    area: str
+    #: How it is.
+    verdict: Verdict
+    #: One sentence.
+    text: str
+    #: What to do; empty when nothing.
+    remedy: str = ""
+
+
+_MARKS = {
+    Verdict.OK: "[green]✓ ok     [/]",
+    Verdict.WARNING: "[yellow]! warning[/]",
+    Verdict.FAILURE: "[red]✗ failure[/]",
+}
+
+
+def doctor(database: DatabaseOption = None, as_json: JsonOption = False) -> None:
+    """Tell what is configured, what is reachable and what is unsafe; exit with 1 when something does not work."""
+    findings = asyncio.run(examine(database))
+    if as_json:
+        write_json(findings)
+    else:
+        for finding in findings:
+            out.print(f"{_MARKS[finding.verdict]} [bold]{finding.area}[/]: {finding.text}", soft_wrap=True)
+            if finding.remedy:
+                out.print(f"          → {finding.remedy}", soft_wrap=True)
+    if any(finding.verdict is Verdict.FAILURE for finding in findings):
+        raise typer.Exit(1)
+
+
+async def examine(database: str | None) -> list[Finding]:
+    """Look at everything; a check that fails does not stop the others."""
+    custodes = Custodes(database)
+    findings: list[Finding] = []
+    try:
+        for check in _CHECKS:
+            try:
+                findings += [finding async for finding in check(custodes)]
+            except CustodesError as error:
+                area = check.__name__.strip("_").replace("_", " ")
+                findings.append(Finding(area, Verdict.FAILURE, error.message, error.remedy))
+    finally:
+        await custodes.close()
+    return findings
+
+
+async def _database(custodes: Custodes) -> AsyncIterator[Finding]:
+    await custodes.database.open()
+    pending = await custodes.pending_migrations()
+    if pending:
+        yield Finding("database", Verdict.WARNING, f"{len(pending)} migrations to apply", "Run custodes migrate")
+    else:
+        yield Finding("database", Verdict.OK, f"{custodes.database.dialect}, schema up to date")
+    path: Path | None = getattr(custodes.database, "path", None)
+    if path is None:
+        yield Finding(
+            "database", Verdict.WARNING, "in memory: everything is lost at the end", "Set CUSTODES_DATABASE_URL"
+        )
+        return
+    free = shutil.disk_usage(path.parent).free
+    verdict = Verdict.WARNING if free < LOW_DISK else Verdict.OK
+    yield Finding(
+        "disk", verdict, f"{free / 1e9:.1f} GB free", "Make room, or shorten retention" if free < LOW_DISK else ""
+    )
+    if _readable_by_all(path):
+        yield Finding(
+            "database", Verdict.WARNING, f"{path} can be read by every user of this machine", f"chmod o-rwx {path}"
+        )
+
+
+def _readable_by_all(path: Path) -> bool:
+    return path.exists() and bool(stat.S_IMODE(path.stat().st_mode) & stat.S_IROTH)
+
+
+async def _sign_in(custodes: Custodes) -> AsyncIterator[Finding]:
+    if await custodes.pending_migrations():
+        return
+    status = await custodes.identity.get_health_status()
+    if not status.figures.get("owners"):
+        yield Finding(
+            "sign-in", Verdict.WARNING, "there is no owner yet", "Run custodes serve, or custodes user add --role owner"
+        )
+    else:
+        yield Finding("sign-in", Verdict.OK, f"{status.figures['owners']:g} owners")
+    settings = custodes.settings
+    if settings.oidc_issuers and not settings.oidc_audience:
+        yield Finding("OIDC", Verdict.FAILURE, "issuers are set without an audience", "Set CUSTODES_OIDC_AUDIENCE")
+    if settings.clerk_issuer and not settings.clerk_authorized_parties:
+        yield Finding(
+            "Clerk",
+            Verdict.WARNING,
+            "tokens of every origin of the instance are accepted",
+            "Set CUSTODES_CLERK_AUTHORIZED_PARTIES",
+        )
+
+
+async def _proxies(custodes: Custodes) -> AsyncIterator[Finding]:
+    blocks = custodes.settings.trusted_proxies
+    if not blocks:
+        yield Finding("proxies", Verdict.OK, "none trusted: the client is whoever connects")
+    for text in blocks:
+        block = ipaddress.ip_network(text, strict=False)
+        widest = WIDEST_IPV4_PREFIX if block.version == 4 else WIDEST_IPV6_PREFIX
+        if block.prefixlen < widest:
+            yield Finding(
+                "proxies", Verdict.FAILURE, f"{text} trusts strangers to say who they are", "Name your own proxies only"
+            )
+        else:
+            yield Finding("proxies", Verdict.OK, f"{text} may say who the client is")
+
+
+async def _sources(custodes: Custodes) -> AsyncIterator[Finding]:
+    names = sorted(custodes.inbound.sources)
+    if names:
+        yield Finding("webhooks", Verdict.OK, f"sources: {', '.join(names)}")
+    else:
+        yield Finding(
+            "webhooks", Verdict.OK, "no sources configured", "Set STRIPE_WEBHOOK_SECRET, or custodes.source(…)"
+        )
+
+
+async def _switches(custodes: Custodes) -> AsyncIterator[Finding]:
+    settings = custodes.settings
+    switches = {
+        "ENTERPRISE_MONITORING_ENABLED": settings.enterprise_monitoring_enabled,
+        "RATE_LIMITING_ENABLED": settings.rate_limiting_enabled,
+        "AUDIT_LOGGING_ENABLED": settings.audit_logging_enabled,
+        "WEBHOOK_MONITORING_ENABLED": settings.webhook_monitoring_enabled,
+    }
+    off = [name for name, on in switches.items() if not on]
+    if off:
+        yield Finding("switches", Verdict.WARNING, f"switched off: {', '.join(off)}")
+    else:
+        yield Finding("switches", Verdict.OK, "everything is on")
+
+
+async def _alerts(custodes: Custodes) -> AsyncIterator[Finding]:
+    urls = custodes.settings.alert_urls
+    if not urls:
+        yield Finding("alerts", Verdict.WARNING, "they go to the log only", "Set CUSTODES_ALERT_URLS")
+        return
+    yield Finding("alerts", Verdict.OK, f"{len(urls)} places")
+    if any(not url.startswith(("https://", "http://")) for url in urls) and find_spec("apprise") is None:
+        yield Finding("alerts", Verdict.FAILURE, "apprise is not installed", "pip install 'custodes[alerts]'")
+
+
+async def _health(custodes: Custodes) -> AsyncIterator[Finding]:
+    if await custodes.pending_migrations():
+        return
+    verdicts = {Health.HEALTHY: Verdict.OK, Health.DEGRADED: Verdict.WARNING, Health.UNHEALTHY: Verdict.FAILURE}
+    for status in await custodes.check_health():
+        yield Finding(
+            f"health of {status.system}", verdicts[status.state], "; ".join(status.reasons) or str(status.state)
+        )
+
+
+_Check = Callable[[Custodes], AsyncIterator[Finding]]
+
+_CHECKS: tuple[_Check, ...] = (_database, _switches, _sign_in, _proxies, _sources, _alerts, _health)

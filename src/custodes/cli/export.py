@@ -1,0 +1,137 @@
+"""``custodes export``: monitoring data as NDJSON or CSV, for analysis elsewhere."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import nullcontext
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, TextIO
+
+import typer
+from rich.progress import Progress
+
+from custodes.app import Custodes
+from custodes.cli.console import DatabaseOption, err, operator, plain, run
+from custodes.cli.moments import moment
+from custodes.kernel.clock import to_iso
+from custodes.kernel.paging import MAX_LIMIT, Page
+from custodes.planes.audit.ports import AuditQuery
+from custodes.planes.inbound.model import EventFilter
+from custodes.planes.traffic.model import CallFilter
+
+
+class Kind(StrEnum):
+    """What can be exported."""
+
+    #: Incoming webhooks, without their payloads.
+    WEBHOOK_EVENTS = "webhook-events"
+    #: Single API calls.
+    API_CALLS = "api-calls"
+    #: The audit trail.
+    AUDIT_LOGS = "audit-logs"
+    #: Blocks and bans, ended ones too.
+    BLOCKS = "blocks"
+
+
+class Format(StrEnum):
+    """How it is written."""
+
+    #: One JSON object a line.
+    NDJSON = "ndjson"
+    #: Comma-separated, with a header line.
+    CSV = "csv"
+
+
+def export(
+    kind: Annotated[Kind, typer.Argument(help="What.")],
+    since: Annotated[str | None, typer.Option(help="From this moment on, or 7d for seven days ago.")] = None,
+    until: Annotated[str | None, typer.Option(help="Before this moment.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Only this tenant's.")] = None,
+    form: Annotated[Format, typer.Option("--format", help="How it is written.")] = Format.NDJSON,
+    output: Annotated[Path | None, typer.Option(help="File to write. Default: standard output.")] = None,
+    database: DatabaseOption = None,
+) -> None:
+    """Write monitoring data, newest first. The export itself is in the audit trail."""
+
+    async def action(custodes: Custodes) -> int:
+        now = custodes.clock.now()
+        rows = _rows(custodes, kind, moment(since, now), moment(until, now), tenant)
+        await custodes.audit.log_admin_action(
+            "data.exported", actor=operator(), target=f"export:{kind}", context={"format": str(form)}
+        )
+        with nullcontext(sys.stdout) if output is None else output.open("w", newline="") as file:
+            return await _write(rows, file, form)
+
+    count = run(database, action)
+    err.print(f"{count:,} rows written{'' if output is None else f' to {output}'}.")
+
+
+async def _write(rows: AsyncIterator[dict[str, Any]], file: TextIO, form: Format) -> int:
+    count = 0
+    writer: csv.DictWriter[str] | None = None
+    with Progress(console=err, disable=not err.is_terminal, transient=True) as progress:
+        task = progress.add_task("exporting …", total=None)
+        async for row in rows:
+            count += 1
+            if form is Format.NDJSON:
+                file.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
+            else:
+                if writer is None:
+                    writer = csv.DictWriter(file, row)
+                    writer.writeheader()
+                writer.writerow({name: _cell(value) for name, value in row.items()})
+            progress.update(task, advance=1, description=f"{count:,} rows …")
+    return count
+
+
+def _cell(value: Any) -> Any:
+    """Write nested values as JSON, and keep a spreadsheet from taking text from outside for a formula."""
+    if isinstance(value, (dict, list)):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"}:
+        return f"'{value}"
+    return value
+
+
+async def _rows(
+    custodes: Custodes, kind: Kind, since: int | None, until: int | None, tenant: str | None
+) -> AsyncIterator[dict[str, Any]]:
+    match kind:
+        case Kind.WEBHOOK_EVENTS:
+            events = EventFilter(tenant=tenant, since=since, until=until)
+            pages = _pages(lambda cursor: custodes.inbound.list_events(events, limit=MAX_LIMIT, cursor=cursor))
+        case Kind.API_CALLS:
+            calls = CallFilter(since=since, until=until)
+            pages = _pages(
+                lambda cursor: custodes.traffic.list_calls(calls, tenant=tenant, limit=MAX_LIMIT, cursor=cursor)
+            )
+        case Kind.AUDIT_LOGS:
+            pages = custodes.audit.export_entries(AuditQuery(tenant=tenant, since=since, until=until))
+        case Kind.BLOCKS:
+            pages = _pages(
+                lambda cursor: custodes.ratelimit.get_blocked_identifiers(
+                    tenant=tenant, active=False, limit=MAX_LIMIT, cursor=cursor
+                )
+            )
+    async for item in pages:
+        yield {name: _readable(name, value) for name, value in plain(item).items()}
+
+
+async def _pages(ask: Callable[[str | None], Awaitable[Page[Any]]]) -> AsyncIterator[Any]:
+    cursor: str | None = None
+    while True:
+        page = await ask(cursor)
+        for item in page.items:
+            yield item
+        cursor = page.next_cursor
+        if cursor is None:
+            return
+
+
+def _readable(name: str, value: Any) -> Any:
+    is_moment = isinstance(value, int) and (name.endswith("_at") or name in {"at", "time", "until"})
+    return to_iso(value) if is_moment else value

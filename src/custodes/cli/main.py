@@ -1,0 +1,54 @@
+"""``custodes``: the command line. Every subcommand is one module beside this one."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from custodes import __version__
+from custodes.cli import doctor, export, migrate, replay, retention, serve, user
+from custodes.cli.console import fail
+from custodes.cli.demo import command as demo
+from custodes.errors import CustodesError
+
+app = typer.Typer(
+    name="custodes",
+    help="The control room of a SaaS back end.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("serve")(serve.serve)
+app.command("demo")(demo.demo)
+app.command("doctor")(doctor.doctor)
+app.command("migrate")(migrate.migrate)
+app.command("replay")(replay.replay)
+app.command("export")(export.export)
+app.add_typer(user.app, name="user")
+app.add_typer(retention.app, name="retention")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"custodes {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """The control room of a SaaS back end."""
+    del version
+
+
+def main() -> None:
+    """Run the command; what Custodes raises on purpose is shown as a sentence, not as a traceback."""
+    try:
+        app()
+    except CustodesError as error:
+        fail(error, as_json="--json" in sys.argv)

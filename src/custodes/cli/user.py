@@ -1,0 +1,126 @@
+"""``custodes user``: who may administer, from the command line."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from custodes.app import Custodes
+from custodes.cli.console import DatabaseOption, JsonOption, operator, out, run, write_json, write_table
+from custodes.kernel.clock import to_iso
+from custodes.kernel.paging import MAX_LIMIT
+from custodes.planes.identity.model import LOCAL, Profile, Role
+from custodes.runtime.transactions import Work
+
+app = typer.Typer(help="Who may administer.", no_args_is_help=True)
+
+SubjectArgument = Annotated[
+    str, typer.Argument(help="User name of a local account, or the subject (sub) at the issuer.")
+]
+IssuerOption = Annotated[str, typer.Option(help="Who vouches for the subject: local, host, or the issuer's URL.")]
+
+
+@app.command("add")
+def add(
+    subject: SubjectArgument,
+    role: Annotated[Role, typer.Option(help="What it may do.")] = Role.ADMIN,
+    issuer: IssuerOption = LOCAL,
+    email: Annotated[str, typer.Option(help="For people to read.")] = "",
+    name: Annotated[str, typer.Option(help="For people to read.")] = "",
+    tenant: Annotated[str | None, typer.Option(help="The only tenant it may see. Default: all.")] = None,
+    database: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Add somebody. A local account gets a one-time password, shown once."""
+
+    async def action(custodes: Custodes) -> tuple[Profile, str | None]:
+        made = await custodes.identity.profiles.create(
+            subject,
+            role=role,
+            issuer=issuer,
+            email=email,
+            display_name=name,
+            tenant=tenant,
+            also=_entry(custodes, "user_profile.created", subject, f"role {role}"),
+        )
+        return made.profile, made.one_time_password
+
+    profile, password = run(database, action)
+    if as_json:
+        write_json({"id": profile.id, "subject": subject, "role": role, "one_time_password": password})
+        return
+    out.print(f"Added {subject} as {role}.")
+    if password is not None:
+        out.print(f"One-time password: [bold]{password}[/]  (to be changed at the first login)", soft_wrap=True)
+
+
+@app.command("role")
+def set_role(
+    subject: SubjectArgument,
+    role: Annotated[Role, typer.Argument(help="What it may do from now on.")],
+    issuer: IssuerOption = LOCAL,
+    database: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Change what somebody may do."""
+
+    async def action(custodes: Custodes) -> Profile:
+        profile = await custodes.identity.profiles.find(subject, issuer=issuer)
+        also = _entry(custodes, "user_profile.role_changed", subject, f"{profile.role} → {role}")
+        return await custodes.identity.profiles.set_role(profile.id, role, also=also)
+
+    profile = run(database, action)
+    if as_json:
+        write_json({"id": profile.id, "subject": subject, "role": profile.role})
+    else:
+        out.print(f"{subject} is {profile.role} now.")
+
+
+@app.command("reset-password")
+def reset_password(subject: SubjectArgument, database: DatabaseOption = None, as_json: JsonOption = False) -> None:
+    """Give a local account a new one-time password and end its sessions."""
+
+    async def action(custodes: Custodes) -> str:
+        profile = await custodes.identity.profiles.find(subject)
+        also = _entry(custodes, "user_profile.password_reset", subject, "")
+        return await custodes.identity.profiles.reset_password(profile.id, also=also)
+
+    password = run(database, action)
+    if as_json:
+        write_json({"subject": subject, "one_time_password": password})
+    else:
+        out.print(f"One-time password of {subject}: [bold]{password}[/]", soft_wrap=True)
+
+
+@app.command("list")
+def list_users(database: DatabaseOption = None, as_json: JsonOption = False) -> None:
+    """List who may administer."""
+
+    async def action(custodes: Custodes) -> list[Profile]:
+        found: list[Profile] = []
+        cursor: str | None = None
+        while True:
+            page = await custodes.identity.profiles.list_profiles(limit=MAX_LIMIT, cursor=cursor)
+            found += page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return found
+
+    profiles = run(database, action)
+    if as_json:
+        write_json(profiles)
+        return
+    rows = (
+        (user.subject, user.role, user.state, user.issuer, user.tenant or "all", _when(user.last_seen_at))
+        for user in profiles
+    )
+    write_table(("subject", "role", "state", "issuer", "tenant", "last seen"), rows)
+
+
+def _entry(custodes: Custodes, action: str, subject: str, reason: str) -> Work:
+    return custodes.audit.admin_entry(action, actor=operator(), target=f"user:{subject}", reason=reason)
+
+
+def _when(moment: int | None) -> str:
+    return "never" if moment is None else to_iso(moment)
