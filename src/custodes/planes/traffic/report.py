@@ -117,11 +117,11 @@ def _error_of(report: CallReport) -> BaseException | None:
 def _check(report: CallReport, started_at: int, now: int) -> None:
     _demand(_METHOD.fullmatch(report.method), "method", "an upper-case method of 1 to 32 letters, such as GET")
     _demand(report.status == 0 or 100 <= report.status <= 599, "status", "100 to 599, or 0 for a client that left")
-    ages = f"between {to_iso(max(0, now - MAX_AGE))} and {to_iso(now + MAX_AHEAD)}"
-    _demand(now - MAX_AGE <= started_at <= now + MAX_AHEAD, "started_at", ages)
     _demand(not report.tenant or valid_tenant(report.tenant), "tenant", "a tenant id")
     for name, most in (("total_us", MAX_DURATION), ("ttfb_us", MAX_DURATION)):
         _demand(0 <= (getattr(report, name) or 0) <= most, name, f"0 to {most} µs")
+    ages = f"between {to_iso(max(0, now - MAX_AGE))} and {to_iso(now + MAX_AHEAD)}"
+    _demand(now - MAX_AGE <= started_at <= now + MAX_AHEAD, "started_at", ages)
     _demand((report.ttfb_us or 0) <= report.total_us, "ttfb_us", "at most total_us")
     for name in ("request_bytes", "response_bytes"):
         _demand(0 <= getattr(report, name) <= MAX_BYTES, name, f"0 to {MAX_BYTES} bytes")

@@ -1,0 +1,61 @@
+"""Histograms of any values: merging is addition, bytes come back, rubbish never gives anything but our error."""
+
+from __future__ import annotations
+
+from math import ceil
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from custodes.errors import MalformedPayload
+from custodes.kernel.histogram import MAX_RELATIVE_ERROR, MAX_VALUE, Histogram
+
+values = st.lists(st.integers(0, MAX_VALUE), max_size=60)
+
+
+def merged(*histograms: Histogram) -> Histogram:
+    result = Histogram()
+    for histogram in histograms:
+        result.merge(histogram)
+    return result
+
+
+@given(values, values)
+def test_merging_is_commutative_and_the_same_as_recording_together(some: list[int], others: list[int]):
+    assert merged(Histogram(some), Histogram(others)) == merged(Histogram(others), Histogram(some))
+    assert merged(Histogram(some), Histogram(others)) == Histogram(some + others)
+
+
+@given(values, values, values)
+def test_merging_is_associative(a: list[int], b: list[int], c: list[int]):
+    left = merged(merged(Histogram(a), Histogram(b)), Histogram(c))
+    right = merged(Histogram(a), merged(Histogram(b), Histogram(c)))
+
+    assert left == right
+
+
+@given(st.lists(st.integers(0, MAX_VALUE), min_size=1, max_size=60), st.floats(0, 1))
+def test_every_quantile_is_within_the_stated_error_of_the_exact_one(some: list[int], q: float):
+    exact = sorted(some)[max(1, ceil(q * len(some))) - 1]
+
+    assert abs(Histogram(some).quantile(q) - exact) <= MAX_RELATIVE_ERROR * exact * (1 + 1e-12)
+
+
+@given(st.dictionaries(st.integers(0, MAX_VALUE), st.integers(1, 1 << 40), max_size=60))
+def test_bytes_come_back_as_they_were(weighted: dict[int, int]):
+    histogram = Histogram()
+    for value, times in weighted.items():
+        histogram.record(value, times)
+
+    assert Histogram.decode(histogram.encode()).counts == histogram.counts
+    assert Histogram.decode(histogram.encode()).encode() == histogram.encode()
+
+
+@given(st.binary(max_size=200) | st.binary(max_size=200).map(lambda tail: b"\x04" + tail))
+def test_rubbish_gives_a_histogram_or_the_typed_error(encoded: bytes):
+    try:
+        histogram = Histogram.decode(encoded)
+    except MalformedPayload:
+        return
+    assert histogram.count >= 0
+    assert all(times > 0 for times in histogram.counts.values())

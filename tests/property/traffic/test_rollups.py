@@ -1,0 +1,117 @@
+"""Rollups of any requests: the same numbers on one worker and on many, folded or not, in any order."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from custodes.kernel.clock import SECOND
+from custodes.planes.traffic.batch import seal
+from custodes.planes.traffic.model import Exchange
+from custodes.planes.traffic.recorder import Recorder
+from custodes.planes.traffic.rollup import (
+    CONSUMERS,
+    OTHER,
+    Figures,
+    Keyspace,
+    Level,
+    Rollups,
+    Series,
+    add_rollups,
+    coarsen,
+    keep_heaviest,
+)
+from custodes.testing.traffic import exchange
+
+AT = 1_790_000_000 * SECOND
+
+requests = st.lists(
+    st.builds(
+        exchange,
+        started_at=st.integers(AT, AT + 200 * SECOND),
+        tenant=st.sampled_from(["default", "acme", "umbrella"]),
+        method=st.sampled_from(["GET", "POST", "WEBSOCKET", "CALL", "BREW"]),
+        route=st.sampled_from(["/a", "/b/{id}", None]),
+        status=st.sampled_from([0, 200, 304, 404, 429, 500]),
+        total_us=st.integers(0, 10**9),
+        ttfb_us=st.integers(0, 10**6),
+        response_bytes=st.integers(0, 10**9),
+        user=st.sampled_from(["", "ann", "bob"]),
+        limited_by=st.sampled_from(["", "", "login"]),
+        disconnected=st.booleans(),
+    ),
+    max_size=40,
+)
+
+
+def rollups_of(calls: list[Exchange]) -> Rollups:
+    recorder = Recorder()
+    for call in calls:
+        recorder.record(call)
+    return seal("batch", recorder.take(), random.Random(1).getrandbits).rollups
+
+
+def plain(rollups: Rollups) -> dict[Series, tuple[Any, ...]]:
+    """Figures as values that compare."""
+    return {
+        series: tuple(
+            sorted(value.items()) if isinstance(value := getattr(figures, name), dict) else value
+            for name in Figures.__slots__
+        )
+        for series, figures in rollups.items()
+    }
+
+
+@settings(deadline=None)
+@given(requests, st.integers(2, 40), st.randoms(use_true_random=False))
+def test_forty_workers_and_one_have_the_same_figures(calls: list[Exchange], workers: int, chance: random.Random):
+    shuffled = calls.copy()
+    chance.shuffle(shuffled)
+    together: Rollups = {}
+    for worker in range(workers):
+        add_rollups(together, rollups_of(shuffled[worker::workers]))
+
+    assert plain(together) == plain(rollups_of(calls))
+
+
+@settings(deadline=None)
+@given(requests)
+def test_folding_in_two_steps_is_folding_in_one(calls: list[Exchange]):
+    rollups = rollups_of(calls)
+
+    assert plain(coarsen(coarsen(rollups, Level.MINUTE), Level.HOUR)) == plain(coarsen(rollups, Level.HOUR))
+
+
+@settings(deadline=None)
+@given(requests)
+def test_the_total_is_the_sum_of_its_endpoints(calls: list[Exchange]):
+    """Every figure of the total but the times of WebSockets; wrapped callables are no requests."""
+    by_tenant: Counter[str] = Counter()
+    for call in calls:
+        by_tenant[call.tenant] += call.method != "CALL"
+    counted: Counter[str] = Counter()
+    for series, figures in rollups_of(calls).items():
+        if series.keyspace is Keyspace.TOTAL and series.tenant != "*":
+            counted[series.tenant] += figures.count
+            assert figures.total.count == figures.timed
+            assert sum(figures.statuses.values()) == figures.count
+
+    assert +counted == +by_tenant
+
+
+@given(st.dictionaries(st.text("abc", min_size=1, max_size=6), st.integers(1, 1_000), max_size=60), st.integers(1, 20))
+def test_no_request_is_lost_when_the_lightest_consumers_lose_their_name(weights: dict[str, int], keep: int):
+    crowd: Rollups = {}
+    for name, count in weights.items():
+        crowd[Series("default", CONSUMERS[0], AT, name, "")] = figures = Figures()
+        figures.count = count
+    kept = {series.name: figures.count for series, figures in keep_heaviest(crowd, keep).items()}
+
+    assert sum(kept.values()) == sum(weights.values())
+    assert len(kept) <= keep + 1
+    named = [count for name, count in kept.items() if name != OTHER]
+    assert sorted(named, reverse=True) == sorted(weights.values(), reverse=True)[: len(named)]

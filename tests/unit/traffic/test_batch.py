@@ -1,0 +1,47 @@
+"""What a flush writes: ids, storable texts."""
+
+from __future__ import annotations
+
+import random
+from uuid import UUID
+
+from custodes.kernel.clock import SECOND
+from custodes.kernel.ids import uuid7_time
+from custodes.planes.traffic.batch import Batch, seal
+from custodes.planes.traffic.recorder import CALL_FIELDS, Recorder
+from custodes.testing.traffic import exchange
+
+AT = 1_790_000_000 * SECOND
+
+
+def rows(*fields: dict[str, object]) -> list[dict[str, object]]:
+    recorder = Recorder()
+    for one in fields:
+        recorder.record(exchange(**one))
+    batch = seal("batch", recorder.take(), random.Random(1).getrandbits)
+    return [dict(zip((*CALL_FIELDS, "error_group", "error_text", "id"), call, strict=True)) for call in batch.calls]
+
+
+def test_every_row_gets_a_uuid7_of_its_moment():
+    made = rows(*({"started_at": AT + number * 700} for number in range(500)))
+    ids = [UUID(str(row["id"])) for row in made]
+
+    assert {(one.version, one.variant) for one in ids} == {(7, "specified in RFC 4122")}
+    assert len(set(ids)) == 500
+    assert [str(one) for one in ids] == sorted(str(one) for one in ids)
+    assert all(uuid7_time(str(row["id"])) == row["started_at"] // 1_000 * 1_000 for row in made)
+
+
+def test_texts_that_no_store_takes_are_made_storable():
+    """NUL (PostgreSQL), halves of surrogate pairs (SQLite's driver), and paths of any length."""
+    nul, half, long, plain = rows({"path": "/a\0b"}, {"user_agent": "\udc80x"}, {"path": "/" + "x" * 9_000}, {"path": "/ü"})
+
+    assert nul["path"] == "/a\ufffdb"
+    assert half["user_agent"] == "?x"
+    assert len(str(long["path"])) == 2_048
+    assert plain["path"] == "/ü"
+
+
+def test_an_empty_batch_says_so():
+    assert Batch("batch").is_empty
+    assert seal("batch", Recorder().take(), random.Random(1).getrandbits).is_empty

@@ -1,0 +1,70 @@
+"""Stretches of time: what is covered by which level, and what step a chart gets."""
+
+from __future__ import annotations
+
+import pytest
+
+from custodes.errors import InvalidInput
+from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
+from custodes.planes.traffic.ranges import MAX_POINTS, Stretch, cover, steps
+from custodes.planes.traffic.rollup import Level
+
+NOW = 1_790_035_200 * SECOND  # a midnight, UTC
+
+
+def test_a_stretch_is_covered_by_coarse_buckets_in_the_middle_and_finer_ones_at_the_ends():
+    since, until = NOW - 2 * DAY - 30 * SECOND, NOW + HOUR + 2 * MINUTE
+
+    assert cover(since, until, Level.TEN_SECONDS) == [
+        Stretch(Level.TEN_SECONDS, since, NOW - 2 * DAY),
+        Stretch(Level.DAY, NOW - 2 * DAY, NOW),
+        Stretch(Level.HOUR, NOW, NOW + HOUR),
+        Stretch(Level.MINUTE, NOW + HOUR, until),
+    ]
+
+
+@pytest.mark.parametrize("length", [10 * SECOND, MINUTE, 50 * MINUTE, HOUR, 25 * HOUR, 40 * DAY])
+@pytest.mark.parametrize("offset", [0, 10 * SECOND, 70 * SECOND, 59 * MINUTE, 23 * HOUR])
+def test_a_cover_has_no_gap_and_no_overlap(length: int, offset: int):
+    stretches = cover(NOW + offset, NOW + offset + length, Level.TEN_SECONDS)
+
+    assert stretches[0].since == NOW + offset
+    assert stretches[-1].until == NOW + offset + length
+    for before, after in zip(stretches, stretches[1:], strict=False):
+        assert before.until == after.since
+    for stretch in stretches:
+        assert stretch.since < stretch.until
+        assert stretch.since % stretch.level.micros == stretch.until % stretch.level.micros == 0
+
+
+@pytest.mark.parametrize(
+    ("span", "step"),
+    [(10 * MINUTE, 10 * SECOND), (HOUR, 30 * SECOND), (DAY, 15 * MINUTE), (7 * DAY, HOUR), (30 * DAY, 6 * HOUR)],
+)
+def test_a_chart_gets_a_readable_step(span: int, step: int):
+    assert steps(NOW - span, NOW, NOW).step == step
+
+
+def test_the_step_asked_for_is_used_and_the_stretch_widened_to_it():
+    cut = steps(NOW - HOUR + 1, NOW - 1, NOW, 300)
+
+    assert (cut.since, cut.until, cut.step, cut.level) == (NOW - HOUR, NOW, 5 * MINUTE, Level.MINUTE)
+
+
+def test_a_step_grows_when_the_fine_levels_are_gone():
+    """Ten-second buckets are kept for a day: an hour of last week is drawn in hours."""
+    assert steps(NOW - 8 * DAY, NOW - 8 * DAY + HOUR, NOW, 10).step == HOUR
+    assert steps(NOW - 36 * DAY, NOW - 35 * DAY, NOW, 10).step == DAY
+
+
+def test_no_answer_has_too_many_points():
+    cut = steps(0, NOW, NOW, 10)
+
+    assert (cut.until - cut.since) // cut.step <= MAX_POINTS + 1
+
+
+def test_nonsense_is_refused_with_advice():
+    with pytest.raises(InvalidInput, match="Swap"):
+        steps(NOW, NOW, NOW)
+    with pytest.raises(InvalidInput, match="Use one of 10, 30"):
+        steps(NOW - HOUR, NOW, NOW, 7)
