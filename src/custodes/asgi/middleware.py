@@ -1,20 +1,21 @@
 """The middleware: every request of the host passes here, measured and limited, unharmed.
 
 One pure-ASGI class; what belongs to one request lives in its :class:`~custodes.asgi.passage.Passage`. The order is:
-open the passage (trace, client address), ask who calls, ask the limiter, call the host, record. Each step but
-the host's own is behind the shield, so whatever fails of ours, the host answers as if we were not there.
+open the passage (trace, client address), ask who calls, ask the limiter, call the host, settle the measures, record.
+Each step but the host's own is behind the shield, so whatever fails of ours,
+the host answers as if we were not there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from contextvars import Token
 from typing import TYPE_CHECKING, Any, cast
 
 from custodes.asgi.identity import Identity
-from custodes.asgi.passage import HttpPassage, Receive, Scope, Send, Verdict, WebSocketPassage
+from custodes.asgi.passage import HttpPassage, Passage, Receive, Refusal, Scope, Send, Verdict, WebSocketPassage
 from custodes.asgi.routes import Templates
+from custodes.kernel.clock import Clock
 from custodes.planes.traffic.model import Exchange
 from custodes.runtime.current import Serving, serving
 
@@ -32,22 +33,33 @@ class Middleware:
         custodes: the install that watches.
         own: the application is one of ours: its requests have a trace and a client address, and are neither recorded
             nor limited here.
+        divert: finds another application for a connection; None: it is the host's.
     """
 
-    def __init__(self, app: ASGIApp, custodes: Custodes, *, own: bool = False) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        custodes: Custodes,
+        *,
+        own: bool = False,
+        divert: Callable[[Scope], ASGIApp | None] | None = None,
+    ) -> None:
         settings = custodes.settings
         #: The host; named as every middleware names it, for those who walk the stack.
         self.app = app
         self.shield = custodes.shield
         self.absorbs = custodes.shield.absorbs
         self.random_bits = custodes.trace_bits
+        #: Monotonic time, nanoseconds.
+        self.ticks = _ticks_of(custodes.clock)
         self.now = custodes.clock.now
-        self.monotonic = custodes.clock.monotonic
+        self.direct = custodes.addresses.direct
         self.client_of = custodes.addresses.client
         self.forwarded_header = custodes.addresses.header
         self.default_tenant = settings.default_tenant
         self.session_user_key = settings.session_user_key
         self.templates = Templates()
+        self._divert = divert
         self._tells_trace = settings.trace_response
         self._identify = None if own else custodes.identify
         self._record: Callable[[Exchange], None] | None = None
@@ -61,66 +73,108 @@ class Middleware:
             self._passages = {"http": HttpPassage, "websocket": WebSocketPassage}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection of the host."""
-        kind = self._passages.get(scope["type"])
-        if kind is None:
-            await self.app(scope, receive, send)
+        """Serve one connection."""
+        app = (self._divert(scope) if self._divert is not None else None) or self.app
+        passage = self._open(scope, receive, send) if app is self.app else None
+        if passage is None:
+            await app(scope, receive, send)
             return
+        token = serving.set(passage)
         try:
-            passage = kind(self, scope, receive, send)
-            token = serving.set(passage)
-        except BaseException as error:
-            if not self.absorbs("middleware", error):
-                raise
-            await self.app(scope, receive, send)
-            return
-        try:
-            refusal = None
-            try:
-                if self._identify is not None:
-                    await self._ask_who(passage, scope)
-                if self._check is not None:
-                    verdict = self._check(passage.exchange)
-                    if hasattr(verdict, "__await__"):
-                        verdict = await self.shield.wait("limiter", cast("Awaitable[Verdict | None]", verdict), None)
-                    refusal = None if verdict is None else passage.judged(cast("Verdict", verdict))
-                if self._tells_trace:
-                    passage.add_headers([(b"traceresponse", passage.trace.traceresponse.encode("ascii"))])
-            except BaseException as error:
-                if not self.absorbs("limiter", error):
-                    raise
+            if self._identify is not None:
+                await self._ask_who(passage, scope)
+            refusal = self._judge(passage)
+            if refusal is not None and not isinstance(refusal, Refusal):
+                refusal = await self._judge_later(passage, refusal)
             if refusal is None:
-                await self.app(scope, passage.receive, passage.send)
+                await app(scope, passage.receive, passage.send)
             else:
-                await passage.refuse(*refusal)
+                await passage.refuse(refusal)
         except BaseException as error:
             passage.failed(error)
             raise
         finally:
             self._close(passage, token)
 
-    async def _ask_who(self, passage: HttpPassage | WebSocketPassage, scope: Scope) -> None:
+    def _open(self, scope: Scope, receive: Receive, send: Send) -> HttpPassage | WebSocketPassage | None:
+        """Open a passage; None when the connection is none that is watched."""
+        try:
+            kind = scope["type"]
+            opens = self._passages.get(kind)
+            if opens is None:
+                return None
+            passage = opens()
+            passage.open(self, kind, scope, receive, send)
+            if self._tells_trace:
+                passage.add_headers([(b"traceresponse", passage.trace.traceresponse.encode("ascii"))])
+        except BaseException as error:
+            if not self.absorbs("middleware", error):
+                raise
+            return None
+        return passage
+
+    async def _ask_who(self, passage: Passage, scope: Scope) -> None:
         """Ask the host's ``identify`` who calls; without an answer the caller is anonymous."""
         try:
             who = self._identify(scope) if self._identify is not None else None
             if hasattr(who, "__await__"):
                 who = await self.shield.wait("identify", cast("Awaitable[Identity | None]", who), None)
-            passage.identified(cast("Identity | None", who))
+            if who is not None:
+                identity = cast("Identity", who)
+                passage.name_caller(identity.user, identity.api_key, identity.tenant)
         except BaseException as error:
             if not self.absorbs("identify", error):
                 raise
 
-    def _close(self, passage: HttpPassage | WebSocketPassage, token: Token[Serving | None]) -> None:
+    def _judge(self, passage: Passage) -> Refusal | Awaitable[Verdict] | None:
+        """Ask the limiter; its answer may come later, when it has to ask a store."""
+        if self._check is None:
+            return None
+        try:
+            verdict = self._check(passage)
+            if hasattr(verdict, "__await__"):
+                return cast("Awaitable[Verdict]", verdict)
+            return passage.judged(cast("Verdict", verdict))
+        except BaseException as error:
+            if not self.absorbs("limiter", error):
+                raise
+            return None
+
+    async def _judge_later(self, passage: Passage, answer: Awaitable[Verdict]) -> Refusal | None:
+        verdict = await self.shield.wait("limiter", cast("Awaitable[Verdict | None]", answer), None)
+        try:
+            return None if verdict is None else passage.judged(verdict)
+        except BaseException as error:
+            if not self.absorbs("limiter", error):
+                raise
+            return None
+
+    def _close(self, passage: Passage, token: Token[Serving | None]) -> None:
         """Record what has passed."""
         try:
-            passage.finish()
+            if passage.release is not None:
+                self._give_back(passage.release)
             if self._record is not None:
-                self._record(passage.exchange)
-            # The exception holds the frames, the frames hold the exchange: end the cycle here, not in the collector.
-            passage.exchange.error = None
+                passage.settle()
+                self._record(passage)
+                # The exception holds the frames, the frames hold the passage: end the cycle here.
+                passage.error = None
+            serving.reset(token)
         except BaseException as error:
             if not self.absorbs("recorder", error):
                 raise
-        finally:
-            with suppress(ValueError):  # a host that switched contexts under us keeps its own
-                serving.reset(token)
+
+    def _give_back(self, release: Callable[[], object]) -> None:
+        try:
+            pending = release()
+            if hasattr(pending, "__await__"):
+                self.shield.later("limiter", cast("Awaitable[object]", pending))
+        except BaseException as error:
+            if not self.absorbs("limiter", error):
+                raise
+
+
+def _ticks_of(clock: Clock) -> Callable[[], int]:
+    """Return the clock's monotonic hand in nanoseconds, without a call in between where the clock has one."""
+    ticks: Callable[[], int] | None = getattr(clock, "ticks", None)
+    return ticks if ticks is not None else lambda: clock.monotonic() * 1_000

@@ -25,66 +25,50 @@ ADMIN_PATHS = ("/api/admin/enterprise", "/dashboard/admin/enterprise")
 OWN_PREFIXES = ("/api/", "/hooks/", "/dashboard/")
 
 
-class Mounted:
+class Mounted(Middleware):
     """A host with Custodes around it; the ASGI app to serve.
 
     Args:
         custodes: the install.
-        host: the application; may be given later as :attr:`app`.
+        host: the application; may be given later as ``app``.
     """
 
     def __init__(self, custodes: Custodes, host: ASGIApp | None = None) -> None:
+        super().__init__(host or _not_yet, custodes, divert=self._find_door)
         self._custodes = custodes
-        self._absorbs = custodes.shield.absorbs
         self._life = Life(custodes)
         self._ingress = Ingress(custodes)
         self._hooks = Middleware(self._ingress, custodes, own=True)
         self._admin = Middleware(self._serve_admin, custodes, own=True)
-        self._host = Middleware(host or _not_yet, custodes)
 
-    @property
-    def app(self) -> ASGIApp:
-        """The host."""
-        return self._host.app
-
-    @app.setter
-    def app(self, host: ASGIApp) -> None:
-        self._host.app = host
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection."""
-        kind = scope["type"]
-        if kind == "lifespan":
-            await self._life.serve(self.app, scope, receive, send)
-            return
-        door = self._host
+    def _find_door(self, scope: Scope) -> ASGIApp | None:
+        """Find which door of ours a connection is for; None: it is the host's."""
         try:
+            kind = scope["type"]
+            if kind == "lifespan":
+                return self._serve_lifespan
             if not self._life.running:
                 self._life.rouse()
-            if kind == "http":
-                door = self._door(scope)
+            path: str = scope["path"]
+            root: str = scope.get("root_path", "")
+            if root and path.startswith(root):
+                path = path[len(root) :]
+            return self._own_door(path) if path.startswith(OWN_PREFIXES) and kind == "http" else None
         except BaseException as error:
-            if not self._absorbs("mount", error):
+            if not self.absorbs("mount", error):
                 raise
-        await door(scope, receive, send)
+            return None
 
-    def _door(self, scope: Scope) -> Middleware:
-        path: str = scope["path"]
-        root: str = scope.get("root_path", "")
-        if root and path.startswith(root):
-            path = path[len(root) :]
-        if not path.startswith(OWN_PREFIXES):
-            return self._host
-        if path.startswith(ADMIN_PATHS) and _below(path, ADMIN_PATHS):
+    def _own_door(self, path: str) -> ASGIApp | None:
+        if any(path == place or path.startswith(place + "/") for place in ADMIN_PATHS):
             return self._admin
-        return self._hooks if self._ingress.handles(path) else self._host
+        return self._hooks if self._ingress.handles(path) else None
+
+    async def _serve_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._life.serve(self.app, scope, receive, send)
 
     async def _serve_admin(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._custodes.admin_app(scope, receive, send)
-
-
-def _below(path: str, places: tuple[str, ...]) -> bool:
-    return any(path == place or path.startswith(place + "/") for place in places)
 
 
 def wrap(custodes: Custodes, app: ASGIApp) -> ASGIApp:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from custodes.asgi.identity import Identity, clean_id, clean_tenant, user_of
-from custodes.kernel.trace import Trace, open_trace
+from custodes.asgi.identity import clean_id, clean_tenant, user_of
+from custodes.kernel.trace import NEW_FLAGS, Trace, new_ids, new_span_id, read_parent
 from custodes.planes.traffic.model import Exchange
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ Headers = Iterable[tuple[bytes, bytes]]
 #: Characters of a method that are kept: a client may invent methods of any length.
 MAX_METHOD = 16
 
+#: What a WebSocket has for a method.
+WEBSOCKET = "WEBSOCKET"
+
 #: Characters of a user agent that are kept.
 MAX_USER_AGENT = 256
 
@@ -33,7 +37,7 @@ MAX_USER_AGENT = 256
 BROKEN = 1006
 
 #: Exceptions by which frameworks say that the client has left; matched by name, for we import no framework.
-_LEFT = frozenset({"ClientDisconnect", "WebSocketDisconnect"})
+_LEFT = frozenset({"ClientDisconnect", "ClientDisconnected", "WebSocketDisconnect"})
 
 
 class Verdict(Protocol):
@@ -45,159 +49,197 @@ class Verdict(Protocol):
     headers: list[tuple[bytes, bytes]]
     #: Status and problem document of a refusal.
     problem: tuple[int, bytes]
+    #: Name of the rule that refused it.
+    rule: str
+    #: To be called when the request is over; None when there is nothing to give back.
+    release: Callable[[], object] | None
 
 
-class Passage:
-    """One request; made for each, so it is slotted and does as little as it can."""
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a request is answered with in the application's place."""
+
+    #: HTTP status.
+    status: int
+    #: Headers beside the type and length of the body.
+    headers: list[tuple[bytes, bytes]]
+    #: Problem document (RFC 9457).
+    body: bytes
+
+
+class Passage(Exchange):
+    """One request; made for each, so it is slotted and does as little as it can while the request passes.
+
+    It is the exchange that the limiter and the recorder see. What they need at once is set when it opens, what can
+    wait is set by :meth:`settle`.
+    """
 
     __slots__ = (
+        "_answer",
         "_complete",
         "_door",
+        "_first",
+        "_flags",
+        "_found",
         "_headers",
         "_last",
         "_receive",
         "_scope",
         "_send",
         "_start",
-        "exchange",
-        "trace",
+        "_trace",
+        "release",
     )
 
-    #: What is recorded of it.
-    exchange: Exchange
-    #: Where it stands in its trace.
-    trace: Trace
+    #: Gives back to the limiter what the request holds; None when it holds nothing.
+    release: Callable[[], object] | None
 
-    def __init__(self, door: Middleware, scope: Scope, receive: Receive, send: Send) -> None:
+    def open(self, door: Middleware, kind: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Begin: what ``__init__`` would do, without the cost of going through ``type.__call__``.
+
+        Args:
+            door: the middleware that it passes through.
+            kind: ``"http"`` or ``"websocket"``.
+            scope: the request's ASGI scope.
+            receive: the server's.
+            send: the server's.
+        """
         self._door = door
         self._scope = scope
         self._receive = receive
         self._send = send
+        self._answer: Message | None = None
         self._complete = False
-        self._last = 0
-        self._headers: Headers = ()
-        client = scope.get("client")
-        peer = client[0] if client else ""
+        self._headers: list[tuple[bytes, bytes]] | None = None
+        self._first = self._last = 0
+        self._trace: Trace | None = None
+        self.release = None
+        self.kind = kind
+        self.path = scope["path"]
+        self.route = None
+        self.status = 0
+        self.request_bytes = 0
+        self.response_bytes = 0
+        self.user = ""
+        self.api_key = ""
+        self.tenant = door.default_tenant
+        self.error = None
+        self.disconnected = False
+        self.limited_by = ""
         raw = scope["headers"]
         found: dict[bytes, bytes] = dict(raw) if len(raw) else {}
-        if len(found) == len(raw):
-            parent = found.get(b"traceparent")
-            states = (found[b"tracestate"],) if parent is not None and b"tracestate" in found else ()
-            forwarded = found.get(door.forwarded_header, b"")
-        else:  # a name came twice: its lines are one value in order, except that two parents are none
-            parents = [value for name, value in raw if name == b"traceparent"]
-            parent = parents[0] if len(parents) == 1 else None
-            states = tuple(value for name, value in raw if name == b"tracestate")
-            forwarded = b",".join(value for name, value in raw if name == door.forwarded_header)
-        self.trace = trace = open_trace(parent, states, door.random_bits)
-        self.exchange = exchange = Exchange()
-        exchange.kind = scope["type"]
-        exchange.path = scope["path"]
-        exchange.route = None
-        exchange.status = 0
-        exchange.ttfb_us = 0
-        exchange.total_us = 0
-        exchange.background_us = 0
-        exchange.request_bytes = 0
-        exchange.response_bytes = 0
-        exchange.client_ip = door.client_of(peer, forwarded)
-        exchange.user = ""
-        exchange.api_key = ""
-        exchange.tenant = door.default_tenant
-        exchange.trace_id = trace.trace_id
-        exchange.span_id = trace.span_id
-        exchange.parent_id = trace.parent_id
-        agent = found.get(b"user-agent")
-        exchange.user_agent = agent[:MAX_USER_AGENT].decode("latin-1") if agent is not None else ""
-        exchange.error = None
-        exchange.disconnected = False
-        exchange.limited_by = ""
-        exchange.started_at = door.now()
-        self._start = door.monotonic()
+        parent = found.get(b"traceparent") if len(found) == len(raw) else _join_lines(raw, found)
+        self._found = found
+        ids = None if parent is None else read_parent(parent)
+        if ids is None:
+            self.trace_id, self.span_id = new_ids(door.random_bits)
+            self.parent_id = ""
+            self._flags = NEW_FLAGS
+        else:
+            self.trace_id, self.parent_id, self._flags = ids
+            self.span_id = new_span_id(door.random_bits)
+        client = scope.get("client")
+        peer = client[0] if client else ""
+        self.client_ip = door.direct.get(peer) or door.client_of(peer, found.get(door.forwarded_header, b""))
+        self.method = scope["method"][:MAX_METHOD] if kind == "http" else WEBSOCKET
+        self._start = door.ticks()
 
     @property
-    def client_ip(self) -> str:
-        """Client address as text; empty when unknown."""
-        return self.exchange.client_ip
+    def trace(self) -> Trace:
+        """Where the request stands in its trace."""
+        trace = self._trace
+        if trace is None:
+            state = self._found.get(b"tracestate") if self.parent_id else None
+            trace = self._trace = Trace(
+                self.trace_id,
+                self.span_id,
+                self.parent_id,
+                self._flags,
+                (state,) if state else (),
+                self._door.random_bits,
+            )
+        return trace
 
     # ── Who calls ────────────────────────────────────────────────────────────
 
-    def identified(self, identity: Identity | None) -> None:
-        """Take what the host's ``identify`` said."""
-        if identity is not None:
-            self.name_caller(identity.user, identity.api_key, identity.tenant)
-
     def name_caller(self, user: str, api_key: str, tenant: str) -> None:
         """Note who calls; an empty text leaves what is known."""
-        exchange = self.exchange
         if user:
-            exchange.user = clean_id(user)
+            self.user = clean_id(user)
         if api_key:
-            exchange.api_key = clean_id(api_key)
+            self.api_key = clean_id(api_key)
         if tenant:
-            exchange.tenant = clean_tenant(tenant, exchange.tenant)
+            self.tenant = clean_tenant(tenant, self.tenant)
 
     # ── What passes ──────────────────────────────────────────────────────────
 
-    def judged(self, verdict: Verdict) -> tuple[int, Headers, bytes] | None:
-        """Take what the limiter decided: the answer to refuse with, or None to go on."""
+    def judged(self, verdict: Verdict) -> Refusal | None:
+        """Take what the limiter decided: what to refuse with, or None to go on."""
+        self.release = verdict.release
         if not verdict.allowed:
             status, body = verdict.problem
-            return status, list(verdict.headers), body
+            self.limited_by = self.limited_by or verdict.rule
+            return Refusal(status, list(verdict.headers), body)
         if verdict.headers:
             self.add_headers(verdict.headers)
         return None
 
-    def add_headers(self, headers: Headers) -> None:
+    def add_headers(self, headers: list[tuple[bytes, bytes]]) -> None:
         """Have headers added to the start of the answer."""
-        self._headers = [*self._headers, *headers]
+        self._headers = headers if self._headers is None else [*self._headers, *headers]
 
     def failed(self, error: BaseException) -> None:
         """Note what left the host application; it is raised on as it is."""
-        exchange = self.exchange
         if isinstance(error, asyncio.CancelledError):
-            exchange.disconnected = exchange.disconnected or not self._complete
+            self.disconnected = self.disconnected or not self._complete
         elif isinstance(error, Exception):
-            left = type(error).__name__ in _LEFT or (exchange.disconnected and isinstance(error, OSError))
-            if left:
-                exchange.disconnected = exchange.disconnected or not self._complete
+            if type(error).__name__ in _LEFT or (self.disconnected and isinstance(error, OSError)):
+                self.disconnected = self.disconnected or not self._complete
             else:
-                exchange.error = error
+                self.error = error
 
-    def finish(self) -> None:
-        """Close the measures, once the application has returned."""
-        exchange = self.exchange
-        now = self._door.monotonic()
+    def settle(self) -> None:
+        """Work out the measures, once the application has returned."""
+        door = self._door
+        start = self._start
+        end = door.ticks()
+        last = self._last
         if self._complete:
-            exchange.total_us = self._last - self._start
-            exchange.background_us = now - self._last
+            self.total_us = (last - start) // 1_000
+            self.background_us = (end - last) // 1_000
         else:
-            exchange.total_us = now - self._start
-        if not exchange.status:
-            exchange.ttfb_us = exchange.total_us
-            if not exchange.disconnected:
-                exchange.status = 500  # what every server makes of an application that does not answer
+            self.total_us = (end - start) // 1_000
+            self.background_us = 0
+        self.started_at = door.now() - (end - start) // 1_000
+        if self.status:
+            self.ttfb_us = (self._first - start) // 1_000
+        else:
+            self.ttfb_us = self.total_us
+            if not self.disconnected:
+                self.status = 500  # what every server makes of an application that does not answer
         scope = self._scope
-        exchange.route = self._door.templates.resolve(scope)
-        if not exchange.user and ("user" in scope or "session" in scope):
-            exchange.user = user_of(scope, self._door.session_user_key)
+        self.route = door.templates.resolve(scope)
+        agent = self._found.get(b"user-agent", b"")
+        self.user_agent = agent[:MAX_USER_AGENT].decode("latin-1")
+        if self.method == "HEAD":
+            self.response_bytes = 0  # the body of an answer to HEAD is never sent
+        if not self.user and ("user" in scope or "session" in scope):
+            self.user = user_of(scope, door.session_user_key)
 
-    def answered(self, status: int) -> None:
-        """Note the first byte of the answer."""
-        self.exchange.status = int(status)
-        self.exchange.ttfb_us = self._door.monotonic() - self._start
+
+def _join_lines(raw: Headers, found: dict[bytes, bytes]) -> bytes | None:
+    """Make one value of the lines of a header that came several times; two parents are none."""
+    for name in (b"tracestate", b"x-forwarded-for", b"forwarded"):
+        if name in found:
+            found[name] = b",".join(value for key, value in raw if key == name)
+    parents = [value for key, value in raw if key == b"traceparent"]
+    return parents[0] if len(parents) == 1 else None
 
 
 class HttpPassage(Passage):
     """An HTTP request."""
 
-    __slots__ = ("_answer", "_trailers")
-
-    def __init__(self, door: Middleware, scope: Scope, receive: Receive, send: Send) -> None:
-        super().__init__(door, scope, receive, send)
-        self.exchange.method = scope["method"][:MAX_METHOD]
-        self._answer: Message | None = None
-        self._trailers = False
+    __slots__ = ()
 
     async def receive(self) -> Message:
         """Hand on what the client sends."""
@@ -205,9 +247,9 @@ class HttpPassage(Passage):
         try:
             kind = message["type"]
             if kind == "http.request":
-                self.exchange.request_bytes += len(message.get("body", b""))
+                self.request_bytes += len(message.get("body", b""))
             elif kind == "http.disconnect" and not self._complete:
-                self.exchange.disconnected = True
+                self.disconnected = True
         except BaseException as error:
             if not self._door.absorbs("middleware", error):
                 raise
@@ -216,88 +258,71 @@ class HttpPassage(Passage):
     def send(self, message: Message) -> Awaitable[None]:
         """Hand on what the application answers.
 
-        A plain function: what the server's ``send`` returns is awaited by the application itself, so that an answer
-        costs no coroutine of ours where none is needed.
+        A plain function: what the server's ``send`` returns is awaited by the application itself, so that an answer in
+        one piece costs no coroutine of ours.
         """
         try:
             kind = message["type"]
             if kind == "http.response.start":
-                message = self._begin(message)
+                self.status = int(message["status"])
+                self._answer = message
+                self._first = self._door.ticks()
+                if self._headers is not None:
+                    # A copy: the list belongs to the host, which may answer with the same one again.
+                    message = {**message, "headers": [*message.get("headers", ()), *self._headers]}
+            elif kind == "http.response.body":
+                self.response_bytes += len(message.get("body", b""))
+                if self._last or message.get("more_body", False):
+                    return self._part(message, message.get("more_body", False))
+                self._complete = True
+                self._last = self._door.ticks()  # nothing was written before, so nothing holds up this write
             elif kind in _PARTS:
-                return self._part(kind, message)
+                return self._part(message, self._count_part(kind, message))
         except BaseException as error:
             if not self._door.absorbs("middleware", error):
                 raise
         return self._send(message)
 
-    def _begin(self, message: Message) -> Message:
-        self._answer = message
-        self._trailers = message.get("trailers", False)
-        self.answered(message["status"])
-        if not self._headers:
-            return message
-        # A copy: the list belongs to the host, which may answer with the same one again.
-        return {**message, "headers": [*message.get("headers", ()), *self._headers]}
-
-    async def _part(self, kind: str, message: Message) -> None:
+    async def _part(self, message: Message, more: bool) -> None:
+        """Send a part of an answer in several, and see when it was taken: the client may be slow, or gone."""
         try:
             await self._send(message)
         except OSError:
-            self.exchange.disconnected = True  # ASGI 2.4: sending to a client that has left
+            self.disconnected = True  # ASGI 2.4: sending to a client that has left
             raise
         try:
-            self._last = self._door.monotonic()
-            self._count(kind, message)
+            self._last = self._door.ticks()
+            if not more:
+                self._complete = True
         except BaseException as error:
             if not self._door.absorbs("middleware", error):
                 raise
 
-    def _count(self, kind: str, message: Message) -> None:
-        """Add a part of the answer to the measures, and see whether it was the last."""
-        if kind == "http.response.body":
-            size = len(message.get("body", b""))
-            more = message.get("more_body", False)
-        elif kind == "http.response.trailers":
-            self._complete = not message.get("more_trailers", False)
-            return
-        elif kind == "http.response.zerocopysend":
-            size = message.get("count") or 0
-            more = message.get("more_body", False)
-        else:  # http.response.pathsend: the whole answer is a file that the server sends
-            size = self._announced_length()
-            more = False
-        if self.exchange.method != "HEAD":
-            self.exchange.response_bytes += size
-        if not more and not self._trailers:
-            self._complete = True
-
-    def _announced_length(self) -> int:
-        for name, value in (self._answer or {}).get("headers", ()):
+    def _count_part(self, kind: str, message: Message) -> bool:
+        """Count a part that is not in the message itself; tell whether more will follow."""
+        if kind == "http.response.trailers":
+            return message.get("more_trailers", False)
+        if kind == "http.response.zerocopysend":
+            self.response_bytes += message.get("count") or 0
+            return message.get("more_body", False)
+        for name, value in (self._answer or {}).get("headers", ()):  # pathsend: the answer is a file
             if name == b"content-length":
-                return int(value)
-        return 0
+                self.response_bytes += int(value)
+        return False
 
-    async def refuse(self, status: int, headers: Headers, body: bytes) -> None:
+    async def refuse(self, refusal: Refusal) -> None:
         """Answer in the application's place."""
         start = [
             (b"content-type", b"application/problem+json"),
-            (b"content-length", str(len(body)).encode("ascii")),
-            *headers,
+            (b"content-length", str(len(refusal.body)).encode("ascii")),
+            *refusal.headers,
         ]
-        await self.send({"type": "http.response.start", "status": status, "headers": start})
-        head = self.exchange.method == "HEAD"
-        await self.send({"type": "http.response.body", "body": b"" if head else body})
+        await self.send({"type": "http.response.start", "status": refusal.status, "headers": start})
+        await self.send({"type": "http.response.body", "body": b"" if self.method == "HEAD" else refusal.body})
 
 
-#: Messages that carry a part of an answer's body.
-_PARTS = frozenset(
-    {
-        "http.response.body",
-        "http.response.pathsend",
-        "http.response.trailers",
-        "http.response.zerocopysend",
-    }
-)
+#: Messages that carry a part of an answer, other than its body in bytes.
+_PARTS = frozenset({"http.response.pathsend", "http.response.trailers", "http.response.zerocopysend"})
 
 
 class WebSocketPassage(Passage):
@@ -305,20 +330,16 @@ class WebSocketPassage(Passage):
 
     __slots__ = ()
 
-    def __init__(self, door: Middleware, scope: Scope, receive: Receive, send: Send) -> None:
-        super().__init__(door, scope, receive, send)
-        self.exchange.method = "WEBSOCKET"
-
     async def receive(self) -> Message:
         """Hand on what the client sends."""
         message = await self._receive()
         try:
             kind = message["type"]
             if kind == "websocket.receive":
-                self.exchange.request_bytes += _size(message)
+                self.request_bytes += _size(message)
             elif kind == "websocket.disconnect" and not self._complete:
-                self.exchange.disconnected = message.get("code") == BROKEN
-                self._end()
+                self.disconnected = message.get("code") == BROKEN
+                self._over()
         except BaseException as error:
             if not self._door.absorbs("middleware", error):
                 raise
@@ -335,33 +356,37 @@ class WebSocketPassage(Passage):
 
     def _see(self, kind: str, message: Message) -> None:
         if kind == "websocket.send":
-            self.exchange.response_bytes += _size(message)
+            self.response_bytes += _size(message)
         elif kind == "websocket.accept":
-            self.answered(101)
+            self._answered(101)
         elif kind == "websocket.close":
-            if not self.exchange.status:
-                self.answered(403)  # what servers answer to a handshake that is closed
-            self._end()
+            if not self.status:
+                self._answered(403)  # what servers answer to a handshake that is closed
+            self._over()
         elif kind == "websocket.http.response.start":
-            self.answered(message["status"])
+            self._answered(message["status"])
         elif kind == "websocket.http.response.body":
-            self.exchange.response_bytes += len(message.get("body", b""))
+            self.response_bytes += len(message.get("body", b""))
             if not message.get("more_body", False):
-                self._end()
+                self._over()
 
-    def _end(self) -> None:
+    def _answered(self, status: int) -> None:
+        self.status = status
+        self._first = self._door.ticks()
+
+    def _over(self) -> None:
         self._complete = True
-        self._last = self._door.monotonic()
+        self._last = self._door.ticks()
 
-    async def refuse(self, status: int, headers: Headers, body: bytes) -> None:
+    async def refuse(self, refusal: Refusal) -> None:
         """Refuse the handshake: with an answer where the server can send one, else by closing (policy violation)."""
         await self.receive()  # the connect, which servers want to be read first
         if "websocket.http.response" not in (self._scope.get("extensions") or {}):
             await self.send({"type": "websocket.close", "code": 1008, "reason": "rate limited"})
             return
-        start = [(b"content-type", b"application/problem+json"), *headers]
-        await self.send({"type": "websocket.http.response.start", "status": status, "headers": start})
-        await self.send({"type": "websocket.http.response.body", "body": body})
+        start = [(b"content-type", b"application/problem+json"), *refusal.headers]
+        await self.send({"type": "websocket.http.response.start", "status": refusal.status, "headers": start})
+        await self.send({"type": "websocket.http.response.body", "body": refusal.body})
 
 
 def _size(message: Message) -> int:

@@ -148,7 +148,8 @@ class Addresses:
         self._hops = split_forwarded if header == "forwarded" else split_forwarded_for
         self._ipv6_shift = 128 - ipv6_prefix
         self._suffix = f"/{ipv6_prefix}"
-        self._direct: dict[str, str] = {}
+        #: Addresses of peers that are no proxies, by what the server calls them: all that most requests need.
+        self.direct: dict[str, str] = {}
         self._forwarded: dict[tuple[str, bytes], str] = {}
         self._keys: dict[str, str] = {}
 
@@ -159,7 +160,7 @@ class Addresses:
             peer: address at the other end of the connection; empty or a path for a unix socket.
             forwarded: all lines of the forwarding header, joined with commas in their order.
         """
-        known = self._direct.get(peer)
+        known = self.direct.get(peer)
         if known is not None:
             return known
         key = (peer, forwarded)
@@ -172,7 +173,7 @@ class Addresses:
         address = parse_address(peer)
         local = not peer or peer.startswith(("unix:", "/"))
         if not local and (address is None or address not in self.trusted):
-            return _remember(self._direct, peer, str(address) if address else "")
+            return _remember(self.direct, peer, str(address) if address else "")
         client = self._walk(address, _right_end(forwarded)) if forwarded else address
         text = str(client) if client else ""
         if len(forwarded) > MAX_REMEMBERED_LENGTH:

@@ -44,7 +44,8 @@ _KEY = r"[a-z0-9][a-z0-9_\-*/@]{0,255}"
 _VALUE = r"[ -+\--<>-~]{0,255}[!-+\--<>-~]"
 _MEMBER = re.compile(f"({_KEY})=({_VALUE})").fullmatch
 
-_FLAGS = {f"{flags:02x}": flags & _KNOWN_FLAGS for flags in range(256)}
+#: Flags of a trace that starts here: sampled, and random all through.
+NEW_FLAGS = "03"
 
 #: One bit in the trace id and one in the span id, both far from the bytes that must be random: an id is never all zero.
 _NOT_ZERO = 1 << 191 | 1 << 63
@@ -54,8 +55,7 @@ _SPAN_NOT_ZERO = 1 << 63
 class Trace:
     """Where a request stands in its trace.
 
-    One is made for every request, so it is small and reads ``tracestate`` only when asked. Treat it as a value: nothing
-    changes after it was opened.
+    Treat it as a value: nothing changes after it was opened. ``tracestate`` is read only when asked for.
     """
 
     __slots__ = ("_random_bits", "_states", "flags", "parent_id", "span_id", "trace_id")
@@ -66,15 +66,15 @@ class Trace:
     span_id: str
     #: Caller's span id, 16 hex digits; empty when the trace starts here.
     parent_id: str
-    #: :data:`SAMPLED` and :data:`RANDOM`, as the caller sent them or, for a trace that starts here, both set.
-    flags: int
+    #: Flags as two hex digits, as the caller sent them or, for a trace that starts here, :data:`NEW_FLAGS`.
+    flags: str
 
     def __init__(
         self,
         trace_id: str,
         span_id: str,
         parent_id: str,
-        flags: int,
+        flags: str,
         states: Sequence[bytes],
         random_bits: RandomBits,
     ) -> None:
@@ -93,25 +93,52 @@ class Trace:
     @property
     def traceresponse(self) -> str:
         """Value of a ``traceresponse`` header (editor's draft): tells the caller our span."""
-        return f"00-{self.trace_id}-{self.span_id}-{self.flags:02x}"
+        return f"00-{self.trace_id}-{self.span_id}-{self._known_flags:02x}"
+
+    @property
+    def _known_flags(self) -> int:
+        return int(self.flags, 16) & _KNOWN_FLAGS
 
     def headers(self) -> dict[str, str]:
         """Headers for one outgoing call: same trace, our span's fresh child as the parent.
 
         Call it once for each call that goes out, so that each has an id of its own.
         """
-        child = f"{self._random_bits(64) | _SPAN_NOT_ZERO:016x}"
-        headers = {"traceparent": f"00-{self.trace_id}-{child}-{self.flags:02x}"}
+        child = new_span_id(self._random_bits)
+        headers = {"traceparent": f"00-{self.trace_id}-{child}-{self._known_flags:02x}"}
         state = self.state
         if state:
             headers["tracestate"] = state
         return headers
 
 
-def start_trace(random_bits: RandomBits) -> Trace:
-    """Start a trace: random ids, sampled, no state."""
-    ids = "%048x" % (random_bits(192) | _NOT_ZERO)
-    return Trace(ids[:32], ids[32:], "", _KNOWN_FLAGS, (), random_bits)
+def new_span_id(random_bits: RandomBits) -> str:
+    """Make a span id: 16 hex digits, never all zero."""
+    return (random_bits(64) | _SPAN_NOT_ZERO).to_bytes(8, "big").hex()
+
+
+def new_ids(random_bits: RandomBits) -> tuple[str, str]:
+    """Make the ids of a trace that starts here: trace id and span id."""
+    ids = (random_bits(192) | _NOT_ZERO).to_bytes(24, "big").hex()
+    return ids[:32], ids[32:]
+
+
+def read_parent(parent: bytes) -> tuple[str, str, str] | None:
+    """Read a ``traceparent`` header.
+
+    Returns:
+        Trace id, parent id and flags, all in hex; None when the trace has to start anew.
+    """
+    found = _VERSION_00(parent.decode("latin-1")) or _read_leniently(parent)
+    return None if found is None else found.groups()  # pyright: ignore[reportReturnType]
+
+
+def _read_leniently(parent: bytes) -> re.Match[str] | None:
+    """Read a header with white space around it, or of a later version."""
+    if len(parent) > MAX_PARENT_LENGTH:
+        return None
+    text = parent.strip(b" \t").decode("latin-1")
+    return _VERSION_00(text) or _LATER(text)
 
 
 def open_trace(parent: bytes | None, states: Sequence[bytes], random_bits: RandomBits) -> Trace:
@@ -122,22 +149,12 @@ def open_trace(parent: bytes | None, states: Sequence[bytes], random_bits: Rando
         states: values of all ``tracestate`` headers, in order.
         random_bits: source of randomness.
     """
-    if parent is None:
-        return start_trace(random_bits)
-    found = _VERSION_00(parent.decode("latin-1")) or _read_leniently(parent)
+    found = None if parent is None else read_parent(parent)
     if found is None:
-        return start_trace(random_bits)
-    trace_id, parent_id, flags = found.groups()
-    span_id = "%016x" % (random_bits(64) | _SPAN_NOT_ZERO)
-    return Trace(trace_id, span_id, parent_id, _FLAGS[flags], states, random_bits)
-
-
-def _read_leniently(parent: bytes) -> re.Match[str] | None:
-    """Read a header with white space around it, or of a later version."""
-    if len(parent) > MAX_PARENT_LENGTH:
-        return None
-    text = parent.strip(b" \t").decode("latin-1")
-    return _VERSION_00(text) or _LATER(text)
+        trace_id, span_id = new_ids(random_bits)
+        return Trace(trace_id, span_id, "", NEW_FLAGS, (), random_bits)
+    trace_id, parent_id, flags = found
+    return Trace(trace_id, new_span_id(random_bits), parent_id, flags, states, random_bits)
 
 
 def parse_state(states: Sequence[bytes]) -> str:

@@ -11,13 +11,13 @@ from custodes.kernel.trace import Trace
 class Serving(Protocol):
     """**Protocol:** a request on its way through the middleware."""
 
-    #: Where it stands in its trace.
-    trace: Trace
-
     @property
-    def client_ip(self) -> str:
-        """Client address as text; empty when unknown."""
+    def trace(self) -> Trace:
+        """Where it stands in its trace."""
         ...
+
+    #: Client address as text; empty when unknown.
+    client_ip: str
 
     def name_caller(self, user: str, api_key: str, tenant: str) -> None:
         """Note who calls; an empty text leaves what is known."""

@@ -76,7 +76,7 @@ class Shield:
         """
         if not isinstance(error, Exception) and not (isinstance(error, asyncio.CancelledError) and not _is_cancelled()):
             return False
-        self._note(name, repr(error))
+        self._note(name, error)
         return True
 
     async def wait(self, name: str, awaitable: Awaitable[T], otherwise: T, *, seconds: float | None = None) -> T:
@@ -91,11 +91,15 @@ class Shield:
             seconds: time limit; default as given to the shield.
         """
         record = self._record(name)
-        if self._clock.monotonic() < record.rests_until:
+        if self._rests(record):
             record.failures += 1
             _discard(awaitable)
             return otherwise
-        task = asyncio.ensure_future(awaitable)
+        try:
+            task = asyncio.ensure_future(awaitable)
+        except Exception as error:  # noqa: BLE001 - no awaitable after all, or not in a loop of asyncio
+            self._note(name, error)
+            return otherwise
         try:
             done, _ = await asyncio.wait((task,), timeout=self._limit if seconds is None else seconds)
         except asyncio.CancelledError:
@@ -108,23 +112,39 @@ class Shield:
         record.timeouts = 0
         return self._outcome(name, task, otherwise)
 
+    def later(self, name: str, awaitable: Awaitable[object]) -> None:
+        """Run something of ours beside the request, which goes on at once."""
+        task = asyncio.ensure_future(self.wait(name, awaitable, None))
+        self._left_behind.add(task)
+        task.add_done_callback(self._forget)
+
+    def _rests(self, record: _Record) -> bool:
+        try:
+            return record.rests_until > 0 and self._clock.monotonic() < record.rests_until
+        except Exception:  # noqa: BLE001 - the clock may be what is broken
+            return False
+
     def _outcome(self, name: str, task: asyncio.Future[T], otherwise: T) -> T:
         if task.cancelled():
-            self._note(name, "it cancelled itself")
+            self._note(name, asyncio.CancelledError("it cancelled itself"))
             return otherwise
         error = task.exception()
         if error is None:
             return task.result()
         if isinstance(error, Exception):
-            self._note(name, repr(error))
+            self._note(name, error)
             return otherwise
         raise error
 
     def _timed_out(self, name: str, record: _Record) -> None:
+        self._note(name, TimeoutError("no answer in time"))
         record.timeouts += 1
-        if record.timeouts >= TRIPS_AFTER:
+        if record.timeouts < TRIPS_AFTER:
+            return
+        try:
             record.rests_until = self._clock.monotonic() + RESTS_FOR
-        self._note(name, "no answer in time")
+        except Exception as error:  # noqa: BLE001 - the clock may be what is broken
+            self._note("clock", error)
 
     def _leave(self, task: asyncio.Future[Any]) -> None:
         """Cancel a task without waiting for it; a reference is kept until it ends, however long it takes."""
@@ -143,18 +163,18 @@ class Shield:
             record = self._records[name] = _Record()
         return record
 
-    def _note(self, name: str, what: str) -> None:
-        """Count a failure, and log it unless one of its name was logged just now."""
+    def _note(self, name: str, error: BaseException) -> None:
+        """Count a failure, and log it unless one of its name was logged just now. Never fails itself."""
         record = self._record(name)
         record.failures += 1
-        now = self._clock.monotonic()
-        if record.logged_at is not None and now - record.logged_at < LOG_EVERY:
-            return
-        since = record.failures - record.logged_failures
-        record.logged_at, record.logged_failures = now, record.failures
         try:
-            _log.warning("shielded", what=name, error=what[:500], failures=since)
-        except Exception:  # noqa: BLE001 - the host's logging may be what is broken
+            now = self._clock.monotonic()
+            if record.logged_at is not None and now - record.logged_at < LOG_EVERY:
+                return
+            since = record.failures - record.logged_failures
+            record.logged_at, record.logged_failures = now, record.failures
+            _log.warning("shielded", what=name, error=repr(error)[:500], failures=since)
+        except Exception:  # noqa: BLE001 - the clock, the host's logging or the exception's repr may be what is broken
             record.failures += 1
 
 

@@ -17,3 +17,6 @@ class SystemClock:
     def monotonic(self) -> int:
         """Microseconds from an arbitrary start."""
         return time.monotonic_ns() // 1_000
+
+    #: Nanoseconds from an arbitrary start: the system's own function, for the hot path.
+    ticks = staticmethod(time.monotonic_ns)
