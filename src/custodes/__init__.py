@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from custodes.app import Custodes
     from custodes.asgi.identity import Identity
-    from custodes.errors import CustodesError
+    from custodes.errors import CustodesError, Permanent
+    from custodes.planes.inbound.model import WebhookEvent
     from custodes.runtime.current import current_client_ip, current_trace, name_caller
 
 __version__ = "0.1.0"
@@ -26,6 +27,8 @@ __all__ = [
     "Custodes",
     "CustodesError",
     "Identity",
+    "Permanent",
+    "WebhookEvent",
     "__version__",
     "current_client_ip",
     "current_trace",
@@ -36,6 +39,8 @@ _HOMES = {
     "Custodes": "custodes.app",
     "CustodesError": "custodes.errors",
     "Identity": "custodes.asgi.identity",
+    "Permanent": "custodes.errors",
+    "WebhookEvent": "custodes.planes.inbound.model",
     "current_client_ip": "custodes.runtime.current",
     "current_trace": "custodes.runtime.current",
     "name_caller": "custodes.runtime.current",

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
+from socket import gethostname
 from typing import TYPE_CHECKING, Any
 
 from custodes.errors import ConfigurationError, CustodesError
 from custodes.kernel.address import Addresses
-from custodes.kernel.clock import HOUR, Clock
+from custodes.kernel.clock import HOUR, SECOND, Clock
 from custodes.kernel.ids import RandomBits, uuid7
 from custodes.runtime.bus import Bus
 from custodes.runtime.leases import Leader
@@ -28,8 +29,13 @@ from custodes.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from custodes.kernel.sealing import Sealer
+    from custodes.planes.alerts.evaluator import Alerts
     from custodes.planes.audit.logger import AuditLogger
     from custodes.planes.identity.directory import Identity
+    from custodes.planes.inbound.monitor import WebhookMonitor
+    from custodes.planes.inbound.sources.base import Source
+    from custodes.planes.metrics.health import HealthMonitor
+    from custodes.planes.metrics.recorder import SystemMetrics
     from custodes.planes.outbound.endpoints import OutgoingWebhooks
     from custodes.planes.traffic.monitor import ApiMonitor
     from custodes.storage.sql.database import Database
@@ -40,7 +46,27 @@ ASGIApp = Callable[..., Any]
 AdminAuth = Callable[[Any], "str | Awaitable[str | None] | None"]
 
 #: Planes with background work, in order of start; stopped in reverse, so that what hears of others stops after them.
-_SERVICES = ("audit", "metrics", "alerts", "traffic", "ratelimit", "inbound", "retention")
+_SERVICES = (
+    "leader",
+    "audit",
+    "metrics",
+    "alerts",
+    "traffic",
+    "ratelimit",
+    "inbound",
+    "retention",
+    "scheduler",
+)
+
+#: System → plane that speaks for it (``get_health_status``).
+_SYSTEMS = {
+    "webhooks": "inbound",
+    "api": "traffic",
+    "rate_limits": "ratelimit",
+    "audit": "audit",
+    "metrics": "metrics",
+    "alerts": "alerts",
+}
 
 
 class Custodes:
@@ -138,6 +164,30 @@ class Custodes:
     # One cached_property a plane, in alphabetical order.
 
     @cached_property
+    def alerts(self) -> Alerts:
+        """Rules, incidents and who is told."""
+        from custodes.kernel.signals import FailureSignal
+        from custodes.planes.alerts.evaluator import Alerts
+        from custodes.planes.alerts.sink_urls import sinks_of
+        from custodes.storage.sql.alerts import SqlAlertStore
+
+        secret = self.settings.alert_webhook_secret.get_secret_value()
+        alerts = Alerts(
+            SqlAlertStore(self.database),
+            self.metrics,
+            self.clock,
+            self.new_id,
+            self.random_bits,
+            sinks=sinks_of(self.settings.alert_urls, secret, self.clock),
+            emit=self.bus.emit,
+            scheduler=self.scheduler,
+            confirm=self.leader.confirm,
+            tenant=self.settings.default_tenant,
+        )
+        self.bus.subscribe(FailureSignal, alerts.on_failure)
+        return alerts
+
+    @cached_property
     def audit(self) -> AuditLogger:
         """The audit trail."""
         from custodes.planes.audit.logger import AuditLogger
@@ -155,6 +205,29 @@ class Custodes:
         )
 
     @cached_property
+    def health(self) -> HealthMonitor:
+        """The health of every system in one place."""
+        from custodes.planes.metrics.health import HealthMonitor, parse_thresholds
+        from custodes.planes.metrics.storage_health import StorageHealth
+        from custodes.storage.sql.leases import SqlHeartbeat
+
+        monitor = HealthMonitor(
+            self.clock,
+            self.bus.emit,
+            thresholds=parse_thresholds(self.settings.health_thresholds),
+            tenant=self.settings.default_tenant,
+        )
+
+        def waiting() -> dict[str, float]:
+            return {"waiting_writes": float(getattr(self.database, "waiting", 0))}  # engines with one writer have it
+
+        monitor.register("storage", StorageHealth(SqlHeartbeat(self.database), self.clock, waiting).get_health_status)
+        for system, plane in _SYSTEMS.items():
+            if hasattr(type(self), plane):
+                monitor.register(system, lambda plane=plane: getattr(self, plane).get_health_status())
+        return monitor
+
+    @cached_property
     def identity(self) -> Identity:
         """Profiles, sessions and API keys."""
         from custodes.planes.identity.directory import Identity
@@ -167,6 +240,52 @@ class Custodes:
             random_bits=random.SystemRandom().getrandbits,
             bus=self.bus,
             session_lifetime=self.settings.session_hours * HOUR,
+        )
+
+    @cached_property
+    def inbound(self) -> WebhookMonitor:
+        """Incoming webhooks."""
+        from custodes.planes.inbound.monitor import WebhookMonitor
+        from custodes.planes.inbound.sources.registry import make_source
+        from custodes.storage.sql.inbound import SqlEventStore
+        from custodes.storage.sql.inbound_figures import SqlFigureStore
+        from custodes.storage.sql.jobs import SqlJobs
+
+        inbound = WebhookMonitor(
+            store=self.database,
+            events=SqlEventStore(self.database),
+            figures=SqlFigureStore(),
+            jobs=SqlJobs(),
+            clock=self.clock,
+            random_bits=self.trace_bits,
+            bus=self.bus,
+            tenant=self.settings.default_tenant,
+            writer=self.new_id(),
+            concurrency=self.settings.webhook_concurrency,
+            lease=self.settings.webhook_lease_seconds * SECOND,
+            measured=self.settings.webhook_monitoring_enabled,
+        )
+        for name, secrets in self.settings.webhook_secrets().items():
+            inbound.add_source(make_source(name, secrets), replaceable=True)
+        return inbound
+
+    @cached_property
+    def metrics(self) -> SystemMetrics:
+        """Custom and system metrics."""
+        from custodes.planes.metrics.probes import MachineProbe
+        from custodes.planes.metrics.recorder import SystemMetrics
+        from custodes.storage.sql.metrics import SqlMetricStore
+
+        path: Path | None = getattr(self.database, "path", None)  # engines with a file have one
+        return SystemMetrics(
+            SqlMetricStore(self.database),
+            self.clock,
+            self.new_id,
+            scheduler=self.scheduler,
+            health=self.health,
+            tenant=self.settings.default_tenant,
+            probes=[MachineProbe(None if path is None else path.parent)],
+            labels={"host": gethostname()},
         )
 
     @cached_property
@@ -200,6 +319,18 @@ class Custodes:
             allow_http=self.settings.outbound_allow_http,
             default_tenant=self.settings.default_tenant,
         )
+
+    # ── Webhooks in, the short way ───────────────────────────────────────────
+
+    def source(self, name: str, secrets: Sequence[str], *, kind: str = "", tenant: str = "", **options: Any) -> Source:
+        """Accept webhooks at ``POST /hooks/{name}``; the options are those of the source's class."""
+        from custodes.planes.inbound.sources.registry import make_source
+
+        return self.inbound.add_source(make_source(name, secrets, kind=kind, **options), tenant=tenant)
+
+    def webhook(self, source: str, event_type: str = "*", **options: Any) -> Callable[[Any], Any]:
+        """Make a decorator that registers a handler; the options are those of ``custodes.inbound.webhook``."""
+        return self.inbound.webhook(source, event_type, **options)
 
     # ── Life ─────────────────────────────────────────────────────────────────
 

@@ -13,7 +13,8 @@
     ├── PermissionDenied              who you are may not do this (HTTP 403)
     ├── SignatureRefused              a webhook's signature does not hold (HTTP 401)
     ├── RateLimited                   over a limit or blocked (HTTP 429)
-    └── StorageUnavailable            the store cannot take it now; try again (HTTP 503)
+    ├── StorageUnavailable            the store cannot take it now; try again (HTTP 503)
+    └── Permanent                     raised by a webhook handler: trying this event again is no use
 
 ``code`` is stable and machine-readable; ``message`` says what happened and which value; ``remedy`` says how to fix it.
 None of them ever carries a secret or a payload.
@@ -136,3 +137,10 @@ class StorageUnavailable(CustodesError):
     code = "storage-unavailable"
     status = 503
     title = "Storage unavailable"
+
+
+class Permanent(CustodesError):
+    """Raised by a webhook handler: trying this event again is no use; it goes to the dead letters at once."""
+
+    code = "permanent"
+    title = "Given up"

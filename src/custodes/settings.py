@@ -144,9 +144,28 @@ class Settings(BaseSettings):
     )
     """Signing secrets of Clerk (Svix), comma-separated."""
 
+    webhook_concurrency: int = Field(
+        16, ge=1, le=1_000, validation_alias=_env("CUSTODES_WEBHOOK_CONCURRENCY", "webhook_concurrency")
+    )
+    """Webhook events that one process handles at the same time."""
+    webhook_lease_seconds: int = Field(
+        30, ge=1, le=3_600, validation_alias=_env("CUSTODES_WEBHOOK_LEASE_SECONDS", "webhook_lease_seconds")
+    )
+    """Seconds a process may be silent before its events are taken over; a killed one's are handled again after that."""
+    webhook_ip_limit: str = Field("6000/minute", validation_alias=_env("CUSTODES_WEBHOOK_IP_LIMIT", "webhook_ip_limit"))
+    """Deliveries accepted from one address; empty: as many as come. Big senders share few addresses."""
+
     # ── Alerts ───────────────────────────────────────────────────────────────
     alert_urls: CommaList = Field((), validation_alias=_env("CUSTODES_ALERT_URLS", "alert_urls"))
     """Where alerts go: ``https://…`` for a webhook, any other scheme is an apprise URL (``slack://…``, ``mailto://…``)."""
+    alert_webhook_secret: SecretStr = Field(
+        SecretStr(""), validation_alias=_env("CUSTODES_ALERT_WEBHOOK_SECRET", "alert_webhook_secret")
+    )
+    """Signs alert webhooks (Standard Webhooks v1): ``whsec_`` and base64; empty: not signed."""
+
+    # ── Health ───────────────────────────────────────────────────────────────
+    health_thresholds: CommaList = Field((), validation_alias=_env("CUSTODES_HEALTH_THRESHOLDS", "health_thresholds"))
+    """When a system is degraded or unhealthy, as ``system.figure=degraded:unhealthy``: ``api.error_rate=2:10``."""
 
     # ── Server ───────────────────────────────────────────────────────────────
     host: str = Field("127.0.0.1", validation_alias=_env("CUSTODES_HOST", "host"))
@@ -156,12 +175,26 @@ class Settings(BaseSettings):
     default_tenant: str = Field(DEFAULT_TENANT, validation_alias=_env("CUSTODES_DEFAULT_TENANT", "default_tenant"))
     """Tenant of everything that names none."""
 
+    def webhook_secrets(self) -> dict[str, tuple[str, ...]]:
+        """Signing secrets from the environment or the file, by source; sources without one are left out."""
+        given = {
+            "stripe": self.stripe_webhook_secret,
+            "github": self.github_webhook_secret,
+            "clerk": self.clerk_webhook_secret,
+        }
+        split = {
+            name: tuple(part.strip() for part in secret.get_secret_value().split(",") if part.strip())
+            for name, secret in given.items()
+        }
+        return {name: secrets for name, secrets in split.items() if secrets}
+
     @field_validator(
         "trusted_proxies",
         "oidc_issuers",
         "oidc_authorized_parties",
         "clerk_authorized_parties",
         "alert_urls",
+        "health_thresholds",
         mode="before",
     )
     @classmethod

@@ -124,10 +124,10 @@ class Figures:
         self.processing.merge(other.processing)
 
 
-def level_for(since: int, until: int) -> Level:
-    """Choose the level that answers a range with some hundred points."""
-    span = until - since
-    return next((level for level, longest in _SPAN.items() if span <= longest), Level.DAY)
+def level_for(since: int, until: int, now: int) -> Level:
+    """Choose the finest level that answers a range with some hundred points and still has its rows."""
+    fit = (level for level, longest in _SPAN.items() if until - since <= longest and since > now - KEPT[level])
+    return next(fit, Level.DAY)
 
 
 class Tally:

@@ -119,8 +119,8 @@ class EventRecord:
     next_retry_at: int | None
     #: Last error; None when there was none.
     error: str | None
-    #: Handlers that are done with it.
-    handlers_done: Sequence[str]
+    #: Handlers that are done with it, each with how it ended.
+    handlers_done: Mapping[str, Outcome]
     #: Trace that it belongs to.
     trace_id: str
     #: Client address; empty when unknown.

@@ -15,6 +15,7 @@ from custodes.planes.inbound.model import (
     Attempt,
     EventFilter,
     EventRecord,
+    Outcome,
     Payload,
     Refusal,
     Status,
@@ -42,8 +43,8 @@ class EventStore(Protocol):
         """Keep an event without a job, in a given state; returns its id as :meth:`accept` does."""
         ...
 
-    def load(self, tx: Transaction, event_id: str) -> tuple[WebhookEvent, frozenset[str]] | None:
-        """Return an event as handlers get it, with its attempts so far, and the handlers that are done with it."""
+    def load(self, tx: Transaction, event_id: str) -> tuple[WebhookEvent, Mapping[str, Outcome]] | None:
+        """Return an event as handlers get it, and the handlers that are done with it, each with how it ended."""
         ...
 
     def begin(self, tx: Transaction, event_ids: Sequence[str]) -> None:
@@ -56,7 +57,7 @@ class EventStore(Protocol):
         event_id: str,
         *,
         status: Status,
-        done: frozenset[str],
+        done: Mapping[str, Outcome],
         at: int,
         processing_us: int | None,
         next_retry_at: int | None,
@@ -65,7 +66,7 @@ class EventStore(Protocol):
         """Note how an attempt at an event ended; ``at`` becomes the end of an event that is finished."""
         ...
 
-    def add_attempts(self, tx: Transaction, event: WebhookEvent, attempts: Sequence[Attempt]) -> None:
+    def add_attempts(self, tx: Transaction, event: WebhookEvent, made: Sequence[Attempt]) -> None:
         """Note the handlers' attempts; one that is there already is left as it is."""
         ...
 
@@ -102,7 +103,7 @@ class FigureStore(Protocol):
         ...
 
     def put_refusals(
-        self, tx: Transaction, writer: str, counts: Sequence[RefusalCount], samples: Sequence[Refusal]
+        self, tx: Transaction, writer: str, refused: Sequence[RefusalCount], samples: Sequence[Refusal]
     ) -> None:
         """Write the counts of one writer anew, and add samples."""
         ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import ColumnElement, Table, delete, insert, select, update
@@ -62,7 +62,7 @@ class SqlEventStore:
         row = dict(zip(EVENT_COLUMNS, arrival, strict=False))
         finished = arrival.received_at if status in FINISHED else None
         connection.execute(
-            insert(events).values(**row, status=status, attempts=0, handlers_done=[], finished_at=finished)
+            insert(events).values(**row, status=status, attempts=0, handlers_done={}, finished_at=finished)
         )
         connection.execute(
             insert(payloads).values(
@@ -73,7 +73,7 @@ class SqlEventStore:
 
     # ── Work ─────────────────────────────────────────────────────────────────
 
-    def load(self, tx: Transaction, event_id: str) -> tuple[WebhookEvent, frozenset[str]] | None:
+    def load(self, tx: Transaction, event_id: str) -> tuple[WebhookEvent, Mapping[str, Outcome]] | None:
         """Return an event as handlers get it, and the handlers that are done with it."""
         query = (
             select(events, payloads.c.headers, payloads.c.body)
@@ -96,7 +96,7 @@ class SqlEventStore:
             trace_id=row.trace_id,
             received_at=row.received_at,
         )
-        return event, frozenset(row.handlers_done)
+        return event, queries.done_of(row)
 
     def begin(self, tx: Transaction, event_ids: Sequence[str]) -> None:
         """Note that a worker is at these events."""
@@ -110,7 +110,7 @@ class SqlEventStore:
         event_id: str,
         *,
         status: Status,
-        done: frozenset[str],
+        done: Mapping[str, Outcome],
         at: int,
         processing_us: int | None,
         next_retry_at: int | None,
@@ -122,7 +122,7 @@ class SqlEventStore:
             .where(events.c.id == event_id)
             .values(
                 status=status,
-                handlers_done=sorted(done),
+                handlers_done=done,
                 finished_at=at if status in FINISHED else None,
                 processing_us=processing_us,
                 next_retry_at=next_retry_at,
@@ -154,7 +154,7 @@ class SqlEventStore:
         """Make finished events ``received`` again."""
         fresh: dict[str, Any] = {
             "status": Status.RECEIVED,
-            "handlers_done": [],
+            "handlers_done": {},
             "finished_at": None,
             "next_retry_at": None,
         }

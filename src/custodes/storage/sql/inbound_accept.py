@@ -83,7 +83,7 @@ _REDRIVE = (
 @lru_cache(maxsize=_MAX_ROWS)
 def _insert_events(rows: int) -> str:
     columns = ", ".join(EVENT_COLUMNS)
-    row = f"({', '.join('?' * len(EVENT_COLUMNS))}, '{Status.RECEIVED}', 0, '[]')"
+    row = f"({', '.join('?' * len(EVENT_COLUMNS))}, '{Status.RECEIVED}', 0, '{{}}')"
     return (
         f"INSERT INTO {events.name} ({columns}, status, attempts, handlers_done)"
         f" VALUES {', '.join([row] * rows)} ON CONFLICT DO NOTHING"

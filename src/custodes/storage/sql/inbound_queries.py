@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, literal_column, or_, select
 
 from custodes.kernel.paging import Page, decode_cursor, page_of
-from custodes.planes.inbound.model import EventFilter, EventRecord, Status, Verdict
+from custodes.planes.inbound.model import EventFilter, EventRecord, Outcome, Status, Verdict
 from custodes.storage.sql.tables.inbound import UNFINISHED
 from custodes.storage.sql.tables.inbound import webhook_events as t
 
@@ -99,6 +99,11 @@ def _before(table: Table, cursor: str) -> ColumnElement[bool]:
     return and_(table.c.received_at <= at, or_(table.c.received_at < at, table.c.id < last))
 
 
+def done_of(row: Any) -> Mapping[str, Outcome]:
+    """Read which handlers are done, and how each ended."""
+    return {name: Outcome(outcome) for name, outcome in row.handlers_done.items()}
+
+
 def record_of(row: Any) -> EventRecord:
     """Turn a row into a record."""
     return EventRecord(
@@ -115,7 +120,7 @@ def record_of(row: Any) -> EventRecord:
         finished_at=row.finished_at,
         next_retry_at=row.next_retry_at,
         error=row.error,
-        handlers_done=tuple(row.handlers_done),
+        handlers_done=done_of(row),
         trace_id=row.trace_id,
         client_ip=row.client_ip,
         body_bytes=row.body_bytes,

@@ -40,7 +40,7 @@ webhook_events = Table(
     Column("next_retry_at", Micros),
     #: Last error, one line; NULL when there was none.
     Column("error", Text),
-    #: Handlers that are done with it: they are not run again by a retry.
+    #: Handlers that are done with it, and how each ended: they are not run again by a retry.
     Column("handlers_done", JsonText, nullable=False),
     UniqueConstraint("tenant_id", "dedupe_key", "source"),
     Index(None, "tenant_id", "received_at", "id"),

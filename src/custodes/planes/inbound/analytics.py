@@ -1,0 +1,262 @@
+"""Analytics of webhooks: volume, success, processing times, errors and refusals, by source, type and time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from custodes.kernel.clock import HOUR, MILLISECOND, MINUTE, SECOND
+from custodes.kernel.health import SystemHealth, Threshold, judge
+from custodes.planes.inbound.figures import ErrorGroup, Figures, Level, RefusalCount, Series
+from custodes.planes.inbound.model import Status
+from custodes.runtime.jobs import Backlog
+
+K = TypeVar("K")
+
+#: Range that health is judged by, microseconds.
+HEALTH_RANGE = 15 * MINUTE
+
+#: Range in which events that were given up count against health, microseconds.
+DEAD_RANGE = HOUR
+
+#: Fewer attempts (or deliveries) than this say nothing about a share.
+MIN_SAMPLE = 10
+
+#: When the webhooks are degraded and unhealthy, unless told otherwise.
+THRESHOLDS = (
+    Threshold("failure_rate", degraded=5.0, unhealthy=25.0, unit=" %"),
+    Threshold("backlog_age_seconds", degraded=60.0, unhealthy=600.0, unit=" s"),
+    Threshold("dead_letters_last_hour", degraded=1.0, unhealthy=50.0),
+    Threshold("refused_share", degraded=20.0, unhealthy=60.0, unit=" %"),
+    Threshold("processing_p95_ms", degraded=10_000.0, unhealthy=45_000.0, unit=" ms"),
+)
+
+#: Percentiles that are shown.
+_QS = (0.5, 0.95, 0.99)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Figures of some webhooks."""
+
+    #: Events accepted for the first time.
+    received: int
+    #: Repeats of events that were accepted before.
+    duplicates: int
+    #: Events that all handlers are done with.
+    succeeded: int
+    #: Attempts that failed and were to be tried again.
+    retried: int
+    #: Events given up.
+    dead: int
+    #: Deliveries refused; 0 where figures are of one type, for a refused delivery has none.
+    refused: int
+    #: Percent of the finished events that succeeded; None when none finished.
+    success_rate: float | None
+    #: Percent of the attempts that failed; None when there was none.
+    failure_rate: float | None
+    #: Median of the processing times, microseconds; None when nothing was processed, as the following.
+    p50_us: float | None
+    #: 95th percentile.
+    p95_us: float | None
+    #: 99th percentile.
+    p99_us: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Figures of one stretch of time."""
+
+    #: Its begin, microseconds since the epoch.
+    at: int
+    #: The figures.
+    summary: Summary
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSummary:
+    """Figures of one source."""
+
+    #: Name of the source.
+    source: str
+    #: The figures.
+    summary: Summary
+
+
+@dataclass(frozen=True, slots=True)
+class TypeSummary:
+    """Figures of one type of events."""
+
+    #: Name of the source.
+    source: str
+    #: The type; ``(other)`` holds those beyond the bound on types.
+    event_type: str
+    #: The figures.
+    summary: Summary
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalReason:
+    """Refused deliveries of one source and reason."""
+
+    #: Name of the source.
+    source: str
+    #: The verifier's stable reason.
+    reason: str
+    #: How many.
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookAnalytics:
+    """What :meth:`custodes.planes.inbound.monitor.WebhookMonitor.get_webhook_analytics` answers."""
+
+    #: Begin of the range, microseconds since the epoch, at the begin of a stretch.
+    since: int
+    #: End of the range, microseconds since the epoch.
+    until: int
+    #: Length of a stretch, seconds.
+    step_seconds: int
+    #: Everything together.
+    total: Summary
+    #: Over time, oldest first; stretches without any webhook are left out.
+    points: Sequence[Point]
+    #: By source, busiest first.
+    by_source: Sequence[SourceSummary]
+    #: By source and type, busiest first.
+    by_type: Sequence[TypeSummary]
+    #: Why deliveries were refused, most frequent first.
+    refused: Sequence[RefusalReason]
+    #: Failed attempts grouped by source, handler and class of error, most frequent first.
+    errors: Sequence[ErrorGroup]
+
+
+def analyse(
+    rows: Sequence[tuple[Series, Figures]],
+    refused: Sequence[RefusalCount],
+    errors: Sequence[ErrorGroup],
+    *,
+    level: Level,
+    since: int,
+    until: int,
+) -> WebhookAnalytics:
+    """Turn folded figures into analytics."""
+    points = _fold(rows, lambda series: series.bucket)
+    sources = _fold(rows, lambda series: series.source)
+    types = _fold(rows, lambda series: (series.source, series.event_type))
+    by_bucket = _count(refused, lambda row: row.bucket - row.bucket % level.micros)
+    by_source = _count(refused, lambda row: row.source)
+    by_reason = _count(refused, lambda row: (row.source, row.reason))
+    nothing = Figures()
+    return WebhookAnalytics(
+        since=since - since % level.micros,
+        until=until,
+        step_seconds=int(level),
+        total=_summary(total_of(rows), sum(row.refused for row in refused)),
+        points=[
+            Point(at, _summary(points.get(at, nothing), by_bucket.get(at, 0)))
+            for at in sorted(points.keys() | by_bucket.keys())
+        ],
+        by_source=[
+            SourceSummary(source, _summary(sources.get(source, nothing), by_source.get(source, 0)))
+            for source in _busiest(sources, by_source)
+        ],
+        by_type=[TypeSummary(*key, _summary(types[key], 0)) for key in _busiest(types, {})],
+        refused=[
+            RefusalReason(*key, count) for key, count in sorted(by_reason.items(), key=lambda item: (-item[1], item[0]))
+        ],
+        errors=errors,
+    )
+
+
+def total_of(rows: Iterable[tuple[Series, Figures]]) -> Figures:
+    """Add figures up."""
+    total = Figures()
+    for _, figures in rows:
+        total.merge(figures)
+    return total
+
+
+def assess(
+    recent: Figures,
+    refused: int,
+    dead: int,
+    backlog: Backlog,
+    states: dict[Status, int],
+    *,
+    now: int,
+    thresholds: Sequence[Threshold] = THRESHOLDS,
+) -> SystemHealth:
+    """Judge the health of the webhooks.
+
+    Args:
+        recent: figures of the last :data:`HEALTH_RANGE`.
+        refused: deliveries refused in it.
+        dead: events given up in the last :data:`DEAD_RANGE`.
+        backlog: what waits.
+        states: events that are not well, by state.
+        now: microseconds since the epoch.
+        thresholds: what the figures are held against.
+    """
+    summary = _summary(recent, refused)
+    oldest = backlog.oldest_due_at
+    figures = {
+        "backlog": float(backlog.open),
+        "backlog_age_seconds": 0.0 if oldest is None else max(0, now - oldest) / SECOND,
+        "processing": float(backlog.leased),
+        "waiting_for_retry": float(states.get(Status.FAILED, 0)),
+        "dead_letters": float(states.get(Status.DEAD, 0)),
+        "dead_letters_last_hour": float(dead),
+        "received_per_minute": recent.received / (HEALTH_RANGE / MINUTE),
+        "refused": float(refused),
+    }
+    if recent.succeeded + recent.retried + recent.dead >= MIN_SAMPLE and summary.failure_rate is not None:
+        figures["failure_rate"] = summary.failure_rate
+    if summary.p95_us is not None:
+        figures["processing_p95_ms"] = summary.p95_us / MILLISECOND
+    arrived = recent.received + recent.duplicates + refused
+    if arrived >= MIN_SAMPLE:
+        figures["refused_share"] = 100.0 * refused / arrived
+    return judge("webhooks", figures, thresholds)
+
+
+def _summary(figures: Figures, refused: int) -> Summary:
+    finished = figures.succeeded + figures.dead
+    tried = finished + figures.retried
+    p50, p95, p99 = figures.processing.quantiles(_QS) if figures.processing.count else (None, None, None)
+    return Summary(
+        received=figures.received,
+        duplicates=figures.duplicates,
+        succeeded=figures.succeeded,
+        retried=figures.retried,
+        dead=figures.dead,
+        refused=refused,
+        success_rate=100.0 * figures.succeeded / finished if finished else None,
+        failure_rate=100.0 * (figures.retried + figures.dead) / tried if tried else None,
+        p50_us=p50,
+        p95_us=p95,
+        p99_us=p99,
+    )
+
+
+def _fold(rows: Iterable[tuple[Series, Figures]], key: Callable[[Series], K]) -> dict[K, Figures]:
+    folded: dict[K, Figures] = {}
+    for series, figures in rows:
+        folded.setdefault(key(series), Figures()).merge(figures)
+    return folded
+
+
+def _count(rows: Iterable[RefusalCount], key: Callable[[RefusalCount], K]) -> dict[K, int]:
+    counts: dict[K, int] = {}
+    for row in rows:
+        counts[key(row)] = counts.get(key(row), 0) + row.refused
+    return counts
+
+
+def _busiest(figures: dict[K, Figures], refused: dict[K, int]) -> list[K]:
+    def volume(key: K) -> int:
+        known = figures.get(key)
+        return refused.get(key, 0) + (known.received + known.duplicates if known is not None else 0)
+
+    return sorted(figures.keys() | refused.keys(), key=lambda key: (-volume(key), str(key)))

@@ -1,0 +1,341 @@
+"""The webhook monitor: everything that can be asked of incoming webhooks, and done with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from custodes.errors import ConfigurationError, CustodesError
+from custodes.kernel.backoff import Backoff
+from custodes.kernel.clock import DAY, Clock
+from custodes.kernel.health import SystemHealth, Threshold
+from custodes.kernel.ids import RandomBits
+from custodes.kernel.paging import DEFAULT_LIMIT, Page
+from custodes.planes.inbound import analytics
+from custodes.planes.inbound.analytics import WebhookAnalytics
+from custodes.planes.inbound.figures import KEPT, Figures, Level, level_for
+from custodes.planes.inbound.handlers import MAX_ATTEMPTS, TIMEOUT_SECONDS, Handler, HandlerFunction, Handlers, name_of
+from custodes.planes.inbound.log import WebhookLog
+from custodes.planes.inbound.model import JOB_KIND, EventFilter, EventRecord, Refusal
+from custodes.planes.inbound.ports import EventStore, FigureStore
+from custodes.planes.inbound.processor import Processor
+from custodes.planes.inbound.receiver import Receipt, Receiver, Registration
+from custodes.planes.inbound.recorder import Recorder
+from custodes.planes.inbound.replay import Replayed, Replays
+from custodes.planes.inbound.sources.base import Source, WebhookRequest
+from custodes.planes.inbound.watch import Watch
+from custodes.runtime.bus import Bus
+from custodes.runtime.jobs import Jobs
+from custodes.runtime.periodic import Periodic
+from custodes.runtime.transactions import Store, Transaction, Work, nothing
+from custodes.runtime.worker import CONCURRENCY, LEASE, Worker
+
+F = TypeVar("F", bound=HandlerFunction)
+
+#: Between two flushes of the figures, seconds: what a killed process loses of its counts, never of its events.
+FLUSH_SECONDS = 2.0
+
+#: Error groups that an analysis shows.
+MAX_ERROR_GROUPS = 50
+
+#: Rows of figures and refusals that one purge deletes at most.
+_PURGE_FIGURES = 5_000
+
+
+class WebhookMonitor(WebhookLog):
+    """Incoming webhooks: taken in, handled until done, measured, watched.
+
+    Args:
+        store: runs units of work.
+        events: where events are kept.
+        figures: where counts and refusals are kept.
+        jobs: where jobs are kept.
+        clock: source of time.
+        random_bits: source of randomness.
+        bus: where signals go.
+        tenant: whose webhooks they are when a source names no tenant.
+        writer: id of this process among those that count.
+        concurrency: events handled at the same time.
+        lease: how long a worker may be silent before its events are taken over, microseconds.
+        thresholds: when the webhooks are degraded and unhealthy.
+        measured: count figures and look for patterns; events are stored and handled all the same.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        events: EventStore,
+        figures: FigureStore,
+        jobs: Jobs,
+        clock: Clock,
+        random_bits: RandomBits,
+        bus: Bus,
+        tenant: str,
+        writer: str,
+        concurrency: int = CONCURRENCY,
+        lease: int = LEASE,
+        thresholds: Sequence[Threshold] = analytics.THRESHOLDS,
+        measured: bool = True,
+    ) -> None:
+        watch = Watch(bus, clock)
+        recorder = Recorder(
+            store=store,
+            figures=figures,
+            watch=watch,
+            bus=bus,
+            clock=clock,
+            random_bits=random_bits,
+            writer=writer,
+            enabled=measured,
+        )
+        super().__init__(
+            store=store, events=events, recorder=recorder, clock=clock, random_bits=random_bits, tenant=tenant
+        )
+        self._figures = figures
+        self._jobs = jobs
+        self._thresholds = thresholds
+        self._sources: dict[str, Registration] = {}
+        self._flusher = Periodic("inbound-flush", FLUSH_SECONDS, recorder.flush)
+        self._replays = Replays(store=store, events=events, jobs=jobs, clock=clock)
+        self._receiver = Receiver(events=events, recorder=recorder, clock=clock, random_bits=random_bits)
+        #: The handlers of this process.
+        self.handlers = Handlers()
+        self._processor = Processor(
+            store=store,
+            events=events,
+            handlers=self.handlers,
+            clock=clock,
+            random_bits=random_bits,
+            concluded=recorder.concluded,
+        )
+        #: Does the handling.
+        self.worker = Worker(
+            JOB_KIND,
+            self._processor,
+            store=store,
+            jobs=jobs,
+            clock=clock,
+            owner=writer,
+            concurrency=concurrency,
+            lease=lease,
+        )
+
+    # ── Life ─────────────────────────────────────────────────────────────────
+
+    async def start(self) -> None:
+        """Begin to handle events and to write figures; idempotent."""
+        await self._flusher.start()
+        await self.worker.start()
+
+    async def stop(self) -> None:
+        """Let handlers end, give back the rest, write what is counted; idempotent."""
+        await self.worker.stop()
+        await self._flusher.stop()
+        await self._flusher.run_once()
+
+    # ── Sources and handlers ─────────────────────────────────────────────────
+
+    def add_source(self, source: Source, *, tenant: str = "", replaceable: bool = False) -> Source:
+        """Accept deliveries of a source at ``POST /hooks/{source.name}``.
+
+        Args:
+            source: the source.
+            tenant: whose webhooks these are; default: the install's default tenant.
+            replaceable: another source of this name may take its place.
+
+        Raises:
+            ConfigurationError: there is a source of this name.
+        """
+        known = self._sources.get(source.name)
+        if known is not None and not known.replaceable:
+            msg = f"There are two webhook sources called {source.name!r}"
+            raise ConfigurationError(msg, remedy="Give one of them another name, or all secrets to one")
+        self._sources[source.name] = Registration(source, tenant or self._tenant, replaceable)
+        return source
+
+    def source(self, name: str) -> Registration | None:
+        """Return the source of a name; None when deliveries of it are not accepted."""
+        return self._sources.get(name)
+
+    def list_sources(self, *, tenant: str | None = None) -> Sequence[Registration]:
+        """Return the sources that deliveries are accepted from."""
+        return [each for each in self._sources.values() if tenant in (None, each.tenant)]
+
+    def webhook(
+        self,
+        source: str,
+        event_type: str = "*",
+        *,
+        name: str = "",
+        timeout: float = TIMEOUT_SECONDS,
+        max_attempts: int = MAX_ATTEMPTS,
+        backoff: Backoff | None = None,
+    ) -> Callable[[F], F]:
+        """Make a decorator that registers a handler.
+
+        Args:
+            source: name of the source, or ``"*"``.
+            event_type: type of the events, ``"prefix.*"`` or ``"*"``.
+            name: unique name; default: module and function.
+            timeout: longest it may take, seconds.
+            max_attempts: attempts before the event is given up.
+            backoff: waits between the attempts.
+
+        Raises:
+            ConfigurationError (when applied): an argument cannot be, or the name is taken.
+        """
+
+        def register(function: F) -> F:
+            self.handlers.add(
+                Handler(
+                    name or name_of(function), function, source, event_type, timeout, max_attempts, backoff or Backoff()
+                )
+            )
+            return function
+
+        return register
+
+    # ── In ───────────────────────────────────────────────────────────────────
+
+    async def receive(
+        self, registration: Registration, request: WebhookRequest, *, trace_id: str, client_ip: str
+    ) -> Receipt:
+        """Take a delivery in; see :meth:`custodes.planes.inbound.receiver.Receiver.receive`."""
+        receipt = await self._receiver.receive(registration, request, trace_id=trace_id, client_ip=client_ip)
+        if receipt.event_id:
+            self.worker.wake()
+        return receipt
+
+    def refuse(
+        self,
+        registration: Registration,
+        request: WebhookRequest,
+        error: CustodesError,
+        *,
+        trace_id: str,
+        client_ip: str,
+    ) -> None:
+        """Note a delivery that was refused before its signature was looked at (too large, over a limit)."""
+        self._receiver.refuse(registration, request, error, trace_id=trace_id, client_ip=client_ip)
+
+    async def list_refusals(
+        self,
+        *,
+        tenant: str | None = None,
+        source: str | None = None,
+        since: int = 0,
+        until: int | None = None,
+        limit: int = DEFAULT_LIMIT,
+        cursor: str | None = None,
+    ) -> Page[Refusal]:
+        """Return samples of refused deliveries, newest first."""
+        end = self._clock.now() + 1 if until is None else until
+        await self._recorder.flush_if_possible()
+        return await self._store.read(
+            lambda tx: self._figures.refusals(tx, tenant, source, since, end, limit=limit, cursor=cursor)
+        )
+
+    async def get_webhook_analytics(
+        self, *, since: int | None = None, until: int | None = None, tenant: str | None = None
+    ) -> WebhookAnalytics:
+        """Return volume, success, processing times, errors and refusals, by source, type and time.
+
+        Args:
+            since: begin, microseconds since the epoch; default: a day before ``until``. Widened to a whole stretch.
+            until: end; default: now.
+            tenant: only this tenant's.
+        """
+        now = self._clock.now()
+        end = now + 1 if until is None else until
+        begin = end - DAY if since is None else since
+        level = level_for(begin, end, now)
+        await self._recorder.flush_if_possible()
+
+        def work(tx: Transaction) -> WebhookAnalytics:
+            first = begin - begin % level.micros
+            return analytics.analyse(
+                self._figures.figures(tx, tenant, level, first, end),
+                self._figures.refused(tx, tenant, first, end),
+                self._figures.errors(tx, tenant, first, end, MAX_ERROR_GROUPS),
+                level=level,
+                since=begin,
+                until=end,
+            )
+
+        return await self._store.read(work)
+
+    async def get_health_status(self, *, tenant: str | None = None) -> SystemHealth:
+        """Judge the health of the webhooks by the last quarter of an hour and by what waits."""
+        now = self._clock.now()
+        await self._recorder.flush_if_possible()
+
+        def work(tx: Transaction) -> SystemHealth:
+            recent = self._recent(tx, tenant, now - analytics.HEALTH_RANGE, now)
+            last_hour = self._recent(tx, tenant, now - analytics.DEAD_RANGE, now)
+            refused = self._figures.refused(tx, tenant, now - analytics.HEALTH_RANGE, now + 1)
+            return analytics.assess(
+                recent,
+                sum(row.refused for row in refused),
+                last_hour.dead,
+                self._jobs.backlog(tx, JOB_KIND, now),
+                self._figures.states(tx, tenant),
+                now=now,
+                thresholds=self._thresholds,
+            )
+
+        return await self._store.read(work)
+
+    def _recent(self, tx: Transaction, tenant: str | None, since: int, now: int) -> Figures:
+        return analytics.total_of(self._figures.figures(tx, tenant, Level.MINUTE, since, now + 1))
+
+    # ── Again, and away ──────────────────────────────────────────────────────
+
+    async def replay_event(self, event_id: str, *, tenant: str | None = None, also: Work = nothing) -> EventRecord:
+        """Have an event handled again by all handlers; see :class:`custodes.planes.inbound.replay.Replays`.
+
+        Raises:
+            NotFound: no such event, or not this tenant's.
+            Conflict: a worker is at it right now.
+        """
+        record = await self._replays.one(event_id, tenant=tenant, also=also)
+        self.worker.wake()
+        return record
+
+    async def replay_events(
+        self,
+        wanted: EventFilter,
+        *,
+        limit: int = 100,
+        cursor: str | None = None,
+        dry_run: bool = False,
+        also: Work = nothing,
+    ) -> Replayed:
+        """Have a selection of events handled again, or only say which; go on with the cursor of the answer.
+
+        Raises:
+            InvalidInput: the limit or the cursor is not acceptable.
+        """
+        replayed = await self._replays.many(wanted, limit=limit, cursor=cursor, dry_run=dry_run, also=also)
+        if not dry_run:
+            self.worker.wake()
+        return replayed
+
+    async def purge(self, before: int, limit: int) -> int:
+        """Delete finished events received before, with payloads and attempts, and figures and refusals of their age.
+
+        Args:
+            before: microseconds since the epoch.
+            limit: events at most; call again while it returns as many.
+
+        Returns:
+            How many events were deleted.
+        """
+        now = self._clock.now()
+
+        def work(tx: Transaction) -> int:
+            self._figures.purge_figures(tx, {level: now - kept for level, kept in KEPT.items()}, _PURGE_FIGURES)
+            self._figures.purge_refusals(tx, before, _PURGE_FIGURES)
+            return self._events.purge(tx, before, limit)
+
+        return await self._store.write(work)

@@ -1,0 +1,249 @@
+"""The processor: takes one event through the handlers that want it, and says what becomes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from custodes.errors import Permanent
+from custodes.kernel.clock import Clock
+from custodes.kernel.fingerprint import type_name
+from custodes.kernel.ids import RandomBits
+from custodes.kernel.redact import redact_text
+from custodes.kernel.trace import NEW_FLAGS, Trace
+from custodes.planes.inbound.handlers import Handler, Handlers
+from custodes.planes.inbound.model import Attempt, Outcome, Status, WebhookEvent
+from custodes.planes.inbound.ports import EventStore
+from custodes.runtime.current import serving
+from custodes.runtime.jobs import Lease
+from custodes.runtime.transactions import Store, Transaction
+from custodes.runtime.worker import Again, Done
+
+#: Longest error message that is kept, characters.
+MAX_ERROR = 2_000
+
+#: Threads for handlers that are plain functions. One that outlives its time keeps its thread: nothing can stop it.
+THREADS = 16
+
+#: How long a coroutine that is out of time may take to clean up, seconds.
+GRACE_SECONDS = 1.0
+
+#: An event is given up when this many workers in a row died or were cut off while they were at it.
+MAX_LOST = 5
+
+#: Outcomes after which a handler is not called again.
+_FINAL = frozenset({Outcome.SUCCEEDED, Outcome.PERMANENT})
+
+_GIVEN_UP = "A handler had given up before"
+
+#: Stands for "it did not end in time".
+_LATE = TimeoutError()
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """What became of an attempt at an event."""
+
+    #: The event.
+    event: WebhookEvent
+    #: Its state now.
+    status: Status
+    #: What each handler did.
+    attempts: Sequence[Attempt]
+    #: Handlers that are done with it by now, each with how it ended.
+    done: Mapping[str, Outcome]
+    #: Time that the handlers took together, microseconds; None when none was called.
+    processing_us: int | None
+    #: When it is tried again; None when it is not.
+    next_retry_at: int | None
+    #: Why it did not succeed; None when it did.
+    error: str | None
+
+
+class Processor:
+    """Does the jobs of kind ``webhook``: the :class:`custodes.runtime.worker.Doer` of this plane.
+
+    Handlers run one after the other in order of registration, each once: a retry calls only those that have not
+    succeeded. An event that nobody wants has succeeded.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        events: EventStore,
+        handlers: Handlers,
+        clock: Clock,
+        random_bits: RandomBits,
+        concluded: Callable[[Conclusion], None],
+    ) -> None:
+        self._store = store
+        self._events = events
+        self._handlers = handlers
+        self._clock = clock
+        self._random_bits = random_bits
+        self._concluded = concluded
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="custodes-handler")
+
+    def close(self) -> None:
+        """Let go of the threads, without waiting for handlers that do not end."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def begin(self, tx: Transaction, leases: Sequence[Lease]) -> None:
+        """Note that a worker is at these events."""
+        self._events.begin(tx, [lease.ref for lease in leases])
+
+    async def do(self, lease: Lease) -> Done | Again:
+        """Take one event through its handlers."""
+        loaded = await self._store.read(lambda tx: self._events.load(tx, lease.ref))
+        if loaded is None:  # purged, or its restore was left half done: there is nothing to do any more
+            return Done()
+        event, done = loaded
+        if lease.lost >= MAX_LOST:
+            conclusion = self._poisoned(event, done, lease.lost)
+        else:
+            conclusion = await self._handle(event, done, lease.attempts + 1)
+
+        def write(tx: Transaction) -> None:
+            self._write(tx, conclusion)
+
+        def written() -> None:
+            self._concluded(conclusion)
+
+        if conclusion.next_retry_at is not None:
+            return Again(conclusion.next_retry_at, write, written)
+        return Done(write, written)
+
+    # ── Calling ──────────────────────────────────────────────────────────────
+
+    async def _handle(self, event: WebhookEvent, done: Mapping[str, Outcome], tries: int) -> Conclusion:
+        wanting = self._handlers.wanting(event.source, event.type)
+        left = [handler for handler in wanting if handler.name not in done]
+        attempts = [await self._call(handler, event) for handler in left]
+        now_done, waits = dict(done), list[int]()
+        for handler, attempt in zip(left, attempts, strict=True):
+            if attempt.outcome in _FINAL or tries >= handler.max_attempts:
+                now_done[handler.name] = attempt.outcome
+            else:
+                waits.append(handler.backoff.delay(tries, self._random_bits))
+        spent = sum(attempt.duration_us for attempt in attempts) if attempts else None
+        error = "; ".join(f"{a.handler}: {a.error_type}: {a.error}" for a in attempts if a.error_type)[:MAX_ERROR]
+        if waits:
+            due_at = self._clock.now() + min(waits)
+            return Conclusion(event, Status.FAILED, attempts, now_done, spent, due_at, error)
+        good = all(outcome is Outcome.SUCCEEDED for outcome in now_done.values())
+        status = Status.SUCCEEDED if good else Status.DEAD
+        return Conclusion(event, status, attempts, now_done, spent, None, None if good else error or _GIVEN_UP)
+
+    async def _call(self, handler: Handler, event: WebhookEvent) -> Attempt:
+        started_at, begun = self._clock.now(), self._clock.monotonic()
+        error = await self._run(handler, event)
+        outcome, error_type, message = _judge(error, handler.timeout_seconds)
+        return Attempt(
+            number=event.attempt,
+            handler=handler.name,
+            outcome=outcome,
+            started_at=started_at,
+            duration_us=max(0, self._clock.monotonic() - begun),
+            error_type=error_type,
+            error=message,
+        )
+
+    async def _run(self, handler: Handler, event: WebhookEvent) -> BaseException | None:
+        """Call a handler within its time; returns what it raised, :data:`_LATE` when it did not end."""
+        running = self._begin(handler, event)
+        try:
+            await asyncio.wait({running}, timeout=handler.timeout_seconds)
+            if running.done():
+                return asyncio.CancelledError() if running.cancelled() else running.exception()
+            running.cancel()
+            # A coroutine gets a moment to clean up; one that will not end is left behind, a thread always is.
+            await asyncio.wait({running}, timeout=GRACE_SECONDS)
+            return _LATE
+        finally:
+            running.cancel()
+            running.add_done_callback(_forget)
+
+    def _begin(self, handler: Handler, event: WebhookEvent) -> asyncio.Future[Any]:
+        loop = asyncio.get_running_loop()
+        context = contextvars.copy_context()
+        context.run(serving.set, _Handling(event, self._random_bits))
+        if handler.is_async:
+            return loop.create_task(_await(handler, event), context=context)
+        return loop.run_in_executor(self._threads, lambda: context.run(_plainly, handler, event))
+
+    # ── Writing ──────────────────────────────────────────────────────────────
+
+    def _poisoned(self, event: WebhookEvent, done: Mapping[str, Outcome], lost: int) -> Conclusion:
+        error = f"Given up: {lost} workers in a row died or were cut off while they handled it"
+        return Conclusion(event, Status.DEAD, [], done, None, None, error)
+
+    def _write(self, tx: Transaction, conclusion: Conclusion) -> None:
+        self._events.add_attempts(tx, conclusion.event, conclusion.attempts)
+        self._events.conclude(
+            tx,
+            conclusion.event.id,
+            status=conclusion.status,
+            done=conclusion.done,
+            at=self._clock.now(),
+            processing_us=conclusion.processing_us,
+            next_retry_at=conclusion.next_retry_at,
+            error=conclusion.error,
+        )
+
+
+class _Handling:
+    """What :func:`custodes.runtime.current.current_trace` finds inside a handler."""
+
+    def __init__(self, event: WebhookEvent, random_bits: RandomBits) -> None:
+        span = f"{random_bits(64) | 1 << 63:016x}"
+        self.trace = Trace(event.trace_id, span, "", NEW_FLAGS, (), random_bits)
+        self.client_ip = ""
+
+    def name_caller(self, user: str, api_key: str, tenant: str) -> None:
+        """A webhook has no caller to name."""
+
+
+async def _await(handler: Handler, event: WebhookEvent) -> None:
+    try:
+        await handler.function(event)
+    except SystemExit as error:  # a handler must not end the server
+        raise _Exited(str(error)) from None
+
+
+def _plainly(handler: Handler, event: WebhookEvent) -> None:
+    try:
+        handler.function(event)
+    except SystemExit as error:
+        raise _Exited(str(error)) from None
+
+
+class _Exited(RuntimeError):
+    """A handler called ``sys.exit``."""
+
+
+def _forget(running: asyncio.Future[Any]) -> None:
+    """Look at the outcome of what was left behind, so that nobody else complains about it."""
+    if not running.cancelled():
+        running.exception()
+
+
+def _judge(error: BaseException | None, seconds: float) -> tuple[Outcome, str, str]:
+    if error is None:
+        return Outcome.SUCCEEDED, "", ""
+    if error is _LATE:
+        return Outcome.TIMED_OUT, "TimeoutError", f"It took longer than {seconds:g} s"
+    outcome = Outcome.PERMANENT if isinstance(error, Permanent) else Outcome.FAILED
+    return outcome, type_name(error)[:128], _message(error)
+
+
+def _message(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - a foreign __str__ must not keep the failure from being recorded
+        text = "(its message cannot be shown)"
+    return redact_text(text[: MAX_ERROR * 2])[:MAX_ERROR].replace("\x00", "\ufffd")

@@ -1,0 +1,192 @@
+"""The receiver: a delivery is verified, then kept with its job, then answered."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
+import structlog
+
+from custodes.errors import CustodesError, MalformedPayload, SignatureRefused, StorageUnavailable
+from custodes.kernel.clock import Clock
+from custodes.kernel.ids import RandomBits, uuid7
+from custodes.kernel.redact import MASK, sensitive_name
+from custodes.planes.inbound.model import Arrival, Refusal, Verdict
+from custodes.planes.inbound.ports import EventStore
+from custodes.planes.inbound.recorder import Recorder
+from custodes.planes.inbound.sources.base import Headers, Source, Verified, WebhookRequest
+
+#: Longest that a sender waits for the store, seconds: below the ten that GitHub waits. What is committed later is found
+#: again by its dedupe key.
+ACCEPT_SECONDS = 8.0
+
+#: Bytes of a refused body that are kept.
+SAMPLE_BYTES = 4_096
+
+#: Bytes of the headers of a refused delivery that are kept.
+SAMPLE_HEADER_BYTES = 8_192
+
+_log = structlog.get_logger("custodes.inbound")
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A source that deliveries are accepted from."""
+
+    #: The source.
+    source: Source
+    #: Whose webhooks these are.
+    tenant: str
+    #: Whether the host's code may put another in its place: it came from the environment.
+    replaceable: bool = False
+
+
+class Receipt(NamedTuple):
+    """What became of a delivery that was not refused."""
+
+    #: Id under which the event is kept; empty for a handshake.
+    event_id: str
+    #: Whether this was the first delivery of the event.
+    first: bool
+    #: Body of the answer that the sender's handshake asks for; None for an event.
+    challenge: bytes | None = None
+
+
+class Receiver:
+    """Takes deliveries in.
+
+    Nothing of a body is decoded or stored before its signature holds. What is accepted is on the disk, with its job,
+    before :meth:`receive` returns. What is refused writes nothing: it is counted, and a few samples wait for the next
+    flush.
+    """
+
+    def __init__(
+        self,
+        *,
+        events: EventStore,
+        recorder: Recorder,
+        clock: Clock,
+        random_bits: RandomBits,
+        accept_seconds: float = ACCEPT_SECONDS,
+    ) -> None:
+        self._events = events
+        self._recorder = recorder
+        self._clock = clock
+        self._random_bits = random_bits
+        self._accept_seconds = accept_seconds
+
+    async def receive(
+        self, registration: Registration, request: WebhookRequest, *, trace_id: str, client_ip: str
+    ) -> Receipt:
+        """Take one delivery in.
+
+        Raises:
+            SignatureRefused: the signature does not hold.
+            MalformedPayload: it holds, and the body is not what this sender sends.
+            StorageUnavailable: the store did not take it in time; the sender must deliver again.
+        """
+        source, tenant = registration.source, registration.tenant
+        now = self._clock.now()
+        try:
+            verified, challenge = _ask(source, request, now)
+        except CustodesError as error:
+            self.refuse(registration, request, error, trace_id=trace_id, client_ip=client_ip)
+            raise
+        if challenge is not None:
+            return Receipt("", False, challenge)
+        event_id = uuid7(now, self._random_bits)
+        arrival = Arrival(
+            tenant,
+            event_id,
+            now,
+            source.name,
+            verified.event_id,
+            verified.event_type,
+            verified.dedupe_key,
+            Verdict.VERIFIED,
+            trace_id,
+            client_ip,
+            len(request.body),
+            masked_headers(request.headers),
+            request.body,
+        )
+        kept = await self._keep(arrival)
+        self._recorder.accepted(source, arrival, kept)
+        return Receipt(kept, kept == event_id)
+
+    async def _keep(self, arrival: Arrival) -> str:
+        try:
+            async with asyncio.timeout(self._accept_seconds):
+                return await self._events.accept(arrival)
+        except TimeoutError:
+            msg = f"The store did not take the event within {self._accept_seconds:g} s"
+            raise StorageUnavailable(msg, remedy="The sender delivers again; look at the disk") from None
+
+    def refuse(
+        self,
+        registration: Registration,
+        request: WebhookRequest,
+        error: CustodesError,
+        *,
+        trace_id: str,
+        client_ip: str,
+    ) -> None:
+        """Note a refused delivery; nothing is written now."""
+        now = self._clock.now()
+        self._recorder.refused(
+            Refusal(
+                tenant=registration.tenant,
+                id=uuid7(now, self._random_bits),
+                received_at=now,
+                source=registration.source.name,
+                reason=reason_of(error),
+                client_ip=client_ip,
+                trace_id=trace_id,
+                body_bytes=len(request.body),
+                headers=_shown(request.headers),
+                body_head=request.body[:SAMPLE_BYTES],
+            )
+        )
+
+
+def _ask(source: Source, request: WebhookRequest, now: int) -> tuple[Verified, bytes | None]:
+    try:
+        return source.verify(request, now), source.challenge(request)
+    except CustodesError:
+        raise
+    except Exception as error:  # a source of the host's own with a fault in it: the door stays shut
+        _log.exception("source_failed", source=source.name)
+        msg = f"The verifier of source {source.name!r} failed"
+        raise SignatureRefused(msg, reason="verifier-failed") from error
+
+
+def reason_of(error: CustodesError) -> str:
+    """Name why a delivery was refused, in the same few words for everybody."""
+    if isinstance(error, SignatureRefused):
+        return error.reason[:64]
+    return "malformed-body" if isinstance(error, MalformedPayload) else error.code
+
+
+def masked_headers(headers: Headers) -> str:
+    """Write headers as JSON text; of those that carry credentials only the name is kept."""
+    return _encode(_masked(headers)).decode()
+
+
+def _masked(headers: Headers) -> list[tuple[str, str]]:
+    pairs = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in headers.raw]
+    return [(name, MASK if sensitive_name(name) else value) for name, value in pairs]
+
+
+def _shown(headers: Headers) -> list[tuple[str, str]]:
+    """Return the masked headers up to a total size."""
+    left, kept = SAMPLE_HEADER_BYTES, list[tuple[str, str]]()
+    for name, value in _masked(headers):
+        left -= len(name) + len(value)
+        if left < 0:
+            break
+        kept.append((name, value))
+    return kept

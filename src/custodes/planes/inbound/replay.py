@@ -1,0 +1,98 @@
+"""Replay: having stored events handled again, one or a selection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from custodes.errors import Conflict, InvalidInput, NotFound
+from custodes.kernel.clock import Clock
+from custodes.planes.inbound.model import FINISHED, JOB_KIND, EventFilter, EventRecord, Status
+from custodes.planes.inbound.ports import EventStore
+from custodes.runtime.jobs import Jobs, NewJob
+from custodes.runtime.transactions import Store, Transaction, Work, nothing
+
+#: Events that one call replays at most; the answer says where to go on.
+MAX_SELECTION = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a replay of a selection did, or would do."""
+
+    #: Ids of the events, newest first.
+    event_ids: Sequence[str]
+    #: Events of the selection that were left alone: a worker is at them.
+    skipped: Sequence[str]
+    #: Cursor to go on from; None when the whole selection is done.
+    next_cursor: str | None
+    #: Whether nothing was done.
+    dry_run: bool
+
+
+class Replays:
+    """Gives stored events to the handlers again: all handlers, whatever they did before.
+
+    An event that waits for its next try is tried at once, and keeps what its handlers have done.
+    """
+
+    def __init__(self, *, store: Store, events: EventStore, jobs: Jobs, clock: Clock) -> None:
+        self._store = store
+        self._events = events
+        self._jobs = jobs
+        self._clock = clock
+
+    async def one(self, event_id: str, *, tenant: str | None, also: Work = nothing) -> EventRecord:
+        """Replay one event.
+
+        Raises:
+            NotFound: no such event, or not this tenant's.
+            Conflict: a worker is at it right now.
+        """
+
+        def work(tx: Transaction) -> EventRecord:
+            event = self._events.get(tx, tenant, event_id)
+            if event is None:
+                msg = "No such webhook event"
+                raise NotFound(msg, remedy="Take the id from the list of webhook events")
+            if not self._again(tx, event):
+                msg = "A worker is at this event right now"
+                raise Conflict(msg, remedy="Wait until it is done, then replay it")
+            also(tx)
+            return self._events.get(tx, tenant, event_id) or event
+
+        return await self._store.write(work)
+
+    async def many(
+        self, wanted: EventFilter, *, limit: int, cursor: str | None, dry_run: bool, also: Work = nothing
+    ) -> Replayed:
+        """Replay the events that a filter means, newest first, all in one transaction.
+
+        Raises:
+            InvalidInput: the limit or the cursor is not acceptable.
+        """
+        if not 1 <= limit <= MAX_SELECTION:
+            msg = f"The limit is {limit}"
+            raise InvalidInput(msg, remedy=f"Give 1 to {MAX_SELECTION}, and go on with the cursor of the answer")
+
+        def work(tx: Transaction) -> Replayed:
+            page = self._events.find(tx, wanted, limit=limit, cursor=cursor)
+            done, skipped = list[str](), list[str]()
+            for event in page.items:
+                replayed = event.status is not Status.PROCESSING if dry_run else self._again(tx, event)
+                (done if replayed else skipped).append(event.id)
+            if not dry_run:
+                also(tx)
+            return Replayed(done, skipped, page.next_cursor, dry_run)
+
+        return await (self._store.read(work) if dry_run else self._store.write(work))
+
+    def _again(self, tx: Transaction, event: EventRecord) -> bool:
+        if event.status is Status.PROCESSING:
+            return False
+        now = self._clock.now()
+        if event.status in FINISHED:
+            self._events.reopen(tx, [event.id])
+        if not self._jobs.put(tx, NewJob(event.tenant, JOB_KIND, event.id, event.source, now)):
+            self._jobs.hasten(tx, JOB_KIND, event.id, now)
+        return True

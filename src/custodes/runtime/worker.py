@@ -1,0 +1,283 @@
+"""The worker: takes jobs of one kind on lease, does them, and settles each in one transaction with what it changed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from custodes.errors import CustodesError
+from custodes.kernel.clock import HOUR, MINUTE, SECOND, Clock
+from custodes.runtime.jobs import Jobs, Lease
+from custodes.runtime.transactions import Store, Transaction, Work, nothing
+
+#: Jobs that one worker does at the same time.
+CONCURRENCY = 16
+
+#: How long a lease lasts, microseconds; renewed at a third of it, so two renewals may fail.
+LEASE = 30 * SECOND
+
+#: Longest sleep when nothing wakes the worker, seconds: how late another process's job, or a retry, may begin.
+POLL_SECONDS = 1.0
+
+#: How long a busy worker waits for further jobs to end before it looks for new ones, seconds: one claim for several.
+LINGER_SECONDS = 0.002
+
+#: How long :meth:`Worker.stop` waits for what is under way, seconds.
+DRAIN_SECONDS = 10.0
+
+#: Wait before a job is tried again that failed in a way its doer did not expect (the store was down), microseconds.
+SETBACK = 10 * SECOND
+
+#: No job waits longer by intention, microseconds: what is due later was written by a clock that ran ahead.
+HORIZON = 24 * HOUR + MINUTE
+
+_log = structlog.get_logger("custodes.worker")
+
+
+def _nothing() -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The job is done, for good or ill: it is deleted."""
+
+    #: What to write with it.
+    also: Work = nothing
+    #: Called once it is written.
+    then: Callable[[], None] = _nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The job is to be tried again."""
+
+    #: Not before, microseconds since the epoch.
+    due_at: int
+    #: What to write with it.
+    also: Work = nothing
+    #: Called once it is written.
+    then: Callable[[], None] = _nothing
+
+
+class Doer(Protocol):
+    """**Protocol:** does jobs of one kind."""
+
+    def begin(self, tx: Transaction, leases: Sequence[Lease]) -> None:
+        """Note in the transaction of the claim that these jobs are begun."""
+        ...
+
+    async def do(self, lease: Lease) -> Done | Again:
+        """Do one job; what it raises counts as a setback and the job is tried again."""
+        ...
+
+
+class Worker:
+    """Does jobs of one kind, many at a time, until stopped.
+
+    Fair: free places are shared among the lanes that have work, and no lane may hold more than three quarters of all
+    places, so a lane whose jobs hang cannot keep the others out. Safe: a job whose worker died is due again when its
+    lease ends, and a worker that lost its lease settles nothing. Of the jobs that may have killed their worker only one
+    is done at a time.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        doer: Doer,
+        *,
+        store: Store,
+        jobs: Jobs,
+        clock: Clock,
+        owner: str,
+        concurrency: int = CONCURRENCY,
+        lease: int = LEASE,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
+        self.kind = kind
+        #: Who holds the leases of this worker.
+        self.owner = owner
+        #: Jobs done at the same time, at most.
+        self.concurrency = concurrency
+        #: Places that one lane may hold.
+        self.lane_limit = max(1, concurrency * 3 // 4)
+        self._doer = doer
+        self._store = store
+        self._jobs = jobs
+        self._clock = clock
+        self._lease = lease
+        self._poll_seconds = poll_seconds
+        self._running: dict[str, tuple[Lease, asyncio.Task[None]]] = {}
+        self._turn = 0
+        self._wake = asyncio.Event()
+        self._loops: list[asyncio.Task[None]] = []
+        #: Jobs settled since the start.
+        self.settled = 0
+        #: Jobs whose lease was lost before they could be settled.
+        self.fenced = 0
+        #: Jobs whose doer raised.
+        self.setbacks = 0
+
+    # ── Life ─────────────────────────────────────────────────────────────────
+
+    async def start(self) -> None:
+        """Begin to look for work; idempotent."""
+        if not self._loops:
+            self._loops = [
+                asyncio.create_task(self._claim_forever(), name=f"custodes-{self.kind}-claims"),
+                asyncio.create_task(self._renew_forever(), name=f"custodes-{self.kind}-leases"),
+            ]
+
+    async def stop(self, drain_seconds: float = DRAIN_SECONDS) -> None:
+        """Take no more, let what is under way end, give back what does not end in time; idempotent."""
+        loops, self._loops = self._loops, []
+        for loop in loops:
+            loop.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+        running = [task for _, task in self._running.values()]
+        if running:
+            await asyncio.wait(running, timeout=drain_seconds)
+        await self._break_off()
+
+    def wake(self) -> None:
+        """Have the worker look for work now."""
+        self._wake.set()
+
+    @property
+    def running(self) -> int:
+        """Jobs under way."""
+        return len(self._running)
+
+    async def run_due(self) -> int:
+        """Do all jobs that are due now and return how many: for tests and commands, instead of :meth:`start`."""
+        total = 0
+        while taken := await self.claim():
+            total += taken
+            await asyncio.gather(*(task for _, task in list(self._running.values())))
+        return total
+
+    # ── Taking ───────────────────────────────────────────────────────────────
+
+    async def claim(self) -> int:
+        """Lease as many due jobs as there are free places and begin them; returns how many."""
+        free = self.concurrency - len(self._running)
+        if free <= 0:
+            return 0
+        held = [lease for lease, _ in self._running.values()]
+        now = self._clock.now()
+        self._turn += 1
+        leases = await self._store.write(lambda tx: self._take(tx, now, free, held), durable=False)
+        for lease in leases:
+            task = asyncio.create_task(self._do(lease), name=f"custodes-{self.kind}-{lease.ref}")
+            self._running[lease.ref] = (lease, task)
+        return len(leases)
+
+    def _take(self, tx: Transaction, now: int, free: int, held: Sequence[Lease]) -> list[Lease]:
+        self._jobs.pull_in(tx, self.kind, now + HORIZON, now)
+        lanes = sorted(self._jobs.lanes(tx, self.kind))
+        busy = frozenset(lease.ref for lease in held)
+        suspect = any(lease.lost for lease in held)
+        taken: list[Lease] = []
+        for position in range(len(lanes)):
+            lane = lanes[(self._turn + position) % len(lanes)]
+            # What is free is shared among the lanes still to come, so the last gets what the others left.
+            share = -(-(free - len(taken)) // (len(lanes) - position))
+            room = self.lane_limit - sum(lease.lane == lane for lease in held)
+            limit = min(share, room)
+            if limit <= 0:
+                continue
+            until = now + self._lease
+            for lease in self._jobs.claim(
+                tx, self.kind, lane, owner=self.owner, now=now, until=until, limit=limit, busy=busy
+            ):
+                if lease.lost and suspect:
+                    self._jobs.again(tx, lease, now + self._lease // 10, counted=False)
+                    continue
+                suspect = suspect or lease.lost > 0
+                taken.append(lease)
+        self._doer.begin(tx, taken)
+        return taken
+
+    async def _claim_forever(self) -> None:
+        while True:
+            self._wake.clear()
+            taken = 0
+            try:
+                taken = await self.claim()
+            except CustodesError as error:
+                _log.warning("claim_failed", kind=self.kind, error=str(error))
+            if not taken:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._poll_seconds):
+                        await self._wake.wait()
+                if self._running:  # those that end together are replaced together
+                    await asyncio.sleep(LINGER_SECONDS)
+
+    # ── Doing ────────────────────────────────────────────────────────────────
+
+    async def _do(self, lease: Lease) -> None:
+        try:
+            try:
+                result = await self._doer.do(lease)
+            except Exception as error:  # noqa: BLE001 - whatever it was, the job is not lost
+                self.setbacks += 1
+                _log.warning("job_failed", kind=self.kind, ref=lease.ref, error=repr(error))
+                result = Again(self._clock.now() + SETBACK)
+            await self._settle(lease, result)
+        except CustodesError as error:  # the lease ends by itself, and the job is done again
+            _log.warning("job_not_settled", kind=self.kind, ref=lease.ref, error=str(error))
+        finally:
+            self._running.pop(lease.ref, None)
+            self._wake.set()
+
+    async def _settle(self, lease: Lease, result: Done | Again) -> None:
+        def settle(tx: Transaction) -> bool:
+            if isinstance(result, Again):
+                held = self._jobs.again(tx, lease, result.due_at)
+            else:
+                held = self._jobs.finish(tx, lease)
+            if held:
+                result.also(tx)
+            return held
+
+        if await self._store.write(settle):
+            self.settled += 1
+            result.then()
+        else:
+            self.fenced += 1
+            _log.warning("lease_lost", kind=self.kind, ref=lease.ref)
+
+    # ── Keeping ──────────────────────────────────────────────────────────────
+
+    async def renew(self) -> None:
+        """Move the end of all leases of jobs that are under way."""
+        held = [lease for lease, _ in self._running.values()]
+        if held:
+            until = self._clock.now() + self._lease
+            await self._store.write(lambda tx: self._jobs.extend(tx, held, until), durable=False)
+
+    async def _renew_forever(self) -> None:
+        while True:
+            await asyncio.sleep(self._lease / SECOND / 3)
+            try:
+                await self.renew()
+            except CustodesError as error:
+                _log.warning("leases_not_renewed", kind=self.kind, error=str(error))
+
+    async def _break_off(self) -> None:
+        left = list(self._running.values())
+        for _, task in left:
+            task.cancel()
+        await asyncio.gather(*(task for _, task in left), return_exceptions=True)
+        if left:
+            now = self._clock.now()
+            with contextlib.suppress(CustodesError):
+                await self._store.write(lambda tx: self._give_back(tx, [lease for lease, _ in left], now))
+
+    def _give_back(self, tx: Transaction, leases: Sequence[Lease], now: int) -> None:
+        for lease in leases:
+            self._jobs.again(tx, lease, now, counted=False)
