@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from custodes.errors import CustodesError, Permanent
     from custodes.planes.inbound.model import WebhookEvent
     from custodes.runtime.current import current_client_ip, current_trace, name_caller
+    from custodes.storage.sql.schema import alembic_include_name
 
 __version__ = "0.1.0"
 
@@ -30,6 +31,7 @@ __all__ = [
     "Permanent",
     "WebhookEvent",
     "__version__",
+    "alembic_include_name",
     "current_client_ip",
     "current_trace",
     "name_caller",
@@ -41,6 +43,7 @@ _HOMES = {
     "Identity": "custodes.asgi.identity",
     "Permanent": "custodes.errors",
     "WebhookEvent": "custodes.planes.inbound.model",
+    "alembic_include_name": "custodes.storage.sql.schema",
     "current_client_ip": "custodes.runtime.current",
     "current_trace": "custodes.runtime.current",
     "name_caller": "custodes.runtime.current",

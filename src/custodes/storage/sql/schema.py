@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -78,6 +79,18 @@ def pending_revisions(connection: Connection) -> list[str]:
         msg = f"The database has schema version {current!r}, which this version of Custodes does not know"
         raise ConfigurationError(msg, remedy="Run the newer version of Custodes that made it")
     return known[known.index(current) + 1 :]
+
+
+def alembic_include_name(name: str | None, type_: str, parent_names: Mapping[str, str | None]) -> bool:
+    """Keep our tables out of the host's autogenerate: pass as ``include_name`` to ``context.configure`` in its env.py.
+
+    Args:
+        name: name of the thing that Alembic found in the database.
+        type_: what it is: ``"table"``, ``"column"``, …
+        parent_names: the table it belongs to.
+    """
+    table = name if type_ == "table" else parent_names.get("table_name")
+    return table not in metadata.tables and table != VERSION_TABLE
 
 
 def _refuse_foreign_tables(connection: Connection) -> None:

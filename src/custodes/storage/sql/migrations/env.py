@@ -1,6 +1,6 @@
 """Alembic's environment: runs on the connection it is handed, with a version table of our own.
 
-The host's migrations never meet ours: other version table, other script folder, and :func:`custodes.migrations_filter`
+The host's migrations never meet ours: other version table, other script folder, and ``custodes.alembic_include_name``
 keeps our tables out of the host's autogenerate.
 """
 
