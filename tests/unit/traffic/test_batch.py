@@ -34,7 +34,9 @@ def test_every_row_gets_a_uuid7_of_its_moment():
 
 def test_texts_that_no_store_takes_are_made_storable():
     """NUL (PostgreSQL), halves of surrogate pairs (SQLite's driver), and paths of any length."""
-    nul, half, long, plain = rows({"path": "/a\0b"}, {"user_agent": "\udc80x"}, {"path": "/" + "x" * 9_000}, {"path": "/ü"})
+    nul, half, long, plain = rows(
+        {"path": "/a\0b"}, {"user_agent": "\udc80x"}, {"path": "/" + "x" * 9_000}, {"path": "/ü"}
+    )
 
     assert nul["path"] == "/a\ufffdb"
     assert half["user_agent"] == "?x"

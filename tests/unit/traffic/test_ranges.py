@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from custodes.errors import InvalidInput
@@ -30,7 +32,7 @@ def test_a_cover_has_no_gap_and_no_overlap(length: int, offset: int):
 
     assert stretches[0].since == NOW + offset
     assert stretches[-1].until == NOW + offset + length
-    for before, after in zip(stretches, stretches[1:], strict=False):
+    for before, after in itertools.pairwise(stretches):
         assert before.until == after.since
     for stretch in stretches:
         assert stretch.since < stretch.until

@@ -1,0 +1,108 @@
+"""Every list and every chart reads an index: no full scan, and no sorting of the main lists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import Select, select
+
+from custodes.kernel.clock import DAY
+from custodes.kernel.paging import encode_cursor
+from custodes.planes.traffic.model import CallFilter, GroupState
+from custodes.planes.traffic.ports import RollupQuery
+from custodes.planes.traffic.ranges import Stretch
+from custodes.planes.traffic.rollup import Keyspace, Level
+from custodes.runtime.transactions import Transaction
+from custodes.storage.sql import traffic_rollups
+from custodes.storage.sql.database import Database, connection_of
+from custodes.storage.sql.tables.traffic import api_error_groups, api_monitoring, api_rollups
+from custodes.storage.sql.traffic import calls_query, groups_query
+
+CURSOR = encode_cursor(5, "01a20714-d4cb-745e-833c-4d8b75eec673")
+
+
+async def plan(database: Database, query: Any) -> str:
+    def explain(tx: Transaction) -> str:
+        connection = connection_of(tx)
+        if connection.dialect.name != "sqlite":
+            pytest.skip("reads SQLite's plans")
+        compiled = query.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
+        return "\n".join(row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}"))
+
+    return await database.read(explain)
+
+
+@pytest.mark.parametrize(
+    ("where", "tenant", "index"),
+    [
+        ({}, "acme", "sqlite_autoindex_api_monitoring_1 (tenant_id=?"),
+        ({}, None, "ix_api_monitoring_started_at"),
+        ({"since": 1, "until": DAY}, "acme", "sqlite_autoindex_api_monitoring_1 (tenant_id=?"),
+        ({"route": "/x"}, None, "ix_api_monitoring_route (route=?"),
+        ({"route": "(unmatched)"}, None, "ix_api_monitoring_route (route=?"),
+        ({"client_ip": "198.51.100.1"}, "acme", "ix_api_monitoring_client_ip (client_ip=?"),
+        ({"client_ip": "198.51.100.1"}, None, "ix_api_monitoring_client_ip (client_ip=?"),
+        ({"user": "ann"}, "acme", "ix_api_monitoring_user_id (user_id=?"),
+        ({"user": "ann"}, None, "ix_api_monitoring_user_id (user_id=?"),
+        ({"api_key": "k"}, "acme", "ix_api_monitoring_api_key_id (api_key_id=?"),
+        ({"api_key": "k"}, None, "ix_api_monitoring_api_key_id (api_key_id=?"),
+        ({"errors_only": True}, None, "ix_api_monitoring_errors"),
+    ],
+)
+@pytest.mark.parametrize("cursor", [None, CURSOR])
+async def test_lists_of_calls(database: Database, where: Any, tenant: str | None, index: str, cursor: str | None):
+    found = await plan(database, calls_query(CallFilter(**where), tenant, 50, cursor))
+
+    assert index in found
+    assert "TEMP B-TREE" not in found
+
+
+async def test_a_trace_is_looked_up(database: Database):
+    found = await plan(database, calls_query(CallFilter(trace_id="a" * 32), None, 50, None))
+
+    assert "ix_api_monitoring_trace_id (trace_id=?)" in found
+
+
+async def test_a_call_is_looked_up_by_the_moment_in_its_id(database: Database):
+    t = api_monitoring
+    query = select(t).where(t.c.started_at >= 5, t.c.started_at < 9, t.c.id == "x")
+
+    assert "(started_at>? AND started_at<?)" in await plan(database, query)
+
+
+@pytest.mark.parametrize("tenants", [("acme",), ("*", "default")])
+@pytest.mark.parametrize("names", [None, ("/a", "/b")])
+async def test_charts_and_sums(database: Database, tenants: tuple[str, ...], names: tuple[str, ...] | None):
+    stretch = Stretch(Level.HOUR, 0, 30 * DAY)
+    query = RollupQuery(tenants, Keyspace.ENDPOINT, (stretch,), 0, DAY, names=names)
+    finest, middle, coarsest = [
+        await plan(database, select(api_rollups.c.count).where(where)) for where in traffic_rollups._conditions(query)
+    ]
+
+    assert "ix_api_rollups_unfolded (level=? AND tenant_id=? AND keyspace=? AND bucket>? AND bucket<?)" in finest
+    assert "ix_api_rollups_unfolded" in middle
+    assert "SEARCH" in coarsest
+    assert "tenant_id=? AND keyspace=? AND level=?" in coarsest
+    if names is not None:
+        assert "ix_api_rollups_series" in coarsest
+
+
+async def test_lists_of_error_groups(database: Database):
+    mine = await plan(database, groups_query("acme", GroupState.OPEN, None, 50, CURSOR))
+    all_of_them = await plan(database, groups_query(None, None, 5, 50, CURSOR))
+
+    assert "ix_api_error_groups_list (tenant_id=?" in mine
+    assert "ix_api_error_groups_last_seen" in all_of_them
+    assert "TEMP B-TREE" not in mine + all_of_them
+
+
+async def test_retention_and_folding_read_indexes(database: Database):
+    t = api_rollups
+    old: Select[Any] = select(t.c.bucket).where(t.c.level == 10, t.c.bucket < 5, t.c.folded == 1).order_by(t.c.bucket)
+    calls = select(api_monitoring.c.id).where(api_monitoring.c.started_at < 5).order_by(api_monitoring.c.started_at)
+    groups = select(api_error_groups.c.id).where(api_error_groups.c.last_seen_at < 5)
+
+    assert "ix_api_rollups_level (level=? AND bucket<?)" in await plan(database, old)
+    assert "ix_api_monitoring_started_at" in await plan(database, calls)
+    assert "ix_api_error_groups_last_seen" in await plan(database, groups)

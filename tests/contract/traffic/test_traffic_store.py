@@ -1,0 +1,516 @@
+"""What every traffic store promises: batches once, folding exact, lists in order, tenants apart."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from custodes.errors import Conflict
+from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
+from custodes.planes.traffic.batch import Batch, seal
+from custodes.planes.traffic.model import CallFilter, GroupState
+from custodes.planes.traffic.ports import RollupQuery, TrafficStore
+from custodes.planes.traffic.ranges import Stretch
+from custodes.planes.traffic.recorder import Recorder
+from custodes.planes.traffic.rollup import LEVELS, OTHER, Figures, Keyspace, Level, Rollups
+from custodes.runtime.transactions import Transaction
+from custodes.storage.sql.database import Database
+from custodes.storage.sql.traffic import SqlTrafficStore
+from custodes.testing.traffic import exchange
+
+DAWN = 1_790_035_200 * SECOND  # a midnight, UTC
+
+Sealer = Callable[..., Batch]
+
+
+@pytest.fixture
+def store(database: Database) -> TrafficStore:
+    return SqlTrafficStore(database)
+
+
+@pytest.fixture
+def batch(random_bits: Any) -> Sealer:
+    """Make a batch of some exchanges."""
+    numbers = iter(range(1_000))
+
+    def make(*fields: dict[str, Any]) -> Batch:
+        recorder = Recorder()
+        for one in fields:
+            recorder.record(exchange(**one))
+        return seal(f"batch-{next(numbers)}", recorder.take(), random_bits)
+
+    return make
+
+
+def whole(keyspace: Keyspace = Keyspace.TOTAL, *, level: Level = Level.DAY, **more: Any) -> RollupQuery:
+    """Ask for the first two days as one bucket."""
+    return RollupQuery(("default",), keyspace, (Stretch(level, DAWN, DAWN + 2 * DAY),), DAWN, 2 * DAY, **more)
+
+
+def counts(rollups: Rollups) -> dict[str, int]:
+    return {series.name: figures.count for series, figures in rollups.items()}
+
+
+async def fold_all(store: TrafficStore, now: int, writer: str = "fold") -> int:
+    folded = 0
+    for number, (level, into) in enumerate(itertools.pairwise(LEVELS)):
+        for position, unit in enumerate(await store.foldable(level, into, now)):
+            folded += await store.fold(unit, f"{writer}-{number}-{position}")
+    return folded
+
+
+# ── Batches ──────────────────────────────────────────────────────────────────
+
+
+async def test_a_batch_comes_back_as_it_was(store: TrafficStore, batch: Sealer):
+    one = batch(
+        {"started_at": DAWN, "total_us": 3_000, "status": 200, "request_bytes": 4},
+        {"started_at": DAWN + 12 * SECOND, "total_us": 9_000, "status": 503, "disconnected": True},
+    )
+    await store.keep(one)
+    (figures,) = (await store.rollups(whole())).values()
+
+    expected = Figures()
+    for series, part in one.rollups.items():
+        if series.keyspace is Keyspace.TOTAL:
+            expected.add(part)
+    for name in Figures.__slots__:
+        assert getattr(figures, name) == getattr(expected, name), name
+
+
+async def test_a_batch_that_is_written_twice_counts_once(store: TrafficStore, batch: Sealer):
+    """Given an attempt whose outcome was unknown, when it is repeated, then nothing is there twice."""
+    one = batch({"started_at": DAWN}, {"started_at": DAWN, "status": 500, "error": KeyError("x")})
+    news = await store.keep(one)
+    again = await store.keep(one)
+
+    assert len(news) == 1
+    assert again == []
+    assert counts(await store.rollups(whole())) == {"": 2}
+    assert counts(await store.rollups(whole(Keyspace.ERROR))) == {one.sightings[0].seen.digest: 1}
+    assert len((await store.calls(CallFilter(), tenant=None, limit=10, cursor=None)).items) == 2
+
+
+async def test_batches_of_several_workers_add_up(store: TrafficStore, batch: Sealer):
+    for _ in range(3):
+        await store.keep(batch({"started_at": DAWN}, {"started_at": DAWN + SECOND}))
+
+    assert counts(await store.rollups(whole())) == {"": 6}
+
+
+async def test_what_is_in_memory_as_well_is_left_out(store: TrafficStore, batch: Sealer):
+    one, other = batch({"started_at": DAWN}), batch({"started_at": DAWN}, {"started_at": DAWN})
+    await store.keep(one)
+    await store.keep(other)
+
+    assert counts(await store.rollups(whole(besides=(other.id,)))) == {"": 1}
+    assert counts(await store.sums(whole(besides=(one.id,)))) == {"": 2}
+
+
+async def test_sums_are_the_plain_figures_of_rollups(store: TrafficStore, batch: Sealer):
+    generator = random.Random(3)
+    for _ in range(4):
+        await store.keep(
+            batch(
+                *(
+                    {
+                        "started_at": DAWN + generator.randrange(HOUR),
+                        "route": generator.choice(["/a", "/b", None]),
+                        "method": generator.choice(["GET", "PUT"]),
+                        "total_us": generator.randrange(10**7),
+                        "limited_by": generator.choice(["", "", "rule"]),
+                        "status": generator.choice([200, 429, 500]),
+                    }
+                    for _ in range(50)
+                )
+            )
+        )
+    rich = await store.rollups(whole(Keyspace.ENDPOINT))
+    summed = await store.sums(whole(Keyspace.ENDPOINT))
+    plain = [name for name in Figures.__slots__ if name not in {"statuses", "total", "ttfb"}]
+
+    assert summed.keys() == rich.keys()
+    for series, figures in summed.items():
+        assert [getattr(figures, name) for name in plain] == [getattr(rich[series], name) for name in plain]
+
+
+async def test_a_query_narrows_by_tenant_name_method_and_time(store: TrafficStore, batch: Sealer):
+    await store.keep(
+        batch(
+            {"started_at": DAWN, "route": "/a"},
+            {"started_at": DAWN, "route": "/a", "method": "PUT"},
+            {"started_at": DAWN, "route": "/b"},
+            {"started_at": DAWN, "route": "/a", "tenant": "acme"},
+            {"started_at": DAWN + 2 * DAY, "route": "/a"},
+        )
+    )
+    endpoint = Keyspace.ENDPOINT
+
+    assert sum(counts(await store.rollups(whole(endpoint, names=("/a",), method="GET"))).values()) == 1
+    assert counts(await store.rollups(whole(endpoint, names=("/b", "/c")))) == {"/b": 1}
+    everybody = RollupQuery(("*", "default"), Keyspace.TOTAL, (Stretch(Level.DAY, DAWN, DAWN + DAY),), DAWN, DAY)
+    assert counts(await store.rollups(everybody)) == {"": 4}
+
+
+async def test_rollups_fall_into_the_buckets_asked_for(store: TrafficStore, batch: Sealer):
+    await store.keep(batch(*({"started_at": DAWN + minute * MINUTE} for minute in range(10))))
+    query = RollupQuery(("default",), Keyspace.TOTAL, (Stretch(Level.MINUTE, DAWN, DAWN + HOUR),), DAWN, 4 * MINUTE)
+    found = {series.bucket: figures.count for series, figures in (await store.rollups(query)).items()}
+
+    assert found == {DAWN: 4, DAWN + 4 * MINUTE: 4, DAWN + 8 * MINUTE: 2}
+
+
+# ── Folding ──────────────────────────────────────────────────────────────────
+
+
+def hours(generator: random.Random, number: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "started_at": DAWN + generator.randrange(30 * HOUR),
+            "route": generator.choice(["/a", "/b/{id}"]),
+            "status": generator.choice([200, 404, 500]),
+            "total_us": int(generator.lognormvariate(8, 2)),
+            "client_ip": f"198.51.100.{generator.randrange(8)}",
+        }
+        for _ in range(number)
+    ]
+
+
+@pytest.mark.parametrize("keyspace", [Keyspace.TOTAL, Keyspace.ENDPOINT, Keyspace.IP])
+async def test_folding_changes_no_figure(store: TrafficStore, batch: Sealer, keyspace: Keyspace):
+    generator = random.Random(9)
+    for _ in range(3):
+        await store.keep(batch(*hours(generator, 200)))
+    before = await store.rollups(whole(keyspace))
+    folded = await fold_all(store, DAWN + 3 * DAY)
+    after = await store.rollups(whole(keyspace))
+
+    assert folded > 0
+    assert after.keys() == before.keys()
+    for series, figures in after.items():
+        for name in Figures.__slots__:
+            assert getattr(figures, name) == getattr(before[series], name), name
+
+
+async def test_folding_again_finds_nothing(store: TrafficStore, batch: Sealer):
+    await store.keep(batch(*hours(random.Random(2), 50)))
+    await fold_all(store, DAWN + 3 * DAY)
+
+    assert await fold_all(store, DAWN + 3 * DAY, "again") == 0
+    assert counts(await store.rollups(whole())) == {"": 50}
+
+
+async def test_a_second_leader_with_the_same_plan_folds_nothing(store: TrafficStore, batch: Sealer):
+    """Given two processes that both believe to lead, when both fold the same unit, then it counts once."""
+    await store.keep(batch({"started_at": DAWN}))
+    (unit, *rest) = [
+        unit
+        for unit in await store.foldable(Level.TEN_SECONDS, Level.MINUTE, DAWN + HOUR)
+        if unit.keyspace is Keyspace.TOTAL
+    ]
+
+    assert not rest
+    assert await store.fold(unit, "one") == 1
+    assert await store.fold(unit, "two") == 0
+    assert counts(await store.rollups(whole())) == {"": 1}
+
+
+async def test_what_is_not_complete_is_not_folded(store: TrafficStore, batch: Sealer):
+    await store.keep(batch({"started_at": DAWN}))
+
+    assert await store.foldable(Level.TEN_SECONDS, Level.MINUTE, DAWN + MINUTE - 1) == []
+    assert await store.foldable(Level.TEN_SECONDS, Level.MINUTE, DAWN + MINUTE) != []
+
+
+async def test_late_rows_are_folded_when_they_come(store: TrafficStore, batch: Sealer):
+    """Given a minute that was folded, when a worker's flush comes late, then it is neither lost nor counted twice."""
+    await store.keep(batch({"started_at": DAWN}))
+    await fold_all(store, DAWN + 2 * DAY)
+    await store.keep(batch({"started_at": DAWN + SECOND}))
+    assert counts(await store.rollups(whole())) == {"": 2}
+    await fold_all(store, DAWN + 2 * DAY, "late")
+
+    assert counts(await store.rollups(whole())) == {"": 2}
+    only_days = RollupQuery(("default",), Keyspace.TOTAL, (Stretch(Level.DAY, DAWN, DAWN + DAY),), DAWN, DAY)
+    for level in LEVELS[:-1]:
+        assert await store.purge_rollups(level, DAWN + 9 * DAY, 1_000) > 0
+    assert counts(await store.rollups(only_days)) == {"": 2}
+
+
+async def test_a_fold_that_breaks_off_leaves_everything_as_it_was(
+    store: TrafficStore, batch: Sealer, monkeypatch: pytest.MonkeyPatch
+):
+    from custodes.storage.sql import traffic_rollups
+
+    await store.keep(batch({"started_at": DAWN}))
+    unit = next(iter(await store.foldable(Level.TEN_SECONDS, Level.MINUTE, DAWN + HOUR)))
+
+    def dies(*_args: object) -> None:
+        raise RuntimeError("killed between marking and adding up")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(traffic_rollups, "insert_rows", dies)
+        with pytest.raises(RuntimeError):
+            await store.fold(unit, "dead")
+
+    assert unit in await store.foldable(Level.TEN_SECONDS, Level.MINUTE, DAWN + HOUR)
+    assert await store.fold(unit, "alive") == 1
+
+
+async def test_many_series_are_folded_in_units_of_bounded_size(store: TrafficStore, batch: Sealer):
+    """Given more rows than one transaction should fold, then there are several units, and together they are all."""
+    for _ in range(6):
+        await store.keep(batch(*({"started_at": DAWN, "route": f"/r{number:04}"} for number in range(400))))
+    units = [
+        unit
+        for unit in await store.foldable(Level.TEN_SECONDS, Level.MINUTE, DAWN + HOUR)
+        if unit.keyspace is Keyspace.ENDPOINT
+    ]
+    folded = [await store.fold(unit, f"fold-{position}") for position, unit in enumerate(units)]
+
+    assert len(units) == 3
+    assert folded == [unit.rows for unit in units]
+    assert sum(folded) == 2_400
+    assert max(folded) <= 1_010
+
+
+async def test_consumers_stay_bounded_through_folding(store: TrafficStore, batch: Sealer):
+    for second in range(0, 60, 10):
+        await store.keep(
+            batch(
+                *(
+                    {"started_at": DAWN + second * SECOND, "client_ip": f"2001:db8::{second:x}:{number:x}"}
+                    for number in range(90)
+                )
+            )
+        )
+    await fold_all(store, DAWN + HOUR - 1)
+    found = counts(await store.rollups(whole(Keyspace.IP, level=Level.MINUTE)))
+
+    assert len(found) == 101
+    assert sum(found.values()) == 540
+    assert found[OTHER] == 440
+
+
+# ── Retention ────────────────────────────────────────────────────────────────
+
+
+async def test_only_folded_rows_are_purged_and_in_bounded_steps(store: TrafficStore, batch: Sealer):
+    await store.keep(batch(*({"started_at": DAWN + number * 10 * SECOND, "client_ip": ""} for number in range(6))))
+    assert await store.purge_rollups(Level.TEN_SECONDS, DAWN + DAY, 100) == 0
+    await fold_all(store, DAWN + HOUR - 1)
+
+    purged = [await store.purge_rollups(Level.TEN_SECONDS, DAWN + DAY, 5) for _ in range(4)]
+
+    assert purged == [5, 5, 2, 0]
+    assert counts(await store.rollups(whole())) == {"": 6}
+
+
+async def test_old_calls_are_purged_oldest_first_in_bounded_steps(store: TrafficStore, batch: Sealer):
+    await store.keep(
+        batch(*({"started_at": DAWN + number, "tenant": "acme" if number % 2 else "default"} for number in range(7)))
+    )
+
+    assert await store.purge_calls(DAWN + 5, 3) == 3
+    assert [call.started_at - DAWN for call in (await page(store)).items] == [6, 5, 4, 3]
+    assert await store.purge_calls(DAWN + 5, 3) == 2
+    assert await store.purge_calls(DAWN + 5, 3) == 0
+
+
+async def test_old_error_groups_are_purged(store: TrafficStore, batch: Sealer):
+    await store.keep(
+        batch({"started_at": DAWN, "error": KeyError(1)}, {"started_at": DAWN + 9, "error": ValueError(1)})
+    )
+
+    assert await store.purge_error_groups(DAWN + 5, 10) == 1
+    assert [group.title for group in (await groups(store)).items] == ["ValueError"]
+
+
+# ── Raw rows ─────────────────────────────────────────────────────────────────
+
+
+async def page(
+    store: TrafficStore, tenant: str | None = None, limit: int = 50, cursor: str | None = None, **where: Any
+):
+    return await store.calls(CallFilter(**where), tenant=tenant, limit=limit, cursor=cursor)
+
+
+async def test_a_call_comes_back_with_all_its_fields(store: TrafficStore, batch: Sealer):
+    fields: dict[str, Any] = {
+        "kind": "http",
+        "method": "PUT",
+        "route": "/items/{id}",
+        "path": "/items/ü",
+        "status": 418,
+        "started_at": DAWN,
+        "total_us": 5_000,
+        "ttfb_us": 4_000,
+        "background_us": 300,
+        "request_bytes": 12,
+        "response_bytes": 34,
+        "user": "ann",
+        "api_key": "key-1",
+        "tenant": "acme",
+        "client_ip": "198.51.100.9",
+        "trace_id": "a" * 32,
+        "span_id": "b" * 16,
+        "parent_id": "c" * 16,
+        "user_agent": "curl/8",
+        "limited_by": "teapots",
+        "disconnected": True,
+    }
+    await store.keep(batch(fields))
+    (call,) = (await page(store)).items
+
+    assert {name: getattr(call, name) for name in fields} == fields
+    assert await store.call(call.id, tenant="acme") == await store.call(call.id, tenant=None) == call
+    assert await store.call(call.id, tenant="umbrella") is None
+    assert await store.call(call.id[:-1] + ("0" if call.id[-1] != "0" else "1"), tenant=None) is None
+
+
+async def test_pages_follow_each_other_without_gap_while_rows_arrive(store: TrafficStore, batch: Sealer):
+    """Several calls share a moment; new ones arrive between the pages."""
+    await store.keep(batch(*({"started_at": DAWN + number // 3} for number in range(20))))
+    first = await page(store, limit=7)
+    await store.keep(batch({"started_at": DAWN + 99}))
+    second = await page(store, limit=7, cursor=first.next_cursor)
+    third = await page(store, limit=7, cursor=second.next_cursor)
+    shown = [*first.items, *second.items, *third.items]
+
+    assert third.next_cursor is None
+    assert len({call.id for call in shown}) == 20
+    assert [(call.started_at, call.id) for call in shown] == sorted(
+        ((call.started_at, call.id) for call in shown), reverse=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("where", "found"),
+    [
+        ({}, {"a", "b", "c", "d", "e"}),
+        ({"route": "/x"}, {"a", "b", "e"}),
+        ({"route": "(unmatched)"}, {"d"}),
+        ({"method": "POST"}, {"b"}),
+        ({"status": 404}, {"d"}),
+        ({"status": 5}, {"b", "e"}),
+        ({"min_total_us": 2_000}, {"c"}),
+        ({"user": "ann"}, {"a", "c"}),
+        ({"api_key": "k1"}, {"b"}),
+        ({"client_ip": "198.51.100.2"}, {"c", "d"}),
+        ({"trace_id": "f" * 32}, {"e"}),
+        ({"errors_only": True}, {"b", "c", "e"}),
+        ({"since": DAWN + 2}, {"c", "d", "e"}),
+        ({"until": DAWN + 2}, {"a", "b"}),
+        ({"route": "/x", "errors_only": True, "since": DAWN + 2}, {"e"}),
+    ],
+)
+@pytest.mark.parametrize("tenant", ["acme", None])
+async def test_filters_narrow(store: TrafficStore, batch: Sealer, where: Any, found: set[str], tenant: str | None):
+    calls: list[dict[str, Any]] = [
+        {"path": "a", "route": "/x", "user": "ann"},
+        {"path": "b", "route": "/x", "method": "POST", "status": 500, "api_key": "k1"},
+        {
+            "path": "c",
+            "route": "/y",
+            "total_us": 2_000,
+            "user": "ann",
+            "client_ip": "198.51.100.2",
+            "error": KeyError(1),
+        },
+        {"path": "d", "route": None, "status": 404, "client_ip": "198.51.100.2"},
+        {"path": "e", "route": "/x", "status": 503, "trace_id": "f" * 32},
+    ]
+    await store.keep(
+        batch(*({"tenant": "acme", "started_at": DAWN + number, **call} for number, call in enumerate(calls)))
+    )
+
+    assert {call.path for call in (await page(store, tenant, **where)).items} == found
+
+
+async def test_tenants_see_their_own_calls_only(store: TrafficStore, batch: Sealer):
+    await store.keep(batch({"tenant": "acme"}, {"tenant": "umbrella"}))
+
+    assert [call.tenant for call in (await page(store, "acme")).items] == ["acme"]
+    assert len((await page(store, None)).items) == 2
+
+
+# ── Error groups ─────────────────────────────────────────────────────────────
+
+
+async def groups(store: TrafficStore, tenant: str | None = None, state: GroupState | None = None):
+    return await store.error_groups(tenant=tenant, state=state, since=None, limit=50, cursor=None)
+
+
+async def test_a_kind_of_error_is_one_group_that_remembers_first_and_last(store: TrafficStore, batch: Sealer):
+    await store.keep(batch({"started_at": DAWN + 5, "error": KeyError(1), "trace_id": "1" * 32}))
+    news = await store.keep(batch({"started_at": DAWN + 9, "error": KeyError(2), "trace_id": "2" * 32}))
+    await store.keep(batch({"started_at": DAWN + 1, "error": KeyError(3), "trace_id": "3" * 32}))
+    (group,) = (await groups(store)).items
+
+    assert news == []
+    assert (group.first_seen_at, group.last_seen_at, group.trace_id) == (DAWN + 1, DAWN + 9, "2" * 32)
+    assert group.state is GroupState.OPEN
+    assert "KeyError" in group.traceback
+
+
+async def test_a_resolved_group_opens_when_it_occurs_again_and_only_then(store: TrafficStore, batch: Sealer):
+    await store.keep(batch({"started_at": DAWN, "error": KeyError(1)}))
+    (group,) = (await groups(store)).items
+    resolved = await store.set_group_state(group.id, GroupState.RESOLVED, tenant=None, at=DAWN + 10, by="ann")
+    assert resolved is not None
+    assert (resolved.state, resolved.state_by) == (GroupState.RESOLVED, "ann")
+
+    # A late report of an occurrence before the mending says nothing against it.
+    assert await store.keep(batch({"started_at": DAWN + 5, "error": KeyError(1)})) == []
+    assert [one.state for one in (await groups(store)).items] == [GroupState.RESOLVED]
+
+    news = await store.keep(batch({"started_at": DAWN + 20, "error": KeyError(1)}))
+    assert len(news) == 1
+    assert [(one.state, one.state_by) for one in (await groups(store)).items] == [(GroupState.OPEN, "")]
+
+
+async def test_a_state_is_set_together_with_what_belongs_to_it_or_not_at_all(store: TrafficStore, batch: Sealer):
+    await store.keep(batch({"started_at": DAWN, "error": KeyError(1)}))
+    (group,) = (await groups(store)).items
+
+    def fails(_tx: Transaction) -> None:
+        raise RuntimeError("the audit entry cannot be written")
+
+    with pytest.raises(RuntimeError):
+        await store.set_group_state(group.id, GroupState.RESOLVED, tenant=None, at=DAWN, by="ann", also=fails)
+    assert [one.state for one in (await groups(store)).items] == [GroupState.OPEN]
+
+
+async def test_what_is_there_already_or_not_at_all_is_said_and_nothing_is_done(store: TrafficStore, batch: Sealer):
+    await store.keep(batch({"started_at": DAWN, "error": KeyError(1), "tenant": "acme"}))
+    (group,) = (await groups(store)).items
+    done: list[str] = []
+
+    def also(_tx: Transaction) -> None:
+        done.append("also")
+
+    with pytest.raises(Conflict):
+        await store.set_group_state(group.id, GroupState.OPEN, tenant=None, at=DAWN, by="ann", also=also)
+    assert (
+        await store.set_group_state(group.id, GroupState.RESOLVED, tenant="umbrella", at=DAWN, by="ann", also=also)
+        is None
+    )
+    assert await store.error_group(group.id, tenant="umbrella") is None
+    assert done == []
+
+
+async def test_groups_are_listed_latest_first_by_state_and_tenant(store: TrafficStore, batch: Sealer):
+    for at, kind in ((1, KeyError), (2, ValueError), (3, TypeError)):
+        await store.keep(batch({"started_at": DAWN + at, "error": kind("x"), "tenant": f"t{at}"}))
+    first = await store.error_groups(tenant=None, state=None, since=None, limit=2, cursor=None)
+    rest = await store.error_groups(tenant=None, state=None, since=None, limit=2, cursor=first.next_cursor)
+
+    assert [group.title for group in [*first.items, *rest.items]] == ["TypeError", "ValueError", "KeyError"]
+    assert [group.title for group in (await groups(store, "t2")).items] == ["ValueError"]
+    assert (await groups(store, state=GroupState.RESOLVED)).items == []
+    late = await store.error_groups(tenant=None, state=None, since=DAWN + 2, limit=9, cursor=None)
+    assert len(late.items) == 2
