@@ -352,6 +352,7 @@ class TestUpkeep:
             ("metrics.collect", False),
             ("metrics.flush", False),
             ("metrics.fold", True),
+            ("metrics.health", False),
         ]
 
     async def test_metrics_are_listed_page_by_page(self, metrics: SystemMetrics):

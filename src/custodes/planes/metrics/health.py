@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from custodes.errors import ConfigurationError
 from custodes.kernel.clock import SECOND, Clock
@@ -18,8 +18,11 @@ CACHE_FOR = SECOND
 #: Longest that a system may take to say how it is, seconds.
 LIMIT_SECONDS = 2.0
 
-#: Names of the signals that a change for the worse emits.
+#: First part of the names of the signals that a change for the worse emits.
 SIGNAL_PREFIX = "health."
+
+#: Health as a number, for time series and rules.
+AS_NUMBER = {Health.HEALTHY: 0, Health.DEGRADED: 1, Health.UNHEALTHY: 2}
 
 #: Asks one system.
 Check = Callable[[], Awaitable[SystemHealth]]
@@ -107,9 +110,10 @@ class HealthMonitor:
             return report
 
     async def _ask_all(self) -> HealthReport:
-        found = await asyncio.gather(*(self._ask(name, system) for name, system in self._systems.items()))
-        for health in found:
-            self._note(health)
+        systems = list(self._systems.items())
+        found = await asyncio.gather(*(self._ask(name, system) for name, system in systems))
+        for health, (_, system) in zip(found, systems, strict=True):
+            self._note(health, system)
         return HealthReport(self._clock.now(), worst(health.state for health in found), tuple(found))
 
     async def _ask(self, name: str, system: _System) -> SystemHealth:
@@ -123,10 +127,9 @@ class HealthMonitor:
             found = task.result()
         except Exception as error:  # noqa: BLE001 - the reason is the answer
             return _unhealthy(name, f"It could not say: {type(error).__name__}: {error}"[:300])
-        return rejudge(found, system.thresholds)
+        return rejudge(replace(found, system=name), system.thresholds)
 
-    def _note(self, health: SystemHealth) -> None:
-        system = self._systems[health.system]
+    def _note(self, health: SystemHealth, system: _System) -> None:
         before, system.state = system.state, health.state
         if worst((before, health.state)) is not before:
             self._emit(

@@ -20,6 +20,7 @@ from custodes.kernel.tenant import DEFAULT_TENANT, valid_tenant
 from custodes.planes.metrics.analytics import Flushes, MetricReader
 from custodes.planes.metrics.collector import Collector, LagMeter
 from custodes.planes.metrics.fold import Fold, samples_of
+from custodes.planes.metrics.health import AS_NUMBER, HealthMonitor
 from custodes.planes.metrics.model import LEVELS, Answer, Kind, Labels, MetricInfo, Query, Ranked, Series
 from custodes.planes.metrics.ports import MetricStore
 from custodes.planes.metrics.probes import Probe, Reading
@@ -67,6 +68,8 @@ class SystemMetrics:
         clock: source of time.
         new_id: makes unique names of batches.
         scheduler: runs flush and collection on every process and the fold on the leader.
+        health: whose states and figures become time series: ``custodes.health`` {system} (0 healthy, 1 degraded,
+            2 unhealthy) and ``custodes.health.figure`` {system, figure}.
         tenant: tenant of what names none.
         probes: system figures to collect (:class:`~custodes.planes.metrics.probes.MachineProbe`).
         labels: labels of system figures, such as the host.
@@ -80,6 +83,7 @@ class SystemMetrics:
         new_id: Callable[[], str],
         *,
         scheduler: Scheduler | None = None,
+        health: HealthMonitor | None = None,
         tenant: str = DEFAULT_TENANT,
         probes: Sequence[Probe] = (),
         labels: Mapping[str, str] | None = None,
@@ -88,6 +92,7 @@ class SystemMetrics:
         self._store = store
         self._clock = clock
         self._new_id = new_id
+        self._health = health
         self._tenant = tenant
         self._labels = dict(labels or {})
         self._thresholds = thresholds
@@ -107,6 +112,7 @@ class SystemMetrics:
         self.flush_failures = 0
         if scheduler is not None:
             scheduler.every(INTERVAL_SECONDS, "metrics.collect", self.collect, leader_only=False)
+            scheduler.every(INTERVAL_SECONDS, "metrics.health", self.record_health, leader_only=False)
             scheduler.every(INTERVAL_SECONDS, "metrics.flush", self.flush, leader_only=False)
             scheduler.every(INTERVAL_SECONDS, "metrics.fold", self.fold)
 
@@ -215,6 +221,15 @@ class SystemMetrics:
         self.gauge("process.event_loop.lag", self._lag.take(), labels=self._labels)
         for reading in await self._collector.collect():
             self._record(reading.kind, reading.name, reading.value, {**self._labels, **dict(reading.labels)}, None)
+
+    async def record_health(self) -> None:
+        """Record the state and the figures of every system."""
+        if self._health is None:
+            return
+        for found in (await self._health.check()).systems:
+            self.gauge("custodes.health", AS_NUMBER[found.state], labels={"system": found.system})
+            for figure, value in found.figures.items():
+                self.gauge("custodes.health.figure", value, labels={"system": found.system, "figure": figure})
 
     async def flush(self) -> None:
         """Write what was folded in memory as one batch.

@@ -1,0 +1,160 @@
+"""One evaluation: what figures and failures make of the incidents, inside one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from custodes.kernel.clock import to_iso
+from custodes.planes.alerts.events import QUIET, SIGNAL_RULE, Event
+from custodes.planes.alerts.machine import look, resolved, silenced
+from custodes.planes.alerts.model import Incident, Labels, News, Notification, Rule, State
+from custodes.planes.alerts.ports import AlertStore
+from custodes.runtime.transactions import Transaction
+
+#: Open incidents that one evaluation looks at, at most.
+MAX_OPEN = 2_000
+
+#: Figures of one rule: fingerprint → (labels, value).
+Lines = dict[str, tuple[Labels, float]]
+
+
+class Evaluation:
+    """One evaluation inside one transaction: reads the open incidents there, so no verb of an admin is overwritten."""
+
+    def __init__(
+        self,
+        store: AlertStore,
+        tx: Transaction,
+        now: int,
+        new_id: Callable[[], str],
+        tenant: str,
+        sinks: Sequence[str],
+    ) -> None:
+        self._store = store
+        self._tx = tx
+        self._now = now
+        self._new_id = new_id
+        self._tenant = tenant
+        self._sinks = sinks
+
+    def run(self, rules: dict[str, Rule], lines: dict[str, Lines | None]) -> None:
+        """Bring open incidents up to date and open new ones."""
+        known = self._store.open_incidents(self._tx, MAX_OPEN)
+        for incident in known:
+            self._update(incident, rules.get(incident.rule_id), lines.get(incident.rule_id))
+        if len(known) < MAX_OPEN:
+            seen = {(incident.tenant, incident.fingerprint) for incident in known}
+            for identifier, found in lines.items():
+                self._open_new(rules[identifier], found or {}, seen)
+
+    def count(self, events: Sequence[Event]) -> None:
+        """Count failures on their incidents, opening those that are not open."""
+        for event in events:
+            known = self._store.find_open(self._tx, event.signal.tenant, event.fingerprint)
+            if known is not None:
+                self._store.put_incident(self._tx, event.counted_on(known))
+            else:
+                self._tell(self._carry_silence(event.opened(self._new_id(), self._now)), News.FIRING)
+
+    def _update(self, incident: Incident, rule: Rule | None, lines: Lines | None) -> None:
+        if incident.rule_id.startswith(SIGNAL_RULE):
+            if self._now - incident.last_seen_at >= QUIET:
+                self._tell(resolved(incident, self._now), News.RESOLVED)
+        elif rule is None:
+            self._close_orphan(incident)
+        elif lines is not None:
+            _, value = lines.get(incident.fingerprint, ((), None))
+            self._apply(incident, *self._looked(rule, incident, value))
+
+    def _looked(self, rule: Rule, incident: Incident, value: float | None) -> tuple[Incident | None, News | None]:
+        step = look(rule, incident, value, self._now)
+        return step.incident, step.news
+
+    def _apply(self, before: Incident, after: Incident | None, news: News | None) -> None:
+        if after is None:
+            self._store.drop_incident(self._tx, before.id)
+        elif news is not None:
+            self._tell(after, news)
+        elif after != before:
+            self._store.put_incident(self._tx, after)
+
+    def _close_orphan(self, incident: Incident) -> None:
+        """End the incident of a rule that was deleted or disabled."""
+        if incident.state is State.PENDING:
+            self._store.drop_incident(self._tx, incident.id)
+        else:
+            self._tell(resolved(incident, self._now), News.RESOLVED)
+
+    def _open_new(self, rule: Rule, lines: Lines, seen: set[tuple[str, str]]) -> None:
+        tenant = rule.tenant or self._tenant
+        for key, (labels, value) in lines.items():
+            if rule.breaks(value) and (tenant, key) not in seen:
+                pending = self._pending(rule, tenant, key, labels, value)
+                after, news = self._looked(rule, pending, value)
+                self._apply(pending, after, news)
+
+    def _pending(self, rule: Rule, tenant: str, key: str, labels: Labels, value: float) -> Incident:
+        incident = Incident(
+            id=self._new_id(),
+            tenant=tenant,
+            fingerprint=key,
+            rule_id=rule.id,
+            name=rule.name,
+            labels=labels,
+            severity=rule.severity,
+            state=State.PENDING,
+            summary=rule.name,
+            value=value,
+            started_at=self._now,
+            last_seen_at=self._now,
+        )
+        return self._carry_silence(incident)
+
+    def _carry_silence(self, incident: Incident) -> Incident:
+        until = self._store.last_silence(self._tx, incident.tenant, incident.fingerprint)
+        return incident if until is None or until <= self._now else replace(incident, silenced_until=until)
+
+    def _tell(self, incident: Incident, news: News) -> None:
+        """Write an incident and one message for each sink: unless it is silenced, or ends what nobody was told of."""
+        unheard = news is News.RESOLVED and incident.notified_at is None
+        if silenced(incident, self._now) or unheard:
+            self._store.put_incident(self._tx, incident)
+            return
+        self._store.put_incident(self._tx, replace(incident, notified_at=self._now))
+        for sink in self._sinks:
+            self._store.add_notification(self._tx, message(self._new_id(), sink, incident, news, self._now))
+
+
+def message(identifier: str, sink: str, incident: Incident, news: News, now: int) -> Notification:
+    """Make one message about an incident as it is now."""
+    return Notification(
+        id=identifier,
+        tenant=incident.tenant,
+        incident_id=incident.id,
+        sink=sink,
+        news=news,
+        payload=_payload(incident, news),
+        created_at=now,
+        due_at=now,
+    )
+
+
+def _payload(incident: Incident, news: News) -> dict[str, object]:
+    return {
+        "type": f"alert.{news}",
+        "news": str(news),
+        "incident_id": incident.id,
+        "tenant": incident.tenant,
+        "rule_id": incident.rule_id,
+        "name": incident.name,
+        "severity": str(incident.severity),
+        "state": str(incident.state),
+        "summary": incident.summary,
+        "value": incident.value,
+        "labels": dict(incident.labels),
+        "occurrences": incident.occurrences,
+        "started_at": to_iso(incident.started_at),
+        "resolved_at": None if incident.resolved_at is None else to_iso(incident.resolved_at),
+        "trace_id": incident.trace_id,
+    }

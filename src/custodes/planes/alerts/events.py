@@ -1,0 +1,109 @@
+"""Failures that planes signal, collected until they are written as incidents."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+
+from custodes.kernel.clock import MINUTE
+from custodes.kernel.signals import FailureSignal
+from custodes.planes.alerts.model import Incident, Severity, State
+from custodes.planes.alerts.rules import fingerprint
+
+#: Different failures kept until the next write, at most; more are shed and counted.
+MAX_EVENTS = 500
+
+#: An event is over when it has not happened again for this long, microseconds.
+QUIET = 15 * MINUTE
+
+#: First part of the ``rule_id`` of an event's incident.
+SIGNAL_RULE = "signal:"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A failure and how often it happened since the last write."""
+
+    #: The latest signal.
+    signal: FailureSignal
+    #: The first one's moment, microseconds since the epoch.
+    first_at: int
+    #: How often.
+    count: int
+
+    @property
+    def fingerprint(self) -> str:
+        """Name of the problem: tenant, system and name of the failure."""
+        signal = self.signal
+        return fingerprint(SIGNAL_RULE + signal.name, signal.tenant, (("system", signal.system),))
+
+    def opened(self, identifier: str, now: int) -> Incident:
+        """Make the incident of its first time."""
+        signal = self.signal
+        return Incident(
+            id=identifier,
+            tenant=signal.tenant,
+            fingerprint=self.fingerprint,
+            rule_id=(SIGNAL_RULE + signal.name)[:100],
+            name=signal.name[:300],
+            labels=(("system", signal.system),),
+            severity=Severity.WARNING,
+            state=State.FIRING,
+            summary=signal.summary[:1_000],
+            value=None,
+            started_at=self.first_at,
+            last_seen_at=signal.at,
+            fired_at=now,
+            occurrences=self.count,
+            trace_id=signal.trace_id[:32],
+        )
+
+    def counted_on(self, incident: Incident) -> Incident:
+        """Count it on an open incident."""
+        return replace(
+            incident,
+            occurrences=incident.occurrences + self.count,
+            last_seen_at=max(incident.last_seen_at, self.signal.at),
+            summary=self.signal.summary[:1_000],
+        )
+
+
+class EventBuffer:
+    """Takes signals from any thread; bounded, one entry a problem."""
+
+    def __init__(self, max_events: int = MAX_EVENTS) -> None:
+        self._max_events = max_events
+        self._lock = threading.Lock()
+        self._events: OrderedDict[str, Event] = OrderedDict()
+        #: Signals that were shed because too many different ones waited.
+        self.shed = 0
+
+    def add(self, signal: FailureSignal) -> None:
+        """Take a signal."""
+        self._put(Event(signal, signal.at, 1))
+
+    def take(self) -> list[Event]:
+        """Take everything out."""
+        with self._lock:
+            taken, self._events = self._events, OrderedDict()
+        return list(taken.values())
+
+    def put_back(self, events: list[Event]) -> None:
+        """Put back what could not be written."""
+        for event in events:
+            self._put(event)
+
+    def _put(self, event: Event) -> None:
+        key = event.fingerprint
+        with self._lock:
+            known = self._events.get(key)
+            if known is None and len(self._events) >= self._max_events:
+                self.shed += event.count
+                return
+            self._events[key] = event if known is None else _merged(known, event)
+
+
+def _merged(one: Event, other: Event) -> Event:
+    latest = max(one.signal, other.signal, key=lambda signal: signal.at)
+    return Event(latest, min(one.first_at, other.first_at), one.count + other.count)

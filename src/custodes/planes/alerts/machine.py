@@ -1,0 +1,98 @@
+"""The life of an incident as a pure function: what one look at a figure makes of it.
+
+::
+
+                breaks                 broken for ``hold``
+    (none) ─────────────▶ pending ─────────────────────────▶ firing ──▶ resolved
+       ▲                     │ does not break                  │    clear for ``clear_hold``
+       └─────────────────────┘                                 └─ any value that is not clear starts that wait again
+
+Between ``threshold`` and ``clear`` nothing changes: that band is what keeps an alert from flapping.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from custodes.planes.alerts.model import Incident, News, Rule, Severity, State
+
+_RANK = {Severity.INFO: 0, Severity.WARNING: 1, Severity.CRITICAL: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one look made of an incident."""
+
+    #: The incident now; None when a pending one turned out to be nothing.
+    incident: Incident | None
+    #: What to tell; None when there is nothing new.
+    news: News | None = None
+
+
+def look(rule: Rule, incident: Incident, value: float | None, now: int) -> Step:
+    """Bring an open incident up to date with the figure of now.
+
+    Args:
+        rule: the rule it broke.
+        incident: as it was; a new one begins as pending.
+        value: the figure; None when there is none, which counts as clear.
+        now: microseconds since the epoch.
+    """
+    if incident.state is State.PENDING:
+        return _look_at_pending(rule, incident, value, now)
+    return _look_at_firing(rule, incident, value, now)
+
+
+def _look_at_pending(rule: Rule, incident: Incident, value: float | None, now: int) -> Step:
+    if value is None or not rule.breaks(value):
+        return Step(None)
+    seen = _seen(rule, incident, value, now)
+    if now - incident.started_at < rule.hold:
+        return Step(seen)
+    return Step(replace(seen, state=State.FIRING, fired_at=now), News.FIRING)
+
+
+def _look_at_firing(rule: Rule, incident: Incident, value: float | None, now: int) -> Step:
+    if value is None or rule.clears(value):
+        since = now if incident.clear_since is None else incident.clear_since
+        if now - since < rule.clear_hold:
+            return Step(replace(incident, value=value, clear_since=since))
+        return Step(resolved(replace(incident, value=value), now), News.RESOLVED)
+    seen = replace(_seen(rule, incident, value, now), clear_since=None)
+    if _RANK[seen.severity] > _RANK[incident.severity]:
+        return Step(seen, News.ESCALATED)
+    return Step(seen, News.REMINDER if _to_remind(rule, seen, now) else None)
+
+
+def resolved(incident: Incident, now: int) -> Incident:
+    """End an incident."""
+    return replace(incident, state=State.RESOLVED, resolved_at=now, clear_since=None)
+
+
+def silenced(incident: Incident, now: int) -> bool:
+    """Tell whether nobody is to be told at present."""
+    return incident.silenced_until is not None and now < incident.silenced_until
+
+
+def _seen(rule: Rule, incident: Incident, value: float, now: int) -> Incident:
+    severity = rule.severity_of(value)
+    if _RANK[severity] < _RANK[incident.severity]:
+        severity = incident.severity  # an incident is remembered by its worst
+    summary = describe(rule, incident, value)
+    return replace(incident, value=value, last_seen_at=now, severity=severity, summary=summary)
+
+
+def _to_remind(rule: Rule, incident: Incident, now: int) -> bool:
+    told = incident.notified_at if incident.notified_at is not None else incident.fired_at
+    return bool(rule.remind) and not incident.acknowledged_by and told is not None and now - told >= rule.remind
+
+
+def describe(rule: Rule, incident: Incident, value: float) -> str:
+    """Fill in the message of a rule; plain replacement, so that nothing in it can run."""
+    labels = ", ".join(f"{name}={text}" for name, text in incident.labels) or "all"
+    filled = (
+        rule.message.replace("{name}", rule.name)
+        .replace("{value}", f"{value:g}")
+        .replace("{threshold}", f"{rule.threshold:g}")
+    )
+    return filled.replace("{labels}", labels)[:1_000]

@@ -1,0 +1,22 @@
+"""Sinks from the URLs of the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from custodes.kernel.clock import Clock
+from custodes.planes.alerts.apprise_sink import AppriseSink
+from custodes.planes.alerts.sinks import LogSink, Sink, WebhookSink
+
+
+def sinks_of(urls: Iterable[str], secret: str, clock: Clock) -> list[Sink]:
+    """Make the sinks: the log always, ``http(s)://`` a signed webhook, any other scheme an apprise URL.
+
+    Raises:
+        ConfigurationError: a URL is not usable, or apprise is needed and not installed.
+    """
+    sinks: list[Sink] = [LogSink()]
+    for url in urls:
+        is_webhook = url.lower().startswith(("http://", "https://"))
+        sinks.append(WebhookSink(url, secret, clock=clock) if is_webhook else AppriseSink(url))
+    return sinks
