@@ -189,9 +189,11 @@ def _gitlab(delivery: _Delivery) -> dict[str, str]:
 
 def _twilio(delivery: _Delivery) -> dict[str, str]:
     is_form = "bodySHA256=" not in delivery.url
-    fields = parse_qsl(delivery.body.decode(), keep_blank_values=True) if is_form else []
+    form = delivery.body.decode("latin-1") if is_form else ""
+    fields = parse_qsl(form, keep_blank_values=True, errors="surrogateescape")
     message = delivery.url + "".join(name + value for name, value in sorted(set(fields)))
-    return {"x-twilio-signature": hmac_base64(delivery.secret.encode(), message.encode(), "sha1")}
+    signature = hmac_base64(delivery.secret.encode(), message.encode("utf-8", "surrogateescape"), "sha1")
+    return {"x-twilio-signature": signature}
 
 
 def _square(delivery: _Delivery) -> dict[str, str]:

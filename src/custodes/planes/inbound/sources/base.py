@@ -48,16 +48,20 @@ class Headers(Mapping[str, str]):
     ``headers["x"]`` and ``headers.get("x")`` give the first value of a name; :meth:`values_of` gives all.
     """
 
-    __slots__ = ("raw",)
+    __slots__ = ("_index", "raw")
 
     def __init__(self, raw: Iterable[tuple[bytes, bytes]]) -> None:
         #: Names and values in the order of the request.
         self.raw = raw if isinstance(raw, list) else list(raw)
+        index: dict[bytes, list[bytes]] = {}
+        for name, value in self.raw:
+            index.setdefault(name.lower(), []).append(value)
+        self._index = index
 
     def values_of(self, name: str) -> list[str]:
         """Every value of a name, in the order of the request."""
-        wanted = name.lower().encode("latin-1", "replace")
-        return [value.decode("latin-1") for key, value in self.raw if key.lower() == wanted]
+        found = self._index.get(name.lower().encode("latin-1", "replace"))
+        return [value.decode("latin-1") for value in found] if found else []
 
     def __getitem__(self, name: str) -> str:
         values = self.values_of(name)
@@ -66,10 +70,10 @@ class Headers(Mapping[str, str]):
         return values[0]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys(key.lower().decode("latin-1") for key, _ in self.raw))
+        return (name.decode("latin-1") for name in self._index)
 
     def __len__(self) -> int:
-        return len({key.lower() for key, _ in self.raw})
+        return len(self._index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +230,8 @@ def header(request: WebhookRequest, name: str) -> str:
 
 def unsigned_header(request: WebhookRequest, name: str) -> str:
     """Return the first value of a header outside the signature, shortened and printable; empty when absent."""
-    value = request.headers.get(name, "").strip()[:MAX_NAME]
+    values = request.headers.values_of(name)
+    value = values[0].strip()[:MAX_NAME] if values else ""
     return value if value.isascii() and value.isprintable() else ""
 
 

@@ -1,7 +1,7 @@
 """Any other sender that signs with an HMAC, described by options.
 
 The template says what is signed: ``{body}`` alone, or with ``{timestamp}`` and ``{id}`` around it, which are then taken
-from the headers named beside it.
+from the headers named beside it. A signed id makes the event; without one, the signed moment and body do.
 """
 
 from __future__ import annotations
@@ -119,6 +119,9 @@ class GenericHmac(Source):
         if timestamp is not None and unix_seconds(timestamp) is None:
             msg = f"The header {self._headers['timestamp']} is not a Unix timestamp"
             raise SignatureRefused(msg, reason="malformed-header")
+        if not is_name(values.get("id", "-")):
+            msg = f"The header {self._headers['id']} is not an id"
+            raise SignatureRefused(msg, reason="malformed-header")
         message = self._message(values, request.body)
         signed_with = matching((self._sign(key, message) for key in self._keys), given)
         if signed_with is None:
@@ -141,23 +144,21 @@ class GenericHmac(Source):
 
     def _message(self, values: Mapping[str, str], body: bytes) -> bytes:
         """Fill the template: literal and field take turns in it."""
-        parts = [
-            body if part == "body" else (values[part] if place % 2 else part).encode("latin-1")
-            for place, part in enumerate(self._template)
-        ]
+        fields = {"body": body} | {name: value.encode("latin-1") for name, value in values.items()}
+        parts = [fields[part] if place % 2 else part.encode("ascii") for place, part in enumerate(self._template)]
         return b"".join(parts)
 
     def _verified(
         self, request: WebhookRequest, values: Mapping[str, str], signed_at: int | None, signed_with: int
     ) -> Verified:
         found = read_fields(self._fields, request.body)
+        timestamp = values.get("timestamp", "")
         field_id, field_type = _text(found, "event_id"), _text(found, "event_type")
-        header_id = values["id"] if is_name(values.get("id", "")) else ""
-        signed_id = field_id or header_id
+        signed_id = field_id or values.get("id", "")
         return Verified(
             event_id=signed_id or unsigned_header(request, self._headers["id"] or "-"),
             event_type=field_type or unsigned_header(request, self._type_header or "-"),
-            dedupe_key=id_key(signed_id) if signed_id else content_key(request.body),
+            dedupe_key=id_key(signed_id) if signed_id else content_key(timestamp.encode("ascii"), request.body),
             occurred_at=signed_at,
             signed_with=signed_with,
             unsigned=self._unsigned(signed_id, field_type),
