@@ -1,0 +1,269 @@
+"""The ingress: where webhooks come in. Raw ASGI, for it is on the path of every delivery.
+
+``POST /hooks/{source}``, and ``POST /api/stripe/webhook-enhanced`` for Stripe. The answer says what the sender needs to
+know and no more: 2xx is sent after the event and its job are on the disk; whoever is refused is not told why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import TYPE_CHECKING, Any, cast
+
+import structlog
+
+from custodes.asgi.middleware import Middleware
+from custodes.errors import CustodesError, InvalidInput, PayloadTooLarge, StorageUnavailable
+from custodes.planes.inbound.receiver import Receipt, Registration
+from custodes.planes.inbound.sources.base import Headers, WebhookRequest
+from custodes.runtime.current import serving
+
+if TYPE_CHECKING:
+    from custodes.app import Custodes
+    from custodes.asgi.passage import HttpPassage
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+#: Where deliveries of a source come in, before its name.
+HOOKS = "/hooks/"
+
+#: The second address of the source ``stripe`` (spec H).
+STRIPE_ENHANCED = "/api/stripe/webhook-enhanced"
+
+#: Headers of one delivery, and the bytes of their names and values together: what common servers and proxies take.
+MAX_HEADERS = 100
+MAX_HEADER_BYTES = 32_768
+
+#: Longest that the body of a delivery may take to arrive, seconds.
+BODY_SECONDS = 30.0
+
+#: When a sender should come back after a 503, seconds.
+RETRY_AFTER = 5
+
+_log = structlog.get_logger("custodes.ingress")
+
+
+class Ingress:
+    """Takes webhooks in; stands behind a :class:`~custodes.asgi.middleware.Middleware` that opens trace and address.
+
+    Args:
+        custodes: the install.
+    """
+
+    def __init__(self, custodes: Custodes) -> None:
+        self._inbound = custodes.inbound
+        self._shield = custodes.shield
+        self._public_url = custodes.settings.public_url.rstrip("/")
+        self._check: Callable[[Any], Any] | None = None
+        if custodes.settings.rate_limiting_enabled:
+            self._check = custodes.ratelimit.check
+            _limit_addresses(custodes)
+        self._door = Middleware(self, custodes, own=True)
+
+    def handles(self, path: str) -> bool:
+        """Tell whether a path is that of a source; others are left to the host."""
+        return self._registered(path) is not None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one delivery."""
+        passage = cast("HttpPassage | None", serving.get())
+        if passage is None:
+            await self._door(scope, receive, send)
+            return
+        registration = self._registered(_path_of(scope))
+        if registration is None:
+            await _answer(send, 404, _NOT_FOUND)
+        elif scope["method"] != "POST":
+            await _answer(send, 405, _NOT_ALLOWED, [(b"allow", b"POST")])
+        else:
+            await self._serve(registration, passage, scope, receive, send)
+
+    def _registered(self, path: str) -> Registration | None:
+        if path.startswith(HOOKS):
+            return self._inbound.source(path[len(HOOKS) :])
+        return self._inbound.source("stripe") if path == STRIPE_ENHANCED else None
+
+    # ── One delivery ─────────────────────────────────────────────────────────
+
+    async def _serve(
+        self, registration: Registration, passage: HttpPassage, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        try:
+            if self._check is not None and await self._over_limit(self._check, passage, send):
+                return
+            headers, length = _read_headers(scope)
+            body = await _read_body(receive, length, registration.source.max_body)
+            if body is None:  # the sender has left
+                return
+            request = WebhookRequest(headers, body, self._url(scope, headers))
+            receipt = await self._inbound.receive(
+                registration, request, trace_id=passage.trace_id, client_ip=passage.client_ip
+            )
+        except _Refused as refused:
+            request = WebhookRequest(Headers(scope["headers"][:MAX_HEADERS]), b"")
+            self._inbound.refuse(
+                registration, request, refused.error, trace_id=passage.trace_id, client_ip=passage.client_ip
+            )
+            await _answer(send, refused.status, _problem(refused.status, refused.error), [(b"connection", b"close")])
+        except CustodesError as error:
+            retry = [(b"retry-after", b"%d" % RETRY_AFTER)] if isinstance(error, StorageUnavailable) else []
+            await _answer(send, error.status, _REFUSALS.get(error.status, _FAILED), retry)
+        except Exception:  # noqa: BLE001 - a fault of ours: the sender delivers again, the log says why
+            _log.exception("delivery_failed", source=registration.source.name, trace_id=passage.trace_id)
+            await _answer(send, 500, _FAILED)
+        else:
+            await _acknowledge(send, receipt)
+        finally:
+            if passage.release is not None:
+                passage.release()
+                passage.release = None
+
+    async def _over_limit(self, check: Callable[[Any], Any], passage: HttpPassage, send: Send) -> bool:
+        """Ask the limiter, and answer for it when it refuses. What fails of it lets the delivery pass."""
+        refusal = None
+        try:
+            verdict = check(passage)
+            if hasattr(verdict, "__await__"):
+                verdict = await self._shield.wait("limiter", verdict, None)
+            refusal = None if verdict is None else passage.judged(verdict)
+        except Exception as error:
+            if not self._shield.absorbs("limiter", error):
+                raise
+        if refusal is None:
+            return False
+        await _answer(send, refusal.status, refusal.body, refusal.headers)
+        return True
+
+    def _url(self, scope: Scope, headers: Headers) -> str:
+        """Return the URL that the sender called: some schemes sign it."""
+        query: bytes = scope.get("query_string", b"")
+        base = self._public_url or f"{scope.get('scheme', 'http')}://{headers.get('host', '')}"
+        path = (scope.get("raw_path") or scope["path"].encode("utf-8", "replace")).partition(b"?")[0].decode("latin-1")
+        return f"{base}{path}?{query.decode('latin-1')}" if query else base + path
+
+
+class _Refused(Exception):
+    """A delivery that is refused before its signature is looked at."""
+
+    def __init__(self, status: int, error: CustodesError) -> None:
+        self.status = status
+        self.error = error
+
+
+def _limit_addresses(custodes: Custodes) -> None:
+    """Limit the deliveries of one address as the settings say; once for an install, however many doors it has."""
+    limit = custodes.settings.webhook_ip_limit
+    known = {rule.name for rule in custodes.ratelimit.list_rules()}
+    for name, route in (("webhooks-by-address", HOOKS + "{source}"), ("stripe-by-address", STRIPE_ENHANCED)):
+        if limit and name not in known:
+            custodes.ratelimit.limit(limit, by="ip", route=route, methods="POST", name=name)
+
+
+def _path_of(scope: Scope) -> str:
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    return path[len(root) :] if root and path.startswith(root) else path
+
+
+def _read_headers(scope: Scope) -> tuple[Headers, int]:
+    """Return the headers and the announced length of the body, -1 when there is none."""
+    raw: list[tuple[bytes, bytes]] = scope["headers"]
+    if len(raw) > MAX_HEADERS:
+        raise _refusal(431, InvalidInput, "The delivery has too many headers")
+    size, length = 0, -1
+    for name, value in raw:
+        size += len(name) + len(value)
+        if name == b"content-length":
+            length = int(value) if value.isdigit() and len(value) < 16 else 1 << 60
+        elif name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+            raise _refusal(415, InvalidInput, "The delivery is compressed")
+    if size > MAX_HEADER_BYTES:
+        raise _refusal(431, InvalidInput, "The headers of the delivery are too large")
+    return Headers(raw), length
+
+
+async def _read_body(receive: Receive, length: int, most: int) -> bytes | None:
+    """Read a body of at most ``most`` bytes; None when the sender leaves before its end."""
+    if length > most:
+        raise _refusal(413, PayloadTooLarge, f"The body has more than {most} bytes")
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body", False):
+        whole: bytes = message.get("body", b"")
+        if len(whole) > most:
+            raise _refusal(413, PayloadTooLarge, f"The body has more than {most} bytes")
+        return whole
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _collect(message, receive, most)
+    except TimeoutError:
+        raise _refusal(408, InvalidInput, f"The body did not arrive within {BODY_SECONDS:g} s") from None
+
+
+async def _collect(message: Message, receive: Receive, most: int) -> bytes | None:
+    parts: list[bytes] = []
+    size = 0
+    while message["type"] == "http.request":
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size > most:
+            raise _refusal(413, PayloadTooLarge, f"The body has more than {most} bytes")
+        parts.append(part)
+        if not message.get("more_body", False):
+            return b"".join(parts)
+        message = await receive()
+    return None
+
+
+def _refusal(status: int, kind: type[CustodesError], text: str) -> _Refused:
+    return _Refused(status, kind(text))
+
+
+# ── Answers ──────────────────────────────────────────────────────────────────
+
+_JSON = (b"content-type", b"application/json")
+_PROBLEM = (b"content-type", b"application/problem+json")
+_TEXT = (b"content-type", b"text/plain; charset=utf-8")
+_NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+
+
+async def _acknowledge(send: Send, receipt: Receipt) -> None:
+    if receipt.challenge is not None:
+        await _send(send, 200, receipt.challenge, [_TEXT, _NO_SNIFFING])
+        return
+    word = "accepted" if receipt.first else "duplicate"
+    await _send(send, 200, b'{"status":"%b","id":"%b"}' % (word.encode(), receipt.event_id.encode()), [_JSON])
+
+
+async def _answer(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]] | None = None) -> None:
+    await _send(send, status, body, [_PROBLEM, *(headers or ())])
+
+
+async def _send(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+    headers.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _problem(status: int, error: CustodesError) -> bytes:
+    return _document(status, error.code, error.title, error.message)
+
+
+def _document(status: int, code: str, title: str, detail: str) -> bytes:
+    problem = {"type": f"urn:custodes:problem:{code}", "title": title, "status": status, "code": code, "detail": detail}
+    return json.dumps(problem).encode()
+
+
+_NOT_FOUND = _document(404, "not-found", "Not found", "No webhooks are accepted here")
+_NOT_ALLOWED = _document(405, "method-not-allowed", "Method not allowed", "Webhooks are posted")
+_FAILED = _document(500, "error", "Error", "The delivery could not be taken; deliver it again")
+
+#: What is told of a refusal: the same for every reason, so that nobody can learn from it.
+_REFUSALS = {
+    400: _document(400, "malformed-payload", "Malformed payload", "The body is not what this source sends"),
+    401: _document(401, "signature-refused", "Signature refused", "The delivery could not be verified"),
+    503: _document(503, "storage-unavailable", "Storage unavailable", "The delivery was not kept; deliver it again"),
+}
