@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import import_module
@@ -35,7 +36,7 @@ class AppriseSink:
         self.name = sink_name("apprise", url)
         self._timeout_seconds = timeout_seconds
         self._apprise = _load().Apprise()
-        if not self._apprise.add(url):
+        if not _added(self._apprise, url):
             msg = f"{self.name!r} is not a URL that apprise knows"
             raise ConfigurationError(msg, remedy="See the apprise documentation for the URLs of each service")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="custodes-apprise")
@@ -66,6 +67,16 @@ class AppriseSink:
         except Exception as error:  # noqa: BLE001 - a plugin of apprise may raise anything, and its text may hold the URL
             msg = f"apprise could not send it: {type(error).__name__}"
             raise SinkFailed(msg) from None
+
+
+def _added(apprise: Any, url: str) -> bool:
+    """Add a URL, with apprise's log off for the moment: it would show a URL that it does not know."""
+    log = logging.getLogger("apprise")
+    before, log.disabled = log.disabled, True
+    try:
+        return bool(apprise.add(url))
+    finally:
+        log.disabled = before
 
 
 def _load() -> Any:
