@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from custodes.planes.metrics.health import HealthMonitor
     from custodes.planes.metrics.recorder import SystemMetrics
     from custodes.planes.outbound.endpoints import OutgoingWebhooks
+    from custodes.planes.retention.sweeper import Retention
     from custodes.planes.traffic.monitor import ApiMonitor
     from custodes.storage.sql.database import Database
 
@@ -54,6 +55,7 @@ _SERVICES = (
     "traffic",
     "ratelimit",
     "inbound",
+    "outbound",
     "retention",
     "scheduler",
 )
@@ -286,6 +288,23 @@ class Custodes:
             tenant=self.settings.default_tenant,
             probes=[MachineProbe(None if path is None else path.parent)],
             labels={"host": gethostname()},
+        )
+
+    @cached_property
+    def retention(self) -> Retention:
+        """What is deleted when."""
+        from custodes.planes.retention.sweeper import Retention
+        from custodes.policies import policies_of
+        from custodes.storage.sql.retention import SqlRunStore
+
+        return Retention(
+            self.database,
+            SqlRunStore(),
+            policies_of(self),
+            self.clock,
+            self.random_bits,
+            scheduler=self.scheduler,
+            every_minutes=self.settings.rate_limit_cleanup_minutes,
         )
 
     @cached_property

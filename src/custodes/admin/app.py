@@ -18,7 +18,7 @@ from custodes.admin.dependencies import Admin, require_admin
 from custodes.admin.pages import pages
 from custodes.admin.problems import PROBLEMS, install_problem_handlers
 from custodes.admin.refusals import Refusals
-from custodes.admin.routes import identity, overview, session
+from custodes.admin.routes import audit, identity, outbound, overview, retention, session
 from custodes.admin.shell import Shell
 from custodes.app import Custodes
 
@@ -30,8 +30,11 @@ DASHBOARD = "/dashboard/admin/enterprise"
 
 #: One line a plane, in alphabetical order: its tag and its module in ``admin/routes``. Admins and owners only.
 PLANES: tuple[tuple[str, ModuleType], ...] = (
+    ("audit", audit),
     ("identity", identity),
+    ("outbound", outbound),
     ("overview", overview),
+    ("retention", retention),
 )
 
 

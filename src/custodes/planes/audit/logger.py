@@ -172,6 +172,14 @@ class AuditLogger(AuditReader):
 
         return add
 
+    async def commit(self, entry: Work) -> None:
+        """Write a prepared entry by itself: of an action that changes nothing here, such as an export.
+
+        Raises:
+            StorageUnavailable: it was not recorded; the action must not be taken.
+        """
+        await self._timed(self._store.write(entry))
+
     # ── How an entry is made ─────────────────────────────────────────────────
 
     def _draft(self, kind: Kind, action: str, actor: Referable, fields: EventFields) -> Draft:

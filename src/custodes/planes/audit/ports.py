@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
 from custodes.planes.audit.activity import Past
+from custodes.planes.audit.analytics import AuditAnalytics
 from custodes.planes.audit.model import AuditEntry, Kind, Review, ReviewState
 from custodes.runtime.transactions import Transaction
 
@@ -53,6 +54,16 @@ class AuditQuery:
     #: Cursor of the page before.
     cursor: str = ""
 
+    def paged(self, limit: int, cursor: str) -> AuditQuery:
+        """Make the same query for another page."""
+        return replace(self, limit=limit, cursor=cursor)
+
+    def given(self) -> dict[str, object]:
+        """Tell the filters that are set, by name."""
+        paging = ("limit", "cursor")
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in paging}
+        return {name: value for name, value in values.items() if value not in (None, "", 0)}
+
 
 class AuditStore(Protocol):
     """**Protocol:** the trail. Entries are only ever added; the review beside them is what changes."""
@@ -86,6 +97,12 @@ class AuditStore(Protocol):
         Raises:
             InvalidInput: the cursor is not one of ours.
         """
+        ...
+
+    def analyse(
+        self, tx: Transaction, tenant: str | None, since: int, until: int, *, width: int, top: int
+    ) -> AuditAnalytics:
+        """Sum up a range of time; ``width`` is that of a point of the risk trend, ``top`` the length of rankings."""
         ...
 
     def set_review(self, tx: Transaction, entry_id: str, review: Review) -> None:

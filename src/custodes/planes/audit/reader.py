@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from custodes.errors import NotFound
+from custodes.errors import InvalidInput, NotFound
 from custodes.kernel.clock import Clock
 from custodes.kernel.paging import MAX_LIMIT, Page
+from custodes.planes.audit.analytics import DEFAULT_TOP, MAX_TOP, AuditAnalytics, width_of
 from custodes.planes.audit.model import AuditEntry
 from custodes.planes.audit.ports import AuditQuery, AuditStore
 from custodes.planes.audit.reviews import Verdict, next_review
@@ -43,6 +44,27 @@ class AuditReader:
             NotFound: no such entry, or not in this tenant.
         """
         return await self._store.read(lambda tx: self._find(tx, entry_id, tenant))
+
+    async def get_audit_analytics(
+        self, since: int, until: int, *, tenant: str | None = None, top: int = DEFAULT_TOP
+    ) -> AuditAnalytics:
+        """Sum up the trail between two moments (microseconds, the end not included).
+
+        Args:
+            since: begin.
+            until: end.
+            tenant: whose trail; None: all.
+            top: length of the rankings, 1 to 100.
+
+        Raises:
+            InvalidInput: the range is empty, or ``top`` is out of bounds.
+            StorageUnavailable: it took too long; ask for a shorter range.
+        """
+        if until <= since or not 1 <= top <= MAX_TOP:
+            msg = "The range is empty" if until <= since else f"top is {top}"
+            raise InvalidInput(msg, remedy=f"Give since before until, and top from 1 to {MAX_TOP}")
+        width = width_of(since, until)
+        return await self._store.read(lambda tx: self._entries.analyse(tx, tenant, since, until, width=width, top=top))
 
     async def export_entries(self, query: AuditQuery) -> AsyncIterator[AuditEntry]:
         """Yield every entry that a query finds, newest first, a page at a time; ``limit`` is not looked at."""

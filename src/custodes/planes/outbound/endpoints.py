@@ -153,9 +153,10 @@ class OutgoingWebhooks:
         description: str = "",
         retry: RetryPolicy = RetryPolicy(),
         tenant: str | None = None,
+        endpoint_id: str = "",
         also: Work = nothing,
     ) -> Created:
-        """Add an endpoint and make its secret.
+        """Add an endpoint and make its secret; ``endpoint_id`` (a UUIDv7) lets ``also`` name it beforehand.
 
         Raises:
             InvalidInput: the URL, an event type, the retry policy, the tenant or the description is not acceptable.
@@ -167,10 +168,15 @@ class OutgoingWebhooks:
             raise InvalidInput(msg, remedy="Use 1–64 of A–Z a–z 0–9 . _ : @ -, starting with a letter or digit")
         now = self._clock.now()
         endpoint = Endpoint(
-            id=uuid7(now, self._random_bits), tenant=tenant, url=checked_url(url, allow_http=self._allow_http),
-            description=_text(description), event_types=checked(event_types), retry=_checked_retry(retry),
-            created_at=now, updated_at=now,
-        )  # fmt: skip
+            id=endpoint_id or uuid7(now, self._random_bits),
+            tenant=tenant,
+            url=checked_url(url, allow_http=self._allow_http),
+            description=_text(description),
+            event_types=checked(event_types),
+            retry=_checked_retry(retry),
+            created_at=now,
+            updated_at=now,
+        )
         written, secret = self._new_secret(endpoint, now)
 
         def add(tx: Transaction) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-#: Removes the oldest rows before a moment, at most so many, in one short transaction; returns how many. It is called
-#: until it returns less than it was allowed.
+#: Removes the oldest rows before a moment, about so many, in one short transaction; returns how many. It is called
+#: until it returns 0.
 Purge = Callable[[int, int], Awaitable[int]]
 
 #: Counts the rows that would be removed before a moment.

@@ -132,7 +132,7 @@ class Retention:
             while not finished and self._clock.monotonic() - began < POLICY_SECONDS * SECOND:
                 gone = await policy.purge(before, self._batch)
                 removed += gone
-                finished = gone < self._batch
+                finished = gone == 0
                 if not finished:
                     await self._pause(PAUSE_SECONDS)
         except Exception as failure:  # noqa: BLE001 - the other policies still run

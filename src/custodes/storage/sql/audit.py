@@ -12,6 +12,7 @@ from sqlalchemy import Connection, RowMapping, delete, func, insert, or_, select
 from custodes.kernel.canonical import canonical
 from custodes.kernel.paging import Page, page_of
 from custodes.planes.audit.activity import MAX_TRACES, Past, Trace
+from custodes.planes.audit.analytics import AuditAnalytics
 from custodes.planes.audit.model import (
     UNREVIEWED,
     AuditEntry,
@@ -26,6 +27,7 @@ from custodes.planes.audit.model import (
 )
 from custodes.planes.audit.ports import AuditQuery
 from custodes.runtime.transactions import Transaction
+from custodes.storage.sql import audit_analytics
 from custodes.storage.sql.audit_filters import floor_id, selection
 from custodes.storage.sql.database import Database, Ingest, connection_of
 from custodes.storage.sql.tables.audit import audit_logs, audit_purge_window, audit_targets
@@ -91,6 +93,12 @@ class SqlAuditStore:
         statement = selection(connection, query).order_by(audit_logs.c.id.desc()).limit(query.limit + 1)
         rows = [_entry(row) for row in connection.execute(statement).mappings()]
         return page_of(rows, query.limit, lambda entry: (entry.recorded_at, entry.id))
+
+    def analyse(
+        self, tx: Transaction, tenant: str | None, since: int, until: int, *, width: int, top: int
+    ) -> AuditAnalytics:
+        """Sum up a range of time."""
+        return audit_analytics.analyse(connection_of(tx), tenant, since, until, width=width, top=top)
 
     def set_review(self, tx: Transaction, entry_id: str, review: Review) -> None:
         """Put a review beside an entry."""

@@ -1,0 +1,175 @@
+"""The audit trail: summary, search, one entry, review, export."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import AwareDatetime, BaseModel, Field
+from starlette.responses import StreamingResponse
+
+from custodes.admin.dependencies import Admin, CustodesDep, TenantScope, Trail
+from custodes.admin.fields import Identifier, TimeRange
+from custodes.admin.paging import PageModel, PageQuery
+from custodes.admin.routes.audit_models import (
+    CSV_COLUMNS,
+    ActionModel,
+    Catalogue,
+    EntryModel,
+    RuleModel,
+    SummaryModel,
+    csv_line,
+    csv_row,
+    ndjson_line,
+)
+from custodes.kernel.clock import from_datetime
+from custodes.planes.audit.analytics import DEFAULT_TOP, MAX_TOP
+from custodes.planes.audit.catalogue import ACTIONS
+from custodes.planes.audit.model import AuditEntry, Kind, Outcome, ReviewState
+from custodes.planes.audit.ports import AuditQuery
+from custodes.planes.audit.reviews import MAX_NOTE, MAX_PERSON, Verdict
+from custodes.planes.audit.risk import RULES
+
+router = APIRouter()
+
+
+def audit_query(
+    tenant: TenantScope,
+    actor: Annotated[str, Query(max_length=250, description="`type:id`; `*` stands for any characters")] = "",
+    action: Annotated[str, Query(max_length=100, description="`webhook.*`, `*.deleted`, `member.removed`")] = "",
+    kind: Annotated[Kind | None, Query(description="`admin`: only admin actions")] = None,
+    category: Annotated[str, Query(max_length=40, description="Category of the action")] = "",
+    target: Annotated[str, Query(max_length=250, description="Any of the targets, as `type:id`")] = "",
+    outcome: Annotated[Outcome | None, Query(description="How it ended")] = None,
+    ip: Annotated[str, Query(max_length=64, description="Client address")] = "",
+    trace_id: Annotated[str, Query(max_length=64, description="W3C trace id")] = "",
+    flagged: Annotated[bool | None, Query(description="Only entries with a review, or only those without")] = None,
+    review_state: Annotated[ReviewState | None, Query(description="Only reviews in this state")] = None,
+    assignee: Annotated[str, Query(max_length=MAX_PERSON, description="Only reviews of this person")] = "",
+    min_risk: Annotated[int, Query(ge=0, le=100, description="Only scores from this on")] = 0,
+    since: Annotated[AwareDatetime | None, Query(description="Recorded from this moment on (RFC 3339)")] = None,
+    until: Annotated[AwareDatetime | None, Query(description="Recorded before this moment (RFC 3339)")] = None,
+    text: Annotated[str, Query(max_length=200, description="Part of a reason, name, id, path or label")] = "",
+) -> AuditQuery:
+    """Read the filters of a query."""
+    return AuditQuery(
+        tenant=tenant, actor=actor, action=action, kind=kind, category=category, target=target,
+        outcome=outcome or "", ip=ip, trace_id=trace_id, flagged=flagged, review_state=review_state, assignee=assignee,
+        min_risk=min_risk, since=None if since is None else max(0, from_datetime(since)),
+        until=None if until is None else max(0, from_datetime(until)), text=text,
+    )  # fmt: skip
+
+
+#: Which entries are asked for.
+Filters = Annotated[AuditQuery, Depends(audit_query)]
+
+
+class ReviewBody(BaseModel):
+    """A step of a review."""
+
+    state: ReviewState = Field(description="Where it goes: open, acknowledged, or a verdict")
+    assignee: str | None = Field(default=None, max_length=MAX_PERSON, description="Who is to look; null: as before")
+    note: str | None = Field(default=None, max_length=MAX_NOTE, description="What was found; null: as before")
+
+
+@router.get("/audit-summary")
+async def audit_summary(
+    custodes: CustodesDep,
+    admin: Admin,
+    tenant: TenantScope,
+    when: TimeRange,
+    top: Annotated[int, Query(ge=1, le=MAX_TOP, description="Length of the rankings")] = DEFAULT_TOP,
+) -> SummaryModel:
+    """Sum up the trail: volume, failures, risk over time, what was flagged and why, who behaves how."""
+    analytics = await custodes.audit.get_audit_analytics(when.since, when.until, tenant=tenant, top=top)
+    return SummaryModel.of(analytics, await custodes.audit.get_health_status(), whole=admin.tenant is None)
+
+
+@router.get("/audit-logs")
+async def list_audit_logs(custodes: CustodesDep, filters: Filters, page: PageQuery) -> PageModel[EntryModel]:
+    """List entries, newest first; of all time when no range is given."""
+    found = await custodes.audit.list_entries(filters.paged(page.limit, page.cursor or ""))
+    return PageModel[EntryModel].of(found, EntryModel.of)
+
+
+@router.get("/audit-catalogue")
+async def audit_catalogue() -> Catalogue:
+    """List the actions of the catalogue and the rules that score them."""
+    rules = [RuleModel(name=rule.name, points=rule.points, description=rule.description) for rule in RULES]
+    return Catalogue(actions=[ActionModel.of(ACTIONS[name]) for name in sorted(ACTIONS)], rules=rules)
+
+
+@router.get(
+    "/audit-logs/export",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "Every entry found, newest first",
+            "content": {"application/x-ndjson": {}, "text/csv": {"schema": {"type": "string"}}},
+        }
+    },
+)
+async def export_audit_logs(
+    custodes: CustodesDep,
+    filters: Filters,
+    trail: Trail,
+    format: Annotated[  # noqa: A002 - the name in the query
+        Literal["ndjson", "csv"], Query(description="One JSON object a line, or CSV with the main columns")
+    ] = "ndjson",
+) -> StreamingResponse:
+    """Stream every entry found; the export is recorded before its first line is sent."""
+    asked = {name: str(value) for name, value in filters.given().items()}
+    await custodes.audit.commit(trail.entry("audit.exported", context={"format": format, "filters": asked}))
+    entries = custodes.audit.export_entries(filters)
+    if format == "csv":
+        body = _lines(entries, csv_line, first=csv_row(list(CSV_COLUMNS)))
+        return StreamingResponse(body, media_type="text/csv", headers=_attachment("csv"))
+    return StreamingResponse(
+        _lines(entries, ndjson_line), media_type="application/x-ndjson", headers=_attachment("ndjson")
+    )
+
+
+@router.get("/audit-logs/{id}")
+async def get_audit_log(id: Identifier, custodes: CustodesDep, tenant: TenantScope) -> EntryModel:  # noqa: A002
+    """Return one entry."""
+    return EntryModel.of(await custodes.audit.get_entry(id, tenant=tenant))
+
+
+@router.post("/audit-logs/{id}/review")
+async def review_audit_log(
+    id: Identifier,  # noqa: A002
+    body: ReviewBody,
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    trail: Trail,
+) -> EntryModel:
+    """Move the review of an entry; what was recorded stays as it is."""
+    entry = await custodes.audit.get_entry(id, tenant=tenant)
+    step = (entry.review.state if entry.review else None, body.state)
+    reviewed = await custodes.audit.review(
+        id,
+        Verdict(body.state, by=trail.principal.actor, assignee=body.assignee, note=body.note),
+        tenant=tenant,
+        also=trail.entry(
+            "audit.reviewed",
+            target=f"audit_log:{id}",
+            changes=[("review.state", *step)],
+            reason=body.note or "",
+            tenant=entry.tenant,
+        ),
+    )
+    return EntryModel.of(reviewed)
+
+
+async def _lines(
+    entries: AsyncIterator[AuditEntry], write: Callable[[AuditEntry], str], first: str = ""
+) -> AsyncIterator[str]:
+    if first:
+        yield first
+    async for entry in entries:
+        yield write(entry)
+
+
+def _attachment(ending: str) -> dict[str, str]:
+    return {"content-disposition": f'attachment; filename="audit-logs.{ending}"'}
