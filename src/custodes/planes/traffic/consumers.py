@@ -8,19 +8,20 @@ stays O(1) on average, memory stays bounded under any rotation of addresses, and
 from __future__ import annotations
 
 from custodes.planes.traffic.model import Exchange
-from custodes.planes.traffic.rollup import Figures, Keyspace, Rollups, Series, keep_heaviest
+from custodes.planes.traffic.rollup import OTHER, Figures, Keyspace, Rollups, Series
 
-#: Combinations in one window before they are taken apart.
+#: Combinations in one window before they are taken apart, which then takes some milliseconds.
 MAX_COMBINATIONS = 4_096
 
 #: Consumers of each tenant and kind that survive it; more than are kept in the end, so that late risers are not lost.
 KEPT_MEANWHILE = 1_000
 
+#: Tenant, address, user, API key.
 Combination = tuple[str, str, str, str]
 
 
 class Tally:
-    """Requests of one combination."""
+    """Requests of one consumer, or of one combination."""
 
     __slots__ = ("client_errors", "count", "limited", "response_bytes", "server_errors")
 
@@ -31,15 +32,27 @@ class Tally:
         self.limited = 0
         self.response_bytes = 0
 
+    def add(self, other: Tally) -> None:
+        """Add the requests of another."""
+        self.count += other.count
+        self.client_errors += other.client_errors
+        self.server_errors += other.server_errors
+        self.limited += other.limited
+        self.response_bytes += other.response_bytes
+
+
+#: Consumer → its requests, of one tenant and kind.
+Crowd = dict[str, Tally]
+
 
 class Consumers:
     """Consumers of one window."""
 
-    __slots__ = ("_apart", "_tallies")
+    __slots__ = ("_crowds", "_tallies")
 
     def __init__(self) -> None:
         self._tallies: dict[Combination, Tally] = {}
-        self._apart: Rollups = {}
+        self._crowds: dict[tuple[str, Keyspace], Crowd] = {}
 
     def meet(self, exchange: Exchange, size: int) -> None:
         """Count an exchange and the bytes of its answer."""
@@ -52,33 +65,56 @@ class Consumers:
         tally.count += 1
         tally.response_bytes += size
         if exchange.status >= 400 or exchange.error is not None:
-            self._count_error(tally, exchange)
+            _count_error(tally, exchange)
 
     def figures(self, bucket: int) -> Rollups:
         """Return the figures of each consumer in a bucket, once nothing is counted any more."""
         self._take_apart()
-        return {series._replace(bucket=bucket): figures for series, figures in self._apart.items()}
-
-    def _count_error(self, tally: Tally, exchange: Exchange) -> None:
-        if exchange.limited_by:
-            tally.limited += 1
-        if exchange.status >= 500 or exchange.error is not None:
-            tally.server_errors += 1
-        else:
-            tally.client_errors += 1
+        return {
+            Series(tenant, keyspace, bucket, name, ""): _figures(tally)
+            for (tenant, keyspace), crowd in self._crowds.items()
+            for name, tally in crowd.items()
+        }
 
     def _take_apart(self) -> None:
         tallies, self._tallies = self._tallies, {}
         for (tenant, ip, user, api_key), tally in tallies.items():
             for keyspace, name in ((Keyspace.IP, ip), (Keyspace.USER, user), (Keyspace.API_KEY, api_key)):
                 if name:
-                    _add(self._apart.setdefault(Series(tenant, keyspace, 0, name, ""), Figures()), tally)
-        self._apart = keep_heaviest(self._apart, KEPT_MEANWHILE)
+                    crowd = self._crowds.setdefault((tenant, keyspace), {})
+                    known = crowd.get(name)
+                    if known is None:
+                        known = crowd[name] = Tally()
+                    known.add(tally)
+        for crowd in self._crowds.values():
+            if len(crowd) > KEPT_MEANWHILE:
+                _disperse(crowd)
 
 
-def _add(figures: Figures, tally: Tally) -> None:
-    figures.count += tally.count
-    figures.client_errors += tally.client_errors
-    figures.server_errors += tally.server_errors
-    figures.limited += tally.limited
-    figures.response_bytes += tally.response_bytes
+def _disperse(crowd: Crowd) -> None:
+    """Put all but the heaviest together as ``(other)``."""
+    rest = crowd.pop(OTHER, None) or Tally()
+    # Names break ties, so that every run keeps the same ones.
+    ranked = sorted(crowd, key=lambda name: (-crowd[name].count, name))
+    for name in ranked[KEPT_MEANWHILE:]:
+        rest.add(crowd.pop(name))
+    crowd[OTHER] = rest
+
+
+def _count_error(tally: Tally, exchange: Exchange) -> None:
+    if exchange.limited_by:
+        tally.limited += 1
+    if exchange.status >= 500 or exchange.error is not None:
+        tally.server_errors += 1
+    else:
+        tally.client_errors += 1
+
+
+def _figures(tally: Tally) -> Figures:
+    figures = Figures()
+    figures.count = tally.count
+    figures.client_errors = tally.client_errors
+    figures.server_errors = tally.server_errors
+    figures.limited = tally.limited
+    figures.response_bytes = tally.response_bytes
+    return figures

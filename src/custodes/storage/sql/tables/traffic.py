@@ -9,7 +9,8 @@ from custodes.storage.sql.types import Bytes, Count, Id, Micros, Tenant
 
 # One row for each API call. The primary key is the main list's order and holds the time, so that PostgreSQL can
 # partition by it; a single call is found through the moment inside of its UUIDv7. The other indexes begin with what is
-# rare by itself (a trace, an address, a user), so that an operator of all tenants is served by them too.
+# rare by itself (a trace, an address, a user), so that an operator of all tenants is served by them too. They leave out
+# the id: it would double their size and cost a third of the ingest rate, to sort the few rows of one microsecond.
 api_monitoring = Table(
     "api_monitoring",
     metadata,
@@ -37,9 +38,9 @@ api_monitoring = Table(
     Column("disconnected", Boolean, nullable=False),
     Column("error_group", String(64), nullable=False),
     Column("error", Text, nullable=False),
-    Index("ix_api_monitoring_started_at", "started_at", "id"),
+    Index("ix_api_monitoring_started_at", "started_at"),
     Index("ix_api_monitoring_trace_id", "trace_id"),
-    Index("ix_api_monitoring_route", "route", "started_at", "id"),
+    Index("ix_api_monitoring_route", "route", "started_at"),
 )
 
 # Conditions of partial indexes, for the index and for the query in the same words, so that both engines see they fit.
@@ -52,7 +53,6 @@ Index(
     "ix_api_monitoring_client_ip",
     api_monitoring.c.client_ip,
     api_monitoring.c.started_at,
-    api_monitoring.c.id,
     sqlite_where=HAS_ADDRESS,
     postgresql_where=HAS_ADDRESS,
 )
@@ -60,7 +60,6 @@ Index(
     "ix_api_monitoring_user_id",
     api_monitoring.c.user_id,
     api_monitoring.c.started_at,
-    api_monitoring.c.id,
     sqlite_where=HAS_USER,
     postgresql_where=HAS_USER,
 )
@@ -68,14 +67,12 @@ Index(
     "ix_api_monitoring_api_key_id",
     api_monitoring.c.api_key_id,
     api_monitoring.c.started_at,
-    api_monitoring.c.id,
     sqlite_where=HAS_API_KEY,
     postgresql_where=HAS_API_KEY,
 )
 Index(
     "ix_api_monitoring_errors",
     api_monitoring.c.started_at,
-    api_monitoring.c.id,
     sqlite_where=ERRORS_ONLY,
     postgresql_where=ERRORS_ONLY,
 )
