@@ -15,7 +15,7 @@ from custodes.planes.inbound.figures import ErrorGroup, Figures, Level, RefusalC
 from custodes.planes.inbound.model import Refusal, Status
 from custodes.runtime.transactions import Transaction
 from custodes.storage.sql.database import connection_of
-from custodes.storage.sql.inbound_queries import newest
+from custodes.storage.sql.inbound_queries import newest, newest_first
 from custodes.storage.sql.tables.inbound import FAILED, UNFINISHED
 from custodes.storage.sql.tables.inbound import webhook_attempts as attempts
 from custodes.storage.sql.tables.inbound import webhook_events as events
@@ -117,7 +117,8 @@ class SqlFigureStore:
             within = select(refusals).where(
                 refusals.c.tenant_id == each, refusals.c.received_at >= since, refusals.c.received_at < until
             )
-            return within if source is None else within.where(refusals.c.source == source)
+            chosen = within if source is None else within.where(refusals.c.source == source)
+            return chosen.order_by(*newest_first(refusals))
 
         rows = newest(connection_of(tx), refusals, tenant, query, limit=limit, cursor=cursor)
         return page_of([_refusal_of(row) for row in rows], limit, attrgetter("received_at", "id"))

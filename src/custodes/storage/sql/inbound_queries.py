@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, literal_column, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    UnaryExpression,
+    and_,
+    func,
+    literal_column,
+    or_,
+    select,
+)
 
 from custodes.kernel.paging import Page, decode_cursor, page_of
 from custodes.planes.inbound.model import EventFilter, EventRecord, Outcome, Status, Verdict
@@ -16,6 +28,9 @@ from custodes.storage.sql.tables.inbound import webhook_events as t
 Row = TypeVar("Row")
 
 _RECEIVED = attrgetter("received_at", "id")
+
+#: An id of ours (UUIDv7), as opposed to one of a sender.
+_OUR_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}").fullmatch
 
 
 def tenants_of(connection: Connection, table: Table) -> Sequence[str]:
@@ -37,14 +52,13 @@ def newest(
 ) -> Sequence[Any]:
     """Return the first ``limit + 1`` rows after a cursor, of one tenant or of all, each tenant's along its own index.
 
-    ``make`` writes the query of one tenant, without order and limit.
+    ``make`` writes the query of one tenant, ordered, without the cursor and the limit.
     """
     tenants = [tenant] if tenant is not None else tenants_of(connection, table)
     after = () if cursor is None else (_before(table, cursor),)
     found: list[Any] = []
     for each in tenants:
-        query = make(each).where(*after).order_by(table.c.received_at.desc(), table.c.id.desc()).limit(limit + 1)
-        found.extend(connection.execute(query))
+        found.extend(connection.execute(make(each).where(*after).limit(limit + 1)))
     if len(tenants) > 1:
         found.sort(key=_RECEIVED, reverse=True)
     return found[: limit + 1]
@@ -57,8 +71,17 @@ def find_events(connection: Connection, wanted: EventFilter, *, limit: int, curs
 
 
 def events_query(tenant: str, wanted: EventFilter) -> Select[Any]:
-    """Write the query of one tenant."""
-    return select(t).where(t.c.tenant_id == tenant, *_conditions(wanted))
+    """Write the query of one tenant, newest first."""
+    query = select(t).where(t.c.tenant_id == tenant, *_conditions(wanted))
+    if wanted.trace_id is None and wanted.event_id is None:
+        return query.order_by(*newest_first(t))
+    # These find a handful of rows by an index of their own; in disguise, the order cannot tempt SQLite to another one.
+    return query.order_by((t.c.received_at + 0).desc(), t.c.id.desc())
+
+
+def newest_first(table: Table) -> tuple[UnaryExpression[Any], UnaryExpression[Any]]:
+    """Order of every list."""
+    return table.c.received_at.desc(), table.c.id.desc()
 
 
 def _conditions(wanted: EventFilter) -> Iterable[ColumnElement[bool]]:
@@ -73,7 +96,7 @@ def _conditions(wanted: EventFilter) -> Iterable[ColumnElement[bool]]:
     if wanted.trace_id is not None:
         yield t.c.trace_id == wanted.trace_id
     if wanted.event_id is not None:
-        yield or_(t.c.event_id == wanted.event_id, t.c.id == wanted.event_id)
+        yield (t.c.id if _OUR_ID(wanted.event_id) else t.c.event_id) == wanted.event_id
     if wanted.since is not None:
         yield t.c.received_at >= wanted.since
     if wanted.until is not None:

@@ -1,0 +1,190 @@
+"""What every keeper of figures and refusals promises (planes/inbound/ports.py), on every engine."""
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.dialects import sqlite
+
+from custodes.kernel.clock import HOUR, MINUTE, SECOND
+from custodes.kernel.histogram import Histogram
+from custodes.kernel.ids import uuid7
+from custodes.planes.inbound.figures import Figures, Level, RefusalCount, Series
+from custodes.planes.inbound.model import Attempt, Outcome, Refusal, WebhookEvent
+from custodes.storage.sql.database import Database, connection_of
+from custodes.storage.sql.inbound import SqlEventStore
+from custodes.storage.sql.inbound_figures import SqlFigureStore
+from custodes.storage.sql.tables.inbound import FAILED, webhook_attempts, webhook_refusals
+
+NOW = 1_790_000_000 * SECOND
+START = NOW - NOW % MINUTE
+
+
+@pytest.fixture
+def figures() -> SqlFigureStore:
+    return SqlFigureStore()
+
+
+def series(bucket: int = START, event_type: str = "invoice.paid", **more) -> Series:
+    return Series("default", Level.MINUTE, bucket, "stripe", event_type)._replace(**more)
+
+
+async def test_a_writer_replaces_its_own_rows_and_those_of_all_writers_are_added_up(
+    database: Database, figures: SqlFigureStore
+):
+    times = Histogram([100, 200])
+    await database.write(lambda tx: figures.put_figures(tx, "w1", [(series(), Figures(received=1))]))
+    await database.write(lambda tx: figures.put_figures(tx, "w1", [(series(), Figures(received=3, processing=times))]))
+    await database.write(lambda tx: figures.put_figures(tx, "w2", [(series(), Figures(received=4, processing=times))]))
+
+    [(found, total)] = await database.read(
+        lambda tx: figures.figures(tx, "default", Level.MINUTE, START, START + MINUTE)
+    )
+
+    assert found == series()
+    assert total.received == 7
+    assert total.processing == Histogram([100, 200, 100, 200])
+
+
+async def test_figures_are_found_by_tenant_level_and_time(database: Database, figures: SqlFigureStore):
+    rows = [
+        (series(START - MINUTE), Figures(received=1)),
+        (series(START), Figures(received=2)),
+        (series(START, level=Level.HOUR), Figures(received=4)),
+        (series(START, tenant="acme"), Figures(received=8)),
+    ]
+    await database.write(lambda tx: figures.put_figures(tx, "w1", rows))
+
+    async def received(tenant: str | None, since: int, until: int) -> list[int]:
+        found = await database.read(lambda tx: figures.figures(tx, tenant, Level.MINUTE, since, until))
+        return [total.received for _, total in found]
+
+    assert await received("default", START, START + 1) == [2]
+    assert await received("default", START - MINUTE, START) == [1]
+    assert await received("default", START - 1, START + 1) == [1, 2]  # since is widened to its stretch
+    assert sorted(await received(None, START, START + 1)) == [2, 8]
+
+
+async def test_refusals_are_counted_and_sampled(database: Database, figures: SqlFigureStore, random_bits):
+    samples = [
+        Refusal(
+            tenant="default",
+            id=uuid7(NOW + number, random_bits),
+            received_at=NOW + number,
+            source="stripe" if number % 2 else "github",
+            reason="no-match",
+            client_ip="203.0.113.9",
+            trace_id="",
+            body_bytes=4,
+            headers=[("stripe-signature", "t=1,v1=\xff")],
+            body_head=b"\x00\xff{}",
+        )
+        for number in range(5)
+    ]
+    count = RefusalCount("default", START, "stripe", "no-match", 7)
+    await database.write(lambda tx: figures.put_refusals(tx, "w1", [count], samples))
+    await database.write(lambda tx: figures.put_refusals(tx, "w1", [count._replace(refused=9)], []))
+    await database.write(lambda tx: figures.put_refusals(tx, "w2", [count], []))
+
+    counted = await database.read(lambda tx: figures.refused(tx, None, START, START + 1))
+    page = await database.read(lambda tx: figures.refusals(tx, None, None, 0, NOW + 9, limit=3, cursor=None))
+    of_github = await database.read(
+        lambda tx: figures.refusals(tx, "default", "github", 0, NOW + 9, limit=9, cursor=None)
+    )
+    of_others = await database.read(lambda tx: figures.refusals(tx, "acme", None, 0, NOW + 9, limit=9, cursor=None))
+
+    assert counted == [count._replace(refused=16)]
+    assert list(page.items) == samples[:1:-1]
+    assert page.next_cursor is not None
+    assert [sample.source for sample in of_github.items] == ["github"] * 3
+    assert list(of_others.items) == []
+
+
+async def test_failed_attempts_are_grouped_by_what_failed(database: Database, figures: SqlFigureStore):
+    events = SqlEventStore(database)
+    attempts = [
+        Attempt(number=1, handler="a", outcome=Outcome.SUCCEEDED, started_at=NOW, duration_us=1),
+        *(
+            Attempt(
+                number=number,
+                handler="b",
+                outcome=Outcome.FAILED,
+                started_at=NOW + number,
+                duration_us=1,
+                error_type="KeyError",
+                error="'amount'",
+            )
+            for number in (1, 2, 3)
+        ),
+    ]
+    event = WebhookEvent(
+        id="e",
+        tenant="default",
+        source="stripe",
+        event_id="evt",
+        type="x",
+        body=b"",
+        headers={},
+        verified=True,
+        attempt=1,
+        trace_id="",
+        received_at=NOW,
+    )
+    await database.write(lambda tx: events.add_attempts(tx, event, attempts))
+
+    [group] = await database.read(lambda tx: figures.errors(tx, None, NOW, NOW + SECOND, 10))
+
+    assert (group.source, group.handler, group.error_type, group.count) == ("stripe", "b", "KeyError", 3)
+    assert (group.last_at, group.example) == (NOW + 3, "'amount'")
+    assert await database.read(lambda tx: figures.errors(tx, "acme", NOW, NOW + SECOND, 10)) == []
+
+
+async def test_states_count_what_is_not_well(database: Database, figures: SqlFigureStore):
+    assert await database.read(lambda tx: figures.states(tx, None)) == {}
+
+
+async def test_old_figures_and_refusals_are_purged_in_bounded_steps(database: Database, figures: SqlFigureStore):
+    rows = [(series(START - number * HOUR), Figures(received=1)) for number in range(10)]
+    await database.write(lambda tx: figures.put_figures(tx, "w1", rows))
+    counts = [RefusalCount("default", START - number * HOUR, "stripe", "no-match", 1) for number in range(10)]
+    await database.write(lambda tx: figures.put_refusals(tx, "w1", counts, []))
+    before = START - 4 * HOUR
+
+    purged = [await database.write(lambda tx: figures.purge_figures(tx, {Level.MINUTE: before}, 3)) for _ in range(3)]
+    refused = [await database.write(lambda tx: figures.purge_refusals(tx, before, 3)) for _ in range(3)]
+
+    assert purged == [3, 2, 0]
+    assert refused == [3, 2, 0]
+    assert len(await database.read(lambda tx: figures.figures(tx, None, Level.MINUTE, 0, NOW))) == 5
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        (
+            select(webhook_attempts).where(
+                webhook_attempts.c.tenant_id == "default", FAILED, webhook_attempts.c.started_at >= 1
+            ),
+            "ix_webhook_attempts_failed",
+        ),
+        (
+            select(webhook_refusals)
+            .where(webhook_refusals.c.tenant_id == "default", webhook_refusals.c.received_at >= 1)
+            .order_by(webhook_refusals.c.received_at.desc(), webhook_refusals.c.id.desc()),
+            "ix_webhook_refusals_tenant_id_received_at_id",
+        ),
+    ],
+    ids=["errors", "refusals"],
+)
+async def test_queries_go_along_an_index(database: Database, query, index: str):
+    text = str(query.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))
+
+    plan = await database.read(lambda tx: connection_of(tx).exec_driver_sql(f"EXPLAIN QUERY PLAN {text}").all())
+
+    assert any(index in row[3] for row in plan), plan
+
+
+async def test_states_are_counted_along_the_index_of_what_is_open(database: Database, figures: SqlFigureStore):
+    sql = "SELECT status, count(*) FROM webhook_events WHERE status <> 'succeeded' GROUP BY status"
+
+    plan = await database.read(lambda tx: connection_of(tx).exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}").all())
+
+    assert "ix_webhook_events_unfinished" in plan[0][3]

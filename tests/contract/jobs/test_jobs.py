@@ -1,0 +1,153 @@
+"""What every keeper of jobs promises (runtime/jobs.py), on every engine."""
+
+import pytest
+
+from custodes.kernel.clock import SECOND
+from custodes.kernel.tenant import DEFAULT_TENANT
+from custodes.runtime.jobs import Jobs, Lease, NewJob
+from custodes.storage.sql.database import Database
+from custodes.storage.sql.jobs import SqlJobs
+
+NOW = 1_790_000_000 * SECOND
+LEASE = 30 * SECOND
+
+
+@pytest.fixture
+def jobs() -> Jobs:
+    return SqlJobs()
+
+
+def job(ref: str, *, lane: str = "stripe", due_at: int = NOW) -> NewJob:
+    return NewJob(DEFAULT_TENANT, "webhook", ref, lane, due_at)
+
+
+async def put(database: Database, jobs: Jobs, *new: NewJob) -> list[bool]:
+    return await database.write(lambda tx: [jobs.put(tx, each) for each in new])
+
+
+async def claim(
+    database: Database,
+    jobs: Jobs,
+    *,
+    lane: str = "stripe",
+    owner: str = "w1",
+    now: int = NOW,
+    limit: int = 10,
+    busy: frozenset[str] = frozenset(),
+) -> list[Lease]:
+    def work(tx):
+        return jobs.claim(tx, "webhook", lane, owner=owner, now=now, until=now + LEASE, limit=limit, busy=busy)
+
+    return list(await database.write(work))
+
+
+async def test_a_subject_has_at_most_one_open_job(database: Database, jobs: Jobs):
+    assert await put(database, jobs, job("a"), job("a"), job("b")) == [True, False, True]
+
+    backlog = await database.read(lambda tx: jobs.backlog(tx, "webhook", NOW))
+    assert backlog.open == 2
+
+
+async def test_due_jobs_are_leased_longest_due_first_and_each_once(database: Database, jobs: Jobs):
+    await put(database, jobs, job("late", due_at=NOW), job("early", due_at=NOW - 5), job("future", due_at=NOW + 1))
+
+    first = await claim(database, jobs, limit=1)
+    rest = await claim(database, jobs, owner="w2")
+
+    assert [lease.ref for lease in first] == ["early"]
+    assert [lease.ref for lease in rest] == ["late"]
+    assert await claim(database, jobs) == []
+
+
+async def test_a_job_whose_worker_died_is_due_again_when_its_lease_ends(database: Database, jobs: Jobs):
+    await put(database, jobs, job("a"))
+    [dead] = await claim(database, jobs)
+
+    assert await claim(database, jobs, owner="w2", now=NOW + LEASE - 1) == []
+    [again] = await claim(database, jobs, owner="w2", now=NOW + LEASE)
+
+    assert again.ref == "a"
+    assert again.token > dead.token
+    assert again.lost == 1
+
+
+async def test_an_older_lease_settles_nothing(database: Database, jobs: Jobs):
+    await put(database, jobs, job("a"))
+    [stale] = await claim(database, jobs)
+    [fresh] = await claim(database, jobs, owner="w2", now=NOW + LEASE)
+
+    assert await database.write(lambda tx: jobs.finish(tx, stale)) is False
+    assert await database.write(lambda tx: jobs.again(tx, stale, NOW)) is False
+    assert await database.write(lambda tx: jobs.extend(tx, [stale, fresh], NOW + 2 * LEASE)) == [fresh]
+    assert await database.write(lambda tx: jobs.finish(tx, fresh)) is True
+    assert (await database.read(lambda tx: jobs.backlog(tx, "webhook", NOW))).open == 0
+
+
+async def test_a_lease_that_is_extended_is_not_taken_over(database: Database, jobs: Jobs):
+    await put(database, jobs, job("a"))
+    [lease] = await claim(database, jobs)
+
+    await database.write(lambda tx: jobs.extend(tx, [lease], NOW + 2 * LEASE))
+
+    assert await claim(database, jobs, owner="w2", now=NOW + LEASE) == []
+
+
+async def test_a_failed_attempt_counts_and_one_given_back_does_not(database: Database, jobs: Jobs):
+    await put(database, jobs, job("a"))
+    [lease] = await claim(database, jobs)
+    assert lease.attempts == 0
+
+    await database.write(lambda tx: jobs.again(tx, lease, NOW + 5))
+    assert await claim(database, jobs, now=NOW + 4) == []
+    [second] = await claim(database, jobs, now=NOW + 5)
+    assert (second.attempts, second.lost) == (1, 0)
+
+    await database.write(lambda tx: jobs.again(tx, second, NOW + 6, counted=False))
+    [third] = await claim(database, jobs, now=NOW + 6)
+    assert (third.attempts, third.lost) == (1, 0)
+    assert third.token > second.token > lease.token
+
+
+async def test_what_this_worker_is_at_already_is_left_alone(database: Database, jobs: Jobs):
+    """A clock that jumps ahead ends leases early; the worker does not start its own jobs a second time."""
+    await put(database, jobs, job("a"), job("b"))
+    [held] = await claim(database, jobs, limit=1)
+
+    taken = await claim(database, jobs, now=NOW + 2 * LEASE, limit=1, busy=frozenset({held.ref}))
+
+    assert [lease.ref for lease in taken] == [({"a", "b"} - {held.ref}).pop()]
+
+
+async def test_lanes_with_open_jobs_are_named_once_each(database: Database, jobs: Jobs):
+    assert await database.read(lambda tx: jobs.lanes(tx, "webhook")) == []
+
+    await put(database, jobs, job("a", lane="stripe"), job("b", lane="github"), job("c", lane="stripe"))
+
+    assert sorted(await database.read(lambda tx: jobs.lanes(tx, "webhook"))) == ["github", "stripe"]
+
+
+async def test_a_waiting_job_can_be_made_due_and_a_held_one_cannot(database: Database, jobs: Jobs):
+    await put(database, jobs, job("waiting", due_at=NOW + 100), job("held"))
+    await claim(database, jobs)
+
+    assert await database.write(lambda tx: jobs.hasten(tx, "webhook", "waiting", NOW)) is True
+    assert await database.write(lambda tx: jobs.hasten(tx, "webhook", "waiting", NOW)) is False
+    assert await database.write(lambda tx: jobs.hasten(tx, "webhook", "held", NOW)) is False
+    assert [lease.ref for lease in await claim(database, jobs)] == ["waiting"]
+
+
+async def test_jobs_written_by_a_clock_that_ran_ahead_are_pulled_in(database: Database, jobs: Jobs):
+    await put(database, jobs, job("a", due_at=NOW + 10**12))
+
+    assert await database.write(lambda tx: jobs.pull_in(tx, "webhook", NOW + 10**11, NOW)) == 1
+
+    assert [lease.ref for lease in await claim(database, jobs)] == ["a"]
+
+
+async def test_the_backlog_tells_open_leased_and_oldest(database: Database, jobs: Jobs):
+    await put(database, jobs, job("a", due_at=NOW - 7), job("b", due_at=NOW - 9), job("c", due_at=NOW + 1))
+    await claim(database, jobs, limit=1)
+
+    backlog = await database.read(lambda tx: jobs.backlog(tx, "webhook", NOW))
+
+    assert (backlog.open, backlog.leased, backlog.oldest_due_at) == (3, 1, NOW - 7)
