@@ -1,0 +1,444 @@
+"""From an accepted event to a handler that is done with it: retries, dead letters, crashes, fairness."""
+
+import asyncio
+import threading
+
+import pytest
+
+from custodes.errors import ConfigurationError, Permanent
+from custodes.kernel.backoff import Backoff
+from custodes.kernel.clock import HOUR, SECOND
+from custodes.planes.inbound.model import EventFilter, Outcome, Status, WebhookEvent
+from custodes.planes.inbound.processor import MAX_LOST
+from custodes.runtime.current import current_trace
+from custodes.storage.sql.jobs import SqlJobs
+
+QUICK = Backoff(base=SECOND, factor=2.0, cap=60 * SECOND, jitter=0.0)
+
+
+async def test_a_handler_gets_the_event_once(house):
+    got: list[WebhookEvent] = []
+
+    @house.inbound.webhook("stripe", "invoice.paid")
+    async def handler(event: WebhookEvent) -> None:
+        got.append(event)
+
+    receipt = await house.deliver("evt_1", amount=5)
+    await house.inbound.worker.run_due()
+    await house.inbound.worker.run_due()
+
+    [event] = got
+    assert (event.id, event.source, event.event_id, event.type) == (receipt.event_id, "stripe", "evt_1", "invoice.paid")
+    assert (event.attempt, event.verified, event.received_at) == (1, True, house.clock.now())
+    assert event.json()["amount"] == 5
+    record = await house.inbound.get_event(receipt.event_id)
+    assert (record.status, record.attempts, record.error) == (Status.SUCCEEDED, 1, None)
+
+
+async def test_many_simultaneous_deliveries_of_one_event_are_handled_once(house):
+    runs: list[str] = []
+
+    @house.inbound.webhook("stripe")
+    async def handler(event: WebhookEvent) -> None:
+        runs.append(event.id)
+
+    receipts = await asyncio.gather(*(house.deliver("evt_1") for _ in range(100)))
+    await house.inbound.worker.run_due()
+    receipts += [await house.deliver("evt_1")]
+    await house.inbound.worker.run_due()
+
+    assert len({receipt.event_id for receipt in receipts}) == 1
+    assert sum(receipt.first for receipt in receipts) == 1
+    assert len(runs) == 1
+
+
+async def test_a_plain_function_runs_in_a_thread_and_knows_the_trace(house):
+    seen: dict[str, object] = {}
+
+    @house.inbound.webhook("stripe")
+    def handler(event: WebhookEvent) -> None:
+        trace = current_trace()
+        seen.update(thread=threading.current_thread(), trace=trace.trace_id if trace else "", event=event.trace_id)
+
+    await house.deliver()
+    await house.inbound.worker.run_due()
+
+    assert seen["thread"] is not threading.main_thread()
+    assert seen["trace"] == seen["event"] != ""
+
+
+async def test_the_trace_of_the_request_goes_on_inside_an_async_handler(house):
+    seen: list[str] = []
+
+    @house.inbound.webhook("stripe")
+    async def handler(event: WebhookEvent) -> None:
+        await asyncio.sleep(0)
+        trace = current_trace()
+        assert trace is not None
+        seen.append(trace.trace_id)
+
+    await house.deliver()
+    await house.inbound.worker.run_due()
+
+    assert seen == ["0af7651916cd43dd8448eb211c80319c"]
+    assert current_trace() is None
+
+
+async def test_a_failure_is_tried_again_with_growing_waits_until_it_succeeds(house):
+    failures = 3
+
+    @house.inbound.webhook("stripe", backoff=QUICK)
+    async def handler(event: WebhookEvent) -> None:
+        if event.attempt <= failures:
+            raise RuntimeError(f"not yet: password=hunter2secret {event.attempt}")
+
+    receipt = await house.deliver()
+    for attempt in (1, 2, 3):
+        assert await house.inbound.worker.run_due() == 1
+        record = await house.inbound.get_event(receipt.event_id)
+        assert (record.status, record.attempts) == (Status.FAILED, attempt)
+        assert record.next_retry_at == house.clock.now() + 2 ** (attempt - 1) * SECOND
+        assert "RuntimeError" in record.error
+        assert "hunter2secret" not in record.error
+        house.clock.advance(2 ** (attempt - 1) * SECOND - 1)
+        assert await house.inbound.worker.run_due() == 0
+        house.clock.advance(1)
+    await house.inbound.worker.run_due()
+
+    record = await house.inbound.get_event(receipt.event_id)
+    assert (record.status, record.attempts, record.error) == (Status.SUCCEEDED, 4, None)
+    attempts = await house.inbound.list_attempts(receipt.event_id)
+    assert [attempt.outcome for attempt in attempts] == [Outcome.SUCCEEDED, *[Outcome.FAILED] * 3]
+
+
+async def test_out_of_attempts_is_a_dead_letter_and_an_alert(house):
+    @house.inbound.webhook("stripe", backoff=QUICK, max_attempts=3)
+    async def handler(event: WebhookEvent) -> None:
+        raise ValueError("no")
+
+    receipt = await house.deliver()
+    for _ in range(5):
+        await house.inbound.worker.run_due()
+        house.clock.advance(HOUR)
+
+    record = await house.inbound.get_event(receipt.event_id)
+    assert (record.status, record.attempts) == (Status.DEAD, 3)
+    assert house.actions().count("webhook.dead_lettered") == 1
+
+
+async def test_permanent_is_given_up_at_once(house):
+    @house.inbound.webhook("stripe")
+    async def handler(event: WebhookEvent) -> None:
+        raise Permanent("no such customer")
+
+    receipt = await house.deliver()
+    await house.inbound.worker.run_due()
+
+    record = await house.inbound.get_event(receipt.event_id)
+    assert (record.status, record.attempts) == (Status.DEAD, 1)
+    assert "no such customer" in record.error
+
+
+async def test_of_several_handlers_each_succeeds_once(house):
+    """Given one of three handlers fails at first and one for good, then a retry calls neither of those that ended."""
+    runs: list[str] = []
+
+    @house.inbound.webhook("stripe", "invoice.*", name="good")
+    async def good(event: WebhookEvent) -> None:
+        runs.append("good")
+
+    @house.inbound.webhook("*", "*", name="flaky", backoff=QUICK)
+    async def flaky(event: WebhookEvent) -> None:
+        runs.append("flaky")
+        if event.attempt == 1:
+            raise RuntimeError
+
+    @house.inbound.webhook("stripe", "invoice.paid", name="hopeless")
+    async def hopeless(event: WebhookEvent) -> None:
+        runs.append("hopeless")
+        raise Permanent("never")
+
+    receipt = await house.deliver()
+    await house.inbound.worker.run_due()
+    assert (await house.inbound.get_event(receipt.event_id)).status is Status.FAILED
+    house.clock.advance(HOUR)
+    await house.inbound.worker.run_due()
+
+    assert runs == ["good", "flaky", "hopeless", "flaky"]
+    record = await house.inbound.get_event(receipt.event_id)
+    assert record.status is Status.DEAD
+    assert record.handlers_done == {
+        "good": Outcome.SUCCEEDED,
+        "flaky": Outcome.SUCCEEDED,
+        "hopeless": Outcome.PERMANENT,
+    }
+
+
+async def test_an_event_that_nobody_wants_has_succeeded(house):
+    @house.inbound.webhook("stripe", "charge.*")
+    async def handler(event: WebhookEvent) -> None:
+        raise AssertionError
+
+    receipt = await house.deliver()
+    await house.inbound.worker.run_due()
+
+    record = await house.inbound.get_event(receipt.event_id)
+    assert (record.status, record.handlers_done, record.processing_us) == (Status.SUCCEEDED, {}, None)
+
+
+@pytest.mark.parametrize("kind", ["async", "sync", "stubborn"])
+async def test_a_handler_that_takes_too_long_is_cut_off(house, kind: str):
+    release = threading.Event()
+
+    async def slow(event: WebhookEvent) -> None:
+        await asyncio.sleep(60)
+
+    def blocking(event: WebhookEvent) -> None:
+        release.wait(60)
+
+    async def stubborn(event: WebhookEvent) -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            await asyncio.sleep(0.01)
+            raise RuntimeError("on my own terms") from None
+
+    function = {"async": slow, "sync": blocking, "stubborn": stubborn}[kind]
+    house.inbound.webhook("stripe", timeout=0.02)(function)
+    receipt = await house.deliver()
+    await house.inbound.worker.run_due()
+    release.set()
+
+    [attempt] = await house.inbound.list_attempts(receipt.event_id)
+    assert attempt.outcome is Outcome.TIMED_OUT
+    assert (await house.inbound.get_event(receipt.event_id)).status is Status.FAILED
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+@pytest.mark.parametrize("error", [SystemExit("bye"), asyncio.CancelledError(), MemoryError(), RecursionError()])
+async def test_nothing_that_a_handler_raises_harms_the_server(house, error: BaseException, is_async: bool):
+    async def coroutine(event: WebhookEvent) -> None:
+        raise error
+
+    def plain(event: WebhookEvent) -> None:
+        raise error
+
+    house.inbound.webhook("stripe")(coroutine if is_async else plain)
+    receipt = await house.deliver()
+    await house.inbound.worker.run_due()
+
+    assert (await house.inbound.get_event(receipt.event_id)).status is Status.FAILED
+    assert house.inbound.worker.running == 0
+
+
+async def test_an_error_that_cannot_be_shown_is_recorded_all_the_same(house):
+    class Mean(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    @house.inbound.webhook("stripe")
+    async def handler(event: WebhookEvent) -> None:
+        raise Mean
+
+    receipt = await house.deliver()
+    await house.inbound.worker.run_due()
+
+    assert "Mean" in (await house.inbound.get_event(receipt.event_id)).error
+
+
+# ── Crashes ──────────────────────────────────────────────────────────────────
+
+
+async def test_the_events_of_a_dead_worker_are_taken_over_when_its_lease_ends(house, random_bits):
+    runs: list[int] = []
+
+    @house.inbound.webhook("stripe")
+    async def handler(event: WebhookEvent) -> None:
+        runs.append(event.attempt)
+
+    receipt = await house.deliver()
+    # Given another process leased the event and was killed
+    await die_while_handling(house, 1)
+    record = await house.inbound.get_event(receipt.event_id)
+    assert record.status is Status.PROCESSING
+
+    assert await house.inbound.worker.run_due() == 0
+    house.clock.advance(30 * SECOND)
+    assert await house.inbound.worker.run_due() == 1
+
+    assert runs == [2]
+    assert (await house.inbound.get_event(receipt.event_id)).status is Status.SUCCEEDED
+
+
+async def test_an_event_that_kills_its_workers_is_given_up_and_spares_the_others(house):
+    receipt = await house.deliver("evt_poison")
+    for _ in range(MAX_LOST):
+        assert await die_while_handling(house, 1) == 1
+        house.clock.advance(30 * SECOND)
+    await house.deliver("evt_fine")
+
+    await house.inbound.worker.run_due()
+
+    record = await house.inbound.get_event(receipt.event_id)
+    assert (record.status, record.attempts) == (Status.DEAD, MAX_LOST + 1)
+    assert f"{MAX_LOST} workers" in record.error
+    page = await house.inbound.list_events(EventFilter(event_id="evt_fine"))
+    assert page.items[0].status is Status.SUCCEEDED
+
+
+async def test_suspects_are_handled_one_at_a_time(house):
+    together: list[int] = []
+    under_way = 0
+
+    @house.inbound.webhook("stripe")
+    async def handler(event: WebhookEvent) -> None:
+        nonlocal under_way
+        under_way += 1
+        together.append(under_way)
+        await asyncio.sleep(0)
+        under_way -= 1
+
+    for number in range(4):
+        await house.deliver(f"evt_{number}")
+    assert await die_while_handling(house, 4) == 4
+    for _ in range(8):
+        house.clock.advance(30 * SECOND)
+        await house.inbound.worker.run_due()
+
+    assert together == [1, 1, 1, 1]
+
+
+async def test_a_worker_that_lost_its_lease_settles_nothing(house):
+    """Given a frozen process wakes up after its lease, then what it says of the event has no effect."""
+
+    @house.inbound.webhook("stripe")
+    async def handler(event: WebhookEvent) -> None:
+        house.clock.advance(31 * SECOND)
+        await die_while_handling(house, 1)
+        raise RuntimeError("from the frozen one")
+
+    receipt = await house.deliver()
+    await house.inbound.worker.claim()
+    await asyncio.gather(*(task for _, task in list(house.inbound.worker._running.values())))
+
+    record = await house.inbound.get_event(receipt.event_id)
+    assert (record.status, record.error) == (Status.PROCESSING, None)
+    assert house.inbound.worker.fenced == 1
+    assert await house.inbound.list_attempts(receipt.event_id) == []
+
+
+async def test_a_long_handler_keeps_its_lease(house):
+    @house.inbound.webhook("stripe")
+    async def handler(event: WebhookEvent) -> None:
+        for _ in range(5):
+            house.clock.advance(20 * SECOND)
+            await house.inbound.worker.renew()
+            assert await die_while_handling(house, 1) == 0
+
+    receipt = await house.deliver()
+    await house.inbound.worker.run_due()
+
+    assert (await house.inbound.get_event(receipt.event_id)).status is Status.SUCCEEDED
+
+
+async def test_clock_jumps_neither_lose_nor_double_an_event(house):
+    runs: list[str] = []
+
+    @house.inbound.webhook("stripe", backoff=QUICK)
+    async def handler(event: WebhookEvent) -> None:
+        runs.append(event.event_id)
+        if event.event_id == "evt_jump" and event.attempt == 1:
+            house.clock.jump(HOUR)  # leases of this very process seem to have ended
+            await house.inbound.worker.claim()
+            raise RuntimeError
+
+    await house.deliver("evt_jump")
+    await house.inbound.worker.run_due()
+    assert runs == ["evt_jump"]
+
+    # Given the retry was written by a clock a month ahead, which was then set right
+    house.clock.jump(30 * 24 * HOUR)
+    await house.deliver("evt_ahead")
+    await house.inbound.worker.claim()
+    await asyncio.gather(*(task for _, task in list(house.inbound.worker._running.values())))
+    house.clock.jump(-31 * 24 * HOUR)
+    await house.inbound.worker.run_due()
+    house.clock.advance(HOUR)
+    await house.inbound.worker.run_due()
+
+    assert runs.count("evt_jump") == 2
+    assert runs.count("evt_ahead") == 1
+
+
+# ── Life ─────────────────────────────────────────────────────────────────────
+
+
+async def test_started_it_handles_what_arrives_without_being_asked(house):
+    handled = asyncio.Event()
+
+    @house.inbound.webhook("stripe")
+    async def handler(event: WebhookEvent) -> None:
+        handled.set()
+
+    await house.inbound.start()
+    await house.inbound.start()
+    await house.deliver()
+
+    async with asyncio.timeout(5):
+        await handled.wait()
+
+
+async def test_stop_lets_handlers_end(house):
+    began, ended = asyncio.Event(), []
+
+    @house.inbound.webhook("stripe")
+    async def handler(event: WebhookEvent) -> None:
+        began.set()
+        await asyncio.sleep(0.02)
+        ended.append(event.id)
+
+    await house.inbound.start()
+    receipt = await house.deliver()
+    await began.wait()
+    await house.inbound.stop()
+
+    assert ended == [receipt.event_id]
+    assert (await house.inbound.get_event(receipt.event_id)).status is Status.SUCCEEDED
+
+
+async def test_stop_gives_back_what_does_not_end_so_that_another_takes_it_at_once(house):
+    began = asyncio.Event()
+
+    @house.inbound.webhook("stripe")
+    async def handler(event: WebhookEvent) -> None:
+        began.set()
+        await asyncio.sleep(60)
+
+    await house.inbound.start()
+    await house.deliver()
+    await began.wait()
+    await house.inbound.worker.stop(drain_seconds=0.01)
+
+    assert await die_while_handling(house, 1) == 1
+
+
+async def test_two_handlers_of_one_name_are_refused(house):
+    house.inbound.webhook("stripe", name="same")(print)
+
+    with pytest.raises(ConfigurationError, match="two webhook handlers"):
+        house.inbound.webhook("stripe", name="same")(print)
+
+
+async def die_while_handling(house, limit: int) -> int:
+    """Lease due events as another process would, and never be heard of again."""
+    now = house.clock.now()
+    jobs = SqlJobs()
+
+    def work(tx):
+        taken = jobs.claim(
+            tx, "webhook", "stripe", owner="dead", now=now, until=now + 30 * SECOND, limit=limit, busy=frozenset()
+        )
+        house.inbound._events.begin(tx, [lease.ref for lease in taken])
+        return len(taken)
+
+    return await house.database.write(work)
