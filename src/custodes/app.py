@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from custodes.planes.metrics.health import HealthMonitor
     from custodes.planes.metrics.recorder import SystemMetrics
     from custodes.planes.outbound.endpoints import OutgoingWebhooks
+    from custodes.planes.ratelimit.limiter import RateLimiter
+    from custodes.planes.ratelimit.model import Rule
+    from custodes.planes.ratelimit.rules import By
     from custodes.planes.retention.sweeper import Retention
     from custodes.planes.traffic.monitor import ApiMonitor
     from custodes.storage.sql.database import Database
@@ -291,6 +294,34 @@ class Custodes:
         )
 
     @cached_property
+    def ratelimit(self) -> RateLimiter:
+        """Limits, blocks and bans."""
+        from custodes.planes.ratelimit.bans import immune_addresses
+        from custodes.planes.ratelimit.limiter import RateLimiter
+        from custodes.planes.ratelimit.model import BanPolicy, Options
+        from custodes.storage.limits import windows_of
+        from custodes.storage.sql.ratelimit import SqlRateLimitStore
+
+        settings = self.settings
+        return RateLimiter(
+            windows_of(settings.rate_limit_store, self.database, settings.rate_limit_deadline_ms),
+            SqlRateLimitStore(self.database),
+            clock=self.clock,
+            new_id=self.new_id,
+            bus=self.bus,
+            client_of=self.addresses.limit_key,
+            immune=immune_addresses(settings.trusted_proxies),
+            options=Options(
+                block_status=settings.rate_limit_block_status,
+                fail_closed=settings.rate_limit_fail_closed,
+                jitter=settings.rate_limit_jitter,
+                bans=BanPolicy() if settings.rate_limit_bans else None,
+                default_tenant=settings.default_tenant,
+            ),
+            enabled=settings.rate_limiting_enabled,
+        )
+
+    @cached_property
     def retention(self) -> Retention:
         """What is deleted when."""
         from custodes.planes.retention.sweeper import Retention
@@ -338,6 +369,15 @@ class Custodes:
             allow_http=self.settings.outbound_allow_http,
             default_tenant=self.settings.default_tenant,
         )
+
+    # ── Limits, the short way ────────────────────────────────────────────────
+
+    def limit(self, limits: str, *, by: By = "ip", route: str = "*", **options: Any) -> Rule:
+        """Limit requests: ``custodes.limit("5/minute", by="ip", route="/login")``.
+
+        See :meth:`custodes.planes.ratelimit.limiter.RateLimiter.limit` for ``options`` and errors.
+        """
+        return self.ratelimit.limit(limits, by=by, route=route, **options)
 
     # ── Webhooks in, the short way ───────────────────────────────────────────
 

@@ -130,6 +130,31 @@ class Settings(BaseSettings):
     )
     """Allow endpoints of outgoing webhooks at ``http`` URLs; for tests."""
 
+    # ── Rate limits ──────────────────────────────────────────────────────────
+    rate_limit_store: Literal["memory", "sqlite"] = Field(
+        "memory", validation_alias=_env("CUSTODES_RATE_LIMIT_STORE", "rate_limit_store")
+    )
+    """Where limits count: ``memory`` of each worker, or ``sqlite`` for all workers of one host together (a file of its
+    own beside the database)."""
+    rate_limit_deadline_ms: int = Field(
+        100, ge=1, le=10_000, validation_alias=_env("CUSTODES_RATE_LIMIT_DEADLINE_MS", "rate_limit_deadline_ms")
+    )
+    """Milliseconds that a request waits for the decision of a shared store."""
+    rate_limit_fail_closed: bool = Field(
+        False, validation_alias=_env("CUSTODES_RATE_LIMIT_FAIL_CLOSED", "rate_limit_fail_closed")
+    )
+    """Refuse (503) when the shared store does not decide in time; else let through. Both are counted."""
+    rate_limit_block_status: Literal[403, 429] = Field(
+        403, validation_alias=_env("CUSTODES_RATE_LIMIT_BLOCK_STATUS", "rate_limit_block_status")
+    )
+    """Status for those who are blocked or on the deny list."""
+    rate_limit_bans: bool = Field(False, validation_alias=_env("CUSTODES_RATE_LIMIT_BANS", "rate_limit_bans"))
+    """Shut out who keeps on running into limits: a warning, then 1 minute, 15 minutes, 1 hour, 24 hours."""
+    rate_limit_jitter: float = Field(
+        0.0, ge=0, le=1, validation_alias=_env("CUSTODES_RATE_LIMIT_JITTER", "rate_limit_jitter")
+    )
+    """Part by which ``Retry-After`` is longer, different for each caller, against all coming back at once."""
+
     # ── Webhooks in ──────────────────────────────────────────────────────────
     stripe_webhook_secret: SecretStr = Field(
         SecretStr(""), validation_alias=_env("STRIPE_WEBHOOK_SECRET", "stripe_webhook_secret")

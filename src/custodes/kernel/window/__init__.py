@@ -1,0 +1,39 @@
+"""Rate-limit algorithms: pure, exact, integer microseconds, weighted by cost.
+
+Each is a :class:`Meter`. None of them reads a clock: time is an argument. A time that goes back never admits more.
+
+============== ======================== ======================================= =============================
+meter          state                    worst count in any rolling window       lateness (frees quota late by)
+============== ======================== ======================================= =============================
+SlidingLog     8 B per admitted event   limit                                   0
+SubWindows     8 B x (slices + 3)       limit                                   window / slices
+Gcra           one int                  limit + burst - 1                       0
+CalendarQuota  two ints                 2 x limit                               0
+Concurrency    8 B per held slot        limit, held at one moment               0
+============== ======================== ======================================= =============================
+"""
+
+from custodes.kernel.window.calendar import CalendarQuota, CalendarUnit
+from custodes.kernel.window.cells import Ask, Cells, Outcome, decide
+from custodes.kernel.window.concurrency import Concurrency
+from custodes.kernel.window.gcra import Gcra
+from custodes.kernel.window.log import MAX_LOG, SlidingLog
+from custodes.kernel.window.meter import NEVER, Meter
+from custodes.kernel.window.subwindows import SLICES, SubWindows
+
+__all__ = [
+    "MAX_LOG",
+    "NEVER",
+    "SLICES",
+    "Ask",
+    "CalendarQuota",
+    "CalendarUnit",
+    "Cells",
+    "Concurrency",
+    "Gcra",
+    "Meter",
+    "Outcome",
+    "SlidingLog",
+    "SubWindows",
+    "decide",
+]

@@ -1,0 +1,133 @@
+"""All limits of a request decided at once: all or nothing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+from typing import Any, TypeAlias
+
+from custodes.kernel.window.meter import Meter, State
+
+#: Whom a limit counts: an address, a (tenant, user) pair, …
+Key: TypeAlias = Hashable
+
+#: Units left and microseconds until there are more.
+View: TypeAlias = tuple[int, int]
+
+
+class Cells:
+    """The states of all subjects under one limit. Engines say where those come from that are not at hand."""
+
+    __slots__ = ("at_hand", "attempt", "meter", "shadow", "tally", "view", "wait")
+
+    def __init__(self, meter: Meter, *, shadow: bool = False) -> None:
+        self.meter = meter
+        #: True for a limit that refuses nobody: what it would have refused is told.
+        self.shadow = shadow
+        #: States by subject.
+        self.at_hand: dict[Key, State] = {}
+        #: Units admitted by subject, since somebody last asked.
+        self.tally: defaultdict[Key, int] = defaultdict(int)
+        # Bound once: the calls of every decision.
+        self.wait = meter.wait
+        self.attempt = meter.attempt
+        self.view = meter.view
+
+    def take_tally(self) -> dict[Key, int]:
+        """Hand over the units admitted by subject, and begin again."""
+        tally, self.tally = self.tally, defaultdict(int)
+        return tally
+
+    def recall(self, key: Key, now: int) -> tuple[Key, State]:
+        """Find the state of a subject that is not at hand; also under which name to keep it."""
+        raise NotImplementedError
+
+
+#: One limit to ask: whose states, which subject, how many units.
+Ask: TypeAlias = tuple[Any, Key, int]
+
+
+class Outcome:
+    """All limits admit, and all were charged."""
+
+    __slots__ = ("views",)
+
+    #: (number of the ask, wait) of every limit that refused; nothing was charged when there is one.
+    refused: Sequence[tuple[int, int]] = ()
+    #: The same of limits in shadow, which were not charged.
+    would_refuse: Sequence[tuple[int, int]] = ()
+
+    def __init__(self, views: list[View]) -> None:
+        #: What is left, for each ask in order.
+        self.views = views
+
+
+class Contested(Outcome):
+    """Some limit refused, or would have."""
+
+    __slots__ = ("refused", "would_refuse")
+
+    def __init__(
+        self, views: list[View], refused: Sequence[tuple[int, int]], would_refuse: Sequence[tuple[int, int]]
+    ) -> None:
+        super().__init__(views)
+        self.refused = refused
+        self.would_refuse = would_refuse
+
+
+def decide(asks: Sequence[Ask], now: int) -> Outcome:
+    """Ask all limits of a request and charge all of them or none.
+
+    A limit in shadow takes no part in that: when the others admit, it is charged if it admits, too.
+
+    Nearly every request is of somebody known and is admitted, so limits are charged as they are asked; when one
+    refuses, those before it are undone. Nothing else runs in between.
+    """
+    views: list[View] = []
+    before: list[State] = []
+    for cells, key, cost in asks:
+        state = cells.at_hand.get(key)
+        charged = None if state is None else cells.attempt(state, now, cost)
+        if charged is None:
+            _undo(asks, before, now)
+            return _decide_contested(asks, now)
+        cells.at_hand[key], left, more_in = charged
+        cells.tally[key] += cost
+        before.append(state)
+        views.append((left, more_in))
+    return Outcome(views)
+
+
+def _undo(asks: Sequence[Ask], before: Sequence[State], now: int) -> None:
+    for (cells, key, cost), state in zip(asks, before, strict=False):
+        cells.at_hand[key] = cells.meter.undo(state, cells.at_hand[key], now, cost)
+        cells.tally[key] -= cost
+
+
+def _decide_contested(asks: Sequence[Ask], now: int) -> Outcome:
+    """Ask all limits first, so that each that refuses can be told; then charge."""
+    found: list[tuple[Key, State]] = []
+    refused: list[tuple[int, int]] = []
+    would_refuse: list[tuple[int, int]] = []
+    for number, (cells, key, cost) in enumerate(asks):
+        state = cells.at_hand.get(key)
+        found.append(cells.recall(key, now) if state is None else (key, state))
+        wait = cells.wait(found[-1][1], now, cost)
+        if wait:
+            (would_refuse if cells.shadow else refused).append((number, wait))
+    if refused:
+        views = [cells.view(state, now) for (cells, _, _), (_, state) in zip(asks, found, strict=True)]
+        return Contested(views, refused, ())
+    spared = {number for number, _ in would_refuse}
+    views = [
+        ask[0].view(state, now) if number in spared else _charge(ask, key, state, now)
+        for number, (ask, (key, state)) in enumerate(zip(asks, found, strict=True))
+    ]
+    return Contested(views, (), would_refuse) if would_refuse else Outcome(views)
+
+
+def _charge(ask: Ask, key: Key, state: State, now: int) -> View:
+    cells, _, cost = ask
+    cells.at_hand[key], left, more_in = cells.attempt(state, now, cost)
+    cells.tally[key] += cost
+    return left, more_in

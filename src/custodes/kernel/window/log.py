@@ -1,0 +1,104 @@
+"""Exact sliding window: a packed log of the admitted events."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+
+from custodes.kernel.window.meter import NEVER, Stamps, unpack_stamps
+
+#: Largest limit that is kept as a log, events: 32 KiB a subject. Above it, sub-windows.
+MAX_LOG = 4096
+
+#: Dead events that a log may begin with before they are removed: half a KiB.
+_TIDY_AFTER = 64
+
+
+class SlidingLog:
+    """Admits iff the events in ``(now - window, now]`` and this cost are within the limit; no approximation.
+
+    The state is ``array('q')``: element 0 is the index of the oldest event that may still count, the events follow in
+    order of time. Appending at the end and moving that index is cheaper in CPython than a ring with modular arithmetic,
+    needs no memory before there are events, and keeps what is at most a few dozen dead events longer.
+    """
+
+    __slots__ = ("lateness", "limit", "refill", "window", "worst_case_factor")
+
+    def __init__(self, limit: int, window: int) -> None:
+        if not 1 <= limit <= MAX_LOG:
+            msg = f"A log holds 1 to {MAX_LOG} events, not {limit}"
+            raise ValueError(msg)
+        self.limit = limit
+        self.window = window
+        self.refill = window
+        self.worst_case_factor = 1.0
+        self.lateness = 0
+
+    def fresh(self) -> Stamps:
+        """Return an empty log."""
+        return array("q", (1,))
+
+    def wait(self, state: Stamps, now: int, cost: int) -> int:
+        """Tell how long until the oldest events that stand in the way leave the window."""
+        used = len(state) - state[0]
+        limit = self.limit
+        # Counting what may be dead already: when even that fits, nothing has to be looked at.
+        if used + cost <= limit:
+            return 0
+        start = self._expire(state, now)
+        in_the_way = len(state) - start + cost - limit
+        if in_the_way <= 0:
+            return 0
+        return NEVER if cost > limit else state[start + in_the_way - 1] + self.window - now
+
+    def attempt(self, state: Stamps, now: int, cost: int) -> tuple[Stamps, int, int] | None:
+        """Append one stamp a unit; never earlier than the last, so that the log stays in order."""
+        start = state[0]
+        size = len(state)
+        window = self.window
+        newest = state[-1]
+        stamp = max(newest, now)
+        if start < size and state[start] <= stamp - window:
+            start = self._expire(state, stamp)
+        left = self.limit - size + start - cost
+        if left < 0:
+            return None
+        if cost == 1:
+            state.append(stamp)
+        else:
+            state.extend(array("q", (stamp,)) * cost)
+        if start > _TIDY_AFTER:
+            del state[1:start]
+            start = state[0] = 1
+        return state, left, state[start] + window - now
+
+    def undo(self, before: Stamps, after: Stamps, now: int, cost: int) -> Stamps:
+        """Remove the stamps again."""
+        del after[-cost:]
+        return after
+
+    def view(self, state: Stamps, now: int) -> tuple[int, int]:
+        """Tell what is left and when the oldest event leaves."""
+        start = self._expire(state, now)
+        used = len(state) - start
+        return self.limit - used, state[start] + self.window - now if used else 0
+
+    def pack(self, state: Stamps) -> bytes:
+        """Write the events that may still count."""
+        return state[state[0] :].tobytes()
+
+    def unpack(self, raw: bytes) -> Stamps:
+        """Read the events back."""
+        state = self.fresh()
+        state.extend(unpack_stamps(raw))
+        return state
+
+    def _expire(self, state: Stamps, now: int) -> int:
+        """Move the index of the oldest event past those that left the window; return it."""
+        start = state[0]
+        if start < len(state):
+            newest = state[-1]
+            horizon = (max(newest, now)) - self.window
+            if state[start] <= horizon:
+                start = state[0] = bisect_right(state, horizon, start)
+        return start

@@ -1,0 +1,108 @@
+"""Conservative sliding window for large limits: counts per slice of the window, never over."""
+
+from __future__ import annotations
+
+from array import array
+
+from custodes.kernel.window.meter import NEVER, Stamps, unpack_stamps
+
+#: Slices of a window: quota comes back at most one slice late, 1.7 % of the window.
+SLICES = 60
+
+# Where things are in the state.
+_CURRENT, _TOTAL, _COUNTS = 0, 1, 2
+
+
+class SubWindows:
+    """Admits iff the last ``SLICES`` whole slices, the current one and this cost are within the limit.
+
+    Those slices together are at least as long as the window, so a rolling count can never pass the limit; an event
+    leaves when its slice does, up to one slice late. The state is ``array('q')``: number of the current slice, sum,
+    then ``SLICES + 1`` counts, the slice numbered n at place ``n % (SLICES + 1)``.
+    """
+
+    __slots__ = ("_slice", "lateness", "limit", "refill", "window", "worst_case_factor")
+
+    def __init__(self, limit: int, window: int) -> None:
+        if limit < 1:
+            msg = f"limit is at least 1, not {limit}"
+            raise ValueError(msg)
+        self.limit = limit
+        self.window = window
+        self._slice = -(-window // SLICES)
+        self.refill = (SLICES + 1) * self._slice
+        self.worst_case_factor = 1.0
+        self.lateness = self._slice
+
+    def fresh(self) -> Stamps:
+        """Return counts of nothing."""
+        return array("q", bytes(8 * (_COUNTS + SLICES + 1)))
+
+    def wait(self, state: Stamps, now: int, cost: int) -> int:
+        """Tell when enough of the oldest slices will have left."""
+        if state[_TOTAL] + cost <= self.limit:
+            return 0
+        self._roll(state, now)
+        in_the_way = state[_TOTAL] + cost - self.limit
+        if in_the_way <= 0:
+            return 0
+        if cost > self.limit:
+            return NEVER
+        number = state[_CURRENT] - SLICES - 1
+        while in_the_way > 0:
+            number += 1
+            in_the_way -= state[_COUNTS + number % (SLICES + 1)]
+        return (number + SLICES + 1) * self._slice - now
+
+    def attempt(self, state: Stamps, now: int, cost: int) -> tuple[Stamps, int, int] | None:
+        """Count in the current slice."""
+        self._roll(state, now)
+        if state[_TOTAL] + cost > self.limit:
+            return None
+        state[_TOTAL] += cost
+        state[_COUNTS + state[_CURRENT] % (SLICES + 1)] += cost
+        return state, *self.view(state, now)
+
+    def undo(self, before: Stamps, after: Stamps, now: int, cost: int) -> Stamps:
+        """Count down again."""
+        after[_TOTAL] -= cost
+        after[_COUNTS + after[_CURRENT] % (SLICES + 1)] -= cost
+        return after
+
+    def view(self, state: Stamps, now: int) -> tuple[int, int]:
+        """Tell what is left and when the oldest slice that holds anything leaves."""
+        self._roll(state, now)
+        if not state[_TOTAL]:
+            return self.limit, 0
+        number = state[_CURRENT] - SLICES
+        while not state[_COUNTS + number % (SLICES + 1)]:
+            number += 1
+        return self.limit - state[_TOTAL], (number + SLICES + 1) * self._slice - now
+
+    def pack(self, state: Stamps) -> bytes:
+        """Write the counts."""
+        return state.tobytes()
+
+    def unpack(self, raw: bytes) -> Stamps:
+        """Read the counts back."""
+        state = unpack_stamps(raw)
+        if len(state) != _COUNTS + SLICES + 1:
+            msg = f"{_COUNTS + SLICES + 1} numbers expected, not {len(state)}"
+            raise ValueError(msg)
+        return state
+
+    def _roll(self, state: Stamps, now: int) -> None:
+        """Go on to the slice of now and drop those that left; a time that went back stays in the current slice."""
+        number = now // self._slice
+        current = state[_CURRENT]
+        if number <= current:
+            return
+        if number - current > SLICES:
+            state[_TOTAL] = 0
+            state[_COUNTS:] = array("q", bytes(8 * (SLICES + 1)))
+        else:
+            for passed in range(current + 1, number + 1):
+                place = _COUNTS + passed % (SLICES + 1)
+                state[_TOTAL] -= state[place]
+                state[place] = 0
+        state[_CURRENT] = number

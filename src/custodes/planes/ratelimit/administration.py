@@ -1,0 +1,305 @@
+"""What administrators change: blocks, lists, rules. Each change takes the caller's audit entry along."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from custodes.errors import Conflict, InvalidInput, NotFound
+from custodes.kernel.clock import DAY, SECOND, Clock
+from custodes.planes.ratelimit.access import normal_identifier
+from custodes.planes.ratelimit.in_force import MAX_RULES, InForce
+from custodes.planes.ratelimit.model import EVERY_TENANT, FOREVER, Access, Effect, Kind, Rule, Source
+from custodes.planes.ratelimit.ports import RateLimitStore
+from custodes.planes.ratelimit.rules import make_rule, spell_subjects
+from custodes.runtime.transactions import Transaction, Work
+
+#: Longest reason, characters.
+MAX_REASON = 500
+
+#: Entries that stand at most: all of them are in the memory of every worker.
+MAX_ENTRIES = 100_000
+
+#: Shortest prefix that may be blocked or denied, bits: a typing error must not shut out a continent.
+SHORTEST_PREFIX = {4: 8, 6: 16}
+
+_REFUSING = (Effect.BLOCK, Effect.DENY)
+
+
+class Administration:
+    """Writes to the store, and has it count in this worker at once.
+
+    Args:
+        store: where it is kept.
+        in_force: what counts in this worker.
+        clock: source of time.
+        new_id: makes ids.
+        immune: tells which addresses are never shut out, by kind and identifier.
+    """
+
+    def __init__(
+        self,
+        store: RateLimitStore,
+        in_force: InForce,
+        clock: Clock,
+        new_id: Callable[[], str],
+        immune: Callable[[str, str], bool],
+    ) -> None:
+        self._store = store
+        self._in_force = in_force
+        self._clock = clock
+        self._new_id = new_id
+        self._immune = immune
+
+    # ── Access ───────────────────────────────────────────────────────────────
+
+    async def put(
+        self,
+        effect: Effect,
+        identifier: str,
+        kind: Kind,
+        *,
+        reason: str,
+        actor: str,
+        duration: int | None,
+        tenant: str | None,
+        also: Work,
+    ) -> Access:
+        """Add an entry, in place of one that stands for the same identifier."""
+        entry = self.entry(effect, identifier, kind, reason=reason, actor=actor, duration=duration, tenant=tenant)
+        if effect in _REFUSING:
+            self._refuse_self_harm(entry)
+        if len(self._in_force.access) >= MAX_ENTRIES:
+            msg = f"There are {MAX_ENTRIES} entries already"
+            raise Conflict(msg, remedy="Block CIDR blocks instead of single addresses, or lift some blocks")
+
+        def work(tx: Transaction) -> None:
+            self._store.put_access(tx, entry)
+            self._store.bump(tx)
+            also(tx)
+
+        replaced = self._same(entry)
+        await self._store.units.write(work)
+        self._in_force.end(replaced)
+        self._in_force.put(entry)
+        return entry
+
+    def entry(
+        self,
+        effect: Effect,
+        identifier: str,
+        kind: Kind,
+        *,
+        reason: str,
+        actor: str,
+        duration: int | None,
+        tenant: str | None,
+        level: int = 0,
+    ) -> Access:
+        """Make an entry, checked.
+
+        Raises:
+            InvalidInput: a value is not acceptable.
+        """
+        now = self._clock.now()
+        if duration is not None and not SECOND <= duration <= 3660 * DAY:
+            msg = "A block lasts from one second to ten years"
+            raise InvalidInput(msg, remedy="Leave the duration out for no end")
+        if len(reason) > MAX_REASON:
+            msg = f"The reason is longer than {MAX_REASON} characters"
+            raise InvalidInput(msg)
+        return Access(
+            id=self._new_id(),
+            tenant=tenant or EVERY_TENANT,
+            effect=effect,
+            kind=kind,
+            identifier=normal_identifier(kind, identifier),
+            reason=reason,
+            actor=actor,
+            created_at=now,
+            ends_at=FOREVER if duration is None else now + duration,
+            level=level,
+        )
+
+    async def end(
+        self,
+        identifier: str,
+        kind: Kind,
+        *,
+        effects: Sequence[Effect],
+        actor: str,
+        tenant: str | None,
+        also: Work,
+    ) -> list[Access]:
+        """End the entries that stand for an identifier.
+
+        Raises:
+            NotFound: there are none.
+        """
+        name = normal_identifier(kind, identifier)
+        now = self._clock.now()
+
+        def work(tx: Transaction) -> list[Access]:
+            found = self._store.standing(tx, tenant=tenant, kind=kind.value, identifier=name, effects=effects, now=now)
+            if not found and not any(_names(one, kind, name, tenant) for one in self._in_force.unsaved):
+                msg = f"Nothing stands against this {kind}"
+                raise NotFound(msg, remedy="Look at the list of blocks for how it is written")
+            self._end(tx, [one.id for one in found], actor, now)
+            also(tx)
+            return found
+
+        unsaved = [one for one in self._in_force.unsaved if _names(one, kind, name, tenant)]
+        found = await self._store.units.write(work)
+        self._in_force.end(one.id for one in (*found, *unsaved))
+        return [replace(one, ends_at=now, lifted_by=actor) for one in found]
+
+    async def end_entry(
+        self, entry_id: str, *, effects: Sequence[Effect], actor: str, tenant: str | None, also: Work
+    ) -> Access:
+        """End one entry by its id.
+
+        Raises:
+            NotFound: no such entry, or another tenant's.
+            Conflict: it has ended already.
+        """
+        now = self._clock.now()
+
+        def work(tx: Transaction) -> Access:
+            found = self._store.access(tx, entry_id)
+            if found is None or found.effect not in effects or tenant not in (None, found.tenant):
+                msg = "No such entry"
+                raise NotFound(msg)
+            if found.ends_at <= now:
+                msg = "It has ended already"
+                raise Conflict(msg)
+            self._end(tx, [entry_id], actor, now)
+            also(tx)
+            return found
+
+        found = await self._store.units.write(work)
+        self._in_force.end([entry_id])
+        return replace(found, ends_at=now, lifted_by=actor)
+
+    async def save(self, entries: Sequence[Access]) -> None:
+        """Write entries that were made in this worker without waiting: bans."""
+
+        def work(tx: Transaction) -> None:
+            for entry in entries:
+                self._store.put_access(tx, entry)
+            self._store.bump(tx)
+
+        await self._store.units.write(work)
+        self._in_force.saved(entries)
+
+    def _end(self, tx: Transaction, ids: Sequence[str], actor: str, now: int) -> None:
+        self._store.end_access(tx, ids, now, actor)
+        self._store.bump(tx)
+
+    def _same(self, entry: Access) -> list[str]:
+        key = (entry.tenant, entry.effect, entry.kind, entry.identifier)
+        standing = self._in_force.access.standing(entry.created_at)
+        return [one.id for one in standing if (one.tenant, one.effect, one.kind, one.identifier) == key]
+
+    def _refuse_self_harm(self, entry: Access) -> None:
+        if entry.kind is not Kind.IP:
+            return
+        bare, slash, prefix = entry.identifier.partition("/")
+        if slash and int(prefix) < SHORTEST_PREFIX[6 if ":" in bare else 4]:
+            msg = f"{entry.identifier} is too large a part of the internet to block"
+            raise InvalidInput(msg, remedy="Block /8 or longer for IPv4, /16 or longer for IPv6")
+        if self._immune(entry.kind, entry.identifier):
+            msg = f"{entry.identifier} is loopback or a trusted proxy: everybody behind it would be shut out"
+            raise InvalidInput(msg, remedy="Block the client's own address; check CUSTODES_TRUSTED_PROXIES")
+
+    # ── Rules ────────────────────────────────────────────────────────────────
+
+    async def put_rule(self, given: dict[str, Any], *, actor: str, tenant: str | None, also: Work) -> Rule:
+        """Make a rule at run time.
+
+        Raises:
+            InvalidInput: a value is not acceptable.
+            Conflict: the name is taken, or there are too many rules.
+        """
+        if len(self._in_force.rules) >= MAX_RULES:
+            msg = f"There are {MAX_RULES} rules already"
+            raise Conflict(msg, remedy="Delete some, or use path templates")
+        stored: dict[str, Any] = {"id": self._new_id(), "version": 1, "updated_at": self._clock.now(), "actor": actor}
+        return await self._keep(make_rule(**given, tenant=tenant or EVERY_TENANT, source=Source.API, **stored), also)
+
+    async def change_rule(
+        self, rule_id: str, changes: dict[str, Any], *, actor: str, tenant: str | None, also: Work
+    ) -> Rule:
+        """Change a rule made at run time; what was counted under unchanged limits stays.
+
+        Raises:
+            NotFound: no such rule, or another tenant's.
+            InvalidInput: a value is not acceptable.
+        """
+        old = self._own_rule(rule_id, tenant)
+        given: dict[str, Any] = {
+            "limits": "; ".join(limit.text for limit in old.limits),
+            "name": old.name,
+            "by": spell_subjects(old),
+            "route": old.route,
+            "methods": sorted(old.methods),
+            "exempt": old.exempt,
+            "cost": old.cost,
+            "shadow": old.shadow,
+            "enabled": old.enabled,
+            **changes,
+        }
+        stored: dict[str, Any] = {
+            "id": old.id,
+            "version": old.version + 1,
+            "updated_at": self._clock.now(),
+            "actor": actor,
+        }
+        return await self._keep(make_rule(**given, tenant=old.tenant, source=Source.API, **stored), also)
+
+    async def delete_rule(self, rule_id: str, *, tenant: str | None, also: Work) -> Rule:
+        """Delete a rule made at run time.
+
+        Raises:
+            NotFound: no such rule, or another tenant's.
+        """
+        rule = self._own_rule(rule_id, tenant)
+
+        def work(tx: Transaction) -> None:
+            if not self._store.delete_rule(tx, rule_id):
+                raise _no_rule()
+            self._store.bump(tx)
+            also(tx)
+
+        await self._store.units.write(work)
+        self._in_force.end_rule(rule_id)
+        return rule
+
+    async def _keep(self, rule: Rule, also: Work) -> Rule:
+        if self._in_force.rule_in_code(rule.name):
+            msg = f"A rule in the code is named {rule.name!r}"
+            raise Conflict(msg, remedy="Choose another name; rules in code are changed in code")
+
+        def work(tx: Transaction) -> None:
+            self._store.put_rule(tx, rule)
+            self._store.bump(tx)
+            also(tx)
+
+        await self._store.units.write(work)
+        self._in_force.put_rule(rule)
+        return rule
+
+    def _own_rule(self, rule_id: str, tenant: str | None) -> Rule:
+        rule = self._in_force.shared_rule(rule_id)
+        if rule is None or tenant not in (None, rule.tenant):
+            raise _no_rule()
+        return rule
+
+
+def _no_rule() -> NotFound:
+    msg = "No such rule made at run time"
+    return NotFound(msg, remedy="Rules in code are changed in code")
+
+
+def _names(entry: Access, kind: Kind, identifier: str, tenant: str | None) -> bool:
+    return (entry.kind, entry.identifier) == (kind, identifier) and tenant in (None, entry.tenant)

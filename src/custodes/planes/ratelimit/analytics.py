@@ -1,0 +1,123 @@
+"""The read side: usage, refusals and abuse over a stretch of time (spec Y4, A4)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from custodes.errors import InvalidInput
+from custodes.kernel.clock import DAY, HOUR, MINUTE
+from custodes.kernel.window import Cells
+from custodes.planes.ratelimit.model import Usage
+from custodes.planes.ratelimit.plans import Gate
+from custodes.planes.ratelimit.ports import RateLimitStore, Total
+
+#: Rows of each ranking.
+TOP = 20
+
+#: Points of a trend at most.
+MAX_POINTS = 500
+
+#: Part of a limit that is used when a subject is near it.
+NEAR = 0.8
+
+#: Subjects looked at under one limit for the near-limit view, and before other tasks get a turn.
+_MAX_LOOKED_AT = 20_000
+_SLICE = 2_000
+
+#: Lengths that a point of a trend may have.
+_BUCKETS = (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 6 * HOUR, DAY, 7 * DAY, 30 * DAY)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimitAnalytics:
+    """What the limits did in a stretch of time."""
+
+    #: Begin, microseconds; included.
+    since: int
+    #: End, microseconds; not included.
+    until: int
+    #: Length of a point of the trend, microseconds.
+    bucket: int
+    #: Units admitted.
+    allowed: int
+    #: Requests refused.
+    refused: int
+    #: Requests that a rule in shadow would have refused.
+    would_refuse: int
+    #: The trend: label is the begin of the point, microseconds as text.
+    trend: Sequence[Total]
+    #: By rule, most refused first.
+    rules: Sequence[Total]
+    #: By endpoint, most refused first.
+    endpoints: Sequence[Total]
+    #: By identifier (``ip:203.0.113.9``), most refused first.
+    identifiers: Sequence[Total]
+
+    @property
+    def refusal_rate(self) -> float:
+        """Refused part of everything, 0 to 1; 0 when there was nothing."""
+        everything = self.allowed + self.refused
+        return self.refused / everything if everything else 0.0
+
+
+async def analyse(store: RateLimitStore, *, tenant: str | None, since: int, until: int) -> RateLimitAnalytics:
+    """Sum up a stretch of time.
+
+    Raises:
+        InvalidInput: the stretch is empty.
+    """
+    if since >= until:
+        msg = "since is not before until"
+        raise InvalidInput(msg, remedy="Swap them")
+    bucket = next((one for one in _BUCKETS if (until - since) // one <= MAX_POINTS - 1), _BUCKETS[-1])
+    trend = await store.totals(by="time", tenant=tenant, since=since, until=until, bucket=bucket, limit=MAX_POINTS)
+    rankings = [
+        await store.totals(by=by, tenant=tenant, since=since, until=until, limit=TOP)
+        for by in ("rule", "endpoint", "identifier")
+    ]
+    return RateLimitAnalytics(
+        since=since,
+        until=until,
+        bucket=bucket,
+        allowed=sum(point.allowed for point in trend),
+        refused=sum(point.refused for point in trend),
+        would_refuse=sum(point.would_refuse for point in trend),
+        trend=trend,
+        rules=rankings[0],
+        endpoints=rankings[1],
+        identifiers=rankings[2],
+    )
+
+
+async def near_limits(gates: Sequence[Gate], now: int, tenant: str | None, default_tenant: str) -> list[Usage]:
+    """List the subjects that have used 80 % of a limit or more, as this worker sees it; the fullest first."""
+    found: list[Usage] = []
+    for gate in gates:
+        for cells, policy in zip(gate.cells, gate.policies, strict=True):
+            for key, left in await _nearly_used_up(cells, now):
+                whose, kind, identifier = gate.whom(key, gate.tenant or default_tenant)
+                if tenant in (None, whose):
+                    limit = cells.meter.limit
+                    found.append(
+                        Usage(rule=policy.name, identifier=f"{kind}:{identifier}", limit=limit, remaining=left)
+                    )
+    found.sort(key=lambda usage: usage.remaining / usage.limit)
+    return found[: 5 * TOP]
+
+
+async def _nearly_used_up(cells: Cells, now: int) -> list[tuple[str | tuple[str, ...], int]]:
+    most_left = cells.meter.limit * (1 - NEAR)
+    found: list[tuple[str | tuple[str, ...], int]] = []
+    for number, (key, state) in enumerate(list(cells.at_hand.items())[:_MAX_LOOKED_AT]):
+        if number % _SLICE == _SLICE - 1:
+            await asyncio.sleep(0)
+        left, _ = cells.view(state, now)
+        if left <= most_left and not _is_shared(key):
+            found.append((key, left))  # pyright: ignore[reportArgumentType]
+    return found
+
+
+def _is_shared(key: object) -> bool:
+    return isinstance(key, tuple) and key[:1] == ("shared",) and len(key) == 2 and isinstance(key[1], int)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]

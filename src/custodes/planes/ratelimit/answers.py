@@ -1,0 +1,242 @@
+"""What a request is told: header fields and problem documents, prepared as far as they can be.
+
+``RateLimit`` and ``RateLimit-Policy`` follow draft-ietf-httpapi-ratelimit-headers-10 (structured fields: ``q`` quota,
+``w`` window in seconds, ``qu`` unit, ``r`` remaining, ``t`` seconds until there is more); the problem types are that
+draft's. ``Retry-After`` is RFC 9110 §10.2.3 in seconds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+from zlib import crc32
+
+from custodes.kernel.clock import SECOND
+from custodes.kernel.structured_fields import MAX_INTEGER, BareItem, serialize_item, serialize_list
+from custodes.kernel.window import NEVER, Concurrency, Gcra, Meter
+from custodes.planes.ratelimit.model import Rule
+
+Header: TypeAlias = tuple[bytes, bytes]
+
+#: Problem types registered by the draft.
+QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"
+ABNORMAL_USAGE = "https://iana.org/assignments/http-problem-types#abnormal-usage-detected"
+
+#: Longest that a client is told to wait, seconds: a year; also keeps the figures within a structured field.
+_MAX_SECONDS = 366 * 86_400
+
+#: Problem documents remembered by the policies they name.
+_MAX_PROBLEMS = 256
+
+
+class Policy:
+    """A limit as clients see it."""
+
+    __slots__ = ("item", "meter", "name")
+
+    def __init__(self, name: str, meter: Meter) -> None:
+        self.name = name
+        self.meter = meter
+        #: Its item in ``RateLimit-Policy``.
+        self.item = serialize_item(name, _parameters(meter))
+
+
+def _parameters(meter: Meter) -> dict[str, BareItem]:
+    if isinstance(meter, Concurrency):
+        return {"q": meter.limit, "qu": "concurrent-requests"}
+    quota = meter.burst if isinstance(meter, Gcra) and meter.burst > meter.limit else meter.limit
+    return {"q": quota, "w": _seconds(meter.window)}
+
+
+class Decision:
+    """What becomes of a request. The attributes below are those of a request that no rule holds for."""
+
+    __slots__ = ()
+
+    #: Whether it may go on.
+    allowed: bool = True
+    #: Header fields to add to the answer; not to be changed, they are shared.
+    headers: Sequence[Header] = ()
+    #: Status and problem document to answer with when it may not.
+    problem: tuple[int, bytes] = (0, b"")
+    #: Rule that refused it, or ``"block"`` and the like; empty when it may go on.
+    rule: str = ""
+    #: Microseconds until it would be admitted; :data:`~custodes.kernel.window.NEVER` for never.
+    retry_after: int = 0
+    #: For each limit that clients see: units left and seconds until there are more.
+    figures: Sequence[int] = ()
+    #: Rules in shadow that would have refused it.
+    would_refuse: Sequence[str] = ()
+    #: To be called when the request is over, if it holds slots; None when it holds none.
+    release: Callable[[], None] | None = None
+
+    @property
+    def remaining(self) -> int | None:
+        """Units left under the tightest limit; None when no rule holds for the request."""
+        return min(self.figures[::2], default=None)
+
+
+class Admitted(Decision):
+    """It may go on."""
+
+    __slots__ = ("figures", "headers")
+
+    def __init__(self, headers: Sequence[Header], figures: Sequence[int]) -> None:
+        self.headers = headers
+        self.figures = figures
+
+
+class Noted(Admitted):
+    """It may go on, and there is something to note or to do."""
+
+    __slots__ = ("release", "would_refuse")
+
+    def __init__(self, decision: Decision, would_refuse: Sequence[str], release: Callable[[], None] | None) -> None:
+        super().__init__(decision.headers, decision.figures)
+        self.would_refuse = would_refuse
+        self.release = release
+
+
+class Refused(Decision):
+    """It may not go on."""
+
+    __slots__ = ("figures", "headers", "problem", "retry_after", "rule")
+
+    allowed = False
+
+    def __init__(
+        self,
+        headers: Sequence[Header],
+        problem: tuple[int, bytes],
+        rule: str,
+        retry_after: int,
+        figures: Sequence[int] = (),
+    ) -> None:
+        self.headers = headers
+        self.problem = problem
+        self.rule = rule
+        self.retry_after = retry_after
+        self.figures = figures
+
+
+#: The decision on a request that no rule holds for.
+FREE = Decision()
+
+
+class Answers:
+    """Answers to requests that the same policies hold for."""
+
+    __slots__ = ("_problems", "_shown", "_template", "all_shown", "policies", "policy_header", "rules")
+
+    def __init__(self, policies: Sequence[tuple[Policy, Rule]]) -> None:
+        self.policies = [policy for policy, _ in policies]
+        self.rules = [rule for _, rule in policies]
+        # A limit in shadow is nobody's business but ours.
+        self._shown = [number for number, rule in enumerate(self.rules) if not rule.shadow]
+        self.all_shown = len(self._shown) == len(self.policies)
+        shown = [self.policies[number] for number in self._shown]
+        self.policy_header = (b"ratelimit-policy", ", ".join(policy.item for policy in shown).encode("ascii"))
+        # A percent sign in a name must survive the formatting.
+        names = [serialize_item(policy.name).replace("%", "%%") for policy in shown]
+        self._template = ", ".join(f"{name};r=%d;t=%d" for name in names).encode("ascii")
+        self._problems: dict[tuple[str, ...], bytes] = {}
+
+    def admitted(self, views: Sequence[tuple[int, int]]) -> Decision:
+        """Answer a request that may go on."""
+        if not self._shown:
+            return FREE
+        figures: list[int] = []
+        for left, more_in in views if self.all_shown else [views[number] for number in self._shown]:
+            figures += (left, -(-more_in // SECOND))
+        return Admitted((self.policy_header, (b"ratelimit", self._template % (*figures,))), figures)
+
+    def refused(
+        self, views: Sequence[tuple[int, int]], refusals: Sequence[tuple[int, int]], *, jitter: float, salt: str
+    ) -> Decision:
+        """Answer a request that may not: only the limits that stand in its way are shown."""
+        waits = [wait for _, wait in refusals]
+        never = NEVER in waits
+        retry_after = NEVER if never else max(waits)
+        items = [(self.policies[number].name, _state(self._left(views, number), wait)) for number, wait in refusals]
+        headers = [self.policy_header, (b"ratelimit", serialize_list(items).encode("ascii"))]
+        if not never:
+            seconds = _jittered(_seconds(retry_after), jitter, salt)
+            headers.append((b"retry-after", str(seconds).encode("ascii")))
+        violated = tuple(self.policies[number].name for number, _ in refusals)
+        rule = self.rules[refusals[0][0]].name
+        return Refused(headers, (429, self._problem(violated)), rule, retry_after, (0, 0))
+
+    def _left(self, views: Sequence[tuple[int, int]], number: int) -> int:
+        return views[number][0] if number < len(views) else 0
+
+    def _problem(self, violated: tuple[str, ...]) -> bytes:
+        body = self._problems.get(violated)
+        if body is None:
+            if len(self._problems) >= _MAX_PROBLEMS:
+                self._problems.clear()
+            body = self._problems[violated] = quota_problem(violated)
+        return body
+
+
+def quota_problem(violated: Sequence[str]) -> bytes:
+    """Write the problem of a request over its quota; says which policies, and nothing about who."""
+    return _document(
+        {
+            "type": QUOTA_EXCEEDED,
+            "title": "Request cannot be satisfied as assigned quota has been exceeded",
+            "status": 429,
+            "detail": "Too many requests. Slow down and try again later.",
+            "violated-policies": list(violated),
+        }
+    )
+
+
+def blocked_decision(status: int, retry_after: int, rule: str) -> Decision:
+    """Answer somebody who is shut out: 403 or 429, without saying why.
+
+    Args:
+        status: the status to answer with.
+        retry_after: microseconds until the block ends; :data:`NEVER` when it does not, or is not to be told.
+        rule: what to note as the cause.
+    """
+    kind = ABNORMAL_USAGE if status == 429 else "about:blank"
+    title = "Request not satisfied as abnormal usage detected" if status == 429 else "Forbidden"
+    body = _document({"type": kind, "title": title, "status": status, "detail": "Access from here is blocked."})
+    headers = [] if retry_after == NEVER else [(b"retry-after", str(_seconds(retry_after)).encode("ascii"))]
+    return Refused(headers, (status, body), rule, retry_after)
+
+
+def unavailable_decision() -> Decision:
+    """Answer when limits cannot be decided and the install has chosen to refuse then."""
+    body = _document(
+        {
+            "type": "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity",
+            "title": "Request cannot be satisfied due to temporary server capacity constraints",
+            "status": 503,
+            "detail": "Try again in a moment.",
+        }
+    )
+    return Refused([(b"retry-after", b"1")], (503, body), "unavailable", SECOND)
+
+
+def _document(problem: dict[str, object]) -> bytes:
+    return json.dumps(problem, separators=(",", ":")).encode("ascii")
+
+
+def _state(left: int, wait: int) -> dict[str, BareItem]:
+    found: dict[str, BareItem] = {"r": max(0, min(left, MAX_INTEGER))}
+    if wait != NEVER:
+        found["t"] = _seconds(wait)
+    return found
+
+
+def _seconds(micros: int) -> int:
+    """Round up to whole seconds, at least 1."""
+    return min(max(1, -(-micros // SECOND)), _MAX_SECONDS)
+
+
+def _jittered(seconds: int, jitter: float, salt: str) -> int:
+    """Spread those who come back; the same caller hears the same figure."""
+    spread = int(seconds * jitter)
+    return seconds + (crc32(salt.encode("utf-8", "replace")) % (spread + 1) if spread else 0)

@@ -1,0 +1,218 @@
+"""The hot path: one request, one decision."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, cast
+
+import structlog
+
+from custodes.errors import StorageUnavailable
+from custodes.kernel.clock import Clock
+from custodes.kernel.signals import SecuritySignal
+from custodes.kernel.window import NEVER, Ask, Concurrency, Outcome
+from custodes.planes.ratelimit.alarm import Alarm
+from custodes.planes.ratelimit.answers import FREE, Decision, Noted, blocked_decision, unavailable_decision
+from custodes.planes.ratelimit.bans import Escalation
+from custodes.planes.ratelimit.endpoints import endpoint_of
+from custodes.planes.ratelimit.in_force import InForce
+from custodes.planes.ratelimit.model import EVERY_ENDPOINT, EVERY_TENANT, FOREVER, Access, Call, Effect, Kind, Options
+from custodes.planes.ratelimit.plans import UNKNOWN, Applicable, Gate, gather
+from custodes.planes.ratelimit.ports import Windows
+from custodes.planes.ratelimit.tracking import Tracker
+
+_log = structlog.get_logger("custodes.ratelimit")
+
+#: Called with (tenant, kind, identifier, level, duration) to shut somebody out.
+Ban = Callable[[str, Kind, str, int, int], None]
+
+
+class Judge:
+    """Decides on requests.
+
+    Args:
+        in_force: rules and access entries.
+        windows: the engine that keeps the states.
+        clock: source of time. Limits count on its monotonic hand, set once by the wall clock: when the wall clock
+            jumps, no window is emptied and none is frozen.
+        client_of: names the client behind an address (IPv6 by its prefix).
+        tracker: told of what was refused.
+        alarm: told of what security people want to see.
+        escalation: counts offenders; None for none.
+        ban: shuts somebody out.
+        options: how the limiter behaves.
+    """
+
+    def __init__(
+        self,
+        in_force: InForce,
+        windows: Windows,
+        clock: Clock,
+        client_of: Callable[[str], str],
+        *,
+        tracker: Tracker,
+        alarm: Alarm,
+        escalation: Escalation | None,
+        ban: Ban,
+        options: Options,
+    ) -> None:
+        self._in_force = in_force
+        self._windows = windows
+        self._at_once = windows.synchronous
+        self._decide = cast("Callable[[Sequence[Ask], int], Outcome]", windows.decide)
+        self._clock = clock
+        self._monotonic = clock.monotonic
+        self._offset = clock.now() - clock.monotonic()
+        self._client_of = client_of
+        self._tracker = tracker
+        self._alarm = alarm
+        self._escalation = escalation
+        self._ban = ban
+        self._options = options
+        #: Requests refused by a limit, by an access entry, and let through undecided, since the start.
+        self.limited = 0
+        self.blocked = 0
+        self.undecided = 0
+
+    def check(self, call: Call, unknown: str = UNKNOWN) -> Decision | Awaitable[Decision]:
+        """Decide on a request: at once when the engine can, else to be awaited.
+
+        Args:
+            call: the request; ``limited_by`` is set when it is refused.
+            unknown: who a client without an address is; empty: rules by address do not hold.
+        """
+        in_force = self._in_force
+        client = self._client_of(call.client_ip) or unknown
+        if in_force.access:
+            entry = in_force.access.find(call, client, self._clock.now())
+            if entry is not None:
+                return FREE if entry.effect is Effect.ALLOW else self._shut_out(call, entry)
+        plan = in_force.book.plan(call.method, call.path)
+        if not plan.gates:
+            return FREE
+        asks, mask = gather(plan, call, client)
+        if not asks:
+            return FREE
+        now = self._monotonic() + self._offset
+        applicable = plan.applicable.get(mask) or plan.applicable_to(mask)
+        if self._at_once:
+            return self._answer(call, applicable, asks, self._decide(asks, now), now)
+        return self._decide_later(call, applicable, asks, now)
+
+    def steady_now(self) -> int:
+        """Tell the time that limits count on, microseconds."""
+        return self._monotonic() + self._offset
+
+    async def _decide_later(self, call: Call, applicable: Applicable, asks: list[Ask], now: int) -> Decision:
+        try:
+            outcome = await cast("Awaitable[Outcome]", self._windows.decide(asks, now))
+        except StorageUnavailable:
+            self.undecided += 1
+            return unavailable_decision() if self._options.fail_closed else FREE
+        return self._answer(call, applicable, asks, outcome, now)
+
+    def _answer(self, call: Call, applicable: Applicable, asks: list[Ask], outcome: Outcome, now: int) -> Decision:
+        if outcome.refused:
+            return self._refuse(call, applicable, asks, outcome, now)
+        decision = applicable.answers.admitted(outcome.views)
+        if not (outcome.would_refuse or applicable.holds):
+            return decision
+        would_refuse = self._note_shadow(call, applicable, asks, outcome)
+        return Noted(decision, would_refuse, self._release_of(asks, outcome, now) if applicable.holds else None)
+
+    def _release_of(self, asks: list[Ask], outcome: Outcome, now: int) -> Callable[[], None]:
+        skipped = {number for number, _ in outcome.would_refuse}
+        held = [
+            ask for number, ask in enumerate(asks) if number not in skipped and isinstance(ask[0].meter, Concurrency)
+        ]
+        return partial(self._release, held, now)
+
+    def _release(self, held: list[Ask], taken_at: int) -> None:
+        while held:  # emptied, so that a second call gives nothing back twice
+            cells, key, cost = held.pop()
+            self._windows.release(cells, key, taken_at, cost)
+
+    def _refuse(self, call: Call, applicable: Applicable, asks: list[Ask], outcome: Outcome, now: int) -> Decision:
+        self.limited += 1
+        number = outcome.refused[0][0]
+        gate = applicable.owners[number]
+        whom = gate.whom(asks[number][1], call.tenant)
+        decision = applicable.answers.refused(
+            outcome.views, outcome.refused, jitter=self._options.jitter, salt=f"{whom[1]}:{whom[2]}"
+        )
+        call.limited_by = decision.rule
+        for owner, key in _refusers(applicable, asks, outcome.refused):
+            self._track(call, owner, key, shadow=False)
+        self._escalate(call, gate, whom, now)
+        return decision
+
+    def _note_shadow(self, call: Call, applicable: Applicable, asks: list[Ask], outcome: Outcome) -> tuple[str, ...]:
+        refusers = _refusers(applicable, asks, outcome.would_refuse)
+        for owner, key in refusers:
+            self._track(call, owner, key, shadow=True)
+        return tuple(owner.rule.name for owner, _ in refusers)
+
+    def _track(self, call: Call, gate: Gate, key: object, *, shadow: bool) -> None:
+        tenant, kind, identifier = gate.whom(key, call.tenant)  # pyright: ignore[reportArgumentType]
+        route = gate.rule.route
+        endpoint = endpoint_of(call.path) if route == EVERY_ENDPOINT else route
+        self._tracker.refuse((tenant, gate.rule.name, kind, identifier, endpoint), call.trace_id, shadow=shadow)
+
+    def _escalate(self, call: Call, gate: Gate, whom: tuple[str, str, str], now: int) -> None:
+        if self._escalation is None or whom[1] not in _BANNABLE:
+            return
+        sentence = self._escalation.refused(whom, now)
+        if sentence is None:
+            return
+        tenant, kind, identifier = whom
+        if sentence.duration:
+            # An address is the same client everywhere, unless the rule speaks for one tenant only.
+            everywhere = kind == Kind.IP and gate.tenant is None
+            where = EVERY_TENANT if everywhere else tenant
+            self._ban(where, Kind(kind), identifier, sentence.level, sentence.duration)
+        action = "rate_limit.banned" if sentence.duration else "rate_limit.warned"
+        context: dict[str, object] = {
+            "rule": gate.rule.name,
+            "level": sentence.level,
+            "seconds": sentence.duration // 1_000_000,
+        }
+        self._signal(call, action, f"{kind}:{identifier}", "Ran into limits again and again", context)
+
+    def _shut_out(self, call: Call, entry: Access) -> Decision:
+        self.blocked += 1
+        rule = "deny-list" if entry.effect is Effect.DENY else "ban" if entry.level else "block"
+        call.limited_by = rule
+        name = (call.tenant, f"({rule})", entry.kind.value, entry.identifier, endpoint_of(call.path))
+        self._tracker.refuse(name, call.trace_id, shadow=False)
+        self._signal(call, f"rate_limit.{rule.replace('-', '_')}_hit", f"access:{entry.id}", entry.reason, {})
+        remaining = NEVER if entry.ends_at >= FOREVER else entry.ends_at - self._clock.now()
+        return blocked_decision(self._options.block_status, remaining, rule)
+
+    def _signal(self, call: Call, action: str, target: str, reason: str, context: dict[str, object]) -> None:
+        self._alarm.raise_(
+            SecuritySignal(
+                at=self._clock.now(),
+                tenant=call.tenant,
+                trace_id=call.trace_id,
+                action=action,
+                actor=f"ip:{call.client_ip}",
+                target=target,
+                reason=reason,
+                ip=call.client_ip,
+                context={"method": call.method, "endpoint": endpoint_of(call.path), **context},
+            )
+        )
+
+
+#: What can be shut out by itself; what a callable named cannot be recognised without the callable.
+_BANNABLE = frozenset({str(Kind.IP), str(Kind.USER), str(Kind.API_KEY)})
+
+
+def _refusers(applicable: Applicable, asks: list[Ask], refusals: Sequence[tuple[int, int]]) -> list[tuple[Gate, Any]]:
+    """List the rules that refused, each once, with whom."""
+    found: dict[int, tuple[Gate, Any]] = {}
+    for number, _ in refusals:
+        gate = applicable.owners[number]
+        found.setdefault(gate.bit, (gate, asks[number][1]))
+    return list(found.values())

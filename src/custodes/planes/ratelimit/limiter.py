@@ -1,0 +1,497 @@
+"""The rate limiter: what the rest of Custodes and its host see of this plane."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from custodes.errors import StorageUnavailable
+from custodes.kernel.clock import HOUR, Clock
+from custodes.kernel.health import SystemHealth, Threshold, judge
+from custodes.kernel.paging import DEFAULT_LIMIT, Page
+from custodes.kernel.window import NEVER
+from custodes.planes.ratelimit.administration import Administration
+from custodes.planes.ratelimit.alarm import Alarm
+from custodes.planes.ratelimit.analytics import RateLimitAnalytics, analyse, near_limits
+from custodes.planes.ratelimit.answers import Decision
+from custodes.planes.ratelimit.bans import Escalation
+from custodes.planes.ratelimit.in_force import InForce
+from custodes.planes.ratelimit.judge import Judge
+from custodes.planes.ratelimit.model import EVERY_TENANT, Access, Call, Check, Cost, Effect, Kind, Options, Rule, Usage
+from custodes.planes.ratelimit.model import Window as CountedWindow
+from custodes.planes.ratelimit.ports import RateLimitStore, Windows
+from custodes.planes.ratelimit.probe import Probe
+from custodes.planes.ratelimit.rules import By, make_rule
+from custodes.planes.ratelimit.tracking import Tracker
+from custodes.runtime.bus import Bus
+from custodes.runtime.periodic import Periodic
+from custodes.runtime.transactions import Work, nothing
+
+#: How often a worker looks whether others have changed rules or blocks, seconds: one row is read.
+REFRESH_SECONDS = 1.0
+
+#: How often counts are written, seconds.
+FLUSH_SECONDS = 10.0
+
+#: When the limiter itself is not well, by its figures since the start.
+THRESHOLDS = (
+    Threshold("undecided", degraded=1, unhealthy=1_000),
+    Threshold("counts_lost", degraded=1, unhealthy=100_000),
+    Threshold("refresh_failures_in_a_row", degraded=3, unhealthy=30),
+    Threshold("overflowed", degraded=1, unhealthy=float("inf")),
+)
+
+_REFUSING = (Effect.BLOCK, Effect.DENY)
+
+
+class RateLimiter:
+    """Decides on requests, and is told whom to block and what to allow (spec S3).
+
+    Args:
+        windows: engine that keeps the states of limits: in memory, or shared by the workers of a host.
+        store: rules, blocks and counts, shared by all workers.
+        clock: source of time.
+        new_id: makes ids.
+        bus: where security signals go.
+        client_of: names the client behind an address (IPv6 by its prefix).
+        immune: tells which identifiers are never shut out, by kind and identifier.
+        options: how it behaves.
+        enabled: False to admit everything.
+        thresholds: when it is degraded or unhealthy.
+    """
+
+    def __init__(
+        self,
+        windows: Windows,
+        store: RateLimitStore,
+        *,
+        clock: Clock,
+        new_id: Callable[[], str],
+        bus: Bus,
+        client_of: Callable[[str], str],
+        immune: Callable[[str, str], bool],
+        options: Options | None = None,
+        enabled: bool = True,
+        thresholds: Sequence[Threshold] = THRESHOLDS,
+    ) -> None:
+        options = options or Options()
+        self._windows = windows
+        self._store = store
+        self._clock = clock
+        self._options = options
+        self._enabled = enabled
+        self._thresholds = thresholds
+        self._in_force = InForce(windows, store, clock)
+        self._administration = Administration(store, self._in_force, clock, new_id, immune)
+        self._tracker = Tracker(store, clock.now, new_id, options.default_tenant)
+        self._alarm = Alarm(bus)
+        self._escalation = Escalation(options.bans, immune) if options.bans else None
+        self._judge = Judge(
+            self._in_force,
+            windows,
+            clock,
+            client_of,
+            tracker=self._tracker,
+            alarm=self._alarm,
+            escalation=self._escalation,
+            ban=self._ban,
+            options=options,
+        )
+        #: Decides on a request; see :meth:`custodes.planes.ratelimit.judge.Judge.check`. Bound once: it is called for
+        #: every request.
+        self.check: Callable[[Call], Decision | Awaitable[Decision]] = self._judge.check
+        self._refresher = Periodic("ratelimit-refresh", REFRESH_SECONDS, self.refresh)
+        self._flusher = Periodic("ratelimit-flush", FLUSH_SECONDS, self.flush)
+        self._refresh_failures = 0
+
+    # ── Life ─────────────────────────────────────────────────────────────────
+
+    async def start(self) -> None:
+        """Take over what is shared, begin to count and to watch for changes; idempotent."""
+        await self._windows.start()
+        await self._in_force.refresh()
+        await self._refresher.start()
+        await self._flusher.start()
+
+    async def stop(self) -> None:
+        """Write what was counted, then end; idempotent."""
+        await self._refresher.stop()
+        await self._flusher.stop()
+        await self.flush()
+        await self._save_bans()
+        await self._windows.stop()
+
+    async def refresh(self) -> None:
+        """Write new bans, take over what other workers have changed."""
+        try:
+            await self._save_bans()
+            await self._in_force.refresh()
+        except StorageUnavailable:
+            self._refresh_failures += 1
+            raise
+        self._refresh_failures = 0
+
+    async def flush(self) -> None:
+        """Write what was counted since the last time."""
+        await self._tracker.flush(self._in_force.book.gates)
+
+    async def purge_expired(self, now: int, limit: int) -> int:
+        """Delete up to so many counted windows and ended blocks; returns how many (spec P2).
+
+        Args:
+            now: windows that ended before this moment are expired.
+            limit: rows at most.
+        """
+        return await self._store.purge(now, limit)
+
+    # ── Rules ────────────────────────────────────────────────────────────────
+
+    def limit(
+        self,
+        limits: str,
+        *,
+        by: By = "ip",
+        route: str = "*",
+        methods: Sequence[str] | str = (),
+        name: str = "",
+        exempt: Sequence[str] = (),
+        cost: Cost = 1,
+        shadow: bool = False,
+        enabled: bool = True,
+    ) -> Rule:
+        """Add a rule; see :func:`custodes.planes.ratelimit.rules.make_rule`.
+
+        Raises:
+            InvalidInput: a value is not acceptable.
+            ConfigurationError: another rule has the same name.
+        """
+        rule = make_rule(
+            limits,
+            by=by,
+            route=route,
+            methods=methods,
+            name=name,
+            exempt=exempt,
+            cost=cost,
+            shadow=shadow,
+            enabled=enabled,
+        )
+        self._in_force.write(rule)
+        return rule
+
+    def list_rules(self, *, tenant: str | None = None) -> list[Rule]:
+        """List the rules in force; those of one tenant and those for all when a tenant is named."""
+        return [rule for rule in self._in_force.rules if tenant is None or rule.tenant in (tenant, EVERY_TENANT)]
+
+    async def create_rule(self, *, actor: str, tenant: str | None = None, also: Work = nothing, **given: Any) -> Rule:
+        """Make a rule at run time; it holds at once here and within two seconds in other workers.
+
+        Args:
+            actor: who does it.
+            tenant: whose requests it holds for; all when None.
+            also: what commits with it, such as the audit entry.
+            given: arguments of :meth:`limit`.
+
+        Raises:
+            InvalidInput: a value is not acceptable.
+            Conflict: the name is taken.
+        """
+        return await self._administration.put_rule(given, actor=actor, tenant=tenant, also=also)
+
+    async def change_rule(
+        self, rule_id: str, *, actor: str, tenant: str | None = None, also: Work = nothing, **changes: Any
+    ) -> Rule:
+        """Change a rule made at run time; what was counted under limits that stay the same is kept.
+
+        Raises:
+            NotFound: no such rule, or another tenant's.
+            InvalidInput: a value is not acceptable.
+            Conflict: the name is taken.
+        """
+        return await self._administration.change_rule(rule_id, changes, actor=actor, tenant=tenant, also=also)
+
+    async def delete_rule(self, rule_id: str, *, tenant: str | None = None, also: Work = nothing) -> Rule:
+        """Delete a rule made at run time.
+
+        Raises:
+            NotFound: no such rule, or another tenant's.
+        """
+        return await self._administration.delete_rule(rule_id, tenant=tenant, also=also)
+
+    # ── Asking ───────────────────────────────────────────────────────────────
+
+    async def check_rate_limit(
+        self,
+        identifier: str,
+        kind: Kind | str = Kind.IP,
+        endpoint: str = "/",
+        *,
+        method: str = "GET",
+        tenant: str | None = None,
+        trace_id: str = "",
+    ) -> Check:
+        """Hold one identifier against the rules of an endpoint, and charge it when they admit (spec S3).
+
+        Args:
+            identifier: address, user, key id or tenant.
+            kind: what the identifier is.
+            endpoint: path, such as ``/login``.
+            method: method.
+            tenant: whose user or key it is.
+            trace_id: trace that it belongs to.
+
+        Raises:
+            InvalidInput: the identifier is not one of its kind.
+        """
+        if not self._enabled:
+            return Check(allowed=True)
+        probe = Probe(identifier, Kind(kind), endpoint, method, tenant or self._options.default_tenant, trace_id)
+        answer = self._judge.check(probe, unknown="")
+        decision = await answer if inspect.isawaitable(answer) else answer
+        return Check(
+            allowed=decision.allowed,
+            rule=decision.rule,
+            retry_after=None if decision.retry_after == NEVER else decision.retry_after,
+            remaining=decision.remaining,
+            would_refuse=tuple(decision.would_refuse),
+        )
+
+    async def get_rate_limit_analytics(
+        self, *, since: int | None = None, until: int | None = None, tenant: str | None = None
+    ) -> RateLimitAnalytics:
+        """Sum up what the limits did (spec Y4): totals, trend, most refused rules, endpoints and identifiers.
+
+        Args:
+            since: begin, microseconds; an hour before the end when None.
+            until: end, microseconds; now when None.
+            tenant: only this tenant's; all when None.
+        """
+        end = self._clock.now() + 1 if until is None else until
+        return await analyse(self._store, tenant=tenant, since=end - HOUR if since is None else since, until=end)
+
+    async def near_limits(self, *, tenant: str | None = None) -> list[Usage]:
+        """List who has used 80 % of a limit or more, as this worker sees it; the fullest first."""
+        now = self._judge.steady_now()
+        return await near_limits(self._in_force.book.gates, now, tenant, self._options.default_tenant)
+
+    async def list_windows(
+        self,
+        *,
+        tenant: str | None = None,
+        since: int = 0,
+        until: int | None = None,
+        rule: str | None = None,
+        identifier: str | None = None,
+        refused_only: bool = False,
+        limit: int = DEFAULT_LIMIT,
+        cursor: str | None = None,
+    ) -> Page[CountedWindow]:
+        """List counted windows of identifiers, newest first (spec T3)."""
+        return await self._store.window_page(
+            tenant=tenant,
+            since=since,
+            until=self._clock.now() + HOUR if until is None else until,
+            rule=rule,
+            identifier=identifier,
+            refused_only=refused_only,
+            limit=limit,
+            cursor=cursor,
+        )
+
+    # ── Blocks and lists ─────────────────────────────────────────────────────
+
+    async def get_blocked_identifiers(
+        self,
+        *,
+        tenant: str | None = None,
+        kind: Kind | str | None = None,
+        active: bool = True,
+        limit: int = DEFAULT_LIMIT,
+        cursor: str | None = None,
+    ) -> Page[Access]:
+        """List blocks and bans, newest first (spec S3); those that have ended, too, unless ``active``."""
+        return await self._list((Effect.BLOCK,), tenant, kind, active=active, limit=limit, cursor=cursor)
+
+    async def block_identifier(
+        self,
+        identifier: str,
+        kind: Kind | str = Kind.IP,
+        *,
+        reason: str,
+        actor: str,
+        duration: int | None = None,
+        tenant: str | None = None,
+        also: Work = nothing,
+    ) -> Access:
+        """Refuse every request of an identifier: at once here, within two seconds in other workers (spec S3).
+
+        Args:
+            identifier: address, CIDR block, user, key id or tenant.
+            kind: what the identifier is.
+            reason: why, for people.
+            actor: who does it.
+            duration: microseconds; no end when None.
+            tenant: only requests of this tenant; all when None.
+            also: what commits with it, such as the audit entry.
+
+        Raises:
+            InvalidInput: not an identifier of this kind; loopback, a trusted proxy or too large a block.
+        """
+        return await self._administration.put(
+            Effect.BLOCK,
+            identifier,
+            Kind(kind),
+            reason=reason,
+            actor=actor,
+            duration=duration,
+            tenant=tenant,
+            also=also,
+        )
+
+    async def unblock_identifier(
+        self,
+        identifier: str,
+        kind: Kind | str = Kind.IP,
+        *,
+        actor: str,
+        tenant: str | None = None,
+        also: Work = nothing,
+    ) -> list[Access]:
+        """Lift all blocks and bans of an identifier, and forget its offences (spec S3).
+
+        Raises:
+            NotFound: nothing stands against it.
+        """
+        lifted = await self._administration.end(
+            identifier, Kind(kind), effects=(Effect.BLOCK,), actor=actor, tenant=tenant, also=also
+        )
+        for entry in lifted:
+            self._pardon(entry)
+        return lifted
+
+    async def lift_block(self, block_id: str, *, actor: str, tenant: str | None = None, also: Work = nothing) -> Access:
+        """Lift one block by its id.
+
+        Raises:
+            NotFound: no such block, or another tenant's.
+            Conflict: it has ended already.
+        """
+        lifted = await self._administration.end_entry(
+            block_id, effects=(Effect.BLOCK,), actor=actor, tenant=tenant, also=also
+        )
+        self._pardon(lifted)
+        return lifted
+
+    async def list_access(
+        self,
+        effect: Effect | str | None = None,
+        *,
+        tenant: str | None = None,
+        kind: Kind | str | None = None,
+        limit: int = DEFAULT_LIMIT,
+        cursor: str | None = None,
+    ) -> Page[Access]:
+        """List what stands on the allow list and the deny list, newest first."""
+        effects = (Effect.ALLOW, Effect.DENY) if effect is None else (Effect(effect),)
+        return await self._list(effects, tenant, kind, active=True, limit=limit, cursor=cursor)
+
+    async def add_to_list(
+        self,
+        effect: Effect | str,
+        identifier: str,
+        kind: Kind | str = Kind.IP,
+        *,
+        reason: str,
+        actor: str,
+        tenant: str | None = None,
+        also: Work = nothing,
+    ) -> Access:
+        """Put an identifier on the ``"allow"`` or the ``"deny"`` list.
+
+        Raises:
+            InvalidInput: not an identifier of this kind; for the deny list also what :meth:`block_identifier` refuses.
+        """
+        return await self._administration.put(
+            Effect(effect),
+            identifier,
+            Kind(kind),
+            reason=reason,
+            actor=actor,
+            duration=None,
+            tenant=tenant,
+            also=also,
+        )
+
+    async def remove_from_list(
+        self, entry_id: str, *, actor: str, tenant: str | None = None, also: Work = nothing
+    ) -> Access:
+        """Take an entry off its list.
+
+        Raises:
+            NotFound: no such entry, or another tenant's.
+            Conflict: it was taken off already.
+        """
+        return await self._administration.end_entry(
+            entry_id, effects=(Effect.ALLOW, Effect.DENY), actor=actor, tenant=tenant, also=also
+        )
+
+    async def _list(
+        self,
+        effects: Sequence[Effect],
+        tenant: str | None,
+        kind: Kind | str | None,
+        *,
+        active: bool,
+        limit: int,
+        cursor: str | None,
+    ) -> Page[Access]:
+        return await self._store.access_page(
+            tenant=tenant,
+            effects=effects,
+            active_at=self._clock.now() if active else None,
+            kind=None if kind is None else Kind(kind).value,
+            limit=limit,
+            cursor=cursor,
+        )
+
+    # ── Bans ─────────────────────────────────────────────────────────────────
+
+    def _ban(self, tenant: str, kind: Kind, identifier: str, level: int, duration: int) -> None:
+        entry = self._administration.entry(
+            Effect.BLOCK,
+            identifier,
+            kind,
+            reason=f"Ran into limits again and again (offence {level})",
+            actor="custodes",
+            duration=duration,
+            tenant=tenant,
+            level=level,
+        )
+        self._in_force.put(entry, saved=False)
+
+    async def _save_bans(self) -> None:
+        unsaved = self._in_force.unsaved
+        if unsaved:
+            await self._administration.save(unsaved)
+
+    def _pardon(self, entry: Access) -> None:
+        if self._escalation is not None:
+            self._escalation.pardon(entry.kind.value, entry.identifier)
+
+    # ── Health ───────────────────────────────────────────────────────────────
+
+    async def get_health_status(self) -> SystemHealth:
+        """Judge the limiter itself (spec P3)."""
+        figures = {
+            "limited": float(self._judge.limited),
+            "blocked": float(self._judge.blocked),
+            "undecided": float(self._judge.undecided),
+            "overflowed": float(self._windows.overflowed),
+            "counts_shed": float(self._tracker.shed),
+            "counts_lost": float(self._tracker.lost),
+            "signals_suppressed": float(self._alarm.suppressed),
+            "refresh_failures_in_a_row": float(self._refresh_failures),
+            "rules": float(len(self._in_force.rules)),
+        }
+        return judge("rate_limits", figures, self._thresholds)

@@ -1,0 +1,228 @@
+"""Compiled rules: from a request to the limits that it is held against, in a microsecond."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import cast
+
+import structlog
+
+from custodes.kernel.window import Ask, Cells, Concurrency
+from custodes.kernel.window.cells import Key
+from custodes.planes.ratelimit.answers import Answers, Policy
+from custodes.planes.ratelimit.language import MAX_AMOUNT, meter_of
+from custodes.planes.ratelimit.model import EVERY_TENANT, Call, Kind, Rule, Subject
+from custodes.planes.ratelimit.paths import PathTrie
+from custodes.planes.ratelimit.ports import Windows
+from custodes.planes.ratelimit.rules import spell_subjects
+
+#: Paths whose plan is remembered for each method; forgotten all at once when there are more.
+MAX_REMEMBERED = 4_096
+
+#: Methods with plans of their own; what a client invents beyond them is looked up each time.
+_MAX_METHODS = 32
+
+#: Longest path that is remembered, characters.
+_MAX_PATH = 512
+
+#: Longest text of a callable that names a subject, characters.
+_MAX_SUBJECT = 256
+
+#: Subject of a client whose address is not known: all of those count as one.
+UNKNOWN = "unknown"
+
+KeyOf = Callable[[Call, str], "Key | None"]
+
+_log = structlog.get_logger("custodes.ratelimit")
+
+
+class Gate:
+    """One rule, compiled."""
+
+    __slots__ = ("bit", "by_ip", "cells", "cost", "cost_of", "key_of", "kinds", "names", "policies", "rule", "tenant")
+
+    def __init__(self, rule: Rule, windows: Windows) -> None:
+        self.rule = rule
+        #: Set in the mask of a request that this rule holds for.
+        self.bit = 0
+        self.kinds = "+".join(kind_of(one) for one in rule.by)
+        self.key_of = _key_of(rule.by)
+        #: The most frequent case, for which nothing has to be called.
+        self.by_ip = rule.by == (Kind.IP,)
+        self.cost = 1 if callable(rule.cost) else rule.cost
+        self.cost_of = rule.cost if callable(rule.cost) else None
+        self.tenant = None if rule.tenant == EVERY_TENANT else rule.tenant
+        single = len(rule.limits) == 1
+        meters = [meter_of(limit) for limit in rule.limits]
+        self.policies = [
+            Policy(rule.name if single else f"{rule.name} {number}", meter) for number, meter in enumerate(meters, 1)
+        ]
+        # What makes two limits the same: a change of anything else keeps what was counted.
+        prefix = f"{rule.tenant}\n{rule.name}\n{spell_subjects(rule)}\n"
+        self.names = [prefix + limit.text for limit in rule.limits]
+        self.cells: list[Cells] = [
+            windows.cells(name, meter, shadow=rule.shadow) for name, meter in zip(self.names, meters, strict=True)
+        ]
+
+    def charge(self, call: Call) -> int:
+        """Ask the host's callable what the request costs; 1 when it fails, at least 1."""
+        assert self.cost_of is not None
+        try:
+            return min(max(1, int(self.cost_of(call))), MAX_AMOUNT)
+        except Exception as error:  # noqa: BLE001 - the host's callable never harms the request
+            _log.warning("cost_failed", rule=self.rule.name, error=type(error).__name__)
+            return 1
+
+    def whom(self, key: Key, call_tenant: str) -> tuple[str, str, str]:
+        """Spell a key: (tenant, kind, identifier)."""
+        if isinstance(key, str):
+            return call_tenant, self.kinds, key
+        tenant, *parts = cast("tuple[str, ...]", key)
+        return tenant, self.kinds, " ".join(str(part) for part in parts)
+
+
+class Applicable:
+    """The rules of a plan that hold for a request."""
+
+    __slots__ = ("answers", "holds", "owners")
+
+    def __init__(self, gates: Sequence[Gate]) -> None:
+        self.answers = Answers([(policy, gate.rule) for gate in gates for policy in gate.policies])
+        #: The rule behind each ask.
+        self.owners = [gate for gate in gates for _ in gate.policies]
+        #: Whether slots are held until the request is over.
+        self.holds = any(isinstance(policy.meter, Concurrency) for policy in self.answers.policies)
+
+
+class Plan:
+    """All rules that hold for a method and path."""
+
+    __slots__ = ("applicable", "gates")
+
+    def __init__(self, gates: Sequence[Gate]) -> None:
+        self.gates = tuple(gates)
+        #: By the mask of the rules that hold for the request: those by user do not when nobody is signed in.
+        self.applicable: dict[int, Applicable] = {}
+
+    def applicable_to(self, mask: int) -> Applicable:
+        """Prepare what belongs to a mask."""
+        made = self.applicable[mask] = Applicable([gate for gate in self.gates if gate.bit & mask])
+        return made
+
+
+class RuleBook:
+    """All rules that are switched on, indexed by path and method; rebuilt when a rule changes."""
+
+    def __init__(self, rules: Sequence[Rule], windows: Windows) -> None:
+        self.gates = [Gate(rule, windows) for rule in rules if rule.enabled]
+        self._trie: PathTrie[Gate] = PathTrie()
+        self._exempt: PathTrie[Gate] = PathTrie()
+        for number, gate in enumerate(self.gates):
+            gate.bit = 1 << number
+            self._trie.add(gate.rule.route, gate)
+            for template in gate.rule.exempt:
+                self._exempt.add(template, gate)
+        self._by_method: dict[str, dict[str, Plan]] = {}
+        self._plans: dict[tuple[Gate, ...], Plan] = {}
+
+    def plan(self, method: str, path: str) -> Plan:
+        """Find the rules that hold for a method and path."""
+        remembered = self._by_method.get(method)
+        if remembered is not None:
+            plan = remembered.get(path)
+            if plan is not None:
+                return plan
+        return self._look_up(method, path)
+
+    def _look_up(self, method: str, path: str) -> Plan:
+        found = self._trie.find(path)
+        gates = [gate for gate in found if not gate.rule.methods or method in gate.rule.methods]
+        if any(gate.rule.exempt for gate in gates):
+            exempt = set(self._exempt.find(path))
+            gates = [gate for gate in gates if gate not in exempt]
+        gates.sort(key=lambda gate: gate.bit)
+        # Few combinations of rules stand behind many paths: they share a plan.
+        plan = self._plans.setdefault(tuple(gates), Plan(gates))
+        self._remember(method, path, plan)
+        return plan
+
+    def _remember(self, method: str, path: str, plan: Plan) -> None:
+        if len(path) > _MAX_PATH:
+            return
+        remembered = self._by_method.get(method)
+        if remembered is None:
+            if len(self._by_method) >= _MAX_METHODS:
+                return
+            remembered = self._by_method[method] = {}
+        if len(remembered) >= MAX_REMEMBERED:
+            remembered.clear()
+        remembered[path] = plan
+
+
+def gather(plan: Plan, call: Call, client: str) -> tuple[list[Ask], int]:
+    """List what to ask for a request, and the mask of the rules that hold for it."""
+    asks: list[Ask] = []
+    mask = 0
+    for gate in plan.gates:
+        if gate.tenant is not None and gate.tenant != call.tenant:
+            continue
+        key = client or None if gate.by_ip else gate.key_of(call, client)
+        if key is None:
+            continue
+        cost = gate.cost if gate.cost_of is None else gate.charge(call)
+        for cells in gate.cells:
+            asks.append((cells, key, cost))  # noqa: PERF401 - nearly always one: a generator would cost more
+        mask |= gate.bit
+    return asks, mask
+
+
+def kind_of(subject: Subject) -> str:
+    """Name what a subject is."""
+    return str(subject) if isinstance(subject, Kind) else str(Kind.CUSTOM)
+
+
+def _key_of(by: Sequence[Subject]) -> KeyOf:
+    if len(by) == 1:
+        single = _SINGLE.get(by[0]) if isinstance(by[0], Kind) else None
+        if single is not None:
+            return single
+    parts = [_PARTS[one] if isinstance(one, Kind) else _guarded(one) for one in by]
+
+    def combined(call: Call, client: str) -> Key | None:
+        found: list[str] = [call.tenant]
+        for part in parts:
+            text = part(call, client)
+            if not text:
+                return None
+            found.append(text)
+        return tuple(found)
+
+    return combined
+
+
+def _guarded(name: Callable[[Call], str]) -> Callable[[Call, str], str]:
+    def part(call: Call, _client: str) -> str:
+        try:
+            return str(name(call) or "")[:_MAX_SUBJECT]
+        except Exception as error:  # noqa: BLE001 - the host's callable never harms the request
+            _log.warning("subject_failed", error=type(error).__name__)
+            return ""
+
+    return part
+
+
+#: A subject that is one kind. Addresses are the same client in every tenant; users and keys belong to theirs.
+_SINGLE: dict[Kind, KeyOf] = {
+    Kind.IP: lambda _call, client: client or None,
+    Kind.USER: lambda call, _client: (call.tenant, call.user) if call.user else None,
+    Kind.API_KEY: lambda call, _client: (call.tenant, call.api_key) if call.api_key else None,
+    Kind.TENANT: lambda call, _client: (call.tenant, call.tenant),
+}
+
+#: The parts of a combination; empty text: the rule does not hold for the request.
+_PARTS: dict[Kind, Callable[[Call, str], str]] = {
+    Kind.IP: lambda _call, client: client,
+    Kind.USER: lambda call, _client: call.user,
+    Kind.API_KEY: lambda call, _client: call.api_key,
+    Kind.TENANT: lambda call, _client: call.tenant,
+}

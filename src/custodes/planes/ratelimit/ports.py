@@ -1,0 +1,190 @@
+"""What the plane needs kept."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from custodes.kernel.paging import Page
+from custodes.kernel.window import Ask, Cells, Meter, Outcome
+from custodes.kernel.window.cells import Key
+from custodes.planes.ratelimit.model import Access, Effect, Rule, Window
+from custodes.runtime.transactions import Store, Transaction
+
+
+class Windows(Protocol):
+    """**Protocol:** an engine that keeps the states of limits and decides."""
+
+    #: True when ``decide`` answers at once, False when its answer is awaited.
+    synchronous: bool
+
+    def cells(self, name: str, meter: Meter, *, shadow: bool = False) -> Cells:
+        """Return the states of a limit; those with the same name are the same."""
+        ...
+
+    def decide(self, asks: Sequence[Ask], now: int) -> Outcome | Awaitable[Outcome]:
+        """Decide on all limits of a request at once: all are charged, or none.
+
+        Raises:
+            StorageUnavailable: no decision could be made in time (only engines that are awaited).
+        """
+        ...
+
+    def release(self, cells: Any, key: Key, taken_at: int, cost: int) -> None:
+        """Give back slots taken at a moment; soon, and never waited for."""
+        ...
+
+    def keep_only(self, names: Iterable[str]) -> None:
+        """Forget the limits of other names."""
+        ...
+
+    @property
+    def overflowed(self) -> int:
+        """Decisions on subjects that had to share a state, because there were too many."""
+        ...
+
+    @property
+    def failures(self) -> int:
+        """Decisions that could not be made."""
+        ...
+
+    async def start(self) -> None:
+        """Open what is to be opened; idempotent."""
+        ...
+
+    async def stop(self) -> None:
+        """Close it; idempotent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all workers of an install have in common."""
+
+    #: Grows with each change.
+    version: int
+    #: Entries that have not ended.
+    access: Sequence[Access]
+    #: Rules made at run time.
+    rules: Sequence[Rule]
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """Sums over a stretch of time."""
+
+    #: What it is about: a moment, an identifier, an endpoint, a rule.
+    label: str
+    #: Units admitted.
+    allowed: int
+    #: Requests refused.
+    refused: int
+    #: Requests that a rule in shadow would have refused.
+    would_refuse: int
+
+
+class RateLimitStore(Protocol):
+    """**Protocol:** rules, blocks and counted windows, shared by all workers.
+
+    Methods that take a transaction belong to a unit of work; each change of access or rules must be in one with
+    :meth:`bump`, which tells the other workers.
+    """
+
+    @property
+    def units(self) -> Store:
+        """Where works run."""
+        ...
+
+    def bump(self, tx: Transaction) -> int:
+        """Note that access or rules have changed; return the new version."""
+        ...
+
+    def put_access(self, tx: Transaction, entry: Access) -> None:
+        """Keep an entry; an entry that stands for the same tenant, effect, kind and identifier ends now."""
+        ...
+
+    def end_access(self, tx: Transaction, ids: Sequence[str], at: int, by: str) -> None:
+        """Have entries end at a moment; ids that are not there are passed over."""
+        ...
+
+    def standing(
+        self, tx: Transaction, *, tenant: str | None, kind: str, identifier: str, effects: Sequence[Effect], now: int
+    ) -> list[Access]:
+        """List the entries for an identifier that have not ended; of every tenant when None."""
+        ...
+
+    def access(self, tx: Transaction, entry_id: str) -> Access | None:
+        """Return one entry."""
+        ...
+
+    def put_rule(self, tx: Transaction, rule: Rule) -> None:
+        """Insert or replace a rule, by its id.
+
+        Raises:
+            Conflict: another rule has this name.
+        """
+        ...
+
+    def delete_rule(self, tx: Transaction, rule_id: str) -> bool:
+        """Delete a rule; False when there is none."""
+        ...
+
+    async def version(self) -> int:
+        """Return the version of what is shared; 0 before the first change."""
+        ...
+
+    async def shared(self, now: int) -> Shared:
+        """Return everything that is shared, on one snapshot."""
+        ...
+
+    async def access_page(
+        self,
+        *,
+        tenant: str | None,
+        effects: Sequence[Effect],
+        active_at: int | None,
+        kind: str | None,
+        limit: int,
+        cursor: str | None,
+    ) -> Page[Access]:
+        """List entries, newest first; only those that stand at a moment unless None."""
+        ...
+
+    async def record(self, windows: Sequence[Window]) -> None:
+        """Add counts to windows, and make those that are not there; all or none."""
+        ...
+
+    async def window_page(
+        self,
+        *,
+        tenant: str | None,
+        since: int,
+        until: int,
+        rule: str | None,
+        identifier: str | None,
+        refused_only: bool,
+        limit: int,
+        cursor: str | None,
+    ) -> Page[Window]:
+        """List windows of identifiers, newest first."""
+        ...
+
+    async def totals(
+        self, *, by: str, tenant: str | None, since: int, until: int, bucket: int = 0, limit: int = 0
+    ) -> list[Total]:
+        """Sum windows.
+
+        Args:
+            by: ``"time"`` (in order), ``"rule"``, ``"endpoint"`` or ``"identifier"`` (most refused first).
+            tenant: only this tenant's; all when None.
+            since: windows that begin at this moment or later.
+            until: windows that begin before this moment.
+            bucket: length of a point of time, microseconds.
+            limit: sums at most; 0 for all.
+        """
+        ...
+
+    async def purge(self, before: int, limit: int) -> int:
+        """Delete up to so many windows, and entries, that ended before a moment; return how many."""
+        ...

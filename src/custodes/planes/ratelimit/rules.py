@@ -1,0 +1,152 @@
+"""Making rules: from the words of a person to a checked rule."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
+
+from custodes.errors import InvalidInput
+from custodes.kernel.tenant import valid_tenant
+from custodes.planes.ratelimit.language import MAX_AMOUNT, parse_limits
+from custodes.planes.ratelimit.model import EVERY_ENDPOINT, EVERY_TENANT, Call, Cost, Kind, Rule, Source, Subject
+from custodes.planes.ratelimit.paths import template_parts
+
+#: Whom to count, as written: ``"ip"``, ``"ip+user"``, a callable, or several of these.
+By: TypeAlias = "str | Callable[[Call], str] | Sequence[str | Callable[[Call], str]]"
+
+#: Longest name of a rule, characters.
+MAX_NAME = 100
+
+#: Most methods and exempt paths of a rule.
+MAX_LIST = 32
+
+# Printable ASCII without quote and backslash: a structured-field string that needs no escapes.
+_NAME = re.compile(r"[\x21\x23-\x5b\x5d-\x7e][\x20\x21\x23-\x5b\x5d-\x7e]*")
+_METHOD = re.compile(r"[A-Z][A-Z-]{0,15}")
+
+_NAMED_KINDS = {str(kind): kind for kind in Kind if kind is not Kind.CUSTOM}
+
+
+def make_rule(
+    limits: str,
+    *,
+    name: str = "",
+    by: By = "ip",
+    route: str = EVERY_ENDPOINT,
+    methods: Iterable[str] | str = (),
+    exempt: Iterable[str] = (),
+    cost: Cost = 1,
+    shadow: bool = False,
+    enabled: bool = True,
+    tenant: str = EVERY_TENANT,
+    source: Source = Source.CODE,
+    **stored: Any,
+) -> Rule:
+    """Check everything and make a rule.
+
+    Args:
+        limits: in the rule language: ``"100/minute; 2000/day"``.
+        name: unique name; made from ``by`` and ``route`` when empty.
+        by: whom to count.
+        route: path template: ``/items/{id}``, ``/api/*``, ``*``.
+        methods: ``"POST"``, ``"GET, HEAD"`` or a list; all when empty. ``GET`` includes ``HEAD``.
+        exempt: path templates that it does not hold for.
+        cost: units of a request, or a callable that tells them.
+        shadow: refuse nobody, only tell whom it would.
+        enabled: False to switch it off.
+        tenant: whose requests; all when ``*``.
+        source: where the rule comes from.
+        stored: ``id``, ``version``, ``updated_at`` and ``actor`` of a rule made at run time.
+
+    Raises:
+        InvalidInput: a value is not acceptable; tells how to write it.
+    """
+    template_parts(route)
+    subjects = _subjects(by)
+    return Rule(
+        name=_name(name or f"{_spell(subjects)}:{route}"),
+        limits=parse_limits(limits),
+        by=subjects,
+        route=route,
+        methods=_methods(methods),
+        exempt=_exempt(exempt),
+        cost=_cost(cost),
+        shadow=shadow,
+        enabled=enabled,
+        tenant=_tenant(tenant),
+        source=source,
+        **stored,
+    )
+
+
+def spell_subjects(rule: Rule) -> str:
+    """Write whom a rule counts: ``"ip+user"``."""
+    return _spell(rule.by)
+
+
+def _spell(subjects: Sequence[Subject]) -> str:
+    return "+".join(str(one) if isinstance(one, Kind) else getattr(one, "__name__", "custom") for one in subjects)
+
+
+def _name(name: str) -> str:
+    if len(name) > MAX_NAME or _NAME.fullmatch(name) is None:
+        msg = f"{name[:MAX_NAME]!r} cannot be the name of a rule"
+        raise InvalidInput(msg, remedy=f"Use 1 to {MAX_NAME} printable ASCII characters without quotes or backslashes")
+    return name
+
+
+def _subjects(by: By) -> tuple[Subject, ...]:
+    parts: list[str | Callable[[Call], str]] = [by] if isinstance(by, str) or callable(by) else list(by)
+    found: list[Subject] = []
+    for part in parts:
+        if isinstance(part, str):
+            found += [_kind(word.strip()) for word in part.split("+")]
+        else:
+            found.append(part)
+    if not 1 <= len(found) <= 4:
+        msg = "A rule counts by 1 to 4 things"
+        raise InvalidInput(msg, remedy='Write by="ip", by="ip+user" or by=a_callable')
+    return tuple(found)
+
+
+def _kind(word: str) -> Kind:
+    kind = _NAMED_KINDS.get(word)
+    if kind is None:
+        msg = f"{word[:40]!r} is nothing to count by"
+        raise InvalidInput(msg, remedy=f"Use {', '.join(_NAMED_KINDS)}, several joined by +, or a callable")
+    return kind
+
+
+def _methods(methods: Iterable[str] | str) -> frozenset[str]:
+    words = methods.split(",") if isinstance(methods, str) else list(methods)
+    found = {word.strip().upper() for word in words if word.strip()}
+    if len(found) > MAX_LIST or not all(_METHOD.fullmatch(word) for word in found):
+        msg = f"{sorted(found)[:3]} are not methods"
+        raise InvalidInput(msg, remedy='Write methods="POST" or methods=["PUT", "PATCH"]')
+    # HEAD runs the handler of GET: without this it would be a way around the limit.
+    return frozenset(found | {"HEAD"} if "GET" in found else found)
+
+
+def _exempt(templates: Iterable[str]) -> tuple[str, ...]:
+    found = tuple(templates)
+    if len(found) > MAX_LIST:
+        msg = f"More than {MAX_LIST} exempt paths"
+        raise InvalidInput(msg, remedy="Use a template such as /static/*")
+    for template in found:
+        template_parts(template)
+    return found
+
+
+def _cost(cost: Cost) -> Cost:
+    if not callable(cost) and not 1 <= cost <= MAX_AMOUNT:
+        msg = f"A request cannot cost {cost}"
+        raise InvalidInput(msg, remedy=f"Use 1 to {MAX_AMOUNT}, or a callable; switch the rule off to charge nothing")
+    return cost
+
+
+def _tenant(tenant: str) -> str:
+    if tenant != EVERY_TENANT and not valid_tenant(tenant):
+        msg = "The tenant of the rule is not a tenant id"
+        raise InvalidInput(msg, remedy="Leave it out for all tenants")
+    return tenant

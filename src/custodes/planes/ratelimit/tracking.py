@@ -1,0 +1,162 @@
+"""Counting who was admitted and who refused, off the request path: rows of T3 in batches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from custodes.errors import StorageUnavailable
+from custodes.kernel.clock import MINUTE
+from custodes.kernel.window.cells import Key
+from custodes.planes.ratelimit.model import EVERY_ENDPOINT, Window
+from custodes.planes.ratelimit.plans import Gate
+from custodes.planes.ratelimit.ports import RateLimitStore
+
+#: Length of a counted window.
+WINDOW = MINUTE
+
+#: Identifiers with rows of their own in one batch; those beyond are in the sums only, and counted as shed.
+MAX_ROWS = 5_000
+
+#: Refused identifiers kept apart between two batches.
+MAX_REFUSED = 20_000
+
+#: Sums over all identifiers in one batch; what belongs to further endpoints goes to the sum of all endpoints.
+MAX_SUMS = 500
+
+#: Longest endpoint and identifier of a row, characters.
+_MAX_TEXT = 256
+
+#: Admitted identifiers gone through before other tasks get a turn.
+_SLICE = 2_000
+
+#: (tenant, rule, kind, identifier, endpoint)
+_Name = tuple[str, str, str, str, str]
+
+_log = structlog.get_logger("custodes.ratelimit")
+
+
+class Counts:
+    """Counts of one window."""
+
+    __slots__ = ("allowed", "refused", "trace_id", "would_refuse")
+
+    def __init__(self) -> None:
+        self.allowed = 0
+        self.refused = 0
+        self.would_refuse = 0
+        self.trace_id = ""
+
+    def add(self, other: Counts) -> None:
+        """Add the counts of another."""
+        self.allowed += other.allowed
+        self.refused += other.refused
+        self.would_refuse += other.would_refuse
+        self.trace_id = other.trace_id or self.trace_id
+
+
+class Tracker:
+    """Collects counts and writes them.
+
+    Args:
+        store: where rows are kept.
+        now: wall clock, microseconds.
+        new_id: makes ids.
+        tenant: tenant of what belongs to no other: units admitted by address.
+    """
+
+    def __init__(self, store: RateLimitStore, now: Callable[[], int], new_id: Callable[[], str], tenant: str) -> None:
+        self._store = store
+        self._now = now
+        self._new_id = new_id
+        self._tenant = tenant
+        self._refused: dict[_Name, Counts] = {}
+        self._waiting: list[Window] = []
+        self._flushing = asyncio.Lock()
+        #: Identifiers whose counts are in the sums only.
+        self.shed = 0
+        #: Rows that could not be written and were dropped.
+        self.lost = 0
+
+    def refuse(self, name: _Name, trace_id: str, *, shadow: bool) -> None:
+        """Count a refused request, or one that a rule in shadow would have refused."""
+        counts = self._refused.get(name)
+        if counts is None:
+            if len(self._refused) >= MAX_REFUSED:
+                self.shed += 1
+                name = (*name[:2], "", "", EVERY_ENDPOINT)
+            counts = self._refused.setdefault(name, Counts())
+        if shadow:
+            counts.would_refuse += 1
+        else:
+            counts.refused += 1
+        counts.trace_id = trace_id
+
+    async def flush(self, gates: Iterable[Gate]) -> None:
+        """Write what was counted since the last time; what cannot be written is tried once more, then dropped."""
+        async with self._flushing:
+            start = self._now() // WINDOW * WINDOW
+            counted = self._take_refused()
+            await self._take_admitted(gates, counted)
+            rows = self._rows(counted, start)
+            retried, self._waiting = self._waiting, rows
+            try:
+                if retried:
+                    await self._store.record(retried)
+                    retried = []
+                if rows:
+                    await self._store.record(rows)
+                self._waiting = []
+            except StorageUnavailable as error:
+                self.lost += len(retried)
+                _log.warning("rate_limit_counts_not_written", rows=len(rows), lost=self.lost, error=str(error))
+
+    def _take_refused(self) -> dict[_Name, Counts]:
+        refused, self._refused = self._refused, {}
+        return refused
+
+    async def _take_admitted(self, gates: Iterable[Gate], counted: dict[_Name, Counts]) -> None:
+        for gate in gates:
+            tallies = [cells.take_tally() for cells in gate.cells]
+            # All limits of a rule admit the same units: the first one's count is the rule's.
+            for number, (key, units) in enumerate(tallies[0].items()):
+                if number % _SLICE == _SLICE - 1:
+                    await asyncio.sleep(0)
+                counted.setdefault(self._name(gate, key), Counts()).allowed += units
+
+    def _name(self, gate: Gate, key: Key) -> _Name:
+        tenant, kind, identifier = gate.whom(key, gate.tenant or self._tenant)
+        return tenant, gate.rule.name, kind, identifier, gate.rule.route
+
+    def _rows(self, counted: dict[_Name, Counts], start: int) -> list[Window]:
+        sums: dict[_Name, Counts] = {}
+        for (tenant, rule, _, _, endpoint), counts in counted.items():
+            name = (tenant, rule, "", "", endpoint)
+            if name not in sums and len(sums) >= MAX_SUMS:
+                name = (tenant, rule, "", "", EVERY_ENDPOINT)
+            sums.setdefault(name, Counts()).add(counts)
+        ranked = [(name, counts) for name, counts in counted.items() if name[3]]
+        if len(ranked) > MAX_ROWS:
+            ranked.sort(key=lambda one: (one[1].refused, one[1].would_refuse, one[1].allowed), reverse=True)
+            self.shed += len(ranked) - MAX_ROWS
+            del ranked[MAX_ROWS:]
+        return [self._row(name, counts, start) for name, counts in (*ranked, *sums.items())]
+
+    def _row(self, name: _Name, counts: Counts, start: int) -> Window:
+        tenant, rule, kind, identifier, endpoint = name
+        return Window(
+            id=self._new_id(),
+            tenant=tenant,
+            rule=rule,
+            kind=kind,
+            identifier=identifier[:_MAX_TEXT],
+            endpoint=endpoint[:_MAX_TEXT],
+            window_start=start,
+            window_end=start + WINDOW,
+            allowed=counts.allowed,
+            refused=counts.refused,
+            would_refuse=counts.would_refuse,
+            trace_id=counts.trace_id,
+        )

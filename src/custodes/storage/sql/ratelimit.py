@@ -1,0 +1,364 @@
+"""Rules, blocks and counted windows of the rate limiter in a SQL database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    RowMapping,
+    Select,
+    and_,
+    delete,
+    func,
+    insert,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.exc import IntegrityError
+
+from custodes.errors import Conflict
+from custodes.kernel.paging import Page, decode_cursor, page_of
+from custodes.kernel.tenant import DEFAULT_TENANT
+from custodes.planes.ratelimit.model import Access, Effect, Kind, Rule, Source, Window
+from custodes.planes.ratelimit.ports import Shared, Total
+from custodes.planes.ratelimit.rules import make_rule, spell_subjects
+from custodes.runtime.transactions import Store, Transaction
+from custodes.storage.sql.database import connection_of
+from custodes.storage.sql.tables.ratelimit import rate_limit_blocks as b
+from custodes.storage.sql.tables.ratelimit import rate_limit_rules as r
+from custodes.storage.sql.tables.ratelimit import rate_limit_state as s
+from custodes.storage.sql.tables.ratelimit import rate_limit_tracking as w
+
+#: Windows written by one statement: below the bind variable limit of every engine.
+_CHUNK = 500
+
+_COUNTS = ("allowed", "refused", "would_refuse")
+_WINDOW_KEY = ("tenant_id", "window_start", "rule", "kind", "identifier", "endpoint")
+
+
+class SqlRateLimitStore:
+    """A :class:`~custodes.planes.ratelimit.ports.RateLimitStore` in a SQL database."""
+
+    def __init__(self, database: Store) -> None:
+        self._database = database
+
+    @property
+    def units(self) -> Store:
+        """Where works run."""
+        return self._database
+
+    # ── What is shared ───────────────────────────────────────────────────────
+
+    def bump(self, tx: Transaction) -> int:
+        """Raise the version."""
+        connection = connection_of(tx)
+        changed = connection.execute(update(s).where(_the_state()).values(version=s.c.version + 1)).rowcount
+        if not changed:
+            connection.execute(insert(s).values(tenant_id=DEFAULT_TENANT, version=1))
+        return _version(tx)
+
+    async def version(self) -> int:
+        """Read the version."""
+        return await self._database.read(_version)
+
+    async def shared(self, now: int) -> Shared:
+        """Read all that is shared."""
+        return await self._database.read(lambda tx: _shared(tx, now))
+
+    # ── Access ───────────────────────────────────────────────────────────────
+
+    def put_access(self, tx: Transaction, entry: Access) -> None:
+        """Insert an entry and end the one that it replaces."""
+        same = and_(
+            b.c.identifier == entry.identifier,
+            b.c.ends_at > entry.created_at,
+            b.c.tenant_id == entry.tenant,
+            b.c.effect == entry.effect.value,
+            b.c.kind == entry.kind.value,
+        )
+        connection = connection_of(tx)
+        connection.execute(update(b).where(same).values(ends_at=entry.created_at, lifted_by=entry.actor))
+        connection.execute(insert(b).values(_access_columns(entry)))
+
+    def end_access(self, tx: Transaction, ids: Sequence[str], at: int, by: str) -> None:
+        """Set the end of entries."""
+        connection_of(tx).execute(update(b).where(b.c.id.in_(ids)).values(ends_at=at, lifted_by=by))
+
+    def standing(
+        self, tx: Transaction, *, tenant: str | None, kind: str, identifier: str, effects: Sequence[Effect], now: int
+    ) -> list[Access]:
+        """Look entries up by identifier."""
+        query = select(b).where(
+            b.c.identifier == identifier,
+            b.c.ends_at > now,
+            b.c.kind == kind,
+            b.c.effect.in_([effect.value for effect in effects]),
+            *_of_tenant(b.c.tenant_id, tenant),
+        )
+        return [_access(row) for row in connection_of(tx).execute(query).mappings()]
+
+    def access(self, tx: Transaction, entry_id: str) -> Access | None:
+        """Look one entry up."""
+        row = connection_of(tx).execute(select(b).where(b.c.id == entry_id)).mappings().first()
+        return None if row is None else _access(row)
+
+    async def access_page(
+        self,
+        *,
+        tenant: str | None,
+        effects: Sequence[Effect],
+        active_at: int | None,
+        kind: str | None,
+        limit: int,
+        cursor: str | None,
+    ) -> Page[Access]:
+        """List entries, newest first."""
+        where = [b.c.effect.in_([effect.value for effect in effects]), *_of_tenant(b.c.tenant_id, tenant)]
+        if active_at is not None:
+            # The unary plus of SQL: the order must come from the index of the list, not from that of the ends.
+            where.append(b.c.ends_at + 0 > active_at)
+        if kind is not None:
+            where.append(b.c.kind == kind)
+        query = _newest_first(select(b).where(*where), b.c.created_at, b.c.id, limit, cursor)
+        return await self._page(query, _access, limit, lambda entry: (entry.created_at, entry.id))
+
+    # ── Rules ────────────────────────────────────────────────────────────────
+
+    def put_rule(self, tx: Transaction, rule: Rule) -> None:
+        """Insert or replace a rule."""
+        connection = connection_of(tx)
+        values = _rule_columns(rule)
+        try:
+            if not connection.execute(update(r).where(r.c.id == rule.id).values(values)).rowcount:
+                connection.execute(insert(r).values(values))
+        except IntegrityError:
+            msg = f"There is a rule named {rule.name!r} already"
+            raise Conflict(msg, remedy="Change that one, or choose another name") from None
+
+    def delete_rule(self, tx: Transaction, rule_id: str) -> bool:
+        """Delete a rule."""
+        return connection_of(tx).execute(delete(r).where(r.c.id == rule_id)).rowcount == 1
+
+    # ── Windows ──────────────────────────────────────────────────────────────
+
+    async def record(self, windows: Sequence[Window]) -> None:
+        """Upsert windows, adding counts."""
+        rows = [_window_columns(window) for window in windows]
+        await self._database.write(lambda tx: _upsert(connection_of(tx), rows), durable=False)
+
+    async def window_page(
+        self,
+        *,
+        tenant: str | None,
+        since: int,
+        until: int,
+        rule: str | None,
+        identifier: str | None,
+        refused_only: bool,
+        limit: int,
+        cursor: str | None,
+    ) -> Page[Window]:
+        """List windows of identifiers, newest first."""
+        where = [w.c.window_start >= since, w.c.window_start < until, w.c.identifier != ""]
+        where += _of_tenant(w.c.tenant_id, tenant)
+        if rule is not None:
+            where.append(w.c.rule == rule)
+        if identifier is not None:
+            where.append(w.c.identifier == identifier)
+        if refused_only:
+            where.append(w.c.refused > 0)
+        query = _newest_first(select(w).where(*where), w.c.window_start, w.c.id, limit, cursor)
+        return await self._page(query, _window, limit, lambda window: (window.window_start, window.id))
+
+    async def totals(
+        self, *, by: str, tenant: str | None, since: int, until: int, bucket: int = 0, limit: int = 0
+    ) -> list[Total]:
+        """Sum windows up."""
+        label = _label(by, bucket)
+        sums = [func.coalesce(func.sum(w.c[name]), 0).label(name) for name in _COUNTS]
+        # Sums over all identifiers are rows of their own; only the ranking of identifiers reads theirs.
+        which = w.c.identifier != "" if by == "identifier" else w.c.identifier == ""
+        where = [w.c.window_start >= since, w.c.window_start < until, which, *_of_tenant(w.c.tenant_id, tenant)]
+        query: Select[Any] = select(label.label("label"), *sums).where(*where).group_by(label)
+        if by == "time":
+            query = query.order_by(label)
+        else:
+            query = query.order_by(sums[1].desc(), sums[2].desc(), sums[0].desc(), label)
+        if limit:
+            query = query.limit(limit)
+
+        def work(tx: Transaction) -> list[Total]:
+            return [_total(*row) for row in connection_of(tx).execute(query)]
+
+        return await self._database.read(work)
+
+    async def purge(self, before: int, limit: int) -> int:
+        """Delete what has ended, oldest first."""
+
+        def work(tx: Transaction) -> int:
+            connection = connection_of(tx)
+            old = (
+                select(w.c.id).where(w.c.window_start < before - _WINDOW_LENGTH).order_by(w.c.window_start).limit(limit)
+            )
+            deleted = connection.execute(delete(w).where(w.c.id.in_(old.scalar_subquery()))).rowcount
+            ended = select(b.c.id).where(b.c.ends_at < before).order_by(b.c.ends_at).limit(max(0, limit - deleted))
+            return deleted + connection.execute(delete(b).where(b.c.id.in_(ended.scalar_subquery()))).rowcount
+
+        return await self._database.write(work, durable=False)
+
+    async def _page(
+        self,
+        query: Select[Any],
+        convert: Callable[[RowMapping], Any],
+        limit: int,
+        key: Callable[[Any], tuple[int, str]],
+    ) -> Page[Any]:
+        def work(tx: Transaction) -> list[Any]:
+            return [convert(row) for row in connection_of(tx).execute(query).mappings()]
+
+        return page_of(await self._database.read(work), limit, key)
+
+
+#: Length of a counted window, microseconds: a window that began that long before a moment has ended by then.
+_WINDOW_LENGTH = 60_000_000
+
+
+def _the_state() -> ColumnElement[bool]:
+    return s.c.tenant_id == DEFAULT_TENANT
+
+
+def _version(tx: Transaction) -> int:
+    return connection_of(tx).execute(select(s.c.version).where(_the_state())).scalar() or 0
+
+
+def _shared(tx: Transaction, now: int) -> Shared:
+    connection = connection_of(tx)
+    access = [_access(row) for row in connection.execute(select(b).where(b.c.ends_at > now)).mappings()]
+    rules = [_rule(row) for row in connection.execute(select(r).order_by(r.c.name))]
+    return Shared(_version(tx), access, rules)
+
+
+def _of_tenant(column: ColumnElement[str], tenant: str | None) -> list[ColumnElement[bool]]:
+    return [] if tenant is None else [column == tenant]
+
+
+def _newest_first(
+    query: Select[Any], moment: ColumnElement[int], identifier: ColumnElement[str], limit: int, cursor: str | None
+) -> Select[Any]:
+    if cursor is not None:
+        query = query.where(tuple_(moment, identifier) < tuple_(*decode_cursor(cursor)))
+    return query.order_by(moment.desc(), identifier.desc()).limit(limit + 1)
+
+
+def _total(label: object, allowed: int, refused: int, would_refuse: int) -> Total:
+    return Total(str(label), int(allowed), int(refused), int(would_refuse))
+
+
+def _label(by: str, bucket: int) -> ColumnElement[Any]:
+    if by == "time":
+        return w.c.window_start - w.c.window_start % bucket
+    if by == "identifier":
+        return w.c.kind + ":" + w.c.identifier
+    return w.c[by]
+
+
+def _upsert(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    make = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
+    for first in range(0, len(rows), _CHUNK):
+        statement = make(w).values(rows[first : first + _CHUNK])
+        new = statement.excluded
+        added: dict[str, Any] = {name: w.c[name] + new[name] for name in _COUNTS}
+        trace = func.coalesce(func.nullif(new.trace_id, ""), w.c.trace_id)
+        connection.execute(
+            statement.on_conflict_do_update(index_elements=list(_WINDOW_KEY), set_={**added, "trace_id": trace})
+        )
+
+
+def _window_columns(window: Window) -> dict[str, Any]:
+    return {
+        "tenant_id": window.tenant,
+        "id": window.id,
+        "window_start": window.window_start,
+        "window_end": window.window_end,
+        "rule": window.rule,
+        "kind": window.kind,
+        "identifier": window.identifier,
+        "endpoint": window.endpoint,
+        "allowed": window.allowed,
+        "refused": window.refused,
+        "would_refuse": window.would_refuse,
+        "trace_id": window.trace_id,
+    }
+
+
+def _window(row: RowMapping) -> Window:
+    columns = dict(row)
+    return Window(tenant=columns.pop("tenant_id"), **columns)
+
+
+def _access_columns(entry: Access) -> dict[str, Any]:
+    return {
+        "tenant_id": entry.tenant,
+        "id": entry.id,
+        "effect": entry.effect.value,
+        "kind": entry.kind.value,
+        "identifier": entry.identifier,
+        "reason": entry.reason,
+        "actor": entry.actor,
+        "created_at": entry.created_at,
+        "ends_at": entry.ends_at,
+        "level": entry.level,
+        "lifted_by": entry.lifted_by,
+    }
+
+
+def _access(row: RowMapping) -> Access:
+    columns = dict(row)
+    return Access(
+        tenant=columns.pop("tenant_id"),
+        effect=Effect(columns.pop("effect")),
+        kind=Kind(columns.pop("kind")),
+        **columns,
+    )
+
+
+def _rule_columns(rule: Rule) -> dict[str, Any]:
+    return {
+        "tenant_id": rule.tenant,
+        "id": rule.id,
+        "name": rule.name,
+        "definition": {
+            "limits": "; ".join(limit.text for limit in rule.limits),
+            "by": spell_subjects(rule),
+            "route": rule.route,
+            "methods": sorted(rule.methods),
+            "exempt": list(rule.exempt),
+            "cost": rule.cost,
+            "shadow": rule.shadow,
+        },
+        "enabled": rule.enabled,
+        "version": rule.version,
+        "updated_at": rule.updated_at,
+        "actor": rule.actor,
+    }
+
+
+def _rule(row: Row[Any]) -> Rule:
+    return make_rule(
+        **row.definition,
+        name=row.name,
+        enabled=row.enabled,
+        tenant=row.tenant_id,
+        source=Source.API,
+        id=row.id,
+        version=row.version,
+        updated_at=row.updated_at,
+        actor=row.actor,
+    )

@@ -1,0 +1,73 @@
+"""Tables of the rate limiter (spec T3)."""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, Column, Index, Integer, String, Table, Text, UniqueConstraint
+
+from custodes.storage.sql.tables import metadata
+from custodes.storage.sql.types import Count, Id, JsonText, Micros, Tenant
+
+#: Counted windows: one row per identifier, rule, endpoint and minute; a row without identifier is the sum over all.
+rate_limit_tracking = Table(
+    "rate_limit_tracking",
+    metadata,
+    Column("tenant_id", Tenant, nullable=False),
+    Column("id", Id, primary_key=True),
+    Column("window_start", Micros, nullable=False),
+    Column("window_end", Micros, nullable=False),
+    Column("rule", String(100), nullable=False),
+    Column("kind", String(64), nullable=False),
+    Column("identifier", String(256), nullable=False),
+    Column("endpoint", String(256), nullable=False),
+    Column("allowed", Count, nullable=False),
+    Column("refused", Count, nullable=False),
+    Column("would_refuse", Count, nullable=False),
+    Column("trace_id", String(32), nullable=False),
+    UniqueConstraint("tenant_id", "window_start", "rule", "kind", "identifier", "endpoint"),
+    # The list of one tenant, and of all; the clean-up.
+    Index("ix_rate_limit_tracking_tenant_id_window_start_id", "tenant_id", "window_start", "id"),
+    Index("ix_rate_limit_tracking_window_start_id", "window_start", "id"),
+)
+
+#: Blocks, bans, the deny list and the allow list.
+rate_limit_blocks = Table(
+    "rate_limit_blocks",
+    metadata,
+    Column("tenant_id", Tenant, nullable=False),
+    Column("id", Id, primary_key=True),
+    Column("effect", String(8), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("identifier", String(256), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("actor", String(256), nullable=False),
+    Column("created_at", Micros, nullable=False),
+    Column("ends_at", Micros, nullable=False),
+    Column("level", Integer, nullable=False),
+    Column("lifted_by", String(256), nullable=False),
+    Index("ix_rate_limit_blocks_tenant_id_created_at_id", "tenant_id", "created_at", "id"),
+    Index("ix_rate_limit_blocks_created_at_id", "created_at", "id"),
+    Index("ix_rate_limit_blocks_identifier_ends_at", "identifier", "ends_at"),
+    Index("ix_rate_limit_blocks_ends_at", "ends_at"),
+)
+
+#: Rules made at run time; those in code are not here.
+rate_limit_rules = Table(
+    "rate_limit_rules",
+    metadata,
+    Column("tenant_id", Tenant, nullable=False),
+    Column("id", Id, primary_key=True),
+    Column("name", String(100), nullable=False, unique=True),
+    Column("definition", JsonText, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("version", Count, nullable=False),
+    Column("updated_at", Micros, nullable=False),
+    Column("actor", String(256), nullable=False),
+)
+
+#: One row: grows with each change of the two tables above, so that a worker sees a change by reading one number.
+rate_limit_state = Table(
+    "rate_limit_state",
+    metadata,
+    Column("tenant_id", Tenant, primary_key=True),
+    Column("version", Count, nullable=False),
+)
