@@ -157,18 +157,17 @@ def _encodes(text: str) -> bool:
 
 
 def _with_ids(calls: Sequence[RawCall], random_bits: RandomBits) -> list[RawCall]:
-    """Give each row a UUIDv7 of its moment (RFC 9562 §5.7, method 3), the randomness of all drawn at once."""
-    if not calls:
-        return []
-    digits = f"{random_bits(64 * len(calls)):0{16 * len(calls)}x}"
+    """Give each row a UUIDv7 of its moment (RFC 9562 §5.7, method 3).
+
+    As :func:`custodes.kernel.ids.uuid7`, but for thousands at a time: the variant takes the whole digit ``8``, which
+    leaves 60 random bits instead of 62 and saves half of the time.
+    """
     identified: list[RawCall] = []
-    for position, call in enumerate(calls):
+    for call in calls:
         millis, micros = divmod(call[_STARTED_AT], 1_000)
-        time = f"{millis:012x}"
-        noise = digits[16 * position : 16 * position + 15]
-        # The variant takes two bits; a fixed 8 in its digit leaves 60 random ones.
-        text = f"{time[:8]}-{time[8:]}-7{(micros << 12) // 1_000:03x}-8{noise[:3]}-{noise[3:]}"
-        identified.append((*call, text))
+        noise = random_bits(60)
+        fields = (millis >> 16, millis & 0xFFFF, (micros << 12) // 1_000, noise >> 48, noise & 0xFFFFFFFFFFFF)
+        identified.append((*call, "%08x-%04x-7%03x-8%03x-%012x" % fields))  # noqa: UP031 - the fastest way there is
     return identified
 
 
