@@ -264,7 +264,8 @@ class HttpPassage(Passage):
         try:
             kind = message["type"]
             if kind == "http.response.start":
-                self.status = int(message["status"])
+                if not self.disconnected:  # an answer to a client that has left is none
+                    self.status = int(message["status"])
                 self._answer = message
                 self._first = self._door.ticks()
                 if self._headers is not None:

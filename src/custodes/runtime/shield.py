@@ -27,6 +27,9 @@ TRIPS_AFTER = 3
 #: How long a name that trips is passed over before one request tries it again, microseconds.
 RESTS_FOR = 5 * SECOND
 
+#: What a plain call may fail with. A task is cancelled while it waits, so a cancellation out of a plain call is a bug.
+_ANY = (Exception, asyncio.CancelledError)
+
 _log = structlog.get_logger("custodes.shield")
 
 
@@ -121,7 +124,7 @@ class Shield:
     def _rests(self, record: _Record) -> bool:
         try:
             return record.rests_until > 0 and self._clock.monotonic() < record.rests_until
-        except Exception:  # noqa: BLE001 - the clock may be what is broken
+        except _ANY:  # the clock may be what is broken
             return False
 
     def _outcome(self, name: str, task: asyncio.Future[T], otherwise: T) -> T:
@@ -143,7 +146,7 @@ class Shield:
             return
         try:
             record.rests_until = self._clock.monotonic() + RESTS_FOR
-        except Exception as error:  # noqa: BLE001 - the clock may be what is broken
+        except _ANY as error:  # the clock may be what is broken
             self._note("clock", error)
 
     def _leave(self, task: asyncio.Future[Any]) -> None:
@@ -174,7 +177,7 @@ class Shield:
             since = record.failures - record.logged_failures
             record.logged_at, record.logged_failures = now, record.failures
             _log.warning("shielded", what=name, error=repr(error)[:500], failures=since)
-        except Exception:  # noqa: BLE001 - the clock, the host's logging or the exception's repr may be what is broken
+        except _ANY:  # the clock, the host's logging or the exception's repr may be what is broken
             record.failures += 1
 
 

@@ -1,14 +1,47 @@
-"""A real install around a host, and a client that hides nothing."""
+"""A real install around a host, and the gauntlet of hosts it has to leave unharmed."""
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
 
 from custodes.app import Custodes
+from custodes.planes.traffic.model import Exchange
+
+FIELDS = list(Exchange.__slots__)
+
+
+def _load(name: str) -> ModuleType:
+    """Import a module that lies beside this one."""
+    spec = importlib.util.spec_from_file_location(f"asgi_{name}", Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+CASES = _load("gauntlet").CASES
+STARLETTE_CASES = [case for case in CASES if isinstance(case.host(), Starlette)]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that asks for a ``case`` once for each of the gauntlet; ``starlette_case``: of Starlette's family."""
+    for name, cases in (("case", CASES), ("starlette_case", STARLETTE_CASES)):
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, cases, ids=[case.name for case in cases])
+
+
+@pytest.fixture(scope="session")
+def cases() -> list[Any]:
+    return CASES
 
 
 @pytest.fixture
@@ -17,8 +50,6 @@ async def custodes_of(tmp_path: Path) -> AsyncIterator[Callable[..., Custodes]]:
     made: list[Custodes] = []
 
     def make(**settings: Any) -> Custodes:
-        if not hasattr(Custodes, "ratelimit"):
-            settings.setdefault("rate_limiting_enabled", False)
         settings.setdefault("database_url", f"sqlite:///{tmp_path}/custodes{len(made)}.db")
         made.append(Custodes(**settings))
         return made[-1]
@@ -31,3 +62,17 @@ async def custodes_of(tmp_path: Path) -> AsyncIterator[Callable[..., Custodes]]:
 @pytest.fixture
 def custodes(custodes_of: Callable[..., Custodes]) -> Custodes:
     return custodes_of()
+
+
+@pytest.fixture
+def recorded(custodes: Custodes, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What the API monitor is told, beside what it makes of it."""
+    seen: list[dict[str, Any]] = []
+    record = custodes.traffic.record
+
+    def overhear(exchange: Exchange) -> None:
+        seen.append({name: getattr(exchange, name) for name in FIELDS})
+        record(exchange)
+
+    monkeypatch.setattr(custodes.traffic, "record", overhear)
+    return seen

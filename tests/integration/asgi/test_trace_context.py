@@ -198,9 +198,9 @@ def test_no_case_of_the_suite_is_missing():
     assert len(PARENT_CASES) + len(STATE_CASES) + advanced + level_2 == 41
 
 
-@pytest.mark.parametrize("case", PARENT_CASES)
-async def test_the_parent_is_continued_or_the_trace_starts_anew(host: Host, case: str):
-    for expected, lines in PARENT_CASES[case]:
+@pytest.mark.parametrize("rule", PARENT_CASES)
+async def test_the_parent_is_continued_or_the_trace_starts_anew(host: Host, rule: str):
+    for expected, lines in PARENT_CASES[rule]:
         (call,) = await host.asked(lines)
         sent = [value.split("-") for name, value in lines if len(value.split("-")) > 2]
 
@@ -209,9 +209,9 @@ async def test_the_parent_is_continued_or_the_trace_starts_anew(host: Host, case
         assert call.parent_id != PARENT
 
 
-@pytest.mark.parametrize("case", STATE_CASES)
-async def test_the_state_is_passed_on_whole_or_not_at_all(host: Host, case: str):
-    for lines, members in STATE_CASES[case]:
+@pytest.mark.parametrize("rule", STATE_CASES)
+async def test_the_state_is_passed_on_whole_or_not_at_all(host: Host, rule: str):
+    for lines, members in STATE_CASES[rule]:
         (call,) = await host.asked(lines)
 
         assert (call.trace_id == TRACE) == (("traceparent", VALID) in lines)
