@@ -48,20 +48,26 @@ class Headers(Mapping[str, str]):
     ``headers["x"]`` and ``headers.get("x")`` give the first value of a name; :meth:`values_of` gives all.
     """
 
-    __slots__ = ("_index", "raw")
+    __slots__ = ("_index", "_repeats", "raw")
 
     def __init__(self, raw: Iterable[tuple[bytes, bytes]]) -> None:
         #: Names and values in the order of the request.
         self.raw = raw if isinstance(raw, list) else list(raw)
-        index: dict[bytes, list[bytes]] = {}
-        for name, value in self.raw:
-            index.setdefault(name.lower(), []).append(value)
+        index = {name.lower(): value for name, value in self.raw}
         self._index = index
+        #: Whether a name is there more than once, which is rare; the index then holds its last value only.
+        self._repeats = len(index) < len(self.raw)
 
     def values_of(self, name: str) -> list[str]:
         """Every value of a name, in the order of the request."""
-        found = self._index.get(name.lower().encode("latin-1", "replace"))
-        return [value.decode("latin-1") for value in found] if found else []
+        wanted = name.lower().encode("latin-1", "replace")
+        if self._repeats:
+            return [value.decode("latin-1") for key, value in self.raw if key.lower() == wanted]
+        value = self._index.get(wanted)
+        return [] if value is None else [value.decode("latin-1")]
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower().encode("latin-1", "replace") in self._index
 
     def __getitem__(self, name: str) -> str:
         values = self.values_of(name)
@@ -112,6 +118,8 @@ class Verified:
 
 class Source(ABC):
     """One sender of webhooks. Subclass it, or one of the ready ones, and implement :meth:`verify`.
+
+    A subclass finds its secrets, checked, in ``self._secrets``.
 
     Args:
         secrets: Signing secrets that are accepted, newest first; several while a secret is rotated.
@@ -231,7 +239,9 @@ def header(request: WebhookRequest, name: str) -> str:
 def unsigned_header(request: WebhookRequest, name: str) -> str:
     """Return the first value of a header outside the signature, shortened and printable; empty when absent."""
     values = request.headers.values_of(name)
-    value = values[0].strip()[:MAX_NAME] if values else ""
+    if not values:
+        return ""
+    value = values[0].strip()[:MAX_NAME]
     return value if value.isascii() and value.isprintable() else ""
 
 

@@ -30,7 +30,7 @@ from custodes.planes.inbound.sources.base import (
     unsigned_header,
 )
 from custodes.planes.inbound.sources.envelope import read_fields
-from custodes.planes.inbound.sources.standard_webhooks import explaining, read_envelope, read_key
+from custodes.planes.inbound.sources.standard_webhooks import STANDARD_NAMES, explaining, read_envelope, read_key
 
 
 class _Event(msgspec.Struct):
@@ -70,7 +70,7 @@ class GitLab(Source):
         return self._by_token(request)
 
     def _signed(self, request: WebhookRequest, now: int) -> Verified:
-        envelope = read_envelope(request, ("webhook-",))
+        envelope = read_envelope(request, (STANDARD_NAMES,))
         place = explaining(self._keys, envelope, request.body)
         if place is None:
             raise no_match(self.name)

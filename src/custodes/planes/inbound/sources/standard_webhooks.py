@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import msgspec
 
@@ -21,13 +21,12 @@ from custodes.kernel.signing import (
     PUBLIC_PREFIX,
     PublicKey,
     hmac_base64,
-    same,
+    matching,
     symmetric_key,
     unix_seconds,
 )
 from custodes.planes.inbound.sources.base import (
     DEFAULT_TOLERANCE,
-    MAX_NAME,
     Source,
     Verified,
     WebhookRequest,
@@ -78,13 +77,31 @@ class Envelope:
         return b"%b.%b.%b" % (self.id.encode("ascii"), self.timestamp.encode("ascii"), body)
 
 
+class Names(NamedTuple):
+    """What the three headers are called."""
+
+    #: Of the id.
+    id: str
+    #: Of the moment.
+    timestamp: str
+    #: Of the signatures.
+    signature: str
+
+
+#: As the specification says.
+STANDARD_NAMES = Names("webhook-id", "webhook-timestamp", "webhook-signature")
+
+#: As Svix says.
+SVIX_NAMES = Names("svix-id", "svix-timestamp", "svix-signature")
+
+
 class StandardWebhooks(Source):
     """Webhooks after the Standard Webhooks specification; secrets are ``whsec_…`` or public keys ``whpk_…``."""
 
     name = "standard-webhooks"
     scheme = "Standard Webhooks: HMAC-SHA256 (v1) or Ed25519 (v1a) of id, timestamp and body"
-    #: Beginnings of the header names; the first that has a signature is taken.
-    header_prefixes: ClassVar[tuple[str, ...]] = ("webhook-",)
+    #: Names of the headers; the first set that has a signature is taken.
+    header_names: ClassVar[tuple[Names, ...]] = (STANDARD_NAMES,)
 
     def __init__(
         self, secrets: Sequence[str], *, name: str = "", max_body: int = 0, tolerance: int = DEFAULT_TOLERANCE
@@ -95,7 +112,7 @@ class StandardWebhooks(Source):
 
     def verify(self, request: WebhookRequest, now: int) -> Verified:
         """Check the signature, then its moment, then read the type of the event."""
-        envelope = read_envelope(request, self.header_prefixes)
+        envelope = read_envelope(request, self.header_names)
         signed_with = explaining(self._keys, envelope, request.body)
         if signed_with is None:
             raise no_match(self.name)
@@ -115,7 +132,7 @@ class Svix(StandardWebhooks):
     """Webhooks sent by Svix, under either set of header names."""
 
     name = "svix"
-    header_prefixes = ("svix-", "webhook-")
+    header_names = (SVIX_NAMES, STANDARD_NAMES)
 
 
 class Clerk(Svix):
@@ -141,22 +158,25 @@ def read_key(name: str, secret: str) -> Key:
     raise ConfigurationError(msg, remedy="Copy it from the sender's page as it stands there")
 
 
-def read_envelope(request: WebhookRequest, prefixes: Sequence[str]) -> Envelope:
+def read_envelope(request: WebhookRequest, choices: Sequence[Names]) -> Envelope:
     """Take the three headers apart.
 
     Raises:
         SignatureRefused: one is missing or malformed.
     """
-    prefix = next((prefix for prefix in prefixes if request.headers.values_of(f"{prefix}signature")), prefixes[0])
-    signatures = _by_version(header(request, f"{prefix}signature"))
-    message_id = header(request, f"{prefix}id")
-    timestamp = header(request, f"{prefix}timestamp")
+    names = choices[0]
+    for choice in choices[1:]:
+        if names.signature not in request.headers:
+            names = choice
+    signatures = _by_version(header(request, names.signature))
+    message_id = header(request, names.id)
+    timestamp = header(request, names.timestamp)
     # A full stop in the id would let one signed message be split in two ways.
-    if len(message_id) > MAX_NAME or not message_id.isascii() or not message_id.isprintable() or "." in message_id:
-        msg = f"The header {prefix}id is not an id"
+    if "." in message_id or not (message_id.isascii() and is_name(message_id)):
+        msg = f"The header {names.id} is not an id"
         raise SignatureRefused(msg, reason="malformed-header")
     if unix_seconds(timestamp) is None:
-        msg = f"The header {prefix}timestamp is not a Unix timestamp"
+        msg = f"The header {names.timestamp} is not a Unix timestamp"
         raise SignatureRefused(msg, reason="malformed-header")
     return Envelope(message_id, timestamp, signatures)
 
@@ -187,8 +207,7 @@ def _symmetric(key: bytes) -> Callable[[Sequence[str], bytes], bool]:
     def explains(given: Sequence[str], message: bytes) -> bool:
         if not given:
             return False
-        expected = hmac_base64(key, message)
-        return any(same(signature, expected) for signature in given)
+        return matching([hmac_base64(key, message)], given) is not None
 
     return explains
 
