@@ -18,7 +18,7 @@ from custodes.admin.dependencies import Admin, require_admin
 from custodes.admin.pages import pages
 from custodes.admin.problems import PROBLEMS, install_problem_handlers
 from custodes.admin.refusals import Refusals
-from custodes.admin.routes import audit, identity, outbound, overview, retention, session
+from custodes.admin.routes import alerts, audit, identity, ingest, metrics, outbound, overview, retention, session
 from custodes.admin.shell import Shell
 from custodes.app import Custodes
 
@@ -30,8 +30,10 @@ DASHBOARD = "/dashboard/admin/enterprise"
 
 #: One line a plane, in alphabetical order: its tag and its module in ``admin/routes``. Admins and owners only.
 PLANES: tuple[tuple[str, ModuleType], ...] = (
+    ("alerts", alerts),
     ("audit", audit),
     ("identity", identity),
+    ("metrics", metrics),
     ("outbound", outbound),
     ("overview", overview),
     ("retention", retention),
@@ -63,7 +65,11 @@ def create_admin_app(custodes: Custodes, *, fetch: HttpFetcher | None = None) ->
     app.add_middleware(Shell, addresses=custodes.addresses, random_bits=custodes.trace_bits)
     install_problem_handlers(app)
     app.include_router(session.router, prefix=API, tags=["session"], responses=PROBLEMS)
+    app.include_router(ingest.router, prefix=API, tags=["ingest"], responses=PROBLEMS)
+    app.state.required_roles = openapi.required_roles(session.router, "session", least="none")
+    app.state.required_roles |= openapi.required_roles(ingest.router, "ingest", least="none")
     for plane, module in PLANES:
+        app.state.required_roles |= openapi.required_roles(module.router, plane, least="admin")
         app.include_router(
             module.router, prefix=API, tags=[plane], responses=PROBLEMS, dependencies=[Depends(require_admin)]
         )

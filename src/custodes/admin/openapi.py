@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 
+from custodes.admin.auth.gate import authenticate
+from custodes.admin.dependencies import require_admin, require_owner
 from custodes.admin.problems import MEDIA_TYPE, Problem
 
 #: The ways to sign in; any one is enough.
@@ -41,9 +45,37 @@ def document(app: FastAPI) -> _Document:
         schemas.pop(name, None)
     components["securitySchemes"] = SECURITY_SCHEMES
     found["security"] = [{name: []} for name in SECURITY_SCHEMES]
+    roles: dict[str, str] = app.state.required_roles
     for operation in _operations(found):
         _tell_problems(operation)
+        operation["x-required-role"] = roles[operation["operationId"]]
     return found
+
+
+def required_roles(router: APIRouter, tag: str, *, least: str) -> dict[str, str]:
+    """Tell the least role that each operation of a router asks for, by what its code depends on.
+
+    Args:
+        router: routes of one plane.
+        tag: its tag, the first part of its operation ids.
+        least: what the router as a whole asks for: ``admin`` or ``none``.
+    """
+    routes = [route for route in router.routes if isinstance(route, APIRoute)]
+    return {f"{tag}_{route.name}": _required_role(route, least) for route in routes}
+
+
+def _required_role(route: APIRoute, least: str) -> str:
+    asked = set(_calls(route.dependant))
+    for call, role in ((require_owner, "owner"), (require_admin, "admin"), (authenticate, "member")):
+        if call in asked:
+            return "admin" if role == "member" and least == "admin" else role
+    return least
+
+
+def _calls(dependant: Dependant) -> Iterator[Callable[..., Any] | None]:
+    yield dependant.call
+    for inner in dependant.dependencies:
+        yield from _calls(inner)
 
 
 def _problem_schemas() -> _Document:

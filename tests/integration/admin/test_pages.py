@@ -1,0 +1,187 @@
+"""The plain pages: login, password, status."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from custodes import Custodes
+from custodes.admin.pages.markup import html
+from custodes.testing.admin import key_for
+
+HOME = "/dashboard/admin/enterprise"
+PASSWORD = "a correct horse battery"
+
+
+class _Strict(HTMLParser):
+    """Finds what a strict Content-Security-Policy would refuse."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.forbidden: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in {"script", "style", "iframe", "object", "img", "base"}:
+            self.forbidden.append(tag)
+        self.forbidden += [name for name, _ in attrs if name.startswith("on") or name == "style"]
+
+
+def clean(page: str) -> None:
+    parser = _Strict()
+    parser.feed(page)
+    assert parser.forbidden == []
+
+
+def cookie_of(response: httpx2.Response) -> dict[str, str]:
+    return {"Cookie": response.headers["set-cookie"].split(";")[0]}
+
+
+def csrf_of(page: str) -> str:
+    found = re.search(r'name="csrf" value="([^"]+)"', page)
+    assert found is not None
+    return found[1]
+
+
+async def test_a_new_install_is_entered_by_its_one_time_password(
+    client: httpx2.AsyncClient, custodes: Custodes
+) -> None:
+    """Given a first start; then the printed password leads to the password page, and a new one to the status page."""
+    password = await custodes.identity.ensure_owner()
+    assert (await client.get(HOME)).headers["location"] == f"{HOME}/login"
+    clean((await client.get(f"{HOME}/login")).text)
+
+    login = await client.post(f"{HOME}/login", data={"username": "owner", "password": password})
+    assert (login.status_code, login.headers["location"]) == (303, f"{HOME}/password")
+    client.cookies.clear()
+    cookie = cookie_of(login)
+    assert (await client.get(HOME, headers=cookie)).headers["location"] == f"{HOME}/password"
+
+    form = await client.get(f"{HOME}/password", headers=cookie)
+    clean(form.text)
+    typed = {"csrf": csrf_of(form.text), "current": password, "new": PASSWORD, "again": PASSWORD}
+    wrong = await client.post(f"{HOME}/password", headers=cookie, data={**typed, "again": "another one"})
+    assert wrong.status_code == 422
+    assert PASSWORD not in wrong.text
+    changed = await client.post(f"{HOME}/password", headers=cookie, data=typed)
+    client.cookies.clear()
+    assert (changed.status_code, changed.headers["location"]) == (303, HOME)
+
+    status = await client.get(HOME, headers=cookie_of(changed))
+    assert status.status_code == 200
+    clean(status.text)
+    assert "System overview" in status.text
+    assert "auth.password_changed" in status.text
+    assert (await client.get(HOME, headers=cookie)).headers["location"] == f"{HOME}/login"
+
+
+async def test_signing_out_ends_the_session(browser: Any, client: httpx2.AsyncClient) -> None:
+    cookie = {"Cookie": browser.cookie}
+    page = (await client.get(HOME, headers=cookie)).text
+
+    forged = await client.post(f"{HOME}/logout", headers=cookie, data={"csrf": "x"})
+    assert forged.status_code == 403
+    out = await client.post(f"{HOME}/logout", headers=cookie, data={"csrf": csrf_of(page)})
+
+    assert out.headers["location"] == f"{HOME}/login"
+    assert "Max-Age=0" in out.headers["set-cookie"]
+    assert (await client.get(HOME, headers=cookie)).headers["location"] == f"{HOME}/login"
+
+
+async def test_a_wrong_password_keeps_the_user_name_and_says_so(browser: Any, client: httpx2.AsyncClient) -> None:
+    response = await client.post(f"{HOME}/login", data={"username": '"><script>x', "password": "wrong password!"})
+    assert response.status_code == 401
+    assert "<script>" not in response.text
+    assert "User name or password is wrong" in response.text
+    assert "wrong password!" not in response.text
+
+
+@pytest.mark.parametrize(
+    ("headers", "content"),
+    [
+        ({"Content-Type": "application/json"}, b"{}"),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, b"username=\xff"),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, b"a=1&" * 50),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, b"username=" + b"x" * 10_000),
+        ({}, b""),
+    ],
+)
+async def test_an_odd_form_is_refused_in_words(
+    client: httpx2.AsyncClient, headers: dict[str, str], content: bytes
+) -> None:
+    for place in ("login", "password", "logout"):
+        response = await client.post(f"{HOME}/{place}", headers=headers, content=content)
+        assert response.status_code in {400, 401, 403}
+
+
+async def test_forms_of_another_site_are_refused(browser: Any, client: httpx2.AsyncClient) -> None:
+    form = {"username": "owner", "password": PASSWORD}
+    response = await client.post(f"{HOME}/login", data=form, headers={"Origin": "https://evil.example.com"})
+    assert response.status_code == 403
+    assert "set-cookie" not in response.headers
+
+
+async def test_a_member_is_told_and_shown_nothing(client: httpx2.AsyncClient, custodes: Custodes) -> None:
+    response = await client.get(HOME, headers=await key_for(custodes, "member"))
+    assert response.status_code == 403
+    assert "System overview" not in response.text
+
+
+async def test_an_admin_of_one_tenant_sees_no_figures_of_all(client: httpx2.AsyncClient, custodes: Custodes) -> None:
+    everything = await client.get(HOME, headers=await key_for(custodes, "admin"))
+    assert "<dd>" in everything.text
+    limited = await client.get(HOME, headers=await key_for(custodes, "admin", "acme"))
+    assert limited.status_code == 200
+    assert "<dd>" not in limited.text
+
+
+async def test_plain_http_from_afar_is_told_to_use_https(app: FastAPI) -> None:
+    transport = httpx2.ASGITransport(app=app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://ops.example.com") as client:
+        response = await client.get(f"{HOME}/login")
+    assert response.status_code == 403
+    assert "<form" not in response.text
+    assert "https" in response.text
+
+
+async def test_it_works_below_any_prefix(app: FastAPI, browser: Any) -> None:
+    outer = Starlette(routes=[Mount("/ops/custodes", app=app)])
+    transport = httpx2.ASGITransport(app=outer)
+    async with httpx2.AsyncClient(transport=transport, base_url="https://ops.example.com") as client:
+        away = await client.get(f"/ops/custodes{HOME}")
+        assert away.headers["location"] == f"/ops/custodes{HOME}/login"
+        form = await client.get(away.headers["location"])
+        assert f'action="/ops/custodes{HOME}/login"' in form.text
+        style = re.search(r'href="([^"]+style\.css)"', form.text)
+        assert style is not None
+        sheet = await client.get(style[1])
+        assert sheet.headers["content-type"].startswith("text/css")
+        page = await client.get(f"/ops/custodes{HOME}", headers={"Cookie": browser.cookie})
+        assert page.status_code == 200
+        me = await client.get("/ops/custodes/api/admin/enterprise/me", headers={"Cookie": browser.cookie})
+        assert me.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "' onfocus='x", "&lt;", "{base}", "{0.__class__}"],
+)
+def test_whatever_is_put_into_a_page_is_text(text: str) -> None:
+    page = html('<p title="{value}">{value}</p>', value=text)
+    clean(page)
+    assert page.count("<") == 2
+
+
+async def test_hostile_names_are_shown_as_text(client: httpx2.AsyncClient, custodes: Custodes) -> None:
+    await custodes.audit.log_audit_event(
+        "user.updated", actor='user:<script>alert("x")</script>', target="a:<img onerror=x>"
+    )
+    page = await client.get(HOME, headers=await key_for(custodes, "admin"))
+    clean(page.text)
+    assert "&lt;script&gt;" in page.text

@@ -1,0 +1,151 @@
+"""Each refusal and each admin action is in the audit trail, and nobody can flood it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx2
+import pytest
+
+from custodes import Custodes
+from custodes.admin.refusals import DENIED_PER_MINUTE, UNAUTHENTICATED_PER_MINUTE
+from custodes.kernel.clock import MINUTE
+from custodes.kernel.signals import SecuritySignal
+from custodes.planes.audit.model import AuditEntry
+from custodes.planes.audit.ports import AuditQuery
+from custodes.planes.identity.model import Role
+from custodes.testing.admin import key_for
+from custodes.testing.clock import FakeClock
+from custodes.testing.issuer import FakeIssuer
+
+API = "/api/admin/enterprise"
+
+
+@pytest.fixture
+def signals(custodes: Custodes) -> list[SecuritySignal]:
+    heard: list[SecuritySignal] = []
+    custodes.bus.subscribe(SecuritySignal, heard.append)
+    return heard
+
+
+async def entries(custodes: Custodes, action: str) -> list[AuditEntry]:
+    return list((await custodes.audit.list_entries(AuditQuery(action=action, limit=500))).items)
+
+
+async def test_a_403_is_written_with_who_and_what(client: httpx2.AsyncClient, custodes: Custodes) -> None:
+    headers = await key_for(custodes, Role.MEMBER, "acme")
+    response = await client.get(f"{API}/user-profiles", headers=headers)
+
+    (entry,) = await entries(custodes, "admin.denied")
+
+    me = (await client.get(f"{API}/me", headers=headers)).json()
+    assert str(entry.actor) == f"user:{me['subject']}"
+    assert (entry.outcome, entry.tenant, entry.context.ip) == ("denied", "acme", "203.0.113.9")
+    assert entry.context.trace_id == response.json()["trace_id"]
+
+
+async def test_a_token_without_a_profile_is_written(
+    client: httpx2.AsyncClient, custodes: Custodes, issuer: FakeIssuer
+) -> None:
+    await client.get(f"{API}/me", headers={"Authorization": f"Bearer {issuer.token('stranger')}"})
+    assert len(await entries(custodes, "admin.denied")) == 1
+
+
+async def test_a_401_with_credentials_is_told_and_one_without_is_not(
+    client: httpx2.AsyncClient, signals: list[SecuritySignal]
+) -> None:
+    await client.get(f"{API}/me")
+    assert signals == []
+
+    await client.get(f"{API}/me", headers={"Authorization": "Bearer canary"})
+    (signal,) = signals
+    assert (signal.action, signal.outcome, signal.actor) == ("auth.refused", "denied", "ip:203.0.113.9")
+    assert "canary" not in repr(signal)
+
+
+async def test_a_flood_of_401s_is_sampled_and_what_is_left_out_is_counted(
+    client: httpx2.AsyncClient, signals: list[SecuritySignal], clock: FakeClock
+) -> None:
+    for _ in range(UNAUTHENTICATED_PER_MINUTE + 40):
+        await client.get(f"{API}/me", headers={"X-API-Key": "ck_x"})
+    assert len(signals) == UNAUTHENTICATED_PER_MINUTE
+
+    clock.advance(MINUTE)
+    await client.get(f"{API}/me", headers={"X-API-Key": "ck_x"})
+    assert signals[-1].context["left_out_before"] == 40
+
+
+async def test_a_flood_of_403s_is_bounded_per_principal(
+    client: httpx2.AsyncClient, custodes: Custodes, clock: FakeClock
+) -> None:
+    member = await key_for(custodes, Role.MEMBER)
+    for _ in range(DENIED_PER_MINUTE + 5):
+        await client.get(f"{API}/user-profiles", headers=member)
+    await client.get(f"{API}/user-profiles", headers=await key_for(custodes, Role.MEMBER))
+
+    assert len(await entries(custodes, "admin.denied")) == DENIED_PER_MINUTE + 1
+
+
+async def test_every_admin_action_of_this_plane_is_written_with_its_target(
+    client: httpx2.AsyncClient, custodes: Custodes
+) -> None:
+    headers = await key_for(custodes, Role.OWNER)
+    made = await client.post(f"{API}/user-profiles", headers=headers, json={"subject": "ann", "role": "admin"})
+    ann = made.json()["id"]
+    await client.put(f"{API}/user-profiles/{ann}/role", headers=headers, json={"role": "member"})
+    await client.post(f"{API}/user-profiles/{ann}/reset-password", headers=headers)
+    await client.post(f"{API}/user-profiles/{ann}/disable", headers=headers)
+    await client.post(f"{API}/user-profiles/{ann}/enable", headers=headers)
+
+    written = {entry.action: entry for entry in await entries(custodes, "")}
+
+    assert {"user_profile.created", "role.changed", "auth.password_reset", "user.disabled", "user.enabled"} <= set(
+        written
+    )
+    change = written["role.changed"]
+    assert str(change.targets[0]) == f"user_profile:{ann}"
+    assert [(part.path, part.old, part.new) for part in change.changes] == [("role", "admin", "member")]
+    assert made.json()["one_time_password"] not in repr(written)
+
+
+async def test_an_action_that_fails_leaves_no_entry(client: httpx2.AsyncClient, custodes: Custodes) -> None:
+    """Action and entry are one unit of work: neither without the other."""
+    headers = await key_for(custodes, Role.OWNER)
+    unknown = "01a20715-efc2-7266-8e32-58b974ac90b4"
+    assert (await client.post(f"{API}/user-profiles/{unknown}/disable", headers=headers)).status_code == 404
+    assert await entries(custodes, "user.disabled") == []
+
+
+async def test_who_really_acts_is_in_the_trail(
+    client: httpx2.AsyncClient, custodes: Custodes, issuer: FakeIssuer
+) -> None:
+    """Support signs in as Ann: the trail names both."""
+    await custodes.identity.profiles.create("ann", role=Role.OWNER, issuer=issuer.url)
+    token = issuer.token("ann", act={"sub": "support-7"})
+
+    made = await client.post(
+        f"{API}/user-profiles",
+        headers={"Authorization": f"Bearer {token}"},
+        json={"subject": "bob", "role": "member"},
+    )
+
+    assert made.status_code == 201
+    (entry,) = await entries(custodes, "user_profile.created")
+    assert str(entry.actor) == "user:ann"
+    assert str(entry.impersonator) == "user:support-7"
+
+
+async def test_a_refusal_that_cannot_be_written_is_still_a_refusal(
+    client: httpx2.AsyncClient, custodes: Custodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = await key_for(custodes, Role.MEMBER)
+
+    async def broken(*_args: object, **_more: object) -> None:
+        await asyncio.sleep(0)
+        from custodes.errors import StorageUnavailable
+
+        msg = "disk full"
+        raise StorageUnavailable(msg)
+
+    monkeypatch.setattr(custodes.audit, "log_admin_action", broken)
+    assert (await client.get(f"{API}/user-profiles", headers=headers)).status_code == 403

@@ -1,0 +1,275 @@
+"""Local logins: passwords, sessions, and what guessing costs."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from pathlib import Path
+
+import pytest
+
+from custodes.errors import AuthenticationFailed, Conflict, CustodesError, InvalidInput
+from custodes.kernel.clock import HOUR, MINUTE, SECOND
+from custodes.kernel.signals import SecuritySignal
+from custodes.planes.identity.directory import Identity
+from custodes.planes.identity.model import Role
+from custodes.planes.identity.passwords import Passwords
+from custodes.planes.identity.sessions import IDLE, Client
+from custodes.planes.identity.throttle import ACCOUNT_CAP, ADDRESS_CAP, FREE_FAILURES, TooManyAttempts
+from custodes.testing.clock import FakeClock
+
+HERE = Client("203.0.113.9", "test")
+PASSWORD = "a correct horse battery"
+
+
+@pytest.fixture
+async def ann(identity: Identity) -> str:
+    """Ann has signed in from HERE once and chosen her password; returns her profile id."""
+    made = await identity.profiles.create("ann", role=Role.ADMIN)
+    assert made.one_time_password is not None
+    await identity.logins.sign_in("ann", made.one_time_password, HERE)
+    await identity.logins.change_password(made.profile.id, made.one_time_password, PASSWORD, HERE)
+    return made.profile.id
+
+
+async def fail(identity: Identity, client: Client, subject: str = "ann", times: int = 1) -> None:
+    for _ in range(times):
+        with pytest.raises(AuthenticationFailed):
+            await identity.logins.sign_in(subject, "wrong password!", client)
+
+
+# ── Sessions ─────────────────────────────────────────────────────────────────
+
+
+async def test_each_login_gets_a_token_of_its_own(identity: Identity, ann: str) -> None:
+    """Session fixation: no token survives a login or a change of password."""
+    first = await identity.logins.sign_in("ann", PASSWORD, HERE)
+    second = await identity.logins.sign_in("ann", PASSWORD, HERE)
+    assert first.opened.token != second.opened.token
+
+    changed = await identity.logins.change_password(ann, PASSWORD, "another horse battery", HERE)
+
+    assert await identity.principal_of_session(first.opened.token) is None
+    assert await identity.principal_of_session(second.opened.token) is None
+    assert await identity.principal_of_session(changed.opened.token) is not None
+
+
+async def test_a_session_ends_when_it_is_not_used(identity: Identity, ann: str, clock: FakeClock) -> None:
+    token = (await identity.logins.sign_in("ann", PASSWORD, HERE)).opened.token
+    clock.advance(IDLE - 1)
+    assert await identity.principal_of_session(token) is not None
+    clock.advance(IDLE - 1)
+    assert await identity.principal_of_session(token) is not None
+    clock.advance(IDLE)
+    assert await identity.principal_of_session(token) is None
+
+
+async def test_a_session_ends_after_its_lifetime_however_much_it_is_used(
+    identity: Identity, ann: str, clock: FakeClock
+) -> None:
+    token = (await identity.logins.sign_in("ann", PASSWORD, HERE)).opened.token
+    for _ in range(11):
+        clock.advance(HOUR)
+        assert await identity.principal_of_session(token) is not None
+    clock.advance(HOUR)
+    assert await identity.principal_of_session(token) is None
+
+
+async def test_a_session_that_was_ended_lets_nobody_in(identity: Identity, ann: str) -> None:
+    login = await identity.logins.sign_in("ann", PASSWORD, HERE)
+    await identity.sessions.end(login.opened.session.id)
+    assert await identity.principal_of_session(login.opened.token) is None
+
+
+@pytest.mark.parametrize("token", ["", "x", "0" * 43, "é" * 10, "\ud800", "x" * 10_000, "'; --"])
+async def test_invented_tokens_stand_for_nobody(identity: Identity, ann: str, token: str) -> None:
+    assert await identity.principal_of_session(token) is None
+    assert await identity.principal_of_key(token) is None
+
+
+# ── Passwords ────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("new", ["hunter2", "aaaaaaaaaaaaaaaa", "x" * 257, "ann-1234567890", "ANNabcdefghijk"])
+async def test_weak_passwords_are_refused_without_showing_them(identity: Identity, ann: str, new: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        await identity.logins.change_password(ann, PASSWORD, new, HERE)
+    assert new not in str(caught.value)
+
+
+async def test_the_old_password_is_no_new_one(identity: Identity, ann: str) -> None:
+    with pytest.raises(Conflict, match="old one"):
+        await identity.logins.change_password(ann, PASSWORD, PASSWORD, HERE)
+
+
+async def test_changing_needs_the_current_password(identity: Identity, ann: str, signals: list[SecuritySignal]) -> None:
+    with pytest.raises(AuthenticationFailed):
+        await identity.logins.change_password(ann, "wrong password!", "another horse battery", HERE)
+    assert signals[-1].action == "auth.password_changed"
+
+
+async def test_passwords_are_kept_as_argon2id_and_never_as_they_are(
+    identity: Identity, ann: str, tmp_path: Path, database: object
+) -> None:
+    """Secrets at rest: no password, session token or API key is in any file of the store."""
+    login = await identity.logins.sign_in("ann", PASSWORD, HERE)
+    principal = await identity.principal_of_session(login.opened.token)
+    assert principal is not None
+    key = await identity.keys.create("canary", owner=principal)
+
+    kept = b"".join(path.read_bytes() for path in tmp_path.glob("custodes.db*"))
+
+    assert b"$argon2id$" in kept
+    for secret in (PASSWORD, login.opened.token, key.secret):
+        assert secret.encode() not in kept
+
+
+async def test_a_hash_of_old_parameters_is_renewed_at_the_next_login(identity: Identity, ann: str) -> None:
+    from argon2 import PasswordHasher
+
+    store = identity._store
+    stronger = Passwords(PasswordHasher(time_cost=2, memory_cost=16, parallelism=1))
+    identity.logins._passwords = stronger
+
+    await identity.logins.sign_in("ann", PASSWORD, HERE)
+
+    credential = await store.read(lambda tx: store.get_credential(tx, ann))
+    assert credential is not None
+    assert "m=16,t=2" in credential.password_hash
+    await identity.logins.sign_in("ann", PASSWORD, HERE)
+
+
+async def test_an_unknown_user_takes_as_long_as_a_known_one() -> None:
+    """Both hash once; medians of 15 within a factor of two (a missing hash would be a factor of a thousand)."""
+    passwords = Passwords()
+    known = await passwords.hash(PASSWORD)
+    await passwords.verify(None, "warm up")
+
+    async def median(password_hash: str | None) -> float:
+        took: list[float] = []
+        for _ in range(15):
+            began = time.perf_counter()
+            assert not await passwords.verify(password_hash, "wrong password!")
+            took.append(time.perf_counter() - began)
+        return statistics.median(took)
+
+    ratio = await median(known) / await median(None)
+    assert 0.5 < ratio < 2
+
+
+# ── Guessing ─────────────────────────────────────────────────────────────────
+
+
+async def test_wrong_user_and_wrong_password_read_the_same(identity: Identity, ann: str) -> None:
+    messages: set[str] = set()
+    for subject in ("ann", "nobody"):
+        with pytest.raises(AuthenticationFailed) as caught:
+            await identity.logins.sign_in(subject, "wrong password!", Client(subject))
+        messages.add(str(caught.value))
+    assert len(messages) == 1
+
+
+async def test_what_was_typed_as_a_user_name_is_told_to_nobody(
+    identity: Identity, ann: str, signals: list[SecuritySignal]
+) -> None:
+    """People type their password into the wrong field."""
+    await fail(identity, HERE, subject="my-secret-canary")
+    assert "canary" not in repr(signals)
+    assert [(signal.action, signal.outcome) for signal in signals] == [("auth.login", "failure")]
+
+
+async def test_each_failure_beyond_the_free_ones_doubles_the_wait(
+    identity: Identity, ann: str, clock: FakeClock
+) -> None:
+    await fail(identity, HERE, times=FREE_FAILURES)
+    waits: list[int] = []
+    for _ in range(8):
+        with pytest.raises(TooManyAttempts) as caught:
+            await identity.logins.sign_in("ann", PASSWORD, HERE)
+        waits.append(caught.value.retry_after)
+        clock.advance(caught.value.retry_after * SECOND)
+        await fail(identity, HERE)
+    assert waits == [1, 2, 4, 8, 16, 32, 64, 128]
+
+
+async def test_the_right_password_forgives(identity: Identity, ann: str, clock: FakeClock) -> None:
+    await fail(identity, HERE, times=FREE_FAILURES - 1)
+    await identity.logins.sign_in("ann", PASSWORD, HERE)
+    await fail(identity, HERE, times=FREE_FAILURES - 1)
+    await identity.logins.sign_in("ann", PASSWORD, HERE)
+
+
+async def test_many_guesses_at_the_same_moment_are_counted_one_by_one(identity: Identity, ann: str) -> None:
+    """Given 40 guesses at once; then no more than the free ones are even looked at."""
+    results = await asyncio.gather(
+        *(identity.logins.sign_in("ann", f"guess number {n}", HERE) for n in range(30)), return_exceptions=True
+    )
+    looked_at = [result for result in results if isinstance(result, AuthenticationFailed)]
+    assert len(looked_at) == FREE_FAILURES
+    assert all(isinstance(result, CustodesError) for result in results)
+
+
+async def test_nobody_can_lock_somebody_else_out(identity: Identity, ann: str, clock: FakeClock) -> None:
+    """Given a botnet that guesses Ann's password from new addresses without end; then Ann gets in from where she
+    usually works at once, and from anywhere else after a minute at most."""
+    for number in range(200):
+        with pytest.raises(CustodesError):
+            await identity.logins.sign_in("ann", "wrong password!", Client(f"198.51.{number // 250}.{number % 250}"))
+        clock.advance(SECOND)
+
+    assert (await identity.logins.sign_in("ann", PASSWORD, HERE)).profile.id == ann
+
+    elsewhere = Client("192.0.2.77")
+    for number in range(20):
+        with pytest.raises(CustodesError):
+            await identity.logins.sign_in("ann", "wrong password!", Client(f"198.51.100.{number}"))
+        clock.advance(ACCOUNT_CAP if number == 19 else SECOND)
+    assert (await identity.logins.sign_in("ann", PASSWORD, elsewhere)).profile.id == ann
+
+
+async def test_a_botnet_gets_one_guess_a_minute(identity: Identity, ann: str, clock: FakeClock) -> None:
+    looked_at = 0
+    for second in range(3600):
+        if second % 5 == 0:
+            try:
+                await identity.logins.sign_in("ann", "wrong password!", Client(f"10.{second % 256}.{second // 256}.1"))
+            except TooManyAttempts:
+                pass
+            except AuthenticationFailed:
+                looked_at += 1
+        clock.advance(SECOND)
+    assert looked_at <= 60 + FREE_FAILURES + 6
+
+
+async def test_one_address_cannot_go_through_many_accounts(identity: Identity, clock: FakeClock) -> None:
+    """Password spraying: the address is counted whatever the user name."""
+    looked_at = 0
+    for number in range(60):
+        try:
+            await identity.logins.sign_in(f"user-{number}", "Summer2026!!", HERE)
+        except TooManyAttempts:
+            pass
+        except AuthenticationFailed:
+            looked_at += 1
+        clock.advance(SECOND)
+    assert looked_at <= FREE_FAILURES + 6
+
+
+async def test_a_clock_that_is_set_back_stretches_no_wait(identity: Identity, ann: str, clock: FakeClock) -> None:
+    await fail(identity, HERE, times=FREE_FAILURES)
+    clock.jump(-HOUR)
+    assert (await identity.logins.sign_in("ann", PASSWORD, HERE)).profile.id == ann
+
+
+async def test_old_counts_are_cleaned_away(identity: Identity, clock: FakeClock) -> None:
+    """Given 100 addresses that failed once; when an hour has passed; then new attempts leave no more than their own."""
+    for number in range(100):
+        await fail(identity, Client(f"198.51.100.{number}"), subject=f"user-{number}")
+    clock.advance(HOUR + MINUTE)
+    for number in range(12):
+        await fail(identity, Client(f"203.0.113.{number}"), subject=f"other-{number}")
+
+    rows, _ = await identity._store.read(lambda tx: identity._store.count_attempts(tx, 0))
+    assert rows <= 24 + 20
+    assert ADDRESS_CAP < HOUR
