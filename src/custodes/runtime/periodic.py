@@ -54,8 +54,9 @@ class Periodic:
 
     async def _loop(self) -> None:
         while True:
-            self._wake.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.every_seconds):
                     await self._wake.wait()
+            # Cleared before the run: who wakes it while it runs has it run once more.
+            self._wake.clear()
             await self.run_once()
