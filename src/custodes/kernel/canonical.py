@@ -37,46 +37,47 @@ def canonical_bytes(value: object) -> bytes:
 
 
 def _write(value: object, parts: list[str], depth: int) -> None:
-    match value:
-        case str():
-            parts.append(_text(value))
-        case None:
-            parts.append("null")
-        case bool():
-            parts.append("true" if value else "false")
-        case int():
-            parts.append(_integer(value))
-        case float():
-            parts.append(_number(value))
-        case Mapping():
-            _write_object(cast("Mapping[object, object]", value), parts, _deeper(depth))
-        case list() | tuple():
-            _write_array(cast("list[object]", value), parts, _deeper(depth))
-        case _:
-            msg = f"A {type(value).__name__} has no canonical JSON form"
-            raise InvalidInput(msg, remedy="Turn it into text or a number first")
+    # Exact types first: they are nearly all there is, and the check is cheap.
+    kind = type(value)
+    if kind is str:
+        parts.append(_text(cast("str", value)))
+    elif kind is dict:
+        _write_object(cast("dict[object, object]", value), parts, _deeper(depth))
+    elif value is None:
+        parts.append("null")
+    elif kind is bool:
+        parts.append("true" if value else "false")
+    elif isinstance(value, int):
+        parts.append(_integer(value))
+    elif isinstance(value, float):
+        parts.append(_number(value))
+    elif isinstance(value, (list, tuple)):
+        _write_array(cast("list[object]", value), parts, _deeper(depth))
+    elif isinstance(value, str):
+        parts.append(_text(value))
+    elif isinstance(value, Mapping):
+        _write_object(cast("Mapping[object, object]", value), parts, _deeper(depth))
+    else:
+        msg = f"A {kind.__name__} has no canonical JSON form"
+        raise InvalidInput(msg, remedy="Turn it into text or a number first")
 
 
 def _write_object(value: Mapping[object, object], parts: list[str], depth: int) -> None:
-    parts.append("{")
-    separator = ""
-    for key in sorted(value, key=_utf16):
-        parts.append(separator)
-        parts.append(_text(cast("str", key)))
-        parts.append(":")
+    opening = "{"
+    for key in sorted(value, key=_utf16) if len(value) > 1 else value:
+        parts.append(f"{opening}{_text(_name(key))}:")
         _write(value[key], parts, depth)
-        separator = ","
-    parts.append("}")
+        opening = ","
+    parts.append("}" if value else "{}")
 
 
 def _write_array(value: list[object], parts: list[str], depth: int) -> None:
-    parts.append("[")
-    separator = ""
+    opening = "["
     for item in value:
-        parts.append(separator)
+        parts.append(opening)
         _write(item, parts, depth)
-        separator = ","
-    parts.append("]")
+        opening = ","
+    parts.append("]" if value else "[]")
 
 
 def _deeper(depth: int) -> int:
@@ -88,10 +89,14 @@ def _deeper(depth: int) -> int:
 
 def _utf16(key: object) -> bytes:
     """Sort key of a member name; the order of UTF-16 code units is not that of code points beyond U+FFFF."""
+    return _name(key).encode("utf-16-be", "surrogatepass")
+
+
+def _name(key: object) -> str:
     if not isinstance(key, str):
         msg = f"A member name must be text, not {type(key).__name__}"
         raise InvalidInput(msg, remedy="Write it as text")
-    return key.encode("utf-16-be", "surrogatepass")
+    return key
 
 
 def _text(value: str) -> str:
@@ -108,7 +113,7 @@ def _integer(value: int) -> str:
     if not -MAX_EXACT <= value <= MAX_EXACT:
         msg = "An integer beyond ±(2^53 - 1) is not exact in JSON"
         raise InvalidInput(msg, remedy="Write it as text")
-    return str(value)
+    return int.__repr__(value)
 
 
 def _number(value: float) -> str:

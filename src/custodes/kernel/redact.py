@@ -85,7 +85,7 @@ _LOOKS = re.compile(
     r"""
     (?P<private_key>-----BEGIN\ [A-Z ]*PRIVATE\ KEY-----(?:(?!-----END)[\s\S])*(?:-----END\ [A-Z ]*PRIVATE\ KEY-----)?)
   | (?P<jwt>\beyJ[\w-]{8,}\.[\w-]{4,}(?:\.[\w-]*){1,3})
-  | (?P<credentials>(?i:\b(?:bearer|basic|digest|negotiate))\ +[A-Za-z0-9+/=._~-]{8,})
+  | (?P<credentials>(?i:\b(?:bearer|basic|digest|negotiate))\ +(?=\S*[0-9=+/]|\S{20})[\w+/=.~-]{8,})
   | (?P<stripe>\b(?:sk|rk)_(?:live|test)_\w{8,})
   | (?P<webhook_secret>\bwh(?:sec|sk)_[\w+/=-]{8,})
   | (?P<github>\b(?:gh[pousr]_\w{20,}|github_pat_\w{20,}))

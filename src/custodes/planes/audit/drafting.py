@@ -48,6 +48,8 @@ MAX_SKEW = 5 * MINUTE
 
 _ACTION = re.compile(r"[a-z0-9]+(?:[._:-][a-z0-9]+)*")
 _TYPE = re.compile(r"[a-z][a-z0-9_]{0,39}")
+#: Addresses, trace ids, UUIDs, numbers and short words: no format of a secret looks like these.
+_NO_SECRET = re.compile(r"[0-9a-f.:-]{0,64}|[A-Za-z0-9_.:-]{0,7}")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 #: What may name somebody or something: a reference, ``"user:42"``, ``{"type": …, "id": …, "name": …}``, or an object of
@@ -304,6 +306,8 @@ def _said(value: object) -> str:
 
 def _plain(text: str, limit: int, *, cards: bool = False) -> str:
     """Cut a text, take out what no store takes, mask what looks like a secret."""
+    if not cards and len(text) <= limit and _NO_SECRET.fullmatch(text):
+        return text
     if not text.isascii():
         text = text.encode("utf-8", "replace").decode("utf-8")
     return _cut(redact_text(text[: limit * 2], cards=cards).replace("\x00", "\ufffd"), limit)

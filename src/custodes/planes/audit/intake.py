@@ -53,6 +53,7 @@ class Intake(Generic[Entry]):
         # Prepared once, however often the write is tried: preparing counts towards the patterns.
         self._batch: list[Entry] = []
         self._wake = asyncio.Event()
+        self._stopping = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         #: Signals that were lost: too many waited, or they made no entry.
@@ -78,6 +79,7 @@ class Intake(Generic[Entry]):
         """Begin to write; idempotent."""
         if self._task is None:
             self._loop = asyncio.get_running_loop()
+            self._stopping.clear()
             self._wake.set()
             self._task = asyncio.create_task(self._run(), name="custodes-audit-intake")
 
@@ -86,13 +88,14 @@ class Intake(Generic[Entry]):
         task, self._task, self._loop = self._task, None, None
         if task is None:
             return
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        # Not cancelled: a write that is under way may be kept, and must not be made a second time.
+        self._stopping.set()
+        self._wake.set()
+        await task
         if not await self.flush():
             self.shed += self.waiting
             self._waiting.clear()
-            self._batch.clear()
+            self._batch = []
 
     async def flush(self) -> bool:
         """Write what waits; False when the store did not take it."""
@@ -110,16 +113,17 @@ class Intake(Generic[Entry]):
     async def _fill(self) -> None:
         taken = [self._waiting[place] for place in range(min(MAX_BATCH, len(self._waiting)))]
         batch = await self._prepare(taken)
-        # No await from here on: a stop cannot come between the two.
         for _ in taken:
             self._waiting.popleft()
         self._batch = batch
         self.shed += len(taken) - len(batch)
 
     async def _run(self) -> None:
-        while True:
+        while not self._stopping.is_set():
             await self._wake.wait()
             self._wake.clear()
             if not await self.flush():
-                await asyncio.sleep(RETRY_SECONDS)
                 self._wake.set()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(RETRY_SECONDS):
+                        await self._stopping.wait()
