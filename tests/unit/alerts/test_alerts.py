@@ -322,6 +322,14 @@ class TestEvents:
         [incident] = (await alerts.incidents.list(tenant="acme")).items
         assert (incident.occurrences, incident.summary, pager.news) == (300, "round 2", ["firing"])
 
+    async def test_hostile_texts_are_cut_and_cleaned(self, alerts: Alerts, clock: FakeClock):
+        alerts.on_failure(self.signal(clock, summary="a\r\nb\x00" + "x" * 5_000))
+        await alerts.write_events()
+
+        [incident] = (await alerts.incidents.list()).items
+        assert incident.summary.startswith("a  b x")
+        assert len(incident.summary) == 1_000
+
     async def test_it_is_over_after_a_quiet_time(self, alerts: Alerts, clock: FakeClock, pager: Pager):
         alerts.on_failure(self.signal(clock))
         await alerts.write_events()
@@ -510,6 +518,9 @@ class TestRules:
         [
             {"name": ""},
             {"name": "x" * 301},
+            {"name": "a\x00b"},
+            {"message": "a\r\nb"},
+            {"metric": "a b"},
             {"metric": ""},
             {"threshold": float("nan")},
             {"clear": 101},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
@@ -25,6 +26,8 @@ LONGEST = 7 * DAY
 
 #: Longest text of a rule, characters.
 MAX_TEXT = 300
+
+_METRIC = re.compile(r"[A-Za-z][A-Za-z0-9_./-]{0,99}")
 
 #: Rules that come with Custodes. Health covers every system with its own thresholds: dead letters, error rates, a slow
 #: or full store, a sink that is off. Single failures (a webhook that became a dead letter) come as events beside these.
@@ -85,9 +88,10 @@ def checked(rule: Rule) -> Rule:
     Raises:
         InvalidInput: it cannot; says which field and why.
     """
-    if not rule.name.strip() or len(rule.name) > MAX_TEXT or len(rule.message) > MAX_TEXT:
-        raise _wrong("name or message", f"must have 1 to {MAX_TEXT} characters")
-    if not rule.metric or len(rule.metric) > 100 or len(rule.aggregation) > 20:
+    for text in (rule.name, rule.message):
+        if not text.strip() or len(text) > MAX_TEXT or not text.isprintable():
+            raise _wrong("name or message", f"must have 1 to {MAX_TEXT} printable characters")
+    if _METRIC.fullmatch(rule.metric) is None or not 1 <= len(rule.aggregation) <= 20:
         raise _wrong("metric", "must name a metric and an aggregation")
     if rule.tenant is not None and not valid_tenant(rule.tenant):
         raise _wrong("tenant", "is not a tenant id")

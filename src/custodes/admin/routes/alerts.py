@@ -1,0 +1,307 @@
+"""Alerts: incidents, rules and sinks."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+from pydantic import AwareDatetime, BaseModel, Field
+
+from custodes.admin.dependencies import Admin, CustodesDep, TenantScope, Trail
+from custodes.admin.fields import Identifier, Moment
+from custodes.admin.paging import PageModel, PageQuery
+from custodes.errors import PermissionDenied
+from custodes.kernel.clock import SECOND, from_datetime
+from custodes.kernel.tenant import MAX_TENANT_LENGTH
+from custodes.planes.alerts.model import (
+    Comparator,
+    Delivery,
+    Incident,
+    News,
+    Notification,
+    Origin,
+    Rule,
+    Severity,
+    State,
+)
+from custodes.planes.identity.model import Principal
+
+router = APIRouter()
+
+#: The longest time that a rule may name, seconds.
+_WEEK = 604_800
+
+RuleId = Annotated[str, Path(min_length=1, max_length=36, pattern=r"^[A-Za-z0-9._-]+$", description="Id of the rule")]
+
+
+class IncidentModel(BaseModel):
+    """One problem from its first sign to its end."""
+
+    id: str = Field(description="UUIDv7")
+    tenant: str = Field(description="Whose it is")
+    rule_id: str = Field(description="Rule that it broke; `signal:` and a name for a failure that was reported")
+    name: str = Field(description="One line")
+    labels: dict[str, str] = Field(description="Labels of the figure")
+    severity: Severity = Field(description="How much it matters")
+    state: State = Field(description="Where it is in its life")
+    summary: str = Field(description="One sentence")
+    value: float | None = Field(description="Last value of the figure; null for a failure")
+    occurrences: int = Field(description="How often the failure happened; 1 for a figure")
+    started_at: Moment = Field(description="First sign")
+    last_seen_at: Moment = Field(description="Last sign")
+    fired_at: Moment | None = Field(description="When it began to fire")
+    resolved_at: Moment | None = Field(description="When it was over")
+    acknowledged_by: str = Field(description="Who has seen it; empty when nobody has")
+    acknowledged_at: Moment | None = Field(description="When")
+    silenced_until: Moment | None = Field(description="Nobody is told before this moment")
+    trace_id: str = Field(description="Trace of the first sign; empty when there is none")
+
+    @classmethod
+    def of(cls, incident: Incident) -> IncidentModel:
+        """Tell an incident."""
+        return cls(**_fields(incident, cls), labels=dict(incident.labels))
+
+
+class NotificationModel(BaseModel):
+    """One message to one sink."""
+
+    id: str = Field(description="UUIDv7, the same on every attempt")
+    sink: str = Field(description="Name of the sink; never its URL")
+    news: News = Field(description="Why somebody is told")
+    state: Delivery = Field(description="Where it is")
+    attempts: int = Field(description="Attempts so far")
+    error: str = Field(description="What the last attempt failed of; empty when none did")
+    created_at: Moment = Field(description="When it was made")
+    due_at: Moment = Field(description="When the next attempt is due")
+
+    @classmethod
+    def of(cls, notification: Notification) -> NotificationModel:
+        """Tell a message."""
+        return cls.model_validate(notification, from_attributes=True)
+
+
+class IncidentDetail(IncidentModel):
+    """One problem, with the messages about it."""
+
+    notifications: list[NotificationModel] = Field(description="Oldest first")
+
+
+class SilenceBody(BaseModel):
+    """For how long nobody is told."""
+
+    until: AwareDatetime = Field(description="End of the silence (RFC 3339), within 30 days")
+    reason: str = Field(default="", max_length=500, description="Why; goes into the audit trail")
+
+
+class RuleBody(BaseModel):
+    """When a figure becomes an incident, and when it is over."""
+
+    name: str = Field(min_length=1, max_length=300, description="One line for a person")
+    metric: str = Field(min_length=1, max_length=100, description="Name of the metric")
+    aggregation: str = Field(default="avg", max_length=20, description="`rate`, `avg`, `max`, `last`, `p95`, …")
+    comparator: Comparator = Field(description="How the figure is compared")
+    threshold: float = Field(allow_inf_nan=False, description="With what")
+    clear: float | None = Field(default=None, allow_inf_nan=False, description="Must pass back over this to be over")
+    critical: float | None = Field(default=None, allow_inf_nan=False, description="From this value on it is critical")
+    severity: Severity = Field(default=Severity.WARNING, description="How much it matters")
+    labels: dict[str, str] = Field(default_factory=dict, max_length=10, description="Only series with these labels")
+    by: list[str] = Field(default_factory=list, max_length=5, description="One incident for each value of these labels")
+    window_seconds: int = Field(default=60, ge=10, le=_WEEK, description="Time that the figure is taken over")
+    hold_seconds: int = Field(default=60, ge=0, le=_WEEK, description="How long it must be broken before it fires")
+    clear_hold_seconds: int = Field(default=60, ge=0, le=_WEEK, description="How long it must be clear to be over")
+    remind_seconds: int = Field(default=14_400, ge=0, le=_WEEK, description="Tell again after this long; 0: never")
+    message: str = Field(
+        default="{name}: {value} ({labels})",
+        max_length=300,
+        description="Sentence; `{name}`, `{value}`, `{threshold}` and `{labels}` are filled in",
+    )
+    enabled: bool = Field(default=True, description="False: not evaluated")
+    tenant: str | None = Field(
+        default=None, max_length=MAX_TENANT_LENGTH, description="Whose metric; null: all that you may see"
+    )
+
+    def rule(self, tenant: str | None) -> Rule:
+        """Make the rule."""
+        values = self.model_dump(exclude={"window_seconds", "hold_seconds", "clear_hold_seconds", "remind_seconds"})
+        values.update(
+            id="",
+            tenant=tenant or self.tenant,
+            by=tuple(self.by),
+            window=self.window_seconds * SECOND,
+            hold=self.hold_seconds * SECOND,
+            clear_hold=self.clear_hold_seconds * SECOND,
+            remind=self.remind_seconds * SECOND,
+        )
+        return Rule(**values)
+
+
+class RuleModel(RuleBody):
+    """A rule that exists."""
+
+    id: str = Field(description="UUIDv7, or a short name for rules that are not stored")
+    origin: Origin = Field(description="`built-in`, `code` or `stored`")
+
+    @classmethod
+    def of(cls, rule: Rule) -> RuleModel:
+        """Tell a rule."""
+        values: dict[str, Any] = {
+            **_fields(rule, cls),
+            "labels": dict(rule.labels),
+            "by": list(rule.by),
+            "window_seconds": rule.window // SECOND,
+            "hold_seconds": rule.hold // SECOND,
+            "clear_hold_seconds": rule.clear_hold // SECOND,
+            "remind_seconds": rule.remind // SECOND,
+        }
+        return cls(**values)
+
+
+class Rules(BaseModel):
+    """All rules."""
+
+    items: list[RuleModel] = Field(description="By id")
+
+
+class SinkModel(BaseModel):
+    """Where alerts go."""
+
+    name: str = Field(description="Kind, host and a short hash; never a secret")
+    disabled_reason: str = Field(description="Why it gets nothing any more; empty while it works")
+    disabled_at: Moment | None = Field(description="Since when")
+
+
+class Sinks(BaseModel):
+    """All sinks."""
+
+    items: list[SinkModel] = Field(description="In the order of the settings")
+
+
+class SinkBody(BaseModel):
+    """Which sink."""
+
+    name: str = Field(min_length=1, max_length=200, description="Its name")
+
+
+def _fields(thing: object, model: type[BaseModel]) -> dict[str, Any]:
+    """Take what model and thing share by name, but for what is written differently."""
+    return {
+        name: getattr(thing, name)
+        for name in model.model_fields
+        if hasattr(thing, name) and name not in {"labels", "by"}
+    }
+
+
+@router.get("/alerts")
+async def list_alerts(
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    page: PageQuery,
+    state: Annotated[State | None, Query(description="Only incidents in this state")] = None,
+    since: Annotated[AwareDatetime | None, Query(description="Begun from this moment on (RFC 3339)")] = None,
+    until: Annotated[AwareDatetime | None, Query(description="Begun before this moment (RFC 3339)")] = None,
+) -> PageModel[IncidentModel]:
+    """List incidents, newest first; of all time when no range is given."""
+    found = await custodes.alerts.incidents.list(
+        tenant=tenant,
+        state=state,
+        since=None if since is None else from_datetime(since),
+        until=None if until is None else from_datetime(until),
+        limit=page.limit,
+        cursor=page.cursor,
+    )
+    return PageModel[IncidentModel].of(found, IncidentModel.of)
+
+
+@router.get("/alerts/{id}")
+async def get_alert(id: Identifier, custodes: CustodesDep, tenant: TenantScope) -> IncidentDetail:  # noqa: A002
+    """Return one incident, with the messages about it."""
+    incident = await custodes.alerts.incidents.get(id, tenant=tenant)
+    messages = await custodes.alerts.incidents.notifications(id, tenant=tenant)
+    told = [NotificationModel.of(one) for one in messages]
+    return IncidentDetail(**_fields(incident, IncidentModel), labels=dict(incident.labels), notifications=told)
+
+
+@router.post("/alerts/{id}/acknowledge")
+async def acknowledge_alert(
+    id: Identifier,  # noqa: A002
+    custodes: CustodesDep,
+    admin: Admin,
+    tenant: TenantScope,
+    trail: Trail,
+) -> IncidentModel:
+    """Note that you have seen it: no more reminders."""
+    also = trail.entry("alert.acknowledged", target=f"alert:{id}")
+    incident = await custodes.alerts.incidents.acknowledge(id, admin.actor, tenant=tenant, also=also)
+    return IncidentModel.of(incident)
+
+
+@router.post("/alerts/{id}/silence")
+async def silence_alert(
+    id: Identifier,  # noqa: A002
+    body: SilenceBody,
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    trail: Trail,
+) -> IncidentModel:
+    """Tell nobody of this problem for a while, also when it comes back in the meantime."""
+    until = from_datetime(body.until)
+    context = {"until": body.until.isoformat()}
+    also = trail.entry("alert.silenced", target=f"alert:{id}", context=context, reason=body.reason)
+    return IncidentModel.of(await custodes.alerts.incidents.silence(id, until, tenant=tenant, also=also))
+
+
+@router.get("/alert-rules")
+async def list_rules(custodes: CustodesDep, tenant: TenantScope) -> Rules:
+    """List the rules: built-in, of the code, and stored."""
+    return Rules(items=[RuleModel.of(rule) for rule in await custodes.alerts.rules.list(tenant)])
+
+
+@router.post("/alert-rules", status_code=201)
+async def create_rule(body: RuleBody, custodes: CustodesDep, tenant: TenantScope, trail: Trail) -> RuleModel:
+    """Store a new rule."""
+    also = trail.entry("alert_rule.created", context={"name": body.name, "metric": body.metric})
+    return RuleModel.of(await custodes.alerts.rules.create(body.rule(tenant), also=also))
+
+
+@router.get("/alert-rules/{rule_id}")
+async def get_rule(rule_id: RuleId, custodes: CustodesDep, tenant: TenantScope) -> RuleModel:
+    """Return one rule."""
+    return RuleModel.of(await custodes.alerts.rules.get(rule_id, tenant))
+
+
+@router.put("/alert-rules/{rule_id}")
+async def replace_rule(
+    rule_id: RuleId, body: RuleBody, custodes: CustodesDep, tenant: TenantScope, trail: Trail
+) -> RuleModel:
+    """Write a rule anew; a built-in one is overridden until that is deleted."""
+    also = trail.entry("alert_rule.updated", target=f"alert_rule:{rule_id}", context={"name": body.name})
+    made = await custodes.alerts.rules.replace(rule_id, body.rule(tenant), tenant=tenant, also=also)
+    return RuleModel.of(made)
+
+
+@router.delete("/alert-rules/{rule_id}", status_code=204)
+async def delete_rule(rule_id: RuleId, custodes: CustodesDep, tenant: TenantScope, trail: Trail) -> None:
+    """Delete a stored rule; one that it stood above comes back."""
+    also = trail.entry("alert_rule.deleted", target=f"alert_rule:{rule_id}")
+    await custodes.alerts.rules.delete(rule_id, tenant=tenant, also=also)
+
+
+@router.get("/alert-sinks")
+async def list_sinks(custodes: CustodesDep, admin: Admin) -> Sinks:
+    """List where alerts go; none for an admin of one tenant, since sinks belong to the install."""
+    found = await custodes.alerts.list_sinks() if admin.tenant is None else []
+    return Sinks(items=[SinkModel.model_validate(one, from_attributes=True) for one in found])
+
+
+@router.post("/alert-sinks/enable", status_code=204)
+async def enable_sink(body: SinkBody, custodes: CustodesDep, admin: Admin, trail: Trail) -> None:
+    """Switch a sink on again that was switched off."""
+    _check_whole(admin)
+    also = trail.entry("alert_sink.enabled", context={"sink": body.name})
+    await custodes.alerts.enable_sink(body.name, also=also)
+
+
+def _check_whole(admin: Principal) -> None:
+    if admin.tenant is not None:
+        msg = "Alert sinks belong to the whole install, and you see one tenant"
+        raise PermissionDenied(msg, remedy="Ask an owner of the install")

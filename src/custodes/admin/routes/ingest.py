@@ -1,0 +1,131 @@
+"""Ingest: metrics, audit events and API calls of apps in other languages, in batches.
+
+Any profile may send, whatever its role: a program gets an API key of a member, which opens nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from fastapi.exceptions import RequestValidationError
+
+from custodes.admin.dependencies import CustodesDep, requires
+from custodes.admin.routes.ingest_models import (
+    AuditBatch,
+    AuditItem,
+    CallBatch,
+    CallItem,
+    IngestResult,
+    ItemResult,
+    MetricBatch,
+    MetricItem,
+    parsed,
+    refusal,
+)
+from custodes.errors import CustodesError, InvalidInput, NotFound, StorageUnavailable
+from custodes.kernel.clock import from_datetime
+from custodes.kernel.tenant import valid_tenant
+from custodes.planes.identity.model import Principal, Role
+
+router = APIRouter()
+
+#: Anybody with a profile whose password is not a one-time one.
+Sender = Annotated[Principal, Depends(requires(Role.MEMBER))]
+
+
+@router.post("/ingest/metrics")
+async def ingest_metrics(body: MetricBatch, custodes: CustodesDep, sender: Sender) -> IngestResult:
+    """Record measurements; they are on the disk within ten seconds."""
+
+    async def take(item: object) -> str:
+        one = parsed(MetricItem, item)
+        custodes.metrics.record(one.kind, one.name, one.value, one.labels, _tenant(sender, one.tenant))
+        return ""
+
+    return await _each(body.items, take)
+
+
+@router.post("/ingest/audit-events")
+async def ingest_audit_events(body: AuditBatch, custodes: CustodesDep, sender: Sender) -> IngestResult:
+    """Record audit events; they are on the disk when this answers.
+
+    After an error 503 or no answer at all send the batch again: events with an `idempotency_key` are recorded once.
+    """
+
+    async def take(item: object) -> str:
+        one = parsed(AuditItem, item)
+        entry = await custodes.audit.log_audit_event(
+            one.action,
+            actor=one.actor,
+            targets=one.targets,
+            outcome=one.outcome,
+            reason=one.reason,
+            ip=one.ip,
+            trace_id=one.trace_id,
+            context=one.context,
+            changes=one.changes,
+            time=None if one.time is None else from_datetime(one.time),
+            idempotency_key=one.idempotency_key,
+            observer=sender.subject,
+            tenant=_tenant(sender, one.tenant),
+        )
+        return entry.id
+
+    return await _each(body.items, take)
+
+
+@router.post("/ingest/api-calls")
+async def ingest_api_calls(body: CallBatch, custodes: CustodesDep, sender: Sender) -> IngestResult:
+    """Record API calls that your app has answered; they are on the disk within ten seconds."""
+
+    async def take(item: object) -> str:
+        one = parsed(CallItem, item)
+        custodes.traffic.log_api_call(one.report(_tenant(sender, one.tenant)))
+        return ""
+
+    return await _each(body.items, take)
+
+
+async def _each(items: list[object], take: Callable[[object], Awaitable[str]]) -> IngestResult:
+    """Take items side by side (durable ones share a commit) and say what became of each.
+
+    Raises:
+        StorageUnavailable: the store could not take one of them; send the batch again.
+        RequestValidationError: not one item was acceptable.
+    """
+    results = await asyncio.gather(*(_one(index, item, take) for index, item in enumerate(items)))
+    if not any(result.accepted for result in results):
+        raise RequestValidationError(
+            [{"loc": ("body", "items", one.index), "msg": one.error, "type": "value_error"} for one in results]
+        )
+    return IngestResult.of(results)
+
+
+async def _one(index: int, item: object, take: Callable[[object], Awaitable[str]]) -> ItemResult:
+    try:
+        return ItemResult(index=index, accepted=True, id=await take(item))
+    except StorageUnavailable:
+        raise
+    except CustodesError as error:
+        return refusal(index, error)
+
+
+def _tenant(sender: Principal, wanted: str | None) -> str | None:
+    """Find the tenant of an item: the sender's own, or any for a sender who sees all.
+
+    Raises:
+        NotFound: another tenant's, which does not exist for this sender.
+        InvalidInput: not a tenant id.
+    """
+    if wanted is None:
+        return sender.tenant
+    if not valid_tenant(wanted):
+        msg = "The tenant is not a tenant id"
+        raise InvalidInput(msg, remedy="1 to 64 of A-Z a-z 0-9 . _ : @ -, starting with a letter or digit")
+    if sender.tenant not in (None, wanted):
+        msg = "No such tenant"
+        raise NotFound(msg)
+    return wanted

@@ -1,0 +1,199 @@
+"""System metrics and the health of every system."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from custodes.admin.dependencies import Admin, CustodesDep, TenantScope
+from custodes.admin.fields import Moment, TimeRange
+from custodes.admin.paging import PageModel, PageQuery
+from custodes.errors import InvalidInput
+from custodes.kernel.clock import SECOND
+from custodes.kernel.health import Health, SystemHealth
+from custodes.planes.metrics.model import Answer, Kind, Line, MetricInfo
+from custodes.planes.metrics.model import Query as MetricQuery
+
+router = APIRouter()
+
+Name = Annotated[str, Query(min_length=1, max_length=100, description="Name of the metric")]
+Aggregation = Annotated[
+    str,
+    Query(
+        max_length=10,
+        description="`rate`, `count_rate`, `sum`, `count`, `avg`, `min`, `max`, `last`, or a percentile such as `p95`",
+    ),
+]
+LabelFilters = Annotated[
+    list[Annotated[str, Field(max_length=200)]],
+    Query(alias="label", max_length=10, description="Only series with this label, `name:value`; repeatable"),
+]
+
+
+class MetricModel(BaseModel):
+    """A metric that exists."""
+
+    tenant: str = Field(description="Whose it is")
+    name: str = Field(description="Its name")
+    kind: Kind = Field(description="What the numbers mean")
+    series: int = Field(description="Series known under the name")
+    last_seen: Moment = Field(description="When it was last written, to the hour")
+
+    @classmethod
+    def of(cls, info: MetricInfo) -> MetricModel:
+        """Tell a metric."""
+        return cls.model_validate(info, from_attributes=True)
+
+
+class PointModel(BaseModel):
+    """One point of a line."""
+
+    at: Moment = Field(description="Start of the step")
+    value: float = Field(description="Value of the step")
+
+
+class LineModel(BaseModel):
+    """One line of an answer."""
+
+    labels: dict[str, str] = Field(description="Labels that all series in it share")
+    points: list[PointModel] = Field(description="Steps that have a value, oldest first")
+
+    @classmethod
+    def of(cls, line: Line) -> LineModel:
+        """Tell a line."""
+        points = [PointModel(at=point.at, value=point.value) for point in line.points]
+        return cls(labels=dict(line.labels), points=points)
+
+
+class SeriesModel(BaseModel):
+    """What a query found."""
+
+    name: str = Field(description="Name of the metric")
+    kind: Kind | None = Field(description="What the numbers mean; null when nothing is known under the name")
+    aggregation: str = Field(description="How the numbers of a step became one")
+    step_seconds: int = Field(description="Width of a step")
+    lines: list[LineModel] = Field(description="The lines, greatest last value first")
+    hidden: int = Field(description="Lines that are not shown because there are too many")
+
+    @classmethod
+    def of(cls, query: MetricQuery, answer: Answer) -> SeriesModel:
+        """Tell an answer."""
+        return cls(
+            name=query.name,
+            kind=answer.kind,
+            aggregation=query.aggregation,
+            step_seconds=answer.step // SECOND,
+            lines=[LineModel.of(line) for line in answer.lines],
+            hidden=answer.hidden,
+        )
+
+
+class RankedModel(BaseModel):
+    """One value of a label and its share."""
+
+    value: str = Field(description="Value of the label; empty for series without it")
+    figure: float = Field(description="Figure over the whole range")
+
+
+class TopModel(BaseModel):
+    """Values of a label, greatest first."""
+
+    label: str = Field(description="Name of the label")
+    items: list[RankedModel] = Field(description="Greatest first")
+
+
+class SystemModel(BaseModel):
+    """Health of one system."""
+
+    system: str = Field(description="`storage`, `webhooks`, `api`, …")
+    state: Health = Field(description="Its state")
+    reasons: list[str] = Field(description="One sentence for each thing that is not as it should be")
+    figures: dict[str, float] = Field(description="Figures that were judged; empty for an admin of one tenant")
+
+    @classmethod
+    def of(cls, health: SystemHealth, *, whole: bool) -> SystemModel:
+        """Tell a system; figures and reasons of the whole install only to those who may see all tenants."""
+        figures = dict(health.figures) if whole else {}
+        reasons = list(health.reasons) if whole else []
+        return cls(system=health.system, state=health.state, reasons=reasons, figures=figures)
+
+
+class HealthModel(BaseModel):
+    """Health of everything."""
+
+    at: Moment = Field(description="When it was asked")
+    overall: Health = Field(description="The worst of all systems")
+    systems: list[SystemModel] = Field(description="Each system")
+
+
+@router.get("/health")
+async def health(custodes: CustodesDep, admin: Admin) -> HealthModel:
+    """Tell how every system is, with the reasons and the figures."""
+    report = await custodes.health.check()
+    systems = [SystemModel.of(one, whole=admin.tenant is None) for one in report.systems]
+    return HealthModel(at=report.at, overall=report.overall, systems=systems)
+
+
+@router.get("/system-metrics")
+async def list_metrics(custodes: CustodesDep, tenant: TenantScope, page: PageQuery) -> PageModel[MetricModel]:
+    """List the metrics that exist, by tenant and name."""
+    found = await custodes.metrics.list_metrics(tenant=tenant, limit=page.limit, cursor=page.cursor)
+    return PageModel[MetricModel].of(found, MetricModel.of)
+
+
+@router.get("/system-metrics/series")
+async def get_series(
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    when: TimeRange,
+    name: Name,
+    aggregation: Aggregation = "avg",
+    step_seconds: Annotated[
+        int, Query(ge=0, le=31_536_000, description="Width of a step; 0: about 300 points. Rounded up to what is kept")
+    ] = 0,
+    labels: LabelFilters = [],  # noqa: B006 - FastAPI copies it
+    by: Annotated[
+        list[Annotated[str, Field(max_length=64)]],
+        Query(max_length=5, description="One line for each value of these labels; default: every series apart"),
+    ] = [],  # noqa: B006
+    merge: Annotated[bool, Query(description="All series in one line")] = False,
+) -> SeriesModel:
+    """Answer with the lines of one metric over a range."""
+    query = MetricQuery(
+        name=name,
+        aggregation=aggregation,
+        since=when.since,
+        until=when.until,
+        step=step_seconds * SECOND,
+        labels=_pairs(labels),
+        by=by or (() if merge else None),
+        tenant=tenant,
+    )
+    return SeriesModel.of(query, await custodes.metrics.query(query))
+
+
+@router.get("/system-metrics/top")
+async def get_top(
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    when: TimeRange,
+    name: Name,
+    by: Annotated[str, Query(min_length=1, max_length=64, description="Label to rank")],
+    aggregation: Aggregation = "avg",
+    labels: LabelFilters = [],  # noqa: B006
+    limit: Annotated[int, Query(ge=1, le=100, description="Values at most")] = 10,
+) -> TopModel:
+    """Rank the values of a label by a figure over the whole range."""
+    query = MetricQuery(name, aggregation, when.since, when.until, labels=_pairs(labels), tenant=tenant)
+    ranked = await custodes.metrics.top(query, by, limit)
+    return TopModel(label=by, items=[RankedModel(value=one.value, figure=one.figure) for one in ranked])
+
+
+def _pairs(filters: list[str]) -> dict[str, str]:
+    pairs = dict(one.split(":", 1) for one in filters if ":" in one)
+    if len(pairs) != len(filters):
+        msg = "A label filter is not name:value, or a label is named twice"
+        raise InvalidInput(msg, remedy="Write label=region:eu, one parameter for each label")
+    return pairs

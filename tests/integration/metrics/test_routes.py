@@ -1,0 +1,106 @@
+"""Metrics and health over the admin API."""
+
+from __future__ import annotations
+
+import httpx2
+import pytest
+
+from custodes import Custodes
+from custodes.kernel.clock import SECOND, to_iso
+from custodes.testing.admin import key_for
+from custodes.testing.clock import FakeClock
+
+
+@pytest.fixture
+async def admin(custodes: Custodes) -> dict[str, str]:
+    return await key_for(custodes, "admin")
+
+
+@pytest.fixture
+async def recorded(custodes: Custodes, clock: FakeClock) -> None:
+    for plan, amount in (("pro", 4), ("free", 6)):
+        custodes.metrics.count("orders.created", amount, labels={"plan": plan})
+        custodes.metrics.observe("checkout.seconds", amount, labels={"plan": plan})
+    custodes.metrics.count("orders.created", 100, tenant="acme")
+    await custodes.metrics.flush()
+
+
+@pytest.mark.usefixtures("recorded")
+async def test_metrics_are_listed(client: httpx2.AsyncClient, admin: dict[str, str]):
+    first = (await client.get("/system-metrics", params={"limit": 2}, headers=admin)).json()
+    rest = (await client.get("/system-metrics", params={"cursor": first["next_cursor"]}, headers=admin)).json()
+
+    assert [(one["tenant"], one["name"], one["kind"], one["series"]) for one in [*first["items"], *rest["items"]]] == [
+        ("acme", "orders.created", "counter", 1),
+        ("default", "checkout.seconds", "histogram", 2),
+        ("default", "orders.created", "counter", 2),
+    ]
+
+
+@pytest.mark.usefixtures("recorded")
+async def test_series_come_filtered_split_and_merged(
+    client: httpx2.AsyncClient, admin: dict[str, str], clock: FakeClock
+):
+    async def ask(**params: object) -> dict[str, float]:
+        given = {"name": "orders.created", "aggregation": "sum", "tenant": "default", **params}
+        answer = await client.get("/system-metrics/series", params=given, headers=admin)  # type: ignore[arg-type]
+        assert answer.status_code == 200, answer.text
+        return {",".join(line["labels"].values()): line["points"][0]["value"] for line in answer.json()["lines"]}
+
+    assert await ask() == {"pro": 4, "free": 6}
+    assert await ask(label="plan:pro") == {"pro": 4}
+    assert await ask(merge=True) == {"": 10}
+    assert await ask(by="plan") == {"pro": 4, "free": 6}
+    assert await ask(name="checkout.seconds", aggregation="p99", merge=True) == {"": 6}
+    assert await ask(until=to_iso(clock.now() - 60 * SECOND)) == {}
+
+
+@pytest.mark.usefixtures("recorded")
+async def test_top_values_are_ranked(client: httpx2.AsyncClient, admin: dict[str, str]):
+    params = {"name": "orders.created", "by": "plan", "aggregation": "sum", "tenant": "default"}
+    answer = await client.get("/system-metrics/top", params=params, headers=admin)
+
+    assert [(one["value"], one["figure"]) for one in answer.json()["items"]] == [("free", 6), ("pro", 4)]
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"name": ""},
+        {"name": "a", "aggregation": "median"},
+        {"name": "a", "label": "no-colon"},
+        {"name": "a", "label": ["a:b", "a:c"]},
+        {"name": "a", "step_seconds": -1},
+        {"name": "checkout.seconds", "aggregation": "p50", "since": "1970-01-01T00:00:00Z", "step_seconds": 10},
+        {"name": "a", "since": "2026-11-23T00:00:00Z", "until": "2026-11-22T00:00:00Z"},
+    ],
+)
+async def test_questions_that_make_no_sense_are_refused(
+    client: httpx2.AsyncClient, admin: dict[str, str], params: dict[str, str]
+):
+    answer = await client.get("/system-metrics/series", params=params, headers=admin)
+
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.usefixtures("recorded")
+async def test_an_admin_of_a_tenant_sees_its_metrics_only(client: httpx2.AsyncClient, custodes: Custodes):
+    acme = await key_for(custodes, "admin", "acme")
+
+    listed = (await client.get("/system-metrics", headers=acme)).json()["items"]
+    params = {"name": "orders.created", "aggregation": "sum"}
+    series = (await client.get("/system-metrics/series", params=params, headers=acme)).json()
+
+    assert [one["tenant"] for one in listed] == ["acme"]
+    assert [line["points"][0]["value"] for line in series["lines"]] == [100]
+
+
+async def test_health_names_every_system(client: httpx2.AsyncClient, custodes: Custodes, admin: dict[str, str]):
+    whole = (await client.get("/health", headers=admin)).json()
+    tenant = (await client.get("/health", headers=await key_for(custodes, "admin", "acme"))).json()
+
+    systems = {one["system"]: one for one in whole["systems"]}
+    assert {"storage", "webhooks", "api", "audit", "metrics", "alerts"} <= systems.keys()
+    assert systems["storage"]["figures"].keys() == {"waiting_writes", "write_ms", "read_ms"}
+    assert all(one["figures"] == {} for one in tenant["systems"])
