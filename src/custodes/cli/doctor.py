@@ -95,7 +95,7 @@ async def _database(custodes: Custodes) -> AsyncIterator[Finding]:
     if pending:
         yield Finding("database", Verdict.WARNING, f"{len(pending)} migrations to apply", "Run custodes migrate")
     else:
-        yield Finding("database", Verdict.OK, f"{custodes.database.dialect}, schema up to date")
+        yield Finding("database", Verdict.OK, "reachable, schema up to date")
     path: Path | None = getattr(custodes.database, "path", None)
     if path is None:
         yield Finding(
@@ -155,7 +155,7 @@ async def _proxies(custodes: Custodes) -> AsyncIterator[Finding]:
 
 
 async def _sources(custodes: Custodes) -> AsyncIterator[Finding]:
-    names = sorted(custodes.inbound.sources)
+    names = sorted(found.source.name for found in custodes.inbound.list_sources())
     if names:
         yield Finding("webhooks", Verdict.OK, f"sources: {', '.join(names)}")
     else:
@@ -193,7 +193,7 @@ async def _health(custodes: Custodes) -> AsyncIterator[Finding]:
     if await custodes.pending_migrations():
         return
     verdicts = {Health.HEALTHY: Verdict.OK, Health.DEGRADED: Verdict.WARNING, Health.UNHEALTHY: Verdict.FAILURE}
-    for status in await custodes.check_health():
+    for status in (await custodes.health.check()).systems:
         yield Finding(
             f"health of {status.system}", verdicts[status.state], "; ".join(status.reasons) or str(status.state)
         )

@@ -65,7 +65,7 @@ async def announce_owner(custodes: Custodes) -> None:
         err.print("  It works once: you choose your own password after the first login.")
 
 
-def run_server(factory: str, host: str, port: int, workers: int = 1) -> None:
+def run_server(factory: str, host: str, port: int, workers: int = 1, *, log_level: str = "warning") -> None:
     """Run uvicorn on an app factory until SIGTERM or SIGINT.
 
     Raises:
@@ -86,6 +86,6 @@ def run_server(factory: str, host: str, port: int, workers: int = 1) -> None:
         proxy_headers=False,
         server_header=False,
         access_log=False,
-        log_level="warning" if workers == 1 else "info",
+        log_level=log_level,
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
     )

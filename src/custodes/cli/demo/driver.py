@@ -27,8 +27,12 @@ MAX_IN_FLIGHT = 64
 #: Longest one request may take, seconds.
 REQUEST_TIMEOUT_SECONDS = 15
 
-#: Seconds of one episode: for this long a burst or an attack may go on.
-EPISODE_SECONDS = 20
+#: What may be going on beside the usual: nothing, a burst of shoppers, a scan for holes, guessing of passwords, forged
+#: webhooks, repeated webhooks.
+EPISODES = ("", "burst", "scan", "guess", "forge", "replay")
+
+#: Seconds of one episode: all of them are seen within a minute.
+EPISODE_SECONDS = 10
 
 #: What scanners ask every server for.
 SCANNED = ("/wp-login.php", "/.env", "/.git/config", "/admin.php", "/phpmyadmin/", "/actuator/env", "/cgi-bin/luci")
@@ -118,8 +122,9 @@ class Driver:
 
     async def _visit(self, session: aiohttp.ClientSession, visit: Visit) -> None:
         try:
-            data = {"json": visit.json} if visit.json is not None else {"data": visit.body}
-            async with session.request(visit.method, self._url + visit.path, headers=visit.headers, **data) as answer:
+            async with session.request(
+                visit.method, self._url + visit.path, headers=visit.headers, data=visit.body, json=visit.json
+            ) as answer:
                 await answer.read()
                 self.tally.answers[f"{visit.kind} {answer.status // 100}xx"] += 1
         except (TimeoutError, aiohttp.ClientError, OSError):
@@ -130,11 +135,14 @@ class Driver:
     # ── What comes next ──────────────────────────────────────────────────────
 
     def _choose_episode(self, elapsed: float) -> None:
-        episode = Random(self._seed * 1_000_003 + int(elapsed // EPISODE_SECONDS))
-        self._episode = episode.choices(("", "burst", "scan", "guess", "forge", "replay"), (4, 3, 2, 2, 2, 1))[0]
+        """Take the next episode of a cycle; each cycle has all of them, in an order of its own."""
+        cycle, place = divmod(int(elapsed // EPISODE_SECONDS), len(EPISODES))
+        order = list(EPISODES)
+        Random(self._seed * 1_000_003 + cycle).shuffle(order)
+        self._episode = order[place]
 
     def _next_visits(self) -> list[Visit]:
-        kind = self._random.choices(("shopper", "webhook", "attack", "operator"), (70, 22, 7, 1))[0]
+        kind = self._random.choices(("shopper", "webhook", "attack", "operator"), (69, 20, 10, 1))[0]
         match kind:
             case "webhook":
                 return [self._webhook()]

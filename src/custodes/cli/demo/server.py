@@ -7,4 +7,5 @@ import sys
 from custodes.cli.serve import run_server
 
 if __name__ == "__main__":
-    run_server("custodes.cli.demo.shop:create_app", "127.0.0.1", int(sys.argv[1]))
+    # The shop fails on purpose: its tracebacks are in the dashboard, not on the terminal.
+    run_server("custodes.cli.demo.shop:create_app", "127.0.0.1", int(sys.argv[1]), log_level="critical")
