@@ -11,7 +11,6 @@ from custodes.cli.console import DatabaseOption, JsonOption, operator, out, run,
 from custodes.kernel.clock import to_iso
 from custodes.kernel.paging import MAX_LIMIT
 from custodes.planes.identity.model import LOCAL, Profile, Role
-from custodes.runtime.transactions import Work
 
 app = typer.Typer(help="Who may administer.", no_args_is_help=True)
 
@@ -42,7 +41,12 @@ def add(
             email=email,
             display_name=name,
             tenant=tenant,
-            also=_entry(custodes, "user_profile.created", subject, f"role {role}"),
+            also=custodes.audit.admin_entry(
+                "user_profile.created",
+                actor=operator(),
+                target=f"user_profile:{subject}",
+                context={"role": str(role), "issuer": issuer},
+            ),
         )
         return made.profile, made.one_time_password
 
@@ -67,7 +71,12 @@ def set_role(
 
     async def action(custodes: Custodes) -> Profile:
         profile = await custodes.identity.profiles.find(subject, issuer=issuer)
-        also = _entry(custodes, "user_profile.role_changed", subject, f"{profile.role} → {role}")
+        also = custodes.audit.admin_entry(
+            "role.changed",
+            actor=operator(),
+            target=f"user_profile:{profile.id}",
+            changes=[("role", str(profile.role), str(role))],
+        )
         return await custodes.identity.profiles.set_role(profile.id, role, also=also)
 
     profile = run(database, action)
@@ -83,7 +92,8 @@ def reset_password(subject: SubjectArgument, database: DatabaseOption = None, as
 
     async def action(custodes: Custodes) -> str:
         profile = await custodes.identity.profiles.find(subject)
-        also = _entry(custodes, "user_profile.password_reset", subject, "")
+        target = f"user_profile:{profile.id}"
+        also = custodes.audit.admin_entry("auth.password_reset", actor=operator(), target=target)
         return await custodes.identity.profiles.reset_password(profile.id, also=also)
 
     password = run(database, action)
@@ -116,10 +126,6 @@ def list_users(database: DatabaseOption = None, as_json: JsonOption = False) -> 
         for user in profiles
     )
     write_table(("subject", "role", "state", "issuer", "tenant", "last seen"), rows)
-
-
-def _entry(custodes: Custodes, action: str, subject: str, reason: str) -> Work:
-    return custodes.audit.admin_entry(action, actor=operator(), target=f"user:{subject}", reason=reason)
 
 
 def _when(moment: int | None) -> str:

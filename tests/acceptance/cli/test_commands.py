@@ -1,0 +1,226 @@
+"""The command line, against a real database."""
+
+import asyncio
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from custodes import Custodes
+from custodes.cli.main import app
+from custodes.cli.moments import moment
+from custodes.errors import CustodesError, InvalidInput
+from custodes.kernel.clock import HOUR
+from custodes.planes.inbound.model import Status
+
+
+@pytest.fixture
+def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    address = f"sqlite:///{tmp_path}/custodes.db"
+    monkeypatch.setenv("CUSTODES_DATABASE_URL", address)
+    return address
+
+
+def run(*words: str, expect: int = 0) -> Result:
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == expect, result.output
+    return result
+
+
+def run_json(*words: str):
+    return json.loads(run(*words, "--json").stdout)
+
+
+def with_custodes(url: str, action):
+    async def opened():
+        custodes = Custodes(url)
+        await custodes.open()
+        try:
+            return await action(custodes)
+        finally:
+            await custodes.close()
+
+    return asyncio.run(opened())
+
+
+def audited(url: str) -> list[tuple[str, str]]:
+    path = url.removeprefix("sqlite:///")
+    connection = sqlite3.connect(path)
+    rows = connection.execute("SELECT action, actor FROM audit_logs ORDER BY recorded_at").fetchall()
+    connection.close()
+    return rows
+
+
+class TestMigrate:
+    def test_check_says_what_is_to_do_and_migrate_does_it(self, url: str):
+        assert run_json_failing("migrate", "--check") != {"pending": []}
+
+        assert run_json("migrate")["applied"]
+
+        assert run_json("migrate", "--check") == {"pending": []}
+
+
+def run_json_failing(*words: str):
+    return json.loads(run(*words, "--json", expect=1).stdout)
+
+
+class TestUser:
+    def test_a_new_owner_gets_a_one_time_password(self, url: str):
+        made = run_json("user", "add", "ada", "--role", "owner")
+
+        assert len(made["one_time_password"]) >= 16
+        assert [user["subject"] for user in run_json("user", "list")] == ["ada"]
+
+    def test_somebody_of_an_issuer_has_no_password_here(self, url: str):
+        made = run_json("user", "add", "user_2abc", "--issuer", "https://clerk.example.com")
+
+        assert made["one_time_password"] is None
+
+    def test_a_change_of_role_is_audited_with_who_did_it(self, url: str):
+        run("user", "add", "ada", "--role", "owner")
+        run("user", "add", "bob")
+
+        run("user", "role", "bob", "owner")
+
+        assert {user["subject"]: user["role"] for user in run_json("user", "list")} == {"ada": "owner", "bob": "owner"}
+        actions = audited(url)
+        assert [action for action, _ in actions] == [
+            "user_profile.created",
+            "user_profile.created",
+            "role.changed",
+        ]
+        assert all(actor.startswith("cli:") for _, actor in actions)
+
+    def test_the_last_owner_stays_owner(self, url: str):
+        run("user", "add", "ada", "--role", "owner")
+
+        with pytest.raises(CustodesError, match="last owner"):
+            CliRunner().invoke(app, ["user", "role", "ada", "member"], catch_exceptions=False)
+
+    def test_a_lost_password_is_replaced(self, url: str):
+        first = run_json("user", "add", "ada", "--role", "owner")["one_time_password"]
+
+        assert run_json("user", "reset-password", "ada")["one_time_password"] != first
+
+
+class TestReplay:
+    @staticmethod
+    def dead_events(url: str, count: int) -> list[str]:
+        async def action(custodes: Custodes) -> list[str]:
+            events = [
+                await custodes.inbound.log_webhook_event(
+                    "stripe", "invoice.paid", b"{}", event_id=f"evt_{number}", status=Status.DEAD
+                )
+                for number in range(count)
+            ]
+            return [event.id for event in events]
+
+        return with_custodes(url, action)
+
+    @staticmethod
+    def states(url: str) -> list[str]:
+        async def action(custodes: Custodes) -> list[str]:
+            return [str(event.status) for event in (await custodes.inbound.list_events()).items]
+
+        return with_custodes(url, action)
+
+    def test_one_event(self, url: str):
+        event, other = self.dead_events(url, 2)
+
+        assert run_json("replay", event) == {"events": 1, "skipped": 0, "dry_run": False}
+
+        assert sorted(self.states(url)) == ["dead", "received"]
+        del other
+
+    def test_a_selection_dry_and_for_real(self, url: str):
+        self.dead_events(url, 3)
+
+        assert run_json("replay", "--status", "dead", "--dry-run")["events"] == 3
+        assert self.states(url) == ["dead"] * 3
+
+        assert run_json("replay", "--status", "dead", "--since", "1h")["events"] == 3
+        assert self.states(url) == ["received"] * 3
+
+    def test_nothing_named_is_refused_instead_of_replaying_everything(self, url: str):
+        with pytest.raises(InvalidInput, match="which events"):
+            CliRunner().invoke(app, ["replay"], catch_exceptions=False)
+
+
+class TestExport:
+    def test_the_trail_as_ndjson_and_csv_and_the_export_itself_is_in_it(self, url: str, tmp_path: Path):
+        run("user", "add", "ada", "--role", "owner")
+
+        lines = run("export", "audit-logs", "--output", str(tmp_path / "out.ndjson"))
+        del lines
+
+        rows = [json.loads(line) for line in (tmp_path / "out.ndjson").read_text().splitlines()]
+        assert {row["action"] for row in rows} >= {"user_profile.created"}
+        run("export", "audit-logs", "--format", "csv", "--output", str(tmp_path / "out.csv"))
+        assert "data.exported" in (tmp_path / "out.csv").read_text()
+
+    def test_a_value_that_a_spreadsheet_would_run_is_disarmed(self, url: str, tmp_path: Path):
+        async def action(custodes: Custodes) -> None:
+            await custodes.inbound.log_webhook_event("stripe", "=HYPERLINK(1)", b"{}", event_id="evt_1")
+
+        with_custodes(url, action)
+
+        run("export", "webhook-events", "--format", "csv", "--output", str(tmp_path / "out.csv"))
+
+        assert "'=HYPERLINK(1)" in (tmp_path / "out.csv").read_text()
+
+
+class TestRetention:
+    def test_a_dry_run_counts_and_deletes_nothing(self, url: str):
+        runs = run_json("retention", "run", "--dry-run")
+
+        assert {done["policy"] for done in runs} >= {"inbound.events", "traffic.calls"}
+        assert all(done["dry_run"] for done in runs)
+
+    def test_a_run_is_audited(self, url: str):
+        run("retention", "run")
+
+        assert "retention.run" in [action for action, _ in audited(url)]
+
+    def test_the_policies_are_listed_with_how_long_they_keep(self, url: str):
+        policies = {row["policy"]: row["keep"] for row in run_json("retention", "list")}
+
+        assert policies["inbound.events"] == "30 days"
+        assert policies["traffic.calls"] == "7 days"
+
+
+class TestDoctor:
+    def test_a_fresh_install_works_and_has_things_to_look_at(self, url: str):
+        run("migrate")
+
+        findings = {row["area"]: row for row in run_json("doctor")}
+
+        assert findings["database"]["verdict"] in {"ok", "warning"}
+        assert findings["sign-in"]["verdict"] == "warning"
+
+    def test_a_proxy_setting_that_trusts_everybody_is_a_failure(self, url: str, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setenv("CUSTODES_TRUSTED_PROXIES", "0.0.0.0/0")
+        run("migrate")
+
+        findings = run_json_failing("doctor")
+
+        assert any(row["area"] == "proxies" and row["verdict"] == "failure" for row in findings)
+
+    def test_no_secret_is_shown(self, url: str, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", "whsec_canary")
+        monkeypatch.setenv("CUSTODES_ALERT_URLS", "https://canary@example.com/hook")
+        run("migrate")
+
+        assert "canary" not in CliRunner().invoke(app, ["doctor"]).output
+
+
+@pytest.mark.parametrize(("text", "ago"), [("1h", HOUR), ("90m", HOUR + HOUR // 2), ("2d", 48 * HOUR)])
+def test_how_long_ago(text: str, ago: int):
+    assert moment(text, 10**15) == 10**15 - ago
+
+
+def test_what_is_no_moment_is_refused_with_the_way_to_write_one():
+    with pytest.raises(InvalidInput, match="45m"):
+        moment("yesterday", 0)
