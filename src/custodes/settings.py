@@ -170,9 +170,9 @@ class Settings(BaseSettings):
     """Signing secrets of Clerk (Svix), comma-separated."""
 
     webhook_concurrency: int = Field(
-        16, ge=1, le=1_000, validation_alias=_env("CUSTODES_WEBHOOK_CONCURRENCY", "webhook_concurrency")
+        16, ge=0, le=1_000, validation_alias=_env("CUSTODES_WEBHOOK_CONCURRENCY", "webhook_concurrency")
     )
-    """Webhook events that one process handles at the same time."""
+    """Webhook events that one process handles at the same time; 0: it takes them in and leaves them to others."""
     webhook_lease_seconds: int = Field(
         30, ge=1, le=3_600, validation_alias=_env("CUSTODES_WEBHOOK_LEASE_SECONDS", "webhook_lease_seconds")
     )

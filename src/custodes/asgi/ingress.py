@@ -110,7 +110,10 @@ class Ingress:
             )
             await _answer(send, refused.status, _problem(refused.status, refused.error), [(b"connection", b"close")])
         except CustodesError as error:
-            retry = [(b"retry-after", b"%d" % RETRY_AFTER)] if isinstance(error, StorageUnavailable) else []
+            retry: list[tuple[bytes, bytes]] = []
+            if isinstance(error, StorageUnavailable):
+                retry.append((b"retry-after", b"%d" % RETRY_AFTER))
+                _log.warning("delivery_not_kept", source=registration.source.name, error=str(error))
             await _answer(send, error.status, _REFUSALS.get(error.status, _FAILED), retry)
         except Exception:  # noqa: BLE001 - a fault of ours: the sender delivers again, the log says why
             _log.exception("delivery_failed", source=registration.source.name, trace_id=passage.trace_id)

@@ -125,8 +125,8 @@ class Worker:
     # ── Life ─────────────────────────────────────────────────────────────────
 
     async def start(self) -> None:
-        """Begin to look for work; idempotent."""
-        if not self._loops:
+        """Begin to look for work, if there is a place for any; idempotent."""
+        if self.concurrency and not self._loops:
             self._loops = [
                 asyncio.create_task(self._claim_forever(), name=f"custodes-{self.kind}-claims"),
                 asyncio.create_task(self._renew_forever(), name=f"custodes-{self.kind}-leases"),

@@ -1,0 +1,277 @@
+"""How many webhooks a second are taken in durably: event and job on the disk before the answer.
+
+1. Into the store, 64 in flight, against the same rows with one commit each (SQLite, ``synchronous=FULL`` both).
+2. Over HTTP, against a bare echo route of the same server: signed Stripe deliveries of 4 kB, 64 connections, the whole
+   door (trace, client address, limit per address, signature, store). Handlers are not run meanwhile.
+
+Medians of several rounds, ours and the peer's in turns. The server and the load are processes of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import select
+import socket
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from custodes import Custodes
+from custodes.kernel.ids import uuid7
+from custodes.planes.inbound.model import Arrival, Verdict
+from custodes.storage.sql.database import connection_of
+from custodes.storage.sql.inbound import SqlEventStore
+from custodes.storage.sql.inbound_accept import ACCEPT
+from custodes.storage.sql.sqlite import SqliteDatabase
+from custodes.storage.sql.tables import metadata
+from custodes.testing.webhooks import signed_webhook
+
+ROOT = Path(__file__).parents[1]
+COMMAND = "python -m benchmarks accept"
+SECRET = "whsec_benchmark"
+IN_FLIGHT = 64
+BODY_BYTES = 4_096
+ROUNDS = 5
+#: Deliveries of one round.
+STORE_EVENTS = 12_000
+HTTP_EVENTS = 12_000
+#: One commit each is slow; its rate needs fewer to be known.
+SINGLE_EVENTS = 1_500
+
+
+def run() -> list[dict[str, Any]]:
+    return [into_the_store(), over_http()]
+
+
+def row(name: str, ours: float, peer: float, peer_name: str, target: float) -> dict[str, Any]:
+    ratio = ours / peer
+    return {
+        "name": name,
+        "ours": round(ours),
+        "peer": round(peer),
+        "peer_name": peer_name,
+        "ratio": round(ratio, 2),
+        "unit": "events/s",
+        "target": f">= {target:g} x",
+        "met": ratio >= target,
+        "command": COMMAND,
+    }
+
+
+# ── Into the store ───────────────────────────────────────────────────────────
+
+
+def arrivals(count: int) -> list[Arrival]:
+    """Make events as Stripe numbers them: ids that begin with the time."""
+    bits = random.getrandbits
+    body = os.urandom(BODY_BYTES)
+    headers = json.dumps([["content-type", "application/json"], ["stripe-signature", "t=1,v1=" + "0" * 64]] * 4)
+    made = []
+    for number in range(count):
+        now = time.time_ns() // 1_000
+        event = f"evt_1{now:x}{number:06d}{bits(48):012x}"
+        made.append(
+            Arrival(
+                "default", uuid7(now, bits), now, "stripe", event, "invoice.paid", event,
+                Verdict.VERIFIED, f"{bits(128):032x}", "203.0.113.9", BODY_BYTES, headers, body,
+            )
+        )  # fmt: skip
+    return made
+
+
+async def grouped(folder: str, number: int) -> float:
+    database = SqliteDatabase(f"sqlite:///{folder}/grouped{number}.db")
+    await database.open()
+    await database.write(lambda tx: metadata.create_all(connection_of(tx)))
+    store = SqlEventStore(database)
+    left = iter(arrivals(STORE_EVENTS))
+
+    async def sender() -> None:
+        for arrival in left:
+            await store.accept(arrival)
+
+    began = time.perf_counter()
+    await asyncio.gather(*(sender() for _ in range(IN_FLIGHT)))
+    took = time.perf_counter() - began
+    await database.close()
+    return STORE_EVENTS / took
+
+
+async def one_by_one(folder: str, number: int) -> float:
+    """The floor: the same statements on the same tables, straight on sqlite3, one commit for each event."""
+    database = SqliteDatabase(f"sqlite:///{folder}/single{number}.db")
+    await database.open()
+    await database.write(lambda tx: metadata.create_all(connection_of(tx)))
+    await database.close()
+    connection = sqlite3.connect(f"{folder}/single{number}.db", isolation_level=None)
+    connection.execute("PRAGMA synchronous=FULL")
+    events = arrivals(SINGLE_EVENTS)
+    began = time.perf_counter()
+    for arrival in events:
+        connection.execute("BEGIN IMMEDIATE")
+        ACCEPT.sqlite(connection, [arrival])
+        connection.execute("COMMIT")
+    took = time.perf_counter() - began
+    connection.close()
+    return SINGLE_EVENTS / took
+
+
+def into_the_store() -> dict[str, Any]:
+    ours, peer = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(ROUNDS):
+            peer.append(asyncio.run(one_by_one(folder, number)))
+            ours.append(asyncio.run(grouped(folder, number)))
+    name = f"durable accept, {IN_FLIGHT} in flight"
+    return row(name, statistics.median(ours), statistics.median(peer), "one commit each", 4.0)
+
+
+# ── Over HTTP ────────────────────────────────────────────────────────────────
+
+
+def served() -> Any:
+    """Make the app of the server: Custodes, and beside it a route that gives every body back and does nothing else."""
+    custodes = Custodes(os.environ["BENCH_DATABASE"], webhook_ip_limit="1000000000/minute", webhook_concurrency=0)
+    custodes.source("stripe", secrets=[SECRET])
+
+    async def echo(scope: Any, receive: Any, send: Any) -> None:
+        assert scope["type"] == "http"
+        message = await receive()
+        body = message["body"]
+        while message["more_body"]:
+            message = await receive()
+            body += message["body"]
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    watched = custodes.wrap(echo)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await (echo if scope.get("path") == "/echo" else watched)(scope, receive, send)
+
+    return app
+
+
+def deliveries(path: str, port: int, count: int) -> list[bytes]:
+    """Write whole HTTP requests, each a signed event of its own."""
+    padding = "x" * (BODY_BYTES - 180)
+    made = []
+    for number in range(count):
+        event = f"evt_1{time.time_ns() // 1_000:x}{number:06d}{random.getrandbits(48):012x}"
+        body = json.dumps({"id": event, "object": "event", "type": "invoice.paid", "data": {"padding": padding}})
+        signed = signed_webhook("stripe", body.ljust(BODY_BYTES).encode(), SECRET)
+        head = [f"POST {path} HTTP/1.1", f"host: 127.0.0.1:{port}", f"content-length: {len(signed.body)}"]
+        head += [f"{name}: {value}" for name, value in signed.headers.items() if name.lower() != "host"]
+        made.append("\r\n".join([*head, "", ""]).encode() + signed.body)
+    return made
+
+
+def fire(port: int, requests: list[bytes]) -> tuple[float, int]:
+    """Send all requests over 64 connections, one under way on each; returns (per second, answers with 2xx)."""
+    poll = select.epoll()
+    sockets: dict[int, socket.socket] = {}
+    answers: dict[int, bytes] = {}
+    for _ in range(IN_FLIGHT):
+        connection = socket.create_connection(("127.0.0.1", port))
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sockets[connection.fileno()] = connection
+        answers[connection.fileno()] = b""
+        poll.register(connection.fileno(), select.EPOLLIN)
+    left = iter(requests)
+    answered = good = 0
+    began = time.perf_counter()
+    for connection in sockets.values():
+        connection.sendall(next(left))
+    while answered < len(requests):
+        for number, _ in poll.poll():
+            answer = answers[number] + sockets[number].recv(65_536)
+            if not is_whole(answer):
+                answers[number] = answer
+                continue
+            answers[number] = b""
+            answered += 1
+            good += answer.startswith(b"HTTP/1.1 2")
+            following = next(left, None)
+            if following is not None:
+                sockets[number].sendall(following)
+    took = time.perf_counter() - began
+    for connection in sockets.values():
+        connection.close()
+    return len(requests) / took, good
+
+
+def is_whole(answer: bytes) -> bool:
+    head, end, body = answer.partition(b"\r\n\r\n")
+    if not end:
+        return False
+    at = head.index(b"content-length: ") + 16
+    return len(body) >= int(head[at : at + 10].split(b"\r", 1)[0])
+
+
+def load(path: str, port: int) -> dict[str, Any]:
+    """Be the sender: a process of its own."""
+    requests = deliveries(path, port, HTTP_EVENTS)
+    rate, good = fire(port, requests)
+    return {"rate": rate, "good": good}
+
+
+def over_http() -> dict[str, Any]:
+    ours, peer = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(ROUNDS):
+            with serving(f"sqlite:///{folder}/http{number}.db") as port:
+                peer.append(measure("/echo", port))
+                ours.append(measure("/hooks/stripe", port))
+            kept = (
+                sqlite3.connect(f"{folder}/http{number}.db").execute("SELECT count(*) FROM webhook_events").fetchone()
+            )
+            assert kept == (HTTP_EVENTS,), kept
+    name = f"durable accept over HTTP, signed {BODY_BYTES // 1024} kB, {IN_FLIGHT} connections"
+    return row(name, statistics.median(ours), statistics.median(peer), "bare echo route", 0.5)
+
+
+def measure(path: str, port: int) -> float:
+    code = f"import json; from benchmarks.accept import load; print(json.dumps(load({path!r}, {port})))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    result = json.loads(done.stdout)
+    assert result["good"] == HTTP_EVENTS, result
+    return result["rate"]
+
+
+@contextlib.contextmanager
+def serving(database: str) -> Iterator[int]:
+    """Run the server in a process of its own."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    command = [sys.executable, "-m", "uvicorn", "benchmarks.accept:served", "--factory", "--port", str(port)]
+    command += ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
+    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "BENCH_DATABASE": database})
+    try:
+        for _ in range(200):
+            time.sleep(0.05)
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                break
+        yield port
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+if __name__ == "__main__":
+    for result in run():
+        print(
+            f"{result['name']}: {result['ours']:,} {result['unit']}, {result['peer_name']} {result['peer']:,},"
+            f" ratio {result['ratio']} (to reach {result['target']}): {'met' if result['met'] else 'MISSED'}"
+        )
