@@ -37,7 +37,7 @@ Sender = Annotated[Principal, Depends(requires(Role.MEMBER))]
 
 
 @router.post("/ingest/metrics")
-async def ingest_metrics(body: MetricBatch, custodes: CustodesDep, sender: Sender) -> IngestResult:
+async def metrics(body: MetricBatch, custodes: CustodesDep, sender: Sender) -> IngestResult:
     """Record measurements; they are on the disk within ten seconds."""
 
     async def take(item: object) -> str:
@@ -49,7 +49,7 @@ async def ingest_metrics(body: MetricBatch, custodes: CustodesDep, sender: Sende
 
 
 @router.post("/ingest/audit-events")
-async def ingest_audit_events(body: AuditBatch, custodes: CustodesDep, sender: Sender) -> IngestResult:
+async def audit_events(body: AuditBatch, custodes: CustodesDep, sender: Sender) -> IngestResult:
     """Record audit events; they are on the disk when this answers.
 
     After an error 503 or no answer at all send the batch again: events with an `idempotency_key` are recorded once.
@@ -78,7 +78,7 @@ async def ingest_audit_events(body: AuditBatch, custodes: CustodesDep, sender: S
 
 
 @router.post("/ingest/api-calls")
-async def ingest_api_calls(body: CallBatch, custodes: CustodesDep, sender: Sender) -> IngestResult:
+async def api_calls(body: CallBatch, custodes: CustodesDep, sender: Sender) -> IngestResult:
     """Record API calls that your app has answered; they are on the disk within ten seconds."""
 
     async def take(item: object) -> str:
