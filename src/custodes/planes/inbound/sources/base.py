@@ -15,6 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
+from functools import lru_cache
 from typing import ClassVar
 
 from custodes.errors import ConfigurationError, MalformedPayload, SignatureRefused
@@ -42,6 +43,11 @@ MAX_HEADER = 4_096
 NAME = re.compile(r"[a-z0-9-]{1,40}")
 
 
+@lru_cache(maxsize=256)
+def _on_the_wire(name: str) -> bytes:
+    return name.lower().encode("latin-1", "replace")
+
+
 class Headers(Mapping[str, str]):
     """The headers of a request as they came: names in any case, values as latin-1, so that every byte has a place.
 
@@ -60,14 +66,14 @@ class Headers(Mapping[str, str]):
 
     def values_of(self, name: str) -> list[str]:
         """Every value of a name, in the order of the request."""
-        wanted = name.lower().encode("latin-1", "replace")
+        wanted = _on_the_wire(name)
         if self._repeats:
             return [value.decode("latin-1") for key, value in self.raw if key.lower() == wanted]
         value = self._index.get(wanted)
         return [] if value is None else [value.decode("latin-1")]
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.lower().encode("latin-1", "replace") in self._index
+        return isinstance(name, str) and _on_the_wire(name) in self._index
 
     def __getitem__(self, name: str) -> str:
         values = self.values_of(name)
@@ -205,10 +211,18 @@ def checked_secrets(name: str, secrets: Sequence[str]) -> tuple[str, ...]:
     if not cleaned or not all(cleaned):
         msg = f"Source {name!r} has {'an empty' if cleaned else 'no'} secret"
         raise ConfigurationError(msg, remedy="Give the signing secret that the sender shows for this endpoint")
+    if not all(map(_is_text, cleaned)):
+        msg = f"A secret of source {name!r} is no text"
+        raise ConfigurationError(msg, remedy="Check how it got into the environment: it must be UTF-8")
     if len(cleaned) > MAX_SECRETS:
         msg = f"Source {name!r} has {len(cleaned)} secrets"
         raise ConfigurationError(msg, remedy=f"Keep at most {MAX_SECRETS} and remove the oldest")
     return cleaned
+
+
+def _is_text(secret: str) -> bool:
+    # The environment hands bytes that are no UTF-8 over as lone surrogates, which no key can be made of.
+    return not any("\ud800" <= character <= "\udfff" for character in secret)
 
 
 def checked_tolerance(name: str, seconds: int) -> int:
@@ -247,7 +261,12 @@ def unsigned_header(request: WebhookRequest, name: str) -> str:
 
 def content_type(request: WebhookRequest) -> str:
     """Return the media type of the body: lower case, no parameters; empty when not stated."""
-    return unsigned_header(request, "content-type").partition(";")[0].strip().lower()
+    return _media_type(unsigned_header(request, "content-type"))
+
+
+@lru_cache(maxsize=256)
+def _media_type(value: str) -> str:
+    return value.partition(";")[0].strip().lower()
 
 
 def check_time(signed_at: int | None, now: int, tolerance: int) -> None:
