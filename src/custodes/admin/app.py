@@ -18,7 +18,18 @@ from custodes.admin.dependencies import Admin, require_admin
 from custodes.admin.pages import pages
 from custodes.admin.problems import PROBLEMS, install_problem_handlers
 from custodes.admin.refusals import Refusals
-from custodes.admin.routes import alerts, audit, identity, ingest, metrics, outbound, overview, retention, session
+from custodes.admin.routes import (
+    alerts,
+    audit,
+    identity,
+    ingest,
+    metrics,
+    outbound,
+    overview,
+    ratelimit,
+    retention,
+    session,
+)
 from custodes.admin.shell import Shell
 from custodes.app import Custodes
 
@@ -36,6 +47,7 @@ PLANES: tuple[tuple[str, ModuleType], ...] = (
     ("metrics", metrics),
     ("outbound", outbound),
     ("overview", overview),
+    ("ratelimit", ratelimit),
     ("retention", retention),
 )
 

@@ -91,7 +91,7 @@ class CalendarQuota:
 
     def view(self, state: Stamps, now: int) -> tuple[int, int]:
         """Tell what is left of the period's quota and when the next begins."""
-        if now >= state[_END]:
+        if now >= state[_END] or not state[_USED]:
             return self.limit, 0
         return self.limit - state[_USED], state[_END] - now
 

@@ -32,7 +32,7 @@ class SubWindows:
         self._slice = -(-window // SLICES)
         self.refill = (SLICES + 1) * self._slice
         self.worst_case_factor = 1.0
-        self.lateness = self._slice
+        self.lateness = (SLICES + 1) * self._slice - window
 
     def fresh(self) -> Stamps:
         """Return counts of nothing."""

@@ -27,7 +27,8 @@ def normal_identifier(kind: Kind, identifier: str) -> str:
     """
     text = identifier.strip()
     if kind is Kind.IP:
-        return str(_network(text)).removesuffix("/32").removesuffix("/128")
+        network = _network(text)
+        return str(network if network.prefixlen < network.max_prefixlen else network.network_address)
     if not text or len(text) > MAX_IDENTIFIER or not text.isprintable():
         msg = "The identifier is empty, longer than 256 characters or not printable"
         raise InvalidInput(msg, remedy="Pass the user, key id or tenant as the host names it")

@@ -1,0 +1,237 @@
+"""Rate limits: what they did, who is blocked, which rules hold."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from custodes.admin.dependencies import Admin, CustodesDep, TenantScope, Trail
+from custodes.admin.fields import Identifier, TimeRange
+from custodes.admin.paging import PageModel, PageQuery
+from custodes.admin.routes.ratelimit_models import (
+    AccessModel,
+    AnalyticsModel,
+    NewBlock,
+    NewEntry,
+    NewRule,
+    RuleChange,
+    RuleModel,
+    SummaryModel,
+    TotalModel,
+    UsageModel,
+    WindowModel,
+)
+from custodes.errors import InvalidInput
+from custodes.kernel.clock import SECOND
+from custodes.planes.ratelimit.model import Effect, Kind
+
+router = APIRouter()
+
+#: Rows of each list in the summary.
+_FEW = 10
+
+KindFilter = Annotated[Kind | None, Query(description="Only identifiers of this kind")]
+
+
+@router.get("/rate-limit-summary")
+async def get_rate_limit_summary(custodes: CustodesDep, tenant: TenantScope, when: TimeRange) -> SummaryModel:
+    """Tell at a glance how the limits do: health, sums, blocks that stand, who is refused and who is near a limit."""
+    limiter = custodes.ratelimit
+    health = await limiter.get_health_status()
+    found = await limiter.get_rate_limit_analytics(since=when.since, until=when.until, tenant=tenant)
+    blocks = await limiter.get_blocked_identifiers(tenant=tenant, limit=_FEW)
+    near = await limiter.near_limits(tenant=tenant)
+    return SummaryModel(
+        state=health.state,
+        reasons=list(health.reasons),
+        figures=dict(health.figures),
+        since=found.since,
+        until=found.until,
+        allowed=found.allowed,
+        refused=found.refused,
+        would_refuse=found.would_refuse,
+        refusal_rate=found.refusal_rate,
+        rules=len(limiter.list_rules(tenant=tenant)),
+        active_blocks=[AccessModel.of(entry) for entry in blocks.items],
+        top_endpoints=[TotalModel.of(total) for total in found.endpoints[:_FEW]],
+        top_identifiers=[TotalModel.of(total) for total in found.identifiers[:_FEW]],
+        near_limits=[UsageModel.of(usage) for usage in near[:_FEW]],
+    )
+
+
+@router.get("/rate-limits/analytics")
+async def get_rate_limit_analytics(custodes: CustodesDep, tenant: TenantScope, when: TimeRange) -> AnalyticsModel:
+    """Sum up what the limits did: totals, trend, most refused rules, endpoints and identifiers."""
+    found = await custodes.ratelimit.get_rate_limit_analytics(since=when.since, until=when.until, tenant=tenant)
+    return AnalyticsModel.of(found)
+
+
+@router.get("/rate-limits/windows")
+async def list_rate_limit_windows(
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    page: PageQuery,
+    when: TimeRange,
+    rule: Annotated[str | None, Query(max_length=100, description="Only this rule")] = None,
+    identifier: Annotated[str | None, Query(max_length=256, description="Only this identifier")] = None,
+    refused_only: Annotated[bool, Query(description="Only windows in which something was refused")] = False,
+) -> PageModel[WindowModel]:
+    """List counted windows of identifiers, newest first."""
+    found = await custodes.ratelimit.list_windows(
+        tenant=tenant,
+        since=when.since,
+        until=when.until,
+        rule=rule,
+        identifier=identifier,
+        refused_only=refused_only,
+        limit=page.limit,
+        cursor=page.cursor,
+    )
+    return PageModel[WindowModel].of(found, WindowModel.of)
+
+
+# ── Blocks ───────────────────────────────────────────────────────────────────
+
+
+@router.get("/rate-limits/blocks")
+async def list_blocks(
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    page: PageQuery,
+    kind: KindFilter = None,
+    active: Annotated[bool, Query(description="False: also those that have ended")] = True,
+) -> PageModel[AccessModel]:
+    """List blocks and bans, newest first."""
+    found = await custodes.ratelimit.get_blocked_identifiers(
+        tenant=tenant, kind=kind, active=active, limit=page.limit, cursor=page.cursor
+    )
+    return PageModel[AccessModel].of(found, AccessModel.of)
+
+
+@router.post("/rate-limits/blocks", status_code=201)
+async def create_block(
+    body: NewBlock, custodes: CustodesDep, principal: Admin, tenant: TenantScope, trail: Trail
+) -> AccessModel:
+    """Refuse every request of an identifier, at once; replaces a block that stands against it."""
+    entry = await custodes.ratelimit.block_identifier(
+        body.identifier,
+        body.kind,
+        reason=body.reason,
+        actor=principal.actor,
+        duration=None if body.duration_seconds is None else body.duration_seconds * SECOND,
+        tenant=tenant,
+        also=trail.entry(
+            "rate_limit.blocked", target=f"{body.kind}:{body.identifier}", reason=body.reason, tenant=tenant
+        ),
+    )
+    return AccessModel.of(entry)
+
+
+@router.delete("/rate-limits/blocks/{block_id}")
+async def lift_block(
+    block_id: Identifier, custodes: CustodesDep, principal: Admin, tenant: TenantScope, trail: Trail
+) -> AccessModel:
+    """Lift a block or ban."""
+    also = trail.entry("rate_limit.unblocked", target=f"block:{block_id}", tenant=tenant)
+    entry = await custodes.ratelimit.lift_block(block_id, actor=principal.actor, tenant=tenant, also=also)
+    return AccessModel.of(entry)
+
+
+# ── Lists ────────────────────────────────────────────────────────────────────
+
+
+@router.get("/rate-limits/lists")
+async def list_access_entries(
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    page: PageQuery,
+    effect: Annotated[Effect | None, Query(description="`allow` or `deny`; both when left out")] = None,
+    kind: KindFilter = None,
+) -> PageModel[AccessModel]:
+    """List what stands on the allow list and the deny list, newest first."""
+    found = await custodes.ratelimit.list_access(effect, tenant=tenant, kind=kind, limit=page.limit, cursor=page.cursor)
+    return PageModel[AccessModel].of(found, AccessModel.of)
+
+
+@router.post("/rate-limits/lists", status_code=201)
+async def create_access_entry(
+    body: NewEntry, custodes: CustodesDep, principal: Admin, tenant: TenantScope, trail: Trail
+) -> AccessModel:
+    """Put an identifier on the allow list or the deny list, at once."""
+    if body.effect is Effect.BLOCK:
+        msg = "A block is on no list"
+        raise InvalidInput(msg, remedy="Use rate-limits/blocks")
+    entry = await custodes.ratelimit.add_to_list(
+        body.effect,
+        body.identifier,
+        body.kind,
+        reason=body.reason,
+        actor=principal.actor,
+        tenant=tenant,
+        also=trail.entry(
+            "rate_limit.listed",
+            target=f"{body.kind}:{body.identifier}",
+            context={"effect": body.effect.value},
+            reason=body.reason,
+            tenant=tenant,
+        ),
+    )
+    return AccessModel.of(entry)
+
+
+@router.delete("/rate-limits/lists/{entry_id}")
+async def delete_access_entry(
+    entry_id: Identifier, custodes: CustodesDep, principal: Admin, tenant: TenantScope, trail: Trail
+) -> AccessModel:
+    """Take an entry off its list."""
+    also = trail.entry("rate_limit.unlisted", target=f"access:{entry_id}", tenant=tenant)
+    entry = await custodes.ratelimit.remove_from_list(entry_id, actor=principal.actor, tenant=tenant, also=also)
+    return AccessModel.of(entry)
+
+
+# ── Rules ────────────────────────────────────────────────────────────────────
+
+
+@router.get("/rate-limits/rules")
+async def list_rules(custodes: CustodesDep, tenant: TenantScope) -> list[RuleModel]:
+    """List the rules: those in code, which are read-only, then those made at run time."""
+    return [RuleModel.of(rule) for rule in custodes.ratelimit.list_rules(tenant=tenant)]
+
+
+@router.post("/rate-limits/rules", status_code=201)
+async def create_rule(
+    body: NewRule, custodes: CustodesDep, principal: Admin, tenant: TenantScope, trail: Trail
+) -> RuleModel:
+    """Make a rule; it holds at once, in other workers within two seconds."""
+    also = trail.entry("rate_limit.rule_changed", target=f"rule:{body.name}", context=_told(body), tenant=tenant)
+    rule = await custodes.ratelimit.create_rule(actor=principal.actor, tenant=tenant, also=also, **body.model_dump())
+    return RuleModel.of(rule)
+
+
+@router.patch("/rate-limits/rules/{rule_id}")
+async def change_rule(
+    rule_id: Identifier,
+    body: RuleChange,
+    custodes: CustodesDep,
+    principal: Admin,
+    tenant: TenantScope,
+    trail: Trail,
+) -> RuleModel:
+    """Change a rule made at run time; what was counted under limits that stay the same is kept."""
+    also = trail.entry("rate_limit.rule_changed", target=f"rule:{rule_id}", context=_told(body), tenant=tenant)
+    changes = body.model_dump(exclude_none=True)
+    rule = await custodes.ratelimit.change_rule(rule_id, actor=principal.actor, tenant=tenant, also=also, **changes)
+    return RuleModel.of(rule)
+
+
+@router.delete("/rate-limits/rules/{rule_id}")
+async def delete_rule(rule_id: Identifier, custodes: CustodesDep, tenant: TenantScope, trail: Trail) -> RuleModel:
+    """Delete a rule made at run time."""
+    also = trail.entry("rate_limit.rule_deleted", target=f"rule:{rule_id}", tenant=tenant)
+    return RuleModel.of(await custodes.ratelimit.delete_rule(rule_id, tenant=tenant, also=also))
+
+
+def _told(body: NewRule | RuleChange) -> dict[str, Any]:
+    """Write a rule small enough for the audit trail."""
+    return {name: str(value)[:200] for name, value in body.model_dump(exclude_none=True).items()}

@@ -1,0 +1,180 @@
+"""Rate limits over the admin API, with a real sign-in and the audit trail."""
+
+from __future__ import annotations
+
+import httpx2
+
+from custodes import Custodes
+from custodes.planes.audit.ports import AuditQuery
+from custodes.testing.admin import key_for
+from custodes.testing.clock import FakeClock
+
+API = "/api/admin/enterprise"
+
+
+async def actions(custodes: Custodes) -> list[str]:
+    return [entry.action async for entry in custodes.audit.export_entries(AuditQuery())]
+
+
+async def test_a_block_holds_at_once_is_audited_and_can_be_lifted(
+    custodes: Custodes, client: httpx2.AsyncClient, call, clock: FakeClock
+):
+    admin = await key_for(custodes)
+
+    made = await client.post(
+        f"{API}/rate-limits/blocks",
+        json={"identifier": "203.0.113.0/24", "reason": "scraper", "duration_seconds": 3600},
+        headers=admin,
+    )
+    refused = custodes.ratelimit.check(call("203.0.113.77"))
+    listed = await client.get(f"{API}/rate-limits/blocks", headers=admin)
+    lifted = await client.delete(f"{API}/rate-limits/blocks/{made.json()['id']}", headers=admin)
+    again = await client.delete(f"{API}/rate-limits/blocks/{made.json()['id']}", headers=admin)
+
+    assert made.status_code == 201
+    assert (refused.allowed, refused.problem[0], refused.rule) == (False, 403, "block")
+    assert (b"retry-after", b"3600") in refused.headers
+    assert [row["identifier"] for row in listed.json()["items"]] == ["203.0.113.0/24"]
+    assert (lifted.status_code, again.status_code) == (200, 409)
+    assert custodes.ratelimit.check(call("203.0.113.77")).allowed
+    assert {"rate_limit.blocked", "rate_limit.unblocked"} <= set(await actions(custodes))
+
+
+async def test_a_block_that_cannot_be_audited_does_not_happen(custodes: Custodes, call):
+    """Given an ``also`` that fails, then neither the store nor this worker knows of the block."""
+
+    def fail(_tx: object) -> None:
+        raise RuntimeError
+
+    try:
+        await custodes.ratelimit.block_identifier("203.0.113.9", reason="x", actor="a", also=fail)
+    except RuntimeError:
+        pass
+
+    assert custodes.ratelimit.check(call("203.0.113.9")).allowed
+    assert not (await custodes.ratelimit.get_blocked_identifiers()).items
+
+
+async def test_a_rule_made_at_run_time_holds_at_once_and_can_be_changed_and_deleted(
+    custodes: Custodes, client: httpx2.AsyncClient, call
+):
+    admin = await key_for(custodes)
+    custodes.limit("100/minute", by="ip", route="/code")
+
+    made = await client.post(
+        f"{API}/rate-limits/rules",
+        json={"name": "login", "limits": "1/minute; 3/day", "route": "/login", "methods": ["POST"]},
+        headers=admin,
+    )
+    rule_id = made.json()["id"]
+    first = custodes.ratelimit.check(call(path="/login", method="POST"))
+    second = custodes.ratelimit.check(call(path="/login", method="POST"))
+    changed = await client.patch(f"{API}/rate-limits/rules/{rule_id}", json={"shadow": True}, headers=admin)
+    third = custodes.ratelimit.check(call(path="/login", method="POST"))
+    listed = await client.get(f"{API}/rate-limits/rules", headers=admin)
+    gone = await client.delete(f"{API}/rate-limits/rules/{rule_id}", headers=admin)
+
+    assert made.status_code == 201
+    assert [limit["worst_case_factor"] for limit in made.json()["limits"]] == [1.0, 1.0]
+    assert (first.allowed, second.allowed) == (True, False)
+    assert (changed.json()["version"], third.allowed, list(third.would_refuse)) == (2, True, ["login"])
+    assert [(row["name"], row["source"]) for row in listed.json()] == [("ip:/code", "code"), ("login", "api")]
+    assert gone.status_code == 200
+    assert custodes.ratelimit.check(call(path="/login", method="POST")).headers == ()
+
+
+async def test_wrong_rules_say_how_to_write_them(custodes: Custodes, client: httpx2.AsyncClient):
+    admin = await key_for(custodes)
+
+    wrong = await client.post(f"{API}/rate-limits/rules", json={"name": "x", "limits": "5/fortnight"}, headers=admin)
+    made = await client.post(f"{API}/rate-limits/rules", json={"name": "x", "limits": "5/day"}, headers=admin)
+    twice = await client.post(f"{API}/rate-limits/rules", json={"name": "x", "limits": "6/day"}, headers=admin)
+
+    assert wrong.status_code == 422
+    assert "at character 3: 'fortnight' is no unit of time" in wrong.json()["detail"]
+    assert "5/15 minutes" in wrong.json()["remedy"]
+    assert (made.status_code, twice.status_code) == (201, 409)
+
+
+async def test_nobody_can_shut_out_loopback_a_proxy_or_a_continent(custodes: Custodes, client: httpx2.AsyncClient):
+    admin = await key_for(custodes)
+    for identifier in ("127.0.0.1", "127.0.0.0/8", "::1", "0.0.0.0/0", "2000::/3", "banana"):
+        answer = await client.post(
+            f"{API}/rate-limits/blocks", json={"identifier": identifier, "reason": "x"}, headers=admin
+        )
+        assert answer.status_code == 422, identifier
+        assert answer.json()["remedy"]
+
+
+async def test_the_allow_list_wins_over_limits_and_blocks(custodes: Custodes, client: httpx2.AsyncClient, call):
+    admin = await key_for(custodes)
+    custodes.limit("1/hour")
+    await custodes.ratelimit.block_identifier("203.0.113.0/24", reason="x", actor="a")
+
+    made = await client.post(
+        f"{API}/rate-limits/lists",
+        json={"effect": "allow", "identifier": "203.0.113.9", "reason": "monitoring"},
+        headers=admin,
+    )
+    allowed = [custodes.ratelimit.check(call("203.0.113.9")).allowed for _ in range(5)]
+    listed = await client.get(f"{API}/rate-limits/lists", params={"effect": "allow"}, headers=admin)
+    await client.delete(f"{API}/rate-limits/lists/{made.json()['id']}", headers=admin)
+
+    assert allowed == [True] * 5
+    assert len(listed.json()["items"]) == 1
+    assert not custodes.ratelimit.check(call("203.0.113.9")).allowed
+
+
+async def test_the_deny_list_has_no_end(custodes: Custodes, client: httpx2.AsyncClient, call):
+    admin = await key_for(custodes)
+    await client.post(
+        f"{API}/rate-limits/lists",
+        json={"effect": "deny", "identifier": "2001:db8::/32", "reason": "x"},
+        headers=admin,
+    )
+
+    refused = custodes.ratelimit.check(call("2001:db8:1:2::3"))
+
+    assert (refused.allowed, refused.rule, dict(refused.headers)) == (False, "deny-list", {})
+
+
+async def test_an_admin_of_one_tenant_sees_and_changes_only_its_own(
+    custodes: Custodes, client: httpx2.AsyncClient, call
+):
+    everywhere = await custodes.ratelimit.block_identifier("198.51.100.1", reason="x", actor="a")
+    acme = await key_for(custodes, tenant="acme")
+
+    made = await client.post(
+        f"{API}/rate-limits/blocks", json={"identifier": "203.0.113.9", "reason": "y"}, headers=acme
+    )
+    listed = await client.get(f"{API}/rate-limits/blocks", headers=acme)
+    foreign = await client.delete(f"{API}/rate-limits/blocks/{everywhere.id}", headers=acme)
+    other = await client.get(f"{API}/rate-limits/blocks", params={"tenant": "umbrella"}, headers=acme)
+
+    assert [row["tenant"] for row in listed.json()["items"]] == ["acme"]
+    assert (made.status_code, foreign.status_code, other.status_code) == (201, 404, 404)
+    assert custodes.ratelimit.check(call("203.0.113.9")).allowed, "only requests of acme are blocked"
+    assert not custodes.ratelimit.check(call("203.0.113.9", tenant="acme")).allowed
+
+
+async def test_the_summary_and_the_analytics_show_what_happened(
+    custodes: Custodes, client: httpx2.AsyncClient, call, clock: FakeClock
+):
+    admin = await key_for(custodes)
+    custodes.limit("5/minute", route="/login", name="login")
+    for _ in range(8):
+        custodes.ratelimit.check(call("203.0.113.9", path="/login"))
+    await custodes.ratelimit.flush()
+
+    summary = await client.get(f"{API}/rate-limit-summary", headers=admin)
+    analytics = await client.get(f"{API}/rate-limits/analytics", headers=admin)
+    windows = await client.get(f"{API}/rate-limits/windows", params={"refused_only": True}, headers=admin)
+
+    told = summary.json()
+    assert (told["state"], told["allowed"], told["refused"], told["refusal_rate"]) == ("healthy", 5, 3, 3 / 8)
+    assert told["top_identifiers"][0]["label"] == "ip:203.0.113.9"
+    assert told["near_limits"] == [{"rule": "login", "identifier": "ip:203.0.113.9", "limit": 5, "remaining": 0}]
+    assert analytics.json()["endpoints"][0] == {"label": "/login", "allowed": 5, "refused": 3, "would_refuse": 0}
+    assert len(analytics.json()["trend"]) == 1
+    row = windows.json()["items"][0]
+    assert (row["rule"], row["allowed"], row["refused"], row["trace_id"]) == ("login", 5, 3, "a" * 32)
