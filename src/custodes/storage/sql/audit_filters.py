@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, func, or_, select
+from sqlalchemy import Connection, Select, and_, func, literal_column, or_, select
 
 from custodes.kernel.ids import uuid7
 from custodes.kernel.paging import decode_cursor
 from custodes.planes.audit.ports import AuditQuery
-from custodes.storage.sql.tables.audit import audit_logs, audit_targets
+from custodes.storage.sql.tables.audit import HAS_REVIEW, audit_logs, audit_targets
 
 #: Tenants that a search over all of them names one by one, so that the indexes, which begin with the tenant, serve.
 MAX_TENANTS = 100
@@ -36,7 +36,8 @@ def floor_id(moment: int) -> str:
 def _tenant(connection: Connection, query: AuditQuery) -> list[Any]:
     if query.tenant is not None:
         return [audit_logs.c.tenant_id == query.tenant]
-    selective = query.actor or query.action or query.target or query.ip or query.trace_id
+    selective = query.actor or query.action or query.target or query.ip or query.trace_id or query.flagged
+    selective = selective or query.review_state is not None
     if not selective:
         return []  # the index of ids alone gives the order
     tenants = _tenants(connection)
@@ -89,8 +90,10 @@ def _ranges(query: AuditQuery) -> list[Any]:
     conditions: list[Any] = []
     if query.review_state is not None:
         conditions += [columns.review_state == query.review_state.value, columns.review_state.is_not(None)]
+    elif query.flagged:
+        conditions += [literal_column(HAS_REVIEW) == 1, columns.review_state.is_not(None)]
     elif query.flagged is not None:
-        conditions.append(columns.review_state.is_not(None) if query.flagged else columns.review_state.is_(None))
+        conditions.append(columns.review_state.is_(None))
     if query.min_risk > 0:
         conditions.append(columns.risk_score >= query.min_risk)
     if query.since is not None:
