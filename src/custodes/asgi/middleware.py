@@ -13,9 +13,10 @@ from contextvars import Token
 from typing import TYPE_CHECKING, Any, cast
 
 from custodes.asgi.identity import Identity
-from custodes.asgi.passage import HttpPassage, Passage, Receive, Refusal, Scope, Send, Verdict, WebSocketPassage
+from custodes.asgi.passage import HttpPassage, Passage, Receive, Refusal, Scope, Send, WebSocketPassage
 from custodes.asgi.routes import Templates
 from custodes.kernel.clock import Clock
+from custodes.planes.ratelimit.answers import Decision
 from custodes.planes.traffic.model import Exchange
 from custodes.runtime.current import Serving, serving
 
@@ -63,7 +64,7 @@ class Middleware:
         self._tells_trace = settings.trace_response
         self._identify = None if own else custodes.identify
         self._record: Callable[[Exchange], None] | None = None
-        self._check: Callable[[Exchange], Verdict | Awaitable[Verdict]] | None = None
+        self._check: Callable[[Any], Decision | Awaitable[Decision]] | None = None
         if settings.enterprise_monitoring_enabled and not own:
             self._record = custodes.traffic.record
         if settings.rate_limiting_enabled and not own:
@@ -126,22 +127,22 @@ class Middleware:
             if not self.absorbs("identify", error):
                 raise
 
-    def _judge(self, passage: Passage) -> Refusal | Awaitable[Verdict] | None:
+    def _judge(self, passage: Passage) -> Refusal | Awaitable[Decision] | None:
         """Ask the limiter; its answer may come later, when it has to ask a store."""
         if self._check is None:
             return None
         try:
             verdict = self._check(passage)
             if hasattr(verdict, "__await__"):
-                return cast("Awaitable[Verdict]", verdict)
-            return passage.judged(cast("Verdict", verdict))
+                return cast("Awaitable[Decision]", verdict)
+            return passage.judged(cast("Decision", verdict))
         except BaseException as error:
             if not self.absorbs("limiter", error):
                 raise
             return None
 
-    async def _judge_later(self, passage: Passage, answer: Awaitable[Verdict]) -> Refusal | None:
-        verdict = await self.shield.wait("limiter", cast("Awaitable[Verdict | None]", answer), None)
+    async def _judge_later(self, passage: Passage, answer: Awaitable[Decision]) -> Refusal | None:
+        verdict = await self.shield.wait("limiter", cast("Awaitable[Decision | None]", answer), None)
         try:
             return None if verdict is None else passage.judged(verdict)
         except BaseException as error:

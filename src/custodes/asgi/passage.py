@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from custodes.asgi.identity import clean_id, clean_tenant, user_of
 from custodes.kernel.trace import NEW_FLAGS, Trace, new_ids, new_span_id, read_parent
+from custodes.planes.ratelimit.answers import Decision
 from custodes.planes.traffic.model import Exchange
 
 if TYPE_CHECKING:
@@ -38,21 +39,6 @@ BROKEN = 1006
 
 #: Exceptions by which frameworks say that the client has left; matched by name, for we import no framework.
 _LEFT = frozenset({"ClientDisconnect", "ClientDisconnected", "WebSocketDisconnect"})
-
-
-class Verdict(Protocol):
-    """**Protocol:** what the limiter decides of a request."""
-
-    #: Whether the request may pass.
-    allowed: bool
-    #: Headers to add to the answer.
-    headers: list[tuple[bytes, bytes]]
-    #: Status and problem document of a refusal.
-    problem: tuple[int, bytes]
-    #: Name of the rule that refused it.
-    rule: str
-    #: To be called when the request is over; None when there is nothing to give back.
-    release: Callable[[], object] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +96,7 @@ class Passage(Exchange):
         self._send = send
         self._answer: Message | None = None
         self._complete = False
-        self._headers: list[tuple[bytes, bytes]] | None = None
+        self._headers: Headers | None = None
         self._first = self._last = 0
         self._trace: Trace | None = None
         self.release = None
@@ -173,7 +159,7 @@ class Passage(Exchange):
 
     # ── What passes ──────────────────────────────────────────────────────────
 
-    def judged(self, verdict: Verdict) -> Refusal | None:
+    def judged(self, verdict: Decision) -> Refusal | None:
         """Take what the limiter decided: what to refuse with, or None to go on."""
         self.release = verdict.release
         if not verdict.allowed:
@@ -184,7 +170,7 @@ class Passage(Exchange):
             self.add_headers(verdict.headers)
         return None
 
-    def add_headers(self, headers: list[tuple[bytes, bytes]]) -> None:
+    def add_headers(self, headers: Headers) -> None:
         """Have headers added to the start of the answer."""
         self._headers = headers if self._headers is None else [*self._headers, *headers]
 

@@ -1,0 +1,233 @@
+"""Mounting: which door a request finds, and how we start and stop with the host."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route
+
+from custodes.app import Custodes
+from custodes.errors import ConfigurationError
+from custodes.runtime.current import current_client_ip
+from custodes.testing.asgi import Conversation, converse, http_scope
+
+
+async def says_host(scope: Any, receive: Any, send: Any) -> None:
+    assert scope["type"] == "http"
+    await PlainTextResponse(f"host {scope['path']}")(scope, receive, send)
+
+
+def is_ours(answer: Conversation) -> bool:
+    """Tell our refusal of a stranger from what a host would answer."""
+    return answer.headers[b"content-type"].startswith(b"application/problem+json")
+
+
+# ── Doors ────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/hooks", "/hooks/nobody", "/api/users", "/api/admin/enterprisefoo", "/dashboard/", "/api/stripe/webhook"],
+)
+async def test_what_is_not_ours_is_the_hosts(custodes: Custodes, path: str):
+    answer = await converse(custodes.wrap(says_host), http_scope(path))
+
+    assert answer.body == f"host {path}".encode()
+
+
+async def test_the_admin_api_is_ours_and_not_recorded(custodes: Custodes, recorded: list[Any]):
+    await custodes.start()
+    answer = await converse(custodes.wrap(says_host), http_scope("/api/admin/enterprise/api-health"))
+
+    assert is_ours(answer)
+    assert recorded == []
+
+
+@pytest.mark.parametrize("path", ["/hooks/stripe", "/api/stripe/webhook-enhanced"])
+async def test_webhooks_of_a_source_are_ours_and_not_recorded(custodes: Custodes, recorded: list[Any], path: str):
+    custodes.source("stripe", secrets=["whsec_test"])
+
+    answer = await converse(custodes.wrap(says_host), http_scope(path, "POST"))
+
+    assert answer.status in {400, 401}
+    assert recorded == []
+
+
+async def test_below_a_root_path_the_doors_are_where_they_are(custodes: Custodes):
+    await custodes.start()
+    app = custodes.wrap(says_host)
+
+    answer = await converse(app, http_scope("/shop/api/admin/enterprise/api-health", root_path="/shop"))
+
+    assert is_ours(answer)
+
+
+async def test_in_a_mounted_app_the_doors_move_with_it(custodes: Custodes):
+    await custodes.start()
+    inner = FastAPI()
+    custodes.install(inner)
+    outer = Starlette(routes=[Mount("/shop", app=inner)])
+
+    assert is_ours(await converse(outer, http_scope("/shop/api/admin/enterprise/api-health")))
+    assert not is_ours(await converse(outer, http_scope("/api/admin/enterprise/api-health")))
+
+
+async def test_the_client_address_is_known_inside_a_request(custodes_of: Any):
+    custodes = custodes_of(trusted_proxies="10.0.0.0/8")
+    seen: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(current_client_ip())
+
+    headers = [(b"x-forwarded-for", b"6.6.6.6"), (b"x-forwarded-for", b"198.51.100.4, 10.0.0.9")]
+    await converse(custodes.wrap(app), http_scope("/", client=("10.0.0.1", 1), headers=headers))
+
+    assert seen == ["198.51.100.4"]
+    assert current_client_ip() == ""
+
+
+# ── Installed in place ───────────────────────────────────────────────────────
+
+
+class ShortCircuit:
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await PlainTextResponse("answered early", status_code=203)(scope, receive, send)
+
+
+@pytest.mark.parametrize("make", [FastAPI, Starlette])
+async def test_installed_it_stays_outermost_when_middleware_comes_later(
+    custodes: Custodes, recorded: list[Any], make: Callable[[], Any]
+):
+    app = make()
+    custodes.install(app)
+    app.add_middleware(ShortCircuit)
+
+    assert (await converse(app, http_scope("/"))).status == 203
+    assert [row["status"] for row in recorded] == [203]
+
+
+async def test_an_app_that_has_served_already_can_still_be_watched(custodes: Custodes, recorded: list[Any]):
+    app = Starlette(routes=[Route("/a", lambda request: PlainTextResponse("a"))])
+    await converse(app, http_scope("/a"))
+
+    custodes.install(app)
+    await converse(app, http_scope("/a"))
+
+    assert [row["route"] for row in recorded] == ["/a"]
+
+
+def test_what_cannot_be_changed_in_place_is_refused_with_the_way_out(custodes: Custodes):
+    with pytest.raises(ConfigurationError, match=r"custodes\.wrap"):
+        custodes.install(says_host)
+
+
+def test_nobody_is_watched_twice(custodes: Custodes):
+    app = FastAPI()
+    custodes.install(app)
+
+    with pytest.raises(ConfigurationError, match="already"):
+        custodes.install(app)
+
+
+# ── Life ─────────────────────────────────────────────────────────────────────
+
+
+async def live(app: Any) -> tuple[list[str], BaseException | None]:
+    """Be a server that starts and stops an app at once; say what it was told."""
+    told: list[str] = []
+    messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+    error: BaseException | None = None
+
+    async def receive() -> Any:
+        return messages.pop(0)
+
+    async def send(message: Any) -> None:
+        told.append(message["type"].removeprefix("lifespan."))
+
+    try:
+        await app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send)
+    except Exception as caught:  # noqa: BLE001 - what a server would see
+        error = caught
+    return told, error
+
+
+async def test_we_start_before_the_host_and_stop_after_it(custodes: Custodes, monkeypatch: pytest.MonkeyPatch):
+    events: list[str] = []
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Any) -> AsyncIterator[dict[str, str]]:
+        events.append("host starts")
+        yield {"given": "state"}
+        events.append("host stops")
+
+    async def start() -> None:
+        events.append("we start")
+
+    async def stop() -> None:
+        events.append("we stop")
+
+    monkeypatch.setattr(custodes, "start", start)
+    monkeypatch.setattr(custodes, "stop", stop)
+    app = FastAPI(lifespan=lifespan)
+    custodes.install(app)
+
+    assert await live(app) == (["startup.complete", "shutdown.complete"], None)
+    assert events == ["we start", "host starts", "host stops", "we stop"]
+
+
+async def test_a_host_that_knows_no_lifespan_does_not_keep_us_from_ours(custodes: Custodes):
+    async def knows_http_only(scope: Any, receive: Any, send: Any) -> None:
+        assert scope["type"] == "http"
+
+    async def ignores(scope: Any, receive: Any, send: Any) -> None:
+        return
+
+    for host in (knows_http_only, ignores):
+        assert await live(custodes.wrap(host)) == (["startup.complete", "shutdown.complete"], None)
+
+
+async def test_a_host_that_cannot_start_is_heard(custodes: Custodes):
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Any) -> AsyncIterator[None]:
+        raise RuntimeError("no database")
+        yield
+
+    told, error = await live(custodes.wrap(Starlette(lifespan=lifespan)))
+
+    assert told == ["startup.failed"]
+    assert str(error) == "no database"
+
+
+@pytest.mark.parametrize("what", ["raises", "hangs"])
+async def test_when_we_cannot_start_the_host_does(custodes: Custodes, monkeypatch: pytest.MonkeyPatch, what: str):
+    async def start() -> None:
+        if what == "raises":
+            raise OSError("disk full")
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("custodes.asgi.lifespan.START_LIMIT", 0.02)
+    monkeypatch.setattr(custodes, "start", start)
+
+    assert await live(custodes.wrap(Starlette())) == (["startup.complete", "shutdown.complete"], None)
+    assert custodes.shield.failures["start"] == 1
+
+
+async def test_without_a_lifespan_the_first_request_starts_us(custodes: Custodes):
+    app = custodes.wrap(says_host)
+
+    answer = await converse(app, http_scope("/"))
+
+    assert answer.status == 200
+    async with asyncio.timeout(5):
+        while not await custodes.is_ready():
+            await asyncio.sleep(0.01)

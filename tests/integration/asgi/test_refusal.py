@@ -1,0 +1,130 @@
+"""Over the limit: who is refused is told so properly, and the host never hears of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from custodes.app import Custodes
+from custodes.testing.asgi import converse, http_scope, websocket_scope
+
+
+class Host:
+    """Counts who comes through."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.calls += 1
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.accept"})
+            await send({"type": "websocket.close"})
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"x-host", b"1")]})
+        await send({"type": "http.response.body", "body": b"welcome"})
+
+
+@pytest.fixture
+def host(custodes: Custodes) -> tuple[Host, Any]:
+    custodes.limit("1/minute", by="ip", name="strict")
+    host = Host()
+    return host, custodes.wrap(host)
+
+
+async def test_whoever_may_pass_is_told_what_is_left(host: Any):
+    inner, app = host
+
+    answer = await converse(app, http_scope("/"))
+
+    assert (answer.status, answer.body, inner.calls) == (200, b"welcome", 1)
+    assert answer.headers[b"x-host"] == b"1"
+    assert answer.headers[b"ratelimit"].startswith(b'"strict";r=0')
+    assert b"ratelimit-policy" in answer.headers
+
+
+async def test_whoever_is_over_the_limit_never_reaches_the_host(recorded: list[dict[str, Any]], host: Any):
+    inner, app = host
+    await converse(app, http_scope("/a"))
+
+    answer = await converse(app, http_scope("/a"))
+
+    assert inner.calls == 1
+    assert answer.status == 429
+    assert answer.headers[b"content-type"] == b"application/problem+json"
+    assert int(answer.headers[b"content-length"]) == len(answer.body)
+    assert int(answer.headers[b"retry-after"]) >= 1
+    assert json.loads(answer.body)["status"] == 429
+    assert [(row["status"], row["limited_by"]) for row in recorded] == [(200, ""), (429, "strict")]
+
+
+async def test_the_refusal_of_a_head_request_has_no_body(host: Any):
+    _, app = host
+    await converse(app, http_scope("/"))
+
+    answer = await converse(app, http_scope("/", "HEAD"))
+
+    assert (answer.status, answer.body) == (429, b"")
+
+
+async def test_a_websocket_is_refused_with_an_answer_where_the_server_can_send_one(host: Any):
+    inner, app = host
+    await converse(app, http_scope("/"))
+
+    answer = await converse(app, websocket_scope("/", extensions={"websocket.http.response": {}}))
+
+    assert inner.calls == 1
+    assert answer.status == 429
+    assert [message["type"] for message in answer.sent] == [
+        "websocket.http.response.start",
+        "websocket.http.response.body",
+    ]
+
+
+async def test_a_websocket_is_closed_before_it_was_accepted_where_not(host: Any):
+    inner, app = host
+    await converse(app, http_scope("/"))
+
+    answer = await converse(app, websocket_scope("/"))
+
+    assert inner.calls == 1
+    assert answer.sent == [{"type": "websocket.close", "code": 1008, "reason": "rate limited"}]
+
+
+async def test_another_client_is_not_affected(host: Any):
+    _, app = host
+    await converse(app, http_scope("/"))
+
+    assert (await converse(app, http_scope("/", client=("203.0.113.8", 1)))).status == 200
+
+
+async def test_a_slot_is_given_back_when_the_request_is_over(custodes: Custodes):
+    custodes.limit("1 concurrent", by="ip", name="one")
+
+    async def fails(scope: Any, receive: Any, send: Any) -> None:
+        raise ValueError
+
+    app = custodes.wrap(fails)
+
+    # However the host ended, the next request finds the slot free
+    for _ in range(3):
+        assert isinstance((await converse(app, http_scope("/"))).error, ValueError)
+
+
+async def test_limits_hold_when_monitoring_is_off(custodes_of: Any):
+    custodes: Custodes = custodes_of(enterprise_monitoring_enabled=False)
+    custodes.limit("1/minute", by="ip")
+    app = custodes.wrap(Host())
+
+    assert [(await converse(app, http_scope("/"))).status for _ in range(2)] == [200, 429]
+
+
+async def test_no_limit_holds_when_limits_are_off(custodes_of: Any):
+    custodes: Custodes = custodes_of(rate_limiting_enabled=False)
+    custodes.limit("1/minute", by="ip")
+    app = custodes.wrap(Host())
+
+    assert [(await converse(app, http_scope("/"))).status for _ in range(2)] == [200, 200]

@@ -1,0 +1,48 @@
+"""Who called, as the host's own middleware left it."""
+
+from types import SimpleNamespace
+
+import pytest
+from starlette.authentication import BaseUser, SimpleUser, UnauthenticatedUser
+
+from custodes.asgi.identity import clean_tenant, user_of
+
+
+class Account(BaseUser):
+    @property
+    def is_authenticated(self) -> bool:
+        return True
+
+    @property
+    def display_name(self) -> str:
+        return "Ada"
+
+
+@pytest.mark.parametrize(
+    ("scope", "user"),
+    [
+        ({"user": SimpleUser("ada")}, "ada"),
+        ({"user": Account()}, "Ada"),  # its identity is not implemented, as Starlette's base class leaves it
+        ({"user": UnauthenticatedUser()}, ""),
+        ({"user": SimpleNamespace(is_authenticated=True, pk=7)}, "7"),
+        ({"user": SimpleNamespace(is_authenticated=True)}, ""),
+        ({"user": "ada"}, "ada"),
+        ({"session": {"user_id": 7}}, "7"),
+        ({"session": {}}, ""),
+        ({"session": None}, ""),
+        ({}, ""),
+        ({"user": "x" * 1_000}, "x" * 256),
+    ],
+)
+def test_users_and_sessions_are_read(scope, user):
+    assert user_of(scope, "user_id") == user
+
+
+def test_the_session_is_left_alone_when_no_key_is_named():
+    assert user_of({"session": {"": "ada", "user_id": "ada"}}, "") == ""
+
+
+@pytest.mark.parametrize("tenant", ["", "a b", "x" * 65, "../etc", None, 7])
+def test_what_is_no_tenant_is_the_one_before(tenant):
+    assert clean_tenant(tenant, "default") == "default"
+    assert clean_tenant("acme", "default") == "acme"

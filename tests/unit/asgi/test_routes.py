@@ -1,0 +1,65 @@
+"""Route templates: always few, never the path, and nothing a host leaves in its scope makes it fail."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from custodes.asgi.routes import MAX_TEMPLATE_LENGTH, MAX_TEMPLATES, OTHER, Templates
+
+
+@pytest.fixture
+def templates() -> Templates:
+    return Templates()
+
+
+def route(path: object) -> SimpleNamespace:
+    return SimpleNamespace(path=path)
+
+
+def test_nothing_matched(templates):
+    assert templates.resolve({"path": "/x"}) is None
+
+
+def test_a_framework_that_names_its_template(templates):
+    assert templates.resolve({"path": "/x/1", "path_template": "/x/{id}"}) == "/x/{id}"
+
+
+@pytest.mark.parametrize("path", [None, 7, b"/x", object()])
+def test_a_route_without_a_usable_path_is_none(templates, path):
+    assert templates.resolve({"path": "/x", "route": route(path)}) is None
+
+
+def test_a_host_that_makes_up_templates_fills_one_series(templates):
+    found = {templates.resolve({"path": "/x", "route": route(f"/made-up/{n}")}) for n in range(3 * MAX_TEMPLATES)}
+
+    assert len(found) == MAX_TEMPLATES + 1
+    assert OTHER in found
+    # Those known before are still known
+    assert templates.resolve({"path": "/x", "route": route("/made-up/0")}) == "/made-up/0"
+
+
+def test_a_template_without_end_is_not_kept(templates):
+    assert templates.resolve({"path": "/x", "route": route("/" + "x" * MAX_TEMPLATE_LENGTH)}) == OTHER
+
+
+def test_a_mount_that_cannot_be_walked_still_shows_names_not_values(templates):
+    # Given a mount with a parameter, of a router that does not show its routes
+    scope = {
+        "path": "/t/acme/users/7",
+        "app_root_path": "",
+        "root_path": "/t/acme",
+        "path_params": {"tenant": "acme", "id": 7},
+        "route": route("/users/{id}"),
+    }
+
+    assert templates.resolve(scope) == "/t/{tenant}/users/{id}"
+
+
+def test_routers_that_contain_themselves_end(templates):
+    import re
+
+    mount = SimpleNamespace(path_format="/{path}", path_regex=re.compile("^/(?P<path>.*)$"), app=None, path="")
+    mount.routes = [mount]
+    scope = {"path": "/a/b", "app_root_path": "", "root_path": "/a", "router": SimpleNamespace(routes=[mount])}
+
+    assert templates.resolve(scope) is None or isinstance(templates.resolve(scope), str)
