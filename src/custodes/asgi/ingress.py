@@ -95,11 +95,11 @@ class Ingress:
         try:
             if self._check is not None and await self._over_limit(self._check, passage, send):
                 return
-            headers, length = _read_headers(scope)
+            headers, length, host = _read_headers(scope)
             body = await _read_body(receive, length, registration.source.max_body)
             if body is None:  # the sender has left
                 return
-            request = WebhookRequest(headers, body, self._url(scope, headers))
+            request = WebhookRequest(headers, body, self._url(scope, host))
             receipt = await self._inbound.receive(
                 registration, request, trace_id=passage.trace_id, client_ip=passage.client_ip
             )
@@ -141,10 +141,10 @@ class Ingress:
         await _answer(send, refusal.status, refusal.body, refusal.headers)
         return True
 
-    def _url(self, scope: Scope, headers: Headers) -> str:
+    def _url(self, scope: Scope, host: bytes) -> str:
         """Return the URL that the sender called: some schemes sign it."""
         query: bytes = scope.get("query_string", b"")
-        base = self._public_url or f"{scope.get('scheme', 'http')}://{headers.get('host', '')}"
+        base = self._public_url or f"{scope.get('scheme', 'http')}://{host.decode('latin-1')}"
         path = (scope.get("raw_path") or scope["path"].encode("utf-8", "replace")).partition(b"?")[0].decode("latin-1")
         return f"{base}{path}?{query.decode('latin-1')}" if query else base + path
 
@@ -172,21 +172,23 @@ def _path_of(scope: Scope) -> str:
     return path[len(root) :] if root and path.startswith(root) else path
 
 
-def _read_headers(scope: Scope) -> tuple[Headers, int]:
-    """Return the headers and the announced length of the body, -1 when there is none."""
+def _read_headers(scope: Scope) -> tuple[Headers, int, bytes]:
+    """Return the headers, the announced length of the body (-1 when there is none) and the host that was called."""
     raw: list[tuple[bytes, bytes]] = scope["headers"]
     if len(raw) > MAX_HEADERS:
         raise _refusal(431, InvalidInput, "The delivery has too many headers")
-    size, length = 0, -1
+    size, length, host = 0, -1, b""
     for name, value in raw:
         size += len(name) + len(value)
         if name == b"content-length":
             length = int(value) if value.isdigit() and len(value) < 16 else 1 << 60
+        elif name == b"host":
+            host = value
         elif name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
             raise _refusal(415, InvalidInput, "The delivery is compressed")
     if size > MAX_HEADER_BYTES:
         raise _refusal(431, InvalidInput, "The headers of the delivery are too large")
-    return Headers(raw), length
+    return Headers(raw), length, host
 
 
 async def _read_body(receive: Receive, length: int, most: int) -> bytes | None:

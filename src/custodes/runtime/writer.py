@@ -71,7 +71,12 @@ class GroupCommitWriter(Generic[P]):
         self._name = name
         self._max_group = max_group
         self._max_waiting = max_waiting
-        self._queue: queue.SimpleQueue[Pending[P] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[list[Pending[P]] | None] = queue.SimpleQueue()
+        self._arriving: dict[asyncio.AbstractEventLoop, list[Pending[P]]] = {}
+        self._left_over: list[Pending[P]] = []
+        # Two counters, each written by one side only, so that no lock is needed.
+        self._submitted = 0
+        self._taken = 0
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._closed = False
@@ -85,7 +90,7 @@ class GroupCommitWriter(Generic[P]):
     @property
     def waiting(self) -> int:
         """Payloads that wait for the writer, roughly."""
-        return self._queue.qsize()
+        return self._submitted - self._taken
 
     async def submit(self, payload: P) -> object:
         """Hand in a payload and wait until its group is committed.
@@ -94,17 +99,35 @@ class GroupCommitWriter(Generic[P]):
             StorageUnavailable: the writer is closed, or too many payloads wait already.
         """
         if self._closed:
-            msg = "The store is closed"
-            raise StorageUnavailable(msg, remedy="Start Custodes before it is used, and not after it was stopped")
-        if self._queue.qsize() >= self._max_waiting:
+            raise _closed()
+        if self._submitted - self._taken >= self._max_waiting:
             self.refused += 1
             msg = f"The store is behind: {self._max_waiting} writes are waiting"
             raise StorageUnavailable(msg, remedy="Try again in a moment; look at the disk")
         if self._thread is None:
             self._start()
-        pending = Pending(payload, asyncio.get_running_loop())
-        self._queue.put(pending)
+        loop = asyncio.get_running_loop()
+        pending = Pending(payload, loop)
+        self._submitted += 1
+        arriving = self._arriving.get(loop)
+        if arriving is None:
+            # What arrives in the same turn of the loop is handed over together: one wake-up, one group.
+            self._arriving[loop] = [pending]
+            loop.call_soon(self._hand_over, loop)
+        else:
+            arriving.append(pending)
         return await pending.future
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        arrived = self._arriving.pop(loop)
+        with self._lock:
+            if not self._closed:
+                self._queue.put(arrived)
+                return
+        for pending in arrived:
+            pending.fail(_closed())
+        self._submitted -= len(arrived)
+        _resolve(arrived)
 
     def close(self) -> None:
         """Commit what is waiting, then stop the thread. Idempotent; blocks."""
@@ -134,19 +157,25 @@ class GroupCommitWriter(Generic[P]):
             self._on_stop()
 
     def _next_group(self) -> tuple[list[Pending[P]], bool]:
-        first = self._queue.get()
-        if first is None:
-            return [], False
-        group = [first]
-        while len(group) < self._max_group:
+        group, self._left_over = self._left_over, []
+        running = True
+        while running and len(group) < self._max_group:
             try:
-                item = self._queue.get_nowait()
+                arrived = self._queue.get(block=not group)
             except queue.Empty:
                 break
-            if item is None:
-                return group, False
-            group.append(item)
-        return group, True
+            if arrived is None:
+                running = False
+            else:
+                group.extend(arrived)
+        if len(group) > self._max_group:
+            self._left_over = group[self._max_group :]
+            del group[self._max_group :]
+        if not running and self._left_over:  # the end comes after what was handed in before it
+            self._queue.put(None)
+            running = True
+        self._taken += len(group)
+        return group, running
 
     def _commit_group(self, group: list[Pending[P]]) -> None:
         try:
@@ -157,6 +186,11 @@ class GroupCommitWriter(Generic[P]):
         self.groups += 1
         self.payloads += len(group)
         _answer(group)
+
+
+def _closed() -> StorageUnavailable:
+    msg = "The store is closed"
+    return StorageUnavailable(msg, remedy="Start Custodes before it is used, and not after it was stopped")
 
 
 def _answer(group: list[Pending[P]]) -> None:

@@ -5,7 +5,7 @@ Methods that take a transaction are parts of a unit of work; those that do not a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Protocol
 
 from custodes.kernel.paging import Page
@@ -27,7 +27,7 @@ from custodes.runtime.transactions import Transaction
 class EventStore(Protocol):
     """**Protocol:** the accepted webhooks."""
 
-    async def accept(self, arrival: Arrival) -> str:
+    def accept(self, arrival: Arrival) -> Awaitable[str]:
         """Keep an event and its job, on the disk when this returns.
 
         Returns:

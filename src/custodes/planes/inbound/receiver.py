@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -17,6 +17,7 @@ from custodes.planes.inbound.model import Arrival, Refusal, Verdict
 from custodes.planes.inbound.ports import EventStore
 from custodes.planes.inbound.recorder import Recorder
 from custodes.planes.inbound.sources.base import Headers, Source, Verified, WebhookRequest
+from custodes.runtime.deadline import Deadline
 
 #: Longest that a sender waits for the store, seconds: below the ten that GitHub waits. What is committed later is found
 #: again by its dedupe key.
@@ -77,7 +78,7 @@ class Receiver:
         self._recorder = recorder
         self._clock = clock
         self._random_bits = random_bits
-        self._accept_seconds = accept_seconds
+        self._deadline = Deadline(accept_seconds)
 
     async def receive(
         self, registration: Registration, request: WebhookRequest, *, trace_id: str, client_ip: str
@@ -120,10 +121,9 @@ class Receiver:
 
     async def _keep(self, arrival: Arrival) -> str:
         try:
-            async with asyncio.timeout(self._accept_seconds):
-                return await self._events.accept(arrival)
+            return await self._deadline.wait(self._events.accept(arrival))
         except TimeoutError:
-            msg = f"The store did not take the event within {self._accept_seconds:g} s"
+            msg = f"The store did not take the event within {self._deadline.seconds:g} s"
             raise StorageUnavailable(msg, remedy="The sender delivers again; look at the disk") from None
 
     def refuse(
@@ -177,8 +177,17 @@ def masked_headers(headers: Headers) -> str:
 
 
 def _masked(headers: Headers) -> list[tuple[str, str]]:
-    pairs = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in headers.raw]
-    return [(name, MASK if sensitive_name(name) else value) for name, value in pairs]
+    return [
+        (shown, MASK if secret else value.decode("latin-1"))
+        for (shown, secret), value in ((_known_name(name), value) for name, value in headers.raw)
+    ]
+
+
+@lru_cache(maxsize=1_024)
+def _known_name(name: bytes) -> tuple[str, bool]:
+    """Return a header's name as text, and whether its value is a secret."""
+    shown = name.decode("latin-1").lower()
+    return shown, sensitive_name(shown)
 
 
 def _shown(headers: Headers) -> list[tuple[str, str]]:

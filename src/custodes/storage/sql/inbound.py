@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import ColumnElement, Table, delete, insert, select, update
@@ -43,9 +43,9 @@ class SqlEventStore:
 
     # ── In ───────────────────────────────────────────────────────────────────
 
-    async def accept(self, arrival: Arrival) -> str:
+    def accept(self, arrival: Arrival) -> Awaitable[str]:
         """Keep an event and its job, together with whatever else arrives."""
-        return await self._database.ingest(ACCEPT, arrival)
+        return self._database.ingest(ACCEPT, arrival)
 
     def log(self, tx: Transaction, arrival: Arrival, status: Status) -> str:
         """Keep an event without a job."""

@@ -159,7 +159,7 @@ class SqliteDatabase:
             if self._connection is None:
                 self._connect()
             self._attempt(group)
-        except DBAPIError as error:
+        except (DBAPIError, sqlite3.Error) as error:
             # The state of the file is unknown after a failed commit: never go on with the same connection.
             self._reconnect()
             failure = _unavailable(error)
@@ -178,6 +178,8 @@ class SqliteDatabase:
     def _attempt(self, group: list[Pending[_Write | _Insert]]) -> None:
         connection = cast("Connection", self._connection)
         self._set_synchronous(connection, durable=any(_durable(pending.payload) for pending in group))
+        if self._insert_only(_driver(connection), group):
+            return
         alone = len(group) == 1
         with connection.begin():
             inserts: dict[Ingest[Any, Any], list[Pending[_Write | _Insert]]] = {}
@@ -191,6 +193,33 @@ class SqliteDatabase:
                 _run_inserts(connection, statement, members, alone=len(inserts) == 1 and len(members) == len(group))
             if alone and group[0].error is not None:
                 connection.get_transaction().rollback()  # pyright: ignore[reportOptionalMemberAccess]
+
+    def _insert_only(self, driver: sqlite3.Connection, group: list[Pending[_Write | _Insert]]) -> bool:
+        """Commit a group of rows of one statement beneath SQLAlchemy; False, and nothing done, when it is another sort.
+
+        A row that the statement cannot take rolls the group back; the long way then finds out which one it is.
+        """
+        first = group[0].payload
+        if not isinstance(first, _Insert):
+            return False
+        statement, rows = first.statement, list[object]()
+        for pending in group:
+            payload = pending.payload
+            if not isinstance(payload, _Insert) or payload.statement is not statement:
+                return False
+            rows.append(payload.row)
+        driver.execute("BEGIN IMMEDIATE")
+        try:
+            results = statement.sqlite(driver, rows)
+        except sqlite3.OperationalError:
+            raise
+        except Exception:  # noqa: BLE001 - it belongs to one of the callers
+            driver.execute("ROLLBACK")
+            return False
+        driver.execute("COMMIT")
+        for pending, result in zip(group, results, strict=True):
+            pending.result = result
+        return True
 
     def _set_synchronous(self, connection: Connection, *, durable: bool) -> None:
         wanted = "FULL" if durable else "NORMAL"
