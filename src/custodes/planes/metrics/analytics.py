@@ -40,6 +40,10 @@ MAX_SERIES = 2_000
 #: Samples that one query reads, at most: bounds its time to about a second.
 MAX_SAMPLES = 200_000
 
+#: Samples that a query without a step reads, at most, if coarser levels allow; a quarter of it for percentiles, since
+#: histograms are merged one by one. Keeps dashboards below about 100 ms.
+COMFORTABLE = 20_000
+
 #: Tries to read memory and store between two flushes; a flush takes milliseconds and comes every ten seconds.
 _ATTEMPTS = 3
 
@@ -122,8 +126,8 @@ class MetricReader:
             InvalidInput: the aggregation does not exist or does not fit the kind, or too much would have to be read.
         """
         figure = figure_of(query.aggregation)
-        level, step = resolution(query, self._clock.now())
         series = await self._series(query)
+        level, step = resolution(query, self._clock.now(), len(series))
         if not series:
             return Answer(None, step, (), 0)
         since = query.since - query.since % step
@@ -139,8 +143,8 @@ class MetricReader:
             InvalidInput: as for :meth:`answer`.
         """
         figure = figure_of(query.aggregation)
-        level, _ = resolution(replace(query, step=0), self._clock.now())
         series = await self._series(query)
+        level, _ = resolution(replace(query, step=0), self._clock.now(), len(series))
         if not series:
             return []
         since = query.since - query.since % level.width
@@ -223,8 +227,10 @@ def figure_of(aggregation: str) -> _Figure:
         raise InvalidInput(msg, remedy=remedy) from None
 
 
-def resolution(query: Query, now: int) -> tuple[Level, int]:
+def resolution(query: Query, now: int, series: int = 1) -> tuple[Level, int]:
     """Choose the level to read and the step to answer in: the coarsest that fits, no finer than what is kept.
+
+    When no step was asked for, many series over a long range are answered more coarsely (:data:`COMFORTABLE`).
 
     Raises:
         InvalidInput: the range is empty, or the step makes too many points.
@@ -232,13 +238,22 @@ def resolution(query: Query, now: int) -> tuple[Level, int]:
     if query.since >= query.until or query.step < 0:
         msg = "The range is empty"
         raise InvalidInput(msg, remedy="Let since be before until, and step positive")
-    step = query.step or _nice_step((query.until - query.since) / POINTS)
+    length = query.until - query.since
     kept = [level for level in LEVELS if query.since >= now - level.retention] or [LEVELS[-1]]
-    step = -(-step // kept[0].width) * kept[0].width
-    if (query.until - query.since) / step > MAX_POINTS:
+    if query.step:
+        step = _rounded(query.step, kept[0])
+    else:
+        most = COMFORTABLE // 4 if _is_percentile(query.aggregation) else COMFORTABLE
+        finest = next((level for level in kept if length / level.width * series <= most), kept[-1])
+        step = _rounded(_nice_step(length / POINTS), finest)
+    if length / step > MAX_POINTS:
         msg = f"A step of {step // SECOND} s makes more than {MAX_POINTS} points"
         raise InvalidInput(msg, remedy="Ask for a longer step or a shorter range, or leave the step out")
     return max((level for level in kept if step % level.width == 0), key=lambda level: level.width), step
+
+
+def _rounded(step: int, level: Level) -> int:
+    return -(-step // level.width) * level.width
 
 
 def _nice_step(least: float) -> int:

@@ -60,7 +60,7 @@ class SystemMetrics:
     """Records custom and system metrics and answers questions about them (S6).
 
     :meth:`count`, :meth:`gauge` and :meth:`observe` may be called from any thread and from any code: they cost a
-    microsecond or two, do no I/O and never raise. What they refuse (a wrong name, a second kind for a name, a value
+    few microseconds, do no I/O and never raise. What they refuse (a wrong name, a second kind for a name, a value
     that is not a number) is counted in :attr:`refused` and logged once.
 
     Args:

@@ -56,8 +56,7 @@ class SqlMetricStore:
         def work(tx: Transaction) -> None:
             connection = connection_of(tx)
             connection.execute(insert(t), [_row(sample, LEVELS[0], writer) for sample in samples])
-            for one in series.values():
-                _catalogue(connection, one, hour)
+            _catalogue(connection, list(series.values()), hour)
 
         if samples:
             await self._database.write(work, durable=False)
@@ -145,17 +144,32 @@ def _row(sample: Sample, level: Level, writer: str) -> dict[str, object]:
     }
 
 
-def _catalogue(connection: Connection, series: Series, hour: int) -> None:
-    """Note when a series was last written.
+def _catalogue(connection: Connection, series: Sequence[Series], hour: int) -> None:
+    """Note when series were last written.
 
     Two processes may add the same series at once; on an engine with concurrent writers one of them then fails its whole
     batch, keeps it, and finds the series there at its next flush.
     """
-    mine = _is_series(series.tenant, series.name, series.id)
-    if connection.execute(update(s).where(mine).values(last_seen=hour)).rowcount:
-        return
-    row = {"tenant_id": series.tenant, "name": series.name, "series_id": series.id, "kind": str(series.kind)}
-    connection.execute(insert(s).values(**row, labels=dict(series.labels), last_seen=hour))
+    known: set[str] = set()
+    for tenant, name, ids in _chunks(series):
+        query = select(s.c.series_id).where(s.c.tenant_id == tenant, s.c.name == name, s.c.series_id.in_(ids))
+        known.update(connection.execute(query).scalars())
+        mine = and_(s.c.tenant_id == tenant, s.c.name == name, s.c.series_id.in_(ids), s.c.last_seen < hour)
+        connection.execute(update(s).where(mine).values(last_seen=hour))
+    new = [_catalogue_row(one, hour) for one in series if one.id not in known]
+    if new:
+        connection.execute(insert(s), new)
+
+
+def _catalogue_row(one: Series, hour: int) -> dict[str, object]:
+    return {
+        "tenant_id": one.tenant,
+        "name": one.name,
+        "series_id": one.id,
+        "kind": str(one.kind),
+        "labels": dict(one.labels),
+        "last_seen": hour,
+    }
 
 
 # ── Folding ──────────────────────────────────────────────────────────────────
@@ -207,7 +221,7 @@ def _purge(connection: Connection, level: Level, before: int, limit: int) -> int
 def _read(connection: Connection, selection: Selection, limit: int) -> list[Sample]:
     known = {one.id: one for one in selection.series}
     found: list[Sample] = []
-    for tenant, ids in _by_tenant(selection.series):
+    for tenant, _, ids in _chunks(selection.series):
         query = _statement(connection, selection, tenant, ids).limit(limit + 1 - len(found))
         found += [_sample(row, known[row[2]], row[3]) for row in connection.execute(query)]
         if len(found) > limit:
@@ -215,13 +229,14 @@ def _read(connection: Connection, selection: Selection, limit: int) -> list[Samp
     return found
 
 
-def _by_tenant(series: Sequence[Series]) -> list[tuple[str, list[str]]]:
-    grouped: defaultdict[str, list[str]] = defaultdict(list)
+def _chunks(series: Sequence[Series]) -> list[tuple[str, str, list[str]]]:
+    """Series by tenant and name, as ids in lists that fit a query."""
+    grouped: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for one in series:
-        grouped[one.tenant].append(one.id)
+        grouped[one.tenant, one.name].append(one.id)
     return [
-        (tenant, ids[start : start + MAX_IDS])
-        for tenant, ids in sorted(grouped.items())
+        (tenant, name, ids[start : start + MAX_IDS])
+        for (tenant, name), ids in sorted(grouped.items())
         for start in range(0, len(ids), MAX_IDS)
     ]
 
