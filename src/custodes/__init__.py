@@ -14,15 +14,16 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from custodes.version import __version__
+
 if TYPE_CHECKING:
     from custodes.app import Custodes
-    from custodes.asgi.identity import Identity
     from custodes.errors import CustodesError, Permanent
+    from custodes.kernel.caller import Identity
     from custodes.planes.inbound.model import WebhookEvent
     from custodes.runtime.current import current_client_ip, current_trace, name_caller
     from custodes.storage.sql.schema import alembic_include_name
 
-__version__ = "0.1.0"
 
 __all__ = [
     "Custodes",
@@ -40,7 +41,7 @@ __all__ = [
 _HOMES = {
     "Custodes": "custodes.app",
     "CustodesError": "custodes.errors",
-    "Identity": "custodes.asgi.identity",
+    "Identity": "custodes.kernel.caller",
     "Permanent": "custodes.errors",
     "WebhookEvent": "custodes.planes.inbound.model",
     "alembic_include_name": "custodes.storage.sql.schema",

@@ -81,8 +81,8 @@ class Custodes:
         database_url: where everything is kept; default from ``CUSTODES_DATABASE_URL``.
         clock: source of time.
         random_bits: source of randomness for ids and jitter.
-        identify: tells who calls: a function of the ASGI scope that returns a :class:`custodes.asgi.identity.Identity`
-            or None, plain or async. Asked before limits are decided.
+        identify: tells who calls: a function of the ASGI scope that returns a :class:`custodes.Identity` or
+            None, plain or async. Asked before limits are decided.
         admin_auth: how the host app says who asks for an admin page: a function of the ASGI scope, plain or async, that
             returns the subject of a profile whose issuer is ``"host"``, or None.
         settings: any field of :class:`custodes.settings.Settings`.

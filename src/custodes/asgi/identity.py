@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from custodes.kernel.caller import Identity
 from custodes.kernel.tenant import valid_tenant
 
 #: Longest user or API-key id that is kept, characters.
 MAX_ID_LENGTH = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who calls; every part may stay empty."""
-
-    #: User id as the application knows it.
-    user: str = ""
-    #: Id of the API key, never the key itself.
-    api_key: str = ""
-    #: Tenant id; the default tenant when empty.
-    tenant: str = ""
-
 
 #: Tells who calls, from the ASGI scope, before limits are decided and before the application runs. None: anonymous.
 #: A plain function must not block; an async one is given up on after ``CUSTODES_HOOK_LIMIT_MS``.

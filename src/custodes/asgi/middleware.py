@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable
 from contextvars import Token
 from typing import TYPE_CHECKING, Any, cast
 
-from custodes.asgi.identity import Identity
 from custodes.asgi.passage import HttpPassage, Passage, Receive, Refusal, Scope, Send, WebSocketPassage
 from custodes.asgi.routes import Templates
+from custodes.kernel.caller import Identity
 from custodes.kernel.clock import Clock
 from custodes.planes.ratelimit.answers import Decision
 from custodes.planes.traffic.model import Exchange
