@@ -9,7 +9,6 @@ from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.responses import JSONResponse
 
-from custodes import __version__
 from custodes.admin import openapi
 from custodes.admin.auth.fetch import AiohttpFetcher, HttpFetcher
 from custodes.admin.auth.gate import Gate
@@ -32,6 +31,7 @@ from custodes.admin.routes import (
 )
 from custodes.admin.shell import Shell
 from custodes.app import Custodes
+from custodes.version import __version__
 
 #: Where the admin API lives, below the mount point.
 API = "/api/admin/enterprise"

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from custodes import __version__
 from custodes.cli import doctor, export, migrate, replay, retention, serve, user
 from custodes.cli.console import fail
 from custodes.cli.demo import command as demo
 from custodes.errors import CustodesError
+from custodes.version import __version__
 
 app = typer.Typer(
     name="custodes",
