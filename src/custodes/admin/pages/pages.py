@@ -12,7 +12,6 @@ from custodes.admin.auth.cookies import SESSION_COOKIE, can_keep_cookies, clear_
 from custodes.admin.auth.csrf import check_origin, check_token
 from custodes.admin.auth.gate import Gate
 from custodes.admin.dependencies import CustodesDep, audit_trail, require_admin
-from custodes.admin.health import health_of_all
 from custodes.admin.pages.forms import login_form, message, password_form
 from custodes.admin.pages.happened import happened_lately
 from custodes.admin.pages.status import Status, status_page
@@ -62,8 +61,7 @@ async def show_status(request: Request, custodes: CustodesDep) -> Response:
     status = Status(
         principal=principal,
         csrf=_csrf(request, principal),
-        at=custodes.clock.now(),
-        systems=await health_of_all(custodes),
+        health=await custodes.health.check(),
         happened=await happened_lately(custodes, principal),
     )
     return _page(status_page(_base(request), status))

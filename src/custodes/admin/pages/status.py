@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from custodes.admin.pages.markup import Html, html, join, page
 from custodes.kernel.clock import to_iso
-from custodes.kernel.health import SystemHealth, worst
+from custodes.kernel.health import SystemHealth
 from custodes.planes.identity.model import Principal
+from custodes.planes.metrics.health import HealthReport
 
 _BODY = """<header class="top"><strong>Custodes</strong>
 <span class="state {state}">{state}</span>
@@ -55,10 +56,8 @@ class Status:
     principal: Principal
     #: CSRF token of the session; empty without one.
     csrf: str
-    #: When, microseconds.
-    at: int
-    #: Each system.
-    systems: Sequence[SystemHealth]
+    #: How every system is.
+    health: HealthReport
     #: What happened lately.
     happened: Sequence[Happened] = ()
 
@@ -69,12 +68,12 @@ def status_page(base: str, status: Status) -> str:
     body = html(
         _BODY,
         base=base,
-        state=worst(system.state for system in status.systems),
+        state=status.health.overall,
         who=status.principal.subject,
         role=status.principal.role,
         leave=html(_LEAVE, base=base, csrf=status.csrf) if status.csrf else Html(""),
-        at=_moment(status.at),
-        cards=join(_card(system, whole=whole) for system in status.systems),
+        at=_moment(status.health.at),
+        cards=join(_card(system, whole=whole) for system in status.health.systems),
         happened=join(_table(events) for events in status.happened),
     )
     return page("Overview", base, body)

@@ -7,8 +7,7 @@ from pydantic import BaseModel, Field
 
 from custodes.admin.dependencies import Admin, CustodesDep
 from custodes.admin.fields import Moment
-from custodes.admin.health import health_of_all
-from custodes.kernel.health import Health, SystemHealth, worst
+from custodes.kernel.health import Health, SystemHealth
 
 router = APIRouter()
 
@@ -43,9 +42,9 @@ class Overview(BaseModel):
 @router.get("/overview")
 async def overview(custodes: CustodesDep, admin: Admin) -> Overview:
     """Tell how every system is; the figures of the whole install are shown to those who may see all tenants."""
-    found = await health_of_all(custodes)
+    found = await custodes.health.check()
     return Overview(
-        state=worst(health.state for health in found),
-        at=custodes.clock.now(),
-        systems=[SystemModel.of(health, whole=admin.tenant is None) for health in found],
+        state=found.overall,
+        at=found.at,
+        systems=[SystemModel.of(health, whole=admin.tenant is None) for health in found.systems],
     )
