@@ -33,11 +33,11 @@ INTERVAL_SECONDS = LEVELS[0].width / SECOND
 #: How long a bucket of the next level stays open for rows that come late, microseconds: three flushes.
 GRACE = 3 * LEVELS[0].width
 
-#: Rows folded or purged in one transaction: holds the writer for some 20 ms.
-BATCH = 2_000
+#: Rows folded or purged in one transaction: holds the writer for some 25 ms.
+BATCH = 1_000
 
 #: Batches of one run of the fold, at most; the next run goes on.
-MAX_BATCHES = 50
+MAX_BATCHES = 100
 
 #: Largest size of a value: beyond it sums lose their last digits.
 MAX_VALUE = 1e15
