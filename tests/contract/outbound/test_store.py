@@ -1,0 +1,141 @@
+"""What the registry of endpoints promises on every engine."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from custodes.kernel.clock import DAY, SECOND
+from custodes.kernel.ids import uuid7
+from custodes.planes.outbound.model import Endpoint, EndpointState, RetryPolicy, SealedSecret
+from custodes.storage.sql.database import Database, connection_of
+from custodes.storage.sql.outbound import SqlEndpointStore
+
+AT = 1_790_000_000 * SECOND
+store = SqlEndpointStore()
+
+
+@pytest.fixture
+def make(random_bits):
+    def endpoint(seconds: int = 0, **fields: object) -> Endpoint:
+        at = AT + seconds * SECOND
+        given: dict[str, object] = {
+            "id": uuid7(at, random_bits), "tenant": "acme", "url": "https://example.com/", "description": "ö",
+            "event_types": ("order.*", "a"), "retry": RetryPolicy(max_attempts=3, factor=2.5), "created_at": at,
+            "updated_at": at,
+        }  # fmt: skip
+        return Endpoint(**(given | fields))  # type: ignore[arg-type]
+
+    return endpoint
+
+
+async def test_an_endpoint_reads_back_as_it_was_put(database: Database, make):
+    endpoint = make()
+    await database.write(lambda tx: store.put(tx, endpoint))
+
+    assert await database.read(lambda tx: store.find(tx, "acme", endpoint.id)) == endpoint
+    assert await database.read(lambda tx: store.find(tx, None, endpoint.id)) == endpoint
+    assert await database.read(lambda tx: store.find(tx, "other", endpoint.id)) is None
+
+
+async def test_what_a_person_changes_leaves_the_counters_alone(database: Database, make):
+    # Given an endpoint that deliveries were counted on since it was read
+    endpoint = make()
+    await database.write(lambda tx: store.put(tx, endpoint))
+    await database.write(
+        lambda tx: connection_of(tx).exec_driver_sql("UPDATE webhook_configurations SET success_count = 7")
+    )
+
+    changed = replace(endpoint, state=EndpointState.PAUSED, state_reason="noisy", success_count=0)
+    await database.write(lambda tx: store.put(tx, changed))
+
+    found = await database.read(lambda tx: store.find(tx, "acme", endpoint.id))
+    assert found == replace(changed, success_count=7)
+
+
+async def test_deleted_endpoints_are_found_by_no_read(database: Database, make):
+    endpoint = make()
+    await database.write(lambda tx: store.put(tx, endpoint))
+    await database.write(lambda tx: store.put(tx, replace(endpoint, deleted_at=AT)))
+
+    assert await database.read(lambda tx: store.find(tx, "acme", endpoint.id)) is None
+    assert (await database.read(lambda tx: store.page(tx, "acme", None, 10, ""))).items == []
+    assert await database.read(lambda tx: store.count(tx, "acme")) == 0
+
+
+async def test_pages_are_newest_first_by_tenant_and_state(database: Database, make):
+    endpoints = [make(place, state=EndpointState.PAUSED if place % 2 else EndpointState.ENABLED) for place in range(5)]
+    for endpoint in [*endpoints, make(9, tenant="other")]:
+        await database.write(lambda tx, endpoint=endpoint: store.put(tx, endpoint))
+
+    first = await database.read(lambda tx: store.page(tx, "acme", None, 3, ""))
+    rest = await database.read(lambda tx: store.page(tx, "acme", None, 3, first.next_cursor or ""))
+    paused = await database.read(lambda tx: store.page(tx, None, EndpointState.PAUSED, 10, ""))
+
+    assert [*first.items, *rest.items] == endpoints[::-1]
+    assert rest.next_cursor is None
+    assert list(paused.items) == [endpoints[3], endpoints[1]]
+
+
+async def test_secrets_come_newest_first_end_and_go(database: Database, make):
+    endpoint, other = make(0), make(1)
+    secrets = [
+        SealedSecret(
+            id=f"{place:036d}", tenant="acme", endpoint_id=endpoint.id, key_id="aa", sealed=bytes([0, place]),
+            created_at=AT,
+        )
+        for place in range(3)
+    ]  # fmt: skip
+    foreign = replace(secrets[0], id="9" * 36, endpoint_id=other.id, key_id="bb")
+    for secret in [*secrets, foreign]:
+        await database.write(lambda tx, secret=secret: store.put_secret(tx, secret))
+
+    assert await database.read(lambda tx: store.secrets(tx, endpoint)) == secrets[::-1]
+    samples = await database.read(store.key_samples)
+    assert sorted(sample.key_id for sample in samples) == ["aa", "bb"]
+
+    await database.write(lambda tx: store.retire_secrets(tx, endpoint, AT + DAY))
+    await database.write(lambda tx: store.retire_secrets(tx, endpoint, AT + 2 * DAY))
+    assert {one.expires_at for one in await database.read(lambda tx: store.secrets(tx, endpoint))} == {AT + DAY}
+
+    await database.write(lambda tx: store.remove_secrets(tx, endpoint, expired_before=AT + DAY))
+    assert len(await database.read(lambda tx: store.secrets(tx, endpoint))) == 3
+    await database.write(lambda tx: store.remove_secrets(tx, endpoint, expired_before=AT + DAY + 1))
+    assert await database.read(lambda tx: store.secrets(tx, endpoint)) == []
+    assert await database.read(lambda tx: store.secrets(tx, other)) == [foreign]
+
+
+@pytest.mark.parametrize(
+    ("tenant", "index"), [("acme", "ix_webhook_configurations_living"), (None, "ix_webhook_configurations_id")]
+)
+async def test_lists_are_read_in_the_order_of_an_index(database: Database, tenant: str | None, index: str):
+    from sqlalchemy import event
+
+    plans: list[str] = []
+
+    def explain(tx):
+        connection = connection_of(tx)
+
+        def note(_connection, cursor, statement, parameters, _context, _many):
+            if statement.startswith("SELECT"):
+                cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+                plans.append("; ".join(row[3] for row in cursor.fetchall()))
+
+        event.listen(connection, "before_cursor_execute", note)
+        store.page(tx, tenant, None, 10, "")
+
+    await database.read(explain)
+
+    assert index in plans[0]
+    assert "TEMP B-TREE" not in plans[0]
+
+
+async def test_counting_is_by_tenant(database: Database, make):
+    await asyncio.gather(
+        *(
+            database.write(lambda tx, place=place: store.put(tx, make(place, tenant=f"t{place % 2}")))
+            for place in range(5)
+        )
+    )
+
+    assert await database.read(lambda tx: store.count(tx, "t0")) == 3
