@@ -1,0 +1,101 @@
+"""From a failure inside an install to a signed message at a real receiver, with everything wired as users get it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from standardwebhooks import Webhook
+
+from custodes import Custodes
+from custodes.kernel.clock import SECOND
+from custodes.kernel.health import Health, Threshold
+from custodes.kernel.signals import FailureSignal
+from custodes.runtime.system_clock import SystemClock
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+Got = list[tuple[dict[str, str], bytes]]
+
+
+class WarpClock(SystemClock):
+    """Real time, and some more: receivers of signed messages look at the real clock."""
+
+    __slots__ = ("ahead",)
+
+    def __init__(self) -> None:
+        self.ahead = 0
+
+    def now(self) -> int:
+        return super().now() + self.ahead
+
+    def monotonic(self) -> int:
+        return super().monotonic() + self.ahead
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[tuple[str, Got]]:
+    got: Got = []
+
+    async def handle(request: web.Request) -> web.Response:
+        got.append(({name.lower(): value for name, value in request.headers.items()}, await request.read()))
+        return web.Response(status=204)
+
+    app = web.Application()
+    app.router.add_post("/alerts", handle)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}/alerts", got
+    await runner.cleanup()
+
+
+async def test_a_dead_letter_and_a_bad_health_reach_the_receiver(tmp_path: Path, receiver: tuple[str, Got]):
+    """Given an install with an alert URL, when a job dies and a system degrades, then two signed messages arrive; when
+    the health is good again, a third one does."""
+    url, got = receiver
+    clock = WarpClock()
+    custodes = Custodes(f"sqlite:///{tmp_path}/custodes.db", clock=clock, alert_urls=url, alert_webhook_secret=SECRET)
+    await custodes.start()
+    await custodes.identity.ensure_owner()
+    try:
+        for task in ("metrics.collect", "metrics.health", "metrics.flush", "metrics.fold", "alerts.evaluate"):
+            assert await custodes.scheduler.run_now(task), task
+        assert custodes.leader.is_leader
+
+        custodes.bus.emit(
+            FailureSignal(
+                at=clock.now(), tenant="acme", system="webhooks", name="webhook.dead_lettered", summary="evt_1"
+            )
+        )
+        assert await custodes.scheduler.run_now("alerts.events")
+        assert await custodes.scheduler.run_now("alerts.dispatch")
+        [(headers, body)] = got
+        assert Webhook(SECRET).verify(body, headers)["rule_id"] == "signal:webhook.dead_lettered"
+
+        custodes.health.set_thresholds("alerts", [Threshold("waiting", -1, 1_000)])
+        await turn(custodes, clock, times=5)
+        assert (await custodes.health.check()).overall is Health.DEGRADED
+        assert told(got) == [("webhook.dead_lettered", "firing"), ("A system is not healthy", "firing")]
+        assert json.loads(got[1][1])["labels"] == {"system": "alerts"}
+
+        custodes.health.set_thresholds("alerts", [])
+        await turn(custodes, clock, times=12)
+        assert told(got)[2:] == [("A system is not healthy", "resolved")]
+    finally:
+        await custodes.stop()
+
+
+async def turn(custodes: Custodes, clock: WarpClock, times: int) -> None:
+    for _ in range(times):
+        clock.ahead += 10 * SECOND
+        await custodes.leader.campaign()
+        for task in ("metrics.health", "metrics.flush", "alerts.evaluate", "alerts.dispatch"):
+            assert await custodes.scheduler.run_now(task), custodes.scheduler.reports()
+
+
+def told(got: Got) -> list[tuple[str, str]]:
+    return [(payload["name"], payload["news"]) for payload in (json.loads(body) for _, body in got)]
