@@ -21,6 +21,7 @@ from custodes.admin.routes import (
     alerts,
     audit,
     identity,
+    inbound,
     ingest,
     metrics,
     outbound,
@@ -28,6 +29,7 @@ from custodes.admin.routes import (
     ratelimit,
     retention,
     session,
+    traffic,
 )
 from custodes.admin.shell import Shell
 from custodes.app import Custodes
@@ -44,11 +46,13 @@ PLANES: tuple[tuple[str, ModuleType], ...] = (
     ("alerts", alerts),
     ("audit", audit),
     ("identity", identity),
+    ("inbound", inbound),
     ("metrics", metrics),
     ("outbound", outbound),
     ("overview", overview),
     ("ratelimit", ratelimit),
     ("retention", retention),
+    ("traffic", traffic),
 )
 
 

@@ -126,6 +126,6 @@ class Jobs(Protocol):
         """
         ...
 
-    def backlog(self, tx: Transaction, kind: str, now: int) -> Backlog:
-        """Count what is waiting."""
+    def backlog(self, tx: Transaction, kind: str, now: int, tenant: str | None = None) -> Backlog:
+        """Count what is waiting; only of one tenant when it is named."""
         ...

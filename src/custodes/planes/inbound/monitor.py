@@ -278,7 +278,7 @@ class WebhookMonitor(WebhookLog):
                 recent,
                 sum(row.refused for row in refused),
                 last_hour.dead,
-                self._jobs.backlog(tx, JOB_KIND, now),
+                self._jobs.backlog(tx, JOB_KIND, now, tenant),
                 self._figures.states(tx, tenant),
                 now=now,
                 thresholds=self._thresholds,

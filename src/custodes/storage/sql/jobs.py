@@ -94,12 +94,13 @@ class SqlJobs:
         ahead = and_(t.c.kind == kind, t.c.due_at > horizon)
         return _count(connection_of(tx).execute(update(t).where(ahead).values(due_at=due_at)))
 
-    def backlog(self, tx: Transaction, kind: str, now: int) -> Backlog:
+    def backlog(self, tx: Transaction, kind: str, now: int, tenant: str | None = None) -> Backlog:
         """Count what is waiting."""
         connection = connection_of(tx)
+        of_kind = [t.c.kind == kind] if tenant is None else [t.c.kind == kind, t.c.tenant_id == tenant]
         leased = func.count(t.c.lease_owner)
-        row = connection.execute(select(func.count(), leased).select_from(t).where(t.c.kind == kind)).one()
-        oldest = select(func.min(t.c.due_at)).where(t.c.kind == kind, t.c.due_at <= now)
+        row = connection.execute(select(func.count(), leased).select_from(t).where(*of_kind)).one()
+        oldest = select(func.min(t.c.due_at)).where(*of_kind, t.c.due_at <= now)
         return Backlog(row[0], row[1], connection.execute(oldest).scalar())
 
 

@@ -1,0 +1,246 @@
+"""How webhooks look in answers of the admin API."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+from pydantic import BaseModel, Field
+
+from custodes.admin.fields import Moment
+from custodes.kernel.health import Health, SystemHealth
+from custodes.planes.inbound.analytics import Summary, WebhookAnalytics
+from custodes.planes.inbound.model import Attempt, EventRecord, Outcome, Refusal, Status, Verdict
+from custodes.planes.inbound.receiver import Registration
+from custodes.planes.inbound.replay import Replayed
+
+
+class WebhookHealthModel(BaseModel):
+    """Health of the webhooks."""
+
+    state: Health = Field(description="Their state")
+    reasons: list[str] = Field(description="One sentence for each thing that is not as it should be")
+    figures: dict[str, float] = Field(description="Figures of the last 15 minutes, and what waits")
+
+    @classmethod
+    def of(cls, health: SystemHealth) -> WebhookHealthModel:
+        """Tell the health."""
+        return cls(state=health.state, reasons=list(health.reasons), figures=dict(health.figures))
+
+
+class WebhookEventModel(BaseModel):
+    """A webhook, without its payload."""
+
+    id: str = Field(description="UUIDv7")
+    tenant: str = Field(description="Whose it is")
+    received_at: Moment = Field(description="When it came")
+    source: str = Field(description="Name of the source")
+    event_id: str = Field(description="The sender's id; empty when it gives none")
+    event_type: str = Field(description="The sender's name of what happened")
+    verdict: Verdict = Field(description="Whether the signature held; `unverified`: logged by the host's own code")
+    status: Status = Field(description="Where it is on its way")
+    attempts: int = Field(description="Attempts begun so far, replays included")
+    processing_us: int | None = Field(description="Time that the handlers of the last attempt took, microseconds")
+    finished_at: Moment | None = Field(description="When it reached its last state; null while it is open")
+    next_retry_at: Moment | None = Field(description="When it is tried again; null when it is not waiting")
+    error: str | None = Field(description="Last error")
+    handlers_done: dict[str, Outcome] = Field(description="Handlers that are done with it, each with how it ended")
+    trace_id: str = Field(description="Joins it with the request, its handlers and the audit trail")
+    client_ip: str = Field(description="Where it came from; empty when unknown")
+    body_bytes: int = Field(description="Bytes of the body")
+
+    @classmethod
+    def of(cls, record: EventRecord) -> WebhookEventModel:
+        """Tell an event."""
+        return cls.model_validate(record, from_attributes=True)
+
+
+class AttemptModel(BaseModel):
+    """One handler's try at one event."""
+
+    number: int = Field(description="Which attempt at the event, from 1")
+    handler: str = Field(description="Name of the handler")
+    outcome: Outcome = Field(description="How it ended")
+    started_at: Moment = Field(description="When it began")
+    duration_us: int = Field(description="How long it took, microseconds")
+    error_type: str = Field(description="Class of the error; empty when there was none")
+    error: str = Field(description="Its message, secrets masked")
+
+    @classmethod
+    def of(cls, attempt: Attempt) -> AttemptModel:
+        """Tell an attempt."""
+        return cls.model_validate(attempt, from_attributes=True)
+
+
+class AttemptsModel(BaseModel):
+    """The attempts at one event."""
+
+    items: list[AttemptModel] = Field(description="The attempts, newest first")
+
+
+class HeaderModel(BaseModel):
+    """A header as it was received."""
+
+    name: str = Field(description="Name in lower case")
+    value: str = Field(description="Value; credentials are masked")
+
+
+class RefusalModel(BaseModel):
+    """A refused delivery that was kept as a sample."""
+
+    id: str = Field(description="UUIDv7")
+    tenant: str = Field(description="Whose source it was sent to")
+    received_at: Moment = Field(description="When it came")
+    source: str = Field(description="Name of the source")
+    reason: str = Field(description="Why: `no-match`, `missing-signature`, `timestamp-too-old`, …")
+    client_ip: str = Field(description="Where it came from; empty when unknown")
+    trace_id: str = Field(description="Joins it with the audit trail")
+    body_bytes: int = Field(description="Bytes of the body")
+    headers: list[HeaderModel] = Field(description="The headers, up to a total size")
+    body_head: str = Field(description="The first bytes of the body, in base64")
+
+    @classmethod
+    def of(cls, refusal: Refusal) -> RefusalModel:
+        """Tell a refused delivery."""
+        return cls(
+            id=refusal.id,
+            tenant=refusal.tenant,
+            received_at=refusal.received_at,
+            source=refusal.source,
+            reason=refusal.reason,
+            client_ip=refusal.client_ip,
+            trace_id=refusal.trace_id,
+            body_bytes=refusal.body_bytes,
+            headers=[HeaderModel(name=name, value=value) for name, value in refusal.headers],
+            body_head=base64.b64encode(refusal.body_head).decode("ascii"),
+        )
+
+
+class SourceModel(BaseModel):
+    """A source that deliveries are accepted from."""
+
+    name: str = Field(description="Name in the URL")
+    path: str = Field(description="Where deliveries are posted")
+    tenant: str = Field(description="Whose webhooks these are")
+    scheme: str = Field(description="How the sender signs")
+    max_body: int = Field(description="Largest body taken, bytes")
+    retries: bool = Field(description="Whether the sender delivers again after a 5xx")
+
+    @classmethod
+    def of(cls, registration: Registration) -> SourceModel:
+        """Tell a source; never its secrets."""
+        source = registration.source
+        return cls(
+            name=source.name,
+            path=f"/hooks/{source.name}",
+            tenant=registration.tenant,
+            scheme=source.scheme,
+            max_body=source.max_body,
+            retries=source.retries,
+        )
+
+
+class SourcesModel(BaseModel):
+    """The sources."""
+
+    items: list[SourceModel] = Field(description="In order of registration")
+
+
+class SummaryModel(BaseModel):
+    """Figures of some webhooks."""
+
+    received: int = Field(description="Events accepted for the first time")
+    duplicates: int = Field(description="Repeats of events that were accepted before")
+    succeeded: int = Field(description="Events that all handlers are done with")
+    retried: int = Field(description="Attempts that failed and were to be tried again")
+    dead: int = Field(description="Events given up")
+    refused: int = Field(description="Deliveries refused; 0 for a type, since a refused delivery has none")
+    success_rate: float | None = Field(description="Percent of the finished events that succeeded")
+    failure_rate: float | None = Field(description="Percent of the attempts that failed")
+    p50_us: float | None = Field(description="Median of the processing times, microseconds")
+    p95_us: float | None = Field(description="95th percentile")
+    p99_us: float | None = Field(description="99th percentile")
+
+    @classmethod
+    def of(cls, summary: Summary) -> SummaryModel:
+        """Tell figures."""
+        return cls.model_validate(summary, from_attributes=True)
+
+
+class PointModel(BaseModel):
+    """Figures of one stretch of time."""
+
+    at: Moment = Field(description="Its begin")
+    summary: SummaryModel = Field(description="The figures")
+
+
+class SourceSummaryModel(BaseModel):
+    """Figures of one source."""
+
+    source: str = Field(description="Name of the source")
+    summary: SummaryModel = Field(description="The figures")
+
+
+class TypeSummaryModel(BaseModel):
+    """Figures of one type of events."""
+
+    source: str = Field(description="Name of the source")
+    event_type: str = Field(description="The type; `(other)` holds those beyond the bound on types")
+    summary: SummaryModel = Field(description="The figures")
+
+
+class ReasonModel(BaseModel):
+    """Why deliveries were refused."""
+
+    source: str = Field(description="Name of the source")
+    reason: str = Field(description="The verifier's stable reason")
+    count: int = Field(description="How many")
+
+
+class ErrorGroupModel(BaseModel):
+    """Failed attempts that are alike."""
+
+    source: str = Field(description="Name of the source")
+    handler: str = Field(description="Name of the handler")
+    error_type: str = Field(description="Class of the error")
+    count: int = Field(description="How many attempts")
+    last_at: Moment = Field(description="When it was last seen")
+    example: str = Field(description="One of the messages")
+
+
+class WebhookAnalyticsModel(BaseModel):
+    """Volume, success, processing times, errors and refusals."""
+
+    since: Moment = Field(description="Begin of the range")
+    until: Moment = Field(description="End of the range")
+    step_seconds: int = Field(description="Length of a stretch")
+    total: SummaryModel = Field(description="Everything together")
+    points: list[PointModel] = Field(description="Over time, oldest first; stretches without any webhook are left out")
+    by_source: list[SourceSummaryModel] = Field(description="By source, busiest first")
+    by_type: list[TypeSummaryModel] = Field(description="By source and type, busiest first")
+    refused: list[ReasonModel] = Field(description="Why deliveries were refused, most frequent first")
+    errors: list[ErrorGroupModel] = Field(description="Failed attempts grouped, most frequent first")
+
+    @classmethod
+    def of(cls, analytics: WebhookAnalytics) -> WebhookAnalyticsModel:
+        """Tell an analysis."""
+        return cls.model_validate(analytics, from_attributes=True)
+
+
+class ReplayedModel(BaseModel):
+    """What a replay of a selection did, or would do."""
+
+    event_ids: list[str] = Field(description="Ids of the events, newest first")
+    skipped: list[str] = Field(description="Events that were left alone: a worker is at them")
+    next_cursor: str | None = Field(description="Pass as `cursor` to go on; null when the selection is done")
+    dry_run: bool = Field(description="Whether nothing was done")
+
+    @classmethod
+    def of(cls, replayed: Replayed) -> ReplayedModel:
+        """Tell a replay."""
+        return cls.model_validate(replayed, from_attributes=True)
+
+
+def ndjson_line(record: EventRecord) -> str:
+    """Write an event as one line of an export."""
+    return json.dumps(WebhookEventModel.of(record).model_dump(mode="json"), separators=(",", ":")) + "\n"
