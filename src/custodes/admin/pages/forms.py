@@ -24,6 +24,7 @@ _CHOOSE = """<main class="narrow"><div class="sheet">
 <p class="note">{why}</p>
 <form method="post" action="{base}/password">
 <input type="hidden" name="csrf" value="{csrf}">
+<input name="username" autocomplete="username" value="{username}" readonly hidden>
 <label for="current">Current password</label>
 <input id="current" name="current" type="password" autocomplete="current-password" required maxlength="{longest}">
 <label for="new">New password</label>
@@ -48,14 +49,23 @@ def login_form(base: str, *, alarm: str = "", username: str = "") -> str:
     return page("Sign in", base, body)
 
 
-def password_form(base: str, *, csrf: str, forced: bool, alarm: str = "") -> str:
+def password_form(base: str, *, username: str, csrf: str, forced: bool, alarm: str = "") -> str:
     """Write the page that changes the password."""
     why = (
         "The password you signed in with works once. Choose one that only you know."
         if forced
         else f"At least {MIN_LENGTH} characters. All your other sessions end."
     )
-    body = html(_CHOOSE, base=base, alarm=_alarm(alarm), csrf=csrf, why=why, shortest=MIN_LENGTH, longest=MAX_LENGTH)
+    body = html(
+        _CHOOSE,
+        base=base,
+        alarm=_alarm(alarm),
+        username=username,
+        csrf=csrf,
+        why=why,
+        shortest=MIN_LENGTH,
+        longest=MAX_LENGTH,
+    )
     return page("Password", base, body)
 
 

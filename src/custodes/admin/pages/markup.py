@@ -32,6 +32,7 @@ _PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title} · Custodes</title>
+<link rel="icon" type="image/svg+xml" href="{base}/icon.svg">
 <link rel="stylesheet" href="{base}/style.css">
 </head>
 <body>

@@ -35,6 +35,7 @@ _CSP = (
 _MAX_FORM = 8_192
 _MAX_FIELDS = 10
 
+_ICON = files("custodes.admin.pages").joinpath("icon.svg").read_bytes()
 _STYLE = files("custodes.admin.pages").joinpath("style.css").read_bytes()
 
 
@@ -42,6 +43,12 @@ _STYLE = files("custodes.admin.pages").joinpath("style.css").read_bytes()
 async def style() -> Response:
     """Serve the style sheet."""
     return Response(_STYLE, media_type="text/css", headers={"Cache-Control": "public, max-age=300"})
+
+
+@router.get("/icon.svg")
+async def icon() -> Response:
+    """Serve the icon of the window."""
+    return Response(_ICON, media_type="image/svg+xml", headers={"Cache-Control": "public, max-age=300"})
 
 
 @router.get("")
@@ -199,7 +206,11 @@ def _csrf(request: Request, principal: Principal) -> str:
 
 def _password_form(request: Request, principal: Principal, *, alarm: str = "") -> str:
     return password_form(
-        _base(request), csrf=_csrf(request, principal), forced=principal.must_change_password, alarm=alarm
+        _base(request),
+        username=principal.subject,
+        csrf=_csrf(request, principal),
+        forced=principal.must_change_password,
+        alarm=alarm,
     )
 
 
