@@ -65,6 +65,13 @@ def test_no_answer_has_too_many_points():
     assert (cut.until - cut.since) // cut.step <= MAX_POINTS + 1
 
 
+def test_the_far_future_is_empty_and_breaks_nothing():
+    end_of_time = 253_402_300_799 * SECOND  # 9999-12-31T23:59:59Z, the last second that can be written
+
+    assert steps(end_of_time - HOUR, end_of_time, NOW).until <= NOW + DAY
+    assert steps(0, end_of_time, NOW).until <= NOW + DAY
+
+
 def test_nonsense_is_refused_with_advice():
     with pytest.raises(InvalidInput, match="Swap"):
         steps(NOW, NOW, NOW)

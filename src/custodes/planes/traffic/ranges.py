@@ -71,6 +71,9 @@ def steps(since: int, until: int, now: int, step_seconds: int | None = None) -> 
     if step_seconds is not None and step_seconds not in STEPS:
         msg = f"The step is {step_seconds} s"
         raise InvalidInput(msg, remedy=f"Use one of {', '.join(map(str, STEPS))} seconds, or leave it out")
+    # Nothing is recorded later than that: a stretch far in the future is answered like an empty one of tomorrow.
+    until = min(until, now + DAY)
+    since = min(since, until - 1)
     points = USUAL_POINTS if step_seconds is None else MAX_POINTS
     for seconds in STEPS:
         if seconds < (step_seconds or 0):

@@ -1,0 +1,251 @@
+"""API calls: health, analytics, slow endpoints, single calls, errors, export."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import AwareDatetime
+from starlette.responses import StreamingResponse
+
+from custodes.admin.dependencies import Admin, CustodesDep, TenantScope, Trail
+from custodes.admin.fields import Identifier, TimeRange
+from custodes.admin.paging import PageModel, PageQuery
+from custodes.admin.routes.traffic_models import (
+    CSV_COLUMNS,
+    AnalyticsModel,
+    ApiHealthModel,
+    CallModel,
+    EndpointModel,
+    ErrorGroupModel,
+    csv_line,
+    csv_row,
+    ndjson_line,
+)
+from custodes.app import Custodes
+from custodes.kernel.clock import from_datetime
+from custodes.kernel.paging import MAX_LIMIT
+from custodes.planes.traffic.model import ApiCall, CallFilter, GroupState
+from custodes.planes.traffic.ranges import STEPS
+
+router = APIRouter()
+
+#: Rows of each list in the summary.
+_FEW = 10
+
+#: Calls in one export; who wants more narrows the time and asks again.
+MAX_EXPORTED = 1_000_000
+
+
+def call_filter(
+    route: Annotated[str | None, Query(max_length=512, description="Route template; `(unmatched)`")] = None,
+    method: Annotated[str | None, Query(max_length=32, description="Upper-case method")] = None,
+    status: Annotated[int | None, Query(ge=0, le=599, description="Status, or its first digit: `5`")] = None,
+    min_ms: Annotated[float | None, Query(ge=0, le=1e9, description="At least this long")] = None,
+    user: Annotated[str | None, Query(min_length=1, max_length=256, description="User")] = None,
+    api_key: Annotated[str | None, Query(min_length=1, max_length=256, description="Id of the API key")] = None,
+    client_ip: Annotated[str | None, Query(min_length=1, max_length=64, description="Client address")] = None,
+    trace_id: Annotated[str | None, Query(min_length=1, max_length=32, description="W3C trace id")] = None,
+    error_group: Annotated[str | None, Query(min_length=1, max_length=64, description="Digest of the group")] = None,
+    errors_only: Annotated[bool, Query(description="Only answers of 500 and above and exceptions")] = False,
+    since: Annotated[AwareDatetime | None, Query(description="Began from this moment on (RFC 3339)")] = None,
+    until: Annotated[AwareDatetime | None, Query(description="Began before this moment (RFC 3339)")] = None,
+) -> CallFilter:
+    """Read the filters of a query."""
+    return CallFilter(
+        since=None if since is None else max(0, from_datetime(since)),
+        until=None if until is None else max(0, from_datetime(until)),
+        route=route,
+        method=method,
+        status=status,
+        min_total_us=None if min_ms is None else int(min_ms * 1_000),
+        user=user,
+        api_key=api_key,
+        client_ip=client_ip,
+        trace_id=trace_id,
+        error_group=error_group,
+        errors_only=errors_only,
+    )
+
+
+#: Which calls are asked for.
+Filters = Annotated[CallFilter, Depends(call_filter)]
+
+Route = Annotated[str | None, Query(max_length=512, description="Only this route template")]
+Method = Annotated[str | None, Query(max_length=32, description="Only this method")]
+Order = Literal["p50", "p75", "p90", "p95", "p99", "p99_9", "mean", "max", "time"]
+
+
+@router.get("/api-health")
+async def get_api_health(custodes: CustodesDep, admin: Admin, tenant: TenantScope, when: TimeRange) -> ApiHealthModel:
+    """Tell at a glance how the API does: health, volume, errors and times, slow endpoints, open errors."""
+    traffic = custodes.traffic
+    errors = await traffic.list_error_groups(tenant=tenant, state=GroupState.OPEN, since=when.since, limit=_FEW)
+    return ApiHealthModel.of(
+        await traffic.get_health_status(tenant=tenant),
+        await traffic.get_api_analytics(when.since, when.until, tenant=tenant, endpoints=_FEW),
+        list(await traffic.get_slow_endpoints(when.since, when.until, tenant=tenant, limit=_FEW)),
+        list(errors.items),
+        traffic.own_figures() if admin.tenant is None else None,
+    )
+
+
+@router.get("/api-analytics")
+async def get_api_analytics(
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    when: TimeRange,
+    route: Route = None,
+    method: Method = None,
+    step_seconds: Annotated[
+        int | None, Query(description=f"Width of a step: {', '.join(map(str, STEPS))}; it may grow")
+    ] = None,
+    endpoints: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Endpoints to list")] = 50,
+) -> AnalyticsModel:
+    """Analyse a stretch of time: volume, errors, percentiles over time, by endpoint, by consumer."""
+    found = await custodes.traffic.get_api_analytics(
+        when.since,
+        when.until,
+        tenant=tenant,
+        route=route,
+        method=method,
+        step_seconds=step_seconds,
+        endpoints=endpoints,
+    )
+    return AnalyticsModel.of(found)
+
+
+@router.get("/slow-endpoints")
+async def get_slow_endpoints(
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    when: TimeRange,
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Endpoints at most")] = 10,
+    min_count: Annotated[int, Query(ge=1, le=10**9, description="Leave out endpoints with fewer requests")] = 1,
+    order_by: Annotated[Order, Query(description="A percentile, `mean`, `max`, or `time`: all that was spent")] = "p95",
+) -> list[EndpointModel]:
+    """List the slowest endpoints, slowest first."""
+    found = await custodes.traffic.get_slow_endpoints(
+        when.since, when.until, tenant=tenant, limit=limit, min_count=min_count, order_by=order_by
+    )
+    return [EndpointModel.of(endpoint) for endpoint in found]
+
+
+@router.get("/api-calls")
+async def list_api_calls(
+    custodes: CustodesDep, tenant: TenantScope, where: Filters, page: PageQuery
+) -> PageModel[CallModel]:
+    """List single calls, newest first; they show up within ten seconds."""
+    found = await custodes.traffic.list_calls(where, tenant=tenant, limit=page.limit, cursor=page.cursor)
+    return PageModel[CallModel].of(found, CallModel.of)
+
+
+@router.get(
+    "/api-calls/export",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "The calls found, newest first",
+            "content": {"application/x-ndjson": {}, "text/csv": {"schema": {"type": "string"}}},
+        }
+    },
+)
+async def export_api_calls(
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    where: Filters,
+    trail: Trail,
+    format: Annotated[  # noqa: A002 - the name in the query
+        Literal["ndjson", "csv"], Query(description="One JSON object a line, or CSV")
+    ] = "ndjson",
+    limit: Annotated[int, Query(ge=1, le=MAX_EXPORTED, description="Calls at most")] = 100_000,
+) -> StreamingResponse:
+    """Stream the calls found; the export is recorded before its first line is sent."""
+    await custodes.audit.commit(trail.entry("api_calls.exported", context={"format": format, "limit": limit}))
+    calls = _calls(custodes, where, tenant, limit)
+    headers = {"content-disposition": f'attachment; filename="api-calls.{format}"'}
+    if format == "csv":
+        return StreamingResponse(
+            _lines(calls, csv_line, first=csv_row(list(CSV_COLUMNS))), media_type="text/csv", headers=headers
+        )
+    return StreamingResponse(_lines(calls, ndjson_line), media_type="application/x-ndjson", headers=headers)
+
+
+@router.get("/api-calls/{id}")
+async def get_api_call(id: Identifier, custodes: CustodesDep, tenant: TenantScope) -> CallModel:  # noqa: A002
+    """Return one call."""
+    return CallModel.of(await custodes.traffic.get_call(id, tenant=tenant))
+
+
+@router.get("/api-errors")
+async def list_api_errors(
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    page: PageQuery,
+    state: Annotated[GroupState | None, Query(description="Only open or only resolved ones")] = None,
+    since: Annotated[AwareDatetime | None, Query(description="Occurred since, and how often since (RFC 3339)")] = None,
+) -> PageModel[ErrorGroupModel]:
+    """List kinds of errors, the latest occurrence first."""
+    found = await custodes.traffic.list_error_groups(
+        tenant=tenant,
+        state=state,
+        since=None if since is None else max(0, from_datetime(since)),
+        limit=page.limit,
+        cursor=page.cursor,
+    )
+    return PageModel[ErrorGroupModel].of(found, ErrorGroupModel.of)
+
+
+@router.get("/api-errors/{id}")
+async def get_api_error(id: Identifier, custodes: CustodesDep, tenant: TenantScope) -> ErrorGroupModel:  # noqa: A002
+    """Return one kind of error."""
+    return ErrorGroupModel.of(await custodes.traffic.get_error_group(id, tenant=tenant))
+
+
+@router.post("/api-errors/{id}/resolve")
+async def resolve_api_error(
+    id: Identifier,  # noqa: A002
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    trail: Trail,
+) -> ErrorGroupModel:
+    """Note that an error is mended; it opens again by itself when it occurs again."""
+    group = await custodes.traffic.get_error_group(id, tenant=tenant)
+    entry = trail.entry("api_error.resolved", target=f"api_error:{id}", tenant=group.tenant)
+    by = trail.principal.actor
+    return ErrorGroupModel.of(await custodes.traffic.resolve_error_group(id, by=by, tenant=tenant, also=entry))
+
+
+@router.post("/api-errors/{id}/reopen")
+async def reopen_api_error(
+    id: Identifier,  # noqa: A002
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    trail: Trail,
+) -> ErrorGroupModel:
+    """Take back that an error is mended."""
+    group = await custodes.traffic.get_error_group(id, tenant=tenant)
+    entry = trail.entry("api_error.reopened", target=f"api_error:{id}", tenant=group.tenant)
+    by = trail.principal.actor
+    return ErrorGroupModel.of(await custodes.traffic.reopen_error_group(id, by=by, tenant=tenant, also=entry))
+
+
+async def _calls(custodes: Custodes, where: CallFilter, tenant: str | None, limit: int) -> AsyncIterator[ApiCall]:
+    """Walk the pages; each is a short read of its own, so that a slow reader holds nothing."""
+    left, cursor = limit, None
+    while left > 0:
+        page = await custodes.traffic.list_calls(where, tenant=tenant, limit=min(left, MAX_LIMIT), cursor=cursor)
+        for call in page.items:
+            yield call
+        left -= len(page.items)
+        cursor = page.next_cursor
+        if cursor is None:
+            return
+
+
+async def _lines(calls: AsyncIterator[ApiCall], write: Callable[[ApiCall], str], first: str = "") -> AsyncIterator[str]:
+    if first:
+        yield first
+    async for call in calls:
+        yield write(call)
