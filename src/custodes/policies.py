@@ -6,10 +6,11 @@ Part of the composition root, beside ``app.py``: the only place that knows which
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from custodes.kernel.clock import DAY, MINUTE
-from custodes.planes.retention.model import Policy
+from custodes.planes.retention.model import Count, Policy
+from custodes.runtime.transactions import Transaction
 
 if TYPE_CHECKING:
     from custodes.app import Custodes
@@ -37,13 +38,16 @@ def _audit(custodes: Custodes) -> list[Policy]:
 
 
 def _inbound(custodes: Custodes) -> list[Policy]:
+    from custodes.storage.sql.retention import count_events
+
     keep = custodes.settings.webhook_log_retention_days * DAY
     text = "Finished webhook events with payloads and attempts, and refusals; open ones stay"
-    return [Policy("inbound.events", text, keep, custodes.inbound.purge)]
+    return [Policy("inbound.events", text, keep, custodes.inbound.purge, _counting(custodes, count_events))]
 
 
 def _traffic(custodes: Custodes) -> list[Policy]:
     from custodes.planes.traffic.ranges import KEPT
+    from custodes.storage.sql.retention import count_calls
 
     traffic = custodes.traffic
     keep = custodes.settings.api_log_retention_days * DAY
@@ -57,7 +61,7 @@ def _traffic(custodes: Custodes) -> list[Policy]:
         for level, kept in KEPT.items()
     ]
     return [
-        Policy("traffic.calls", "Single API calls", keep, traffic.purge_calls),
+        Policy("traffic.calls", "Single API calls", keep, traffic.purge_calls, _counting(custodes, count_calls)),
         Policy("traffic.errors", "Kinds of errors that did not occur again", KEEP_ERRORS, traffic.purge_error_groups),
         *rollups,
     ]
@@ -66,8 +70,7 @@ def _traffic(custodes: Custodes) -> list[Policy]:
 def _ratelimit(custodes: Custodes) -> list[Policy]:
     keep = custodes.settings.api_log_retention_days * DAY
     text = "Counted windows and blocks that have ended"
-    ratelimit: Any = getattr(custodes, "ratelimit")  # noqa: B009
-    return [Policy("ratelimit.windows", text, keep, ratelimit.purge_expired)]
+    return [Policy("ratelimit.windows", text, keep, custodes.ratelimit.purge_expired)]
 
 
 def _metrics(custodes: Custodes) -> list[Policy]:
@@ -89,6 +92,13 @@ def _identity(custodes: Custodes) -> list[Policy]:
         return await database.write(lambda tx: sessions.drop_sessions(tx, before, limit))
 
     return [Policy("identity.sessions", "Sessions that have ended", KEEP_SESSIONS, purge)]
+
+
+def _counting(custodes: Custodes, count: Callable[[Transaction, int], int]) -> Count:
+    async def counted(before: int) -> int:
+        return await custodes.database.read(lambda tx: count(tx, before))
+
+    return counted
 
 
 #: The policies of each plane, by its name on :class:`custodes.Custodes`.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Index, String, Table, Text
+from sqlalchemy import Boolean, Column, String, Table, Text
 
 from custodes.storage.sql.tables import metadata
 from custodes.storage.sql.types import Count, Id, Micros, Tenant
 
-#: An id is a UUIDv7 of ``started_at``: the order by id is the order by moment.
+#: An id is a UUIDv7 of ``started_at``: the order by id is the order by moment. Every policy has a row in every sweep, so
+#: the newest of one is found within a few rows of the key.
 retention_runs = Table(
     "retention_runs",
     metadata,
@@ -23,5 +24,3 @@ retention_runs = Table(
     Column("error", Text, nullable=False),
     sqlite_with_rowid=False,
 )
-
-Index("ix_retention_runs_policy", retention_runs.c.tenant_id, retention_runs.c.policy, retention_runs.c.id)

@@ -1,0 +1,102 @@
+"""The policies of a real install."""
+
+import asyncio
+from pathlib import Path
+
+import httpx2
+import pytest
+from sqlalchemy import text
+
+from custodes import Custodes
+from custodes.admin.app import create_admin_app
+from custodes.kernel.clock import DAY
+from custodes.planes.audit.model import ReviewState
+from custodes.planes.audit.ports import AuditQuery
+from custodes.planes.audit.reviews import Verdict
+from custodes.storage.sql.database import connection_of
+from custodes.testing.admin import key_for
+from custodes.testing.clock import FakeClock
+
+
+@pytest.fixture
+async def custodes(tmp_path: Path, clock: FakeClock):
+    install = Custodes(f"sqlite:///{tmp_path}/install.db", clock=clock)
+    await install.open()
+    yield install
+    await install.close()
+
+
+async def test_every_policy_keeps_as_long_as_its_setting_says(tmp_path: Path, clock: FakeClock):
+    install = Custodes(
+        f"sqlite:///{tmp_path}/x.db", clock=clock, audit_log_retention_days=400, webhook_log_retention_days=3,
+        api_log_retention_days=2,
+    )  # fmt: skip
+    await install.open()
+    keep = {policy.name: policy.keep for policy in install.retention.policies}
+    await install.close()
+
+    assert keep["audit.entries"] == 400 * DAY
+    assert keep["inbound.events"] == 3 * DAY
+    assert keep["traffic.calls"] == 2 * DAY
+
+
+async def test_all_policies_run_on_an_empty_and_on_a_used_install(custodes: Custodes, clock: FakeClock):
+    reviewed = await custodes.audit.log_audit_event("fraud.early_warning", actor="service:stripe")
+    await custodes.audit.log_audit_event("fraud.early_warning", actor="service:stripe", reason="stays")
+    await custodes.audit.log_audit_event("data.read", actor="user:1")
+    await custodes.audit.review(reviewed.id, Verdict(ReviewState.BENIGN, "user:1"))
+    clock.advance(91 * DAY)
+
+    dry = {run.policy: run for run in await custodes.retention.run(dry_run=True)}
+    real = {run.policy: run for run in await custodes.retention.run()}
+
+    assert not [run.error for run in (*dry.values(), *real.values()) if run.error]
+    assert all(run.finished for run in real.values())
+    assert dry["audit.entries"].removed == real["audit.entries"].removed == 2
+    assert [entry.reason for entry in (await custodes.audit.list_entries(AuditQuery())).items] == ["stays"]
+
+
+async def test_new_entries_are_taken_while_a_sweep_deletes(custodes: Custodes, clock: FakeClock):
+    # Given a backlog of three batches
+    def fill(tx):
+        columns = (
+            "id, tenant_id, recorded_at, occurred_at, schema_version, kind, action, category, outcome, actor, ip, "
+        )
+        columns += "user_agent, trace_id, reason, observer, people, targets, changes, context, labels, risk_score, "
+        columns += "risk_reasons, flagged"
+        connection_of(tx).execute(
+            text(
+                f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500) INSERT INTO audit_logs"
+                f" ({columns}) SELECT printf('00000000-%04d-7000-8000-000000000000', i), 'default', 1, 1, 1, 'event',"
+                " 'a.b', 'other', 'success', 'user:1', '', '', '', '', '', '{}', '[]', '[]', '{}', '{}', 0, '[]', 0"
+                " FROM n"
+            )
+        )
+
+    await custodes.database.write(fill)
+
+    sweep, *entries = await asyncio.gather(
+        custodes.retention.run(), *(custodes.audit.log_audit_event("data.read", actor="user:2") for _ in range(50))
+    )
+
+    assert sweep[0].removed == 2_500
+    assert {entry.id for entry in entries} == {
+        entry.id for entry in (await custodes.audit.list_entries(AuditQuery(limit=100))).items
+    }
+
+
+async def test_over_http_policies_are_told_and_run_by_owners_only(custodes: Custodes):
+    owner, admin = await key_for(custodes, "owner"), await key_for(custodes, "admin")
+    transport = httpx2.ASGITransport(app=create_admin_app(custodes))
+    base = "https://ops.example.com/api/admin/enterprise"
+    async with httpx2.AsyncClient(transport=transport, base_url=base) as client:
+        told = await client.get("/retention", headers=admin)
+        refused = await client.post("/retention/run", json={"dry_run": False}, headers=admin)
+        done = await client.post("/retention/run", json={"dry_run": False}, headers=owner)
+        runs = await client.get("/retention/runs", headers=owner)
+
+    assert {"audit.entries", "inbound.events", "traffic.calls"} <= {one["name"] for one in told.json()["policies"]}
+    assert (refused.status_code, done.status_code) == (403, 200)
+    assert len(runs.json()["items"]) == len(done.json()["runs"])
+    (entry,) = (await custodes.audit.list_entries(AuditQuery(action="retention.run"))).items
+    assert entry.context.extra["dry_run"] is False

@@ -1,0 +1,211 @@
+"""The sweeper deletes by policy, in small batches, and one failure stops nothing else."""
+
+import asyncio
+
+import pytest
+
+from custodes.errors import ConfigurationError, StorageUnavailable
+from custodes.kernel.clock import DAY, MINUTE, SECOND
+from custodes.planes.retention.model import Policy
+from custodes.planes.retention.sweeper import POLICY_SECONDS, TASK, Retention
+from custodes.runtime.scheduler import Scheduler
+from custodes.storage.sql.database import Database
+from custodes.storage.sql.retention import SqlRunStore
+from custodes.testing.clock import FakeClock
+
+
+class Shelf:
+    """Rows with a moment each, purged as a plane would."""
+
+    def __init__(self, clock: FakeClock, ages_in_days: list[int]) -> None:
+        self.rows = sorted(clock.now() - age * DAY for age in ages_in_days)
+        self.batches: list[int] = []
+
+    async def purge(self, before: int, limit: int) -> int:
+        gone = [row for row in self.rows if row < before][:limit]
+        self.rows = self.rows[len(gone) :]
+        self.batches.append(len(gone))
+        return len(gone)
+
+    async def count(self, before: int) -> int:
+        return sum(row < before for row in self.rows)
+
+    def policy(self, name: str = "shelf.rows", keep: int = 30 * DAY) -> Policy:
+        return Policy(name, "Rows", keep, self.purge, self.count)
+
+
+@pytest.fixture
+def retention_of(database: Database, clock: FakeClock, random_bits):
+    def make(*policies: Policy, **options: object) -> Retention:
+        async def no_pause(_seconds: float) -> None:
+            await asyncio.sleep(0)
+
+        return Retention(
+            database,
+            SqlRunStore(),
+            policies,
+            clock,
+            random_bits,
+            **({"pause": no_pause, "batch": 10} | options),  # type: ignore[arg-type]
+        )
+
+    return make
+
+
+async def test_rows_past_their_time_go_in_bounded_batches_and_the_others_stay(retention_of, clock: FakeClock):
+    shelf = Shelf(clock, [*range(31, 56), 29, 30, 0])
+
+    run, own = await retention_of(shelf.policy()).run()
+
+    assert len(shelf.rows) == 3
+    assert shelf.batches == [10, 10, 5, 0]
+    assert (run.policy, run.removed, run.finished, run.error) == ("shelf.rows", 25, True, "")
+    assert run.before == clock.now() - 30 * DAY
+    assert own.policy == "retention.runs"
+
+
+async def test_between_batches_others_get_their_turn(retention_of, clock: FakeClock):
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    shelf = Shelf(clock, list(range(31, 56)))
+    await retention_of(shelf.policy(), pause=pause).run()
+
+    assert pauses == [0.02] * 3
+
+
+async def test_a_dry_run_counts_and_deletes_nothing(retention_of, clock: FakeClock):
+    shelf = Shelf(clock, [31, 32, 1])
+    blind = Policy("other.rows", "Rows", DAY, shelf.purge)
+
+    runs = await retention_of(shelf.policy(), blind).run(dry_run=True)
+
+    assert [(run.removed, run.dry_run) for run in runs] == [(2, True), (None, True), (0, True)]
+    assert shelf.batches == []
+    assert len(shelf.rows) == 3
+
+
+async def test_a_policy_that_fails_does_not_stop_the_others_and_says_why(retention_of, clock: FakeClock):
+    shelf = Shelf(clock, [31])
+
+    async def broken(_before: int, _limit: int) -> int:
+        raise StorageUnavailable("The disk is full")
+
+    async def rude(_before: int, _limit: int) -> int:
+        raise ValueError("row of alice@example.com")
+
+    first, second, third, _own = await retention_of(
+        Policy("a.broken", "", DAY, broken), Policy("b.rude", "", DAY, rude), shelf.policy()
+    ).run()
+
+    assert (first.error, first.finished) == ("The disk is full", False)
+    assert second.error == "ValueError"
+    assert third.removed == 1
+
+
+async def test_a_backlog_is_worked_off_over_several_sweeps(retention_of, clock: FakeClock):
+    # Given a store so slow that each batch takes twenty seconds
+    shelf = Shelf(clock, list(range(31, 100)))
+
+    async def slow(before: int, limit: int) -> int:
+        clock.advance(20 * SECOND)
+        return await shelf.purge(before, limit)
+
+    retention = retention_of(Policy("shelf.rows", "", 30 * DAY, slow))
+
+    first = (await retention.run())[0]
+    assert (first.removed, first.finished) == (30, False)
+    assert first.duration_us == POLICY_SECONDS * SECOND
+    second = (await retention.run())[0]
+    third = (await retention.run())[0]
+    assert [second.removed, third.removed] == [30, 9]
+    assert third.finished
+
+
+async def test_a_sweep_that_is_killed_half_way_has_done_no_harm(retention_of, clock: FakeClock):
+    shelf = Shelf(clock, [*range(31, 81), 5])
+
+    async def killed_at_the_third(before: int, limit: int) -> int:
+        if len(shelf.batches) == 2:
+            raise asyncio.CancelledError
+        return await shelf.purge(before, limit)
+
+    with pytest.raises(asyncio.CancelledError):
+        await retention_of(Policy("shelf.rows", "", 30 * DAY, killed_at_the_third)).run()
+    assert len(shelf.rows) == 31
+
+    # When the next process sweeps
+    run = (await retention_of(shelf.policy()).run())[0]
+
+    assert run.removed == 30
+    assert len(shelf.rows) == 1
+
+
+async def test_runs_are_recorded_and_the_newest_real_one_is_shown(retention_of, clock: FakeClock):
+    shelf = Shelf(clock, [31])
+    retention = retention_of(shelf.policy())
+    assert (await retention.get_policies())[0].last_run is None
+
+    real = await retention.run()
+    clock.advance(MINUTE)
+    dry = await retention.run(dry_run=True)
+
+    assert (await retention.get_policies())[0].last_run == real[0]
+    page = await retention.list_runs(limit=3)
+    rest = await retention.list_runs(limit=3, cursor=page.next_cursor)
+    assert {run.id for run in (*page.items, *rest.items)} == {run.id for run in (*real, *dry)}
+    assert page.items[0].dry_run
+
+
+async def test_records_of_runs_are_themselves_cleaned_up(retention_of, clock: FakeClock):
+    retention = retention_of()
+    for _ in range(3):
+        await retention.run()
+        clock.advance(40 * DAY)
+
+    last = await retention.run()
+
+    assert last[-1].policy == "retention.runs"
+    moments = [run.started_at for run in (await retention.list_runs()).items]
+    assert min(moments) >= clock.now() - 90 * DAY
+
+
+async def test_what_belongs_to_a_run_on_demand_is_committed_before_anything_is_deleted(retention_of, clock: FakeClock):
+    shelf = Shelf(clock, [31])
+
+    def refused(_tx: object) -> None:
+        raise StorageUnavailable("no")
+
+    with pytest.raises(StorageUnavailable):
+        await retention_of(shelf.policy()).run(also=refused)
+
+    assert len(shelf.rows) == 1
+
+
+class Leadership:
+    def __init__(self, leads: bool) -> None:
+        self.is_leader = leads
+
+
+@pytest.mark.parametrize("leads", [True, False])
+async def test_of_several_workers_only_the_leader_sweeps(retention_of, clock: FakeClock, leads: bool):
+    shelf = Shelf(clock, [31])
+    scheduler = Scheduler(clock, Leadership(leads), uniform=lambda: 0.5)
+    retention_of(shelf.policy(), scheduler=scheduler, every_minutes=0.000_1)
+
+    await scheduler.start()
+    while not (report := scheduler.reports()[0]).runs and not report.skipped:
+        await asyncio.sleep(0.001)
+    await scheduler.stop()
+
+    assert report.name == TASK
+    assert bool(shelf.rows) is not leads
+
+
+def test_two_policies_of_one_name_are_refused(retention_of, clock: FakeClock):
+    shelf = Shelf(clock, [])
+
+    with pytest.raises(ConfigurationError, match="same name"):
+        retention_of(shelf.policy(), shelf.policy())
