@@ -134,6 +134,14 @@ class WebhookMonitor(WebhookLog):
         await self._flusher.stop()
         await self._flusher.run_once()
 
+    async def flush(self) -> None:
+        """Write what has been counted since the last time.
+
+        Raises:
+            StorageUnavailable: nothing was written; it is kept for the next time.
+        """
+        await self._recorder.flush()
+
     # ── Sources and handlers ─────────────────────────────────────────────────
 
     def add_source(self, source: Source, *, tenant: str = "", replaceable: bool = False) -> Source:

@@ -1,0 +1,293 @@
+"""The door for webhooks, spoken to in ASGI: what is accepted, what is refused, and what a refusal costs."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from custodes import Custodes
+from custodes.asgi.ingress import MAX_HEADER_BYTES, MAX_HEADERS, STRIPE_ENHANCED, Ingress
+from custodes.errors import StorageUnavailable
+from custodes.kernel.clock import MINUTE, SECOND
+from custodes.kernel.signals import SecuritySignal
+from custodes.planes.inbound.model import EventFilter, Status
+from custodes.planes.inbound.sources.base import Source, Verified
+from custodes.storage.sql.database import connection_of
+from custodes.storage.sql.schema import metadata
+from custodes.testing.asgi import body, converse, http_scope
+from custodes.testing.clock import FakeClock
+from custodes.testing.webhooks import signed_webhook
+
+SECRET = "whsec_of_the_ingress"
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+@pytest.fixture
+async def custodes(tmp_path: Path, clock: FakeClock, random_bits) -> AsyncIterator[Custodes]:
+    made = Custodes(
+        f"sqlite:///{tmp_path}/custodes.db", clock=clock, random_bits=random_bits, webhook_ip_limit="60/minute"
+    )
+    made.source("stripe", secrets=[SECRET], max_body=100_000)
+    made.source("slack", secrets=["slack-secret"])
+    await made.database.open()
+    await made.database.write(lambda tx: metadata.create_all(connection_of(tx)))
+    yield made
+    await made.inbound.stop()
+    await made.database.close()
+
+
+@pytest.fixture
+def ingress(custodes: Custodes) -> Ingress:
+    return Ingress(custodes)
+
+
+def stripe(clock: FakeClock, event_id: str = "evt_1", *, secret: str = SECRET, padding: int = 0):
+    text = json.dumps({"id": event_id, "type": "invoice.paid", "padding": "x" * padding})
+    return signed_webhook("stripe", text, secret, now=clock.now())
+
+
+async def post(ingress: Ingress, path: str, *chunks: bytes, method: str = "POST", headers=None, client="203.0.113.7"):
+    scope = http_scope(path, method, headers=headers or {}, client=(client, 4711))
+    return await converse(ingress, scope, body(*chunks))
+
+
+async def count(custodes: Custodes, table: str) -> int:
+    return await custodes.database.read(
+        lambda tx: connection_of(tx).exec_driver_sql(f"SELECT count(*) FROM {table}").scalar()
+    )
+
+
+@pytest.mark.parametrize("path", ["/hooks/stripe", STRIPE_ENHANCED])
+async def test_a_signed_delivery_is_on_the_disk_before_the_2xx(custodes, ingress, clock, path: str):
+    signed = stripe(clock)
+
+    answer = await post(ingress, path, signed.body, headers={**signed.headers, "traceparent": TRACEPARENT})
+
+    assert answer.status == 200
+    told = json.loads(answer.body)
+    assert told["status"] == "accepted"
+    record = await custodes.inbound.get_event(told["id"])
+    assert (record.source, record.event_id, record.status) == ("stripe", "evt_1", Status.RECEIVED)
+    assert (record.trace_id, record.client_ip) == (TRACEPARENT[3:35], "203.0.113.7")
+    payload = await custodes.inbound.get_payload(told["id"])
+    assert payload.body == signed.body
+
+
+async def test_credentials_in_headers_are_masked_and_signatures_are_kept(custodes, ingress, clock):
+    signed = stripe(clock)
+    secrets = {"authorization": "Bearer abc", "cookie": "session=abc", "x-api-key": "abc", "x-gitlab-token": "abc"}
+
+    answer = await post(ingress, "/hooks/stripe", signed.body, headers={**signed.headers, **secrets})
+
+    headers = dict((await custodes.inbound.get_payload(json.loads(answer.body)["id"])).headers)
+    assert {headers[name] for name in secrets} == {"[redacted]"}
+    assert headers["stripe-signature"] == signed.headers["stripe-signature"]
+
+
+async def test_a_repeat_is_answered_2xx_with_the_same_id(custodes, ingress, clock):
+    signed = stripe(clock)
+
+    first = await post(ingress, "/hooks/stripe", signed.body, headers=signed.headers)
+    second = await post(ingress, "/hooks/stripe", signed.body, headers=signed.headers)
+
+    assert (first.status, second.status) == (200, 200)
+    assert json.loads(second.body) == {"status": "duplicate", "id": json.loads(first.body)["id"]}
+    assert await count(custodes, "webhook_events") == 1
+
+
+async def test_a_body_in_many_parts_is_put_together(custodes, ingress, clock):
+    signed = stripe(clock, padding=5_000)
+    parts = [signed.body[at : at + 100] for at in range(0, len(signed.body), 100)]
+
+    answer = await post(ingress, "/hooks/stripe", *parts, headers=signed.headers)
+
+    assert answer.status == 200
+    assert (await custodes.inbound.get_payload(json.loads(answer.body)["id"])).body == signed.body
+
+
+async def test_a_wrong_signature_is_refused_without_a_word_why(custodes, ingress, clock):
+    forged, honest = stripe(clock, secret="whsec_wrong"), stripe(clock)
+    for signed, sent in ((forged, forged.body), (honest, honest.body + b" ")):
+        answer = await post(ingress, "/hooks/stripe", sent, headers=signed.headers)
+
+        assert answer.status == 401
+        assert answer.headers[b"content-type"] == b"application/problem+json"
+        problem = json.loads(answer.body)
+        assert (problem["status"], problem["code"]) == (401, "signature-refused")
+        assert "secret" not in answer.body.decode()
+    missing = await post(ingress, "/hooks/stripe", b"{}")
+    assert (missing.status, missing.body) == (401, answer.body)
+
+
+async def test_a_flood_of_refused_deliveries_writes_next_to_nothing(custodes, clock):
+    """Given 2,000 forged deliveries, then nothing is written by them but a few samples and counts, at the flush."""
+    told: list[SecuritySignal] = []
+    custodes.bus.subscribe(SecuritySignal, told.append)
+    ingress = Ingress(custodes)
+    before = custodes.database._writer.payloads
+    for number in range(2_000):
+        await post(
+            ingress, "/hooks/stripe", b"{}", headers={"stripe-signature": "t=1,v1=00"}, client=f"2001:db8:{number:x}::1"
+        )
+    assert custodes.database._writer.payloads == before
+
+    await custodes.inbound.flush()
+
+    assert custodes.database._writer.payloads == before + 1
+    assert await count(custodes, "webhook_events") == 0
+    assert await count(custodes, "webhook_refusals") == 3
+    [reason] = (await custodes.inbound.get_webhook_analytics()).refused
+    assert reason.count == 2_000
+    refused = [signal for signal in told if signal.action == "webhook.signature_refused"]
+    assert len(refused) == 20
+    clock.advance(11 * SECOND)
+    await custodes.inbound.flush()
+    summed = [signal for signal in told if signal.action == "webhook.signature_refused"][-1]
+    assert summed.context["count"] == 1_980
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"content-length": "100001"}, 413),
+        ({"content-length": "9" * 30}, 413),
+        ({"content-length": "-5"}, 413),
+        ({"content-encoding": "gzip"}, 415),
+        ({"content-encoding": "identity"}, 401),
+        ({f"x-{number}": "1" for number in range(MAX_HEADERS + 1)}, 431),
+        ({"x-big": "1" * MAX_HEADER_BYTES}, 431),
+    ],
+)
+async def test_limits_on_headers(ingress, headers, status: int):
+    answer = await post(ingress, "/hooks/stripe", b"{}", headers=headers)
+
+    assert answer.status == status
+    assert answer.headers[b"content-type"] == b"application/problem+json"
+    assert json.loads(answer.body)["status"] == status
+
+
+async def test_an_endless_body_is_cut_off_at_the_limit(ingress):
+    read = 0
+
+    async def receive():
+        nonlocal read
+        read += 10_000
+        return {"type": "http.request", "body": b"x" * 10_000, "more_body": True}
+
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    await ingress(http_scope("/hooks/stripe", "POST"), receive, send)
+
+    assert sent[0]["status"] == 413
+    assert read <= 100_000 + 10_000
+
+
+async def test_a_sender_that_leaves_in_the_middle_leaves_nothing_behind(custodes, ingress, clock):
+    scope = http_scope("/hooks/stripe", "POST", headers=stripe(clock).headers)
+    answer = await converse(
+        ingress,
+        scope,
+        [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}],
+    )
+
+    assert answer.sent == []
+    assert await count(custodes, "webhook_events") == 0
+
+
+async def test_other_methods_and_other_paths(ingress):
+    assert (await post(ingress, "/hooks/nobody", b"{}")).status == 404
+    assert (await post(ingress, "/hooks/stripe/more", b"{}")).status == 404
+    answer = await post(ingress, "/hooks/stripe", method="GET")
+    assert (answer.status, answer.headers[b"allow"]) == (405, b"POST")
+    assert ingress.handles("/hooks/stripe")
+    assert ingress.handles(STRIPE_ENHANCED)
+    assert not ingress.handles("/hooks/nobody")
+
+
+async def test_slacks_handshake_is_answered(custodes, ingress, clock):
+    signed = signed_webhook(
+        "slack", {"type": "url_verification", "challenge": "3eZbrw1a"}, "slack-secret", now=clock.now()
+    )
+
+    answer = await post(ingress, "/hooks/slack", signed.body, headers=signed.headers)
+
+    assert (answer.status, b"3eZbrw1a" in answer.body) == (200, True)
+    assert await count(custodes, "webhook_events") == 0
+
+
+async def test_one_address_may_not_send_without_end(ingress, clock):
+    statuses = [(await post(ingress, "/hooks/stripe", b"{}")).status for _ in range(61)]
+    refused = await post(ingress, "/hooks/stripe", b"{}")
+    other = await post(ingress, "/hooks/stripe", b"{}", client="198.51.100.1")
+
+    assert statuses[:60] == [401] * 60
+    assert refused.status == 429
+    assert b"retry-after" in refused.headers
+    assert other.status == 401
+    clock.advance(2 * MINUTE)
+    assert (await post(ingress, "/hooks/stripe", b"{}")).status == 401
+
+
+async def test_a_store_that_is_down_is_a_503_and_nothing_is_accepted(custodes, ingress, clock, monkeypatch):
+    async def down(*_):
+        raise StorageUnavailable("no disk")
+
+    monkeypatch.setattr(custodes.database, "ingest", down)
+    signed = stripe(clock)
+
+    answer = await post(ingress, "/hooks/stripe", signed.body, headers=signed.headers)
+
+    assert (answer.status, answer.headers[b"retry-after"]) == (503, b"5")
+    assert b"no disk" not in answer.body
+
+
+async def test_a_store_that_hangs_is_a_503_in_time(custodes, clock, monkeypatch):
+    async def hang(*_):
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(custodes.database, "ingest", hang)
+    custodes.inbound._receiver._deadline.seconds = 0.05
+    signed = stripe(clock)
+
+    answer = await post(Ingress(custodes), "/hooks/stripe", signed.body, headers=signed.headers)
+
+    assert answer.status == 503
+
+
+async def test_a_verifier_with_a_fault_keeps_the_door_shut(custodes, ingress):
+    class Faulty(Source):
+        name = "faulty"
+
+        def verify(self, request, now) -> Verified:
+            raise KeyError("a fault of the host's own code")
+
+    custodes.inbound.add_source(Faulty(["secret"]))
+
+    answer = await post(ingress, "/hooks/faulty", b"{}")
+
+    assert answer.status == 401
+    await custodes.inbound.flush()
+    [refusal] = (await custodes.inbound.list_refusals()).items
+    assert refusal.reason == "verifier-failed"
+
+
+async def test_behind_a_mount_everything_else_stays_the_hosts(custodes, clock):
+    async def host(scope, receive, send):
+        await send({"type": "http.response.start", "status": 418, "headers": []})
+        await send({"type": "http.response.body", "body": b"host"})
+
+    app = custodes.wrap(host)
+    signed = stripe(clock)
+
+    accepted = await converse(app, http_scope("/hooks/stripe", "POST", headers=signed.headers), body(signed.body))
+    hosts = await converse(app, http_scope("/hooks/nobody", "POST"), body(b"{}"))
+
+    assert (accepted.status, hosts.status) == (200, 418)
+    page = await custodes.inbound.list_events(EventFilter(source="stripe"))
+    assert len(page.items) == 1
+    await custodes.stop()
