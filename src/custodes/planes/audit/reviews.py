@@ -64,9 +64,14 @@ def next_review(current: Review | None, verdict: Verdict, now: int) -> Review:
     _check("note", verdict.note, MAX_NOTE)
     _check("assignee", verdict.assignee, MAX_PERSON)
     _check("reviewer", verdict.by, MAX_PERSON)
-    note = verdict.note if verdict.note is not None else (current.note if current else "")
-    assignee = verdict.assignee if verdict.assignee is not None else (current.assignee if current else "")
-    return Review(verdict.state, assignee, redact_text(note).replace("\x00", "\ufffd"), verdict.by, now)
+    note = _clean(redact_text(verdict.note)) if verdict.note is not None else (current.note if current else "")
+    assignee = _clean(verdict.assignee) if verdict.assignee is not None else (current.assignee if current else "")
+    return Review(verdict.state, assignee, note, verdict.by, now)
+
+
+def _clean(text: str) -> str:
+    """Replace what no store takes."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "\ufffd")
 
 
 def _check(what: str, text: str | None, limit: int) -> None:

@@ -7,8 +7,8 @@ from sqlalchemy import Boolean, Column, String, Table, Text
 from custodes.storage.sql.tables import metadata
 from custodes.storage.sql.types import Count, Id, Micros, Tenant
 
-#: An id is a UUIDv7 of ``started_at``: the order by id is the order by moment. Every policy has a row in every sweep, so
-#: the newest of one is found within a few rows of the key.
+#: An id is a UUIDv7 of ``started_at``: the order by id is the order by moment. Every policy has a row in every sweep,
+#: so the newest of one is found within a few rows of the key.
 retention_runs = Table(
     "retention_runs",
     metadata,
