@@ -12,8 +12,8 @@ from custodes.admin.fields import Moment
 from custodes.kernel.clock import SECOND, to_iso
 from custodes.kernel.health import Health, SystemHealth
 from custodes.planes.traffic.analytics import ApiAnalytics, Consumer, EndpointStats, Percentiles, Point, Stats
+from custodes.planes.traffic.health import OwnFigures
 from custodes.planes.traffic.model import ApiCall, ErrorGroup, GroupState
-from custodes.planes.traffic.monitor import OwnFigures
 
 #: First characters by which spreadsheet programs take a cell for a formula (OWASP, "CSV Injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

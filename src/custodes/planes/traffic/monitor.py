@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar, overload
 
 from custodes.errors import InvalidInput, NotFound
-from custodes.kernel.clock import MINUTE, SECOND, Clock
-from custodes.kernel.health import SystemHealth, Threshold, judge
+from custodes.kernel.clock import Clock
+from custodes.kernel.health import SystemHealth, Threshold
 from custodes.kernel.ids import RandomBits
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
 from custodes.kernel.tenant import DEFAULT_TENANT
@@ -21,10 +21,10 @@ from custodes.planes.traffic.analytics import (
     Analytics,
     ApiAnalytics,
     EndpointStats,
-    percentiles,
 )
 from custodes.planes.traffic.flusher import Flusher
 from custodes.planes.traffic.folder import Folder
+from custodes.planes.traffic.health import HEALTH_SPAN, THRESHOLDS, OwnFigures, judged, own_figures
 from custodes.planes.traffic.measure import CallMeter
 from custodes.planes.traffic.model import ApiCall, CallFilter, ErrorGroup, Exchange, GroupState
 from custodes.planes.traffic.ports import TrafficStore
@@ -44,48 +44,6 @@ FLUSH_SECONDS = 10.0
 
 #: Longest that the last flush may take when the process ends, seconds.
 LAST_FLUSH_SECONDS = 5.0
-
-#: What health looks back on, microseconds.
-HEALTH_SPAN = 5 * MINUTE
-
-#: Requests in that span below which the error rate and the times say nothing and are not judged.
-HEALTH_MIN_REQUESTS = 20
-
-#: When the API counts as degraded and as unhealthy.
-THRESHOLDS = (
-    Threshold("error_rate", 5.0, 20.0, unit=" %"),
-    Threshold("p95", 1_000.0, 5_000.0, unit=" ms"),
-    Threshold("buffer_fill", 80.0, 100.0, unit=" %"),
-    Threshold("unwritten_for", 60.0, 300.0, unit=" s"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class OwnFigures:
-    """How the monitor itself is doing in this process, since the start."""
-
-    #: Exchanges recorded.
-    recorded: int
-    #: Of these, counted in the overflow series because there were too many series.
-    overflowed: int
-    #: Exchanges that are in no figure, because the store was away for too long.
-    shed_requests: int
-    #: Raw rows that were not kept; their figures were.
-    shed_calls: int
-    #: Raw rows that wait to be written, and the most that may.
-    waiting_calls: int
-    capacity: int
-    #: Batches that wait to be written.
-    waiting_batches: int
-    #: Flushes that wrote everything, and attempts that the store refused.
-    flushes: int
-    flush_failures: int
-    #: How long the last flush took, microseconds.
-    last_flush_us: int
-    #: When everything was last written, microseconds since the epoch.
-    last_success_at: int
-    #: Rollup rows folded into coarser ones by this process.
-    folded: int
 
 
 class ApiMonitor:
@@ -390,36 +348,11 @@ class ApiMonitor:
         """Judge the last five minutes, and the monitor itself."""
         until = Level.TEN_SECONDS.start_of(self._clock.now()) + Level.TEN_SECONDS.micros
         figures = await self._analytics.totals(until - HEALTH_SPAN, until, tenant=tenant)
-        own = self.own_figures()
-        shown = {
-            "requests": float(figures.count),
-            "buffer_fill": 100.0 * own.waiting_calls / own.capacity,
-            "unwritten_for": max(0, self._clock.now() - own.last_success_at) / SECOND if own.waiting_batches else 0.0,
-            "shed_requests": float(own.shed_requests),
-            "shed_calls": float(own.shed_calls),
-        }
-        if figures.count >= HEALTH_MIN_REQUESTS:
-            shown["error_rate"] = 100.0 * figures.server_errors / figures.count
-            shown["p95"] = percentiles(figures.total, figures.total_min, figures.total_max).p95 / 1_000
-        return judge("api", shown, self._thresholds)
+        return judged(figures, self.own_figures(), self._clock.now(), self._thresholds)
 
     def own_figures(self) -> OwnFigures:
         """Tell how the monitor itself is doing."""
-        recorder, flusher = self._recorder, self._flusher
-        return OwnFigures(
-            recorded=recorder.recorded,
-            overflowed=recorder.overflowed,
-            shed_requests=recorder.shed + flusher.shed_requests,
-            shed_calls=recorder.calls.shed + flusher.shed_calls,
-            waiting_calls=len(recorder.calls) + flusher.waiting_calls,
-            capacity=recorder.calls.capacity,
-            waiting_batches=flusher.waiting_batches,
-            flushes=flusher.flushes,
-            flush_failures=flusher.failures,
-            last_flush_us=flusher.last_flush_us,
-            last_success_at=flusher.last_success_at,
-            folded=self._folder.folded,
-        )
+        return own_figures(self._recorder, self._flusher, self._folder)
 
     # ── Retention ────────────────────────────────────────────────────────────
 
