@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import httpx2
+import pytest
 
 from custodes import Custodes
 from custodes.planes.audit.ports import AuditQuery
@@ -46,10 +47,8 @@ async def test_a_block_that_cannot_be_audited_does_not_happen(custodes: Custodes
     def fail(_tx: object) -> None:
         raise RuntimeError
 
-    try:
+    with pytest.raises(RuntimeError):
         await custodes.ratelimit.block_identifier("203.0.113.9", reason="x", actor="a", also=fail)
-    except RuntimeError:
-        pass
 
     assert custodes.ratelimit.check(call("203.0.113.9")).allowed
     assert not (await custodes.ratelimit.get_blocked_identifiers()).items

@@ -50,7 +50,7 @@ def copy(meter: Meter, state: object) -> object:
 
 
 def most_in_any_window(admitted: list[tuple[int, int]], window: int) -> int:
-    """The largest sum in any half-open stretch (end - window, end]; it is enough to look at those that end at an event."""
+    """The largest sum in any half-open stretch (end - window, end]; those that end at an event are enough."""
     return max(
         (sum(cost for at, cost in admitted if end - window < at <= end) for end, _ in admitted),
         default=0,
@@ -96,7 +96,7 @@ class TestEveryMeter:
 
     @given(meters, steps)
     def test_the_wait_is_exact(self, meter: Meter, drawn: list[tuple[float, int]]):
-        """Given a refusal, then it is refused until one microsecond before the wait is over, and admitted at its end."""
+        """Given a refusal, then it is refused one microsecond before the wait is over, and admitted at its end."""
         state = meter.fresh()
         for now, cost in moments(meter, drawn):
             wait = meter.wait(state, now, cost)
@@ -141,7 +141,7 @@ class TestEveryMeter:
             twin = copy(meter, state)
             tried = meter.attempt(state, now, extra)
             if tried is not None:
-                state = meter.undo(twin if isinstance(state, int) else state, tried[0], now, extra)
+                state = meter.undo(tried[0], now, extra)
             assert meter.view(copy(meter, state), now) == meter.view(twin, now)
             charged = meter.attempt(state, now, cost)
             assert (charged is None) == (meter.attempt(twin, now, cost) is None)
@@ -152,7 +152,7 @@ class TestEveryMeter:
         self, meter: Meter, drawn: list[tuple[float, int]]
     ):
         state, now = meter.fresh(), START
-        for now, cost in moments(meter, drawn):  # noqa: B007
+        for now, cost in moments(meter, drawn):
             charged = meter.attempt(state, now, cost)
             state = state if charged is None else charged[0]
         later = now + meter.refill
@@ -165,7 +165,7 @@ class TestSlidingLog:
     @given(st.integers(1, 12), st.sampled_from([1, 7, 1_000, MINUTE]), steps)
     @settings(max_examples=300)
     def test_decides_as_a_count_of_the_window_would(self, limit: int, window: int, drawn: list[tuple[float, int]]):
-        """Decision by decision: the events in (now - window, now] and the cost are within the limit, or it is refused."""
+        """Decision by decision: the events in (now - window, now] and the cost are within the limit, or refused."""
         meter = SlidingLog(limit, window)
         state, admitted = meter.fresh(), []
         for now, cost in moments(meter, drawn):
@@ -212,7 +212,7 @@ class TestSubWindows:
 class TestGcra:
     @given(st.integers(1, 997), st.sampled_from([SECOND, MINUTE, HOUR, DAY]))
     def test_a_saturated_rate_never_drifts(self, limit: int, window: int):
-        """Given a caller that comes back exactly when told, then its n-th request is admitted when n tokens have come in."""
+        """Given a caller that comes back exactly when told, then its n-th request is admitted with the n-th token."""
         meter = Gcra(limit, window, 2)
         state, now = meter.fresh(), START
         for admitted in range(1, 200):

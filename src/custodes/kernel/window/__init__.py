@@ -14,16 +14,19 @@ Concurrency    8 B per held slot        limit, held at one moment               
 """
 
 from custodes.kernel.window.calendar import CalendarQuota, CalendarUnit
-from custodes.kernel.window.cells import Ask, Cells, Outcome, decide
+from custodes.kernel.window.cells import Ask, Cells, Outcome, decide, decide_contested
 from custodes.kernel.window.concurrency import Concurrency
 from custodes.kernel.window.gcra import Gcra
 from custodes.kernel.window.log import MAX_LOG, SlidingLog
 from custodes.kernel.window.meter import NEVER, Meter
+from custodes.kernel.window.own_cells import MAX_SUBJECTS, SHARED_STATES, OwnCells
 from custodes.kernel.window.subwindows import SLICES, SubWindows
 
 __all__ = [
     "MAX_LOG",
+    "MAX_SUBJECTS",
     "NEVER",
+    "SHARED_STATES",
     "SLICES",
     "Ask",
     "CalendarQuota",
@@ -33,7 +36,9 @@ __all__ = [
     "Gcra",
     "Meter",
     "Outcome",
+    "OwnCells",
     "SlidingLog",
     "SubWindows",
     "decide",
+    "decide_contested",
 ]

@@ -84,10 +84,10 @@ class CalendarQuota:
         state[_USED] += cost
         return state, left, state[_END] - now
 
-    def undo(self, before: Stamps, after: Stamps, now: int, cost: int) -> Stamps:
+    def undo(self, state: Stamps, now: int, cost: int) -> Stamps:
         """Give the quota back."""
-        after[_USED] -= cost
-        return after
+        state[_USED] -= cost
+        return state
 
     def view(self, state: Stamps, now: int) -> tuple[int, int]:
         """Tell what is left of the period's quota and when the next begins."""

@@ -84,28 +84,28 @@ def decide(asks: Sequence[Ask], now: int) -> Outcome:
     refuses, those before it are undone. Nothing else runs in between.
     """
     views: list[View] = []
-    before: list[State] = []
     for cells, key, cost in asks:
         state = cells.at_hand.get(key)
         charged = None if state is None else cells.attempt(state, now, cost)
         if charged is None:
-            _undo(asks, before, now)
-            return _decide_contested(asks, now)
+            return decide_contested(asks, now, len(views))
         cells.at_hand[key], left, more_in = charged
         cells.tally[key] += cost
-        before.append(state)
         views.append((left, more_in))
     return Outcome(views)
 
 
-def _undo(asks: Sequence[Ask], before: Sequence[State], now: int) -> None:
-    for (cells, key, cost), state in zip(asks, before, strict=False):
-        cells.at_hand[key] = cells.meter.undo(state, cells.at_hand[key], now, cost)
+def decide_contested(asks: Sequence[Ask], now: int, charged: int) -> Outcome:
+    """Ask all limits, so that each that refuses can be told, before any is charged.
+
+    Args:
+        asks: the limits of the request.
+        now: microseconds.
+        charged: so many of them have been charged already, and are undone first.
+    """
+    for cells, key, cost in asks[:charged]:
+        cells.at_hand[key] = cells.meter.undo(cells.at_hand[key], now, cost)
         cells.tally[key] -= cost
-
-
-def _decide_contested(asks: Sequence[Ask], now: int) -> Outcome:
-    """Ask all limits first, so that each that refuses can be told; then charge."""
     found: list[tuple[Key, State]] = []
     refused: list[tuple[int, int]] = []
     would_refuse: list[tuple[int, int]] = []

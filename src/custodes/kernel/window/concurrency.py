@@ -51,9 +51,9 @@ class Concurrency:
             insort(state, now + self.window)
         return state, left, state[0] - now
 
-    def undo(self, before: Stamps, after: Stamps, now: int, cost: int) -> Stamps:
+    def undo(self, state: Stamps, now: int, cost: int) -> Stamps:
         """Give the slots back."""
-        return self.release(after, now, cost)
+        return self.release(state, now, cost)
 
     def release(self, state: Stamps, taken_at: int, cost: int) -> Stamps:
         """Give back slots taken at a moment; does nothing when their lease has ended."""

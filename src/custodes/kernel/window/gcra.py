@@ -61,17 +61,21 @@ class Gcra:
     def attempt(self, state: int, now: int, cost: int) -> tuple[int, int, int] | None:
         """Take tokens."""
         token = self._token
-        start = now * self._fraction
+        fraction = self._fraction
+        start = now * fraction
         debt = state - start
-        debt = (max(0, debt)) + cost * token
+        if debt < 0:
+            debt = 0
+        debt += cost * token
         free = self._capacity - debt
         if free < 0:
             return None
-        return start + debt, free // token, -((free % token - token) // self._fraction)
+        next_token = token - free % token
+        return start + debt, free // token, next_token if fraction == 1 else -(-next_token // fraction)
 
-    def undo(self, before: int, after: int, now: int, cost: int) -> int:
-        """Put the tokens back."""
-        return before
+    def undo(self, state: int, now: int, cost: int) -> int:
+        """Put the tokens back; a bucket that was full says so by another number, no earlier than now."""
+        return state - cost * self._token
 
     def view(self, state: int, now: int) -> tuple[int, int]:
         """Tell the whole tokens left and when there will be one more."""

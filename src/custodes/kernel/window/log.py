@@ -72,10 +72,10 @@ class SlidingLog:
             start = state[0] = 1
         return state, left, state[start] + window - now
 
-    def undo(self, before: Stamps, after: Stamps, now: int, cost: int) -> Stamps:
+    def undo(self, state: Stamps, now: int, cost: int) -> Stamps:
         """Remove the stamps again."""
-        del after[-cost:]
-        return after
+        del state[-cost:]
+        return state
 
     def view(self, state: Stamps, now: int) -> tuple[int, int]:
         """Tell what is left and when the oldest event leaves."""

@@ -63,8 +63,8 @@ class Meter(Protocol):
         """
         ...
 
-    def undo(self, before: State, after: State, now: int, cost: int) -> State:
-        """Take back what :meth:`attempt` just charged with these arguments; return the state as it was."""
+    def undo(self, state: State, now: int, cost: int) -> State:
+        """Take back what :meth:`attempt` just charged; return a state that says the same as the one before."""
         ...
 
     def view(self, state: State, now: int) -> tuple[int, int]:

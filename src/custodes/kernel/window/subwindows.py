@@ -63,11 +63,11 @@ class SubWindows:
         state[_COUNTS + state[_CURRENT] % (SLICES + 1)] += cost
         return state, *self.view(state, now)
 
-    def undo(self, before: Stamps, after: Stamps, now: int, cost: int) -> Stamps:
+    def undo(self, state: Stamps, now: int, cost: int) -> Stamps:
         """Count down again."""
-        after[_TOTAL] -= cost
-        after[_COUNTS + after[_CURRENT] % (SLICES + 1)] -= cost
-        return after
+        state[_TOTAL] -= cost
+        state[_COUNTS + state[_CURRENT] % (SLICES + 1)] -= cost
+        return state
 
     def view(self, state: Stamps, now: int) -> tuple[int, int]:
         """Tell what is left and when the oldest slice that holds anything leaves."""

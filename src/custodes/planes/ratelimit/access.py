@@ -62,30 +62,31 @@ class AccessTable:
     def __init__(self, entries: Iterable[Access] = ()) -> None:
         self._exact: dict[_Exact, dict[str, Access]] = {}
         self._blocks: dict[tuple[int, int], dict[int, dict[str, Access]]] = {}
-        self._by_id: dict[str, Access] = {}
+        #: All of them, by id; empty when nobody is blocked or listed, which is quickly seen.
+        self.entries: dict[str, Access] = {}
         self._networks_of: dict[str, tuple[Access, ...]] = {}
         for entry in entries:
             self.add(entry)
 
     def __len__(self) -> int:
-        return len(self._by_id)
+        return len(self.entries)
 
     def __iter__(self) -> Iterable[Access]:
-        return iter(self._by_id.values())
+        return iter(self.entries.values())
 
     def __contains__(self, entry_id: str) -> bool:
-        return entry_id in self._by_id
+        return entry_id in self.entries
 
     def add(self, entry: Access) -> None:
         """Have an entry count from now on."""
         self.remove(entry.id)
-        self._by_id[entry.id] = entry
+        self.entries[entry.id] = entry
         self._slot(entry)[entry.id] = entry
         self._networks_of.clear()
 
     def remove(self, entry_id: str) -> None:
         """Have an entry count no longer; does nothing when it is not there."""
-        entry = self._by_id.pop(entry_id, None)
+        entry = self.entries.pop(entry_id, None)
         if entry is not None:
             self._slot(entry).pop(entry_id, None)
             self._networks_of.clear()
@@ -112,7 +113,7 @@ class AccessTable:
 
     def standing(self, now: int) -> list[Access]:
         """List the entries that have not ended."""
-        return [entry for entry in self._by_id.values() if entry.ends_at > now]
+        return [entry for entry in self.entries.values() if entry.ends_at > now]
 
     def _names(self, call: Call, client: str) -> list[tuple[str, str]]:
         names = [("ip", call.client_ip)]

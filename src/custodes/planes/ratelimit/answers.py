@@ -13,7 +13,7 @@ from typing import TypeAlias
 from zlib import crc32
 
 from custodes.kernel.clock import SECOND
-from custodes.kernel.structured_fields import MAX_INTEGER, BareItem, serialize_item, serialize_list
+from custodes.kernel.structured_fields import BareItem, serialize_item
 from custodes.kernel.window import NEVER, Concurrency, Gcra, Meter
 from custodes.planes.ratelimit.model import Rule
 
@@ -26,8 +26,8 @@ ABNORMAL_USAGE = "https://iana.org/assignments/http-problem-types#abnormal-usage
 #: Longest that a client is told to wait, seconds: a year; also keeps the figures within a structured field.
 _MAX_SECONDS = 366 * 86_400
 
-#: Problem documents remembered by the policies they name.
-_MAX_PROBLEMS = 256
+#: Answers remembered by the limits that refused.
+_MAX_WORDINGS = 256
 
 
 class Policy:
@@ -127,7 +127,7 @@ FREE = Decision()
 class Answers:
     """Answers to requests that the same policies hold for."""
 
-    __slots__ = ("_problems", "_shown", "_template", "all_shown", "policies", "policy_header", "rules")
+    __slots__ = ("_shown", "_template", "_wordings", "all_shown", "policies", "policy_header", "rules")
 
     def __init__(self, policies: Sequence[tuple[Policy, Rule]]) -> None:
         self.policies = [policy for policy, _ in policies]
@@ -137,46 +137,67 @@ class Answers:
         self.all_shown = len(self._shown) == len(self.policies)
         shown = [self.policies[number] for number in self._shown]
         self.policy_header = (b"ratelimit-policy", ", ".join(policy.item for policy in shown).encode("ascii"))
-        # A percent sign in a name must survive the formatting.
-        names = [serialize_item(policy.name).replace("%", "%%") for policy in shown]
-        self._template = ", ".join(f"{name};r=%d;t=%d" for name in names).encode("ascii")
-        self._problems: dict[tuple[str, ...], bytes] = {}
+        self._template = _template([policy.name for policy in shown])
+        self._wordings: dict[tuple[int, ...], _Wording] = {}
 
     def admitted(self, views: Sequence[tuple[int, int]]) -> Decision:
         """Answer a request that may go on."""
-        if not self._shown:
-            return FREE
         figures: list[int] = []
         for left, more_in in views if self.all_shown else [views[number] for number in self._shown]:
             figures += (left, -(-more_in // SECOND))
+        return self.granted(figures)
+
+    def granted(self, figures: Sequence[int]) -> Decision:
+        """Answer a request that may go on, by what is left and the seconds until there is more, of each limit shown."""
+        if not figures:
+            return FREE
         return Admitted((self.policy_header, (b"ratelimit", self._template % (*figures,))), figures)
 
     def refused(
         self, views: Sequence[tuple[int, int]], refusals: Sequence[tuple[int, int]], *, jitter: float, salt: str
     ) -> Decision:
         """Answer a request that may not: only the limits that stand in its way are shown."""
+        wording = self._wording(tuple([number for number, _ in refusals]))
+        figures: list[int] = []
+        for number, wait in refusals:
+            figures += (views[number][0], _seconds(wait))
         waits = [wait for _, wait in refusals]
-        never = NEVER in waits
-        retry_after = NEVER if never else max(waits)
-        items = [(self.policies[number].name, _state(self._left(views, number), wait)) for number, wait in refusals]
-        headers = [self.policy_header, (b"ratelimit", serialize_list(items).encode("ascii"))]
-        if not never:
-            seconds = _jittered(_seconds(retry_after), jitter, salt)
-            headers.append((b"retry-after", str(seconds).encode("ascii")))
-        violated = tuple(self.policies[number].name for number, _ in refusals)
-        rule = self.rules[refusals[0][0]].name
-        return Refused(headers, (429, self._problem(violated)), rule, retry_after, (0, 0))
+        if NEVER in waits:  # no time will help, so none is named
+            return Refused([self.policy_header], wording.problem, wording.rule, NEVER, figures)
+        retry_after = max(waits)
+        seconds = _jittered(_seconds(retry_after), jitter, salt)
+        headers = [
+            self.policy_header,
+            (b"ratelimit", wording.template % (*figures,)),
+            (b"retry-after", b"%d" % seconds),
+        ]
+        return Refused(headers, wording.problem, wording.rule, retry_after, figures)
 
-    def _left(self, views: Sequence[tuple[int, int]], number: int) -> int:
-        return views[number][0] if number < len(views) else 0
+    def _wording(self, violated: tuple[int, ...]) -> _Wording:
+        wording = self._wordings.get(violated)
+        if wording is None:
+            if len(self._wordings) >= _MAX_WORDINGS:
+                self._wordings.clear()
+            names = [self.policies[number].name for number in violated]
+            wording = self._wordings[violated] = _Wording(names, self.rules[violated[0]].name)
+        return wording
 
-    def _problem(self, violated: tuple[str, ...]) -> bytes:
-        body = self._problems.get(violated)
-        if body is None:
-            if len(self._problems) >= _MAX_PROBLEMS:
-                self._problems.clear()
-            body = self._problems[violated] = quota_problem(violated)
-        return body
+
+class _Wording:
+    """What is always the same when the same limits refuse."""
+
+    __slots__ = ("problem", "rule", "template")
+
+    def __init__(self, names: Sequence[str], rule: str) -> None:
+        self.template = _template(names)
+        self.problem = (429, quota_problem(names))
+        self.rule = rule
+
+
+def _template(names: Sequence[str]) -> bytes:
+    # A percent sign in a name must survive the formatting.
+    items = [serialize_item(name).replace("%", "%%") + ";r=%d;t=%d" for name in names]
+    return ", ".join(items).encode("ascii")
 
 
 def quota_problem(violated: Sequence[str]) -> bytes:
@@ -222,13 +243,6 @@ def unavailable_decision() -> Decision:
 
 def _document(problem: dict[str, object]) -> bytes:
     return json.dumps(problem, separators=(",", ":")).encode("ascii")
-
-
-def _state(left: int, wait: int) -> dict[str, BareItem]:
-    found: dict[str, BareItem] = {"r": max(0, min(left, MAX_INTEGER))}
-    if wait != NEVER:
-        found["t"] = _seconds(wait)
-    return found
 
 
 def _seconds(micros: int) -> int:

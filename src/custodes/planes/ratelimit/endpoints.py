@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 #: Longest name, characters, and most parts that are looked at.
 _MAX_LENGTH = 120
@@ -12,6 +13,7 @@ _MAX_PARTS = 8
 _VARIABLE = re.compile(r"\d+|[0-9a-fA-F-]{16,}|(?=\S*\d)\S{20,}")
 
 
+@lru_cache(maxsize=4_096)
 def endpoint_of(path: str) -> str:
     """Name a path with its variable parts as ``{}``: ``/orders/123`` is ``/orders/{}``."""
     parts = path[:_MAX_LENGTH].split("/")[: _MAX_PARTS + 1]

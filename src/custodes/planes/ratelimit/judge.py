@@ -9,16 +9,16 @@ from typing import Any, cast
 import structlog
 
 from custodes.errors import StorageUnavailable
-from custodes.kernel.clock import Clock
+from custodes.kernel.clock import SECOND, Clock
 from custodes.kernel.signals import SecuritySignal
-from custodes.kernel.window import NEVER, Ask, Concurrency, Outcome
+from custodes.kernel.window import NEVER, Ask, Concurrency, Outcome, decide_contested
 from custodes.planes.ratelimit.alarm import Alarm
 from custodes.planes.ratelimit.answers import FREE, Decision, Noted, blocked_decision, unavailable_decision
 from custodes.planes.ratelimit.bans import Escalation
 from custodes.planes.ratelimit.endpoints import endpoint_of
 from custodes.planes.ratelimit.in_force import InForce
 from custodes.planes.ratelimit.model import EVERY_ENDPOINT, EVERY_TENANT, FOREVER, Access, Call, Effect, Kind, Options
-from custodes.planes.ratelimit.plans import UNKNOWN, Applicable, Gate, gather
+from custodes.planes.ratelimit.plans import UNKNOWN, Applicable, Gate, Plan, gather
 from custodes.planes.ratelimit.ports import Windows
 from custodes.planes.ratelimit.tracking import Tracker
 
@@ -84,21 +84,56 @@ class Judge:
         """
         in_force = self._in_force
         client = self._client_of(call.client_ip) or unknown
-        if in_force.access:
-            entry = in_force.access.find(call, client, self._clock.now())
+        access = in_force.access
+        if access.entries:
+            entry = access.find(call, client, self._clock.now())
             if entry is not None:
                 return FREE if entry.effect is Effect.ALLOW else self._shut_out(call, entry)
-        plan = in_force.book.plan(call.method, call.path)
+        book = in_force.book
+        remembered = book.by_method.get(call.method)
+        plan = None if remembered is None else remembered.get(call.path)
+        if plan is None:
+            plan = book.look_up(call.method, call.path)
         if not plan.gates:
             return FREE
+        now = self._monotonic() + self._offset
+        if self._at_once and plan.plain:
+            return self._charge(call, plan, client, now)
         asks, mask = gather(plan, call, client)
         if not asks:
             return FREE
-        now = self._monotonic() + self._offset
         applicable = plan.applicable.get(mask) or plan.applicable_to(mask)
         if self._at_once:
             return self._answer(call, applicable, asks, self._decide(asks, now), now)
         return self._decide_later(call, applicable, asks, now)
+
+    def _charge(self, call: Call, plan: Plan, client: str, now: int) -> Decision:
+        """Decide on nearly every request: what :func:`gather`, ``decide`` and ``admitted`` do together, in one loop."""
+        figures: list[int] = []
+        mask = 0
+        for gate in plan.gates:
+            key = client or None if gate.by_ip else gate.key_of(call, client)
+            if key is None:
+                continue
+            mask |= gate.bit
+            cost = gate.cost
+            for cells in gate.cells:
+                state = cells.at_hand.get(key)
+                charged = None if state is None else cells.attempt(state, now, cost)
+                if charged is None:
+                    return self._contest(call, plan, client, now, len(figures) // 2)
+                cells.at_hand[key], left, more_in = charged
+                cells.tally[key] += cost
+                figures += (left, -(-more_in // SECOND))
+        if not mask:
+            return FREE
+        return (plan.applicable.get(mask) or plan.applicable_to(mask)).answers.granted(figures)
+
+    def _contest(self, call: Call, plan: Plan, client: str, now: int, charged: int) -> Decision:
+        """Decide where somebody is new or something refuses."""
+        asks, mask = gather(plan, call, client)
+        applicable = plan.applicable.get(mask) or plan.applicable_to(mask)
+        return self._answer(call, applicable, asks, decide_contested(asks, now, charged), now)
 
     def steady_now(self) -> int:
         """Tell the time that limits count on, microseconds."""

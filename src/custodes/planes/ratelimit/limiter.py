@@ -6,11 +6,11 @@ import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from custodes.errors import StorageUnavailable
+from custodes.errors import InvalidInput, StorageUnavailable
 from custodes.kernel.clock import HOUR, Clock
 from custodes.kernel.health import SystemHealth, Threshold, judge
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
-from custodes.kernel.window import NEVER
+from custodes.kernel.window import MAX_SUBJECTS, NEVER, OwnCells
 from custodes.planes.ratelimit.administration import Administration
 from custodes.planes.ratelimit.alarm import Alarm
 from custodes.planes.ratelimit.analytics import RateLimitAnalytics, analyse, near_limits
@@ -18,10 +18,24 @@ from custodes.planes.ratelimit.answers import Decision
 from custodes.planes.ratelimit.bans import Escalation
 from custodes.planes.ratelimit.in_force import InForce
 from custodes.planes.ratelimit.judge import Judge
-from custodes.planes.ratelimit.model import EVERY_TENANT, Access, Call, Check, Cost, Effect, Kind, Options, Rule, Usage
+from custodes.planes.ratelimit.language import meter_of, parse_limits
+from custodes.planes.ratelimit.model import (
+    EVERY_TENANT,
+    Access,
+    Algorithm,
+    Call,
+    Check,
+    Cost,
+    Effect,
+    Kind,
+    Options,
+    Rule,
+    Usage,
+)
 from custodes.planes.ratelimit.model import Window as CountedWindow
 from custodes.planes.ratelimit.ports import RateLimitStore, Windows
 from custodes.planes.ratelimit.probe import Probe
+from custodes.planes.ratelimit.quota import Quota
 from custodes.planes.ratelimit.rules import By, make_rule
 from custodes.planes.ratelimit.tracking import Tracker
 from custodes.runtime.bus import Bus
@@ -298,6 +312,24 @@ class RateLimiter:
             limit=limit,
             cursor=cursor,
         )
+
+    def quota(self, limit: str, *, max_subjects: int = MAX_SUBJECTS) -> Quota:
+        """Make a limit outside of requests, that counts in this worker: ``quota("100/hour").hit(customer_id)``.
+
+        Args:
+            limit: one limit in the rule language.
+            max_subjects: subjects whose states are kept apart; see :class:`~custodes.kernel.window.OwnCells`.
+
+        Raises:
+            InvalidInput: not one limit; a concurrency limit, which a quota could not give back.
+        """
+        limits = parse_limits(limit)
+        if len(limits) != 1 or limits[0].algorithm is Algorithm.CONCURRENCY:
+            msg = f"{limit!r} is no single rate"
+            raise InvalidInput(msg, remedy="Make one quota for each rate: 100/hour")
+        # Only the calendar needs to know the date; to all others one beginning of time is as good as another.
+        now = self._judge.steady_now if limits[0].algorithm is Algorithm.CALENDAR else self._clock.monotonic
+        return Quota(OwnCells(meter_of(limits[0]), max_subjects=max_subjects), now)
 
     # ── Blocks and lists ─────────────────────────────────────────────────────
 

@@ -11,7 +11,7 @@ from custodes.kernel.window import Ask, Cells, Concurrency
 from custodes.kernel.window.cells import Key
 from custodes.planes.ratelimit.answers import Answers, Policy
 from custodes.planes.ratelimit.language import MAX_AMOUNT, meter_of
-from custodes.planes.ratelimit.model import EVERY_TENANT, Call, Kind, Rule, Subject
+from custodes.planes.ratelimit.model import EVERY_TENANT, Algorithm, Call, Kind, Rule, Subject
 from custodes.planes.ratelimit.paths import PathTrie
 from custodes.planes.ratelimit.ports import Windows
 from custodes.planes.ratelimit.rules import spell_subjects
@@ -39,7 +39,20 @@ _log = structlog.get_logger("custodes.ratelimit")
 class Gate:
     """One rule, compiled."""
 
-    __slots__ = ("bit", "by_ip", "cells", "cost", "cost_of", "key_of", "kinds", "names", "policies", "rule", "tenant")
+    __slots__ = (
+        "bit",
+        "by_ip",
+        "cells",
+        "cost",
+        "cost_of",
+        "key_of",
+        "kinds",
+        "names",
+        "plain",
+        "policies",
+        "rule",
+        "tenant",
+    )
 
     def __init__(self, rule: Rule, windows: Windows) -> None:
         self.rule = rule
@@ -52,6 +65,9 @@ class Gate:
         self.cost = 1 if callable(rule.cost) else rule.cost
         self.cost_of = rule.cost if callable(rule.cost) else None
         self.tenant = None if rule.tenant == EVERY_TENANT else rule.tenant
+        self.plain = not (callable(rule.cost) or rule.shadow or self.tenant) and all(
+            limit.algorithm is not Algorithm.CONCURRENCY for limit in rule.limits
+        )
         single = len(rule.limits) == 1
         meters = [meter_of(limit) for limit in rule.limits]
         self.policies = [
@@ -97,10 +113,13 @@ class Applicable:
 class Plan:
     """All rules that hold for a method and path."""
 
-    __slots__ = ("applicable", "gates")
+    __slots__ = ("applicable", "gates", "plain")
 
     def __init__(self, gates: Sequence[Gate]) -> None:
         self.gates = tuple(gates)
+        #: Whether there is nothing to ask but states: the cost is fixed, nothing is held, no rule is in shadow or for one
+        #: tenant only.
+        self.plain = all(gate.plain for gate in gates)
         #: By the mask of the rules that hold for the request: those by user do not when nobody is signed in.
         self.applicable: dict[int, Applicable] = {}
 
@@ -122,19 +141,12 @@ class RuleBook:
             self._trie.add(gate.rule.route, gate)
             for template in gate.rule.exempt:
                 self._exempt.add(template, gate)
-        self._by_method: dict[str, dict[str, Plan]] = {}
+        #: Plans of the paths that came lately, by method.
+        self.by_method: dict[str, dict[str, Plan]] = {}
         self._plans: dict[tuple[Gate, ...], Plan] = {}
 
-    def plan(self, method: str, path: str) -> Plan:
-        """Find the rules that hold for a method and path."""
-        remembered = self._by_method.get(method)
-        if remembered is not None:
-            plan = remembered.get(path)
-            if plan is not None:
-                return plan
-        return self._look_up(method, path)
-
-    def _look_up(self, method: str, path: str) -> Plan:
+    def look_up(self, method: str, path: str) -> Plan:
+        """Find the rules that hold for a method and path, and remember them in :attr:`by_method`."""
         found = self._trie.find(path)
         gates = [gate for gate in found if not gate.rule.methods or method in gate.rule.methods]
         if any(gate.rule.exempt for gate in gates):
@@ -149,11 +161,11 @@ class RuleBook:
     def _remember(self, method: str, path: str, plan: Plan) -> None:
         if len(path) > _MAX_PATH:
             return
-        remembered = self._by_method.get(method)
+        remembered = self.by_method.get(method)
         if remembered is None:
-            if len(self._by_method) >= _MAX_METHODS:
+            if len(self.by_method) >= _MAX_METHODS:
                 return
-            remembered = self._by_method[method] = {}
+            remembered = self.by_method[method] = {}
         if len(remembered) >= MAX_REMEMBERED:
             remembered.clear()
         remembered[path] = plan

@@ -22,7 +22,7 @@ import structlog
 
 from custodes.errors import StorageUnavailable
 from custodes.kernel.clock import MILLISECOND, SECOND
-from custodes.kernel.window import Ask, Cells, Concurrency, Meter, Outcome, decide
+from custodes.kernel.window import SHARED_STATES, Ask, Cells, Concurrency, Meter, Outcome, decide
 from custodes.kernel.window.cells import Key
 from custodes.kernel.window.meter import State
 from custodes.runtime.writer import GroupCommitWriter, Pending
@@ -32,9 +32,6 @@ DEFAULT_DEADLINE = 100 * MILLISECOND
 
 #: Largest size of the file, bytes: beyond it, new subjects share states. A state takes 100 bytes and 8 for each event.
 MAX_BYTES = 256 * 1024 * 1024
-
-#: States that the subjects beyond that share, by hash: nobody gets more than the limit, some may get less.
-SHARED_STATES = 1_024
 
 #: States of a limit that are remembered between two transactions, as long as no other worker writes.
 _MAX_REMEMBERED = 20_000
