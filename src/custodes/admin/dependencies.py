@@ -30,6 +30,9 @@ How to write ``admin/routes/<plane>.py`` (paths are below ``/api/admin/enterpris
         )
         return BlockModel.of(block)
 
+What changes nothing but is worth knowing (a payload read, an export) is recorded before the answer is made:
+``await custodes.audit.commit(trail.entry("data.exported", ...))``.
+
 ``tenant`` is None for somebody who may see all tenants: then nothing is filtered. Ids of other tenants answer 404: pass
 ``tenant`` to the plane and let it raise :class:`custodes.errors.NotFound`. The function's name becomes the operation id
 (``<plane>_<name>``), its docstring the description. Errors: raise a :class:`custodes.errors.CustodesError`.
@@ -42,7 +45,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends, Query, Request
 
@@ -51,6 +54,7 @@ from custodes.admin.problems import trace_of
 from custodes.app import Custodes
 from custodes.errors import InvalidInput, NotFound, PermissionDenied
 from custodes.kernel.tenant import valid_tenant
+from custodes.planes.audit.drafting import Changeable
 from custodes.planes.identity.model import Principal, Role
 from custodes.runtime.transactions import Work
 
@@ -143,8 +147,8 @@ class AuditTrail:
         action: str,
         *,
         target: str | None = None,
-        changes: Sequence[Any] = (),
-        context: Mapping[str, Any] | None = None,
+        changes: Sequence[Changeable] = (),
+        context: Mapping[str, object] | None = None,
         reason: str = "",
         tenant: str | None = None,
     ) -> Work:
@@ -158,16 +162,17 @@ class AuditTrail:
             reason: why, as the admin says.
             tenant: whose thing it is; default the principal's tenant.
         """
+        principal = self.principal
         return self.custodes.audit.admin_entry(
             action,
-            actor=self.principal.actor,
+            actor=principal.actor,
             target=target,
-            impersonator=self.principal.impersonator or None,
+            impersonator=f"user:{principal.impersonator}" if principal.impersonator else None,
             changes=changes,
-            context={"role": str(self.principal.role), "method": str(self.principal.method), **(context or {})},
+            context={"role": principal.role.value, "method": principal.method.value, **(context or {})},
             reason=reason,
             trace_id=self.trace_id,
-            tenant=tenant or self.principal.tenant,
+            tenant=tenant or principal.tenant,
             ip=self.ip,
         )
 
