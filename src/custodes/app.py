@@ -71,6 +71,7 @@ _SYSTEMS = {
     "audit": "audit",
     "metrics": "metrics",
     "alerts": "alerts",
+    "identity": "identity",
 }
 
 
