@@ -22,12 +22,13 @@ Name = Annotated[str, Query(min_length=1, max_length=100, description="Name of t
 Aggregation = Annotated[
     str,
     Query(
+        pattern=r"^(rate|count_rate|sum|count|avg|min|max|last|p[0-9]{1,2}(\.[0-9]{1,3})?)$",
         max_length=10,
         description="`rate`, `count_rate`, `sum`, `count`, `avg`, `min`, `max`, `last`, or a percentile such as `p95`",
     ),
 ]
 LabelFilters = Annotated[
-    list[Annotated[str, Field(max_length=200)]],
+    list[Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z_][A-Za-z0-9_.]{0,63}:")]],
     Query(alias="label", max_length=10, description="Only series with this label, `name:value`; repeatable"),
 ]
 
