@@ -14,6 +14,9 @@ from typing import Protocol
 
 from custodes.runtime.transactions import Transaction
 
+#: Lost leases that make a job a suspect: one happens to all that was under way when a process is killed.
+SUSPECT_AFTER = 2
+
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
@@ -50,6 +53,29 @@ class Lease:
     #: Fencing token: grows by one with each lease of the job.
     token: int
 
+    @property
+    def suspect(self) -> bool:
+        """Whether it may be what kills the workers."""
+        return self.lost >= SUSPECT_AFTER
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a worker asks for."""
+
+    #: Who takes the jobs.
+    owner: str
+    #: Jobs due at or before are taken, microseconds since the epoch.
+    now: int
+    #: End of the leases, microseconds since the epoch.
+    until: int
+    #: Jobs at most.
+    limit: int
+    #: Subjects that are left alone: this worker is at them already (the clock jumped).
+    busy: frozenset[str] = frozenset()
+    #: Whether a suspect may be among them.
+    suspect: bool = True
+
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
@@ -74,30 +100,8 @@ class Jobs(Protocol):
         """Name the lanes that have open jobs, without reading the jobs."""
         ...
 
-    def claim(
-        self,
-        tx: Transaction,
-        kind: str,
-        lane: str,
-        *,
-        owner: str,
-        now: int,
-        until: int,
-        limit: int,
-        busy: frozenset[str],
-    ) -> Sequence[Lease]:
-        """Lease due jobs of a lane, longest due first.
-
-        Args:
-            tx: the transaction.
-            kind: of which kind.
-            lane: from which lane.
-            owner: who takes them.
-            now: jobs due at or before are taken, microseconds since the epoch.
-            until: end of the lease.
-            limit: jobs at most.
-            busy: subjects that are left alone: this worker is at them already (the clock jumped).
-        """
+    def claim(self, tx: Transaction, kind: str, lane: str, claim: Claim) -> Sequence[Lease]:
+        """Lease due jobs of a lane, longest due first; of the suspects one at most, where one may be."""
         ...
 
     def extend(self, tx: Transaction, leases: Sequence[Lease], until: int) -> Sequence[Lease]:

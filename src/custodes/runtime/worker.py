@@ -12,7 +12,7 @@ import structlog
 
 from custodes.errors import CustodesError
 from custodes.kernel.clock import HOUR, MINUTE, SECOND, Clock
-from custodes.runtime.jobs import Jobs, Lease
+from custodes.runtime.jobs import Claim, Jobs, Lease
 from custodes.runtime.transactions import Store, Transaction, Work, nothing
 
 #: Jobs that one worker does at the same time.
@@ -81,8 +81,8 @@ class Worker:
 
     Fair: free places are shared among the lanes that have work, and no lane may hold more than three quarters of all
     places, so a lane whose jobs hang cannot keep the others out. Safe: a job whose worker died is due again when its
-    lease ends, and a worker that lost its lease settles nothing. Of the jobs that may have killed their worker only one
-    is done at a time.
+    lease ends, and a worker that lost its lease settles nothing. Of the suspects, which may be what kills the workers,
+    only one is done at a time.
     """
 
     def __init__(
@@ -180,7 +180,6 @@ class Worker:
         self._jobs.pull_in(tx, self.kind, now + HORIZON, now)
         lanes = sorted(self._jobs.lanes(tx, self.kind))
         busy = frozenset(lease.ref for lease in held)
-        suspect = any(lease.lost for lease in held)
         taken: list[Lease] = []
         for position in range(len(lanes)):
             lane = lanes[(self._turn + position) % len(lanes)]
@@ -188,17 +187,10 @@ class Worker:
             share = -(-(free - len(taken)) // (len(lanes) - position))
             room = self.lane_limit - sum(lease.lane == lane for lease in held)
             limit = min(share, room)
-            if limit <= 0:
-                continue
-            until = now + self._lease
-            for lease in self._jobs.claim(
-                tx, self.kind, lane, owner=self.owner, now=now, until=until, limit=limit, busy=busy
-            ):
-                if lease.lost and suspect:
-                    self._jobs.again(tx, lease, now + self._lease // 10, counted=False)
-                    continue
-                suspect = suspect or lease.lost > 0
-                taken.append(lease)
+            if limit > 0:
+                suspect = not any(lease.suspect for lease in (*held, *taken))
+                wanted = Claim(self.owner, now, now + self._lease, limit, busy, suspect)
+                taken += self._jobs.claim(tx, self.kind, lane, wanted)
         self._doer.begin(tx, taken)
         return taken
 

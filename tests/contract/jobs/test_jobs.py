@@ -4,7 +4,7 @@ import pytest
 
 from custodes.kernel.clock import SECOND
 from custodes.kernel.tenant import DEFAULT_TENANT
-from custodes.runtime.jobs import Jobs, Lease, NewJob
+from custodes.runtime.jobs import SUSPECT_AFTER, Claim, Jobs, Lease, NewJob
 from custodes.storage.sql.database import Database
 from custodes.storage.sql.jobs import SqlJobs
 
@@ -34,11 +34,10 @@ async def claim(
     now: int = NOW,
     limit: int = 10,
     busy: frozenset[str] = frozenset(),
+    suspect: bool = True,
 ) -> list[Lease]:
-    def work(tx):
-        return jobs.claim(tx, "webhook", lane, owner=owner, now=now, until=now + LEASE, limit=limit, busy=busy)
-
-    return list(await database.write(work))
+    wanted = Claim(owner, now, now + LEASE, limit, busy, suspect)
+    return list(await database.write(lambda tx: jobs.claim(tx, "webhook", lane, wanted)))
 
 
 async def test_a_subject_has_at_most_one_open_job(database: Database, jobs: Jobs):
@@ -116,6 +115,22 @@ async def test_what_this_worker_is_at_already_is_left_alone(database: Database, 
     taken = await claim(database, jobs, now=NOW + 2 * LEASE, limit=1, busy=frozenset({held.ref}))
 
     assert [lease.ref for lease in taken] == [({"a", "b"} - {held.ref}).pop()]
+
+
+async def test_of_the_suspects_at_most_one_is_taken_and_the_others_do_not_stand_in_the_way(
+    database: Database, jobs: Jobs
+):
+    """A suspect is a job whose workers died several times; the fresh ones behind it are taken all the same."""
+    await put(database, jobs, *(job(f"suspect{number}", due_at=NOW - 9) for number in range(5)))
+    for number in range(SUSPECT_AFTER):
+        assert len(await claim(database, jobs, now=NOW + number * LEASE)) == 5
+    await put(database, jobs, job("fresh"))
+    later = NOW + SUSPECT_AFTER * LEASE
+
+    assert [lease.ref for lease in await claim(database, jobs, now=later, suspect=False, limit=3)] == ["fresh"]
+    [one] = await claim(database, jobs, now=later, limit=3)
+
+    assert one.suspect
 
 
 async def test_lanes_with_open_jobs_are_named_once_each(database: Database, jobs: Jobs):

@@ -7,10 +7,13 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, CursorResult, Select, and_, delete, func, insert, select, update
 
-from custodes.runtime.jobs import Backlog, Lease, NewJob
+from custodes.runtime.jobs import SUSPECT_AFTER, Backlog, Claim, Lease, NewJob
 from custodes.runtime.transactions import Transaction
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.tables.jobs import jobs as t
+
+#: Leases of a job that ended without a word.
+_LOST = t.c.token - t.c.attempts - t.c.released
 
 
 class SqlJobs:
@@ -44,29 +47,19 @@ class SqlJobs:
         """Jump from lane to lane through the index: one probe a lane, however long the lanes are."""
         return [lane for (lane,) in connection_of(tx).execute(_lanes(kind))]
 
-    def claim(
-        self,
-        tx: Transaction,
-        kind: str,
-        lane: str,
-        *,
-        owner: str,
-        now: int,
-        until: int,
-        limit: int,
-        busy: frozenset[str],
-    ) -> Sequence[Lease]:
+    def claim(self, tx: Transaction, kind: str, lane: str, claim: Claim) -> Sequence[Lease]:
         """Lease due jobs of a lane."""
         connection = connection_of(tx)
-        due = [row for row in connection.execute(_due(kind, lane, now, limit + len(busy))) if row.ref not in busy][
-            :limit
-        ]
+        due: list[Any] = []
+        if claim.suspect:
+            due += connection.execute(_due(kind, lane, claim, 1).where(_LOST >= SUSPECT_AFTER))
+        due += connection.execute(_due(kind, lane, claim, claim.limit - len(due)).where(_LOST < SUSPECT_AFTER))
         if due:
             taken = [row.ref for row in due]
             connection.execute(
                 update(t)
                 .where(t.c.kind == kind, t.c.ref.in_(taken))
-                .values(due_at=until, lease_owner=owner, token=t.c.token + 1)
+                .values(due_at=claim.until, lease_owner=claim.owner, token=t.c.token + 1)
             )
         return [_lease(kind, lane, row) for row in due]
 
@@ -104,10 +97,10 @@ class SqlJobs:
         return Backlog(row[0], row[1], connection.execute(oldest).scalar())
 
 
-def _due(kind: str, lane: str, now: int, limit: int) -> Select[Any, Any, Any, Any, Any]:
+def _due(kind: str, lane: str, claim: Claim, limit: int) -> Select[Any, Any, Any, Any, Any]:
     return (
-        select(t.c.tenant_id, t.c.ref, t.c.attempts, t.c.released, t.c.token)
-        .where(t.c.kind == kind, t.c.lane == lane, t.c.due_at <= now)
+        select(t.c.tenant_id, t.c.ref, t.c.attempts, t.c.token, _LOST.label("lost"))
+        .where(t.c.kind == kind, t.c.lane == lane, t.c.due_at <= claim.now, t.c.ref.not_in(claim.busy))
         .order_by(t.c.due_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -115,8 +108,7 @@ def _due(kind: str, lane: str, now: int, limit: int) -> Select[Any, Any, Any, An
 
 
 def _lease(kind: str, lane: str, row: Any) -> Lease:
-    lost = row.token - row.attempts - row.released
-    return Lease(row.tenant_id, kind, row.ref, lane, row.attempts, lost, row.token + 1)
+    return Lease(row.tenant_id, kind, row.ref, lane, row.attempts, row.lost, row.token + 1)
 
 
 def _lanes(kind: str) -> Select[Any]:
