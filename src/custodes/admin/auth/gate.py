@@ -101,7 +101,7 @@ class Gate:
         )
         if principal is None:
             msg = "You have no active profile here"
-            raise PermissionDenied(msg, remedy="Ask an owner: custodes user add --subject … --issuer …")
+            raise PermissionDenied(msg, remedy="Ask an owner: custodes user add SUBJECT --issuer ISSUER")
         return principal
 
     def _check_origin(self, request: Request) -> None:
