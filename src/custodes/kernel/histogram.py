@@ -14,8 +14,9 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import partial
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import ceil, isqrt
+from struct import pack, unpack_from
 
 from custodes.errors import MalformedPayload
 
@@ -34,8 +35,8 @@ MAX_COUNT = (1 << 63) - 1
 #: First byte of an encoding, so that another scale can come later and be told apart.
 _FORMAT = SCALE
 
-#: Longest variable-length integer, bytes: 63 bits in groups of seven.
-_MAX_VARINT = 9
+#: Width in bytes → its letter in :mod:`struct`.
+_CODES = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
 def _sixteenth_root_of_two_to(power: int) -> int:
@@ -56,7 +57,7 @@ OVERFLOW = len(BOUNDS)
 bucket_of = partial(bisect_left, BOUNDS)
 
 #: Longest encoding that is looked at: every bucket in use with the largest count.
-MAX_ENCODED = 1 + (OVERFLOW + 1) * (2 + _MAX_VARINT)
+MAX_ENCODED = 2 + (OVERFLOW + 1) * (8 + 8)
 
 
 def midpoint(bucket: int) -> float:
@@ -129,20 +130,25 @@ class Histogram:
         return found or [0.0] * len(qs)
 
     def encode(self) -> bytes:
-        """Write as bytes: the scale, then for each bucket in use its distance from the one before and its count.
+        """Write as bytes, compact and quick to read.
 
-        Both are variable-length integers, seven bits a byte, lowest first. An empty histogram is ``b""``. Equal
-        histograms have equal bytes.
+        The scale; a byte that tells the widths; then, of each bucket in use, the distance from the one before (the
+        first: from zero), and after all of these the counts; each as unsigned little-endian integers of the smallest
+        width that holds the largest of them. An empty histogram is ``b""``. Equal histograms have equal bytes.
         """
-        out = bytearray()
-        previous = 0
-        for bucket in sorted(self.counts):
-            times = self.counts[bucket]
-            if times:
-                _put(out, bucket - previous)
-                _put(out, times)
-                previous = bucket
-        return bytes((_FORMAT,)) + bytes(out) if out else b""
+        buckets = sorted(bucket for bucket, times in self.counts.items() if times)
+        if not buckets:
+            return b""
+        steps = [after - before for before, after in pairwise((0, *buckets))]
+        times = [self.counts[bucket] for bucket in buckets]
+        step_width, count_width = _width(max(steps)), _width(max(times))
+        return pack(
+            f"<BB{len(steps)}{_CODES[step_width]}{len(times)}{_CODES[count_width]}",
+            _FORMAT,
+            step_width << 4 | count_width,
+            *steps,
+            *times,
+        )
 
     @classmethod
     def decode(cls, encoded: bytes) -> Histogram:
@@ -163,20 +169,10 @@ class Histogram:
         """
         if not encoded:
             return
-        if encoded[0] != _FORMAT or len(encoded) > MAX_ENCODED:
-            raise _malformed("its first byte names no scale we know, or it is too long")
-        numbers = encoded[1:] if encoded.isascii() else _numbers(encoded)
-        if len(numbers) % 2:
-            raise _malformed("a bucket has no count")
-        pairs: list[tuple[int, int]] = []
-        bucket = 0
-        for position in range(0, len(numbers), 2):
-            bucket += numbers[position]
-            pairs.append((bucket, numbers[position + 1]))
-        _check(pairs)
+        steps, times = _numbers(encoded)
         counts = self.counts
-        for bucket, times in pairs:
-            counts[bucket] += times
+        for bucket, more in zip(accumulate(steps), times, strict=True):
+            counts[bucket] += more
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Histogram) and self.encode() == other.encode()
@@ -191,38 +187,28 @@ def _ranks(qs: Sequence[float], count: int) -> list[int]:
     return [max(1, ceil(q * count)) for q in qs] if count else []
 
 
-def _put(out: bytearray, number: int) -> None:
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
+def _width(number: int) -> int:
+    """Smallest width of an unsigned integer that holds a number, bytes."""
+    return next(width for width in _CODES if number < 1 << 8 * width)
 
 
-def _numbers(encoded: bytes) -> list[int]:
-    """Read the variable-length integers after the first byte."""
-    numbers: list[int] = []
-    number = shift = 0
-    for byte in encoded[1:]:
-        if byte > 0x7F:
-            number |= (byte & 0x7F) << shift
-            shift += 7
-            if shift > 7 * (_MAX_VARINT - 1):
-                raise _malformed("a number is too long")
-        else:
-            numbers.append(number | byte << shift)
-            number = shift = 0
-    if shift:
+def _numbers(encoded: bytes) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Take an encoding apart, held against what it may say: buckets that rise and exist, counts above zero."""
+    if encoded[0] != _FORMAT or not 2 < len(encoded) <= MAX_ENCODED:
+        raise _malformed("its first byte names no scale we know, or its length cannot be")
+    step, count = _CODES.get(encoded[1] >> 4), _CODES.get(encoded[1] & 0xF)
+    if step is None or count is None:
+        raise _malformed("its second byte names no widths")
+    buckets, rest = divmod(len(encoded) - 2, (encoded[1] >> 4) + (encoded[1] & 0xF))
+    if rest or not buckets:
         raise _malformed("it ends in the middle of a number")
-    return numbers
-
-
-def _check(pairs: Sequence[tuple[int, int]]) -> None:
-    """Hold decoded pairs against what an encoding may say: buckets that rise and exist, counts above zero."""
-    previous = -1
-    for bucket, times in pairs:
-        if not previous < bucket <= OVERFLOW or not 0 < times <= MAX_COUNT:
-            raise _malformed("a bucket is out of order or a count is out of range")
-        previous = bucket
+    numbers: tuple[int, ...] = unpack_from(f"<{buckets}{step}{buckets}{count}", encoded, 2)
+    steps, times = numbers[:buckets], numbers[buckets:]
+    if 0 in steps[1:] or sum(steps) > OVERFLOW:
+        raise _malformed("its buckets do not rise, or do not exist")
+    if 0 in times or max(times) > MAX_COUNT:
+        raise _malformed("a count is out of range")
+    return steps, times
 
 
 def _malformed(why: str) -> MalformedPayload:

@@ -51,7 +51,7 @@ def test_bytes_come_back_as_they_were(weighted: dict[int, int]):
     assert Histogram.decode(histogram.encode()).encode() == histogram.encode()
 
 
-@given(st.binary(max_size=200) | st.binary(max_size=200).map(lambda tail: b"\x04" + tail))
+@given(st.binary(max_size=200) | st.binary(max_size=200).map(lambda tail: b"\x04\x11" + tail))
 def test_rubbish_gives_a_histogram_or_the_typed_error(encoded: bytes):
     try:
         histogram = Histogram.decode(encoded)

@@ -98,14 +98,16 @@ def test_quantiles_that_make_no_sense_are_refused(qs: tuple[float, ...]):
 @pytest.mark.parametrize(
     "encoded",
     [
-        b"\x05\x01\x01",  # another scale
-        b"\x04\x01",  # a bucket without a count
-        b"\x04\x01\x00",  # a count of zero
-        b"\x04\x01\x01\x00\x01",  # the same bucket twice
-        b"\x04\x83\x05\x01",  # one bucket too far (643)
-        b"\x04\x01\x80",  # ends in the middle of a number
-        b"\x04\x01" + b"\xff" * 10 + b"\x01",  # a number of more than 63 bits
-        b"\x04" * (MAX_ENCODED + 1),  # too long
+        b"\x05\x11\x01\x01",  # another scale
+        b"\x04",  # nothing but the scale
+        b"\x04\x11",  # no bucket
+        b"\x04\x13\x01\x01\x01\x01",  # a width that there is not
+        b"\x04\x11\x01",  # a bucket without a count
+        b"\x04\x11\x01\x00",  # a count of zero
+        b"\x04\x11\x01\x00\x01\x01",  # the same bucket twice
+        b"\x04\x21\x83\x02\x01",  # one bucket too far (643)
+        b"\x04\x18\x01" + b"\xff" * 8,  # a count of more than 63 bits
+        b"\x04\x11" + b"\x01" * MAX_ENCODED,  # too long
     ],
 )
 def test_malformed_bytes_give_the_typed_error_and_change_nothing(encoded: bytes):
