@@ -61,6 +61,17 @@ def test_an_address_is_new_only_when_others_are_known():
     assert not Past.of([trace()], []).observe(trace(ip="", user_agent="")).new_address
 
 
+def test_nobody_in_particular_has_no_habits():
+    # Given strangers who failed from everywhere
+    past = Past.of([trace(NOW, "anonymous:", ip=f"10.0.0.{place}") for place in range(9)], [])
+
+    observed = past.observe(trace(actor="anonymous:", ip="6.6.6.6", user_agent="curl"))
+
+    assert observed.actor_failures == 1
+    assert not observed.new_address
+    assert not observed.new_device
+
+
 def test_memory_is_bounded_however_many_actors_addresses_and_events_come():
     activity = Activity(max_pasts=100)
     for place in range(1_000):

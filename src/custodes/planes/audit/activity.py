@@ -26,6 +26,9 @@ MAX_SEEN = 50
 #: Actors, and addresses, whose past is kept in memory; the one that was quiet longest makes room.
 MAX_PASTS = 10_000
 
+#: How the key of an actor begins that nobody knows.
+_NOBODY = "anonymous:"
+
 #: Window of repeated failures, microseconds.
 FAILURE_WINDOW = 10 * MINUTE
 
@@ -143,8 +146,11 @@ class Past:
         return past
 
     def observe(self, event: Trace) -> Observed:
-        """Look at an event, which is not in the past yet."""
-        actor = self.actor
+        """Look at an event, which is not in the past yet.
+
+        Nobody in particular has no habits: an ``anonymous`` actor is judged by its address alone.
+        """
+        actor = ActorPast() if event.actor.startswith(_NOBODY) else self.actor
         new_address = bool(event.ip and actor.addresses) and event.ip not in actor.addresses
         new_device = bool(event.user_agent and actor.devices) and event.user_agent not in actor.devices
         if not event.failed:
