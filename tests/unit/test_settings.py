@@ -1,0 +1,87 @@
+"""Settings: the names and defaults of the contract, one order of precedence, no secret ever shown."""
+
+from pathlib import Path
+
+import pytest
+
+from custodes.errors import ConfigurationError
+from custodes.settings import load_settings
+
+CONTRACT = {
+    "ENTERPRISE_MONITORING_ENABLED": True,
+    "RATE_LIMITING_ENABLED": True,
+    "AUDIT_LOGGING_ENABLED": True,
+    "WEBHOOK_MONITORING_ENABLED": True,
+    "WEBHOOK_LOG_RETENTION_DAYS": 30,
+    "API_LOG_RETENTION_DAYS": 7,
+    "AUDIT_LOG_RETENTION_DAYS": 90,
+    "RATE_LIMIT_CLEANUP_MINUTES": 60,
+}
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in CONTRACT:
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("name", "default"), CONTRACT.items())
+def test_every_variable_of_the_contract_is_optional_and_has_its_default(name: str, default: object):
+    assert getattr(load_settings(), name.lower()) == default
+
+
+@pytest.mark.parametrize(("name", "default"), CONTRACT.items())
+def test_every_variable_of_the_contract_is_read_from_the_environment(
+    name: str, default: object, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv(name, "false" if default is True else "11")
+
+    assert getattr(load_settings(), name.lower()) == (False if default is True else 11)
+
+
+def test_arguments_win_over_the_environment_and_the_environment_over_the_file(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (elsewhere / "custodes.toml").write_text("port = 1111\nhost = '10.0.0.1'\nsession_hours = 3\n")
+    monkeypatch.setenv("CUSTODES_PORT", "2222")
+    monkeypatch.setenv("CUSTODES_HOST", "10.0.0.2")
+
+    settings = load_settings(port=3333)
+
+    assert (settings.port, settings.host, settings.session_hours) == (3333, "10.0.0.2", 3)
+
+
+def test_the_file_may_be_named(elsewhere: Path, monkeypatch: pytest.MonkeyPatch):
+    (elsewhere / "other.toml").write_text("port = 4444\n")
+    monkeypatch.setenv("CUSTODES_CONFIG", str(elsewhere / "other.toml"))
+
+    assert load_settings().port == 4444
+
+
+def test_a_list_is_written_with_commas(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CUSTODES_TRUSTED_PROXIES", "10.0.0.0/8, ::1/128")
+
+    assert load_settings().trusted_proxies == ("10.0.0.0/8", "::1/128")
+
+
+def test_a_wrong_value_names_the_setting_and_where_to_read(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("WEBHOOK_LOG_RETENTION_DAYS", "soon")
+
+    with pytest.raises(ConfigurationError, match=r"(?i)webhook_log_retention_days.*settings\.md"):
+        load_settings()
+
+
+def test_a_secret_is_not_shown_when_settings_are_printed_or_wrong(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", "whsec_canary")
+
+    assert "canary" not in repr(load_settings())
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings(port="canary is not a port")
+    assert "whsec_canary" not in str(refused.value)
+
+
+def test_settings_cannot_be_changed_once_they_are_read():
+    with pytest.raises(Exception, match="frozen"):
+        load_settings().port = 1  # type: ignore[misc]
