@@ -18,7 +18,7 @@ class SlidingLog:
     """Admits iff the events in ``(now - window, now]`` and this cost are within the limit; no approximation.
 
     The state is ``array('q')``: element 0 is the index of the oldest event that may still count, the events follow in
-    order of time. Appending at the end and moving that index is cheaper in CPython than a ring with modular arithmetic,
+    order of time (any time after the first microsecond of the epoch). Appending at the end and moving that index is cheaper in CPython than a ring with modular arithmetic,
     needs no memory before there are events, and keeps what is at most a few dozen dead events longer.
     """
 

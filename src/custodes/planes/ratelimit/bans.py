@@ -69,6 +69,7 @@ class Escalation:
         self._records: dict[Offender, _Record] = {}
         self._earlier: dict[Offender, _Record] = {}
         self._changed_at = 0
+        self._tidied_at = 0
         #: Refused requests not counted because there were too many offenders.
         self.shed = 0
 
@@ -105,15 +106,17 @@ class Escalation:
         if now - self._changed_at > self.policy.decay * len(self.policy.steps):
             self._records, self._earlier, self._changed_at = {}, self._records, now
         found = self._earlier.pop(offender, None)
-        if found is None and len(self._records) >= MAX_OFFENDERS:
-            self._make_room(now)
-        if found is None and len(self._records) >= MAX_OFFENDERS:
+        if found is None and len(self._records) >= MAX_OFFENDERS and not self._make_room(now):
             self.shed += 1
             return None
         found = self._records[offender] = found or _Record(since=now)
         return found
 
-    def _make_room(self, now: int) -> None:
-        """Let go of those who have no offence and have been quiet."""
+    def _make_room(self, now: int) -> bool:
+        """Let go of those who have no offence and have been quiet; looked for once a stretch, for it takes a while."""
         quiet = now - self.policy.within
+        if self._tidied_at > quiet:
+            return False
+        self._tidied_at = now
         self._records = {who: one for who, one in self._records.items() if one.offences or one.since > quiet}
+        return len(self._records) < MAX_OFFENDERS

@@ -117,8 +117,8 @@ class Plan:
 
     def __init__(self, gates: Sequence[Gate]) -> None:
         self.gates = tuple(gates)
-        #: Whether there is nothing to ask but states: the cost is fixed, nothing is held, no rule is in shadow or for one
-        #: tenant only.
+        #: Whether there is nothing to ask but states: the cost is fixed, nothing is held, no rule is in shadow or for
+        #: one tenant only.
         self.plain = all(gate.plain for gate in gates)
         #: By the mask of the rules that hold for the request: those by user do not when nobody is signed in.
         self.applicable: dict[int, Applicable] = {}

@@ -1,0 +1,60 @@
+"""Which rules hold for a path."""
+
+from __future__ import annotations
+
+import pytest
+
+from custodes.errors import InvalidInput
+from custodes.planes.ratelimit.endpoints import endpoint_of
+from custodes.planes.ratelimit.paths import PathTrie
+
+
+@pytest.mark.parametrize(
+    ("template", "matches", "others"),
+    [
+        ("*", ["/", "/a", "/a/b/c"], []),
+        ("/", ["/", ""], ["/a"]),
+        ("/login", ["/login", "/login/"], ["/login/x", "/Login", "/logi", "/"]),
+        ("/items/{id}", ["/items/7", "/items/seven/"], ["/items", "/items/7/x"]),
+        ("/items/{id}/parts/{part:int}", ["/items/7/parts/8"], ["/items/7/parts"]),
+        ("/api/*", ["/api", "/api/", "/api/v1/x"], ["/apiary", "/"]),
+        ("/files/{rest:path}", ["/files/a/b/c"], ["/file/a"]),
+    ],
+)
+def test_a_template_matches(template: str, matches: list[str], others: list[str]):
+    trie: PathTrie[int] = PathTrie()
+    trie.add(template, 1)
+
+    assert [path for path in matches if list(trie.find(path)) != [1]] == []
+    assert [path for path in others if list(trie.find(path))] == []
+
+
+def test_all_templates_that_match_are_found():
+    trie: PathTrie[str] = PathTrie()
+    for template in ("*", "/items/*", "/items/{id}", "/items/7", "/users/{id}"):
+        trie.add(template, template)
+
+    assert set(trie.find("/items/7")) == {"*", "/items/*", "/items/{id}", "/items/7"}
+
+
+@pytest.mark.parametrize("template", ["", "login", "/a/*/b", "/a{id}", "/{a b}", "/x y", "/" + "a" * 300, "/a" * 40])
+def test_what_is_no_template_is_refused_with_a_remedy(template: str):
+    with pytest.raises(InvalidInput) as caught:
+        PathTrie[int]().add(template, 1)
+
+    assert "/items/{id}" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/orders/123", "/orders/{}"),
+        ("/users/01a20723-23a7-765e-8032-f6f1e5ca4bf4/keys", "/users/{}/keys"),
+        ("/t/a8f5f167f44f4964e6c998dee827110c", "/t/{}"),
+        ("/v1/charges", "/v1/charges"),
+        ("/" + "/".join("abcdefghijkl"), "/a/b/c/d/e/f/g/h"),
+        ("", "/"),
+    ],
+)
+def test_refused_paths_get_few_names(path: str, name: str):
+    assert endpoint_of(path) == name
