@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from custodes.asgi.first_owner import announce_owner
 from custodes.asgi.passage import Message, Receive, Scope, Send
 from custodes.kernel.clock import SECOND
 
@@ -40,9 +41,11 @@ class Life:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Start; a failure is logged, and tried again while requests come in."""
+        """Start; a failure is logged, and tried again while requests come in. A first start prints a login."""
         self._tried_at = self._clock.monotonic()
         self.running = await self._shield.wait("start", _done(self._custodes.start), False, seconds=START_LIMIT)
+        if self.running:
+            await self._shield.wait("first-owner", announce_owner(self._custodes), False, seconds=START_LIMIT)
 
     async def stop(self) -> None:
         """Stop, and write what is buffered."""

@@ -35,7 +35,7 @@ class Mounted(Middleware):
 
     def __init__(self, custodes: Custodes, host: ASGIApp | None = None) -> None:
         super().__init__(host or _not_yet, custodes, divert=self._find_door)
-        self._custodes = custodes
+        self.custodes = custodes
         self._life = Life(custodes)
         self._ingress = Ingress(custodes)
         self._hooks = Middleware(self._ingress, custodes, own=True)
@@ -50,9 +50,8 @@ class Mounted(Middleware):
             if not self._life.running:
                 self._life.rouse()
             path: str = scope["path"]
-            root: str = scope.get("root_path", "")
-            if root and path.startswith(root):
-                path = path[len(root) :]
+            if scope.get("root_path"):
+                path = path.removeprefix(scope["root_path"])
             return self._own_door(path) if path.startswith(OWN_PREFIXES) and kind == "http" else None
         except BaseException as error:
             if not self.absorbs("mount", error):
@@ -68,7 +67,7 @@ class Mounted(Middleware):
         await self._life.serve(self.app, scope, receive, send)
 
     async def _serve_admin(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._custodes.admin_app(scope, receive, send)
+        await self.custodes.admin_app(scope, receive, send)
 
 
 def wrap(custodes: Custodes, app: ASGIApp) -> ASGIApp:
@@ -96,16 +95,23 @@ def install(custodes: Custodes, app: Any) -> None:
         app.middleware_stack = mounted
 
 
+def install_in(app: object) -> Custodes | None:
+    """Find the install that an app carries already; None when it carries none."""
+    builder: object = getattr(getattr(app, "build_middleware_stack", None), "__self__", None)
+    mounted = builder.mounted if isinstance(builder, _Outermost) else app
+    return mounted.custodes if isinstance(mounted, Mounted) else None
+
+
 class _Outermost:
     """Builds the host's middleware stack as the host does, and stands around it."""
 
     def __init__(self, build: Callable[[], ASGIApp], mounted: Mounted) -> None:
         self._build = build
-        self._mounted = mounted
+        self.mounted = mounted
 
     def build(self) -> ASGIApp:
-        self._mounted.app = self._build()
-        return self._mounted
+        self.mounted.app = self._build()
+        return self.mounted
 
 
 def _not_yet(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 from custodes.app import Custodes
+from custodes.asgi.mount import install_in
 from custodes.errors import ConfigurationError
 
 Scope = MutableMapping[str, Any]
@@ -17,30 +19,52 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+#: Names the app to mount Custodes around, as ``module:attribute``; how the command tells its workers.
+APP_VARIABLE = "CUSTODES_APP"
+
 
 def create_app() -> ASGIApp:
     """Make the app that a server runs; settings come from the environment."""
-    named = os.environ.get("CUSTODES_APP", "")
+    custodes, app = load()
+    return Probes(custodes, app)
+
+
+def load() -> tuple[Custodes, ASGIApp]:
+    """Make the install and the app around which it stands; an app that has Custodes in it already keeps its own.
+
+    Raises:
+        ConfigurationError: the app that ``CUSTODES_APP`` names cannot be loaded, or a setting is wrong.
+    """
+    named = os.environ.get(APP_VARIABLE, "")
+    app = load_app(named) if named else nothing_here
+    custodes = install_in(app)
+    if custodes is not None:
+        return custodes, app
     custodes = Custodes()
-    inner = custodes.wrap(load_app(named) if named else nothing_here)
-    return Probes(custodes, inner)
+    return custodes, custodes.wrap(app)
 
 
 def load_app(name: str) -> ASGIApp:
-    """Import ``module:attribute``.
+    """Import ``module:attribute``, from the working directory too; the attribute is ``app`` when none is named.
 
     Raises:
-        ConfigurationError: no such module or attribute.
+        ConfigurationError: no such module or attribute, or it is no app.
     """
+    here = os.getcwd()  # noqa: PTH109 - sys.path holds texts
+    if here not in sys.path:
+        sys.path.insert(0, here)
     module, _, attribute = name.partition(":")
     try:
         found = getattr(import_module(module), attribute or "app")
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError) as error:
         msg = f"The app {name!r} cannot be loaded: {error}"
         raise ConfigurationError(
             msg, remedy="Name it as module:attribute, importable from the working directory"
         ) from error
-    return found
+    if not callable(found):
+        msg = f"The app {name!r} is a {type(found).__name__}, which cannot be called"
+        raise ConfigurationError(msg, remedy="Name an ASGI app as module:attribute")
+    return cast("ASGIApp", found)
 
 
 class Probes:
@@ -65,12 +89,15 @@ class Probes:
 
 async def nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer 404 to whatever is not one of Custodes' own routes."""
-    del receive
     if scope["type"] == "http":
         problem = {"type": "about:blank", "title": "Not Found", "status": 404, "detail": "Nothing is served here"}
         await answer(send, 404, problem, b"application/problem+json")
     elif scope["type"] == "websocket":
+        await receive()  # the connect, which servers want to be read first
         await send({"type": "websocket.close", "code": 1000})
+    else:
+        msg = f"no {scope['type']} is served here"
+        raise ValueError(msg)  # by the ASGI specification: this app does not know the protocol
 
 
 async def answer(send: Send, status: int, body: dict[str, Any], media_type: bytes = b"application/json") -> None:

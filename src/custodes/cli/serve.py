@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import Annotated
+import signal
+import socket
+import sys
+from typing import Annotated, NoReturn
 
 import typer
 
-from custodes.app import Custodes
+from custodes.asgi import standalone
+from custodes.asgi.first_owner import announce_owner, signs_in_elsewhere
 from custodes.cli.console import DatabaseOption, err
 from custodes.errors import ConfigurationError
+from custodes.settings import load_settings
 
-#: Seconds that running requests get to finish after SIGTERM.
-GRACEFUL_SHUTDOWN_SECONDS = 10
+#: Seconds that running requests get to finish after SIGTERM. Containers are killed 10 s after it (``docker stop``); the
+#: rest is for writing what is buffered.
+GRACEFUL_SHUTDOWN_SECONDS = 6
+
+#: Connections that wait in the kernel until a worker takes them; uvicorn's own figure.
+BACKLOG = 2048
 
 
 def serve(
@@ -31,61 +40,118 @@ def serve(
     if database:
         os.environ["CUSTODES_DATABASE_URL"] = database
     if app:
-        os.environ["CUSTODES_APP"] = app
+        os.environ[standalone.APP_VARIABLE] = app
     if workers > 1:
         # Several processes must share their windows, or each would allow the whole limit.
-        os.environ.setdefault("CUSTODES_LIMITER", "sqlite")
-    settings = asyncio.run(prepare())
-    run_server(
-        "custodes.asgi.standalone:create_app", host or settings[0], settings[1] if port is None else port, workers
-    )
+        os.environ.setdefault("CUSTODES_RATE_LIMIT_STORE", "sqlite")
+    settings = load_settings()
+    # The port first: whoever cannot have it must not have printed a login that nobody will look for.
+    with listen(host or settings.host, settings.port if port is None else port) as listener:
+        asyncio.run(prepare())
+        err.print(f"Custodes listens on {url_of(listener)}", soft_wrap=True)
+        serve_on(listener, "custodes.asgi.standalone:create_app", workers)
 
 
-async def prepare() -> tuple[str, int]:
+async def prepare() -> None:
     """Bring the schema up to date and print the one-time owner login of a first start, before any worker runs.
 
-    Returns:
-        Address and port of the settings.
+    Raises:
+        CustodesError: the store cannot be opened, or the app cannot be loaded.
     """
-    custodes = Custodes()
+    custodes, _ = standalone.load()
     try:
         await custodes.open()
-        await announce_owner(custodes)
+        printed = await announce_owner(custodes)
+        if not printed and signs_in_elsewhere(custodes) and not await custodes.identity.has_owner():
+            err.print("Nobody is an owner yet: custodes user add SUBJECT --issuer URL --role owner", soft_wrap=True)
     finally:
         await custodes.close()
-    return custodes.settings.host, custodes.settings.port
 
 
-async def announce_owner(custodes: Custodes) -> None:
-    """Print the one-time login, when the install has no owner yet."""
-    password = await custodes.identity.ensure_owner()
-    if password is not None:
-        err.print("[bold]First start: an owner account was made.[/]")
-        err.print(f"  user      [bold]owner[/]\n  password  [bold]{password}[/]", soft_wrap=True)
-        err.print("  It works once: you choose your own password after the first login.")
+def listen(host: str, port: int) -> socket.socket:
+    """Take the port.
+
+    Raises:
+        ConfigurationError: it is taken, or the address is not one of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        msg = f"Cannot listen on {host} port {port}: {error.strerror or error}"
+        raise ConfigurationError(msg, remedy="Choose another with --host and --port, or end who has it") from None
+    listener.set_inheritable(True)
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """Write where a socket can be reached."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def run_server(factory: str, host: str, port: int, workers: int = 1, *, log_level: str = "warning") -> None:
-    """Run uvicorn on an app factory until SIGTERM or SIGINT.
+    """Run uvicorn on an app factory until SIGTERM or SIGINT; see :func:`serve_on`."""
+    with listen(host, port) as listener:
+        serve_on(listener, factory, workers, log_level=log_level)
+
+
+def serve_on(listener: socket.socket, factory: str, workers: int = 1, *, log_level: str = "warning") -> None:
+    """Run uvicorn on a listening socket until SIGTERM or SIGINT; both end in exit code 0.
+
+    Args:
+        listener: taken over; closed at the end.
+        factory: function that makes the app, as ``module:function``.
+        workers: processes; one that dies is replaced.
+        log_level: what uvicorn tells.
 
     Raises:
-        ConfigurationError: uvicorn is not installed.
+        ConfigurationError: uvicorn is not installed, or the app did not start.
     """
     try:
-        import uvicorn
+        from uvicorn import Config, Server
+        from uvicorn.config import STARTUP_FAILURE
+        from uvicorn.supervisors import Multiprocess
     except ImportError:
         msg = "custodes serve needs a server"
         raise ConfigurationError(msg, remedy="pip install 'custodes[server]'") from None
-    uvicorn.run(
+    # uvicorn sends itself the signal again once it has drained: asked to stop and stopped is no failure.
+    signal.signal(signal.SIGTERM, _end)
+    config = Config(
         factory,
         factory=True,
-        host=host,
-        port=port,
         workers=workers,
         # The client address is our own business: only proxies named in CUSTODES_TRUSTED_PROXIES are believed.
         proxy_headers=False,
         server_header=False,
         access_log=False,
         log_level=log_level,
+        backlog=BACKLOG,
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
     )
+    if workers > 1:
+        supervisor = Multiprocess(config, sockets=[listener])
+        supervisor.run()
+        started = all(process.exitcode != STARTUP_FAILURE for process in supervisor.processes)
+    else:
+        server = Server(config)
+        try:
+            server.run(sockets=[listener])
+        except KeyboardInterrupt:  # Ctrl-C, sent again as above
+            return
+        except SystemExit as end:
+            if end.code != STARTUP_FAILURE:
+                raise
+        started = server.started
+    if not started:
+        msg = "The app did not start"
+        raise ConfigurationError(msg, remedy="What it raised is above")
+
+
+def _end(number: int, frame: object) -> NoReturn:
+    del number, frame
+    sys.exit(0)

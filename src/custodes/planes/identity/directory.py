@@ -69,6 +69,10 @@ class Identity:
         """Make the first owner when there is none; see :meth:`Profiles.ensure_owner`."""
         return await self.profiles.ensure_owner()
 
+    async def has_owner(self) -> bool:
+        """Tell whether anybody owns this install."""
+        return await self._store.read(self._store.count_owners) > 0
+
     # ── Who is asking: looked up on every request, nothing is remembered ─────
 
     async def principal_of_session(self, token: str) -> Principal | None:
