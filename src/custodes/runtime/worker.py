@@ -8,11 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import structlog
-
 from custodes.errors import CustodesError
 from custodes.kernel.clock import HOUR, MINUTE, SECOND, Clock
 from custodes.runtime.jobs import Claim, Jobs, Lease
+from custodes.runtime.log import get_logger
 from custodes.runtime.transactions import Store, Transaction, Work, nothing
 
 #: Jobs that one worker does at the same time.
@@ -36,7 +35,7 @@ SETBACK = 10 * SECOND
 #: No job waits longer by intention, microseconds: what is due later was written by a clock that ran ahead.
 HORIZON = 24 * HOUR + MINUTE
 
-_log = structlog.get_logger("custodes.worker")
+_log = get_logger("custodes.worker")
 
 
 def _nothing() -> None: ...
@@ -155,7 +154,7 @@ class Worker:
     async def run_due(self) -> int:
         """Do all jobs that are due now and return how many: for tests and commands, instead of :meth:`start`."""
         total = 0
-        while taken := await self.claim():
+        while (taken := await self.claim()) or self._running:
             total += taken
             await asyncio.gather(*(task for _, task in list(self._running.values())))
         return total

@@ -1,0 +1,119 @@
+"""What the watch tells security people, and how often."""
+
+import random
+
+import pytest
+
+from custodes.kernel.clock import MINUTE, SECOND
+from custodes.kernel.ids import uuid7
+from custodes.kernel.signals import SecuritySignal
+from custodes.planes.inbound.model import Arrival
+from custodes.planes.inbound.sources.registry import make_source
+from custodes.planes.inbound.watch import ACCEPTED_BUDGET, BURST, REPEATS, VERDICT_WINDOW, Watch, Windows, fraud_action
+from custodes.runtime.bus import Bus
+from custodes.testing.clock import FakeClock
+
+STRIPE = make_source("stripe", ["whsec_x"])
+
+
+@pytest.fixture
+def told() -> list[SecuritySignal]:
+    return []
+
+
+@pytest.fixture
+def watch(clock: FakeClock, told: list[SecuritySignal]) -> Watch:
+    bus = Bus()
+    bus.subscribe(SecuritySignal, told.append)
+    return Watch(bus, clock)
+
+
+def arrival(clock: FakeClock, event_type: str = "invoice.paid", number: int = 0) -> Arrival:
+    now = clock.now()
+    event_id = uuid7(now, random.Random(number).getrandbits)
+    return Arrival(
+        "default", event_id, now, "stripe", f"evt_{number}", event_type, f"evt_{number}", "verified", "a" * 32,
+        "203.0.113.9", 2, "[]", b"{}",
+    )  # fmt: skip
+
+
+def test_every_accepted_verdict_is_told_one_by_one_up_to_a_budget_and_the_rest_as_a_sum(watch, clock, told):
+    for number in range(ACCEPTED_BUDGET + 30):
+        watch.accepted(STRIPE, arrival(clock, number=number))
+    assert len(told) == ACCEPTED_BUDGET
+    assert {(signal.action, signal.outcome) for signal in told} == {("webhook.signature_verified", "success")}
+    assert told[0].target.startswith("webhook_event:")
+
+    clock.advance(VERDICT_WINDOW)
+    watch.sum_up()
+    watch.sum_up()
+
+    assert len(told) == ACCEPTED_BUDGET + 1
+    assert told[-1].context["count"] == 30
+
+
+def test_what_went_beyond_is_not_lost_when_the_next_window_begins_before_the_sum(watch, clock, told):
+    for number in range(ACCEPTED_BUDGET + 7):
+        watch.accepted(STRIPE, arrival(clock, number=number))
+    clock.advance(VERDICT_WINDOW)
+    watch.accepted(STRIPE, arrival(clock, number=999))
+
+    watch.sum_up()
+
+    assert told[-1].context["count"] == 7
+
+
+@pytest.mark.parametrize(
+    ("event_type", "action"),
+    [
+        ("radar.early_fraud_warning.created", "fraud.early_warning"),
+        ("charge.dispute.created", "fraud.dispute"),
+        ("review.opened", "fraud.review"),
+    ],
+)
+def test_fraud_is_raised_each_time(watch, clock, told, event_type: str, action: str):
+    for number in range(3):
+        watch.accepted(STRIPE, arrival(clock, event_type, number))
+
+    assert [signal.action for signal in told].count(action) == 3
+    assert fraud_action(event_type) == action
+
+
+def test_an_undocumented_type_is_told_once_a_window(watch, clock, told):
+    for number in range(5):
+        watch.accepted(STRIPE, arrival(clock, "surprise.sent", number))
+    patterns = [signal.context["pattern"] for signal in told if signal.action == "webhook.suspicious"]
+    assert patterns == ["unknown_type"]
+
+    clock.advance(MINUTE)
+    watch.accepted(STRIPE, arrival(clock, "surprise.sent", 9))
+
+    assert [signal.action for signal in told].count("webhook.suspicious") == 2
+
+
+def test_the_same_event_again_and_again_is_a_replay(watch, clock, told):
+    again = arrival(clock)
+    for _ in range(REPEATS * 3):
+        watch.repeated(again, "stored")
+
+    assert [signal.context["pattern"] for signal in told] == ["replay"]
+
+
+@pytest.mark.parametrize(("reason", "pattern"), [("no-match", "bad_signatures"), ("timestamp-too-old", "stale_replay")])
+def test_a_burst_of_refusals_from_one_address_is_told_once(watch, clock, told, reason: str, pattern: str):
+    for _ in range(BURST * 3):
+        watch.refused("default", "stripe", reason, ip="203.0.113.9", trace_id="", now=clock.now())
+
+    suspicious = [signal for signal in told if signal.action == "webhook.suspicious"]
+    assert [signal.context["pattern"] for signal in suspicious] == [pattern]
+    assert suspicious[0].ip == "203.0.113.9"
+
+
+def test_windows_are_bounded_and_what_is_shed_is_counted():
+    windows = Windows(MINUTE, most=10)
+
+    counts = [windows.count(number, SECOND) for number in range(15)]
+
+    assert counts == [1] * 10 + [0] * 5
+    assert windows.shed == 5
+    assert windows.count("later", 2 * MINUTE) == 1

@@ -1,0 +1,126 @@
+"""The worker: fairness among lanes, setbacks, and a store that fails."""
+
+import asyncio
+
+import pytest
+
+from custodes.errors import StorageUnavailable
+from custodes.runtime.jobs import Lease, NewJob
+from custodes.runtime.worker import SETBACK, Again, Done, Worker
+from custodes.storage.sql.jobs import SqlJobs
+
+
+class Doing:
+    """Does what it is told, and notes what it did."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.gate = asyncio.Event()
+        self.hangs: set[str] = set()
+        self.raises: set[str] = set()
+
+    def begin(self, tx, leases) -> None:
+        pass
+
+    async def do(self, lease: Lease) -> Done | Again:
+        if lease.lane in self.hangs:
+            await self.gate.wait()
+        if lease.ref in self.raises:
+            self.raises.discard(lease.ref)
+            raise RuntimeError
+        return Done(then=lambda: self.done.append(lease.ref))
+
+
+@pytest.fixture
+def doing() -> Doing:
+    return Doing()
+
+
+@pytest.fixture
+def worker(database, clock, doing: Doing) -> Worker:
+    return Worker("k", doing, store=database, jobs=SqlJobs(), clock=clock, owner="w", concurrency=8)
+
+
+async def put(database, clock, lane: str, count: int) -> None:
+    jobs = SqlJobs()
+    for number in range(count):
+        job = NewJob("default", "k", f"{lane}{number}", lane, clock.now())
+        await database.write(lambda tx, job=job: jobs.put(tx, job))
+
+
+async def test_free_places_are_shared_among_lanes(database, clock, worker: Worker, doing: Doing):
+    """A lane with a thousand jobs does not keep one with two waiting."""
+    doing.hangs = {"busy"}
+    await put(database, clock, "busy", 50)
+    await put(database, clock, "calm", 2)
+
+    await worker.claim()
+    await asyncio.sleep(0.05)
+
+    assert sorted(doing.done) == ["calm0", "calm1"]
+    doing.gate.set()
+    await worker.run_due()
+    assert len(doing.done) == 52
+
+
+async def test_a_lane_that_hangs_leaves_places_to_the_others(database, clock, worker: Worker, doing: Doing):
+    doing.hangs = {"stuck"}
+    await put(database, clock, "stuck", 50)
+    await worker.claim()
+    await worker.claim()
+    assert worker.running == worker.lane_limit == 6
+
+    await put(database, clock, "fine", 10)
+    for _ in range(10):
+        await worker.claim()
+        await asyncio.sleep(0.01)
+
+    assert len(doing.done) == 10
+    doing.gate.set()
+    await worker.run_due()
+
+
+async def test_what_fails_unexpectedly_is_tried_again_later(database, clock, worker: Worker, doing: Doing):
+    doing.raises = {"a0"}
+    await put(database, clock, "a", 1)
+
+    await worker.run_due()
+    assert (doing.done, worker.setbacks) == ([], 1)
+    clock.advance(SETBACK)
+    await worker.run_due()
+
+    assert doing.done == ["a0"]
+
+
+async def test_the_loop_survives_a_store_that_fails(database, clock, worker: Worker, doing: Doing, monkeypatch):
+    real, failures = worker._store.write, 0
+
+    async def flaky(work, *, durable=True):
+        nonlocal failures
+        failures += 1
+        if failures < 3:
+            raise StorageUnavailable("down")
+        return await real(work, durable=durable)
+
+    monkeypatch.setattr(worker._store, "write", flaky)
+    worker._poll_seconds = 0.01
+    await worker.start()
+    jobs = SqlJobs()
+    await real(lambda tx: jobs.put(tx, NewJob("default", "k", "a0", "a", clock.now())))
+    async with asyncio.timeout(5):
+        while not doing.done:
+            await asyncio.sleep(0.01)
+    await worker.stop()
+
+    assert doing.done == ["a0"]
+    assert failures >= 3
+
+
+async def test_a_worker_without_places_does_nothing(database, clock, doing: Doing):
+    worker = Worker("k", doing, store=database, jobs=SqlJobs(), clock=clock, owner="w", concurrency=0)
+    await put(database, clock, "a", 1)
+
+    await worker.start()
+
+    assert await worker.claim() == 0
+    await worker.stop()
