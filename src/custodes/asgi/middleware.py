@@ -133,9 +133,10 @@ class Middleware:
             return None
         try:
             verdict = self._check(passage)
-            if hasattr(verdict, "__await__"):
+            try:
+                return passage.judged(cast("Decision", verdict))
+            except AttributeError:  # no decision, so one to be awaited
                 return cast("Awaitable[Decision]", verdict)
-            return passage.judged(cast("Decision", verdict))
         except BaseException as error:
             if not self.absorbs("limiter", error):
                 raise
