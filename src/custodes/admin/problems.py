@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
@@ -18,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from custodes.errors import AuthenticationFailed, CustodesError, RateLimited
+from custodes.runtime.log import get_logger
 
 #: Media type of every error.
 MEDIA_TYPE = "application/problem+json"
@@ -28,7 +28,7 @@ TYPE_PREFIX = "urn:custodes:problem:"
 #: Faults of one body that are listed; the rest is dropped.
 MAX_FAULTS = 20
 
-_log = structlog.get_logger("custodes.admin")
+_log = get_logger("custodes.admin")
 
 
 class Fault(BaseModel):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import structlog
 from starlette.requests import Request
 
 from custodes.admin.auth.gate import presented
@@ -18,6 +17,7 @@ from custodes.errors import AuthenticationFailed, CustodesError, PermissionDenie
 from custodes.kernel.clock import MINUTE
 from custodes.kernel.signals import SecuritySignal
 from custodes.planes.identity.model import Principal
+from custodes.runtime.log import get_logger
 
 if TYPE_CHECKING:
     from custodes.app import Custodes
@@ -31,7 +31,7 @@ UNAUTHENTICATED_PER_MINUTE = 60
 #: Principals that are counted apart; beyond it the counts of all start anew.
 _MAX_COUNTED = 1_000
 
-_log = structlog.get_logger("custodes.admin")
+_log = get_logger("custodes.admin")
 
 
 class Refusals:

@@ -10,14 +10,13 @@ import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-import structlog
-
 from custodes.admin.problems import MEDIA_TYPE, problem_body, problem_of
 from custodes.errors import CustodesError, MalformedPayload, PayloadTooLarge
 from custodes.kernel.address import Addresses
 from custodes.kernel.ids import RandomBits
 from custodes.kernel.trace import open_trace
 from custodes.runtime.current import serving
+from custodes.runtime.log import get_logger
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -46,7 +45,7 @@ HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
 )
 
-_log = structlog.get_logger("custodes.admin")
+_log = get_logger("custodes.admin")
 
 
 class Shell:

@@ -11,13 +11,12 @@ import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, cast
 
-import structlog
-
 from custodes.asgi.middleware import Middleware
 from custodes.errors import CustodesError, InvalidInput, PayloadTooLarge, StorageUnavailable
 from custodes.planes.inbound.receiver import Receipt, Registration
 from custodes.planes.inbound.sources.base import Headers, WebhookRequest
 from custodes.runtime.current import serving
+from custodes.runtime.log import get_logger
 
 if TYPE_CHECKING:
     from custodes.app import Custodes
@@ -44,7 +43,7 @@ BODY_SECONDS = 30.0
 #: When a sender should come back after a 503, seconds.
 RETRY_AFTER = 5
 
-_log = structlog.get_logger("custodes.ingress")
+_log = get_logger("custodes.ingress")
 
 
 class Ingress:

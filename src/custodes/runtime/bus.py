@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-import structlog
-
 from custodes.kernel.signals import Signal
+from custodes.runtime.log import get_logger
 
 S = TypeVar("S", bound=Signal)
 
-_log = structlog.get_logger("custodes.bus")
+_log = get_logger("custodes.bus")
 
 
 class Bus:

@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
-import structlog
+from custodes.runtime.log import get_logger
 
-_log = structlog.get_logger("custodes.periodic")
+_log = get_logger("custodes.periodic")
 
 
 class Periodic:

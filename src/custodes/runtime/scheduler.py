@@ -8,13 +8,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-import structlog
-
 from custodes.errors import ConfigurationError, NotFound
 from custodes.kernel.clock import SECOND, Clock
+from custodes.runtime.log import get_logger
 from custodes.runtime.periodic import Periodic
 
-_log = structlog.get_logger("custodes.scheduler")
+_log = get_logger("custodes.scheduler")
 
 #: Share by which each interval is shortened or lengthened, so that processes that start together drift apart.
 JITTER = 0.1

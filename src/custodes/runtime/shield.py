@@ -12,9 +12,8 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
-import structlog
-
 from custodes.kernel.clock import MINUTE, SECOND, Clock
+from custodes.runtime.log import get_logger
 
 T = TypeVar("T")
 
@@ -30,7 +29,7 @@ RESTS_FOR = 5 * SECOND
 #: What a plain call may fail with. A task is cancelled while it waits, so a cancellation out of a plain call is a bug.
 _ANY = (Exception, asyncio.CancelledError)
 
-_log = structlog.get_logger("custodes.shield")
+_log = get_logger("custodes.shield")
 
 
 class _Record:

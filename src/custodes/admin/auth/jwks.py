@@ -15,11 +15,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, cast
 
-import structlog
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 
 from custodes.kernel.clock import HOUR, MINUTE, SECOND, Clock
+from custodes.runtime.log import get_logger
 
 #: Algorithms that are accepted, and the one kind of key each may be used with (key type, curve).
 ALGORITHMS: Mapping[str, tuple[str, str]] = {
@@ -47,7 +47,7 @@ _MIN_RSA_BITS = 2048
 #: Longest key id, characters.
 MAX_KID = 256
 
-_log = structlog.get_logger("custodes.admin.auth")
+_log = get_logger("custodes.admin.auth")
 
 
 class VerificationKey:

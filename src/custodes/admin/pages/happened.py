@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import structlog
-
 from custodes.admin.pages.status import Happened
 from custodes.app import Custodes
 from custodes.errors import CustodesError
 from custodes.planes.audit.ports import AuditQuery
 from custodes.planes.identity.model import Principal
 from custodes.planes.inbound.model import EventFilter
+from custodes.runtime.log import get_logger
 
 #: Rows of a table.
 ROWS = 10
 
-_log = structlog.get_logger("custodes.admin")
+_log = get_logger("custodes.admin")
 
 
 async def happened_lately(custodes: Custodes, principal: Principal) -> list[Happened]:

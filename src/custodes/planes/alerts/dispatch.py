@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-import structlog
-
 from custodes.kernel.backoff import Backoff
 from custodes.kernel.clock import MINUTE, SECOND, Clock
 from custodes.kernel.ids import RandomBits
@@ -15,6 +13,7 @@ from custodes.kernel.tenant import DEFAULT_TENANT
 from custodes.planes.alerts.model import Delivery, Notification, SinkStatus
 from custodes.planes.alerts.ports import AlertStore
 from custodes.planes.alerts.sinks import Sink, SinkFailed
+from custodes.runtime.log import get_logger
 from custodes.runtime.transactions import Transaction
 
 #: Messages sent in one run, at most.
@@ -26,7 +25,7 @@ MAX_ATTEMPTS = 10
 #: Waits between attempts.
 BACKOFF = Backoff(base=10 * SECOND, factor=3.0, cap=30 * MINUTE)
 
-_log = structlog.get_logger("custodes.alerts")
+_log = get_logger("custodes.alerts")
 
 
 class Dispatcher:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import structlog
-
 from custodes.errors import CustodesError, NotFound, StorageUnavailable
 from custodes.kernel.clock import DAY, SECOND, Clock
 from custodes.kernel.health import SystemHealth, Threshold, judge
@@ -21,6 +19,7 @@ from custodes.planes.alerts.ports import AlertStore, Figures
 from custodes.planes.alerts.rulebook import Rulebook
 from custodes.planes.alerts.rules import MAX_LINES_PER_RULE, fingerprint
 from custodes.planes.alerts.sinks import Sink
+from custodes.runtime.log import get_logger
 from custodes.runtime.scheduler import Scheduler
 from custodes.runtime.transactions import Transaction, Work, nothing
 
@@ -43,7 +42,7 @@ THRESHOLDS = (
     Threshold("failing_rules", 1, 1_000),
 )
 
-_log = structlog.get_logger("custodes.alerts")
+_log = get_logger("custodes.alerts")
 
 
 class Alerts:

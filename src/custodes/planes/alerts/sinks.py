@@ -9,12 +9,12 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 import aiohttp
-import structlog
 
 from custodes.errors import ConfigurationError
 from custodes.kernel.clock import SECOND, Clock
 from custodes.kernel.signing import hmac_base64, symmetric_key
 from custodes.planes.alerts.model import Notification
+from custodes.runtime.log import get_logger
 
 #: Longest that a receiver may take, seconds (Standard Webhooks recommends 15 to 30).
 TIMEOUT_SECONDS = 15.0
@@ -22,7 +22,7 @@ TIMEOUT_SECONDS = 15.0
 #: Answers that mean "never again": the receiver is gone, or was never there.
 GONE = frozenset({404, 410})
 
-_log = structlog.get_logger("custodes.alerts")
+_log = get_logger("custodes.alerts")
 
 
 class SinkFailed(Exception):

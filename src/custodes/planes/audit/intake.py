@@ -12,13 +12,12 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-import structlog
-
 from custodes.kernel.signals import SecuritySignal
+from custodes.runtime.log import get_logger
 
 Entry = TypeVar("Entry")
 
-_log = structlog.get_logger("custodes.audit")
+_log = get_logger("custodes.audit")
 
 #: Signals that wait at most; about 5 MB. More are shed: an attack must not eat the memory.
 MAX_WAITING = 5_000

@@ -16,8 +16,6 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import fields as fields_of
 from typing import TypeVar, Unpack
 
-import structlog
-
 from custodes.errors import InvalidInput, StorageUnavailable
 from custodes.kernel.clock import HOUR, MILLISECOND, Clock
 from custodes.kernel.health import SystemHealth, Threshold, judge
@@ -33,6 +31,7 @@ from custodes.planes.audit.ports import AuditStore
 from custodes.planes.audit.reader import AuditReader
 from custodes.planes.audit.risk import DEFAULT_FLAG_THRESHOLD, Facts, assess
 from custodes.runtime.bus import Bus
+from custodes.runtime.log import get_logger
 from custodes.runtime.transactions import Store, Transaction, Work
 
 T = TypeVar("T")
@@ -54,7 +53,7 @@ THRESHOLDS = (
 #: Fields that go from the draft into the entry as they are.
 _DRAFTED = tuple(field.name for field in fields_of(Draft))
 
-_log = structlog.get_logger("custodes.audit")
+_log = get_logger("custodes.audit")
 
 
 class AuditLogger(AuditReader):

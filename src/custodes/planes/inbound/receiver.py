@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
-import structlog
 
 from custodes.errors import CustodesError, MalformedPayload, SignatureRefused, StorageUnavailable
 from custodes.kernel.clock import Clock
@@ -18,6 +17,7 @@ from custodes.planes.inbound.ports import EventStore
 from custodes.planes.inbound.recorder import Recorder
 from custodes.planes.inbound.sources.base import Headers, Source, Verified, WebhookRequest
 from custodes.runtime.deadline import Deadline
+from custodes.runtime.log import get_logger
 
 #: Longest that a sender waits for the store, seconds: below the ten that GitHub waits. What is committed later is found
 #: again by its dedupe key.
@@ -29,7 +29,7 @@ SAMPLE_BYTES = 4_096
 #: Bytes of the headers of a refused delivery that are kept.
 SAMPLE_HEADER_BYTES = 8_192
 
-_log = structlog.get_logger("custodes.inbound")
+_log = get_logger("custodes.inbound")
 
 _encode = msgspec.json.Encoder().encode
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import structlog
-
 from custodes.errors import CustodesError
 from custodes.kernel.clock import MINUTE, Clock
 from custodes.kernel.ids import RandomBits
@@ -17,6 +15,7 @@ from custodes.planes.inbound.processor import Conclusion
 from custodes.planes.inbound.sources.base import Source
 from custodes.planes.inbound.watch import Watch, Windows
 from custodes.runtime.bus import Bus
+from custodes.runtime.log import get_logger
 from custodes.runtime.transactions import Store, Transaction
 
 #: Refused deliveries of one source and reason that are kept as samples in one stretch of time.
@@ -28,7 +27,7 @@ MAX_SAMPLES = 300
 #: Failed attempts of one source within a minute that are a failure burst.
 FAILURE_BURST = 20
 
-_log = structlog.get_logger("custodes.inbound")
+_log = get_logger("custodes.inbound")
 
 
 class Recorder:

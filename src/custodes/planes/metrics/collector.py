@@ -6,13 +6,12 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 
-import structlog
-
 from custodes.kernel.clock import SECOND, Clock
 from custodes.planes.metrics.model import Kind
 from custodes.planes.metrics.probes import Probe, Reading
+from custodes.runtime.log import get_logger
 
-_log = structlog.get_logger("custodes.metrics")
+_log = get_logger("custodes.metrics")
 
 #: Longest that a probe may take, seconds; a slower one is left to end by itself and not asked again before it has.
 PROBE_LIMIT_SECONDS = 5.0

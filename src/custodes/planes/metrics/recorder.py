@@ -10,8 +10,6 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TypeVar
 
-import structlog
-
 from custodes.errors import CustodesError, InvalidInput, StorageUnavailable
 from custodes.kernel.clock import DAY, HOUR, SECOND, Clock
 from custodes.kernel.health import SystemHealth, Threshold, judge
@@ -25,6 +23,7 @@ from custodes.planes.metrics.model import LEVELS, Answer, Kind, Labels, MetricIn
 from custodes.planes.metrics.ports import MetricStore
 from custodes.planes.metrics.probes import Probe, Reading
 from custodes.planes.metrics.registry import Registry
+from custodes.runtime.log import get_logger
 from custodes.runtime.scheduler import Scheduler
 
 #: Between two flushes, collections and folds, seconds: the width of the finest bucket.
@@ -51,7 +50,7 @@ THRESHOLDS = (
     Threshold("waiting_samples", 10_000, 19_000),
 )
 
-_log = structlog.get_logger("custodes.metrics")
+_log = get_logger("custodes.metrics")
 
 F = TypeVar("F", bound=Callable[..., object])
 

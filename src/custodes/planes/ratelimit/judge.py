@@ -6,8 +6,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, cast
 
-import structlog
-
 from custodes.errors import StorageUnavailable
 from custodes.kernel.clock import SECOND, Clock
 from custodes.kernel.signals import SecuritySignal
@@ -21,8 +19,9 @@ from custodes.planes.ratelimit.model import EVERY_ENDPOINT, EVERY_TENANT, FOREVE
 from custodes.planes.ratelimit.plans import UNKNOWN, Applicable, Gate, Plan, gather
 from custodes.planes.ratelimit.ports import Windows
 from custodes.planes.ratelimit.tracking import Tracker
+from custodes.runtime.log import get_logger
 
-_log = structlog.get_logger("custodes.ratelimit")
+_log = get_logger("custodes.ratelimit")
 
 #: Called with (tenant, kind, identifier, level, duration) to shut somebody out.
 Ban = Callable[[str, Kind, str, int, int], None]

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import cast
 
-import structlog
-
 from custodes.kernel.window import Ask, Cells, Concurrency
 from custodes.kernel.window.cells import Key
 from custodes.planes.ratelimit.answers import Answers, Policy
@@ -15,6 +13,7 @@ from custodes.planes.ratelimit.model import EVERY_TENANT, Algorithm, Call, Kind,
 from custodes.planes.ratelimit.paths import PathTrie
 from custodes.planes.ratelimit.ports import Windows
 from custodes.planes.ratelimit.rules import spell_subjects
+from custodes.runtime.log import get_logger
 
 #: Paths whose plan is remembered for each method; forgotten all at once when there are more.
 MAX_REMEMBERED = 4_096
@@ -33,7 +32,7 @@ UNKNOWN = "unknown"
 
 KeyOf = Callable[[Call, str], "Key | None"]
 
-_log = structlog.get_logger("custodes.ratelimit")
+_log = get_logger("custodes.ratelimit")
 
 
 class Gate:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
-import structlog
-
 from custodes.errors import StorageUnavailable
 from custodes.kernel.clock import MINUTE
 from custodes.kernel.window.cells import Key
 from custodes.planes.ratelimit.model import EVERY_ENDPOINT, Window
 from custodes.planes.ratelimit.plans import Gate
 from custodes.planes.ratelimit.ports import RateLimitStore
+from custodes.runtime.log import get_logger
 
 #: Length of a counted window.
 WINDOW = MINUTE
@@ -35,7 +34,7 @@ _SLICE = 2_000
 #: (tenant, rule, kind, identifier, endpoint)
 _Name = tuple[str, str, str, str, str]
 
-_log = structlog.get_logger("custodes.ratelimit")
+_log = get_logger("custodes.ratelimit")
 
 
 class Counts:

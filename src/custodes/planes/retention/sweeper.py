@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-import structlog
-
 from custodes.errors import ConfigurationError, CustodesError
 from custodes.kernel.clock import DAY, SECOND, Clock
 from custodes.kernel.ids import RandomBits, uuid7
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
 from custodes.planes.retention.model import Policy, PolicyReport, Run
 from custodes.planes.retention.ports import RunStore
+from custodes.runtime.log import get_logger
 from custodes.runtime.scheduler import Scheduler
 from custodes.runtime.transactions import Store, Work, nothing
 
@@ -35,7 +34,7 @@ KEEP_RUNS = 90 * DAY
 #: Name of the task in the scheduler.
 TASK = "retention.sweep"
 
-_log = structlog.get_logger("custodes.retention")
+_log = get_logger("custodes.retention")
 
 
 class Retention:

@@ -6,8 +6,6 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
-import structlog
-
 from custodes.errors import StorageUnavailable
 from custodes.kernel.clock import Clock
 from custodes.kernel.ids import RandomBits, uuid7
@@ -17,6 +15,7 @@ from custodes.planes.traffic.ports import RollupQuery, TrafficStore
 from custodes.planes.traffic.recorder import Recorder
 from custodes.planes.traffic.rollup import Figures, Rollups
 from custodes.runtime.bus import Bus
+from custodes.runtime.log import get_logger
 
 #: Raw rows in one transaction: bounds how long others wait for the writer.
 CALLS_A_BATCH = 5_000
@@ -25,7 +24,7 @@ CALLS_A_BATCH = 5_000
 MAX_WAITING_CALLS = 60_000
 MAX_WAITING_ROLLUPS = 60_000
 
-_log = structlog.get_logger("custodes.traffic")
+_log = get_logger("custodes.traffic")
 
 
 class Flusher:

@@ -18,13 +18,12 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import cast
 
-import structlog
-
 from custodes.errors import StorageUnavailable
 from custodes.kernel.clock import MILLISECOND, SECOND
 from custodes.kernel.window import SHARED_STATES, Ask, Cells, Concurrency, Meter, Outcome, decide
 from custodes.kernel.window.cells import Key
 from custodes.kernel.window.meter import State
+from custodes.runtime.log import get_logger
 from custodes.runtime.writer import GroupCommitWriter, Pending
 
 #: How long a request waits for its decision.
@@ -47,7 +46,7 @@ _PUT = (
     "INSERT INTO states VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET state = excluded.state, dead_at = excluded.dead_at"
 )
 
-_log = structlog.get_logger("custodes.ratelimit")
+_log = get_logger("custodes.ratelimit")
 
 
 class SharedCells(Cells):
