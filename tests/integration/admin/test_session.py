@@ -101,7 +101,8 @@ async def test_an_ended_session_is_refused_and_another_credential_is_not_tried(
     assert (await client.get(f"{API}/me", headers=wrong)).status_code == 401
 
 
-async def test_sessions_are_listed_and_ended(browser: Any, client: httpx2.AsyncClient) -> None:
+async def test_sessions_are_listed_and_ended(browser: Any, client: httpx2.AsyncClient, clock: FakeClock) -> None:
+    clock.advance(HOUR)
     other = await client.post(f"{API}/login", json={"username": "owner", "password": PASSWORD})
     client.cookies.clear()
     listed = (await browser.request("GET", "/sessions")).json()["items"]
