@@ -1,0 +1,151 @@
+"""The admin API of incoming webhooks: reading, exact bytes, replay with its audit entry, tenants apart."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from custodes import Custodes, WebhookEvent
+from custodes.admin.app import create_admin_app
+from custodes.planes.audit.ports import AuditQuery
+from custodes.planes.inbound.sources.registry import make_source
+from custodes.storage.sql.database import connection_of
+from custodes.storage.sql.schema import metadata
+from custodes.testing.admin import key_for
+from custodes.testing.clock import FakeClock
+from custodes.testing.webhooks import signed_webhook
+
+API = "/api/admin/enterprise"
+SECRET = "whsec_of_the_admin_test"
+BODY = b'{"id":"evt_1","type":"invoice.paid","note":"\xc3\xa9<script>"}'
+
+
+@pytest.fixture
+async def custodes(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Custodes]:
+    made = Custodes(f"sqlite:///{tmp_path}/custodes.db", clock=clock)
+    await made.database.open()
+    await made.database.write(lambda tx: metadata.create_all(connection_of(tx)))
+    for tenant in ("default", "acme"):
+        made.inbound.add_source(make_source(f"stripe-{tenant}", [SECRET], kind="stripe"), tenant=tenant)
+    await made.audit.start()
+    yield made
+    await made.audit.stop()
+    await made.inbound.stop()
+    await made.database.close()
+
+
+async def deliver(custodes: Custodes, tenant: str, body: bytes = BODY) -> str:
+    registration = custodes.inbound.source(f"stripe-{tenant}")
+    assert registration is not None
+    signed = signed_webhook("stripe", body, SECRET, now=custodes.clock.now())
+    receipt = await custodes.inbound.receive(registration, signed.request, trace_id="a" * 32, client_ip="203.0.113.9")
+    return receipt.event_id
+
+
+@pytest.fixture
+async def client(custodes: Custodes) -> AsyncIterator[httpx2.AsyncClient]:
+    transport = httpx2.ASGITransport(create_admin_app(custodes))
+    headers = await key_for(custodes)
+    async with httpx2.AsyncClient(transport=transport, base_url="https://ops.test", headers=headers) as made:
+        yield made
+
+
+async def test_health_list_one_payload_and_attempts(custodes, client):
+    @custodes.webhook("*", name="books")
+    async def handler(event: WebhookEvent) -> None: ...
+
+    event_id = await deliver(custodes, "default")
+    await custodes.inbound.worker.run_due()
+
+    health = (await client.get(f"{API}/webhook-health")).json()
+    listed = (await client.get(f"{API}/webhook-events", params={"event_id": "evt_1"})).json()
+    one = (await client.get(f"{API}/webhook-events/{event_id}")).json()
+    payload = await client.get(f"{API}/webhook-events/{event_id}/payload")
+    attempts = (await client.get(f"{API}/webhook-events/{event_id}/attempts")).json()
+
+    assert health["state"] == "healthy"
+    assert [item["id"] for item in listed["items"]] == [event_id]
+    assert (one["status"], one["handlers_done"]) == ("succeeded", {"books": "succeeded"})
+    assert payload.content == BODY
+    assert payload.headers["content-type"] == "application/octet-stream"
+    assert payload.headers["content-disposition"].startswith("attachment")
+    assert [(item["handler"], item["outcome"]) for item in attempts["items"]] == [("books", "succeeded")]
+
+
+async def test_a_replay_and_its_audit_entry_are_one(custodes, client):
+    event_id = await deliver(custodes, "default")
+    await custodes.inbound.worker.run_due()
+
+    answer = await client.post(f"{API}/webhook-events/{event_id}/replay", json={"reason": "books were down"})
+
+    assert (answer.status_code, answer.json()["status"]) == (200, "received")
+    page = await custodes.audit.list_entries(AuditQuery(action="webhook.replayed"))
+    [entry] = page.items
+    assert entry.reason == "books were down"
+    assert await custodes.inbound.worker.run_due() == 1
+
+
+async def test_a_selection_is_replayed_only_when_asked_in_so_many_words(custodes, client):
+    await deliver(custodes, "default")
+    await custodes.inbound.worker.run_due()
+
+    dry = await client.post(f"{API}/webhook-events/replay", params={"source": "stripe-default"}, json={})
+    assert (len(dry.json()["event_ids"]), dry.json()["dry_run"]) == (1, True)
+    assert await custodes.inbound.worker.run_due() == 0
+
+    wet = await client.post(
+        f"{API}/webhook-events/replay", params={"source": "stripe-default"}, json={"dry_run": False}
+    )
+    assert wet.json()["dry_run"] is False
+    assert await custodes.inbound.worker.run_due() == 1
+
+
+async def test_a_tenants_admin_sees_only_the_tenants_webhooks(custodes, client):
+    foreign, own = await deliver(custodes, "default"), await deliver(custodes, "acme")
+    client.headers.update(await key_for(custodes, tenant="acme"))
+
+    listed = (await client.get(f"{API}/webhook-events")).json()["items"]
+    sources = (await client.get(f"{API}/webhook-sources")).json()["items"]
+    exported = (await client.get(f"{API}/webhook-events/export")).text.splitlines()
+    analytics = (await client.get(f"{API}/webhook-analytics")).json()
+    health = (await client.get(f"{API}/webhook-health")).json()
+
+    assert [item["id"] for item in listed] == [own]
+    assert [item["name"] for item in sources] == ["stripe-acme"]
+    assert [json.loads(line)["id"] for line in exported] == [own]
+    assert analytics["total"]["received"] == 1
+    assert health["figures"]["backlog"] == 1
+    for path in ("", "/payload", "/attempts"):
+        assert (await client.get(f"{API}/webhook-events/{foreign}{path}")).status_code == 404
+    assert (await client.post(f"{API}/webhook-events/{foreign}/replay", json={})).status_code == 404
+    replayed = await client.post(f"{API}/webhook-events/replay", json={"dry_run": True})
+    assert replayed.json()["event_ids"] == [own]
+
+
+async def test_refusals_are_shown_without_secrets(custodes, client):
+    registration = custodes.inbound.source("stripe-default")
+    signed = signed_webhook(
+        "stripe", BODY, "whsec_wrong", now=custodes.clock.now(), headers={"authorization": "Bearer x"}
+    )
+    with pytest.raises(Exception, match="No secret"):
+        await custodes.inbound.receive(registration, signed.request, trace_id="", client_ip="203.0.113.9")
+
+    [refusal] = (await client.get(f"{API}/webhook-refusals")).json()["items"]
+
+    assert (refusal["reason"], refusal["client_ip"]) == ("no-match", "203.0.113.9")
+    assert {"name": "authorization", "value": "[redacted]"} in refusal["headers"]
+
+
+async def test_verdicts_reach_the_audit_log(custodes, client):
+    await deliver(custodes, "default")
+    registration = custodes.inbound.source("stripe-default")
+    request = signed_webhook("github", BODY, "x").request
+    with pytest.raises(Exception, match="missing"):
+        await custodes.inbound.receive(registration, request, trace_id="", client_ip="203.0.113.9")
+    await custodes.audit.stop()  # writes what it has heard
+
+    page = await custodes.audit.list_entries(AuditQuery(action="webhook.*"))
+
+    assert sorted(entry.action for entry in page.items) == ["webhook.signature_refused", "webhook.signature_verified"]
