@@ -122,7 +122,7 @@ class SqlRateLimitStore:
         """List entries, newest first."""
         where = [b.c.effect.in_([effect.value for effect in effects]), *_of_tenant(b.c.tenant_id, tenant)]
         if active_at is not None:
-            # The unary plus of SQL: the order must come from the index of the list, not from that of the ends.
+            # An expression, so that the order comes from the index of the list and not from that of the ends.
             where.append(b.c.ends_at + 0 > active_at)
         if kind is not None:
             where.append(b.c.kind == kind)

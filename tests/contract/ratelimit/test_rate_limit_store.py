@@ -1,0 +1,271 @@
+"""What every store of rules, blocks and counted windows promises, on every engine."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from sqlalchemy import text
+
+from custodes.errors import Conflict
+from custodes.kernel.clock import DAY, HOUR, MINUTE
+from custodes.kernel.ids import uuid7
+from custodes.planes.ratelimit.model import FOREVER, Access, Effect, Kind, Rule, Source, Window
+from custodes.planes.ratelimit.rules import make_rule
+from custodes.storage.sql.database import Database, connection_of
+from custodes.storage.sql.ratelimit import SqlRateLimitStore
+
+NOW = 1_790_000_000_000_000 // MINUTE * MINUTE
+_bits = random.Random(5).getrandbits
+
+
+@pytest.fixture
+def store(database: Database) -> SqlRateLimitStore:
+    return SqlRateLimitStore(database)
+
+
+def an_id(at: int = NOW) -> str:
+    return uuid7(at, _bits)
+
+
+def entry(identifier: str = "203.0.113.9", **rest: object) -> Access:
+    values: dict[str, object] = {
+        "id": an_id(),
+        "tenant": "*",
+        "effect": Effect.BLOCK,
+        "kind": Kind.IP,
+        "identifier": identifier,
+        "reason": "x",
+        "actor": "user:ann",
+        "created_at": NOW,
+        **rest,
+    }
+    return Access(**values)  # type: ignore[arg-type]
+
+
+def window(identifier: str = "203.0.113.9", **rest: object) -> Window:
+    values: dict[str, object] = {
+        "id": an_id(),
+        "tenant": "acme",
+        "rule": "login",
+        "kind": "ip" if identifier else "",
+        "identifier": identifier,
+        "endpoint": "/login",
+        "window_start": NOW,
+        "window_end": NOW + MINUTE,
+        "allowed": 1,
+        "refused": 2,
+        "would_refuse": 3,
+        **rest,
+    }
+    return Window(**values)  # type: ignore[arg-type]
+
+
+def rule(name: str, **rest: object) -> Rule:
+    return make_rule("5/minute; 100/day", name=name, source=Source.API, id=an_id(), updated_at=NOW, actor="a", **rest)
+
+
+async def put(store: SqlRateLimitStore, *entries: Access) -> None:
+    await store.units.write(lambda tx: [store.put_access(tx, one) for one in entries])
+
+
+async def standing(
+    store: SqlRateLimitStore, identifier: str, tenant: str | None = None, now: int = NOW
+) -> list[Access]:
+    return await store.units.read(
+        lambda tx: store.standing(tx, tenant=tenant, kind="ip", identifier=identifier, effects=[Effect.BLOCK], now=now)
+    )
+
+
+class TestAccess:
+    async def test_an_entry_comes_back_as_it_went_in(self, store: SqlRateLimitStore):
+        given = entry(level=3, ends_at=NOW + HOUR, tenant="acme", reason="ünïcode ✓")
+        await put(store, given)
+
+        assert await store.units.read(lambda tx: store.access(tx, given.id)) == given
+        assert list((await store.shared(NOW)).access) == [given]
+
+    async def test_an_entry_replaces_the_one_that_stands_for_the_same(self, store: SqlRateLimitStore):
+        await put(store, entry(reason="first"), entry(reason="other effect", effect=Effect.ALLOW))
+        await put(store, entry(reason="second", created_at=NOW + 1))
+
+        assert [one.reason for one in await standing(store, "203.0.113.9", now=NOW + 1)] == ["second"]
+        assert {one.reason for one in (await store.shared(NOW + 1)).access} == {"second", "other effect"}
+
+    async def test_an_ended_entry_does_not_stand_and_is_still_listed(self, store: SqlRateLimitStore):
+        given = entry(ends_at=FOREVER)
+        await put(store, given)
+        await store.units.write(lambda tx: store.end_access(tx, [given.id, "unknown"], NOW + 5, "user:bob"))
+
+        assert await standing(store, "203.0.113.9", now=NOW + 5) == []
+        assert (await store.shared(NOW + 5)).access == []
+        page = await store.access_page(
+            tenant=None, effects=[Effect.BLOCK], active_at=None, kind=None, limit=10, cursor=None
+        )
+        assert [(one.ends_at, one.lifted_by) for one in page.items] == [(NOW + 5, "user:bob")]
+
+    async def test_pages_go_from_new_to_old_and_stay_within_a_tenant(self, store: SqlRateLimitStore):
+        entries = [
+            entry(f"203.0.113.{number}", created_at=NOW + number // 3, tenant="acme" if number % 2 else "umbrella")
+            for number in range(20)
+        ]
+        await put(store, *entries)
+
+        seen: list[Access] = []
+        cursor = None
+        while True:
+            page = await store.access_page(
+                tenant="acme", effects=[Effect.BLOCK], active_at=NOW, kind="ip", limit=3, cursor=cursor
+            )
+            seen += page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+
+        expected = sorted((one for one in entries if one.tenant == "acme"), key=lambda one: (one.created_at, one.id))
+        assert seen == expected[::-1]
+
+
+class TestRules:
+    async def test_a_rule_comes_back_as_it_went_in(self, store: SqlRateLimitStore):
+        given = rule(
+            "login", by="ip+user", route="/a/{id}", methods="POST", exempt=["/a/b"], cost=3, shadow=True, tenant="acme"
+        )
+        await store.units.write(lambda tx: store.put_rule(tx, given))
+
+        assert list((await store.shared(NOW)).rules) == [given]
+
+    async def test_a_name_is_taken_once(self, store: SqlRateLimitStore):
+        await store.units.write(lambda tx: store.put_rule(tx, rule("login")))
+
+        with pytest.raises(Conflict):
+            await store.units.write(lambda tx: store.put_rule(tx, rule("login")))
+
+    async def test_deleting_tells_whether_there_was_one(self, store: SqlRateLimitStore):
+        given = rule("login")
+        await store.units.write(lambda tx: store.put_rule(tx, given))
+
+        assert await store.units.write(lambda tx: store.delete_rule(tx, given.id))
+        assert not await store.units.write(lambda tx: store.delete_rule(tx, given.id))
+
+    async def test_the_version_grows_with_each_change(self, store: SqlRateLimitStore):
+        assert await store.version() == 0
+        assert [await store.units.write(store.bump) for _ in range(3)] == [1, 2, 3]
+        assert await store.version() == (await store.shared(NOW)).version == 3
+
+    async def test_a_change_that_fails_raises_no_version(self, store: SqlRateLimitStore):
+        def fail(tx: object) -> None:
+            store.bump(tx)  # type: ignore[arg-type]
+            raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            await store.units.write(fail)
+        assert await store.version() == 0
+
+
+class TestWindows:
+    async def test_counts_of_the_same_window_add_up(self, store: SqlRateLimitStore):
+        first = window(trace_id="a" * 32)
+        await store.record([first])
+        await store.record([window(allowed=10), window("198.51.100.1")])
+
+        page = await self.page(store)
+        (row,) = [one for one in page if one.identifier == "203.0.113.9"]
+        assert (row.id, row.allowed, row.refused, row.would_refuse, row.trace_id) == (first.id, 11, 4, 6, "a" * 32)
+
+    async def test_sums_over_all_identifiers_are_not_listed_and_are_what_totals_add(self, store: SqlRateLimitStore):
+        await store.record([window(), window(""), window("", endpoint="/b", window_start=NOW + MINUTE)])
+
+        assert [one.identifier for one in await self.page(store)] == ["203.0.113.9"]
+        (total,) = await store.totals(by="rule", tenant="acme", since=NOW, until=NOW + HOUR)
+        assert (total.label, total.allowed, total.refused, total.would_refuse) == ("login", 2, 4, 6)
+        points = await store.totals(by="time", tenant=None, since=NOW, until=NOW + HOUR, bucket=MINUTE)
+        assert [point.label for point in points] == [str(NOW), str(NOW + MINUTE)]
+        (who,) = await store.totals(by="identifier", tenant=None, since=NOW, until=NOW + HOUR)
+        assert who.label == "ip:203.0.113.9"
+
+    async def test_a_ranking_has_the_most_refused_first(self, store: SqlRateLimitStore):
+        await store.record([window("", endpoint=f"/{number}", refused=number) for number in range(9)])
+
+        found = await store.totals(by="endpoint", tenant=None, since=NOW, until=NOW + HOUR, limit=3)
+
+        assert [one.label for one in found] == ["/8", "/7", "/6"]
+
+    async def test_thousands_of_windows_are_written_at_once(self, store: SqlRateLimitStore):
+        await store.record([window(f"u{number}") for number in range(2_000)])
+
+        (total,) = await store.totals(by="rule", tenant=None, since=NOW, until=NOW + HOUR) or [None]
+        assert total is None, "identifiers are in no sum but their own"
+        assert len(await self.page(store, limit=500)) == 500
+
+    async def test_purging_takes_what_has_ended_oldest_first_and_no_more_than_asked(self, store: SqlRateLimitStore):
+        await store.record([window(window_start=NOW + day * DAY, identifier="") for day in range(5)])
+        await put(store, entry(ends_at=NOW + 1), entry("198.51.100.1"))
+
+        assert await store.purge(NOW + 3 * DAY, 2) == 2
+        assert await store.purge(NOW + 3 * DAY, 10) == 2, "the third window and the ended block"
+        assert await store.purge(NOW + 3 * DAY, 10) == 0
+        assert [one.identifier for one in (await store.shared(NOW)).access] == ["198.51.100.1"]
+
+    async def page(self, store: SqlRateLimitStore, limit: int = 50) -> list[Window]:
+        page = await store.window_page(
+            tenant=None,
+            since=NOW,
+            until=NOW + HOUR,
+            rule=None,
+            identifier=None,
+            refused_only=False,
+            limit=limit,
+            cursor=None,
+        )
+        return list(page.items)
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        (
+            (
+                "SELECT * FROM rate_limit_tracking WHERE tenant_id = 'a' AND window_start >= 1 AND window_start < 2"
+                " AND (window_start, id) < (2, 'x') ORDER BY window_start DESC, id DESC LIMIT 50"
+            ),
+            "ix_rate_limit_tracking_tenant_id_window_start_id",
+        ),
+        (
+            (
+                "SELECT * FROM rate_limit_tracking WHERE window_start >= 1 AND window_start < 2"
+                " ORDER BY window_start DESC, id DESC LIMIT 50"
+            ),
+            "ix_rate_limit_tracking_window_start_id",
+        ),
+        (
+            "SELECT id FROM rate_limit_tracking WHERE window_start < 5 ORDER BY window_start LIMIT 10",
+            "ix_rate_limit_tracking_window_start_id",
+        ),
+        (
+            (
+                "SELECT * FROM rate_limit_blocks WHERE tenant_id = 'a' AND effect IN ('block') AND ends_at + 0 > 5"
+                " ORDER BY created_at DESC, id DESC LIMIT 50"
+            ),
+            "ix_rate_limit_blocks_tenant_id_created_at_id",
+        ),
+        (
+            (
+                "SELECT * FROM rate_limit_blocks WHERE effect IN ('block') AND ends_at + 0 > 5"
+                " ORDER BY created_at DESC, id DESC LIMIT 50"
+            ),
+            "ix_rate_limit_blocks_created_at_id",
+        ),
+        ("SELECT * FROM rate_limit_blocks WHERE ends_at > 5", "ix_rate_limit_blocks_ends_at"),
+        (
+            "SELECT * FROM rate_limit_blocks WHERE identifier = 'x' AND ends_at > 5 AND kind = 'ip'",
+            "ix_rate_limit_blocks_identifier_ends_at",
+        ),
+    ],
+)
+async def test_the_lists_are_read_from_their_indexes(database: Database, query: str, index: str):
+    rows = await database.read(lambda tx: connection_of(tx).execute(text(f"EXPLAIN QUERY PLAN {query}")).all())
+    plan = "; ".join(str(row[3]) for row in rows)
+
+    assert index in plan
+    assert "TEMP B-TREE" not in plan
