@@ -239,7 +239,7 @@ async def test_attempts_are_kept_replaced_forgotten_and_dropped(store: SqlIdenti
 
 _LISTS = [
     (f"SELECT * FROM {table} WHERE {where} ORDER BY created_at DESC, id DESC LIMIT 51", f"ix_{table}_{index}")
-    for table in ("user_profiles", "admin_sessions", "api_keys")
+    for table in ("user_profiles", "admin_sessions", "admin_api_keys")
     for where, index in (
         ("tenant_id = 'acme'", "tenant"),
         ("tenant_id = 'acme' AND (created_at, id) < (1, 'x')", "tenant"),
@@ -257,14 +257,14 @@ _SINGLES = [
         "ix_user_profiles_role",
     ),
     ("SELECT * FROM admin_sessions WHERE token_hash = x'00'", "autoindex_admin_sessions"),
-    ("SELECT * FROM api_keys WHERE key_hash = x'00'", "autoindex_api_keys"),
+    ("SELECT * FROM admin_api_keys WHERE key_hash = x'00'", "autoindex_admin_api_keys"),
     ("SELECT id FROM admin_sessions WHERE expires_at < 5 ORDER BY expires_at LIMIT 20", "ix_admin_sessions_expires"),
     (
         "SELECT id FROM admin_sessions WHERE profile_id = 'p' AND created_at >= 5 AND ip = 'i' LIMIT 1",
         "ix_admin_sessions_profile",
     ),
-    ("SELECT key FROM login_attempts WHERE last_at < 5 ORDER BY last_at LIMIT 20", "ix_login_attempts_last"),
-    ("SELECT count(*) FROM login_attempts WHERE last_at >= 5", "ix_login_attempts_last"),
+    ("SELECT key FROM admin_login_attempts WHERE last_at < 5 ORDER BY last_at LIMIT 20", "ix_admin_login_attempts_last"),
+    ("SELECT count(*) FROM admin_login_attempts WHERE last_at >= 5", "ix_admin_login_attempts_last"),
 ]
 
 

@@ -161,5 +161,5 @@ def test_kill_dash_nine_under_load(tmp_path: Path):
     assert killed_with_open_jobs > 0, "no round was killed in the middle of something"
     with closing(sqlite3.connect(database)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        assert connection.execute("SELECT count(*) FROM jobs").fetchone() == (0,)
+        assert connection.execute("SELECT count(*) FROM custodes_jobs").fetchone() == (0,)
     assert len(ledger.accepted) > ROUNDS, f"{ROUNDS} kills, {len(ledger.accepted)} accepted of {len(ledger.sent)} sent"

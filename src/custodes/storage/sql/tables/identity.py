@@ -58,7 +58,7 @@ admin_sessions = Table(
 )
 
 api_keys = Table(
-    "api_keys",
+    "admin_api_keys",
     metadata,
     Column("id", Id, primary_key=True),
     Column("tenant_id", Tenant),
@@ -72,13 +72,13 @@ api_keys = Table(
     Column("last_used_at", Micros),
     Column("revoked_at", Micros),
     UniqueConstraint("key_hash"),
-    Index("ix_api_keys_tenant", "tenant_id", "created_at", "id"),
-    Index("ix_api_keys_created", "created_at", "id"),
-    Index("ix_api_keys_profile", "profile_id", "created_at", "id"),
+    Index("ix_admin_api_keys_tenant", "tenant_id", "created_at", "id"),
+    Index("ix_admin_api_keys_created", "created_at", "id"),
+    Index("ix_admin_api_keys_profile", "profile_id", "created_at", "id"),
 )
 
 login_attempts = Table(
-    "login_attempts",
+    "admin_login_attempts",
     metadata,
     #: SHA-256 of the account or the address.
     Column("key", LargeBinary(32), primary_key=True),
@@ -87,5 +87,5 @@ login_attempts = Table(
     Column("failures", Integer, nullable=False),
     Column("last_at", Micros, nullable=False),
     Column("blocked_until", Micros, nullable=False),
-    Index("ix_login_attempts_last", "last_at"),
+    Index("ix_admin_login_attempts_last", "last_at"),
 )

@@ -9,7 +9,7 @@ from custodes.storage.sql.types import Count, Id, Micros, Tenant
 
 #: One row per open job; a finished job is deleted, so the table stays as small as the work that waits.
 jobs = Table(
-    "jobs",
+    "custodes_jobs",
     metadata,
     Column("tenant_id", Tenant, nullable=False),
     Column("kind", String(32), primary_key=True),
