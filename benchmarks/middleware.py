@@ -54,7 +54,7 @@ HEADERS = [
 ]
 
 #: Clients that take turns, each within its limits.
-CLIENTS = [f"203.0.{number >> 8}.{number & 255}".encode() for number in range(2_000)]
+CLIENTS = [f"203.0.{number >> 8}.{number & 255}".encode() for number in range(200)]
 
 
 def scopes(start: int) -> list[dict[str, Any]]:
@@ -154,8 +154,8 @@ async def compare(name: str, make_host: Callable[[], Any], custodes: Custodes) -
 
 async def measure(directory: Path) -> list[dict[str, Any]]:
     custodes = Custodes(f"sqlite:///{directory}/custodes.db", trusted_proxies="10.0.0.0/8")
-    custodes.limit("600/minute", by="ip")
-    custodes.limit("60/second", by="ip", route="/items/{item_id}")
+    custodes.limit("1000/minute", by="ip")
+    custodes.limit("100/second", by="ip", route="/items/{item_id}")
     custodes.limit("2000/hour", by="ip", name="hourly")
     await custodes.start()
     try:
