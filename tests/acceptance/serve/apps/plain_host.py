@@ -1,0 +1,27 @@
+"""An app that knows nothing of Custodes."""
+
+import asyncio
+import json
+import os
+
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        raise NotImplementedError
+    if scope["path"] == "/slow":
+        await asyncio.sleep(1.5)
+    body = json.dumps({"path": scope["path"], "pid": os.getpid()}).encode()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
+    await send({"type": "http.response.body", "body": body})
+
+
+class Broken:
+    """Fails when it starts."""
+
+    async def __call__(self, scope, receive, send):
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": "no coffee"})
+
+
+broken = Broken()
+nothing = 42

@@ -1,0 +1,143 @@
+"""Real server processes on free ports; each test ends the ones it started, by pid."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx2
+import pytest
+
+T = TypeVar("T")
+
+#: Apps that the servers serve.
+APPS = Path(__file__).parent / "apps"
+
+#: Longest that a server may take to come up on a busy machine, seconds.
+PATIENCE = 40.0
+
+#: Settings of this machine that must not reach the servers.
+FOREIGN = ("CUSTODES_", "STRIPE_", "GITHUB_", "CLERK_", "ENTERPRISE_", "RATE_LIMIT", "AUDIT_", "WEBHOOK_", "API_LOG_")
+
+
+@pytest.fixture(name="until")
+def wait_until() -> Callable[..., Any]:
+    return until
+
+
+def until(promise: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
+    """Ask again and again until the answer is truthy."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if found := promise():
+                return found
+        except httpx2.TransportError:
+            pass
+        time.sleep(0.05)
+    pytest.fail(f"{what}: not within {seconds:g} s")
+
+
+class Server:
+    """One server process and what it printed."""
+
+    def __init__(self, words: list[str], log: Path, env: dict[str, str]) -> None:
+        self._log = log
+        self._clients: list[httpx2.Client] = []
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+        with log.open("wb") as out:
+            self.process = subprocess.Popen(
+                [str(Path(sys.executable).parent / words[0]), *words[1:]],
+                cwd=APPS,
+                env={**clean, "COLUMNS": "200", **env},
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def said(self) -> str:
+        return self._log.read_text()
+
+    @property
+    def logins(self) -> list[str]:
+        """One-time passwords that were printed."""
+        return re.findall(r"password  (\S+)", self.said)
+
+    @property
+    def url(self) -> str:
+        """Where it listens, as it says itself."""
+
+        def told() -> str:
+            assert self.process.poll() is None, self.said
+            found = re.search(r"(?:listens|running) on (http://[\w.:\[\]]+)", self.said)
+            return found[1] if found else ""
+
+        return until(told, f"the server says where it listens:\n{self.said}")
+
+    def client(self) -> httpx2.Client:
+        """A client, once the server is ready."""
+        client = httpx2.Client(base_url=self.url, timeout=15)
+        self._clients.append(client)
+        until(lambda: client.get("/readyz").status_code == 200, "readyz")
+        return client
+
+    def stop(self, number: int = signal.SIGTERM, seconds: float = 20) -> int:
+        """Ask it to end; returns the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.wait(seconds)
+
+    def hang_up(self) -> None:
+        """Close the clients."""
+        for client in self._clients:
+            client.close()
+
+    def wait(self, seconds: float = PATIENCE) -> int:
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            pytest.fail(f"it did not end within {seconds:g} s:\n{self.said}")
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Start ``custodes serve``, or another command of the environment, on the test's own database."""
+    servers: list[Server] = []
+
+    def start(*words: str, command: str = "custodes", **env: str) -> Server:
+        env = {"CUSTODES_DATABASE_URL": f"sqlite:///{tmp_path}/custodes.db", **env}
+        if command == "custodes":
+            line = ["custodes", "serve", *([] if "--port" in words else ["--port", "0"]), *words]
+        else:
+            line = [command, *words]
+        servers.append(Server(line, tmp_path / f"server{len(servers)}.log", env))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.hang_up()
+        if server.process.poll() is None:
+            server.process.terminate()
+    for server in servers:
+        try:
+            server.process.wait(20)
+        except subprocess.TimeoutExpired:
+            server.process.kill()
+            server.process.wait()

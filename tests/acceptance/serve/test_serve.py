@@ -1,0 +1,158 @@
+"""``custodes serve`` as an operator meets it: up, around an app, down, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+pytestmark = pytest.mark.acceptance
+
+Start = Callable[..., Any]
+
+
+def test_it_says_that_it_lives_and_that_it_can_work(start: Start):
+    client = start().client()
+
+    assert client.get("/healthz").json() == {"status": "ok"}
+    assert client.get("/readyz").json() == {"status": "ready"}
+    assert client.head("/healthz").content == b""
+    assert client.get("/").status_code == 404
+    assert client.get("/api/admin/enterprise/webhook-health").status_code == 401
+
+
+def test_it_serves_the_app_it_is_given(start: Start):
+    client = start("--app", "plain_host:app").client()
+
+    assert client.get("/anything").json()["path"] == "/anything"
+    assert client.get("/api/admin/enterprise/api-health").status_code == 401
+
+
+def test_an_app_that_has_custodes_in_it_keeps_its_own(start: Start):
+    client = start("--app", "mounted_host:app").client()
+
+    answer = client.get("/limited")
+
+    # Two installs would add the headers of the limit twice.
+    assert answer.status_code == 200
+    assert len(answer.headers.get_list("ratelimit-policy")) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_asked_to_stop_it_lets_requests_finish_and_writes_what_it_has_seen(start: Start, tmp_path: Path, number: int):
+    server = start("--app", "plain_host:app")
+    client = server.client()
+    answers: list[httpx2.Response] = []
+
+    # Given a slow request under way, and one that has just been answered
+    slow = threading.Thread(target=lambda: answers.append(httpx2.get(f"{server.url}/slow", timeout=15)))
+    slow.start()
+    time.sleep(0.5)  # the server has it, and takes longer for it
+    assert client.get("/just-before").status_code == 200
+
+    # When it is asked to stop
+    asked = time.monotonic()
+    code = server.stop(number)
+    took = time.monotonic() - asked
+    slow.join()
+
+    # Then it ends well, soon, and nothing is lost
+    assert code == 0, server.said
+    assert took < 10
+    assert [answer.status_code for answer in answers] == [200]
+    assert {"/slow", "/just-before"} <= paths_in(tmp_path / "custodes.db")
+    assert "Traceback" not in server.said
+
+
+def paths_in(database: Path) -> set[str]:
+    connection = sqlite3.connect(database)
+    rows = connection.execute("SELECT path FROM api_monitoring").fetchall()
+    connection.close()
+    return {path for (path,) in rows}
+
+
+# ── What it says when it cannot ──────────────────────────────────────────────
+
+
+def test_a_port_that_is_taken(start: Start):
+    first = start()
+    first.client()
+    port = first.url.rsplit(":", 1)[1]
+
+    second = start("--port", port)
+
+    assert second.wait() == 1
+    assert f"Cannot listen on 127.0.0.1 port {port}" in second.said
+    assert "Traceback" not in second.said
+
+
+def test_a_store_that_cannot_be_opened(start: Start, tmp_path: Path):
+    (tmp_path / "file").write_text("not a folder")
+
+    server = start("--database", f"sqlite:///{tmp_path}/file/custodes.db")
+
+    assert server.wait() == 1
+    assert str(tmp_path / "file") in server.said
+    assert "CUSTODES_DATABASE_URL" in server.said
+    assert "Traceback" not in server.said
+
+
+def test_a_file_that_is_no_database(start: Start, tmp_path: Path):
+    (tmp_path / "custodes.db").write_bytes(b"a letter to my aunt" * 100)
+
+    server = start()
+
+    assert server.wait() == 1
+    assert "not a database" in server.said
+    assert "Traceback" not in server.said
+
+
+@pytest.mark.parametrize(
+    ("app", "said"),
+    [
+        ("nowhere:app", "No module named 'nowhere'"),
+        ("plain_host:missing", "no attribute 'missing'"),
+        ("plain_host:nothing", "is a int"),
+        (":app", "cannot be loaded"),
+    ],
+)
+def test_an_app_that_is_none(start: Start, app: str, said: str):
+    server = start("--app", app)
+
+    assert server.wait() == 1
+    assert said in server.said
+    assert "Traceback" not in server.said
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_an_app_that_does_not_start(start: Start, workers: str):
+    server = start("--app", "plain_host:broken", "--workers", workers)
+
+    assert server.wait() == 1
+    assert "no coffee" in server.said
+    assert "The app did not start" in server.said
+
+
+def test_a_mounted_app_answers_although_the_store_cannot_be_opened(start: Start, tmp_path: Path, free_port: int, until):
+    (tmp_path / "file").write_text("not a folder")
+
+    server = start(
+        "mounted_host:app",
+        "--port",
+        str(free_port),
+        command="uvicorn",
+        CUSTODES_DATABASE_URL=f"sqlite:///{tmp_path}/file/custodes.db",
+    )
+
+    answer = until(lambda: httpx2.get(f"http://127.0.0.1:{free_port}/pid", timeout=10), "the app answers")
+    assert answer.status_code == 200
+    refused = httpx2.post(f"http://127.0.0.1:{free_port}/hooks/stripe", content=b"{}", timeout=10)
+    assert 400 <= refused.status_code < 600
+    assert server.stop() in {0, -signal.SIGTERM}
