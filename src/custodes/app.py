@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from socket import gethostname
 from typing import TYPE_CHECKING, Any
 
-from custodes.errors import ConfigurationError, CustodesError
+from custodes.errors import ConfigurationError, CustodesError, StorageUnavailable
 from custodes.kernel.address import Addresses
 from custodes.kernel.clock import HOUR, SECOND, Clock
 from custodes.kernel.ids import RandomBits, uuid7
@@ -48,6 +49,9 @@ ASGIApp = Callable[..., Any]
 
 #: How the host app says who asks for an admin page.
 AdminAuth = Callable[[Any], "str | Awaitable[str | None] | None"]
+
+#: How often the schema is tried to be brought up to date; each try waits for the lock as long as any write does.
+MIGRATION_TRIES = 6
 
 #: Planes with background work, in order of start; stopped in reverse, so that what hears of others stops after them.
 _SERVICES = (
@@ -436,6 +440,10 @@ class Custodes:
         from custodes.storage.sql import schema
         from custodes.storage.sql.database import connection_of
 
+        for _ in range(MIGRATION_TRIES - 1):
+            # Another process that starts at the same time holds the lock while it migrates.
+            with suppress(StorageUnavailable):
+                return await self.database.write(lambda tx: schema.migrate(connection_of(tx)))
         return await self.database.write(lambda tx: schema.migrate(connection_of(tx)))
 
     async def pending_migrations(self) -> list[str]:

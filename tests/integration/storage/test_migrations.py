@@ -49,6 +49,8 @@ def test_every_table_has_a_tenant_column(table):
     assert "tenant_id" in table.columns
 
 
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
+@pytest.mark.filterwarnings("ignore:autogenerate skipping metadata-specified expression-based index")
 async def test_the_migrations_make_exactly_the_tables_of_the_code(custodes: Custodes):
     await custodes.migrate()
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -31,6 +33,9 @@ Result = TypeVar("Result")
 
 #: How long a connection waits for another process's write lock, milliseconds.
 BUSY_TIMEOUT_MS = 5_000
+
+#: How long to wait before a new file is asked again to switch to WAL, milliseconds.
+_WAL_PAUSE_MS = 20
 
 #: Reader threads, each with a connection of its own.
 READERS = 4
@@ -133,8 +138,8 @@ class SqliteDatabase:
         return cast("T", await self._writer.submit(_Write(work, durable)))
 
     async def ingest(self, statement: Ingest[Row, Result], row: Row) -> Result:
-        """Insert one row with its group."""
-        return cast("Result", await self._writer.submit(_Insert(statement, row)))
+        """Insert one row with its group; nobody who has a client waiting is kept waiting for ever."""
+        return cast("Result", await self._writer.submit(_Insert(statement, row), patient=False))
 
     async def join(self, connection: object, work: Callable[[Transaction], T]) -> T:
         """Run a work in the caller's transaction."""
@@ -334,6 +339,8 @@ def _engine(path: Path | None, *, pool_size: int, read_only: bool = False) -> En
             check_same_thread=False,
             cached_statements=512,
         )
+        if not read_only:
+            _use_wal(connection)
         for pragma in _pragmas(read_only=read_only):
             connection.execute(pragma).close()
         return connection
@@ -356,4 +363,14 @@ def _pragmas(*, read_only: bool) -> Sequence[str]:
     common = ["PRAGMA foreign_keys=ON", "PRAGMA temp_store=MEMORY", "PRAGMA cache_size=-16384"]
     if read_only:
         return [*common, "PRAGMA query_only=ON"]
-    return ["PRAGMA journal_mode=WAL", *common, "PRAGMA journal_size_limit=67108864"]
+    return [*common, "PRAGMA journal_size_limit=67108864"]
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch to WAL; a new file that several processes open at once is locked without SQLite waiting for it."""
+    for _ in range(BUSY_TIMEOUT_MS // _WAL_PAUSE_MS):
+        with suppress(sqlite3.OperationalError):
+            connection.execute("PRAGMA journal_mode=WAL").close()
+            return
+        time.sleep(_WAL_PAUSE_MS / 1_000)
+    connection.execute("PRAGMA journal_mode=WAL").close()
