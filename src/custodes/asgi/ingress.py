@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
+from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 from custodes.asgi.middleware import Middleware
@@ -131,7 +132,12 @@ class Ingress:
             verdict = check(passage)
             if hasattr(verdict, "__await__"):
                 verdict = await self._shield.wait("limiter", verdict, None)
-            refusal = None if verdict is None else passage.judged(verdict)
+            if verdict is None:
+                return False
+            if verdict.allowed:  # what is left of a limit is of no use to a sender: no headers are added
+                passage.release = verdict.release
+                return False
+            refusal = passage.judged(verdict)
         except Exception as error:
             if not self._shield.absorbs("limiter", error):
                 raise
@@ -176,18 +182,17 @@ def _read_headers(scope: Scope) -> tuple[Headers, int, bytes]:
     raw: list[tuple[bytes, bytes]] = scope["headers"]
     if len(raw) > MAX_HEADERS:
         raise _refusal(431, InvalidInput, "The delivery has too many headers")
-    size, length, host = 0, -1, b""
-    for name, value in raw:
-        size += len(name) + len(value)
-        if name == b"content-length":
-            length = int(value) if value.isdigit() and len(value) < 16 else 1 << 60
-        elif name == b"host":
-            host = value
-        elif name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
-            raise _refusal(415, InvalidInput, "The delivery is compressed")
-    if size > MAX_HEADER_BYTES:
+    if sum(map(len, chain.from_iterable(raw))) > MAX_HEADER_BYTES:
         raise _refusal(431, InvalidInput, "The headers of the delivery are too large")
-    return Headers(raw), length, host
+    found = dict(raw)
+    encoding = found.get(b"content-encoding")
+    if encoding is not None and encoding.strip().lower() not in (b"", b"identity"):
+        raise _refusal(415, InvalidInput, "The delivery is compressed")
+    stated = found.get(b"content-length")
+    length = -1
+    if stated is not None:
+        length = int(stated) if stated.isdigit() and len(stated) < 16 else 1 << 60
+    return Headers(raw), length, found.get(b"host", b"")
 
 
 async def _read_body(receive: Receive, length: int, most: int) -> bytes | None:

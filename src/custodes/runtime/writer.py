@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -22,14 +23,19 @@ MAX_GROUP = 512
 #: Most payloads waiting for the writer before new ones are refused: bounds memory when the disk hangs.
 MAX_WAITING = 20_000
 
+#: Longest that an impatient payload waits, seconds: below the ten that GitHub waits for an answer.
+PATIENCE_SECONDS = 7.0
+
 
 class Pending(Generic[P]):
     """One payload on its way through the writer, and what became of it."""
 
-    __slots__ = ("_future", "_loop", "error", "payload", "result")
+    __slots__ = ("_future", "_loop", "error", "patient", "payload", "result")
 
-    def __init__(self, payload: P, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, payload: P, loop: asyncio.AbstractEventLoop, *, patient: bool = True) -> None:
         self.payload = payload
+        #: Whether it waits for as long as the store takes.
+        self.patient = patient
         self.result: object = None
         self.error: BaseException | None = None
         self._loop = loop
@@ -74,6 +80,7 @@ class GroupCommitWriter(Generic[P]):
         self._queue: queue.SimpleQueue[list[Pending[P]] | None] = queue.SimpleQueue()
         self._arriving: dict[asyncio.AbstractEventLoop, list[Pending[P]]] = {}
         self._left_over: list[Pending[P]] = []
+        self._impatient: dict[asyncio.AbstractEventLoop, deque[tuple[float, list[Pending[P]]]]] = {}
         # Two counters, each written by one side only, so that no lock is needed.
         self._submitted = 0
         self._taken = 0
@@ -92,11 +99,15 @@ class GroupCommitWriter(Generic[P]):
         """Payloads that wait for the writer, roughly."""
         return self._submitted - self._taken
 
-    async def submit(self, payload: P) -> object:
+    async def submit(self, payload: P, *, patient: bool = True) -> object:
         """Hand in a payload and wait until its group is committed.
 
+        Args:
+            payload: what to commit.
+            patient: False to wait for :data:`PATIENCE_SECONDS` at most; it may still be committed later.
+
         Raises:
-            StorageUnavailable: the writer is closed, or too many payloads wait already.
+            StorageUnavailable: the writer is closed, too many payloads wait already, or it took too long.
         """
         if self._closed:
             raise _closed()
@@ -107,7 +118,7 @@ class GroupCommitWriter(Generic[P]):
         if self._thread is None:
             self._start()
         loop = asyncio.get_running_loop()
-        pending = Pending(payload, loop)
+        pending = Pending(payload, loop, patient=patient)
         self._submitted += 1
         arriving = self._arriving.get(loop)
         if arriving is None:
@@ -120,6 +131,9 @@ class GroupCommitWriter(Generic[P]):
 
     def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
         arrived = self._arriving.pop(loop)
+        impatient = [pending for pending in arrived if not pending.patient]
+        if impatient:
+            self._watch(loop, impatient)
         with self._lock:
             if not self._closed:
                 self._queue.put(arrived)
@@ -128,6 +142,30 @@ class GroupCommitWriter(Generic[P]):
             pending.fail(_closed())
         self._submitted -= len(arrived)
         _resolve(arrived)
+
+    def _watch(self, loop: asyncio.AbstractEventLoop, impatient: list[Pending[P]]) -> None:
+        """Have those that will not wait for ever looked after: one timer for all, not one for each."""
+        watched = self._impatient.get(loop)
+        if watched is None:
+            watched = self._impatient[loop] = deque()
+            loop.call_later(1.0, self._look, loop)
+        watched.append((loop.time(), impatient))
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        watched, now = self._impatient[loop], loop.time()
+        while watched:
+            since, pendings = watched[0]
+            left = [pending.future for pending in pendings if not pending.future.done()]
+            if left and now - since < PATIENCE_SECONDS:
+                break
+            for future in left:
+                msg = f"The store did not answer within {PATIENCE_SECONDS:g} s"
+                future.set_exception(StorageUnavailable(msg, remedy="Try again; look at the disk"))
+            watched.popleft()
+        if watched:
+            loop.call_later(1.0, self._look, loop)
+        else:
+            del self._impatient[loop]
 
     def close(self) -> None:
         """Commit what is waiting, then stop the thread. Idempotent; blocks."""

@@ -1,7 +1,7 @@
 """The door for webhooks, spoken to in ASGI: what is accepted, what is refused, and what a refusal costs."""
 
-import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from custodes.kernel.clock import MINUTE, SECOND
 from custodes.kernel.signals import SecuritySignal
 from custodes.planes.inbound.model import EventFilter, Status
 from custodes.planes.inbound.sources.base import Source, Verified
+from custodes.runtime import writer
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.schema import metadata
 from custodes.testing.asgi import body, converse, http_scope
@@ -247,16 +248,19 @@ async def test_a_store_that_is_down_is_a_503_and_nothing_is_accepted(custodes, i
 
 
 async def test_a_store_that_hangs_is_a_503_in_time(custodes, clock, monkeypatch):
-    async def hang(*_):
-        await asyncio.sleep(60)
-
-    monkeypatch.setattr(custodes.database, "ingest", hang)
-    custodes.inbound._receiver._deadline.seconds = 0.05
+    """Given the disk hangs, then the sender has its answer in time, and the store goes on when the disk does."""
+    may_go_on = threading.Event()
+    commit = custodes.database._writer._commit
+    monkeypatch.setattr(custodes.database._writer, "_commit", lambda group: (may_go_on.wait(30), commit(group)))
+    monkeypatch.setattr(writer, "PATIENCE_SECONDS", 0.5)
     signed = stripe(clock)
 
     answer = await post(Ingress(custodes), "/hooks/stripe", signed.body, headers=signed.headers)
+    may_go_on.set()
+    again = await post(Ingress(custodes), "/hooks/stripe", signed.body, headers=signed.headers)
 
     assert answer.status == 503
+    assert (again.status, json.loads(again.body)["status"]) == (200, "duplicate")
 
 
 async def test_a_verifier_with_a_fault_keeps_the_door_shut(custodes, ingress):

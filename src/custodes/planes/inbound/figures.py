@@ -7,7 +7,6 @@ merged and never averaged. What a killed process had not flushed yet is missing 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
@@ -134,7 +133,7 @@ class Tally:
     """The figures of one process, current and not yet written."""
 
     def __init__(self) -> None:
-        self._current: dict[tuple[str, str, str], tuple[tuple[Series, Figures], ...]] = {}
+        self._fresh: dict[tuple[str, str, str], Figures] = {}
         self._running: dict[Series, Figures] = {}
         self._changed: dict[Series, Figures] = {}
         self._types: dict[str, set[str]] = {}
@@ -143,35 +142,34 @@ class Tally:
 
     def received(self, tenant: str, source: str, event_type: str, now: int) -> None:
         """Count an accepted event."""
-        for figures in self._figures(tenant, source, event_type, now):
-            figures.received += 1
+        self._figures(tenant, source, event_type, now).received += 1
 
     def duplicate(self, tenant: str, source: str, event_type: str, now: int) -> None:
         """Count a repeat."""
-        for figures in self._figures(tenant, source, event_type, now):
-            figures.duplicates += 1
+        self._figures(tenant, source, event_type, now).duplicates += 1
 
     def succeeded(self, tenant: str, source: str, event_type: str, now: int, processing_us: int | None) -> None:
         """Count an event that is done; ``processing_us`` is None when there was no handler."""
-        for figures in self._figures(tenant, source, event_type, now):
-            figures.succeeded += 1
-            if processing_us is not None:
-                figures.processing.record(processing_us)
+        figures = self._figures(tenant, source, event_type, now)
+        figures.succeeded += 1
+        if processing_us is not None:
+            figures.processing.record(processing_us)
 
     def failed(
         self, tenant: str, source: str, event_type: str, now: int, processing_us: int | None, *, dead: bool
     ) -> None:
         """Count a failed attempt, or an event given up."""
-        for figures in self._figures(tenant, source, event_type, now):
-            if dead:
-                figures.dead += 1
-            else:
-                figures.retried += 1
-            if processing_us is not None:
-                figures.processing.record(processing_us)
+        figures = self._figures(tenant, source, event_type, now)
+        if dead:
+            figures.dead += 1
+        else:
+            figures.retried += 1
+        if processing_us is not None:
+            figures.processing.record(processing_us)
 
     def changed(self) -> list[tuple[Series, Figures]]:
         """Take what changed since the last time, to be written."""
+        self._fold()
         changed, self._changed = self._changed, {}
         return list(changed.items())
 
@@ -180,31 +178,34 @@ class Tally:
         for series, figures in rows:
             self._changed.setdefault(series, figures)
 
-    def _figures(self, tenant: str, source: str, event_type: str, now: int) -> Iterator[Figures]:
+    def _figures(self, tenant: str, source: str, event_type: str, now: int) -> Figures:
         if now >= self._until:
             self._begin_minute(now)
-        key = (tenant, source, self._bounded(source, event_type))
-        current = self._current.get(key)
-        if current is None:
-            current = self._current[key] = self._open(*key)
-        for series, figures in current:
-            self._changed[series] = figures
-            yield figures
+        key = (tenant, source, event_type)
+        figures = self._fresh.get(key)
+        if figures is None:
+            key = (tenant, source, self._bounded(source, event_type))
+            figures = self._fresh.setdefault(key, Figures())
+        return figures
 
     def _begin_minute(self, now: int) -> None:
         # A clock that goes back never gets here, so a stretch that was left behind and written is not begun again.
+        self._fold()
         self._latest = now
         self._until = now - now % MINUTE + MINUTE
-        self._current.clear()
         self._running = {
             series: figures for series, figures in self._running.items() if series.bucket + series.level.micros > now
         }
 
-    def _open(self, tenant: str, source: str, event_type: str) -> tuple[tuple[Series, Figures], ...]:
-        wanted = (
-            Series(tenant, level, self._latest - self._latest % level.micros, source, event_type) for level in Level
-        )
-        return tuple((series, self._running.setdefault(series, Figures())) for series in wanted)
+    def _fold(self) -> None:
+        """Add what is fresh to the stretches that are under way."""
+        fresh, self._fresh = self._fresh, {}
+        for (tenant, source, event_type), figures in fresh.items():
+            for level in Level:
+                series = Series(tenant, level, self._latest - self._latest % level.micros, source, event_type)
+                running = self._running.setdefault(series, Figures())
+                running.merge(figures)
+                self._changed[series] = running
 
     def _bounded(self, source: str, event_type: str) -> str:
         types = self._types.setdefault(source, set())

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from custodes.errors import CustodesError, MalformedPayload, SignatureRefused, StorageUnavailable
+from custodes.errors import CustodesError, MalformedPayload, SignatureRefused
 from custodes.kernel.clock import Clock
 from custodes.kernel.ids import RandomBits, uuid7
 from custodes.kernel.redact import MASK, sensitive_name
@@ -16,12 +16,7 @@ from custodes.planes.inbound.model import Arrival, Refusal, Verdict
 from custodes.planes.inbound.ports import EventStore
 from custodes.planes.inbound.recorder import Recorder
 from custodes.planes.inbound.sources.base import Headers, Source, Verified, WebhookRequest
-from custodes.runtime.deadline import Deadline
 from custodes.runtime.log import get_logger
-
-#: Longest that a sender waits for the store, seconds: below the ten that GitHub waits. What is committed later is found
-#: again by its dedupe key.
-ACCEPT_SECONDS = 8.0
 
 #: Bytes of a refused body that are kept.
 SAMPLE_BYTES = 4_096
@@ -72,13 +67,11 @@ class Receiver:
         recorder: Recorder,
         clock: Clock,
         random_bits: RandomBits,
-        accept_seconds: float = ACCEPT_SECONDS,
     ) -> None:
         self._events = events
         self._recorder = recorder
         self._clock = clock
         self._random_bits = random_bits
-        self._deadline = Deadline(accept_seconds)
 
     async def receive(
         self, registration: Registration, request: WebhookRequest, *, trace_id: str, client_ip: str
@@ -115,16 +108,9 @@ class Receiver:
             masked_headers(request.headers),
             request.body,
         )
-        kept = await self._keep(arrival)
+        kept = await self._events.accept(arrival)
         self._recorder.accepted(source, arrival, kept)
         return Receipt(kept, kept == event_id)
-
-    async def _keep(self, arrival: Arrival) -> str:
-        try:
-            return await self._deadline.wait(self._events.accept(arrival))
-        except TimeoutError:
-            msg = f"The store did not take the event within {self._deadline.seconds:g} s"
-            raise StorageUnavailable(msg, remedy="The sender delivers again; look at the disk") from None
 
     def refuse(
         self,
