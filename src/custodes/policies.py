@@ -13,7 +13,7 @@ from custodes.planes.retention.model import Count, Policy
 from custodes.runtime.transactions import Transaction
 
 if TYPE_CHECKING:
-    from custodes.app import Custodes
+    from custodes.composition import Composition
 
 #: How long kinds of errors, incidents that are over and ended sessions are kept, microseconds.
 KEEP_ERRORS = 90 * DAY
@@ -21,23 +21,22 @@ KEEP_INCIDENTS = 90 * DAY
 KEEP_SESSIONS = 30 * DAY
 
 
-def policies_of(custodes: Custodes) -> list[Policy]:
+def policies_of(custodes: Composition) -> list[Policy]:
     """Compose the policies of an install, in the order in which they run."""
     made: list[Policy] = []
-    for plane, policies in _PLANES.items():
-        if hasattr(type(custodes), plane):
-            made += policies(custodes)
+    for policies in _PLANES:
+        made += policies(custodes)
     return made
 
 
-def _audit(custodes: Custodes) -> list[Policy]:
+def _audit(custodes: Composition) -> list[Policy]:
     audit = custodes.audit
     keep = custodes.settings.audit_log_retention_days * DAY
     text = "Audit entries; flagged ones stay until they are reviewed"
     return [Policy("audit.entries", text, keep, audit.purge, audit.count_purgeable)]
 
 
-def _inbound(custodes: Custodes) -> list[Policy]:
+def _inbound(custodes: Composition) -> list[Policy]:
     from custodes.storage.sql.retention import count_events
 
     keep = custodes.settings.webhook_log_retention_days * DAY
@@ -45,7 +44,7 @@ def _inbound(custodes: Custodes) -> list[Policy]:
     return [Policy("inbound.events", text, keep, custodes.inbound.purge, _counting(custodes, count_events))]
 
 
-def _traffic(custodes: Custodes) -> list[Policy]:
+def _traffic(custodes: Composition) -> list[Policy]:
     from custodes.planes.traffic.ranges import KEPT
     from custodes.storage.sql.retention import count_calls
 
@@ -67,23 +66,23 @@ def _traffic(custodes: Custodes) -> list[Policy]:
     ]
 
 
-def _ratelimit(custodes: Custodes) -> list[Policy]:
+def _ratelimit(custodes: Composition) -> list[Policy]:
     keep = custodes.settings.api_log_retention_days * DAY
     text = "Counted windows and blocks that have ended"
     return [Policy("ratelimit.windows", text, keep, custodes.ratelimit.purge_expired)]
 
 
-def _metrics(custodes: Custodes) -> list[Policy]:
+def _metrics(custodes: Composition) -> list[Policy]:
     text = "Points of metrics; each level has a time of its own"
     # It looks at the clock itself; nothing younger than a minute is ever meant.
     return [Policy("metrics.points", text, MINUTE, custodes.metrics.purge)]
 
 
-def _alerts(custodes: Custodes) -> list[Policy]:
+def _alerts(custodes: Composition) -> list[Policy]:
     return [Policy("alerts.incidents", "Incidents that are over", KEEP_INCIDENTS, custodes.alerts.purge)]
 
 
-def _identity(custodes: Custodes) -> list[Policy]:
+def _identity(custodes: Composition) -> list[Policy]:
     from custodes.storage.sql.identity import SqlIdentityStore
 
     database, sessions = custodes.database, SqlIdentityStore(custodes.database)
@@ -94,20 +93,20 @@ def _identity(custodes: Custodes) -> list[Policy]:
     return [Policy("identity.sessions", "Sessions that have ended", KEEP_SESSIONS, purge)]
 
 
-def _counting(custodes: Custodes, count: Callable[[Transaction, int], int]) -> Count:
+def _counting(custodes: Composition, count: Callable[[Transaction, int], int]) -> Count:
     async def counted(before: int) -> int:
         return await custodes.database.read(lambda tx: count(tx, before))
 
     return counted
 
 
-#: The policies of each plane, by its name on :class:`custodes.Custodes`.
-_PLANES: dict[str, Callable[[Custodes], list[Policy]]] = {
-    "audit": _audit,
-    "inbound": _inbound,
-    "traffic": _traffic,
-    "ratelimit": _ratelimit,
-    "metrics": _metrics,
-    "alerts": _alerts,
-    "identity": _identity,
-}
+#: The policies of each plane, in the order in which they run.
+_PLANES: tuple[Callable[[Composition], list[Policy]], ...] = (
+    _audit,
+    _inbound,
+    _traffic,
+    _ratelimit,
+    _metrics,
+    _alerts,
+    _identity,
+)

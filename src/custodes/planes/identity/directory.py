@@ -24,7 +24,8 @@ from custodes.runtime.transactions import Transaction
 
 #: When the identity system is not as it should be.
 THRESHOLDS: tuple[Threshold, ...] = (
-    Threshold("owners", degraded=0.0, unhealthy=0.0, below=True),
+    # Nobody can sign in, yet everything else works: never worse than degraded.
+    Threshold("owners", degraded=0.0, unhealthy=-1.0, below=True),
     Threshold("failed_logins_per_hour", degraded=100.0, unhealthy=1_000.0),
 )
 

@@ -1,0 +1,330 @@
+"""The parts of an install: the only place where storage meets planes.
+
+A table of wiring. Each part is built when it is first asked for, from what it names in its constructor; nothing else is
+decided here.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from functools import cached_property
+from pathlib import Path
+from socket import gethostname
+from typing import TYPE_CHECKING, Any
+
+from custodes.errors import ConfigurationError
+from custodes.kernel.address import Addresses
+from custodes.kernel.clock import HOUR, SECOND, Clock
+from custodes.kernel.ids import RandomBits, uuid7
+from custodes.runtime.bus import Bus
+from custodes.runtime.leases import Leader
+from custodes.runtime.randomness import fast_bits
+from custodes.runtime.scheduler import Scheduler
+from custodes.runtime.shield import Shield
+from custodes.runtime.system_clock import SystemClock
+from custodes.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from custodes.kernel.sealing import Sealer
+    from custodes.planes.alerts.evaluator import Alerts
+    from custodes.planes.audit.logger import AuditLogger
+    from custodes.planes.identity.directory import Identity
+    from custodes.planes.inbound.monitor import WebhookMonitor
+    from custodes.planes.metrics.health import HealthMonitor
+    from custodes.planes.metrics.recorder import SystemMetrics
+    from custodes.planes.outbound.endpoints import OutgoingWebhooks
+    from custodes.planes.ratelimit.limiter import RateLimiter
+    from custodes.planes.traffic.monitor import ApiMonitor
+    from custodes.storage.sql.database import Database
+
+#: How the host app says who asks for an admin page.
+AdminAuth = Callable[[Any], "str | Awaitable[str | None] | None"]
+
+#: System → plane that speaks for it (``get_health_status``).
+_SYSTEMS = {
+    "webhooks": "inbound",
+    "api": "traffic",
+    "rate_limits": "ratelimit",
+    "audit": "audit",
+    "metrics": "metrics",
+    "alerts": "alerts",
+    "identity": "identity",
+}
+
+
+class Composition:
+    """The parts of one install; what one does with them is in :class:`custodes.app.Custodes`.
+
+    Args:
+        database_url: where everything is kept; default from ``CUSTODES_DATABASE_URL``.
+        clock: source of time.
+        random_bits: source of randomness for ids and jitter.
+        identify: tells who calls: a function of the ASGI scope that returns a :class:`custodes.Identity` or
+            None, plain or async. Asked before limits are decided.
+        admin_auth: how the host app says who asks for an admin page: a function of the ASGI scope, plain or async, that
+            returns the subject of a profile whose issuer is ``"host"``, or None.
+        settings: any field of :class:`custodes.settings.Settings`.
+    """
+
+    def __init__(
+        self,
+        database_url: str | None = None,
+        *,
+        clock: Clock | None = None,
+        random_bits: RandomBits | None = None,
+        identify: Callable[[Any], Any] | None = None,
+        admin_auth: AdminAuth | None = None,
+        **settings: Any,
+    ) -> None:
+        if database_url is not None:
+            settings["database_url"] = database_url
+        self.settings: Settings = load_settings(**settings)
+        self.clock: Clock = clock or SystemClock()
+        self.random_bits: RandomBits = random_bits or random.SystemRandom().getrandbits
+        #: Randomness for trace and span ids, which are no secrets and made for every request.
+        self.trace_bits: RandomBits = random_bits or fast_bits
+        self.identify = identify
+        self.admin_auth = admin_auth
+        self.bus = Bus()
+
+    def new_id(self) -> str:
+        """Make an id: UUIDv7 of now."""
+        return uuid7(self.clock.now(), self.random_bits)
+
+    # ── Storage ──────────────────────────────────────────────────────────────
+
+    @cached_property
+    def database(self) -> Database:
+        """The engine that the URL names."""
+        url = self.settings.database_url
+        if url.startswith("sqlite"):
+            from custodes.storage.sql.sqlite import SqliteDatabase
+
+            return SqliteDatabase(url)
+        msg = f"No engine for {url.split(':', 1)[0]!r}"
+        raise ConfigurationError(msg, remedy="Use sqlite:///path/to/custodes.db")
+
+    # ── Runtime ──────────────────────────────────────────────────────────────
+
+    @cached_property
+    def leader(self) -> Leader:
+        """This process's part in the one lease of the install."""
+        from custodes.storage.sql.leases import SqlLeaseStore
+
+        return Leader(SqlLeaseStore(self.database), self.clock, self.new_id())
+
+    @cached_property
+    def scheduler(self) -> Scheduler:
+        """What the planes do again and again; they add their tasks when they are built."""
+        return Scheduler(self.clock, self.leader)
+
+    @cached_property
+    def shield(self) -> Shield:
+        """The guard of everything of ours that runs inside a host's request."""
+        return Shield(self.clock, self.settings.hook_limit_ms / 1_000)
+
+    @cached_property
+    def addresses(self) -> Addresses:
+        """Finds the client's address and what it is limited by."""
+        settings = self.settings
+        return Addresses(settings.trusted_proxies, ipv6_prefix=settings.ipv6_prefix, header=settings.forwarded_header)
+
+    @cached_property
+    def sealer(self) -> Sealer:
+        """Seals secrets at rest, with the key of the setting or of the file beside the database."""
+        from custodes.kernel.sealing import Sealer
+        from custodes.runtime.keyring import keys_from
+
+        random_bits = random.SystemRandom().getrandbits
+        path: Path | None = getattr(self.database, "path", None)  # engines with a file have one
+        file = None if path is None else path.with_name(f"{path.name}.key")
+        keys = self.settings.secret_key.get_secret_value().replace(",", " ").split()
+        return Sealer(keys_from(keys, file, random_bits), random_bits)
+
+    # ── Planes ───────────────────────────────────────────────────────────────
+    # One cached_property a plane, in alphabetical order.
+
+    @cached_property
+    def alerts(self) -> Alerts:
+        """Rules, incidents and who is told."""
+        from custodes.kernel.signals import FailureSignal
+        from custodes.planes.alerts.evaluator import Alerts
+        from custodes.planes.alerts.sink_urls import sinks_of
+        from custodes.storage.sql.alerts import SqlAlertStore
+
+        secret = self.settings.alert_webhook_secret.get_secret_value()
+        alerts = Alerts(
+            SqlAlertStore(self.database),
+            self.metrics,
+            self.clock,
+            self.new_id,
+            self.random_bits,
+            sinks=sinks_of(self.settings.alert_urls, secret, self.clock),
+            emit=self.bus.emit,
+            scheduler=self.scheduler,
+            confirm=self.leader.confirm,
+            tenant=self.settings.default_tenant,
+        )
+        self.bus.subscribe(FailureSignal, alerts.on_failure)
+        return alerts
+
+    @cached_property
+    def audit(self) -> AuditLogger:
+        """The audit trail."""
+        from custodes.planes.audit.logger import AuditLogger
+        from custodes.storage.sql.audit import SqlAuditStore
+
+        return AuditLogger(
+            self.database,
+            SqlAuditStore(self.database),
+            self.clock,
+            self.random_bits,
+            self.bus,
+            enabled=self.settings.audit_logging_enabled,
+            flag_threshold=self.settings.audit_flag_threshold,
+            default_tenant=self.settings.default_tenant,
+        )
+
+    @cached_property
+    def health(self) -> HealthMonitor:
+        """The health of every system in one place."""
+        from custodes.planes.metrics.health import HealthMonitor, parse_thresholds
+        from custodes.planes.metrics.storage_health import StorageHealth
+        from custodes.storage.sql.leases import SqlHeartbeat
+
+        monitor = HealthMonitor(
+            self.clock,
+            self.bus.emit,
+            thresholds=parse_thresholds(self.settings.health_thresholds),
+            tenant=self.settings.default_tenant,
+        )
+
+        def waiting() -> dict[str, float]:
+            return {"waiting_writes": float(getattr(self.database, "waiting", 0))}  # engines with one writer have it
+
+        monitor.register("storage", StorageHealth(SqlHeartbeat(self.database), self.clock, waiting).get_health_status)
+        for system, plane in _SYSTEMS.items():
+            monitor.register(system, lambda plane=plane: getattr(self, plane).get_health_status())
+        return monitor
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Profiles, sessions and API keys."""
+        from custodes.planes.identity.directory import Identity
+        from custodes.storage.sql.identity import SqlIdentityStore
+
+        return Identity(
+            SqlIdentityStore(self.database),
+            clock=self.clock,
+            # Never a seeded source: it makes passwords and tokens.
+            random_bits=random.SystemRandom().getrandbits,
+            bus=self.bus,
+            session_lifetime=self.settings.session_hours * HOUR,
+        )
+
+    @cached_property
+    def inbound(self) -> WebhookMonitor:
+        """Incoming webhooks."""
+        from custodes.planes.inbound.monitor import WebhookMonitor
+        from custodes.planes.inbound.sources.registry import make_source
+        from custodes.storage.sql.inbound import SqlEventStore
+        from custodes.storage.sql.inbound_figures import SqlFigureStore
+        from custodes.storage.sql.jobs import SqlJobs
+
+        inbound = WebhookMonitor(
+            store=self.database,
+            events=SqlEventStore(self.database),
+            figures=SqlFigureStore(),
+            jobs=SqlJobs(),
+            clock=self.clock,
+            random_bits=self.trace_bits,
+            bus=self.bus,
+            tenant=self.settings.default_tenant,
+            writer=self.new_id(),
+            concurrency=self.settings.webhook_concurrency,
+            lease=self.settings.webhook_lease_seconds * SECOND,
+            measured=self.settings.webhook_monitoring_enabled,
+        )
+        for name, secrets in self.settings.webhook_secrets().items():
+            inbound.add_source(make_source(name, secrets), replaceable=True)
+        return inbound
+
+    @cached_property
+    def metrics(self) -> SystemMetrics:
+        """Custom and system metrics."""
+        from custodes.planes.metrics.probes import MachineProbe
+        from custodes.planes.metrics.recorder import SystemMetrics
+        from custodes.storage.sql.metrics import SqlMetricStore
+
+        path: Path | None = getattr(self.database, "path", None)  # engines with a file have one
+        return SystemMetrics(
+            SqlMetricStore(self.database),
+            self.clock,
+            self.new_id,
+            scheduler=self.scheduler,
+            health=self.health,
+            tenant=self.settings.default_tenant,
+            probes=[MachineProbe(None if path is None else path.parent)],
+            labels={"host": gethostname()},
+        )
+
+    @cached_property
+    def outbound(self) -> OutgoingWebhooks:
+        """Endpoints of outgoing webhooks."""
+        from custodes.planes.outbound.endpoints import OutgoingWebhooks
+        from custodes.storage.sql.outbound import SqlEndpointStore
+
+        return OutgoingWebhooks(
+            self.database,
+            SqlEndpointStore(),
+            self.sealer,
+            self.clock,
+            # Never a seeded source: it makes secrets.
+            random.SystemRandom().getrandbits,
+            allow_http=self.settings.outbound_allow_http,
+            default_tenant=self.settings.default_tenant,
+        )
+
+    @cached_property
+    def ratelimit(self) -> RateLimiter:
+        """Limits, blocks and bans."""
+        from custodes.planes.ratelimit.bans import immune_addresses
+        from custodes.planes.ratelimit.limiter import RateLimiter
+        from custodes.planes.ratelimit.model import BanPolicy, Options
+        from custodes.storage.limits import windows_of
+        from custodes.storage.sql.ratelimit import SqlRateLimitStore
+
+        settings = self.settings
+        return RateLimiter(
+            windows_of(settings.rate_limit_store, self.database, settings.rate_limit_deadline_ms),
+            SqlRateLimitStore(self.database),
+            clock=self.clock,
+            new_id=self.new_id,
+            bus=self.bus,
+            client_of=self.addresses.limit_key,
+            immune=immune_addresses(settings.trusted_proxies),
+            options=Options(
+                block_status=settings.rate_limit_block_status,
+                fail_closed=settings.rate_limit_fail_closed,
+                jitter=settings.rate_limit_jitter,
+                bans=BanPolicy() if settings.rate_limit_bans else None,
+                default_tenant=settings.default_tenant,
+            ),
+            enabled=settings.rate_limiting_enabled,
+        )
+
+    @cached_property
+    def traffic(self) -> ApiMonitor:
+        """API calls."""
+        from custodes.planes.traffic.monitor import ApiMonitor
+        from custodes.storage.sql.traffic import SqlTrafficStore
+
+        return ApiMonitor(
+            SqlTrafficStore(self.database),
+            clock=self.clock,
+            random_bits=self.random_bits,
+            bus=self.bus,
+            is_leader=lambda: self.leader.is_leader,
+            default_tenant=self.settings.default_tenant,
+        )
