@@ -55,11 +55,12 @@ class SlidingLog:
         """Append one stamp a unit; never earlier than the last, so that the log stays in order."""
         start = state[0]
         size = len(state)
-        window = self.window
         newest = state[-1]
-        stamp = max(newest, now)
-        if start < size and state[start] <= stamp - window:
+        stamp = now if now > newest else newest
+        oldest = state[start] if start < size else stamp
+        if oldest <= stamp - self.window:
             start = self._expire(state, stamp)
+            oldest = state[start] if start < size else stamp
         left = self.limit - size + start - cost
         if left < 0:
             return None
@@ -69,8 +70,8 @@ class SlidingLog:
             state.extend(array("q", (stamp,)) * cost)
         if start > _TIDY_AFTER:
             del state[1:start]
-            start = state[0] = 1
-        return state, left, state[start] + window - now
+            state[0] = 1
+        return state, left, oldest + self.window - now
 
     def undo(self, state: Stamps, now: int, cost: int) -> Stamps:
         """Remove the stamps again."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from custodes.errors import InvalidInput
 from custodes.kernel.clock import DAY, HOUR, MINUTE
 from custodes.kernel.window import Cells
+from custodes.kernel.window.cells import Key
 from custodes.planes.ratelimit.model import Usage
 from custodes.planes.ratelimit.plans import Gate
 from custodes.planes.ratelimit.ports import RateLimitStore, Total
@@ -107,17 +108,15 @@ async def near_limits(gates: Sequence[Gate], now: int, tenant: str | None, defau
     return found[: 5 * TOP]
 
 
-async def _nearly_used_up(cells: Cells, now: int) -> list[tuple[str | tuple[str, ...], int]]:
-    most_left = cells.meter.limit * (1 - NEAR)
-    found: list[tuple[str | tuple[str, ...], int]] = []
+async def _nearly_used_up(cells: Cells, now: int) -> list[tuple[Key, int]]:
+    meter = cells.meter
+    most_left = meter.limit * (1 - NEAR)
+    found: list[tuple[Key, int]] = []
     for number, (key, state) in enumerate(list(cells.at_hand.items())[:_MAX_LOOKED_AT]):
         if number % _SLICE == _SLICE - 1:
             await asyncio.sleep(0)
-        left, _ = cells.view(state, now)
-        if left <= most_left and not _is_shared(key):
-            found.append((key, left))  # pyright: ignore[reportArgumentType]
+        # A copy: the state may be another thread's to change.
+        left, _ = meter.view(meter.unpack(meter.pack(state)), now)
+        if left <= most_left and isinstance(key, str):  # a state that many share is nobody's
+            found.append((key, left))
     return found
-
-
-def _is_shared(key: object) -> bool:
-    return isinstance(key, tuple) and key[:1] == ("shared",) and len(key) == 2 and isinstance(key[1], int)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]

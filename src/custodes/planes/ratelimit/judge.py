@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, cast
 
 from custodes.errors import StorageUnavailable
-from custodes.kernel.clock import SECOND, Clock
+from custodes.kernel.clock import Clock
 from custodes.kernel.signals import SecuritySignal
 from custodes.kernel.window import NEVER, Ask, Concurrency, Outcome, decide_contested
 from custodes.planes.ratelimit.alarm import Alarm
@@ -58,7 +58,6 @@ class Judge:
     ) -> None:
         self._in_force = in_force
         self._windows = windows
-        self._at_once = windows.synchronous
         self._decide = cast("Callable[[Sequence[Ask], int], Outcome]", windows.decide)
         self._clock = clock
         self._monotonic = clock.monotonic
@@ -96,37 +95,37 @@ class Judge:
         if not plan.gates:
             return FREE
         now = self._monotonic() + self._offset
-        if self._at_once and plan.plain:
-            return self._charge(call, plan, client, now)
+        if not plan.steps:
+            return self._decide_generally(call, plan, client, now)
+        # Nearly every request: what gather, decide and admitted do together, in one loop.
+        figures: list[int] = []
+        mask = 0
+        for key_of, bit, cost, cells, attempt in plan.steps:
+            key = client or None if key_of is None else key_of(call, client)
+            if key is None:
+                continue
+            state = cells.at_hand.get(key)
+            charged = None if state is None else attempt(state, now, cost)
+            if charged is None:
+                return self._contest(call, plan, client, now, len(figures) // 2)
+            after, left, more_in = charged
+            if after is not state:
+                cells.at_hand[key] = after
+            cells.tally[key] += cost
+            figures += (left, (more_in + 999_999) // 1_000_000)
+            mask |= bit
+        if not mask:
+            return FREE
+        return (plan.applicable.get(mask) or plan.applicable_to(mask)).answers.granted(figures)
+
+    def _decide_generally(self, call: Call, plan: Plan, client: str, now: int) -> Decision | Awaitable[Decision]:
         asks, mask = gather(plan, call, client)
         if not asks:
             return FREE
         applicable = plan.applicable.get(mask) or plan.applicable_to(mask)
-        if self._at_once:
+        if self._windows.synchronous:
             return self._answer(call, applicable, asks, self._decide(asks, now), now)
         return self._decide_later(call, applicable, asks, now)
-
-    def _charge(self, call: Call, plan: Plan, client: str, now: int) -> Decision:
-        """Decide on nearly every request: what :func:`gather`, ``decide`` and ``admitted`` do together, in one loop."""
-        figures: list[int] = []
-        mask = 0
-        for gate in plan.gates:
-            key = client or None if gate.by_ip else gate.key_of(call, client)
-            if key is None:
-                continue
-            mask |= gate.bit
-            cost = gate.cost
-            for cells in gate.cells:
-                state = cells.at_hand.get(key)
-                charged = None if state is None else cells.attempt(state, now, cost)
-                if charged is None:
-                    return self._contest(call, plan, client, now, len(figures) // 2)
-                cells.at_hand[key], left, more_in = charged
-                cells.tally[key] += cost
-                figures += (left, -(-more_in // SECOND))
-        if not mask:
-            return FREE
-        return (plan.applicable.get(mask) or plan.applicable_to(mask)).answers.granted(figures)
 
     def _contest(self, call: Call, plan: Plan, client: str, now: int, charged: int) -> Decision:
         """Decide where somebody is new or something refuses."""

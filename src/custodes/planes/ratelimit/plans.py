@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import TypeAlias
 
 from custodes.kernel.window import Ask, Cells, Concurrency
 from custodes.kernel.window.cells import Key
+from custodes.kernel.window.meter import State
 from custodes.planes.ratelimit.answers import Answers, Policy
 from custodes.planes.ratelimit.language import MAX_AMOUNT, meter_of
 from custodes.planes.ratelimit.model import EVERY_TENANT, Algorithm, Call, Kind, Rule, Subject
@@ -27,10 +28,17 @@ _MAX_PATH = 512
 #: Longest text of a callable that names a subject, characters.
 _MAX_SUBJECT = 256
 
+#: Between tenant and parts of a key: a control character, which no tenant holds. Keys are texts, for a text is hashed
+#: once and a tuple at each lookup.
+_SEPARATOR = "\x1f"
+
 #: Subject of a client whose address is not known: all of those count as one.
 UNKNOWN = "unknown"
 
 KeyOf = Callable[[Call, str], "Key | None"]
+
+#: One limit to charge; see :attr:`Plan.steps`.
+Step: TypeAlias = "tuple[KeyOf | None, int, int, Cells, Callable[[State, int, int], tuple[State, int, int] | None]]"
 
 _log = get_logger("custodes.ratelimit")
 
@@ -90,10 +98,11 @@ class Gate:
 
     def whom(self, key: Key, call_tenant: str) -> tuple[str, str, str]:
         """Spell a key: (tenant, kind, identifier)."""
-        if isinstance(key, str):
-            return call_tenant, self.kinds, key
-        tenant, *parts = cast("tuple[str, ...]", key)
-        return tenant, self.kinds, " ".join(str(part) for part in parts)
+        text = str(key)
+        if self.by_ip:
+            return call_tenant, self.kinds, text
+        tenant, _, identifier = text.partition(_SEPARATOR)
+        return tenant, self.kinds, identifier.replace(_SEPARATOR, " ")
 
 
 class Applicable:
@@ -112,13 +121,20 @@ class Applicable:
 class Plan:
     """All rules that hold for a method and path."""
 
-    __slots__ = ("applicable", "gates", "plain")
+    __slots__ = ("applicable", "gates", "steps")
 
-    def __init__(self, gates: Sequence[Gate]) -> None:
+    def __init__(self, gates: Sequence[Gate], *, at_once: bool) -> None:
         self.gates = tuple(gates)
-        #: Whether there is nothing to ask but states: the cost is fixed, nothing is held, no rule is in shadow or for
-        #: one tenant only.
-        self.plain = all(gate.plain for gate in gates)
+        #: For each limit: names the subject (None for the client itself), bit of the rule, units, states, and how to
+        #: charge. Empty when there is more to do than that: the engine is awaited, a callable tells the cost, slots are
+        #: held, or a rule is in shadow or for one tenant only.
+        self.steps: tuple[Step, ...] = ()
+        if at_once and all(gate.plain for gate in gates):
+            self.steps = tuple(
+                (None if gate.by_ip else gate.key_of, gate.bit, gate.cost, cells, cells.attempt)
+                for gate in gates
+                for cells in gate.cells
+            )
         #: By the mask of the rules that hold for the request: those by user do not when nobody is signed in.
         self.applicable: dict[int, Applicable] = {}
 
@@ -132,6 +148,7 @@ class RuleBook:
     """All rules that are switched on, indexed by path and method; rebuilt when a rule changes."""
 
     def __init__(self, rules: Sequence[Rule], windows: Windows) -> None:
+        self._at_once = windows.synchronous
         self.gates = [Gate(rule, windows) for rule in rules if rule.enabled]
         self._trie: PathTrie[Gate] = PathTrie()
         self._exempt: PathTrie[Gate] = PathTrie()
@@ -153,7 +170,7 @@ class RuleBook:
             gates = [gate for gate in gates if gate not in exempt]
         gates.sort(key=lambda gate: gate.bit)
         # Few combinations of rules stand behind many paths: they share a plan.
-        plan = self._plans.setdefault(tuple(gates), Plan(gates))
+        plan = self._plans.setdefault(tuple(gates), Plan(gates, at_once=self._at_once))
         self._remember(method, path, plan)
         return plan
 
@@ -177,7 +194,7 @@ def gather(plan: Plan, call: Call, client: str) -> tuple[list[Ask], int]:
     for gate in plan.gates:
         if gate.tenant is not None and gate.tenant != call.tenant:
             continue
-        key = client or None if gate.by_ip else gate.key_of(call, client)
+        key = gate.key_of(call, client)
         if key is None:
             continue
         cost = gate.cost if gate.cost_of is None else gate.charge(call)
@@ -200,13 +217,13 @@ def _key_of(by: Sequence[Subject]) -> KeyOf:
     parts = [_PARTS[one] if isinstance(one, Kind) else _guarded(one) for one in by]
 
     def combined(call: Call, client: str) -> Key | None:
-        found: list[str] = [call.tenant]
+        key = call.tenant
         for part in parts:
             text = part(call, client)
             if not text:
                 return None
-            found.append(text)
-        return tuple(found)
+            key += _SEPARATOR + text.replace(_SEPARATOR, " ")
+        return key
 
     return combined
 
@@ -225,9 +242,9 @@ def _guarded(name: Callable[[Call], str]) -> Callable[[Call, str], str]:
 #: A subject that is one kind. Addresses are the same client in every tenant; users and keys belong to theirs.
 _SINGLE: dict[Kind, KeyOf] = {
     Kind.IP: lambda _call, client: client or None,
-    Kind.USER: lambda call, _client: (call.tenant, call.user) if call.user else None,
-    Kind.API_KEY: lambda call, _client: (call.tenant, call.api_key) if call.api_key else None,
-    Kind.TENANT: lambda call, _client: (call.tenant, call.tenant),
+    Kind.USER: lambda call, _client: f"{call.tenant}\x1f{call.user}" if call.user else None,
+    Kind.API_KEY: lambda call, _client: f"{call.tenant}\x1f{call.api_key}" if call.api_key else None,
+    Kind.TENANT: lambda call, _client: f"{call.tenant}\x1f{call.tenant}",
 }
 
 #: The parts of a combination; empty text: the rule does not hold for the request.
