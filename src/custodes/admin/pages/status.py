@@ -82,13 +82,13 @@ def status_page(base: str, status: Status) -> str:
 def _card(system: SystemHealth, *, whole: bool) -> Html:
     reasons = join(html("<li>{reason}</li>", reason=reason) for reason in system.reasons if whole)
     figures = join(
-        html("<dt>{name}</dt><dd>{value}</dd>", name=name.replace("_", " "), value=f"{value:,.6g}")
+        html("<dt>{name}</dt><dd>{value}</dd>", name=name.replace("_", " "), value=_figure(value))
         for name, value in list(system.figures.items())[:MAX_FIGURES]
         if whole
     )
     return html(
         _CARD,
-        system=system.system,
+        system=system.system.replace("_", " "),
         state=system.state,
         reasons=html("<ul>{reasons}</ul>", reasons=reasons) if reasons else Html(""),
         figures=figures,
@@ -107,6 +107,11 @@ def _table(events: Happened) -> Html:
     )
     empty = html('<tr><td colspan="{width}">Nothing yet</td></tr>', width=len(events.columns) + 1)
     return html(_HAPPENED, title=events.title, heads=heads, rows=rows or empty)
+
+
+def _figure(value: float) -> str:
+    """Write a figure with three digits that matter, and whole numbers whole."""
+    return f"{value:,.0f}" if value == int(value) or abs(value) >= 100 else f"{value:,.3g}"
 
 
 def _moment(micros: int) -> str:
