@@ -53,7 +53,7 @@ class Gcra:
     def wait(self, state: int, now: int, cost: int) -> int:
         """Tell how long until the missing tokens have come in."""
         debt = state - now * self._fraction
-        missing = (max(0, debt)) + cost * self._token - self._capacity
+        missing = max(0, debt) + cost * self._token - self._capacity
         if missing <= 0:
             return 0
         return NEVER if cost > self.burst else -(-missing // self._fraction)

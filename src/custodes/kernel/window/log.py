@@ -18,8 +18,9 @@ class SlidingLog:
     """Admits iff the events in ``(now - window, now]`` and this cost are within the limit; no approximation.
 
     The state is ``array('q')``: element 0 is the index of the oldest event that may still count, the events follow in
-    order of time (any time after the first microsecond of the epoch). Appending at the end and moving that index is cheaper in CPython than a ring with modular arithmetic,
-    needs no memory before there are events, and keeps what is at most a few dozen dead events longer.
+    order of time (any time after the first microsecond of the epoch). Appending at the end and moving that index is
+    cheaper in CPython than a ring with modular arithmetic, needs no memory before there are events, and keeps what is
+    at most a few dozen dead events longer.
     """
 
     __slots__ = ("lateness", "limit", "refill", "window", "worst_case_factor")
@@ -56,7 +57,9 @@ class SlidingLog:
         start = state[0]
         size = len(state)
         newest = state[-1]
-        stamp = now if now > newest else newest
+        stamp = now
+        if newest > stamp:
+            stamp = newest
         oldest = state[start] if start < size else stamp
         if oldest <= stamp - self.window:
             start = self._expire(state, stamp)
@@ -99,7 +102,7 @@ class SlidingLog:
         start = state[0]
         if start < len(state):
             newest = state[-1]
-            horizon = (max(newest, now)) - self.window
+            horizon = max(newest, now) - self.window
             if state[start] <= horizon:
                 start = state[0] = bisect_right(state, horizon, start)
         return start

@@ -5,7 +5,8 @@ from __future__ import annotations
 from custodes.kernel.window.cells import Cells, Key
 from custodes.kernel.window.meter import Meter, State
 
-#: Subjects per limit whose states are kept apart, those of up to two windows together. A subject takes about 250 bytes and 8 for each event in its log.
+#: Subjects per limit whose states are kept apart, those of up to two windows together. A subject takes about 250
+#: bytes and 8 for each event in its log.
 MAX_SUBJECTS = 100_000
 
 #: States that the subjects beyond that share, by hash: nobody gets more than the limit, some may get less.
