@@ -2,7 +2,8 @@
 
 1. Into the store, 64 in flight, against the same rows with one commit each (SQLite, ``synchronous=FULL`` both).
 2. Over HTTP, against a bare echo route of the same server: signed Stripe deliveries of 4 kB, 64 connections, the whole
-   door (trace, client address, limit per address, signature, store). Handlers are not run meanwhile.
+   door (trace, client address, limit per address, signature, store). Handlers are not run meanwhile. The peer is there
+   twice: as a Starlette route, and as an ASGI function without any framework, which is the hardest peer there is.
 
 Medians of several rounds, ours and the peer's in turns. The server and the load are processes of their own.
 """
@@ -26,6 +27,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
 from custodes import Custodes
 from custodes.kernel.ids import uuid7
 from custodes.planes.inbound.model import Arrival, Verdict
@@ -41,7 +47,7 @@ COMMAND = "python -m benchmarks accept"
 SECRET = "whsec_benchmark"
 IN_FLIGHT = 64
 BODY_BYTES = 4_096
-ROUNDS = 5
+ROUNDS = 3
 #: Deliveries of one round.
 STORE_EVENTS = 12_000
 HTTP_EVENTS = 12_000
@@ -50,7 +56,7 @@ SINGLE_EVENTS = 1_500
 
 
 def run() -> list[dict[str, Any]]:
-    return [into_the_store(), over_http()]
+    return [into_the_store(), *over_http()]
 
 
 def row(name: str, ours: float, peer: float, peer_name: str, target: float) -> dict[str, Any]:
@@ -155,10 +161,15 @@ def served() -> Any:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
+    async def echo_route(request: Request) -> Response:
+        return Response(await request.body(), media_type="application/json")
+
+    starlette = Starlette(routes=[Route("/route", echo_route, methods=["POST"])])
     watched = custodes.wrap(echo)
+    peers = {"/echo": echo, "/route": starlette}
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        await (echo if scope.get("path") == "/echo" else watched)(scope, receive, send)
+        await peers.get(scope.get("path", ""), watched)(scope, receive, send)
 
     return app
 
@@ -226,19 +237,23 @@ def load(path: str, port: int) -> dict[str, Any]:
     return {"rate": rate, "good": good}
 
 
-def over_http() -> dict[str, Any]:
-    ours, peer = [], []
+def over_http() -> list[dict[str, Any]]:
+    ours, route, function = [], [], []
     with tempfile.TemporaryDirectory() as folder:
         for number in range(ROUNDS):
             with serving(f"sqlite:///{folder}/http{number}.db") as port:
-                peer.append(measure("/echo", port))
+                function.append(measure("/echo", port))
+                route.append(measure("/route", port))
                 ours.append(measure("/hooks/stripe", port))
             kept = (
                 sqlite3.connect(f"{folder}/http{number}.db").execute("SELECT count(*) FROM webhook_events").fetchone()
             )
             assert kept == (HTTP_EVENTS,), kept
     name = f"durable accept over HTTP, signed {BODY_BYTES // 1024} kB, {IN_FLIGHT} connections"
-    return row(name, statistics.median(ours), statistics.median(peer), "bare echo route", 0.5)
+    return [
+        row(name, statistics.median(ours), statistics.median(route), "echo route, Starlette", 0.5),
+        row(name, statistics.median(ours), statistics.median(function), "echo function, no framework", 0.5),
+    ]
 
 
 def measure(path: str, port: int) -> float:
