@@ -13,6 +13,9 @@ from typing import Any
 import httpx2
 import pytest
 
+from custodes.asgi.standalone import load_app
+from custodes.errors import ConfigurationError
+
 pytestmark = pytest.mark.acceptance
 
 Start = Callable[..., Any]
@@ -117,17 +120,22 @@ def test_a_file_that_is_no_database(start: Start, tmp_path: Path):
 @pytest.mark.parametrize(
     ("app", "said"),
     [
-        ("nowhere:app", "No module named 'nowhere'"),
-        ("plain_host:missing", "no attribute 'missing'"),
-        ("plain_host:nothing", "is a int"),
+        ("custodes.nowhere:app", "No module named 'custodes.nowhere'"),
+        ("custodes.version:missing", "no attribute 'missing'"),
+        ("custodes.version:__version__", "is a str"),
         (":app", "cannot be loaded"),
     ],
 )
-def test_an_app_that_is_none(start: Start, app: str, said: str):
-    server = start("--app", app)
+def test_an_app_that_is_none(app: str, said: str):
+    with pytest.raises(ConfigurationError, match=said):
+        load_app(app)
+
+
+def test_an_app_that_cannot_be_loaded_ends_the_command(start: Start):
+    server = start("--app", "nowhere:app")
 
     assert server.wait() == 1
-    assert said in server.said
+    assert "No module named 'nowhere'" in server.said
     assert "Traceback" not in server.said
 
 

@@ -28,24 +28,31 @@ SECRET = "whsec_of_these_tests"
 CLIENTS = 8
 
 
-@pytest.fixture
-def server(start: Callable[..., Any], tmp_path: Path) -> Iterator[Any]:
-    served = start(
-        "--app",
-        "mounted_host:app",
-        "--workers",
-        "2",
-        HANDLED=str(tmp_path / "handled.txt"),
-        CUSTODES_TRUSTED_PROXIES="127.0.0.1/32",
-        # On a machine under load a decision may take long; what is tested is that it is one for both workers.
-        CUSTODES_RATE_LIMIT_DEADLINE_MS="10000",
-        CUSTODES_HOOK_LIMIT_MS="10000",
-    )
-    served.client()
-    both_answer(served.url)
-    yield served
-    assert served.stop() == 0, served.said
-    assert "Traceback" not in served.said
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("workers")
+
+
+@pytest.fixture(scope="module")
+def server(servers_in: Callable[[Path], Any], folder: Path) -> Iterator[Any]:
+    """Two workers, for all tests of this page: each has addresses and events of its own."""
+    with servers_in(folder) as start:
+        served = start(
+            "--app",
+            "mounted_host:app",
+            "--workers",
+            "2",
+            HANDLED=str(folder / "handled.txt"),
+            CUSTODES_TRUSTED_PROXIES="127.0.0.1/32",
+            # On a machine under load a decision may take long; what is tested is that it is one for both workers.
+            CUSTODES_RATE_LIMIT_DEADLINE_MS="10000",
+            CUSTODES_HOOK_LIMIT_MS="10000",
+        )
+        served.client()
+        both_answer(served.url)
+        yield served
+        assert served.stop() == 0, served.said
+        assert "Traceback" not in served.said
 
 
 def get(url: str, **headers: str) -> httpx2.Response:
@@ -78,8 +85,8 @@ def test_a_limit_holds_over_both(server: Any):
     assert len({answer.json() for answer in answers if answer.is_success}) == 2, "one worker got everything"
 
 
-def test_a_block_reaches_both_within_two_seconds(server: Any, tmp_path: Path):
-    key = asyncio.run(admin_key(tmp_path / "custodes.db"))
+def test_a_block_reaches_both_within_two_seconds(server: Any, folder: Path):
+    key = asyncio.run(admin_key(folder / "custodes.db"))
     blocked = {"x-forwarded-for": "203.0.113.66"}
     assert get(f"{server.url}/pid", **blocked).status_code == 200
 
@@ -99,7 +106,7 @@ def test_a_block_reaches_both_within_two_seconds(server: Any, tmp_path: Path):
     assert get(f"{server.url}/pid", **{"x-forwarded-for": "203.0.113.67"}).status_code == 200
 
 
-def test_webhooks_are_handled_once_whoever_takes_them_in(server: Any, tmp_path: Path, until: Callable[..., Any]):
+def test_webhooks_are_handled_once_whoever_takes_them_in(server: Any, folder: Path, until: Callable[..., Any]):
     # Given events that are delivered twice each, to either worker
     def deliver(number: int) -> int:
         body = {"id": f"evt_{number // 2}", "object": "event", "type": "invoice.paid"}
@@ -115,15 +122,15 @@ def test_webhooks_are_handled_once_whoever_takes_them_in(server: Any, tmp_path: 
     assert set(all_at_once(deliver, 80)) == {200}
 
     # Then each is handled once
-    handled = tmp_path / "handled.txt"
+    handled = folder / "handled.txt"
     until(lambda: handled.exists() and len(handled.read_text().splitlines()) >= 40, "all are handled")
     time.sleep(0.5)  # a second handling would come now
     lines = handled.read_text().splitlines()
     assert Counter(line.split()[0] for line in lines) == {f"evt_{number}": 1 for number in range(40)}
 
 
-def test_one_of_them_leads_and_goes_on_leading(server: Any, tmp_path: Path, until: Callable[..., Any]):
-    database = tmp_path / "custodes.db"
+def test_one_of_them_leads_and_goes_on_leading(server: Any, folder: Path, until: Callable[..., Any]):
+    database = folder / "custodes.db"
     first = until(lambda: leases(database), "somebody leads")
 
     # The lease beats, and does not change hands

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -18,8 +19,8 @@ import pytest
 
 T = TypeVar("T")
 
-#: Apps that the servers serve.
-APPS = Path(__file__).parent / "apps"
+#: Apps that the servers serve, unless told otherwise.
+APPS = Path(__file__).parent / "serve" / "apps"
 
 #: Longest that a server may take to come up on a busy machine, seconds.
 PATIENCE = 40.0
@@ -49,14 +50,14 @@ def until(promise: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
 class Server:
     """One server process and what it printed."""
 
-    def __init__(self, words: list[str], log: Path, env: dict[str, str]) -> None:
+    def __init__(self, words: list[str], log: Path, env: dict[str, str], cwd: Path) -> None:
         self._log = log
         self._clients: list[httpx2.Client] = []
         clean = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
         with log.open("wb") as out:
             self.process = subprocess.Popen(
                 [str(Path(sys.executable).parent / words[0]), *words[1:]],
-                cwd=APPS,
+                cwd=cwd,
                 env={**clean, "COLUMNS": "200", **env},
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -111,6 +112,15 @@ class Server:
 
 @pytest.fixture
 def free_port() -> int:
+    return find_free_port()
+
+
+@pytest.fixture(name="find_free_port", scope="session")
+def make_find_free_port() -> Callable[[], int]:
+    return find_free_port
+
+
+def find_free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -119,25 +129,39 @@ def free_port() -> int:
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Start ``custodes serve``, or another command of the environment, on the test's own database."""
+    with servers_in(tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(name="servers_in", scope="session")
+def make_servers_in() -> Callable[[Path], Any]:
+    return servers_in
+
+
+@contextlib.contextmanager
+def servers_in(folder: Path) -> Iterator[Callable[..., Server]]:
+    """Start servers on a database in this folder; all are ended at the end."""
     servers: list[Server] = []
 
-    def start(*words: str, command: str = "custodes", **env: str) -> Server:
-        env = {"CUSTODES_DATABASE_URL": f"sqlite:///{tmp_path}/custodes.db", **env}
+    def start(*words: str, command: str = "custodes", cwd: Path = APPS, **env: str) -> Server:
+        env = {"CUSTODES_DATABASE_URL": f"sqlite:///{folder}/custodes.db", **env}
         if command == "custodes":
             line = ["custodes", "serve", *([] if "--port" in words else ["--port", "0"]), *words]
         else:
             line = [command, *words]
-        servers.append(Server(line, tmp_path / f"server{len(servers)}.log", env))
+        servers.append(Server(line, folder / f"server{len(servers)}.log", env, cwd))
         return servers[-1]
 
-    yield start
-    for server in servers:
-        server.hang_up()
-        if server.process.poll() is None:
-            server.process.terminate()
-    for server in servers:
-        try:
-            server.process.wait(20)
-        except subprocess.TimeoutExpired:
-            server.process.kill()
-            server.process.wait()
+    try:
+        yield start
+    finally:
+        for server in servers:
+            server.hang_up()
+            if server.process.poll() is None:
+                server.process.terminate()
+        for server in servers:
+            try:
+                server.process.wait(20)
+            except subprocess.TimeoutExpired:
+                server.process.kill()
+                server.process.wait()

@@ -1,0 +1,54 @@
+"""What a Django project may add so that its requests are counted by route: Django keeps the route on its own request.
+
+::
+
+    MIDDLEWARE = ["custodes.asgi.django.tell_route", ...]
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from inspect import iscoroutinefunction
+from typing import Any, cast
+
+#: A converter of ``path()``: ``<int:year>``, ``<slug>``.
+_CONVERTER = re.compile(r"<(?:[^<>:]+:)?([^<>:]+)>")
+
+
+def tell_route(get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Django middleware, for async and sync stacks: names the route of a request in its ASGI scope."""
+    if iscoroutinefunction(get_response):
+        answer = cast("Callable[[Any], Awaitable[Any]]", get_response)
+
+        async def tell_async(request: Any) -> Any:
+            response = await answer(request)
+            _tell(request)
+            return response
+
+        return tell_async
+
+    def tell(request: Any) -> Any:
+        response = get_response(request)
+        _tell(request)
+        return response
+
+    return tell
+
+
+#: What Django asks of a middleware that is a function.
+tell_route.sync_capable = True  # pyright: ignore[reportFunctionMemberAccess]
+tell_route.async_capable = True  # pyright: ignore[reportFunctionMemberAccess]
+
+
+def _tell(request: Any) -> None:
+    scope, match = getattr(request, "scope", None), getattr(request, "resolver_match", None)
+    if scope is not None and match is not None:
+        scope["path_template"] = template_of(match.route)
+
+
+def template_of(route: str) -> str:
+    """Write a Django route as others do: ``users/<int:id>`` → ``/users/{id}``; a regular expression stays as it is."""
+    if "(?P<" in route or "^" in route:
+        return route if route.startswith("/") else "/" + route
+    return "/" + _CONVERTER.sub(r"{\1}", route).lstrip("/")
