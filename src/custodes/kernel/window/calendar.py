@@ -75,14 +75,14 @@ class CalendarQuota:
 
     def attempt(self, state: Stamps, now: int, cost: int) -> tuple[Stamps, int, int] | None:
         """Use up some of the period's quota."""
-        if now >= state[_END]:
-            state[_END] = self.period_end(now)
-            state[_USED] = 0
-        left = self.limit - state[_USED] - cost
-        if left < 0:
+        begun = now < state[_END]
+        used = (state[_USED] if begun else 0) + cost
+        if used > self.limit:
             return None
-        state[_USED] += cost
-        return state, left, state[_END] - now
+        if not begun:
+            state[_END] = self.period_end(now)
+        state[_USED] = used
+        return state, self.limit - used, state[_END] - now
 
     def undo(self, state: Stamps, now: int, cost: int) -> Stamps:
         """Give the quota back."""

@@ -41,16 +41,11 @@ class SlidingLog:
 
     def wait(self, state: Stamps, now: int, cost: int) -> int:
         """Tell how long until the oldest events that stand in the way leave the window."""
-        used = len(state) - state[0]
-        limit = self.limit
-        # Counting what may be dead already: when even that fits, nothing has to be looked at.
-        if used + cost <= limit:
-            return 0
-        start = self._expire(state, now)
-        in_the_way = len(state) - start + cost - limit
+        start = self._first(state, now)
+        in_the_way = len(state) - start + cost - self.limit
         if in_the_way <= 0:
             return 0
-        return NEVER if cost > limit else state[start + in_the_way - 1] + self.window - now
+        return NEVER if cost > self.limit else state[start + in_the_way - 1] + self.window - now
 
     def attempt(self, state: Stamps, now: int, cost: int) -> tuple[Stamps, int, int] | None:
         """Append one stamp a unit; never earlier than the last, so that the log stays in order."""
@@ -62,11 +57,13 @@ class SlidingLog:
             stamp = newest
         oldest = state[start] if start < size else stamp
         if oldest <= stamp - self.window:
-            start = self._expire(state, stamp)
+            start = self._first(state, stamp)
             oldest = state[start] if start < size else stamp
         left = self.limit - size + start - cost
         if left < 0:
             return None
+        # Only now: what a refused request saw leave is back in the window when the clock goes back.
+        state[0] = start
         if cost == 1:
             state.append(stamp)
         else:
@@ -83,7 +80,7 @@ class SlidingLog:
 
     def view(self, state: Stamps, now: int) -> tuple[int, int]:
         """Tell what is left and when the oldest event leaves."""
-        start = self._expire(state, now)
+        start = self._first(state, now)
         used = len(state) - start
         return self.limit - used, state[start] + self.window - now if used else 0
 
@@ -97,12 +94,9 @@ class SlidingLog:
         state.extend(unpack_stamps(raw))
         return state
 
-    def _expire(self, state: Stamps, now: int) -> int:
-        """Move the index of the oldest event past those that left the window; return it."""
+    def _first(self, state: Stamps, now: int) -> int:
+        """Find the oldest event in the window; past the end when there is none."""
         start = state[0]
-        if start < len(state):
-            newest = state[-1]
-            horizon = max(newest, now) - self.window
-            if state[start] <= horizon:
-                start = state[0] = bisect_right(state, horizon, start)
-        return start
+        if start == len(state):
+            return start
+        return bisect_right(state, max(state[-1], now) - self.window, start)

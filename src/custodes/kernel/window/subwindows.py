@@ -40,15 +40,12 @@ class SubWindows:
 
     def wait(self, state: Stamps, now: int, cost: int) -> int:
         """Tell when enough of the oldest slices will have left."""
-        if state[_TOTAL] + cost <= self.limit:
-            return 0
-        self._roll(state, now)
-        in_the_way = state[_TOTAL] + cost - self.limit
+        in_the_way = self._used(state, now) + cost - self.limit
         if in_the_way <= 0:
             return 0
         if cost > self.limit:
             return NEVER
-        number = state[_CURRENT] - SLICES - 1
+        number = self._oldest(state, now) - 1
         while in_the_way > 0:
             number += 1
             in_the_way -= state[_COUNTS + number % (SLICES + 1)]
@@ -56,9 +53,9 @@ class SubWindows:
 
     def attempt(self, state: Stamps, now: int, cost: int) -> tuple[Stamps, int, int] | None:
         """Count in the current slice."""
-        self._roll(state, now)
-        if state[_TOTAL] + cost > self.limit:
+        if self._used(state, now) + cost > self.limit:
             return None
+        self._roll(state, now)
         state[_TOTAL] += cost
         state[_COUNTS + state[_CURRENT] % (SLICES + 1)] += cost
         return state, *self.view(state, now)
@@ -71,13 +68,13 @@ class SubWindows:
 
     def view(self, state: Stamps, now: int) -> tuple[int, int]:
         """Tell what is left and when the oldest slice that holds anything leaves."""
-        self._roll(state, now)
-        if not state[_TOTAL]:
+        used = self._used(state, now)
+        if not used:
             return self.limit, 0
-        number = state[_CURRENT] - SLICES
+        number = self._oldest(state, now)
         while not state[_COUNTS + number % (SLICES + 1)]:
             number += 1
-        return self.limit - state[_TOTAL], (number + SLICES + 1) * self._slice - now
+        return self.limit - used, (number + SLICES + 1) * self._slice - now
 
     def pack(self, state: Stamps) -> bytes:
         """Write the counts."""
@@ -91,8 +88,19 @@ class SubWindows:
             raise ValueError(msg)
         return state
 
+    def _oldest(self, state: Stamps, now: int) -> int:
+        """Number of the oldest slice that counts; a time that went back stays in the current slice."""
+        return max(now // self._slice, state[_CURRENT]) - SLICES
+
+    def _used(self, state: Stamps, now: int) -> int:
+        """Sum of the slices that count."""
+        current = state[_CURRENT]
+        if now // self._slice <= current:
+            return state[_TOTAL]
+        return sum(state[_COUNTS + number % (SLICES + 1)] for number in range(self._oldest(state, now), current + 1))
+
     def _roll(self, state: Stamps, now: int) -> None:
-        """Go on to the slice of now and drop those that left; a time that went back stays in the current slice."""
+        """Go on to the slice of now and drop those that left."""
         number = now // self._slice
         current = state[_CURRENT]
         if number <= current:

@@ -92,15 +92,14 @@ class Judge:
         plan = None if remembered is None else remembered.get(call.path)
         if plan is None:
             plan = book.look_up(call.method, call.path)
-        if not plan.gates:
-            return FREE
+        steps = plan.steps
+        if not steps:
+            return self._decide_generally(call, plan, client) if plan.gates else FREE
         now = self._monotonic() + self._offset
-        if not plan.steps:
-            return self._decide_generally(call, plan, client, now)
         # Nearly every request: what gather, decide and admitted do together, in one loop.
         figures: list[int] = []
         mask = 0
-        for key_of, bit, cost, cells, attempt in plan.steps:
+        for key_of, bit, cost, cells, attempt in steps:
             key = client or None if key_of is None else key_of(call, client)
             if key is None:
                 continue
@@ -118,10 +117,11 @@ class Judge:
             return FREE
         return (plan.applicable.get(mask) or plan.applicable_to(mask)).answers.granted(figures)
 
-    def _decide_generally(self, call: Call, plan: Plan, client: str, now: int) -> Decision | Awaitable[Decision]:
+    def _decide_generally(self, call: Call, plan: Plan, client: str) -> Decision | Awaitable[Decision]:
         asks, mask = gather(plan, call, client)
         if not asks:
             return FREE
+        now = self.steady_now()
         applicable = plan.applicable.get(mask) or plan.applicable_to(mask)
         if self._windows.synchronous:
             return self._answer(call, applicable, asks, self._decide(asks, now), now)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
 
 from custodes.errors import InvalidInput, StorageUnavailable
 from custodes.kernel.clock import HOUR, Clock
@@ -16,12 +15,11 @@ from custodes.planes.ratelimit.alarm import Alarm
 from custodes.planes.ratelimit.analytics import RateLimitAnalytics, analyse, near_limits
 from custodes.planes.ratelimit.answers import Decision
 from custodes.planes.ratelimit.bans import Escalation
+from custodes.planes.ratelimit.gatekeeping import Gatekeeping
 from custodes.planes.ratelimit.in_force import InForce
 from custodes.planes.ratelimit.judge import Judge
 from custodes.planes.ratelimit.language import meter_of, parse_limits
 from custodes.planes.ratelimit.model import (
-    EVERY_TENANT,
-    Access,
     Algorithm,
     Call,
     Check,
@@ -40,7 +38,6 @@ from custodes.planes.ratelimit.rules import By, make_rule
 from custodes.planes.ratelimit.tracking import Tracker
 from custodes.runtime.bus import Bus
 from custodes.runtime.periodic import Periodic
-from custodes.runtime.transactions import Work, nothing
 
 #: How often a worker looks whether others have changed rules or blocks, seconds: one row is read.
 REFRESH_SECONDS = 1.0
@@ -56,10 +53,8 @@ THRESHOLDS = (
     Threshold("overflowed", degraded=1, unhealthy=float("inf")),
 )
 
-_REFUSING = (Effect.BLOCK, Effect.DENY)
 
-
-class RateLimiter:
+class RateLimiter(Gatekeeping):
     """Decides on requests, and is told whom to block and what to allow (spec S3).
 
     Args:
@@ -90,17 +85,20 @@ class RateLimiter:
         thresholds: Sequence[Threshold] = THRESHOLDS,
     ) -> None:
         options = options or Options()
+        in_force = InForce(windows, store, clock)
+        super().__init__(
+            store,
+            in_force,
+            Administration(store, in_force, clock, new_id, immune),
+            Escalation(options.bans, immune) if options.bans else None,
+            clock,
+        )
         self._windows = windows
-        self._store = store
-        self._clock = clock
         self._options = options
         self._enabled = enabled
         self._thresholds = thresholds
-        self._in_force = InForce(windows, store, clock)
-        self._administration = Administration(store, self._in_force, clock, new_id, immune)
         self._tracker = Tracker(store, clock.now, new_id, options.default_tenant)
         self._alarm = Alarm(bus)
-        self._escalation = Escalation(options.bans, immune) if options.bans else None
         self._judge = Judge(
             self._in_force,
             windows,
@@ -193,45 +191,6 @@ class RateLimiter:
         )
         self._in_force.write(rule)
         return rule
-
-    def list_rules(self, *, tenant: str | None = None) -> list[Rule]:
-        """List the rules in force; those of one tenant and those for all when a tenant is named."""
-        return [rule for rule in self._in_force.rules if tenant is None or rule.tenant in (tenant, EVERY_TENANT)]
-
-    async def create_rule(self, *, actor: str, tenant: str | None = None, also: Work = nothing, **given: Any) -> Rule:
-        """Make a rule at run time; it holds at once here and within two seconds in other workers.
-
-        Args:
-            actor: who does it.
-            tenant: whose requests it holds for; all when None.
-            also: what commits with it, such as the audit entry.
-            given: arguments of :meth:`limit`.
-
-        Raises:
-            InvalidInput: a value is not acceptable.
-            Conflict: the name is taken.
-        """
-        return await self._administration.put_rule(given, actor=actor, tenant=tenant, also=also)
-
-    async def change_rule(
-        self, rule_id: str, *, actor: str, tenant: str | None = None, also: Work = nothing, **changes: Any
-    ) -> Rule:
-        """Change a rule made at run time; what was counted under limits that stay the same is kept.
-
-        Raises:
-            NotFound: no such rule, or another tenant's.
-            InvalidInput: a value is not acceptable.
-            Conflict: the name is taken.
-        """
-        return await self._administration.change_rule(rule_id, changes, actor=actor, tenant=tenant, also=also)
-
-    async def delete_rule(self, rule_id: str, *, tenant: str | None = None, also: Work = nothing) -> Rule:
-        """Delete a rule made at run time.
-
-        Raises:
-            NotFound: no such rule, or another tenant's.
-        """
-        return await self._administration.delete_rule(rule_id, tenant=tenant, also=also)
 
     # ── Asking ───────────────────────────────────────────────────────────────
 
@@ -331,162 +290,6 @@ class RateLimiter:
         now = self._judge.steady_now if limits[0].algorithm is Algorithm.CALENDAR else self._clock.monotonic
         return Quota(OwnCells(meter_of(limits[0]), max_subjects=max_subjects), now)
 
-    # ── Blocks and lists ─────────────────────────────────────────────────────
-
-    async def get_blocked_identifiers(
-        self,
-        *,
-        tenant: str | None = None,
-        kind: Kind | str | None = None,
-        active: bool = True,
-        limit: int = DEFAULT_LIMIT,
-        cursor: str | None = None,
-    ) -> Page[Access]:
-        """List blocks and bans, newest first (spec S3); those that have ended, too, unless ``active``."""
-        return await self._list((Effect.BLOCK,), tenant, kind, active=active, limit=limit, cursor=cursor)
-
-    async def block_identifier(
-        self,
-        identifier: str,
-        kind: Kind | str = Kind.IP,
-        *,
-        reason: str,
-        actor: str,
-        duration: int | None = None,
-        tenant: str | None = None,
-        also: Work = nothing,
-    ) -> Access:
-        """Refuse every request of an identifier: at once here, within two seconds in other workers (spec S3).
-
-        Args:
-            identifier: address, CIDR block, user, key id or tenant.
-            kind: what the identifier is.
-            reason: why, for people.
-            actor: who does it.
-            duration: microseconds; no end when None.
-            tenant: only requests of this tenant; all when None.
-            also: what commits with it, such as the audit entry.
-
-        Raises:
-            InvalidInput: not an identifier of this kind; loopback, a trusted proxy or too large a block.
-        """
-        return await self._administration.put(
-            Effect.BLOCK,
-            identifier,
-            Kind(kind),
-            reason=reason,
-            actor=actor,
-            duration=duration,
-            tenant=tenant,
-            also=also,
-        )
-
-    async def unblock_identifier(
-        self,
-        identifier: str,
-        kind: Kind | str = Kind.IP,
-        *,
-        actor: str,
-        tenant: str | None = None,
-        also: Work = nothing,
-    ) -> list[Access]:
-        """Lift all blocks and bans of an identifier, and forget its offences (spec S3).
-
-        Raises:
-            NotFound: nothing stands against it.
-        """
-        lifted = await self._administration.end(
-            identifier, Kind(kind), effects=(Effect.BLOCK,), actor=actor, tenant=tenant, also=also
-        )
-        for entry in lifted:
-            self._pardon(entry)
-        return lifted
-
-    async def lift_block(self, block_id: str, *, actor: str, tenant: str | None = None, also: Work = nothing) -> Access:
-        """Lift one block by its id.
-
-        Raises:
-            NotFound: no such block, or another tenant's.
-            Conflict: it has ended already.
-        """
-        lifted = await self._administration.end_entry(
-            block_id, effects=(Effect.BLOCK,), actor=actor, tenant=tenant, also=also
-        )
-        self._pardon(lifted)
-        return lifted
-
-    async def list_access(
-        self,
-        effect: Effect | str | None = None,
-        *,
-        tenant: str | None = None,
-        kind: Kind | str | None = None,
-        limit: int = DEFAULT_LIMIT,
-        cursor: str | None = None,
-    ) -> Page[Access]:
-        """List what stands on the allow list and the deny list, newest first."""
-        effects = (Effect.ALLOW, Effect.DENY) if effect is None else (Effect(effect),)
-        return await self._list(effects, tenant, kind, active=True, limit=limit, cursor=cursor)
-
-    async def add_to_list(
-        self,
-        effect: Effect | str,
-        identifier: str,
-        kind: Kind | str = Kind.IP,
-        *,
-        reason: str,
-        actor: str,
-        tenant: str | None = None,
-        also: Work = nothing,
-    ) -> Access:
-        """Put an identifier on the ``"allow"`` or the ``"deny"`` list.
-
-        Raises:
-            InvalidInput: not an identifier of this kind; for the deny list also what :meth:`block_identifier` refuses.
-        """
-        return await self._administration.put(
-            Effect(effect),
-            identifier,
-            Kind(kind),
-            reason=reason,
-            actor=actor,
-            duration=None,
-            tenant=tenant,
-            also=also,
-        )
-
-    async def remove_from_list(
-        self, entry_id: str, *, actor: str, tenant: str | None = None, also: Work = nothing
-    ) -> Access:
-        """Take an entry off its list.
-
-        Raises:
-            NotFound: no such entry, or another tenant's.
-            Conflict: it was taken off already.
-        """
-        return await self._administration.end_entry(
-            entry_id, effects=(Effect.ALLOW, Effect.DENY), actor=actor, tenant=tenant, also=also
-        )
-
-    async def _list(
-        self,
-        effects: Sequence[Effect],
-        tenant: str | None,
-        kind: Kind | str | None,
-        *,
-        active: bool,
-        limit: int,
-        cursor: str | None,
-    ) -> Page[Access]:
-        return await self._store.access_page(
-            tenant=tenant,
-            effects=effects,
-            active_at=self._clock.now() if active else None,
-            kind=None if kind is None else Kind(kind).value,
-            limit=limit,
-            cursor=cursor,
-        )
-
     # ── Bans ─────────────────────────────────────────────────────────────────
 
     def _ban(self, tenant: str, kind: Kind, identifier: str, level: int, duration: int) -> None:
@@ -506,10 +309,6 @@ class RateLimiter:
         unsaved = self._in_force.unsaved
         if unsaved:
             await self._administration.save(unsaved)
-
-    def _pardon(self, entry: Access) -> None:
-        if self._escalation is not None:
-            self._escalation.pardon(entry.kind.value, entry.identifier)
 
     # ── Health ───────────────────────────────────────────────────────────────
 

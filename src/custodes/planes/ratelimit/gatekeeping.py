@@ -1,0 +1,237 @@
+"""Changing and listing what is in force: rules made at run time, blocks, the allow list and the deny list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from custodes.kernel.clock import Clock
+from custodes.kernel.paging import DEFAULT_LIMIT, Page
+from custodes.planes.ratelimit.administration import Administration
+from custodes.planes.ratelimit.bans import Escalation
+from custodes.planes.ratelimit.in_force import InForce
+from custodes.planes.ratelimit.model import EVERY_TENANT, Access, Effect, Kind, Rule
+from custodes.planes.ratelimit.ports import RateLimitStore
+from custodes.runtime.transactions import Work, nothing
+
+
+class Gatekeeping:
+    """The verbs of administrators: one half of :class:`custodes.planes.ratelimit.limiter.RateLimiter`.
+
+    Every change counts at once in this worker and within two seconds in the others, and commits together with ``also``.
+    """
+
+    def __init__(
+        self,
+        store: RateLimitStore,
+        in_force: InForce,
+        administration: Administration,
+        escalation: Escalation | None,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._in_force = in_force
+        self._administration = administration
+        self._escalation = escalation
+        self._clock = clock
+
+    # ── Rules ────────────────────────────────────────────────────────────────
+
+    def list_rules(self, *, tenant: str | None = None) -> list[Rule]:
+        """List the rules in force; those of one tenant and those for all when a tenant is named."""
+        return [rule for rule in self._in_force.rules if tenant is None or rule.tenant in (tenant, EVERY_TENANT)]
+
+    async def create_rule(self, *, actor: str, tenant: str | None = None, also: Work = nothing, **given: Any) -> Rule:
+        """Make a rule at run time; it holds at once here and within two seconds in other workers.
+
+        Args:
+            actor: who does it.
+            tenant: whose requests it holds for; all when None.
+            also: what commits with it, such as the audit entry.
+            given: arguments of :meth:`limit`.
+
+        Raises:
+            InvalidInput: a value is not acceptable.
+            Conflict: the name is taken.
+        """
+        return await self._administration.put_rule(given, actor=actor, tenant=tenant, also=also)
+
+    async def change_rule(
+        self, rule_id: str, *, actor: str, tenant: str | None = None, also: Work = nothing, **changes: Any
+    ) -> Rule:
+        """Change a rule made at run time; what was counted under limits that stay the same is kept.
+
+        Raises:
+            NotFound: no such rule, or another tenant's.
+            InvalidInput: a value is not acceptable.
+            Conflict: the name is taken.
+        """
+        return await self._administration.change_rule(rule_id, changes, actor=actor, tenant=tenant, also=also)
+
+    async def delete_rule(self, rule_id: str, *, tenant: str | None = None, also: Work = nothing) -> Rule:
+        """Delete a rule made at run time.
+
+        Raises:
+            NotFound: no such rule, or another tenant's.
+        """
+        return await self._administration.delete_rule(rule_id, tenant=tenant, also=also)
+
+    # ── Blocks and lists ─────────────────────────────────────────────────────
+
+    async def get_blocked_identifiers(
+        self,
+        *,
+        tenant: str | None = None,
+        kind: Kind | str | None = None,
+        active: bool = True,
+        limit: int = DEFAULT_LIMIT,
+        cursor: str | None = None,
+    ) -> Page[Access]:
+        """List blocks and bans, newest first (spec S3); those that have ended, too, unless ``active``."""
+        return await self._list((Effect.BLOCK,), tenant, kind, active=active, limit=limit, cursor=cursor)
+
+    async def block_identifier(
+        self,
+        identifier: str,
+        kind: Kind | str = Kind.IP,
+        *,
+        reason: str,
+        actor: str,
+        duration: int | None = None,
+        tenant: str | None = None,
+        also: Work = nothing,
+    ) -> Access:
+        """Refuse every request of an identifier: at once here, within two seconds in other workers (spec S3).
+
+        Args:
+            identifier: address, CIDR block, user, key id or tenant.
+            kind: what the identifier is.
+            reason: why, for people.
+            actor: who does it.
+            duration: microseconds; no end when None.
+            tenant: only requests of this tenant; all when None.
+            also: what commits with it, such as the audit entry.
+
+        Raises:
+            InvalidInput: not an identifier of this kind; loopback, a trusted proxy or too large a block.
+        """
+        return await self._administration.put(
+            Effect.BLOCK,
+            identifier,
+            Kind(kind),
+            reason=reason,
+            actor=actor,
+            duration=duration,
+            tenant=tenant,
+            also=also,
+        )
+
+    async def unblock_identifier(
+        self,
+        identifier: str,
+        kind: Kind | str = Kind.IP,
+        *,
+        actor: str,
+        tenant: str | None = None,
+        also: Work = nothing,
+    ) -> list[Access]:
+        """Lift all blocks and bans of an identifier, and forget its offences (spec S3).
+
+        Raises:
+            NotFound: nothing stands against it.
+        """
+        lifted = await self._administration.end(
+            identifier, Kind(kind), effects=(Effect.BLOCK,), actor=actor, tenant=tenant, also=also
+        )
+        for entry in lifted:
+            self._pardon(entry)
+        return lifted
+
+    async def lift_block(self, block_id: str, *, actor: str, tenant: str | None = None, also: Work = nothing) -> Access:
+        """Lift one block by its id.
+
+        Raises:
+            NotFound: no such block, or another tenant's.
+            Conflict: it has ended already.
+        """
+        lifted = await self._administration.end_entry(
+            block_id, effects=(Effect.BLOCK,), actor=actor, tenant=tenant, also=also
+        )
+        self._pardon(lifted)
+        return lifted
+
+    async def list_access(
+        self,
+        effect: Effect | str | None = None,
+        *,
+        tenant: str | None = None,
+        kind: Kind | str | None = None,
+        limit: int = DEFAULT_LIMIT,
+        cursor: str | None = None,
+    ) -> Page[Access]:
+        """List what stands on the allow list and the deny list, newest first."""
+        effects = (Effect.ALLOW, Effect.DENY) if effect is None else (Effect(effect),)
+        return await self._list(effects, tenant, kind, active=True, limit=limit, cursor=cursor)
+
+    async def add_to_list(
+        self,
+        effect: Effect | str,
+        identifier: str,
+        kind: Kind | str = Kind.IP,
+        *,
+        reason: str,
+        actor: str,
+        tenant: str | None = None,
+        also: Work = nothing,
+    ) -> Access:
+        """Put an identifier on the ``"allow"`` or the ``"deny"`` list.
+
+        Raises:
+            InvalidInput: not an identifier of this kind; for the deny list also what :meth:`block_identifier` refuses.
+        """
+        return await self._administration.put(
+            Effect(effect),
+            identifier,
+            Kind(kind),
+            reason=reason,
+            actor=actor,
+            duration=None,
+            tenant=tenant,
+            also=also,
+        )
+
+    async def remove_from_list(
+        self, entry_id: str, *, actor: str, tenant: str | None = None, also: Work = nothing
+    ) -> Access:
+        """Take an entry off its list.
+
+        Raises:
+            NotFound: no such entry, or another tenant's.
+            Conflict: it was taken off already.
+        """
+        return await self._administration.end_entry(
+            entry_id, effects=(Effect.ALLOW, Effect.DENY), actor=actor, tenant=tenant, also=also
+        )
+
+    async def _list(
+        self,
+        effects: Sequence[Effect],
+        tenant: str | None,
+        kind: Kind | str | None,
+        *,
+        active: bool,
+        limit: int,
+        cursor: str | None,
+    ) -> Page[Access]:
+        return await self._store.access_page(
+            tenant=tenant,
+            effects=effects,
+            active_at=self._clock.now() if active else None,
+            kind=None if kind is None else Kind(kind).value,
+            limit=limit,
+            cursor=cursor,
+        )
+
+    def _pardon(self, entry: Access) -> None:
+        if self._escalation is not None:
+            self._escalation.pardon(entry.kind.value, entry.identifier)
