@@ -86,9 +86,11 @@ class ReplaySelectionBody(BaseModel):
 
 
 @router.get("/webhook-health")
-async def webhook_health(custodes: CustodesDep, tenant: TenantScope) -> WebhookHealthModel:
-    """Judge the webhooks by the last quarter of an hour and by what waits."""
-    return WebhookHealthModel.of(await custodes.inbound.get_health_status(tenant=tenant))
+async def webhook_health(custodes: CustodesDep, tenant: TenantScope, when: TimeRange) -> WebhookHealthModel:
+    """Judge the webhooks by the last quarter of an hour and by what waits, and analyse the range."""
+    health = await custodes.inbound.get_health_status(tenant=tenant)
+    analytics = await custodes.inbound.get_webhook_analytics(since=when.since, until=when.until, tenant=tenant)
+    return WebhookHealthModel.of(health, analytics)
 
 
 @router.get("/webhook-analytics")

@@ -15,19 +15,6 @@ from custodes.planes.inbound.receiver import Registration
 from custodes.planes.inbound.replay import Replayed
 
 
-class WebhookHealthModel(BaseModel):
-    """Health of the webhooks."""
-
-    state: Health = Field(description="Their state")
-    reasons: list[str] = Field(description="One sentence for each thing that is not as it should be")
-    figures: dict[str, float] = Field(description="Figures of the last 15 minutes, and what waits")
-
-    @classmethod
-    def of(cls, health: SystemHealth) -> WebhookHealthModel:
-        """Tell the health."""
-        return cls(state=health.state, reasons=list(health.reasons), figures=dict(health.figures))
-
-
 class WebhookEventModel(BaseModel):
     """A webhook, without its payload."""
 
@@ -225,6 +212,25 @@ class WebhookAnalyticsModel(BaseModel):
     def of(cls, analytics: WebhookAnalytics) -> WebhookAnalyticsModel:
         """Tell an analysis."""
         return cls.model_validate(analytics, from_attributes=True)
+
+
+class WebhookHealthModel(BaseModel):
+    """Health of the webhooks, and the analysis behind it."""
+
+    state: Health = Field(description="Their state")
+    reasons: list[str] = Field(description="One sentence for each thing that is not as it should be")
+    figures: dict[str, float] = Field(description="Figures of the last 15 minutes, and what waits")
+    analytics: WebhookAnalyticsModel = Field(description="Volume, success, times, errors and refusals of the range")
+
+    @classmethod
+    def of(cls, health: SystemHealth, analytics: WebhookAnalytics) -> WebhookHealthModel:
+        """Tell the health."""
+        return cls(
+            state=health.state,
+            reasons=list(health.reasons),
+            figures=dict(health.figures),
+            analytics=WebhookAnalyticsModel.of(analytics),
+        )
 
 
 class ReplayedModel(BaseModel):

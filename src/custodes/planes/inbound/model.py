@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from custodes.errors import MalformedPayload, PayloadTooLarge
+from custodes.kernel.json_bounds import JsonBounds, parse_json
 
 #: Kind of the jobs that webhooks are handled by.
 JOB_KIND = "webhook"
@@ -171,16 +170,9 @@ class WebhookEvent:
 
         Raises:
             PayloadTooLarge: more than ``max_bytes``.
-            MalformedPayload: not JSON in UTF-8, or nested deeper than the interpreter's recursion limit.
+            MalformedPayload: not JSON in UTF-8, or beyond a bound of :mod:`custodes.kernel.json_bounds`.
         """
-        if len(self.body) > max_bytes:
-            msg = f"The body has {len(self.body)} bytes, more than {max_bytes}"
-            raise PayloadTooLarge(msg, remedy="Pass max_bytes, or read event.body")
-        try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError):  # ValueError covers JSON, UTF-8 and integers of thousands of digits
-            msg = "The body is not JSON that can be read"
-            raise MalformedPayload(msg, remedy="Read event.body") from None
+        return parse_json(self.body, JsonBounds(size=max_bytes))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
