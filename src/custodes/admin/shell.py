@@ -30,7 +30,8 @@ MAX_BODY = 1_048_576
 #: Deepest nesting of a JSON body: ours have three levels.
 MAX_DEPTH = 32
 
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+#: A string, also one that never ends: each byte is looked at once, whoever wrote it.
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*+(?:"|\\?\Z)', re.DOTALL)
 
 #: Sent with every answer that does not set its own.
 HEADERS: tuple[tuple[bytes, bytes], ...] = (

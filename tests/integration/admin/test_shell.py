@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import httpx2
@@ -101,6 +102,22 @@ async def test_brackets_inside_a_text_are_not_depth(client: httpx2.AsyncClient, 
     body = {"subject": "[" * 100 + '"' + "{" * 100, "role": "member"}
     response = await client.post(f"{API}/user-profiles", headers=await key_for(custodes, "owner"), json=body)
     assert response.status_code == 201
+
+
+async def test_a_body_of_broken_strings_costs_a_stranger_more_than_us(client: httpx2.AsyncClient) -> None:
+    """
+    Given nobody has signed in,
+    When a body of the largest size consists of a string that never ends, full of escaped quotation marks,
+    Then its depth is known at once: each byte is looked at once, not once for each quotation mark before it.
+    """
+    start = b"[" * (MAX_DEPTH + 1) + b'"'
+    content = start + b'\\"' * ((MAX_BODY - len(start)) // 2)
+    begin = time.process_time()
+
+    response = await client.post(f"{API}/login", headers={"Content-Type": "application/json"}, content=content)
+
+    assert response.status_code == 400
+    assert time.process_time() - begin < 2
 
 
 async def test_a_body_beyond_the_limit_is_refused_before_it_is_read(
