@@ -43,6 +43,9 @@ _NAT64 = 0x0064_FF9B << 64
 _FORWARDED_FOR = re.compile(r'(?:^|;)\s*for\s*=\s*(?:"([^"]*)"|([^;,\s"]+))', re.IGNORECASE)
 _QUOTED_OR_COMMA = re.compile(r'"(?:[^"\\]|\\.)*"|,')
 
+#: A ``Forwarded`` in which every quotation mark opens a value and the next one closes it (RFC 7239 §4).
+_WELL_QUOTED = re.compile(r'(?:[^"]|(?<==)"(?:[^"\\]|\\.)*+"(?=[ \t]*(?:[;,]|\Z)))*+')
+
 
 def parse_address(text: str) -> Address | None:
     """Read one hop: an address with or without port, brackets, zone or quotes.
@@ -121,7 +124,14 @@ def split_forwarded_for(value: str) -> Iterator[str]:
 
 
 def split_forwarded(value: str) -> Iterator[str]:
-    """Take ``Forwarded`` (RFC 7239 §4) apart, right to left; an element without ``for`` is an empty hop."""
+    """Take ``Forwarded`` (RFC 7239 §4) apart, right to left; an element without ``for`` is an empty hop.
+
+    So is the whole of a header with a quotation mark out of place: a client that leaves one open could make what the
+    proxy wrote behind it a part of its own element.
+    """
+    if _WELL_QUOTED.fullmatch(value) is None:
+        yield ""
+        return
     elements = _QUOTED_OR_COMMA.sub(lambda found: "\0" if found[0] == "," else found[0], value).split("\0")
     for element in reversed(elements):
         found = _FORWARDED_FOR.search(element)

@@ -1,5 +1,7 @@
 """The client's address: who may say it, and how it is read."""
 
+import time
+
 import pytest
 
 from custodes.errors import ConfigurationError
@@ -93,6 +95,34 @@ def test_forwarded_is_read_when_it_is_the_one_the_proxies_write():
 
 def test_a_comma_within_quotes_does_not_part_elements():
     assert list(split_forwarded('for=1.1.1.1;by="a,for=6.6.6.6", for=2.2.2.2')) == ["2.2.2.2", "1.1.1.1"]
+
+
+@pytest.mark.parametrize(
+    "written_by_the_client",
+    ['for=1.2.3.4;x="', 'for="1.2.3.4', '"', 'for=1.2.3.4;x=\\"', 'for=1.2.3.4;x="a"b="', 'for=1.2.3.4;x="\\'],
+)
+@pytest.mark.parametrize("written_by_the_proxy", ['for="[2001:db8::7]:4711"', 'for="203.0.113.9:80"'])
+def test_a_quotation_mark_left_open_swallows_nothing(written_by_the_client, written_by_the_proxy):
+    """
+    Given a proxy that appends to what the client sent,
+    When the client leaves a quotation mark open, so that the proxy's own would close it,
+    Then the client is never who it says it is: the proxy is.
+    """
+    addresses = Addresses(PROXIES, header="forwarded")
+
+    header = f"{written_by_the_client}, {written_by_the_proxy}".encode()
+
+    assert addresses.client("10.0.0.1", header) == "10.0.0.1"
+
+
+def test_a_forwarded_header_of_broken_strings_takes_no_time():
+    addresses = Addresses(PROXIES, header="forwarded")
+    begin = time.process_time()
+
+    for _ in range(20):
+        addresses.client("10.0.0.1", b'for="' + b'\\"' * 2_000)
+
+    assert time.process_time() - begin < 0.3
 
 
 def test_a_header_without_end_is_read_from_its_right_end_only(addresses):
