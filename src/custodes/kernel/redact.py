@@ -82,9 +82,11 @@ _SHORTEST_SECRET = 8
 #: Formats of secrets, each with the name shown in the mask. Sources: the vendors' own token documentation; RFC 7519,
 #: RFC 7617, RFC 6750, RFC 7468, RFC 3986 §3.2.1.
 _LOOKS = re.compile(
+    # Strangers may write what is looked at, so no part is looked at from every place in it: the header of a JWT is
+    # bounded, since ``eyJ`` may begin anywhere in a long run of its characters.
     r"""
     (?P<private_key>-----BEGIN\ [A-Z ]*PRIVATE\ KEY-----(?:(?!-----END)[\s\S])*(?:-----END\ [A-Z ]*PRIVATE\ KEY-----)?)
-  | (?P<jwt>\beyJ[\w-]{8,}\.[\w-]{4,}(?:\.[\w-]*){1,3})
+  | (?P<jwt>\beyJ[\w-]{8,4096}+\.[\w-]{4,}(?:\.[\w-]*){1,3})
   | (?P<credentials>(?i:\b(?:bearer|basic|digest|negotiate))\ +(?=\S*[0-9=+/]|\S{20})[\w+/=.~-]{8,})
   | (?P<stripe>\b(?:sk|rk)_(?:live|test)_\w{8,})
   | (?P<webhook_secret>\bwh(?:sec|sk)_[\w+/=-]{8,})

@@ -113,11 +113,15 @@ def write_out(captured: TracebackException | None) -> str:
     """Write a captured traceback as text, secrets masked, cut to :data:`MAX_TRACEBACK`; empty for None."""
     if captured is None:
         return ""
-    text = redact_text("".join(captured.format()).replace("\0", "\ufffd").encode("utf-8", "replace").decode())
-    if len(text) <= MAX_TRACEBACK:
-        return text
-    half = MAX_TRACEBACK // 2 - 20
-    return f"{text[:half]}\n… cut …\n{text[-half:]}"
+    written = "".join(captured.format()).replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    # An exception may quote a whole request: masked is only what is near to what is kept, and no half of a secret is.
+    return _shortened(redact_text(_shortened(written, 2 * MAX_TRACEBACK)), MAX_TRACEBACK)
+
+
+def _shortened(text: str, longest: int) -> str:
+    """Leave out the middle of a text that is too long."""
+    half = longest // 2 - 20
+    return text if len(text) <= longest else f"{text[:half]}\n… cut …\n{text[-half:]}"
 
 
 def _capture(error: BaseException) -> TracebackException | None:
