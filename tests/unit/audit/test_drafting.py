@@ -52,7 +52,9 @@ def test_actors_and_targets_may_be_given_in_any_handy_form(said: object, meant: 
     assert reference(said) == meant
 
 
-@pytest.mark.parametrize("said", [object(), 42, {"type": "No!", "id": "1"}, Reference("", "1")], ids=repr)
+@pytest.mark.parametrize(
+    "said", [object(), 42, {"type": "No!", "id": "1"}, Reference("", "1")], ids=lambda said: type(said).__name__
+)
 def test_what_names_nobody_is_refused(said: object):
     with pytest.raises(InvalidInput):
         reference(said)

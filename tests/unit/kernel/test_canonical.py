@@ -86,7 +86,17 @@ def test_enumerations_are_written_as_their_values():
 @pytest.mark.parametrize(
     "value",
     [float("nan"), float("inf"), MAX_EXACT + 1, -MAX_EXACT - 1, "\ud800", {"\udfff": 1}, {1: 2}, b"x", object()],
-    ids=repr,
+    ids=[
+        "nan",
+        "infinity",
+        "too large",
+        "too small",
+        "half a pair",
+        "half a pair as key",
+        "number as key",
+        "bytes",
+        "object",
+    ],
 )
 def test_what_json_readers_would_not_keep_is_refused(value: object):
     with pytest.raises(InvalidInput):
