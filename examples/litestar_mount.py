@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 
-from litestar import Litestar, get, post
+from litestar import Litestar, Request, get, post
 
 from custodes import Custodes
 
 
 @get("/hello/{name:str}")
-async def hello(name: str) -> dict[str, str]:
-    return {"hello": name}
+async def hello(request: Request) -> dict[str, str]:
+    return {"hello": request.path_params["name"]}
 
 
 @post("/login", status_code=200)

@@ -114,6 +114,7 @@ class Worker:
         self._turn = 0
         self._wake = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
+        self._claiming: asyncio.Task[int] | None = None
         #: Jobs settled since the start.
         self.settled = 0
         #: Jobs whose lease was lost before they could be settled.
@@ -137,6 +138,8 @@ class Worker:
         for loop in loops:
             loop.cancel()
         await asyncio.gather(*loops, return_exceptions=True)
+        if self._claiming is not None:  # what it has leased is done or given back, not left to lie until the lease ends
+            await asyncio.gather(self._claiming, return_exceptions=True)
         running = [task for _, task in self._running.values()]
         if running:
             await asyncio.wait(running, timeout=drain_seconds)
@@ -198,7 +201,8 @@ class Worker:
             self._wake.clear()
             taken = 0
             try:
-                taken = await self.claim()
+                self._claiming = asyncio.create_task(self.claim())
+                taken = await asyncio.shield(self._claiming)
             except CustodesError as error:
                 _log.warning("claim_failed", kind=self.kind, error=str(error))
             if not taken:
