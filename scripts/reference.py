@@ -10,10 +10,10 @@ import ast
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 import typer
+from sqlalchemy import Index
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -75,16 +75,13 @@ def tables() -> str:
         for column in table.columns:
             notes = [*(["key"] if column.primary_key else []), *([] if column.nullable else ["not null"])]
             lines.append(f"| `{column.name}` | {column.type!s} | {', '.join(notes)} |")
-        indexes = sorted(
-            f"- {'unique ' if index.unique else ''}index on {', '.join(f'`{column}`' for column in map(_column, index.expressions))}"
-            for index in table.indexes
-        )
+        indexes = sorted(f"- {'unique ' if index.unique else ''}index on {_columns(index)}" for index in table.indexes)
         lines += ["", *indexes, *([""] if indexes else [])]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _column(expression: Any) -> str:
-    return getattr(expression, "name", None) or str(expression)
+def _columns(index: Index) -> str:
+    return ", ".join(f"`{getattr(part, 'name', None) or part!s}`" for part in index.expressions)
 
 
 def http() -> str:
@@ -135,9 +132,11 @@ def signals() -> str:
         "What planes tell each other; subscribe with `custodes.bus.subscribe(Signal, listener)`.",
         "",
     ]
-    for node in tree.body:
-        if isinstance(node, ast.ClassDef):
-            lines.append(f"- **`{node.name}`**: {' '.join((ast.get_docstring(node) or '').split())}")
+    lines += [
+        f"- **`{node.name}`**: {' '.join((ast.get_docstring(node) or '').split())}"
+        for node in tree.body
+        if isinstance(node, ast.ClassDef)
+    ]
     return "\n".join(lines) + "\n"
 
 

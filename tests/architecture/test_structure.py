@@ -68,7 +68,9 @@ def test_sql_is_written_in_storage_only(module: Path):
     assert not [text for text in strings if SQL.search(text)]
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda m: str(m.relative_to(SOURCE)))
+@pytest.mark.parametrize(
+    "module", [m for m in MODULES if "versions" not in m.parts], ids=lambda m: str(m.relative_to(SOURCE))
+)
 def test_a_module_fits_in_a_head(module: Path):
     assert len(module.read_text().splitlines()) <= MODULE_CEILING
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 from alembic import command
@@ -35,8 +34,6 @@ _TABLE_MODULES = (
 VERSION_TABLE = "custodes_schema_version"
 
 for _module in _TABLE_MODULES:
-    if find_spec(f"custodes.storage.sql.tables.{_module}") is None:
-        continue
     import_module(f"custodes.storage.sql.tables.{_module}")
 
 
@@ -54,7 +51,7 @@ def migrate(connection: Connection) -> list[str]:
     if pending:
         if current_revision(connection) is None:
             _refuse_foreign_tables(connection)
-        command.upgrade(_config(connection), "head")
+        command.upgrade(alembic_config(connection), "head")
     return pending
 
 
@@ -69,9 +66,8 @@ def pending_revisions(connection: Connection) -> list[str]:
     Raises:
         ConfigurationError: the database is newer than this version of Custodes.
     """
-    known = [
-        script.revision for script in reversed(list(ScriptDirectory.from_config(_config(connection)).walk_revisions()))
-    ]
+    newest_first = ScriptDirectory.from_config(alembic_config(connection)).walk_revisions()
+    known = [script.revision for script in newest_first][::-1]
     current = current_revision(connection)
     if current is None:
         return known
@@ -100,8 +96,10 @@ def _refuse_foreign_tables(connection: Connection) -> None:
         raise ConfigurationError(msg, remedy="Give Custodes a database file or a schema of its own")
 
 
-def _config(connection: Connection) -> Config:
+def alembic_config(connection: Connection) -> Config:
+    """Make Alembic's configuration: our script folder, on this connection."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
     config.attributes["connection"] = connection
     return config

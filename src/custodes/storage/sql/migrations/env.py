@@ -6,9 +6,19 @@ keeps our tables out of the host's autogenerate.
 
 from __future__ import annotations
 
+from typing import Any
+
 from alembic import context
 
 from custodes.storage.sql.schema import VERSION_TABLE, metadata
+from custodes.storage.sql.types import JsonText
+
+
+def render_item(kind: str, item: Any, autogen_context: Any) -> Any:
+    """Write our own column types as what they are in the database."""
+    del autogen_context
+    return "sa.Text()" if kind == "type" and isinstance(item, JsonText) else False
+
 
 connection = context.config.attributes["connection"]
 context.configure(
@@ -16,6 +26,7 @@ context.configure(
     target_metadata=metadata,
     version_table=VERSION_TABLE,
     transaction_per_migration=False,
+    render_item=render_item,
 )
 with context.begin_transaction():
     context.run_migrations()
