@@ -1,4 +1,6 @@
-"""Run every benchmark (or those named), print a table, write ``benchmarks/results/latest.json``.
+"""Run every benchmark (or those named), print a table, write the results.
+
+``benchmarks/results/latest.json`` is for programs, ``docs/reference/benchmarks.md`` for people.
 
 Each module offers ``run() -> list[dict]`` with rows ``{name, ours, peer, peer_name, ratio, unit, target, met, command}``.
 Each runs in a process of its own, so that none inherits the other's warm caches, threads or garbage.
@@ -21,6 +23,7 @@ from rich.table import Table
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
+PAGE = HERE.parent / "docs" / "reference" / "benchmarks.md"
 
 #: Longest one benchmark may take, seconds.
 TIME_LIMIT = 900
@@ -73,17 +76,35 @@ def main() -> None:
         rows += found
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "latest.json").write_text(json.dumps(rows, indent=1) + "\n")
-    machine = {
-        "cores": os.cpu_count(),
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-        "system": platform.system(),
-        "when": time.strftime("%Y-%m-%d"),
-    }
-    (RESULTS / "machine.json").write_text(json.dumps(machine, indent=1) + "\n")
+    if names == benchmarks():
+        PAGE.write_text(page(rows))
     console.print(
         f"{sum(row['met'] for row in rows)} of {len(rows)} targets met; benchmarks/results/latest.json written"
     )
+
+
+def page(rows: list[dict[str, Any]]) -> str:
+    lines = [
+        "<!-- Written by `make bench`. Do not edit. -->",
+        "",
+        "# Benchmarks",
+        "",
+        "Each row is our part and its peer in the same run, medians of interleaved rounds. A target that was missed says so.",
+        f"Measured on {time.strftime('%Y-%m-%d')}: {os.cpu_count()} cores, {platform.machine()}, {platform.system()}, "
+        f"Python {platform.python_version()}. `make bench` measures on your machine.",
+        "",
+        "| what | ours | peer | ratio | to reach | | command |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in rows:
+        peer = f"{row['peer']:,.4g} {row['unit']} ({row['peer_name']})" if row["peer"] is not None else row["peer_name"]
+        ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"
+        verdict = "met" if row["met"] else "**missed**"
+        ours = f"{row['ours']:,.4g} {row['unit']}"
+        lines.append(
+            f"| {row['name']} | {ours} | {peer} | {ratio} | {row['target']} | {verdict} | `{row['command']}` |"
+        )
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
