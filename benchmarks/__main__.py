@@ -2,8 +2,8 @@
 
 ``benchmarks/results/latest.json`` is for programs, ``docs/reference/benchmarks.md`` for people.
 
-Each module offers ``run() -> list[dict]`` with rows ``{name, ours, peer, peer_name, ratio, unit, target, met, command}``.
-Each runs in a process of its own, so that none inherits the other's warm caches, threads or garbage.
+Each module offers ``run() -> list[dict]`` with rows
+``{name, ours, peer, peer_name, ratio, unit, target, met, command}``. Each runs in a process of its own, so that none inherits the other's warm caches, threads or garbage.
 """
 
 from __future__ import annotations
@@ -84,14 +84,14 @@ def main() -> None:
 
 
 def page(rows: list[dict[str, Any]]) -> str:
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}, Python {platform.python_version()}"
     lines = [
         "<!-- Written by `make bench`. Do not edit. -->",
         "",
         "# Benchmarks",
         "",
-        "Each row is our part and its peer in the same run, medians of interleaved rounds. A target that was missed says so.",
-        f"Measured on {time.strftime('%Y-%m-%d')}: {os.cpu_count()} cores, {platform.machine()}, {platform.system()}, "
-        f"Python {platform.python_version()}. `make bench` measures on your machine.",
+        "Each row is our part and its peer in the same run, medians of interleaved rounds. What was missed says so.",
+        f"Measured on {time.strftime('%Y-%m-%d')}: {machine}. `make bench` measures on your machine.",
         "",
         "| what | ours | peer | ratio | to reach | | command |",
         "| --- | --- | --- | --- | --- | --- | --- |",
