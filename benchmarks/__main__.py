@@ -3,7 +3,8 @@
 ``benchmarks/results/latest.json`` is for programs, ``docs/reference/benchmarks.md`` for people.
 
 Each module offers ``run() -> list[dict]`` with rows
-``{name, ours, peer, peer_name, ratio, unit, target, met, command}``. Each runs in a process of its own, so that none inherits the other's warm caches, threads or garbage.
+``{name, ours, peer, peer_name, ratio, unit, target, met, command}``. Each runs in a process of its own, so that none
+inherits the other's warm caches, threads or garbage.
 """
 
 from __future__ import annotations
