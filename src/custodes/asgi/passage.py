@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from custodes.asgi.identity import clean_id, clean_tenant, user_of
+from custodes.asgi.routes import path_below
 from custodes.kernel.trace import NEW_FLAGS, Trace, new_ids, new_span_id, read_parent
 from custodes.planes.ratelimit.answers import Decision
 from custodes.planes.traffic.model import Exchange
@@ -101,7 +102,8 @@ class Passage(Exchange):
         self._trace: Trace | None = None
         self.release = None
         self.kind = kind
-        self.path = scope["path"]
+        root = scope.get("root_path")
+        self.path = path_below(scope["path"], root) or "/" if root else scope["path"]
         self.route = None
         self.status = 0
         self.request_bytes = 0

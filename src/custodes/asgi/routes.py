@@ -86,7 +86,7 @@ def _is_mount(route: Any) -> bool:
 
 def _template_of_endpoint(scope: MutableMapping[str, Any], endpoint: object) -> str | None:
     """Find a plain Starlette route inside FastAPI, which names the endpoint only."""
-    path = _path_below(scope, scope.get("root_path", ""))
+    path = path_below(scope["path"], scope.get("root_path", ""))
     for route in _candidates(getattr(scope.get("router"), "routes", ())):
         if getattr(route, "endpoint", None) is endpoint and route.path_regex.match(path):
             return _path_of(route)
@@ -104,9 +104,15 @@ def _candidates(routes: Iterable[Any], depth: int = 0) -> Iterable[Any]:
                 yield context.starlette_route or context
 
 
-def _path_below(scope: Mapping[str, Any], root: str) -> str:
-    path: str = scope["path"]
-    return path[len(root) :] if root and path.startswith(root) else path
+def path_below(path: str, root: str) -> str:
+    """Return what of a path is below a mount point; the whole path when it is not below it.
+
+    Args:
+        path: the scope's path.
+        root: the scope's ``root_path``.
+    """
+    below = path.removeprefix(root)
+    return below if len(below) < len(path) and (not below or below[0] == "/") else path
 
 
 def _mounted_at(scope: MutableMapping[str, Any]) -> str:

@@ -6,6 +6,9 @@ import json
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
 from custodes.app import Custodes
 from custodes.testing.asgi import converse, http_scope, websocket_scope
@@ -128,3 +131,43 @@ async def test_no_limit_holds_when_limits_are_off(custodes_of: Any):
     app = custodes.wrap(Host())
 
     assert [(await converse(app, http_scope("/"))).status for _ in range(2)] == [200, 200]
+
+
+# ── No way around ────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("path", "root"),
+    [
+        ("/login", ""),
+        ("/login\n", ""),  # /login%0A
+        ("/shop/login", "/shop"),  # uvicorn --root-path, and any outer mount
+        ("/login", "/shop"),  # FastAPI(root_path=…) behind a proxy that strips it
+        ("/login", "/log"),  # below nothing: the root ends within a word
+    ],
+)
+async def test_a_limit_holds_wherever_the_app_stands_and_however_its_path_is_spelled(
+    custodes: Custodes, path: str, root: str
+):
+    """
+    Given a limit on a path, and an app that serves this path,
+    When it is called a second time, by any spelling that the app takes for the path,
+    Then it is refused.
+    """
+    custodes.limit("1/minute", route="/login", methods="POST")
+    inner = Starlette(routes=[Route("/login", lambda _: PlainTextResponse("in"), methods=["POST"])])
+    app = custodes.wrap(inner)
+
+    answers = [await converse(app, http_scope(path, "POST", root_path=root)) for _ in range(2)]
+
+    assert [answer.status for answer in answers] == [200, 429]
+
+
+async def test_deliveries_below_a_root_path_are_limited(custodes_of: Any):
+    custodes = custodes_of(webhook_ip_limit="1/minute")
+    custodes.source("stripe", secrets=["whsec_test"])
+    app = custodes.wrap(Host())
+
+    answers = [await converse(app, http_scope("/shop/hooks/stripe", "POST", root_path="/shop")) for _ in range(2)]
+
+    assert [answer.status for answer in answers] == [401, 429]

@@ -52,6 +52,14 @@ class TestDeciding:
 
         assert left == 10 - 1 - 1, "one order and this"
 
+    @pytest.mark.parametrize("spelling", ["post", "Post", "pOSt"])
+    async def test_a_method_in_small_letters_is_no_way_around(self, either: Custodes, call, spelling: str):
+        """Given a rule for POST, When the method comes as h11 lets it through and Django takes it, Then it holds."""
+        either.limit("1/minute", route="/login", methods="POST")
+
+        assert (await decide(either, call(path="/login", method="POST"))).allowed
+        assert not (await decide(either, call(path="/login", method=spelling))).allowed
+
     async def test_rules_hold_by_subject_path_and_method(self, either: Custodes, call):
         either.limit("1/minute", by="ip+user", route="/a/*", methods=["GET"], exempt=["/a/free"])
 

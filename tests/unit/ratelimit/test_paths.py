@@ -15,6 +15,8 @@ from custodes.planes.ratelimit.paths import PathTrie
         ("*", ["/", "/a", "/a/b/c"], []),
         ("/", ["/", ""], ["/a"]),
         ("/login", ["/login", "/login/"], ["/login/x", "/Login", "/logi", "/"]),
+        # What Litestar and Starlette serve as the same must be limited as the same
+        ("/a/login", ["//a/login", "/a//login", "/a/login//", "/a/login\n"], ["/a/login\n\n", "/alogin"]),
         ("/items/{id}", ["/items/7", "/items/seven/"], ["/items", "/items/7/x"]),
         ("/items/{id}/parts/{part:int}", ["/items/7/parts/8"], ["/items/7/parts"]),
         ("/api/*", ["/api", "/api/", "/api/v1/x"], ["/apiary", "/"]),
@@ -27,6 +29,14 @@ def test_a_template_matches(template: str, matches: list[str], others: list[str]
 
     assert [path for path in matches if list(trie.find(path)) != [1]] == []
     assert [path for path in others if list(trie.find(path))] == []
+
+
+def test_an_exemption_holds_for_nothing_but_what_it_says():
+    trie: PathTrie[int] = PathTrie()
+    trie.add("/files/free", 1)
+
+    assert list(trie.find("/files/free/", exactly=True)) == [1]
+    assert not any(list(trie.find(path, exactly=True)) for path in ("/files//free", "/files/free\n"))
 
 
 def test_all_templates_that_match_are_found():

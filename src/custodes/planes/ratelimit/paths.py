@@ -23,7 +23,9 @@ class PathTrie(Generic[T]):
     """Values by path template.
 
     ``/items/{id}`` matches one part, ``/files/{name:path}`` and ``/files/*`` match the rest (at least nothing), ``*``
-    matches every path. A slash at the end makes no difference: it must not open a way around a limit.
+    matches every path. What some framework overlooks makes no difference, or it would open a way around a limit: slashes
+    at the end or side by side (Litestar serves ``//login`` as ``/login``), and a line feed at the end (``$`` of a
+    regular expression matches before it, so Starlette serves ``/login%0A`` as ``/login``).
     """
 
     __slots__ = ("_literals", "_parameter", "here", "rest")
@@ -49,9 +51,16 @@ class PathTrie(Generic[T]):
             node = node._child(part)
         node.here.append(value)
 
-    def find(self, path: str) -> Iterator[T]:
-        """Go through the values whose templates match a path."""
-        return self.walk(path.strip("/").split("/") if path.strip("/") else [], 0)
+    def find(self, path: str, *, exactly: bool = False) -> Iterator[T]:
+        """Go through the values whose templates match a path.
+
+        Args:
+            path: as requested.
+            exactly: overlook nothing but slashes at the ends: for what a rule does not hold for.
+        """
+        if exactly:
+            return self.walk(path.strip("/").split("/") if path.strip("/") else [], 0)
+        return self.walk([part for part in path.removesuffix("\n").split("/") if part], 0)
 
     def _child(self, part: str) -> PathTrie[T]:
         if part != "{}":

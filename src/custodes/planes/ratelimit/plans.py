@@ -164,9 +164,11 @@ class RuleBook:
     def look_up(self, method: str, path: str) -> Plan:
         """Find the rules that hold for a method and path, and remember them in :attr:`by_method`."""
         found = self._trie.find(path)
-        gates = [gate for gate in found if not gate.rule.methods or method in gate.rule.methods]
+        # Servers hand "post" on as it came, and Django takes it for POST.
+        meant = method.upper()
+        gates = [gate for gate in found if not gate.rule.methods or meant in gate.rule.methods]
         if any(gate.rule.exempt for gate in gates):
-            exempt = set(self._exempt.find(path))
+            exempt = set(self._exempt.find(path, exactly=True))
             gates = [gate for gate in gates if gate not in exempt]
         gates.sort(key=lambda gate: gate.bit)
         # Few combinations of rules stand behind many paths: they share a plan.

@@ -41,7 +41,7 @@ class Exchange:
     kind: str
     #: Upper-case method; ``"WEBSOCKET"`` for a WebSocket, ``"CALL"`` for a wrapped callable.
     method: str
-    #: Path as requested, percent-decoded, without the query.
+    #: Path as requested, percent-decoded, without the query; below the app's ``root_path``, as routes and limits are.
     path: str
     #: Route template such as ``/items/{id}``; None when no route matched (one bounded series ``(unmatched)``).
     route: str | None
