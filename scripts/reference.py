@@ -10,8 +10,8 @@ import ast
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import click
 import typer
 from sqlalchemy import Index
 
@@ -107,8 +107,8 @@ def commands() -> str:
 
     lines = ["# Commands", ""]
 
-    def describe(command: click.Command, path: str) -> None:
-        if isinstance(command, click.Group):
+    def describe(command: Any, path: str) -> None:
+        if hasattr(command, "commands"):
             for name, inner in command.commands.items():
                 describe(inner, f"{path} {name}")
             return
