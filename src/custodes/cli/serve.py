@@ -21,6 +21,10 @@ from custodes.settings import load_settings
 #: rest is for writing what is buffered.
 GRACEFUL_SHUTDOWN_SECONDS = 6
 
+#: Seconds that a worker may be deaf before it is replaced. uvicorn's own 5 are less than a process takes to start on a
+#: busy machine, where each new worker would be ended before it serves.
+WORKER_DEAF_SECONDS = 30
+
 #: Connections that wait in the kernel until a worker takes them; uvicorn's own figure.
 BACKLOG = 2048
 
@@ -132,6 +136,7 @@ def serve_on(listener: socket.socket, factory: str, workers: int = 1, *, log_lev
         log_level=log_level,
         backlog=BACKLOG,
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
+        timeout_worker_healthcheck=WORKER_DEAF_SECONDS,
     )
     if workers > 1:
         supervisor = Multiprocess(config, sockets=[listener])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sqlite3
 import time
 from collections import Counter
@@ -71,8 +73,20 @@ def both_answer(url: str) -> set[int]:
     deadline = time.monotonic() + 40
     while len(seen) < 2:
         assert time.monotonic() < deadline, f"only {seen} answered"
-        seen |= {answer.json() for answer in all_at_once(lambda _: get(f"{url}/pid"), 16) if answer.is_success}
+        seen |= seen_by(url)
     return seen
+
+
+def seen_by(url: str) -> set[int]:
+    """Ask a few times at once; returns the process ids of those that answered."""
+
+    def ask(_: int) -> int:
+        try:
+            return get(f"{url}/pid").json()
+        except httpx2.TransportError:  # the connection was with the one that died
+            return 0
+
+    return set(all_at_once(ask, 16)) - {0}
 
 
 def test_a_limit_holds_over_both(server: Any):
@@ -139,6 +153,17 @@ def test_one_of_them_leads_and_goes_on_leading(server: Any, folder: Path, until:
     later = leases(database)
     assert len(later) == 1
     assert later[0][:2] == first[0][:2]
+
+
+def test_a_worker_that_dies_is_replaced(server: Any):
+    before = both_answer(server.url)
+
+    os.kill(min(before), signal.SIGKILL)
+
+    deadline = time.monotonic() + 90
+    while not (both := seen_by(server.url) - before):
+        assert time.monotonic() < deadline, "nobody took its place"
+    assert len(both) == 1
 
 
 def leases(database: Path) -> list[tuple[str, int, int]]:
