@@ -1,8 +1,9 @@
 """Refusals of admin requests go into the audit trail, and cannot be used to flood it.
 
 A 403 is somebody known who asks for what they may not have: each is written, up to a number per principal and minute.
-A 401 with credentials is anybody on the internet: a sample is told as a security signal. What is left out is counted,
-and the next entry says how many.
+A 403 of nobody known (a forged request, a token without a profile) and a 401 with credentials are anybody on the
+internet, from as many addresses as they like: of each sort a sample is told. What is left out is counted, and the next
+entry says how many.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from custodes.runtime.log import get_logger
 if TYPE_CHECKING:
     from custodes.app import Custodes
 
-#: Refusals of one principal that are written in a minute.
+#: Refusals of one principal that are written in a minute, and of all who are nobody known together.
 DENIED_PER_MINUTE = 60
 
 #: Failed authentications that are told in a minute, of all addresses together.
@@ -59,7 +60,7 @@ class Refusals:
         principal: Principal | None = getattr(request.state, "principal", None)
         ip = _ip(request)
         actor = principal.actor if principal else f"ip:{ip}"
-        if not self._room(actor, DENIED_PER_MINUTE):
+        if not self._room(actor if principal else "(nobody)", DENIED_PER_MINUTE):
             return
         await self._custodes.audit.log_admin_action(
             "admin.denied",

@@ -6,6 +6,7 @@ import asyncio
 
 import httpx2
 import pytest
+from fastapi import FastAPI
 
 from custodes import Custodes
 from custodes.admin.refusals import DENIED_PER_MINUTE, UNAUTHENTICATED_PER_MINUTE
@@ -73,6 +74,22 @@ async def test_a_flood_of_401s_is_sampled_and_what_is_left_out_is_counted(
     clock.advance(MINUTE)
     await client.get(f"{API}/me", headers={"X-API-Key": "ck_x"})
     assert signals[-1].context["left_out_before"] == 40
+
+
+async def test_a_flood_of_403s_from_many_addresses_is_sampled(app: FastAPI, custodes: Custodes) -> None:
+    """
+    Given a stranger with as many addresses as it likes (any IPv6 subscriber),
+    When it sends forged requests, each from another address,
+    Then no more of them are written than of one principal.
+    """
+    for number in range(DENIED_PER_MINUTE + 40):
+        transport = httpx2.ASGITransport(app=app, client=(f"2001:db8::{number:x}", 50_000))
+        async with httpx2.AsyncClient(transport=transport, base_url="https://ops.example.com") as stranger:
+            body = {"username": "ann", "password": "x"}
+            answer = await stranger.post(f"{API}/login", headers={"Origin": "https://evil.example"}, json=body)
+            assert answer.status_code == 403
+
+    assert len(await entries(custodes, "admin.denied")) == DENIED_PER_MINUTE
 
 
 async def test_a_flood_of_403s_is_bounded_per_principal(
