@@ -221,6 +221,7 @@ class Composition:
             random_bits=random.SystemRandom().getrandbits,
             bus=self.bus,
             session_lifetime=self.settings.session_hours * HOUR,
+            client_of=self.addresses.limit_key,
         )
 
     @cached_property

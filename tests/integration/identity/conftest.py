@@ -7,6 +7,7 @@ import random
 import pytest
 from argon2 import PasswordHasher
 
+from custodes.kernel.address import Addresses
 from custodes.kernel.signals import SecuritySignal
 from custodes.planes.identity.directory import Identity
 from custodes.runtime.bus import Bus
@@ -35,4 +36,5 @@ def identity(store: SqlIdentityStore, clock: FakeClock, signals: list[SecuritySi
         random_bits=random.Random(1).getrandbits,
         bus=bus,
         hasher=PasswordHasher(time_cost=1, memory_cost=8, parallelism=1),
+        client_of=Addresses().limit_key,
     )

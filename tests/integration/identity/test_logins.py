@@ -12,6 +12,7 @@ from custodes.errors import AuthenticationFailed, Conflict, CustodesError, Inval
 from custodes.kernel.clock import HOUR, MINUTE, SECOND
 from custodes.kernel.signals import SecuritySignal
 from custodes.planes.identity.directory import Identity
+from custodes.planes.identity.logins import LOCKED_PER_MINUTE
 from custodes.planes.identity.model import Role
 from custodes.planes.identity.passwords import Passwords
 from custodes.planes.identity.sessions import IDLE, Client
@@ -271,3 +272,33 @@ async def test_old_counts_are_cleaned_away(identity: Identity, clock: FakeClock)
     rows, _ = await identity._store.read(lambda tx: identity._store.count_attempts(tx, 0))
     assert rows <= 24 + 20
     assert ADDRESS_CAP < HOUR
+
+
+# ── Floods ───────────────────────────────────────────────────────────────────
+
+
+async def test_a_new_address_of_the_same_prefix_is_the_same_guesser(identity: Identity) -> None:
+    """
+    Given a stranger with a whole IPv6 prefix,
+    When each guess is at another account and from another address of it,
+    Then it has to wait all the same.
+    """
+    for number in range(FREE_FAILURES):
+        await fail(identity, Client(f"2001:db8:1:2::{number:x}"), f"user{number}")
+
+    with pytest.raises(TooManyAttempts):
+        await identity.logins.sign_in("another", PASSWORD, Client("2001:db8:1:2::ffff"))
+    await fail(identity, Client("2001:db8:1:3::1"), "yet another")
+
+
+async def test_knocking_at_a_locked_door_does_not_fill_the_trail(
+    identity: Identity, signals: list[SecuritySignal], clock: FakeClock
+) -> None:
+    """Each knock costs a stranger one request: beyond a number a minute they are counted and not told."""
+    await fail(identity, HERE, "nobody", FREE_FAILURES)
+    for _ in range(LOCKED_PER_MINUTE + 40):
+        with pytest.raises(TooManyAttempts):
+            await identity.logins.sign_in("nobody", PASSWORD, HERE)
+
+    assert [signal.action for signal in signals].count("auth.locked") == LOCKED_PER_MINUTE
+    assert identity.logins.suppressed == 40

@@ -44,6 +44,7 @@ class Identity:
         session_lifetime: how long a local login lasts, microseconds.
         thresholds: when the system is degraded or unhealthy.
         hasher: parameters of Argon2id.
+        client_of: names the client behind an address, for the count of failed logins; default: the address itself.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Identity:
         session_lifetime: int = 12 * HOUR,
         thresholds: Sequence[Threshold] = THRESHOLDS,
         hasher: PasswordHasher | None = None,
+        client_of: Callable[[str], str] = str,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -64,7 +66,7 @@ class Identity:
         self.profiles = Profiles(store, clock, random_bits, passwords)
         self.sessions = Sessions(store, clock, random_bits, lifetime=session_lifetime)
         self.keys = ApiKeys(store, clock, random_bits)
-        self.logins = Logins(store, clock, passwords, self.sessions, bus)
+        self.logins = Logins(store, clock, passwords, self.sessions, bus, client_of)
 
     async def ensure_owner(self) -> str | None:
         """Make the first owner when there is none; see :meth:`Profiles.ensure_owner`."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from custodes.errors import AuthenticationFailed, Conflict
-from custodes.kernel.clock import Clock
+from custodes.kernel.clock import MINUTE, Clock
 from custodes.kernel.signals import SecuritySignal
 from custodes.kernel.tenant import DEFAULT_TENANT
 from custodes.planes.identity.model import LOCAL, Credential, Profile, State
@@ -18,6 +18,9 @@ from custodes.planes.identity.sessions import Client, Opened, Sessions
 from custodes.planes.identity.throttle import KNOWN_FOR, Throttle, TooManyAttempts
 from custodes.runtime.bus import Bus
 from custodes.runtime.transactions import Transaction, Work, nothing
+
+#: Attempts turned away unseen that are told in a minute; they cost a stranger nothing, and must not fill the trail.
+LOCKED_PER_MINUTE = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +46,25 @@ def _nothing_of(_profile: Profile) -> Work:
 class Logins:
     """Signs local accounts in and changes their passwords."""
 
-    def __init__(self, store: IdentityStore, clock: Clock, passwords: Passwords, sessions: Sessions, bus: Bus) -> None:
+    def __init__(
+        self,
+        store: IdentityStore,
+        clock: Clock,
+        passwords: Passwords,
+        sessions: Sessions,
+        bus: Bus,
+        client_of: Callable[[str], str],
+    ) -> None:
         self._store = store
         self._clock = clock
         self._passwords = passwords
         self._sessions = sessions
         self._bus = bus
-        self._throttle = Throttle(store)
+        self._throttle = Throttle(store, client_of)
+        self._minute = -1
+        self._locked = 0
+        #: Attempts turned away unseen that were not told, since the start.
+        self.suppressed = 0
 
     async def sign_in(
         self, subject: str, password: str, client: Client, *, trace_id: str = "", also: AlsoOf = _nothing_of
@@ -144,8 +159,16 @@ class Logins:
         try:
             return await self._store.write(work)
         except TooManyAttempts as error:
-            self._tell("auth.locked", None, client, trace_id, f"{error.retry_after} s to wait")
+            if self._room(now):
+                self._tell("auth.locked", None, client, trace_id, f"{error.retry_after} s to wait")
             raise
+
+    def _room(self, now: int) -> bool:
+        if now // MINUTE != self._minute:
+            self._minute, self._locked = now // MINUTE, 0
+        self._locked += 1
+        self.suppressed += self._locked > LOCKED_PER_MINUTE
+        return self._locked <= LOCKED_PER_MINUTE
 
     def _load(self, tx: Transaction, profile_id: str) -> tuple[Profile | None, Credential | None]:
         return self._store.get_profile(tx, profile_id, None), self._store.get_credential(tx, profile_id)

@@ -9,6 +9,7 @@ cannot drive up. So nobody can lock somebody else out for good.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 
 from custodes.errors import RateLimited
@@ -48,10 +49,17 @@ class TooManyAttempts(RateLimited):
 
 
 class Throttle:
-    """Counts failed logins in the store, so that all workers count together."""
+    """Counts failed logins in the store, so that all workers count together.
 
-    def __init__(self, store: IdentityStore) -> None:
+    Args:
+        store: where they are counted.
+        client_of: names the client behind an address (IPv6 by its prefix): one subscriber has a whole prefix, and could
+            use a new address for each guess.
+    """
+
+    def __init__(self, store: IdentityStore, client_of: Callable[[str], str]) -> None:
         self._store = store
+        self._client_of = client_of
 
     def reserve(self, tx: Transaction, subject: str, ip: str, now: int, *, known_address: bool) -> None:
         """Count an attempt as failed, in advance.
@@ -60,7 +68,7 @@ class Throttle:
             TooManyAttempts: it must not even be looked at; nothing was counted.
         """
         account = _key("account", subject, ip) if known_address else _key("account", subject)
-        counted = ((_key("ip", ip), ADDRESS_CAP), (account, ACCOUNT_CAP))
+        counted = ((_key("ip", self._client_of(ip)), ADDRESS_CAP), (account, ACCOUNT_CAP))
         before = [(self._current(tx, key, now), cap) for key, cap in counted]
         wait = max(attempts.blocked_until for attempts, _ in before) - now
         if wait > 0:
@@ -71,7 +79,7 @@ class Throttle:
 
     def forgive(self, tx: Transaction, subject: str, ip: str) -> None:
         """Forget the failures: the password was right."""
-        for key in (_key("ip", ip), _key("account", subject), _key("account", subject, ip)):
+        for key in (_key("ip", self._client_of(ip)), _key("account", subject), _key("account", subject, ip)):
             self._store.forget_attempts(tx, key)
 
     def _current(self, tx: Transaction, key: bytes, now: int) -> Attempts:
