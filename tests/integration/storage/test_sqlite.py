@@ -170,3 +170,24 @@ class TestTheCallersOwnTransaction:
     async def test_anything_else_is_a_clear_error(self, store: SqliteDatabase):
         with pytest.raises(ConfigurationError, match="Cannot write in the transaction of a str"):
             await store.join("connection", self.note)
+
+
+async def test_a_new_file_is_nobody_elses_to_read(store: SqliteDatabase):
+    """Given payloads and password hashes in it, Then neither the file nor those beside it are for other users."""
+    assert store.path is not None
+
+    modes = {path.name: path.stat().st_mode & 0o777 for path in store.path.parent.iterdir()}
+
+    assert modes == dict.fromkeys(("custodes.db", "custodes.db-wal", "custodes.db-shm"), 0o600)
+
+
+async def test_a_file_that_is_there_keeps_its_mode(tmp_path: Path):
+    file = tmp_path / "shared.db"
+    file.touch(0o660)
+    file.chmod(0o660)
+    database = SqliteDatabase(f"sqlite:///{file}")
+
+    await database.open()
+    await database.close()
+
+    assert file.stat().st_mode & 0o777 == 0o660

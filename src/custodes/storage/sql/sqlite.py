@@ -7,6 +7,7 @@ Durable groups commit with ``synchronous=FULL``: in WAL mode ``NORMAL`` survives
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -98,6 +99,7 @@ class SqliteDatabase:
             self._start_threads()
         if self.path is not None:
             _make_folder(self.path.parent)
+            _make_file(self.path)
         await self.write(lambda tx: sql.connection_of(tx).exec_driver_sql("SELECT 1").scalar())
 
     async def close(self) -> None:
@@ -265,6 +267,15 @@ def _make_folder(folder: Path) -> None:
     except OSError as error:
         msg = f"The folder {folder} for the database cannot be made: {error.strerror}"
         raise StorageUnavailable(msg, remedy="Name another place in CUSTODES_DATABASE_URL") from error
+
+
+def _make_file(file: Path) -> None:
+    """Make a new file that nobody else may read: it will hold payloads and password hashes.
+
+    SQLite gives its own files beside it the same mode.
+    """
+    with suppress(OSError):  # it is there already, or SQLite will say what is wrong
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _durable(payload: _Write | _Insert) -> bool:
