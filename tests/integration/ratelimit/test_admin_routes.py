@@ -177,3 +177,18 @@ async def test_the_summary_and_the_analytics_show_what_happened(
     assert len(analytics.json()["trend"]) == 1
     row = windows.json()["items"][0]
     assert (row["rule"], row["allowed"], row["refused"], row["trace_id"]) == ("login", 5, 3, "a" * 32)
+
+
+async def test_an_admin_of_one_tenant_does_not_learn_what_the_others_do(
+    custodes: Custodes, client: httpx2.AsyncClient, call
+):
+    """Given a request of another tenant that was refused, Then its count is for those who see all tenants."""
+    custodes.ratelimit.limit("1/minute")
+    for _ in range(3):
+        custodes.ratelimit.check(call(tenant="globex"))
+
+    whole = await client.get(f"{API}/rate-limit-summary", headers=await key_for(custodes))
+    one = await client.get(f"{API}/rate-limit-summary", headers=await key_for(custodes, "admin", "acme"))
+
+    assert whole.json()["figures"]["limited"] == 2
+    assert (one.status_code, one.json()["figures"], one.json()["reasons"]) == (200, {}, [])

@@ -35,7 +35,9 @@ KindFilter = Annotated[Kind | None, Query(description="Only identifiers of this 
 
 
 @router.get("/rate-limit-summary")
-async def get_rate_limit_summary(custodes: CustodesDep, tenant: TenantScope, when: TimeRange) -> SummaryModel:
+async def get_rate_limit_summary(
+    custodes: CustodesDep, admin: Admin, tenant: TenantScope, when: TimeRange
+) -> SummaryModel:
     """Tell at a glance how the limits do: health, sums, blocks that stand, who is refused and who is near a limit."""
     limiter = custodes.ratelimit
     health = await limiter.get_health_status()
@@ -44,8 +46,8 @@ async def get_rate_limit_summary(custodes: CustodesDep, tenant: TenantScope, whe
     near = await limiter.near_limits(tenant=tenant)
     return SummaryModel(
         state=health.state,
-        reasons=list(health.reasons),
-        figures=dict(health.figures),
+        reasons=list(health.reasons) if admin.tenant is None else [],
+        figures=dict(health.figures) if admin.tenant is None else {},
         since=found.since,
         until=found.until,
         allowed=found.allowed,

@@ -281,8 +281,8 @@ class SummaryModel(BaseModel):
     """Rate limits at a glance."""
 
     state: str = Field(description="`healthy`, `degraded` or `unhealthy`")
-    reasons: list[str] = Field(description="One sentence for each thing that is not as it should be")
-    figures: dict[str, float] = Field(description="Figures of this worker since its start")
+    reasons: list[str] = Field(description="What is not as it should be; for those who see all tenants")
+    figures: dict[str, float] = Field(description="Figures of this worker since its start; for the same")
     since: Moment = Field(description="Begin of the sums")
     until: Moment = Field(description="End of the sums")
     allowed: int = Field(description="Units admitted")
