@@ -23,8 +23,8 @@ class PathTrie(Generic[T]):
     """Values by path template.
 
     ``/items/{id}`` matches one part, ``/files/{name:path}`` and ``/files/*`` match the rest (at least nothing), ``*``
-    matches every path. What some framework overlooks makes no difference, or it would open a way around a limit: slashes
-    at the end or side by side (Litestar serves ``//login`` as ``/login``), and a line feed at the end (``$`` of a
+    matches every path. What some framework overlooks makes no difference, or it would open a way around a limit:
+    slashes at the end or side by side (Litestar serves ``/a//b`` as ``/a/b``), and a line feed at the end (``$`` of a
     regular expression matches before it, so Starlette serves ``/login%0A`` as ``/login``).
     """
 
