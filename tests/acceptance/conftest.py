@@ -23,7 +23,7 @@ T = TypeVar("T")
 APPS = Path(__file__).parent / "serve" / "apps"
 
 #: Longest that a server may take to come up on a busy machine, seconds.
-PATIENCE = 40.0
+PATIENCE = 90.0
 
 #: Settings of this machine that must not reach the servers.
 FOREIGN = ("CUSTODES_", "STRIPE_", "GITHUB_", "CLERK_", "ENTERPRISE_", "RATE_LIMIT", "AUDIT_", "WEBHOOK_", "API_LOG_")
