@@ -1,9 +1,12 @@
 """The generic source: every option does what it says, and no combination of them signs nothing."""
 
+from dataclasses import replace
+
 import pytest
 
 from custodes.errors import ConfigurationError, SignatureRefused
 from custodes.kernel.clock import SECOND
+from custodes.planes.inbound.sources.base import Headers
 from custodes.planes.inbound.sources.registry import make_source
 from custodes.testing import signed_webhook
 
@@ -68,6 +71,27 @@ def test_an_id_in_the_template_is_signed():
     assert (verified.dedupe_key, verified.unsigned) == ("id:del-1", frozenset())
 
 
+@pytest.mark.parametrize(
+    ("template", "split"),
+    [("{id}.{body}", (b'del-1.{"amount":1', b"5}")), ("{body}.{id}", (b"5}.del-1", b'{"amount":1'))],
+)
+def test_a_signed_message_is_split_in_one_way_only(template, split):
+    """
+    Given a copy of one delivery,
+    When what was signed is cut at another place, so that a new id and a part of the body come out,
+    Then it is refused: the signature holds, but nobody signed this event.
+    """
+    options = {"template": template, "id_header": "X-Id"}
+    sent = delivered(body=b'{"amount":1.5}', **options)
+    other_id, other_body = split
+    raw = [(name, other_id if name.lower() == b"x-id" else value) for name, value in sent.headers.raw]
+
+    with pytest.raises(SignatureRefused) as caught:
+        source(**options).verify(replace(sent, headers=Headers(raw), body=other_body), NOW)
+
+    assert caught.value.reason == "malformed-header"
+
+
 def test_with_a_moment_and_without_an_id_a_copy_is_caught_and_an_equal_event_is_not():
     sent = source(**TIMED)
     first, copy, later = (delivered(now=NOW + n * SECOND, **TIMED) for n in (0, 0, 1))
@@ -85,6 +109,7 @@ def test_with_a_moment_and_without_an_id_a_copy_is_caught_and_an_equal_event_is_
         {"template": "{id}.{body}"},
         {"template": "{body}{body}"},
         {"template": "{body}{secret}"},
+        {"template": "{id}{body}", "id_header": "X-Id"},
         {"template": "é{body}"},
         {"timestamp_header": "X-Time"},
         {"algorithm": "md5"},

@@ -109,6 +109,7 @@ class GenericHmac(Source):
         self._check_choices()
         self._template = self._checked_template(template)
         self._signed = {part for part in self._template[1::2] if part != "body"}
+        self._beside_id = self._borders_of_id()
         self._fields = msgspec.json.Decoder(_fields_of(id_field, type_field))
 
     def verify(self, request: WebhookRequest, now: int) -> Verified:
@@ -119,7 +120,9 @@ class GenericHmac(Source):
         if timestamp is not None and unix_seconds(timestamp) is None:
             msg = f"The header {self._headers['timestamp']} is not a Unix timestamp"
             raise SignatureRefused(msg, reason="malformed-header")
-        if not is_name(values.get("id", "-")):
+        # With what parts it from its neighbours in it, one signed message could be split in two ways.
+        signed_id = values.get("id", "-")
+        if not is_name(signed_id) or any(border in signed_id for border in self._beside_id):
             msg = f"The header {self._headers['id']} is not an id"
             raise SignatureRefused(msg, reason="malformed-header")
         message = self._message(values, request.body)
@@ -198,6 +201,22 @@ class GenericHmac(Source):
             msg = f"The template of source {self.name!r} has characters outside ASCII"
             raise ConfigurationError(msg, remedy="Use ASCII")
         return parts
+
+    def _borders_of_id(self) -> list[str]:
+        """List the literals between the signed id and its neighbours.
+
+        Raises:
+            ConfigurationError: nothing parts it from the body, so nobody can tell where one ends.
+        """
+        parts = self._template
+        if "id" not in self._signed:
+            return []
+        place = 2 * parts[1::2].index("id") + 1
+        beside = [(parts[at], parts[at + step]) for step in (-1, 1) if 0 < (at := place + step) < len(parts) - 1]
+        if ("", "body") in beside:
+            msg = f"In the template of source {self.name!r} nothing parts {{id}} from {{body}}"
+            raise ConfigurationError(msg, remedy="Take the id from the body with id_field, and sign the body alone")
+        return [border for border, _ in beside if border]
 
 
 def _fields_of(id_field: str, type_field: str) -> type[msgspec.Struct]:
