@@ -14,6 +14,7 @@ from custodes.errors import ConfigurationError, InvalidInput, NotFound, StorageU
 from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from custodes.kernel.health import Health
 from custodes.kernel.signals import SecuritySignal
+from custodes.planes.ratelimit.tracking import MAX_ENDPOINTS
 from custodes.testing.clock import FakeClock
 
 Install = Callable[..., Custodes]
@@ -397,3 +398,21 @@ class TestCounting:
         health = await custodes.ratelimit.get_health_status()
         assert health.figures["counts_lost"] > 0
         assert health.state is Health.DEGRADED
+
+
+class TestFloods:
+    async def test_whoever_is_refused_cannot_fill_the_store_with_invented_paths(self, custodes: Custodes, call):
+        """
+        Given a limit on every path,
+        When one client runs into it again and again, each time at another path,
+        Then a few endpoints are told apart, the rest is one sum, and nothing goes uncounted.
+        """
+        custodes.limit("1/minute", name="all")
+        for number in range(1_001):
+            custodes.ratelimit.check(call(path=f"/{'abcdefghij'[number % 10] * 3}{'x' * (number // 10)}"))
+
+        await custodes.ratelimit.flush()
+
+        rows = (await custodes.ratelimit.list_windows(limit=200)).items
+        assert len(rows) <= MAX_ENDPOINTS + 2
+        assert sum(row.refused for row in rows) == 1_000

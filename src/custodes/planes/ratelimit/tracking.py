@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 from custodes.errors import StorageUnavailable
@@ -21,6 +22,9 @@ MAX_ROWS = 5_000
 
 #: Refused identifiers kept apart between two batches.
 MAX_REFUSED = 20_000
+
+#: Endpoints told apart of one refused identifier and rule between two batches; whoever is refused may invent paths.
+MAX_ENDPOINTS = 20
 
 #: Sums over all identifiers in one batch; what belongs to further endpoints goes to the sum of all endpoints.
 MAX_SUMS = 500
@@ -72,6 +76,7 @@ class Tracker:
         self._new_id = new_id
         self._tenant = tenant
         self._refused: dict[_Name, Counts] = {}
+        self._endpoints: Counter[tuple[str, ...]] = Counter()
         self._waiting: list[Window] = []
         self._flushing = asyncio.Lock()
         #: Identifiers whose counts are in the sums only.
@@ -83,15 +88,23 @@ class Tracker:
         """Count a refused request, or one that a rule in shadow would have refused."""
         counts = self._refused.get(name)
         if counts is None:
-            if len(self._refused) >= MAX_REFUSED:
-                self.shed += 1
-                name = (*name[:2], "", "", EVERY_ENDPOINT)
-            counts = self._refused.setdefault(name, Counts())
+            counts = self._refused.setdefault(self._within_bounds(name), Counts())
         if shadow:
             counts.would_refuse += 1
         else:
             counts.refused += 1
         counts.trace_id = trace_id
+
+    def _within_bounds(self, name: _Name) -> _Name:
+        """Name what is counted for the first time, or what it is counted with when there is too much of its sort."""
+        tenant, rule, kind, identifier, _ = name
+        if len(self._refused) >= MAX_REFUSED:
+            self.shed += 1
+            return tenant, rule, "", "", EVERY_ENDPOINT
+        if self._endpoints[name[:4]] >= MAX_ENDPOINTS:
+            return tenant, rule, kind, identifier, EVERY_ENDPOINT
+        self._endpoints[name[:4]] += 1
+        return name
 
     async def flush(self, gates: Iterable[Gate]) -> None:
         """Write what was counted since the last time; what cannot be written is tried once more, then dropped."""
@@ -114,6 +127,7 @@ class Tracker:
 
     def _take_refused(self) -> dict[_Name, Counts]:
         refused, self._refused = self._refused, {}
+        self._endpoints.clear()
         return refused
 
     async def _take_admitted(self, gates: Iterable[Gate], counted: dict[_Name, Counts]) -> None:
