@@ -48,7 +48,7 @@ def base_url(tmp_path: Path):
 
 @pytest.fixture
 def client(base_url: str):
-    with httpx2.Client(base_url=base_url, timeout=10) as connected:
+    with httpx2.Client(base_url=base_url, timeout=30) as connected:
         yield connected
 
 

@@ -16,6 +16,7 @@ class Doing:
     def __init__(self) -> None:
         self.done: list[str] = []
         self.gate = asyncio.Event()
+        self._progress = asyncio.Event()
         self.hangs: set[str] = set()
         self.raises: set[str] = set()
 
@@ -28,7 +29,18 @@ class Doing:
         if lease.ref in self.raises:
             self.raises.discard(lease.ref)
             raise RuntimeError
-        return Done(then=lambda: self.done.append(lease.ref))
+        return Done(then=lambda: self._note(lease.ref))
+
+    def _note(self, ref: str) -> None:
+        self.done.append(ref)
+        self._progress.set()
+
+    async def until(self, count: int) -> None:
+        """Wait until so many are done."""
+        async with asyncio.timeout(30):
+            while len(self.done) < count:
+                self._progress.clear()
+                await self._progress.wait()
 
 
 @pytest.fixture
@@ -55,7 +67,7 @@ async def test_free_places_are_shared_among_lanes(database, clock, worker: Worke
     await put(database, clock, "calm", 2)
 
     await worker.claim()
-    await asyncio.sleep(0.05)
+    await doing.until(2)
 
     assert sorted(doing.done) == ["calm0", "calm1"]
     doing.gate.set()
@@ -73,7 +85,7 @@ async def test_a_lane_that_hangs_leaves_places_to_the_others(database, clock, wo
     await put(database, clock, "fine", 10)
     for _ in range(10):
         await worker.claim()
-        await asyncio.sleep(0.01)
+        await doing.until(len(doing.done) + (len(doing.done) < 10))
 
     assert len(doing.done) == 10
     doing.gate.set()
