@@ -22,8 +22,8 @@ Result = TypeVar("Result")
 class Ingest(Generic[Row, Result]):
     """A hot insert that concurrent callers share: beneath SQLAlchemy, one statement for a whole group.
 
-    ``sqlite`` gets the driver's connection, inside an open transaction, and the rows in order of arrival; it returns
-    one result a row, in the same order. It must have no effect but on the transaction.
+    ``sqlite`` gets the driver's connection, inside an open transaction unless ``alone``, and the rows in order of
+    arrival; it returns one result a row, in the same order. It must have no effect but on the database.
     """
 
     #: For logs and counters.
@@ -32,6 +32,9 @@ class Ingest(Generic[Row, Result]):
     sqlite: Callable[[Any, Sequence[Row]], Sequence[Result]]
     #: Whether the commit must have reached the disk before the answer.
     durable: bool = True
+    #: Whether a group of nothing else is left to commit by itself: each statement of ``sqlite`` then is a transaction
+    #: of its own, and running it again, after one that failed half-way, does no harm.
+    alone: bool = False
 
 
 class Database(Store, Protocol):

@@ -215,15 +215,18 @@ class SqliteDatabase:
             if not isinstance(payload, _Insert) or payload.statement is not statement:
                 return False
             rows.append(payload.row)
-        driver.execute("BEGIN IMMEDIATE")
+        if not statement.alone:
+            driver.execute("BEGIN IMMEDIATE")
         try:
             results = statement.sqlite(driver, rows)
         except sqlite3.OperationalError:
             raise
         except Exception:  # noqa: BLE001 - it belongs to one of the callers
-            driver.execute("ROLLBACK")
+            if driver.in_transaction:
+                driver.execute("ROLLBACK")
             return False
-        driver.execute("COMMIT")
+        if driver.in_transaction:
+            driver.execute("COMMIT")
         for pending, result in zip(group, results, strict=True):
             pending.result = result
         return True
