@@ -9,18 +9,20 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from custodes.app import Custodes
 from custodes.cli.console import JsonOption, err, out, write_json
-from custodes.cli.demo.driver import Driver, Tally, wait_until_up
-from custodes.cli.demo.shop import secrets as shared_secrets
+from custodes.cli.demo.stock import shared_secrets
 from custodes.cli.serve import announce_owner
 from custodes.errors import ConfigurationError, NotFound
 from custodes.planes.identity.model import HOST, Method, Role
+
+if TYPE_CHECKING:
+    from custodes.cli.demo.driver import Driver, Tally
 
 #: Where ``--serve`` keeps its database, below the working directory.
 DEMO_DATABASE = Path(".custodes") / "demo.db"
@@ -46,6 +48,9 @@ def demo(
     as_json: JsonOption = False,
 ) -> None:
     """Send traffic as real clients would: shoppers, signed webhooks, bursts, attacks, an operator."""
+    # Late, so that the other commands do not pay for what only this one needs.
+    from custodes.cli.demo.driver import Driver
+
     port = int(os.environ.get("CUSTODES_PORT", "8321"))
     url = url or f"http://127.0.0.1:{port}"
     if not serve:
@@ -68,6 +73,8 @@ def demo(
 
 
 async def _drive(driver: Driver, url: str, seconds: float) -> Tally:
+    from custodes.cli.demo.driver import wait_until_up
+
     if not await wait_until_up(url):
         msg = f"Nothing answers at {url}/healthz"
         raise ConfigurationError(msg, remedy="Start it with custodes demo --serve, or name it with --url")

@@ -18,7 +18,7 @@ from typing import Any
 import aiohttp
 
 from custodes.cli.demo import bodies
-from custodes.cli.demo.shop import CATALOGUE, GOOD_PASSWORD
+from custodes.cli.demo.stock import CATALOGUE, GOOD_PASSWORD
 from custodes.testing.webhooks import signed_webhook
 
 #: Requests under way at once, at most: a slow server slows the demo down instead of piling up.
@@ -236,7 +236,7 @@ class Driver:
         )
 
 
-async def wait_until_up(url: str, seconds: float = 30) -> bool:
+async def wait_until_up(url: str, seconds: float = 60) -> bool:
     """Wait until the server answers ``/healthz``; False when it does not within the time."""
     deadline = time.monotonic() + seconds
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any
 
@@ -17,25 +16,11 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from custodes.app import Custodes
+from custodes.cli.demo.stock import CATALOGUE, GOOD_PASSWORD
 from custodes.planes.inbound.model import WebhookEvent
-
-#: Things on sale: (name, price in cents).
-CATALOGUE = (
-    ("Espresso beans, 1 kg", 2390),
-    ("Hand grinder", 8900),
-    ("Gooseneck kettle", 6450),
-    ("Paper filters, 100", 790),
-    ("Travel mug", 2490),
-    ("Milk pitcher", 1890),
-    ("Scale, 0.1 g", 3990),
-    ("Cleaning brush", 590),
-)
 
 #: An order whose number is a multiple of this cannot be paid.
 UNPAYABLE_EVERY = 40
-
-#: The password that the demo's users have; anything else fails.
-GOOD_PASSWORD = "correct horse"
 
 #: Seconds that each letter of a search word costs beyond the fourth.
 SLOW_LETTER_SECONDS = 0.02
@@ -195,9 +180,3 @@ def order_routes(shop: FastAPI, custodes: Custodes) -> None:
             changes=[{"path": "role", "old": "member", "new": change.role}],
         )
         return {"member": member, "role": change.role}
-
-
-def secrets() -> dict[str, str]:
-    """Tell the signing secrets that shop and driver share, from the environment."""
-    names = {"stripe": "STRIPE_WEBHOOK_SECRET", "github": "GITHUB_WEBHOOK_SECRET", "clerk": "CLERK_WEBHOOK_SECRET"}
-    return {source: os.environ[name] for source, name in names.items() if os.environ.get(name)}
