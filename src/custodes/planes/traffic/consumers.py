@@ -7,7 +7,6 @@ stays O(1) on average, memory stays bounded under any rotation of addresses, and
 
 from __future__ import annotations
 
-from custodes.planes.traffic.model import Exchange
 from custodes.planes.traffic.rollup import OTHER, Figures, Keyspace, Rollups, Series
 
 #: Combinations in one window before they are taken apart, which then takes some milliseconds.
@@ -54,9 +53,8 @@ class Consumers:
         self._tallies: dict[Combination, Tally] = {}
         self._crowds: dict[tuple[str, Keyspace], Crowd] = {}
 
-    def meet(self, exchange: Exchange, size: int) -> None:
-        """Count an exchange and the bytes of its answer."""
-        key = (exchange.tenant, exchange.client_ip, exchange.user, exchange.api_key)
+    def meet(self, key: Combination, size: int) -> Tally:
+        """Count a request and the bytes of its answer; returns where an error is to be counted."""
         tally = self._tallies.get(key)
         if tally is None:
             if len(self._tallies) >= MAX_COMBINATIONS:
@@ -64,8 +62,7 @@ class Consumers:
             tally = self._tallies[key] = Tally()
         tally.count += 1
         tally.response_bytes += size
-        if exchange.status >= 400 or exchange.error is not None:
-            _count_error(tally, exchange)
+        return tally
 
     def figures(self, bucket: int) -> Rollups:
         """Return the figures of each consumer in a bucket, once nothing is counted any more."""
@@ -101,10 +98,11 @@ def _disperse(crowd: Crowd) -> None:
     crowd[OTHER] = rest
 
 
-def _count_error(tally: Tally, exchange: Exchange) -> None:
-    if exchange.limited_by:
+def count_error(tally: Tally, status: int, *, limited: bool, fault: bool) -> None:
+    """Count a request that was refused or failed."""
+    if limited:
         tally.limited += 1
-    if exchange.status >= 500 or exchange.error is not None:
+    if status >= 500 or fault:
         tally.server_errors += 1
     else:
         tally.client_errors += 1
