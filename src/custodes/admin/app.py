@@ -73,6 +73,9 @@ def create_admin_app(custodes: Custodes, *, fetch: HttpFetcher | None = None) ->
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        # They would name the host and the scheme that the request names: behind a proxy that ends TLS, a password would
+        # be sent on to plain http.
+        redirect_slashes=False,
         generate_unique_id_function=_operation_id,
     )
     app.state.custodes = custodes

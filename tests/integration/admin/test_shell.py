@@ -50,6 +50,19 @@ async def test_one_shape_for_every_error(client: httpx2.AsyncClient, custodes: C
     problem(await client.post(f"{API}/user-profiles", headers=headers, json=body), 409, "conflict")
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("POST", f"{API}/login/", 404), ("GET", "/dashboard/admin/enterprise/", 303)]
+)
+async def test_nobody_is_sent_to_the_host_that_a_request_names(
+    client: httpx2.AsyncClient, method: str, path: str, status: int
+) -> None:
+    """Given a proxy that ends TLS, When a slash too many is written, Then no password is sent on to plain http."""
+    response = await client.request(method, path, headers={"Host": "evil.example"})
+
+    assert response.status_code == status
+    assert response.headers.get("location", "") in {"", "/dashboard/admin/enterprise"}
+
+
 async def test_a_401_says_how_to_authenticate(client: httpx2.AsyncClient) -> None:
     response = await client.get(f"{API}/me")
     assert response.headers["www-authenticate"].startswith("Bearer ")

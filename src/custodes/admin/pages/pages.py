@@ -51,6 +51,12 @@ async def icon() -> Response:
     return Response(_ICON, media_type="image/svg+xml", headers={"Cache-Control": "public, max-age=300"})
 
 
+@router.get("/")
+async def show_status_without_slash(request: Request) -> Response:
+    """Go to where the status page is."""
+    return _go(request, "")
+
+
 @router.get("")
 async def show_status(request: Request, custodes: CustodesDep) -> Response:
     """Show how every system is; asks to sign in first."""
