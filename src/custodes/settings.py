@@ -88,9 +88,7 @@ class Settings(BaseSettings):
     # ── Request path ─────────────────────────────────────────────────────────
     hook_limit_ms: int = Field(250, ge=1, le=60_000, validation_alias=_env("CUSTODES_HOOK_LIMIT_MS", "hook_limit_ms"))
     """Milliseconds that a request waits for one of our hooks or stores before it goes on without."""
-    session_user_key: str = Field(
-        "user_id", validation_alias=_env("CUSTODES_SESSION_USER_KEY", "session_user_key")
-    )
+    session_user_key: str = Field("user_id", validation_alias=_env("CUSTODES_SESSION_USER_KEY", "session_user_key"))
     """Key of the host's session (``scope["session"]``) that holds the user id; empty: sessions are not read."""
     trace_response: bool = Field(False, validation_alias=_env("CUSTODES_TRACE_RESPONSE", "trace_response"))
     """Answer with a ``traceresponse`` header that names the trace; off, since it is only a draft of the W3C."""

@@ -263,7 +263,10 @@ _SINGLES = [
         "SELECT id FROM admin_sessions WHERE profile_id = 'p' AND created_at >= 5 AND ip = 'i' LIMIT 1",
         "ix_admin_sessions_profile",
     ),
-    ("SELECT key FROM admin_login_attempts WHERE last_at < 5 ORDER BY last_at LIMIT 20", "ix_admin_login_attempts_last"),
+    (
+        "SELECT key FROM admin_login_attempts WHERE last_at < 5 ORDER BY last_at LIMIT 20",
+        "ix_admin_login_attempts_last",
+    ),
     ("SELECT count(*) FROM admin_login_attempts WHERE last_at >= 5", "ix_admin_login_attempts_last"),
 ]
 
