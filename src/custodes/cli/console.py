@@ -13,6 +13,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from custodes.app import Custodes
@@ -84,7 +85,7 @@ def write_table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Non
     """Write a table for people."""
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
-        table.add_row(*(str(cell) for cell in row))
+        table.add_row(*(escape(str(cell)) for cell in row))
     out.print(table)
 
 
@@ -93,7 +94,7 @@ def fail(error: CustodesError, *, as_json: bool = False) -> NoReturn:
     if as_json:
         write_json({"error": error.code, "detail": error.message, "remedy": error.remedy})
     else:
-        err.print(f"[bold red]{error.title}:[/] {error.message}", soft_wrap=True)
+        err.print(f"[bold red]{error.title}:[/] {escape(error.message)}", soft_wrap=True)
         if error.remedy:
-            err.print(f"[bold]→[/] {error.remedy}", soft_wrap=True)
+            err.print(f"[bold]→[/] {escape(error.remedy)}", soft_wrap=True)
     raise SystemExit(1)

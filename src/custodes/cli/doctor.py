@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import typer
+from rich.markup import escape
 
 from custodes.app import Custodes
 from custodes.cli.console import DatabaseOption, JsonOption, out, write_json
@@ -66,9 +67,9 @@ def doctor(database: DatabaseOption = None, as_json: JsonOption = False) -> None
         write_json(findings)
     else:
         for finding in findings:
-            out.print(f"{_MARKS[finding.verdict]} [bold]{finding.area}[/]: {finding.text}", soft_wrap=True)
+            out.print(f"{_MARKS[finding.verdict]} [bold]{finding.area}[/]: {escape(finding.text)}", soft_wrap=True)
             if finding.remedy:
-                out.print(f"          → {finding.remedy}", soft_wrap=True)
+                out.print(f"          → {escape(finding.remedy)}", soft_wrap=True)
     if any(finding.verdict is Verdict.FAILURE for finding in findings):
         raise typer.Exit(1)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from custodes.app import Custodes
 from custodes.cli.console import DatabaseOption, JsonOption, operator, out, run, write_json, write_table
@@ -54,7 +55,7 @@ def add(
     if as_json:
         write_json({"id": profile.id, "subject": subject, "role": role, "one_time_password": password})
         return
-    out.print(f"Added {subject} as {role}.")
+    out.print(f"Added {escape(subject)} as {role}.")
     if password is not None:
         out.print(f"One-time password: [bold]{password}[/]  (to be changed at the first login)", soft_wrap=True)
 
@@ -83,7 +84,7 @@ def set_role(
     if as_json:
         write_json({"id": profile.id, "subject": subject, "role": profile.role})
     else:
-        out.print(f"{subject} is {profile.role} now.")
+        out.print(f"{escape(subject)} is {profile.role} now.")
 
 
 @app.command("reset-password")
@@ -100,7 +101,7 @@ def reset_password(subject: SubjectArgument, database: DatabaseOption = None, as
     if as_json:
         write_json({"subject": subject, "one_time_password": password})
     else:
-        out.print(f"One-time password of {subject}: [bold]{password}[/]", soft_wrap=True)
+        out.print(f"One-time password of {escape(subject)}: [bold]{password}[/]", soft_wrap=True)
 
 
 @app.command("list")

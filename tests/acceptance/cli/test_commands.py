@@ -224,3 +224,16 @@ def test_how_long_ago(text: str, ago: int):
 def test_what_is_no_moment_is_refused_with_the_way_to_write_one():
     with pytest.raises(InvalidInput, match="45m"):
         moment("yesterday", 0)
+
+
+@pytest.mark.parametrize("name", ["[/x]", "[red]ann[/red]", "[link=https://evil.example]ann"])
+def test_a_name_with_brackets_is_shown_as_it_is(url: str, name: str):
+    """Given somebody whose name looks like markup, Then no command breaks on it, and no password is lost."""
+    added = run("user", "add", name)
+
+    assert f"Added {name} as admin." in added.stdout
+    assert "One-time password:" in added.stdout
+    assert name in run("user", "list").stdout.replace("\n", "")
+    assert f"{name} is owner now." in run("user", "role", name, "owner").stdout
+    assert "One-time password of" in run("user", "reset-password", name).stdout
+    run("user", "role", f"{name}nobody", "owner", expect=1)
