@@ -8,11 +8,16 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.sqlite import SqliteDatabase
 from custodes.storage.sql.tables import metadata
 from custodes.testing.clock import FakeClock
+
+# The same examples in every run, and no time limit an example: a loaded machine must not fail a property.
+settings.register_profile("deterministic", deadline=None, derandomize=True)
+settings.load_profile("deterministic")
 
 #: Real payloads, signature vectors and a real access log, beside the checkout; absent in a plain clone.
 SHARED_DATA = Path(os.environ.get("CUSTODES_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
