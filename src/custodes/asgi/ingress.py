@@ -9,10 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import lru_cache
 from itertools import chain
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from custodes.asgi.middleware import Middleware
+from custodes.asgi.delivery import Delivery
+from custodes.asgi.passage import Refusal
+from custodes.asgi.routes import path_below
 from custodes.errors import CustodesError, InvalidInput, PayloadTooLarge, StorageUnavailable
 from custodes.planes.inbound.receiver import Receipt, Registration
 from custodes.planes.inbound.sources.base import Headers, WebhookRequest
@@ -21,7 +24,6 @@ from custodes.runtime.log import get_logger
 
 if TYPE_CHECKING:
     from custodes.app import Custodes
-    from custodes.asgi.passage import HttpPassage
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -48,7 +50,7 @@ _log = get_logger("custodes.ingress")
 
 
 class Ingress:
-    """Takes webhooks in; stands behind a :class:`~custodes.asgi.middleware.Middleware` that opens trace and address.
+    """Takes webhooks in; it needs no middleware around it.
 
     Args:
         custodes: the install.
@@ -56,13 +58,17 @@ class Ingress:
 
     def __init__(self, custodes: Custodes) -> None:
         self._inbound = custodes.inbound
+        self._source = custodes.inbound.source
         self._shield = custodes.shield
+        self._addresses = custodes.addresses
+        self._now = custodes.clock.now
+        self._random_bits = custodes.trace_bits
         self._public_url = custodes.settings.public_url.rstrip("/")
+        self._tells_trace = custodes.settings.trace_response
         self._check: Callable[[Any], Any] | None = None
         if custodes.settings.rate_limiting_enabled:
             self._check = custodes.ratelimit.check
             _limit_addresses(custodes)
-        self._door = Middleware(self, custodes, own=True)
 
     def handles(self, path: str) -> bool:
         """Tell whether a path is that of a source; others are left to the host."""
@@ -70,43 +76,55 @@ class Ingress:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one delivery."""
-        passage = cast("HttpPassage | None", serving.get())
-        if passage is None:
-            await self._door(scope, receive, send)
-            return
-        registration = self._registered(_path_of(scope))
+        root: str = scope.get("root_path") or ""
+        path: str = path_below(scope["path"], root) if root else scope["path"]
+        registration = self._registered(path)
         if registration is None:
             await _answer(send, 404, _NOT_FOUND)
         elif scope["method"] != "POST":
             await _answer(send, 405, _NOT_ALLOWED, [(b"allow", b"POST")])
         else:
-            await self._serve(registration, passage, scope, receive, send)
+            delivery = Delivery(path, registration.tenant, self._now(), self._random_bits)
+            token = serving.set(delivery)
+            try:
+                await self._serve(registration, delivery, scope, receive, send)
+            finally:
+                serving.reset(token)
+                if delivery.release is not None:
+                    self._give_back(delivery.release)
 
     def _registered(self, path: str) -> Registration | None:
         if path.startswith(HOOKS):
-            return self._inbound.source(path[len(HOOKS) :])
-        return self._inbound.source("stripe") if path == STRIPE_ENHANCED else None
+            return self._source(path[len(HOOKS) :])
+        return self._source("stripe") if path == STRIPE_ENHANCED else None
 
     # ── One delivery ─────────────────────────────────────────────────────────
 
     async def _serve(
-        self, registration: Registration, passage: HttpPassage, scope: Scope, receive: Receive, send: Send
+        self, registration: Registration, delivery: Delivery, scope: Scope, receive: Receive, send: Send
     ) -> None:
+        raw: list[tuple[bytes, bytes]] = scope["headers"]
+        found = dict(raw)
         try:
-            if self._check is not None and await self._over_limit(self._check, passage, send):
+            delivery.read(scope, found, self._addresses)
+            if self._check is not None and await self._over_limit(self._check, delivery, send):
                 return
-            headers, length, host = _read_headers(scope)
+            length = _check_headers(raw, found)
             body = await _read_body(receive, length, registration.source.max_body)
             if body is None:  # the sender has left
                 return
-            request = WebhookRequest(headers, body, self._url(scope, host))
+            request = WebhookRequest(Headers(raw, found), body, self._url(scope, found))
             receipt = await self._inbound.receive(
-                registration, request, trace_id=passage.trace_id, client_ip=passage.client_ip
+                registration,
+                request,
+                trace_id=delivery.trace_id,
+                client_ip=delivery.client_ip,
+                event_id=delivery.event_id,
             )
         except _Refused as refused:
-            request = WebhookRequest(Headers(scope["headers"][:MAX_HEADERS]), b"")
+            request = WebhookRequest(Headers(raw[:MAX_HEADERS]), b"")
             self._inbound.refuse(
-                registration, request, refused.error, trace_id=passage.trace_id, client_ip=passage.client_ip
+                registration, request, refused.error, trace_id=delivery.trace_id, client_ip=delivery.client_ip
             )
             await _answer(send, refused.status, _problem(refused.status, refused.error), [(b"connection", b"close")])
         except CustodesError as error:
@@ -116,42 +134,53 @@ class Ingress:
                 _log.warning("delivery_not_kept", source=registration.source.name, error=str(error))
             await _answer(send, error.status, _REFUSALS.get(error.status, _FAILED), retry)
         except Exception:  # noqa: BLE001 - a fault of ours: the sender delivers again, the log says why
-            _log.exception("delivery_failed", source=registration.source.name, trace_id=passage.trace_id)
+            _log.exception("delivery_failed", source=registration.source.name, trace_id=delivery.trace_id)
             await _answer(send, 500, _FAILED)
         else:
-            await _acknowledge(send, receipt)
-        finally:
-            if passage.release is not None:
-                passage.release()
-                passage.release = None
+            await _acknowledge(send, receipt, delivery.trace.traceresponse if self._tells_trace else "")
 
-    async def _over_limit(self, check: Callable[[Any], Any], passage: HttpPassage, send: Send) -> bool:
+    async def _over_limit(self, check: Callable[[Any], Any], delivery: Delivery, send: Send) -> bool:
         """Ask the limiter, and answer for it when it refuses. What fails of it lets the delivery pass."""
-        refusal = None
         try:
-            verdict = check(passage)
+            verdict = check(delivery)
             if hasattr(verdict, "__await__"):
                 verdict = await self._shield.wait("limiter", verdict, None)
-            if verdict is None:
+            if verdict is None or verdict.allowed:  # what is left of a limit is of no use to a sender: no headers
+                if verdict is not None:
+                    delivery.release = verdict.release
                 return False
-            if verdict.allowed:  # what is left of a limit is of no use to a sender: no headers are added
-                passage.release = verdict.release
-                return False
-            refusal = passage.judged(verdict)
+            status, problem = verdict.problem
+            refusal = Refusal(status, list(verdict.headers), problem)
         except Exception as error:
             if not self._shield.absorbs("limiter", error):
                 raise
-        if refusal is None:
             return False
         await _answer(send, refusal.status, refusal.body, refusal.headers)
         return True
 
-    def _url(self, scope: Scope, host: bytes) -> str:
+    def _give_back(self, release: Callable[[], object]) -> None:
+        try:
+            pending: Any = release()
+            if hasattr(pending, "__await__"):
+                self._shield.later("limiter", pending)
+        except Exception as error:
+            if not self._shield.absorbs("limiter", error):
+                raise
+
+    def _url(self, scope: Scope, found: dict[bytes, bytes]) -> str:
         """Return the URL that the sender called: some schemes sign it."""
-        query: bytes = scope.get("query_string", b"")
-        base = self._public_url or f"{scope.get('scheme', 'http')}://{host.decode('latin-1')}"
-        path = (scope.get("raw_path") or scope["path"].encode("utf-8", "replace")).partition(b"?")[0].decode("latin-1")
-        return f"{base}{path}?{query.decode('latin-1')}" if query else base + path
+        path = scope.get("raw_path") or scope["path"].encode("utf-8", "replace")
+        base = self._public_url or (scope.get("scheme", "http"), found.get(b"host", b""))
+        return _called(base, path, scope.get("query_string", b""))
+
+
+#: A host and path that come again and again are put together once; strangers can push out 256 of them, no more.
+@lru_cache(maxsize=256)
+def _called(base: str | tuple[str, bytes], path: bytes, query: bytes) -> str:
+    if isinstance(base, tuple):
+        base = f"{base[0]}://{base[1].decode('latin-1')}"
+    url = base + path.partition(b"?")[0].decode("latin-1")
+    return f"{url}?{query.decode('latin-1')}" if query else url
 
 
 class _Refused(Exception):
@@ -171,28 +200,19 @@ def _limit_addresses(custodes: Custodes) -> None:
             custodes.ratelimit.limit(limit, by="ip", route=route, methods="POST", name=name)
 
 
-def _path_of(scope: Scope) -> str:
-    path: str = scope["path"]
-    root: str = scope.get("root_path", "")
-    return path[len(root) :] if root and path.startswith(root) else path
-
-
-def _read_headers(scope: Scope) -> tuple[Headers, int, bytes]:
-    """Return the headers, the announced length of the body (-1 when there is none) and the host that was called."""
-    raw: list[tuple[bytes, bytes]] = scope["headers"]
+def _check_headers(raw: list[tuple[bytes, bytes]], found: dict[bytes, bytes]) -> int:
+    """Refuse headers that are too many or too large; return the announced length of the body, -1 when there is none."""
     if len(raw) > MAX_HEADERS:
         raise _refusal(431, InvalidInput, "The delivery has too many headers")
     if sum(map(len, chain.from_iterable(raw))) > MAX_HEADER_BYTES:
         raise _refusal(431, InvalidInput, "The headers of the delivery are too large")
-    found = dict(raw)
     encoding = found.get(b"content-encoding")
     if encoding is not None and encoding.strip().lower() not in (b"", b"identity"):
         raise _refusal(415, InvalidInput, "The delivery is compressed")
     stated = found.get(b"content-length")
-    length = -1
-    if stated is not None:
-        length = int(stated) if stated.isdigit() and len(stated) < 16 else 1 << 60
-    return Headers(raw), length, found.get(b"host", b"")
+    if stated is None:
+        return -1
+    return int(stated) if stated.isdigit() and len(stated) < 16 else 1 << 60
 
 
 async def _read_body(receive: Receive, length: int, most: int) -> bytes | None:
@@ -239,12 +259,13 @@ _TEXT = (b"content-type", b"text/plain; charset=utf-8")
 _NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 
 
-async def _acknowledge(send: Send, receipt: Receipt) -> None:
+async def _acknowledge(send: Send, receipt: Receipt, trace: str) -> None:
+    told = [(b"traceresponse", trace.encode("ascii"))] if trace else []
     if receipt.challenge is not None:
-        await _send(send, 200, receipt.challenge, [_TEXT, _NO_SNIFFING])
+        await _send(send, 200, receipt.challenge, [_TEXT, _NO_SNIFFING, *told])
         return
-    word = "accepted" if receipt.first else "duplicate"
-    await _send(send, 200, b'{"status":"%b","id":"%b"}' % (word.encode(), receipt.event_id.encode()), [_JSON])
+    word = b"accepted" if receipt.first else b"duplicate"
+    await _send(send, 200, b'{"status":"%b","id":"%b"}' % (word, receipt.event_id.encode()), [_JSON, *told])
 
 
 async def _answer(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]] | None = None) -> None:

@@ -38,7 +38,6 @@ class Mounted(Middleware):
         self.custodes = custodes
         self._life = Life(custodes)
         self._ingress = Ingress(custodes)
-        self._hooks = Middleware(self._ingress, custodes, own=True)
         self._admin = Middleware(self._serve_admin, custodes, own=True)
 
     def _find_door(self, scope: Scope) -> ASGIApp | None:
@@ -59,9 +58,9 @@ class Mounted(Middleware):
             return None
 
     def _own_door(self, path: str) -> ASGIApp | None:
-        if any(path == place or path.startswith(place + "/") for place in ADMIN_PATHS):
-            return self._admin
-        return self._hooks if self._ingress.handles(path) else None
+        if self._ingress.handles(path):
+            return self._ingress
+        return self._admin if any(path == place or path.startswith(place + "/") for place in ADMIN_PATHS) else None
 
     async def _serve_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._life.serve(self.app, scope, receive, send)

@@ -207,10 +207,12 @@ class WebhookMonitor(WebhookLog):
     # ── In ───────────────────────────────────────────────────────────────────
 
     async def receive(
-        self, registration: Registration, request: WebhookRequest, *, trace_id: str, client_ip: str
+        self, registration: Registration, request: WebhookRequest, *, trace_id: str, client_ip: str, event_id: str = ""
     ) -> Receipt:
         """Take a delivery in; see :meth:`custodes.planes.inbound.receiver.Receiver.receive`."""
-        receipt = await self._receiver.receive(registration, request, trace_id=trace_id, client_ip=client_ip)
+        receipt = await self._receiver.receive(
+            registration, request, trace_id=trace_id, client_ip=client_ip, event_id=event_id
+        )
         if receipt.event_id:
             self.worker.wake()
         return receipt

@@ -74,9 +74,16 @@ class Receiver:
         self._random_bits = random_bits
 
     async def receive(
-        self, registration: Registration, request: WebhookRequest, *, trace_id: str, client_ip: str
+        self, registration: Registration, request: WebhookRequest, *, trace_id: str, client_ip: str, event_id: str = ""
     ) -> Receipt:
         """Take one delivery in.
+
+        Args:
+            registration: whose delivery it is.
+            request: the delivery.
+            trace_id: trace that it belongs to.
+            client_ip: where it came from.
+            event_id: id of the event, when the caller has made one; a UUIDv7 of now.
 
         Raises:
             SignatureRefused: the signature does not hold.
@@ -92,7 +99,7 @@ class Receiver:
             raise
         if challenge is not None:
             return Receipt("", False, challenge)
-        event_id = uuid7(now, self._random_bits)
+        event_id = event_id or uuid7(now, self._random_bits)
         arrival = Arrival(
             tenant,
             event_id,
@@ -163,10 +170,11 @@ def masked_headers(headers: Headers) -> str:
 
 
 def _masked(headers: Headers) -> list[tuple[str, str]]:
-    return [
-        (shown, MASK if secret else value.decode("latin-1"))
-        for (shown, secret), value in ((_known_name(name), value) for name, value in headers.raw)
-    ]
+    masked: list[tuple[str, str]] = []
+    for name, value in headers.raw:
+        shown, secret = _known_name(name)
+        masked.append((shown, MASK if secret else value.decode("latin-1")))
+    return masked
 
 
 @lru_cache(maxsize=1_024)

@@ -87,15 +87,17 @@ _CHANGES = 3
 # In a trigger, changes() tells of the statement before: a repeat, whose event is there, adds neither payload nor job.
 _DOOR_DDL = (
     f"CREATE TEMP VIEW {_DOOR} AS SELECT {', '.join(f'NULL AS {name}' for name in Arrival._fields)}",
-    f"CREATE TEMP TRIGGER {_DOOR}_in INSTEAD OF INSERT ON {_DOOR} BEGIN"
-    f" INSERT INTO {events.name} ({', '.join(EVENT_COLUMNS)}, status, attempts, handlers_done)"
-    f" VALUES ({', '.join(f'NEW.{name}' for name in Arrival._fields[: len(EVENT_COLUMNS)])},"
-    f" '{Status.RECEIVED}', 0, '{{}}') ON CONFLICT DO NOTHING;"
-    f" INSERT INTO {payloads.name} (tenant_id, event_id, headers, body)"
-    " SELECT NEW.tenant, NEW.id, NEW.headers, NEW.body WHERE changes() > 0;"
-    f" INSERT INTO {jobs.name} (tenant_id, kind, ref, lane, due_at, attempts, released, token)"
-    f" SELECT NEW.tenant, '{JOB_KIND}', NEW.id, NEW.source, NEW.received_at, 0, 0, 0 WHERE changes() > 0;"
-    " END",
+    (
+        f"CREATE TEMP TRIGGER {_DOOR}_in INSTEAD OF INSERT ON {_DOOR} BEGIN"
+        f" INSERT INTO {events.name} ({', '.join(EVENT_COLUMNS)}, status, attempts, handlers_done)"
+        f" VALUES ({', '.join(f'NEW.{name}' for name in Arrival._fields[: len(EVENT_COLUMNS)])},"
+        f" '{Status.RECEIVED}', 0, '{{}}') ON CONFLICT DO NOTHING;"
+        f" INSERT INTO {payloads.name} (tenant_id, event_id, headers, body)"
+        " SELECT NEW.tenant, NEW.id, NEW.headers, NEW.body WHERE changes() > 0;"
+        f" INSERT INTO {jobs.name} (tenant_id, kind, ref, lane, due_at, attempts, released, token)"
+        f" SELECT NEW.tenant, '{JOB_KIND}', NEW.id, NEW.source, NEW.received_at, 0, 0, 0 WHERE changes() > 0;"
+        " END"
+    ),
 )
 
 

@@ -184,9 +184,9 @@ class SqliteDatabase:
 
     def _attempt(self, group: list[Pending[_Write | _Insert]]) -> None:
         connection = cast("Connection", self._connection)
-        self._set_synchronous(connection, durable=any(_durable(pending.payload) for pending in group))
-        if self._insert_only(_driver(connection), group):
+        if self._insert_only(connection, group):
             return
+        self._set_synchronous(connection, durable=any(_durable(pending.payload) for pending in group))
         alone = len(group) == 1
         with connection.begin():
             inserts: dict[Ingest[Any, Any], list[Pending[_Write | _Insert]]] = {}
@@ -201,7 +201,7 @@ class SqliteDatabase:
             if alone and group[0].error is not None:
                 connection.get_transaction().rollback()  # pyright: ignore[reportOptionalMemberAccess]
 
-    def _insert_only(self, driver: sqlite3.Connection, group: list[Pending[_Write | _Insert]]) -> bool:
+    def _insert_only(self, connection: Connection, group: list[Pending[_Write | _Insert]]) -> bool:
         """Commit a group of rows of one statement beneath SQLAlchemy; False, and nothing done, when it is another sort.
 
         A row that the statement cannot take rolls the group back; the long way then finds out which one it is.
@@ -209,12 +209,13 @@ class SqliteDatabase:
         first = group[0].payload
         if not isinstance(first, _Insert):
             return False
-        statement, rows = first.statement, list[object]()
+        statement, rows, driver = first.statement, list[object](), _driver(connection)
         for pending in group:
             payload = pending.payload
             if not isinstance(payload, _Insert) or payload.statement is not statement:
                 return False
             rows.append(payload.row)
+        self._set_synchronous(connection, durable=statement.durable)
         if not statement.alone:
             driver.execute("BEGIN IMMEDIATE")
         try:

@@ -56,10 +56,11 @@ class Headers(Mapping[str, str]):
 
     __slots__ = ("_index", "_repeats", "raw")
 
-    def __init__(self, raw: Iterable[tuple[bytes, bytes]]) -> None:
+    def __init__(self, raw: Iterable[tuple[bytes, bytes]], index: Mapping[bytes, bytes] | None = None) -> None:
         #: Names and values in the order of the request.
         self.raw = raw if isinstance(raw, list) else list(raw)
-        index = {name.lower(): value for name, value in self.raw}
+        if index is None:
+            index = {name.lower(): value for name, value in self.raw}
         self._index = index
         #: Whether a name is there more than once, which is rare; the index then holds its last value only.
         self._repeats = len(index) < len(self.raw)
