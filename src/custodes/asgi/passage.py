@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from custodes.asgi.identity import clean_id, clean_tenant, user_of
-from custodes.asgi.routes import path_below
+from custodes.asgi.routes import Templates, path_below
+from custodes.kernel.address import Addresses
+from custodes.kernel.clock import Clock
+from custodes.kernel.ids import RandomBits
 from custodes.kernel.trace import NEW_FLAGS, Trace, new_ids, new_span_id, read_parent
 from custodes.planes.ratelimit.answers import Decision
 from custodes.planes.traffic.model import Exchange
-
-if TYPE_CHECKING:
-    from custodes.asgi.middleware import Middleware
+from custodes.runtime.shield import Shield
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -54,6 +55,62 @@ class Refusal:
     body: bytes
 
 
+class Door:
+    """What all passages through one middleware need, at hand: looked up once, not once a request.
+
+    Args:
+        shield: guards the host against us.
+        clock: source of time.
+        addresses: finds the client's address.
+        random_bits: source of randomness for trace ids.
+        default_tenant: tenant of a request that nobody names one for.
+        session_user_key: key of the host's session that holds the user id; empty: the session is not read.
+    """
+
+    __slots__ = (
+        "absorbs",
+        "client_of",
+        "default_tenant",
+        "direct",
+        "forwarded",
+        "forwarded_header",
+        "now",
+        "random_bits",
+        "session_user_key",
+        "templates",
+        "ticks",
+    )
+
+    def __init__(
+        self,
+        shield: Shield,
+        clock: Clock,
+        addresses: Addresses,
+        random_bits: RandomBits,
+        *,
+        default_tenant: str,
+        session_user_key: str,
+    ) -> None:
+        self.absorbs = shield.absorbs
+        self.now = clock.now
+        #: Monotonic time, nanoseconds.
+        self.ticks = _ticks_of(clock)
+        self.direct = addresses.direct
+        self.forwarded = addresses.forwarded
+        self.forwarded_header = addresses.header
+        self.client_of = addresses.client
+        self.random_bits = random_bits
+        self.default_tenant = default_tenant
+        self.session_user_key = session_user_key
+        self.templates = Templates()
+
+
+def _ticks_of(clock: Clock) -> Callable[[], int]:
+    """Return the clock's monotonic hand in nanoseconds, without a call in between where the clock has one."""
+    ticks: Callable[[], int] | None = getattr(clock, "ticks", None)
+    return ticks if ticks is not None else lambda: clock.monotonic() * 1_000
+
+
 class Passage(Exchange):
     """One request; made for each, so it is slotted and does as little as it can while the request passes.
 
@@ -81,11 +138,11 @@ class Passage(Exchange):
     #: Gives back to the limiter what the request holds; None when it holds nothing.
     release: Callable[[], object] | None
 
-    def open(self, door: Middleware, kind: str, scope: Scope, receive: Receive, send: Send) -> None:
+    def open(self, door: Door, kind: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Begin: what ``__init__`` would do, without the cost of going through ``type.__call__``.
 
         Args:
-            door: the middleware that it passes through.
+            door: of the middleware that it passes through.
             kind: ``"http"`` or ``"websocket"``.
             scope: the request's ASGI scope.
             receive: the server's.
@@ -128,7 +185,8 @@ class Passage(Exchange):
             self.span_id = new_span_id(door.random_bits)
         client = scope.get("client")
         peer = client[0] if client else ""
-        self.client_ip = door.direct.get(peer) or door.client_of(peer, found.get(door.forwarded_header, b""))
+        line = found.get(door.forwarded_header, b"")
+        self.client_ip = door.direct.get(peer) or door.forwarded.get((peer, line)) or door.client_of(peer, line)
         self.method = scope["method"][:MAX_METHOD] if kind == "http" else WEBSOCKET
         self._start = door.ticks()
 

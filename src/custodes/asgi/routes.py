@@ -28,10 +28,12 @@ _REST = "/{path}"
 class Templates:
     """Resolves scopes to route templates, and remembers which there are."""
 
-    __slots__ = ("_known",)
+    __slots__ = ("_known", "_of_route")
 
     def __init__(self) -> None:
         self._known: set[str] = set()
+        #: By the id of a route: the route, which keeps that id from being anybody else's, and its template.
+        self._of_route: dict[int, tuple[object, str | None]] = {}
 
     def resolve(self, scope: MutableMapping[str, Any]) -> str | None:
         """Return the template of the route that took a request; None when none did.
@@ -39,7 +41,17 @@ class Templates:
         Understands Starlette (routes, nested mounts), FastAPI (included routers too), Litestar and any framework that
         sets ``scope["path_template"]`` or a ``scope["route"]`` with a ``path``.
         """
-        template = _template(scope)
+        route = scope.get("route")
+        if route is None or "fastapi" in scope or "app_root_path" in scope:  # more than the route makes the template
+            return self._bounded(_template(scope))
+        known = self._of_route.get(id(route))
+        if known is None:
+            if len(self._of_route) >= MAX_TEMPLATES:  # a host that makes a route for each request
+                self._of_route.clear()
+            known = self._of_route[id(route)] = (route, self._bounded(_template(scope)))
+        return known[1]
+
+    def _bounded(self, template: str | None) -> str | None:
         if template in self._known or template is None:
             return template
         if len(template) > MAX_TEMPLATE_LENGTH or len(self._known) >= MAX_TEMPLATES:

@@ -9,7 +9,7 @@ is trusted: only local processes reach it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TypeVar
 
@@ -162,6 +162,11 @@ class Addresses:
         self.direct: dict[str, str] = {}
         self._forwarded: dict[tuple[str, bytes], str] = {}
         self._keys: dict[str, str] = {}
+
+    @property
+    def forwarded(self) -> Mapping[tuple[str, bytes], str]:
+        """Answers remembered, by peer and value of the forwarding header; the same mapping for ever."""
+        return self._forwarded
 
     def client(self, peer: str, forwarded: bytes = b"") -> str:
         """Return the client's address as text; empty when it is unknown.

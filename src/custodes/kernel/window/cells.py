@@ -15,10 +15,14 @@ Key: TypeAlias = Hashable
 View: TypeAlias = tuple[int, int]
 
 
+#: Charges that are counted together; takes a twentieth of a millisecond.
+COUNT_EVERY = 512
+
+
 class Cells:
     """The states of all subjects under one limit. Engines say where those come from that are not at hand."""
 
-    __slots__ = ("at_hand", "attempt", "meter", "shadow", "tally", "view", "wait")
+    __slots__ = ("_tally", "at_hand", "attempt", "fresh_charges", "meter", "shadow", "view", "wait")
 
     def __init__(self, meter: Meter, *, shadow: bool = False) -> None:
         self.meter = meter
@@ -26,16 +30,33 @@ class Cells:
         self.shadow = shadow
         #: States by subject.
         self.at_hand: dict[Key, State] = {}
-        #: Units admitted by subject, since somebody last asked.
-        self.tally: defaultdict[Key, int] = defaultdict(int)
+        #: Subjects that were charged one unit and are not in the tally yet: a hot path appends here, and calls
+        #: :meth:`count` when there are :data:`COUNT_EVERY`. To append costs a fifth of counting somebody at once, whose
+        #: place in a large dictionary is in no cache.
+        self.fresh_charges: list[Key] = []
+        self._tally: defaultdict[Key, int] = defaultdict(int)
         # Bound once: the calls of every decision.
         self.wait = meter.wait
         self.attempt = meter.attempt
         self.view = meter.view
 
+    @property
+    def tally(self) -> defaultdict[Key, int]:
+        """Units admitted by subject, since somebody last asked."""
+        if self.fresh_charges:
+            self.count()
+        return self._tally
+
+    def count(self) -> None:
+        """Take what was charged lately into the tally."""
+        tally = self._tally
+        for key in self.fresh_charges:
+            tally[key] += 1
+        self.fresh_charges.clear()
+
     def take_tally(self) -> dict[Key, int]:
         """Hand over the units admitted by subject, and begin again."""
-        tally, self.tally = self.tally, defaultdict(int)
+        tally, self._tally = self.tally, defaultdict(int)
         return tally
 
     def recall(self, key: Key, now: int) -> tuple[Key, State]:

@@ -49,21 +49,21 @@ class SlidingLog:
 
     def attempt(self, state: Stamps, now: int, cost: int) -> tuple[Stamps, int, int] | None:
         """Append one stamp a unit; never earlier than the last, so that the log stays in order."""
-        start = state[0]
+        first = start = state[0]
         size = len(state)
         newest = state[-1]
-        stamp = now
-        if newest > stamp:
-            stamp = newest
+        stamp = newest if newest > now else now  # noqa: FURB136 - max() is a call, and costs five times as much
         oldest = state[start] if start < size else stamp
-        if oldest <= stamp - self.window:
-            start = self._first(state, stamp)
+        horizon = stamp - self.window
+        if oldest <= horizon:
+            # Who comes seldom finds all of it out of the window: no need to search for the first that is not.
+            start = size if newest <= horizon else bisect_right(state, horizon, start)
             oldest = state[start] if start < size else stamp
         left = self.limit - size + start - cost
         if left < 0:
             return None
-        # Only now: what a refused request saw leave is back in the window when the clock goes back.
-        state[0] = start
+        if start != first:  # only now: what a refused request saw leave is back in the window when the clock goes back
+            state[0] = start
         if cost == 1:
             state.append(stamp)
         else:

@@ -127,7 +127,7 @@ FREE = Decision()
 class Answers:
     """Answers to requests that the same policies hold for."""
 
-    __slots__ = ("_shown", "_template", "_wordings", "all_shown", "policies", "policy_header", "rules")
+    __slots__ = ("_shown", "_wordings", "all_shown", "policies", "policy_header", "rules", "template")
 
     def __init__(self, policies: Sequence[tuple[Policy, Rule]]) -> None:
         self.policies = [policy for policy, _ in policies]
@@ -137,7 +137,8 @@ class Answers:
         self.all_shown = len(self._shown) == len(self.policies)
         shown = [self.policies[number] for number in self._shown]
         self.policy_header = (b"ratelimit-policy", ", ".join(policy.item for policy in shown).encode("ascii"))
-        self._template = _template([policy.name for policy in shown])
+        #: Value of ``RateLimit``, to be filled in: units left and seconds until there are more, of each limit shown.
+        self.template = _template([policy.name for policy in shown])
         self._wordings: dict[tuple[int, ...], _Wording] = {}
 
     def admitted(self, views: Sequence[tuple[int, int]]) -> Decision:
@@ -151,7 +152,7 @@ class Answers:
         """Answer a request that may go on, by what is left and the seconds until there is more, of each limit shown."""
         if not figures:
             return FREE
-        return Admitted((self.policy_header, (b"ratelimit", self._template % (*figures,))), figures)
+        return Admitted((self.policy_header, (b"ratelimit", self.template % (*figures,))), figures)
 
     def refused(
         self, views: Sequence[tuple[int, int]], refusals: Sequence[tuple[int, int]], *, jitter: float, salt: str

@@ -10,8 +10,9 @@ from custodes.errors import StorageUnavailable
 from custodes.kernel.clock import Clock
 from custodes.kernel.signals import SecuritySignal
 from custodes.kernel.window import NEVER, Ask, Concurrency, Outcome, decide_contested
+from custodes.kernel.window.cells import COUNT_EVERY
 from custodes.planes.ratelimit.alarm import Alarm
-from custodes.planes.ratelimit.answers import FREE, Decision, Noted, blocked_decision, unavailable_decision
+from custodes.planes.ratelimit.answers import FREE, Admitted, Decision, Noted, blocked_decision, unavailable_decision
 from custodes.planes.ratelimit.bans import Escalation
 from custodes.planes.ratelimit.endpoints import endpoint_of
 from custodes.planes.ratelimit.in_force import InForce
@@ -73,7 +74,9 @@ class Judge:
         self.blocked = 0
         self.undecided = 0
 
-    def check(self, call: Call, unknown: str = UNKNOWN) -> Decision | Awaitable[Decision]:
+    def check(  # noqa: C901 - one loop for what nearly every request takes, see below
+        self, call: Call, unknown: str = UNKNOWN
+    ) -> Decision | Awaitable[Decision]:
         """Decide on a request: at once when the engine can, else to be awaited.
 
         Args:
@@ -81,7 +84,9 @@ class Judge:
             unknown: who a client without an address is; empty: rules by address do not hold.
         """
         in_force = self._in_force
-        client = self._client_of(call.client_ip) or unknown
+        client = call.client_ip or unknown
+        if ":" in client:  # IPv6; IPv4 is its own name
+            client = self._client_of(client)
         access = in_force.access
         if access.entries:
             entry = access.find(call, client, self._clock.now())
@@ -100,8 +105,8 @@ class Judge:
         figures: list[int] = []
         mask = 0
         for key_of, bit, cost, cells, attempt in steps:
-            key = client or None if key_of is None else key_of(call, client)
-            if key is None:
+            key = client if key_of is None else key_of(call, client)
+            if not key:
                 continue
             state = cells.at_hand.get(key)
             charged = None if state is None else attempt(state, now, cost)
@@ -110,12 +115,20 @@ class Judge:
             after, left, more_in = charged
             if after is not state:
                 cells.at_hand[key] = after
-            cells.tally[key] += cost
-            figures += (left, (more_in + 999_999) // 1_000_000)
+            if cost == 1:
+                charges = cells.fresh_charges
+                charges.append(key)
+                if len(charges) >= COUNT_EVERY:
+                    cells.count()
+            else:
+                cells.tally[key] += cost
+            figures.append(left)
+            figures.append((more_in + 999_999) // 1_000_000)
             mask |= bit
         if not mask:
             return FREE
-        return (plan.applicable.get(mask) or plan.applicable_to(mask)).answers.granted(figures)
+        answers = (plan.applicable.get(mask) or plan.applicable_to(mask)).answers
+        return Admitted((answers.policy_header, (b"ratelimit", answers.template % (*figures,))), figures)
 
     def _decide_generally(self, call: Call, plan: Plan, client: str) -> Decision | Awaitable[Decision]:
         asks, mask = gather(plan, call, client)
