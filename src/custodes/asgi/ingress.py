@@ -74,24 +74,17 @@ class Ingress:
         """Tell whether a path is that of a source; others are left to the host."""
         return self._registered(path) is not None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one delivery."""
         root: str = scope.get("root_path") or ""
         path: str = path_below(scope["path"], root) if root else scope["path"]
         registration = self._registered(path)
         if registration is None:
-            await _answer(send, 404, _NOT_FOUND)
-        elif scope["method"] != "POST":
-            await _answer(send, 405, _NOT_ALLOWED, [(b"allow", b"POST")])
-        else:
-            delivery = Delivery(path, registration.tenant, self._now(), self._random_bits)
-            token = serving.set(delivery)
-            try:
-                await self._serve(registration, delivery, scope, receive, send)
-            finally:
-                serving.reset(token)
-                if delivery.release is not None:
-                    self._give_back(delivery.release)
+            return _answer(send, 404, _NOT_FOUND)
+        if scope["method"] != "POST":
+            return _answer(send, 405, _NOT_ALLOWED, [(b"allow", b"POST")])
+        delivery = Delivery(path, registration.tenant, self._now(), self._random_bits)
+        return self._serve(registration, delivery, scope, receive, send)
 
     def _registered(self, path: str) -> Registration | None:
         if path.startswith(HOOKS):
@@ -103,6 +96,7 @@ class Ingress:
     async def _serve(
         self, registration: Registration, delivery: Delivery, scope: Scope, receive: Receive, send: Send
     ) -> None:
+        token = serving.set(delivery)
         raw: list[tuple[bytes, bytes]] = scope["headers"]
         found = dict(raw)
         try:
@@ -113,10 +107,9 @@ class Ingress:
             body = await _read_body(receive, length, registration.source.max_body)
             if body is None:  # the sender has left
                 return
-            request = WebhookRequest(Headers(raw, found), body, self._url(scope, found))
             receipt = await self._inbound.receive(
                 registration,
-                request,
+                WebhookRequest(Headers(raw, found), body, self._url(scope, found)),
                 trace_id=delivery.trace_id,
                 client_ip=delivery.client_ip,
                 event_id=delivery.event_id,
@@ -138,6 +131,10 @@ class Ingress:
             await _answer(send, 500, _FAILED)
         else:
             await _acknowledge(send, receipt, delivery.trace.traceresponse if self._tells_trace else "")
+        finally:
+            serving.reset(token)
+            if delivery.release is not None:
+                self._give_back(delivery.release)
 
     async def _over_limit(self, check: Callable[[Any], Any], delivery: Delivery, send: Send) -> bool:
         """Ask the limiter, and answer for it when it refuses. What fails of it lets the delivery pass."""

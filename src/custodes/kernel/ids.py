@@ -19,9 +19,9 @@ def uuid7(now: int, random_bits: RandomBits) -> str:
     millis, micros = divmod(now, 1_000)
     # 12 bits hold 0..4095; 1000 microseconds spread over them keep the order.
     rand_a = (micros << 12) // 1_000
-    value = (millis & 0xFFFFFFFFFFFF) << 80 | 0x7000 << 64 | rand_a << 64 | 0b10 << 62 | random_bits(62)
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    head = ((millis & 0xFFFFFFFFFFFF) << 16 | 0x7000 | rand_a).to_bytes(8, "big").hex()
+    tail = (0b10 << 62 | random_bits(62)).to_bytes(8, "big").hex()
+    return f"{head[:8]}-{head[8:12]}-{head[12:]}-{tail[:4]}-{tail[4:]}"
 
 
 def uuid7_time(identifier: str) -> int:

@@ -1,5 +1,6 @@
 """The door for webhooks, spoken to in ASGI: what is accepted, what is refused, and what a refusal costs."""
 
+import asyncio
 import json
 import threading
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ from custodes.kernel.signals import SecuritySignal
 from custodes.planes.inbound.model import EventFilter, Status
 from custodes.planes.inbound.sources.base import Source, Verified
 from custodes.runtime import writer
+from custodes.runtime.current import current_client_ip, current_trace
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.schema import metadata
 from custodes.testing.asgi import body, converse, http_scope
@@ -74,6 +76,59 @@ async def test_a_signed_delivery_is_on_the_disk_before_the_2xx(custodes, ingress
     assert (record.trace_id, record.client_ip) == (TRACEPARENT[3:35], "203.0.113.7")
     payload = await custodes.inbound.get_payload(told["id"])
     assert payload.body == signed.body
+
+
+async def test_a_delivery_without_a_trace_begins_one_that_is_numbered_as_its_event(custodes, ingress, clock):
+    signed = stripe(clock)
+    two_parents = [(name.lower().encode(), value.encode()) for name, value in signed.headers.items()]
+    two_parents += [(b"traceparent", TRACEPARENT.encode())] * 2
+
+    first = await post(ingress, "/hooks/stripe", signed.body, headers=signed.headers)
+    clock.advance(SECOND)
+    other = stripe(clock, "evt_2")
+    second = await post(ingress, "/hooks/stripe", other.body, headers=other.headers)
+    repeated = await post(ingress, "/hooks/stripe", signed.body, headers=two_parents)
+
+    ids = [json.loads(answer.body)["id"] for answer in (first, second)]
+    traces = [(await custodes.inbound.get_event(event_id)).trace_id for event_id in ids]
+    assert traces == [event_id.replace("-", "") for event_id in ids]
+    assert traces == sorted(traces)
+    assert json.loads(repeated.body) == {"status": "duplicate", "id": ids[0]}
+
+
+async def test_a_source_of_the_hosts_own_finds_trace_and_address(custodes, ingress):
+    seen = []
+
+    class Asking(Source):
+        name = "asking"
+
+        def verify(self, request, now) -> Verified:
+            seen.append((current_trace().trace_id, current_trace().parent_id, current_client_ip(), request.url))
+            return Verified(event_id="1", event_type="", dedupe_key="1")
+
+    custodes.inbound.add_source(Asking(["secret"]))
+
+    answer = await post(ingress, "/hooks/asking?a=1", b"{}", headers={"traceparent": TRACEPARENT})
+
+    assert answer.status == 200
+    assert seen == [(TRACEPARENT[3:35], TRACEPARENT[36:52], "203.0.113.7", "http://testserver/hooks/asking?a=1")]
+    assert current_trace() is None
+
+
+async def test_deliveries_and_repeats_in_one_group_are_told_apart(custodes, ingress, clock):
+    """Given first deliveries and repeats under way together, then each event is kept once, with one payload and job."""
+    signed = [stripe(clock, f"evt_{number % 20}") for number in range(60)]
+
+    answers = await asyncio.gather(
+        *(post(ingress, "/hooks/stripe", one.body, headers=one.headers) for one in signed[:60])
+    )
+
+    told = [json.loads(answer.body) for answer in answers]
+    assert [one["status"] for one in told].count("accepted") == 20
+    assert len({one["id"] for one in told}) == 20
+    assert [await count(custodes, table) for table in ("webhook_events", "webhook_payloads", "custodes_jobs")] == [
+        20
+    ] * 3
 
 
 async def test_credentials_in_headers_are_masked_and_signatures_are_kept(custodes, ingress, clock):

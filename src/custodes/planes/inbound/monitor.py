@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from custodes.errors import ConfigurationError, CustodesError
@@ -98,7 +98,6 @@ class WebhookMonitor(WebhookLog):
         self._sources: dict[str, Registration] = {}
         self._flusher = Periodic("inbound-flush", FLUSH_SECONDS, recorder.flush)
         self._replays = Replays(store=store, events=events, jobs=jobs, clock=clock)
-        self._receiver = Receiver(events=events, recorder=recorder, clock=clock, random_bits=random_bits)
         #: The handlers of this process.
         self.handlers = Handlers()
         self._processor = Processor(
@@ -119,6 +118,9 @@ class WebhookMonitor(WebhookLog):
             owner=writer,
             concurrency=concurrency,
             lease=lease,
+        )
+        self._receiver = Receiver(
+            events=events, recorder=recorder, clock=clock, random_bits=random_bits, kept=self.worker.wake
         )
 
     # ── Life ─────────────────────────────────────────────────────────────────
@@ -206,16 +208,11 @@ class WebhookMonitor(WebhookLog):
 
     # ── In ───────────────────────────────────────────────────────────────────
 
-    async def receive(
+    def receive(
         self, registration: Registration, request: WebhookRequest, *, trace_id: str, client_ip: str, event_id: str = ""
-    ) -> Receipt:
+    ) -> Awaitable[Receipt]:
         """Take a delivery in; see :meth:`custodes.planes.inbound.receiver.Receiver.receive`."""
-        receipt = await self._receiver.receive(
-            registration, request, trace_id=trace_id, client_ip=client_ip, event_id=event_id
-        )
-        if receipt.event_id:
-            self.worker.wake()
-        return receipt
+        return self._receiver.receive(registration, request, trace_id=trace_id, client_ip=client_ip, event_id=event_id)
 
     def refuse(
         self,

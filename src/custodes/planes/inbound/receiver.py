@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -53,7 +54,7 @@ class Receipt(NamedTuple):
 
 
 class Receiver:
-    """Takes deliveries in.
+    """Takes deliveries in; ``kept`` is called after each that was kept.
 
     Nothing of a body is decoded or stored before its signature holds. What is accepted is on the disk, with its job,
     before :meth:`receive` returns. What is refused writes nothing: it is counted, and a few samples wait for the next
@@ -67,16 +68,21 @@ class Receiver:
         recorder: Recorder,
         clock: Clock,
         random_bits: RandomBits,
+        kept: Callable[[], None],
     ) -> None:
         self._events = events
         self._recorder = recorder
         self._clock = clock
         self._random_bits = random_bits
+        self._kept = kept
 
-    async def receive(
+    def receive(
         self, registration: Registration, request: WebhookRequest, *, trace_id: str, client_ip: str, event_id: str = ""
-    ) -> Receipt:
-        """Take one delivery in.
+    ) -> Awaitable[Receipt]:
+        """Take one delivery in: it is verified at once, and kept when this is awaited.
+
+        What was only needed to verify it is let go of before the wait: the garbage collector looks at every object of
+        all deliveries that wait for their commit.
 
         Args:
             registration: whose delivery it is.
@@ -98,7 +104,7 @@ class Receiver:
             self.refuse(registration, request, error, trace_id=trace_id, client_ip=client_ip)
             raise
         if challenge is not None:
-            return Receipt("", False, challenge)
+            return _at_once(Receipt("", False, challenge))
         event_id = event_id or uuid7(now, self._random_bits)
         arrival = Arrival(
             tenant,
@@ -115,9 +121,13 @@ class Receiver:
             masked_headers(request.headers),
             request.body,
         )
+        return self._keep(source, arrival)
+
+    async def _keep(self, source: Source, arrival: Arrival) -> Receipt:
         kept = await self._events.accept(arrival)
         self._recorder.accepted(source, arrival, kept)
-        return Receipt(kept, kept == event_id)
+        self._kept()
+        return Receipt(kept, kept == arrival.id)
 
     def refuse(
         self,
@@ -144,6 +154,10 @@ class Receiver:
                 body_head=request.body[:SAMPLE_BYTES],
             )
         )
+
+
+async def _at_once(receipt: Receipt) -> Receipt:
+    return receipt
 
 
 def _ask(source: Source, request: WebhookRequest, now: int) -> tuple[Verified, bytes | None]:

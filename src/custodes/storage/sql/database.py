@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, cast
 
@@ -48,11 +48,11 @@ class Database(Store, Protocol):
         """Commit what waits and let go of everything; idempotent."""
         ...
 
-    async def ingest(self, statement: Ingest[Row, Result], row: Row) -> Result:
-        """Insert one row together with whatever else arrives, and wait for the commit.
+    def ingest(self, statement: Ingest[Row, Result], row: Row) -> Awaitable[Result]:
+        """Insert one row together with whatever else arrives; what is returned resolves after the commit.
 
         Raises:
-            StorageUnavailable: it was not kept.
+            StorageUnavailable: it was not kept; at once or when it is awaited.
         """
         ...
 
