@@ -1,4 +1,9 @@
-"""The server of the kill drill: imports everything, waits for a line on its input, then serves until it is killed."""
+"""The servers of the kill drill. One process imports everything once; each line on its input makes a server of it.
+
+A server is a fork: a process with connections, threads and files of its own, which begins as a fresh one does (it opens
+the file, recovers what its predecessor left, starts its worker) and can be killed like one, without importing for
+seconds before.
+"""
 
 import asyncio
 import os
@@ -9,16 +14,7 @@ import uvicorn
 
 from custodes import Custodes, WebhookEvent
 
-custodes = Custodes(
-    os.environ["DRILL_DATABASE"],
-    webhook_lease_seconds=1,
-    webhook_ip_limit="",
-    enterprise_monitoring_enabled=False,
-)
-custodes.source("stripe", secrets=[os.environ["DRILL_SECRET"]])
 
-
-@custodes.webhook("stripe")
 async def handle(event: WebhookEvent) -> None:
     await asyncio.sleep(random.random() * 0.02)
     event.json()
@@ -30,5 +26,41 @@ async def host(scope, receive, send):
     await send({"type": "http.response.body", "body": b""})
 
 
-sys.stdin.readline()
-uvicorn.run(custodes.wrap(host), host="127.0.0.1", port=int(os.environ["DRILL_PORT"]), log_level="error")
+def install(database: str) -> Custodes:
+    custodes = Custodes(database, webhook_lease_seconds=1, webhook_ip_limit="", enterprise_monitoring_enabled=False)
+    custodes.source("stripe", secrets=[os.environ["DRILL_SECRET"]])
+    custodes.webhook("stripe")(handle)
+    return custodes
+
+
+def server(custodes: Custodes) -> uvicorn.Server:
+    config = uvicorn.Config(
+        custodes.wrap(host), host="127.0.0.1", port=int(os.environ["DRILL_PORT"]), log_level="error"
+    )
+    config.load()
+    return uvicorn.Server(config)
+
+
+def tell(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+async def import_everything() -> None:
+    """Have an install start and stop once, in memory: what it needs is then imported, and nothing of it is left."""
+    custodes = install("sqlite://")
+    server(custodes)
+    await custodes.start()
+    await custodes.stop()
+
+
+if __name__ == "__main__":
+    asyncio.run(import_everything())
+    for _ in sys.stdin:
+        pid = os.fork()
+        if not pid:
+            server(install(os.environ["DRILL_DATABASE"])).run()
+            os._exit(0)
+        tell(str(pid))
+        os.waitpid(pid, 0)
+        tell("gone")

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import random
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -84,8 +85,8 @@ def senders(port: int, ledger: Ledger, seed: int) -> Iterator[threading.Event]:
             thread.join(10)
 
 
-class Server:
-    """A server process, ready to serve once it is told to."""
+class Servers:
+    """Servers on one file, one after the other, each a process of its own; see served.py."""
 
     def __init__(self, database: Path, port: int) -> None:
         environment = {
@@ -94,22 +95,44 @@ class Server:
             "DRILL_SECRET": SECRET,
             "DRILL_PORT": str(port),
         }
-        self._process = subprocess.Popen(
+        self._makes = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("served.py"))],
             stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             env=environment,
+            text=True,
         )
+        self._server = 0
 
     def serve(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(b"\n")
-        self._process.stdin.flush()
+        """Have a new server begin."""
+        assert not self._server
+        assert self._makes.stdin is not None
+        self._makes.stdin.write("\n")
+        self._makes.stdin.flush()
+        self._server = int(self._line())
 
     def kill(self) -> None:
-        self._process.kill()
-        self._process.wait(10)
-        assert self._process.stdin is not None
-        self._process.stdin.close()
+        """Kill the server, and wait until it is no more."""
+        server, self._server = self._server, 0
+        os.kill(server, signal.SIGKILL)
+        assert self._line() == "gone"
+
+    def close(self) -> None:
+        if self._server:
+            self.kill()
+        assert self._makes.stdin is not None
+        assert self._makes.stdout is not None
+        self._makes.stdin.close()
+        self._makes.wait(10)
+        self._makes.stdout.close()
+
+    def _line(self) -> str:
+        assert self._makes.stdout is not None
+        line = self._makes.stdout.readline()
+        while line and line.strip() != "gone" and not line.strip().isdigit():
+            line = self._makes.stdout.readline()
+        return line.strip()
 
 
 def free_port() -> int:
@@ -127,22 +150,36 @@ def stored(database: Path) -> dict[str, tuple[bytes, str]]:
     return {event_id: (body, status) for event_id, body, status in rows}
 
 
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    return tmp_path / "custodes.db"
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def servers(database: Path, port: int) -> Iterator[Servers]:
+    made = Servers(database, port)
+    yield made
+    made.close()
+
+
 @pytest.mark.drill
 @pytest.mark.timeout(240)
-def test_kill_dash_nine_under_load(tmp_path: Path):
-    database, port, ledger = tmp_path / "custodes.db", free_port(), Ledger()
-    choose = random.Random(20261123)
+def test_kill_dash_nine_under_load(servers: Servers, database: Path, port: int):
+    ledger, choose = Ledger(), random.Random(20261123)
     killed_with_open_jobs = 0
-    standby = Server(database, port)
     for number in range(ROUNDS):
-        # Given a server under load (the next one is already loading its code)
-        server, standby = standby, Server(database, port)
-        server.serve()
+        # Given a server under load
+        servers.serve()
         with senders(port, ledger, number) as first:
             assert first.wait(30), "no delivery was accepted"
             time.sleep(choose.uniform(EARLIEST, LATEST))
             # When it is killed
-            server.kill()
+            servers.kill()
         # Then everything that was answered with 2xx is there, unchanged, once, and nothing that nobody sent
         kept = stored(database)
         assert not ledger.accepted - kept.keys(), "accepted events were lost"
@@ -150,14 +187,12 @@ def test_kill_dash_nine_under_load(tmp_path: Path):
         killed_with_open_jobs += any(status != "succeeded" for _, status in kept.values())
 
     # And a server that comes up handles all that was left open
-    standby.serve()
-    try:
-        waited_until = time.monotonic() + RESUMED_WITHIN + 10  # the backlog itself takes a while too
-        while any(status != "succeeded" for _, status in stored(database).values()):
-            assert time.monotonic() < waited_until, "open jobs were not resumed"
-            time.sleep(0.1)
-    finally:
-        standby.kill()
+    servers.serve()
+    waited_until = time.monotonic() + RESUMED_WITHIN + 10  # the backlog itself takes a while too
+    while any(status != "succeeded" for _, status in stored(database).values()):
+        assert time.monotonic() < waited_until, "open jobs were not resumed"
+        time.sleep(0.1)
+    servers.kill()
     assert killed_with_open_jobs > 0, "no round was killed in the middle of something"
     with closing(sqlite3.connect(database)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
