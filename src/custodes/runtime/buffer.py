@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -46,6 +46,17 @@ class Buffer(Generic[T]):
             return True
         self.shed += 1
         return False
+
+    def offer_all(self, items: Sequence[T]) -> bool:
+        """Keep ordinary items when there is room for all of them; False when none was kept."""
+        before = len(self._items)
+        after = before + len(items)
+        if after > self._ordinary:
+            return False
+        self._items.extend(items)
+        if before < self._pressure_at <= after and self.on_pressure is not None:
+            self.on_pressure()
+        return True
 
     def take(self) -> list[T]:
         """Hand over everything and begin anew."""

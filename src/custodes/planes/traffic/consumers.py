@@ -7,6 +7,8 @@ stays O(1) on average, memory stays bounded under any rotation of addresses, and
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from custodes.planes.traffic.rollup import OTHER, Figures, Keyspace, Rollups, Series
 
 #: Combinations in one window before they are taken apart, which then takes some milliseconds.
@@ -53,15 +55,34 @@ class Consumers:
         self._tallies: dict[Combination, Tally] = {}
         self._crowds: dict[tuple[str, Keyspace], Crowd] = {}
 
-    def meet(self, key: Combination, size: int) -> Tally:
-        """Count a request and the bytes of its answer; returns where an error is to be counted."""
-        tally = self._tallies.get(key)
-        if tally is None:
-            if len(self._tallies) >= MAX_COMBINATIONS:
-                self._take_apart()
-            tally = self._tallies[key] = Tally()
-        tally.count += 1
-        tally.response_bytes += size
+    def meet(self, whos: Iterable[Combination], sizes: Iterable[int]) -> None:
+        """Count requests: who made each, and the bytes of its answer."""
+        tallies = self._tallies
+        for who, size in zip(whos, sizes, strict=True):
+            tally = tallies.get(who)
+            if tally is None:
+                tally = self._new(who)
+                tallies = self._tallies
+            tally.count += 1
+            tally.response_bytes += size
+
+    def meet_errors(self, whos: Iterable[Combination], sizes: Iterable[int], *, limited: bool, server: bool) -> None:
+        """Count requests that were refused or failed, all in the same way: by our limits, and by whose fault."""
+        for who, size in zip(whos, sizes, strict=True):
+            tally = self._tallies.get(who) or self._new(who)
+            tally.count += 1
+            tally.response_bytes += size
+            if limited:
+                tally.limited += 1
+            if server:
+                tally.server_errors += 1
+            else:
+                tally.client_errors += 1
+
+    def _new(self, who: Combination) -> Tally:
+        if len(self._tallies) >= MAX_COMBINATIONS:
+            self._take_apart()
+        tally = self._tallies[who] = Tally()
         return tally
 
     def figures(self, bucket: int) -> Rollups:
@@ -96,16 +117,6 @@ def _disperse(crowd: Crowd) -> None:
     for name in ranked[KEPT_MEANWHILE:]:
         rest.add(crowd.pop(name))
     crowd[OTHER] = rest
-
-
-def count_error(tally: Tally, status: int, *, limited: bool, fault: bool) -> None:
-    """Count a request that was refused or failed."""
-    if limited:
-        tally.limited += 1
-    if status >= 500 or fault:
-        tally.server_errors += 1
-    else:
-        tally.client_errors += 1
 
 
 def _figures(tally: Tally) -> Figures:

@@ -9,12 +9,14 @@ hands everything over to the flush and begins anew.
 from __future__ import annotations
 
 import threading
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from custodes.kernel.histogram import bucket_of
-from custodes.planes.traffic.consumers import Consumers, count_error
+from custodes.planes.traffic.consumers import Consumers
 from custodes.planes.traffic.faults import Faults, Sighting
 from custodes.planes.traffic.model import Exchange
 from custodes.planes.traffic.rollup import OVERFLOW_SERIES, UNMATCHED, Level
@@ -80,18 +82,35 @@ CALL_FIELDS = (
 #: A raw row: the fields of :data:`CALL_FIELDS`, the error's group and its text.
 RawCall = tuple[Any, ...]
 
-# Where the figures are in a raw row.
-_TENANT, _STARTED_AT, _METHOD, _ROUTE, _STATUS = 0, 1, 3, 4, 6
-_TOTAL, _TTFB, _REQUEST_BYTES, _RESPONSE_BYTES = 7, 8, 10, 11
-_USER, _API_KEY, _CLIENT_IP, _LIMITED_BY, _DISCONNECTED, _ERROR_GROUP = 12, 13, 14, 19, 20, 21
+_ERROR_GROUP = CALL_FIELDS.index("disconnected") + 1
+
+
+def _column(*names: str) -> Callable[[RawCall], Any]:
+    return itemgetter(*(_ERROR_GROUP if name == "error_group" else CALL_FIELDS.index(name) for name in names))
+
+
+# What rows that are folded as one have in common: their series, and whatever a count depends on.
+_alike = _column("tenant", "method", "route", "status", "limited_by", "disconnected", "error_group")
+_who = _column("tenant", "client_ip", "user", "api_key")
+_started_at = _column("started_at")
+_status = _column("status")
+_total = _column("total_us")
+_ttfb = _column("ttfb_us")
+_request_bytes = _column("request_bytes")
+_response_bytes = _column("response_bytes")
 
 #: Times below this many microseconds find their bucket in a table; those above by bisection, which takes longer than
 #: all else there is to do with a time.
 _TABLED = 4_096
-_BUCKETS = bytes(map(bucket_of, range(_TABLED)))
+_tabled_bucket_of = bytes(map(bucket_of, range(_TABLED))).__getitem__
 
 #: Tenant, method, route (None when no route matched) and status.
 FoldKey = tuple[str, str, str | None, int]
+
+
+def _bucket_in(times: list[int]) -> Callable[[int], int]:
+    """Return the fastest way to find the bucket of each of these times."""
+    return _tabled_bucket_of if max(times) < _TABLED and min(times) >= 0 else bucket_of
 
 
 class Fold:
@@ -121,8 +140,16 @@ class Fold:
         self.total_sum = 0
         self.total_min = 1 << 62
         self.total_max = 0
-        self.total: defaultdict[int, int] = defaultdict(int)
-        self.ttfb: defaultdict[int, int] = defaultdict(int)
+        self.total: Counter[int] = Counter()
+        self.ttfb: Counter[int] = Counter()
+
+    def add_times(self, totals: list[int], ttfbs: list[int]) -> None:
+        """Add the times of some rows."""
+        self.total_sum += sum(totals)
+        self.total_min = min(self.total_min, *totals)
+        self.total_max = max(self.total_max, *totals)
+        self.total.update(map(_bucket_in(totals), totals))
+        self.ttfb.update(map(_bucket_in(ttfbs), ttfbs))
 
 
 class Window:
@@ -267,46 +294,61 @@ class Recorder:
             self._fold_fresh()
 
     def _fold_fresh(self) -> None:
-        """Fold the rows that have come; the caller has the lock. One loop, for a call per row would cost as much."""
+        """Fold the rows that have come; the caller has the lock.
+
+        Rows that are alike are folded together, which takes half as long as one by one: what is left to do for each of
+        them (sums, extremes, counts) is done by functions of C.
+        """
         fresh = self._fresh
+        rows = [fresh.popleft() for _ in range(len(fresh))]  # what comes meanwhile comes next time
         window = self._window
-        offer = self._calls.offer
-        for _ in range(len(fresh)):  # what comes meanwhile comes next time
-            row = fresh.popleft()
-            status, total, size = row[_STATUS], row[_TOTAL], row[_RESPONSE_BYTES]
-            if not window.start <= row[_STARTED_AT] < window.end:
-                window = self._turn(row[_STARTED_AT])
-            key = (row[_TENANT], row[_METHOD], row[_ROUTE], status)
-            fold = window.folds.get(key) or self._fold_of(window, key)
-            if fold is None:
-                self._shed += 1
-                continue
-            self._recorded += 1
-            fold.count += 1
-            fold.request_bytes += row[_REQUEST_BYTES]
-            fold.response_bytes += size
-            limited = row[_LIMITED_BY]
-            if limited:
-                fold.limited += 1
+        groups: dict[tuple[Window, Any], list[RawCall]] = {}
+        for row, at, kind in zip(rows, map(_started_at, rows), map(_alike, rows), strict=True):
+            if not window.start <= at < window.end:
+                window = self._turn(at)
+            group = groups.get((window, kind))
+            if group is None:
+                groups[window, kind] = [row]
             else:
-                ttfb = row[_TTFB]
-                fold.total_sum += total
-                if total > fold.total_max:
-                    fold.total_max = total
-                if total < fold.total_min:
-                    fold.total_min = total
-                fold.total[_BUCKETS[total] if 0 <= total < _TABLED else bucket_of(total)] += 1
-                fold.ttfb[_BUCKETS[ttfb] if 0 <= ttfb < _TABLED else bucket_of(ttfb)] += 1
-            if row[_DISCONNECTED]:
-                fold.disconnected += 1
-            group = row[_ERROR_GROUP]
-            if group:
-                fold.faults += 1
-                window.errors[row[_TENANT], group] += 1
-            tally = window.consumers.meet((row[_TENANT], row[_CLIENT_IP], row[_USER], row[_API_KEY]), size)
-            if status >= 400 or group:
-                count_error(tally, status, limited=bool(limited), fault=bool(group))
-            offer(row, precious=status >= 500 or total >= self._slow_us or bool(group))
+                group.append(row)
+        shed = [group for (window, kind), group in groups.items() if not self._fold_group(window, kind, group)]
+        if shed:
+            gone = {id(row) for group in shed for row in group}
+            rows = [row for row in rows if id(row) not in gone]
+        self._recorded += len(rows)
+        if not self._calls.offer_all(rows):
+            for row in rows:
+                precious = _status(row) >= 500 or _total(row) >= self._slow_us or row[_ERROR_GROUP] != ""
+                self._calls.offer(row, precious=precious)
+
+    def _fold_group(self, window: Window, kind: Any, rows: Sequence[RawCall]) -> bool:
+        """Fold rows that are alike; False when there is no room for them."""
+        tenant, method, route, status, limited_by, disconnected, error_group = kind
+        count = len(rows)
+        key = (tenant, method, route, status)
+        fold = window.folds.get(key) or self._fold_of(window, key, count)
+        if fold is None:
+            self._shed += count
+            return False
+        fold.count += count
+        fold.request_bytes += sum(map(_request_bytes, rows))
+        fold.response_bytes += sum(map(_response_bytes, rows))
+        if limited_by:
+            fold.limited += count
+        else:
+            fold.add_times(list(map(_total, rows)), list(map(_ttfb, rows)))
+        if disconnected:
+            fold.disconnected += count
+        if error_group:
+            fold.faults += count
+            window.errors[tenant, error_group] += count
+        whos, sizes = map(_who, rows), map(_response_bytes, rows)
+        if status >= 400 or error_group:
+            failed = status >= 500 or error_group != ""
+            window.consumers.meet_errors(whos, sizes, limited=limited_by != "", server=failed)
+        else:
+            window.consumers.meet(whos, sizes)
+        return True
 
     def _turn(self, at: int) -> Window:
         """Find or open the window of a moment; it becomes the one that is looked at first."""
@@ -320,18 +362,18 @@ class Recorder:
         self._window = window
         return window
 
-    def _fold_of(self, window: Window, key: FoldKey) -> Fold | None:
-        """Open the fold of a series and status within the bounds; None when there is no room at all."""
+    def _fold_of(self, window: Window, key: FoldKey, count: int) -> Fold | None:
+        """Open the fold of a series and status of so many rows within the bounds; None when there is no room at all."""
         if window.start not in self._windows or self._open_folds >= MAX_FOLDS:
             return None
-        known = self._within_bounds(window, key)
+        known = self._within_bounds(window, key, count)
         fold = window.folds.get(known)
         if fold is None:
             fold = window.folds[known] = Fold()
             self._open_folds += 1
         return fold
 
-    def _within_bounds(self, window: Window, key: FoldKey) -> FoldKey:
+    def _within_bounds(self, window: Window, key: FoldKey, count: int) -> FoldKey:
         tenant, method, route, status = key
         if method not in METHODS:
             method = OTHER_METHOD
@@ -342,7 +384,7 @@ class Recorder:
         series = (tenant, method, route)
         if series not in self._known:
             if len(self._known) >= self._max_series and route is not None:
-                self._overflowed += 1
+                self._overflowed += count
                 return tenant, OTHER_METHOD, OVERFLOW_SERIES, status
             self._known.add(series)
         return tenant, method, route, status
