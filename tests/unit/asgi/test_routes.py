@@ -63,3 +63,12 @@ def test_routers_that_contain_themselves_end(templates):
     scope = {"path": "/a/b", "app_root_path": "", "root_path": "/a", "router": SimpleNamespace(routes=[mount])}
 
     assert templates.resolve(scope) is None or isinstance(templates.resolve(scope), str)
+
+
+def test_a_route_is_read_once_and_never_taken_for_another(templates):
+    """Given routes that come and go at the same place in memory, then each has its own template."""
+    for number in range(100):
+        passing = route(f"/passing/{number}")
+        for _ in range(2):
+            assert templates.resolve({"path": "/x", "route": passing}) == f"/passing/{number}"
+        del passing

@@ -88,6 +88,17 @@ def test_all_limits_of_a_request_are_charged_or_none():
     assert (wide.tally["a"], bucket.tally["a"]) == (3, 2)
 
 
+def test_charges_that_wait_to_be_counted_are_in_every_tally():
+    cells = OwnCells(SlidingLog(10, MINUTE))
+    decide([(cells, "a", 2)], START)
+    cells.fresh_charges += ["a", "b", "a"]
+
+    assert cells.tally == {"a": 4, "b": 1}
+    cells.fresh_charges += ["b"]
+    assert cells.take_tally() == {"a": 4, "b": 2}
+    assert cells.take_tally() == {}
+
+
 def test_a_quota_admits_exactly_its_limit_to_many_threads(clock: FakeClock):
     clock.advance(SECOND)
     quota = Quota(OwnCells(SlidingLog(500, MINUTE)), clock.monotonic)

@@ -266,3 +266,60 @@ def test_an_exception_that_cannot_be_shown_is_recorded_all_the_same():
     recorder.record(exchange(error=Unspeakable(), status=500))
 
     assert sealed(recorder).calls[0][22].endswith("Unspeakable")
+
+
+def test_rows_folded_together_say_what_rows_folded_one_by_one_say(monkeypatch: pytest.MonkeyPatch):
+    """Given a thousand requests of every kind, when each is folded at once or all in hundreds, then nothing differs."""
+    chance = random.Random(7)
+    calls = [
+        exchange(
+            started_at=AT + chance.randrange(30) * SECOND,
+            route=chance.choice(["/a", "/b", None]),
+            status=chance.choice([200, 200, 404, 429, 500]),
+            total_us=chance.choice([-1, 0, 700, 4_095, 4_096, 2 * SECOND]),
+            ttfb_us=chance.randrange(10_000),
+            client_ip=f"203.0.113.{chance.randrange(9)}",
+            limited_by=chance.choice(["", "", "login"]),
+            disconnected=chance.random() < 0.1,
+            error=KeyError("x") if chance.random() < 0.1 else None,
+        )
+        for _ in range(1_000)
+    ]
+    batches: list[Batch] = []
+    for together in (1, module.FOLD_EVERY):
+        monkeypatch.setattr(module, "FOLD_EVERY", together)
+        recorder = Recorder(max_calls=500)
+        for call in calls:
+            recorder.record(call)
+        batches.append(sealed(recorder))
+        assert recorder.recorded == 1_000
+        assert recorder.calls.shed == 1_000 - len(batches[-1].calls)
+    one_by_one, at_once = batches
+
+    assert {series: figures.total for series, figures in one_by_one.rollups.items()} == {
+        series: figures.total for series, figures in at_once.rollups.items()
+    }
+    names = [name for name in Figures.__slots__ if name not in ("total", "ttfb")]
+    assert {series: [getattr(figures, name) for name in names] for series, figures in one_by_one.rollups.items()} == {
+        series: [getattr(figures, name) for name in names] for series, figures in at_once.rollups.items()
+    }
+    assert [call[:23] for call in one_by_one.calls] == [call[:23] for call in at_once.calls]
+
+
+def test_figures_are_whole_at_any_time():
+    """Given rows that are not folded yet, when somebody looks, then they are in."""
+    recorder = Recorder()
+    for number in range(1, module.FOLD_EVERY + 10):
+        recorder.record(exchange())
+        if number in (1, module.FOLD_EVERY, module.FOLD_EVERY + 3):
+            assert (recorder.recorded, len(recorder.calls)) == (number, number)
+
+
+def test_a_flush_is_asked_for_once_when_rows_pile_up():
+    asked: list[int] = []
+    recorder = Recorder()
+    recorder.calls.on_pressure = lambda: asked.append(1)
+    for _ in range(module.PRESSING_CALLS + 5 * module.FOLD_EVERY):
+        recorder.record(exchange())
+
+    assert len(asked) == 1
