@@ -110,9 +110,9 @@ def page(rows: list[dict[str, Any]]) -> str:
         peer = f"{row['peer']:,.4g} {row['unit']} ({row['peer_name']})" if row["peer"] is not None else row["peer_name"]
         ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"
         ours = f"{row['ours']:,.4g} {row['unit']}"
-        lines.append(
-            f"| {row['name']} | {ours} | {peer} | {ratio} | {row['target']} | {verdict(row, missed='**missed**')} | `{row['command']}` |"
-        )
+        outcome = verdict(row, missed="**missed**")
+        cells = (row["name"], ours, peer, ratio, row["target"], outcome, f"`{row['command']}`")
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines) + "\n"
 
 
