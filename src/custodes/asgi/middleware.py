@@ -72,8 +72,9 @@ class Middleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: C901 - see below
         """Serve one connection.
 
-        In one piece where nearly every request passes: between two requests of a host a call of ours finds its code
-        and its frame in no cache, and costs three times what it does in a loop.
+        In one piece where nearly every request passes: what a host does between two requests of ours leaves nothing of
+        ours in the processor's caches, so each call weighs more than it does in a loop (all of opening a passage: 3.2 µs
+        in a loop, 8.5 µs around FastAPI).
         """
         app = (self._divert(scope) if self._divert is not None else None) or self.app
         passage: HttpPassage | WebSocketPassage | None = None

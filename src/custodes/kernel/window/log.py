@@ -52,7 +52,7 @@ class SlidingLog:
         first = start = state[0]
         size = len(state)
         newest = state[-1]
-        stamp = newest if newest > now else now  # noqa: FURB136 - max() is a call, and costs five times as much
+        stamp = newest if newest > now else now  # noqa: FURB136 - max() is a call: 76 ns, this 12
         oldest = state[start] if start < size else stamp
         horizon = stamp - self.window
         if oldest <= horizon:

@@ -1,9 +1,9 @@
 """The hot path: takes an exchange in, a few µs each, and waits for nothing.
 
 An exchange becomes a compact row at once. Rows are folded into the counters and histograms of their series a few
-hundred at a time: one after the other between requests, each fold costs four times as much, since code and counters
-have left the processor's caches by then. Everything is bounded; what does not fit is counted. :meth:`Recorder.take`
-hands everything over to the flush and begins anew.
+hundred at a time: between the requests of a host code and counters have left the processor's caches, and a request's
+share was 7.5 µs where it is 3 µs now. Everything is bounded; what does not fit is counted. :meth:`Recorder.take` hands
+everything over to the flush and begins anew.
 """
 
 from __future__ import annotations
