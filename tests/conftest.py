@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import settings
+from tests.servers.postgresql import PgBouncer, PostgresServer
+from tests.servers.programs import required
+from tests.servers.redis import RedisCluster, RedisServer
 
 from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.sqlite import SqliteDatabase
@@ -38,6 +42,54 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"real input not found at {SHARED_DATA}; set CUSTODES_SHARED_DATA to run this test")
     return SHARED_DATA
+
+
+# ── Servers, started when the first test of a worker asks for one ────────────
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    server = cast("PostgresServer", required(PostgresServer))
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def pgbouncer(postgres_server: PostgresServer) -> Iterator[PgBouncer]:
+    pooler = cast("PgBouncer", required(lambda: PgBouncer(postgres_server)))
+    yield pooler
+    pooler.remove()
+
+
+@pytest.fixture(scope="session")
+def shared_redis() -> Iterator[RedisServer]:
+    server = cast("RedisServer", required(RedisServer))
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def redis_server(shared_redis: RedisServer) -> RedisServer:
+    """An empty Redis."""
+    shared_redis.flush()
+    return shared_redis
+
+
+@pytest.fixture(scope="session")
+def shared_redis_cluster() -> Iterator[RedisCluster]:
+    cluster = cast("RedisCluster", required(RedisCluster))
+    yield cluster
+    cluster.remove()
+
+
+@pytest.fixture
+def redis_cluster(shared_redis_cluster: RedisCluster) -> RedisCluster:
+    """An empty Redis cluster of three nodes."""
+    shared_redis_cluster.flush()
+    return shared_redis_cluster
+
+
+# ── Databases ────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture(params=["sqlite"])

@@ -1,0 +1,115 @@
+"""A throw-away PostgreSQL, and PgBouncer before it."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import psycopg
+from tests.servers.programs import Program, find, free_port
+
+#: Longest a server may take to answer, seconds.
+_START_SECONDS = 30
+
+_USER = "custodes"
+
+
+class PostgresServer:
+    """One server; each test gets a database of its own, copied from a template.
+
+    Args:
+        durable: whether commits reach the disk; only drills need that.
+    """
+
+    def __init__(self, *, durable: bool = False) -> None:
+        self._postgres = find("postgres", "postgresql")
+        initdb = find("initdb", "postgresql")
+        self._program = Program("postgresql", user="postgres")
+        self._data = self._program.folder / "data"
+        self.port = free_port()
+        self._durable = durable
+        self._databases = 0
+        self._program.run(
+            [initdb, "-D", self._data, "-U", _USER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
+        )
+        self.start()
+
+    def start(self) -> None:
+        """Start it, also after :meth:`stop` or :meth:`kill`, and wait until it answers."""
+        safety = [] if self._durable else ["-c", "fsync=off", "-c", "full_page_writes=off"]
+        options = ["-c", "max_connections=200", "-c", "listen_addresses=127.0.0.1", *safety]
+        command = [self._postgres, "-D", self._data, "-p", str(self.port), "-k", self._program.folder, *options]
+        self._program.start(command, at_end=signal.SIGQUIT)
+        wait_until_it_answers(self.url("postgres"), self._program)
+
+    def stop(self) -> None:
+        """Shut it down cleanly, breaking connections off."""
+        self._program.signal(signal.SIGINT, wait=True)
+
+    def kill(self) -> None:
+        """Stop it as a crash does (``pg_ctl stop -m immediate``)."""
+        self._program.signal(signal.SIGQUIT, wait=True)
+
+    def freeze(self) -> None:
+        """Have it neither answer nor go away."""
+        self._program.freeze()
+
+    def thaw(self) -> None:
+        """Have it go on."""
+        self._program.thaw()
+
+    def url(self, database: str) -> str:
+        """Return the URL of a database."""
+        return f"postgresql://{_USER}@127.0.0.1:{self.port}/{database}"
+
+    def new_database(self, template: str = "template1") -> str:
+        """Make a database; returns its name."""
+        self._databases += 1
+        name = f"test_{self._databases}"
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+        return name
+
+    def remove(self) -> None:
+        """End it and delete everything."""
+        self._program.remove()
+
+
+class PgBouncer:
+    """A connection pooler in transaction mode before a server."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        pgbouncer = find("pgbouncer", "pgbouncer")
+        self._program = Program("pgbouncer", user="postgres")
+        self.port = free_port()
+        settings = self._program.folder / "pgbouncer.ini"
+        settings.write_text(
+            f"[databases]\n* = host=127.0.0.1 port={server.port} user={_USER}\n"
+            f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {self.port}\nunix_socket_dir =\n"
+            "auth_type = any\npool_mode = transaction\ndefault_pool_size = 5\n"
+        )
+        self._program.start([pgbouncer, settings])
+        wait_until_it_answers(self.url("postgres"), self._program)
+
+    def url(self, database: str) -> str:
+        """Return the URL of a database through the pooler."""
+        return f"postgresql://{_USER}@127.0.0.1:{self.port}/{database}"
+
+    def remove(self) -> None:
+        """End it."""
+        self._program.remove()
+
+
+def wait_until_it_answers(url: str, program: Program) -> None:
+    """Wait for the first connection."""
+    end = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            psycopg.connect(url, connect_timeout=2).close()
+        except psycopg.OperationalError as error:
+            if not program.running or time.monotonic() > end:
+                msg = f"The server did not start: {error}\n{program.log()}"
+                raise RuntimeError(msg) from error
+            time.sleep(0.02)
+        else:
+            return

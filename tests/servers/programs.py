@@ -1,0 +1,169 @@
+"""Finding the programs of servers, and starting them so that none outlives the test run."""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import psutil
+import pytest
+
+#: Where Debian keeps what it does not put on the PATH.
+_DEBIAN_POSTGRESQL = Path("/usr/lib/postgresql")
+
+#: Longest an installation may take, seconds.
+_INSTALL_SECONDS = 300
+
+#: ``prctl`` option: the signal that this process gets when the thread that started it ends (Linux).
+_PR_SET_PDEATHSIG = 1
+
+
+class NotFound(Exception):
+    """A program is not there and cannot be installed."""
+
+
+def find(program: str, package: str) -> Path:
+    """Return the path of a program; installs its Debian package when that is possible.
+
+    Raises:
+        NotFound: it is not there; the message says how to get it.
+    """
+    found = _look(program)
+    if found is None:
+        _install(package)
+        found = _look(program)
+    if found is None:
+        msg = f"{program} was not found. On Debian: apt-get install {package}"
+        raise NotFound(msg)
+    return found
+
+
+def required(start: Callable[[], object]) -> object:
+    """Start a server, or skip the test visibly where it cannot be had; in CI that is a failure."""
+    try:
+        return start()
+    except NotFound as error:
+        if os.environ.get("CI"):
+            pytest.fail(f"{error} (CI must run every test)")
+        pytest.skip(str(error))
+
+
+def _look(program: str) -> Path | None:
+    on_path = shutil.which(program)
+    if on_path:
+        return Path(on_path)
+    versions = sorted(_DEBIAN_POSTGRESQL.glob("*"), key=lambda path: path.name.zfill(4), reverse=True)
+    return next((path for version in versions if os.access(path := version / "bin" / program, os.X_OK)), None)
+
+
+def _install(package: str) -> None:
+    """Ask apt, as root only; one test process at a time."""
+    apt = shutil.which("apt-get")
+    if apt is None or os.geteuid() != 0:
+        return
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    with Path(tempfile.gettempdir(), "custodes-apt.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for arguments in (["update", "-q"], ["install", "-q", "-y", "--no-install-recommends", package]):
+            subprocess.run(
+                [apt, *arguments], env=environment, timeout=_INSTALL_SECONDS, check=False, capture_output=True
+            )
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Program:
+    """A server's process in a folder of its own.
+
+    Args:
+        name: for the folder.
+        user: account to run as when the tests run as root, which some servers refuse to run as.
+    """
+
+    def __init__(self, name: str, user: str | None = None) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix=f"custodes-{name}-"))
+        self.user = user if user and os.geteuid() == 0 else None
+        if self.user:
+            account = pwd.getpwnam(self.user)
+            os.chown(self.folder, account.pw_uid, account.pw_gid)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def run(self, command: Sequence[str | Path]) -> None:
+        """Run a program to its end, as the server's user.
+
+        Raises:
+            RuntimeError: it failed; what it said is in the message.
+        """
+        done = subprocess.run(command, cwd=self.folder, user=self.user, capture_output=True, check=False, timeout=60)
+        if done.returncode:
+            msg = f"{Path(command[0]).name} failed: {done.stderr.decode(errors='replace')}"
+            raise RuntimeError(msg)
+
+    def start(self, command: Sequence[str | Path], *, at_end: signal.Signals = signal.SIGKILL) -> None:
+        """Start the server; it gets ``at_end`` when the test process ends, however that ends."""
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                command,
+                cwd=self.folder,
+                user=self.user,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                preexec_fn=lambda: ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, at_end),  # noqa: PLW1509 - one call into libc
+            )
+
+    def log(self) -> str:
+        """Return the end of what the server said."""
+        return (self.folder / "log").read_text(errors="replace")[-2_000:]
+
+    @property
+    def running(self) -> bool:
+        """Whether the process lives."""
+        return self._process is not None and self._process.poll() is None
+
+    def signal(self, number: signal.Signals, *, wait: bool = False) -> None:
+        """Send a signal to the server."""
+        if self._process is None:
+            return
+        self._process.send_signal(number)
+        if wait:
+            self._process.wait(30)
+
+    def freeze(self) -> None:
+        """Stop the server and its children where they stand (SIGSTOP)."""
+        for process in self._all():
+            process.suspend()
+
+    def thaw(self) -> None:
+        """Have them go on."""
+        for process in self._all():
+            process.resume()
+
+    def _all(self) -> list[psutil.Process]:
+        assert self._process is not None
+        parent = psutil.Process(self._process.pid)
+        return [parent, *parent.children(recursive=True)]
+
+    def remove(self) -> None:
+        """End the server and delete its folder."""
+        if self.running:
+            for process in self._all():
+                process.resume()
+                process.kill()
+            assert self._process is not None
+            self._process.wait(30)
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,118 @@
+"""A throw-away Redis (or Valkey), alone or as a cluster of three."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import redis
+from tests.servers.programs import Program, find, free_port
+
+#: Longest a server may take to answer, seconds.
+_START_SECONDS = 30
+
+#: Slots of a cluster (Redis Cluster specification).
+_SLOTS = 16_384
+
+
+class RedisServer:
+    """One server that keeps nothing on the disk."""
+
+    def __init__(self, *options: str) -> None:
+        self._server = find("redis-server", "redis-server")
+        self._program = Program("redis")
+        self._options = options
+        self.port = free_port()
+        self.start()
+
+    @property
+    def url(self) -> str:
+        """URL of the server."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Start it, also after :meth:`kill`, and wait until it answers."""
+        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", *self._options]
+        self._program.start([self._server, *options])
+        end = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                with self.client() as client:
+                    client.ping()
+            except redis.ConnectionError as error:
+                if not self._program.running or time.monotonic() > end:
+                    msg = f"Redis did not start: {error}\n{self._program.log()}"
+                    raise RuntimeError(msg) from error
+                time.sleep(0.02)
+            else:
+                return
+
+    def client(self) -> redis.Redis:
+        """Return a client of its own."""
+        return redis.Redis(port=self.port, protocol=2)
+
+    def flush(self) -> None:
+        """Forget everything."""
+        with self.client() as client:
+            client.flushall()
+
+    def kill(self) -> None:
+        """End it at once (SIGKILL)."""
+        self._program.signal(signal.SIGKILL, wait=True)
+
+    def freeze(self) -> None:
+        """Have it neither answer nor go away."""
+        self._program.freeze()
+
+    def thaw(self) -> None:
+        """Have it go on."""
+        self._program.thaw()
+
+    def remove(self) -> None:
+        """End it."""
+        self._program.remove()
+
+
+class RedisCluster:
+    """Three masters that share the slots."""
+
+    def __init__(self) -> None:
+        buses = [str(free_port()) for _ in range(3)]
+        enabled = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port")
+        self.nodes = [RedisServer(*enabled, bus) for bus in buses]
+        share = -(-_SLOTS // 3)
+        for number, node in enumerate(self.nodes):
+            with node.client() as client:
+                first, last = number * share, min((number + 1) * share, _SLOTS) - 1
+                client.execute_command("CLUSTER ADDSLOTS", *range(first, last + 1))
+                client.execute_command("CLUSTER SET-CONFIG-EPOCH", number + 1)
+                if number:
+                    client.execute_command("CLUSTER MEET", "127.0.0.1", self.nodes[0].port, buses[0])
+        end = time.monotonic() + _START_SECONDS
+        while not all(self._agrees(node) for node in self.nodes):
+            if time.monotonic() > end:
+                msg = "The nodes of the Redis cluster did not find each other"
+                raise RuntimeError(msg)
+            time.sleep(0.05)
+
+    @staticmethod
+    def _agrees(node: RedisServer) -> bool:
+        with node.client() as client:
+            said: bytes = client.execute_command("CLUSTER INFO")
+        told = said if isinstance(said, dict) else dict(line.split(":") for line in said.decode().split())
+        return told["cluster_state"] == "ok" and told["cluster_known_nodes"] == "3"
+
+    @property
+    def url(self) -> str:
+        """URL of one node, through which the others are found."""
+        return self.nodes[0].url
+
+    def flush(self) -> None:
+        """Forget everything."""
+        for node in self.nodes:
+            node.flush()
+
+    def remove(self) -> None:
+        """End all nodes."""
+        for node in self.nodes:
+            node.remove()
