@@ -123,6 +123,7 @@ class Custodes(Composition):
     async def _stop_services(self) -> None:
         for name in reversed(_SERVICES):
             await getattr(self, name).stop()
+        await self.outgoing.close()
         await self.close()
 
     async def migrate(self) -> list[str]:

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from custodes.planes.outbound.endpoints import OutgoingWebhooks
     from custodes.planes.ratelimit.limiter import RateLimiter
     from custodes.planes.traffic.monitor import ApiMonitor
+    from custodes.runtime.outgoing.client import OutgoingClient
+    from custodes.runtime.outgoing.target import Policy
     from custodes.storage.sql.database import Database
 
 #: How the host app says who asks for an admin page.
@@ -131,6 +133,26 @@ class Composition:
         return Addresses(settings.trusted_proxies, ipv6_prefix=settings.ipv6_prefix, header=settings.forwarded_header)
 
     @cached_property
+    def outgoing_policy(self) -> Policy:
+        """Where requests of ours may go."""
+        from custodes.kernel.destinations import Destinations
+        from custodes.runtime.outgoing.target import DEFAULT_PORTS, Policy, ports_of
+
+        settings = self.settings
+        return Policy(
+            Destinations(settings.outgoing_allow_networks),
+            ports_of(settings.outgoing_ports) or DEFAULT_PORTS,
+            frozenset({"https", "http"} if settings.outbound_allow_http else {"https"}),
+        )
+
+    @cached_property
+    def outgoing(self) -> OutgoingClient:
+        """The client of every request that goes out."""
+        from custodes.runtime.outgoing.client import OutgoingClient
+
+        return OutgoingClient(self.outgoing_policy)
+
+    @cached_property
     def sealer(self) -> Sealer:
         """Seals secrets at rest, with the key of the setting or of the file beside the database."""
         from custodes.kernel.sealing import Sealer
@@ -160,7 +182,7 @@ class Composition:
             self.clock,
             self.new_id,
             self.random_bits,
-            sinks=sinks_of(self.settings.alert_urls, secret, self.clock),
+            sinks=sinks_of(self.settings.alert_urls, secret, self.clock, self.outgoing),
             emit=self.bus.emit,
             scheduler=self.scheduler,
             confirm=self.leader.confirm,

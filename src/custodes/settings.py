@@ -128,6 +128,15 @@ class Settings(BaseSettings):
     )
     """Allow endpoints of outgoing webhooks at ``http`` URLs; for tests."""
 
+    # ── Requests that go out ─────────────────────────────────────────────────
+    outgoing_allow_networks: CommaList = Field(
+        (), validation_alias=_env("CUSTODES_OUTGOING_ALLOW_NETWORKS", "outgoing_allow_networks")
+    )
+    """Private networks that webhooks, alerts and key fetches may go to, as CIDR: ``10.20.0.0/16``. None by default;
+    metadata services, link-local and multicast addresses never."""
+    outgoing_ports: CommaList = Field((), validation_alias=_env("CUSTODES_OUTGOING_PORTS", "outgoing_ports"))
+    """Ports that they may go to: ``443,8000-8999``. Empty: 80, 443 and all from 1024 on."""
+
     # ── Rate limits ──────────────────────────────────────────────────────────
     rate_limit_store: Literal["memory", "sqlite"] = Field(
         "memory", validation_alias=_env("CUSTODES_RATE_LIMIT_STORE", "rate_limit_store")
@@ -218,6 +227,8 @@ class Settings(BaseSettings):
         "clerk_authorized_parties",
         "alert_urls",
         "health_thresholds",
+        "outgoing_allow_networks",
+        "outgoing_ports",
         mode="before",
     )
     @classmethod

@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.responses import JSONResponse
 
 from custodes.admin import openapi
-from custodes.admin.auth.fetch import AiohttpFetcher, HttpFetcher
+from custodes.admin.auth.fetch import GuardedFetcher, HttpFetcher
 from custodes.admin.auth.gate import Gate
 from custodes.admin.auth.tokens import Issuer, TokenVerifier, clerk_issuer, oidc_issuer
 from custodes.admin.dependencies import Admin, require_admin
@@ -79,7 +79,8 @@ def create_admin_app(custodes: Custodes, *, fetch: HttpFetcher | None = None) ->
         generate_unique_id_function=_operation_id,
     )
     app.state.custodes = custodes
-    app.state.gate = Gate(custodes, TokenVerifier(_issuers(custodes), fetch or AiohttpFetcher(), custodes.clock))
+    fetch = fetch or GuardedFetcher(custodes.outgoing_policy)
+    app.state.gate = Gate(custodes, TokenVerifier(_issuers(custodes), fetch, custodes.clock))
     app.state.refusals = Refusals(custodes)
     app.add_middleware(Shell, addresses=custodes.addresses, random_bits=custodes.trace_bits)
     install_problem_handlers(app)

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from custodes.admin.auth.fetch import AiohttpFetcher, FetchFailed, check_url
+from custodes.admin.auth.fetch import FetchFailed, GuardedFetcher, check_url
 from custodes.admin.auth.jwks import MIN_INTERVAL
 from custodes.admin.auth.tokens import TokenVerifier, oidc_issuer
 from custodes.errors import AuthenticationFailed
+from custodes.runtime.outgoing.target import Policy
 from custodes.testing.clock import FakeClock
 from custodes.testing.issuer import FakeIssuer
 
@@ -66,7 +67,7 @@ async def test_tokens_are_verified_by_the_keys_of_a_real_server(server: Server, 
     """Discovery, keys, rotation and an outage, over HTTP."""
     issuer = FakeIssuer(clock, "")
     publish(server, issuer)
-    verifier = TokenVerifier([oidc_issuer(server.url, "custodes")], AiohttpFetcher(), clock)
+    verifier = TokenVerifier([oidc_issuer(server.url, "custodes")], GuardedFetcher(Policy()), clock)
 
     assert (await verifier.verify(issuer.token("ann"))).subject == "ann"
     assert server.asked == ["/.well-known/openid-configuration", "/.well-known/jwks.json"]
@@ -90,7 +91,9 @@ async def test_a_server_that_never_answers_costs_a_bounded_wait(server: Server, 
 
     server.answer = hang
     issuer = FakeIssuer(clock, server.url)
-    verifier = TokenVerifier([oidc_issuer(server.url, "custodes")], AiohttpFetcher(timeout_seconds=0.2), clock)
+    verifier = TokenVerifier(
+        [oidc_issuer(server.url, "custodes")], GuardedFetcher(Policy(), timeout_seconds=0.2), clock
+    )
 
     async with asyncio.timeout(5):
         results = await asyncio.gather(
@@ -115,8 +118,8 @@ async def test_a_server_that_drips_costs_a_bounded_wait(server: Server) -> None:
 
     server.answer = drip
     async with asyncio.timeout(5):
-        with pytest.raises(FetchFailed, match="TimeoutError"):
-            await AiohttpFetcher(timeout_seconds=0.3)(server.url)
+        with pytest.raises(FetchFailed, match="too long"):
+            await GuardedFetcher(Policy(), timeout_seconds=0.3)(server.url)
 
 
 async def test_a_document_beyond_the_limit_is_not_read_to_its_end(server: Server) -> None:
@@ -136,7 +139,7 @@ async def test_a_document_beyond_the_limit_is_not_read_to_its_end(server: Server
 
     server.answer = flood
     with pytest.raises(FetchFailed, match="more than 1000 bytes"):
-        await AiohttpFetcher(max_bytes=1_000)(server.url)
+        await GuardedFetcher(Policy(), max_bytes=1_000)(server.url)
     assert sent < 2_000 * 65_536
 
 
@@ -149,7 +152,7 @@ async def test_redirects_are_not_followed(server: Server, status: int) -> None:
 
     server.answer = away
     with pytest.raises(FetchFailed, match=str(status)):
-        await AiohttpFetcher()(f"{server.url}/keys")
+        await GuardedFetcher(Policy())(f"{server.url}/keys")
     assert server.asked == ["/keys"]
 
 
@@ -160,12 +163,12 @@ async def test_what_is_not_a_json_object_is_refused(server: Server, body: bytes)
 
     server.answer = answer
     with pytest.raises(FetchFailed):
-        await AiohttpFetcher()(server.url)
+        await GuardedFetcher(Policy())(server.url)
 
 
 async def test_a_server_that_is_not_there_is_an_error_of_ours() -> None:
     with pytest.raises(FetchFailed):
-        await AiohttpFetcher(timeout_seconds=1)("http://127.0.0.1:9")
+        await GuardedFetcher(Policy(), timeout_seconds=1)("http://127.0.0.1:9")
 
 
 @pytest.mark.parametrize(
@@ -178,3 +181,16 @@ def test_only_https_or_this_machine(url: str) -> None:
         check_url(url)
     assert "secret" not in str(caught.value)
     assert json.dumps(caught.value.message)
+
+
+@pytest.mark.parametrize("url", ["https://10.0.0.7/keys", "https://[fd00::7]/keys", "https://192.168.1.1/keys"])
+async def test_a_private_address_is_reached_by_exception_only(url: str) -> None:
+    with pytest.raises(FetchFailed, match="not allowed"):
+        await GuardedFetcher(Policy())(url)
+
+
+@pytest.mark.parametrize("url", ["http://localhost/keys", "https://127.0.0.1/keys", "http://[::1]:6379/"])
+def test_an_issuer_elsewhere_cannot_send_us_to_this_machine(url: str) -> None:
+    assert check_url(url, issuer="http://localhost:8080") == url
+    with pytest.raises(FetchFailed, match="names this machine"):
+        check_url(url, issuer="https://issuer.example.com")

@@ -13,10 +13,13 @@ from aiohttp import web
 from standardwebhooks import Webhook
 
 from custodes.errors import ConfigurationError
+from custodes.kernel.destinations import Destinations
 from custodes.planes.alerts.apprise_sink import AppriseSink
 from custodes.planes.alerts.model import News, Notification
 from custodes.planes.alerts.sink_urls import sinks_of
 from custodes.planes.alerts.sinks import LogSink, SinkFailed, WebhookSink, sink_name
+from custodes.runtime.outgoing.client import OutgoingClient
+from custodes.runtime.outgoing.target import Policy
 from custodes.runtime.system_clock import SystemClock
 from custodes.testing.clock import FakeClock
 
@@ -63,6 +66,13 @@ async def receiver() -> AsyncIterator[Receiver]:
     await runner.cleanup()
 
 
+@pytest.fixture
+async def client() -> AsyncIterator[OutgoingClient]:
+    made = OutgoingClient(Policy(Destinations(["127.0.0.0/8"])))
+    yield made
+    await made.close()
+
+
 def notification(news: News = News.FIRING) -> Notification:
     return Notification(
         id="0190f5c8-0000-7000-8000-000000000001",
@@ -82,8 +92,10 @@ def notification(news: News = News.FIRING) -> Notification:
 
 
 class TestWebhook:
-    async def test_the_message_arrives_signed_for_an_independent_verifier(self, receiver: Receiver):
-        sink = WebhookSink(receiver.url, SECRET, clock=SystemClock())
+    async def test_the_message_arrives_signed_for_an_independent_verifier(
+        self, receiver: Receiver, client: OutgoingClient
+    ):
+        sink = WebhookSink(receiver.url, SECRET, client=client, clock=SystemClock())
         await sink.send(notification())
         await sink.close()
 
@@ -92,8 +104,10 @@ class TestWebhook:
         assert verified == notification().payload
         assert (path, headers["webhook-id"]) == ("/alerts", notification().id)
 
-    async def test_without_a_secret_nothing_pretends_to_be_signed(self, receiver: Receiver, clock: FakeClock):
-        sink = WebhookSink(receiver.url, clock=clock)
+    async def test_without_a_secret_nothing_pretends_to_be_signed(
+        self, receiver: Receiver, client: OutgoingClient, clock: FakeClock
+    ):
+        sink = WebhookSink(receiver.url, client=client, clock=clock)
         await sink.send(notification())
         await sink.close()
 
@@ -103,10 +117,10 @@ class TestWebhook:
         ("status", "permanent"), [(400, False), (401, False), (404, True), (410, True), (429, False), (503, False)]
     )
     async def test_refusals_say_whether_to_try_again(
-        self, receiver: Receiver, clock: FakeClock, status: int, permanent: bool
+        self, receiver: Receiver, client: OutgoingClient, clock: FakeClock, status: int, permanent: bool
     ):
         receiver.status = status
-        sink = WebhookSink(receiver.url, SECRET, clock=clock)
+        sink = WebhookSink(receiver.url, SECRET, client=client, clock=clock)
 
         with pytest.raises(SinkFailed, match=f"It answered {status}") as failed:
             await sink.send(notification())
@@ -114,28 +128,32 @@ class TestWebhook:
         assert failed.value.permanent is permanent
 
     @pytest.mark.parametrize("status", [301, 307])
-    async def test_a_redirect_is_a_failure_and_not_followed(self, receiver: Receiver, clock: FakeClock, status: int):
+    async def test_a_redirect_is_a_failure_and_not_followed(
+        self, receiver: Receiver, client: OutgoingClient, clock: FakeClock, status: int
+    ):
         receiver.status = status
-        sink = WebhookSink(receiver.url, SECRET, clock=clock)
+        sink = WebhookSink(receiver.url, SECRET, client=client, clock=clock)
 
         with pytest.raises(SinkFailed):
             await sink.send(notification())
         await sink.close()
         assert [path for path, *_ in receiver.got] == ["/alerts"]
 
-    async def test_a_receiver_that_never_answers_is_left(self, receiver: Receiver, clock: FakeClock):
+    async def test_a_receiver_that_never_answers_is_left(
+        self, receiver: Receiver, client: OutgoingClient, clock: FakeClock
+    ):
         receiver.delay = asyncio.Event()
-        sink = WebhookSink(receiver.url, SECRET, clock=clock, timeout_seconds=0.1)
+        sink = WebhookSink(receiver.url, SECRET, client=client, clock=clock, timeout_seconds=0.1)
 
         with pytest.raises(SinkFailed, match="could not be reached") as failed:
             await sink.send(notification())
         await sink.close()
         assert not failed.value.permanent
 
-    async def test_no_secret_of_the_url_is_ever_told(self, clock: FakeClock):
+    async def test_no_secret_of_the_url_is_ever_told(self, client: OutgoingClient, clock: FakeClock):
         """Given a URL with a password and a token at a dead port, then neither name nor error show them."""
         url = "http://ada:hunter2@127.0.0.1:9/T0K3N?token=s3cr3t"
-        sink = WebhookSink(url, SECRET, clock=clock, timeout_seconds=1)
+        sink = WebhookSink(url, SECRET, client=client, clock=clock, timeout_seconds=1)
         with pytest.raises(SinkFailed) as failed:
             await sink.send(notification())
         await sink.close()
@@ -149,9 +167,11 @@ class TestWebhook:
         ("url", "secret"),
         [("ftp://x", ""), ("https://", ""), ("http://[::1", ""), ("https://x", "not base64!"), ("https://x", "whsec_")],
     )
-    def test_a_wrong_url_or_secret_is_refused_at_the_start(self, clock: FakeClock, url: str, secret: str):
+    def test_a_wrong_url_or_secret_is_refused_at_the_start(
+        self, client: OutgoingClient, clock: FakeClock, url: str, secret: str
+    ):
         with pytest.raises(ConfigurationError):
-            WebhookSink(url, secret, clock=clock)
+            WebhookSink(url, secret, client=client, clock=clock)
 
 
 class TestApprise:
@@ -202,8 +222,8 @@ class TestApprise:
             AppriseSink("slack://a/b/c")
 
 
-def test_sinks_are_made_from_urls(clock: FakeClock):
-    made = sinks_of(["https://ops.example.com/x", "json://localhost/y"], SECRET, clock)
+def test_sinks_are_made_from_urls(client: OutgoingClient, clock: FakeClock):
+    made = sinks_of(["https://ops.example.com/x", "json://localhost/y"], SECRET, clock, client)
 
     assert [type(one) for one in made] == [LogSink, WebhookSink, AppriseSink]
     assert [one.name.split("#")[0] for one in made] == ["log", "webhook:ops.example.com", "apprise:json"]

@@ -58,7 +58,13 @@ async def test_a_dead_letter_and_a_bad_health_reach_the_receiver(tmp_path: Path,
     the health is good again, a third one does."""
     url, got = receiver
     clock = WarpClock()
-    custodes = Custodes(f"sqlite:///{tmp_path}/custodes.db", clock=clock, alert_urls=url, alert_webhook_secret=SECRET)
+    custodes = Custodes(
+        f"sqlite:///{tmp_path}/custodes.db",
+        clock=clock,
+        alert_urls=url,
+        alert_webhook_secret=SECRET,
+        outgoing_allow_networks="127.0.0.0/8",
+    )
     await custodes.start()
     await custodes.identity.ensure_owner()
     try:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
-import aiohttp
-
 from custodes.errors import CustodesError
+from custodes.kernel.destinations import Destinations
+from custodes.runtime.outgoing.client import Limits, OutgoingClient
+from custodes.runtime.outgoing.failure import OutgoingFailed
+from custodes.runtime.outgoing.target import Policy
 
 #: Longest a fetch may take altogether, seconds.
 TIMEOUT_SECONDS = 5.0
@@ -18,6 +21,12 @@ MAX_DOCUMENT = 262_144
 
 #: Hosts that may be reached without TLS: an issuer on the same machine, for development and tests.
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+#: This machine, as exceptions of the policy.
+_LOCAL = ("127.0.0.0/8", "::1/128")
+
+#: Both, because :func:`check_url` has decided which hosts ``http`` is for.
+_SCHEMES = frozenset({"http", "https"})
 
 
 class FetchFailed(CustodesError):
@@ -40,8 +49,17 @@ class HttpFetcher(Protocol):
         ...
 
 
-def check_url(url: str) -> str:
+def is_local(url: str) -> bool:
+    """Tell whether a URL names this machine."""
+    return urlsplit(url).hostname in LOOPBACK
+
+
+def check_url(url: str, *, issuer: str = "") -> str:
     """Refuse to go where a token's issuer must not send us: only https, or http to this machine.
+
+    Args:
+        url: where to go.
+        issuer: who sends us there: only one on this machine may send us to this machine. Empty: a setting does.
 
     Raises:
         FetchFailed: not such a URL.
@@ -51,46 +69,47 @@ def check_url(url: str) -> str:
     if not safe or not parts.hostname or parts.username is not None:
         msg = "An issuer's URL is not https"
         raise FetchFailed(msg, remedy="Use https; http only for 127.0.0.1, ::1 and localhost")
+    if issuer and is_local(url) and not is_local(issuer):
+        msg = "An issuer elsewhere names this machine"
+        raise FetchFailed(msg, remedy="Look at the issuer's discovery document")
     return url
 
 
-class AiohttpFetcher:
-    """The :class:`HttpFetcher` of real life: no redirects, no proxies from the environment, no cookies.
+class GuardedFetcher:
+    """The :class:`HttpFetcher` of real life: through the client that all requests of ours go through.
 
-    A session per fetch: one happens every few minutes at most, and nothing needs to be closed.
+    A client per fetch: one happens every few minutes at most, and nothing needs to be closed.
+
+    Args:
+        policy: where requests may go; this machine is added for an issuer that is on it.
+        timeout_seconds: longest that a fetch may take.
+        max_bytes: largest document.
     """
 
-    def __init__(self, *, timeout_seconds: float = TIMEOUT_SECONDS, max_bytes: int = MAX_DOCUMENT) -> None:
-        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
-        self._max_bytes = max_bytes
+    def __init__(
+        self, policy: Policy, *, timeout_seconds: float = TIMEOUT_SECONDS, max_bytes: int = MAX_DOCUMENT
+    ) -> None:
+        self._policy = policy
+        self._local = replace(policy, destinations=Destinations([*map(str, policy.destinations.exceptions), *_LOCAL]))
+        self._limits = Limits(total_seconds=timeout_seconds, answer_bytes=max_bytes)
 
     async def __call__(self, url: str) -> dict[str, Any]:
         """Fetch one document."""
         check_url(url)
+        client = OutgoingClient(self._local if is_local(url) else self._policy)
         try:
-            async with (
-                aiohttp.ClientSession(timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar()) as session,
-                session.get(url, allow_redirects=False, headers={"Accept": "application/json"}) as response,
-            ):
-                if response.status != 200:
-                    raise _failed(f"status {response.status}")
-                # One byte more than allowed tells a document that is too large from one that just fits.
-                raw = await _read_at_most(response.content, self._max_bytes + 1)
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise _failed(type(error).__name__) from error
-        if len(raw) > self._max_bytes:
-            raise _failed(f"more than {self._max_bytes} bytes")
-        return _object(raw)
-
-
-async def _read_at_most(content: aiohttp.StreamReader, limit: int) -> bytes:
-    raw = bytearray()
-    while len(raw) < limit:
-        chunk = await content.read(limit - len(raw))
-        if not chunk:
-            break
-        raw += chunk
-    return bytes(raw)
+            answer = await client.request(
+                "GET", url, headers={"accept": "application/json"}, limits=self._limits, schemes=_SCHEMES
+            )
+        except OutgoingFailed as error:
+            raise _failed(error.message) from None
+        finally:
+            await client.close()
+        if answer.status != 200:
+            raise _failed(f"status {answer.status}")
+        if answer.truncated:
+            raise _failed(f"more than {self._limits.answer_bytes} bytes")
+        return _object(answer.body)
 
 
 def _object(raw: bytes) -> dict[str, Any]:

@@ -178,7 +178,8 @@ class TokenVerifier:
 
 def _source(issuer: Issuer, fetch: HttpFetcher) -> Any:
     async def fetch_keys() -> dict[str, Any]:
-        return await fetch(check_url(issuer.jwks_url or await _discover(issuer.url, fetch)))
+        found = issuer.jwks_url or await _discover(issuer.url, fetch)
+        return await fetch(check_url(found, issuer=issuer.url))
 
     return fetch_keys
 

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from custodes.kernel.clock import Clock
 from custodes.planes.alerts.apprise_sink import AppriseSink
 from custodes.planes.alerts.sinks import LogSink, Sink, WebhookSink
+from custodes.runtime.outgoing.client import OutgoingClient
 
 
-def sinks_of(urls: Iterable[str], secret: str, clock: Clock) -> list[Sink]:
+def sinks_of(urls: Iterable[str], secret: str, clock: Clock, client: OutgoingClient) -> list[Sink]:
     """Make the sinks: the log always, ``http(s)://`` a signed webhook, any other scheme an apprise URL.
 
     Raises:
@@ -18,5 +19,5 @@ def sinks_of(urls: Iterable[str], secret: str, clock: Clock) -> list[Sink]:
     sinks: list[Sink] = [LogSink()]
     for url in urls:
         is_webhook = url.lower().startswith(("http://", "https://"))
-        sinks.append(WebhookSink(url, secret, clock=clock) if is_webhook else AppriseSink(url))
+        sinks.append(WebhookSink(url, secret, client=client, clock=clock) if is_webhook else AppriseSink(url))
     return sinks

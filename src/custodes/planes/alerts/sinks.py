@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
-from collections.abc import Mapping
 from typing import Protocol
-from urllib.parse import urlsplit
-
-import aiohttp
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from custodes.errors import ConfigurationError
 from custodes.kernel.clock import SECOND, Clock
 from custodes.kernel.signing import hmac_base64, symmetric_key
 from custodes.planes.alerts.model import Notification
 from custodes.runtime.log import get_logger
+from custodes.runtime.outgoing.client import Limits, OutgoingClient
+from custodes.runtime.outgoing.failure import OutgoingFailed
 
 #: Longest that a receiver may take, seconds (Standard Webhooks recommends 15 to 30).
 TIMEOUT_SECONDS = 15.0
+
+#: Bytes of an answer that are read: only its status matters.
+_ANSWER_BYTES = 1_024
+
+#: An operator may have alerts sent without TLS inside of a network of their own.
+_SCHEMES = frozenset({"http", "https"})
 
 #: Answers that mean "never again": the receiver is gone, or was never there.
 GONE = frozenset({404, 410})
@@ -83,8 +89,9 @@ class WebhookSink:
     Redirects are not followed and proxies of the environment not used: what is signed goes where it was meant to go.
 
     Args:
-        url: ``https://…`` or ``http://…``.
+        url: ``https://…`` or ``http://…``; a user name and password in it are sent as basic authentication.
         secret: ``whsec_`` and base64; empty: not signed.
+        client: sends it.
         clock: source of time.
         timeout_seconds: longest that the receiver may take.
 
@@ -92,7 +99,15 @@ class WebhookSink:
         ConfigurationError: the URL or the secret is not one.
     """
 
-    def __init__(self, url: str, secret: str = "", *, clock: Clock, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+    def __init__(
+        self,
+        url: str,
+        secret: str = "",
+        *,
+        client: OutgoingClient,
+        clock: Clock,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> None:
         if not url.lower().startswith(("http://", "https://")) or not _host(url):
             msg = f"{sink_name('webhook', url)!r} is not the URL of a webhook"
             raise ConfigurationError(msg, remedy="Write https://host/path in CUSTODES_ALERT_URLS")
@@ -103,37 +118,29 @@ class WebhookSink:
                 msg, remedy="Set CUSTODES_ALERT_WEBHOOK_SECRET to whsec_ and base64 of 24-64 bytes"
             )
         self.name = sink_name("webhook", url)
-        self._url = url
+        self._url, self._credentials = _without_user(url)
         self._key = key
+        self._client = client
         self._clock = clock
-        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
-        self._session: aiohttp.ClientSession | None = None
+        self._limits = Limits(total_seconds=timeout_seconds, answer_bytes=_ANSWER_BYTES)
 
     async def send(self, notification: Notification) -> None:
         """Post one message."""
         body = json.dumps(notification.payload, ensure_ascii=False, separators=(",", ":")).encode()
         headers = {"content-type": "application/json", "user-agent": "custodes", **self._sign(notification.id, body)}
         try:
-            status = await self._post(body, headers)
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            # The texts of these errors hold the URL; their types say enough.
-            msg = f"It could not be reached: {type(error).__name__}"
+            answer = await self._client.request(
+                "POST", self._url, headers=headers | self._credentials, body=body, limits=self._limits, schemes=_SCHEMES
+            )
+        except OutgoingFailed as error:
+            msg = f"It could not be reached: {error.message}"
             raise SinkFailed(msg) from None
-        if not 200 <= status < 300:
-            msg = f"It answered {status}"
-            raise SinkFailed(msg, permanent=status in GONE)
+        if not 200 <= answer.status < 300:
+            msg = f"It answered {answer.status}"
+            raise SinkFailed(msg, permanent=answer.status in GONE)
 
     async def close(self) -> None:
-        """Close the connections."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
-
-    async def _post(self, body: bytes, headers: Mapping[str, str]) -> int:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=self._timeout, trust_env=False)
-        async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
-            return response.status
+        """Nothing to let go of: the connections are the client's."""
 
     def _sign(self, identifier: str, body: bytes) -> dict[str, str]:
         timestamp = str(self._clock.now() // SECOND)
@@ -149,6 +156,16 @@ def sink_name(kind: str, url: str) -> str:
     # Apprise URLs keep tokens where a host would be (slack://token/…), so of those only the scheme is shown.
     shown = _host(url) if kind == "webhook" else url.split(":", 1)[0]
     return f"{kind}:{shown[:100]}#{hashlib.blake2b(url.encode(), digest_size=4).hexdigest()}"
+
+
+def _without_user(url: str) -> tuple[str, dict[str, str]]:
+    """Take user name and password out of a URL: (URL, header)."""
+    parts = urlsplit(url)
+    user, at, place = parts.netloc.rpartition("@")
+    if not at:
+        return url, {}
+    plain = base64.b64encode(unquote(user).encode()).decode("ascii")
+    return urlunsplit(parts._replace(netloc=place)), {"authorization": f"Basic {plain}"}
 
 
 def _host(url: str) -> str:
