@@ -33,6 +33,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from custodes import Custodes
+from custodes.asgi.standalone import Probes
 from custodes.kernel.ids import uuid7
 from custodes.planes.inbound.model import Arrival, Verdict
 from custodes.storage.sql.database import connection_of
@@ -148,7 +149,7 @@ def into_the_store() -> dict[str, Any]:
 
 
 def served() -> Any:
-    """Make the app of the server: Custodes, and beside it a route that gives every body back and does nothing else."""
+    """Make the app of the server: as ``custodes serve`` makes it, and beside it routes that give every body back."""
     custodes = Custodes(os.environ["BENCH_DATABASE"], webhook_ip_limit="1000000000/minute", webhook_concurrency=0)
     custodes.source("stripe", secrets=[SECRET])
 
@@ -167,11 +168,11 @@ def served() -> Any:
         return Response(await request.body(), media_type="application/json")
 
     starlette = Starlette(routes=[Route("/route", echo_route, methods=["POST"])])
-    watched = custodes.wrap(echo)
+    ours = Probes(custodes, custodes.wrap(echo))
     peers = {"/echo": echo, "/route": starlette}
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        await peers.get(scope.get("path", ""), watched)(scope, receive, send)
+        await peers.get(scope.get("path", ""), ours)(scope, receive, send)
 
     return app
 
@@ -272,8 +273,8 @@ def serving(database: str) -> Iterator[int]:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", "benchmarks.accept:served", "--factory", "--port", str(port)]
-    command += ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
+    serve = f"from custodes.cli.serve import run_server; run_server('benchmarks.accept:served', '127.0.0.1', {port})"
+    command = [sys.executable, "-c", serve]
     process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "BENCH_DATABASE": database})
     try:
         for _ in range(200):

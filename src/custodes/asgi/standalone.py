@@ -12,6 +12,7 @@ from typing import Any, cast
 from custodes.app import Custodes
 from custodes.asgi.mount import install_in
 from custodes.errors import ConfigurationError
+from custodes.runtime.garbage import settle
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -76,6 +77,9 @@ class Probes:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, _settling(send))
+            return
         if scope["type"] == "http" and scope["method"] in {"GET", "HEAD"}:
             if scope["path"] == "/healthz":
                 await answer(send, 200, {"status": "ok"})
@@ -85,6 +89,17 @@ class Probes:
                 await answer(send, 200 if ready else 503, {"status": "ready" if ready else "not ready"})
                 return
         await self._app(scope, receive, send)
+
+
+def _settling(send: Send) -> Send:
+    """Settle the garbage collector of this process, which is ours, once everything has started."""
+
+    async def settling(message: Message) -> None:
+        if message["type"] == "lifespan.startup.complete":
+            settle()
+        await send(message)
+
+    return settling
 
 
 async def nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
