@@ -6,11 +6,11 @@ Part of the composition root, beside ``app.py``: the only place that knows which
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
-from custodes.kernel.clock import DAY, MINUTE
-from custodes.planes.retention.model import Count, Policy
-from custodes.runtime.transactions import Transaction
+from custodes.kernel.clock import DAY
+from custodes.planes.retention.model import Policy
 
 if TYPE_CHECKING:
     from custodes.composition import Composition
@@ -37,67 +37,87 @@ def _audit(custodes: Composition) -> list[Policy]:
 
 
 def _inbound(custodes: Composition) -> list[Policy]:
-    from custodes.storage.sql.retention import count_events
+    from custodes.planes.inbound.figures import KEPT
 
+    inbound = custodes.inbound
     keep = custodes.settings.webhook_log_retention_days * DAY
-    text = "Finished webhook events with payloads and attempts, and refusals; open ones stay"
-    return [Policy("inbound.events", text, keep, custodes.inbound.purge, _counting(custodes, count_events))]
+    finished = "Finished webhook events with payloads and attempts; open ones stay"
+    refused = "Samples and counts of refused deliveries"
+    figures = [
+        Policy(
+            f"inbound.figures.{level.name.lower()}",
+            "Figures of webhooks",
+            kept,
+            partial(inbound.purge_figures, level),
+            partial(inbound.count_purgeable_figures, level),
+        )
+        for level, kept in KEPT.items()
+    ]
+    return [
+        Policy("inbound.events", finished, keep, inbound.purge, inbound.count_purgeable),
+        Policy("inbound.refusals", refused, keep, inbound.purge_refusals, inbound.count_purgeable_refusals),
+        *figures,
+    ]
 
 
 def _traffic(custodes: Composition) -> list[Policy]:
     from custodes.planes.traffic.ranges import KEPT
-    from custodes.storage.sql.retention import count_calls
 
     traffic = custodes.traffic
     keep = custodes.settings.api_log_retention_days * DAY
+    errors = "Kinds of errors that did not occur again"
     rollups = [
         Policy(
             f"traffic.rollups.{level.name.lower()}",
             "Figures of API calls that a coarser level holds",
             kept,
-            lambda before, limit, level=level: traffic.purge_rollups(level, before, limit),
+            partial(traffic.purge_rollups, level),
+            partial(traffic.count_purgeable_rollups, level),
         )
         for level, kept in KEPT.items()
     ]
     return [
-        Policy("traffic.calls", "Single API calls", keep, traffic.purge_calls, _counting(custodes, count_calls)),
-        Policy("traffic.errors", "Kinds of errors that did not occur again", KEEP_ERRORS, traffic.purge_error_groups),
+        Policy("traffic.calls", "Single API calls", keep, traffic.purge_calls, traffic.count_purgeable_calls),
+        Policy("traffic.errors", errors, KEEP_ERRORS, traffic.purge_error_groups, traffic.count_purgeable_error_groups),
         *rollups,
     ]
 
 
 def _ratelimit(custodes: Composition) -> list[Policy]:
+    limiter = custodes.ratelimit
     keep = custodes.settings.api_log_retention_days * DAY
     text = "Counted windows and blocks that have ended"
-    return [Policy("ratelimit.windows", text, keep, custodes.ratelimit.purge_expired)]
+    return [Policy("ratelimit.windows", text, keep, limiter.purge_expired, limiter.count_expired)]
 
 
 def _metrics(custodes: Composition) -> list[Policy]:
-    text = "Points of metrics; each level has a time of its own"
-    # It looks at the clock itself; nothing younger than a minute is ever meant.
-    return [Policy("metrics.points", text, MINUTE, custodes.metrics.purge)]
+    from custodes.planes.metrics.model import LEVELS
+
+    metrics = custodes.metrics
+    points = [
+        Policy(
+            f"metrics.points.{level.name}",
+            "Points of metrics that a coarser level holds",
+            level.retention,
+            partial(metrics.purge, level),
+            partial(metrics.count_purgeable, level),
+        )
+        for level in LEVELS
+    ]
+    series = "Series of metrics that have no points any more"
+    keep = LEVELS[-1].retention + DAY
+    return [*points, Policy("metrics.series", series, keep, metrics.purge_series, metrics.count_purgeable_series)]
 
 
 def _alerts(custodes: Composition) -> list[Policy]:
-    return [Policy("alerts.incidents", "Incidents that are over", KEEP_INCIDENTS, custodes.alerts.purge)]
+    alerts = custodes.alerts
+    return [Policy("alerts.incidents", "Incidents that are over", KEEP_INCIDENTS, alerts.purge, alerts.count_purgeable)]
 
 
 def _identity(custodes: Composition) -> list[Policy]:
-    from custodes.storage.sql.identity import SqlIdentityStore
-
-    database, sessions = custodes.database, SqlIdentityStore(custodes.database)
-
-    async def purge(before: int, limit: int) -> int:
-        return await database.write(lambda tx: sessions.drop_sessions(tx, before, limit))
-
-    return [Policy("identity.sessions", "Sessions that have ended", KEEP_SESSIONS, purge)]
-
-
-def _counting(custodes: Composition, count: Callable[[Transaction, int], int]) -> Count:
-    async def counted(before: int) -> int:
-        return await custodes.database.read(lambda tx: count(tx, before))
-
-    return counted
+    sessions = custodes.identity.sessions
+    text = "Sessions that have ended"
+    return [Policy("identity.sessions", text, KEEP_SESSIONS, sessions.purge, sessions.count_purgeable)]
 
 
 #: The policies of each plane, in the order in which they run.

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -109,7 +109,8 @@ class Settings(BaseSettings):
     clerk_authorized_parties: CommaList = Field(
         (), validation_alias=_env("CUSTODES_CLERK_AUTHORIZED_PARTIES", "clerk_authorized_parties")
     )
-    """Origins (``azp``) that a Clerk session token may come from."""
+    """Origins (``azp``) that a Clerk session token may come from; empty: that of ``CUSTODES_PUBLIC_URL``. One must be
+    set."""
     session_hours: int = Field(12, ge=1, le=720, validation_alias=_env("CUSTODES_SESSION_HOURS", "session_hours"))
     """Hours that a local login lasts."""
 
@@ -237,6 +238,20 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @model_validator(mode="after")
+    def _know_whose_tokens(self) -> Settings:
+        """An issuer signs for many programs and pages: without a name for ours, the tokens of all would count here."""
+        if self.oidc_issuers and not self.oidc_audience:
+            msg = "issuers are set without an audience: set CUSTODES_OIDC_AUDIENCE to the client id or API identifier"
+            raise ValueError(msg)
+        if self.clerk_issuer and not (self.clerk_authorized_parties or self.public_url):
+            msg = (
+                "Clerk is set, and nothing says which pages' tokens are accepted: "
+                "set CUSTODES_CLERK_AUTHORIZED_PARTIES to their origins, or CUSTODES_PUBLIC_URL"
+            )
+            raise ValueError(msg)
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -262,7 +277,8 @@ def load_settings(**arguments: Any) -> Settings:
         return Settings(**arguments)
     except ValidationError as error:
         faults = "; ".join(
-            f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()
+            ": ".join(filter(None, (".".join(str(part) for part in fault["loc"]), fault["msg"])))
+            for fault in error.errors()
         )
         msg = f"Wrong setting: {faults}"
         raise ConfigurationError(msg, remedy="See docs/reference/settings.md") from None

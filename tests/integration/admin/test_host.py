@@ -79,6 +79,32 @@ async def test_clerks_cookie_signs_in_and_cannot_be_used_by_another_site(custode
 
 
 def test_an_issuer_without_an_audience_is_told_at_start() -> None:
-    custodes = Custodes("sqlite://", oidc_issuers="https://issuer.example.com")
     with pytest.raises(ConfigurationError, match="CUSTODES_OIDC_AUDIENCE"):
-        create_admin_app(custodes)
+        Custodes("sqlite://", oidc_issuers="https://issuer.example.com")
+
+
+def test_clerk_without_a_page_whose_tokens_are_accepted_is_told_at_start() -> None:
+    with pytest.raises(ConfigurationError, match="CUSTODES_CLERK_AUTHORIZED_PARTIES"):
+        Custodes("sqlite://", clerk_issuer="https://clerk.example.com")
+
+
+async def test_clerk_tokens_of_the_dashboard_s_own_page_are_accepted_and_no_others(
+    custodes: Custodes, clock: Any
+) -> None:
+    from custodes.testing.issuer import FakeIssuer
+
+    clerk = FakeIssuer(clock, "https://clerk.example.com", audience="")
+    custodes.settings = custodes.settings.model_copy(
+        update={"clerk_issuer": clerk.url, "public_url": "https://ops.example.com/below"}
+    )
+    await custodes.identity.profiles.create("user_1", role=Role.OWNER, issuer=clerk.url)
+    transport = httpx2.ASGITransport(app=create_admin_app(custodes, fetch=clerk.fetch))
+    async with httpx2.AsyncClient(transport=transport, base_url="https://ops.example.com") as client:
+
+        async def status(**claims: Any) -> int:
+            token = clerk.token("user_1", **claims)
+            return (await client.get(f"{API}/me", headers={"Authorization": f"Bearer {token}"})).status_code
+
+        assert await status(azp="https://ops.example.com") == 200
+        assert await status(azp="https://blog.example.com") == 401
+        assert await status() == 401

@@ -44,7 +44,7 @@ async def test_it_is_printed_once_and_not_logged(
     "settings",
     [
         {"admin_auth": lambda _scope: None},
-        {"clerk_issuer": "https://clerk.example.com"},
+        {"clerk_issuer": "https://clerk.example.com", "public_url": "https://ops.example.com"},
         {"oidc_issuers": "https://issuer.example.com", "oidc_audience": "custodes"},
     ],
     ids=["host", "clerk", "oidc"],

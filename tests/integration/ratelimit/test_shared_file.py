@@ -166,3 +166,13 @@ async def test_no_address_is_in_the_file_in_clear(tmp_path: Path):
     await windows.stop()
 
     assert all(b"203.0.113.199" not in file.read_bytes() for file in tmp_path.iterdir())
+
+
+async def test_a_new_file_is_nobody_elses_to_read(tmp_path: Path):
+    windows = SqliteWindows(tmp_path / "limits", deadline=20 * SECOND)
+    await windows.decide([(windows.cells("log", SlidingLog(5, MINUTE)), "203.0.113.9", 1)], START)
+
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    await windows.stop()
+
+    assert modes == dict.fromkeys(("limits", "limits-wal", "limits-shm"), 0o600)

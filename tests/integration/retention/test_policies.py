@@ -2,10 +2,11 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Table, insert, text
 
 from custodes import Custodes
 from custodes.admin.app import create_admin_app
@@ -13,7 +14,16 @@ from custodes.kernel.clock import DAY
 from custodes.planes.audit.model import ReviewState
 from custodes.planes.audit.ports import AuditQuery
 from custodes.planes.audit.reviews import Verdict
+from custodes.runtime.transactions import Transaction
 from custodes.storage.sql.database import connection_of
+from custodes.storage.sql.tables.alerts import alert_incidents
+from custodes.storage.sql.tables.audit import audit_logs
+from custodes.storage.sql.tables.identity import admin_sessions, user_profiles
+from custodes.storage.sql.tables.inbound import webhook_events, webhook_refusals, webhook_rollups
+from custodes.storage.sql.tables.metrics import metric_series, system_metrics
+from custodes.storage.sql.tables.ratelimit import rate_limit_tracking
+from custodes.storage.sql.tables.retention import retention_runs
+from custodes.storage.sql.tables.traffic import api_error_groups, api_monitoring, api_rollups
 from custodes.testing.admin import key_for
 from custodes.testing.clock import FakeClock
 
@@ -100,3 +110,56 @@ async def test_over_http_policies_are_told_and_run_by_owners_only(custodes: Cust
     assert len(runs.json()["items"]) == len(done.json()["runs"])
     (entry,) = (await custodes.audit.list_entries(AuditQuery(action="retention.run"))).items
     assert entry.context.extra["dry_run"] is False
+
+
+#: A row that has been past its time for long, for each policy but its own.
+ANCIENT: dict[str, tuple[Table, dict[str, Any]]] = {
+    "audit.entries": (audit_logs, {"id": "00000000-0001-7000-8000-000000000000", "targets": "[]"}),
+    "inbound.events": (webhook_events, {"status": "succeeded"}),
+    "inbound.refusals": (webhook_refusals, {}),
+    "inbound.figures.minute": (webhook_rollups, {"level": 60}),
+    "inbound.figures.hour": (webhook_rollups, {"level": 3_600}),
+    "inbound.figures.day": (webhook_rollups, {"level": 86_400}),
+    "traffic.calls": (api_monitoring, {}),
+    "traffic.errors": (api_error_groups, {}),
+    "traffic.rollups.ten_seconds": (api_rollups, {"level": 10, "folded": 1}),
+    "traffic.rollups.minute": (api_rollups, {"level": 60, "folded": 1}),
+    "traffic.rollups.hour": (api_rollups, {"level": 3_600, "folded": 1}),
+    "traffic.rollups.day": (api_rollups, {"level": 86_400, "folded": 1}),
+    "ratelimit.windows": (rate_limit_tracking, {}),
+    "metrics.points.ten_seconds": (system_metrics, {"level": 0, "folded": True}),
+    "metrics.points.minute": (system_metrics, {"level": 1, "folded": True}),
+    "metrics.points.hour": (system_metrics, {"level": 2, "folded": True}),
+    "metrics.points.day": (system_metrics, {"level": 3, "folded": True}),
+    "metrics.series": (metric_series, {}),
+    "alerts.incidents": (alert_incidents, {}),
+    "identity.sessions": (admin_sessions, {"profile_id": "somebody"}),
+    "retention.runs": (retention_runs, {"id": "00000000-0001-7000-8000-000000000000", "tenant_id": "default"}),
+}
+
+
+def ancient(table: Table, known: dict[str, Any]) -> dict[str, Any]:
+    """Fill a row with the least of everything: 1970, empty texts, no flags."""
+    kinds = {column.name: column.type.python_type for column in table.c}
+    least = {name: {} if kind is object else kind() for name, kind in kinds.items()}  # an object: JSON
+    return {**least, **known}
+
+
+async def test_a_dry_run_says_of_every_policy_what_the_run_then_deletes(custodes: Custodes):
+    # Given one row past its time for each policy there is
+    names = {policy.name for policy in custodes.retention.policies}
+
+    def fill(tx: Transaction) -> None:
+        connection_of(tx).execute(insert(user_profiles).values(ancient(user_profiles, {"id": "somebody"})))
+        for table, known in ANCIENT.values():
+            connection_of(tx).execute(insert(table).values(ancient(table, known)))
+
+    await custodes.database.write(fill)
+
+    dry = {run.policy: run for run in await custodes.retention.run(dry_run=True)}
+    real = {run.policy: run for run in await custodes.retention.run()}
+
+    assert names == ANCIENT.keys(), "a new policy needs a row here"
+    assert [run.error for run in (*dry.values(), *real.values()) if run.error] == []
+    assert {name: run.removed for name, run in dry.items()} == dict.fromkeys(ANCIENT, 1)
+    assert {name: run.removed for name, run in real.items()} == dict.fromkeys(ANCIENT, 1)

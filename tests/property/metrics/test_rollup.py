@@ -65,7 +65,8 @@ class Install:
             case "fold":
                 await self.workers[worker].fold()
             case "purge":
-                await self.workers[0].purge()
+                for level in LEVELS:
+                    await self.workers[0].purge(level, self.clock.now() - level.retention)
             case "pass":
                 self.clock.advance(value)
             case _:

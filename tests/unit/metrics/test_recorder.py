@@ -12,7 +12,7 @@ import pytest
 from custodes.errors import InvalidInput, StorageUnavailable
 from custodes.kernel.clock import HOUR, MINUTE, SECOND
 from custodes.kernel.health import Health
-from custodes.planes.metrics.model import Kind, Query
+from custodes.planes.metrics.model import LEVELS, Kind, Query
 from custodes.planes.metrics.names import OVERFLOW
 from custodes.planes.metrics.recorder import GRACE, SystemMetrics
 from custodes.planes.metrics.registry import Registry
@@ -236,6 +236,25 @@ class TestRefusals:
         with pytest.raises(InvalidInput, match="2 metrics already"):
             registry.find("t", "c", Kind.COUNTER, None)
 
+    async def test_a_tenant_cannot_take_the_room_of_the_others(self):
+        registry = Registry(max_names=2, max_names_of_all=3, max_series_per_tenant=2, max_series=4)
+        for name in ("a", "b"):
+            registry.find("greedy", name, Kind.COUNTER, None)
+
+        assert registry.find("greedy", "a", Kind.COUNTER, {"user": "1"}).labels == OVERFLOW
+        with pytest.raises(InvalidInput, match="2 metrics already"):
+            registry.find("greedy", "c", Kind.COUNTER, None)
+        assert registry.find("modest", "a", Kind.COUNTER, None).labels == ()
+
+    async def test_all_tenants_together_are_bounded_too(self):
+        registry = Registry(max_names_of_all=2, max_series=2)
+        registry.find("t1", "a", Kind.COUNTER, None)
+        registry.find("t2", "a", Kind.COUNTER, None)
+
+        assert registry.find("t2", "a", Kind.COUNTER, {"user": "1"}).labels == OVERFLOW
+        with pytest.raises(InvalidInput, match="of all tenants"):
+            registry.find("t3", "a", Kind.COUNTER, None)
+
     async def test_series_that_are_not_used_make_room(self):
         registry = Registry(max_series_per_name=1)
         first = registry.find("t", "logins", Kind.COUNTER, {"user": "1"})
@@ -340,8 +359,10 @@ class TestUpkeep:
         clock.advance(26 * HOUR)
         await metrics.fold()
 
-        assert await metrics.purge() == 1  # of the finest level only
-        assert await metrics.purge() == 0
+        finest = LEVELS[0]
+        before = clock.now() - finest.retention
+        assert await metrics.count_purgeable(finest, before) == 1
+        assert [await metrics.purge(finest, before) for _ in range(2)] == [1, 0]
         assert await single(metrics, clock, "orders.created", "sum", since=began) == 3
 
     async def test_tasks_are_known_to_the_scheduler(self, database: Database, clock: FakeClock):

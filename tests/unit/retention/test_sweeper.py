@@ -78,11 +78,19 @@ async def test_between_batches_others_get_their_turn(retention_of, clock: FakeCl
 
 async def test_a_dry_run_counts_and_deletes_nothing(retention_of, clock: FakeClock):
     shelf = Shelf(clock, [31, 32, 1])
-    blind = Policy("other.rows", "Rows", DAY, shelf.purge)
+
+    async def broken(_before: int) -> int:
+        raise StorageUnavailable("The disk is full")
+
+    blind = Policy("other.rows", "Rows", DAY, shelf.purge, broken)
 
     runs = await retention_of(shelf.policy(), blind).run(dry_run=True)
 
-    assert [(run.removed, run.dry_run) for run in runs] == [(2, True), (None, True), (0, True)]
+    assert [(run.removed, run.dry_run, run.error) for run in runs] == [
+        (2, True, ""),
+        (None, True, "The disk is full"),
+        (0, True, ""),
+    ]
     assert shelf.batches == []
     assert len(shelf.rows) == 3
 
@@ -97,7 +105,7 @@ async def test_a_policy_that_fails_does_not_stop_the_others_and_says_why(retenti
         raise ValueError("row of alice@example.com")
 
     first, second, third, _own = await retention_of(
-        Policy("a.broken", "", DAY, broken), Policy("b.rude", "", DAY, rude), shelf.policy()
+        Policy("a.broken", "", DAY, broken, shelf.count), Policy("b.rude", "", DAY, rude, shelf.count), shelf.policy()
     ).run()
 
     assert (first.error, first.finished) == ("The disk is full", False)
@@ -113,7 +121,7 @@ async def test_a_backlog_is_worked_off_over_several_sweeps(retention_of, clock: 
         clock.advance(20 * SECOND)
         return await shelf.purge(before, limit)
 
-    retention = retention_of(Policy("shelf.rows", "", 30 * DAY, slow))
+    retention = retention_of(Policy("shelf.rows", "", 30 * DAY, slow, shelf.count))
 
     first = (await retention.run())[0]
     assert (first.removed, first.finished) == (30, False)
@@ -133,7 +141,7 @@ async def test_a_sweep_that_is_killed_half_way_has_done_no_harm(retention_of, cl
         return await shelf.purge(before, limit)
 
     with pytest.raises(asyncio.CancelledError):
-        await retention_of(Policy("shelf.rows", "", 30 * DAY, killed_at_the_third)).run()
+        await retention_of(Policy("shelf.rows", "", 30 * DAY, killed_at_the_third, shelf.count)).run()
     assert len(shelf.rows) == 31
 
     # When the next process sweeps

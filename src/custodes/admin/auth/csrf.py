@@ -59,14 +59,15 @@ def _ours(origin: str, request: Request, settings: Settings) -> bool:
         found = urlsplit(origin)
     except ValueError:
         return False
-    if settings.public_url and origin == _origin_of(settings.public_url):
+    if settings.public_url and origin == origin_of(settings.public_url):
         return True
     # A proxy that ends TLS makes our own scheme look like http: https of the same host is ours, too, never less.
     schemes = {"https", request.url.scheme}
     return found.scheme in schemes and found.netloc.lower() == request.headers.get("host", "").lower()
 
 
-def _origin_of(url: str) -> str:
+def origin_of(url: str) -> str:
+    """Return the origin of a URL, as browsers write it."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
 

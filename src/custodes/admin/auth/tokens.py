@@ -70,7 +70,17 @@ class Identification:
 
 
 def clerk_issuer(url: str, authorized_parties: Sequence[str]) -> Issuer:
-    """Describe a Clerk instance by its frontend API URL."""
+    """Describe a Clerk instance by its frontend API URL.
+
+    Raises:
+        ConfigurationError: no authorized party is named, so tokens that any page of the instance got would let somebody
+            in here.
+    """
+    if not authorized_parties:
+        msg = "Nothing says which pages' tokens are accepted from Clerk"
+        raise ConfigurationError(
+            msg, remedy="Set CUSTODES_CLERK_AUTHORIZED_PARTIES to their origins, or CUSTODES_PUBLIC_URL"
+        )
     url = url.rstrip("/")
     return Issuer(
         url=url,

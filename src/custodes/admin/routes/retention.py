@@ -21,7 +21,7 @@ class RunModel(BaseModel):
     policy: str = Field(description="Name of the policy")
     started_at: Moment = Field(description="When it began")
     before: Moment = Field(description="Rows older than this were to go")
-    removed: int | None = Field(description="Rows removed; in a dry run: that would be; null when it cannot tell")
+    removed: int | None = Field(description="Rows removed; in a dry run: that would be; null when it failed")
     duration_us: int = Field(description="How long it took, microseconds")
     dry_run: bool = Field(description="Whether nothing was deleted, only counted")
     finished: bool = Field(description="False when it failed or ran out of time: the rest goes next time")

@@ -224,6 +224,10 @@ class Alerts:
         moment = self._clock.now() - RETENTION if before is None else before
         return await self._store.write(lambda tx: self._store.purge(tx, moment, limit))
 
+    async def count_purgeable(self, before: int) -> int:
+        """Count what :meth:`purge` would delete in the end."""
+        return await self._store.read(lambda tx: self._store.count_purgeable(tx, before))
+
     async def get_health_status(self) -> SystemHealth:
         """Tell whether messages reach their sinks and rules can be evaluated."""
         waiting, oldest = await self._store.read(self._store.count_waiting)

@@ -148,3 +148,7 @@ class AlertStore(Protocol):
     def purge(self, tx: Transaction, before: int, limit: int) -> int:
         """Delete incidents that were over before a moment, with their messages; returns how many incidents."""
         ...
+
+    def count_purgeable(self, tx: Transaction, before: int) -> int:
+        """Count what :meth:`purge` would delete in the end."""
+        ...

@@ -103,6 +103,10 @@ class SessionRows(Protocol):
         """Forget sessions that would have expired before a moment, a bounded number, and tell how many."""
         ...
 
+    def count_droppable_sessions(self, tx: Transaction, before: int) -> int:
+        """Count what :meth:`drop_sessions` would forget in the end."""
+        ...
+
 
 class ApiKeyRows(Protocol):
     """**Protocol:** API keys."""

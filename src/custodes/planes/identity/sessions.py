@@ -96,6 +96,14 @@ class Sessions:
         self._store.add_session(tx, opened.session)
         self._store.drop_sessions(tx, self._clock.now() - KEEP, _CLEAN_UP)
 
+    async def purge(self, before: int, limit: int) -> int:
+        """Forget sessions that would have expired before a moment, at most ``limit``; returns how many."""
+        return await self._store.write(lambda tx: self._store.drop_sessions(tx, before, limit))
+
+    async def count_purgeable(self, before: int) -> int:
+        """Count what :meth:`purge` would forget in the end."""
+        return await self._store.read(lambda tx: self._store.count_droppable_sessions(tx, before))
+
     async def find(self, token: str) -> tuple[Session, Profile, bool] | None:
         """Find the session of a token, while it lasts; its profile; whether the password must be changed."""
         found = await self._store.read(lambda tx: self._store.find_session(tx, fingerprint(token)))

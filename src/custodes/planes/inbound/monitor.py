@@ -13,7 +13,7 @@ from custodes.kernel.ids import RandomBits
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
 from custodes.planes.inbound import analytics
 from custodes.planes.inbound.analytics import WebhookAnalytics
-from custodes.planes.inbound.figures import KEPT, Figures, Level, level_for
+from custodes.planes.inbound.figures import Figures, Level, level_for
 from custodes.planes.inbound.handlers import MAX_ATTEMPTS, TIMEOUT_SECONDS, Handler, HandlerFunction, Handlers, name_of
 from custodes.planes.inbound.log import WebhookLog
 from custodes.planes.inbound.model import JOB_KIND, EventFilter, EventRecord, Refusal
@@ -37,9 +37,6 @@ FLUSH_SECONDS = 2.0
 
 #: Error groups that an analysis shows.
 MAX_ERROR_GROUPS = 50
-
-#: Rows of figures and refusals that one purge deletes at most.
-_PURGE_FIGURES = 5_000
 
 
 class WebhookMonitor(WebhookLog):
@@ -328,21 +325,36 @@ class WebhookMonitor(WebhookLog):
             self.worker.wake()
         return replayed
 
+    # ── Retention ────────────────────────────────────────────────────────────
+
     async def purge(self, before: int, limit: int) -> int:
-        """Delete finished events received before, with payloads and attempts, and figures and refusals of their age.
+        """Delete finished events received before a moment, with payloads and attempts; returns how many.
 
         Args:
             before: microseconds since the epoch.
             limit: events at most; call again while it returns as many.
-
-        Returns:
-            How many events were deleted.
         """
-        now = self._clock.now()
+        return await self._store.write(lambda tx: self._events.purge(tx, before, limit))
 
-        def work(tx: Transaction) -> int:
-            self._figures.purge_figures(tx, {level: now - kept for level, kept in KEPT.items()}, _PURGE_FIGURES)
-            self._figures.purge_refusals(tx, before, _PURGE_FIGURES)
-            return self._events.purge(tx, before, limit)
+    async def count_purgeable(self, before: int) -> int:
+        """Count what :meth:`purge` would delete in the end."""
+        return await self._store.read(lambda tx: self._events.count_purgeable(tx, before))
 
-        return await self._store.write(work)
+    async def purge_refusals(self, before: int, limit: int) -> int:
+        """Delete samples and counts of deliveries refused before a moment, at most ``limit`` rows; returns how many."""
+        return await self._store.write(lambda tx: self._figures.purge_refusals(tx, before, limit))
+
+    async def count_purgeable_refusals(self, before: int) -> int:
+        """Count what :meth:`purge_refusals` would delete in the end."""
+        return await self._store.read(lambda tx: self._figures.count_purgeable_refusals(tx, before))
+
+    async def purge_figures(self, level: Level, before: int, limit: int) -> int:
+        """Delete figures of a level from before a moment, at most ``limit`` rows; returns how many.
+
+        How long each level is meant to be kept: :data:`custodes.planes.inbound.figures.KEPT`.
+        """
+        return await self._store.write(lambda tx: self._figures.purge_figures(tx, level, before, limit))
+
+    async def count_purgeable_figures(self, level: Level, before: int) -> int:
+        """Count what :meth:`purge_figures` would delete in the end."""
+        return await self._store.read(lambda tx: self._figures.count_purgeable_figures(tx, level, before))

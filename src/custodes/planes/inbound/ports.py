@@ -94,6 +94,10 @@ class EventStore(Protocol):
         """Delete finished events received before, with their attempts; returns how many, at most ``limit``."""
         ...
 
+    def count_purgeable(self, tx: Transaction, before: int) -> int:
+        """Count what :meth:`purge` would delete in the end."""
+        ...
+
 
 class FigureStore(Protocol):
     """**Protocol:** counts and times, folded; refused deliveries, counted and sampled."""
@@ -140,10 +144,18 @@ class FigureStore(Protocol):
         """Group the failed attempts by source, handler and class of error, most frequent first."""
         ...
 
-    def purge_figures(self, tx: Transaction, before: Mapping[Level, int], limit: int) -> int:
-        """Delete folded figures older than their level is kept; returns how many rows."""
+    def purge_figures(self, tx: Transaction, level: Level, before: int, limit: int) -> int:
+        """Delete folded figures of a level from before; returns how many rows, at most ``limit``."""
+        ...
+
+    def count_purgeable_figures(self, tx: Transaction, level: Level, before: int) -> int:
+        """Count what :meth:`purge_figures` would delete in the end."""
         ...
 
     def purge_refusals(self, tx: Transaction, before: int, limit: int) -> int:
-        """Delete samples and counts of refused deliveries from before; returns how many rows."""
+        """Delete samples and counts of refused deliveries from before; returns how many rows, at most ``limit``."""
+        ...
+
+    def count_purgeable_refusals(self, tx: Transaction, before: int) -> int:
+        """Count what :meth:`purge_refusals` would delete in the end."""
         ...

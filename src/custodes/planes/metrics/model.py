@@ -30,15 +30,17 @@ class Level:
     width: int
     #: How long rows of this level are kept, microseconds.
     retention: int
+    #: What its buckets are as wide as, in words.
+    name: str
 
 
 #: Resolutions, finest first. Retention bounds the rows of one series to 1 080, 4 320, 1 440 and 800 (the first once per
 #: process that writes it).
 LEVELS = (
-    Level(0, 10 * SECOND, 3 * HOUR),
-    Level(1, MINUTE, 3 * DAY),
-    Level(2, HOUR, 60 * DAY),
-    Level(3, DAY, 800 * DAY),
+    Level(0, 10 * SECOND, 3 * HOUR, "ten_seconds"),
+    Level(1, MINUTE, 3 * DAY, "minute"),
+    Level(2, HOUR, 60 * DAY, "hour"),
+    Level(3, DAY, 800 * DAY, "day"),
 )
 
 #: Labels in canonical form: sorted pairs.

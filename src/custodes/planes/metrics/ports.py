@@ -77,6 +77,14 @@ class MetricStore(Protocol):
         """Delete folded rows of a level that began before a moment, about ``limit`` at most; returns how many."""
         ...
 
+    async def count_purgeable(self, level: Level, before: int) -> int:
+        """Count what :meth:`purge` would delete in the end."""
+        ...
+
     async def purge_series(self, before: int, limit: int) -> int:
         """Delete from the catalogue what was last written before a moment; returns how many."""
+        ...
+
+    async def count_purgeable_series(self, before: int) -> int:
+        """Count what :meth:`purge_series` would delete in the end."""
         ...

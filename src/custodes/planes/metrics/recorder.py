@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TypeVar
 
 from custodes.errors import CustodesError, InvalidInput, StorageUnavailable
-from custodes.kernel.clock import DAY, HOUR, SECOND, Clock
+from custodes.kernel.clock import HOUR, SECOND, Clock
 from custodes.kernel.health import SystemHealth, Threshold, judge
 from custodes.kernel.paging import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
 from custodes.kernel.tenant import DEFAULT_TENANT, valid_tenant
@@ -19,7 +19,7 @@ from custodes.planes.metrics.analytics import Flushes, MetricReader
 from custodes.planes.metrics.collector import Collector, LagMeter
 from custodes.planes.metrics.fold import Fold, samples_of
 from custodes.planes.metrics.health import AS_NUMBER, HealthMonitor
-from custodes.planes.metrics.model import LEVELS, Answer, Kind, Labels, MetricInfo, Query, Ranked, Series
+from custodes.planes.metrics.model import LEVELS, Answer, Kind, Labels, Level, MetricInfo, Query, Ranked, Series
 from custodes.planes.metrics.ports import MetricStore
 from custodes.planes.metrics.probes import Probe, Reading
 from custodes.planes.metrics.registry import Registry
@@ -267,18 +267,25 @@ class SystemMetrics:
                     break
         return folded
 
-    async def purge(self, before: int | None = None, limit: int = BATCH) -> int:
-        """Delete rows older than the retention of their level, or older than ``before`` where that is earlier.
+    async def purge(self, level: Level, before: int, limit: int = BATCH) -> int:
+        """Delete rows of a level that began before a moment; what no coarser level holds yet stays.
 
         Returns:
-            How many rows were deleted; call again while it is not 0. About ``limit`` at most for each level.
+            How many rows were deleted, about ``limit`` at most; call again while it is not 0.
         """
-        now = self._clock.now()
-        deleted = 0
-        for level in LEVELS:
-            expired = now - level.retention
-            deleted += await self._store.purge(level, expired if before is None else min(expired, before), limit)
-        return deleted + await self._store.purge_series(now - LEVELS[-1].retention - DAY, limit)
+        return await self._store.purge(level, before, limit)
+
+    async def count_purgeable(self, level: Level, before: int) -> int:
+        """Count what :meth:`purge` would delete in the end."""
+        return await self._store.count_purgeable(level, before)
+
+    async def purge_series(self, before: int, limit: int = BATCH) -> int:
+        """Forget series that were last written before a moment, at most ``limit``; returns how many."""
+        return await self._store.purge_series(before, limit)
+
+    async def count_purgeable_series(self, before: int) -> int:
+        """Count what :meth:`purge_series` would forget in the end."""
+        return await self._store.count_purgeable_series(before)
 
     # ── Asking ───────────────────────────────────────────────────────────────
 

@@ -14,11 +14,16 @@ from custodes.planes.metrics.names import OVERFLOW, canonical, check_name, serie
 #: default of 2 000, because each series here also costs rows for years.
 MAX_SERIES_PER_NAME = 1_000
 
-#: Series of all metrics, at most.
-MAX_SERIES = 10_000
+#: Series of one tenant, at most, and of all: more go into the series ``overflow="true"`` of their metric, so that no
+#: tenant alone can take the room of the others.
+MAX_SERIES_PER_TENANT = 10_000
+MAX_SERIES = 20_000
 
-#: Metrics, at most: beyond it a new name is refused, since a name made of data is a mistake.
+#: Metrics of one tenant, at most: beyond it a new name is refused, since a name made of data is a mistake.
 MAX_NAMES = 1_000
+
+#: Metrics of all tenants, at most: what a process remembers of names and kinds stays within some megabytes.
+MAX_NAMES_OF_ALL = 10_000
 
 _Alias = tuple[str, str, Kind, tuple[tuple[str, object], ...]]
 
@@ -34,17 +39,25 @@ class Registry:
         self,
         *,
         max_series_per_name: int = MAX_SERIES_PER_NAME,
+        max_series_per_tenant: int = MAX_SERIES_PER_TENANT,
         max_series: int = MAX_SERIES,
         max_names: int = MAX_NAMES,
+        max_names_of_all: int = MAX_NAMES_OF_ALL,
     ) -> None:
         self._max_series_per_name = max_series_per_name
+        self._max_series_per_tenant = max_series_per_tenant
         self._max_series = max_series
         self._max_names = max_names
+        self._max_names_of_all = max_names_of_all
         self._lock = threading.Lock()
         self._aliases: dict[_Alias, Series] = {}
         self._series: dict[str, Series] = {}
         self._kinds: dict[tuple[str, str], Kind] = {}
+        #: Metrics of each tenant.
+        self._names: Counter[str] = Counter()
         self._sizes: Counter[tuple[str, str]] = Counter()
+        #: Series of each tenant.
+        self._shares: Counter[str] = Counter()
         self._used: set[str] = set()
         #: Measurements that went into an overflow series.
         self.overflowed = 0
@@ -83,7 +96,9 @@ class Registry:
             self._series = {key: series for key, series in self._series.items() if key in used}
             self._aliases = {key: series for key, series in self._aliases.items() if series.id in self._series}
             self._sizes = Counter((series.tenant, series.name) for series in self._series.values())
+            self._shares = Counter(series.tenant for series in self._series.values())
             self._kinds = {key: kind for key, kind in self._kinds.items() if key in self._sizes}
+            self._names = Counter(tenant for tenant, _ in self._kinds)
 
     def _open(
         self,
@@ -110,18 +125,27 @@ class Registry:
         if used_as is not None:
             msg = f"{name!r} is a {used_as} already and cannot be a {kind} too"
             raise InvalidInput(msg, remedy="Give each metric one kind, and another name to the other")
-        if len(self._kinds) >= self._max_names:
+        if self._names[tenant] >= self._max_names:
             msg = f"There are {self._max_names} metrics already"
             raise InvalidInput(msg, remedy="Put what varies into labels, not into the name")
+        if len(self._kinds) >= self._max_names_of_all:
+            msg = f"There are {self._max_names_of_all} metrics of all tenants already"
+            raise InvalidInput(msg, remedy="Put what varies into labels; metrics without measurements make room hourly")
         self._kinds[tenant, name] = kind
+        self._names[tenant] += 1
 
     def _admit(self, wanted: Series) -> Series:
         key = (wanted.tenant, wanted.name)
-        if self._sizes[key] >= self._max_series_per_name or len(self._series) >= self._max_series:
+        if (
+            self._sizes[key] >= self._max_series_per_name
+            or self._shares[wanted.tenant] >= self._max_series_per_tenant
+            or len(self._series) >= self._max_series
+        ):
             self.overflowed += 1
             wanted = series_of(wanted.tenant, wanted.name, wanted.kind, OVERFLOW)
             if wanted.id in self._series:
                 return self._series[wanted.id]
         self._series[wanted.id] = wanted
         self._sizes[key] += 1
+        self._shares[wanted.tenant] += 1
         return wanted

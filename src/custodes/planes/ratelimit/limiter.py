@@ -157,6 +157,10 @@ class RateLimiter(Gatekeeping):
         """
         return await self._store.purge(now, limit)
 
+    async def count_expired(self, now: int) -> int:
+        """Count what :meth:`purge_expired` would delete in the end."""
+        return await self._store.count_purgeable(now)
+
     # ── Rules ────────────────────────────────────────────────────────────────
 
     def limit(

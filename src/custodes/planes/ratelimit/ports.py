@@ -188,3 +188,7 @@ class RateLimitStore(Protocol):
     async def purge(self, before: int, limit: int) -> int:
         """Delete up to so many windows, and entries, that ended before a moment; return how many."""
         ...
+
+    async def count_purgeable(self, before: int) -> int:
+        """Count what :meth:`purge` would delete in the end."""
+        ...

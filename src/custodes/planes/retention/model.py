@@ -25,8 +25,8 @@ class Policy:
     keep: int
     #: Removes one batch.
     purge: Purge
-    #: Counts what would go; None when it cannot be told beforehand.
-    count: Count | None = None
+    #: Counts what would go.
+    count: Count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class Run:
     started_at: int
     #: Rows older than this were to go, microseconds.
     before: int
-    #: Rows removed; in a dry run: rows that would be. None when a dry run cannot tell.
+    #: Rows removed; in a dry run: rows that would be. None when a dry run failed.
     removed: int | None
     #: How long it took, microseconds.
     duration_us: int

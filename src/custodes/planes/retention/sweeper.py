@@ -145,7 +145,7 @@ class Retention:
         count: int | None = None
         error = ""
         try:
-            count = None if policy.count is None else await policy.count(before)
+            count = await policy.count(before)
         except Exception as failure:  # noqa: BLE001 - the others are still counted
             error = _described(failure)
         return self._run(policy, started, began, before, count, finished=not error, error=error, dry_run=True)

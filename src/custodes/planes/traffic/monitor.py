@@ -360,9 +360,17 @@ class ApiMonitor:
         """Delete single calls that began before a moment, oldest first, at most ``limit``; returns how many."""
         return await self._store.purge_calls(before, limit)
 
+    async def count_purgeable_calls(self, before: int) -> int:
+        """Count what :meth:`purge_calls` would delete in the end."""
+        return await self._store.count_purgeable_calls(before)
+
     async def purge_error_groups(self, before: int, limit: int) -> int:
         """Delete kinds of errors that last occurred before a moment, at most ``limit``; returns how many."""
         return await self._store.purge_error_groups(before, limit)
+
+    async def count_purgeable_error_groups(self, before: int) -> int:
+        """Count what :meth:`purge_error_groups` would delete in the end."""
+        return await self._store.count_purgeable_error_groups(before)
 
     async def purge_rollups(self, level: Level, before: int, limit: int) -> int:
         """Delete rollup rows of a level from before a moment, at most ``limit``; returns how many.
@@ -371,6 +379,10 @@ class ApiMonitor:
         :data:`custodes.planes.traffic.ranges.KEPT`.
         """
         return await self._store.purge_rollups(level, before, limit)
+
+    async def count_purgeable_rollups(self, level: Level, before: int) -> int:
+        """Count what :meth:`purge_rollups` would delete in the end."""
+        return await self._store.count_purgeable_rollups(level, before)
 
 
 def _wake(loop: asyncio.AbstractEventLoop, periodic: Periodic) -> None:

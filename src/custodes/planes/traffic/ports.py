@@ -128,10 +128,22 @@ class TrafficStore(Protocol):
         """Delete raw rows that began before a moment, oldest first, at most ``limit``; returns how many."""
         ...
 
+    async def count_purgeable_calls(self, before: int) -> int:
+        """Count what :meth:`purge_calls` would delete in the end."""
+        ...
+
     async def purge_rollups(self, level: Level, before: int, limit: int) -> int:
         """Delete folded rows of a level whose bucket began before a moment; what is not folded stays."""
         ...
 
+    async def count_purgeable_rollups(self, level: Level, before: int) -> int:
+        """Count what :meth:`purge_rollups` would delete in the end."""
+        ...
+
     async def purge_error_groups(self, before: int, limit: int) -> int:
         """Delete groups that last occurred before a moment."""
+        ...
+
+    async def count_purgeable_error_groups(self, before: int) -> int:
+        """Count what :meth:`purge_error_groups` would delete in the end."""
         ...

@@ -20,6 +20,7 @@ from custodes.planes.alerts.model import (
 )
 from custodes.planes.alerts.rules import from_dict, to_dict
 from custodes.runtime.transactions import Store, Transaction
+from custodes.storage.sql.bulk import counted
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.tables.alerts import alert_incidents as i
 from custodes.storage.sql.tables.alerts import alert_notifications as n
@@ -209,6 +210,10 @@ class SqlAlertStore:
             connection.execute(delete(n).where(n.c.incident_id == identifier))
             connection.execute(delete(i).where(i.c.id == identifier))
         return len(ids)
+
+    def count_purgeable(self, tx: Transaction, before: int) -> int:
+        """Count incidents that were over before a moment."""
+        return counted(connection_of(tx), i, i.c.resolved_at < before)
 
 
 def _incidents_of(tenant: str | None) -> ColumnElement[bool]:

@@ -29,6 +29,7 @@ from custodes.planes.audit.ports import AuditQuery
 from custodes.runtime.transactions import Transaction
 from custodes.storage.sql import audit_analytics
 from custodes.storage.sql.audit_filters import floor_id, selection
+from custodes.storage.sql.bulk import counted
 from custodes.storage.sql.database import Database, Ingest, connection_of
 from custodes.storage.sql.tables.audit import audit_logs, audit_purge_window, audit_targets
 
@@ -122,8 +123,7 @@ class SqlAuditStore:
 
     def count_purgeable(self, tx: Transaction, before: int) -> int:
         """Count entries past their time."""
-        query = select(func.count()).select_from(audit_logs).where(*_purgeable(before))
-        return connection_of(tx).execute(query).scalar_one()
+        return counted(connection_of(tx), audit_logs, *_purgeable(before))
 
     def purge(self, tx: Transaction, before: int, limit: int) -> int:
         """Remove the oldest entries past their time."""

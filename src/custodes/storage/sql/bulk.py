@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import ColumnElement, Connection, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import Delete, Insert, Update
 
@@ -20,6 +20,11 @@ def insert_ignoring(connection: Connection, table: Table) -> Insert:
 def affected(connection: Connection, statement: Insert | Update | Delete) -> int:
     """Run a statement and return how many rows it touched."""
     return connection.execute(statement).rowcount
+
+
+def counted(connection: Connection, table: Table, *where: ColumnElement[bool]) -> int:
+    """Count the rows of a table that meet all conditions."""
+    return connection.execute(select(func.count()).select_from(table).where(*where)).scalar_one()
 
 
 class Bulk:

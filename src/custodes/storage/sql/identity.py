@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Row, Select, Table, delete, func, insert, 
 from custodes.planes.identity.model import ApiKey, Attempts, Credential, Profile, Role, Session, State
 from custodes.planes.identity.ports import After
 from custodes.runtime.transactions import Transaction
+from custodes.storage.sql.bulk import counted
 from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.tables.identity import (
     admin_sessions,
@@ -165,6 +166,10 @@ class SqlIdentityStore:
         sessions = admin_sessions.c
         old = select(sessions.id).where(sessions.expires_at < before).order_by(sessions.expires_at).limit(limit)
         return connection_of(tx).execute(delete(admin_sessions).where(sessions.id.in_(old))).rowcount
+
+    def count_droppable_sessions(self, tx: Transaction, before: int) -> int:
+        """Count long expired sessions."""
+        return counted(connection_of(tx), admin_sessions, admin_sessions.c.expires_at < before)
 
     # ── API keys ─────────────────────────────────────────────────────────────
 

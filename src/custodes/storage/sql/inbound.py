@@ -23,6 +23,7 @@ from custodes.planes.inbound.model import (
 )
 from custodes.runtime.transactions import Transaction
 from custodes.storage.sql import inbound_queries as queries
+from custodes.storage.sql.bulk import counted
 from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.inbound_accept import ACCEPT, EVENT_COLUMNS
 from custodes.storage.sql.tables.inbound import webhook_attempts as attempts
@@ -202,6 +203,10 @@ class SqlEventStore:
             connection.execute(delete(payloads).where(payloads.c.event_id.in_(ids)))
             connection.execute(delete(events).where(events.c.id.in_(ids)))
         return len(doomed)
+
+    def count_purgeable(self, tx: Transaction, before: int) -> int:
+        """Count finished events received before."""
+        return counted(connection_of(tx), events, *queries.finished(before))
 
 
 def _slices(items: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any, cast
 
@@ -14,6 +14,7 @@ from custodes.kernel.paging import Page, page_of
 from custodes.planes.inbound.figures import ErrorGroup, Figures, Level, RefusalCount, Series
 from custodes.planes.inbound.model import Refusal, Status
 from custodes.runtime.transactions import Transaction
+from custodes.storage.sql.bulk import counted
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.inbound_queries import newest, newest_first
 from custodes.storage.sql.tables.inbound import FAILED, UNFINISHED
@@ -55,17 +56,24 @@ class SqlFigureStore:
         if samples:
             connection.execute(insert(refusals), [_refusal_values(sample) for sample in samples])
 
-    def purge_figures(self, tx: Transaction, before: Mapping[Level, int], limit: int) -> int:
-        """Delete folded figures older than their level is kept."""
-        return sum(
-            _delete_some(tx, rollups, limit, rollups.c.level == int(level), rollups.c.bucket < at)
-            for level, at in before.items()
-        )
+    def purge_figures(self, tx: Transaction, level: Level, before: int, limit: int) -> int:
+        """Delete folded figures of a level from before."""
+        return _delete_some(tx, rollups, limit, *_figures_before(level, before))
+
+    def count_purgeable_figures(self, tx: Transaction, level: Level, before: int) -> int:
+        """Count folded figures of a level from before."""
+        return counted(connection_of(tx), rollups, *_figures_before(level, before))
 
     def purge_refusals(self, tx: Transaction, before: int, limit: int) -> int:
         """Delete samples and counts of refused deliveries from before."""
         gone = _delete_some(tx, refusals, limit, refusals.c.received_at < before)
-        return gone + _delete_some(tx, counts, limit, counts.c.bucket < before)
+        return gone + _delete_some(tx, counts, limit - gone, counts.c.bucket < before)
+
+    def count_purgeable_refusals(self, tx: Transaction, before: int) -> int:
+        """Count samples and counts of refused deliveries from before."""
+        connection = connection_of(tx)
+        samples = counted(connection, refusals, refusals.c.received_at < before)
+        return samples + counted(connection, counts, counts.c.bucket < before)
 
     # ── Reading ──────────────────────────────────────────────────────────────
 
@@ -144,6 +152,10 @@ class SqlFigureStore:
 
 def _of(table: Table, tenant: str | None) -> tuple[ColumnElement[bool], ...]:
     return () if tenant is None else (table.c.tenant_id == tenant,)
+
+
+def _figures_before(level: Level, before: int) -> tuple[ColumnElement[bool], ...]:
+    return rollups.c.level == int(level), rollups.c.bucket < before
 
 
 def _delete_some(tx: Transaction, table: Table, limit: int, *where: ColumnElement[bool]) -> int:

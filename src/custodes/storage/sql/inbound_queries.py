@@ -150,17 +150,18 @@ def record_of(row: Any) -> EventRecord:
     )
 
 
+def finished(before: int) -> tuple[ColumnElement[bool], ...]:
+    """Write the conditions of events that are finished and were received before."""
+    return t.c.received_at < before, t.c.status.in_([Status.SUCCEEDED, Status.DEAD])
+
+
 def finished_before(connection: Connection, before: int, limit: int) -> Sequence[tuple[str, str]]:
     """Name ``(tenant, id)`` of finished events received before, oldest first, at most ``limit``."""
     found: list[tuple[str, str]] = []
     for tenant in tenants_of(connection, t):
         query = (
             select(t.c.tenant_id, t.c.id)
-            .where(
-                t.c.tenant_id == tenant,
-                t.c.received_at < before,
-                t.c.status.in_([Status.SUCCEEDED, Status.DEAD]),
-            )
+            .where(t.c.tenant_id == tenant, *finished(before))
             .order_by(t.c.received_at, t.c.id)
             .limit(limit - len(found))
         )

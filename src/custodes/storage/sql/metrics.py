@@ -28,6 +28,7 @@ from custodes.planes.metrics.fold import Cell, absorb
 from custodes.planes.metrics.model import LEVELS, Kind, Level, MetricInfo, Sample, Series
 from custodes.planes.metrics.ports import Selection
 from custodes.runtime.transactions import Store, Transaction
+from custodes.storage.sql.bulk import counted
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.tables.metrics import metric_series as s
 from custodes.storage.sql.tables.metrics import system_metrics as t
@@ -108,6 +109,10 @@ class SqlMetricStore:
         """Delete folded rows that began before a moment."""
         return await self._database.write(lambda tx: _purge(connection_of(tx), level, before, limit), durable=False)
 
+    async def count_purgeable(self, level: Level, before: int) -> int:
+        """Count folded rows that began before a moment."""
+        return await self._database.read(lambda tx: counted(connection_of(tx), t, *_purgeable(level, before)))
+
     async def purge_series(self, before: int, limit: int) -> int:
         """Delete series that were last written before a moment."""
         oldest = select(s.c.tenant_id, s.c.name, s.c.series_id).where(s.c.last_seen < before).limit(limit)
@@ -120,6 +125,10 @@ class SqlMetricStore:
             return len(keys)
 
         return await self._database.write(work, durable=False)
+
+    async def count_purgeable_series(self, before: int) -> int:
+        """Count series that were last written before a moment."""
+        return await self._database.read(lambda tx: counted(connection_of(tx), s, s.c.last_seen < before))
 
 
 # ── Writing ──────────────────────────────────────────────────────────────────
@@ -211,8 +220,11 @@ def _bounded(connection: Connection, level: Level, before: int, limit: int, *, f
 
 def _purge(connection: Connection, level: Level, before: int, limit: int) -> int:
     upto = _bounded(connection, level, before, limit, folded=True)
-    done = delete(t).where(t.c.level == level.number, t.c.folded.is_(True), t.c.bucket < upto)
-    return connection.execute(done).rowcount
+    return connection.execute(delete(t).where(*_purgeable(level, upto))).rowcount
+
+
+def _purgeable(level: Level, before: int) -> tuple[ColumnElement[bool], ...]:
+    return t.c.level == level.number, t.c.folded.is_(True), t.c.bucket < before
 
 
 # ── Reading ──────────────────────────────────────────────────────────────────

@@ -30,6 +30,7 @@ from custodes.planes.ratelimit.model import Access, Effect, Kind, Rule, Source, 
 from custodes.planes.ratelimit.ports import Shared, Total
 from custodes.planes.ratelimit.rules import make_rule, spell_subjects
 from custodes.runtime.transactions import Store, Transaction
+from custodes.storage.sql.bulk import counted
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.tables.ratelimit import rate_limit_blocks as b
 from custodes.storage.sql.tables.ratelimit import rate_limit_rules as r
@@ -204,14 +205,21 @@ class SqlRateLimitStore:
 
         def work(tx: Transaction) -> int:
             connection = connection_of(tx)
-            old = (
-                select(w.c.id).where(w.c.window_start < before - _WINDOW_LENGTH).order_by(w.c.window_start).limit(limit)
-            )
+            old = select(w.c.id).where(_closed(before)).order_by(w.c.window_start).limit(limit)
             deleted = connection.execute(delete(w).where(w.c.id.in_(old.scalar_subquery()))).rowcount
-            ended = select(b.c.id).where(b.c.ends_at < before).order_by(b.c.ends_at).limit(max(0, limit - deleted))
+            ended = select(b.c.id).where(_ended(before)).order_by(b.c.ends_at).limit(max(0, limit - deleted))
             return deleted + connection.execute(delete(b).where(b.c.id.in_(ended.scalar_subquery()))).rowcount
 
         return await self._database.write(work, durable=False)
+
+    async def count_purgeable(self, before: int) -> int:
+        """Count what has ended."""
+
+        def work(tx: Transaction) -> int:
+            connection = connection_of(tx)
+            return counted(connection, w, _closed(before)) + counted(connection, b, _ended(before))
+
+        return await self._database.read(work)
 
     async def _page(
         self,
@@ -228,6 +236,14 @@ class SqlRateLimitStore:
 
 #: Length of a counted window, microseconds: a window that began that long before a moment has ended by then.
 _WINDOW_LENGTH = 60_000_000
+
+
+def _closed(before: int) -> ColumnElement[bool]:
+    return w.c.window_start < before - _WINDOW_LENGTH
+
+
+def _ended(before: int) -> ColumnElement[bool]:
+    return b.c.ends_at < before
 
 
 def _the_state() -> ColumnElement[bool]:

@@ -25,6 +25,7 @@ from custodes.kernel.window.cells import Key
 from custodes.kernel.window.meter import State
 from custodes.runtime.log import get_logger
 from custodes.runtime.writer import GroupCommitWriter, Pending
+from custodes.storage.sql.sqlite import make_private_file
 
 #: How long a request waits for its decision.
 DEFAULT_DEADLINE = 100 * MILLISECOND
@@ -298,6 +299,7 @@ class SqliteWindows:
 
     def _open(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_file(self._path)
         connection = sqlite3.connect(self._path, timeout=self._deadline, isolation_level=None, check_same_thread=False)
         for pragma in ("journal_mode=WAL", "synchronous=OFF", "temp_store=MEMORY", "journal_size_limit=16777216"):
             connection.execute(f"PRAGMA {pragma}").close()

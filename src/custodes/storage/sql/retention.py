@@ -6,17 +6,16 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import RowMapping, delete, func, insert, select
+from sqlalchemy import RowMapping, delete, insert, select
 
 from custodes.kernel.ids import uuid7
 from custodes.kernel.paging import Page, decode_cursor, page_of
 from custodes.kernel.tenant import DEFAULT_TENANT
 from custodes.planes.retention.model import Run
 from custodes.runtime.transactions import Transaction
-from custodes.storage.sql import inbound_queries
+from custodes.storage.sql.bulk import counted
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.tables.retention import retention_runs
-from custodes.storage.sql.tables.traffic import api_monitoring
 
 
 class SqlRunStore:
@@ -56,25 +55,7 @@ class SqlRunStore:
 
     def count_purgeable(self, tx: Transaction, before: int) -> int:
         """Count records past their time."""
-        query = select(func.count()).select_from(retention_runs).where(*_past(before))
-        return connection_of(tx).execute(query).scalar_one()
-
-
-# ── Counts for dry runs ──────────────────────────────────────────────────────
-
-#: Most events that are counted; beyond it the answer would take longer than the sweep.
-MAX_COUNTED = 100_000
-
-
-def count_calls(tx: Transaction, before: int) -> int:
-    """Count single API calls from before a moment."""
-    query = select(func.count()).where(api_monitoring.c.started_at < before)
-    return connection_of(tx).execute(query).scalar_one()
-
-
-def count_events(tx: Transaction, before: int) -> int:
-    """Count finished webhook events received before a moment, at most :data:`MAX_COUNTED`."""
-    return len(inbound_queries.finished_before(connection_of(tx), before, MAX_COUNTED))
+        return counted(connection_of(tx), retention_runs, *_past(before))
 
 
 def _runs() -> Any:

@@ -104,7 +104,7 @@ class SqliteDatabase:
             self._start_threads()
         if self.path is not None:
             _make_folder(self.path.parent)
-            _make_file(self.path)
+            make_private_file(self.path)
         await self.write(lambda tx: sql.connection_of(tx).exec_driver_sql("SELECT 1").scalar())
 
     async def close(self) -> None:
@@ -278,8 +278,8 @@ def _make_folder(folder: Path) -> None:
         raise StorageUnavailable(msg, remedy="Name another place in CUSTODES_DATABASE_URL") from error
 
 
-def _make_file(file: Path) -> None:
-    """Make a new file that nobody else may read: it will hold payloads and password hashes.
+def make_private_file(file: Path) -> None:
+    """Make a new file that nobody else may read: it will hold payloads, password hashes, who is limited.
 
     SQLite gives its own files beside it the same mode.
     """

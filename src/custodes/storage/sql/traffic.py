@@ -18,7 +18,7 @@ from custodes.planes.traffic.ports import FoldUnit, RollupQuery
 from custodes.planes.traffic.rollup import UNMATCHED, Level, Rollups
 from custodes.runtime.transactions import Transaction, Work, nothing
 from custodes.storage.sql import traffic_rollups as rollups
-from custodes.storage.sql.bulk import Bulk, affected, insert_ignoring
+from custodes.storage.sql.bulk import Bulk, affected, counted, insert_ignoring
 from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.tables.traffic import (
     ERRORS_ONLY,
@@ -166,17 +166,29 @@ class SqlTrafficStore:
         statement = delete(t).where(tuple_(*key).in_(old))
         return await self._database.write(lambda tx: affected(connection_of(tx), statement), durable=False)
 
+    async def count_purgeable_calls(self, before: int) -> int:
+        """Count old raw rows."""
+        return await self._database.read(lambda tx: counted(connection_of(tx), t, t.c.started_at < before))
+
     async def purge_rollups(self, level: Level, before: int, limit: int) -> int:
         """Delete old rows of a level."""
         return await self._database.write(
             lambda tx: rollups.purge(connection_of(tx), level, before, limit), durable=False
         )
 
+    async def count_purgeable_rollups(self, level: Level, before: int) -> int:
+        """Count old rows of a level."""
+        return await self._database.read(lambda tx: rollups.count_purgeable(connection_of(tx), level, before))
+
     async def purge_error_groups(self, before: int, limit: int) -> int:
         """Delete groups that have not occurred for long."""
         old = select(g.c.id).where(g.c.last_seen_at < before).order_by(g.c.last_seen_at, g.c.id).limit(limit)
         statement = delete(g).where(g.c.id.in_(old))
         return await self._database.write(lambda tx: affected(connection_of(tx), statement), durable=False)
+
+    async def count_purgeable_error_groups(self, before: int) -> int:
+        """Count groups that have not occurred for long."""
+        return await self._database.read(lambda tx: counted(connection_of(tx), g, g.c.last_seen_at < before))
 
 
 def calls_query(where: CallFilter, tenant: str | None, limit: int, cursor: str | None) -> Select[Any]:

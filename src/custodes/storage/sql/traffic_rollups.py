@@ -25,7 +25,7 @@ from sqlalchemy import (
 from custodes.planes.traffic.ports import FoldUnit, RollupQuery
 from custodes.planes.traffic.ranges import Stretch
 from custodes.planes.traffic.rollup import CONSUMERS, LEVELS, Figures, Keyspace, Level, Rollups, Series, coarsen
-from custodes.storage.sql.bulk import Bulk, affected
+from custodes.storage.sql.bulk import Bulk, affected, counted
 from custodes.storage.sql.tables.traffic import UNFOLDED, api_rollups
 
 t = api_rollups
@@ -252,10 +252,14 @@ def fold(connection: Connection, unit: FoldUnit, writer_id: str) -> int:
 def purge(connection: Connection, level: Level, before: int, limit: int) -> int:
     """Delete the oldest rows of a level that a coarser one holds."""
     key = tuple(t.c[name] for name in _KEY)
-    old = (
-        select(*key)
-        .where(t.c.level == level.value, t.c.bucket < before, t.c.folded == 1)
-        .order_by(t.c.bucket)
-        .limit(limit)
-    )
+    old = select(*key).where(*_purgeable(level, before)).order_by(t.c.bucket).limit(limit)
     return affected(connection, delete(t).where(tuple_(*key).in_(old)))
+
+
+def count_purgeable(connection: Connection, level: Level, before: int) -> int:
+    """Count what :func:`purge` would delete in the end."""
+    return counted(connection, t, *_purgeable(level, before))
+
+
+def _purgeable(level: Level, before: int) -> tuple[ColumnElement[bool], ...]:
+    return t.c.level == level.value, t.c.bucket < before, t.c.folded == 1
