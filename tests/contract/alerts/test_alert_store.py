@@ -165,6 +165,7 @@ async def test_a_purge_takes_what_is_over_with_its_messages_in_bounds(store: Sql
     assert await store.read(lambda tx: store.get_incident(tx, None, "0190-9")) is not None
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 async def test_what_is_asked_all_the_time_uses_an_index(store: SqlAlertStore, database: Database):
     """Given the real statements of the store, then SQLite's plan of each scans no table and sorts nothing."""
     plans: dict[str, str] = {}

@@ -13,6 +13,9 @@ from custodes.storage.sql.audit import SqlAuditStore
 from custodes.storage.sql.audit_filters import floor_id
 from custodes.storage.sql.database import Database, connection_of
 
+#: Plans read here are SQLite's; those of PostgreSQL are in tests/integration/storage/test_postgresql_plans.py.
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
 AT = 1_790_000_000 * SECOND
 CURSOR = encode_cursor(AT, floor_id(AT))
 

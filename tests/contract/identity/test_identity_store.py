@@ -272,6 +272,7 @@ _SINGLES = [
 
 
 @pytest.mark.parametrize(("query", "index"), _LISTS + _SINGLES)
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 async def test_each_query_uses_its_index(database: Database, query: str, index: str) -> None:
     """No table is scanned and nothing is sorted in a temporary tree."""
     rows = await database.read(lambda tx: connection_of(tx).execute(text(f"EXPLAIN QUERY PLAN {query}")).all())

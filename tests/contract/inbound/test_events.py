@@ -275,6 +275,7 @@ async def test_purge_deletes_old_finished_events_with_all_that_belongs_to_them(
         (EventFilter(event_id="evt_1"), "ix_webhook_events_tenant_id_event_id"),
     ],
 )
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 async def test_every_list_goes_along_an_index(database: Database, wanted: EventFilter, index: str):
     query = events_query("default", wanted).limit(51)
     text = str(query.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))

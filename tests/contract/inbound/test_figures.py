@@ -174,6 +174,7 @@ async def test_old_figures_and_refusals_are_purged_in_bounded_steps(database: Da
     ],
     ids=["errors", "refusals"],
 )
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 async def test_queries_go_along_an_index(database: Database, query, index: str):
     text = str(query.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))
 
@@ -182,6 +183,7 @@ async def test_queries_go_along_an_index(database: Database, query, index: str):
     assert any(index in row[3] for row in plan), plan
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 async def test_states_are_counted_along_the_index_of_what_is_open(database: Database, figures: SqlFigureStore):
     sql = "SELECT status, count(*) FROM webhook_events WHERE status <> 'succeeded' GROUP BY status"
 

@@ -127,6 +127,7 @@ class TestElection:
 
         assert await candidate(store, clock, "a").campaign()
 
+    @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
     async def test_two_databases_on_one_file_elect_one_leader(self, database: Database, clock: FakeClock):
         """Given ten candidates on two connections, when all stand at once, then exactly one leads, ten times over."""
         assert isinstance(database, SqliteDatabase)

@@ -204,6 +204,7 @@ class TestCatalogue:
 class TestPlans:
     """What runs all the time uses its indexes: the real statements, SQLite's plans."""
 
+    @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
     async def test_no_statement_scans_a_table(self, store: SqlMetricStore, database: Database):
         await store.append([sample(START)], "w1", START)
         plans: dict[str, str] = {}

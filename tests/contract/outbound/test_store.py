@@ -108,6 +108,7 @@ async def test_secrets_come_newest_first_end_and_go(database: Database, make):
 @pytest.mark.parametrize(
     ("tenant", "index"), [("acme", "ix_webhook_configurations_living"), (None, "ix_webhook_configurations_id")]
 )
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 async def test_lists_are_read_in_the_order_of_an_index(database: Database, tenant: str | None, index: str):
     from sqlalchemy import event
 

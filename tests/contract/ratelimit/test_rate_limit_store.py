@@ -263,6 +263,7 @@ class TestWindows:
         ),
     ],
 )
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 async def test_the_lists_are_read_from_their_indexes(database: Database, query: str, index: str):
     rows = await database.read(lambda tx: connection_of(tx).execute(text(f"EXPLAIN QUERY PLAN {query}")).all())
     plan = "; ".join(str(row[3]) for row in rows)

@@ -56,6 +56,7 @@ async def test_old_records_go_oldest_first(database: Database, make):
     assert [run.started_at for run in (await database.read(lambda tx: store.page(tx, 9, ""))).items] == [before]
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 async def test_the_lists_are_read_by_index(database: Database):
     plans: list[str] = []
 

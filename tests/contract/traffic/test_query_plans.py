@@ -19,14 +19,15 @@ from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.tables.traffic import api_error_groups, api_monitoring, api_rollups
 from custodes.storage.sql.traffic import calls_query, groups_query
 
+#: Plans read here are SQLite's; those of PostgreSQL are in tests/integration/storage/test_postgresql_plans.py.
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
 CURSOR = encode_cursor(5, "01a20714-d4cb-745e-833c-4d8b75eec673")
 
 
 async def plan(database: Database, query: Any) -> str:
     def explain(tx: Transaction) -> str:
         connection = connection_of(tx)
-        if connection.dialect.name != "sqlite":
-            pytest.skip("reads SQLite's plans")
         compiled = query.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
         return "\n".join(row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}"))
 

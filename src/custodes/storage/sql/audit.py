@@ -204,7 +204,30 @@ def _append_sqlite(driver: Any, rows: Sequence[_Row]) -> list[str]:
     return ids
 
 
-_APPEND: Ingest[_Row, str] = Ingest("audit_logs", _append_sqlite)
+def _append_postgresql(driver: Any, rows: Sequence[_Row]) -> list[str]:
+    cursor = driver.cursor()
+
+    def id_of_key(tenant: str, key: str) -> str | None:
+        found = cursor.execute(_FIND_KEY.replace("?", "%s"), (tenant, key)).fetchone()
+        return found[0] if found else None
+
+    ids, fresh = _sort_out(rows, id_of_key)
+    cursor.executemany(_INSERT_POSTGRESQL, [values for values, _ in fresh])
+    # Another process may have been faster with the same key: then its entry is the one.
+    lost = {
+        values[0]: kept
+        for values, _ in fresh
+        if values[_KEY] is not None and (kept := id_of_key(values[1], values[_KEY])) not in (None, values[0])
+    }
+    targets = _target_rows([row for row in fresh if row[0][0] not in lost])
+    if targets:
+        cursor.executemany(_INSERT_TARGET.replace("?", "%s"), targets)
+    return [lost.get(entry_id, entry_id) for entry_id in ids]
+
+
+_INSERT_POSTGRESQL = _INSERT.replace("?", "%s") + " ON CONFLICT DO NOTHING"
+
+_APPEND: Ingest[_Row, str] = Ingest("audit_logs", _append_sqlite, _append_postgresql)
 
 
 def _target_rows(rows: Sequence[_Row]) -> list[tuple[str, str, str]]:

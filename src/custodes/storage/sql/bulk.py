@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Connection, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.sql.dml import Delete, Insert, Update
 
 
@@ -30,24 +31,49 @@ def counted(connection: Connection, table: Table, *where: ColumnElement[bool]) -
 class Bulk:
     """Inserts tuples of fixed columns into a table, passing over those whose key is there already.
 
-    On SQLite the driver takes the tuples as they are; other engines go through SQLAlchemy's own batching.
+    The drivers take the tuples as they are: SQLite in one ``executemany``, PostgreSQL by COPY, which knows no conflict:
+    when there is one, the rows go into a temporary table first.
     """
 
     def __init__(self, table: Table, columns: Sequence[str]) -> None:
-        self._table = table
-        self._columns = tuple(columns)
-        self._sqlite = (
-            f"INSERT INTO {table.name} ({', '.join(columns)}) "  # noqa: S608 - names of our own columns
-            f"VALUES ({', '.join('?' * len(columns))}) ON CONFLICT DO NOTHING"
+        names = ", ".join(columns)
+        target = f"{table.name} ({names})"
+        # Names of our own tables and columns are all that is written into these.
+        self._sqlite = f"INSERT INTO {target} VALUES ({', '.join('?' * len(columns))}) ON CONFLICT DO NOTHING"  # noqa: S608
+        self._copy = f"COPY {target} FROM STDIN"
+        self._copy_beside = (
+            f"CREATE TEMP TABLE beside ON COMMIT DROP AS SELECT {names} FROM {table.name} WITH NO DATA",  # noqa: S608
+            "COPY beside FROM STDIN",
+            f"INSERT INTO {target} SELECT * FROM beside ON CONFLICT DO NOTHING",  # noqa: S608
+            "DROP TABLE beside",
         )
 
     def insert(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert rows inside of the connection's transaction."""
         if not rows:
             return
+        driver = cast("Any", connection.connection.driver_connection)
         if connection.dialect.name == "sqlite":
-            driver = cast("Any", connection.connection.driver_connection)
             driver.executemany(self._sqlite, rows).close()
-        else:
-            named = [dict(zip(self._columns, row, strict=True)) for row in rows]
-            connection.execute(insert_ignoring(connection, self._table), named)
+            return
+        try:
+            with connection.begin_nested():
+                _copy(connection, driver, self._copy, rows)
+        except IntegrityError:
+            make, copy, take, drop = self._copy_beside
+            driver.execute(make)
+            _copy(connection, driver, copy, rows)
+            driver.execute(take)
+            driver.execute(drop)
+
+
+def _copy(connection: Connection, driver: Any, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    errors = connection.dialect.loaded_dbapi
+    try:
+        with driver.cursor() as cursor, cursor.copy(statement) as copy:
+            for row in rows:
+                copy.write_row(row)
+    except errors.Error as error:  # in the words that the engine understands
+        raise DBAPIError.instance(
+            statement, None, error, errors.Error, connection_invalidated=driver.closed, dialect=connection.dialect
+        ) from error

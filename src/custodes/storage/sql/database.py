@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 class Ingest(Generic[Row, Result]):
     """A hot insert that concurrent callers share: beneath SQLAlchemy, one statement for a whole group.
 
-    ``sqlite`` gets the driver's connection, inside an open transaction unless ``alone``, and the rows in order of
+    A statement gets the driver's connection, inside an open transaction unless ``alone``, and the rows in order of
     arrival; it returns one result a row, in the same order. It must have no effect but on the database.
     """
 
@@ -30,10 +30,12 @@ class Ingest(Generic[Row, Result]):
     name: str
     #: The statement for SQLite: ``(sqlite3.Connection, rows) -> results``.
     sqlite: Callable[[Any, Sequence[Row]], Sequence[Result]]
+    #: The statement for PostgreSQL: ``(psycopg.Connection, rows) -> results``.
+    postgresql: Callable[[Any, Sequence[Row]], Sequence[Result]]
     #: Whether the commit must have reached the disk before the answer.
     durable: bool = True
-    #: Whether a group of nothing else is left to commit by itself: each statement of ``sqlite`` then is a transaction
-    #: of its own, and running it again, after one that failed half-way, does no harm.
+    #: Whether a group of nothing else is left to commit by itself: each statement that it runs then is a
+    #: transaction of its own, and running it again, after one that failed half-way, does no harm.
     alone: bool = False
 
 

@@ -1,7 +1,8 @@
-"""The hot insert of accepted webhooks on SQLite, beneath SQLAlchemy.
+"""The hot insert of accepted webhooks, beneath SQLAlchemy.
 
-A group of arrivals is one statement, however large it is: rows put into a temporary view, whose trigger puts event,
-payload and job where they belong. The interpreter lock, which sqlite3 gives back while a statement runs, so changes
+A group of arrivals is one statement, however large it is. On PostgreSQL it is one that writes to three tables from
+arrays of values: one round trip, which is the transaction too. On SQLite rows are put into a temporary view, whose
+trigger puts event, payload and job where they belong: the interpreter lock, which sqlite3 gives back while a statement runs, so changes
 hands once a group and not at each of BEGIN, three INSERTs and COMMIT: each time, the writer would wait for the event
 loop to pause, up to 5 ms (``sys.getswitchinterval``), and the loop would find nothing to do while the writer works.
 SQLite itself needs as long for it as for three statements of many rows.
@@ -107,4 +108,37 @@ def _insert(rows: int) -> str:
     return f"INSERT INTO {_DOOR} VALUES {', '.join([row] * rows)}"
 
 
-ACCEPT: Ingest[Arrival, str] = Ingest("webhook_accept", _accept, alone=True)
+# ── PostgreSQL ───────────────────────────────────────────────────────────────
+
+
+def _accept_postgresql(driver: Any, rows: Sequence[Arrival]) -> Sequence[str]:
+    """Insert events, payloads and jobs; what was there already, is settled one by one."""
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    kept = {row[0] for row in driver.execute(_ACCEPT_POSTGRESQL, columns)}
+    return [row.id if row.id in kept else _settle_postgresql(driver, row) for row in rows]
+
+
+def _settle_postgresql(driver: Any, row: Arrival) -> str:
+    found = driver.execute(_FIRST_DELIVERY.replace("?", "%s"), (row.tenant, row.dedupe_key, row.source))
+    kept: str = found.fetchone()[0]
+    driver.execute(_REDRIVE.replace("?", "%s"), (row.received_at, kept))
+    return kept
+
+
+_OTHER_TYPES = {"received_at": "bigint", "body_bytes": "bigint", "body": "bytea"}
+_ARRAYS = ", ".join(f"%b::{_OTHER_TYPES.get(name, 'text')}[]" for name in Arrival._fields)
+
+_ACCEPT_POSTGRESQL = (
+    f"WITH arrived AS (SELECT * FROM unnest({_ARRAYS}) AS arrived({', '.join(Arrival._fields)})),"
+    f" kept AS (INSERT INTO {events.name} ({', '.join(EVENT_COLUMNS)}, status, attempts, handlers_done)"
+    f" SELECT {', '.join(Arrival._fields[: len(EVENT_COLUMNS)])}, '{Status.RECEIVED}', 0, '{{}}' FROM arrived"
+    " ON CONFLICT DO NOTHING RETURNING id),"
+    f" bytes AS (INSERT INTO {payloads.name} (tenant_id, event_id, headers, body)"
+    " SELECT tenant, id, headers, body FROM arrived JOIN kept USING (id)),"
+    f" work AS (INSERT INTO {jobs.name} (tenant_id, kind, ref, lane, due_at, attempts, released, token)"
+    f" SELECT tenant, '{JOB_KIND}', id, source, received_at, 0, 0, 0 FROM arrived JOIN kept USING (id))"
+    " SELECT id FROM kept"
+)
+
+
+ACCEPT: Ingest[Arrival, str] = Ingest("webhook_accept", _accept, _accept_postgresql, alone=True)

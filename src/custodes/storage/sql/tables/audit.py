@@ -108,5 +108,25 @@ SQLITE_GUARDS = (
     BEGIN SELECT RAISE(ABORT, 'audit_logs is append-only: only retention deletes, and nothing unreviewed'); END""",
 )
 
-for _guard in SQLITE_GUARDS:
-    event.listen(audit_logs, "after_create", DDL(_guard.replace("%", "%%")).execute_if(dialect="sqlite"))
+#: The same guards on PostgreSQL.
+POSTGRESQL_GUARDS = (
+    """CREATE FUNCTION custodes_audit_stays() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN RAISE EXCEPTION 'audit_logs is append-only: what was recorded cannot be changed'; END $$""",
+    f"""CREATE TRIGGER audit_logs_recorded_stays BEFORE UPDATE OF {_RECORDED} ON audit_logs
+    FOR EACH ROW EXECUTE FUNCTION custodes_audit_stays()""",
+    """CREATE FUNCTION custodes_audit_retention() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      IF OLD.review_state IN ('open', 'acknowledged')
+        OR NOT EXISTS (SELECT 1 FROM audit_purge_window WHERE before > OLD.recorded_at)
+      THEN RAISE EXCEPTION 'audit_logs is append-only: only retention deletes, and nothing unreviewed'; END IF;
+      RETURN OLD;
+    END $$""",
+    """CREATE TRIGGER audit_logs_only_retention_deletes BEFORE DELETE ON audit_logs
+    FOR EACH ROW EXECUTE FUNCTION custodes_audit_retention()""",
+    """CREATE TRIGGER audit_logs_never_truncated BEFORE TRUNCATE ON audit_logs
+    FOR EACH STATEMENT EXECUTE FUNCTION custodes_audit_stays()""",
+)
+
+for _dialect, _guards in (("sqlite", SQLITE_GUARDS), ("postgresql", POSTGRESQL_GUARDS)):
+    for _guard in _guards:
+        event.listen(audit_logs, "after_create", DDL(_guard.replace("%", "%%")).execute_if(dialect=_dialect))
