@@ -11,15 +11,15 @@ from typing import cast
 import pytest
 from hypothesis import settings
 from sqlalchemy import create_engine
+from tests.servers.postgresql import PgBouncer, PostgresServer
+from tests.servers.programs import required
+from tests.servers.redis import RedisCluster, RedisServer
 
 from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.postgresql import PostgresDatabase
 from custodes.storage.sql.sqlite import SqliteDatabase
 from custodes.storage.sql.tables import metadata
 from custodes.testing.clock import FakeClock
-from tests.servers.postgresql import PgBouncer, PostgresServer
-from tests.servers.programs import required
-from tests.servers.redis import RedisCluster, RedisServer
 
 # The same examples in every run, and no time limit an example: a loaded machine must not fail a property.
 settings.register_profile("deterministic", deadline=None, derandomize=True)

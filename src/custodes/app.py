@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from custodes.composition import Composition
-from custodes.errors import CustodesError, StorageUnavailable
+from custodes.errors import CustodesError
 
 if TYPE_CHECKING:
     from custodes.planes.inbound.sources.base import Source
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
     from custodes.planes.retention.sweeper import Retention
 
 ASGIApp = Callable[..., Any]
-
-#: How often the schema is tried to be brought up to date; each try waits for the lock as long as any write does.
-MIGRATION_TRIES = 6
 
 #: Planes with background work, in order of start; stopped in reverse, so that what hears of others stops after them.
 _SERVICES = (
@@ -135,11 +131,7 @@ class Custodes(Composition):
         from custodes.storage.sql import schema
         from custodes.storage.sql.database import connection_of
 
-        for _ in range(MIGRATION_TRIES - 1):
-            # Another process that starts at the same time holds the lock while it migrates.
-            with suppress(StorageUnavailable):
-                return await self.database.write(lambda tx: schema.migrate(connection_of(tx)))
-        return await self.database.write(lambda tx: schema.migrate(connection_of(tx)))
+        return await self.database.migrate(lambda tx: schema.migrate(connection_of(tx)))
 
     async def pending_migrations(self) -> list[str]:
         """List what ``migrate`` would apply."""

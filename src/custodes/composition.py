@@ -13,7 +13,6 @@ from pathlib import Path
 from socket import gethostname
 from typing import TYPE_CHECKING, Any
 
-from custodes.errors import ConfigurationError
 from custodes.kernel.address import Addresses
 from custodes.kernel.clock import HOUR, SECOND, Clock
 from custodes.kernel.ids import RandomBits, uuid7
@@ -99,13 +98,9 @@ class Composition:
     @cached_property
     def database(self) -> Database:
         """The engine that the URL names."""
-        url = self.settings.database_url
-        if url.startswith("sqlite"):
-            from custodes.storage.sql.sqlite import SqliteDatabase
+        from custodes.storage.databases import database_of
 
-            return SqliteDatabase(url)
-        msg = f"No engine for {url.split(':', 1)[0]!r}"
-        raise ConfigurationError(msg, remedy="Use sqlite:///path/to/custodes.db")
+        return database_of(self.settings)
 
     # ── Runtime ──────────────────────────────────────────────────────────────
 
@@ -155,13 +150,17 @@ class Composition:
     @cached_property
     def sealer(self) -> Sealer:
         """Seals secrets at rest, with the key of the setting or of the file beside the database."""
-        from custodes.kernel.sealing import Sealer
+        from custodes.kernel.sealing import NoSealer, Sealer
         from custodes.runtime.keyring import keys_from
 
         random_bits = random.SystemRandom().getrandbits
+        keys = self.settings.secret_key.get_secret_value().replace(",", " ").split()
+        if (
+            not keys and self.database.dialect != "sqlite"
+        ):  # on a server there is no file, and there are other processes
+            return NoSealer()
         path: Path | None = getattr(self.database, "path", None)  # engines with a file have one
         file = None if path is None else path.with_name(f"{path.name}.key")
-        keys = self.settings.secret_key.get_secret_value().replace(",", " ").split()
         return Sealer(keys_from(keys, file, random_bits), random_bits)
 
     # ── Planes ───────────────────────────────────────────────────────────────

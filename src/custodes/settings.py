@@ -42,6 +42,18 @@ class Settings(BaseSettings):
     # ── Store ────────────────────────────────────────────────────────────────
     database_url: str = Field("sqlite:///custodes.db", validation_alias=_env("CUSTODES_DATABASE_URL", "database_url"))
     """Where everything is kept: ``sqlite:///path`` or ``postgresql+psycopg://…``."""
+    database_schema: str = Field(
+        "", max_length=63, validation_alias=_env("CUSTODES_DATABASE_SCHEMA", "database_schema")
+    )
+    """PostgreSQL: schema of our tables, made when it is missing; empty: the first of the role's ``search_path``."""
+    database_readers: int = Field(
+        4, ge=1, le=100, validation_alias=_env("CUSTODES_DATABASE_READERS", "database_readers")
+    )
+    """PostgreSQL: connections that each process opens for reads, at most."""
+    database_writers: int = Field(
+        4, ge=1, le=100, validation_alias=_env("CUSTODES_DATABASE_WRITERS", "database_writers")
+    )
+    """PostgreSQL: connections that each process opens for writes, at most; one more takes in what is hot."""
 
     # ── Switches (spec P1) ───────────────────────────────────────────────────
     enterprise_monitoring_enabled: bool = Field(
@@ -123,7 +135,7 @@ class Settings(BaseSettings):
     # ── Secrets at rest, webhooks out ────────────────────────────────────────
     secret_key: SecretStr = Field(SecretStr(""), validation_alias=_env("CUSTODES_SECRET_KEY", "secret_key"))
     """Keys that seal stored secrets, comma-separated, at least 32 characters each: the first seals, all open. Empty: a
-    key file beside the SQLite database, made at first use."""
+    key file beside the SQLite database, made at first use; on PostgreSQL no secrets are kept without a key."""
     outbound_allow_http: bool = Field(
         False, validation_alias=_env("CUSTODES_OUTBOUND_ALLOW_HTTP", "outbound_allow_http")
     )

@@ -19,6 +19,7 @@ from custodes.app import Custodes
 from custodes.cli.console import DatabaseOption, JsonOption, out, write_json
 from custodes.errors import CustodesError
 from custodes.kernel.health import Health
+from custodes.kernel.sealing import NoSealer
 
 #: Below so much free space the disk is a warning, bytes.
 LOW_DISK = 1 << 30
@@ -98,6 +99,8 @@ async def _database(custodes: Custodes) -> AsyncIterator[Finding]:
         yield Finding("database", Verdict.WARNING, f"{waiting} to apply", "Run custodes migrate")
     else:
         yield Finding("database", Verdict.OK, "reachable, schema up to date")
+    if custodes.database.dialect != "sqlite":
+        return
     path: Path | None = getattr(custodes.database, "path", None)
     if path is None:
         yield Finding(
@@ -144,6 +147,18 @@ async def _proxies(custodes: Custodes) -> AsyncIterator[Finding]:
             )
         else:
             yield Finding("proxies", Verdict.OK, f"{text} may say who the client is")
+
+
+async def _secrets(custodes: Custodes) -> AsyncIterator[Finding]:
+    if isinstance(custodes.sealer, NoSealer):
+        yield Finding(
+            "secrets",
+            Verdict.WARNING,
+            "outgoing webhooks cannot be set up: there is no key to seal their secrets with",
+            "Set CUSTODES_SECRET_KEY, the same in every process",
+        )
+    else:
+        yield Finding("secrets", Verdict.OK, f"sealed with key {custodes.sealer.key_id}")
 
 
 async def _sources(custodes: Custodes) -> AsyncIterator[Finding]:
@@ -197,4 +212,4 @@ def _counted(number: int, what: str) -> str:
 
 _Check = Callable[[Custodes], AsyncIterator[Finding]]
 
-_CHECKS: tuple[_Check, ...] = (_database, _switches, _sign_in, _proxies, _sources, _alerts, _health)
+_CHECKS: tuple[_Check, ...] = (_database, _switches, _sign_in, _proxies, _secrets, _sources, _alerts, _health)

@@ -23,6 +23,8 @@ from custodes.kernel.ids import RandomBits
 #: Shortest text that may serve as a key, characters: 32 of base64 or hex hold at least 128 bits.
 MIN_KEY_LENGTH = 32
 
+_MAKE_ONE = "Make one: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+
 _VERSION = b"\x01"
 _ID_BYTES = 4
 _NONCE_BYTES = 12
@@ -43,9 +45,7 @@ class Sealer:
     def __init__(self, keys: Sequence[str], random_bits: RandomBits) -> None:
         if not keys or any(len(key) < MIN_KEY_LENGTH for key in keys):
             msg = f"A secret key needs at least {MIN_KEY_LENGTH} characters"
-            raise ConfigurationError(
-                msg, remedy="Make one: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
-            )
+            raise ConfigurationError(msg, remedy=_MAKE_ONE)
         self._random_bits = random_bits
         self._ciphers = {_derive(key, b"id", _ID_BYTES): AESGCM(_derive(key, b"key", 32)) for key in keys}
         self._current = next(iter(self._ciphers))
@@ -83,6 +83,36 @@ class Sealer:
         except InvalidTag:
             msg = f"A sealed secret does not open for {purpose!r}: it was changed, or moved from elsewhere"
             raise ConfigurationError(msg, remedy="Restore the row from a backup, or make a new secret") from None
+
+
+class NoSealer(Sealer):
+    """Stands in where no key was given: says so as soon as a secret is to be sealed or opened."""
+
+    def __init__(self) -> None:
+        """Take no keys."""
+
+    @property
+    def key_id(self) -> str:
+        """Id of the key that seals: there is none."""
+        raise _no_key()
+
+    def knows(self, key_id: str) -> bool:
+        """Tell whether values sealed under this key id can be opened: none can."""
+        del key_id
+        return False
+
+    def seal(self, secret: bytes, purpose: str) -> bytes:
+        """Refuse."""
+        raise _no_key()
+
+    def open(self, sealed: bytes, purpose: str) -> bytes:
+        """Refuse."""
+        raise _no_key()
+
+
+def _no_key() -> ConfigurationError:
+    msg = "There is no key to seal secrets with: several processes share this database, and each must have the same"
+    return ConfigurationError(msg, remedy=f"Set CUSTODES_SECRET_KEY in every process. {_MAKE_ONE}")
 
 
 def key_id_bytes(sealed: bytes) -> bytes:

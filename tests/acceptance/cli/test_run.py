@@ -18,8 +18,12 @@ ADMIN = "/api/admin/enterprise"
 PATIENCE = 60
 
 
-@pytest.fixture
-def base_url(tmp_path: Path):
+@pytest.fixture(params=["sqlite", "postgresql"])
+def base_url(tmp_path: Path, request: pytest.FixtureRequest):
+    database: dict[str, str] = {}  # SQLite in the folder, unless told otherwise
+    if request.param == "postgresql":
+        server = request.getfixturevalue("postgres_server")
+        database = {"CUSTODES_DATABASE_URL": server.url(server.new_database())}
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -30,7 +34,7 @@ def base_url(tmp_path: Path):
     process = subprocess.Popen(
         [Path(sys.executable).parent / "custodes", "demo", "--serve", "--rate", "40"],
         cwd=tmp_path,
-        env={**clean, "CUSTODES_PORT": str(port)},
+        env={**clean, **database, "CUSTODES_PORT": str(port)},
         stdout=log,
         stderr=subprocess.STDOUT,
     )

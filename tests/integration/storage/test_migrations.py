@@ -9,12 +9,28 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import String, create_engine, inspect, text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from custodes import Custodes, alembic_include_name
 from custodes.errors import ConfigurationError
+from custodes.planes.audit.ports import AuditQuery
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.schema import VERSION_TABLE, metadata
+
+#: Columns, indexes, constraints, triggers, functions and partitions of PostgreSQL, each in the server's own words.
+MADE_ON_POSTGRESQL = text(r"""
+    SELECT 'column ' || table_name || '.' || column_name, concat_ws(' ', data_type, collation_name, is_nullable,
+        column_default) FROM information_schema.columns WHERE table_schema = 'public'
+    UNION ALL SELECT 'index ' || indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'
+    UNION ALL SELECT 'constraint ' || conrelid::regclass || ' ' || conname, pg_get_constraintdef(oid)
+        FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+    UNION ALL SELECT 'trigger ' || tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
+    UNION ALL SELECT 'function ' || proname, prosrc FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+    UNION ALL SELECT 'table ' || relname, concat_ws(' ', pg_get_partkeydef(oid), pg_get_expr(relpartbound, oid))
+        FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+""")
 
 SPECIFIED = {
     "webhook_events",
@@ -27,9 +43,13 @@ SPECIFIED = {
 }
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/app.db"
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each engine."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/app.db"
+    server = request.getfixturevalue("postgres_server")
+    return server.url(server.new_database()).replace("postgresql:", "postgresql+psycopg:")
 
 
 @pytest.fixture
@@ -55,30 +75,42 @@ async def test_the_migrations_make_exactly_the_tables_of_the_code(custodes: Cust
     await custodes.migrate()
 
     def difference(tx):
-        options = {"version_table": VERSION_TABLE, "compare_type": False}
+        # PostgreSQL spells the expression of this index in words of its own; the next test compares it.
+        options = {
+            "version_table": VERSION_TABLE,
+            "compare_type": False,
+            "include_object": lambda _object, name, kind, *_: (kind, name) != ("index", "ix_audit_logs_flagged"),
+        }
         return compare_metadata(MigrationContext.configure(connection_of(tx), opts=options), metadata)
 
     assert await custodes.database.read(difference) == []
 
 
 async def test_migrations_and_tables_make_the_same_indexes_triggers_and_kinds_of_tables(
-    custodes: Custodes, tmp_path: Path
+    custodes: Custodes, tmp_path: Path, request: pytest.FixtureRequest
 ):
-    """What comparing tables does not find: partial indexes, triggers, tables without row ids."""
+    """What comparing tables does not find: partial indexes, triggers, collations, tables without row ids."""
     await custodes.migrate()
     by_migrations = await custodes.database.read(made)
 
-    engine = create_engine(f"sqlite:///{tmp_path}/by-code.db")
+    by_code_url = f"sqlite:///{tmp_path}/by-code.db"
+    if custodes.database.dialect == "postgresql":
+        server = request.getfixturevalue("postgres_server")
+        by_code_url = server.url(server.new_database()).replace("postgresql:", "postgresql+psycopg:")
+    engine = create_engine(by_code_url)
     with engine.begin() as connection:
         metadata.create_all(connection)
         by_code = made(connection)
     engine.dispose()
 
+    assert len(by_code) > len(metadata.tables)
     assert by_migrations == by_code
 
 
 def made(tx) -> dict[str, str]:
     """Everything in the schema but Alembic's own table: what it is called, and what it is, without layout."""
+    if connection_of(tx).dialect.name == "postgresql":
+        return {name: what for name, what in connection_of(tx).execute(MADE_ON_POSTGRESQL) if VERSION_TABLE not in name}
     rows = connection_of(tx).execute(text("SELECT name, type, sql FROM sqlite_master WHERE sql IS NOT NULL")).all()
     return {name: described(kind, sql) for name, kind, sql in rows if name != VERSION_TABLE}
 
@@ -93,8 +125,8 @@ async def test_migrating_twice_changes_nothing(custodes: Custodes):
     assert await custodes.migrate() == []
 
 
-async def test_two_processes_that_start_at_once_migrate_once(url: str):
-    installs = [Custodes(url), Custodes(url)]
+async def test_processes_that_start_at_once_migrate_once(url: str):
+    installs = [Custodes(url) for _ in range(3)]
 
     await asyncio.gather(*(install.open() for install in installs))
 
@@ -116,6 +148,49 @@ async def test_tables_of_another_program_are_not_touched(custodes: Custodes):
     assert "of its own" in refused.value.remedy
     names = await custodes.database.read(lambda tx: inspect(connection_of(tx)).get_table_names())
     assert names == ["user_profiles"]
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_every_text_is_ordered_by_code_point(url: str):
+    """Given any collation of the database, then ours is that of ranges of prefixes; text of JSON is not compared."""
+    unordered = {
+        f"{table.name}.{column.name}"
+        for table in metadata.sorted_tables
+        for column in table.columns
+        if isinstance(column.type, String) and column.type.dialect_impl(postgresql.dialect()).collation != "C"
+    }
+
+    assert unordered == set()
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+async def test_tables_can_live_in_a_schema_of_their_own_beside_the_hosts(url: str):
+    # Given a host whose tables have names of ours, with a transaction of its own under way
+    engine = create_async_engine(url)
+    async with engine.begin() as host:
+        await host.execute(text("CREATE TABLE audit_logs (line TEXT)"))
+        await host.execute(text("CREATE TABLE orders (id INTEGER)"))
+
+    # When Custodes has a schema of its own
+    custodes = Custodes(url, database_schema="Watch", secret_key="k" * 32)
+    await custodes.start()
+    async with engine.begin() as host:
+        await custodes.audit.log_audit_event("order.made", actor="user:1", connection=host)
+        await host.execute(text("INSERT INTO orders VALUES (1)"))
+        await host.execute(text("INSERT INTO audit_logs VALUES ('the host''s own')"))
+    entry = await custodes.audit.log_audit_event("order.seen", actor="user:1")
+    entries = await custodes.audit.list_entries(AuditQuery())
+    await custodes.stop()
+
+    # Then both have what is theirs, and the host's transaction found its own tables again
+    assert entry.id in {one.id for one in entries.items}
+    assert {one.action for one in entries.items} >= {"order.made", "order.seen"}
+    async with engine.begin() as host:
+        assert (await host.execute(text("SELECT line FROM public.audit_logs"))).scalars().all() == ["the host's own"]
+        assert (await host.execute(text('SELECT count(*) FROM "Watch".audit_logs'))).scalar_one() >= 2
+        tables = await host.run_sync(lambda connection: inspect(connection).get_table_names("public"))
+    await engine.dispose()
+    assert sorted(tables) == ["audit_logs", "orders"]
 
 
 async def test_a_database_of_a_newer_version_is_refused(custodes: Custodes):

@@ -183,5 +183,5 @@ class AuditEntry:
     flagged: bool = False
     #: State of the review; None when there is nothing to review.
     review: Review | None = None
-    #: Place in the order in which the store took it; 0 until it is read back. Gap-free on SQLite.
+    #: Place in the order in which the store took it; 0 until it is read back. Gap-free.
     sequence: int = 0

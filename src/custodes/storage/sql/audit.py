@@ -8,9 +8,11 @@ from functools import partial
 from typing import Any, cast
 
 from sqlalchemy import Connection, RowMapping, delete, func, insert, or_, select, update
+from sqlalchemy.dialects import postgresql
 
 from custodes.kernel.canonical import canonical
 from custodes.kernel.paging import Page, page_of
+from custodes.kernel.tenant import DEFAULT_TENANT
 from custodes.planes.audit.activity import MAX_TRACES, Past, Trace
 from custodes.planes.audit.analytics import AuditAnalytics
 from custodes.planes.audit.model import (
@@ -31,7 +33,7 @@ from custodes.storage.sql import audit_analytics
 from custodes.storage.sql.audit_filters import floor_id, selection
 from custodes.storage.sql.bulk import counted
 from custodes.storage.sql.database import Database, Ingest, connection_of
-from custodes.storage.sql.tables.audit import audit_logs, audit_purge_window, audit_targets
+from custodes.storage.sql.tables.audit import audit_logs, audit_purge_window, audit_sequence, audit_targets
 
 #: Columns of an insert, in order; ``seq`` is given by the store, the review starts with its state alone.
 _COLUMNS = (
@@ -63,9 +65,11 @@ class SqlAuditStore:
         """Add entries within a transaction."""
         connection = connection_of(tx)
         rows = [_row(entry) for entry in entries]
+        places = _Places(connection)
         ids, fresh = _sort_out(rows, partial(_id_of_key, connection))
         if fresh:
-            connection.execute(insert(audit_logs), [dict(zip(_COLUMNS, values, strict=True)) for values, _ in fresh])
+            written: list[dict[str, Any]] = [dict(zip(_COLUMNS, values, strict=True)) for values, _ in fresh]
+            connection.execute(insert(audit_logs), places.give(written))
         targets = [
             {"tenant_id": tenant, "target": target, "entry_id": entry} for tenant, target, entry in _target_rows(fresh)
         ]
@@ -207,31 +211,68 @@ def _append_sqlite(driver: Any, rows: Sequence[_Row]) -> list[str]:
 def _append_postgresql(driver: Any, rows: Sequence[_Row]) -> list[str]:
     cursor = driver.cursor()
 
+    def take(places: int) -> int:
+        return cursor.execute(_TAKE_PLACES, (places,)).fetchone()[0]
+
     def id_of_key(tenant: str, key: str) -> str | None:
         found = cursor.execute(_FIND_KEY.replace("?", "%s"), (tenant, key)).fetchone()
         return found[0] if found else None
 
+    take(0)  # from here to the commit nobody else adds entries: what is known stays known
+    # Known are, too, those of a group that is run again because nobody saw how it ended.
+    kept = {row[0] for row in cursor.execute(_FIND_IDS, ([values[0] for values, _ in rows],))}
     ids, fresh = _sort_out(rows, id_of_key)
-    cursor.executemany(_INSERT_POSTGRESQL, [values for values, _ in fresh])
-    # Another process may have been faster with the same key: then its entry is the one.
-    lost = {
-        values[0]: kept
-        for values, _ in fresh
-        if values[_KEY] is not None and (kept := id_of_key(values[1], values[_KEY])) not in (None, values[0])
-    }
-    targets = _target_rows([row for row in fresh if row[0][0] not in lost])
-    if targets:
-        cursor.executemany(_INSERT_TARGET.replace("?", "%s"), targets)
-    return [lost.get(entry_id, entry_id) for entry_id in ids]
+    fresh = [row for row in fresh if row[0][0] not in kept]
+    if fresh:
+        last = take(len(fresh))
+        first = last - len(fresh) + 1
+        cursor.executemany(_INSERT_PLACED, [(place, *row[0]) for place, row in enumerate(fresh, first)])
+        targets = _target_rows(fresh)
+        if targets:
+            cursor.executemany(_INSERT_TARGET.replace("?", "%s"), targets)
+    return ids
 
 
-_INSERT_POSTGRESQL = _INSERT.replace("?", "%s") + " ON CONFLICT DO NOTHING"
+_INSERT_PLACED = (
+    f"INSERT INTO audit_logs (seq, {', '.join(_COLUMNS)}) VALUES ({', '.join(['%s'] * (1 + len(_COLUMNS)))})"  # noqa: S608 - column names of ours
+)
+_FIND_IDS = "SELECT id FROM audit_logs WHERE id = ANY(%s)"
+
+#: Takes the next places in the trail, and the trail itself until the commit: entries become visible in their order.
+_TAKE_PLACES = (
+    f"INSERT INTO {audit_sequence.name} AS s (tenant_id, last) VALUES ('{DEFAULT_TENANT}', %s)"  # noqa: S608 - names of ours
+    " ON CONFLICT (tenant_id) DO UPDATE SET last = s.last + excluded.last RETURNING last"
+)
 
 _APPEND: Ingest[_Row, str] = Ingest("audit_logs", _append_sqlite, _append_postgresql)
 
 
 def _target_rows(rows: Sequence[_Row]) -> list[tuple[str, str, str]]:
     return [(values[1], target, values[0]) for values, targets in rows for target in targets]
+
+
+class _Places:
+    """Gives entries their place in the trail: SQLite does by itself, its one writer being alone with it anyway."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._by_itself = connection.dialect.name == "sqlite"
+        if not self._by_itself:
+            self._take(0)  # from here to the commit nobody else adds entries
+
+    def give(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return rows with their places."""
+        if self._by_itself:
+            return rows
+        first = self._take(len(rows)) - len(rows) + 1
+        return [{**row, "seq": place} for place, row in enumerate(rows, first)]
+
+    def _take(self, places: int) -> int:
+        taking = postgresql.insert(audit_sequence).values(tenant_id=DEFAULT_TENANT, last=places)
+        taking = taking.on_conflict_do_update(
+            index_elements=[audit_sequence.c.tenant_id], set_={"last": audit_sequence.c.last + taking.excluded.last}
+        )
+        return self._connection.execute(taking.returning(audit_sequence.c.last)).scalar_one()
 
 
 def _id_of_key(connection: Connection, tenant: str, key: str) -> str | None:

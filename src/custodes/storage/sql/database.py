@@ -42,12 +42,25 @@ class Ingest(Generic[Row, Result]):
 class Database(Store, Protocol):
     """**Protocol:** a SQL engine: a :class:`Store` whose transactions are SQLAlchemy connections."""
 
+    @property
+    def dialect(self) -> str:
+        """``"sqlite"`` or ``"postgresql"``."""
+        ...
+
     async def open(self) -> None:
         """Open and check the store; idempotent."""
         ...
 
     async def close(self) -> None:
         """Commit what waits and let go of everything; idempotent."""
+        ...
+
+    async def migrate(self, work: Callable[[Transaction], T]) -> T:
+        """Run a work that changes tables: in one process at a time, all or nothing.
+
+        Raises:
+            StorageUnavailable: nothing of it was kept.
+        """
         ...
 
     def ingest(self, statement: Ingest[Row, Result], row: Row) -> Awaitable[Result]:

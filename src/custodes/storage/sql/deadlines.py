@@ -2,7 +2,7 @@
 
 A thread that waits for a server which neither answers nor goes away (frozen, unplugged, behind a dead link) would wait
 for ever: the server's own ``statement_timeout`` does not run there. One thread watches all connections at work. What is
-overdue is cancelled the polite way (PostgreSQL documentation, "Canceling Queries in Progress"), then its socket is shut.
+overdue is cancelled politely (PostgreSQL documentation, "Canceling Queries in Progress"), then its socket is shut.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 #: How often the watch looks, seconds.
@@ -22,7 +22,7 @@ _LOOK_SECONDS = 0.5
 _CANCEL_SECONDS = 1.0
 
 
-class Overdue(Exception):  # noqa: N818 - named for what the work is
+class Overdue(Exception):
     """The work was ended because it took too long."""
 
 
@@ -47,7 +47,7 @@ class Deadlines:
         self._thread: threading.Thread | None = None
 
     @contextlib.contextmanager
-    def guard(self, driver: Any, seconds: float) -> Iterator[None]:
+    def guard(self, driver: Any, seconds: float) -> Generator[None]:
         """End what is done inside when it takes longer.
 
         Raises:

@@ -1,11 +1,12 @@
-"""The hot insert of accepted webhooks, beneath SQLAlchemy.
+"""The hot insert of accepted webhooks, beneath SQLAlchemy: a group of arrivals is one statement, however large it is.
 
-A group of arrivals is one statement, however large it is. On PostgreSQL it is one that writes to three tables from
-arrays of values: one round trip, which is the transaction too. On SQLite rows are put into a temporary view, whose
-trigger puts event, payload and job where they belong: the interpreter lock, which sqlite3 gives back while a statement runs, so changes
-hands once a group and not at each of BEGIN, three INSERTs and COMMIT: each time, the writer would wait for the event
-loop to pause, up to 5 ms (``sys.getswitchinterval``), and the loop would find nothing to do while the writer works.
-SQLite itself needs as long for it as for three statements of many rows.
+On PostgreSQL it writes to three tables from arrays of values: one round trip, which is the transaction too.
+
+On SQLite rows are put into a temporary view, whose trigger puts event, payload and job where they belong. The
+interpreter lock, which sqlite3 gives back while a statement runs, so changes hands once a group and not at each of
+BEGIN, three INSERTs and COMMIT: each time, the writer would wait for the event loop to pause, up to 5 ms
+(``sys.getswitchinterval``), and the loop would find nothing to do while the writer works. SQLite itself needs as long
+for it as for three statements of many rows.
 """
 
 from __future__ import annotations
@@ -112,8 +113,10 @@ def _insert(rows: int) -> str:
 
 
 def _accept_postgresql(driver: Any, rows: Sequence[Arrival]) -> Sequence[str]:
-    """Insert events, payloads and jobs; what was there already, is settled one by one."""
-    columns = [list(column) for column in zip(*rows, strict=True)]
+    """Insert events, payloads and jobs; what was there already is settled one by one."""
+    # In one order in every process, so that two with the same events never wait for each other.
+    in_order = sorted(rows, key=lambda row: (row.tenant, row.dedupe_key, row.source))
+    columns = [list(column) for column in zip(*in_order, strict=True)]
     kept = {row[0] for row in driver.execute(_ACCEPT_POSTGRESQL, columns)}
     return [row.id if row.id in kept else _settle_postgresql(driver, row) for row in rows]
 

@@ -154,18 +154,15 @@ def _row(sample: Sample, level: Level, writer: str) -> dict[str, object]:
 
 
 def _catalogue(connection: Connection, series: Sequence[Series], hour: int) -> None:
-    """Note when series were last written.
-
-    Two processes may add the same series at once; on an engine with concurrent writers one of them then fails its whole
-    batch, keeps it, and finds the series there at its next flush.
-    """
+    """Note when series were last written."""
     known: set[str] = set()
     for tenant, name, ids in _chunks(series):
         query = select(s.c.series_id).where(s.c.tenant_id == tenant, s.c.name == name, s.c.series_id.in_(ids))
         known.update(connection.execute(query).scalars())
         mine = and_(s.c.tenant_id == tenant, s.c.name == name, s.c.series_id.in_(ids), s.c.last_seen < hour)
         connection.execute(update(s).where(mine).values(last_seen=hour))
-    new = [_catalogue_row(one, hour) for one in series if one.id not in known]
+    # In one order in every process, so that two with the same new series never wait for each other.
+    new = [_catalogue_row(one, hour) for one in sorted(series, key=lambda one: one.id) if one.id not in known]
     if new:
         connection.execute(insert(s), new)
 

@@ -8,30 +8,31 @@ connection, no statement is prepared, and settings are ``SET LOCAL``.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 import psycopg
-from psycopg.types.string import StrDumper
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from custodes.errors import ConfigurationError, StorageUnavailable
 from custodes.runtime.transactions import Transaction
 from custodes.runtime.writer import GroupCommitWriter, Pending
 from custodes.storage.sql import database as sql
-from custodes.storage.sql.database import Ingest, as_transaction
+from custodes.storage.sql.database import Ingest
 from custodes.storage.sql.deadlines import Deadlines, Overdue
+from custodes.storage.sql.postgresql_text import has_nul, without_nul
+from custodes.storage.sql.postgresql_work import ROLLED_BACK, PooledWork, Terms, code_of, driver_of, unavailable
 
 T = TypeVar("T")
 Row = TypeVar("Row")
 Result = TypeVar("Result")
 
-#: Connections of one process, by what they are for: reads, works, and one for hot inserts.
+#: Connections of one process unless told otherwise: for reads, and for works. One more is for hot inserts.
 READERS = 4
 WRITERS = 4
 
@@ -41,19 +42,23 @@ TIMEOUT_SECONDS = 20.0
 #: Longest a group of hot inserts may take, seconds: below the seven that their callers wait.
 INGEST_TIMEOUT_SECONDS = 6.0
 
+#: Longest a migration may take, and wait for another process's, seconds.
+MIGRATION_TIMEOUT_SECONDS = 3_600.0
+
 #: Longest to wait for a connection, seconds.
 CONNECT_TIMEOUT_SECONDS = 5
 
 #: Works that wait for a connection before new ones are refused: bounds memory when the server hangs.
 MAX_WAITING = 20_000
 
-#: Times that a work is run again after the server rolled it back for reasons of its own.
-RETRIES = 5
+#: Oldest version that is supported: the oldest that has what is used.
+OLDEST = 13
 
-#: Codes of such reasons (PostgreSQL documentation, appendix A): serialization_failure, deadlock_detected.
-_ROLLED_BACK = frozenset({"40001", "40P01"})
+#: Key of the advisory lock that migrations hold ("custodes" in ASCII).
+MIGRATION_LOCK = int.from_bytes(b"custodes", "big")
 
-_Work = Callable[[Transaction], object]
+#: Not waited for: figures that may be lost with the power. The server writes them within a second all the same.
+_NOT_DURABLE = "SET LOCAL synchronous_commit = off"
 
 
 class _Insert:
@@ -67,15 +72,25 @@ class _Insert:
 
 
 class PostgresDatabase:
-    """The :class:`~custodes.storage.sql.database.Database` for ``postgresql+psycopg://…``."""
+    """The :class:`~custodes.storage.sql.database.Database` for ``postgresql+psycopg://…``.
+
+    Args:
+        url: of the server, or of a pooler before it.
+        schema: schema of the tables; made by the first migration. Empty: the first of the role's ``search_path``.
+        readers: connections for reads.
+        writers: connections for works.
+    """
 
     dialect = "postgresql"
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, schema: str = "", readers: int = READERS, writers: int = WRITERS) -> None:
         self.url = _checked(url)
-        self._reader_engine = _engine(self.url, READERS, isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        self._writer_engine = _engine(self.url, WRITERS)
+        self.schema = schema
+        self._sizes = readers, writers
+        self._reader_engine = _engine(self.url, readers, isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self._writer_engine = _engine(self.url, writers)
         self._ingest_engine = _engine(self.url, 1, isolation_level="AUTOCOMMIT")
+        self._path = f"SET LOCAL search_path = {_quoted(schema)}" if schema else ""
         self._ingesting: Connection | None = None
         self._waiting = 0
         self._closed = False
@@ -84,22 +99,26 @@ class PostgresDatabase:
     # ── Life ─────────────────────────────────────────────────────────────────
 
     def _start_threads(self) -> None:
+        readers, writers = self._sizes
         self._deadlines = Deadlines()
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="custodes-reader")
-        self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="custodes-writer")
+        self._readers = ThreadPoolExecutor(readers, thread_name_prefix="custodes-reader")
+        self._writers = ThreadPoolExecutor(writers, thread_name_prefix="custodes-writer")
         self._inserts: GroupCommitWriter[_Insert] = GroupCommitWriter(
             self._commit, on_stop=self._disconnect, name="custodes-ingest"
         )
 
     async def open(self) -> None:
-        """Check that the server answers and is recent enough; a closed database opens again."""
+        """Check that the server answers and can hold what we write; a closed database opens again."""
         if self._closed:
             self._closed = False
             self._start_threads()
-        version = await self.read(lambda tx: sql.connection_of(tx).dialect.server_version_info)
-        if version is not None and version < (13,):
-            msg = f"PostgreSQL {version[0]} is too old"
-            raise ConfigurationError(msg, remedy="Use PostgreSQL 13 or newer")
+        version, encoding = await self.read(_server)
+        if version < OLDEST:
+            msg = f"PostgreSQL {version} is too old"
+            raise ConfigurationError(msg, remedy=f"Use PostgreSQL {OLDEST} or newer")
+        if encoding != "UTF8":
+            msg = f"The database has the encoding {encoding}, which cannot hold every text"
+            raise ConfigurationError(msg, remedy="Make a database with ENCODING 'UTF8' and TEMPLATE template0")
 
     async def close(self) -> None:
         """Commit what waits, close every connection."""
@@ -120,32 +139,50 @@ class PostgresDatabase:
 
     async def read(self, work: Callable[[Transaction], T]) -> T:
         """Run a reading work on a snapshot of its own."""
-        return await self._run(self._readers, self._reader_engine, work, durable=True)
+        return await self._run(self._readers, work, Terms(self._reader_engine, TIMEOUT_SECONDS, self._path))
 
     async def write(self, work: Callable[[Transaction], T], *, durable: bool = True) -> T:
         """Run a work and commit it."""
-        return await self._run(self._writers, self._writer_engine, work, durable=durable)
+        preamble = self._path if durable else _joined(self._path, _NOT_DURABLE)
+        return await self._run(self._writers, work, Terms(self._writer_engine, TIMEOUT_SECONDS, preamble))
+
+    async def migrate(self, work: Callable[[Transaction], T]) -> T:
+        """Run a work that changes tables: in one process at a time, for as long as it takes."""
+        make = f"CREATE SCHEMA IF NOT EXISTS {_quoted(self.schema)}" if self.schema else ""
+        preamble = _joined(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})", make, self._path)
+        return await self._run(self._writers, work, Terms(self._writer_engine, MIGRATION_TIMEOUT_SECONDS, preamble))
 
     async def join(self, connection: object, work: Callable[[Transaction], T]) -> T:
-        """Run a work in the caller's transaction."""
-        return await sql.join(connection, work)
+        """Run a work in the caller's transaction, which keeps its own ``search_path``."""
+        return await sql.join(connection, self._in_schema(work) if self.schema else work)
 
-    async def _run(
-        self, threads: ThreadPoolExecutor, engine: Engine, work: Callable[[Transaction], T], *, durable: bool
-    ) -> T:
+    def _in_schema(self, work: Callable[[Transaction], T]) -> Callable[[Transaction], T]:
+        def scoped(tx: Transaction) -> T:
+            connection = sql.connection_of(tx)
+            before = connection.execute(text("SELECT current_setting('search_path')")).scalar_one()
+            connection.execute(_SET_PATH, {"path": _quoted(self.schema)})
+            try:
+                return work(tx)
+            finally:
+                with suppress(DBAPIError):  # after an error of the server, the caller's roll-back puts it right
+                    connection.execute(_SET_PATH, {"path": before})
+
+        return scoped
+
+    async def _run(self, threads: ThreadPoolExecutor, work: Callable[[Transaction], T], terms: Terms) -> T:
         if self._closed:
             msg = "The store is closed"
             raise StorageUnavailable(msg, remedy="Start Custodes before it is used, and not after it was stopped")
         if self._waiting >= MAX_WAITING:
             msg = f"The store is behind: {MAX_WAITING} works are waiting"
             raise StorageUnavailable(msg, remedy="Try again in a moment; look at the database server")
-        running = _Running(engine, work, durable, self._deadlines)
+        pooled = PooledWork(work, terms, self._deadlines)
         self._waiting += 1
         try:
-            return cast("T", await asyncio.get_running_loop().run_in_executor(threads, running.run))
+            return cast("T", await asyncio.get_running_loop().run_in_executor(threads, pooled.run))
         except asyncio.CancelledError:
-            if engine is self._reader_engine:  # nobody will look at it; a write is carried out all the same
-                running.abandon()
+            if threads is self._readers:  # nobody will look at it; a write is carried out all the same
+                pooled.abandon()
             raise
         finally:
             self._waiting -= 1
@@ -161,6 +198,12 @@ class PostgresDatabase:
         if connection is not None:
             connection.close()
 
+    def _drop_connection(self) -> None:
+        """Never go on with a connection whose state is unknown."""
+        if self._ingesting is not None:
+            self._ingesting.invalidate()
+        self._disconnect()
+
     def _commit(self, group: list[Pending[_Insert]]) -> None:
         by_statement: dict[Ingest[Any, Any], list[Pending[_Insert]]] = {}
         for pending in group:
@@ -168,178 +211,98 @@ class PostgresDatabase:
         for statement, members in by_statement.items():
             try:
                 self._insert(statement, members)
+            except Overdue:
+                self._fail(members, TimeoutError(f"no answer within {INGEST_TIMEOUT_SECONDS:g} s"))
             except (DBAPIError, psycopg.Error, PoolTimeout) as error:
-                connection, self._ingesting = self._ingesting, None
-                if connection is not None:  # its state is unknown: never go on with it
-                    connection.invalidate()
-                    connection.close()
-                failure = _unavailable(error)
-                for pending in members:
-                    pending.fail(failure)
+                self._fail(members, error)
+
+    def _fail(self, members: Sequence[Pending[_Insert]], error: Exception) -> None:
+        self._drop_connection()
+        failure = unavailable(error)
+        for pending in members:
+            pending.fail(failure)
 
     def _insert(self, statement: Ingest[Any, Any], members: list[Pending[_Insert]]) -> None:
-        fresh = self._ingesting is None
+        reused = self._ingesting is not None
         try:
             self._insert_all(statement, members)
-        except (psycopg.OperationalError, psycopg.InterfaceError):
-            # A connection that idled while the server was restarted: nothing of this group has reached it.
-            connection = self._ingesting
-            if fresh or connection is None or not _driver(connection).broken:
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            # Rolled back by the server; or the connection idled while the server was restarted. Each statement may be
+            # run again after one whose end is not known.
+            broken = self._ingesting is None or driver_of(self._ingesting).broken
+            if code_of(error) not in ROLLED_BACK and not (reused and broken):
                 raise
-            connection.invalidate()
-            connection.close()
-            self._ingesting = None
+            if broken:
+                self._drop_connection()
             self._insert_all(statement, members)
 
     def _insert_all(self, statement: Ingest[Any, Any], members: list[Pending[_Insert]]) -> None:
         """Insert all rows in one transaction; when that fails, one by one: a bad row hurts only itself."""
         if self._ingesting is None:
             self._ingesting = self._ingest_engine.connect()
-        driver = _driver(self._ingesting)
+        driver = driver_of(self._ingesting)
         rows = [pending.payload.row for pending in members]
         with self._deadlines.guard(driver, INGEST_TIMEOUT_SECONDS):
             try:
-                results = _insert_rows(driver, statement, rows)
+                results = self._insert_rows(driver, statement, rows)
             except (psycopg.OperationalError, psycopg.InterfaceError):
                 raise
             except Exception as error:  # noqa: BLE001 - it belongs to one of the callers
-                if _has_nul(error):
-                    with _without_nul(driver):
-                        results = _insert_rows(driver, statement, rows)
+                if has_nul(error):
+                    with without_nul(driver):
+                        results = self._insert_rows(driver, statement, rows)
                 elif len(members) == 1:
                     members[0].fail(error)
                     return
                 else:
-                    for pending in members:
-                        self._insert_all(statement, [pending])
-                    return
+                    results = None
+        if results is None:
+            for pending in members:
+                self._insert_all(statement, [pending])
+            return
         for pending, result in zip(members, results, strict=True):
             pending.result = result
 
-
-class _Running:
-    """One work in one thread, with a deadline; run again when the server rolled it back or had gone away before."""
-
-    def __init__(self, engine: Engine, work: _Work, durable: bool, deadlines: Deadlines) -> None:  # noqa: FBT001
-        self._engine = engine
-        self._work = work
-        self._durable = durable
-        self._deadlines = deadlines
-        self._driver: Any = None
-        self._abandoned = False
-        #: Whether a text held NUL, which PostgreSQL does not take.
-        self._clean = False
-
-    def run(self) -> object:
-        for _ in range(RETRIES):
-            try:
-                return self._attempt()
-            except _Again:
-                continue
-        return self._attempt(last=True)
-
-    def abandon(self) -> None:
-        """Stop: nobody waits for it any more."""
-        self._abandoned = True
-        driver = self._driver
-        if driver is not None:
-            self._deadlines.interrupt(driver)
-
-    def _attempt(self, *, last: bool = False) -> object:
-        if self._abandoned:
-            return None
-        committing = False
-        try:
-            with self._engine.connect() as connection:
-                self._driver = driver = _driver(connection)
-                try:
-                    with self._deadlines.guard(driver, TIMEOUT_SECONDS), self._spelling(driver), connection.begin():
-                        if not self._durable:
-                            connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
-                        result = self._work(as_transaction(connection))
-                        committing = True
-                    return result
-                finally:
-                    self._driver = None
-        except Overdue:
-            msg = f"The database did not answer within {TIMEOUT_SECONDS:g} s and the work was stopped"
-            raise StorageUnavailable(msg, remedy="Ask for a shorter time range; look at the database server") from None
-        except PoolTimeout as error:
-            raise _unavailable(error) from error
-        except DBAPIError as error:
-            if not last and self._may_succeed_later(error, committing=committing):
-                raise _Again from error
-            if isinstance(error, (OperationalError, InterfaceError)):
-                raise _unavailable(error) from error
-            raise
-
-    def _may_succeed_later(self, error: DBAPIError, *, committing: bool) -> bool:
-        if _has_nul(error) and not self._clean:
-            self._clean = True
-            return True
-        return _code(error) in _ROLLED_BACK or (error.connection_invalidated and not committing)
-
-    def _spelling(self, driver: Any) -> AbstractContextManager[None]:
-        return _without_nul(driver) if self._clean else nullcontext()
+    def _insert_rows(self, driver: Any, statement: Ingest[Any, Any], rows: Sequence[Any]) -> Sequence[Any]:
+        if statement.alone and statement.durable and not self._path:
+            return statement.postgresql(driver, rows)
+        preamble = self._path if statement.durable else _joined(self._path, _NOT_DURABLE)
+        with driver.transaction():
+            if preamble:
+                driver.execute(preamble)
+            return statement.postgresql(driver, rows)
 
 
-class _Again(Exception):  # noqa: N818 - no error, a way to go on
-    """The work may be run again."""
+_SET_PATH = text("SELECT set_config('search_path', :path, true)")
 
 
-class _CleanDumper(StrDumper):
-    """Writes U+FFFD for NUL, which PostgreSQL refuses in text."""
-
-    def dump(self, obj: str) -> Any:
-        """Write a text."""
-        return super().dump(obj.replace("\0", "\ufffd"))
+def _server(tx: Transaction) -> tuple[int, str]:
+    connection = sql.connection_of(tx)
+    version: int = connection.exec_driver_sql("SHOW server_version_num").scalar_one()
+    return int(version) // 10_000, connection.exec_driver_sql("SHOW server_encoding").scalar_one()
 
 
-@contextmanager
-def _without_nul(driver: Any) -> Iterator[None]:
-    """Have a connection take texts with NUL in them; slower for all texts, so only where one was refused."""
-    driver.adapters.register_dumper(str, _CleanDumper)
-    try:
-        yield
-    finally:
-        driver.adapters.register_dumper(str, StrDumper)
+def _joined(*statements: str) -> str:
+    """Make one string of several statements: one round trip."""
+    return "; ".join(statement for statement in statements if statement)
 
 
-def _has_nul(error: BaseException) -> bool:
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    return isinstance(cause, psycopg.DataError) and "NUL" in str(cause)
-
-
-def _insert_rows(driver: Any, statement: Ingest[Any, Any], rows: Sequence[Any]) -> Sequence[Any]:
-    insert = cast("Callable[[Any, Sequence[Any]], Sequence[Any]]", statement.postgresql)
-    if statement.alone and statement.durable:
-        return insert(driver, rows)
-    with driver.transaction():
-        if not statement.durable:
-            driver.execute("SET LOCAL synchronous_commit = off")
-        return insert(driver, rows)
-
-
-def _driver(connection: Connection) -> Any:
-    return connection.connection.driver_connection
-
-
-def _code(error: DBAPIError) -> str | None:
-    return getattr(error.orig, "sqlstate", None)
-
-
-def _unavailable(error: Exception) -> StorageUnavailable:
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    first = str(cause).strip().partition("\n")[0]
-    msg = f"PostgreSQL could not do it: {first}"
-    return StorageUnavailable(msg, remedy="Check that the database server runs and has connections and space left")
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _checked(url: str) -> URL:
-    """Read the URL; the driver is psycopg 3 whatever it says."""
-    parsed = make_url(url.replace("postgres://", "postgresql://", 1))
-    if parsed.get_backend_name() != "postgresql" or parsed.get_driver_name() not in ("psycopg", "psycopg2"):
-        msg = f"Not a PostgreSQL URL for psycopg: {parsed.render_as_string(hide_password=True)}"
+    """Read the URL; the driver is psycopg 3 whatever it says.
+
+    Raises:
+        ConfigurationError: it is not one of PostgreSQL; the message holds no password.
+    """
+    try:
+        parsed = make_url("postgresql" + url.removeprefix("postgres") if url.startswith("postgres:") else url)
+    except ArgumentError:
+        parsed = None
+    if parsed is None or parsed.get_backend_name() != "postgresql":
+        msg = "The database URL is not one of PostgreSQL"
         raise ConfigurationError(msg, remedy="Write postgresql+psycopg://user:password@host/database")
     return parsed.set(drivername="postgresql+psycopg")
 
@@ -362,4 +325,5 @@ def _engine(url: URL, size: int, **options: Any) -> Engine:
             "keepalives_count": 3,
         },
     )
-    return engine.execution_options(**options) if options else engine
+    # Rows of an INSERT are counted too, as SQLite counts them.
+    return engine.execution_options(preserve_rowcount=True, **options)

@@ -90,10 +90,15 @@ def alembic_include_name(name: str | None, type_: str, parent_names: Mapping[str
 
 
 def _refuse_foreign_tables(connection: Connection) -> None:
-    taken = sorted(set(inspect(connection).get_table_names()) & set(metadata.tables))
+    schema = None
+    if connection.dialect.name == "postgresql":
+        schema = connection.exec_driver_sql("SELECT current_schema()").scalar()
+    taken = sorted(set(inspect(connection).get_table_names(schema)) & set(metadata.tables))
     if taken:
         msg = f"The database already has tables of another program named {', '.join(taken)}"
-        raise ConfigurationError(msg, remedy="Give Custodes a database file or a schema of its own")
+        raise ConfigurationError(
+            msg, remedy="Give Custodes a database file of its own, or a schema with CUSTODES_DATABASE_SCHEMA"
+        )
 
 
 def alembic_config(connection: Connection) -> Config:

@@ -35,6 +35,9 @@ Result = TypeVar("Result")
 #: How long a connection waits for another process's write lock, milliseconds.
 BUSY_TIMEOUT_MS = 5_000
 
+#: How often a migration is tried; each try waits for the lock as long as any write does.
+MIGRATION_TRIES = 6
+
 #: How long to wait before a new file is asked again to switch to WAL, milliseconds.
 _WAL_PAUSE_MS = 20
 
@@ -143,6 +146,13 @@ class SqliteDatabase:
     async def write(self, work: Callable[[Transaction], T], *, durable: bool = True) -> T:
         """Run a work in the writer thread and commit it with its group."""
         return cast("T", await self._writer.submit(_Write(work, durable)))
+
+    async def migrate(self, work: Callable[[Transaction], T]) -> T:
+        """Run a work that changes tables; another process that starts at the same time has the lock while it does."""
+        for _ in range(MIGRATION_TRIES - 1):
+            with suppress(StorageUnavailable):
+                return await self.write(work)
+        return await self.write(work)
 
     def ingest(self, statement: Ingest[Row, Result], row: Row) -> Awaitable[Result]:
         """Insert one row with its group; nobody who has a client waiting is kept waiting for ever."""

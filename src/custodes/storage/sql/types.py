@@ -5,8 +5,24 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sqlalchemy import BigInteger, Dialect, Integer, LargeBinary, String, Text
-from sqlalchemy.types import TypeDecorator
+import sqlalchemy
+from sqlalchemy import BigInteger, Dialect, Integer, LargeBinary
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+
+def String(length: int) -> sqlalchemy.String:  # noqa: N802 - a type
+    """Short text, whose length the planes see to, as SQLite does not; ordered by code point on every engine."""
+    return sqlalchemy.String(length).with_variant(_by_code_point, "postgresql")
+
+
+def Text() -> sqlalchemy.Text:  # noqa: N802 - a type
+    """Text of any length, ordered as :func:`String`."""
+    return sqlalchemy.Text().with_variant(_by_code_point, "postgresql")
+
+
+#: On PostgreSQL a database has the order of some language, in which the range of a prefix is no range, and an index may
+#: be out of order after an upgrade of the system's libraries (PostgreSQL documentation, "Collation Support").
+_by_code_point = sqlalchemy.Text(collation="C")
 
 #: A moment or a duration in microseconds.
 Micros = BigInteger
@@ -31,8 +47,12 @@ class JsonText(TypeDecorator[Any]):
     text to both engines.
     """
 
-    impl = Text
+    impl = sqlalchemy.Text
     cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Return the type of the column."""
+        return _by_code_point if dialect.name == "postgresql" else sqlalchemy.Text()
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
         """Write; keys sorted so that equal values are equal text."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Double, Index, Integer, String, Table, Text
+from sqlalchemy import Boolean, Column, Double, Index, Integer, Table
 
 from custodes.storage.sql.tables import metadata
-from custodes.storage.sql.types import Count, Id, JsonText, Micros, Tenant
+from custodes.storage.sql.types import Count, Id, JsonText, Micros, String, Tenant, Text
 
 #: Rules that an administrator wrote. ``tenant_id`` is empty for a rule over all tenants.
 alert_rules = Table(
@@ -25,11 +25,11 @@ alert_incidents = Table(
     Column("id", Id, primary_key=True),
     Column("fingerprint", String(32), nullable=False),
     Column("rule_id", String(100), nullable=False),
-    Column("name", Text, nullable=False),
+    Column("name", Text(), nullable=False),
     Column("labels", JsonText, nullable=False),
     Column("severity", String(16), nullable=False),
     Column("state", String(16), nullable=False),
-    Column("summary", Text, nullable=False),
+    Column("summary", Text(), nullable=False),
     Column("value", Double),
     Column("started_at", Micros, nullable=False),
     Column("last_seen_at", Micros, nullable=False),
@@ -75,7 +75,7 @@ alert_notifications = Table(
     Column("due_at", Micros, nullable=False),
     Column("state", String(16), nullable=False),
     Column("attempts", Integer, nullable=False),
-    Column("error", Text, nullable=False),
+    Column("error", Text(), nullable=False),
     Column("finished_at", Micros),
     Index("ix_alert_notifications_state_due_at", "state", "due_at"),
     Index("ix_alert_notifications_incident_id", "incident_id", "id"),
@@ -88,6 +88,6 @@ alert_sinks = Table(
     Column("tenant_id", Tenant, primary_key=True),
     Column("name", String(200), primary_key=True),
     Column("disabled", Boolean, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", Text(), nullable=False),
     Column("changed_at", Micros),
 )

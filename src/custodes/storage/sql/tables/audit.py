@@ -1,18 +1,19 @@
 """Tables of the audit trail (spec T4).
 
 Sections are kept as canonical JSON (RFC 8785): the text that a later commitment is computed over is the text that is
-stored. ``seq`` is the order in which the store took the entries: gap-free and never reused on SQLite (AUTOINCREMENT,
-and no insert is attempted that may conflict).
+stored. ``seq`` is the order in which the store took the entries: gap-free, never reused, and visible in that order. On
+SQLite by AUTOINCREMENT, one writer, and no insert that may conflict; on PostgreSQL, whose sequences have gaps and whose
+commits overtake each other, by the row of ``audit_sequence``, which is locked from the first entry to the commit.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import DDL, Boolean, Column, Index, SmallInteger, String, Table, Text, TextClause, event, text
+from sqlalchemy import DDL, Boolean, Column, Index, SmallInteger, Table, TextClause, event, text
 
 from custodes.storage.sql.tables import metadata
-from custodes.storage.sql.types import Count, Id, Micros, Tenant
+from custodes.storage.sql.types import Count, Id, Micros, String, Tenant, Text
 
 audit_logs = Table(
     "audit_logs",
@@ -32,22 +33,22 @@ audit_logs = Table(
     Column("ip", String(64), nullable=False),
     Column("user_agent", String(256), nullable=False),
     Column("trace_id", String(64), nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", Text(), nullable=False),
     Column("observer", String(200), nullable=False),
     Column("idempotency_key", String(200)),
     # Canonical JSON.
-    Column("people", Text, nullable=False),
-    Column("targets", Text, nullable=False),
-    Column("changes", Text, nullable=False),
-    Column("context", Text, nullable=False),
-    Column("labels", Text, nullable=False),
+    Column("people", Text(), nullable=False),
+    Column("targets", Text(), nullable=False),
+    Column("changes", Text(), nullable=False),
+    Column("context", Text(), nullable=False),
+    Column("labels", Text(), nullable=False),
     Column("risk_score", SmallInteger, nullable=False),
-    Column("risk_reasons", Text, nullable=False),
+    Column("risk_reasons", Text(), nullable=False),
     Column("flagged", Boolean, nullable=False),
     # The review: what people made of it. NULL state: there is nothing to review.
     Column("review_state", String(16)),
     Column("review_assignee", String(200)),
-    Column("review_note", Text),
+    Column("review_note", Text()),
     Column("reviewed_by", String(250)),
     Column("reviewed_at", Micros),
     sqlite_autoincrement=True,
@@ -84,6 +85,14 @@ audit_targets = Table(
     Column("target", String(250), primary_key=True),
     Column("entry_id", Id, primary_key=True),
     sqlite_with_rowid=False,
+)
+
+#: One row on PostgreSQL: the last place given. SQLite keeps the same in a table of its own.
+audit_sequence = Table(
+    "audit_sequence",
+    metadata,
+    Column("tenant_id", Tenant, primary_key=True),
+    Column("last", Count, nullable=False),
 )
 
 #: Open while retention runs, within its transaction: the moment before which rows may be deleted. Otherwise empty.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text, UniqueConstraint
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, Table, UniqueConstraint
 
 from custodes.storage.sql.tables import metadata
-from custodes.storage.sql.types import Id, Micros, Tenant
+from custodes.storage.sql.types import Id, Micros, String, Tenant, Text
 
 user_profiles = Table(
     "user_profiles",
@@ -32,7 +32,7 @@ local_credentials = Table(
     metadata,
     Column("profile_id", Id, ForeignKey("user_profiles.id", ondelete="CASCADE"), primary_key=True),
     Column("tenant_id", Tenant),
-    Column("password_hash", Text, nullable=False),
+    Column("password_hash", Text(), nullable=False),
     Column("must_change", Boolean, nullable=False),
     Column("changed_at", Micros, nullable=False),
 )

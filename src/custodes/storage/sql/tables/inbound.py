@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, Integer, String, Table, Text, UniqueConstraint, text
+from sqlalchemy import Column, Index, Integer, Table, UniqueConstraint, text
 
 from custodes.storage.sql.tables import metadata
-from custodes.storage.sql.types import Bytes, Count, Id, JsonText, Micros, Tenant
+from custodes.storage.sql.types import Bytes, Count, Id, JsonText, Micros, String, Tenant, Text
 
 #: Condition of the index of what is not (yet) well. Queries must state it word by word for SQLite to use the index.
 UNFINISHED = text("status <> 'succeeded'")
@@ -39,7 +39,7 @@ webhook_events = Table(
     Column("finished_at", Micros),
     Column("next_retry_at", Micros),
     #: Last error, one line; NULL when there was none.
-    Column("error", Text),
+    Column("error", Text()),
     #: Handlers that are done with it, and how each ended: they are not run again by a retry.
     Column("handlers_done", JsonText, nullable=False),
     UniqueConstraint("tenant_id", "dedupe_key", "source"),
@@ -65,7 +65,7 @@ webhook_payloads = Table(
     Column("tenant_id", Tenant, nullable=False),
     Column("event_id", Id, primary_key=True),
     #: ``[[name, value], …]`` as received, credentials masked; signature headers are kept.
-    Column("headers", Text, nullable=False),
+    Column("headers", Text(), nullable=False),
     Column("body", Bytes, nullable=False),
 )
 
@@ -86,7 +86,7 @@ webhook_attempts = Table(
     Column("duration_us", Micros, nullable=False),
     #: Class of the error; empty when there was none.
     Column("error_type", String(128), nullable=False),
-    Column("error", Text, nullable=False),
+    Column("error", Text(), nullable=False),
     Index("ix_webhook_attempts_failed", "tenant_id", "started_at", sqlite_where=FAILED, postgresql_where=FAILED),
     sqlite_with_rowid=False,
 )
@@ -103,7 +103,7 @@ webhook_refusals = Table(
     Column("client_ip", String(45), nullable=False),
     Column("trace_id", String(32), nullable=False),
     Column("body_bytes", Count, nullable=False),
-    Column("headers", Text, nullable=False),
+    Column("headers", Text(), nullable=False),
     #: The first bytes of the body.
     Column("body_head", Bytes, nullable=False),
     Index(None, "tenant_id", "received_at", "id"),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, Integer, String, Table
+from sqlalchemy import Column, Index, Integer, Table
 
 from custodes.storage.sql.tables import metadata
-from custodes.storage.sql.types import Count, Id, Micros, Tenant
+from custodes.storage.sql.types import Count, Id, Micros, String, Tenant
 
 #: One row per open job; a finished job is deleted, so the table stays as small as the work that waits.
 jobs = Table(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, String, Table
+from sqlalchemy import Column, Table
 
 from custodes.storage.sql.tables import metadata
-from custodes.storage.sql.types import Count, Micros, Tenant
+from custodes.storage.sql.types import Count, Micros, String, Tenant
 
 #: One row per lease. Leases belong to the install: ``tenant_id`` is always the default tenant.
 leader_leases = Table(

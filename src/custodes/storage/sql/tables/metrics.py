@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Double, Index, Integer, String, Table
+from sqlalchemy import Boolean, Column, Double, Index, Integer, Table
 
 from custodes.storage.sql.tables import metadata
-from custodes.storage.sql.types import Bytes, Count, JsonText, Micros, Tenant
+from custodes.storage.sql.types import Bytes, Count, JsonText, Micros, String, Tenant
 
 #: One row per level, bucket, series and batch; rows are added, marked as folded and deleted, never counted up.
 system_metrics = Table(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, String, Table, Text, text
+from sqlalchemy import Column, Index, Table, text
 
 from custodes.storage.sql.tables import metadata
-from custodes.storage.sql.types import Bytes, Count, Id, JsonText, Micros, Tenant
+from custodes.storage.sql.types import Bytes, Count, Id, JsonText, Micros, String, Tenant, Text
 
 webhook_configurations = Table(
     "webhook_configurations",
@@ -13,11 +13,11 @@ webhook_configurations = Table(
     Column("tenant_id", Tenant, primary_key=True),
     Column("id", Id, primary_key=True),
     Column("url", String(2000), nullable=False),
-    Column("description", Text, nullable=False),
+    Column("description", Text(), nullable=False),
     Column("event_types", JsonText, nullable=False),
     Column("retry", JsonText, nullable=False),
     Column("state", String(16), nullable=False),
-    Column("state_reason", Text, nullable=False),
+    Column("state_reason", Text(), nullable=False),
     Column("success_count", Count, nullable=False),
     Column("failure_count", Count, nullable=False),
     Column("last_success_at", Micros, nullable=False),

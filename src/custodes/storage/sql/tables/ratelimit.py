@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Index, Integer, String, Table, Text, UniqueConstraint
+from sqlalchemy import Boolean, Column, Index, Integer, Table, UniqueConstraint
 
 from custodes.storage.sql.tables import metadata
-from custodes.storage.sql.types import Count, Id, JsonText, Micros, Tenant
+from custodes.storage.sql.types import Count, Id, JsonText, Micros, String, Tenant, Text
 
 #: Counted windows: one row per identifier, rule, endpoint and minute; a row without identifier is the sum over all.
 rate_limit_tracking = Table(
@@ -38,7 +38,7 @@ rate_limit_blocks = Table(
     Column("effect", String(8), nullable=False),
     Column("kind", String(16), nullable=False),
     Column("identifier", String(256), nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", Text(), nullable=False),
     Column("actor", String(256), nullable=False),
     Column("created_at", Micros, nullable=False),
     Column("ends_at", Micros, nullable=False),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, String, Table, Text
+from sqlalchemy import Boolean, Column, Table
 
 from custodes.storage.sql.tables import metadata
-from custodes.storage.sql.types import Count, Id, Micros, Tenant
+from custodes.storage.sql.types import Count, Id, Micros, String, Tenant, Text
 
 #: An id is a UUIDv7 of ``started_at``: the order by id is the order by moment. Every policy has a row in every sweep,
 #: so the newest of one is found within a few rows of the key.
@@ -21,6 +21,6 @@ retention_runs = Table(
     Column("duration_us", Micros, nullable=False),
     Column("dry_run", Boolean, nullable=False),
     Column("finished", Boolean, nullable=False),
-    Column("error", Text, nullable=False),
+    Column("error", Text(), nullable=False),
     sqlite_with_rowid=False,
 )

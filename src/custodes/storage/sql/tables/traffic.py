@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Index, Integer, String, Table, Text, text
+from sqlalchemy import Boolean, Column, Index, Integer, Table, text
 
 from custodes.storage.sql.tables import metadata
-from custodes.storage.sql.types import Bytes, Count, Id, Micros, Tenant
+from custodes.storage.sql.types import Bytes, Count, Id, Micros, String, Tenant, Text
 
 # One row for each API call. The primary key is the main list's order and holds the time, so that PostgreSQL can
 # partition by it; a single call is found through the moment inside of its UUIDv7. The other indexes begin with what is
@@ -18,26 +18,26 @@ api_monitoring = Table(
     Column("started_at", Micros, primary_key=True, autoincrement=False),
     Column("id", Id, primary_key=True),
     Column("kind", String(16), nullable=False),
-    Column("method", Text, nullable=False),
-    Column("route", Text),
-    Column("path", Text, nullable=False),
+    Column("method", Text(), nullable=False),
+    Column("route", Text()),
+    Column("path", Text(), nullable=False),
     Column("status", Integer, nullable=False),
     Column("total_us", Micros, nullable=False),
     Column("ttfb_us", Micros, nullable=False),
     Column("background_us", Micros, nullable=False),
     Column("request_bytes", Count, nullable=False),
     Column("response_bytes", Count, nullable=False),
-    Column("user_id", Text, nullable=False),
-    Column("api_key_id", Text, nullable=False),
-    Column("client_ip", Text, nullable=False),
+    Column("user_id", Text(), nullable=False),
+    Column("api_key_id", Text(), nullable=False),
+    Column("client_ip", Text(), nullable=False),
     Column("trace_id", String(32), nullable=False),
     Column("span_id", String(16), nullable=False),
     Column("parent_id", String(16), nullable=False),
-    Column("user_agent", Text, nullable=False),
-    Column("limited_by", Text, nullable=False),
+    Column("user_agent", Text(), nullable=False),
+    Column("limited_by", Text(), nullable=False),
     Column("disconnected", Boolean, nullable=False),
     Column("error_group", String(64), nullable=False),
-    Column("error", Text, nullable=False),
+    Column("error", Text(), nullable=False),
     Index("ix_api_monitoring_started_at", "started_at"),
     Index("ix_api_monitoring_trace_id", "trace_id"),
     Index("ix_api_monitoring_route", "route", "started_at"),
@@ -86,7 +86,7 @@ api_rollups = Table(
     Column("keyspace", String(16), primary_key=True),
     Column("level", Integer, primary_key=True, autoincrement=False),
     Column("bucket", Micros, primary_key=True, autoincrement=False),
-    Column("name", Text, primary_key=True),
+    Column("name", Text(), primary_key=True),
     Column("method", String(32), primary_key=True),
     Column("writer_id", Id, primary_key=True),
     Column("folded", Integer, nullable=False),
@@ -101,7 +101,7 @@ api_rollups = Table(
     Column("total_sum", Count, nullable=False),
     Column("total_min", Micros, nullable=False),
     Column("total_max", Micros, nullable=False),
-    Column("statuses", Text, nullable=False),
+    Column("statuses", Text(), nullable=False),
     Column("total", Bytes, nullable=False),
     Column("ttfb", Bytes, nullable=False),
     # One endpoint over a long time reads its own rows only.
@@ -131,16 +131,16 @@ api_error_groups = Table(
     Column("tenant_id", Tenant, primary_key=True),
     Column("digest", String(64), primary_key=True),
     Column("id", Id, nullable=False, unique=True),
-    Column("title", Text, nullable=False),
+    Column("title", Text(), nullable=False),
     Column("method", String(32), nullable=False),
-    Column("route", Text),
+    Column("route", Text()),
     Column("first_seen_at", Micros, nullable=False),
     Column("last_seen_at", Micros, nullable=False),
     Column("trace_id", String(32), nullable=False),
-    Column("traceback", Text, nullable=False),
+    Column("traceback", Text(), nullable=False),
     Column("state", String(16), nullable=False),
     Column("state_at", Micros, nullable=False),
-    Column("state_by", Text, nullable=False),
+    Column("state_by", Text(), nullable=False),
     Index("ix_api_error_groups_list", "tenant_id", "last_seen_at", "id"),
     Index("ix_api_error_groups_last_seen", "last_seen_at", "id"),
 )

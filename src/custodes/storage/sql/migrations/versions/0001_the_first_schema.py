@@ -9,6 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from custodes.storage.sql.types import String, Text
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -25,12 +27,31 @@ SQLITE_GUARDS = (
     BEGIN SELECT RAISE(ABORT, 'audit_logs is append-only: only retention deletes, and nothing unreviewed'); END""",
 )
 
+#: The same guards on PostgreSQL.
+POSTGRESQL_GUARDS = (
+    """CREATE FUNCTION custodes_audit_stays() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN RAISE EXCEPTION 'audit_logs is append-only: what was recorded cannot be changed'; END $$""",
+    """CREATE TRIGGER audit_logs_recorded_stays BEFORE UPDATE OF seq, id, tenant_id, recorded_at, occurred_at, schema_version, kind, action, category, outcome, actor, ip, user_agent, trace_id, reason, observer, idempotency_key, people, targets, changes, context, labels, risk_score, risk_reasons, flagged ON audit_logs
+    FOR EACH ROW EXECUTE FUNCTION custodes_audit_stays()""",
+    """CREATE FUNCTION custodes_audit_retention() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      IF OLD.review_state IN ('open', 'acknowledged')
+        OR NOT EXISTS (SELECT 1 FROM audit_purge_window WHERE before > OLD.recorded_at)
+      THEN RAISE EXCEPTION 'audit_logs is append-only: only retention deletes, and nothing unreviewed'; END IF;
+      RETURN OLD;
+    END $$""",
+    """CREATE TRIGGER audit_logs_only_retention_deletes BEFORE DELETE ON audit_logs
+    FOR EACH ROW EXECUTE FUNCTION custodes_audit_retention()""",
+    """CREATE TRIGGER audit_logs_never_truncated BEFORE TRUNCATE ON audit_logs
+    FOR EACH STATEMENT EXECUTE FUNCTION custodes_audit_stays()""",
+)
+
 
 def upgrade() -> None:
     op.create_table(
         "admin_login_attempts",
         sa.Column("key", sa.LargeBinary(length=32), nullable=False),
-        sa.Column("tenant_id", sa.String(length=64), nullable=True),
+        sa.Column("tenant_id", String(64), nullable=True),
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("last_at", sa.BigInteger(), nullable=False),
         sa.Column("blocked_until", sa.BigInteger(), nullable=False),
@@ -39,15 +60,15 @@ def upgrade() -> None:
     op.create_index("ix_admin_login_attempts_last", "admin_login_attempts", ["last_at"], unique=False)
     op.create_table(
         "alert_incidents",
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.Column("id", sa.String(length=36), nullable=False),
-        sa.Column("fingerprint", sa.String(length=32), nullable=False),
-        sa.Column("rule_id", sa.String(length=100), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("labels", sa.Text(), nullable=False),
-        sa.Column("severity", sa.String(length=16), nullable=False),
-        sa.Column("state", sa.String(length=16), nullable=False),
-        sa.Column("summary", sa.Text(), nullable=False),
+        sa.Column("tenant_id", String(64), nullable=False),
+        sa.Column("id", String(36), nullable=False),
+        sa.Column("fingerprint", String(32), nullable=False),
+        sa.Column("rule_id", String(100), nullable=False),
+        sa.Column("name", Text(), nullable=False),
+        sa.Column("labels", Text(), nullable=False),
+        sa.Column("severity", String(16), nullable=False),
+        sa.Column("state", String(16), nullable=False),
+        sa.Column("summary", Text(), nullable=False),
         sa.Column("value", sa.Double(), nullable=True),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
         sa.Column("last_seen_at", sa.BigInteger(), nullable=False),
@@ -55,12 +76,12 @@ def upgrade() -> None:
         sa.Column("clear_since", sa.BigInteger(), nullable=True),
         sa.Column("resolved_at", sa.BigInteger(), nullable=True),
         sa.Column("notified_at", sa.BigInteger(), nullable=True),
-        sa.Column("acknowledged_by", sa.String(length=256), nullable=False),
+        sa.Column("acknowledged_by", String(256), nullable=False),
         sa.Column("acknowledged_at", sa.BigInteger(), nullable=True),
         sa.Column("silenced_until", sa.BigInteger(), nullable=True),
         sa.Column("occurrences", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("trace_id", sa.String(length=32), nullable=False),
-        sa.Column("open_key", sa.String(length=100), nullable=True),
+        sa.Column("trace_id", String(32), nullable=False),
+        sa.Column("open_key", String(100), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_alert_incidents")),
         sa.UniqueConstraint("open_key", name=op.f("uq_alert_incidents_open_key")),
     )
@@ -77,17 +98,17 @@ def upgrade() -> None:
     )
     op.create_table(
         "alert_notifications",
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.Column("id", sa.String(length=36), nullable=False),
-        sa.Column("incident_id", sa.String(length=36), nullable=False),
-        sa.Column("sink", sa.String(length=200), nullable=False),
-        sa.Column("news", sa.String(length=16), nullable=False),
-        sa.Column("payload", sa.Text(), nullable=False),
+        sa.Column("tenant_id", String(64), nullable=False),
+        sa.Column("id", String(36), nullable=False),
+        sa.Column("incident_id", String(36), nullable=False),
+        sa.Column("sink", String(200), nullable=False),
+        sa.Column("news", String(16), nullable=False),
+        sa.Column("payload", Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("due_at", sa.BigInteger(), nullable=False),
-        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("state", String(16), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("error", sa.Text(), nullable=False),
+        sa.Column("error", Text(), nullable=False),
         sa.Column("finished_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_alert_notifications")),
     )
@@ -95,36 +116,36 @@ def upgrade() -> None:
     op.create_index("ix_alert_notifications_state_due_at", "alert_notifications", ["state", "due_at"], unique=False)
     op.create_table(
         "alert_rules",
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.Column("id", sa.String(length=36), nullable=False),
-        sa.Column("definition", sa.Text(), nullable=False),
+        sa.Column("tenant_id", String(64), nullable=False),
+        sa.Column("id", String(36), nullable=False),
+        sa.Column("definition", Text(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_alert_rules")),
     )
     op.create_table(
         "alert_sinks",
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("tenant_id", String(64), nullable=False),
+        sa.Column("name", String(200), nullable=False),
         sa.Column("disabled", sa.Boolean(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("reason", Text(), nullable=False),
         sa.Column("changed_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("tenant_id", "name", name=op.f("pk_alert_sinks")),
     )
     op.create_table(
         "api_error_groups",
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.Column("digest", sa.String(length=64), nullable=False),
-        sa.Column("id", sa.String(length=36), nullable=False),
-        sa.Column("title", sa.Text(), nullable=False),
-        sa.Column("method", sa.String(length=32), nullable=False),
-        sa.Column("route", sa.Text(), nullable=True),
+        sa.Column("tenant_id", String(64), nullable=False),
+        sa.Column("digest", String(64), nullable=False),
+        sa.Column("id", String(36), nullable=False),
+        sa.Column("title", Text(), nullable=False),
+        sa.Column("method", String(32), nullable=False),
+        sa.Column("route", Text(), nullable=True),
         sa.Column("first_seen_at", sa.BigInteger(), nullable=False),
         sa.Column("last_seen_at", sa.BigInteger(), nullable=False),
-        sa.Column("trace_id", sa.String(length=32), nullable=False),
-        sa.Column("traceback", sa.Text(), nullable=False),
-        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("trace_id", String(32), nullable=False),
+        sa.Column("traceback", Text(), nullable=False),
+        sa.Column("state", String(16), nullable=False),
         sa.Column("state_at", sa.BigInteger(), nullable=False),
-        sa.Column("state_by", sa.Text(), nullable=False),
+        sa.Column("state_by", Text(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "digest", name=op.f("pk_api_error_groups")),
         sa.UniqueConstraint("id", name=op.f("uq_api_error_groups_id")),
     )
@@ -132,30 +153,30 @@ def upgrade() -> None:
     op.create_index("ix_api_error_groups_list", "api_error_groups", ["tenant_id", "last_seen_at", "id"], unique=False)
     op.create_table(
         "api_monitoring",
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", String(64), nullable=False),
         sa.Column("started_at", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("id", sa.String(length=36), nullable=False),
-        sa.Column("kind", sa.String(length=16), nullable=False),
-        sa.Column("method", sa.Text(), nullable=False),
-        sa.Column("route", sa.Text(), nullable=True),
-        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("id", String(36), nullable=False),
+        sa.Column("kind", String(16), nullable=False),
+        sa.Column("method", Text(), nullable=False),
+        sa.Column("route", Text(), nullable=True),
+        sa.Column("path", Text(), nullable=False),
         sa.Column("status", sa.Integer(), nullable=False),
         sa.Column("total_us", sa.BigInteger(), nullable=False),
         sa.Column("ttfb_us", sa.BigInteger(), nullable=False),
         sa.Column("background_us", sa.BigInteger(), nullable=False),
         sa.Column("request_bytes", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("response_bytes", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("user_id", sa.Text(), nullable=False),
-        sa.Column("api_key_id", sa.Text(), nullable=False),
-        sa.Column("client_ip", sa.Text(), nullable=False),
-        sa.Column("trace_id", sa.String(length=32), nullable=False),
-        sa.Column("span_id", sa.String(length=16), nullable=False),
-        sa.Column("parent_id", sa.String(length=16), nullable=False),
-        sa.Column("user_agent", sa.Text(), nullable=False),
-        sa.Column("limited_by", sa.Text(), nullable=False),
+        sa.Column("user_id", Text(), nullable=False),
+        sa.Column("api_key_id", Text(), nullable=False),
+        sa.Column("client_ip", Text(), nullable=False),
+        sa.Column("trace_id", String(32), nullable=False),
+        sa.Column("span_id", String(16), nullable=False),
+        sa.Column("parent_id", String(16), nullable=False),
+        sa.Column("user_agent", Text(), nullable=False),
+        sa.Column("limited_by", Text(), nullable=False),
         sa.Column("disconnected", sa.Boolean(), nullable=False),
-        sa.Column("error_group", sa.String(length=64), nullable=False),
-        sa.Column("error", sa.Text(), nullable=False),
+        sa.Column("error_group", String(64), nullable=False),
+        sa.Column("error", Text(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "started_at", "id", name=op.f("pk_api_monitoring")),
     )
     op.create_index(
@@ -195,13 +216,13 @@ def upgrade() -> None:
     )
     op.create_table(
         "api_rollups",
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.Column("keyspace", sa.String(length=16), nullable=False),
+        sa.Column("tenant_id", String(64), nullable=False),
+        sa.Column("keyspace", String(16), nullable=False),
         sa.Column("level", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("bucket", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("method", sa.String(length=32), nullable=False),
-        sa.Column("writer_id", sa.String(length=36), nullable=False),
+        sa.Column("name", Text(), nullable=False),
+        sa.Column("method", String(32), nullable=False),
+        sa.Column("writer_id", String(36), nullable=False),
         sa.Column("folded", sa.Integer(), nullable=False),
         sa.Column("count", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("client_errors", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -214,7 +235,7 @@ def upgrade() -> None:
         sa.Column("total_sum", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("total_min", sa.BigInteger(), nullable=False),
         sa.Column("total_max", sa.BigInteger(), nullable=False),
-        sa.Column("statuses", sa.Text(), nullable=False),
+        sa.Column("statuses", Text(), nullable=False),
         sa.Column("total", sa.LargeBinary(), nullable=False),
         sa.Column("ttfb", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint(
@@ -236,34 +257,34 @@ def upgrade() -> None:
     op.create_table(
         "audit_logs",
         sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("id", sa.String(length=36), nullable=False),
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.Column("id", String(36), nullable=False),
+        sa.Column("tenant_id", String(64), nullable=False),
         sa.Column("recorded_at", sa.BigInteger(), nullable=False),
         sa.Column("occurred_at", sa.BigInteger(), nullable=False),
         sa.Column("schema_version", sa.SmallInteger(), nullable=False),
-        sa.Column("kind", sa.String(length=16), nullable=False),
-        sa.Column("action", sa.String(length=100), nullable=False),
-        sa.Column("category", sa.String(length=40), nullable=False),
-        sa.Column("outcome", sa.String(length=16), nullable=False),
-        sa.Column("actor", sa.String(length=250), nullable=False),
-        sa.Column("ip", sa.String(length=64), nullable=False),
-        sa.Column("user_agent", sa.String(length=256), nullable=False),
-        sa.Column("trace_id", sa.String(length=64), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("observer", sa.String(length=200), nullable=False),
-        sa.Column("idempotency_key", sa.String(length=200), nullable=True),
-        sa.Column("people", sa.Text(), nullable=False),
-        sa.Column("targets", sa.Text(), nullable=False),
-        sa.Column("changes", sa.Text(), nullable=False),
-        sa.Column("context", sa.Text(), nullable=False),
-        sa.Column("labels", sa.Text(), nullable=False),
+        sa.Column("kind", String(16), nullable=False),
+        sa.Column("action", String(100), nullable=False),
+        sa.Column("category", String(40), nullable=False),
+        sa.Column("outcome", String(16), nullable=False),
+        sa.Column("actor", String(250), nullable=False),
+        sa.Column("ip", String(64), nullable=False),
+        sa.Column("user_agent", String(256), nullable=False),
+        sa.Column("trace_id", String(64), nullable=False),
+        sa.Column("reason", Text(), nullable=False),
+        sa.Column("observer", String(200), nullable=False),
+        sa.Column("idempotency_key", String(200), nullable=True),
+        sa.Column("people", Text(), nullable=False),
+        sa.Column("targets", Text(), nullable=False),
+        sa.Column("changes", Text(), nullable=False),
+        sa.Column("context", Text(), nullable=False),
+        sa.Column("labels", Text(), nullable=False),
         sa.Column("risk_score", sa.SmallInteger(), nullable=False),
-        sa.Column("risk_reasons", sa.Text(), nullable=False),
+        sa.Column("risk_reasons", Text(), nullable=False),
         sa.Column("flagged", sa.Boolean(), nullable=False),
-        sa.Column("review_state", sa.String(length=16), nullable=True),
-        sa.Column("review_assignee", sa.String(length=200), nullable=True),
-        sa.Column("review_note", sa.Text(), nullable=True),
-        sa.Column("reviewed_by", sa.String(length=250), nullable=True),
+        sa.Column("review_state", String(16), nullable=True),
+        sa.Column("review_assignee", String(200), nullable=True),
+        sa.Column("review_note", Text(), nullable=True),
+        sa.Column("reviewed_by", String(250), nullable=True),
         sa.Column("reviewed_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_audit_logs")),
         sa.UniqueConstraint("id", name=op.f("uq_audit_logs_id")),
@@ -306,29 +327,29 @@ def upgrade() -> None:
     )
     op.create_table(
         "audit_purge_window",
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", String(64), nullable=False),
         sa.Column("before", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", name=op.f("pk_audit_purge_window")),
     )
     op.create_table(
         "audit_targets",
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.Column("target", sa.String(length=250), nullable=False),
-        sa.Column("entry_id", sa.String(length=36), nullable=False),
+        sa.Column("tenant_id", String(64), nullable=False),
+        sa.Column("target", String(250), nullable=False),
+        sa.Column("entry_id", String(36), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "target", "entry_id", name=op.f("pk_audit_targets")),
         sqlite_with_rowid=False,
     )
     op.create_table(
         "custodes_jobs",
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.Column("kind", sa.String(length=32), nullable=False),
-        sa.Column("ref", sa.String(length=36), nullable=False),
-        sa.Column("lane", sa.String(length=128), nullable=False),
+        sa.Column("tenant_id", String(64), nullable=False),
+        sa.Column("kind", String(32), nullable=False),
+        sa.Column("ref", String(36), nullable=False),
+        sa.Column("lane", String(128), nullable=False),
         sa.Column("due_at", sa.BigInteger(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("released", sa.Integer(), nullable=False),
         sa.Column("token", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("lease_owner", sa.String(length=128), nullable=True),
+        sa.Column("lease_owner", String(128), nullable=True),
         sa.PrimaryKeyConstraint("kind", "ref", name=op.f("pk_custodes_jobs")),
         sqlite_with_rowid=False,
     )
@@ -338,9 +359,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "leader_leases",
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.Column("name", sa.String(length=64), nullable=False),
-        sa.Column("owner", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", String(64), nullable=False),
+        sa.Column("name", String(64), nullable=False),
+        sa.Column("owner", String(64), nullable=False),
         sa.Column("token", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("beats", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("renewed_at", sa.BigInteger(), nullable=False),
@@ -348,11 +369,11 @@ def upgrade() -> None:
     )
     op.create_table(
         "metric_series",
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.Column("name", sa.String(length=100), nullable=False),
-        sa.Column("series_id", sa.String(length=32), nullable=False),
-        sa.Column("kind", sa.String(length=16), nullable=False),
-        sa.Column("labels", sa.Text(), nullable=False),
+        sa.Column("tenant_id", String(64), nullable=False),
+        sa.Column("name", String(100), nullable=False),
+        sa.Column("series_id", String(32), nullable=False),
+        sa.Column("kind", String(16), nullable=False),
+        sa.Column("labels", Text(), nullable=False),
         sa.Column("last_seen", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "name", "series_id", name=op.f("pk_metric_series")),
         sqlite_with_rowid=False,
@@ -360,17 +381,17 @@ def upgrade() -> None:
     op.create_index("ix_metric_series_name", "metric_series", ["name", "tenant_id", "series_id"], unique=False)
     op.create_table(
         "rate_limit_blocks",
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.Column("id", sa.String(length=36), nullable=False),
-        sa.Column("effect", sa.String(length=8), nullable=False),
-        sa.Column("kind", sa.String(length=16), nullable=False),
-        sa.Column("identifier", sa.String(length=256), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("actor", sa.String(length=256), nullable=False),
+        sa.Column("tenant_id", String(64), nullable=False),
+        sa.Column("id", String(36), nullable=False),
+        sa.Column("effect", String(8), nullable=False),
+        sa.Column("kind", String(16), nullable=False),
+        sa.Column("identifier", String(256), nullable=False),
+        sa.Column("reason", Text(), nullable=False),
+        sa.Column("actor", String(256), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("ends_at", sa.BigInteger(), nullable=False),
         sa.Column("level", sa.Integer(), nullable=False),
-        sa.Column("lifted_by", sa.String(length=256), nullable=False),
+        sa.Column("lifted_by", String(256), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_rate_limit_blocks")),
     )
     op.create_index("ix_rate_limit_blocks_created_at_id", "rate_limit_blocks", ["created_at", "id"], unique=False)
@@ -386,37 +407,37 @@ def upgrade() -> None:
     )
     op.create_table(
         "rate_limit_rules",
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.Column("id", sa.String(length=36), nullable=False),
-        sa.Column("name", sa.String(length=100), nullable=False),
-        sa.Column("definition", sa.Text(), nullable=False),
+        sa.Column("tenant_id", String(64), nullable=False),
+        sa.Column("id", String(36), nullable=False),
+        sa.Column("name", String(100), nullable=False),
+        sa.Column("definition", Text(), nullable=False),
         sa.Column("enabled", sa.Boolean(), nullable=False),
         sa.Column("version", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
-        sa.Column("actor", sa.String(length=256), nullable=False),
+        sa.Column("actor", String(256), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_rate_limit_rules")),
         sa.UniqueConstraint("name", name=op.f("uq_rate_limit_rules_name")),
     )
     op.create_table(
         "rate_limit_state",
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", String(64), nullable=False),
         sa.Column("version", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", name=op.f("pk_rate_limit_state")),
     )
     op.create_table(
         "rate_limit_tracking",
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("tenant_id", String(64), nullable=False),
+        sa.Column("id", String(36), nullable=False),
         sa.Column("window_start", sa.BigInteger(), nullable=False),
         sa.Column("window_end", sa.BigInteger(), nullable=False),
-        sa.Column("rule", sa.String(length=100), nullable=False),
-        sa.Column("kind", sa.String(length=64), nullable=False),
-        sa.Column("identifier", sa.String(length=256), nullable=False),
-        sa.Column("endpoint", sa.String(length=256), nullable=False),
+        sa.Column("rule", String(100), nullable=False),
+        sa.Column("kind", String(64), nullable=False),
+        sa.Column("identifier", String(256), nullable=False),
+        sa.Column("endpoint", String(256), nullable=False),
         sa.Column("allowed", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("refused", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("would_refuse", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("trace_id", sa.String(length=32), nullable=False),
+        sa.Column("trace_id", String(32), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_rate_limit_tracking")),
         sa.UniqueConstraint(
             "tenant_id",
@@ -439,27 +460,27 @@ def upgrade() -> None:
     )
     op.create_table(
         "retention_runs",
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.Column("id", sa.String(length=36), nullable=False),
-        sa.Column("policy", sa.String(length=100), nullable=False),
+        sa.Column("tenant_id", String(64), nullable=False),
+        sa.Column("id", String(36), nullable=False),
+        sa.Column("policy", String(100), nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
         sa.Column("before", sa.BigInteger(), nullable=False),
         sa.Column("removed", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("duration_us", sa.BigInteger(), nullable=False),
         sa.Column("dry_run", sa.Boolean(), nullable=False),
         sa.Column("finished", sa.Boolean(), nullable=False),
-        sa.Column("error", sa.Text(), nullable=False),
+        sa.Column("error", Text(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("pk_retention_runs")),
         sqlite_with_rowid=False,
     )
     op.create_table(
         "system_metrics",
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("tenant_id", String(64), nullable=False),
+        sa.Column("name", String(100), nullable=False),
         sa.Column("level", sa.Integer(), nullable=False),
         sa.Column("bucket", sa.BigInteger(), nullable=False),
-        sa.Column("series_id", sa.String(length=32), nullable=False),
-        sa.Column("writer", sa.String(length=64), nullable=False),
+        sa.Column("series_id", String(32), nullable=False),
+        sa.Column("writer", String(64), nullable=False),
         sa.Column("folded", sa.Boolean(), nullable=False),
         sa.Column("count", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("total", sa.Double(), nullable=False),
@@ -478,14 +499,14 @@ def upgrade() -> None:
     )
     op.create_table(
         "user_profiles",
-        sa.Column("id", sa.String(length=36), nullable=False),
-        sa.Column("tenant_id", sa.String(length=64), nullable=True),
-        sa.Column("issuer", sa.String(length=255), nullable=False),
-        sa.Column("subject", sa.String(length=255), nullable=False),
-        sa.Column("email", sa.String(length=254), nullable=False),
-        sa.Column("display_name", sa.String(length=200), nullable=False),
-        sa.Column("role", sa.String(length=16), nullable=False),
-        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("id", String(36), nullable=False),
+        sa.Column("tenant_id", String(64), nullable=True),
+        sa.Column("issuer", String(255), nullable=False),
+        sa.Column("subject", String(255), nullable=False),
+        sa.Column("email", String(254), nullable=False),
+        sa.Column("display_name", String(200), nullable=False),
+        sa.Column("role", String(16), nullable=False),
+        sa.Column("state", String(16), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("last_seen_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_user_profiles")),
@@ -496,17 +517,17 @@ def upgrade() -> None:
     op.create_index("ix_user_profiles_tenant", "user_profiles", ["tenant_id", "created_at", "id"], unique=False)
     op.create_table(
         "webhook_attempts",
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.Column("event_id", sa.String(length=36), nullable=False),
+        sa.Column("tenant_id", String(64), nullable=False),
+        sa.Column("event_id", String(36), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
-        sa.Column("handler", sa.String(length=255), nullable=False),
-        sa.Column("source", sa.String(length=64), nullable=False),
-        sa.Column("event_type", sa.String(length=255), nullable=False),
-        sa.Column("outcome", sa.String(length=16), nullable=False),
+        sa.Column("handler", String(255), nullable=False),
+        sa.Column("source", String(64), nullable=False),
+        sa.Column("event_type", String(255), nullable=False),
+        sa.Column("outcome", String(16), nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
         sa.Column("duration_us", sa.BigInteger(), nullable=False),
-        sa.Column("error_type", sa.String(length=128), nullable=False),
-        sa.Column("error", sa.Text(), nullable=False),
+        sa.Column("error_type", String(128), nullable=False),
+        sa.Column("error", Text(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "event_id", "number", "handler", name=op.f("pk_webhook_attempts")),
         sqlite_with_rowid=False,
     )
@@ -520,14 +541,14 @@ def upgrade() -> None:
     )
     op.create_table(
         "webhook_configurations",
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.Column("id", sa.String(length=36), nullable=False),
-        sa.Column("url", sa.String(length=2000), nullable=False),
-        sa.Column("description", sa.Text(), nullable=False),
-        sa.Column("event_types", sa.Text(), nullable=False),
-        sa.Column("retry", sa.Text(), nullable=False),
-        sa.Column("state", sa.String(length=16), nullable=False),
-        sa.Column("state_reason", sa.Text(), nullable=False),
+        sa.Column("tenant_id", String(64), nullable=False),
+        sa.Column("id", String(36), nullable=False),
+        sa.Column("url", String(2000), nullable=False),
+        sa.Column("description", Text(), nullable=False),
+        sa.Column("event_types", Text(), nullable=False),
+        sa.Column("retry", Text(), nullable=False),
+        sa.Column("state", String(16), nullable=False),
+        sa.Column("state_reason", Text(), nullable=False),
         sa.Column("success_count", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("failure_count", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("last_success_at", sa.BigInteger(), nullable=False),
@@ -548,24 +569,24 @@ def upgrade() -> None:
     )
     op.create_table(
         "webhook_events",
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("tenant_id", String(64), nullable=False),
+        sa.Column("id", String(36), nullable=False),
         sa.Column("received_at", sa.BigInteger(), nullable=False),
-        sa.Column("source", sa.String(length=64), nullable=False),
-        sa.Column("event_id", sa.String(length=255), nullable=False),
-        sa.Column("event_type", sa.String(length=255), nullable=False),
-        sa.Column("dedupe_key", sa.String(length=255), nullable=False),
-        sa.Column("verdict", sa.String(length=16), nullable=False),
-        sa.Column("trace_id", sa.String(length=32), nullable=False),
-        sa.Column("client_ip", sa.String(length=45), nullable=False),
+        sa.Column("source", String(64), nullable=False),
+        sa.Column("event_id", String(255), nullable=False),
+        sa.Column("event_type", String(255), nullable=False),
+        sa.Column("dedupe_key", String(255), nullable=False),
+        sa.Column("verdict", String(16), nullable=False),
+        sa.Column("trace_id", String(32), nullable=False),
+        sa.Column("client_ip", String(45), nullable=False),
         sa.Column("body_bytes", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("status", String(16), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("processing_us", sa.BigInteger(), nullable=True),
         sa.Column("finished_at", sa.BigInteger(), nullable=True),
         sa.Column("next_retry_at", sa.BigInteger(), nullable=True),
-        sa.Column("error", sa.Text(), nullable=True),
-        sa.Column("handlers_done", sa.Text(), nullable=False),
+        sa.Column("error", Text(), nullable=True),
+        sa.Column("handlers_done", Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_events")),
         sa.UniqueConstraint(
             "tenant_id", "dedupe_key", "source", name=op.f("uq_webhook_events_tenant_id_dedupe_key_source")
@@ -599,19 +620,19 @@ def upgrade() -> None:
     )
     op.create_table(
         "webhook_payloads",
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.Column("event_id", sa.String(length=36), nullable=False),
-        sa.Column("headers", sa.Text(), nullable=False),
+        sa.Column("tenant_id", String(64), nullable=False),
+        sa.Column("event_id", String(36), nullable=False),
+        sa.Column("headers", Text(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("event_id", name=op.f("pk_webhook_payloads")),
     )
     op.create_table(
         "webhook_refusal_counts",
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", String(64), nullable=False),
         sa.Column("bucket", sa.BigInteger(), nullable=False),
-        sa.Column("source", sa.String(length=64), nullable=False),
-        sa.Column("reason", sa.String(length=64), nullable=False),
-        sa.Column("writer", sa.String(length=36), nullable=False),
+        sa.Column("source", String(64), nullable=False),
+        sa.Column("reason", String(64), nullable=False),
+        sa.Column("writer", String(36), nullable=False),
         sa.Column("refused", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.PrimaryKeyConstraint(
             "tenant_id", "bucket", "source", "reason", "writer", name=op.f("pk_webhook_refusal_counts")
@@ -620,15 +641,15 @@ def upgrade() -> None:
     )
     op.create_table(
         "webhook_refusals",
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("tenant_id", String(64), nullable=False),
+        sa.Column("id", String(36), nullable=False),
         sa.Column("received_at", sa.BigInteger(), nullable=False),
-        sa.Column("source", sa.String(length=64), nullable=False),
-        sa.Column("reason", sa.String(length=64), nullable=False),
-        sa.Column("client_ip", sa.String(length=45), nullable=False),
-        sa.Column("trace_id", sa.String(length=32), nullable=False),
+        sa.Column("source", String(64), nullable=False),
+        sa.Column("reason", String(64), nullable=False),
+        sa.Column("client_ip", String(45), nullable=False),
+        sa.Column("trace_id", String(32), nullable=False),
         sa.Column("body_bytes", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("headers", sa.Text(), nullable=False),
+        sa.Column("headers", Text(), nullable=False),
         sa.Column("body_head", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_refusals")),
     )
@@ -640,12 +661,12 @@ def upgrade() -> None:
     )
     op.create_table(
         "webhook_rollups",
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.Column("tenant_id", String(64), nullable=False),
         sa.Column("level", sa.Integer(), nullable=False),
         sa.Column("bucket", sa.BigInteger(), nullable=False),
-        sa.Column("source", sa.String(length=64), nullable=False),
-        sa.Column("event_type", sa.String(length=255), nullable=False),
-        sa.Column("writer", sa.String(length=36), nullable=False),
+        sa.Column("source", String(64), nullable=False),
+        sa.Column("event_type", String(255), nullable=False),
+        sa.Column("writer", String(36), nullable=False),
         sa.Column("received", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("duplicates", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("succeeded", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -659,10 +680,10 @@ def upgrade() -> None:
     )
     op.create_table(
         "webhook_secrets",
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.Column("configuration_id", sa.String(length=36), nullable=False),
-        sa.Column("id", sa.String(length=36), nullable=False),
-        sa.Column("key_id", sa.String(length=8), nullable=False),
+        sa.Column("tenant_id", String(64), nullable=False),
+        sa.Column("configuration_id", String(36), nullable=False),
+        sa.Column("id", String(36), nullable=False),
+        sa.Column("key_id", String(8), nullable=False),
         sa.Column("sealed", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
@@ -670,13 +691,13 @@ def upgrade() -> None:
     )
     op.create_table(
         "admin_api_keys",
-        sa.Column("id", sa.String(length=36), nullable=False),
-        sa.Column("tenant_id", sa.String(length=64), nullable=True),
-        sa.Column("profile_id", sa.String(length=36), nullable=False),
-        sa.Column("name", sa.String(length=100), nullable=False),
-        sa.Column("prefix", sa.String(length=32), nullable=False),
+        sa.Column("id", String(36), nullable=False),
+        sa.Column("tenant_id", String(64), nullable=True),
+        sa.Column("profile_id", String(36), nullable=False),
+        sa.Column("name", String(100), nullable=False),
+        sa.Column("prefix", String(32), nullable=False),
         sa.Column("key_hash", sa.LargeBinary(length=32), nullable=False),
-        sa.Column("role", sa.String(length=16), nullable=False),
+        sa.Column("role", String(16), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=True),
         sa.Column("last_used_at", sa.BigInteger(), nullable=True),
@@ -695,16 +716,16 @@ def upgrade() -> None:
     op.create_index("ix_admin_api_keys_tenant", "admin_api_keys", ["tenant_id", "created_at", "id"], unique=False)
     op.create_table(
         "admin_sessions",
-        sa.Column("id", sa.String(length=36), nullable=False),
-        sa.Column("tenant_id", sa.String(length=64), nullable=True),
-        sa.Column("profile_id", sa.String(length=36), nullable=False),
+        sa.Column("id", String(36), nullable=False),
+        sa.Column("tenant_id", String(64), nullable=True),
+        sa.Column("profile_id", String(36), nullable=False),
         sa.Column("token_hash", sa.LargeBinary(length=32), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("last_seen_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.Column("revoked_at", sa.BigInteger(), nullable=True),
-        sa.Column("ip", sa.String(length=64), nullable=False),
-        sa.Column("user_agent", sa.String(length=256), nullable=False),
+        sa.Column("ip", String(64), nullable=False),
+        sa.Column("user_agent", String(256), nullable=False),
         sa.ForeignKeyConstraint(
             ["profile_id"],
             ["user_profiles.id"],
@@ -720,9 +741,9 @@ def upgrade() -> None:
     op.create_index("ix_admin_sessions_tenant", "admin_sessions", ["tenant_id", "created_at", "id"], unique=False)
     op.create_table(
         "local_credentials",
-        sa.Column("profile_id", sa.String(length=36), nullable=False),
-        sa.Column("tenant_id", sa.String(length=64), nullable=True),
-        sa.Column("password_hash", sa.Text(), nullable=False),
+        sa.Column("profile_id", String(36), nullable=False),
+        sa.Column("tenant_id", String(64), nullable=True),
+        sa.Column("password_hash", Text(), nullable=False),
         sa.Column("must_change", sa.Boolean(), nullable=False),
         sa.Column("changed_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -741,9 +762,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("review_state IS NOT NULL"),
         postgresql_where=sa.text("review_state IS NOT NULL"),
     )
-    if op.get_bind().dialect.name == "sqlite":
-        for guard in SQLITE_GUARDS:
-            op.execute(guard)
+    op.create_table(
+        "audit_sequence",
+        sa.Column("tenant_id", String(64), nullable=False),
+        sa.Column("last", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", name=op.f("pk_audit_sequence")),
+    )
+    for guard in SQLITE_GUARDS if op.get_bind().dialect.name == "sqlite" else POSTGRESQL_GUARDS:
+        op.execute(guard)
 
 
 def downgrade() -> None:
@@ -770,6 +796,7 @@ def downgrade() -> None:
         "leader_leases",
         "custodes_jobs",
         "audit_targets",
+        "audit_sequence",
         "audit_purge_window",
         "audit_logs",
         "api_rollups",
@@ -782,3 +809,5 @@ def downgrade() -> None:
         "admin_login_attempts",
     ):
         op.drop_table(table)
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP FUNCTION custodes_audit_stays, custodes_audit_retention")
