@@ -1,31 +1,38 @@
 # One word for each thing one does here. Everything sets itself up; see scripts/setup.
-.PHONY: help run test check bench demo docs setup format clean
+.PHONY: help run test check bench demo web web-types docs setup format clean
 
 BIN := .venv/bin
 # Two workers: the suite is built for a machine with two cores.
 WORKERS ?= 2
 
 help: ## show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: ## make .venv with the locked dependencies
 	@scripts/setup
 
-run: setup ## serve the dashboard with live demo traffic on http://127.0.0.1:8321 (CUSTODES_PORT)
+web: setup ## build the dashboard when it has changed
+	@$(BIN)/python scripts/web.py build
+
+web-types: setup ## write the dashboard's types of the admin API from its OpenAPI document
+	$(BIN)/python scripts/web.py types
+
+run: web ## serve the dashboard with live demo traffic on http://127.0.0.1:8321 (CUSTODES_PORT)
 	@$(BIN)/custodes demo --serve
 
 demo: setup ## send demo traffic to the server that is running
 	@$(BIN)/custodes demo
 
-test: setup ## the whole test suite
+test: web ## the whole test suite
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
-check: setup ## format, lint, types, import rules, generated docs
+check: setup ## format, lint, types, import rules, generated docs, the dashboard
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/reference.py --check
+	$(BIN)/python scripts/web.py check
 
 docs: setup ## write docs/reference from the code
 	$(BIN)/python scripts/reference.py
@@ -36,6 +43,7 @@ bench: setup ## every benchmark, with its peer in the same run
 format: setup ## format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(BIN)/python scripts/web.py format
 
 clean: ## forget what was set up and built
-	rm -rf .venv .cache dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .cache dist build src/custodes/_web web/node_modules .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +15,7 @@ from custodes.admin.auth.csrf import origin_of
 from custodes.admin.auth.fetch import GuardedFetcher, HttpFetcher
 from custodes.admin.auth.gate import Gate
 from custodes.admin.auth.tokens import Issuer, TokenVerifier, clerk_issuer, oidc_issuer
+from custodes.admin.dashboard import Dashboard
 from custodes.admin.dependencies import Admin, require_admin
 from custodes.admin.pages import pages
 from custodes.admin.problems import PROBLEMS, install_problem_handlers
@@ -83,6 +85,7 @@ def create_admin_app(custodes: Custodes, *, fetch: HttpFetcher | None = None) ->
     fetch = fetch or GuardedFetcher(custodes.outgoing_policy)
     app.state.gate = Gate(custodes, TokenVerifier(_issuers(custodes), fetch, custodes.clock))
     app.state.refusals = Refusals(custodes)
+    app.state.dashboard = Dashboard(random.SystemRandom().getrandbits)
     app.add_middleware(Shell, addresses=custodes.addresses, random_bits=custodes.trace_bits)
     install_problem_handlers(app)
     app.include_router(session.router, prefix=API, tags=["session"], responses=PROBLEMS)

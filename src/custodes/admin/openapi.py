@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 from fastapi import APIRouter, FastAPI
 from fastapi.dependencies.models import Dependant
@@ -43,6 +43,7 @@ def document(app: FastAPI) -> _Document:
     schemas.update(_problem_schemas())
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
+    _lift_definitions(found, schemas)
     components["securitySchemes"] = SECURITY_SCHEMES
     found["security"] = [{name: []} for name in SECURITY_SCHEMES]
     roles: dict[str, str] = app.state.required_roles
@@ -81,6 +82,26 @@ def _calls(dependant: Dependant) -> Iterator[Callable[..., Any] | None]:
 def _problem_schemas() -> _Document:
     schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}", mode="serialization")
     return {**schema.pop("$defs", {}), "Problem": schema}
+
+
+def _lift_definitions(node: Any, schemas: _Document) -> None:
+    """Move definitions that a schema brings along to where the whole document finds them.
+
+    A schema that is written into another one (``WithJsonSchema``) has ``$defs`` of its own, and its references would
+    lead nowhere.
+    """
+    if isinstance(node, list):
+        for each in cast("list[Any]", node):
+            _lift_definitions(each, schemas)
+    elif isinstance(node, dict):
+        node = cast("_Document", node)
+        for name, schema in node.pop("$defs", {}).items():
+            schemas.setdefault(name, schema)
+        reference = node.get("$ref")
+        if isinstance(reference, str) and reference.startswith("#/$defs/"):
+            node["$ref"] = reference.replace("#/$defs/", "#/components/schemas/")
+        for each in list(node.values()):
+            _lift_definitions(each, schemas)
 
 
 def _operations(found: _Document) -> Iterator[_Document]:

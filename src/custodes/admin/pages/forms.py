@@ -9,6 +9,7 @@ _LOGIN = """<main class="narrow"><div class="sheet">
 <h1>Custodes</h1>
 {alarm}
 <form method="post" action="{base}/login">
+<input type="hidden" name="next" value="{then}">
 <label for="username">User name</label>
 <input id="username" name="username" autocomplete="username" autocapitalize="none" spellcheck="false"
  required autofocus maxlength="255" value="{username}">
@@ -43,9 +44,9 @@ _MESSAGE = """<main class="narrow"><div class="sheet">
 </div></main>"""
 
 
-def login_form(base: str, *, alarm: str = "", username: str = "") -> str:
-    """Write the login page."""
-    body = html(_LOGIN, base=base, alarm=_alarm(alarm), username=username, longest=MAX_LENGTH)
+def login_form(base: str, *, alarm: str = "", username: str = "", then: str = "") -> str:
+    """Write the login page; ``then`` is the place of the dashboard to go to."""
+    body = html(_LOGIN, base=base, alarm=_alarm(alarm), username=username, then=then, longest=MAX_LENGTH)
     return page("Sign in", base, body)
 
 

@@ -1,9 +1,12 @@
-"""The pages below ``/dashboard/admin/enterprise``: plain HTML, no script, the same rules as the API."""
+"""The pages below ``/dashboard/admin/enterprise``: the dashboard, and the plain forms that lead to it.
+
+The forms are plain HTML without a script, so that one can sign in whatever a browser allows.
+"""
 
 from __future__ import annotations
 
 from importlib.resources import files
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote, urlsplit
 
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -11,10 +14,9 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from custodes.admin.auth.cookies import SESSION_COOKIE, can_keep_cookies, clear_session, set_session
 from custodes.admin.auth.csrf import check_origin, check_token
 from custodes.admin.auth.gate import Gate
+from custodes.admin.dashboard import TABS, Dashboard
 from custodes.admin.dependencies import CustodesDep, audit_trail, require_admin
 from custodes.admin.pages.forms import login_form, message, password_form
-from custodes.admin.pages.happened import happened_lately
-from custodes.admin.pages.status import Status, status_page
 from custodes.admin.routes.session import set_password, sign_in
 from custodes.app import Custodes
 from custodes.errors import AuthenticationFailed, CustodesError, InvalidInput, MalformedPayload, PermissionDenied
@@ -35,6 +37,9 @@ _CSP = (
 _MAX_FORM = 8_192
 _MAX_FIELDS = 10
 
+#: Longest place to go to after signing in: a view with all its filters.
+_MAX_PLACE = 2_048
+
 _ICON = files("custodes.admin.pages").joinpath("icon.svg").read_bytes()
 _STYLE = files("custodes.admin.pages").joinpath("style.css").read_bytes()
 
@@ -52,32 +57,22 @@ async def icon() -> Response:
 
 
 @router.get("/")
-async def show_status_without_slash(request: Request) -> Response:
-    """Go to where the status page is."""
-    return _go(request, "")
+async def show_dashboard_without_slash(request: Request) -> Response:
+    """Go to where the dashboard is."""
+    return _go(request, _with_query(request, ""))
 
 
 @router.get("")
-async def show_status(request: Request, custodes: CustodesDep) -> Response:
-    """Show how every system is; asks to sign in first."""
-    try:
-        principal = await _identify(request)
-    except AuthenticationFailed:
-        return _go(request, "/login")
-    if principal.must_change_password:
-        return _go(request, "/password")
-    try:
-        require_admin(principal)
-    except PermissionDenied as error:
-        await request.app.state.refusals.note(request, error)
-        return _page(message(_base(request), "Not allowed", error.message), 403)
-    status = Status(
-        principal=principal,
-        csrf=_csrf(request, principal),
-        health=await custodes.health.check(),
-        happened=await happened_lately(custodes, principal),
-    )
-    return _page(status_page(_base(request), status))
+async def show_overview(request: Request) -> Response:
+    """Show the dashboard; asks to sign in first."""
+    return await _show_dashboard(request, "")
+
+
+@router.get("/assets/{name}")
+async def show_asset(name: str, request: Request) -> Response:
+    """Serve a script or a style sheet of the dashboard; there is nothing secret in it."""
+    dashboard: Dashboard = request.app.state.dashboard
+    return dashboard.asset(name, request)
 
 
 @router.get("/login")
@@ -86,20 +81,22 @@ async def show_login(request: Request, custodes: CustodesDep) -> Response:
     if not can_keep_cookies(request, custodes.settings):
         text = "Signing in needs https. Put TLS in front and set CUSTODES_PUBLIC_URL to the https address."
         return _page(message(_base(request), "Sign in", text), 403)
-    return _page(login_form(_base(request)))
+    return _page(login_form(_base(request), then=_safe_place(request.query_params.get("next", ""))))
 
 
 @router.post("/login")
 async def do_login(request: Request, custodes: CustodesDep) -> Response:
-    """Sign in and go to the status page."""
+    """Sign in and go where one wanted to go."""
     form = await _form(request)
     username = form.get("username", "")
+    then = _safe_place(form.get("next", ""))
     try:
         login = await sign_in(request, custodes, username, form.get("password", ""))
     except CustodesError as error:
         await _note(request, error)
-        return _page(login_form(_base(request), alarm=str(error), username=username[:255]), error.status)
-    response = _go(request, "/password" if login.must_change_password else "")
+        again = login_form(_base(request), alarm=str(error), username=username[:255], then=then)
+        return _page(again, error.status)
+    response = _go(request, "/password" if login.must_change_password else then)
     set_session(response, login.opened.token, seconds=custodes.settings.session_hours * 3600)
     return response
 
@@ -118,7 +115,7 @@ async def show_password(request: Request) -> Response:
 
 @router.post("/password")
 async def do_password(request: Request, custodes: CustodesDep) -> Response:
-    """Change the password and go to the status page."""
+    """Change the password and go to the dashboard."""
     form = await _form(request)
     try:
         principal = await _own_request(request, custodes, form)
@@ -153,6 +150,30 @@ async def do_logout(request: Request, custodes: CustodesDep) -> Response:
     await custodes.identity.sessions.end(principal.credential_id, also=entry)
     clear_session(response)
     return response
+
+
+@router.get("/{path:path}")
+async def show_tab(path: str, request: Request) -> Response:
+    """Show the dashboard at one of its own paths."""
+    return await _show_dashboard(request, f"/{path}")
+
+
+async def _show_dashboard(request: Request, place: str) -> Response:
+    try:
+        principal = await _identify(request)
+    except AuthenticationFailed:
+        wanted = _with_query(request, place)
+        return _go(request, f"/login?next={quote(wanted, safe='')}" if wanted else "/login")
+    if principal.must_change_password:
+        return _go(request, "/password")
+    try:
+        require_admin(principal)
+    except PermissionDenied as error:
+        await _note(request, error)
+        return _page(message(_base(request), "Not allowed", error.message), 403)
+    dashboard: Dashboard = request.app.state.dashboard
+    known = place.split("/")[1] in TABS if place else True
+    return dashboard.page(_root(request), _base(request), status=200 if known else 404)
 
 
 # ── Between request and answer ───────────────────────────────────────────────
@@ -202,8 +223,31 @@ async def _form(request: Request) -> dict[str, str]:
     raise MalformedPayload(msg, remedy="Go back, reload the page and try again")
 
 
+def _root(request: Request) -> str:
+    return str(request.scope.get("root_path", "")).rstrip("/")
+
+
 def _base(request: Request) -> str:
-    return f"{request.scope.get('root_path', '').rstrip('/')}{_PLACE}"
+    return f"{_root(request)}{_PLACE}"
+
+
+def _with_query(request: Request, place: str) -> str:
+    query = request.url.query
+    return f"{place}?{query}" if query else place
+
+
+def _safe_place(place: str) -> str:
+    """Return where to go after signing in: a place of the dashboard, nowhere else."""
+    if len(place) > _MAX_PLACE or not place.isprintable() or "\\" in place:
+        return ""
+    try:
+        parts = urlsplit(place)
+    except ValueError:
+        return ""
+    first = parts.path.split("/")[1] if parts.path.startswith("/") else ""
+    if parts.scheme or parts.netloc or (parts.path and first not in TABS):
+        return ""
+    return place
 
 
 def _csrf(request: Request, principal: Principal) -> str:

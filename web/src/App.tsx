@@ -1,0 +1,32 @@
+import { MantineProvider } from '@mantine/core';
+import { Notifications } from '@mantine/notifications';
+import { keepPreviousData, QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { RouterProvider } from '@tanstack/react-router';
+import { isProblem } from './api/client.ts';
+import { boot } from './boot.ts';
+import { router } from './router.tsx';
+import { theme } from './ui/theme.ts';
+
+const queries = new QueryClient({
+  defaultOptions: {
+    queries: {
+      // The panels ask anew when the page's now moves; what is shown stays until the answer is there.
+      staleTime: 30_000,
+      placeholderData: keepPreviousData,
+      refetchOnWindowFocus: false,
+      // What the server refused it will refuse again; only what did not get through is worth a second try.
+      retry: (failures, error) => failures < 2 && !(isProblem(error) && error.status < 500),
+    },
+  },
+});
+
+export function App() {
+  return (
+    <MantineProvider theme={theme} defaultColorScheme="auto" getStyleNonce={() => boot.nonce}>
+      <QueryClientProvider client={queries}>
+        <RouterProvider router={router} />
+        <Notifications position="bottom-right" limit={4} />
+      </QueryClientProvider>
+    </MantineProvider>
+  );
+}

@@ -1,0 +1,58 @@
+/** The admin API: typed by its OpenAPI document, signed in by the session cookie. */
+import createFetchClient, { type Middleware } from 'openapi-fetch';
+import createQueryClient from 'openapi-react-query';
+import { boot } from '../boot.ts';
+import type { components, paths } from './schema.d.ts';
+import { csrfToken, signInAgain } from './session.ts';
+
+export type Schemas = components['schemas'];
+
+/** What an answer that is no success says (RFC 9457). */
+export type Problem = Schemas['Problem'];
+
+/** Where the API is, the mount prefix included. */
+export const API = `${boot.root}/api/admin/enterprise`;
+
+const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+/** Copies of requests that may have to be sent twice: a body can be read once only. */
+const copies = new WeakMap<Request, Request>();
+
+async function withToken(request: Request): Promise<Request> {
+  if (!SAFE.has(request.method)) request.headers.set('X-CSRF-Token', await csrfToken());
+  return request;
+}
+
+/** Sends the CSRF token; when the session has ended, asks to sign in over the page and goes on where one was. */
+const session: Middleware = {
+  async onRequest({ request, schemaPath }) {
+    if (schemaPath.endsWith('/login')) return request;
+    copies.set(request, request.clone());
+    return withToken(request);
+  },
+  async onResponse({ request, response, schemaPath }) {
+    if (response.status !== 401 || schemaPath.endsWith('/login')) return response;
+    await signInAgain();
+    const copy = copies.get(request);
+    return copy ? fetch(await withToken(copy)) : response;
+  },
+};
+
+export const api = createFetchClient<paths>({
+  baseUrl: boot.root,
+  querySerializer: { array: { style: 'form', explode: true } },
+});
+api.use(session);
+
+/** TanStack Query over the API: `query.useQuery('get', '/api/admin/enterprise/overview')`. */
+export const query = createQueryClient(api);
+
+/** One sentence for a person, of whatever was thrown. */
+export function sentence(error: unknown): string {
+  if (isProblem(error)) return error.detail || error.title;
+  return error instanceof TypeError ? 'The server cannot be reached.' : 'Something went wrong.';
+}
+
+export function isProblem(error: unknown): error is Problem {
+  return typeof error === 'object' && error !== null && 'title' in error && 'status' in error;
+}

@@ -1,0 +1,73 @@
+/** Who is signed in, and what happens when that ends while the page is open. */
+import { boot } from '../boot.ts';
+import type { components } from './schema.d.ts';
+
+export type Me = components['schemas']['Me'];
+
+const PLACE = `${boot.root}/api/admin/enterprise`;
+
+let known: Promise<Me> | null = null;
+let asking: Promise<void> | null = null;
+let ask: (() => Promise<void>) | null = null;
+
+/** Who one is; asked once a session. */
+export function me(): Promise<Me> {
+  known ??= fetchMe().catch((error: unknown) => {
+    known = null;
+    throw error;
+  });
+  return known;
+}
+
+async function fetchMe(): Promise<Me> {
+  const response = await fetch(`${PLACE}/me`);
+  if (response.status === 401) {
+    await signInAgain();
+    return me();
+  }
+  if (!response.ok) throw await response.json();
+  return (await response.json()) as Me;
+}
+
+/** Sent with every request that changes something; empty without a session cookie of ours. */
+export async function csrfToken(): Promise<string> {
+  return (await me()).csrf_token ?? '';
+}
+
+/** Sign in with user name and password; throws the server's problem when it is refused. */
+export async function signIn(username: string, password: string): Promise<Me> {
+  const response = await fetch(`${PLACE}/login`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ username, password }),
+  });
+  const answer: unknown = await response.json();
+  if (!response.ok) throw answer;
+  known = Promise.resolve(answer as Me);
+  return answer as Me;
+}
+
+/** End the session and show the login page. */
+export async function signOut(): Promise<void> {
+  await fetch(`${PLACE}/logout`, { method: 'POST', headers: { 'X-CSRF-Token': await csrfToken() } });
+  window.location.assign(`${boot.base}/login`);
+}
+
+/** The dialog that asks; set by the shell. */
+export function onSessionEnd(dialog: () => Promise<void>): void {
+  ask = dialog;
+}
+
+/** Wait until somebody has signed in again; all requests that found the session ended share one dialog. */
+export function signInAgain(): Promise<void> {
+  if (!ask) {
+    const here = `${window.location.pathname.slice(boot.base.length)}${window.location.search}`;
+    window.location.assign(`${boot.base}/login?next=${encodeURIComponent(here)}`);
+    return new Promise(() => undefined);
+  }
+  known = null;
+  asking ??= ask().finally(() => {
+    asking = null;
+  });
+  return asking;
+}

@@ -1,0 +1,5 @@
+import { Page } from '../../ui/Page.tsx';
+
+export function Overview() {
+  return <Page title="Overview">{null}</Page>;
+}

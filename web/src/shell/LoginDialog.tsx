@@ -1,0 +1,65 @@
+/** Asks to sign in again over the page when the session has ended; what one was doing goes on after it. */
+import { Alert, Button, Modal, PasswordInput, Stack, TextInput } from '@mantine/core';
+import { type FormEvent, useEffect, useRef, useState } from 'react';
+import { sentence } from '../api/client.ts';
+import { onSessionEnd, signIn } from '../api/session.ts';
+import { boot } from '../boot.ts';
+
+export function LoginDialog() {
+  const [opened, setOpened] = useState(false);
+  const [fault, setFault] = useState<string | null>(null);
+  const [busy, setBusy] = useState(false);
+  const goOn = useRef<() => void>(undefined);
+
+  useEffect(() => {
+    onSessionEnd(() => {
+      setOpened(true);
+      return new Promise((resolve) => {
+        goOn.current = resolve;
+      });
+    });
+  }, []);
+
+  async function submit(event: FormEvent<HTMLFormElement>): Promise<void> {
+    event.preventDefault();
+    const form = new FormData(event.currentTarget);
+    setBusy(true);
+    try {
+      const who = await signIn(String(form.get('username')), String(form.get('password')));
+      if (who.must_change_password) window.location.assign(`${boot.base}/password`);
+      setFault(null);
+      setOpened(false);
+      goOn.current?.();
+    } catch (error) {
+      setFault(sentence(error));
+    } finally {
+      setBusy(false);
+    }
+  }
+  return (
+    <Modal
+      opened={opened}
+      onClose={() => undefined}
+      withCloseButton={false}
+      closeOnEscape={false}
+      closeOnClickOutside={false}
+      title="Your session has ended"
+      centered
+      overlayProps={{ blur: 3 }}
+    >
+      <form onSubmit={(event) => void submit(event)}>
+        <Stack gap="sm">
+          <p style={{ margin: 0 }} className="faint">
+            Sign in and go on where you were.
+          </p>
+          {fault && <Alert color="red">{fault}</Alert>}
+          <TextInput name="username" label="User name" autoComplete="username" required data-autofocus />
+          <PasswordInput name="password" label="Password" autoComplete="current-password" required />
+          <Button type="submit" loading={busy}>
+            Sign in
+          </Button>
+        </Stack>
+      </form>
+    </Modal>
+  );
+}

@@ -1,0 +1,41 @@
+/** What is around every page: the tabs, the time range, and what can be reached from everywhere. */
+import { Outlet } from '@tanstack/react-router';
+import { lazy, Suspense, useState } from 'react';
+import { useView } from '../view/view.ts';
+import { useKeys } from './keys.ts';
+import { LoginDialog } from './LoginDialog.tsx';
+import style from './Shell.module.css';
+import { Sidebar } from './Sidebar.tsx';
+import { TopBar } from './TopBar.tsx';
+import { usePace } from './usePace.ts';
+
+const Palette = lazy(() => import('./Palette.tsx').then((module) => ({ default: module.Palette })));
+const KeySheet = lazy(() => import('./KeySheet.tsx').then((module) => ({ default: module.KeySheet })));
+
+export type Overlay = 'palette' | 'keys' | null;
+
+export function Shell() {
+  const [overlay, setOverlay] = useState<Overlay>(null);
+  const view = useView();
+  usePace(view);
+  useKeys(setOverlay);
+  return (
+    <div className={style.shell}>
+      <a href="#page" className={style.skip}>
+        Skip to the page
+      </a>
+      <Sidebar />
+      <div className={style.main}>
+        <TopBar onOverlay={setOverlay} />
+        <main id="page" tabIndex={-1} className={style.page}>
+          <Outlet />
+        </main>
+      </div>
+      <LoginDialog />
+      <Suspense>
+        {overlay === 'palette' && <Palette onClose={() => setOverlay(null)} onOverlay={setOverlay} />}
+        {overlay === 'keys' && <KeySheet onClose={() => setOverlay(null)} />}
+      </Suspense>
+    </div>
+  );
+}

@@ -1,0 +1,126 @@
+/** The bar above every page: time, comparison, live, and the menu of whoever is signed in. */
+import { ActionIcon, Button, Menu, Tooltip, useMantineColorScheme } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { me, signOut } from '../api/session.ts';
+import { boot } from '../boot.ts';
+import { zoneName } from '../time/format.ts';
+import {
+  IconCommand,
+  IconDeviceDesktop,
+  IconKeyboard,
+  IconLogout,
+  IconMoon,
+  IconPassword,
+  IconSun,
+  IconUserCircle,
+  IconWorld,
+} from '../ui/icons.ts';
+import { useSetSearch, useView } from '../view/view.ts';
+import { LiveSwitch } from './LiveSwitch.tsx';
+import { RangePicker } from './RangePicker.tsx';
+import type { Overlay } from './Shell.tsx';
+import style from './TopBar.module.css';
+
+export function TopBar({ onOverlay }: { onOverlay: (overlay: Overlay) => void }) {
+  const view = useView();
+  const set = useSetSearch();
+  return (
+    <header className={style.bar}>
+      <RangePicker />
+      <Tooltip label="Compare with the period before (C)">
+        <Button
+          size="xs"
+          variant={view.before ? 'light' : 'default'}
+          aria-pressed={view.before !== null}
+          onClick={() => set({ compare: view.before ? undefined : 'previous' })}
+        >
+          Compare
+        </Button>
+      </Tooltip>
+      <LiveSwitch />
+      <span className={style.gap} />
+      <Tooltip label="Show times in UTC or in your zone (Z)">
+        <Button
+          size="xs"
+          variant="default"
+          className={style.zone}
+          leftSection={<IconWorld size={15} aria-hidden="true" />}
+          aria-label={`Time zone ${zoneName(view.zone)}, change`}
+          onClick={() => set({ tz: view.zone === 'utc' ? undefined : 'utc' }, { replace: true })}
+        >
+          {zoneName(view.zone)}
+        </Button>
+      </Tooltip>
+      <Tooltip label="Find a page or an action (Ctrl K)">
+        <ActionIcon size="lg" aria-label="Command palette" onClick={() => onOverlay('palette')}>
+          <IconCommand size={18} />
+        </ActionIcon>
+      </Tooltip>
+      <ThemeMenu />
+      <PersonMenu onOverlay={onOverlay} />
+    </header>
+  );
+}
+
+function ThemeMenu() {
+  const { colorScheme, setColorScheme } = useMantineColorScheme();
+  const choices = [
+    { value: 'light', label: 'Light', icon: <IconSun size={16} /> },
+    { value: 'dark', label: 'Dark', icon: <IconMoon size={16} /> },
+    { value: 'auto', label: 'As the system', icon: <IconDeviceDesktop size={16} /> },
+  ] as const;
+  return (
+    <Menu position="bottom-end" withinPortal>
+      <Menu.Target>
+        <ActionIcon size="lg" aria-label="Light or dark">
+          {choices.find((choice) => choice.value === colorScheme)?.icon}
+        </ActionIcon>
+      </Menu.Target>
+      <Menu.Dropdown>
+        {choices.map(({ value, label, icon }) => (
+          <Menu.Item
+            key={value}
+            leftSection={icon}
+            onClick={() => setColorScheme(value)}
+            aria-current={value === colorScheme}
+          >
+            {label}
+          </Menu.Item>
+        ))}
+      </Menu.Dropdown>
+    </Menu>
+  );
+}
+
+function PersonMenu({ onOverlay }: { onOverlay: (overlay: Overlay) => void }) {
+  const { data } = useQuery({ queryKey: ['me'], queryFn: me, staleTime: Number.POSITIVE_INFINITY });
+  return (
+    <Menu position="bottom-end" withinPortal>
+      <Menu.Target>
+        <ActionIcon size="lg" aria-label="You">
+          <IconUserCircle size={20} />
+        </ActionIcon>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Label>
+          {data ? `${data.subject} · ${data.role}${data.tenant ? ` of ${data.tenant}` : ''}` : '…'}
+        </Menu.Label>
+        <Menu.Item leftSection={<IconKeyboard size={16} />} onClick={() => onOverlay('keys')}>
+          Keys
+        </Menu.Item>
+        {data?.method === 'session' && (
+          <>
+            <Menu.Item leftSection={<IconPassword size={16} />} component="a" href={`${boot.base}/password`}>
+              Change password
+            </Menu.Item>
+            <Menu.Item leftSection={<IconLogout size={16} />} onClick={() => void signOut()}>
+              Sign out
+            </Menu.Item>
+          </>
+        )}
+        <Menu.Divider />
+        <Menu.Label>Custodes {boot.version}</Menu.Label>
+      </Menu.Dropdown>
+    </Menu>
+  );
+}

@@ -1,0 +1,97 @@
+/** What the command palette offers. */
+import { useMantineColorScheme } from '@mantine/core';
+import { useNavigate } from '@tanstack/react-router';
+import { PRESETS, parseTyped, relativeLabel } from '../time/range.ts';
+import {
+  type Icon,
+  IconArrowsDiff,
+  IconCalendarClock,
+  IconKeyboard,
+  IconLivePhoto,
+  IconMoon,
+  IconRoute,
+  IconSun,
+  IconWorld,
+} from '../ui/icons.ts';
+import { useSetRange, useSetSearch, useView } from '../view/view.ts';
+import type { Overlay } from './Shell.tsx';
+import { TABS } from './tabs.ts';
+
+export interface Command {
+  id: string;
+  label: string;
+  hint?: string;
+  icon: Icon;
+  /** Shown whatever is typed: it was made of what is typed. */
+  always?: boolean;
+  run: () => void;
+}
+
+const TRACE = /^[0-9a-f]{32}$/;
+
+export function useCommands(typed: string, open: (overlay: Overlay) => void): Command[] {
+  const view = useView();
+  const set = useSetSearch();
+  const setRange = useSetRange();
+  const navigate = useNavigate();
+  const { setColorScheme } = useMantineColorScheme();
+  const commands: Command[] = [];
+  const trace = typed.trim().toLowerCase();
+  if (TRACE.test(trace)) {
+    commands.push({
+      id: 'trace',
+      label: 'Calls of this trace',
+      hint: trace.slice(0, 8),
+      icon: IconRoute,
+      always: true,
+      run: () => void navigate({ to: '/api', search: ((before: object) => ({ ...before, trace })) as never }),
+    });
+  }
+  const range = typed.trim() ? parseTyped(typed, view.zone) : null;
+  if (range) {
+    const label = relativeLabel(range) ?? `${range.from} to ${range.to}`;
+    commands.push({
+      id: 'range',
+      label,
+      hint: 'time range',
+      icon: IconCalendarClock,
+      always: true,
+      run: () => setRange(range),
+    });
+  }
+  for (const tab of TABS) {
+    const run = () => void navigate({ to: tab.to, search: (before) => before });
+    commands.push({ id: tab.to, label: tab.label, hint: tab.key, icon: tab.icon, run });
+  }
+  commands.push(
+    {
+      id: 'compare',
+      label: view.before ? 'Do not compare' : 'Compare with the period before',
+      hint: 'C',
+      icon: IconArrowsDiff,
+      run: () => set({ compare: view.before ? undefined : 'previous' }),
+    },
+    {
+      id: 'live',
+      label: view.live ? 'Live off' : 'Live on',
+      hint: 'L',
+      icon: IconLivePhoto,
+      run: () => set({ live: view.live ? 'off' : undefined }, { replace: true }),
+    },
+    {
+      id: 'zone',
+      label: view.zone === 'utc' ? 'Times in your zone' : 'Times in UTC',
+      hint: 'Z',
+      icon: IconWorld,
+      run: () => set({ tz: view.zone === 'utc' ? undefined : 'utc' }, { replace: true }),
+    },
+    { id: 'light', label: 'Light', hint: 'theme', icon: IconSun, run: () => setColorScheme('light') },
+    { id: 'dark', label: 'Dark', hint: 'theme', icon: IconMoon, run: () => setColorScheme('dark') },
+    { id: 'keys', label: 'Keys', hint: '?', icon: IconKeyboard, run: () => open('keys') },
+  );
+  for (const preset of PRESETS) {
+    const run = () => setRange({ from: preset.from, to: preset.to ?? 'now' });
+    commands.push({ id: preset.label, label: preset.label, hint: 'time range', icon: IconCalendarClock, run });
+  }
+  return commands;
+}

@@ -1,0 +1,79 @@
+/** Single keys, off while one types; never those that a browser uses for itself. */
+import { useNavigate } from '@tanstack/react-router';
+import { useEffect } from 'react';
+import { absolute, isRelative, widened } from '../time/range.ts';
+import { useSetRange, useSetSearch, useView } from '../view/view.ts';
+import type { Overlay } from './Shell.tsx';
+import { TABS } from './tabs.ts';
+
+/** What the key sheet shows. */
+export const KEYS: readonly { keys: string[]; does: string }[] = [
+  { keys: ['Ctrl', 'K'], does: 'Find a page or an action' },
+  ...TABS.map((tab) => ({ keys: [tab.key], does: tab.label })),
+  { keys: ['T'], does: 'Choose the time range' },
+  { keys: ['−'], does: 'Twice as much time' },
+  { keys: ['C'], does: 'Compare with the period before' },
+  { keys: ['L'], does: 'Live on or off' },
+  { keys: ['Z'], does: 'Time zone: yours or UTC' },
+  { keys: ['/'], does: 'Filter the table' },
+  { keys: ['J'], does: 'Next row of a table (or ↓)' },
+  { keys: ['K'], does: 'Row before (or ↑)' },
+  { keys: ['Enter'], does: 'Open the row' },
+  { keys: ['Esc'], does: 'Close what is open' },
+  { keys: ['?'], does: 'This sheet' },
+];
+
+/** Where one types, letters are letters. */
+function isTyping(target: EventTarget | null): boolean {
+  return (
+    target instanceof HTMLElement &&
+    (target.isContentEditable || target.matches('input:not([type=checkbox]):not([type=radio]), textarea, select'))
+  );
+}
+
+export function useKeys(open: (overlay: Overlay) => void): void {
+  const view = useView();
+  const set = useSetSearch();
+  const setRange = useSetRange();
+  const navigate = useNavigate();
+  useEffect(() => {
+    const actions: Record<string, () => void> = {
+      '?': () => open('keys'),
+      t: () => document.getElementById('range-button')?.click(),
+      '-': () => {
+        const wide = widened(view.span, view.now);
+        setRange(
+          isRelative(view.bounds.from) && view.bounds.to === 'now' ? backFromNow(wide.to - wide.from) : absolute(wide),
+        );
+      },
+      c: () => set({ compare: view.before ? undefined : 'previous' }),
+      l: () => view.relative && set({ live: view.live ? 'off' : undefined }, { replace: true }),
+      z: () => set({ tz: view.zone === 'utc' ? undefined : 'utc' }, { replace: true }),
+      '/': () => document.querySelector<HTMLInputElement>('[data-filter]')?.focus(),
+    };
+    function onKey(event: KeyboardEvent): void {
+      if ((event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && event.key.toLowerCase() === 'k') {
+        event.preventDefault();
+        open('palette');
+        return;
+      }
+      if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+      if (document.querySelector('[role=dialog]')) return;
+      const tab = TABS.find((one) => one.key === event.key);
+      const action = tab
+        ? () => void navigate({ to: tab.to, search: (before) => before })
+        : actions[event.key.toLowerCase()];
+      if (action) {
+        event.preventDefault();
+        action();
+      }
+    }
+    window.addEventListener('keydown', onKey);
+    return () => window.removeEventListener('keydown', onKey);
+  }, [view, set, setRange, navigate, open]);
+}
+
+function backFromNow(span: number): { from: string; to: string } {
+  const minutes = Math.round(span / 60_000);
+  return { from: minutes >= 1 ? `now-${minutes}m` : `now-${Math.round(span / 1_000)}s`, to: 'now' };
+}

@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest';
+import {
+  ago,
+  bytes,
+  change,
+  compact,
+  duration,
+  moment,
+  parseLocal,
+  percent,
+  span,
+  startOfDay,
+  tick,
+} from './format.ts';
+
+const AT = Date.parse('2026-11-25T18:44:48.123Z');
+const MINUTE = 60_000;
+const DAY = 86_400_000;
+
+describe('a moment', () => {
+  it('is written with as much as is asked for', () => {
+    expect(moment(AT, 'utc')).toBe('2026-11-25 18:44:48');
+    expect(moment('2026-11-25T18:44:48.123Z', 'utc', 'milli')).toBe('2026-11-25 18:44:48.123');
+    expect(moment(AT, 'utc', 'date')).toBe('2026-11-25');
+    expect(moment('nonsense', 'utc')).toBe('–');
+  });
+  it('is read as it is written', () => {
+    expect(parseLocal('2026-11-25 18:44:48', 'utc')).toBe(AT - 123);
+    expect(parseLocal(moment(AT, 'local'), 'local')).toBe(AT - 123);
+    expect(parseLocal('2026-02-30', 'utc')).toBeNull();
+    expect(parseLocal('2026-11-25 24:00', 'utc')).toBeNull();
+  });
+  it('on an axis says what tells it from its neighbours', () => {
+    expect(tick(AT, MINUTE, 'utc')).toBe('18:44');
+    expect(tick(AT, 1_000, 'utc')).toBe('18:44:48');
+    expect(tick(startOfDay(AT, 'utc'), MINUTE, 'utc')).toBe('11-25');
+    expect(tick(AT, DAY, 'utc')).toBe('11-25');
+  });
+  it('can be told by its distance', () => {
+    expect(ago(AT - 500, AT)).toBe('now');
+    expect(ago(AT - 3 * MINUTE, AT)).toBe('3 min ago');
+    expect(ago(AT - 3 * DAY, AT)).toBe('3 d ago');
+    expect(ago(AT + 2 * MINUTE, AT)).toBe('in 2 min');
+  });
+});
+
+it('a stretch does not say the date twice', () => {
+  expect(span(AT - 60 * MINUTE, AT, 'utc')).toBe('2026-11-25 17:44 – 18:44');
+  expect(span(AT - DAY, AT, 'utc')).toBe('2026-11-24 18:44 – 2026-11-25 18:44');
+});
+
+describe('a figure', () => {
+  it.each([
+    [0, '0 ms'],
+    [0.4213, '0.42 ms'],
+    [38.2, '38 ms'],
+    [1_240, '1.24 s'],
+    [125_000, '2 min 5 s'],
+    [null, '–'],
+  ])('of %s milliseconds is %s', (ms, written) => {
+    expect(duration(ms)).toBe(written);
+  });
+  it.each([
+    [0, '0 %'],
+    [1, '100 %'],
+    [0.00001, '< 0.01 %'],
+    [0.0042, '0.42 %'],
+    [0.9995, '99.95 %'],
+    [0.5, '50 %'],
+  ])('share of %s is %s', (share, written) => {
+    expect(percent(share)).toBe(written);
+  });
+  it('is short where room is short', () => {
+    expect([compact(9_999), compact(12_345), compact(3_400_000), compact(1.5)]).toEqual([
+      '9,999',
+      '12.3 k',
+      '3.4 M',
+      '1.5',
+    ]);
+    expect([bytes(999), bytes(4_200), bytes(5_000_000)]).toEqual(['999 B', '4.2 kB', '5 MB']);
+  });
+  it('tells its change', () => {
+    expect([change(112, 100), change(88, 100), change(5, 0), change(0, 0), change(1_500, 100)]).toEqual([
+      '+12 %',
+      '−12 %',
+      null,
+      '±0 %',
+      '+15×',
+    ]);
+  });
+});

@@ -1,0 +1,70 @@
+import { describe, expect, it } from 'vitest';
+import { moment } from './format.ts';
+import { parseTyped, previous, relativeLabel, resolve, resolveBound, widened } from './range.ts';
+
+const NOW = Date.parse('2026-11-25T18:44:48Z');
+const HOUR = 3_600_000;
+
+describe('a typed range', () => {
+  it.each([
+    ['last 45m', 'now-45m'],
+    ['45m', 'now-45m'],
+    ['Last 2 hours', 'now-2h'],
+    ['past day', 'now-1d'],
+    ['90 d', 'now-90d'],
+    ['30 minutes ago', 'now-30m'],
+    ['now-6h', 'now-6h'],
+  ])('%s begins at %s', (typed, from) => {
+    expect(parseTyped(typed, 'utc')).toEqual({ from, to: 'now' });
+  });
+  it('may be two moments in the zone of the reader', () => {
+    expect(parseTyped('2026-11-20 10:00 to 2026-11-20 12:30', 'utc')).toEqual({
+      from: '2026-11-20T10:00:00.000Z',
+      to: '2026-11-20T12:30:00.000Z',
+    });
+  });
+  it('may be a day', () => {
+    expect(parseTyped('yesterday', 'utc')).toEqual({ from: 'now-1d/d', to: 'now/d' });
+  });
+  it.each([
+    '',
+    'soon',
+    'last 0m',
+    'last 999999 weeks',
+    '2026-13-01',
+    '2026-11-20 12:00 to 2026-11-20 10:00',
+    '1 to 2 to 3',
+  ])('cannot be %j', (typed) => {
+    expect(parseTyped(typed, 'utc')).toBeNull();
+  });
+});
+
+describe('bounds', () => {
+  it('stay relative to now', () => {
+    expect(resolve({ from: 'now-6h', to: 'now' }, NOW, 'utc')).toEqual({ from: NOW - 6 * HOUR, to: NOW });
+  });
+  it('can be the begin of a day', () => {
+    expect(moment(resolveBound('now-1d/d', NOW, 'utc') ?? 0, 'utc')).toBe('2026-11-24 00:00:00');
+  });
+  it.each([
+    ['x', 'now'],
+    ['now', 'now-1h'],
+    ['1970-01-01T00:00:00Z', 'now'],
+  ])('that make no sense (%s, %s) mean the last hour', (from, to) => {
+    expect(resolve({ from, to }, NOW, 'utc')).toEqual({ from: NOW - HOUR, to: NOW });
+  });
+  it('are said in words', () => {
+    expect(relativeLabel({ from: 'now-1h', to: 'now' })).toBe('Last hour');
+    expect(relativeLabel({ from: 'now-45m', to: 'now' })).toBe('Last 45 minutes');
+    expect(relativeLabel({ from: '2026-11-20T10:00:00Z', to: 'now' })).toBeNull();
+  });
+});
+
+it('the stretch before is as long', () => {
+  expect(previous({ from: NOW - HOUR, to: NOW })).toEqual({ from: NOW - 2 * HOUR, to: NOW - HOUR });
+});
+
+it('wider never reaches beyond now', () => {
+  const wide = widened({ from: NOW - HOUR, to: NOW }, NOW);
+  expect(wide).toEqual({ from: NOW - 2 * HOUR, to: NOW });
+});

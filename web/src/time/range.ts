@@ -1,0 +1,133 @@
+/**
+ * Time ranges as people type them and as the URL keeps them.
+ *
+ * A bound is `now`, `now-6h`, `now-1d/d` (that day's begin) or a moment in ISO 8601, UTC. Relative bounds stay relative:
+ * "last 6 hours" is still that after an hour.
+ */
+import { parseLocal, startOfDay, type Zone } from './format.ts';
+
+export interface Bounds {
+  from: string;
+  to: string;
+}
+
+/** A stretch of time, milliseconds since the epoch; `to` is not included. */
+export interface Span {
+  from: number;
+  to: number;
+}
+
+export const DEFAULT_BOUNDS: Bounds = { from: 'now-1h', to: 'now' };
+
+/** Longest range, milliseconds: what the coarsest rollups are kept for. */
+export const LONGEST = 400 * 86_400_000;
+
+export const PRESETS: readonly { label: string; from: string; to?: string }[] = [
+  { label: 'Last minute', from: 'now-1m' },
+  { label: 'Last 5 minutes', from: 'now-5m' },
+  { label: 'Last 15 minutes', from: 'now-15m' },
+  { label: 'Last 30 minutes', from: 'now-30m' },
+  { label: 'Last hour', from: 'now-1h' },
+  { label: 'Last 3 hours', from: 'now-3h' },
+  { label: 'Last 6 hours', from: 'now-6h' },
+  { label: 'Last 12 hours', from: 'now-12h' },
+  { label: 'Last 24 hours', from: 'now-24h' },
+  { label: 'Last 2 days', from: 'now-2d' },
+  { label: 'Last 7 days', from: 'now-7d' },
+  { label: 'Last 30 days', from: 'now-30d' },
+  { label: 'Last 90 days', from: 'now-90d' },
+  { label: 'Today', from: 'now/d' },
+  { label: 'Yesterday', from: 'now-1d/d', to: 'now/d' },
+];
+
+const MILLIS: Record<string, number> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
+const NAMES: Record<string, string> = { s: 'second', m: 'minute', h: 'hour', d: 'day', w: 'week' };
+const BOUND = /^now(?:-(\d{1,6})([smhdw]))?(\/d)?$/;
+const UNIT = 's|sec|secs|second|seconds|m|min|mins|minute|minutes|h|hr|hrs|hour|hours|d|day|days|w|wk|week|weeks';
+const TYPED = new RegExp(`^(?:last|past|now-|-)?\\s*(\\d{1,6})?\\s*(${UNIT})(?:\\s+ago)?$`);
+
+export function isRelative(bound: string): boolean {
+  return bound.startsWith('now');
+}
+
+/** Milliseconds of a bound; null when it is none. */
+export function resolveBound(bound: string, now: number, zone: Zone): number | null {
+  const found = BOUND.exec(bound);
+  if (found) {
+    const back = found[1] && found[2] ? Number(found[1]) * (MILLIS[found[2]] ?? 0) : 0;
+    return found[3] ? startOfDay(now - back, zone) : now - back;
+  }
+  if (!/^\d{4}-\d\d-\d\dT/.test(bound)) return null;
+  const at = Date.parse(bound);
+  return Number.isNaN(at) ? null : at;
+}
+
+/** The stretch that bounds mean now; the default one when they make no sense. */
+export function resolve(bounds: Bounds, now: number, zone: Zone): Span {
+  const from = resolveBound(bounds.from, now, zone);
+  const to = resolveBound(bounds.to, now, zone);
+  if (from === null || to === null || from >= to || to - from > LONGEST) {
+    return { from: now - 3_600_000, to: now };
+  }
+  return { from, to };
+}
+
+/** The stretch of the same length just before. */
+export function previous(span: Span): Span {
+  return { from: span.from - (span.to - span.from), to: span.from };
+}
+
+/** What somebody typed, as bounds; null when it cannot be read. */
+export function parseTyped(text: string, zone: Zone): Bounds | null {
+  const typed = text.trim().toLowerCase().replace(/\s+/g, ' ');
+  if (typed === 'today') return { from: 'now/d', to: 'now' };
+  if (typed === 'yesterday') return { from: 'now-1d/d', to: 'now/d' };
+  const relative = TYPED.exec(typed);
+  if (relative?.[2]) {
+    const unit = relative[2].charAt(0);
+    const many = Number(relative[1] ?? '1');
+    const length = many * (MILLIS[unit] ?? 0);
+    return length > 0 && length <= LONGEST ? { from: `now-${many}${unit}`, to: 'now' } : null;
+  }
+  const [begin, end, ...more] = text.trim().split(/\s+(?:to|until|–|—|-)\s+|\s*(?:\.\.|–|—)\s*/i);
+  if (!begin || more.length > 0) return null;
+  const from = typedMoment(begin, zone);
+  const to = end ? typedMoment(end, zone) : 'now';
+  if (from === null || to === null) return null;
+  const now = Date.now();
+  const [first, last] = [resolveBound(from, now, zone), resolveBound(to, now, zone)];
+  return first !== null && last !== null && first < last && last - first <= LONGEST ? { from, to } : null;
+}
+
+function typedMoment(text: string, zone: Zone): string | null {
+  const lower = text.trim().toLowerCase();
+  if (BOUND.test(lower)) return lower;
+  if (/z$|[+-]\d\d:?\d\d$/i.test(text.trim()) && /t/i.test(text)) {
+    const at = Date.parse(text.trim());
+    return Number.isNaN(at) ? null : new Date(at).toISOString();
+  }
+  const at = parseLocal(text.trim(), zone);
+  return at === null ? null : new Date(at).toISOString();
+}
+
+/** Bounds for a stretch that was chosen on a chart. */
+export function absolute(span: Span): Bounds {
+  return { from: new Date(Math.round(span.from)).toISOString(), to: new Date(Math.round(span.to)).toISOString() };
+}
+
+/** In words, when the bounds are relative; null otherwise. */
+export function relativeLabel(bounds: Bounds): string | null {
+  const preset = PRESETS.find((one) => one.from === bounds.from && (one.to ?? 'now') === bounds.to);
+  if (preset) return preset.label;
+  const found = BOUND.exec(bounds.from);
+  if (bounds.to !== 'now' || !found?.[1] || !found[2] || found[3]) return null;
+  const many = Number(found[1]);
+  return many === 1 ? `Last ${NAMES[found[2]]}` : `Last ${many} ${NAMES[found[2]]}s`;
+}
+
+/** Twice as wide around the same middle, not beyond now: what one does after a zoom that went too far. */
+export function widened(span: Span, now: number): Span {
+  const half = (span.to - span.from) / 2;
+  const to = Math.min(now, span.to + half);
+  return { from: to - Math.min(LONGEST, (span.to - span.from) * 2), to };
+}

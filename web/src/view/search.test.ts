@@ -1,0 +1,17 @@
+import { expect, it } from 'vitest';
+import { parseSearch, stringifySearch, viewSearch } from './search.ts';
+
+it.each([
+  '?from=now-6h&status=failed&status=dead',
+  '?from=2026-11-20T10:00:00.000Z&to=2026-11-20T12:00:00.000Z&q=a+b%26c',
+  '',
+])('the query %j is read and written as it was', (search) => {
+  expect(stringifySearch(parseSearch(search))).toBe(search);
+});
+
+it('what cannot be read is left out, and so is what is the default', () => {
+  expect(viewSearch({ from: 'javascript:alert(1)', to: 'now', compare: 'x', live: 'off', tz: ['utc'] })).toEqual({
+    live: 'off',
+  });
+  expect(viewSearch({ from: 'now-1h', tz: 'utc', compare: 'previous' })).toEqual({ tz: 'utc', compare: 'previous' });
+});

@@ -1,0 +1,71 @@
+/** The state of a view is its URL: readable, copied whole, undone by Back. */
+import { DEFAULT_BOUNDS } from '../time/range.ts';
+
+/** What every view has; absent means the default. */
+export interface ViewSearch {
+  /** Bounds of the time range: `now-6h`, or a moment. */
+  from?: string;
+  to?: string;
+  /** `previous`: every chart and figure beside those of the stretch before. */
+  compare?: 'previous';
+  /** `off`: nothing moves by itself. */
+  live?: 'off';
+  /** `utc`: all moments in UTC, not in the reader's zone. */
+  tz?: 'utc';
+}
+
+export type Raw = Record<string, unknown>;
+
+const BOUND = /^(now[-\w/]{0,16}|\d{4}-\d\d-\d\dT[\d:.]{1,16}Z?)$/;
+
+/** Read what every view has; what cannot be read is left out, so that a mangled link still opens. */
+export function viewSearch(raw: Raw): ViewSearch {
+  const [from, to] = [text(raw.from), text(raw.to)];
+  const found: ViewSearch = {};
+  if (from && BOUND.test(from) && from !== DEFAULT_BOUNDS.from) found.from = from;
+  if (to && BOUND.test(to) && to !== DEFAULT_BOUNDS.to) found.to = to;
+  if (raw.compare === 'previous') found.compare = 'previous';
+  if (raw.live === 'off') found.live = 'off';
+  if (raw.tz === 'utc') found.tz = 'utc';
+  return found;
+}
+
+/** One value of a parameter; undefined when there is none. */
+export function text(value: unknown): string | undefined {
+  const one = Array.isArray(value) ? value[0] : value;
+  return typeof one === 'string' && one !== '' ? one : undefined;
+}
+
+/** All values of a parameter that may be repeated; undefined when there is none. */
+export function texts(value: unknown): string[] | undefined {
+  const found = (Array.isArray(value) ? value : [value]).filter((one) => typeof one === 'string' && one !== '');
+  return found.length > 0 ? (found as string[]) : undefined;
+}
+
+/** One of several words; undefined when it is none of them. */
+export function oneOf<const T extends readonly string[]>(value: unknown, words: T): T[number] | undefined {
+  const one = text(value);
+  return words.includes(one ?? '') ? (one as T[number]) : undefined;
+}
+
+/** `?status=failed&status=dead` as plain text: no JSON in a link that people read. */
+export function parseSearch(search: string): Raw {
+  const found: Record<string, string | string[]> = {};
+  for (const [name, value] of new URLSearchParams(search)) {
+    const before = found[name];
+    found[name] = before === undefined ? value : Array.isArray(before) ? [...before, value] : [before, value];
+  }
+  return found;
+}
+
+export function stringifySearch(search: Raw): string {
+  const parts = new URLSearchParams();
+  for (const [name, value] of Object.entries(search)) {
+    for (const one of Array.isArray(value) ? value : [value]) {
+      if (one !== undefined && one !== null && one !== '') parts.append(name, String(one));
+    }
+  }
+  // Colons and slashes may stand in a query as they are (RFC 3986 §3.4), and moments stay readable.
+  const written = parts.toString().replaceAll('%3A', ':').replaceAll('%2F', '/');
+  return written ? `?${written}` : '';
+}

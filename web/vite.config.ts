@@ -1,0 +1,55 @@
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
+import react from '@vitejs/plugin-react';
+import type { Plugin } from 'vite';
+import { defineConfig } from 'vitest/config';
+
+const built = join(import.meta.dirname, '../src/custodes/_web');
+const cache = join(import.meta.dirname, '../.cache/web');
+
+/** Puts .br and .gz beside every text file, so that the server never compresses; takes the manifest out of the wheel. */
+function finish(): Plugin {
+  return {
+    name: 'finish',
+    apply: 'build',
+    closeBundle() {
+      mkdirSync(cache, { recursive: true });
+      renameSync(join(built, 'manifest.json'), join(cache, 'manifest.json'));
+      for (const name of readdirSync(join(built, 'assets'))) {
+        if (!/\.(js|css|svg)$/.test(name)) continue;
+        const path = join(built, 'assets', name);
+        const text = readFileSync(path);
+        writeFileSync(`${path}.gz`, gzipSync(text, { level: 9 }));
+        const options = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: text.length };
+        writeFileSync(`${path}.br`, brotliCompressSync(text, { params: options }));
+      }
+      rmSync(join(built, '.vite'), { recursive: true, force: true });
+    },
+  };
+}
+
+export default defineConfig({
+  // Relative: the page is served below whatever path the host app mounts it at.
+  base: './',
+  plugins: [react(), finish()],
+  build: {
+    outDir: built,
+    emptyOutDir: true,
+    target: 'es2023',
+    manifest: 'manifest.json',
+    license: { fileName: 'LICENSES.md' },
+    // No data: URLs: the Content-Security-Policy allows files of our own only.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    rolldownOptions: {
+      checks: { pluginTimings: false },
+      onwarn(warning, warn) {
+        // Mantine marks its files for server components; there are none here.
+        if (warning.code !== 'MODULE_LEVEL_DIRECTIVE') warn(warning);
+      },
+    },
+  },
+  server: { proxy: { '/api/admin/enterprise': process.env.CUSTODES_URL ?? 'http://127.0.0.1:8321' } },
+  test: { include: ['src/**/*.test.ts'] },
+});
