@@ -4489,7 +4489,7 @@ export interface components {
             before: string;
             /**
              * Removed
-             * @description Rows removed; in a dry run: that would be; null when it cannot tell
+             * @description Rows removed; in a dry run: that would be; null when it failed
              */
             removed: number | null;
             /**
