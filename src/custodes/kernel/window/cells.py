@@ -82,6 +82,10 @@ class Outcome:
         #: What is left, for each ask in order.
         self.views = views
 
+    def charged_at(self, number: int, asked_at: int) -> int:  # noqa: ARG002 - engines with a clock of their own differ
+        """Tell the moment that a charge counts from, of the ask with this number."""
+        return asked_at
+
 
 class Contested(Outcome):
     """Some limit refused, or would have."""

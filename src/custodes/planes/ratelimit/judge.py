@@ -136,9 +136,13 @@ class Judge:
             return FREE
         now = self.steady_now()
         applicable = plan.applicable.get(mask) or plan.applicable_to(mask)
-        if self._windows.synchronous:
-            return self._answer(call, applicable, asks, self._decide(asks, now), now)
-        return self._decide_later(call, applicable, asks, now)
+        try:
+            answer = self._windows.decide(asks, now)
+        except StorageUnavailable:
+            return self._undecided()
+        if isinstance(answer, Outcome):
+            return self._answer(call, applicable, asks, answer, now)
+        return self._decide_later(call, applicable, asks, answer, now)
 
     def _contest(self, call: Call, plan: Plan, client: str, now: int, charged: int) -> Decision:
         """Decide where somebody is new or something refuses."""
@@ -150,13 +154,18 @@ class Judge:
         """Tell the time that limits count on, microseconds."""
         return self._monotonic() + self._offset
 
-    async def _decide_later(self, call: Call, applicable: Applicable, asks: list[Ask], now: int) -> Decision:
+    async def _decide_later(
+        self, call: Call, applicable: Applicable, asks: list[Ask], answer: Awaitable[Outcome], now: int
+    ) -> Decision:
         try:
-            outcome = await cast("Awaitable[Outcome]", self._windows.decide(asks, now))
+            outcome = await answer
         except StorageUnavailable:
-            self.undecided += 1
-            return unavailable_decision() if self._options.fail_closed else FREE
+            return self._undecided()
         return self._answer(call, applicable, asks, outcome, now)
+
+    def _undecided(self) -> Decision:
+        self.undecided += 1
+        return unavailable_decision() if self._options.fail_closed else FREE
 
     def _answer(self, call: Call, applicable: Applicable, asks: list[Ask], outcome: Outcome, now: int) -> Decision:
         if outcome.refused:
@@ -170,13 +179,15 @@ class Judge:
     def _release_of(self, asks: list[Ask], outcome: Outcome, now: int) -> Callable[[], None]:
         skipped = {number for number, _ in outcome.would_refuse}
         held = [
-            ask for number, ask in enumerate(asks) if number not in skipped and isinstance(ask[0].meter, Concurrency)
+            (ask, outcome.charged_at(number, now))
+            for number, ask in enumerate(asks)
+            if number not in skipped and isinstance(ask[0].meter, Concurrency)
         ]
-        return partial(self._release, held, now)
+        return partial(self._release, held)
 
-    def _release(self, held: list[Ask], taken_at: int) -> None:
+    def _release(self, held: list[tuple[Ask, int]]) -> None:
         while held:  # emptied, so that a second call gives nothing back twice
-            cells, key, cost = held.pop()
+            (cells, key, cost), taken_at = held.pop()
             self._windows.release(cells, key, taken_at, cost)
 
     def _refuse(self, call: Call, applicable: Applicable, asks: list[Ask], outcome: Outcome, now: int) -> Decision:

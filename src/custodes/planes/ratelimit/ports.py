@@ -16,7 +16,7 @@ from custodes.runtime.transactions import Store, Transaction
 class Windows(Protocol):
     """**Protocol:** an engine that keeps the states of limits and decides."""
 
-    #: True when ``decide`` answers at once, False when its answer is awaited.
+    #: True when ``decide`` always answers at once, False when its answer may have to be awaited.
     synchronous: bool
 
     def cells(self, name: str, meter: Meter, *, shadow: bool = False) -> Cells:

@@ -1,0 +1,187 @@
+"""What goes to Redis in one call, and what comes back; the format is that of ``decide.lua``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from custodes.kernel.window import NEVER, Ask, Outcome
+from custodes.kernel.window.cells import COUNT_EVERY, Contested, Key, View
+from custodes.storage.redis.cells import RedisCells
+
+# Statuses of a request.
+_CHARGED, _CONTESTED = 0, 1
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[int]).decode
+
+
+class Decided(Outcome):
+    """All admit."""
+
+    __slots__ = ("at",)
+
+    def __init__(self, views: list[View], at: int) -> None:
+        super().__init__(views)
+        #: When, by the server's clock.
+        self.at = at
+
+    def charged_at(self, number: int, asked_at: int) -> int:
+        """Tell when it was decided."""
+        return self.at
+
+
+class Objected(Contested):
+    """Some limit refused, or would have."""
+
+    __slots__ = ("at",)
+
+    def __init__(
+        self, views: list[View], refused: Sequence[tuple[int, int]], would_refuse: Sequence[tuple[int, int]], at: int
+    ) -> None:
+        super().__init__(views, refused, would_refuse)
+        #: When, by the server's clock.
+        self.at = at
+
+    def charged_at(self, number: int, asked_at: int) -> int:
+        """Tell when it was decided."""
+        return self.at
+
+
+class Question(NamedTuple):
+    """A request to decide on, and who waits for the decision."""
+
+    asks: Sequence[Ask]
+    answer: asyncio.Future[Outcome]
+
+
+class GiveBack(NamedTuple):
+    """Units to give back."""
+
+    cells: RedisCells
+    key: Key
+    #: Moment of the charge, server time.
+    at: int
+    cost: int
+
+
+Item = Question | GiveBack
+
+
+class Batch:
+    """Requests that are decided in one call, in order.
+
+    Args:
+        items: what is asked and given back.
+        now: what the server's time is believed to be.
+    """
+
+    __slots__ = ("items", "keys", "packed")
+
+    def __init__(self, items: Sequence[Item], now: int) -> None:
+        self.items = items
+        keys: dict[str, int] = {}
+        rows: dict[tuple[RedisCells, int], int] = {}
+        script: list[int] = []
+        for item in items:
+            if isinstance(item, Question):
+                asks = item.asks
+                script.append(len(asks))
+            else:
+                asks = ((item.cells, item.key, item.cost),)
+                script.append(0)
+            for cells, key, cost in asks:
+                # Numbers of the script begin at 1, and so do these.
+                script.append(rows.setdefault((cells, cost), len(rows) + 1))
+                script.append(keys.setdefault(cells.named(key)[0], len(keys) + 1))
+            if isinstance(item, GiveBack):
+                script += (item.at, item.cost)
+        #: The states that take part, by name.
+        self.keys = list(keys)
+        #: The argument of the script.
+        self.packed = _encode([[cells.row(cost, now) for cells, cost in rows], script])
+
+    def settle(self, reply: bytes) -> tuple[int, list[Question]]:
+        """Hand out the answers.
+
+        Returns:
+            The server's time, and the requests that could not be decided because ours was too far off.
+        """
+        told = _decode(reply)
+        now = told[0]
+        at = 1
+        off: list[Question] = []
+        for item in self.items:
+            if isinstance(item, GiveBack):
+                continue
+            status = told[at]
+            if status == _CHARGED:
+                outcome = _charged(item.asks, told, at + 1, now)
+                at += 1 + 2 * len(item.asks)
+            elif status == _CONTESTED:
+                outcome = _contested(item.asks, told, at + 1, now)
+                at += 1 + 3 * len(item.asks)
+            else:
+                off.append(item)
+                at += 1
+                continue
+            if not item.answer.done():  # whoever asked may have gone
+                item.answer.set_result(outcome)
+        return now, off
+
+    def fail(self, error: Exception) -> int:
+        """Have all that wait hear of a failure; returns how many those are."""
+        failed = 0
+        for item in self.items:
+            if isinstance(item, Question) and not item.answer.done():
+                item.answer.set_exception(error)
+                failed += 1
+        return failed
+
+
+def _charged(asks: Sequence[Ask], told: list[int], at: int, now: int) -> Outcome:
+    views: list[View] = []
+    for cells, key, cost in asks:
+        left, more_in = told[at], told[at + 1]
+        at += 2
+        views.append(cells.view(cells.state_of(left, more_in), now) if cells.exact_view else (left, more_in))
+        _count(cells, key, cost)
+    return Decided(views, now)
+
+
+def _contested(asks: Sequence[Ask], told: list[int], at: int, now: int) -> Outcome:
+    views: list[View] = []
+    refused: list[tuple[int, int]] = []
+    would_refuse: list[tuple[int, int]] = []
+    for number, (cells, key, cost) in enumerate(asks):
+        left, more_in, wait = told[at : at + 3]
+        at += 3
+        if cells.exact_view:
+            state = cells.state_of(left, more_in)
+            if wait:
+                wait = cells.wait(state, now, cost)
+            left, more_in = cells.view(state, now)
+        views.append((left, more_in))
+        if wait:
+            (would_refuse if cells.shadow else refused).append((number, wait))
+            cells.deny(key, cost, None if wait == NEVER else wait, left, now)
+    if refused:
+        return Objected(views, refused, (), now)
+    spared = {number for number, _ in would_refuse}
+    for number, (cells, key, cost) in enumerate(asks):
+        if number not in spared:
+            _count(cells, key, cost)
+    return Objected(views, (), would_refuse, now)
+
+
+def _count(cells: RedisCells, key: Key, cost: int) -> None:
+    if cost != 1:
+        cells.tally[key] += cost
+        return
+    charges = cells.fresh_charges
+    charges.append(key)
+    if len(charges) >= COUNT_EVERY:
+        cells.count()

@@ -1,0 +1,166 @@
+"""One limit on Redis: what its states are called there, how it is asked about, and what is known to be refused."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from hashlib import blake2b
+from math import gcd
+from typing import NamedTuple
+
+from custodes.kernel.clock import SECOND
+from custodes.kernel.window import (
+    SLICES,
+    CalendarQuota,
+    Cells,
+    Concurrency,
+    Gcra,
+    Meter,
+    SlidingLog,
+    SubWindows,
+)
+from custodes.kernel.window.cells import Key
+
+#: Parts that subjects are spread over in a cluster: the keys of one part share a slot, and a call is about one part.
+#: Enough for every node to have its share, few enough for requests to share calls.
+PARTS = 64
+
+#: Names and refusals that are remembered of one limit; forgotten all at once when there are more, which costs one
+#: question more each.
+_MAX_REMEMBERED = 50_000
+
+#: Between tenant and the rest of a subject.
+_SEPARATOR = "\x1f"
+
+#: Characters of a name: 96 bits.
+_NAME_BYTES = 12
+
+#: Latest moment that the script can count with exactly: 2^53 microseconds, in the year 2255.
+_MAX_EXACT = 2**53 - 1
+
+#: How much the server's clock may be behind what is believed before a calendar period has to be asked for again.
+_SLACK = 5 * SECOND
+
+# Algorithms by their number in decide.lua.
+_LOG, _SUBWINDOWS, _GCRA, _CALENDAR, _CONCURRENCY = 1, 2, 3, 4, 5
+
+
+class Denial(NamedTuple):
+    """A refusal that is known to stand."""
+
+    #: Units that were asked for.
+    cost: int
+    #: Until when, server time; None for ever, because the cost is above the limit.
+    until: int | None
+    #: Units that were left.
+    left: int
+
+
+class RedisCells(Cells):
+    """One limit; its states are in Redis."""
+
+    __slots__ = ("_fraction", "_names", "_row_of", "_secret", "deniable", "denied", "exact_view", "name")
+
+    def __init__(self, name: str, meter: Meter, secret: bytes, *, shadow: bool) -> None:
+        super().__init__(meter, shadow=shadow)
+        self.name = name
+        self._secret = secret
+        self._names: dict[Key, tuple[str, int]] = {}
+        bucket = _Bucket(meter) if isinstance(meter, Gcra) else None
+        self._row_of = bucket.row if bucket else _rows_of(meter)
+        self._fraction = bucket.fraction if bucket else 1
+        #: Whether the answer holds the state, from which view and wait are worked out, instead of these.
+        self.exact_view = isinstance(meter, Gcra)
+        #: Whether a refusal stands until it was said to end: slots may be given back before.
+        self.deniable = not isinstance(meter, Concurrency)
+        #: Refusals that are known to stand, by subject.
+        self.denied: dict[Key, Denial] = {}
+
+    def named(self, key: Key) -> tuple[str, int]:
+        """Return what the state of a subject is called in Redis, and the part that it belongs to."""
+        found = self._names.get(key)
+        if found is None:
+            if len(self._names) >= _MAX_REMEMBERED:
+                self._names.clear()
+            found = self._names[key] = self._name(key)
+        return found
+
+    def _name(self, key: Key) -> tuple[str, int]:
+        text = key if isinstance(key, str) else repr(key)
+        # Subjects of a tenant stay together; an address, which is of no tenant, stands for itself.
+        part = int.from_bytes(self._digest(text.partition(_SEPARATOR)[0], 2), "big") % PARTS
+        name = urlsafe_b64encode(self._digest(f"{self.name}\0{text}", _NAME_BYTES)).decode("ascii")
+        return f"custodes:{{{part}}}:{name}", part
+
+    def _digest(self, text: str, size: int) -> bytes:
+        return blake2b(text.encode("utf-8", "surrogatepass"), key=self._secret, digest_size=size).digest()
+
+    def row(self, cost: int, now: int) -> list[int]:
+        """Write what the script has to know to charge a cost; see ``meters.lua``."""
+        algorithm, *rest = self._row_of(cost, now)
+        return [algorithm, int(self.shadow), cost, *rest]
+
+    def state_of(self, whole: int, part: int) -> int:
+        """Put the state of a bucket together, as its meter reads it."""
+        return whole * self._fraction + part
+
+    def deny(self, key: Key, cost: int, wait: int | None, left: int, now: int) -> None:
+        """Remember a refusal, if it is sure to stand until it was said to end."""
+        if not self.deniable:
+            return
+        if len(self.denied) >= _MAX_REMEMBERED:
+            self.denied.clear()
+        self.denied[key] = Denial(cost, None if wait is None else now + wait, left)
+
+    def forget_refusals(self) -> None:
+        """Ask again about everybody."""
+        self.denied.clear()
+
+
+def _rows_of(meter: Meter) -> Callable[[int, int], list[int]]:
+    if isinstance(meter, SlidingLog):
+        log = [_LOG, meter.limit, meter.window]
+        return lambda _cost, _now: log
+    if isinstance(meter, SubWindows):
+        subwindows = [_SUBWINDOWS, meter.limit, meter.refill // (SLICES + 1)]
+        return lambda _cost, _now: subwindows
+    if isinstance(meter, Concurrency):
+        concurrency = [_CONCURRENCY, meter.limit, meter.window]
+        return lambda _cost, _now: concurrency
+    assert isinstance(meter, CalendarQuota), "every algorithm has a script"
+    return _Periods(meter).row
+
+
+class _Bucket:
+    """Writes amounts of time as whole microseconds and parts of one; see ``gcra.lua``."""
+
+    def __init__(self, meter: Gcra) -> None:
+        common = gcd(meter.limit, meter.window)
+        self.fraction = meter.limit // common
+        self._token = meter.window // common
+        self._capacity = self._split(meter.burst)
+
+    def row(self, cost: int, _now: int) -> list[int]:
+        return [_GCRA, self.fraction, *self._split(cost), *self._capacity]
+
+    def _split(self, tokens: int) -> tuple[int, int]:
+        whole, part = divmod(tokens * self._token, self.fraction)
+        # A burst that takes centuries to come in again is cut off where the script's numbers end.
+        return (whole, part) if whole <= _MAX_EXACT // 8 else (_MAX_EXACT // 8, 0)
+
+
+class _Periods:
+    """Remembers the current period of a calendar; see ``calendar.lua``."""
+
+    def __init__(self, meter: CalendarQuota) -> None:
+        self._meter = meter
+        self._known: tuple[int, int, int] = (0, 0, 0)
+
+    def row(self, _cost: int, now: int) -> list[int]:
+        begin, end, _ = self._known
+        if not begin <= now < end:
+            end = self._meter.period_end(now)
+            earlier = now - _SLACK
+            begin = earlier if self._meter.period_end(earlier) == end else self._meter.period_end(earlier)
+            self._known = (begin, end, self._meter.period_end(end))
+        return [_CALENDAR, self._meter.limit, *self._known]

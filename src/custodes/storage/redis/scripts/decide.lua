@@ -1,0 +1,87 @@
+-- Decides on requests, one after the other, each on all its limits at once: all are charged, or none.
+--
+-- KEYS     the states that take part
+-- ARGV[1]  MessagePack: {rows, script}
+--   rows    one list for each limit and cost: {algorithm, in shadow, cost, then what the algorithm needs}
+--   script  for each request: how many limits, then for each the number of its row and of its key;
+--           or 0, to give back: number of the row and of the key, the moment of the charge, units
+-- Returns  MessagePack: {now, then for each request a status and what belongs to it, see below}
+--
+-- States are read once, decided on in memory and written once, however many requests of the call are about them.
+
+local meters = {log, subwindows, gcra, calendar, concurrency}
+
+local asked = cmsgpack.unpack(ARGV[1])
+local rows, script = asked[1], asked[2]
+local states, dirty, answer = {}, {}, {now}
+local size = 1
+
+-- All admit and were charged: what is left, and microseconds until there is more, of each.
+local CHARGED = 0
+-- Some refuse, or would in shadow: the same, and how long each has to be waited for.
+local CONTESTED = 1
+-- The clock of who asked is too far off.
+local OFF = 2
+
+local function state_of(row, number)
+  local state = states[number]
+  if not state then
+    state = meters[row[1]].load(KEYS[number], row)
+    states[number] = state
+  end
+  return state
+end
+
+local function give_back(at)
+  local row, number = rows[script[at]], script[at + 1]
+  local meter = meters[row[1]]
+  if meter.give_back(state_of(row, number), row, script[at + 2], script[at + 3]) then dirty[number] = meter end
+end
+
+local function decide(at, count)
+  local waits, refused, contested = {}, false, false
+  for ask = 1, count do
+    local row = rows[script[at + 2 * ask - 2]]
+    local wait = meters[row[1]].wait(state_of(row, script[at + 2 * ask - 1]), row)
+    if not wait then
+      size = size + 1
+      answer[size] = OFF
+      return
+    end
+    if wait ~= 0 then
+      contested = true
+      refused = refused or row[2] == 0
+    end
+    waits[ask] = wait
+  end
+  size = size + 1
+  answer[size] = contested and CONTESTED or CHARGED
+  for ask = 1, count do
+    local row, number = rows[script[at + 2 * ask - 2]], script[at + 2 * ask - 1]
+    local meter, state = meters[row[1]], states[number]
+    if waits[ask] == 0 and not refused then
+      meter.charge(state, row)
+      dirty[number] = meter
+    end
+    answer[size + 1], answer[size + 2] = meter.view(state, row)
+    size = size + 2
+    if contested then
+      size = size + 1
+      answer[size] = waits[ask]
+    end
+  end
+end
+
+local at = 1
+while at <= #script do
+  local count = script[at]
+  if count == 0 then
+    give_back(at + 1)
+    at = at + 5
+  else
+    decide(at + 1, count)
+    at = at + 1 + 2 * count
+  end
+end
+for number, meter in pairs(dirty) do meter.store(states[number]) end
+return cmsgpack.pack(answer)

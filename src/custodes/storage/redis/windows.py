@@ -1,0 +1,322 @@
+"""Rate-limit states shared by all instances, in Redis.
+
+Requests that come together are decided by one call; while calls are under way, those that come are gathered, so that
+nobody waits when there is little to do and nobody pays for a call of his own when there is much. What is known to be
+refused is refused here. When Redis does not answer in time, a few requests wait for the deadline, then none does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from custodes.errors import StorageUnavailable
+from custodes.kernel.clock import SECOND
+from custodes.kernel.window import NEVER, Ask, Concurrency, Meter, Outcome
+from custodes.kernel.window.cells import Key, View
+from custodes.runtime.breaker import Breaker
+from custodes.runtime.log import get_logger
+from custodes.storage.redis.batch import Batch, GiveBack, Item, Objected, Question
+from custodes.storage.redis.cells import RedisCells
+from custodes.storage.redis.connection import connect, is_cluster
+from custodes.storage.redis.scripts import Script, decision
+from custodes.storage.redis.split import Split
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis, RedisCluster
+
+#: How long a request waits for its decision, microseconds.
+DEFAULT_DEADLINE = 20_000
+
+#: Calls under way while further requests are only gathered: with two, one is decided while the other is put together.
+_FEW_CALLS = 2
+
+#: Calls under way at most.
+_MAX_CALLS = 8
+
+#: Longest that a request is held to be gathered with others, seconds.
+_GATHER_SECONDS = 0.0005
+
+#: Requests decided by one call at most: it takes a millisecond of the server's time, which others have to wait for.
+MAX_BATCH = 128
+
+#: Requests that wait at most; beyond, they are not decided.
+_MAX_WAITING = 10_000
+
+#: How often it is tried whether Redis answers again, seconds.
+_PROBE_SECONDS = 0.25
+
+#: Longest that this may take, seconds.
+_PROBE_DEADLINE = 1.0
+
+_log = get_logger("custodes.ratelimit")
+
+
+class RedisWindows:
+    """The :class:`~custodes.planes.ratelimit.ports.Windows` of all instances.
+
+    Args:
+        url: see :func:`custodes.storage.redis.connection.connect`.
+        secret: names subjects in Redis; the same in all instances.
+        monotonic: monotonic clock, microseconds.
+        deadline: how long a request waits for its decision, microseconds.
+        script: what decides; another one in tests, whose time stands still.
+    """
+
+    #: Whether ``decide`` answers at once.
+    synchronous = False
+
+    def __init__(
+        self,
+        url: str,
+        secret: bytes,
+        *,
+        monotonic: Callable[[], int],
+        deadline: int = DEFAULT_DEADLINE,
+        script: Script | None = None,
+    ) -> None:
+        self._client: Redis | RedisCluster = connect(url)
+        self._in_parts = is_cluster(url)
+        self._secret = secret
+        self._monotonic = monotonic
+        self._deadline = deadline / SECOND
+        self._script = script or decision()
+        self._cells: dict[str, RedisCells] = {}
+        #: Server time minus monotonic time: never less than it is, so that no refusal outlives its end.
+        self._ahead: int | None = None
+        self._breaker = Breaker()
+        #: By part of the cluster; one part for all when there is none.
+        self._waiting: dict[int, list[Item]] = {}
+        self._count = 0
+        self._since = 0.0
+        self._sender: asyncio.Handle | None = None
+        self._calls: set[asyncio.Task[None]] = set()
+        self._probe: asyncio.Task[None] | None = None
+        #: Decisions that could not be made in time.
+        self.failures = 0
+        #: Calls to Redis, and refusals that needed none.
+        self.calls = 0
+        self.known_refusals = 0
+
+    # ── Port ─────────────────────────────────────────────────────────────────
+
+    @property
+    def overflowed(self) -> int:
+        """Decisions on subjects that had to share a state: none, Redis has room or says that it has not."""
+        return 0
+
+    @property
+    def available(self) -> bool:
+        """False while Redis is known not to answer."""
+        return not self._breaker.open
+
+    @property
+    def times_lost(self) -> int:
+        """How often Redis stopped answering."""
+        return self._breaker.opened
+
+    def cells(self, name: str, meter: Meter, *, shadow: bool = False) -> RedisCells:
+        """Return a limit; the same one for the same name, in every instance."""
+        found = self._cells.get(name)
+        if found is None:
+            found = self._cells[name] = RedisCells(name, meter, self._secret, shadow=shadow)
+        found.shadow = shadow
+        return found
+
+    def keep_only(self, names: Iterable[str]) -> None:
+        """Forget the limits of other names, and every refusal; what is in Redis ends by itself."""
+        wanted = set(names)
+        self._cells = {name: cells for name, cells in self._cells.items() if name in wanted}
+        for cells in self._cells.values():
+            cells.forget_refusals()
+
+    def decide(self, asks: Sequence[Ask], now: int) -> Outcome | Awaitable[Outcome]:
+        """Decide on all limits of a request: at once when it is known to be refused, else with whatever else waits.
+
+        Raises:
+            StorageUnavailable: Redis is known not to answer, or too many wait. The awaitable raises it when there is no
+                decision within the deadline.
+        """
+        if self._ahead is None:
+            self._ahead = now - self._monotonic()
+        refused = self._known_refusal(asks, self._monotonic() + self._ahead)
+        if refused is not None:
+            return refused
+        if self._breaker.open or self._count >= _MAX_WAITING:
+            self.failures += 1
+            raise _unavailable("Redis does not answer" if self._breaker.open else "Too many requests wait for Redis")
+        return self._submit(asks)
+
+    def release(self, cells: RedisCells, key: Key, taken_at: int, cost: int) -> None:
+        """Give back slots with the next call; what cannot be given back is free at the end of its lease."""
+        assert isinstance(cells.meter, Concurrency)
+        self.give_back(cells, key, taken_at, cost)
+
+    async def start(self) -> None:
+        """Connect, so that no request has to; what cannot be reached now is tried again in the background."""
+        try:
+            await asyncio.gather(*(self._ask_for_an_answer() for _ in range(_FEW_CALLS)))
+        except Exception as error:  # noqa: BLE001 - a host starts without Redis, too
+            _log.warning("redis_not_reached", error=repr(error))
+            while not self._breaker.open:
+                self._lose("Redis was not reached")
+
+    async def stop(self) -> None:
+        """Decide on what waits, then close the connections."""
+        while self._count and not self._breaker.open:
+            self._send()
+            await asyncio.sleep(0.001)
+        if self._probe is not None:
+            self._probe.cancel()
+        if self._calls:
+            await asyncio.gather(*self._calls, return_exceptions=True)
+        self._abandon(_unavailable("The limiter has stopped"))
+        await self._client.aclose()
+
+    # ── What is known ────────────────────────────────────────────────────────
+
+    def _known_refusal(self, asks: Sequence[Ask], now: int) -> Outcome | None:
+        refused: list[tuple[int, int]] | None = None
+        views: list[View] = []
+        for number, (cells, key, cost) in enumerate(asks):
+            denial = cells.denied.get(key)
+            if denial is None or cost != denial.cost:
+                continue
+            wait = NEVER if denial.until is None else denial.until - now
+            if wait <= 0 and denial.until is not None:
+                del cells.denied[key]
+            elif not cells.shadow:
+                if refused is None:
+                    refused = []
+                    views = [(0, 0)] * len(asks)
+                refused.append((number, wait))
+                views[number] = (denial.left, wait)
+        if refused is None:
+            return None
+        self.known_refusals += 1
+        return Objected(views, refused, (), now)
+
+    # ── Gathering ────────────────────────────────────────────────────────────
+
+    def _submit(self, asks: Sequence[Ask]) -> asyncio.Future[Outcome]:
+        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        if not self._in_parts:
+            self._enqueue(0, Question(asks, answer))
+            return answer
+        parts: dict[int, list[int]] = {}
+        for number, (cells, key, _) in enumerate(asks):
+            parts.setdefault(cells.named(key)[1], []).append(number)
+        if len(parts) == 1:
+            self._enqueue(next(iter(parts)), Question(asks, answer))
+            return answer
+        split = Split(asks, answer, self.give_back)
+        for part, numbers in parts.items():
+            self._enqueue(part, split.question(numbers))
+        return answer
+
+    def give_back(self, cells: RedisCells, key: Key, at: int, cost: int) -> None:
+        """Take back a charge of a moment with the next call; lost when Redis does not answer."""
+        if self._count < _MAX_WAITING:
+            self._enqueue(cells.named(key)[1] if self._in_parts else 0, GiveBack(cells, key, at, cost))
+
+    def _enqueue(self, part: int, item: Item) -> None:
+        waiting = self._waiting.get(part)
+        if waiting is None:
+            waiting = self._waiting[part] = []
+        waiting.append(item)
+        self._count += 1
+        if self._count == 1:
+            loop = asyncio.get_running_loop()
+            self._since = loop.time()
+            if len(self._calls) < _FEW_CALLS:
+                # After whatever else is ready now: what comes together goes together.
+                self._sender = loop.call_soon(self._send)
+            elif len(self._calls) < _MAX_CALLS:
+                self._sender = loop.call_later(_GATHER_SECONDS, self._send)
+
+    def _send(self) -> None:
+        """Begin the calls for what waits."""
+        if self._sender is not None:
+            self._sender.cancel()
+            self._sender = None
+        if not self._count:
+            return
+        ends = self._since + self._deadline
+        now = self._monotonic() + (self._ahead or 0)
+        waiting, self._waiting, self._count = self._waiting, {}, 0
+        for items in waiting.values():
+            for first in range(0, len(items), MAX_BATCH):
+                call = asyncio.get_running_loop().create_task(self._call(items[first : first + MAX_BATCH], now, ends))
+                self._calls.add(call)
+                call.add_done_callback(self._ended)
+
+    def _ended(self, call: asyncio.Task[None]) -> None:
+        self._calls.discard(call)
+        if self._count and len(self._calls) < _MAX_CALLS:
+            # After those that this call has answered, who may ask again at once.
+            if self._sender is not None:
+                self._sender.cancel()
+            self._sender = asyncio.get_running_loop().call_soon(self._send)
+
+    # ── Calling ──────────────────────────────────────────────────────────────
+
+    async def _call(self, items: Sequence[Item], now: int, ends: float) -> None:
+        batch = Batch(items, now)
+        try:
+            async with asyncio.timeout_at(ends):
+                begun = self._monotonic()
+                reply = await self._script.run(self._client, batch.keys, batch.packed)
+                self.calls += 1
+        except TimeoutError:
+            self._failed(batch, f"Redis did not decide within {self._deadline * 1_000:g} ms")
+            return
+        except Exception as error:  # noqa: BLE001 - whatever the client raises, those who wait must hear of it
+            self._failed(batch, f"Redis could not decide: {type(error).__name__}")
+            return
+        self._breaker.succeeded()
+        server_now, off = batch.settle(reply)
+        self._ahead = server_now - begun
+        for question in off:
+            if not question.answer.done():
+                self._enqueue(question.asks[0][0].named(question.asks[0][1])[1] if self._in_parts else 0, question)
+
+    def _failed(self, batch: Batch, what: str) -> None:
+        self.failures += batch.fail(_unavailable(what))
+        self._lose(what)
+
+    def _lose(self, what: str) -> None:
+        if self._breaker.failed():
+            _log.warning("redis_lost", what=what)
+            self._abandon(_unavailable(what))
+            self._probe = asyncio.get_running_loop().create_task(self._until_it_answers())
+
+    def _abandon(self, error: StorageUnavailable) -> None:
+        """Have all that wait hear that nobody will answer."""
+        waiting, self._waiting, self._count = self._waiting, {}, 0
+        for items in waiting.values():
+            for item in items:
+                if isinstance(item, Question) and not item.answer.done():
+                    self.failures += 1
+                    item.answer.set_exception(error)
+
+    async def _until_it_answers(self) -> None:
+        """Ask now and then, so that no request has to."""
+        while self._breaker.open:
+            await asyncio.sleep(_PROBE_SECONDS)
+            try:
+                await self._ask_for_an_answer()
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is not an answer
+                _log.debug("redis_still_lost", error=repr(error))
+            else:
+                self._breaker.succeeded()
+                _log.info("redis_answers_again")
+
+    async def _ask_for_an_answer(self) -> None:
+        """Have nothing decided. Longer than a decision may take, for a connection may have to be made first."""
+        async with asyncio.timeout(max(_PROBE_DEADLINE, self._deadline)):
+            await self._script.run(self._client, ["custodes:{0}:probe"], Batch((), 0).packed)
+
+
+def _unavailable(what: str) -> StorageUnavailable:
+    return StorageUnavailable(f"Limits were not decided: {what}", remedy="Look at Redis and CUSTODES_REDIS_URL")
