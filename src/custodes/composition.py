@@ -313,13 +313,20 @@ class Composition:
         """Limits, blocks and bans."""
         from custodes.planes.ratelimit.bans import immune_addresses
         from custodes.planes.ratelimit.limiter import RateLimiter
-        from custodes.planes.ratelimit.model import BanPolicy, Options
+        from custodes.planes.ratelimit.model import BanPolicy, FailureMode, Options
         from custodes.storage.limits import windows_of
         from custodes.storage.sql.ratelimit import SqlRateLimitStore
 
         settings = self.settings
         return RateLimiter(
-            windows_of(settings.rate_limit_store, self.database, settings.rate_limit_deadline_ms),
+            windows_of(
+                settings.rate_limit_store,
+                self.database,
+                deadline_ms=settings.rate_limit_deadline_ms,
+                redis_url=settings.redis_url.get_secret_value(),
+                secret=lambda: self.sealer.derive(b"names of rate-limit subjects", 32),
+                monotonic=self.clock.monotonic,
+            ),
             SqlRateLimitStore(self.database),
             clock=self.clock,
             new_id=self.new_id,
@@ -328,7 +335,7 @@ class Composition:
             immune=immune_addresses(settings.trusted_proxies),
             options=Options(
                 block_status=settings.rate_limit_block_status,
-                fail_closed=settings.rate_limit_fail_closed,
+                failure_mode=FailureMode(settings.rate_limit_failure_mode),
                 jitter=settings.rate_limit_jitter,
                 bans=BanPolicy() if settings.rate_limit_bans else None,
                 default_tenant=settings.default_tenant,

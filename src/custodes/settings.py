@@ -54,6 +54,9 @@ class Settings(BaseSettings):
         4, ge=1, le=100, validation_alias=_env("CUSTODES_DATABASE_WRITERS", "database_writers")
     )
     """PostgreSQL: connections that each process opens for writes, at most; one more takes in what is hot."""
+    redis_url: SecretStr = Field(SecretStr(""), validation_alias=_env("CUSTODES_REDIS_URL", "redis_url"))
+    """Redis or Valkey, for limits that all instances share and for what they tell each other: ``redis://host:6379/0``,
+    ``rediss://`` for TLS, ``redis+cluster://host,host`` or ``redis+sentinel://host,host/primary/0``. Empty: none."""
 
     # ── Switches (spec P1) ───────────────────────────────────────────────────
     enterprise_monitoring_enabled: bool = Field(
@@ -151,19 +154,21 @@ class Settings(BaseSettings):
     """Ports that they may go to: ``443,8000-8999``. Empty: 80, 443 and all from 1024 on."""
 
     # ── Rate limits ──────────────────────────────────────────────────────────
-    rate_limit_store: Literal["memory", "sqlite"] = Field(
-        "memory", validation_alias=_env("CUSTODES_RATE_LIMIT_STORE", "rate_limit_store")
+    rate_limit_store: Literal["auto", "memory", "sqlite", "redis"] = Field(
+        "auto", validation_alias=_env("CUSTODES_RATE_LIMIT_STORE", "rate_limit_store")
     )
-    """Where limits count: ``memory`` of each worker, or ``sqlite`` for all workers of one host together (a file of its
-    own beside the database)."""
+    """Where limits count: ``memory`` of each worker, ``sqlite`` for all workers of one host together (a file of its own
+    beside the database), or ``redis`` for all instances. ``auto``: Redis when there is a URL of one, else memory."""
     rate_limit_deadline_ms: int = Field(
-        100, ge=1, le=10_000, validation_alias=_env("CUSTODES_RATE_LIMIT_DEADLINE_MS", "rate_limit_deadline_ms")
+        0, ge=0, le=10_000, validation_alias=_env("CUSTODES_RATE_LIMIT_DEADLINE_MS", "rate_limit_deadline_ms")
     )
-    """Milliseconds that a request waits for the decision of a shared store."""
-    rate_limit_fail_closed: bool = Field(
-        False, validation_alias=_env("CUSTODES_RATE_LIMIT_FAIL_CLOSED", "rate_limit_fail_closed")
+    """Milliseconds that a request waits for the decision of a shared store; 0: 20 on Redis, 100 on the file."""
+    rate_limit_failure_mode: Literal["open", "closed", "degraded"] = Field(
+        "degraded", validation_alias=_env("CUSTODES_RATE_LIMIT_FAILURE_MODE", "rate_limit_failure_mode")
     )
-    """Refuse (503) when the shared store does not decide in time; else let through. Both are counted."""
+    """What becomes of a request when the shared store does not decide in time, unless its rule says otherwise:
+    ``open`` lets it through, ``closed`` refuses it (503), ``degraded`` holds it against this instance's part of the
+    limit. All are counted."""
     rate_limit_block_status: Literal[403, 429] = Field(
         403, validation_alias=_env("CUSTODES_RATE_LIMIT_BLOCK_STATUS", "rate_limit_block_status")
     )

@@ -45,10 +45,10 @@ def serve(
         os.environ["CUSTODES_DATABASE_URL"] = database
     if app:
         os.environ[standalone.APP_VARIABLE] = app
-    if workers > 1:
-        # Several processes must share their windows, or each would allow the whole limit.
-        os.environ.setdefault("CUSTODES_RATE_LIMIT_STORE", "sqlite")
     settings = load_settings()
+    if workers > 1 and settings.rate_limit_store == "auto" and not settings.redis_url.get_secret_value():
+        # Several processes must share their windows, or each would allow the whole limit.
+        os.environ["CUSTODES_RATE_LIMIT_STORE"] = "sqlite"
     # The port first: whoever cannot have it must not have printed a login that nobody will look for.
     with listen(host or settings.host, settings.port if port is None else port) as listener:
         asyncio.run(prepare())

@@ -2,18 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+from custodes.errors import ConfigurationError
 from custodes.kernel.clock import MILLISECOND
 from custodes.planes.ratelimit.ports import Windows
 from custodes.storage.memory.ratelimit import MemoryWindows
 from custodes.storage.sql.database import Database
-from custodes.storage.sql.ratelimit_windows import SqliteWindows
+from custodes.storage.sql.ratelimit_windows import DEFAULT_DEADLINE, SqliteWindows
 
 
-def windows_of(store: str, database: Database, deadline_ms: int) -> Windows:
-    """Choose: ``"memory"``, or ``"sqlite"`` in a file beside the database (when that is a file)."""
+def windows_of(
+    store: str,
+    database: Database,
+    *,
+    deadline_ms: int,
+    redis_url: str,
+    secret: Callable[[], bytes],
+    monotonic: Callable[[], int],
+) -> Windows:
+    """Choose an engine.
+
+    Args:
+        store: ``"memory"``, ``"sqlite"`` (a file beside the database, when that is one), ``"redis"``, or ``"auto"``.
+        database: where everything else is kept.
+        deadline_ms: how long a request waits for its decision, milliseconds; 0 for what suits the engine.
+        redis_url: Redis; empty for none.
+        secret: makes what names of subjects are hashed with, the same in all instances.
+        monotonic: monotonic clock, microseconds.
+
+    Raises:
+        ConfigurationError: Redis is chosen and there is no URL, or one that cannot be read.
+    """
+    deadline = deadline_ms * MILLISECOND
+    if store == "redis" or (store == "auto" and redis_url):
+        if not redis_url:
+            msg = "Limits are to count in Redis, and no Redis is named"
+            raise ConfigurationError(msg, remedy="Set CUSTODES_REDIS_URL=redis://host:6379/0")
+        from custodes.storage.redis.windows import DEFAULT_DEADLINE as REDIS_DEADLINE
+        from custodes.storage.redis.windows import RedisWindows
+
+        return RedisWindows(redis_url, secret(), monotonic=monotonic, deadline=deadline or REDIS_DEADLINE)
     path: Path | None = getattr(database, "path", None)  # engines with a file have one
-    if store == "memory" or path is None:
+    if store != "sqlite" or path is None:
         return MemoryWindows()
-    return SqliteWindows(path.with_name(f"{path.name}-limits"), deadline=deadline_ms * MILLISECOND)
+    return SqliteWindows(path.with_name(f"{path.name}-limits"), deadline=deadline or DEFAULT_DEADLINE)

@@ -91,7 +91,7 @@ async def test_a_locked_file_delays_nobody_beyond_the_deadline(tmp_path: Path):
 
 async def test_what_cannot_be_decided_goes_by_the_failure_mode_and_is_counted(tmp_path: Path, install, call):
     for closed in (False, True):
-        custodes: Custodes = install(rate_limit_store="sqlite", rate_limit_fail_closed=closed)
+        custodes: Custodes = install(rate_limit_store="sqlite", rate_limit_failure_mode="closed" if closed else "open")
         await custodes.open()
         custodes.limit("1/hour")
         (tmp_path / "custodes.db-limits").unlink(missing_ok=True)

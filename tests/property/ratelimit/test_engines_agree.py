@@ -9,7 +9,6 @@ from pathlib import Path
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
-
 from tests.servers.redis import RedisServer
 from tests.servers.redis_time import set_time, still_decision
 
@@ -158,4 +157,6 @@ def told(outcome: Outcome) -> tuple[object, ...]:
 
 def test_engines_agree(redis_server: RedisServer) -> None:
     machine = type("EnginesAgree", (EnginesAgree,), {"server": redis_server})
-    run_state_machine_as_test(machine, settings=settings(max_examples=60, stateful_step_count=25, deadline=None, phases=[Phase.generate]))
+    run_state_machine_as_test(
+        machine, settings=settings(max_examples=60, stateful_step_count=25, deadline=None, phases=[Phase.generate])
+    )

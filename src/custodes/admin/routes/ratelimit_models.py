@@ -16,6 +16,7 @@ from custodes.planes.ratelimit.model import (
     FOREVER,
     Access,
     Effect,
+    FailureMode,
     Kind,
     Limit,
     Rule,
@@ -27,6 +28,8 @@ from custodes.planes.ratelimit.rules import MAX_LIST, MAX_NAME, spell_subjects
 
 #: A path template as a rule takes it.
 Template = Annotated[str, Field(min_length=1, max_length=256)]
+
+_ON_FAILURE = "What becomes of its requests when the store of limits does not answer; null: what the install has chosen"
 
 _IDENTIFIER = "Address or CIDR block, user, key id or tenant"
 
@@ -142,6 +145,7 @@ class NewRule(BaseModel):
     cost: int = Field(default=1, ge=1, le=MAX_AMOUNT, description="Units of a request")
     shadow: bool = Field(default=False, description="Refuse nobody, only tell whom it would")
     enabled: bool = Field(default=True, description="False to switch it off")
+    on_failure: FailureMode | None = Field(default=None, description=_ON_FAILURE)
 
 
 class RuleChange(BaseModel):
@@ -159,6 +163,7 @@ class RuleChange(BaseModel):
     cost: int | None = Field(default=None, ge=1, le=MAX_AMOUNT, description="Units of a request")
     shadow: bool | None = Field(default=None, description="Refuse nobody, only tell whom it would")
     enabled: bool | None = Field(default=None, description="False to switch it off")
+    on_failure: FailureMode | None = Field(default=None, description=_ON_FAILURE)
 
 
 class RuleModel(BaseModel):
@@ -176,6 +181,7 @@ class RuleModel(BaseModel):
     cost: int | None = Field(description="Units of a request; null when a callable tells them")
     shadow: bool = Field(description="It refuses nobody, and only tells whom it would")
     enabled: bool = Field(description="False when it is switched off")
+    on_failure: FailureMode | None = Field(description=_ON_FAILURE)
     version: int = Field(description="Counts its changes, from 1")
     updated_at: Moment | None = Field(description="When it was last changed; null for a rule in code")
     actor: str = Field(description="Who changed it last; empty for a rule in code")
@@ -196,6 +202,7 @@ class RuleModel(BaseModel):
             cost=None if callable(rule.cost) else rule.cost,
             shadow=rule.shadow,
             enabled=rule.enabled,
+            on_failure=rule.on_failure,
             version=rule.version,
             updated_at=rule.updated_at or None,
             actor=rule.actor,

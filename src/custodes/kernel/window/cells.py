@@ -82,7 +82,7 @@ class Outcome:
         #: What is left, for each ask in order.
         self.views = views
 
-    def charged_at(self, number: int, asked_at: int) -> int:  # noqa: ARG002 - engines with a clock of their own differ
+    def charged_at(self, number: int, asked_at: int) -> int:
         """Tell the moment that a charge counts from, of the ask with this number."""
         return asked_at
 

@@ -247,6 +247,7 @@ class Administration:
             "cost": old.cost,
             "shadow": old.shadow,
             "enabled": old.enabled,
+            "on_failure": old.on_failure,
             **changes,
         }
         stored: dict[str, Any] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from custodes.errors import StorageUnavailable
 from custodes.kernel.clock import Clock
@@ -15,8 +15,19 @@ from custodes.planes.ratelimit.alarm import Alarm
 from custodes.planes.ratelimit.answers import FREE, Admitted, Decision, Noted, blocked_decision, unavailable_decision
 from custodes.planes.ratelimit.bans import Escalation
 from custodes.planes.ratelimit.endpoints import endpoint_of
+from custodes.planes.ratelimit.fallback import Fallback
 from custodes.planes.ratelimit.in_force import InForce
-from custodes.planes.ratelimit.model import EVERY_ENDPOINT, EVERY_TENANT, FOREVER, Access, Call, Effect, Kind, Options
+from custodes.planes.ratelimit.model import (
+    EVERY_ENDPOINT,
+    EVERY_TENANT,
+    FOREVER,
+    Access,
+    Call,
+    Effect,
+    FailureMode,
+    Kind,
+    Options,
+)
 from custodes.planes.ratelimit.plans import UNKNOWN, Applicable, Gate, Plan, gather
 from custodes.planes.ratelimit.ports import Windows
 from custodes.planes.ratelimit.tracking import Tracker
@@ -26,6 +37,10 @@ _log = get_logger("custodes.ratelimit")
 
 #: Called with (tenant, kind, identifier, level, duration) to shut somebody out.
 Ban = Callable[[str, Kind, str, int, int], None]
+
+
+#: Gives back slots: states, subject, moment at which they were taken, units.
+Release = Callable[[Any, Any, int, int], None]
 
 
 class Judge:
@@ -59,7 +74,6 @@ class Judge:
     ) -> None:
         self._in_force = in_force
         self._windows = windows
-        self._decide = cast("Callable[[Sequence[Ask], int], Outcome]", windows.decide)
         self._clock = clock
         self._monotonic = clock.monotonic
         self._offset = clock.now() - clock.monotonic()
@@ -69,7 +83,9 @@ class Judge:
         self._escalation = escalation
         self._ban = ban
         self._options = options
-        #: Requests refused by a limit, by an access entry, and let through undecided, since the start.
+        #: Decides when the engine cannot.
+        self.fallback = Fallback(windows, options)
+        #: Requests refused by a limit, by an access entry, and not decided by the engine, since the start.
         self.limited = 0
         self.blocked = 0
         self.undecided = 0
@@ -139,10 +155,10 @@ class Judge:
         try:
             answer = self._windows.decide(asks, now)
         except StorageUnavailable:
-            return self._undecided()
+            return self._fall_back(call, plan, applicable, asks, now)
         if isinstance(answer, Outcome):
             return self._answer(call, applicable, asks, answer, now)
-        return self._decide_later(call, applicable, asks, answer, now)
+        return self._decide_later(call, plan, applicable, asks, answer, now)
 
     def _contest(self, call: Call, plan: Plan, client: str, now: int, charged: int) -> Decision:
         """Decide where somebody is new or something refuses."""
@@ -155,40 +171,44 @@ class Judge:
         return self._monotonic() + self._offset
 
     async def _decide_later(
-        self, call: Call, applicable: Applicable, asks: list[Ask], answer: Awaitable[Outcome], now: int
+        self, call: Call, plan: Plan, applicable: Applicable, asks: list[Ask], answer: Awaitable[Outcome], now: int
     ) -> Decision:
         try:
             outcome = await answer
         except StorageUnavailable:
-            return self._undecided()
+            return self._fall_back(call, plan, applicable, asks, now)
         return self._answer(call, applicable, asks, outcome, now)
 
-    def _undecided(self) -> Decision:
+    def _fall_back(self, call: Call, plan: Plan, applicable: Applicable, asks: list[Ask], now: int) -> Decision:
         self.undecided += 1
-        return unavailable_decision() if self._options.fail_closed else FREE
+        owners = applicable.owners
+        mode, held, own, outcome = self.fallback.decide(owners, asks, now)
+        if mode is not FailureMode.DEGRADED:
+            return unavailable_decision() if mode is FailureMode.CLOSED else FREE
+        mask = 0
+        for number in held:
+            mask |= owners[number].bit
+        still_applicable = plan.applicable.get(mask) or plan.applicable_to(mask)
+        return self._answer(call, still_applicable, own, outcome, now, self.fallback.release)
 
-    def _answer(self, call: Call, applicable: Applicable, asks: list[Ask], outcome: Outcome, now: int) -> Decision:
+    def _answer(
+        self,
+        call: Call,
+        applicable: Applicable,
+        asks: list[Ask],
+        outcome: Outcome,
+        now: int,
+        release: Release | None = None,
+    ) -> Decision:
         if outcome.refused:
             return self._refuse(call, applicable, asks, outcome, now)
         decision = applicable.answers.admitted(outcome.views)
         if not (outcome.would_refuse or applicable.holds):
             return decision
         would_refuse = self._note_shadow(call, applicable, asks, outcome)
-        return Noted(decision, would_refuse, self._release_of(asks, outcome, now) if applicable.holds else None)
-
-    def _release_of(self, asks: list[Ask], outcome: Outcome, now: int) -> Callable[[], None]:
-        skipped = {number for number, _ in outcome.would_refuse}
-        held = [
-            (ask, outcome.charged_at(number, now))
-            for number, ask in enumerate(asks)
-            if number not in skipped and isinstance(ask[0].meter, Concurrency)
-        ]
-        return partial(self._release, held)
-
-    def _release(self, held: list[tuple[Ask, int]]) -> None:
-        while held:  # emptied, so that a second call gives nothing back twice
-            (cells, key, cost), taken_at = held.pop()
-            self._windows.release(cells, key, taken_at, cost)
+        if not applicable.holds:
+            return Noted(decision, would_refuse, None)
+        return Noted(decision, would_refuse, _release_of(asks, outcome, now, release or self._windows.release))
 
     def _refuse(self, call: Call, applicable: Applicable, asks: list[Ask], outcome: Outcome, now: int) -> Decision:
         self.limited += 1
@@ -264,6 +284,22 @@ class Judge:
 
 #: What can be shut out by itself; what a callable named cannot be recognised without the callable.
 _BANNABLE = frozenset({str(Kind.IP), str(Kind.USER), str(Kind.API_KEY)})
+
+
+def _release_of(asks: list[Ask], outcome: Outcome, now: int, release: Release) -> Callable[[], None]:
+    skipped = {number for number, _ in outcome.would_refuse}
+    held = [
+        (ask, outcome.charged_at(number, now))
+        for number, ask in enumerate(asks)
+        if number not in skipped and isinstance(ask[0].meter, Concurrency)
+    ]
+    return partial(_release, held, release)
+
+
+def _release(held: list[tuple[Ask, int]], release: Release) -> None:
+    while held:  # emptied, so that a second call gives nothing back twice
+        (cells, key, cost), taken_at = held.pop()
+        release(cells, key, taken_at, cost)
 
 
 def _refusers(applicable: Applicable, asks: list[Ask], refusals: Sequence[tuple[int, int]]) -> list[tuple[Gate, Any]]:

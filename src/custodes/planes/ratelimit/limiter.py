@@ -25,6 +25,7 @@ from custodes.planes.ratelimit.model import (
     Check,
     Cost,
     Effect,
+    FailureMode,
     Kind,
     Options,
     Rule,
@@ -48,6 +49,7 @@ FLUSH_SECONDS = 10.0
 #: When the limiter itself is not well, by its figures since the start.
 THRESHOLDS = (
     Threshold("undecided", degraded=1, unhealthy=1_000),
+    Threshold("store_lost", degraded=1, unhealthy=float("inf")),
     Threshold("counts_lost", degraded=1, unhealthy=100_000),
     Threshold("refresh_failures_in_a_row", degraded=3, unhealthy=30),
     Threshold("overflowed", degraded=1, unhealthy=float("inf")),
@@ -146,7 +148,9 @@ class RateLimiter(Gatekeeping):
 
     async def flush(self) -> None:
         """Write what was counted since the last time."""
-        await self._tracker.flush(self._in_force.book.gates)
+        gates = self._in_force.book.gates
+        self._judge.fallback.keep_only(name for gate in gates for name in gate.names)
+        await self._tracker.flush(gates)
 
     async def purge_expired(self, now: int, limit: int) -> int:
         """Delete up to so many counted windows and ended blocks; returns how many (spec P2).
@@ -175,6 +179,7 @@ class RateLimiter(Gatekeeping):
         cost: Cost = 1,
         shadow: bool = False,
         enabled: bool = True,
+        on_failure: FailureMode | str | None = None,
     ) -> Rule:
         """Add a rule; see :func:`custodes.planes.ratelimit.rules.make_rule`.
 
@@ -192,6 +197,7 @@ class RateLimiter(Gatekeeping):
             cost=cost,
             shadow=shadow,
             enabled=enabled,
+            on_failure=on_failure,
         )
         self._in_force.write(rule)
         return rule
@@ -322,6 +328,11 @@ class RateLimiter(Gatekeeping):
             "limited": float(self._judge.limited),
             "blocked": float(self._judge.blocked),
             "undecided": float(self._judge.undecided),
+            "let_through_undecided": float(self._judge.fallback.opened),
+            "refused_undecided": float(self._judge.fallback.closed),
+            "decided_degraded": float(self._judge.fallback.degraded),
+            "store_lost": 0.0 if self._windows.available else 1.0,
+            "instances": float(self._windows.instances),
             "overflowed": float(self._windows.overflowed),
             "counts_shed": float(self._tracker.shed),
             "counts_lost": float(self._tracker.lost),

@@ -98,6 +98,17 @@ Subject: TypeAlias = "Kind | Callable[[Call], str]"
 Cost: TypeAlias = "int | Callable[[Call], int]"
 
 
+class FailureMode(StrEnum):
+    """What becomes of a request when its limits cannot be decided."""
+
+    #: It goes on.
+    OPEN = "open"
+    #: It is refused with 503.
+    CLOSED = "closed"
+    #: It is held against this instance's part of the limit: the limit divided by the instances that live.
+    DEGRADED = "degraded"
+
+
 class Source(StrEnum):
     """Where a rule comes from."""
 
@@ -129,6 +140,8 @@ class Rule:
     shadow: bool = False
     #: False to switch it off.
     enabled: bool = True
+    #: What becomes of its requests when the engine cannot decide; None for what the install has chosen.
+    on_failure: FailureMode | None = None
     #: Tenant whose requests it holds for; ``*`` for all.
     tenant: str = EVERY_TENANT
     #: Where it comes from.
@@ -264,8 +277,8 @@ class Options:
 
     #: Status for those who are blocked: 403, or 429.
     block_status: int = 403
-    #: True to refuse when limits cannot be decided; False to let through.
-    fail_closed: bool = False
+    #: What becomes of a request when its limits cannot be decided, unless its rule says otherwise.
+    failure_mode: FailureMode = FailureMode.DEGRADED
     #: ``Retry-After`` is longer by up to this part of itself, the same for the same caller; 0 for exact.
     jitter: float = 0.0
     #: Escalating bans; None for none.

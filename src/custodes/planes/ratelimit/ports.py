@@ -49,6 +49,16 @@ class Windows(Protocol):
         """Decisions that could not be made."""
         ...
 
+    @property
+    def instances(self) -> int:
+        """Instances that share these states and lived when that was last known, at least 1."""
+        ...
+
+    @property
+    def available(self) -> bool:
+        """False while the engine is known not to answer."""
+        ...
+
     async def start(self) -> None:
         """Open what is to be opened; idempotent."""
         ...

@@ -9,7 +9,17 @@ from typing import Any, TypeAlias
 from custodes.errors import InvalidInput
 from custodes.kernel.tenant import valid_tenant
 from custodes.planes.ratelimit.language import MAX_AMOUNT, parse_limits
-from custodes.planes.ratelimit.model import EVERY_ENDPOINT, EVERY_TENANT, Call, Cost, Kind, Rule, Source, Subject
+from custodes.planes.ratelimit.model import (
+    EVERY_ENDPOINT,
+    EVERY_TENANT,
+    Call,
+    Cost,
+    FailureMode,
+    Kind,
+    Rule,
+    Source,
+    Subject,
+)
 from custodes.planes.ratelimit.paths import template_parts
 
 #: Whom to count, as written: ``"ip"``, ``"ip+user"``, a callable, or several of these.
@@ -39,6 +49,7 @@ def make_rule(
     cost: Cost = 1,
     shadow: bool = False,
     enabled: bool = True,
+    on_failure: FailureMode | str | None = None,
     tenant: str = EVERY_TENANT,
     source: Source = Source.CODE,
     **stored: Any,
@@ -55,6 +66,8 @@ def make_rule(
         cost: units of a request, or a callable that tells them.
         shadow: refuse nobody, only tell whom it would.
         enabled: False to switch it off.
+        on_failure: what becomes of its requests when the engine cannot decide: ``"open"``, ``"closed"`` or
+            ``"degraded"``; what the install has chosen when None.
         tenant: whose requests; all when ``*``.
         source: where the rule comes from.
         stored: ``id``, ``version``, ``updated_at`` and ``actor`` of a rule made at run time.
@@ -74,6 +87,7 @@ def make_rule(
         cost=_cost(cost),
         shadow=shadow,
         enabled=enabled,
+        on_failure=_failure_mode(on_failure),
         tenant=_tenant(tenant),
         source=source,
         **stored,
@@ -143,6 +157,18 @@ def _cost(cost: Cost) -> Cost:
         msg = f"A request cannot cost {cost}"
         raise InvalidInput(msg, remedy=f"Use 1 to {MAX_AMOUNT}, or a callable; switch the rule off to charge nothing")
     return cost
+
+
+def _failure_mode(mode: FailureMode | str | None) -> FailureMode | None:
+    if mode is None:
+        return None
+    try:
+        return FailureMode(mode)
+    except ValueError:
+        msg = f"{str(mode)[:40]!r} is no failure mode"
+        raise InvalidInput(
+            msg, remedy="Use open, closed or degraded; leave it out for what the install has chosen"
+        ) from None
 
 
 def _tenant(tenant: str) -> str:

@@ -53,6 +53,16 @@ class MemoryWindows:
         """Decisions that could not be made."""
         return 0
 
+    @property
+    def instances(self) -> int:
+        """This process alone."""
+        return 1
+
+    @property
+    def available(self) -> bool:
+        """Always."""
+        return True
+
     async def start(self) -> None:
         """Nothing to do."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
 from custodes.errors import ConfigurationError
@@ -51,7 +51,7 @@ def connect(url: str) -> Redis | RedisCluster:
         raise ConfigurationError(msg, remedy='pip install "custodes[redis]"') from None
     if "+" not in url.partition("://")[0]:
         try:
-            return client.Redis.from_url(url, **_options())
+            return cast("Any", client.Redis).from_url(url, **_options())
         except ValueError:
             msg = "The Redis URL cannot be read"
             raise ConfigurationError(msg, remedy=_REMEDY) from None
@@ -86,8 +86,7 @@ def _options() -> dict[str, Any]:
 def _cluster(hosts: list[tuple[str, int]], options: dict[str, Any]) -> RedisCluster:
     from redis.asyncio.cluster import ClusterNode, RedisCluster
 
-    nodes = [ClusterNode(host, port) for host, port in hosts]
-    return RedisCluster(startup_nodes=nodes, **options, cluster_error_retry_attempts=1)
+    return RedisCluster(startup_nodes=[ClusterNode(host, port) for host, port in hosts], **options)
 
 
 def _sentinel(hosts: list[tuple[str, int]], parts: re.Match[str], options: dict[str, Any]) -> Redis:
@@ -98,7 +97,7 @@ def _sentinel(hosts: list[tuple[str, int]], parts: re.Match[str], options: dict[
         raise ConfigurationError(msg, remedy=_REMEDY)
     asked = {name: options[name] for name in ("protocol", "socket_connect_timeout", "socket_timeout", "ssl")}
     sentinel = Sentinel(hosts, sentinel_kwargs=asked, db=int(parts["db"] or 0), **options)
-    return sentinel.master_for(parts["service"])
+    return cast("Any", sentinel).master_for(parts["service"])
 
 
 def _host(text: str, default_port: int) -> tuple[str, int]:

@@ -20,6 +20,7 @@ from custodes.runtime.log import get_logger
 from custodes.storage.redis.batch import Batch, GiveBack, Item, Objected, Question
 from custodes.storage.redis.cells import RedisCells
 from custodes.storage.redis.connection import connect, is_cluster
+from custodes.storage.redis.presence import Presence
 from custodes.storage.redis.scripts import Script, decision
 from custodes.storage.redis.split import Split
 
@@ -86,6 +87,7 @@ class RedisWindows:
         #: Server time minus monotonic time: never less than it is, so that no refusal outlives its end.
         self._ahead: int | None = None
         self._breaker = Breaker()
+        self._presence = Presence(self._client)
         #: By part of the cluster; one part for all when there is none.
         self._waiting: dict[int, list[Item]] = {}
         self._count = 0
@@ -112,9 +114,9 @@ class RedisWindows:
         return not self._breaker.open
 
     @property
-    def times_lost(self) -> int:
-        """How often Redis stopped answering."""
-        return self._breaker.opened
+    def instances(self) -> int:
+        """Instances that said they live, when Redis was last asked."""
+        return self._presence.instances
 
     def cells(self, name: str, meter: Meter, *, shadow: bool = False) -> RedisCells:
         """Return a limit; the same one for the same name, in every instance."""
@@ -155,6 +157,7 @@ class RedisWindows:
 
     async def start(self) -> None:
         """Connect, so that no request has to; what cannot be reached now is tried again in the background."""
+        await self._presence.start()
         try:
             await asyncio.gather(*(self._ask_for_an_answer() for _ in range(_FEW_CALLS)))
         except Exception as error:  # noqa: BLE001 - a host starts without Redis, too
@@ -172,6 +175,7 @@ class RedisWindows:
         if self._calls:
             await asyncio.gather(*self._calls, return_exceptions=True)
         self._abandon(_unavailable("The limiter has stopped"))
+        await self._presence.stop()
         await self._client.aclose()
 
     # ── What is known ────────────────────────────────────────────────────────

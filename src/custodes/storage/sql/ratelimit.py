@@ -358,6 +358,8 @@ def _rule_columns(rule: Rule) -> dict[str, Any]:
             "exempt": list(rule.exempt),
             "cost": rule.cost,
             "shadow": rule.shadow,
+            # Left out when it says nothing: versions before it would not know what to make of it.
+            **({"on_failure": rule.on_failure} if rule.on_failure else {}),
         },
         "enabled": rule.enabled,
         "version": rule.version,

@@ -179,6 +179,16 @@ class SqliteWindows:
         self._releases.add(task)
         task.add_done_callback(self._releases.discard)
 
+    @property
+    def instances(self) -> int:
+        """Workers of this host are not counted: each falls back to the whole limit."""
+        return 1
+
+    @property
+    def available(self) -> bool:
+        """A file is tried every time."""
+        return True
+
     def keep_only(self, names: Iterable[str]) -> None:
         """Forget the limits of other names; their rows are cleaned up in time."""
         wanted = set(names)

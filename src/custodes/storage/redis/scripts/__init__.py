@@ -22,7 +22,7 @@ class Commands(Protocol):
 @cache
 def read(name: str) -> str:
     """Return the text of a file of this folder."""
-    return (files(__package__) / f"{name}.lua").read_text("utf-8")
+    return (files(__name__) / f"{name}.lua").read_text("utf-8")
 
 
 class Script:

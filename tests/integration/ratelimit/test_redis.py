@@ -1,0 +1,353 @@
+"""Limits that all instances share through Redis: exact, in few calls, and never in the host's way."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from tests.servers.redis import RedisCluster, RedisServer
+
+from custodes import Custodes
+from custodes.errors import ConfigurationError, StorageUnavailable
+from custodes.kernel.clock import HOUR, MILLISECOND, MINUTE, SECOND
+from custodes.kernel.window import Concurrency, Gcra, Meter, Outcome, SlidingLog, SubWindows
+from custodes.runtime.system_clock import SystemClock
+from custodes.storage.redis.connection import connect
+from custodes.storage.redis.windows import RedisWindows
+
+#: Longest that anything here waits for Redis: long enough for a busy machine.
+PATIENT = 10 * SECOND
+
+clock = SystemClock()
+
+
+@pytest.fixture
+async def windows(redis_server: RedisServer) -> AsyncIterator[Callable[..., RedisWindows]]:
+    """Makes instances on one Redis; each is stopped."""
+    made: list[RedisWindows] = []
+
+    def make(url: str = redis_server.url, deadline: int = PATIENT) -> RedisWindows:
+        made.append(RedisWindows(url, b"secret", monotonic=clock.monotonic, deadline=deadline))
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.stop()
+
+
+async def decide(engine: RedisWindows, *asks: tuple[object, str, int]) -> Outcome:
+    answer = engine.decide(asks, clock.now())
+    return answer if isinstance(answer, Outcome) else await answer
+
+
+@pytest.mark.parametrize(
+    "meter",
+    [SlidingLog(20, HOUR), SubWindows(20, HOUR), Gcra(1, HOUR, 20), Concurrency(20, HOUR)],
+    ids=lambda meter: type(meter).__name__,
+)
+async def test_of_a_hundred_tasks_at_once_exactly_as_many_pass_as_the_limit_says(windows, meter: Meter):
+    engines = [windows(), windows()]
+
+    outcomes = await asyncio.gather(
+        *(decide(engines[number % 2], (engines[number % 2].cells("a", meter), "x", 1)) for number in range(100))
+    )
+
+    assert sum(not outcome.refused for outcome in outcomes) == 20
+
+
+WORKER = """
+import asyncio, json, random, sys, time
+from custodes.kernel.window import Outcome, SlidingLog
+from custodes.runtime.system_clock import SystemClock
+from custodes.storage.redis.windows import RedisWindows
+
+async def main():
+    clock = SystemClock()
+    windows = RedisWindows(sys.argv[1], b"secret", monotonic=clock.monotonic, deadline=10_000_000)
+    cells = windows.cells("log", SlidingLog(int(sys.argv[2]), int(sys.argv[3])))
+    rng, admitted, ends = random.Random(sys.argv[4]), [], time.monotonic() + float(sys.argv[5])
+    async def client():
+        while time.monotonic() < ends:
+            cost = rng.choice((1, 1, 2))
+            outcome = windows.decide([(cells, "somebody", cost)], clock.now())
+            outcome = outcome if isinstance(outcome, Outcome) else await outcome
+            if not outcome.refused:
+                admitted.extend([outcome.charged_at(0, 0)] * cost)
+            await asyncio.sleep(rng.random() / 200)
+    await asyncio.gather(*(client() for _ in range(4)))
+    await windows.stop()
+    print(json.dumps(admitted))
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("limit", [37, 300])
+async def test_three_processes_never_admit_one_more_than_the_limit_in_any_window(redis_server: RedisServer, limit: int):
+    """Given three processes on one Redis, then no stretch as long as the window holds more than the limit."""
+    window, seconds = 200 * MILLISECOND, 1.2
+    workers = [
+        await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", WORKER, redis_server.url, str(limit), str(window), str(seed), str(seconds)),
+            stdout=subprocess.PIPE,
+        )
+        for seed in range(3)
+    ]
+    told = [await worker.communicate() for worker in workers]
+    stamps = sorted(stamp for said, _ in told for stamp in json.loads(said))
+
+    assert len(stamps) >= limit, "the limit was reached"
+    assert all(later - earlier >= window for earlier, later in zip(stamps, stamps[limit:], strict=False))
+
+
+async def test_requests_that_come_together_share_a_call(windows):
+    engine = windows()
+    cells = engine.cells("a", SlidingLog(4_000, HOUR))
+
+    await asyncio.gather(*(decide(engine, (cells, str(number), 1)) for number in range(100)))
+
+    assert engine.calls == 1
+
+
+async def test_all_limits_of_a_request_are_charged_or_none(windows):
+    engine = windows()
+    wide, narrow = engine.cells("wide", SlidingLog(10, HOUR)), engine.cells("narrow", Gcra(1, HOUR, 1))
+
+    first = await decide(engine, (wide, "x", 1), (narrow, "x", 1))
+    second = await decide(engine, (wide, "x", 1), (narrow, "x", 1))
+    third = await decide(engine, (wide, "x", 1))
+
+    assert (len(first.refused), len(second.refused)) == (0, 1)
+    assert third.views[0][0] == 8
+
+
+async def test_a_flood_of_refused_requests_costs_no_call(windows):
+    engine = windows()
+    cells = engine.cells("a", SlidingLog(1, HOUR))
+    for _ in range(2):
+        await decide(engine, (cells, "x", 1))
+    calls = engine.calls
+
+    outcomes = [engine.decide([(cells, "x", 1)], clock.now()) for _ in range(1_000)]
+
+    assert all(isinstance(outcome, Outcome) and outcome.refused for outcome in outcomes)
+    assert engine.calls == calls
+    assert engine.known_refusals == 1_000
+
+
+async def test_a_refusal_that_is_known_ends_when_it_was_said_to(windows):
+    """Given a window of 50 ms, when it is over, then the next request is asked about and admitted."""
+    engine = windows()
+    cells = engine.cells("a", SlidingLog(1, 50 * MILLISECOND))
+    await decide(engine, (cells, "x", 1))
+    refused = await decide(engine, (cells, "x", 1))
+
+    await asyncio.sleep(refused.refused[0][1] / SECOND)
+    admitted = await decide(engine, (cells, "x", 1))
+
+    assert not admitted.refused
+
+
+async def test_a_change_of_rules_forgets_what_was_known_to_be_refused(windows):
+    engine = windows()
+    cells = engine.cells("a", SlidingLog(1, HOUR))
+    for _ in range(2):
+        await decide(engine, (cells, "x", 1))
+
+    engine.keep_only(["a"])
+
+    assert not isinstance(engine.decide([(cells, "x", 1)], clock.now()), Outcome)
+
+
+async def test_slots_that_are_given_back_are_free_at_once(windows):
+    engine = windows()
+    cells = engine.cells("a", Concurrency(1, HOUR))
+    held = await decide(engine, (cells, "x", 1))
+    assert (await decide(engine, (cells, "x", 1))).refused
+
+    engine.release(cells, "x", held.charged_at(0, 0), 1)
+
+    assert not (await decide(engine, (cells, "x", 1))).refused
+
+
+async def test_a_server_that_has_forgotten_the_script_is_sent_it_again(windows, redis_server: RedisServer):
+    engine = windows()
+    cells = engine.cells("a", SlidingLog(2, HOUR))
+    await decide(engine, (cells, "x", 1))
+    with redis_server.client() as client:
+        client.script_flush()
+
+    outcome = await decide(engine, (cells, "x", 1))
+
+    assert outcome.views[0][0] == 0
+    assert engine.failures == 0
+
+
+async def test_no_address_is_in_redis_in_clear_and_everything_there_ends(windows, redis_server: RedisServer):
+    engine = windows()
+    for name, meter in {"a": SlidingLog(5, MINUTE), "b": Gcra(5, MINUTE, 5), "c": SubWindows(5, MINUTE)}.items():
+        await decide(engine, (engine.cells(name, meter), "203.0.113.199", 1))
+
+    with redis_server.client() as client:
+        keys: list[bytes] = client.keys("*")
+        assert len(keys) >= 3
+        assert all(b"203.0.113.199" not in key + (client.dump(key) or b"") for key in keys)
+        assert all(0 < client.pttl(key) <= 62_000 for key in keys)
+
+
+async def test_counts_lost_in_a_flush_begin_anew(windows, redis_server: RedisServer):
+    engine = windows()
+    cells = engine.cells("a", SlidingLog(300, HOUR))
+    await decide(engine, (cells, "x", 200))
+    redis_server.flush()
+
+    outcome = await decide(engine, (cells, "x", 1))
+
+    assert outcome.views[0][0] == 299
+
+
+# ── Redis that does not answer ───────────────────────────────────────────────
+
+
+async def test_a_frozen_redis_holds_up_a_few_requests_and_then_none(windows):
+    """Given a Redis that hangs, then each waits for the deadline, soon nobody does, and after the thaw it decides."""
+    server = RedisServer()
+    try:
+        engine = windows(server.url, deadline=20 * MILLISECOND)
+        await engine.start()
+        cells = engine.cells("a", SlidingLog(1_000, HOUR))
+        assert engine.available
+        server.freeze()
+        begun = time.monotonic()
+        while engine.available:
+            with pytest.raises(StorageUnavailable):
+                await decide(engine, (cells, "x", 1))
+        opened_after = time.monotonic() - begun
+        with pytest.raises(StorageUnavailable):
+            engine.decide([(cells, "x", 1)], clock.now())
+
+        server.thaw()
+        async with asyncio.timeout(10):
+            while not engine.available:
+                await asyncio.sleep(0.01)
+
+        assert opened_after <= 1
+        assert not (await decide(engine, (cells, "x", 1))).refused
+    finally:
+        await engine.stop()
+        server.remove()
+
+
+async def test_a_redis_that_is_killed_and_comes_back_decides_again(windows):
+    server = RedisServer()
+    try:
+        engine = windows(server.url)
+        cells = engine.cells("a", SlidingLog(1_000, HOUR))
+        await decide(engine, (cells, "x", 1))
+        server.kill()
+        for _ in range(3):
+            with pytest.raises(StorageUnavailable):
+                await decide(engine, (cells, "x", 1))
+        assert not engine.available
+
+        server.start()
+        async with asyncio.timeout(10):
+            while not engine.available:
+                await asyncio.sleep(0.01)
+
+        assert not (await decide(engine, (cells, "x", 1))).refused
+    finally:
+        await engine.stop()
+        server.remove()
+
+
+async def test_a_host_starts_without_redis(windows):
+    engine = windows("redis://127.0.0.1:1/0")
+
+    await engine.start()
+
+    assert not engine.available
+
+
+@pytest.mark.parametrize(("mode", "admitted"), [("open", 5), ("closed", 0), ("degraded", 2)])
+async def test_what_redis_does_not_decide_goes_by_the_failure_mode(install, call, mode: str, admitted: int):
+    """Given three live instances and a limit of 6, then a degraded one admits 2; all of it is counted and shown."""
+    custodes: Custodes = install(
+        redis_url="redis://127.0.0.1:1/0", rate_limit_failure_mode="closed" if mode == "open" else "open"
+    )
+    await custodes.open()
+    custodes.limit("6/hour", on_failure=mode)
+    custodes.ratelimit._windows._presence.instances = 3
+
+    await custodes.ratelimit._windows.start()
+    decisions = [custodes.ratelimit.check(call()) for _ in range(5)]
+    health = await custodes.ratelimit.get_health_status()
+
+    assert sum(decision.allowed for decision in decisions) == admitted
+    assert {decision.problem[0] for decision in decisions if not decision.allowed} <= {
+        "closed": {503},
+        "degraded": {429},
+        "open": set(),
+    }[mode]
+    name = {"open": "let_through_undecided", "closed": "refused_undecided", "degraded": "decided_degraded"}[mode]
+    assert health.figures[name] == health.figures["undecided"] == 5
+    assert health.figures["store_lost"] == 1
+    assert health.state != "healthy"
+
+
+async def test_instances_know_of_each_other(windows):
+    engines = [windows(), windows()]
+    for engine in (*engines, engines[0]):
+        await engine._presence.beat()
+
+    assert engines[0].instances == 2
+    await engines[1]._presence.stop()
+    await engines[0]._presence.beat()
+    assert engines[0].instances == 1
+
+
+# ── Cluster ──────────────────────────────────────────────────────────────────
+
+
+async def test_in_a_cluster_limits_of_several_slots_are_charged_all_or_none(windows, redis_cluster: RedisCluster):
+    """Given a limit by address and one by user, in different slots, then what one refuses is free in the other."""
+    engine = windows(redis_cluster.url.replace("redis://", "redis+cluster://").removesuffix("/0"))
+    by_ip, by_user = engine.cells("ip", SlidingLog(10, HOUR)), engine.cells("user", SlidingLog(3, HOUR))
+    user = "acme\x1fann"
+    ip = next(f"203.0.113.{n}" for n in range(200) if by_ip.named(f"203.0.113.{n}")[1] != by_user.named(user)[1])
+
+    outcomes = await asyncio.gather(*(decide(engine, (by_ip, ip, 1), (by_user, user, 1)) for _ in range(6)))
+    await asyncio.sleep(0.05)
+    left = (await decide(engine, (by_ip, ip, 1))).views[0][0]
+
+    assert sum(not outcome.refused for outcome in outcomes) == 3
+    assert left == 10 - 3 - 1
+    assert engine.failures == 0
+
+
+async def test_in_a_cluster_the_limits_of_a_tenant_share_a_slot(windows, redis_cluster: RedisCluster):
+    engine = windows(redis_cluster.url.replace("redis://", "redis+cluster://").removesuffix("/0"))
+    cells = [engine.cells(name, SlidingLog(20, HOUR)) for name in ("user", "key", "tenant")]
+    asks = [(one, f"acme\x1f{number}", 1) for number, one in enumerate(cells)]
+
+    outcomes = await asyncio.gather(*(decide(engine, *asks) for _ in range(30)))
+
+    assert sum(not outcome.refused for outcome in outcomes) == 20
+    assert len({one.named(key)[1] for one, key, _ in asks}) == 1
+    assert engine.calls == 1
+
+
+# ── URLs ─────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("url", ["http://a", "redis+cluster://", "redis+sentinel://a:26379", "redis+cluster://a:b"])
+def test_a_url_that_cannot_be_read_is_said_and_not_repeated(url: str):
+    with pytest.raises(ConfigurationError) as caught:
+        connect(url.replace("://", "://user:hunter2@"))
+
+    assert "hunter2" not in str(caught.value)
