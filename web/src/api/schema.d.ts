@@ -2634,6 +2634,12 @@ export interface components {
             actors: number;
         };
         /**
+         * FailureMode
+         * @description What becomes of a request when its limits cannot be decided.
+         * @enum {string}
+         */
+        FailureMode: "open" | "closed" | "degraded";
+        /**
          * Fault
          * @description What is wrong with one field.
          */
@@ -3432,6 +3438,8 @@ export interface components {
              * @default true
              */
             enabled: boolean;
+            /** @description What becomes of its requests when the store of limits does not answer; null: what the install has chosen */
+            on_failure?: components["schemas"]["FailureMode"] | null;
         };
         /**
          * News
@@ -4434,6 +4442,8 @@ export interface components {
              * @description False to switch it off
              */
             enabled?: boolean | null;
+            /** @description What becomes of its requests when the store of limits does not answer; null: what the install has chosen */
+            on_failure?: components["schemas"]["FailureMode"] | null;
         };
         /**
          * Rules
@@ -5709,6 +5719,8 @@ export interface components {
              * @description False when it is switched off
              */
             enabled: boolean;
+            /** @description What becomes of its requests when the store of limits does not answer; null: what the install has chosen */
+            on_failure: components["schemas"]["FailureMode"] | null;
             /**
              * Version
              * @description Counts its changes, from 1
