@@ -108,8 +108,8 @@ class Jobs(Protocol):
         """Move the end of leases; returns those that are still held."""
         ...
 
-    def finish(self, tx: Transaction, lease: Lease) -> bool:
-        """Delete the job; False, and nothing done, when the lease is not held any more."""
+    def finish(self, tx: Transaction, leases: Sequence[Lease]) -> Sequence[Lease]:
+        """Delete the jobs; returns those whose lease was still held, and nothing is done about the others."""
         ...
 
     def again(self, tx: Transaction, lease: Lease, due_at: int, *, counted: bool = True) -> bool:

@@ -1,4 +1,8 @@
-"""The worker: takes jobs of one kind on lease, does them, and settles each in one transaction with what it changed."""
+"""The worker: takes jobs of one kind on lease, does them, and settles them in one transaction with what they changed.
+
+What is done for one job is done for many at once: one transaction leases and begins all that there are places for, and
+one settles all that have ended while the one before it committed.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,16 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from custodes.errors import CustodesError
 from custodes.kernel.clock import HOUR, MINUTE, SECOND, Clock
+from custodes.runtime.batches import Batches
 from custodes.runtime.jobs import Claim, Jobs, Lease
 from custodes.runtime.log import get_logger
-from custodes.runtime.transactions import Store, Transaction, Work, nothing
+from custodes.runtime.transactions import Store, Transaction
+
+R = TypeVar("R")
 
 #: Jobs that one worker does at the same time.
 CONCURRENCY = 16
@@ -42,40 +49,44 @@ def _nothing() -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class Done(Generic[R]):
     """The job is done, for good or ill: it is deleted."""
 
-    #: What to write with it.
-    also: Work = nothing
+    #: What came of it, for :meth:`Doer.write`; None when there is nothing to write.
+    result: R | None = None
     #: Called once it is written.
     then: Callable[[], None] = _nothing
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class Again(Generic[R]):
     """The job is to be tried again."""
 
     #: Not before, microseconds since the epoch.
     due_at: int
-    #: What to write with it.
-    also: Work = nothing
+    #: What came of it, for :meth:`Doer.write`; None when there is nothing to write.
+    result: R | None = None
     #: Called once it is written.
     then: Callable[[], None] = _nothing
 
 
-class Doer(Protocol):
+class Doer(Protocol[R]):
     """**Protocol:** does jobs of one kind."""
 
     def begin(self, tx: Transaction, leases: Sequence[Lease]) -> None:
         """Note in the transaction of the claim that these jobs are begun."""
         ...
 
-    async def do(self, lease: Lease) -> Done | Again:
+    async def do(self, lease: Lease) -> Done[R] | Again[R]:
         """Do one job; what it raises counts as a setback and the job is tried again."""
         ...
 
+    def write(self, tx: Transaction, results: Sequence[R]) -> None:
+        """Write what came of jobs, in the transaction that settles them; only of those whose lease was still held."""
+        ...
 
-class Worker:
+
+class Worker(Generic[R]):
     """Does jobs of one kind, many at a time, until stopped.
 
     Fair: free places are shared among the lanes that have work, and no lane may hold more than three quarters of all
@@ -87,7 +98,7 @@ class Worker:
     def __init__(
         self,
         kind: str,
-        doer: Doer,
+        doer: Doer[R],
         *,
         store: Store,
         jobs: Jobs,
@@ -111,6 +122,7 @@ class Worker:
         self._lease = lease
         self._poll_seconds = poll_seconds
         self._running: dict[str, tuple[Lease, asyncio.Task[None]]] = {}
+        self._ended: Batches[tuple[Lease, Done[R] | Again[R]], bool] = Batches(self._settle)
         self._turn = 0
         self._wake = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
@@ -183,38 +195,49 @@ class Worker:
         lanes = sorted(self._jobs.lanes(tx, self.kind))
         busy = frozenset(lease.ref for lease in held)
         taken: list[Lease] = []
-        for position in range(len(lanes)):
-            lane = lanes[(self._turn + position) % len(lanes)]
-            # What is free is shared among the lanes still to come, so the last gets what the others left.
-            share = -(-(free - len(taken)) // (len(lanes) - position))
-            room = self.lane_limit - sum(lease.lane == lane for lease in held)
+
+        def claim(lane: str, share: int) -> bool:
+            """Take at most a share for a lane; tells whether it may have more."""
+            room = self.lane_limit - sum(lease.lane == lane for lease in (*held, *taken))
             limit = min(share, room)
-            if limit > 0:
-                suspect = not any(lease.suspect for lease in (*held, *taken))
-                wanted = Claim(self.owner, now, now + self._lease, limit, busy, suspect)
-                taken += self._jobs.claim(tx, self.kind, lane, wanted)
+            if limit <= 0:
+                return False
+            suspect = not any(lease.suspect for lease in (*held, *taken))
+            wanted = Claim(self.owner, now, now + self._lease, limit, busy | {lease.ref for lease in taken}, suspect)
+            found = self._jobs.claim(tx, self.kind, lane, wanted)
+            taken.extend(found)
+            return len(found) == limit
+
+        turn = self._turn % len(lanes) if lanes else 0
+        eager: list[str] = []
+        for position, lane in enumerate((*lanes[turn:], *lanes[:turn])):
+            # What is free is shared among the lanes still to come, so the last gets what the others left.
+            if claim(lane, -(-(free - len(taken)) // (len(lanes) - position))):
+                eager.append(lane)
+        for lane in eager:  # and the first what the last left
+            claim(lane, free - len(taken))
         self._doer.begin(tx, taken)
         return taken
 
     async def _claim_forever(self) -> None:
         while True:
             self._wake.clear()
-            taken = 0
             try:
                 self._claiming = asyncio.create_task(self.claim())
-                taken = await asyncio.shield(self._claiming)
+                await asyncio.shield(self._claiming)
             except CustodesError as error:
                 _log.warning("claim_failed", kind=self.kind, error=str(error))
-            if not taken:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._poll_seconds):
-                        await self._wake.wait()
-                if self._running:  # those that end together are replaced together
-                    await asyncio.sleep(LINGER_SECONDS)
+            # A claim takes all that there are places for: until a job ends, or another comes, there is no more to have.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._poll_seconds):
+                    await self._wake.wait()
+            if self._running:  # those that end together are replaced together
+                await asyncio.sleep(LINGER_SECONDS)
 
     # ── Doing ────────────────────────────────────────────────────────────────
 
     async def _do(self, lease: Lease) -> None:
+        result: Done[R] | Again[R]
         try:
             try:
                 result = await self._doer.do(lease)
@@ -222,29 +245,33 @@ class Worker:
                 self.setbacks += 1
                 _log.warning("job_failed", kind=self.kind, ref=lease.ref, error=repr(error))
                 result = Again(self._clock.now() + SETBACK)
-            await self._settle(lease, result)
+            if await self._ended.do((lease, result)):
+                self.settled += 1
+                result.then()
+            else:
+                self.fenced += 1
+                _log.warning("lease_lost", kind=self.kind, ref=lease.ref)
         except CustodesError as error:  # the lease ends by itself, and the job is done again
             _log.warning("job_not_settled", kind=self.kind, ref=lease.ref, error=str(error))
         finally:
             self._running.pop(lease.ref, None)
             self._wake.set()
 
-    async def _settle(self, lease: Lease, result: Done | Again) -> None:
-        def settle(tx: Transaction) -> bool:
-            if isinstance(result, Again):
-                held = self._jobs.again(tx, lease, result.due_at)
-            else:
-                held = self._jobs.finish(tx, lease)
-            if held:
-                result.also(tx)
-            return held
+    async def _settle(self, ended: Sequence[tuple[Lease, Done[R] | Again[R]]]) -> Sequence[bool]:
+        """Settle jobs and write what came of them; tells of each whether its lease was still held."""
 
-        if await self._store.write(settle):
-            self.settled += 1
-            result.then()
-        else:
-            self.fenced += 1
-            _log.warning("lease_lost", kind=self.kind, ref=lease.ref)
+        def work(tx: Transaction) -> Sequence[bool]:
+            finished = [lease for lease, result in ended if isinstance(result, Done)]
+            held = {lease.ref for lease in self._jobs.finish(tx, finished)} if finished else set[str]()
+            for lease, result in ended:
+                if isinstance(result, Again) and self._jobs.again(tx, lease, result.due_at):
+                    held.add(lease.ref)
+            came = [result.result for lease, result in ended if lease.ref in held and result.result is not None]
+            if came:
+                self._doer.write(tx, came)
+            return [lease.ref in held for lease, _ in ended]
+
+        return await self._store.write(work)
 
     # ── Keeping ──────────────────────────────────────────────────────────────
 
@@ -268,6 +295,7 @@ class Worker:
         for _, task in left:
             task.cancel()
         await asyncio.gather(*(task for _, task in left), return_exceptions=True)
+        await self._ended.finish()  # what had ended is settled, and not given back
         if left:
             now = self._clock.now()
             with contextlib.suppress(CustodesError):

@@ -11,6 +11,7 @@ from custodes.kernel.ids import uuid7
 from custodes.planes.inbound.model import (
     Arrival,
     Attempt,
+    Ending,
     EventFilter,
     Outcome,
     Status,
@@ -107,7 +108,7 @@ async def test_a_repeat_gives_a_stranded_event_a_new_job(database: Database, eve
     kept = await events.accept(arrival("evt_1"))
     # Given its job was lost (a restored backup, a hand in the table)
     [lease] = await database.write(lambda tx: SqlJobs().claim(tx, "webhook", "stripe", Claim("w", NOW, NOW + 1, 1)))
-    await database.write(lambda tx: SqlJobs().finish(tx, lease))
+    await database.write(lambda tx: SqlJobs().finish(tx, [lease]))
     assert await backlog(database) == 0
 
     assert await events.accept(arrival("evt_1", NOW + 5)) == kept
@@ -145,10 +146,9 @@ async def test_handlers_get_the_event_with_its_attempt_and_what_is_done(
     await conclude(database, events, kept, Status.FAILED, done={"a": Outcome.SUCCEEDED}, error="b: boom")
     await database.write(lambda tx: events.begin(tx, [kept]))
 
-    loaded = await database.read(lambda tx: events.load(tx, kept))
+    loaded = await database.read(lambda tx: events.load(tx, [kept, "nothing"]))
 
-    assert loaded is not None
-    event, done = loaded
+    [(event, done)] = loaded.values()
     assert (event.id, event.type, event.attempt, event.verified) == (kept, "invoice.paid", 2, True)
     assert event.json() == {"id": "evt_1"}
     assert event.headers == {"content-type": "application/json"}
@@ -156,7 +156,7 @@ async def test_handlers_get_the_event_with_its_attempt_and_what_is_done(
 
 
 async def test_an_event_that_is_gone_is_not_loaded(database: Database, events: SqlEventStore):
-    assert await database.read(lambda tx: events.load(tx, "nothing")) is None
+    assert await database.read(lambda tx: events.load(tx, ["nothing"])) == {}
     assert await database.read(lambda tx: events.get(tx, None, "nothing")) is None
     assert await database.read(lambda tx: events.payload(tx, None, "nothing")) is None
 
@@ -164,8 +164,8 @@ async def test_an_event_that_is_gone_is_not_loaded(database: Database, events: S
 async def test_another_tenants_event_does_not_exist(database: Database, events: SqlEventStore, arrival):
     kept = await events.accept(arrival("evt_1", tenant="acme"))
     attempt = Attempt(number=1, handler="h", outcome=Outcome.FAILED, started_at=NOW, duration_us=5)
-    event = (await database.read(lambda tx: events.load(tx, kept)))[0]
-    await database.write(lambda tx: events.add_attempts(tx, event, [attempt]))
+    event = (await database.read(lambda tx: events.load(tx, [kept])))[kept][0]
+    await database.write(lambda tx: events.add_attempts(tx, [(event, attempt)]))
 
     assert await database.read(lambda tx: events.get(tx, "other", kept)) is None
     assert await database.read(lambda tx: events.payload(tx, "other", kept)) is None
@@ -246,9 +246,9 @@ async def test_purge_deletes_old_finished_events_with_all_that_belongs_to_them(
     dead = await database.write(lambda tx: events.log(tx, arrival("dead", NOW - DAY, tenant="acme"), Status.DEAD))
     open_ = await events.accept(arrival("open", NOW - DAY))
     new = await database.write(lambda tx: events.log(tx, arrival("new", NOW), Status.SUCCEEDED))
-    event = (await database.read(lambda tx: events.load(tx, old)))[0]
+    event = (await database.read(lambda tx: events.load(tx, [old])))[old][0]
     attempt = Attempt(number=1, handler="h", outcome=Outcome.SUCCEEDED, started_at=NOW, duration_us=5)
-    await database.write(lambda tx: events.add_attempts(tx, event, [attempt]))
+    await database.write(lambda tx: events.add_attempts(tx, [(event, attempt)]))
 
     assert await database.write(lambda tx: events.purge(tx, NOW, 1)) == 1
     assert await database.write(lambda tx: events.purge(tx, NOW, 100)) == 1
@@ -293,12 +293,16 @@ async def conclude(database: Database, events: SqlEventStore, event_id: str, sta
     await database.write(
         lambda tx: events.conclude(
             tx,
-            event_id,
-            status=status,
-            done=done,
-            at=NOW,
-            processing_us=5,
-            next_retry_at=None,
-            error=error,
+            [
+                Ending(
+                    event_id=event_id,
+                    status=status,
+                    done=done,
+                    at=NOW,
+                    processing_us=5,
+                    next_retry_at=None,
+                    error=error,
+                )
+            ],
         )
     )

@@ -128,7 +128,7 @@ async def test_failed_attempts_are_grouped_by_what_failed(database: Database, fi
         trace_id="",
         received_at=NOW,
     )
-    await database.write(lambda tx: events.add_attempts(tx, event, attempts))
+    await database.write(lambda tx: events.add_attempts(tx, [(event, each) for each in attempts]))
 
     [group] = await database.read(lambda tx: figures.errors(tx, None, NOW, NOW + SECOND, 10))
 

@@ -1,12 +1,16 @@
 """What every keeper of jobs promises (runtime/jobs.py), on every engine."""
 
+from typing import Any
+
 import pytest
+from sqlalchemy import create_engine, event
 
 from custodes.kernel.clock import SECOND
 from custodes.kernel.tenant import DEFAULT_TENANT
 from custodes.runtime.jobs import SUSPECT_AFTER, Claim, Jobs, Lease, NewJob
 from custodes.storage.sql.database import Database
-from custodes.storage.sql.jobs import SqlJobs
+from custodes.storage.sql.jobs import FINISH, SqlJobs
+from custodes.storage.sql.tables import metadata
 
 NOW = 1_790_000_000 * SECOND
 LEASE = 30 * SECOND
@@ -75,11 +79,52 @@ async def test_an_older_lease_settles_nothing(database: Database, jobs: Jobs):
     [stale] = await claim(database, jobs)
     [fresh] = await claim(database, jobs, owner="w2", now=NOW + LEASE)
 
-    assert await database.write(lambda tx: jobs.finish(tx, stale)) is False
+    assert await database.write(lambda tx: jobs.finish(tx, [stale])) == []
     assert await database.write(lambda tx: jobs.again(tx, stale, NOW)) is False
     assert await database.write(lambda tx: jobs.extend(tx, [stale, fresh], NOW + 2 * LEASE)) == [fresh]
-    assert await database.write(lambda tx: jobs.finish(tx, fresh)) is True
+    assert await database.write(lambda tx: jobs.finish(tx, [stale, fresh])) == [fresh]
     assert (await database.read(lambda tx: jobs.backlog(tx, "webhook", NOW))).open == 0
+
+
+async def test_many_are_finished_at_once_and_only_those_that_are_still_held(database: Database, jobs: Jobs):
+    # Given leases, of which one was taken over and one was given back
+    await put(database, jobs, *(job(name) for name in "abcd"))
+    by_name = {lease.ref: lease for lease in await claim(database, jobs)}
+    await database.write(lambda tx: jobs.extend(tx, [by_name["a"], by_name["b"]], NOW + 9 * LEASE))
+    await database.write(lambda tx: jobs.again(tx, by_name["d"], NOW + 9 * LEASE))
+    assert [lease.ref for lease in await claim(database, jobs, owner="w2", now=NOW + LEASE)] == ["c"]
+
+    # When all are finished
+    finished = await database.write(lambda tx: jobs.finish(tx, list(by_name.values())))
+
+    # Then those that are still held are gone, and the others are left alone
+    assert sorted(lease.ref for lease in finished) == ["a", "b"]
+    assert (await database.read(lambda tx: jobs.backlog(tx, "webhook", NOW))).open == 2
+
+
+def test_jobs_are_finished_through_the_key_however_many_are_open():
+    ran: list[tuple[str, Any]] = []
+    with create_engine("sqlite://").connect() as connection:
+        metadata.create_all(connection)
+        event.listen(
+            connection, "before_cursor_execute", lambda _c, _cursor, text, values, *_rest: ran.append((text, values))
+        )
+        connection.execute(FINISH, {"kind": "webhook", "refs": ["a", "b"], "held": [("a", 1), ("b", 2)]})
+        text, values = ran[-1]
+        steps = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)]
+
+    assert "SEARCH custodes_jobs USING PRIMARY KEY (kind=? AND ref=?)" in steps
+
+
+async def test_a_lease_that_was_given_back_is_not_held_any_more(database: Database, jobs: Jobs):
+    """A worker that is cut off while it settles must not undo the wait that it has just written."""
+    await put(database, jobs, job("a"))
+    [lease] = await claim(database, jobs)
+    assert await database.write(lambda tx: jobs.again(tx, lease, NOW + 50)) is True
+
+    assert await database.write(lambda tx: jobs.again(tx, lease, NOW, counted=False)) is False
+    assert await database.write(lambda tx: jobs.finish(tx, [lease])) == []
+    assert await claim(database, jobs, now=NOW + 49) == []
 
 
 async def test_a_lease_that_is_extended_is_not_taken_over(database: Database, jobs: Jobs):

@@ -19,9 +19,16 @@ class Doing:
         self._progress = asyncio.Event()
         self.hangs: set[str] = set()
         self.raises: set[str] = set()
+        self.written: list[list[str]] = []
+        self.cannot_write: set[str] = set()
 
     def begin(self, tx, leases) -> None:
         pass
+
+    def write(self, tx, results) -> None:
+        self.written.append(list(results))
+        if self.cannot_write & set(results):
+            raise ValueError
 
     async def do(self, lease: Lease) -> Done | Again:
         if lease.lane in self.hangs:
@@ -29,7 +36,7 @@ class Doing:
         if lease.ref in self.raises:
             self.raises.discard(lease.ref)
             raise RuntimeError
-        return Done(then=lambda: self._note(lease.ref))
+        return Done(lease.ref, then=lambda: self._note(lease.ref))
 
     def _note(self, ref: str) -> None:
         self.done.append(ref)
@@ -75,6 +82,21 @@ async def test_free_places_are_shared_among_lanes(database, clock, worker: Worke
     assert len(doing.done) == 52
 
 
+@pytest.mark.parametrize("turn", range(3))
+async def test_one_claim_takes_all_that_there_are_places_for(database, clock, worker: Worker, turn: int):
+    """What a lane leaves of its share goes to the others, whichever is asked first."""
+    await put(database, clock, "a", 1)
+    await put(database, clock, "b", 9)
+    await put(database, clock, "c", 1)
+    worker._turn = turn
+
+    assert await worker.claim() == 8
+
+    held = [lease.lane for lease, _ in worker._running.values()]
+    assert (held.count("a"), held.count("b"), held.count("c")) == (1, 6, 1)
+    await worker.run_due()
+
+
 async def test_a_lane_that_hangs_leaves_places_to_the_others(database, clock, worker: Worker, doing: Doing):
     doing.hangs = {"stuck"}
     await put(database, clock, "stuck", 50)
@@ -102,6 +124,48 @@ async def test_what_fails_unexpectedly_is_tried_again_later(database, clock, wor
     await worker.run_due()
 
     assert doing.done == ["a0"]
+
+
+async def test_what_ends_together_is_settled_together(database, clock, worker: Worker, doing: Doing):
+    await put(database, clock, "a", 6)
+
+    await worker.run_due()
+
+    assert [sorted(group) for group in doing.written] == [[f"a{number}" for number in range(6)]]
+    assert worker.settled == 6
+
+
+async def test_of_those_that_end_together_one_whose_lease_is_lost_settles_nothing(
+    database, clock, worker: Worker, doing: Doing
+):
+    # Given jobs under way, of which one was taken over
+    doing.hangs = {"a"}
+    await put(database, clock, "a", 3)
+    await worker.claim()
+    [lost, *_] = [lease for lease, _ in worker._running.values()]
+    await database.write(lambda tx: SqlJobs().again(tx, lost, clock.now() + SETBACK))
+
+    # When all end
+    doing.gate.set()
+    await doing.until(2)
+    await worker.stop()
+
+    # Then what came of it is not written, and what came of the others is
+    assert sorted(doing.written[0]) == sorted({"a0", "a1", "a2"} - {lost.ref})
+    assert (worker.settled, worker.fenced) == (2, 1)
+
+
+async def test_a_result_that_cannot_be_written_keeps_no_other_from_it(database, clock, worker: Worker, doing: Doing):
+    doing.cannot_write = {"a1"}
+    await put(database, clock, "a", 3)
+
+    await worker.claim()
+    await doing.until(2)
+    await worker.stop()
+
+    assert sorted(doing.done) == ["a0", "a2"]
+    backlog = await database.read(lambda tx: SqlJobs().backlog(tx, "k", clock.now()))
+    assert (backlog.open, backlog.leased) == (1, 1)  # done again when its lease ends
 
 
 async def test_the_loop_survives_a_store_that_fails(database, clock, worker: Worker, doing: Doing, monkeypatch):

@@ -10,7 +10,7 @@ from custodes.errors import InvalidInput, NotFound
 from custodes.kernel.clock import Clock
 from custodes.kernel.ids import RandomBits, uuid7
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
-from custodes.planes.inbound.model import Arrival, Attempt, EventFilter, EventRecord, Payload, Status, Verdict
+from custodes.planes.inbound.model import Arrival, Attempt, Ending, EventFilter, EventRecord, Payload, Status, Verdict
 from custodes.planes.inbound.ports import EventStore
 from custodes.planes.inbound.receiver import masked_headers
 from custodes.planes.inbound.recorder import Recorder
@@ -128,9 +128,8 @@ class WebhookLog:
 
         def work(tx: Transaction) -> EventRecord:
             event = _found(self._events.get(tx, tenant, event_id))
-            self._events.conclude(
-                tx,
-                event_id,
+            ending = Ending(
+                event_id=event_id,
                 status=status,
                 done=event.handlers_done,
                 at=now,
@@ -138,6 +137,7 @@ class WebhookLog:
                 next_retry_at=None,
                 error=message,
             )
+            self._events.conclude(tx, [ending])
             also(tx)
             return _found(self._events.get(tx, tenant, event_id))
 

@@ -196,6 +196,26 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How an attempt at an event ended, as it is noted with the event."""
+
+    #: Which event.
+    event_id: str
+    #: Its state now.
+    status: Status
+    #: Handlers that are done with it by now, each with how it ended.
+    done: Mapping[str, Outcome]
+    #: When, microseconds since the epoch: the end of an event that is finished.
+    at: int
+    #: Time that the handlers took together, microseconds; None when none was called.
+    processing_us: int | None
+    #: When it is tried again; None when it is not.
+    next_retry_at: int | None
+    #: Why it did not succeed; None when it did.
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
     """A refused delivery that was kept as a sample."""
 

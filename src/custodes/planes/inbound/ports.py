@@ -13,6 +13,7 @@ from custodes.planes.inbound.figures import ErrorGroup, Figures, Level, RefusalC
 from custodes.planes.inbound.model import (
     Arrival,
     Attempt,
+    Ending,
     EventFilter,
     EventRecord,
     Outcome,
@@ -43,31 +44,25 @@ class EventStore(Protocol):
         """Keep an event without a job, in a given state; returns its id as :meth:`accept` does."""
         ...
 
-    def load(self, tx: Transaction, event_id: str) -> tuple[WebhookEvent, Mapping[str, Outcome]] | None:
-        """Return an event as handlers get it, and the handlers that are done with it, each with how it ended."""
+    def load(
+        self, tx: Transaction, event_ids: Sequence[str]
+    ) -> Mapping[str, tuple[WebhookEvent, Mapping[str, Outcome]]]:
+        """Return events as handlers get them, and the handlers that are done with each, with how they ended.
+
+        By id; one that is gone is not among them.
+        """
         ...
 
     def begin(self, tx: Transaction, event_ids: Sequence[str]) -> None:
         """Note that a worker is at these events: ``processing``, one attempt more."""
         ...
 
-    def conclude(
-        self,
-        tx: Transaction,
-        event_id: str,
-        *,
-        status: Status,
-        done: Mapping[str, Outcome],
-        at: int,
-        processing_us: int | None,
-        next_retry_at: int | None,
-        error: str | None,
-    ) -> None:
-        """Note how an attempt at an event ended; ``at`` becomes the end of an event that is finished."""
+    def conclude(self, tx: Transaction, endings: Sequence[Ending]) -> None:
+        """Note how attempts at events ended."""
         ...
 
-    def add_attempts(self, tx: Transaction, event: WebhookEvent, made: Sequence[Attempt]) -> None:
-        """Note the handlers' attempts; one that is there already is left as it is."""
+    def add_attempts(self, tx: Transaction, made: Sequence[tuple[WebhookEvent, Attempt]]) -> None:
+        """Note the handlers' attempts at events; one that is there already is left as it is."""
         ...
 
     def reopen(self, tx: Transaction, event_ids: Sequence[str]) -> None:

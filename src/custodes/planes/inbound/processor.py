@@ -16,8 +16,9 @@ from custodes.kernel.ids import RandomBits
 from custodes.kernel.redact import redact_text
 from custodes.kernel.trace import NEW_FLAGS, Trace
 from custodes.planes.inbound.handlers import Handler, Handlers
-from custodes.planes.inbound.model import Attempt, Outcome, Status, WebhookEvent
+from custodes.planes.inbound.model import Attempt, Ending, Outcome, Status, WebhookEvent
 from custodes.planes.inbound.ports import EventStore
+from custodes.runtime.batches import Batches
 from custodes.runtime.current import serving
 from custodes.runtime.jobs import Lease
 from custodes.runtime.transactions import Store, Transaction
@@ -44,6 +45,10 @@ _GIVEN_UP = "A handler had given up before"
 _LATE = TimeoutError()
 
 
+#: An event, and the handlers that are done with it.
+_Loaded = tuple[WebhookEvent, Mapping[str, Outcome]]
+
+
 @dataclass(frozen=True, slots=True)
 class Conclusion:
     """What became of an attempt at an event."""
@@ -56,6 +61,8 @@ class Conclusion:
     attempts: Sequence[Attempt]
     #: Handlers that are done with it by now, each with how it ended.
     done: Mapping[str, Outcome]
+    #: When it ended, microseconds since the epoch.
+    at: int
     #: Time that the handlers took together, microseconds; None when none was called.
     processing_us: int | None
     #: When it is tried again; None when it is not.
@@ -87,6 +94,7 @@ class Processor:
         self._clock = clock
         self._random_bits = random_bits
         self._concluded = concluded
+        self._loading: Batches[str, _Loaded | None] = Batches(self._load)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="custodes-handler")
 
     def close(self) -> None:
@@ -97,9 +105,9 @@ class Processor:
         """Note that a worker is at these events."""
         self._events.begin(tx, [lease.ref for lease in leases])
 
-    async def do(self, lease: Lease) -> Done | Again:
+    async def do(self, lease: Lease) -> Done[Conclusion] | Again[Conclusion]:
         """Take one event through its handlers."""
-        loaded = await self._store.read(lambda tx: self._events.load(tx, lease.ref))
+        loaded = await self._loading.do(lease.ref)
         if loaded is None:  # purged, or its restore was left half done: there is nothing to do any more
             return Done()
         event, done = loaded
@@ -108,15 +116,21 @@ class Processor:
         else:
             conclusion = await self._handle(event, done, lease.attempts + 1)
 
-        def write(tx: Transaction) -> None:
-            self._write(tx, conclusion)
-
         def written() -> None:
             self._concluded(conclusion)
 
         if conclusion.next_retry_at is not None:
-            return Again(conclusion.next_retry_at, write, written)
-        return Done(write, written)
+            return Again(conclusion.next_retry_at, conclusion, written)
+        return Done(conclusion, written)
+
+    def write(self, tx: Transaction, results: Sequence[Conclusion]) -> None:
+        """Note what became of events."""
+        self._events.add_attempts(tx, [(each.event, attempt) for each in results for attempt in each.attempts])
+        self._events.conclude(tx, [_ending_of(each) for each in results])
+
+    async def _load(self, event_ids: Sequence[str]) -> Sequence[_Loaded | None]:
+        found = await self._store.read(lambda tx: self._events.load(tx, event_ids))
+        return [found.get(event_id) for event_id in event_ids]
 
     # ── Calling ──────────────────────────────────────────────────────────────
 
@@ -124,7 +138,7 @@ class Processor:
         wanting = self._handlers.wanting(event.source, event.type)
         left = [handler for handler in wanting if handler.name not in done]
         attempts = [await self._call(handler, event) for handler in left]
-        now_done, waits = dict(done), list[int]()
+        now, now_done, waits = self._clock.now(), dict(done), list[int]()
         for handler, attempt in zip(left, attempts, strict=True):
             if attempt.outcome in _FINAL or tries >= handler.max_attempts:
                 now_done[handler.name] = attempt.outcome
@@ -133,11 +147,11 @@ class Processor:
         spent = sum(attempt.duration_us for attempt in attempts) if attempts else None
         error = "; ".join(f"{a.handler}: {a.error_type}: {a.error}" for a in attempts if a.error_type)[:MAX_ERROR]
         if waits:
-            due_at = self._clock.now() + min(waits)
-            return Conclusion(event, Status.FAILED, attempts, now_done, spent, due_at, error)
+            due_at = now + min(waits)
+            return Conclusion(event, Status.FAILED, attempts, now_done, now, spent, due_at, error)
         good = all(outcome is Outcome.SUCCEEDED for outcome in now_done.values())
         status = Status.SUCCEEDED if good else Status.DEAD
-        return Conclusion(event, status, attempts, now_done, spent, None, None if good else error or _GIVEN_UP)
+        return Conclusion(event, status, attempts, now_done, now, spent, None, None if good else error or _GIVEN_UP)
 
     async def _call(self, handler: Handler, event: WebhookEvent) -> Attempt:
         started_at, begun = self._clock.now(), self._clock.monotonic()
@@ -176,24 +190,21 @@ class Processor:
             return loop.create_task(_await(handler, event), context=context)
         return loop.run_in_executor(self._threads, lambda: context.run(_plainly, handler, event))
 
-    # ── Writing ──────────────────────────────────────────────────────────────
-
     def _poisoned(self, event: WebhookEvent, done: Mapping[str, Outcome], lost: int) -> Conclusion:
         error = f"Given up: {lost} workers in a row died or were cut off while they handled it"
-        return Conclusion(event, Status.DEAD, [], done, None, None, error)
+        return Conclusion(event, Status.DEAD, [], done, self._clock.now(), None, None, error)
 
-    def _write(self, tx: Transaction, conclusion: Conclusion) -> None:
-        self._events.add_attempts(tx, conclusion.event, conclusion.attempts)
-        self._events.conclude(
-            tx,
-            conclusion.event.id,
-            status=conclusion.status,
-            done=conclusion.done,
-            at=self._clock.now(),
-            processing_us=conclusion.processing_us,
-            next_retry_at=conclusion.next_retry_at,
-            error=conclusion.error,
-        )
+
+def _ending_of(conclusion: Conclusion) -> Ending:
+    return Ending(
+        event_id=conclusion.event.id,
+        status=conclusion.status,
+        done=conclusion.done,
+        at=conclusion.at,
+        processing_us=conclusion.processing_us,
+        next_retry_at=conclusion.next_retry_at,
+        error=conclusion.error,
+    )
 
 
 class _Handling:

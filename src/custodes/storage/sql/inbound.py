@@ -6,13 +6,14 @@ import json
 from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import ColumnElement, Table, delete, insert, select, update
+from sqlalchemy import ColumnElement, Table, bindparam, delete, insert, select, update
 
 from custodes.kernel.paging import Page
 from custodes.planes.inbound.model import (
     FINISHED,
     Arrival,
     Attempt,
+    Ending,
     EventFilter,
     EventRecord,
     Outcome,
@@ -23,7 +24,7 @@ from custodes.planes.inbound.model import (
 )
 from custodes.runtime.transactions import Transaction
 from custodes.storage.sql import inbound_queries as queries
-from custodes.storage.sql.bulk import counted
+from custodes.storage.sql.bulk import Bulk, counted
 from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.inbound_accept import ACCEPT, EVENT_COLUMNS
 from custodes.storage.sql.tables.inbound import webhook_attempts as attempts
@@ -74,82 +75,54 @@ class SqlEventStore:
 
     # ── Work ─────────────────────────────────────────────────────────────────
 
-    def load(self, tx: Transaction, event_id: str) -> tuple[WebhookEvent, Mapping[str, Outcome]] | None:
-        """Return an event as handlers get it, and the handlers that are done with it."""
-        query = (
-            select(events, payloads.c.headers, payloads.c.body)
-            .join(payloads, payloads.c.event_id == events.c.id)
-            .where(events.c.id == event_id)
-        )
-        row = connection_of(tx).execute(query).first()
-        if row is None:
-            return None
-        event = WebhookEvent(
-            id=row.id,
-            tenant=row.tenant_id,
-            source=row.source,
-            event_id=row.event_id,
-            type=row.event_type,
-            body=bytes(row.body),
-            headers=dict(json.loads(row.headers)),
-            verified=row.verdict == Verdict.VERIFIED,
-            attempt=row.attempts,
-            trace_id=row.trace_id,
-            received_at=row.received_at,
-        )
-        return event, queries.done_of(row)
+    def load(
+        self, tx: Transaction, event_ids: Sequence[str]
+    ) -> Mapping[str, tuple[WebhookEvent, Mapping[str, Outcome]]]:
+        """Return events as handlers get them, and the handlers that are done with each."""
+        rows = connection_of(tx).execute(_LOAD, {"ids": event_ids})
+        return {row.id: (_event_of(row), queries.done_of(row)) for row in rows}
 
     def begin(self, tx: Transaction, event_ids: Sequence[str]) -> None:
         """Note that a worker is at these events."""
         if event_ids:
-            begun = {"status": Status.PROCESSING, "attempts": events.c.attempts + 1, "next_retry_at": None}
-            connection_of(tx).execute(update(events).where(events.c.id.in_(event_ids)).values(begun))
+            connection_of(tx).execute(_BEGIN, {"ids": event_ids})
 
-    def conclude(
-        self,
-        tx: Transaction,
-        event_id: str,
-        *,
-        status: Status,
-        done: Mapping[str, Outcome],
-        at: int,
-        processing_us: int | None,
-        next_retry_at: int | None,
-        error: str | None,
-    ) -> None:
-        """Note how an attempt at an event ended."""
-        connection_of(tx).execute(
-            update(events)
-            .where(events.c.id == event_id)
-            .values(
-                status=status,
-                handlers_done=done,
-                finished_at=at if status in FINISHED else None,
-                processing_us=processing_us,
-                next_retry_at=next_retry_at,
-                error=error,
-            )
-        )
+    def conclude(self, tx: Transaction, endings: Sequence[Ending]) -> None:
+        """Note how attempts at events ended."""
+        if endings:
+            rows = [
+                {
+                    "of": ending.event_id,
+                    "status": ending.status.value,
+                    "handlers_done": ending.done,
+                    "finished_at": ending.at if ending.status in FINISHED else None,
+                    "processing_us": ending.processing_us,
+                    "next_retry_at": ending.next_retry_at,
+                    "error": ending.error,
+                }
+                for ending in endings
+            ]
+            connection_of(tx).execute(_CONCLUDE, rows)
 
-    def add_attempts(self, tx: Transaction, event: WebhookEvent, made: Sequence[Attempt]) -> None:
+    def add_attempts(self, tx: Transaction, made: Sequence[tuple[WebhookEvent, Attempt]]) -> None:
         """Note the handlers' attempts."""
-        connection = connection_of(tx)
-        for attempt in made:
-            connection.execute(
-                insert(attempts).values(
-                    tenant_id=event.tenant,
-                    event_id=event.id,
-                    number=attempt.number,
-                    handler=attempt.handler,
-                    source=event.source,
-                    event_type=event.type,
-                    outcome=attempt.outcome,
-                    started_at=attempt.started_at,
-                    duration_us=attempt.duration_us,
-                    error_type=attempt.error_type,
-                    error=attempt.error,
-                )
+        rows = [
+            (
+                event.tenant,
+                event.id,
+                attempt.number,
+                attempt.handler,
+                event.source,
+                event.type,
+                attempt.outcome.value,
+                attempt.started_at,
+                attempt.duration_us,
+                attempt.error_type,
+                attempt.error,
             )
+            for event, attempt in made
+        ]
+        _ATTEMPTS.insert(connection_of(tx), rows)
 
     def reopen(self, tx: Transaction, event_ids: Sequence[str]) -> None:
         """Make finished events ``received`` again."""
@@ -207,6 +180,57 @@ class SqlEventStore:
     def count_purgeable(self, tx: Transaction, before: int) -> int:
         """Count finished events received before."""
         return counted(connection_of(tx), events, *queries.finished(before))
+
+
+# Statements of the worker's round are put together once: to do so costs as much as to run them.
+
+_THESE = events.c.id.in_(bindparam("ids", expanding=True))
+
+_BEGIN = (
+    update(events)
+    .where(_THESE)
+    .values(status=Status.PROCESSING.value, attempts=events.c.attempts + 1, next_retry_at=None)
+)
+
+_LOAD = (
+    select(events, payloads.c.headers, payloads.c.body).join(payloads, payloads.c.event_id == events.c.id).where(_THESE)
+)
+
+#: Sets the columns that the rows it is run with name.
+_CONCLUDE = update(events).where(events.c.id == bindparam("of"))
+
+_ATTEMPTS = Bulk(
+    attempts,
+    (
+        "tenant_id",
+        "event_id",
+        "number",
+        "handler",
+        "source",
+        "event_type",
+        "outcome",
+        "started_at",
+        "duration_us",
+        "error_type",
+        "error",
+    ),
+)
+
+
+def _event_of(row: Any) -> WebhookEvent:
+    return WebhookEvent(
+        id=row.id,
+        tenant=row.tenant_id,
+        source=row.source,
+        event_id=row.event_id,
+        type=row.event_type,
+        body=bytes(row.body),
+        headers=dict(json.loads(row.headers)),
+        verified=row.verdict == Verdict.VERIFIED,
+        attempt=row.attempts,
+        trace_id=row.trace_id,
+        received_at=row.received_at,
+    )
 
 
 def _slices(items: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-from sqlalchemy import Connection, CursorResult, Select, and_, delete, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    CursorResult,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    tuple_,
+    update,
+)
 
 from custodes.runtime.jobs import SUSPECT_AFTER, Backlog, Claim, Lease, NewJob
 from custodes.runtime.transactions import Transaction
@@ -45,22 +58,19 @@ class SqlJobs:
 
     def lanes(self, tx: Transaction, kind: str) -> Sequence[str]:
         """Jump from lane to lane through the index: one probe a lane, however long the lanes are."""
-        return [lane for (lane,) in connection_of(tx).execute(_lanes(kind))]
+        return [lane for (lane,) in connection_of(tx).execute(_LANES, {"kind": kind})]
 
     def claim(self, tx: Transaction, kind: str, lane: str, claim: Claim) -> Sequence[Lease]:
         """Lease due jobs of a lane."""
         connection = connection_of(tx)
+        wanted = {"kind": kind, "lane": lane, "now": claim.now, "busy": list(claim.busy)}
         due: list[Any] = []
         if claim.suspect:
-            due += connection.execute(_due(kind, lane, claim, 1).where(_LOST >= SUSPECT_AFTER))
-        due += connection.execute(_due(kind, lane, claim, claim.limit - len(due)).where(_LOST < SUSPECT_AFTER))
+            due += connection.execute(_DUE_SUSPECTS, {**wanted, "most": 1})
+        due += connection.execute(_DUE, {**wanted, "most": claim.limit - len(due)})
         if due:
-            taken = [row.ref for row in due]
-            connection.execute(
-                update(t)
-                .where(t.c.kind == kind, t.c.ref.in_(taken))
-                .values(due_at=claim.until, lease_owner=claim.owner, token=t.c.token + 1)
-            )
+            lease = {"until": claim.until, "owner": claim.owner}
+            connection.execute(_LEASE, {"of_kind": kind, "refs": [row.ref for row in due], **lease})
         return [_lease(kind, lane, row) for row in due]
 
     def extend(self, tx: Transaction, leases: Sequence[Lease], until: int) -> Sequence[Lease]:
@@ -68,9 +78,15 @@ class SqlJobs:
         connection = connection_of(tx)
         return [lease for lease in leases if _changed(connection, lease, due_at=until)]
 
-    def finish(self, tx: Transaction, lease: Lease) -> bool:
-        """Delete the job if the lease is still held."""
-        return _count(connection_of(tx).execute(delete(t).where(_held(lease)))) == 1
+    def finish(self, tx: Transaction, leases: Sequence[Lease]) -> Sequence[Lease]:
+        """Delete the jobs whose leases are still held: one statement for all of a kind."""
+        connection = connection_of(tx)
+        gone: set[tuple[str, str, int]] = set()
+        for kind in {lease.kind for lease in leases}:
+            held = [(lease.ref, lease.token) for lease in leases if lease.kind == kind]
+            these = {"kind": kind, "held": held, "refs": [ref for ref, _ in held]}
+            gone |= {(kind, ref, token) for ref, token in connection.execute(FINISH, these)}
+        return [lease for lease in leases if (lease.kind, lease.ref, lease.token) in gone]
 
     def again(self, tx: Transaction, lease: Lease, due_at: int, *, counted: bool = True) -> bool:
         """Give the job back if the lease is still held."""
@@ -84,8 +100,7 @@ class SqlJobs:
 
     def pull_in(self, tx: Transaction, kind: str, horizon: int, due_at: int) -> int:
         """Make jobs from the far future due."""
-        ahead = and_(t.c.kind == kind, t.c.due_at > horizon)
-        return _count(connection_of(tx).execute(update(t).where(ahead).values(due_at=due_at)))
+        return _count(connection_of(tx).execute(_PULL_IN, {"of_kind": kind, "horizon": horizon, "to": due_at}))
 
     def backlog(self, tx: Transaction, kind: str, now: int, tenant: str | None = None) -> Backlog:
         """Count what is waiting."""
@@ -97,30 +112,68 @@ class SqlJobs:
         return Backlog(row[0], row[1], connection.execute(oldest).scalar())
 
 
-def _due(kind: str, lane: str, claim: Claim, limit: int) -> Select[Any, Any, Any, Any, Any]:
-    return (
-        select(t.c.tenant_id, t.c.ref, t.c.attempts, t.c.token, _LOST.label("lost"))
-        .where(t.c.kind == kind, t.c.lane == lane, t.c.due_at <= claim.now, t.c.ref.not_in(claim.busy))
-        .order_by(t.c.due_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
+# Statements of the worker's round are put together once: to do so costs as much as to run them.
+
+_KIND = t.c.kind == bindparam("kind")
+
+_DUE_ANY = (
+    select(t.c.tenant_id, t.c.ref, t.c.attempts, t.c.token, _LOST.label("lost"))
+    .where(
+        _KIND,
+        t.c.lane == bindparam("lane"),
+        t.c.due_at <= bindparam("now"),
+        t.c.ref.not_in(bindparam("busy", expanding=True)),
     )
+    .order_by(t.c.due_at)
+    .limit(bindparam("most", type_=Integer))
+    .with_for_update(skip_locked=True)
+)
+
+_DUE = _DUE_ANY.where(_LOST < SUSPECT_AFTER)
+
+_DUE_SUSPECTS = _DUE_ANY.where(_LOST >= SUSPECT_AFTER)
+
+_LEASE = (
+    update(t)
+    .where(t.c.kind == bindparam("of_kind"), t.c.ref.in_(bindparam("refs", expanding=True)))
+    .values(due_at=bindparam("until"), lease_owner=bindparam("owner"), token=t.c.token + 1)
+)
+
+_PULL_IN = (
+    update(t).where(t.c.kind == bindparam("of_kind"), t.c.due_at > bindparam("horizon")).values(due_at=bindparam("to"))
+)
+
+#: Deletes the jobs of leases that are held. It names the references alone, too: SQLite finds rows by a list of values
+#: through an index, and by a list of pairs it does not.
+FINISH = (
+    delete(t)
+    .where(
+        _KIND,
+        t.c.ref.in_(bindparam("refs", expanding=True)),
+        tuple_(t.c.ref, t.c.token).in_(bindparam("held", expanding=True)),
+        t.c.lease_owner.is_not(None),
+    )
+    .returning(t.c.ref, t.c.token)
+)
+
+
+def _lanes() -> Select[Any]:
+    first = select(func.min(t.c.lane).label("lane")).where(_KIND)
+    seen = first.cte("seen", recursive=True)
+    following = select(func.min(t.c.lane)).where(_KIND, t.c.lane > seen.c.lane).scalar_subquery()
+    walk = seen.union_all(select(following).where(seen.c.lane.is_not(None)))
+    return select(walk.c.lane).where(walk.c.lane.is_not(None))
+
+
+_LANES = _lanes()
 
 
 def _lease(kind: str, lane: str, row: Any) -> Lease:
     return Lease(row.tenant_id, kind, row.ref, lane, row.attempts, row.lost, row.token + 1)
 
 
-def _lanes(kind: str) -> Select[Any]:
-    first = select(func.min(t.c.lane).label("lane")).where(t.c.kind == kind)
-    seen = first.cte("seen", recursive=True)
-    following = select(func.min(t.c.lane)).where(t.c.kind == kind, t.c.lane > seen.c.lane).scalar_subquery()
-    walk = seen.union_all(select(following).where(seen.c.lane.is_not(None)))
-    return select(walk.c.lane).where(walk.c.lane.is_not(None))
-
-
 def _held(lease: Lease) -> Any:
-    return and_(t.c.kind == lease.kind, t.c.ref == lease.ref, t.c.token == lease.token)
+    return and_(t.c.kind == lease.kind, t.c.ref == lease.ref, t.c.token == lease.token, t.c.lease_owner.is_not(None))
 
 
 def _changed(connection: Connection, lease: Lease, **values: Any) -> bool:
