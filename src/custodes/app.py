@@ -100,8 +100,8 @@ class Custodes(Composition):
         async with self._life:
             if self._started:
                 return
-            await self.open()
             try:
+                await self.open()
                 for name in _SERVICES:
                     await getattr(self, name).start()
             except BaseException:
@@ -110,17 +110,21 @@ class Custodes(Composition):
             self._started = True
 
     async def stop(self) -> None:
-        """Stop what runs in the background, write what is buffered, close; idempotent."""
+        """Stop what runs in the background, write what is buffered, close, also what was only opened; idempotent."""
         async with self._life:
             if self._started:
                 self._started = False
                 await self._stop_services()
+            else:
+                await self.close()
 
     async def _stop_services(self) -> None:
-        for name in reversed(_SERVICES):
-            await getattr(self, name).stop()
-        await self.outgoing.close()
-        await self.close()
+        try:
+            for name in reversed(_SERVICES):
+                await getattr(self, name).stop()
+            await self.outgoing.close()
+        finally:
+            await self.close()
 
     async def migrate(self) -> list[str]:
         """Bring the schema to this version; returns the revisions that were applied.

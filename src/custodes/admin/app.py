@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, Request
 from fastapi.routing import APIRoute
 from starlette.responses import JSONResponse
 
@@ -116,10 +116,12 @@ def _issuers(custodes: Custodes) -> list[Issuer]:
 
 def _serve_document(app: FastAPI) -> None:
     app.openapi = lambda: _document(app)
+    app.get(f"{API}/openapi.json", include_in_schema=False)(_openapi_document)
 
-    @app.get(f"{API}/openapi.json", include_in_schema=False)
-    async def openapi_document(_admin: Admin) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
-        return JSONResponse(app.openapi())
+
+async def _openapi_document(_admin: Admin, request: Request) -> JSONResponse:
+    # No closure over the app: FastAPI remembers every route function of a process, and would keep the app with it.
+    return JSONResponse(cast("FastAPI", request.app).openapi())
 
 
 def _operation_id(route: APIRoute) -> str:

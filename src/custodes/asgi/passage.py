@@ -268,7 +268,7 @@ class Passage(Exchange):
             if not self.disconnected:
                 self.status = 500  # what every server makes of an application that does not answer
         scope = self._scope
-        self.route = door.templates.resolve(scope)
+        self.route = door.templates.likely(self.path) if self.limited_by else door.templates.resolve(scope)
         agent = self._found.get(b"user-agent", b"")
         self.user_agent = agent[:MAX_USER_AGENT].decode("latin-1")
         if self.method == "HEAD":

@@ -7,7 +7,11 @@ that has no usable template, and a host that makes up new ones without end, fall
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any
+
+from custodes.errors import InvalidInput
+from custodes.planes.ratelimit.paths import PathTrie
 
 #: Most templates of one application; those beyond are counted under :data:`OTHER`.
 MAX_TEMPLATES = 2_000
@@ -28,10 +32,12 @@ _REST = "/{path}"
 class Templates:
     """Resolves scopes to route templates, and remembers which there are."""
 
-    __slots__ = ("_known", "_of_route")
+    __slots__ = ("_by_path", "_known", "_of_route")
 
     def __init__(self) -> None:
         self._known: set[str] = set()
+        #: The same, found by path.
+        self._by_path: PathTrie[str] = PathTrie()
         #: By the id of a route: the route, which keeps that id from being anybody else's, and its template.
         self._of_route: dict[int, tuple[object, str | None]] = {}
 
@@ -57,7 +63,16 @@ class Templates:
         if len(template) > MAX_TEMPLATE_LENGTH or len(self._known) >= MAX_TEMPLATES:
             return OTHER
         self._known.add(template)
+        with suppress(InvalidInput):  # a regular expression: found by no path
+            self._by_path.add(template, template)
         return template
+
+    def likely(self, path: str) -> str | None:
+        """Return the template that took such paths before; None when none did.
+
+        For a request that was refused before the host could route it: an attack on ``/login`` shows there.
+        """
+        return next(self._by_path.find(path), None)
 
 
 def _template(scope: MutableMapping[str, Any]) -> str | None:

@@ -18,6 +18,7 @@ from rich.table import Table
 
 from custodes.app import Custodes
 from custodes.errors import CustodesError
+from custodes.kernel.clock import to_iso
 
 T = TypeVar("T")
 
@@ -57,8 +58,12 @@ def run(database: str | None, action: Callable[[Custodes], Awaitable[T]]) -> T:
     return asyncio.run(opened())
 
 
+#: Fields of what planes return that hold a moment, beside those whose names end in ``_at``.
+_MOMENTS = frozenset({"at", "before", "since", "until"})
+
+
 def plain(value: Any) -> Any:
-    """Turn what a plane returns into what JSON can say."""
+    """Turn what a plane returns into what JSON can say; moments as the admin API writes them."""
     match value:
         case Enum():
             return value.value
@@ -71,9 +76,14 @@ def plain(value: Any) -> Any:
         case Iterable():
             return [plain(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
         case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+            return {field.name: _field(field.name, getattr(value, field.name)) for field in dataclasses.fields(value)}
         case _:
             return str(value)
+
+
+def _field(name: str, value: Any) -> Any:
+    is_moment = type(value) is int and (name.endswith("_at") or name in _MOMENTS)
+    return to_iso(value) if is_moment else plain(value)
 
 
 def write_json(value: Any) -> None:

@@ -17,7 +17,6 @@ from rich.progress import Progress
 from custodes.app import Custodes
 from custodes.cli.console import DatabaseOption, err, operator, plain, run
 from custodes.cli.moments import moment
-from custodes.kernel.clock import to_iso
 from custodes.kernel.paging import MAX_LIMIT, Page
 from custodes.planes.audit.ports import AuditQuery
 from custodes.planes.inbound.model import EventFilter
@@ -118,7 +117,7 @@ async def _rows(
                 )
             )
     async for item in pages:
-        yield {name: _readable(name, value) for name, value in plain(item).items()}
+        yield plain(item)
 
 
 async def _pages(ask: Callable[[str | None], Awaitable[Page[Any]]]) -> AsyncIterator[Any]:
@@ -130,8 +129,3 @@ async def _pages(ask: Callable[[str | None], Awaitable[Page[Any]]]) -> AsyncIter
         cursor = page.next_cursor
         if cursor is None:
             return
-
-
-def _readable(name: str, value: Any) -> Any:
-    is_moment = isinstance(value, int) and (name.endswith("_at") or name in {"at", "time", "until"})
-    return to_iso(value) if is_moment else value

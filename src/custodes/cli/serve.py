@@ -124,7 +124,7 @@ def serve_on(listener: socket.socket, factory: str, workers: int = 1, *, log_lev
         msg = "custodes serve needs a server"
         raise ConfigurationError(msg, remedy="pip install 'custodes[server]'") from None
     # uvicorn sends itself the signal again once it has drained: asked to stop and stopped is no failure.
-    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGTERM, leave)
     config = Config(
         factory,
         factory=True,
@@ -157,6 +157,7 @@ def serve_on(listener: socket.socket, factory: str, workers: int = 1, *, log_lev
         raise ConfigurationError(msg, remedy="What it raised is above")
 
 
-def _end(number: int, frame: object) -> NoReturn:
+def leave(number: int, frame: object) -> NoReturn:
+    """Handle a signal: leave in good order, with exit code 0."""
     del number, frame
     sys.exit(0)

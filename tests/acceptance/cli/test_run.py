@@ -39,9 +39,11 @@ def base_url(tmp_path: Path, request: pytest.FixtureRequest):
         stderr=subprocess.STDOUT,
     )
     yield f"http://127.0.0.1:{port}"
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)  # as make, systemd and containers do: it must take its server with it
     try:
         process.wait(20)
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", port)) != 0, "the server has ended, too"
     finally:
         process.kill()
         process.wait()

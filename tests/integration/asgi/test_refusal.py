@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
@@ -171,3 +172,21 @@ async def test_deliveries_below_a_root_path_are_limited(custodes_of: Any):
     answers = [await converse(app, http_scope("/shop/hooks/stripe", "POST", root_path="/shop")) for _ in range(2)]
 
     assert [answer.status for answer in answers] == [401, 429]
+
+
+async def test_an_attack_shows_at_the_route_that_is_attacked(custodes: Custodes, recorded: list[dict[str, Any]]):
+    """Given a request that is refused before the host routes it, Then it counts for the route that took its like."""
+    app = FastAPI()
+    app.get("/items/{item}")(lambda item: item)
+    custodes.limit("1/minute", by="ip", route="/items/*")
+    served = custodes.wrap(app)
+
+    await converse(served, http_scope("/items/1"))
+    await converse(served, http_scope("/items/2"))
+    await converse(served, http_scope("/items/a/b"))
+
+    assert [(call["status"], call["route"]) for call in recorded] == [
+        (200, "/items/{item}"),
+        (429, "/items/{item}"),
+        (429, None),
+    ]

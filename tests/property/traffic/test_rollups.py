@@ -115,3 +115,29 @@ def test_no_request_is_lost_when_the_lightest_consumers_lose_their_name(weights:
     assert len(kept) <= keep + 1
     named = [count for name, count in kept.items() if name != OTHER]
     assert sorted(named, reverse=True) == sorted(weights.values(), reverse=True)[: len(named)]
+
+
+@settings(max_examples=30)
+@given(st.lists(st.lists(st.integers(1, 40), max_size=30), min_size=1, max_size=6), st.integers(0, 60))
+def test_whoever_makes_more_than_their_share_of_the_requests_is_named(buckets: list[list[int]], heavy: int):
+    """In each bucket ``keep`` names stay, so a name is undercounted by at most 1/(keep + 1) of all, as (other) says."""
+    keep = 4
+    buckets = [[heavy, *counts] for counts in buckets]
+    together: Rollups = {}
+    for start, counts in enumerate(buckets):
+        crowd: Rollups = {}
+        for name, count in enumerate(counts):
+            # Strangers are others in each bucket, as when addresses rotate.
+            who = "heavy" if name == 0 else f"{start}-{name}"
+            crowd.setdefault(Series("acme", Keyspace.IP, 0, who, ""), Figures()).count += count
+        add_rollups(together, keep_heaviest(crowd, keep))
+    kept = keep_heaviest(together, keep)
+
+    total = sum(sum(counts) for counts in buckets)
+    others = sum(figures.count for series, figures in kept.items() if series.name == OTHER)
+    named = sum(figures.count for series, figures in kept.items() if series.name == "heavy")
+    true = heavy * len(buckets)
+    assert sum(figures.count for figures in kept.values()) == total
+    assert true - named <= others
+    # Two steps of keeping, each of which drops a name only with keep others at least as heavy.
+    assert true - named <= 2 * total / (keep + 1)

@@ -72,3 +72,14 @@ def test_a_route_is_read_once_and_never_taken_for_another(templates):
         for _ in range(2):
             assert templates.resolve({"path": "/x", "route": passing}) == f"/passing/{number}"
         del passing
+
+
+def test_a_path_is_likely_of_the_route_that_took_such_paths_before(templates):
+    assert templates.likely("/items/7") is None
+
+    for template in ("/items/{id}", "/items/new", "^re/(?P<id>.*)$"):
+        templates.resolve({"path": "/x", "route": route(template)})
+
+    assert templates.likely("/items/8") == "/items/{id}"
+    assert templates.likely("/items/new") == "/items/new"
+    assert templates.likely("/items/8/parts") is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -17,7 +18,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from custodes.app import Custodes
 from custodes.cli.console import JsonOption, err, out, write_json
 from custodes.cli.demo.stock import shared_secrets
-from custodes.cli.serve import announce_owner
+from custodes.cli.serve import announce_owner, leave
 from custodes.errors import ConfigurationError, NotFound
 from custodes.planes.identity.model import HOST, Method, Role
 
@@ -60,6 +61,7 @@ def demo(
     else:
         _environment()
         key = asyncio.run(_prepare())
+        signal.signal(signal.SIGTERM, leave)  # or the server would go on without us
         server = subprocess.Popen([sys.executable, "-m", "custodes.cli.demo.server", str(port)])
         try:
             driver = Driver(url, shared_secrets(), api_key=key, rate=rate, seed=seed)
