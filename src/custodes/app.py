@@ -135,7 +135,9 @@ class Custodes(Composition):
         from custodes.storage.sql import schema
         from custodes.storage.sql.database import connection_of
 
-        return await self.database.migrate(lambda tx: schema.migrate(connection_of(tx)))
+        applied = await self.database.migrate(lambda tx: schema.migrate(connection_of(tx)))
+        await self.partitions.make()
+        return applied
 
     async def pending_migrations(self) -> list[str]:
         """List what ``migrate`` would apply."""

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from custodes.runtime.outgoing.client import OutgoingClient
     from custodes.runtime.outgoing.target import Policy
     from custodes.storage.sql.database import Database
+    from custodes.storage.sql.partitions import Partitions
 
 #: How the host app says who asks for an admin page.
 AdminAuth = Callable[[Any], "str | Awaitable[str | None] | None"]
@@ -102,6 +103,13 @@ class Composition:
 
         return database_of(self.settings)
 
+    @cached_property
+    def partitions(self) -> Partitions:
+        """The pieces that tables are cut into, on engines that do."""
+        from custodes.storage.sql.partitions import Partitions
+
+        return Partitions(self.database, self.clock)
+
     # ── Runtime ──────────────────────────────────────────────────────────────
 
     @cached_property
@@ -113,8 +121,13 @@ class Composition:
 
     @cached_property
     def scheduler(self) -> Scheduler:
-        """What the planes do again and again; they add their tasks when they are built."""
-        return Scheduler(self.clock, self.leader)
+        """What is done again and again; the planes add their tasks when they are built."""
+        from custodes.storage.sql.partitions import EVERY_SECONDS
+
+        scheduler = Scheduler(self.clock, self.leader)
+        if self.database.dialect == "postgresql":
+            scheduler.every(EVERY_SECONDS, "storage.partitions", self.partitions.make)
+        return scheduler
 
     @cached_property
     def shield(self) -> Shield:

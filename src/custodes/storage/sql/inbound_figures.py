@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import ColumnElement, CursorResult, Select, Table, delete, desc, func, insert, select, tuple_
+from sqlalchemy import ColumnElement, Select, Table, delete, desc, func, insert, select
 
 from custodes.kernel.histogram import Histogram
 from custodes.kernel.paging import Page, page_of
@@ -17,6 +17,7 @@ from custodes.runtime.transactions import Transaction
 from custodes.storage.sql.bulk import counted
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.inbound_queries import newest, newest_first
+from custodes.storage.sql.partitions import purge
 from custodes.storage.sql.tables.inbound import FAILED, UNFINISHED
 from custodes.storage.sql.tables.inbound import webhook_attempts as attempts
 from custodes.storage.sql.tables.inbound import webhook_events as events
@@ -58,7 +59,7 @@ class SqlFigureStore:
 
     def purge_figures(self, tx: Transaction, level: Level, before: int, limit: int) -> int:
         """Delete folded figures of a level from before."""
-        return _delete_some(tx, rollups, limit, *_figures_before(level, before))
+        return purge(connection_of(tx), rollups, before, limit, level=int(level))
 
     def count_purgeable_figures(self, tx: Transaction, level: Level, before: int) -> int:
         """Count folded figures of a level from before."""
@@ -66,8 +67,9 @@ class SqlFigureStore:
 
     def purge_refusals(self, tx: Transaction, before: int, limit: int) -> int:
         """Delete samples and counts of refused deliveries from before."""
-        gone = _delete_some(tx, refusals, limit, refusals.c.received_at < before)
-        return gone + _delete_some(tx, counts, limit - gone, counts.c.bucket < before)
+        connection = connection_of(tx)
+        gone = purge(connection, refusals, before, limit)
+        return gone + purge(connection, counts, before, max(0, limit - gone))
 
     def count_purgeable_refusals(self, tx: Transaction, before: int) -> int:
         """Count samples and counts of refused deliveries from before."""
@@ -156,17 +158,6 @@ def _of(table: Table, tenant: str | None) -> tuple[ColumnElement[bool], ...]:
 
 def _figures_before(level: Level, before: int) -> tuple[ColumnElement[bool], ...]:
     return rollups.c.level == int(level), rollups.c.bucket < before
-
-
-def _delete_some(tx: Transaction, table: Table, limit: int, *where: ColumnElement[bool]) -> int:
-    """Delete some rows by their key: neither engine has a portable DELETE … LIMIT."""
-    connection = connection_of(tx)
-    key = list(table.primary_key.columns)
-    doomed = [tuple(row) for row in connection.execute(select(*key).where(*where).limit(limit))]
-    for start in range(0, len(doomed), 100):
-        some = doomed[start : start + 100]
-        cast("CursorResult[Any]", connection.execute(delete(table).where(tuple_(*key).in_(some))))
-    return len(doomed)
 
 
 def _series_key(series: Series) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from custodes.planes.metrics.ports import Selection
 from custodes.runtime.transactions import Store, Transaction
 from custodes.storage.sql.bulk import counted
 from custodes.storage.sql.database import connection_of
+from custodes.storage.sql.partitions import purge
 from custodes.storage.sql.tables.metrics import metric_series as s
 from custodes.storage.sql.tables.metrics import system_metrics as t
 
@@ -107,7 +108,9 @@ class SqlMetricStore:
 
     async def purge(self, level: Level, before: int, limit: int) -> int:
         """Delete folded rows that began before a moment."""
-        return await self._database.write(lambda tx: _purge(connection_of(tx), level, before, limit), durable=False)
+        return await self._database.write(
+            lambda tx: purge(connection_of(tx), t, before, limit, level=level.number), durable=False
+        )
 
     async def count_purgeable(self, level: Level, before: int) -> int:
         """Count folded rows that began before a moment."""
@@ -182,7 +185,7 @@ def _catalogue_row(one: Series, hour: int) -> dict[str, object]:
 
 
 def _fold(connection: Connection, level: Level, into: Level, before: int, limit: int, writer: str) -> int:
-    upto = _bounded(connection, level, before, limit, folded=False)
+    upto = _bounded(connection, level, before, limit)
     marked = (
         update(t)
         .where(_unfolded(level), t.c.bucket < upto)
@@ -201,11 +204,11 @@ def _fold(connection: Connection, level: Level, into: Level, before: int, limit:
     return len(rows)
 
 
-def _bounded(connection: Connection, level: Level, before: int, limit: int, *, folded: bool) -> int:
-    """Return the moment up to which there are about ``limit`` rows: buckets are taken whole, and one at least."""
+def _bounded(connection: Connection, level: Level, before: int, limit: int) -> int:
+    """Return the moment up to which about ``limit`` rows are unfolded: buckets are taken whole, and one at least."""
     by_time = (
         select(t.c.bucket)
-        .where(t.c.level == level.number, t.c.folded.is_(folded), t.c.bucket < before)
+        .where(t.c.level == level.number, t.c.folded.is_(False), t.c.bucket < before)
         .order_by(t.c.bucket)
     )
     over = connection.execute(by_time.offset(limit).limit(1)).scalar()
@@ -213,11 +216,6 @@ def _bounded(connection: Connection, level: Level, before: int, limit: int, *, f
         return before
     first = connection.execute(by_time.limit(1)).scalar()
     return over if over != first else over + 1
-
-
-def _purge(connection: Connection, level: Level, before: int, limit: int) -> int:
-    upto = _bounded(connection, level, before, limit, folded=True)
-    return connection.execute(delete(t).where(*_purgeable(level, upto))).rowcount
 
 
 def _purgeable(level: Level, before: int) -> tuple[ColumnElement[bool], ...]:

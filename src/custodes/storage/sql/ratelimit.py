@@ -32,6 +32,7 @@ from custodes.planes.ratelimit.rules import make_rule, spell_subjects
 from custodes.runtime.transactions import Store, Transaction
 from custodes.storage.sql.bulk import counted
 from custodes.storage.sql.database import connection_of
+from custodes.storage.sql.partitions import purge
 from custodes.storage.sql.tables.ratelimit import rate_limit_blocks as b
 from custodes.storage.sql.tables.ratelimit import rate_limit_rules as r
 from custodes.storage.sql.tables.ratelimit import rate_limit_state as s
@@ -205,8 +206,7 @@ class SqlRateLimitStore:
 
         def work(tx: Transaction) -> int:
             connection = connection_of(tx)
-            old = select(w.c.id).where(_closed(before)).order_by(w.c.window_start).limit(limit)
-            deleted = connection.execute(delete(w).where(w.c.id.in_(old.scalar_subquery()))).rowcount
+            deleted = purge(connection, w, before - _WINDOW_LENGTH, limit)
             ended = select(b.c.id).where(_ended(before)).order_by(b.c.ends_at).limit(max(0, limit - deleted))
             return deleted + connection.execute(delete(b).where(b.c.id.in_(ended.scalar_subquery()))).rowcount
 

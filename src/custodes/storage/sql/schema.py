@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -13,7 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect
 
 from custodes.errors import ConfigurationError
-from custodes.storage.sql.tables import metadata
+from custodes.storage.sql.tables import REST, metadata
 
 #: Modules that define tables; importing them registers the tables on :data:`metadata`.
 _TABLE_MODULES = (
@@ -86,7 +87,13 @@ def alembic_include_name(name: str | None, type_: str, parent_names: Mapping[str
         parent_names: the table it belongs to.
     """
     table = name if type_ == "table" else parent_names.get("table_name")
-    return table not in metadata.tables and table != VERSION_TABLE
+    return not (table in metadata.tables or table == VERSION_TABLE or is_partition(table or ""))
+
+
+def is_partition(table: str) -> bool:
+    """Tell whether a table is a piece of one of ours (:mod:`custodes.storage.sql.partitions`), by its name."""
+    cut = (one.name for one in metadata.sorted_tables if one.dialect_options["postgresql"]["partition_by"])
+    return any(re.fullmatch(rf"{name}({REST}|(_l\d+)?_\d{{8}}_\d\d)", table) for name in cut)
 
 
 def _refuse_foreign_tables(connection: Connection) -> None:

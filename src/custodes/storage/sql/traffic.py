@@ -20,6 +20,7 @@ from custodes.runtime.transactions import Transaction, Work, nothing
 from custodes.storage.sql import traffic_rollups as rollups
 from custodes.storage.sql.bulk import Bulk, affected, counted, insert_ignoring
 from custodes.storage.sql.database import Database, connection_of
+from custodes.storage.sql.partitions import purge
 from custodes.storage.sql.tables.traffic import (
     ERRORS_ONLY,
     HAS_ADDRESS,
@@ -161,10 +162,7 @@ class SqlTrafficStore:
 
     async def purge_calls(self, before: int, limit: int) -> int:
         """Delete old raw rows, oldest first."""
-        key = (t.c.tenant_id, t.c.started_at, t.c.id)
-        old = select(*key).where(t.c.started_at < before).order_by(t.c.started_at, t.c.id).limit(limit)
-        statement = delete(t).where(tuple_(*key).in_(old))
-        return await self._database.write(lambda tx: affected(connection_of(tx), statement), durable=False)
+        return await self._database.write(lambda tx: purge(connection_of(tx), t, before, limit), durable=False)
 
     async def count_purgeable_calls(self, before: int) -> int:
         """Count old raw rows."""
@@ -173,7 +171,7 @@ class SqlTrafficStore:
     async def purge_rollups(self, level: Level, before: int, limit: int) -> int:
         """Delete old rows of a level."""
         return await self._database.write(
-            lambda tx: rollups.purge(connection_of(tx), level, before, limit), durable=False
+            lambda tx: purge(connection_of(tx), rollups.t, before, limit, level=level.value), durable=False
         )
 
     async def count_purgeable_rollups(self, level: Level, before: int) -> int:

@@ -15,17 +15,15 @@ from sqlalchemy import (
     Select,
     and_,
     cast,
-    delete,
     func,
     select,
-    tuple_,
     update,
 )
 
 from custodes.planes.traffic.ports import FoldUnit, RollupQuery
 from custodes.planes.traffic.ranges import Stretch
 from custodes.planes.traffic.rollup import CONSUMERS, LEVELS, Figures, Keyspace, Level, Rollups, Series, coarsen
-from custodes.storage.sql.bulk import Bulk, affected, counted
+from custodes.storage.sql.bulk import Bulk, counted
 from custodes.storage.sql.tables.traffic import UNFOLDED, api_rollups
 
 t = api_rollups
@@ -249,15 +247,8 @@ def fold(connection: Connection, unit: FoldUnit, writer_id: str) -> int:
 # ── Retention ────────────────────────────────────────────────────────────────
 
 
-def purge(connection: Connection, level: Level, before: int, limit: int) -> int:
-    """Delete the oldest rows of a level that a coarser one holds."""
-    key = tuple(t.c[name] for name in _KEY)
-    old = select(*key).where(*_purgeable(level, before)).order_by(t.c.bucket).limit(limit)
-    return affected(connection, delete(t).where(tuple_(*key).in_(old)))
-
-
 def count_purgeable(connection: Connection, level: Level, before: int) -> int:
-    """Count what :func:`purge` would delete in the end."""
+    """Count the rows of a level that retention would delete in the end."""
     return counted(connection, t, *_purgeable(level, before))
 
 

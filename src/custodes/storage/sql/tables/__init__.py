@@ -6,7 +6,9 @@ carry no prefix unless the install asks for one (``Settings.table_prefix``), so 
 
 from __future__ import annotations
 
-from sqlalchemy import MetaData
+from typing import Any
+
+from sqlalchemy import DDL, MetaData, Table
 
 #: Explicit names, so that migrations can speak of them on every engine.
 metadata = MetaData(
@@ -18,3 +20,16 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+#: What the partition of PostgreSQL that takes in what belongs into no other is called, after the table's name.
+REST = "_rest"
+
+
+def partitioned(*by: str) -> dict[str, Any]:
+    """Options of a table that PostgreSQL cuts by time (:mod:`custodes.storage.sql.partitions`)."""
+    return {"postgresql_partition_by": f"RANGE ({', '.join(by)})", "listeners": [("after_create", _make_rest)]}
+
+
+def _make_rest(table: Table, connection: Any, **_: Any) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(DDL(f"CREATE TABLE {table.name}{REST} PARTITION OF {table.name} DEFAULT"))

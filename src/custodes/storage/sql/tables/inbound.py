@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Index, Integer, Table, UniqueConstraint, text
 
-from custodes.storage.sql.tables import metadata
+from custodes.storage.sql.tables import metadata, partitioned
 from custodes.storage.sql.types import Bytes, Count, Id, JsonText, Micros, String, Tenant, Text
 
 #: Condition of the index of what is not (yet) well. Queries must state it word by word for SQLite to use the index.
@@ -97,7 +97,8 @@ webhook_refusals = Table(
     metadata,
     Column("tenant_id", Tenant, nullable=False),
     Column("id", Id, primary_key=True),
-    Column("received_at", Micros, nullable=False),
+    # In the key because PostgreSQL cuts the table by it.
+    Column("received_at", Micros, primary_key=True, autoincrement=False),
     Column("source", String(64), nullable=False),
     Column("reason", String(64), nullable=False),
     Column("client_ip", String(45), nullable=False),
@@ -107,6 +108,7 @@ webhook_refusals = Table(
     #: The first bytes of the body.
     Column("body_head", Bytes, nullable=False),
     Index(None, "tenant_id", "received_at", "id"),
+    **partitioned("received_at"),
 )
 
 #: All refused deliveries, counted: a row per writer, source and reason in each stretch of time.
@@ -121,6 +123,7 @@ webhook_refusal_counts = Table(
     Column("writer", Id, primary_key=True),
     Column("refused", Count, nullable=False),
     sqlite_with_rowid=False,
+    **partitioned("bucket"),
 )
 
 #: What the analytics are made of: figures of a source and type in a stretch of time, one row per writer.
@@ -145,4 +148,5 @@ webhook_rollups = Table(
     #: Histogram of processing times, microseconds (kernel/histogram.py).
     Column("processing", Bytes, nullable=False),
     sqlite_with_rowid=False,
+    **partitioned("level", "bucket"),
 )

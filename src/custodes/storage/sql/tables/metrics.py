@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Boolean, Column, Double, Index, Integer, Table
 
-from custodes.storage.sql.tables import metadata
+from custodes.storage.sql.tables import metadata, partitioned
 from custodes.storage.sql.types import Bytes, Count, JsonText, Micros, String, Tenant
 
 #: One row per level, bucket, series and batch; rows are added, marked as folded and deleted, never counted up.
@@ -28,6 +28,7 @@ system_metrics = Table(
     # Fold and purge walk all tenants of one level by time.
     Index("ix_system_metrics_level_folded_bucket", "level", "folded", "bucket"),
     sqlite_with_rowid=False,
+    **partitioned("level", "bucket"),
 )
 
 #: The catalogue: which series there are, and what their labels say.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Boolean, Column, Index, Integer, Table, UniqueConstraint
 
-from custodes.storage.sql.tables import metadata
+from custodes.storage.sql.tables import metadata, partitioned
 from custodes.storage.sql.types import Count, Id, JsonText, Micros, String, Tenant, Text
 
 #: Counted windows: one row per identifier, rule, endpoint and minute; a row without identifier is the sum over all.
@@ -13,7 +13,8 @@ rate_limit_tracking = Table(
     metadata,
     Column("tenant_id", Tenant, nullable=False),
     Column("id", Id, primary_key=True),
-    Column("window_start", Micros, nullable=False),
+    # In the key because PostgreSQL cuts the table by it.
+    Column("window_start", Micros, primary_key=True, autoincrement=False),
     Column("window_end", Micros, nullable=False),
     Column("rule", String(100), nullable=False),
     Column("kind", String(64), nullable=False),
@@ -27,6 +28,7 @@ rate_limit_tracking = Table(
     # The list of one tenant, and of all; the clean-up.
     Index("ix_rate_limit_tracking_tenant_id_window_start_id", "tenant_id", "window_start", "id"),
     Index("ix_rate_limit_tracking_window_start_id", "window_start", "id"),
+    **partitioned("window_start"),
 )
 
 #: Blocks, bans, the deny list and the allow list.

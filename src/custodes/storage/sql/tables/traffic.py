@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Boolean, Column, Index, Integer, Table, text
 
-from custodes.storage.sql.tables import metadata
+from custodes.storage.sql.tables import metadata, partitioned
 from custodes.storage.sql.types import Bytes, Count, Id, Micros, String, Tenant, Text
 
 # One row for each API call. The primary key is the main list's order and holds the time, so that PostgreSQL can
@@ -41,6 +41,7 @@ api_monitoring = Table(
     Index("ix_api_monitoring_started_at", "started_at"),
     Index("ix_api_monitoring_trace_id", "trace_id"),
     Index("ix_api_monitoring_route", "route", "started_at"),
+    **partitioned("started_at"),
 )
 
 # Conditions of partial indexes, for the index and for the query in the same words, so that both engines see they fit.
@@ -108,6 +109,7 @@ api_rollups = Table(
     Index("ix_api_rollups_series", "tenant_id", "keyspace", "level", "name", "bucket"),
     # Retention deletes a level by age, whatever the tenant.
     Index("ix_api_rollups_level", "level", "bucket"),
+    **partitioned("level", "bucket"),
 )
 
 #: Rows that no coarser level holds yet; the same text in the index and in the queries.

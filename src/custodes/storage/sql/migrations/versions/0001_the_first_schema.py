@@ -47,6 +47,18 @@ POSTGRESQL_GUARDS = (
 )
 
 
+#: Cut by time on PostgreSQL.
+PARTITIONED = (
+    "api_monitoring",
+    "api_rollups",
+    "system_metrics",
+    "webhook_rollups",
+    "webhook_refusals",
+    "webhook_refusal_counts",
+    "rate_limit_tracking",
+)
+
+
 def upgrade() -> None:
     op.create_table(
         "admin_login_attempts",
@@ -178,6 +190,7 @@ def upgrade() -> None:
         sa.Column("error_group", String(64), nullable=False),
         sa.Column("error", Text(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "started_at", "id", name=op.f("pk_api_monitoring")),
+        postgresql_partition_by="RANGE (started_at)",
     )
     op.create_index(
         "ix_api_monitoring_api_key_id",
@@ -241,6 +254,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint(
             "tenant_id", "keyspace", "level", "bucket", "name", "method", "writer_id", name=op.f("pk_api_rollups")
         ),
+        postgresql_partition_by="RANGE (level, bucket)",
     )
     op.create_index("ix_api_rollups_level", "api_rollups", ["level", "bucket"], unique=False)
     op.create_index(
@@ -438,7 +452,7 @@ def upgrade() -> None:
         sa.Column("refused", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("would_refuse", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("trace_id", String(32), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_rate_limit_tracking")),
+        sa.PrimaryKeyConstraint("id", "window_start", name=op.f("pk_rate_limit_tracking")),
         sa.UniqueConstraint(
             "tenant_id",
             "window_start",
@@ -448,6 +462,7 @@ def upgrade() -> None:
             "endpoint",
             name=op.f("uq_rate_limit_tracking_tenant_id_window_start_rule_kind_identifier_endpoint"),
         ),
+        postgresql_partition_by="RANGE (window_start)",
     )
     op.create_index(
         "ix_rate_limit_tracking_tenant_id_window_start_id",
@@ -493,6 +508,7 @@ def upgrade() -> None:
             "tenant_id", "name", "level", "bucket", "series_id", "writer", name=op.f("pk_system_metrics")
         ),
         sqlite_with_rowid=False,
+        postgresql_partition_by="RANGE (level, bucket)",
     )
     op.create_index(
         "ix_system_metrics_level_folded_bucket", "system_metrics", ["level", "folded", "bucket"], unique=False
@@ -638,6 +654,7 @@ def upgrade() -> None:
             "tenant_id", "bucket", "source", "reason", "writer", name=op.f("pk_webhook_refusal_counts")
         ),
         sqlite_with_rowid=False,
+        postgresql_partition_by="RANGE (bucket)",
     )
     op.create_table(
         "webhook_refusals",
@@ -651,7 +668,8 @@ def upgrade() -> None:
         sa.Column("body_bytes", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("headers", Text(), nullable=False),
         sa.Column("body_head", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_refusals")),
+        sa.PrimaryKeyConstraint("id", "received_at", name=op.f("pk_webhook_refusals")),
+        postgresql_partition_by="RANGE (received_at)",
     )
     op.create_index(
         op.f("ix_webhook_refusals_tenant_id_received_at_id"),
@@ -677,6 +695,7 @@ def upgrade() -> None:
             "tenant_id", "level", "bucket", "source", "event_type", "writer", name=op.f("pk_webhook_rollups")
         ),
         sqlite_with_rowid=False,
+        postgresql_partition_by="RANGE (level, bucket)",
     )
     op.create_table(
         "webhook_secrets",
@@ -768,6 +787,9 @@ def upgrade() -> None:
         sa.Column("last", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", name=op.f("pk_audit_sequence")),
     )
+    if op.get_bind().dialect.name == "postgresql":
+        for table in PARTITIONED:
+            op.execute(f"CREATE TABLE {table}_rest PARTITION OF {table} DEFAULT")
     for guard in SQLITE_GUARDS if op.get_bind().dialect.name == "sqlite" else POSTGRESQL_GUARDS:
         op.execute(guard)
 
