@@ -1,4 +1,4 @@
-"""docs/features.md is true: every row of the specification is there, and every file it names exists."""
+"""docs/features.md is true: every row of the specification is there, and every file and test it names exists."""
 
 import re
 from pathlib import Path
@@ -19,6 +19,8 @@ ROWS = [
     *(f"F{number}" for number in range(1, 13)),
 ]
 
+NAMED_TESTS = sorted(set(re.findall(r"`(tests/[\w./-]+\.py)::(\w+)`", FEATURES)))
+
 PATHS = sorted(set(re.findall(r"`((?:src|tests|docs|benchmarks|web|examples)/[\w./-]+)", FEATURES)))
 
 
@@ -30,3 +32,8 @@ def test_every_row_of_the_specification_is_answered(row: str):
 @pytest.mark.parametrize("path", PATHS)
 def test_every_file_it_names_exists(path: str):
     assert (ROOT / path.rstrip("/")).exists()
+
+
+@pytest.mark.parametrize(("path", "test"), NAMED_TESTS)
+def test_every_test_it_names_exists(path: str, test: str):
+    assert re.search(rf"^(async )?def {test}\(", (ROOT / path).read_text(), re.MULTILINE)
