@@ -238,3 +238,10 @@ def test_a_name_with_brackets_is_shown_as_it_is(url: str, name: str):
     assert f"{name} is owner now." in run("user", "role", name, "owner").stdout
     assert "One-time password of" in run("user", "reset-password", name).stdout
     run("user", "role", f"{name}nobody", "owner", expect=1)
+
+
+def test_a_demo_with_a_wrong_port_says_which_setting_is_wrong(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CUSTODES_PORT", "abc")
+
+    with pytest.raises(CustodesError, match="CUSTODES_PORT"):
+        CliRunner().invoke(app, ["demo", "--seconds", "1"], catch_exceptions=False)

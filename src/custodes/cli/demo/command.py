@@ -21,6 +21,7 @@ from custodes.cli.demo.stock import shared_secrets
 from custodes.cli.serve import announce_owner, leave
 from custodes.errors import ConfigurationError, NotFound
 from custodes.planes.identity.model import HOST, Method, Role
+from custodes.settings import load_settings
 
 if TYPE_CHECKING:
     from custodes.cli.demo.driver import Driver, Tally
@@ -52,7 +53,7 @@ def demo(
     # Late, so that the other commands do not pay for what only this one needs.
     from custodes.cli.demo.driver import Driver
 
-    port = int(os.environ.get("CUSTODES_PORT", "8321"))
+    port = load_settings().port
     url = url or f"http://127.0.0.1:{port}"
     if not serve:
         if not shared_secrets():
