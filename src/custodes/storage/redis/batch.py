@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import msgspec
 
@@ -25,7 +25,7 @@ class Decided(Outcome):
     __slots__ = ("at",)
 
     def __init__(self, views: list[View], at: int) -> None:
-        super().__init__(views)
+        self.views = views
         #: When, by the server's clock.
         self.at = at
 
@@ -51,11 +51,14 @@ class Objected(Contested):
         return self.at
 
 
-class Question(NamedTuple):
+class Question:
     """A request to decide on, and who waits for the decision."""
 
-    asks: Sequence[Ask]
-    answer: asyncio.Future[Outcome]
+    __slots__ = ("answer", "asks")
+
+    def __init__(self, asks: Sequence[Ask], answer: asyncio.Future[Outcome]) -> None:
+        self.asks = asks
+        self.answer = answer
 
 
 class GiveBack(NamedTuple):
@@ -83,21 +86,23 @@ class Batch:
 
     def __init__(self, items: Sequence[Item], now: int) -> None:
         self.items = items
-        keys: dict[str, int] = {}
+        keys: dict[bytes, int] = {}
         rows: dict[tuple[RedisCells, int], int] = {}
         script: list[int] = []
         for item in items:
-            if isinstance(item, Question):
+            if type(item) is Question:
                 asks = item.asks
                 script.append(len(asks))
             else:
-                asks = ((item.cells, item.key, item.cost),)
+                cells, key, _, cost = cast("GiveBack", item)
+                asks = ((cells, key, cost),)
                 script.append(0)
             for cells, key, cost in asks:
                 # Numbers of the script begin at 1, and so do these.
-                script.append(rows.setdefault((cells, cost), len(rows) + 1))
-                script.append(keys.setdefault(cells.named(key)[0], len(keys) + 1))
-            if isinstance(item, GiveBack):
+                name = (cells.names.get(key) or cells.named(key))[0]
+                script.append(rows.get((cells, cost)) or rows.setdefault((cells, cost), len(rows) + 1))
+                script.append(keys.get(name) or keys.setdefault(name, len(keys) + 1))
+            if type(item) is GiveBack:
                 script += (item.at, item.cost)
         #: The states that take part, by name.
         self.keys = list(keys)
@@ -115,7 +120,7 @@ class Batch:
         at = 1
         off: list[Question] = []
         for item in self.items:
-            if isinstance(item, GiveBack):
+            if type(item) is not Question:
                 continue
             status = told[at]
             if status == _CHARGED:
@@ -148,7 +153,10 @@ def _charged(asks: Sequence[Ask], told: list[int], at: int, now: int) -> Outcome
         left, more_in = told[at], told[at + 1]
         at += 2
         views.append(cells.view(cells.state_of(left, more_in), now) if cells.exact_view else (left, more_in))
-        _count(cells, key, cost)
+        if cost == 1 and len(cells.fresh_charges) < COUNT_EVERY:
+            cells.fresh_charges.append(key)
+        else:
+            cells.tally[key] += cost
     return Decided(views, now)
 
 
@@ -173,15 +181,5 @@ def _contested(asks: Sequence[Ask], told: list[int], at: int, now: int) -> Outco
     spared = {number for number, _ in would_refuse}
     for number, (cells, key, cost) in enumerate(asks):
         if number not in spared:
-            _count(cells, key, cost)
+            cells.tally[key] += cost
     return Objected(views, (), would_refuse, now)
-
-
-def _count(cells: RedisCells, key: Key, cost: int) -> None:
-    if cost != 1:
-        cells.tally[key] += cost
-        return
-    charges = cells.fresh_charges
-    charges.append(key)
-    if len(charges) >= COUNT_EVERY:
-        cells.count()

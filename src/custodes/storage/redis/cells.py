@@ -30,7 +30,7 @@ PARTS = 64
 _MAX_REMEMBERED = 50_000
 
 #: Between tenant and the rest of a subject.
-_SEPARATOR = "\x1f"
+_SEPARATOR = b"\x1f"
 
 #: Characters of a name: 96 bits.
 _NAME_BYTES = 12
@@ -59,13 +59,27 @@ class Denial(NamedTuple):
 class RedisCells(Cells):
     """One limit; its states are in Redis."""
 
-    __slots__ = ("_fraction", "_names", "_row_of", "_secret", "deniable", "denied", "exact_view", "name")
+    __slots__ = (
+        "_digest",
+        "_fraction",
+        "_in_parts",
+        "_row_of",
+        "_secret",
+        "deniable",
+        "denied",
+        "exact_view",
+        "name",
+        "names",
+    )
 
-    def __init__(self, name: str, meter: Meter, secret: bytes, *, shadow: bool) -> None:
+    def __init__(self, name: str, meter: Meter, secret: bytes, *, shadow: bool, in_parts: bool) -> None:
         super().__init__(meter, shadow=shadow)
         self.name = name
         self._secret = secret
-        self._names: dict[Key, tuple[str, int]] = {}
+        self._in_parts = in_parts
+        self._digest = blake2b(f"{name}\0".encode(), key=secret, digest_size=_NAME_BYTES)
+        #: What :meth:`named` said.
+        self.names: dict[Key, tuple[bytes, int]] = {}
         bucket = _Bucket(meter) if isinstance(meter, Gcra) else None
         self._row_of = bucket.row if bucket else _rows_of(meter)
         self._fraction = bucket.fraction if bucket else 1
@@ -76,24 +90,25 @@ class RedisCells(Cells):
         #: Refusals that are known to stand, by subject.
         self.denied: dict[Key, Denial] = {}
 
-    def named(self, key: Key) -> tuple[str, int]:
+    def named(self, key: Key) -> tuple[bytes, int]:
         """Return what the state of a subject is called in Redis, and the part that it belongs to."""
-        found = self._names.get(key)
+        found = self.names.get(key)
         if found is None:
-            if len(self._names) >= _MAX_REMEMBERED:
-                self._names.clear()
-            found = self._names[key] = self._name(key)
+            if len(self.names) >= _MAX_REMEMBERED:
+                self.names.clear()
+            found = self.names[key] = self._name(key)
         return found
 
-    def _name(self, key: Key) -> tuple[str, int]:
-        text = key if isinstance(key, str) else repr(key)
-        # Subjects of a tenant stay together; an address, which is of no tenant, stands for itself.
-        part = int.from_bytes(self._digest(text.partition(_SEPARATOR)[0], 2), "big") % PARTS
-        name = urlsafe_b64encode(self._digest(f"{self.name}\0{text}", _NAME_BYTES)).decode("ascii")
-        return f"custodes:{{{part}}}:{name}", part
-
-    def _digest(self, text: str, size: int) -> bytes:
-        return blake2b(text.encode("utf-8", "surrogatepass"), key=self._secret, digest_size=size).digest()
+    def _name(self, key: Key) -> tuple[bytes, int]:
+        text = (key if isinstance(key, str) else repr(key)).encode("utf-8", "surrogatepass")
+        digest = self._digest.copy()
+        digest.update(text)
+        part = 0
+        if self._in_parts:
+            # Subjects of a tenant stay together; an address, which is of no tenant, stands for itself.
+            whose = blake2b(text.partition(_SEPARATOR)[0], key=self._secret, digest_size=2).digest()
+            part = int.from_bytes(whose, "big") % PARTS
+        return b"custodes:{%d}:%s" % (part, urlsafe_b64encode(digest.digest())), part
 
     def row(self, cost: int, now: int) -> list[int]:
         """Write what the script has to know to charge a cost; see ``meters.lua``."""

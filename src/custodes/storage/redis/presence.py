@@ -17,7 +17,7 @@ _BEATS = 3
 #: Longest that this may take, seconds: nobody waits for it.
 _SECONDS = 1.0
 
-_KEY = "custodes:{0}:instances"
+_KEY = b"custodes:{0}:instances"
 
 
 class Presence:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from custodes.errors import StorageUnavailable
 from custodes.kernel.clock import SECOND
@@ -20,8 +20,9 @@ from custodes.runtime.log import get_logger
 from custodes.storage.redis.batch import Batch, GiveBack, Item, Objected, Question
 from custodes.storage.redis.cells import RedisCells
 from custodes.storage.redis.connection import connect, is_cluster
+from custodes.storage.redis.lines import Lines
 from custodes.storage.redis.presence import Presence
-from custodes.storage.redis.scripts import Script, decision
+from custodes.storage.redis.scripts import Commands, Script, decision
 from custodes.storage.redis.split import Split
 
 if TYPE_CHECKING:
@@ -39,8 +40,9 @@ _MAX_CALLS = 8
 #: Longest that a request is held to be gathered with others, seconds.
 _GATHER_SECONDS = 0.0005
 
-#: Requests decided by one call at most: it takes a millisecond of the server's time, which others have to wait for.
-MAX_BATCH = 128
+#: Requests decided by one call at most. Few enough for it to take less than a millisecond of the server's time, and for
+#: one call to be decided while the answers of another are handed out; enough for a call to cost each of them little.
+MAX_BATCH = 32
 
 #: Requests that wait at most; beyond, they are not decided.
 _MAX_WAITING = 10_000
@@ -79,6 +81,8 @@ class RedisWindows:
     ) -> None:
         self._client: Redis | RedisCluster = connect(url)
         self._in_parts = is_cluster(url)
+        self._lines = None if self._in_parts else Lines(cast("Redis", self._client))
+        self._commands: Commands = self._lines or self._client
         self._secret = secret
         self._monotonic = monotonic
         self._deadline = deadline / SECOND
@@ -122,7 +126,7 @@ class RedisWindows:
         """Return a limit; the same one for the same name, in every instance."""
         found = self._cells.get(name)
         if found is None:
-            found = self._cells[name] = RedisCells(name, meter, self._secret, shadow=shadow)
+            found = self._cells[name] = RedisCells(name, meter, self._secret, shadow=shadow, in_parts=self._in_parts)
         found.shadow = shadow
         return found
 
@@ -142,13 +146,20 @@ class RedisWindows:
         """
         if self._ahead is None:
             self._ahead = now - self._monotonic()
-        refused = self._known_refusal(asks, self._monotonic() + self._ahead)
-        if refused is not None:
-            return refused
+        for cells, key, _ in asks:
+            if key in cells.denied:
+                refused = self._known_refusal(asks, self._monotonic() + self._ahead)
+                if refused is not None:
+                    return refused
+                break
         if self._breaker.open or self._count >= _MAX_WAITING:
             self.failures += 1
             raise _unavailable("Redis does not answer" if self._breaker.open else "Too many requests wait for Redis")
-        return self._submit(asks)
+        if self._in_parts:
+            return self._submit(asks)
+        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._enqueue(0, Question(asks, answer))
+        return answer
 
     def release(self, cells: RedisCells, key: Key, taken_at: int, cost: int) -> None:
         """Give back slots with the next call; what cannot be given back is free at the end of its lease."""
@@ -176,6 +187,8 @@ class RedisWindows:
             await asyncio.gather(*self._calls, return_exceptions=True)
         self._abandon(_unavailable("The limiter has stopped"))
         await self._presence.stop()
+        if self._lines is not None:
+            await self._lines.close()
         await self._client.aclose()
 
     # ── What is known ────────────────────────────────────────────────────────
@@ -204,10 +217,8 @@ class RedisWindows:
     # ── Gathering ────────────────────────────────────────────────────────────
 
     def _submit(self, asks: Sequence[Ask]) -> asyncio.Future[Outcome]:
+        """Ask the parts of a cluster that the limits are in."""
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        if not self._in_parts:
-            self._enqueue(0, Question(asks, answer))
-            return answer
         parts: dict[int, list[int]] = {}
         for number, (cells, key, _) in enumerate(asks):
             parts.setdefault(cells.named(key)[1], []).append(number)
@@ -225,11 +236,12 @@ class RedisWindows:
             self._enqueue(cells.named(key)[1] if self._in_parts else 0, GiveBack(cells, key, at, cost))
 
     def _enqueue(self, part: int, item: Item) -> None:
-        waiting = self._waiting.get(part)
-        if waiting is None:
-            waiting = self._waiting[part] = []
-        waiting.append(item)
         self._count += 1
+        waiting = self._waiting.get(part)
+        if waiting is not None:
+            waiting.append(item)
+            return
+        self._waiting[part] = [item]
         if self._count == 1:
             loop = asyncio.get_running_loop()
             self._since = loop.time()
@@ -270,7 +282,7 @@ class RedisWindows:
         try:
             async with asyncio.timeout_at(ends):
                 begun = self._monotonic()
-                reply = await self._script.run(self._client, batch.keys, batch.packed)
+                reply = await self._script.run(self._commands, batch.keys, batch.packed)
                 self.calls += 1
         except TimeoutError:
             self._failed(batch, f"Redis did not decide within {self._deadline * 1_000:g} ms")
@@ -319,7 +331,7 @@ class RedisWindows:
     async def _ask_for_an_answer(self) -> None:
         """Have nothing decided. Longer than a decision may take, for a connection may have to be made first."""
         async with asyncio.timeout(max(_PROBE_DEADLINE, self._deadline)):
-            await self._script.run(self._client, ["custodes:{0}:probe"], Batch((), 0).packed)
+            await self._script.run(self._commands, [b"custodes:{0}:probe"], Batch((), 0).packed)
 
 
 def _unavailable(what: str) -> StorageUnavailable:

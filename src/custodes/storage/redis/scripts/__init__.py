@@ -32,7 +32,7 @@ class Script:
         self._text = text
         self._digest = sha1(text.encode("utf-8"), usedforsecurity=False).hexdigest()
 
-    async def run(self, commands: Commands, keys: list[str], *arguments: bytes | str | int) -> Any:
+    async def run(self, commands: Commands, keys: list[bytes], *arguments: bytes | str | int) -> Any:
         """Run it where the keys are.
 
         Raises:

@@ -1,0 +1,246 @@
+"""Decisions a second of the limiter on Redis, beside those of its peers, in one process, on one Redis and in one run.
+
+64 tasks ask one after the other, each about subjects of its own that stay below their limit: ``RedisWindows.decide`` of
+ours with an exact sliding window and with GCRA; ``MovingWindowRateLimiter.hit`` of limits (asyncio, redis-py) and
+``Throttled.limit`` of throttled-py (asyncio, GCRA). Rounds alternate between the sides; the median counts.
+
+Then the same with three limits for each request, with a subject that is refused all the time, and with one subject for
+all tasks, of which exactly the limit must pass. Each round is measured by the clock and by this process's processor
+time: the first also says how busy the machine was with other things. The floor is what one connection can do without
+deciding anything: ``INCR``, 1,000 in a pipeline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import count
+
+import redis.asyncio
+from limits import parse
+from limits.aio.strategies import MovingWindowRateLimiter
+from limits.storage import storage_from_string
+from tests.servers.redis import RedisServer
+from throttled import per_hour
+from throttled.asyncio import RateLimiterType, RedisStore, Throttled
+
+from custodes.kernel.clock import HOUR, SECOND
+from custodes.kernel.window import Ask, Gcra, Meter, Outcome, SlidingLog
+from custodes.runtime.system_clock import SystemClock
+from custodes.storage.redis.windows import RedisWindows
+
+TASKS = 64
+
+#: Requests of a round, subjects of each task, and rounds.
+REQUESTS = 6_400
+SUBJECTS = 20
+ROUNDS = 7
+
+#: Requests of a flood, and of the floor.
+FLOOD = 200_000
+PIPELINES, PIPELINED = 30, 1_000
+
+#: How much faster we mean to be, how little three limits may cost more than one, and how fast a flood is refused.
+TARGET = 8.0
+THREE = 1.2
+FLOOD_TARGET = 500_000
+
+COMMAND = "python -m benchmarks.limiter_redis"
+
+Hit = Callable[[str], Awaitable[object]]
+
+clock = SystemClock()
+
+
+def ours(windows: RedisWindows, meters: Sequence[Meter], run: str) -> Hit:
+    limits = [windows.cells(f"{run} {number}", meter) for number, meter in enumerate(meters)]
+
+    async def hit(subject: str) -> bool:
+        asks: list[Ask] = [(cells, subject, 1) for cells in limits]
+        answer = windows.decide(asks, clock.now())
+        return not (answer if isinstance(answer, Outcome) else await answer).refused
+
+    return hit
+
+
+async def rate(hit: Hit, *, tasks: int = TASKS, requests: int = REQUESTS) -> tuple[float, float]:
+    """Measure one round: decisions a second, and a second of this process's processor time."""
+
+    async def client(number: int) -> None:
+        subjects = [f"203.0.{number}.{subject}" for subject in range(SUBJECTS)]
+        for turn in range(requests // tasks):
+            await hit(subjects[turn % SUBJECTS])
+
+    begun, worked = time.perf_counter(), time.process_time()
+    await asyncio.gather(*(client(number) for number in range(tasks)))
+    return requests / (time.perf_counter() - begun), requests / (time.process_time() - worked)
+
+
+async def alternate(sides: dict[str, Callable[[str], Hit]], **options: int) -> dict[str, tuple[float, float]]:
+    """Alternate rounds of all sides, each on fresh states, and return the medians."""
+    measured: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
+    for number in range(ROUNDS):
+        for name, side in sides.items():
+            measured[name].append(await rate(side(f"{name} {number}"), **options))
+    return {
+        name: (statistics.median(wall for wall, _ in rates), statistics.median(worked for _, worked in rates))
+        for name, rates in measured.items()
+    }
+
+
+async def flood(windows: RedisWindows) -> tuple[float, int]:
+    """Ask again and again about somebody who is refused: decisions a second, and calls to Redis."""
+    cells = windows.cells("flood", SlidingLog(1, HOUR))
+    asks: list[Ask] = [(cells, "somebody", 1)]
+    for _ in range(2):
+        answer = windows.decide(asks, clock.now())
+        if not isinstance(answer, Outcome):
+            await answer
+    calls = windows.calls
+    now = clock.now()
+    begun = time.perf_counter()
+    for _ in range(FLOOD):
+        windows.decide(asks, now)
+    return FLOOD / (time.perf_counter() - begun), windows.calls - calls
+
+
+async def exact(windows: RedisWindows) -> int:
+    """Have all tasks ask about one subject with a limit of 1,000; return how many passed."""
+    hit = ours(windows, [SlidingLog(1_000, HOUR)], "exact")
+    passed = count()
+
+    async def client() -> None:
+        for _ in range(50):
+            if await hit("somebody"):
+                next(passed)
+
+    await asyncio.gather(*(client() for _ in range(TASKS)))
+    return next(passed)
+
+
+async def floor(url: str) -> float:
+    async with redis.asyncio.Redis.from_url(url, protocol=2) as client:
+        begun = time.perf_counter()
+        for _ in range(PIPELINES):
+            pipeline = client.pipeline(transaction=False)
+            for _ in range(PIPELINED):
+                pipeline.incr("floor")
+            await pipeline.execute()
+        return PIPELINES * PIPELINED / (time.perf_counter() - begun)
+
+
+async def measure(url: str) -> list[dict[str, object]]:
+    windows = RedisWindows(url, b"benchmark", monotonic=clock.monotonic, deadline=10 * SECOND)
+    await windows.start()
+    strategy = MovingWindowRateLimiter(storage_from_string(f"async+{url}", implementation="redispy"))
+    store = RedisStore(server=url)
+
+    def limits(run: str) -> Hit:
+        item = parse("100/hour")
+        return lambda subject: strategy.hit(item, run, subject)
+
+    def throttled(run: str) -> Hit:
+        limiter = Throttled(using=RateLimiterType.GCRA.value, quota=per_hour(100, burst=100), store=store)
+        return lambda subject: limiter.limit(run + subject)
+
+    rates = await alternate(
+        {
+            "window": lambda run: ours(windows, [SlidingLog(100, HOUR)], run),
+            "limits": limits,
+            "gcra": lambda run: ours(windows, [Gcra(100, HOUR, 100)], run),
+            "throttled": throttled,
+        }
+    )
+    three = [SlidingLog(100, HOUR), SlidingLog(1_000, HOUR), Gcra(100, HOUR, 100)]
+    sides = {
+        "one": lambda run: ours(windows, three[:1], run),
+        "three": lambda run: ours(windows, three, run),
+    }
+    single = await alternate(sides, tasks=1, requests=REQUESTS // 8)
+    together = await alternate(sides)
+    refused, calls = await flood(windows)
+    passed = await exact(windows)
+    raw = await floor(url)
+    await windows.stop()
+    return [
+        *rows("exact sliding window, 64 tasks", rates["window"], rates["limits"], "limits moving window"),
+        *rows("GCRA, 64 tasks", rates["gcra"], rates["throttled"], "throttled-py GCRA"),
+        *costs("three limits beside one, one task", single),
+        *costs("three limits beside one, 64 tasks", together),
+        shown(f"refused flood, {calls} calls", refused, f">= {FLOOD_TARGET:,}", refused >= FLOOD_TARGET and not calls),
+        shown("passed of 3,200 at a limit of 1,000", passed, "1,000", passed == 1_000, "requests"),
+        shown("floor: INCR in pipelines of 1,000", raw, "shown", met=True),
+    ]
+
+
+#: The two measures of a round.
+MEASURES = ("", ", processor time")
+
+
+def rows(name: str, mine: tuple[float, float], theirs: tuple[float, float], peer: str) -> list[dict[str, object]]:
+    return [row(name + MEASURES[number], mine[number], theirs[number], peer, TARGET) for number in range(2)]
+
+
+def costs(name: str, rates: dict[str, tuple[float, float]]) -> list[dict[str, object]]:
+    return [cost(name + MEASURES[number], {side: both[number] for side, both in rates.items()}) for number in range(2)]
+
+
+def row(name: str, mine: float, theirs: float, peer: str, target: float) -> dict[str, object]:
+    return {
+        "name": f"limiter on Redis, {name}",
+        "ours": round(mine),
+        "peer": round(theirs),
+        "peer_name": peer,
+        "ratio": round(mine / theirs, 2),
+        "unit": "decisions/s",
+        "target": f">= {target:g} x",
+        "met": mine / theirs >= target,
+        "command": COMMAND,
+    }
+
+
+def cost(name: str, rates: dict[str, float]) -> dict[str, object]:
+    ratio = rates["one"] / rates["three"]
+    return {
+        "name": f"limiter on Redis, {name}",
+        "ours": round(SECOND / rates["three"], 1),
+        "peer": round(SECOND / rates["one"], 1),
+        "peer_name": "one limit",
+        "ratio": round(ratio, 2),
+        "unit": "us/request",
+        "target": f"<= {THREE:g} x",
+        "met": ratio <= THREE,
+        "command": COMMAND,
+    }
+
+
+def shown(name: str, figure: float, target: str, met: bool, unit: str = "/s") -> dict[str, object]:
+    return {
+        "name": f"limiter on Redis, {name}",
+        "ours": round(figure),
+        "peer": None,
+        "peer_name": "",
+        "ratio": None,
+        "unit": unit,
+        "target": target,
+        "met": met,
+        "command": COMMAND,
+    }
+
+
+def run() -> list[dict[str, object]]:
+    """Run everything; about a minute."""
+    server = RedisServer()
+    try:
+        return asyncio.run(measure(server.url))
+    finally:
+        server.remove()
+
+
+if __name__ == "__main__":
+    for one in run():
+        ratio = "" if one["ratio"] is None else f"{one['ratio']:.2f} x {one['peer_name']} ({one['peer']:,})"
+        met = "met" if one["met"] else "NOT MET"
+        print(f"{one['name']:72} {one['ours']:>12,} {one['unit']:12} {ratio:48} {one['target']:10} {met}")
