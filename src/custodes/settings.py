@@ -199,7 +199,7 @@ class Settings(BaseSettings):
     )
     """Webhook events that one process handles at the same time; 0: it takes them in and leaves them to others."""
     webhook_lease_seconds: int = Field(
-        30, ge=1, le=3_600, validation_alias=_env("CUSTODES_WEBHOOK_LEASE_SECONDS", "webhook_lease_seconds")
+        10, ge=1, le=3_600, validation_alias=_env("CUSTODES_WEBHOOK_LEASE_SECONDS", "webhook_lease_seconds")
     )
     """Seconds a process may be silent before its events are taken over; a killed one's are handled again after that."""
     webhook_ip_limit: str = Field("6000/minute", validation_alias=_env("CUSTODES_WEBHOOK_IP_LIMIT", "webhook_ip_limit"))
@@ -222,6 +222,9 @@ class Settings(BaseSettings):
     """Address that ``custodes serve`` listens on."""
     port: int = Field(8321, ge=0, le=65535, validation_alias=_env("CUSTODES_PORT", "port"))
     """Port that ``custodes serve`` listens on."""
+    drain_seconds: float = Field(2.0, ge=0, le=300, validation_alias=_env("CUSTODES_DRAIN_SECONDS", "drain_seconds"))
+    """Seconds that ``custodes serve`` goes on serving after SIGTERM while ``/readyz`` answers 503, so that balancers
+    send requests elsewhere; up to five more are for requests under way."""
     default_tenant: str = Field(DEFAULT_TENANT, validation_alias=_env("CUSTODES_DEFAULT_TENANT", "default_tenant"))
     """Tenant of everything that names none."""
 

@@ -144,7 +144,11 @@ def servers_in(folder: Path) -> Iterator[Callable[..., Server]]:
     servers: list[Server] = []
 
     def start(*words: str, command: str = "custodes", cwd: Path = APPS, **env: str) -> Server:
-        env = {"CUSTODES_DATABASE_URL": f"sqlite:///{folder}/custodes.db", **env}
+        env = {
+            "CUSTODES_DATABASE_URL": f"sqlite:///{folder}/custodes.db",
+            "CUSTODES_DRAIN_SECONDS": "0",  # nothing stands before these servers that would have to hear of it
+            **env,
+        }
         if command == "custodes":
             line = ["custodes", "serve", *([] if "--port" in words else ["--port", "0"]), *words]
         else:

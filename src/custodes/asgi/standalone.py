@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any, cast
 
 from custodes.app import Custodes
+from custodes.asgi.drain import Drain
 from custodes.asgi.mount import install_in
 from custodes.errors import ConfigurationError
 from custodes.runtime.garbage import settle
@@ -74,32 +75,51 @@ class Probes:
     def __init__(self, custodes: Custodes, app: ASGIApp) -> None:
         self._custodes = custodes
         self._app = app
+        self._drain = Drain(custodes.settings.drain_seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] == "lifespan":
-            await self._app(scope, receive, _settling(send))
-            return
-        if scope["type"] == "http" and scope["method"] in {"GET", "HEAD"}:
-            if scope["path"] == "/healthz":
-                await answer(send, 200, {"status": "ok"})
-                return
-            if scope["path"] == "/readyz":
-                ready = await self._custodes.is_ready()
-                await answer(send, 200 if ready else 503, {"status": "ready" if ready else "not ready"})
-                return
+            send = self._watching(send)
+        elif scope["type"] == "http":
+            if self._drain.begun:
+                send = _closing(send)
+            if scope["method"] in {"GET", "HEAD"}:
+                if scope["path"] == "/healthz":
+                    await answer(send, 200, {"status": "ok"})
+                    return
+                if scope["path"] == "/readyz":
+                    status = await self._status()
+                    await answer(send, 200 if status == "ready" else 503, {"status": status})
+                    return
         await self._app(scope, receive, send)
 
+    async def _status(self) -> str:
+        if self._drain.begun:
+            return "draining"
+        return "ready" if await self._custodes.is_ready() else "not ready"
 
-def _settling(send: Send) -> Send:
-    """Settle the garbage collector of this process, which is ours, once everything has started."""
+    def _watching(self, send: Send) -> Send:
+        """Once everything has started: be ready for SIGTERM, and settle the garbage collector of this process."""
 
-    async def settling(message: Message) -> None:
-        if message["type"] == "lifespan.startup.complete":
-            settle()
+        async def watch(message: Message) -> None:
+            if message["type"] == "lifespan.startup.complete":
+                self._drain.watch()
+                settle()
+            await send(message)
+
+        return watch
+
+
+def _closing(send: Send) -> Send:
+    """Ask the client to come back on a new connection, which another process gets."""
+
+    async def close(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
         await send(message)
 
-    return settling
+    return close
 
 
 async def nothing_here(scope: Scope, receive: Receive, send: Send) -> None:

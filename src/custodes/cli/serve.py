@@ -17,9 +17,10 @@ from custodes.cli.console import DatabaseOption, err
 from custodes.errors import ConfigurationError
 from custodes.settings import load_settings
 
-#: Seconds that running requests get to finish after SIGTERM. Containers are killed 10 s after it (``docker stop``); the
-#: rest is for writing what is buffered.
-GRACEFUL_SHUTDOWN_SECONDS = 6
+#: Seconds that running requests get to finish once nothing more is taken. Containers are killed 10 s after SIGTERM
+#: (``docker stop``): 2 are for balancers to hear of it (``CUSTODES_DRAIN_SECONDS``), the rest for writing what is
+#: buffered.
+GRACEFUL_SHUTDOWN_SECONDS = 5
 
 #: Seconds that a worker may be deaf before it is replaced. uvicorn's own 5 are less than a process takes to start on a
 #: busy machine, where each new worker would be ended before it serves.

@@ -35,6 +35,13 @@ MAX_COUNT = (1 << 63) - 1
 #: First byte of an encoding, so that another scale can come later and be told apart.
 _FORMAT = SCALE
 
+#: Bytes of a count while dense histograms are added up, and before the counts of a dense encoding.
+_LANE = 8
+_DENSE_HEAD = 4
+
+#: A dense encoding is written when it is at most so many times as long as the sparse one.
+_DENSE = 1.25
+
 #: Width in bytes → its letter in :mod:`struct`.
 _CODES = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
@@ -96,6 +103,9 @@ class Histogram:
     def merge(self, other: Histogram) -> None:
         """Add another histogram to this one."""
         counts = self.counts
+        if not counts:
+            counts.update(other.counts)
+            return
         for bucket, times in other.counts.items():
             counts[bucket] += times
 
@@ -118,23 +128,23 @@ class Histogram:
         if any(not 0 <= q <= 1 for q in qs) or any(low > high for low, high in pairwise(qs)):
             msg = f"Quantiles must rise and be from 0 to 1: {list(qs)}"
             raise ValueError(msg)
-        ranks = iter(_ranks(qs, self.count))
-        found: list[float] = []
-        rank = next(ranks, None)
-        passed = 0
-        for bucket in sorted(self.counts):
-            passed += self.counts[bucket]
-            while rank is not None and rank <= passed:
-                found.append(midpoint(bucket))
-                rank = next(ranks, None)
-        return found or [0.0] * len(qs)
+        if not self.counts:
+            return [0.0] * len(qs)
+        buckets = sorted(self.counts)
+        passed = list(accumulate(map(self.counts.__getitem__, buckets)))
+        return [midpoint(buckets[bisect_left(passed, max(1, ceil(q * passed[-1])))]) for q in qs]
 
     def encode(self) -> bytes:
-        """Write as bytes, compact and quick to read.
+        """Write as bytes, compact and quick to read; equal histograms have equal bytes, an empty one is ``b""``.
 
-        The scale; a byte that tells the widths; then, of each bucket in use, the distance from the one before (the
-        first: from zero), and after all of these the counts; each as unsigned little-endian integers of the smallest
-        width that holds the largest of them. An empty histogram is ``b""``. Equal histograms have equal bytes.
+        The first byte is the scale; the low half of the second is the width of a count. Then one of two shapes, all
+        numbers unsigned, little-endian, and counts of the smallest width that holds the largest of them:
+
+        * *sparse*, for few buckets far apart: the high half of the second byte is the width of a distance; then, of
+          each bucket in use, the distance from the one before (the first: from zero), and after these all the counts.
+        * *dense*, when that is hardly longer: the high half is zero; then the first bucket in two bytes, and a count
+          for each from there to the last in use. Dense histograms are added up as one large integer
+          (:meth:`merge_all`), several times as fast.
         """
         buckets = sorted(bucket for bucket, times in self.counts.items() if times)
         if not buckets:
@@ -142,6 +152,12 @@ class Histogram:
         steps = [after - before for before, after in pairwise((0, *buckets))]
         times = [self.counts[bucket] for bucket in buckets]
         step_width, count_width = _width(max(steps)), _width(max(times))
+        span = buckets[-1] - buckets[0] + 1
+        if count_width <= _LANE // 2 and 2 + span * count_width <= _DENSE * len(buckets) * (step_width + count_width):
+            counts = [0] * span
+            for bucket, count in zip(buckets, times, strict=True):
+                counts[bucket - buckets[0]] = count
+            return pack(f"<BBH{span}{_CODES[count_width]}", _FORMAT, count_width, buckets[0], *counts)
         return pack(
             f"<BB{len(steps)}{_CODES[step_width]}{len(times)}{_CODES[count_width]}",
             _FORMAT,
@@ -169,10 +185,37 @@ class Histogram:
         """
         if not encoded:
             return
-        steps, times = _numbers(encoded)
         counts = self.counts
-        for bucket, more in zip(accumulate(steps), times, strict=True):
+        for bucket, more in _pairs(encoded):
             counts[bucket] += more
+
+    def merge_all(self, encodings: Iterable[bytes]) -> None:
+        """Add many encoded histograms: the same as each by :meth:`merge_encoded`, and quicker when they are dense.
+
+        Counts get lanes of 64 bits in one large integer; adding two such integers adds all counts at once. A dense
+        count has at most 32 bits, so no lane can run over before four billion histograms.
+
+        Raises:
+            MalformedPayload: one is not an encoding of ours; this one is unchanged.
+        """
+        dense: list[tuple[int, int]] = []
+        sparse: list[tuple[int, int]] = []
+        for encoded in encodings:
+            if len(encoded) > _DENSE_HEAD and encoded[0] == _FORMAT and 0 < (width := encoded[1]) <= _LANE // 2:
+                dense.append(_in_lanes(encoded, width))
+            elif encoded:
+                sparse += _pairs(encoded)
+        counts = self.counts
+        for bucket, more in sparse:
+            counts[bucket] += more
+        if dense:
+            base = min(first for first, _ in dense)
+            lanes = sum(counted << (first - base) * _LANE * 8 for first, counted in dense)
+            buckets = -(-lanes.bit_length() // (_LANE * 8))
+            added = unpack_from(f"<{buckets}Q", lanes.to_bytes(buckets * _LANE, "little"))
+            for bucket, more in enumerate(added, base):
+                if more:
+                    counts[bucket] += more
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Histogram) and self.encode() == other.encode()
@@ -183,19 +226,47 @@ class Histogram:
         return f"<Histogram of {self.count} values>"
 
 
-def _ranks(qs: Sequence[float], count: int) -> list[int]:
-    return [max(1, ceil(q * count)) for q in qs] if count else []
-
-
 def _width(number: int) -> int:
     """Smallest width of an unsigned integer that holds a number, bytes."""
     return next(width for width in _CODES if number < 1 << 8 * width)
 
 
-def _numbers(encoded: bytes) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _pairs(encoded: bytes) -> list[tuple[int, int]]:
     """Take an encoding apart, held against what it may say: buckets that rise and exist, counts above zero."""
     if encoded[0] != _FORMAT or not 2 < len(encoded) <= MAX_ENCODED:
         raise _malformed("its first byte names no scale we know, or its length cannot be")
+    if not encoded[1] >> 4:
+        width = encoded[1]
+        first, buckets = _dense_span(encoded, width)
+        counts: tuple[int, ...] = unpack_from(f"<{buckets}{_CODES[width]}", encoded, _DENSE_HEAD)
+        return [(bucket, count) for bucket, count in enumerate(counts, first) if count]
+    steps, times = _numbers(encoded)
+    return list(zip(accumulate(steps), times, strict=True))
+
+
+def _dense_span(encoded: bytes, width: int) -> tuple[int, int]:
+    """Tell the first bucket of a dense encoding and how many there are."""
+    if width not in _CODES or width > _LANE // 2:
+        raise _malformed("its second byte names no widths")
+    buckets, rest = divmod(len(encoded) - _DENSE_HEAD, width)
+    if rest or buckets <= 0:
+        raise _malformed("it ends in the middle of a number")
+    first = encoded[2] | encoded[3] << 8
+    if first + buckets > OVERFLOW + 1:
+        raise _malformed("its buckets do not exist")
+    return first, buckets
+
+
+def _in_lanes(encoded: bytes, width: int) -> tuple[int, int]:
+    """Spread the counts of a dense encoding: (first bucket, one lane for each bucket, the first lowest)."""
+    first, buckets = _dense_span(encoded, width)
+    lanes = bytearray(buckets * _LANE)
+    for place in range(width):
+        lanes[place::_LANE] = encoded[_DENSE_HEAD + place :: width]
+    return first, int.from_bytes(lanes, "little")
+
+
+def _numbers(encoded: bytes) -> tuple[tuple[int, ...], tuple[int, ...]]:
     step, count = _CODES.get(encoded[1] >> 4), _CODES.get(encoded[1] & 0xF)
     if step is None or count is None:
         raise _malformed("its second byte names no widths")

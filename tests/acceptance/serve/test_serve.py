@@ -74,6 +74,50 @@ def test_asked_to_stop_it_lets_requests_finish_and_writes_what_it_has_seen(start
     assert "Traceback" not in server.said
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_asked_to_stop_it_first_says_that_it_is_not_ready(start: Start, tmp_path: Path, workers: str, until):
+    # Given a server that leads, and a request on its way
+    server = start("--app", "plain_host:app", "--workers", workers, CUSTODES_DRAIN_SECONDS="2")
+    client = server.client()
+    until(lambda: leaders(tmp_path / "custodes.db"), "somebody leads")
+    assert client.get("/readyz").json() == {"status": "ready"}
+
+    # When it is asked to stop
+    asked = time.monotonic()
+    server.process.send_signal(signal.SIGTERM)
+    until(lambda: httpx2.get(f"{server.url}/readyz", timeout=5).status_code == 503, "it is not ready", 5)
+
+    # Then it goes on serving, and asks those who come to come back elsewhere
+    answer = client.get("/after")
+    assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+    assert httpx2.get(f"{server.url}/readyz", timeout=5).json() == {"status": "draining"}
+    assert httpx2.get(f"{server.url}/healthz", timeout=5).status_code == 200
+
+    # And ends in time, with everything written and the lease given back
+    assert server.wait(20) == 0, server.said
+    assert time.monotonic() - asked < 10
+    assert "/after" in paths_in(tmp_path / "custodes.db")
+    assert leaders(tmp_path / "custodes.db") == []
+    assert "Traceback" not in server.said
+
+
+def test_a_second_signal_ends_it_at_once(start: Start):
+    server = start(CUSTODES_DRAIN_SECONDS="300")
+    server.client()
+
+    server.process.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+
+    assert server.stop() == 0
+
+
+def leaders(database: Path) -> list[str]:
+    connection = sqlite3.connect(database, timeout=10)
+    rows = connection.execute("SELECT owner FROM leader_leases WHERE owner <> ''").fetchall()
+    connection.close()
+    return [owner for (owner,) in rows]
+
+
 def paths_in(database: Path) -> set[str]:
     connection = sqlite3.connect(database)
     rows = connection.execute("SELECT path FROM api_monitoring").fetchall()

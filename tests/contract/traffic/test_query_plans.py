@@ -12,7 +12,7 @@ from custodes.kernel.paging import encode_cursor
 from custodes.planes.traffic.model import CallFilter, GroupState
 from custodes.planes.traffic.ports import RollupQuery
 from custodes.planes.traffic.ranges import Stretch
-from custodes.planes.traffic.rollup import Keyspace, Level
+from custodes.planes.traffic.rollup import LEVELS, Keyspace, Level
 from custodes.runtime.transactions import Transaction
 from custodes.storage.sql import traffic_rollups
 from custodes.storage.sql.database import Database, connection_of
@@ -79,16 +79,18 @@ async def test_a_call_is_looked_up_by_the_moment_in_its_id(database: Database):
 async def test_charts_and_sums(database: Database, tenants: tuple[str, ...], names: tuple[str, ...] | None):
     stretch = Stretch(Level.HOUR, 0, 30 * DAY)
     query = RollupQuery(tenants, Keyspace.ENDPOINT, (stretch,), 0, DAY, names=names)
-    finest, middle, coarsest = [
-        await plan(database, select(api_rollups.c.count).where(where)) for where in traffic_rollups._conditions(query)
-    ]
+    for statement, values in (traffic_rollups.rows_query(query, "sqlite"), traffic_rollups.sums_query(query, "sqlite")):
+        found = await plan(database, statement.bindparams(**values))
+        coarse, *finer = [line for line in found.splitlines() if "api_rollups" in line]
 
-    assert "ix_api_rollups_unfolded (level=? AND tenant_id=? AND keyspace=? AND bucket>? AND bucket<?)" in finest
-    assert "ix_api_rollups_unfolded" in middle
-    assert "SEARCH" in coarsest
-    assert "tenant_id=? AND keyspace=? AND level=?" in coarsest
-    if names is not None:
-        assert "ix_api_rollups_series" in coarsest
+        # The range itself by the key (or the index of names), what is not folded yet by the short index of that
+        assert "SEARCH" in coarse
+        assert "tenant_id=? AND keyspace=? AND level=?" in coarse
+        if names is not None:
+            assert "ix_api_rollups_series" in coarse
+        assert len(finer) == len([level for level in LEVELS if level < Level.HOUR])
+        for line in finer:
+            assert "ix_api_rollups_unfolded (level=? AND tenant_id=? AND keyspace=? AND bucket>? AND bucket<?)" in line
 
 
 async def test_lists_of_error_groups(database: Database):

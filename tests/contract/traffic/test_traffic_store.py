@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import random
 from collections.abc import Callable
@@ -229,16 +230,19 @@ async def test_what_is_not_complete_is_not_folded(store: TrafficStore, batch: Se
 async def test_late_rows_are_folded_when_they_come(store: TrafficStore, batch: Sealer):
     """Given a minute that was folded, when a worker's flush comes late, then it is neither lost nor counted twice."""
     await store.keep(batch({"started_at": DAWN}))
-    await fold_all(store, DAWN + 2 * DAY)
+    await fold_all(store, DAWN + 9 * DAY)
     await store.keep(batch({"started_at": DAWN + SECOND}))
     assert counts(await store.rollups(whole())) == {"": 2}
-    await fold_all(store, DAWN + 2 * DAY, "late")
+    await fold_all(store, DAWN + 9 * DAY, "late")
 
     assert counts(await store.rollups(whole())) == {"": 2}
-    only_days = RollupQuery(("default",), Keyspace.TOTAL, (Stretch(Level.DAY, DAWN, DAWN + DAY),), DAWN, DAY)
+    coarsest = LEVELS[-1]
+    begin = coarsest.start_of(DAWN)
+    only_weeks = (Stretch(coarsest, begin, begin + coarsest.micros),)
     for level in LEVELS[:-1]:
         assert await store.purge_rollups(level, DAWN + 9 * DAY, 1_000) > 0
-    assert counts(await store.rollups(only_days)) == {"": 2}
+    query = RollupQuery(("default",), Keyspace.TOTAL, only_weeks, begin, coarsest.micros)
+    assert counts(await store.rollups(query)) == {"": 2}
 
 
 async def test_a_fold_that_breaks_off_leaves_everything_as_it_was(
@@ -514,3 +518,28 @@ async def test_groups_are_listed_latest_first_by_state_and_tenant(store: Traffic
     assert (await groups(store, state=GroupState.RESOLVED)).items == []
     late = await store.error_groups(tenant=None, state=None, since=DAWN + 2, limit=9, cursor=None)
     assert len(late.items) == 2
+
+
+async def test_only_the_pairs_asked_for_are_read_and_a_ranking_has_the_same_times(store: TrafficStore, batch: Sealer):
+    # Given one route with two methods, and another
+    await store.keep(
+        batch(
+            {"started_at": DAWN, "route": "/a", "method": "GET", "total_us": 700},
+            {"started_at": DAWN, "route": "/a", "method": "POST", "total_us": 900},
+            {"started_at": DAWN, "route": "/b", "method": "GET"},
+        )
+    )
+
+    # When one of them is asked for, before and after folding
+    for _ in range(2):
+        query = whole(Keyspace.ENDPOINT, pairs=(("/a", "POST"), ("/b", "PUT")))
+        found = await store.rollups(query)
+        ranked = await store.rollups(dataclasses.replace(query, ranking=True))
+
+        # Then it alone is found, and what it is ranked by is the same
+        assert [(series.name, series.method) for series in found] == [("/a", "POST")]
+        [(figures, brief)] = zip(found.values(), ranked.values(), strict=True)
+        assert (brief.total, brief.total_max, brief.timed) == (figures.total, 900, 1)
+        await fold_all(store, DAWN + 2 * DAY)
+
+    assert await store.rollups(whole(Keyspace.ENDPOINT, pairs=())) == {}

@@ -51,7 +51,34 @@ def test_bytes_come_back_as_they_were(weighted: dict[int, int]):
     assert Histogram.decode(histogram.encode()).encode() == histogram.encode()
 
 
-@given(st.binary(max_size=200) | st.binary(max_size=200).map(lambda tail: b"\x04\x11" + tail))
+#: Values that are close together, as times of one endpoint are: these are written densely.
+close = st.lists(st.integers(900, 4_000), min_size=40, max_size=200)
+scaled = st.tuples(close | values, st.sampled_from([1, 300, 70_000, 1 << 33]))
+
+
+@given(st.lists(scaled, max_size=6))
+def test_adding_up_many_at_once_is_adding_up_one_by_one(drawn: list[tuple[list[int], int]]):
+    encodings: list[bytes] = []
+    one_by_one = Histogram()
+    for some, times in drawn:
+        histogram = Histogram()
+        for value in some:
+            histogram.record(value, times)
+        one_by_one.merge(histogram)
+        encodings.append(histogram.encode())
+    together = Histogram()
+
+    together.merge_all(encodings)
+
+    assert together == one_by_one
+    assert all(Histogram.decode(encoded).encode() == encoded for encoded in encodings)
+
+
+@given(
+    st.binary(max_size=200)
+    | st.binary(max_size=200).map(lambda tail: b"\x04\x11" + tail)
+    | st.binary(max_size=200).map(lambda tail: b"\x04\x02" + tail)
+)
 def test_rubbish_gives_a_histogram_or_the_typed_error(encoded: bytes):
     try:
         histogram = Histogram.decode(encoded)

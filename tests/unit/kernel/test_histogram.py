@@ -106,6 +106,11 @@ def test_quantiles_that_make_no_sense_are_refused(qs: tuple[float, ...]):
         b"\x04\x11\x01\x00",  # a count of zero
         b"\x04\x11\x01\x00\x01\x01",  # the same bucket twice
         b"\x04\x21\x83\x02\x01",  # one bucket too far (643)
+        b"\x04\x01\x05\x00",  # dense, without a count
+        b"\x04\x08\x05\x00" + b"\x01" * 8,  # dense, with counts wider than it may have
+        b"\x04\x03\x05\x00" + b"\x01" * 3,  # dense, of a width that there is not
+        b"\x04\x02\x05\x00\x01",  # dense, ends in the middle of a count
+        b"\x04\x01\x82\x02\x01\x01",  # dense, one bucket too far (643)
         b"\x04\x18\x01" + b"\xff" * 8,  # a count of more than 63 bits
         b"\x04\x11" + b"\x01" * MAX_ENCODED,  # too long
     ],
@@ -114,5 +119,7 @@ def test_malformed_bytes_give_the_typed_error_and_change_nothing(encoded: bytes)
     histogram = Histogram([7])
     with pytest.raises(MalformedPayload):
         histogram.merge_encoded(encoded)
+    with pytest.raises(MalformedPayload):
+        histogram.merge_all([Histogram([8]).encode(), encoded])
 
     assert histogram == Histogram([7])

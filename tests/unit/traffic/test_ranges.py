@@ -41,7 +41,7 @@ def test_a_cover_has_no_gap_and_no_overlap(length: int, offset: int):
 
 @pytest.mark.parametrize(
     ("span", "step"),
-    [(10 * MINUTE, 10 * SECOND), (HOUR, 30 * SECOND), (DAY, 15 * MINUTE), (7 * DAY, HOUR), (30 * DAY, 6 * HOUR)],
+    [(10 * MINUTE, 10 * SECOND), (HOUR, 30 * SECOND), (DAY, 10 * MINUTE), (7 * DAY, HOUR), (30 * DAY, 6 * HOUR)],
 )
 def test_a_chart_gets_a_readable_step(span: int, step: int):
     assert steps(NOW - span, NOW, NOW).step == step
@@ -56,7 +56,8 @@ def test_the_step_asked_for_is_used_and_the_stretch_widened_to_it():
 def test_a_step_grows_when_the_fine_levels_are_gone():
     """Ten-second buckets are kept for a day: an hour of last week is drawn in hours."""
     assert steps(NOW - 8 * DAY, NOW - 8 * DAY + HOUR, NOW, 10).step == HOUR
-    assert steps(NOW - 36 * DAY, NOW - 35 * DAY, NOW, 10).step == DAY
+    assert steps(NOW - 37 * DAY, NOW - 36 * DAY, NOW, 10).step == 6 * HOUR
+    assert steps(NOW - 102 * DAY, NOW - 101 * DAY, NOW, 10).step == DAY
 
 
 def test_no_answer_has_too_many_points():

@@ -12,6 +12,7 @@ from custodes.planes.inbound.figures import ErrorGroup, Figures, Level, RefusalC
 from custodes.planes.inbound.model import Status
 from custodes.runtime.jobs import Backlog
 
+J = TypeVar("J")
 K = TypeVar("K")
 
 #: Range that health is judged by, microseconds.
@@ -143,8 +144,8 @@ def analyse(
 ) -> WebhookAnalytics:
     """Turn folded figures into analytics."""
     points = _fold(rows, lambda series: series.bucket)
-    sources = _fold(rows, lambda series: series.source)
     types = _fold(rows, lambda series: (series.source, series.event_type))
+    sources = _fold(types.items(), lambda kind: kind[0])
     by_bucket = _count(refused, lambda row: row.bucket - row.bucket % level.micros)
     by_source = _count(refused, lambda row: row.source)
     by_reason = _count(refused, lambda row: (row.source, row.reason))
@@ -153,7 +154,7 @@ def analyse(
         since=since - since % level.micros,
         until=until,
         step_seconds=int(level),
-        total=_summary(total_of(rows), sum(row.refused for row in refused)),
+        total=_summary(total_of(sources.items()), sum(row.refused for row in refused)),
         points=[
             Point(at, _summary(points.get(at, nothing), by_bucket.get(at, 0)))
             for at in sorted(points.keys() | by_bucket.keys())
@@ -170,7 +171,7 @@ def analyse(
     )
 
 
-def total_of(rows: Iterable[tuple[Series, Figures]]) -> Figures:
+def total_of(rows: Iterable[tuple[object, Figures]]) -> Figures:
     """Add figures up."""
     total = Figures()
     for _, figures in rows:
@@ -240,10 +241,10 @@ def _summary(figures: Figures, refused: int) -> Summary:
     )
 
 
-def _fold(rows: Iterable[tuple[Series, Figures]], key: Callable[[Series], K]) -> dict[K, Figures]:
+def _fold(rows: Iterable[tuple[J, Figures]], key: Callable[[J], K]) -> dict[K, Figures]:
     folded: dict[K, Figures] = {}
-    for series, figures in rows:
-        folded.setdefault(key(series), Figures()).merge(figures)
+    for what, figures in rows:
+        folded.setdefault(key(what), Figures()).merge(figures)
     return folded
 
 

@@ -6,6 +6,7 @@ now; what other processes have recorded shows up after their next flush.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -180,7 +181,12 @@ class Analytics:
             names=None if route is None else (route,),
             method=method,
         )
-        points = _by_bucket(await self._rollups(query))
+        rollups, busiest, consumers = await asyncio.gather(
+            self._rollups(query),
+            self._busiest(_whole(query, cut), endpoints),
+            _none() if narrowed else self._consumers(_whole(query, cut)),
+        )
+        points = _by_bucket(rollups)
         totals = _together(points.values())
         return ApiAnalytics(
             since=cut.since,
@@ -189,8 +195,8 @@ class Analytics:
             totals=stats_of(totals),
             series=tuple(Point(at, stats_of(points[at])) for at in sorted(points)),
             statuses=dict(sorted(totals.statuses.items())),
-            endpoints=await self._busiest(_whole(query, cut), endpoints),
-            consumers={} if narrowed else await self._consumers(_whole(query, cut)),
+            endpoints=busiest,
+            consumers=consumers,
         )
 
     async def slowest(
@@ -205,15 +211,15 @@ class Analytics:
         sums = await self._sums(query)
         candidates = [key for key, figures in sums.items() if figures.timed and figures.count >= min_count]
         candidates.sort(key=lambda key: (-_at_most(sums[key], order_by), key))
-        found: list[EndpointStats] = []
+        ranked: list[tuple[float, tuple[str, str]]] = []
         for begin in range(0, len(candidates), _PORTION):
             portion = candidates[begin : begin + _PORTION]
-            if len(found) >= limit and _value(found[-1].stats, order_by) >= _at_most(sums[portion[0]], order_by):
+            if len(ranked) >= limit and -ranked[-1][0] >= _at_most(sums[portion[0]], order_by):
                 break  # none of the rest can be slower: their upper bounds only fall
-            found += await self._endpoints(query, portion)
-            found.sort(key=lambda endpoint: (-_value(endpoint.stats, order_by), endpoint.route, endpoint.method))
-            found = found[:limit]
-        return tuple(found)
+            ranked += [(-value, key) for key, value in (await self._measured(query, portion, order_by)).items()]
+            ranked = sorted(ranked)[:limit]
+        found = {(one.route, one.method): one for one in await self._endpoints(query, [key for _, key in ranked])}
+        return tuple(found[key] for _, key in ranked if key in found)
 
     async def totals(self, since: int, until: int, *, tenant: str | None) -> Figures:
         """Add up all requests of a stretch of whole ten seconds."""
@@ -237,20 +243,22 @@ class Analytics:
         found = {(one.route, one.method): one for one in await self._endpoints(query, busiest)}
         return tuple(found[key] for key in busiest if key in found)
 
+    async def _measured(
+        self, query: RollupQuery, keys: list[tuple[str, str]], order_by: str
+    ) -> dict[tuple[str, str], float]:
+        """Read what some endpoints are ranked by."""
+        rollups = await self._rollups(replace(query, pairs=tuple(keys), ranking=True))
+        return {(series.name, series.method): _value(stats_of(one), order_by) for series, one in rollups.items()}
+
     async def _endpoints(self, query: RollupQuery, keys: list[tuple[str, str]]) -> list[EndpointStats]:
         """Read the histograms of some endpoints: of those on screen, not of all."""
-        wanted = set(keys)
-        rollups = await self._rollups(replace(query, names=tuple({name for name, _ in keys}))) if keys else {}
-        return [
-            EndpointStats(series.method, series.name, stats_of(figures))
-            for series, figures in rollups.items()
-            if (series.name, series.method) in wanted
-        ]
+        rollups = await self._rollups(replace(query, pairs=tuple(keys))) if keys else {}
+        return [EndpointStats(series.method, series.name, stats_of(figures)) for series, figures in rollups.items()]
 
     async def _consumers(self, query: RollupQuery) -> dict[str, tuple[Consumer, ...]]:
         found: dict[str, tuple[Consumer, ...]] = {}
-        for kind in CONSUMERS:
-            sums = await self._sums(replace(query, keyspace=kind))
+        asked = [self._sums(replace(query, keyspace=kind)) for kind in CONSUMERS]
+        for kind, sums in zip(CONSUMERS, await asyncio.gather(*asked), strict=True):
             ranked = sorted(sums.items(), key=lambda item: (item[0][0] == OTHER, -item[1].count, item[0]))
             shown = ranked[:SHOWN_CONSUMERS]
             shown += [item for item in ranked[SHOWN_CONSUMERS:] if item[0][0] == OTHER]
@@ -270,6 +278,10 @@ class Analytics:
         found = await self._store.sums(replace(query, besides=besides))
         add_rollups(found, live)
         return {(series.name, series.method): figures for series, figures in found.items()}
+
+
+async def _none() -> dict[str, tuple[Consumer, ...]]:
+    return {}
 
 
 def stats_of(figures: Figures) -> Stats:

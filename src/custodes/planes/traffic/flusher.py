@@ -214,6 +214,7 @@ def _add_matching(found: Rollups, rollups: Rollups, query: RollupQuery) -> None:
             and since <= series.bucket < until
             and (query.names is None or series.name in query.names)
             and query.method in (None, series.method)
+            and (query.pairs is None or (series.name, series.method) in query.pairs)
         ):
             bucket = series.bucket - (series.bucket - query.since) % query.step
             found.setdefault(series._replace(tenant="", bucket=bucket), Figures()).add(figures)

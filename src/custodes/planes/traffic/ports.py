@@ -36,8 +36,12 @@ class RollupQuery:
     names: tuple[str, ...] | None = None
     #: Only this method; None for all.
     method: str | None = None
+    #: Only these pairs of name and method; None for all.
+    pairs: tuple[tuple[str, str], ...] | None = None
     #: Batches that are in memory as well and must not be counted twice.
     besides: tuple[str, ...] = ()
+    #: Only the times to the last byte are wanted, in one bucket: enough to rank, and quicker.
+    ranking: bool = False
 
 
 @dataclass(frozen=True, slots=True)

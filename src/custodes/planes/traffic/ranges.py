@@ -13,8 +13,11 @@ from custodes.planes.traffic.rollup import LEVELS, Level
 KEPT: dict[Level, int] = {
     Level.TEN_SECONDS: 24 * HOUR,
     Level.MINUTE: 48 * HOUR,
+    Level.TEN_MINUTES: 4 * DAY,
     Level.HOUR: 35 * DAY,
+    Level.SIX_HOURS: 100 * DAY,
     Level.DAY: 400 * DAY,
+    Level.WEEK: 400 * DAY,
 }
 
 #: Most points of one time series: more than a wide screen has pixels.
@@ -23,8 +26,8 @@ MAX_POINTS = 1_500
 #: Points aimed at when the caller names no step.
 USUAL_POINTS = 180
 
-#: Steps that a chart may have, seconds; every one is a whole number of buckets of some level, and divides the next day.
-STEPS = (10, 30, 60, 300, 900, 1_800, 3_600, 10_800, 21_600, 43_200, 86_400, 7 * 86_400)
+#: Steps that a chart may have, seconds: whole numbers of buckets of some level, that divide the next day or are a week.
+STEPS = (10, 30, 60, 300, 600, 900, 1_800, 3_600, 10_800, 21_600, 43_200, 86_400, 7 * 86_400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,7 @@ def _cut(since: int, until: int, step: int) -> Steps:
     return Steps(since - since % step, until + -until % step, step)
 
 
-def cover(since: int, until: int, finest: Level, coarsest: Level = Level.DAY) -> list[Stretch]:
+def cover(since: int, until: int, finest: Level, coarsest: Level = LEVELS[-1]) -> list[Stretch]:
     """Cover a stretch exactly with as few buckets as possible: coarse ones in the middle, finer ones at both ends.
 
     Args:

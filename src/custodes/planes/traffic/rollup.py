@@ -41,12 +41,19 @@ OTHER = "(other)"
 
 
 class Level(IntEnum):
-    """Width of the buckets of a level, seconds."""
+    """Width of the buckets of a level, seconds.
+
+    Each is at most ten times as wide as the one before: whatever stretch of time is asked for, few buckets of each
+    level cover it (ADR 0005).
+    """
 
     TEN_SECONDS = 10
     MINUTE = 60
+    TEN_MINUTES = 600
     HOUR = 3_600
+    SIX_HOURS = 21_600
     DAY = 86_400
+    WEEK = 604_800
 
     @property
     def micros(self) -> int:

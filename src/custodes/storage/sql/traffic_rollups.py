@@ -7,18 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Connection,
-    Row,
-    Select,
-    and_,
-    cast,
-    func,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Connection, TextClause, func, select, text, update
 
 from custodes.planes.traffic.ports import FoldUnit, RollupQuery
 from custodes.planes.traffic.ranges import Stretch
@@ -92,26 +81,53 @@ def insert_rows(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None
     _BULK.insert(connection, rows)
 
 
-def _add(figures: Figures, row: Row[Any]) -> None:
-    """Add a row's figures to others."""
-    _add_plain(figures, row)
-    if row.statuses:
-        for status, count in json.loads(row.statuses).items():
-            figures.statuses[int(status)] = figures.statuses.get(int(status), 0) + count
-    figures.total.merge_encoded(row.total)
-    figures.ttfb.merge_encoded(row.ttfb)
+class _Sums:
+    """Adds rows up; histograms all at once at the end, which is quicker."""
+
+    def __init__(self) -> None:
+        self._figures: dict[Series, Figures] = {}
+        self._totals: dict[Series, list[bytes]] = {}
+        self._ttfbs: dict[Series, list[bytes]] = {}
+
+    def add(self, series: Series, row: Sequence[Any]) -> None:
+        """Add a row that begins with the columns of :data:`_PLAIN` and :data:`_RICH`."""
+        figures = self._figures.get(series)
+        if figures is None:
+            figures = self._figures[series] = Figures()
+            self._totals[series], self._ttfbs[series] = [], []
+        statuses, total, ttfb = row[len(_PLAIN) : _WHOLE]
+        _add_plain(figures, row)
+        if statuses:
+            for status, count in json.loads(statuses).items():
+                figures.statuses[int(status)] = figures.statuses.get(int(status), 0) + count
+        if total:
+            self._totals[series].append(total)
+            self._ttfbs[series].append(ttfb)
+
+    def done(self) -> Rollups:
+        """Return the sums."""
+        for series, figures in self._figures.items():
+            figures.total.merge_all(self._totals[series])
+            figures.ttfb.merge_all(self._ttfbs[series])
+        return self._figures
 
 
-def _add_plain(figures: Figures, row: Row[Any]) -> None:
-    figures.count += row[0]
-    figures.client_errors += row.client_errors
-    figures.server_errors += row.server_errors
-    figures.limited += row.limited
-    figures.disconnected += row.disconnected
-    figures.request_bytes += row.request_bytes
-    figures.response_bytes += row.response_bytes
-    if row.timed:
-        figures.add_times(row.timed, row.total_sum, row.total_min, row.total_max)
+def _add_plain(figures: Figures, row: Sequence[Any]) -> None:
+    count, client_errors, server_errors, limited, disconnected, request_bytes, response_bytes, *times = row[:_TIMES]
+    figures.count += count
+    figures.client_errors += client_errors
+    figures.server_errors += server_errors
+    figures.limited += limited
+    figures.disconnected += disconnected
+    figures.request_bytes += request_bytes
+    figures.response_bytes += response_bytes
+    if times[0]:
+        figures.add_times(*times)
+
+
+#: Where the plain columns end in a row, and all of them.
+_TIMES = len(_PLAIN)
+_WHOLE = _TIMES + len(_RICH)
 
 
 # ── Adding up ────────────────────────────────────────────────────────────────
@@ -119,62 +135,121 @@ def _add_plain(figures: Figures, row: Row[Any]) -> None:
 
 def read(connection: Connection, query: RollupQuery) -> Rollups:
     """Add up rollups with everything they hold."""
+    if query.ranking:
+        return _read_totals(connection, query)
+    sums = _Sums()
+    for *row, bucket, name, method in connection.execute(*rows_query(query, connection.dialect.name)):
+        at = bucket - (bucket - query.since) % query.step
+        sums.add(Series("", query.keyspace, at, name, method), row)
+    return sums.done()
+
+
+def _read_totals(connection: Connection, query: RollupQuery) -> Rollups:
+    """Add up what a ranking by time asks for: the times to the last byte."""
     found: Rollups = {}
-    columns = (*_FIGURES, t.c.bucket, t.c.name, t.c.method)
-    for where in _conditions(query):
-        for row in connection.execute(select(*columns).where(where)):
-            bucket = row.bucket - (row.bucket - query.since) % query.step
-            series = Series("", query.keyspace, bucket, row.name, row.method)
-            _add(found.setdefault(series, Figures()), row)
+    encoded: dict[Series, list[bytes]] = {}
+    parts, values = _parts(
+        query, connection.dialect.name, "name, method, timed, total_sum, total_min, total_max, total"
+    )
+    for name, method, timed, *times, total in connection.execute(text(" UNION ALL ".join(parts)), values):
+        if timed:
+            series = Series("", query.keyspace, query.since, name, method)
+            figures = found.setdefault(series, Figures())
+            figures.add_times(timed, *times)
+            encoded.setdefault(series, []).append(total)
+    for series, figures in found.items():
+        figures.total.merge_all(encoded[series])
     return found
 
 
 def read_sums(connection: Connection, query: RollupQuery) -> Rollups:
     """Add up the plain figures in SQL: one row a series comes back."""
     found: Rollups = {}
-    for where in _conditions(query):
-        for row in connection.execute(sums_query(where)):
-            series = Series("", query.keyspace, query.since, row.name, row.method)
-            _add_plain(found.setdefault(series, Figures()), row)
+    for *row, name, method in connection.execute(*sums_query(query, connection.dialect.name)):
+        figures = found[Series("", query.keyspace, query.since, name, method)] = Figures()
+        _add_plain(figures, row)
     return found
 
 
-def sums_query(where: ColumnElement[bool]) -> Select[Any]:
-    """Write the query that adds up plain figures by name and method."""
+def rows_query(query: RollupQuery, dialect: str) -> tuple[TextClause, dict[str, Any]]:
+    """Write the query of all rows, with their bucket, name and method, and its parameters."""
+    parts, values = _parts(query, dialect, ", ".join((*_PLAIN, *_RICH, "bucket", "name", "method")))
+    return text(" UNION ALL ".join(parts)), values
+
+
+def sums_query(query: RollupQuery, dialect: str) -> tuple[TextClause, dict[str, Any]]:
+    """Write the query that adds up plain figures by name and method, and its parameters."""
+    parts, values = _parts(query, dialect, ", ".join((*_PLAIN, "name", "method")))
     # PostgreSQL adds up BIGINT to NUMERIC.
-    added = [cast(func.sum(t.c[name]), BigInteger).label(name) for name in _PLAIN[:-2]]
-    shortest = func.coalesce(func.min(t.c.total_min).filter(t.c.timed > 0), 0).label("total_min")
-    return (
-        select(*added, shortest, func.max(t.c.total_max).label("total_max"), t.c.name, t.c.method)
-        .where(where)
-        .group_by(t.c.name, t.c.method)
-    )
+    added = ", ".join(f"CAST(sum({name}) AS BIGINT)" for name in _PLAIN[:-2])
+    return text(
+        f"SELECT {added}, coalesce(min(total_min) FILTER (WHERE timed > 0), 0), max(total_max), name, method "  # noqa: S608 - names of our own columns
+        f"FROM ({' UNION ALL '.join(parts)}) AS parts GROUP BY name, method"
+    ), values
 
 
-def _conditions(query: RollupQuery) -> Iterator[ColumnElement[bool]]:
-    """Write one condition for each stretch and level: all of its level, and of finer ones what is not folded yet."""
-    for stretch in query.stretches:
-        for level in LEVELS:
-            if level <= stretch.level:
-                yield and_(*_condition(query, stretch, level))
+def _parts(query: RollupQuery, dialect: str, columns: str) -> tuple[list[str], dict[str, Any]]:
+    """Write one SELECT for each stretch, and one for what each finer level holds that is not folded yet.
 
-
-def _condition(query: RollupQuery, stretch: Stretch, level: Level) -> Iterator[Any]:
-    yield t.c.tenant_id.in_(query.tenants)
-    yield t.c.keyspace == query.keyspace.value
-    yield t.c.level == level.value
-    yield t.c.bucket >= stretch.since
-    yield t.c.bucket < stretch.until
-    if level is not stretch.level:
-        yield UNFOLDED
-    if query.names is not None:
-        # The few unfolded rows are found by their own index; the index of names would lead through all folded ones.
-        name = t.c.name if level is stretch.level else t.c.name.concat("")
-        yield name.in_(query.names)
+    Text, since a question about a long time has some twenty of them: building as many expressions would take SQLAlchemy
+    longer than the database takes to answer.
+    """
+    values: dict[str, Any] = {"keyspace": query.keyspace.value}
+    common = [f"tenant_id IN ({_listed('tenant', query.tenants, values)})", "keyspace = :keyspace"]
     if query.method is not None:
-        yield t.c.method == query.method
-    if query.besides and level is LEVELS[0]:
-        yield t.c.writer_id.not_in(query.besides)
+        values["method"] = query.method
+        common.append("method = :method")
+    wanted = query.names
+    if query.pairs is not None:
+        wanted = tuple(dict.fromkeys(name for name, _ in query.pairs))
+        # No method holds a space.
+        pairs = _listed("pair", [f"{method} {name}" for name, method in query.pairs], values)
+        common.append(f"method || ' ' || name IN ({pairs})")
+    names = _listed("name", wanted or (), values)
+    besides = _listed("besides", query.besides, values)
+    parts: list[str] = []
+
+    def part(level: Level, since: int, until: int, *conditions: str, source: str = t.name) -> None:
+        number = len(parts)
+        values.update({f"level{number}": level.value, f"since{number}": since, f"until{number}": until})
+        where = [*common, f"level = :level{number}", f"bucket >= :since{number}", f"bucket < :until{number}"]
+        if besides and level is LEVELS[0]:
+            where.append(f"writer_id NOT IN ({besides})")
+        parts.append(f"SELECT {columns} FROM {source} WHERE {' AND '.join((*where, *conditions))}")  # noqa: S608 - as above
+
+    # SQLite, which knows no statistics, would rather read all of a bucket by the key than a few rows by another index.
+    by_name, by_unfolded = (
+        f"{t.name} INDEXED BY ix_api_rollups_{index}" if dialect == "sqlite" else t.name
+        for index in ("series", "unfolded")
+    )
+    named = [f"name IN ({names})"] if wanted is not None else []
+    for stretch in query.stretches:
+        part(stretch.level, stretch.since, stretch.until, *named, source=by_name if named else t.name)
+    # Of the few unfolded rows the names are chosen afterwards: the index of names would lead through all folded ones.
+    chosen = [f"name || '' IN ({names})"] if named else []
+    for level in LEVELS:
+        for since, until in _coarser(query.stretches, level):
+            part(level, since, until, str(UNFOLDED), *chosen, source=by_unfolded)
+    return parts, values
+
+
+def _listed(name: str, members: Sequence[str], values: dict[str, Any]) -> str:
+    """Name a parameter for each member; ``NULL``, which nothing equals, when there is none."""
+    values.update({f"{name}{number}": member for number, member in enumerate(members)})
+    return ", ".join(f":{name}{number}" for number in range(len(members))) or ("" if name == "besides" else "NULL")
+
+
+def _coarser(stretches: Sequence[Stretch], level: Level) -> list[tuple[int, int]]:
+    """Tell where a coarser level than this one is read; stretches that touch are one."""
+    found: list[tuple[int, int]] = []
+    for stretch in sorted(stretches, key=lambda one: one.since):
+        if stretch.level <= level:
+            continue
+        if found and found[-1][1] == stretch.since:
+            found[-1] = (found[-1][0], stretch.until)
+        else:
+            found.append((stretch.since, stretch.until))
+    return found
 
 
 # ── Folding ──────────────────────────────────────────────────────────────────
@@ -235,12 +310,11 @@ def fold(connection: Connection, unit: FoldUnit, writer_id: str) -> int:
         .values(folded=1)
         .returning(*_FIGURES, *_SERIES)
     )
-    taken: Rollups = {}
+    sums = _Sums()
     rows = connection.execute(marked).all()
     for row in rows:
-        series = Series(row.tenant_id, unit.keyspace, unit.bucket, row.name, row.method)
-        _add(taken.setdefault(series, Figures()), row)
-    insert_rows(connection, rows_of(coarsen(taken, unit.into), unit.into, writer_id))
+        sums.add(Series(row.tenant_id, unit.keyspace, unit.bucket, row.name, row.method), row)
+    insert_rows(connection, rows_of(coarsen(sums.done(), unit.into), unit.into, writer_id))
     return len(rows)
 
 

@@ -110,6 +110,8 @@ api_rollups = Table(
     # Retention deletes a level by age, whatever the tenant.
     Index("ix_api_rollups_level", "level", "bucket"),
     **partitioned("level", "bucket"),
+    # Rows in the order of their key: the figures of a bucket are read one after the other, not from all over the file.
+    sqlite_with_rowid=False,
 )
 
 #: Rows that no coarser level holds yet; the same text in the index and in the queries.

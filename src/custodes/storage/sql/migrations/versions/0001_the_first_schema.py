@@ -255,6 +255,7 @@ def upgrade() -> None:
             "tenant_id", "keyspace", "level", "bucket", "name", "method", "writer_id", name=op.f("pk_api_rollups")
         ),
         postgresql_partition_by="RANGE (level, bucket)",
+        sqlite_with_rowid=False,
     )
     op.create_index("ix_api_rollups_level", "api_rollups", ["level", "bucket"], unique=False)
     op.create_index(

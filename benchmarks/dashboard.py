@@ -1,0 +1,180 @@
+"""How fast does the dashboard get its answers from an install with 100 million requests behind it?
+
+An install is filled as it would be after so many requests (``benchmarks/history``: every level of rollups as far back
+as it is kept, raw rows, a million audit entries, webhooks, limits, metrics). Then each question that the tabs ask is
+asked again and again through the planes, in turn with all others, on a cache as warm as turns leave it.
+
+    python -m benchmarks.dashboard --requests 100000000 --times 20
+    python -m benchmarks.dashboard --keep /tmp/history.db      # fill once, ask again later
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.history import metrics
+from benchmarks.history.install import Filled, Size, fill
+from benchmarks.history.traffic import route
+from custodes.app import Custodes
+from custodes.kernel.clock import DAY, HOUR
+from custodes.planes.audit.ports import AuditQuery
+from custodes.planes.metrics.model import Kind, Query
+from custodes.planes.traffic.model import CallFilter, GroupState
+
+#: Slowest that 95 of 100 answers may be, milliseconds.
+TARGET_MS = 100.0
+
+#: Times that each question is asked.
+TIMES = 20
+
+#: Ranges that the dashboard offers.
+RANGES = {"1 h": HOUR, "24 h": DAY, "7 d": 7 * DAY, "30 d": 30 * DAY, "90 d": 90 * DAY}
+
+COMMAND = "python -m benchmarks dashboard"
+
+Ask = Callable[[], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long the answers to one question took, milliseconds."""
+
+    question: str
+    p50: float
+    p95: float
+
+
+def questions(custodes: Custodes, now: int) -> dict[str, Ask]:
+    """List what the tabs ask."""
+    asked: dict[str, Ask] = {}
+    for name, span in RANGES.items():
+        asked |= _about(custodes, name, now - span, now)
+    traffic, audit, limits = custodes.traffic, custodes.audit, custodes.ratelimit
+    busiest = route(0)[0]
+    asked |= {
+        "API calls, first page": lambda: traffic.list_calls(limit=50),
+        "API calls of a route": lambda: traffic.list_calls(CallFilter(route=busiest), limit=50),
+        "API calls of an address": lambda: traffic.list_calls(CallFilter(client_ip="ip-7"), limit=50),
+        "API calls with errors": lambda: traffic.list_calls(CallFilter(errors_only=True), limit=50),
+        "API calls slower than 70 ms": lambda: traffic.list_calls(CallFilter(min_total_us=70_000), limit=50),
+        "error groups, open": lambda: traffic.list_error_groups(state=GroupState.OPEN, since=now - DAY, limit=50),
+        "webhook events, first page": lambda: custodes.inbound.list_events(limit=50),
+        "audit entries, first page": lambda: audit.list_entries(AuditQuery(limit=50)),
+        "audit entries of an actor": lambda: audit.list_entries(AuditQuery(actor="user:7", limit=50)),
+        "rate-limit windows, first page": lambda: limits.list_windows(limit=50),
+        "blocks": lambda: limits.get_blocked_identifiers(limit=50),
+        "metrics, list": lambda: custodes.metrics.list_metrics(limit=50),
+        "API health": traffic.get_health_status,
+        "webhook health": custodes.inbound.get_health_status,
+        "rate-limit health": limits.get_health_status,
+        "audit health": audit.get_health_status,
+        "overview: health of every system": custodes.health.check,
+    }
+    return asked
+
+
+def _about(custodes: Custodes, name: str, since: int, until: int) -> dict[str, Ask]:
+    """List what is asked about a range of time."""
+    traffic = custodes.traffic
+    template, method = route(0)
+
+    def metric(kind: Kind, aggregation: str) -> Ask:
+        query = Query(metrics.name_of(kind, 1), aggregation, since, until)
+        return lambda: custodes.metrics.query(query)
+
+    return {
+        f"API analytics, {name}": lambda: traffic.get_api_analytics(since, until),
+        f"API analytics of an endpoint, {name}": lambda: traffic.get_api_analytics(
+            since, until, route=template, method=method
+        ),
+        f"slow endpoints by p95, {name}": lambda: traffic.get_slow_endpoints(since, until),
+        f"webhook analytics, {name}": lambda: custodes.inbound.get_webhook_analytics(since=since, until=until),
+        f"rate-limit analytics, {name}": lambda: custodes.ratelimit.get_rate_limit_analytics(since=since, until=until),
+        f"audit analytics, {name}": lambda: custodes.audit.get_audit_analytics(since, until),
+        f"metric: rate of a counter, {name}": metric(Kind.COUNTER, "rate"),
+        f"metric: mean of a gauge, {name}": metric(Kind.GAUGE, "avg"),
+        f"metric: p95 of a histogram, {name}": metric(Kind.HISTOGRAM, "p95"),
+    }
+
+
+async def ask(custodes: Custodes, times: int, only: str = "") -> list[Timing]:
+    """Ask everything in turns."""
+    asked = {name: one for name, one in questions(custodes, custodes.clock.now()).items() if only in name}
+    took: dict[str, list[float]] = {name: [] for name in asked}
+    for _ in range(times):
+        for name, one in asked.items():
+            began = time.perf_counter()
+            await one()
+            took[name].append((time.perf_counter() - began) * 1_000)
+    return [Timing(name, _rank(ms, 0.5), _rank(ms, 0.95)) for name, ms in took.items()]
+
+
+def _rank(values: list[float], q: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(q * len(values)))]
+
+
+async def measure(url: str, size: Size, times: int, only: str = "") -> tuple[Filled, list[Timing]]:
+    """Fill an install, unless it is filled already, and ask."""
+    custodes = Custodes(url, enterprise_monitoring_enabled=False)
+    await custodes.open()
+    try:
+        filled = Filled()
+        if not (await custodes.traffic.list_calls(limit=1)).items:
+            filled = await fill(custodes, size, lambda line: print(f"  {line}", flush=True))
+        return filled, await ask(custodes, times, only)
+    finally:
+        await custodes.close()
+
+
+def run() -> list[dict[str, Any]]:
+    with tempfile.TemporaryDirectory() as folder:
+        _, timings = asyncio.run(measure(f"sqlite:///{folder}/history.db", Size(), TIMES))
+    return [_row(timing, "SQLite") for timing in timings]
+
+
+def _row(timing: Timing, engine: str) -> dict[str, Any]:
+    return {
+        "name": f"{timing.question}, {engine}",
+        "ours": timing.p95,
+        "peer": None,
+        "peer_name": "",
+        "ratio": None,
+        "unit": "ms (p95)",
+        "target": f"< {TARGET_MS:g} ms",
+        "met": timing.p95 < TARGET_MS,
+        "command": COMMAND,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--requests", type=int, default=100_000_000)
+    parser.add_argument("--days", type=int, default=90)
+    parser.add_argument("--entries", type=int, default=1_000_000)
+    parser.add_argument("--times", type=int, default=TIMES)
+    parser.add_argument("--keep", type=Path, help="file to fill, or one that is filled already")
+    parser.add_argument("--only", default="", help="ask only questions with this in their name")
+    given = parser.parse_args()
+    size = Size(requests=given.requests, days=given.days, entries=given.entries)
+    with tempfile.TemporaryDirectory() as folder:
+        path = given.keep or Path(folder, "history.db")
+        filled, timings = asyncio.run(measure(f"sqlite:///{path}", size, given.times, given.only))
+        if filled.rows:
+            print(f"{filled.requests:,} requests, {sum(filled.rows.values()):,} rows in {filled.seconds:.0f} s")
+            print(f"{path.stat().st_size / 1e9:.2f} GB")
+    for timing in timings:
+        verdict = "" if timing.p95 < TARGET_MS else "  ≥ 100 ms"
+        print(f"{timing.question:45} p50 {timing.p50:8.1f} ms   p95 {timing.p95:8.1f} ms{verdict}")
+    sys.exit(any(timing.p95 >= TARGET_MS for timing in timings))
+
+
+if __name__ == "__main__":
+    main()

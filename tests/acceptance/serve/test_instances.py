@@ -1,0 +1,166 @@
+"""Two instances on one database are one install: what is done at one holds at the other, and either may die."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+pytestmark = pytest.mark.acceptance
+
+API = "/api/admin/enterprise"
+PASSWORD = "a correct horse battery"
+
+#: Latest that a block or a rule reaches every instance, and that a dead leader is replaced, seconds.
+NEWS_SECONDS = 2.0
+TAKEOVER_SECONDS = 15.0
+
+
+@dataclass
+class Install:
+    """Two servers, and the owner's session."""
+
+    first: Any
+    second: Any
+    database: Path
+    cookie: str
+    csrf: str
+
+    def ask(self, server: Any, method: str, path: str, **more: Any) -> httpx2.Response:
+        """Ask one instance as the owner whose session was opened at the first."""
+        headers = {"Cookie": self.cookie, "X-CSRF-Token": self.csrf, **more.pop("headers", {})}
+        return httpx2.request(method, f"{server.url}{API}{path}", headers=headers, timeout=20, **more)
+
+
+@pytest.fixture(scope="module")
+def install(servers_in: Callable[[Path], Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Install]:
+    folder = tmp_path_factory.mktemp("instances")
+    env = {"CUSTODES_TRUSTED_PROXIES": "127.0.0.1/32"}
+    with servers_in(folder) as start:
+        first = start("--app", "plain_host:app", **env)
+        first.client()
+        second = start("--app", "plain_host:app", **env)
+        second.client()
+        opened = sign_in(first.url, first.logins[0])
+        changed = httpx2.post(
+            f"{first.url}{API}/password",
+            json={"current": first.logins[0], "new": PASSWORD},
+            headers={"Cookie": cookie_of(opened), "X-CSRF-Token": opened.json()["csrf_token"]},
+            timeout=20,
+        )
+        assert changed.status_code == 200, changed.text
+        yield Install(first, second, folder / "custodes.db", cookie_of(changed), changed.json()["csrf_token"])
+
+
+def sign_in(url: str, password: str, user: str = "owner", ip: str = "203.0.113.1") -> httpx2.Response:
+    body = {"username": user, "password": password}
+    return httpx2.post(f"{url}{API}/login", json=body, headers={"x-forwarded-for": ip}, timeout=20)
+
+
+def cookie_of(answer: httpx2.Response) -> str:
+    return answer.headers["set-cookie"].split(";")[0]
+
+
+def get(server: Any, path: str, ip: str) -> int:
+    return httpx2.get(f"{server.url}{path}", headers={"x-forwarded-for": ip}, timeout=20).status_code
+
+
+def test_only_the_first_prints_a_login(install: Install):
+    assert (len(install.first.logins), install.second.logins) == (1, [])
+
+
+def test_a_session_and_its_csrf_token_hold_at_both_until_it_is_ended_at_one(install: Install):
+    opened = sign_in(install.first.url, PASSWORD)
+    mine = {"Cookie": cookie_of(opened), "X-CSRF-Token": opened.json()["csrf_token"]}
+    key = install.ask(install.second, "POST", "/api-keys", json={"name": "made elsewhere"}, headers=mine)
+    assert key.status_code == 201, key.text
+
+    assert install.ask(install.second, "POST", "/logout", headers=mine).status_code == 204
+
+    assert install.ask(install.first, "GET", "/me", headers=mine).status_code == 401
+
+
+def test_an_api_key_holds_at_both_until_it_is_revoked_at_one(install: Install):
+    made = install.ask(install.first, "POST", "/api-keys", json={"name": "ci"}).json()
+    key = {"X-API-Key": made["key"]}
+    assert [httpx2.get(f"{s.url}{API}/me", headers=key).status_code for s in (install.first, install.second)] == [
+        200,
+        200,
+    ]
+
+    assert install.ask(install.second, "DELETE", f"/api-keys/{made['id']}").status_code == 204
+
+    assert httpx2.get(f"{install.first.url}{API}/me", headers=key).status_code == 401
+
+
+def test_failed_logins_are_counted_over_both(install: Install):
+    # Given somebody who tries one password after the other, at either instance
+    answers = [
+        sign_in(server.url, f"guess number {number}", user="nobody", ip="198.51.100.77").status_code
+        for number in range(8)
+        for server in (install.first, install.second)
+    ]
+
+    # Then both shut them out, although half of the tries were at the other
+    assert answers[0] == 401
+    assert answers[-2:] == [429, 429]
+    assert answers.count(401) < 8
+
+
+def test_a_block_reaches_both_in_time(install: Install):
+    body = {"identifier": "203.0.113.66", "kind": "ip", "reason": "a test"}
+    assert get(install.second, "/x", "203.0.113.66") == 200
+
+    assert install.ask(install.first, "POST", "/rate-limits/blocks", json=body).status_code == 201
+
+    time.sleep(NEWS_SECONDS)
+    assert [get(server, "/x", "203.0.113.66") for server in (install.first, install.second)] == [403, 403]
+    assert get(install.second, "/x", "203.0.113.67") == 200
+
+
+def test_a_rule_reaches_both_in_time_and_so_does_its_end(install: Install):
+    body = {"name": "once", "limits": "1/hour", "route": "/once"}
+    made = install.ask(install.second, "POST", "/rate-limits/rules", json=body)
+    assert made.status_code == 201, made.text
+
+    time.sleep(NEWS_SECONDS)
+    for server in (install.first, install.second):  # each counts in its own memory: SQLite is for one host
+        assert [get(server, "/once", "203.0.113.70") for _ in range(2)] == [200, 429]
+
+    rule = made.json()["id"]
+    assert install.ask(install.first, "DELETE", f"/rate-limits/rules/{rule}").status_code == 200
+    time.sleep(NEWS_SECONDS)
+    assert [get(server, "/once", "203.0.113.70") for server in (install.first, install.second)] == [200, 200]
+
+
+def test_a_killed_leader_is_replaced_in_time(install: Install, until: Callable[..., Any]):
+    """The last test of the page: it costs a server."""
+    # Given a leader
+    owner = until(lambda: leader(install.database), "somebody leads")
+
+    # When the process that came first, and so leads, is killed
+    install.first.process.kill()
+    install.first.process.wait()
+    killed = time.monotonic()
+
+    # Then the other leads in time, and works on
+    until(lambda: leader(install.database) not in {"", owner}, "the other leads", TAKEOVER_SECONDS + 5)
+    took = time.monotonic() - killed
+    sys.stdout.write(f"a killed leader was replaced after {took:.1f} s\n")
+    assert took <= TAKEOVER_SECONDS
+    assert get(install.second, "/x", "203.0.113.80") == 200
+    assert install.second.client().get("/readyz").status_code == 200
+
+
+def leader(database: Path) -> str:
+    connection = sqlite3.connect(database, timeout=10)
+    rows = connection.execute("SELECT owner FROM leader_leases WHERE owner <> ''").fetchall()
+    connection.close()
+    return rows[0][0] if rows else ""
