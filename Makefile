@@ -1,5 +1,5 @@
 # One word for each thing one does here. Everything sets itself up; see scripts/setup.
-.PHONY: help run test check bench demo web web-types docs setup format clean
+.PHONY: help run test check drills bench demo web web-types docs setup format clean
 
 BIN := .venv/bin
 # Two workers: the suite is built for a machine with two cores.
@@ -36,6 +36,9 @@ check: setup ## format, lint, types, import rules, generated docs, the dashboard
 
 docs: setup ## write docs/reference from the code
 	$(BIN)/python scripts/reference.py
+
+drills: setup ## the full count of every drill, with its figures (ROUNDS)
+	CUSTODES_DRILL_ROUNDS=$(or $(ROUNDS),30) $(BIN)/pytest -s -m drill --timeout 3600 tests/drills
 
 bench: setup ## every benchmark, with its peer in the same run
 	$(BIN)/python -m benchmarks

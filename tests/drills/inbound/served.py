@@ -27,7 +27,12 @@ async def host(scope, receive, send):
 
 
 def install(database: str) -> Custodes:
-    custodes = Custodes(database, webhook_lease_seconds=1, webhook_ip_limit="", enterprise_monitoring_enabled=False)
+    custodes = Custodes(
+        database,
+        webhook_lease_seconds=int(os.environ["DRILL_LEASE"]),
+        webhook_ip_limit="",
+        enterprise_monitoring_enabled=False,
+    )
     custodes.source("stripe", secrets=[os.environ["DRILL_SECRET"]])
     custodes.webhook("stripe")(handle)
     return custodes

@@ -8846,7 +8846,7 @@ export interface operations {
                 route?: string | null;
                 /** @description Only this method */
                 method?: string | null;
-                /** @description Width of a step: 10, 30, 60, 300, 900, 1800, 3600, 10800, 21600, 43200, 86400, 604800; it may grow */
+                /** @description Width of a step: 10, 30, 60, 300, 600, 900, 1800, 3600, 10800, 21600, 43200, 86400, 604800; it may grow */
                 step_seconds?: number | null;
                 /** @description Endpoints to list */
                 endpoints?: number;
