@@ -12,8 +12,11 @@ from collections.abc import Awaitable, Callable
 from contextvars import Token
 from typing import TYPE_CHECKING, Any, cast
 
-from custodes.asgi.passage import Door, HttpPassage, Passage, Receive, Refusal, Scope, Send, WebSocketPassage
+from custodes.asgi.http_passage import HttpPassage
+from custodes.asgi.observation import Door
+from custodes.asgi.passage import Passage, Receive, Refusal, Scope, Send
 from custodes.asgi.routes import cut_of
+from custodes.asgi.websocket_passage import WebSocketPassage
 from custodes.kernel.caller import Identity
 from custodes.planes.ratelimit.answers import Admitted, Decision
 from custodes.planes.traffic.model import Exchange
@@ -88,7 +91,7 @@ class Middleware:
                     opening = opens()
                     opening.open(self._door, kind, scope, receive, send)
                     if self._tells_trace:
-                        opening.add_headers([(b"traceresponse", opening.trace.traceresponse.encode("ascii"))])
+                        opening.add_headers([(b"traceresponse", opening.seen.trace.traceresponse.encode("ascii"))])
                     passage = opening
             except BaseException as error:
                 if not self.absorbs("middleware", error):
@@ -103,7 +106,7 @@ class Middleware:
             refusal = None
             if self._check is not None:
                 try:
-                    verdict = self._check(passage)
+                    verdict = self._check(passage.seen)
                     if type(verdict) is Admitted:  # nearly always; whatever else it is, is looked at more closely
                         passage.add_headers(verdict.headers)
                     else:
@@ -151,10 +154,10 @@ class Middleware:
             if passage.release is not None:
                 self._give_back(passage.release)
             if self._record is not None:
-                passage.settle()
-                self._record(passage)
+                seen = passage.close()
+                self._record(seen)
                 # The exception holds the frames, the frames hold the passage: end the cycle here.
-                passage.error = None
+                seen.error = None
             serving.reset(token)
         except BaseException as error:
             if not self.absorbs("recorder", error):

@@ -130,7 +130,7 @@ def read_parent(parent: bytes) -> tuple[str, str, str] | None:
         Trace id, parent id and flags, all in hex; None when the trace has to start anew.
     """
     found = _VERSION_00(parent.decode("latin-1")) or _read_leniently(parent)
-    return None if found is None else found.groups()  # pyright: ignore[reportReturnType]
+    return None if found is None else (found[1], found[2], found[3])
 
 
 def _read_leniently(parent: bytes) -> re.Match[str] | None:

@@ -16,8 +16,10 @@ class Serving(Protocol):
         """Where it stands in its trace."""
         ...
 
-    #: Client address as text; empty when unknown.
-    client_ip: str
+    @property
+    def client_ip(self) -> str:
+        """Client address as text; empty when unknown."""
+        ...
 
     def name_caller(self, user: str, api_key: str, tenant: str) -> None:
         """Note who calls; an empty text leaves what is known."""

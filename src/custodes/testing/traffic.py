@@ -35,7 +35,9 @@ _USUAL: dict[str, Any] = {
 
 def exchange(**fields: Any) -> Exchange:
     """Make an exchange as the middleware would fill it; name what shall be different."""
+    values = {**_USUAL, **fields}
     made = Exchange()
-    for name, value in {**_USUAL, **fields}.items():
+    made.ids = (values.pop("trace_id"), values.pop("span_id"), values.pop("parent_id"), "")
+    for name, value in values.items():
         setattr(made, name, value)
     return made

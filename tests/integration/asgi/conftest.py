@@ -14,8 +14,10 @@ from starlette.applications import Starlette
 
 from custodes.app import Custodes
 from custodes.planes.traffic.model import Exchange
+from custodes.planes.traffic.recorder import CALL_FIELDS
 
-FIELDS = list(Exchange.__slots__)
+#: What an exchange tells, once it is settled.
+FIELDS = [*CALL_FIELDS, "error"]
 
 
 def _load(name: str) -> ModuleType:
@@ -71,7 +73,10 @@ def recorded(custodes: Custodes, monkeypatch: pytest.MonkeyPatch) -> list[dict[s
     record = custodes.traffic.record
 
     def overhear(exchange: Exchange) -> None:
-        seen.append({name: getattr(exchange, name) for name in FIELDS})
+        exchange.settle()
+        trace_id, span_id, parent_id, _ = exchange.ids or exchange.read_ids()
+        ids = {"trace_id": trace_id, "span_id": span_id, "parent_id": parent_id}
+        seen.append({name: ids[name] if name in ids else getattr(exchange, name) for name in FIELDS})
         record(exchange)
 
     monkeypatch.setattr(custodes.traffic, "record", overhear)

@@ -55,8 +55,8 @@ class CallMeter:
         exchange.background_us = exchange.request_bytes = exchange.response_bytes = 0
         exchange.client_ip = exchange.user = exchange.api_key = ""
         exchange.tenant = self._tenant
-        exchange.trace_id = self._trace_id
-        exchange.span_id = exchange.parent_id = exchange.user_agent = ""
+        exchange.ids = (self._trace_id, "", "", "")
+        exchange.user_agent = ""
         exchange.error = error
         exchange.disconnected = status == 0
         exchange.limited_by = ""

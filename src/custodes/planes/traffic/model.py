@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeAlias
+
+#: Trace id (32 hex digits), our span id (16), that of the caller (16; empty when the trace starts here), flags (2).
+TraceIds: TypeAlias = tuple[str, str, str, str]
 
 
 class Exchange:
@@ -18,20 +22,18 @@ class Exchange:
         "client_ip",
         "disconnected",
         "error",
+        "ids",
         "kind",
         "limited_by",
         "method",
-        "parent_id",
         "path",
         "request_bytes",
         "response_bytes",
         "route",
-        "span_id",
         "started_at",
         "status",
         "tenant",
         "total_us",
-        "trace_id",
         "ttfb_us",
         "user",
         "user_agent",
@@ -67,12 +69,8 @@ class Exchange:
     api_key: str
     #: Tenant.
     tenant: str
-    #: W3C trace id, 32 hex digits.
-    trace_id: str
-    #: Our span id, 16 hex digits.
-    span_id: str
-    #: Caller's span id, 16 hex digits; empty when the trace starts here.
-    parent_id: str
+    #: Where it stands in its trace; None when nobody has asked yet.
+    ids: TraceIds | None
     #: User agent, as sent, cut to 256 characters.
     user_agent: str
     #: Exception that left the host app; None when none did.
@@ -81,6 +79,18 @@ class Exchange:
     disconnected: bool
     #: Name of the rule that refused it; empty when it was let through.
     limited_by: str
+
+    @property
+    def trace_id(self) -> str:
+        """W3C trace id, 32 hex digits; empty when there is none."""
+        return (self.ids or self.read_ids())[0]
+
+    def read_ids(self) -> TraceIds:
+        """Find out where it stands in its trace."""
+        return ("", "", "", "")
+
+    def settle(self) -> None:
+        """Work out what could wait until it was over: times, status, user agent; again is the same as once."""
 
 
 class GroupState(StrEnum):

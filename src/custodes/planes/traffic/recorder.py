@@ -21,6 +21,7 @@ from custodes.planes.traffic.faults import Faults, Sighting
 from custodes.planes.traffic.model import Exchange
 from custodes.planes.traffic.rollup import OVERFLOW_SERIES, UNMATCHED, Level
 from custodes.runtime.buffer import Buffer
+from custodes.runtime.log import get_logger
 
 #: Series (tenant, method, route) told apart in one process and hour; what comes later is one visible series a tenant.
 #: OpenTelemetry's default limit is the same 2,000.
@@ -78,6 +79,8 @@ CALL_FIELDS = (
     "limited_by",
     "disconnected",
 )
+
+_log = get_logger("custodes.traffic")
 
 #: A raw row: the fields of :data:`CALL_FIELDS`, the error's group and its text.
 RawCall = tuple[Any, ...]
@@ -192,8 +195,9 @@ class Recorder:
         self._lock = threading.Lock()
         self._max_series = max_series
         self._slow_us = slow_us
-        #: Rows that are not folded yet. Threads append while one of them takes away at the other end: both are atomic.
-        self._fresh: deque[RawCall] = deque()
+        #: Exchanges that are not folded yet, and rows of those that failed. Threads append while one of them takes away
+        #: at the other end: both are atomic.
+        self._fresh: deque[Exchange | RawCall] = deque()
         self._known: set[tuple[str, str, str | None]] = set()
         self._hour = 0
         self._windows: dict[int, Window] = {}
@@ -233,42 +237,17 @@ class Recorder:
         return self._shed
 
     def record(self, exchange: Exchange) -> None:
-        """Take an exchange in. It is not changed and not kept."""
-        # The fields of CALL_FIELDS, written out: operator.attrgetter takes four times as long. A tuple of texts and
-        # numbers is smaller than the exchange, holds no frames of an exception, and the garbage collector soon
-        # ignores it.
-        row: RawCall = (
-            exchange.tenant,
-            exchange.started_at,
-            exchange.kind,
-            exchange.method,
-            exchange.route,
-            exchange.path,
-            exchange.status,
-            exchange.total_us,
-            exchange.ttfb_us,
-            exchange.background_us,
-            exchange.request_bytes,
-            exchange.response_bytes,
-            exchange.user,
-            exchange.api_key,
-            exchange.client_ip,
-            exchange.trace_id,
-            exchange.span_id,
-            exchange.parent_id,
-            exchange.user_agent,
-            exchange.limited_by,
-            exchange.disconnected,
-            "",
-            "",
-        )
-        if exchange.error is not None:
-            with self._lock:
-                row = row[:_ERROR_GROUP] + self._faults.see(exchange)
+        """Take an exchange in; nobody may change it from now on."""
         fresh = self._fresh
-        fresh.append(row)
+        # An exception holds the frames of a request: what is to be known of it is read now.
+        fresh.append(exchange if exchange.error is None else self._faulty(exchange))
         if len(fresh) >= FOLD_EVERY:
             self._fold()
+
+    def _faulty(self, exchange: Exchange) -> RawCall:
+        exchange.settle()
+        with self._lock:
+            return _row(exchange, *self._faults.see(exchange))
 
     def take(self) -> Taken:
         """Hand over what was recorded and begin anew."""
@@ -300,7 +279,7 @@ class Recorder:
         them (sums, extremes, counts) is done by functions of C.
         """
         fresh = self._fresh
-        rows = [fresh.popleft() for _ in range(len(fresh))]  # what comes meanwhile comes next time
+        rows = self._rows([fresh.popleft() for _ in range(len(fresh))])  # what comes meanwhile comes next time
         window = self._window
         groups: dict[tuple[Window, Any], list[RawCall]] = {}
         for row, at, kind in zip(rows, map(_started_at, rows), map(_alike, rows), strict=True):
@@ -320,6 +299,21 @@ class Recorder:
             for row in rows:
                 precious = _status(row) >= 500 or _total(row) >= self._slow_us or row[_ERROR_GROUP] != ""
                 self._calls.offer(row, precious=precious)
+
+    def _rows(self, exchanges: list[Exchange | RawCall]) -> list[RawCall]:
+        """Settle what has waited until now; one that cannot be settled is lost and counted, and harms no other."""
+        rows: list[RawCall] = []
+        for exchange in exchanges:
+            if isinstance(exchange, tuple):
+                rows.append(exchange)
+                continue
+            try:
+                exchange.settle()
+                rows.append(_row(exchange))
+            except Exception as error:  # noqa: BLE001 - the host's clock or header may be what is broken
+                self._shed += 1
+                _log.warning("exchange_lost", error=repr(error)[:200])
+        return rows
 
     def _fold_group(self, window: Window, kind: Any, rows: Sequence[RawCall]) -> bool:
         """Fold rows that are alike; False when there is no room for them."""
@@ -388,6 +382,40 @@ class Recorder:
                 return tenant, OTHER_METHOD, OVERFLOW_SERIES, status
             self._known.add(series)
         return tenant, method, route, status
+
+
+def _row(exchange: Exchange, error_group: str = "", error: str = "") -> RawCall:
+    """Make the raw row of an exchange.
+
+    The fields of CALL_FIELDS, written out: operator.attrgetter takes four times as long. A tuple of texts and numbers
+    is smaller than the exchange, and the garbage collector soon ignores it.
+    """
+    trace_id, span_id, parent_id, _ = exchange.ids or exchange.read_ids()
+    return (
+        exchange.tenant,
+        exchange.started_at,
+        exchange.kind,
+        exchange.method,
+        exchange.route,
+        exchange.path,
+        exchange.status,
+        exchange.total_us,
+        exchange.ttfb_us,
+        exchange.background_us,
+        exchange.request_bytes,
+        exchange.response_bytes,
+        exchange.user,
+        exchange.api_key,
+        exchange.client_ip,
+        trace_id,
+        span_id,
+        parent_id,
+        exchange.user_agent,
+        exchange.limited_by,
+        exchange.disconnected,
+        error_group,
+        error,
+    )
 
 
 def route_name(route: str | None) -> str:

@@ -96,9 +96,7 @@ def exchange_of(report: CallReport, now: int, default_tenant: str) -> Exchange:
     exchange.user = report.user
     exchange.api_key = report.api_key
     exchange.tenant = report.tenant or default_tenant
-    exchange.trace_id = report.trace_id
-    exchange.span_id = report.span_id
-    exchange.parent_id = report.parent_id
+    exchange.ids = (report.trace_id, report.span_id, report.parent_id, "")
     exchange.user_agent = report.user_agent
     exchange.error = _error_of(report)
     exchange.disconnected = report.status == 0

@@ -1,0 +1,183 @@
+"""What is seen of one request: noted while it passes, worked out once it has passed.
+
+While a request passes, what is needed to tell its measures and its trace is noted and nothing is computed: between the
+requests of a host everything of ours has left the processor's caches. :meth:`Observation.settle` does the rest, for
+some hundred requests at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from custodes.asgi.routes import Templates
+from custodes.kernel.address import Addresses
+from custodes.kernel.clock import Clock
+from custodes.kernel.ids import RandomBits
+from custodes.kernel.trace import NEW_FLAGS, Trace, new_ids, new_span_id, read_parent
+from custodes.planes.traffic.model import Exchange, TraceIds
+from custodes.runtime.shield import Shield
+
+#: Characters of a user agent that are kept.
+MAX_USER_AGENT = 256
+
+#: User agents whose text is remembered: few make up nearly all requests, and their rows share it.
+_MAX_AGENTS = 1_024
+
+
+class Door:
+    """What all requests through one middleware need, at hand: looked up once, not once a request.
+
+    Args:
+        shield: guards the host against us.
+        clock: source of time.
+        addresses: finds the client's address.
+        random_bits: source of randomness for trace ids.
+        default_tenant: tenant of a request that nobody names one for.
+        session_user_key: key of the host's session that holds the user id; empty: the session is not read.
+        path_below: finds the path that the host routes by, from the scope's path and ``root_path``.
+    """
+
+    __slots__ = (
+        "_agents",
+        "absorbs",
+        "client_of",
+        "default_tenant",
+        "direct",
+        "forwarded",
+        "forwarded_header",
+        "now",
+        "path_below",
+        "random_bits",
+        "session_user_key",
+        "templates",
+        "ticks",
+    )
+
+    def __init__(
+        self,
+        shield: Shield,
+        clock: Clock,
+        addresses: Addresses,
+        random_bits: RandomBits,
+        *,
+        default_tenant: str,
+        session_user_key: str,
+        path_below: Callable[[str, str], str],
+    ) -> None:
+        self.absorbs = shield.absorbs
+        self.now = clock.now
+        #: Monotonic time, nanoseconds.
+        self.ticks = _ticks_of(clock)
+        self.direct = addresses.direct
+        self.forwarded = addresses.forwarded
+        self.forwarded_header = addresses.header
+        self.client_of = addresses.client
+        self.random_bits = random_bits
+        self.default_tenant = default_tenant
+        self.session_user_key = session_user_key
+        self.path_below = path_below
+        self.templates = Templates()
+        self._agents: dict[bytes, str] = {}
+
+    def agent(self, sent: bytes) -> str:
+        """Make a text of a ``User-Agent`` header."""
+        known = self._agents.get(sent)
+        if known is None:
+            known = sent[:MAX_USER_AGENT].decode("latin-1")
+            if len(sent) <= MAX_USER_AGENT:
+                if len(self._agents) >= _MAX_AGENTS:
+                    self._agents.clear()
+                self._agents[sent] = known
+        return known
+
+
+def _ticks_of(clock: Clock) -> Callable[[], int]:
+    """Return the clock's monotonic hand in nanoseconds, without a call in between where the clock has one."""
+    ticks: Callable[[], int] | None = getattr(clock, "ticks", None)
+    return ticks if ticks is not None else lambda: clock.monotonic() * 1_000
+
+
+class Observation(Exchange):
+    """One request, as the limiter and the recorder see it; made for each, so it is slotted and does little.
+
+    What the limiter needs is set when it is opened, what can wait by :meth:`settle`.
+    """
+
+    __slots__ = ("_settled", "_trace", "agent", "complete", "door", "end", "first", "last", "parent", "start", "state")
+
+    #: Of the middleware that it passes through.
+    door: Door
+    #: Value of the ``traceparent`` header; None when there is none or more than one.
+    parent: bytes | None
+    #: Value of the ``tracestate`` header.
+    state: bytes | None
+    #: Value of the ``User-Agent`` header.
+    agent: bytes
+    #: First byte of the request; first byte of the answer; last byte of the answer; end of the application. Monotonic,
+    #: nanoseconds; 0 before.
+    start: int
+    first: int
+    last: int
+    end: int
+    #: Whether the last byte of the answer was handed over.
+    complete: bool
+
+    def open(self, door: Door) -> None:
+        """Begin: what ``__init__`` would do, without the cost of going through ``type.__call__``."""
+        self.door = door
+        self.first = self.last = self.end = 0
+        self.complete = self._settled = self.disconnected = False
+        self._trace: Trace | None = None
+        self.ids = None
+        self.route = self.error = None
+        self.status = self.request_bytes = self.response_bytes = 0
+        self.user = self.api_key = self.limited_by = ""
+        self.tenant = door.default_tenant
+
+    @property
+    def trace(self) -> Trace:
+        """Where the request stands in its trace."""
+        trace = self._trace
+        if trace is None:
+            trace_id, span_id, parent_id, flags = self.ids or self.read_ids()
+            states = (self.state,) if self.state and parent_id else ()
+            trace = self._trace = Trace(trace_id, span_id, parent_id, flags, states, self.door.random_bits)
+        return trace
+
+    def read_ids(self) -> TraceIds:
+        """Read which trace the request belongs to, or begin one."""
+        random_bits = self.door.random_bits
+        parent = None if self.parent is None else read_parent(self.parent)
+        if parent is None:
+            trace_id, span_id = new_ids(random_bits)
+            ids = (trace_id, span_id, "", NEW_FLAGS)
+        else:
+            ids = (parent[0], new_span_id(random_bits), parent[1], parent[2])
+        # Another thread may have asked meanwhile; whoever comes first has named it.
+        if self.ids is None:
+            self.ids = ids
+        return self.ids
+
+    def settle(self) -> None:
+        """Work out the measures, once the application has returned."""
+        if self._settled:
+            return
+        self._settled = True
+        door = self.door
+        start, end = self.start, self.end
+        if self.complete:
+            self.total_us = (self.last - start) // 1_000
+            self.background_us = (end - self.last) // 1_000
+        else:
+            self.total_us = (end - start) // 1_000
+            self.background_us = 0
+        self.started_at = door.now() - (door.ticks() - start) // 1_000
+        if self.status:
+            self.ttfb_us = (self.first - start) // 1_000
+        else:
+            self.ttfb_us = self.total_us
+            if not self.disconnected:
+                self.status = 500  # what every server makes of an application that does not answer
+        self.user_agent = door.agent(self.agent)
+        if self.method == "HEAD":
+            self.response_bytes = 0  # the body of an answer to HEAD is never sent
