@@ -7,11 +7,9 @@ some hundred requests at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from custodes.asgi.routes import Templates
 from custodes.kernel.address import Addresses
-from custodes.kernel.clock import Clock
+from custodes.kernel.clock import Clock, ticks_of
 from custodes.kernel.ids import RandomBits
 from custodes.kernel.trace import NEW_FLAGS, Trace, new_ids, new_span_id, read_parent
 from custodes.planes.traffic.model import Exchange, TraceIds
@@ -67,7 +65,7 @@ class Door:
         self.absorbs = shield.absorbs
         self.now = clock.now
         #: Monotonic time, nanoseconds.
-        self.ticks = _ticks_of(clock)
+        self.ticks = ticks_of(clock)
         self.direct = addresses.direct
         self.forwarded = addresses.forwarded
         self.forwarded_header = addresses.header
@@ -89,12 +87,6 @@ class Door:
                     self._agents.clear()
                 self._agents[sent] = known
         return known
-
-
-def _ticks_of(clock: Clock) -> Callable[[], int]:
-    """Return the clock's monotonic hand in nanoseconds, without a call in between where the clock has one."""
-    ticks: Callable[[], int] | None = getattr(clock, "ticks", None)
-    return ticks if ticks is not None else lambda: clock.monotonic() * 1_000
 
 
 class Observation(Exchange):

@@ -53,12 +53,21 @@ class SubWindows:
 
     def attempt(self, state: Stamps, now: int, cost: int) -> tuple[Stamps, int, int] | None:
         """Count in the current slice."""
-        if self._used(state, now) + cost > self.limit:
+        current = state[_CURRENT]
+        number = now // self._slice
+        used = (state[_TOTAL] if number <= current else self._used(state, now)) + cost
+        if used > self.limit:
             return None
-        self._roll(state, now)
-        state[_TOTAL] += cost
-        state[_COUNTS + state[_CURRENT] % (SLICES + 1)] += cost
-        return state, *self.view(state, now)
+        if number <= current:
+            number = current
+        else:
+            self._roll(state, now)
+        state[_TOTAL] = used
+        state[_COUNTS + number % (SLICES + 1)] += cost
+        oldest = number - SLICES
+        if not state[_COUNTS + oldest % (SLICES + 1)]:
+            oldest += _empty_slices(state, oldest)
+        return state, self.limit - used, (oldest + SLICES + 1) * self._slice - now
 
     def undo(self, state: Stamps, now: int, cost: int) -> Stamps:
         """Count down again."""
@@ -72,8 +81,8 @@ class SubWindows:
         if not used:
             return self.limit, 0
         number = self._oldest(state, now)
-        while not state[_COUNTS + number % (SLICES + 1)]:
-            number += 1
+        if not state[_COUNTS + number % (SLICES + 1)]:
+            number += _empty_slices(state, number)
         return self.limit - used, (number + SLICES + 1) * self._slice - now
 
     def pack(self, state: Stamps) -> bytes:
@@ -114,3 +123,13 @@ class SubWindows:
                 state[_TOTAL] -= state[place]
                 state[place] = 0
         state[_CURRENT] = number
+
+
+def _empty_slices(state: Stamps, number: int) -> int:
+    """Count the empty slices from this one on, up to the first that holds anything; there is one.
+
+    By functions of C: a loop takes 50 ns a slice, and who comes seldom has nearly all of them empty.
+    """
+    oldest = _COUNTS + number % (SLICES + 1)
+    counts = state[oldest:].tobytes() + state[_COUNTS:oldest].tobytes()
+    return (len(counts) - len(counts.lstrip(b"\0"))) // 8

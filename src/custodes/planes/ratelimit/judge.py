@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from custodes.errors import StorageUnavailable
-from custodes.kernel.clock import Clock
+from custodes.kernel.clock import Clock, ticks_of
 from custodes.kernel.signals import SecuritySignal
 from custodes.kernel.window import NEVER, Ask, Concurrency, Outcome, decide_contested
 from custodes.kernel.window.cells import COUNT_EVERY
@@ -75,7 +75,7 @@ class Judge:
         self._in_force = in_force
         self._windows = windows
         self._clock = clock
-        self._monotonic = clock.monotonic
+        self._ticks = ticks_of(clock)
         self._offset = clock.now() - clock.monotonic()
         self._client_of = client_of
         self._tracker = tracker
@@ -116,7 +116,7 @@ class Judge:
         steps = plan.steps
         if not steps:
             return self._decide_generally(call, plan, client) if plan.gates else FREE
-        now = self._monotonic() + self._offset
+        now = self._ticks() // 1_000 + self._offset
         # Nearly every request: what gather, decide and admitted do together, in one loop.
         figures: list[int] = []
         mask = 0
@@ -168,7 +168,7 @@ class Judge:
 
     def steady_now(self) -> int:
         """Tell the time that limits count on, microseconds."""
-        return self._monotonic() + self._offset
+        return self._ticks() // 1_000 + self._offset
 
     async def _decide_later(
         self, call: Call, plan: Plan, applicable: Applicable, asks: list[Ask], answer: Awaitable[Outcome], now: int
