@@ -12,6 +12,7 @@ import pytest
 from custodes.kernel.clock import DAY, HOUR, SECOND
 from custodes.planes.traffic import recorder as module
 from custodes.planes.traffic.batch import Batch, seal
+from custodes.planes.traffic.model import Exchange
 from custodes.planes.traffic.recorder import Recorder
 from custodes.planes.traffic.rollup import ALL_NAMED, OTHER, OVERFLOW_SERIES, UNMATCHED, Figures, Keyspace, Series
 from custodes.testing.traffic import exchange
@@ -222,6 +223,21 @@ def test_threads_may_record_at_once():
 
     assert total.count == total.total.count == 8_000
     assert total.total_sum == 8_000_000
+
+
+def test_an_exchange_that_cannot_be_settled_is_counted_and_harms_no_other():
+    class Unsettled(Exchange):
+        def settle(self) -> None:
+            raise ValueError
+
+    recorder, unsettled = Recorder(), Unsettled()
+    unsettled.error = None
+    recorder.record(exchange(started_at=AT))
+    recorder.record(unsettled)
+    recorder.record(exchange(started_at=AT))
+
+    assert (recorder.recorded, recorder.shed) == (2, 1)
+    assert of(sealed(recorder), Keyspace.TOTAL).count == 2
 
 
 def test_many_kinds_of_errors_are_bounded_and_still_counted():

@@ -1,0 +1,70 @@
+"""After a request: what is kept of it, and what still answers."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+from typing import Any
+
+import pytest
+
+from custodes.app import Custodes
+from custodes.runtime.current import current_trace
+from custodes.testing.asgi import converse, http_scope
+
+
+async def answers(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"hello"})
+
+
+class OfTheRequest:
+    """Something that the host hangs on a request: a database session."""
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_nothing_of_the_hosts_is_kept_while_the_row_waits(custodes: Custodes, fails: bool):
+    # Given a host that hangs something on each request
+    async def host(scope: Any, receive: Any, send: Any) -> None:
+        session = scope["state"]["session"] = OfTheRequest()
+        seen.append(weakref.ref(session))
+        await answers(scope, receive, send)
+        if fails:
+            raise RuntimeError
+
+    seen: list[weakref.ref[OfTheRequest]] = []
+
+    # When it was answered, and nothing was flushed yet
+    await converse(custodes.wrap(host), http_scope("/"))
+    gc.collect()
+
+    # Then it is gone, and the request counts all the same
+    (session,) = seen
+    assert session() is None
+    assert custodes.traffic._recorder.recorded == 1
+
+
+async def test_a_task_that_outlives_its_request_has_the_trace_of_the_row(
+    custodes: Custodes, recorded: list[dict[str, Any]]
+):
+    # Given a host that leaves a task behind, which asks for its trace later
+    over = asyncio.Event()
+    tasks: list[asyncio.Task[str]] = []
+
+    async def later() -> str:
+        await over.wait()
+        trace = current_trace()
+        assert trace is not None
+        return trace.trace_id
+
+    async def host(scope: Any, receive: Any, send: Any) -> None:
+        tasks.append(asyncio.create_task(later()))
+        await answers(scope, receive, send)
+
+    # When the request was recorded before anybody asked
+    await converse(custodes.wrap(host), http_scope("/"))
+    over.set()
+
+    # Then both have the same one
+    assert await tasks[0] == recorded[0]["trace_id"]
