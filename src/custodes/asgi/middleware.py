@@ -1,7 +1,7 @@
 """The middleware: every request of the host passes here, measured and limited, unharmed.
 
 One pure-ASGI class; what belongs to one request lives in its :class:`~custodes.asgi.passage.Passage`. The order is:
-open the passage (trace, client address), ask who calls, ask the limiter, call the host, settle the measures, record.
+open the passage (trace, client address), ask who calls, ask the limiter, call the host, record.
 Each step but the host's own is behind the shield, so whatever fails of ours,
 the host answers as if we were not there.
 """

@@ -7,6 +7,8 @@ some hundred requests at a time.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from custodes.asgi.routes import Templates
 from custodes.kernel.address import Addresses
 from custodes.kernel.clock import Clock, ticks_of

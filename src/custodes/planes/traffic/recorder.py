@@ -1,9 +1,9 @@
 """The hot path: takes an exchange in, a few µs each, and waits for nothing.
 
-An exchange becomes a compact row at once. Rows are folded into the counters and histograms of their series a few
-hundred at a time: between the requests of a host code and counters have left the processor's caches, and a request's
-share was 7.5 µs where it is 3 µs now. Everything is bounded; what does not fit is counted. :meth:`Recorder.take` hands
-everything over to the flush and begins anew.
+An exchange waits until some hundreds have come. Then all are settled, become compact rows and are folded into the
+counters and histograms of their series: between the requests of a host code and counters have left the processor's
+caches, so that what is done for many at once costs each of them less. Everything is bounded; what does not fit is
+counted. :meth:`Recorder.take` hands everything over to the flush and begins anew.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ class Taken:
 
 
 class Recorder:
-    """Folds exchanges. Safe to call from any thread; nothing of an exchange is kept but its row.
+    """Folds exchanges. Safe to call from any thread; once folded, nothing of an exchange is kept but its row.
 
     Args:
         max_series: series told apart.
