@@ -154,15 +154,16 @@ class Settings(BaseSettings):
     """Ports that they may go to: ``443,8000-8999``. Empty: 80, 443 and all from 1024 on."""
 
     # ── Rate limits ──────────────────────────────────────────────────────────
-    rate_limit_store: Literal["auto", "memory", "sqlite", "redis"] = Field(
+    rate_limit_store: Literal["auto", "memory", "sqlite", "postgresql", "redis"] = Field(
         "auto", validation_alias=_env("CUSTODES_RATE_LIMIT_STORE", "rate_limit_store")
     )
     """Where limits count: ``memory`` of each worker, ``sqlite`` for all workers of one host together (a file of its own
-    beside the database), or ``redis`` for all instances. ``auto``: Redis when there is a URL of one, else memory."""
+    beside the database), ``postgresql`` (the database) or ``redis`` for all instances. ``auto``: Redis when there is a
+    URL of one, else PostgreSQL when that is the database, else memory."""
     rate_limit_deadline_ms: int = Field(
         0, ge=0, le=10_000, validation_alias=_env("CUSTODES_RATE_LIMIT_DEADLINE_MS", "rate_limit_deadline_ms")
     )
-    """Milliseconds that a request waits for the decision of a shared store; 0: 20 on Redis, 100 on the file."""
+    """Milliseconds that a request waits for the decision of a shared store; 0: 20 on Redis, 100 elsewhere."""
     rate_limit_failure_mode: Literal["open", "closed", "degraded"] = Field(
         "degraded", validation_alias=_env("CUSTODES_RATE_LIMIT_FAILURE_MODE", "rate_limit_failure_mode")
     )

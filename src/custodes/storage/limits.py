@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from custodes.errors import ConfigurationError
 from custodes.kernel.clock import MILLISECOND
@@ -11,6 +12,9 @@ from custodes.planes.ratelimit.ports import Windows
 from custodes.storage.memory.ratelimit import MemoryWindows
 from custodes.storage.sql.database import Database
 from custodes.storage.sql.ratelimit_windows import DEFAULT_DEADLINE, SqliteWindows
+
+if TYPE_CHECKING:
+    from custodes.storage.sql.postgresql import PostgresDatabase
 
 
 def windows_of(
@@ -25,7 +29,8 @@ def windows_of(
     """Choose an engine.
 
     Args:
-        store: ``"memory"``, ``"sqlite"`` (a file beside the database, when that is one), ``"redis"``, or ``"auto"``.
+        store: ``"memory"``, ``"sqlite"`` (a file beside the database, when that is one), ``"postgresql"``, ``"redis"``,
+            or ``"auto"``: Redis where there is one, else PostgreSQL, else memory.
         database: where everything else is kept.
         deadline_ms: how long a request waits for its decision, milliseconds; 0 for what suits the engine.
         redis_url: Redis; empty for none.
@@ -44,6 +49,17 @@ def windows_of(
         from custodes.storage.redis.windows import RedisWindows
 
         return RedisWindows(redis_url, secret(), monotonic=monotonic, deadline=deadline or REDIS_DEADLINE)
+    on_postgresql = getattr(database, "dialect", "") == "postgresql"
+    if store == "postgresql" or (store == "auto" and on_postgresql):
+        if not on_postgresql:
+            msg = "Limits are to count in PostgreSQL, and the database is none"
+            raise ConfigurationError(msg, remedy="Set CUSTODES_DATABASE_URL=postgresql+psycopg://… or another store")
+        from custodes.storage.sql.ratelimit_postgresql import DEFAULT_DEADLINE as POSTGRES_DEADLINE
+        from custodes.storage.sql.ratelimit_postgresql import PostgresWindows
+
+        kept = cast("PostgresDatabase", database)
+        url = kept.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        return PostgresWindows(url, schema=kept.schema, deadline=deadline or POSTGRES_DEADLINE)
     path: Path | None = getattr(database, "path", None)  # engines with a file have one
     if store != "sqlite" or path is None:
         return MemoryWindows()

@@ -9,7 +9,8 @@ from typing import NamedTuple, cast
 import msgspec
 
 from custodes.kernel.window import NEVER, Ask, Outcome
-from custodes.kernel.window.cells import COUNT_EVERY, Contested, Key, View
+from custodes.kernel.window.cells import COUNT_EVERY, Key, View
+from custodes.storage.dated import Decided, Objected
 from custodes.storage.redis.cells import RedisCells
 
 # Statuses of a request.
@@ -17,38 +18,6 @@ _CHARGED, _CONTESTED = 0, 1
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[int]).decode
-
-
-class Decided(Outcome):
-    """All admit."""
-
-    __slots__ = ("at",)
-
-    def __init__(self, views: list[View], at: int) -> None:
-        self.views = views
-        #: When, by the server's clock.
-        self.at = at
-
-    def charged_at(self, number: int, asked_at: int) -> int:
-        """Tell when it was decided."""
-        return self.at
-
-
-class Objected(Contested):
-    """Some limit refused, or would have."""
-
-    __slots__ = ("at",)
-
-    def __init__(
-        self, views: list[View], refused: Sequence[tuple[int, int]], would_refuse: Sequence[tuple[int, int]], at: int
-    ) -> None:
-        super().__init__(views, refused, would_refuse)
-        #: When, by the server's clock.
-        self.at = at
-
-    def charged_at(self, number: int, asked_at: int) -> int:
-        """Tell when it was decided."""
-        return self.at
 
 
 class Question:

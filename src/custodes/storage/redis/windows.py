@@ -17,7 +17,8 @@ from custodes.kernel.window import NEVER, Ask, Concurrency, Meter, Outcome
 from custodes.kernel.window.cells import Key, View
 from custodes.runtime.breaker import Breaker
 from custodes.runtime.log import get_logger
-from custodes.storage.redis.batch import Batch, GiveBack, Item, Objected, Question
+from custodes.storage.dated import Objected
+from custodes.storage.redis.batch import Batch, GiveBack, Item, Question
 from custodes.storage.redis.cells import RedisCells
 from custodes.storage.redis.connection import connect, is_cluster
 from custodes.storage.redis.lines import Lines
