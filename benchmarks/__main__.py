@@ -10,12 +10,16 @@ inherits the other's warm caches, threads or garbage.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
+import re
+import sqlite3
 import subprocess
 import sys
 import time
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +34,7 @@ PAGE = HERE.parent / "docs" / "reference" / "benchmarks.md"
 NO_TARGET = ("no target", "shown")
 
 #: Longest one benchmark may take, seconds.
-TIME_LIMIT = 900
+TIME_LIMIT = 3_600
 
 
 def benchmarks() -> list[str]:
@@ -85,7 +89,7 @@ def main() -> None:
         console.print(table(found))
         rows += found
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "latest.json").write_text(json.dumps(rows, indent=1) + "\n")
+    (RESULTS / "latest.json").write_text(json.dumps({**environment(), "rows": rows}, indent=1) + "\n")
     if names == benchmarks():
         PAGE.write_text(page(rows))
     console.print(
@@ -93,8 +97,52 @@ def main() -> None:
     )
 
 
+def environment() -> dict[str, str]:
+    """Tell what was measured on."""
+    cpu = ""
+    with contextlib.suppress(OSError):
+        found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+        cpu = found[1] if found else ""
+    peers = (
+        "limits",
+        "slowapi",
+        "throttled-py",
+        "prometheus-fastapi-instrumentator",
+        "opentelemetry-sdk",
+        "sentry-sdk",
+    )
+    stack = ("uvicorn", "starlette", "sqlalchemy", "psycopg", "redis")
+    return {
+        "machine": f"{os.cpu_count()} cores, {cpu or platform.machine()}, {platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "sqlite": sqlite3.sqlite_version,
+        "packages": ", ".join(f"{name} {version(name)}" for name in (*stack, *peers) if _installed(name)),
+    }
+
+
+def _installed(name: str) -> bool:
+    with contextlib.suppress(PackageNotFoundError):
+        return bool(version(name))
+    return False
+
+
+def curves(rows: list[dict[str, Any]]) -> list[str]:
+    """Draw a table for each curve: how a cost grows with the work."""
+    lines: list[str] = []
+    for of in dict.fromkeys(row["curve"] for row in rows if "curve" in row):
+        points = [row for row in rows if row.get("curve") == of]
+        lines += ["", f"### {of[0].upper()}{of[1:]}", ""]
+        lines.append(f"| {' | '.join(row['at'] for row in points)} |")
+        lines.append("| --- " * len(points) + "|")
+        costs = [f"{row['ours']:,.3g} {row['unit']}" for row in points]
+        lines.append(f"| {' | '.join(costs)} |")
+        lines += ["", f"`{points[0]['command']}`"]
+    return ["", "## How costs grow", *lines] if lines else []
+
+
 def page(rows: list[dict[str, Any]]) -> str:
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}, Python {platform.python_version()}"
+    found = environment()
+    machine = f"{found['machine']}, Python {found['python']}, SQLite {found['sqlite']}; {found['packages']}"
     lines = [
         "<!-- Written by `make bench`. Do not edit. -->",
         "",
@@ -107,13 +155,15 @@ def page(rows: list[dict[str, Any]]) -> str:
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in rows:
+        if "curve" in row:
+            continue
         peer = f"{row['peer']:,.4g} {row['unit']} ({row['peer_name']})" if row["peer"] is not None else row["peer_name"]
         ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"
         ours = f"{row['ours']:,.4g} {row['unit']}"
         outcome = verdict(row, missed="**missed**")
         cells = (row["name"], ours, peer, ratio, row["target"], outcome, f"`{row['command']}`")
         lines.append(f"| {' | '.join(map(str, cells))} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *curves(rows)]) + "\n"
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from custodes.storage.sql.audit import _COLUMNS as AUDIT_COLUMNS
 from custodes.storage.sql.bulk import Bulk
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.metrics import _catalogue
+from custodes.storage.sql.partitions import SLICES, _make
 from custodes.storage.sql.tables.audit import audit_logs, audit_targets
 from custodes.storage.sql.tables.inbound import (
     webhook_attempts,
@@ -59,6 +60,8 @@ class Size:
     #: Webhook events, audit entries.
     events: int = 200_000
     entries: int = 1_000_000
+    #: Only these tables; empty: all.
+    only: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -77,12 +80,15 @@ async def fill(custodes: Custodes, size: Size, tell: Callable[[str], None] = lam
     """Write everything; the install is open and empty."""
     now = custodes.clock.now()
     filled = Filled()
+    await _make_pieces(custodes, now)
     began = time.perf_counter()
     traffic = TrafficHistory(size.requests, size.days, now, DEFAULT_TENANT, size.writers)
     webhooks = WebhookHistory(size.events, now, DEFAULT_TENANT)
     series = metrics.catalogue(DEFAULT_TENANT)
 
-    async def write(what: str, rows: Iterable[Any], put: Callable[[Connection, Sequence[Any]], None]) -> None:
+    async def write(what: str, rows: Iterable[Any], put: Callable[[Connection, Sequence[Any]], object]) -> None:
+        if size.only and what not in size.only:
+            return
         started, count = time.perf_counter(), 0
         for chunk in _chunks(rows):
             await custodes.database.write(lambda tx, chunk=chunk: put(connection_of(tx), chunk), durable=False)
@@ -100,9 +106,21 @@ async def fill(custodes: Custodes, size: Size, tell: Callable[[str], None] = lam
     await write("rate_limit_tracking", limits.windows(now, DEFAULT_TENANT), _windows.insert)
     await write("metric_series", [series], lambda c, rows: _catalogue(c, rows[0], now - now % HOUR))
     await write("system_metrics", metrics.points(series, now - size.days * DAY, now), _points.insert)
+    if custodes.database.dialect == "postgresql":
+        await custodes.database.write(lambda tx: connection_of(tx).exec_driver_sql("ANALYZE"), durable=False)
     filled.requests = traffic.requests
     filled.seconds = time.perf_counter() - began
     return filled
+
+
+async def _make_pieces(custodes: Custodes, now: int) -> None:
+    """PostgreSQL: make the pieces that would have been made while time went by."""
+    if custodes.database.dialect != "postgresql":
+        return
+    for slices in SLICES:
+        kept = slices.width * 7  # a piece is a sixth of how long rows are kept, about
+        for start in range(slices.start_of(max(0, now - kept)), now + slices.width, slices.width):
+            await custodes.database.write(lambda tx, each=slices, at=start: _make(connection_of(tx), each, at))
 
 
 def _put_events(connection: Connection, rows: Sequence[Any]) -> None:

@@ -191,6 +191,26 @@ class TestWindows:
 
         assert [one.label for one in found] == ["/8", "/7", "/6"]
 
+    async def test_identifiers_are_ranked_by_what_was_refused_with_all_that_they_were_allowed(
+        self, store: SqlRateLimitStore
+    ):
+        # Given one who was refused once and allowed before, one by a rule in shadow, and one who never was
+        await store.record(
+            [
+                window("198.51.100.1", allowed=7, refused=0, would_refuse=0),
+                window("198.51.100.1", allowed=1, refused=2, would_refuse=0, window_start=NOW + MINUTE),
+                window("198.51.100.2", allowed=9, refused=0, would_refuse=1),
+                window("198.51.100.3", allowed=99, refused=0, would_refuse=0),
+            ]
+        )
+
+        found = await store.totals(by="identifier", tenant=None, since=NOW, until=NOW + HOUR, limit=3)
+
+        assert [(one.label, one.allowed, one.refused, one.would_refuse) for one in found] == [
+            ("ip:198.51.100.1", 8, 2, 0),
+            ("ip:198.51.100.2", 9, 0, 1),
+        ]
+
     async def test_thousands_of_windows_are_written_at_once(self, store: SqlRateLimitStore):
         await store.record([window(f"u{number}") for number in range(2_000)])
 

@@ -53,7 +53,8 @@ class RateLimitAnalytics:
     rules: Sequence[Total]
     #: By endpoint, most refused first.
     endpoints: Sequence[Total]
-    #: By identifier (``ip:203.0.113.9``), most refused first.
+    #: By identifier (``ip:203.0.113.9``), most refused first: those who were refused, or would have been by a rule in
+    #: shadow.
     identifiers: Sequence[Total]
 
     @property

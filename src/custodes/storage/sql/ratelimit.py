@@ -33,6 +33,7 @@ from custodes.runtime.transactions import Store, Transaction
 from custodes.storage.sql.bulk import counted
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.partitions import purge
+from custodes.storage.sql.tables.ratelimit import IDENTIFIED, REFUSED, SUMS
 from custodes.storage.sql.tables.ratelimit import rate_limit_blocks as b
 from custodes.storage.sql.tables.ratelimit import rate_limit_rules as r
 from custodes.storage.sql.tables.ratelimit import rate_limit_state as s
@@ -183,12 +184,12 @@ class SqlRateLimitStore:
         self, *, by: str, tenant: str | None, since: int, until: int, bucket: int = 0, limit: int = 0
     ) -> list[Total]:
         """Sum windows up."""
+        where = [w.c.window_start >= since, w.c.window_start < until, *_of_tenant(w.c.tenant_id, tenant)]
+        if by == "identifier":
+            return await self._database.read(lambda tx: _refused(connection_of(tx), where, limit))
         label = _label(by, bucket)
         sums = [func.coalesce(func.sum(w.c[name]), 0).label(name) for name in _COUNTS]
-        # Sums over all identifiers are rows of their own; only the ranking of identifiers reads theirs.
-        which = w.c.identifier != "" if by == "identifier" else w.c.identifier == ""
-        where = [w.c.window_start >= since, w.c.window_start < until, which, *_of_tenant(w.c.tenant_id, tenant)]
-        query: Select[Any] = select(label.label("label"), *sums).where(*where).group_by(label)
+        query: Select[Any] = select(label.label("label"), *sums).where(*where, SUMS).group_by(label)
         if by == "time":
             query = query.order_by(label)
         else:
@@ -278,11 +279,24 @@ def _total(label: object, allowed: int, refused: int, would_refuse: int) -> Tota
 
 
 def _label(by: str, bucket: int) -> ColumnElement[Any]:
-    if by == "time":
-        return w.c.window_start - w.c.window_start % bucket
-    if by == "identifier":
-        return w.c.kind + ":" + w.c.identifier
-    return w.c[by]
+    return w.c.window_start - w.c.window_start % bucket if by == "time" else w.c[by]
+
+
+def _refused(connection: Connection, where: Sequence[ColumnElement[bool]], limit: int) -> list[Total]:
+    """Rank who was refused, or would have been; what they were allowed is looked up for those alone."""
+    who = (w.c.kind, w.c.identifier)
+    refused, would = (func.sum(w.c[name]) for name in _COUNTS[1:])
+    ranked = select(*who, refused, would).where(*where, REFUSED).group_by(*who)
+    ranked = ranked.order_by(refused.desc(), would.desc(), *who)
+    found = {(row[0], row[1]): row[2:] for row in connection.execute(ranked.limit(limit) if limit else ranked)}
+    allowed: dict[tuple[str, str], int] = {}
+    names = sorted({identifier for _, identifier in found})
+    for first in range(0, len(names), _CHUNK):
+        some = w.c.identifier.in_(names[first : first + _CHUNK])
+        sums = select(*who, func.sum(w.c.allowed)).where(*where, some, IDENTIFIED).group_by(*who)
+        allowed.update({(kind, identifier): units for kind, identifier, units in connection.execute(sums)})
+    totals = [_total(":".join(key), allowed.get(key, 0), *counts) for key, counts in found.items()]
+    return sorted(totals, key=lambda one: (-one.refused, -one.would_refuse, -one.allowed, one.label))
 
 
 def _upsert(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Index, Integer, Table, UniqueConstraint
+from sqlalchemy import Boolean, Column, Index, Integer, Table, TextClause, UniqueConstraint, text
 
 from custodes.storage.sql.tables import metadata, partitioned
 from custodes.storage.sql.types import Count, Id, JsonText, Micros, String, Tenant, Text
@@ -30,6 +30,23 @@ rate_limit_tracking = Table(
     Index("ix_rate_limit_tracking_window_start_id", "window_start", "id"),
     **partitioned("window_start"),
 )
+
+# Conditions of partial indexes, for the index and for the query in the same words, so that both engines see they fit.
+SUMS = text("identifier = ''")
+IDENTIFIED = text("identifier <> ''")
+REFUSED = text("identifier <> '' AND (refused > 0 OR would_refuse > 0)")
+
+
+def _partial(name: str, where: TextClause, *columns: str) -> None:
+    chosen = (rate_limit_tracking.c[column] for column in columns)
+    Index(f"ix_rate_limit_tracking_{name}", *chosen, sqlite_where=where, postgresql_where=where)
+
+
+# Figures over days: the few rows that are sums, read from the index alone; who was refused; and all of one identifier.
+_COUNTS = ("allowed", "refused", "would_refuse")
+_partial("sums", SUMS, "window_start", "tenant_id", "rule", "endpoint", *_COUNTS)
+_partial("refused", REFUSED, "window_start", "tenant_id", "kind", "identifier", *_COUNTS)
+_partial("identifier", IDENTIFIED, "identifier", "window_start")
 
 #: Blocks, bans, the deny list and the allow list.
 rate_limit_blocks = Table(

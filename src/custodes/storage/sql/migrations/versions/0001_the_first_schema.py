@@ -466,6 +466,30 @@ def upgrade() -> None:
         postgresql_partition_by="RANGE (window_start)",
     )
     op.create_index(
+        "ix_rate_limit_tracking_identifier",
+        "rate_limit_tracking",
+        ["identifier", "window_start"],
+        unique=False,
+        sqlite_where=sa.text("identifier <> ''"),
+        postgresql_where=sa.text("identifier <> ''"),
+    )
+    op.create_index(
+        "ix_rate_limit_tracking_refused",
+        "rate_limit_tracking",
+        ["window_start", "tenant_id", "kind", "identifier", "allowed", "refused", "would_refuse"],
+        unique=False,
+        sqlite_where=sa.text("identifier <> '' AND (refused > 0 OR would_refuse > 0)"),
+        postgresql_where=sa.text("identifier <> '' AND (refused > 0 OR would_refuse > 0)"),
+    )
+    op.create_index(
+        "ix_rate_limit_tracking_sums",
+        "rate_limit_tracking",
+        ["window_start", "tenant_id", "rule", "endpoint", "allowed", "refused", "would_refuse"],
+        unique=False,
+        sqlite_where=sa.text("identifier = ''"),
+        postgresql_where=sa.text("identifier = ''"),
+    )
+    op.create_index(
         "ix_rate_limit_tracking_tenant_id_window_start_id",
         "rate_limit_tracking",
         ["tenant_id", "window_start", "id"],
