@@ -1,6 +1,6 @@
 import { MantineProvider } from '@mantine/core';
 import { Notifications } from '@mantine/notifications';
-import { keepPreviousData, QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { RouterProvider } from '@tanstack/react-router';
 import { isProblem } from './api/client.ts';
 import { boot } from './boot.ts';
@@ -10,9 +10,8 @@ import { theme } from './ui/theme.ts';
 const queries = new QueryClient({
   defaultOptions: {
     queries: {
-      // The panels ask anew when the page's now moves; what is shown stays until the answer is there.
+      // The panels ask anew when the page's now moves.
       staleTime: 30_000,
-      placeholderData: keepPreviousData,
       refetchOnWindowFocus: false,
       // What the server refused it will refuse again; only what did not get through is worth a second try.
       retry: (failures, error) => failures < 2 && !(isProblem(error) && error.status < 500),

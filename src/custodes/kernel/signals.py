@@ -43,6 +43,22 @@ class SecuritySignal(Signal):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ActivitySignal(Signal):
+    """Something that somebody who looks at the dashboard sees at once; emitted only while somebody looks."""
+
+    #: Plane that it happened in: ``"inbound"``, ``"audit"``, …
+    plane: str
+    #: What happened, ``noun.verb`` in lower case: ``"webhook.received"``.
+    kind: str
+    #: One line for a person.
+    title: str
+    #: ``"success"``, ``"failure"`` or ``"attention"``.
+    outcome: str = "success"
+    #: What it is about, ``kind:id``: ``"webhook_event:0190…"``; empty when there is nothing to open.
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FailureSignal(Signal):
     """Something failed that an operator may want to be alerted of."""
 

@@ -29,6 +29,18 @@ class Bus:
         """Have a listener called for each signal of exactly this type."""
         self._listeners.setdefault(kind, []).append(listener)  # pyright: ignore[reportArgumentType]
 
+    def unsubscribe(self, kind: type[S], listener: Callable[[S], None]) -> None:
+        """Have a listener called no more; nothing happens when it never was."""
+        rest = [one for one in self._listeners.get(kind, ()) if one != listener]
+        if rest:
+            self._listeners[kind] = rest
+        else:
+            self._listeners.pop(kind, None)
+
+    def heard(self, kind: type[Signal]) -> bool:
+        """Tell whether anybody listens, before a signal is made that is needed for nothing else."""
+        return kind in self._listeners
+
     def emit(self, signal: Signal) -> None:
         """Hand a signal to its listeners."""
         for listener in self._listeners.get(type(signal), ()):

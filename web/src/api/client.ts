@@ -1,6 +1,5 @@
 /** The admin API: typed by its OpenAPI document, signed in by the session cookie. */
 import createFetchClient, { type Middleware } from 'openapi-fetch';
-import createQueryClient from 'openapi-react-query';
 import { boot } from '../boot.ts';
 import type { components, paths } from './schema.d.ts';
 import { csrfToken, signInAgain } from './session.ts';
@@ -43,9 +42,6 @@ export const api = createFetchClient<paths>({
   querySerializer: { array: { style: 'form', explode: true } },
 });
 api.use(session);
-
-/** TanStack Query over the API: `query.useQuery('get', '/api/admin/enterprise/overview')`. */
-export const query = createQueryClient(api);
 
 /** One sentence for a person, of whatever was thrown. */
 export function sentence(error: unknown): string {

@@ -866,6 +866,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/enterprise/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow
+         * @description Tell what happens as it happens: requests, webhooks, audit entries, blocks, failures, changes of health.
+         *
+         *     With `Accept: text/event-stream` this is a stream of server-sent events named `happened`, whose data is what the plain
+         *     answer is; it goes on from `Last-Event-ID`. Otherwise it answers at once with what has happened since `after`.
+         */
+        get: operations["live_follow"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/enterprise/health": {
         parameters: {
             query?: never;
@@ -2662,6 +2685,74 @@ export interface components {
          */
         GroupState: "open" | "resolved";
         /**
+         * HappeningModel
+         * @description Something that happened just now.
+         */
+        HappeningModel: {
+            /**
+             * Id
+             * @description Greater than that of all events before
+             */
+            id: number;
+            /**
+             * At
+             * Format: date-time
+             * @description When
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            at: string;
+            /**
+             * Tenant
+             * @description Whose it is
+             */
+            tenant: string;
+            /**
+             * Plane
+             * @description `traffic`, `inbound`, `audit`, `ratelimit`, `alerts`, `health`
+             */
+            plane: string;
+            /**
+             * Kind
+             * @description What happened: `api.call`, `webhook.received`, the action of an audit entry, …
+             */
+            kind: string;
+            /**
+             * Title
+             * @description One line for a person
+             */
+            title: string;
+            /**
+             * Outcome
+             * @description `success`, `failure`, `denied` or `attention`
+             */
+            outcome: string;
+            /**
+             * Count
+             * @description How many it stands for: requests that are alike are told as one when there are many
+             */
+            count: number;
+            /**
+             * Trace Id
+             * @description W3C trace id; may be empty
+             */
+            trace_id: string;
+            /**
+             * Reference
+             * @description `kind:id` of what can be opened; may be empty
+             */
+            reference: string;
+            /**
+             * Status
+             * @description HTTP status of a call; 0 otherwise
+             */
+            status: number;
+            /**
+             * Duration Ms
+             * @description How long a call took, the slowest of several; 0 otherwise
+             */
+            duration_ms: number;
+        };
+        /**
          * HeaderModel
          * @description A header as it was received.
          */
@@ -2992,6 +3083,27 @@ export interface components {
              * @description Steps that have a value, oldest first
              */
             points: components["schemas"]["custodes__admin__routes__metrics__PointModel"][];
+        };
+        /**
+         * LiveModel
+         * @description What has happened since the last time.
+         */
+        LiveModel: {
+            /**
+             * Events
+             * @description Oldest first
+             */
+            events: components["schemas"]["HappeningModel"][];
+            /**
+             * Shed
+             * @description Events that are not shown, because there were too many to read
+             */
+            shed: number;
+            /**
+             * Last Id
+             * @description Pass as `after` for what comes next
+             */
+            last_id: number;
         };
         /**
          * Me
@@ -7734,6 +7846,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["WebhookEventModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    live_follow: {
+        parameters: {
+            query?: {
+                /** @description `last_id` of the batch before; default: from now on */
+                after?: number | null;
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LiveModel"];
+                    "text/event-stream": string;
                 };
             };
             /** @description Refused */

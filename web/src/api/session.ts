@@ -10,8 +10,9 @@ let known: Promise<Me> | null = null;
 let asking: Promise<void> | null = null;
 let ask: (() => Promise<void>) | null = null;
 
-/** Who one is; asked once a session. */
-export function me(): Promise<Me> {
+/** Who one is; asked once a session, or `anew`. */
+export function me({ anew = false } = {}): Promise<Me> {
+  if (anew) known = null;
   known ??= fetchMe().catch((error: unknown) => {
     known = null;
     throw error;

@@ -1,6 +1,7 @@
 /** What is around every page: the tabs, the time range, and what can be reached from everywhere. */
 import { Outlet } from '@tanstack/react-router';
 import { lazy, Suspense, useState } from 'react';
+import { useLiveConnection } from '../live/source.ts';
 import { useView } from '../view/view.ts';
 import { useKeys } from './keys.ts';
 import { LoginDialog } from './LoginDialog.tsx';
@@ -18,6 +19,7 @@ export function Shell() {
   const [overlay, setOverlay] = useState<Overlay>(null);
   const view = useView();
   usePace(view);
+  useLiveConnection(view.live);
   useKeys(setOverlay);
   return (
     <div className={style.shell}>

@@ -93,7 +93,7 @@ function ThemeMenu() {
 }
 
 function PersonMenu({ onOverlay }: { onOverlay: (overlay: Overlay) => void }) {
-  const { data } = useQuery({ queryKey: ['me'], queryFn: me, staleTime: Number.POSITIVE_INFINITY });
+  const { data } = useQuery({ queryKey: ['me'], queryFn: () => me(), staleTime: Number.POSITIVE_INFINITY });
   return (
     <Menu position="bottom-end" withinPortal>
       <Menu.Target>

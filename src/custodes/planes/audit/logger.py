@@ -20,7 +20,7 @@ from custodes.errors import InvalidInput, StorageUnavailable
 from custodes.kernel.clock import HOUR, MILLISECOND, Clock
 from custodes.kernel.health import SystemHealth, Threshold, judge
 from custodes.kernel.ids import RandomBits, uuid7
-from custodes.kernel.signals import FailureSignal, SecuritySignal
+from custodes.kernel.signals import ActivitySignal, FailureSignal, SecuritySignal, Signal
 from custodes.kernel.tenant import DEFAULT_TENANT
 from custodes.planes.audit.activity import Activity, Past, Trace
 from custodes.planes.audit.catalogue import action_named
@@ -294,22 +294,43 @@ class AuditLogger(AuditReader):
         return result
 
     def _announce(self, entry: AuditEntry) -> None:
-        """Tell the alerts of a high risk."""
+        """Tell the alerts of a high risk, and whoever looks on of the entry.
+
+        An entry that is rolled back with its transaction has been told all the same: what is told may never rest on it.
+        """
+        if self._bus.heard(ActivitySignal):
+            what = " ".join(str(target) for target in entry.targets[:2])
+            self._tell(
+                ActivitySignal(
+                    at=entry.recorded_at,
+                    tenant=entry.tenant,
+                    trace_id=entry.context.trace_id,
+                    plane="audit",
+                    kind=entry.action,
+                    title=f"{entry.actor} {what}".rstrip(),
+                    outcome="attention" if entry.flagged else entry.outcome.value,
+                    reference=f"audit_log:{entry.id}",
+                )
+            )
         if entry.flagged:
             summary = f"{entry.action} of {entry.actor} has a risk score of {entry.risk_score}"
             rules = [reason.rule for reason in entry.risk_reasons]
             self._emit("audit.high_risk", summary, entry.recorded_at, entry, rules=rules, risk_score=entry.risk_score)
 
     def _emit(self, name: str, summary: str, at: int, entry: AuditEntry | None = None, **context: object) -> None:
-        signal = FailureSignal(
-            at=at,
-            tenant=entry.tenant if entry else self._default_tenant,
-            trace_id=entry.context.trace_id if entry else "",
-            system=SYSTEM,
-            name=name,
-            summary=summary,
-            context={**context, "entry": entry.id} if entry else context,
+        self._tell(
+            FailureSignal(
+                at=at,
+                tenant=entry.tenant if entry else self._default_tenant,
+                trace_id=entry.context.trace_id if entry else "",
+                system=SYSTEM,
+                name=name,
+                summary=summary,
+                context={**context, "entry": entry.id} if entry else context,
+            )
         )
+
+    def _tell(self, signal: Signal) -> None:
         try:
             asyncio.get_running_loop()
         except RuntimeError:  # in the writer's thread

@@ -7,7 +7,7 @@ import asyncio
 from custodes.errors import CustodesError
 from custodes.kernel.clock import MINUTE, Clock
 from custodes.kernel.ids import RandomBits
-from custodes.kernel.signals import FailureSignal
+from custodes.kernel.signals import ActivitySignal, FailureSignal
 from custodes.planes.inbound.figures import RefusalTally, Tally
 from custodes.planes.inbound.model import Arrival, EventRecord, Refusal, Status
 from custodes.planes.inbound.ports import FigureStore
@@ -81,6 +81,8 @@ class Recorder:
         if kept_as == arrival.id:
             self._tally.received(arrival.tenant, arrival.source, arrival.event_type, arrival.received_at)
             self._watch.accepted(source, arrival)
+            if self._bus.heard(ActivitySignal):
+                self._show(arrival.tenant, arrival.trace_id, arrival.id, "received", arrival.source, arrival.event_type)
         else:
             self._tally.duplicate(arrival.tenant, arrival.source, arrival.event_type, arrival.received_at)
             self._watch.repeated(arrival, kept_as)
@@ -113,6 +115,11 @@ class Recorder:
         self._count(event.tenant, event.source, event.type, conclusion.status, conclusion.processing_us)
         if conclusion.status in (Status.FAILED, Status.DEAD):
             self._tell_failure(conclusion)
+        if self._bus.heard(ActivitySignal):
+            failed = conclusion.status in (Status.FAILED, Status.DEAD)
+            self._show(
+                event.tenant, event.trace_id, event.id, conclusion.status.value, event.source, event.type, failed=failed
+            )
 
     def logged(self, record: EventRecord) -> None:
         """The host has logged an event of its own."""
@@ -123,6 +130,22 @@ class Recorder:
     def updated(self, record: EventRecord) -> None:
         """The host has said where an event is on its way."""
         self._count(record.tenant, record.source, record.event_type, record.status, record.processing_us)
+
+    def _show(
+        self, tenant: str, trace_id: str, event: str, what: str, source: str, event_type: str, *, failed: bool = False
+    ) -> None:
+        self._bus.emit(
+            ActivitySignal(
+                at=self._clock.now(),
+                tenant=tenant,
+                trace_id=trace_id,
+                plane="inbound",
+                kind=f"webhook.{what}",
+                title=f"{source} {event_type}",
+                outcome="failure" if failed else "success",
+                reference=f"webhook_event:{event}",
+            )
+        )
 
     def _count(self, tenant: str, source: str, event_type: str, status: Status, processing_us: int | None) -> None:
         if not self._enabled:

@@ -29,7 +29,7 @@ from custodes.planes.traffic.measure import CallMeter
 from custodes.planes.traffic.model import ApiCall, CallFilter, ErrorGroup, Exchange, GroupState
 from custodes.planes.traffic.ports import TrafficStore
 from custodes.planes.traffic.ranges import KEPT
-from custodes.planes.traffic.recorder import Recorder
+from custodes.planes.traffic.recorder import RawCall, Recorder
 from custodes.planes.traffic.report import CallReport, exchange_of
 from custodes.planes.traffic.rollup import Level
 from custodes.planes.traffic.wrap import wrap
@@ -160,6 +160,18 @@ class ApiMonitor:
             InvalidInput: a field is out of bounds.
         """
         self.record(exchange_of(report, self._clock.now(), self._default_tenant))
+
+    def watch(self, listener: Callable[[RawCall], object] | None) -> None:
+        """Have calls shown to a listener when they are folded, or with :meth:`show`; None ends that.
+
+        Args:
+            listener: takes the fields of :data:`custodes.planes.traffic.recorder.CALL_FIELDS`; must not wait or raise.
+        """
+        self._recorder.watch = listener
+
+    def show(self) -> None:
+        """Show the listener of :meth:`watch` what has come since the last time."""
+        self._recorder.fold()
 
     def _wrapped(self, target: Callable[..., Any], name: str | None, tenant: str | None) -> Callable[..., Any]:
         series = name or f"{target.__module__}.{getattr(target, '__qualname__', type(target).__qualname__)}"

@@ -211,6 +211,8 @@ class Recorder:
         self._taken = 0
         self._overflowed = 0
         self._shed = 0
+        #: Sees each row when it is folded, in the thread that folds; for the live view, None while nobody looks.
+        self.watch: Callable[[RawCall], object] | None = None
 
     @property
     def calls(self) -> Buffer[RawCall]:
@@ -248,6 +250,10 @@ class Recorder:
         exchange.settle()
         with self._lock:
             return _row(exchange, *self._faults.see(exchange))
+
+    def fold(self) -> None:
+        """Fold at once what waits; :attr:`watch` sees it."""
+        self._fold()
 
     def take(self) -> Taken:
         """Hand over what was recorded and begin anew."""
@@ -313,6 +319,9 @@ class Recorder:
             except Exception as error:  # noqa: BLE001 - the host's clock or header may be what is broken
                 self._shed += 1
                 _log.warning("exchange_lost", error=repr(error)[:200])
+        if self.watch is not None:
+            for row in rows:
+                self.watch(row)
         return rows
 
     def _fold_group(self, window: Window, kind: Any, rows: Sequence[RawCall]) -> bool:

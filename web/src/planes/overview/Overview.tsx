@@ -1,5 +1,34 @@
-import { Page } from '../../ui/Page.tsx';
+/** Is everything well, and if not, where to look: health, key figures, what is open, what happens just now. */
+import { useTimed } from '../../api/hooks.ts';
+import { Page, Row } from '../../ui/Page.tsx';
+import { Actions } from './Actions.tsx';
+import { Activity } from './Activity.tsx';
+import { Requests, Times, Webhooks } from './Courses.tsx';
+import { KeyFigures } from './KeyFigures.tsx';
+import { OpenAlerts } from './OpenAlerts.tsx';
+import { Own } from './Own.tsx';
+import { Systems } from './Systems.tsx';
+import { ToReview } from './ToReview.tsx';
 
 export function Overview() {
-  return <Page title="Overview">{null}</Page>;
+  const api = useTimed('/api-health');
+  return (
+    <Page title="Overview" actions={<Actions />}>
+      <Systems />
+      <KeyFigures api={api} />
+      <Row least={420}>
+        <Requests api={api} />
+        <Times api={api} />
+      </Row>
+      <Row least={420}>
+        <OpenAlerts />
+        <ToReview />
+      </Row>
+      <Row least={420}>
+        <Activity />
+        <Webhooks />
+      </Row>
+      <Own api={api} />
+    </Page>
+  );
 }

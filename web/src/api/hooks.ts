@@ -1,0 +1,135 @@
+/**
+ * How a panel asks: typed by the OpenAPI document, anew whenever the page's now moves.
+ *
+ * The key of a query holds the bounds as they are in the URL, not the moments they mean now: so what was answered last
+ * stays on screen while the next answer is on its way, and when that fails.
+ */
+import { type UseQueryResult, useInfiniteQuery, useQuery } from '@tanstack/react-query';
+import { useCallback, useEffect, useRef } from 'react';
+import { previous } from '../time/range.ts';
+import { useView, type View } from '../view/view.ts';
+import { api } from './client.ts';
+import type { paths } from './schema.d.ts';
+
+type Prefix = '/api/admin/enterprise';
+const PREFIX: Prefix = '/api/admin/enterprise';
+
+/** Paths of the API that can be read, below its prefix: `/api-health`. */
+export type GetPath = {
+  [P in keyof paths]: P extends `${Prefix}${infer Rest}` ? (paths[P] extends { get: object } ? Rest : never) : never;
+}[keyof paths];
+
+type Get<P extends GetPath> = paths[`${Prefix}${P}` & keyof paths] extends { get: infer G } ? G : never;
+
+/** What a path answers. */
+export type Answer<P extends GetPath> =
+  Get<P> extends { responses: { 200: { content: { 'application/json': infer A } } } } ? A : never;
+
+/** Query parameters that a path takes. */
+export type Params<P extends GetPath> =
+  Get<P> extends { parameters: { query?: infer Q } } ? Exclude<Q, undefined> : never;
+
+type Places<P extends GetPath> = Get<P> extends { parameters: { path: infer W } } ? W : undefined;
+
+/** Read once; throws the server's problem. */
+export async function get<P extends GetPath>(
+  path: P,
+  query?: Partial<Params<P>>,
+  options: { path?: Places<P>; signal?: AbortSignal } = {},
+): Promise<Answer<P>> {
+  const init = { params: { query, path: options.path }, signal: options.signal };
+  return sent<Answer<P>>((api.GET as Caller)(`${PREFIX}${path}`, init));
+}
+
+type Caller = (path: string, init: object) => Promise<Sent>;
+type Sent = { data?: unknown; error?: unknown; response: Response };
+
+/** The answer of a request; throws the server's problem: `await sent(api.POST(…))`. */
+export async function sent<T>(call: Promise<{ data?: T | unknown; error?: unknown; response: Response }>): Promise<T> {
+  const { data, error, response } = await call;
+  if (!response.ok) throw error ?? { title: response.statusText, status: response.status };
+  return data as T;
+}
+
+function whenOf(view: View, which: 'now' | 'before'): { since: string; until: string } {
+  if (which === 'now') return view.when;
+  const before = previous(view.span);
+  return { since: new Date(before.from).toISOString(), until: new Date(before.to).toISOString() };
+}
+
+interface Timed {
+  /** `before`: the stretch of the same length before. */
+  which?: 'now' | 'before';
+  enabled?: boolean;
+}
+
+/** Ask about the stretch of time that the page looks at; asked again as time goes on. */
+export function useTimed<P extends GetPath>(
+  path: P,
+  query: Partial<Params<P>> = {},
+  { which = 'now', enabled = true }: Timed = {},
+): UseQueryResult<Answer<P>> {
+  const view = useView();
+  const result = useQuery({
+    queryKey: [path, query, view.bounds, view.zone, which],
+    queryFn: ({ signal }) => get(path, { ...query, ...whenOf(view, which) } as Partial<Params<P>>, { signal }),
+    enabled,
+  });
+  useAsTimeGoesOn(view.now, result.refetch, enabled);
+  return result as UseQueryResult<Answer<P>>;
+}
+
+interface Plain<P extends GetPath> {
+  path?: Places<P>;
+  enabled?: boolean;
+  /** Asked again as time goes on. */
+  fresh?: boolean;
+}
+
+/** Ask something that does not depend on the time range. */
+export function useGet<P extends GetPath>(
+  path: P,
+  query?: Partial<Params<P>>,
+  { path: places, enabled = true, fresh = false }: Plain<P> = {},
+): UseQueryResult<Answer<P>> {
+  const { now } = useView();
+  const result = useQuery({
+    queryKey: [path, query, places],
+    queryFn: ({ signal }) => get(path, query, { signal, ...(places ? { path: places } : {}) }),
+    enabled,
+  });
+  useAsTimeGoesOn(now, result.refetch, enabled && fresh);
+  return result as UseQueryResult<Answer<P>>;
+}
+
+type RowOf<P extends GetPath> = Answer<P> extends { items: (infer R)[] } ? R : never;
+
+/** Rows of a list with cursors, page after page. `timed`: those of the stretch that the page looks at. */
+export function useRows<P extends GetPath>(path: P, query: Partial<Params<P>> = {}, { timed = true } = {}) {
+  const view = useView();
+  const when = timed ? view.when : {};
+  const asked = useInfiniteQuery({
+    queryKey: [path, 'rows', query, timed ? view.bounds : null],
+    queryFn: ({ pageParam, signal }) =>
+      get(path, { limit: 200, ...query, ...when, cursor: pageParam ?? undefined } as never, { signal }),
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => (page as { next_cursor?: string | null }).next_cursor ?? null,
+  });
+  const many = (asked.data?.pages.length ?? 0) > 1;
+  useAsTimeGoesOn(view.now, asked.refetch, !many);
+  const { fetchNextPage, isFetching } = asked;
+  const loadMore = useCallback(() => {
+    if (!isFetching) void fetchNextPage();
+  }, [fetchNextPage, isFetching]);
+  const rows = (asked.data?.pages.flatMap((page) => (page as { items: unknown[] }).items) ?? []) as RowOf<P>[];
+  return { rows, hasMore: asked.hasNextPage, loadMore, asked };
+}
+
+function useAsTimeGoesOn(now: number, refetch: (options: { cancelRefetch: boolean }) => unknown, on: boolean): void {
+  const last = useRef(now);
+  useEffect(() => {
+    if (last.current === now) return;
+    last.current = now;
+    if (on) void refetch({ cancelRefetch: false });
+  }, [now, on, refetch]);
+}

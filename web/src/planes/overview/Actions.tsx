@@ -1,0 +1,246 @@
+/** What one does first in an incident. */
+import { Alert, Button, Group, Menu, Modal, Select, Stack, TextInput } from '@mantine/core';
+import { notifications } from '@mantine/notifications';
+import { useQueryClient } from '@tanstack/react-query';
+import { type FormEvent, useState } from 'react';
+import { api, sentence } from '../../api/client.ts';
+import { sent } from '../../api/hooks.ts';
+import { boot } from '../../boot.ts';
+import { count } from '../../time/format.ts';
+import { IconBan, IconDownload, IconRefresh } from '../../ui/icons.ts';
+import { useView } from '../../view/view.ts';
+
+export function Actions() {
+  return (
+    <>
+      <Block />
+      <Replay />
+      <Export />
+    </>
+  );
+}
+
+const DURATIONS = [
+  { value: '3600', label: 'An hour' },
+  { value: '86400', label: 'A day' },
+  { value: '604800', label: 'A week' },
+  { value: '', label: 'Until it is lifted' },
+];
+
+const KINDS = [
+  { value: 'ip', label: 'Address or network' },
+  { value: 'user', label: 'User' },
+  { value: 'api_key', label: 'API key' },
+];
+
+type Kind = 'ip' | 'user' | 'api_key';
+
+function Block() {
+  const queries = useQueryClient();
+  const [opened, setOpened] = useState(false);
+  const [kind, setKind] = useState<Kind>('ip');
+  const [seconds, setSeconds] = useState('86400');
+  const [fault, setFault] = useState<string | null>(null);
+  const [busy, setBusy] = useState(false);
+
+  async function submit(event: FormEvent<HTMLFormElement>): Promise<void> {
+    event.preventDefault();
+    const form = new FormData(event.currentTarget);
+    const identifier = String(form.get('identifier')).trim();
+    const body = {
+      identifier,
+      kind,
+      reason: String(form.get('reason')),
+      duration_seconds: seconds ? Number(seconds) : null,
+    };
+    setBusy(true);
+    try {
+      await sent(api.POST('/api/admin/enterprise/rate-limits/blocks', { body }));
+      setOpened(false);
+      setFault(null);
+      notifications.show({ message: `${identifier} is blocked` });
+      await queries.invalidateQueries({ queryKey: ['/rate-limit-summary'] });
+    } catch (error) {
+      setFault(sentence(error));
+    } finally {
+      setBusy(false);
+    }
+  }
+  return (
+    <>
+      <Button
+        size="xs"
+        variant="default"
+        leftSection={<IconBan size={15} aria-hidden="true" />}
+        onClick={() => setOpened(true)}
+      >
+        Block
+      </Button>
+      <Modal
+        opened={opened}
+        onClose={() => setOpened(false)}
+        title="Block somebody"
+        closeButtonProps={{ 'aria-label': 'Close' }}
+      >
+        <form onSubmit={(event) => void submit(event)}>
+          <Stack gap="sm">
+            {fault && <Alert color="red">{fault}</Alert>}
+            <Select
+              label="What"
+              data={KINDS}
+              value={kind}
+              allowDeselect={false}
+              onChange={(value) => setKind((value ?? 'ip') as Kind)}
+            />
+            <TextInput
+              name="identifier"
+              label="Who"
+              placeholder={kind === 'ip' ? '203.0.113.9 or 203.0.113.0/24' : ''}
+              required
+              maxLength={256}
+              data-autofocus
+            />
+            <Select
+              label="How long"
+              data={DURATIONS}
+              value={seconds}
+              allowDeselect={false}
+              onChange={(value) => setSeconds(value ?? '')}
+            />
+            <TextInput name="reason" label="Reason" description="Written to the audit trail" required maxLength={500} />
+            <Group justify="flex-end" gap="xs">
+              <Button variant="default" onClick={() => setOpened(false)}>
+                Cancel
+              </Button>
+              <Button type="submit" color="red" loading={busy}>
+                Block
+              </Button>
+            </Group>
+          </Stack>
+        </form>
+      </Modal>
+    </>
+  );
+}
+
+/** Events that one replay takes; the rest is replayed on the webhooks tab. */
+const REPLAYED = 200;
+
+function Replay() {
+  const view = useView();
+  const queries = useQueryClient();
+  const [opened, setOpened] = useState(false);
+  const [found, setFound] = useState<number | null>(null);
+  const [fault, setFault] = useState<string | null>(null);
+  const [busy, setBusy] = useState(false);
+  const [why, setWhy] = useState('');
+
+  function selection(dry: boolean, reason = '') {
+    const query = { status: 'dead' as const, ...view.when };
+    return { params: { query }, body: { limit: REPLAYED, dry_run: dry, reason } };
+  }
+  async function ask(): Promise<void> {
+    setOpened(true);
+    setFound(null);
+    setFault(null);
+    try {
+      const dry = await sent<{ event_ids: string[] }>(
+        api.POST('/api/admin/enterprise/webhook-events/replay', selection(true)),
+      );
+      setFound(dry.event_ids.length);
+    } catch (error) {
+      setFault(sentence(error));
+    }
+  }
+  async function replay(): Promise<void> {
+    setBusy(true);
+    try {
+      const done = await sent<{ event_ids: string[] }>(
+        api.POST('/api/admin/enterprise/webhook-events/replay', selection(false, why)),
+      );
+      setOpened(false);
+      notifications.show({ message: `${count(done.event_ids.length)} webhooks are tried again` });
+      await queries.invalidateQueries({ queryKey: ['/webhook-analytics'] });
+    } catch (error) {
+      setFault(sentence(error));
+    } finally {
+      setBusy(false);
+    }
+  }
+  return (
+    <>
+      <Button
+        size="xs"
+        variant="default"
+        leftSection={<IconRefresh size={15} aria-hidden="true" />}
+        onClick={() => void ask()}
+      >
+        Replay failed webhooks
+      </Button>
+      <Modal
+        opened={opened}
+        onClose={() => setOpened(false)}
+        title="Replay failed webhooks"
+        closeButtonProps={{ 'aria-label': 'Close' }}
+      >
+        <Stack gap="sm">
+          {fault && <Alert color="red">{fault}</Alert>}
+          <p style={{ margin: 0 }}>
+            {found === null
+              ? 'Counting …'
+              : found === 0
+                ? 'No webhook of this stretch of time was given up.'
+                : `${found === REPLAYED ? 'The newest ' : ''}${count(found)} webhooks of this stretch of time were given up. Their handlers run again, once for each.`}
+          </p>
+          <TextInput
+            label="Reason"
+            description="Written to the audit trail"
+            maxLength={500}
+            value={why}
+            onChange={(event) => setWhy(event.currentTarget.value)}
+          />
+          <Group justify="flex-end" gap="xs">
+            <Button variant="default" onClick={() => setOpened(false)}>
+              Cancel
+            </Button>
+            <Button disabled={!found} loading={busy} onClick={() => void replay()}>
+              Replay
+            </Button>
+          </Group>
+        </Stack>
+      </Modal>
+    </>
+  );
+}
+
+function Export() {
+  const view = useView();
+  const query = new URLSearchParams({ ...view.when, format: 'csv' }).toString();
+  const places = [
+    { path: 'api-calls', label: 'API calls' },
+    { path: 'webhook-events', label: 'Webhooks' },
+    { path: 'audit-logs', label: 'Audit trail' },
+  ];
+  return (
+    <Menu position="bottom-end" withinPortal>
+      <Menu.Target>
+        <Button size="xs" variant="default" leftSection={<IconDownload size={15} aria-hidden="true" />}>
+          Export
+        </Button>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Label>CSV of this stretch of time</Menu.Label>
+        {places.map(({ path, label }) => (
+          <Menu.Item
+            key={path}
+            component="a"
+            href={`${boot.root}/api/admin/enterprise/${path}/export?${query}`}
+            download
+          >
+            {label}
+          </Menu.Item>
+        ))}
+      </Menu.Dropdown>
+    </Menu>
+  );
+}

@@ -1,0 +1,148 @@
+/** What happens just now, over all planes, newest first. It stands still while somebody reads. */
+import { SegmentedControl } from '@mantine/core';
+import { Link } from '@tanstack/react-router';
+import { useId, useRef, useState } from 'react';
+import { type Happening, useHappenings } from '../../live/source.ts';
+import { clock, count, duration, millis } from '../../time/format.ts';
+import { pause, resume, usePaused } from '../../time/now.ts';
+import { IconBolt } from '../../ui/icons.ts';
+import { Message } from '../../ui/Message.tsx';
+import { Panel } from '../../ui/Panel.tsx';
+import { HttpStatus, StatusBadge } from '../../ui/StatusBadge.tsx';
+import { useView } from '../../view/view.ts';
+import style from './Activity.module.css';
+
+const PLANES = [
+  { value: 'all', label: 'All' },
+  { value: 'traffic', label: 'API' },
+  { value: 'inbound', label: 'Webhooks' },
+  { value: 'audit', label: 'Audit' },
+  { value: 'ratelimit', label: 'Limits' },
+  { value: 'alerts', label: 'Alerts' },
+];
+
+/** Rows in the page at once. */
+const SHOWN = 60;
+
+export function Activity() {
+  const view = useView();
+  const paused = usePaused();
+  const { events, shed } = useHappenings();
+  const [plane, setPlane] = useState('all');
+  const held = useRef<readonly Happening[]>(events);
+  const list = useRef<HTMLOListElement>(null);
+  const id = useId();
+  const still = paused || !view.live;
+  if (!still) held.current = events;
+  const newest = held.current[0]?.id ?? 0;
+  const fresh = still ? events.filter((event) => event.id > newest) : [];
+  const shown = held.current.filter(
+    (event) => plane === 'all' || event.plane === plane || (plane === 'alerts' && event.plane === 'health'),
+  );
+  const waiting = fresh.filter((event) => plane === 'all' || event.plane === plane).length;
+
+  function goOn(): void {
+    list.current?.scrollTo({ top: 0 });
+    resume(id);
+    resume(`${id}scroll`);
+    held.current = events;
+  }
+  return (
+    <Panel
+      title="Activity"
+      note={shed > 0 ? `${count(shed)} events were too many to show` : undefined}
+      actions={
+        <SegmentedControl
+          size="xs"
+          data={PLANES}
+          value={plane}
+          onChange={setPlane}
+          aria-label="Which events"
+          className={style.planes}
+        />
+      }
+    >
+      <div className={style.whole}>
+        {waiting > 0 && (
+          <button type="button" className={style.pill} onClick={goOn}>
+            {count(waiting)} new
+          </button>
+        )}
+        {shown.length === 0 ? (
+          <Message
+            icon={<IconBolt size={28} />}
+            title={view.live ? 'Waiting for something to happen' : 'Live is off'}
+            text={
+              view.live
+                ? 'Requests, webhooks, audit entries, blocks and alerts show up here at once.'
+                : 'Turn it on above to follow what happens.'
+            }
+          />
+        ) : (
+          <ol
+            ref={list}
+            className={style.list}
+            aria-label="Events, newest first"
+            // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard (WCAG 2.1.1)
+            tabIndex={0}
+            onMouseEnter={() => pause(id)}
+            onMouseLeave={() => resume(id)}
+            onFocus={() => pause(id)}
+            onBlur={() => resume(id)}
+            onScroll={(event) => (event.currentTarget.scrollTop > 8 ? pause(`${id}scroll`) : resume(`${id}scroll`))}
+          >
+            {shown.slice(0, SHOWN).map((event) => (
+              <Row key={event.id} event={event} />
+            ))}
+          </ol>
+        )}
+      </div>
+    </Panel>
+  );
+}
+
+function Row({ event }: { event: Happening }) {
+  const { zone, now } = useView();
+  const link = linkOf(event);
+  const title = (
+    <>
+      {event.title}
+      {event.count > 1 && <span className={style.count}> × {count(event.count)}</span>}
+    </>
+  );
+  return (
+    <li className={style.row}>
+      <time className={style.when} dateTime={event.at}>
+        {clock(millis(event.at), zone, now)}
+      </time>
+      {event.status > 0 ? (
+        <HttpStatus status={event.status} />
+      ) : (
+        <StatusBadge state={event.outcome} tone={toneOf(event)} label={event.kind} />
+      )}
+      <span className={style.title} title={event.title}>
+        {link ? (
+          <Link to={link.to} search={((kept: object) => ({ ...kept, ...link.search })) as never}>
+            {title}
+          </Link>
+        ) : (
+          title
+        )}
+      </span>
+      {event.duration_ms > 0 && <span className={style.took}>{duration(event.duration_ms)}</span>}
+    </li>
+  );
+}
+
+function toneOf(event: Happening) {
+  if (event.outcome === 'success') return 'good';
+  return event.outcome === 'attention' || event.outcome === 'denied' ? 'warn' : 'bad';
+}
+
+/** Where an event leads: one thing where it names one, its trace otherwise. */
+function linkOf(event: Happening): { to: string; search: Record<string, string> } | null {
+  const [kind, id] = event.reference.split(':', 2);
+  if (kind === 'webhook_event' && id) return { to: '/webhooks', search: { open: id } };
+  if (kind === 'audit_log' && id) return { to: '/audit', search: { open: id } };
+  return event.trace_id ? { to: '/api', search: { trace: event.trace_id } } : null;
+}

@@ -1,0 +1,95 @@
+import { useGet, useTimed } from '../../api/hooks.ts';
+import { compact, duration, percent } from '../../time/format.ts';
+import { StatCard, StatCards } from '../../ui/StatCard.tsx';
+import type { ApiHealth } from './model.ts';
+
+/** The figures that one would ask for first, each with its course and its change. */
+export function KeyFigures({ api }: { api: ApiHealth }) {
+  const apiBefore = useTimed('/api-analytics', { endpoints: 1 }, { which: 'before' });
+  const hooks = useTimed('/webhook-analytics');
+  const hooksBefore = useTimed('/webhook-analytics', {}, { which: 'before' });
+  const limits = useTimed('/rate-limit-summary');
+  const limitsBefore = useTimed('/rate-limit-summary', {}, { which: 'before' });
+  const audit = useTimed('/audit-summary');
+  const alerts = useGet('/alerts', { state: 'firing', limit: 200 }, { fresh: true });
+
+  const totals = api.data?.analytics.totals;
+  const before = apiBefore.data?.totals;
+  const series = api.data?.analytics.series ?? [];
+  const total = hooks.data?.total;
+  const points = hooks.data?.points ?? [];
+  const open = audit.data?.by_review_state.open ?? 0;
+  const firing = alerts.data?.items.length;
+  return (
+    <StatCards>
+      <StatCard
+        label="Requests"
+        value={totals ? compact(totals.count) : null}
+        figure={totals?.count}
+        before={before?.count}
+        course={series.map((point) => point.stats.count)}
+        to="/api"
+      />
+      <StatCard
+        label="Server errors"
+        value={totals ? percent(totals.error_rate) : null}
+        figure={totals?.error_rate}
+        before={before?.error_rate}
+        more="bad"
+        tone={totals && totals.error_rate >= 0.05 ? 'bad' : undefined}
+        course={series.map((point) => point.stats.error_rate)}
+        to="/api"
+      />
+      <StatCard
+        label="Response time p95"
+        value={totals ? duration(totals.total_ms.p95) : null}
+        figure={totals?.total_ms.p95}
+        before={before && before.count > 0 ? before.total_ms.p95 : null}
+        more="bad"
+        course={series.map((point) => point.stats.total_ms.p95)}
+        to="/api"
+      />
+      <StatCard
+        label="Webhooks received"
+        value={total ? compact(total.received) : null}
+        figure={total?.received}
+        before={hooksBefore.data?.total.received}
+        course={points.map((point) => point.summary.received)}
+        to="/webhooks"
+      />
+      <StatCard
+        label="Webhook success"
+        value={total ? percent(total.success_rate) : null}
+        figure={total?.success_rate ?? undefined}
+        before={hooksBefore.data?.total.success_rate}
+        more="good"
+        tone={total?.success_rate != null && total.success_rate < 0.95 ? 'warn' : undefined}
+        course={points.map((point) => point.summary.success_rate ?? null)}
+        to="/webhooks"
+      />
+      <StatCard
+        label="Refused by limits"
+        value={limits.data ? compact(limits.data.refused) : null}
+        figure={limits.data?.refused}
+        before={limitsBefore.data?.refused}
+        note={limits.data && `${limits.data.active_blocks.length} blocks in force`}
+        course={series.map((point) => point.stats.limited)}
+        to="/rate-limits"
+      />
+      <StatCard
+        label="To review"
+        value={audit.data ? compact(open) : null}
+        tone={open > 0 ? 'warn' : undefined}
+        note={audit.data && `${compact(audit.data.flagged)} of ${compact(audit.data.total)} entries flagged`}
+        course={audit.data?.risk_trend.map((point) => point.flagged)}
+        to="/audit"
+      />
+      <StatCard
+        label="Alerts firing"
+        value={firing === undefined ? null : compact(firing)}
+        tone={firing ? 'bad' : undefined}
+        note={firing === 0 ? 'Nothing is wrong' : undefined}
+      />
+    </StatCards>
+  );
+}

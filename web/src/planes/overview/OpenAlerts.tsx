@@ -1,0 +1,79 @@
+import { useQueryClient } from '@tanstack/react-query';
+import { api, type Schemas } from '../../api/client.ts';
+import { sent, useGet } from '../../api/hooks.ts';
+import type { Happening } from '../../live/source.ts';
+import { useFresh } from '../../live/useFresh.ts';
+import { ago } from '../../time/format.ts';
+import { ConfirmAction } from '../../ui/ConfirmAction.tsx';
+import { IconCircleCheck } from '../../ui/icons.ts';
+import { Message } from '../../ui/Message.tsx';
+import { Panel } from '../../ui/Panel.tsx';
+import { StatusBadge } from '../../ui/StatusBadge.tsx';
+import { useMoment, useView } from '../../view/view.ts';
+import style from './Lists.module.css';
+
+const KEYS = [['/alerts']];
+const concerns = (event: Happening) =>
+  event.plane === 'alerts' || event.plane === 'health' || event.kind.startsWith('alert');
+
+/** Alerts that fire now, the latest first. */
+export function OpenAlerts() {
+  const asked = useGet('/alerts', { state: 'firing', limit: 200 }, { fresh: true });
+  useFresh(KEYS, concerns);
+  const items = asked.data?.items ?? [];
+  return (
+    <Panel
+      title="Open alerts"
+      of={asked}
+      empty={items.length === 0}
+      whenEmpty={
+        <Message
+          icon={<IconCircleCheck size={28} />}
+          title="No alert fires"
+          text="Rules and failures are watched every few seconds."
+        />
+      }
+    >
+      <ul className={style.list}>
+        {items.slice(0, 50).map((incident) => (
+          <Incident key={incident.id} incident={incident} />
+        ))}
+      </ul>
+    </Panel>
+  );
+}
+
+function Incident({ incident }: { incident: Schemas['IncidentModel'] }) {
+  const { now } = useView();
+  const moment = useMoment();
+  const queries = useQueryClient();
+  return (
+    <li className={style.item}>
+      <StatusBadge state={incident.severity} />
+      <div className={style.text}>
+        <span className={style.title}>{incident.name}</span>
+        <span className="faint">{incident.summary}</span>
+      </div>
+      <time className={style.when} dateTime={incident.started_at} title={moment(incident.started_at)}>
+        {ago(incident.started_at, now)}
+      </time>
+      {incident.acknowledged_by ? (
+        <StatusBadge state="acknowledged" label={`seen by ${incident.acknowledged_by}`} />
+      ) : (
+        <ConfirmAction
+          label="Acknowledge"
+          reason="none"
+          done="Acknowledged"
+          button={{ size: 'compact-xs' }}
+          onConfirm={async () => {
+            const params = { path: { id: incident.id } };
+            await sent(api.POST('/api/admin/enterprise/alerts/{id}/acknowledge', { params }));
+            await queries.invalidateQueries({ queryKey: ['/alerts'] });
+          }}
+        >
+          Others see that you look after it. It stays open until its cause is gone.
+        </ConfirmAction>
+      )}
+    </li>
+  );
+}

@@ -1,0 +1,72 @@
+import { useGet, useTimed } from '../../api/hooks.ts';
+import { useHappenings } from '../../live/source.ts';
+import { bytes, compact, count, duration, percent } from '../../time/format.ts';
+import { KeyValue } from '../../ui/KeyValue.tsx';
+import { Panel } from '../../ui/Panel.tsx';
+import { useMoment } from '../../view/view.ts';
+import type { ApiHealth } from './model.ts';
+import style from './Own.module.css';
+
+/** How Custodes itself is doing: what it costs, what waits, what it had to leave out. */
+export function Own({ api }: { api: ApiHealth }) {
+  const moment = useMoment();
+  const health = useGet('/health', undefined, { fresh: true });
+  const cpu = useTimed('/system-metrics/top', { name: 'process.cpu_percent', by: 'host', aggregation: 'avg' });
+  const memory = useTimed('/system-metrics/top', { name: 'process.memory_rss', by: 'host', aggregation: 'last' });
+  const { shed } = useHappenings();
+  const own = api.data?.monitor;
+  const storage = health.data?.systems.find((system) => system.system === 'storage')?.figures;
+  const audit = health.data?.systems.find((system) => system.system === 'audit')?.figures;
+  return (
+    <Panel
+      title="Custodes itself"
+      note="in the process that answers, since its start"
+      of={[api, health]}
+      empty={own === null}
+      height={120}
+    >
+      {own && (
+        <div className={style.parts}>
+          <KeyValue
+            of={[
+              ['Calls recorded', count(own.recorded)],
+              ['Calls in no figure', count(own.shed_requests)],
+              ['Single calls not kept', count(own.shed_calls)],
+              ['In the overflow series', count(own.overflowed)],
+            ]}
+          />
+          <KeyValue
+            of={[
+              [
+                'Call buffer',
+                `${compact(own.waiting_calls)} of ${compact(own.capacity)} (${percent(own.waiting_calls / own.capacity)})`,
+              ],
+              ['Batches that wait', count(own.waiting_batches)],
+              ['Last flush', `${duration(own.last_flush_ms)}, at ${moment(own.last_success_at)}`],
+              ['Refused flushes', count(own.flush_failures)],
+            ]}
+          />
+          <KeyValue
+            of={[
+              ['Store answers in', storage?.latency_ms === undefined ? null : duration(storage.latency_ms)],
+              ['Writes that wait', storage?.waiting_writes === undefined ? null : count(storage.waiting_writes)],
+              ['Audit signals waiting', audit?.signals_waiting === undefined ? null : count(audit.signals_waiting)],
+              ['Audit signals shed', audit?.signals_shed === undefined ? null : count(audit.signals_shed)],
+            ]}
+          />
+          <KeyValue
+            of={[
+              ...(cpu.data?.items ?? [])
+                .slice(0, 2)
+                .map(({ value, figure }) => [`CPU of ${value}`, `${figure.toFixed(1)} %`] as const),
+              ...(memory.data?.items ?? [])
+                .slice(0, 2)
+                .map(({ value, figure }) => [`Memory of ${value}`, bytes(figure)] as const),
+              ['Live events not shown', count(shed)],
+            ]}
+          />
+        </div>
+      )}
+    </Panel>
+  );
+}

@@ -1,0 +1,250 @@
+/**
+ * A table of any length: only the rows in sight are in the page.
+ *
+ * Rows are real links, so that one opens in a new tab; ↑ ↓ or J K move through them. What is on screen can be taken away
+ * as CSV or JSON.
+ */
+import { Button, Menu } from '@mantine/core';
+import {
+  createSortedRowModel,
+  rowSortingFeature,
+  type SortingState,
+  sortFns,
+  tableFeatures,
+  useTable,
+} from '@tanstack/react-table';
+import { useVirtualizer } from '@tanstack/react-virtual';
+import { type KeyboardEvent, type ReactNode, useEffect, useMemo, useRef, useState } from 'react';
+import { count } from '../time/format.ts';
+import { pause, resume } from '../time/now.ts';
+import style from './DataTable.module.css';
+import { type Cell, download } from './download.ts';
+import { IconArrowDown, IconArrowUp, IconDownload } from './icons.ts';
+
+export interface Column<Row> {
+  /** Name in exports and in the URL. */
+  id: string;
+  header: string;
+  /** What is shown. */
+  cell: (row: Row) => ReactNode;
+  /** What is sorted by and exported; without it neither. */
+  value?: (row: Row) => Cell;
+  /** Pixels; the columns without share what is left. */
+  width?: number;
+  align?: 'right';
+}
+
+export interface DataTableProps<Row> {
+  /** What the rows are, for those who do not see the table. */
+  label: string;
+  columns: readonly Column<Row>[];
+  rows: readonly Row[];
+  rowId: (row: Row) => string;
+  /** The link of a row: wrap the children in `<Link>`; the whole row is its target. */
+  link?: (row: Row, children: ReactNode) => ReactNode;
+  /** Whether there are more rows than those loaded, and how to get them. */
+  hasMore?: boolean;
+  loadMore?: () => void;
+  /** Name of exported files. */
+  name: string;
+  /** Pixels; the table scrolls within. */
+  height?: number;
+  /** Beside the number of rows: filters. */
+  children?: ReactNode;
+  /** Pixels; narrower places scroll sideways. */
+  least?: number;
+}
+
+/** Height of a row, pixels. */
+const ROW = 36;
+
+const features = tableFeatures({ rowSortingFeature, sortedRowModel: createSortedRowModel(), sortFns });
+
+export function DataTable<Row extends object>({
+  label,
+  columns,
+  rows,
+  rowId,
+  link,
+  hasMore = false,
+  loadMore,
+  name,
+  height = 480,
+  children,
+  least = 640,
+}: DataTableProps<Row>) {
+  const [sorting, setSorting] = useState<SortingState>([]);
+  const [active, setActive] = useState<number | null>(null);
+  const scroll = useRef<HTMLDivElement>(null);
+  const definitions = useMemo(
+    () =>
+      columns.map(({ id, header, value }) => ({
+        id,
+        header,
+        enableSorting: value !== undefined,
+        ...(value ? { accessorFn: value as (row: Row) => Cell } : {}),
+      })),
+    [columns],
+  );
+  const data = rows as Row[];
+  const table = useTable({
+    features,
+    columns: definitions as never,
+    data,
+    getRowId: rowId,
+    state: { sorting },
+    onSortingChange: setSorting,
+  });
+  const sorted = table.getRowModel().rows;
+  const virtual = useVirtualizer({
+    count: sorted.length,
+    getScrollElement: () => scroll.current,
+    estimateSize: () => ROW,
+    overscan: 12,
+    getItemKey: (index) => sorted[index]?.id ?? index,
+  });
+  const shown = virtual.getVirtualItems();
+  const first = shown[0];
+  const last = shown.at(-1);
+
+  const atEnd = last !== undefined && last.index >= sorted.length - 20;
+  useEffect(() => {
+    if (atEnd && hasMore) loadMore?.();
+  }, [atEnd, hasMore, loadMore]);
+
+  useEffect(() => {
+    if (active === null) return;
+    scroll.current?.querySelector<HTMLElement>(`[data-row="${active}"] a, [data-row="${active}"][tabindex]`)?.focus();
+  }, [active]);
+
+  // Rows must not move away under somebody who has scrolled down to read them.
+  const reading = `rows-${name}`;
+  useEffect(() => () => resume(reading), [reading]);
+
+  function move(event: KeyboardEvent): void {
+    const steps: Record<string, number> = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1, PageDown: 10, PageUp: -10 };
+    const by = steps[event.key];
+    if (by === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const to = Math.max(0, Math.min(sorted.length - 1, (active ?? (by > 0 ? -1 : 1)) + by));
+    virtual.scrollToIndex(to);
+    requestAnimationFrame(() => setActive(to));
+  }
+
+  function take(kind: 'csv' | 'json'): void {
+    const taken = columns.filter((column) => column.value);
+    download(
+      kind,
+      name,
+      taken.map((column) => column.id),
+      sorted.map((row) => taken.map((column) => column.value?.(row.original as Row) ?? null)),
+    );
+  }
+
+  return (
+    <div className={style.whole}>
+      <div className={style.top}>
+        {children}
+        <span className={style.count}>
+          {count(rows.length)}
+          {hasMore ? '+' : ''} {rows.length === 1 ? 'row' : 'rows'}
+        </span>
+        <Menu position="bottom-end" withinPortal>
+          <Menu.Target>
+            <Button
+              size="compact-xs"
+              variant="default"
+              leftSection={<IconDownload size={14} aria-hidden="true" />}
+              disabled={rows.length === 0}
+            >
+              Export
+            </Button>
+          </Menu.Target>
+          <Menu.Dropdown>
+            <Menu.Item onClick={() => take('csv')}>CSV of these rows</Menu.Item>
+            <Menu.Item onClick={() => take('json')}>JSON of these rows</Menu.Item>
+          </Menu.Dropdown>
+        </Menu>
+      </div>
+      {/* biome-ignore lint/a11y/noStaticElementInteractions: keys move between the links in it */}
+      <div
+        ref={scroll}
+        className={style.scroll}
+        style={{ maxHeight: height }}
+        onKeyDown={move}
+        onScroll={(event) => (event.currentTarget.scrollTop > ROW ? pause(reading) : resume(reading))}
+      >
+        <table
+          className={style.table}
+          style={{ minWidth: least }}
+          aria-label={label}
+          aria-rowcount={hasMore ? -1 : rows.length + 1}
+        >
+          <colgroup>
+            {columns.map((column) => (
+              <col key={column.id} style={column.width ? { width: column.width } : undefined} />
+            ))}
+          </colgroup>
+          <thead>
+            <tr>
+              {columns.map((column) => {
+                const order = sorting.find((one) => one.id === column.id);
+                return (
+                  <th
+                    key={column.id}
+                    scope="col"
+                    data-align={column.align}
+                    aria-sort={order ? (order.desc ? 'descending' : 'ascending') : undefined}
+                  >
+                    {column.value ? (
+                      <button
+                        type="button"
+                        className={style.sort}
+                        onClick={() => setSorting(order?.desc === false ? [] : [{ id: column.id, desc: !order }])}
+                      >
+                        {column.header}
+                        {order &&
+                          (order.desc ? (
+                            <IconArrowDown size={13} aria-hidden="true" />
+                          ) : (
+                            <IconArrowUp size={13} aria-hidden="true" />
+                          ))}
+                      </button>
+                    ) : (
+                      column.header
+                    )}
+                  </th>
+                );
+              })}
+            </tr>
+          </thead>
+          <tbody>
+            {first && first.start > 0 && <tr style={{ height: first.start }} />}
+            {shown.map(({ index }) => {
+              const row = sorted[index];
+              if (!row) return null;
+              const original = row.original as Row;
+              return (
+                <tr
+                  key={row.id}
+                  data-row={index}
+                  aria-rowindex={index + 2}
+                  className={style.row}
+                  tabIndex={link ? undefined : -1}
+                >
+                  {columns.map((column, at) => (
+                    <td key={column.id} data-align={column.align}>
+                      {at === 0 && link ? link(original, column.cell(original)) : column.cell(original)}
+                    </td>
+                  ))}
+                </tr>
+              );
+            })}
+            {last && virtual.getTotalSize() > last.end && <tr style={{ height: virtual.getTotalSize() - last.end }} />}
+          </tbody>
+        </table>
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,54 @@
+/** One thing in full: a drawer over the list, and the same as a page of its own under its own address. */
+import { Button, Drawer } from '@mantine/core';
+import type { ReactNode } from 'react';
+import style from './Detail.module.css';
+import { IconExternalLink } from './icons.ts';
+
+interface DetailDrawerProps {
+  title: ReactNode;
+  /** Address of the page that shows the same. */
+  href: string;
+  opened: boolean;
+  onClose: () => void;
+  children: ReactNode;
+}
+
+export function DetailDrawer({ title, href, opened, onClose, children }: DetailDrawerProps) {
+  return (
+    <Drawer
+      opened={opened}
+      onClose={onClose}
+      position="right"
+      size="min(720px, 100%)"
+      title={<span className={style.title}>{title}</span>}
+      closeButtonProps={{ 'aria-label': 'Close' }}
+      overlayProps={{ backgroundOpacity: 0.25 }}
+    >
+      <div className={style.actions}>
+        <Button
+          size="xs"
+          variant="default"
+          component="a"
+          href={href}
+          leftSection={<IconExternalLink size={14} aria-hidden="true" />}
+        >
+          Open as a page
+        </Button>
+      </div>
+      <div className={style.body}>{children}</div>
+    </Drawer>
+  );
+}
+
+/** A part of a detail with its heading. */
+export function Section({ title, actions, children }: { title: string; actions?: ReactNode; children: ReactNode }) {
+  return (
+    <section className={style.section}>
+      <header className={style.head}>
+        <h3>{title}</h3>
+        {actions}
+      </header>
+      {children}
+    </section>
+  );
+}

@@ -1,0 +1,71 @@
+/** A key figure: its value, its course, and its change against the period before. */
+import { Skeleton } from '@mantine/core';
+import { Link } from '@tanstack/react-router';
+import type { ReactNode } from 'react';
+import { change } from '../time/format.ts';
+import { IconMinus, IconTrendingDown, IconTrendingUp } from './icons.ts';
+import type { Tone } from './palette.ts';
+import { Sparkline } from './Sparkline.tsx';
+import style from './StatCard.module.css';
+
+interface StatCardProps {
+  label: string;
+  /** As it is shown; null while it is on its way. */
+  value: string | null;
+  /** The figure and the one before, for the change; without `before` none is shown. */
+  figure?: number;
+  before?: number | null;
+  /** Whether more is better, worse, or neither. */
+  more?: 'good' | 'bad' | 'neither';
+  /** Its course over the range. */
+  course?: readonly (number | null)[];
+  tone?: Tone;
+  /** Where the figure comes from. */
+  to?: string;
+  note?: ReactNode;
+}
+
+export function StatCard({ label, value, figure, before, more = 'neither', course, tone, to, note }: StatCardProps) {
+  const inside = (
+    <>
+      <span className={style.label}>{label}</span>
+      <span className={style.line}>
+        {value === null ? <Skeleton height={30} width={90} /> : <span className={style.value}>{value}</span>}
+        {figure !== undefined && before !== undefined && before !== null && (
+          <Change figure={figure} before={before} more={more} />
+        )}
+      </span>
+      {note && <span className={style.note}>{note}</span>}
+      {course && <Sparkline values={course} tone={tone} />}
+    </>
+  );
+  return to ? (
+    <Link to={to} search={(kept) => kept} className={style.card} data-tone={tone}>
+      {inside}
+    </Link>
+  ) : (
+    <div className={style.card} data-tone={tone}>
+      {inside}
+    </div>
+  );
+}
+
+function Change({ figure, before, more }: { figure: number; before: number; more: 'good' | 'bad' | 'neither' }) {
+  const written = change(figure, before);
+  if (written === null) return <span className={style.change}>new</span>;
+  const up = figure > before;
+  const same = written.startsWith('±');
+  const tone = same || more === 'neither' ? 'plain' : up === (more === 'good') ? 'good' : 'bad';
+  const Shown = same ? IconMinus : up ? IconTrendingUp : IconTrendingDown;
+  return (
+    <span className={style.change} data-tone={tone} title="Against the period before">
+      <Shown size={14} aria-hidden="true" />
+      {written}
+    </span>
+  );
+}
+
+/** Key figures in a row that wraps. */
+export function StatCards({ children }: { children: ReactNode }) {
+  return <div className={style.cards}>{children}</div>;
+}

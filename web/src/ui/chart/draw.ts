@@ -1,0 +1,133 @@
+/** Draws with uPlot. Nothing else of the dashboard knows it. */
+import uPlot from 'uplot';
+import 'uplot/dist/uPlot.min.css';
+import { tick, type Zone } from '../../time/format.ts';
+import type { Span } from '../../time/range.ts';
+import { DASHES, type Palette } from '../palette.ts';
+import type { Figures } from './model.ts';
+
+interface Look {
+  kind: 'line' | 'area' | 'bars';
+  height: number;
+  palette: Palette;
+  zone: Zone;
+  format: (value: number | null) => string;
+  range: Span;
+  onZoom: (span: Span) => void;
+  onCursor: (at: number | null) => void;
+}
+
+interface Drawn {
+  plot: uPlot;
+  destroy: () => void;
+}
+
+/** Shortest stretch that a drag zooms into, milliseconds: shorter ones are clicks. */
+const SHORTEST_ZOOM = 1_000;
+
+const FONT = '11px system-ui, sans-serif';
+
+export function draw(
+  place: HTMLElement,
+  data: { times: readonly number[]; series: readonly Figures[]; all: readonly Figures[] },
+  look: Look,
+): Drawn {
+  // Bars stand on each other: the topmost, which reaches highest, is drawn first and the others over it.
+  const stacked = look.kind === 'bars';
+  const layers = stacked ? [...data.series].reverse() : data.series;
+  const values = stacked ? sums(data.series).reverse() : data.series.map((one) => [...one.values]);
+  const step = (data.times[1] ?? 0) - (data.times[0] ?? 0);
+  const options: uPlot.Options = {
+    width: Math.max(120, place.clientWidth),
+    height: look.height,
+    ms: 1,
+    tzDate: (at) => (look.zone === 'utc' ? uPlot.tzDate(new Date(at), 'UTC') : new Date(at)),
+    legend: { show: false },
+    padding: [8, 8, 0, 0],
+    scales: {
+      x: { time: true, range: () => [look.range.from, look.range.to] },
+      y: { range: (_, __, most) => [0, most > 0 ? most * 1.08 : 1] },
+    },
+    axes: [
+      axis(look.palette, {
+        values: (_, splits, __, ___, step) => splits.map((at) => tick(at, step, look.zone)),
+        space: 64,
+      }),
+      axis(look.palette, { values: (_, splits) => splits.map((value) => look.format(value)), size: 58, space: 36 }),
+    ],
+    series: [{}, ...layers.map((one) => line(one, data.all.indexOf(one), look, step))],
+    cursor: {
+      sync: { key: 'time', setSeries: false },
+      drag: { x: true, y: false, setScale: false },
+      points: { size: 7 },
+      focus: { prox: 24 },
+    },
+    hooks: {
+      setCursor: [(plot) => look.onCursor(plot.cursor.idx ?? null)],
+      setSelect: [
+        (plot) => {
+          const { left, width } = plot.select;
+          if (width <= 0) return;
+          const chosen = { from: plot.posToVal(left, 'x'), to: plot.posToVal(left + width, 'x') };
+          plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+          if (chosen.to - chosen.from >= SHORTEST_ZOOM) look.onZoom(chosen);
+        },
+      ],
+    },
+  };
+  const plot = new uPlot(options, [data.times, ...values] as uPlot.AlignedData, place);
+  const watcher = new ResizeObserver(() => {
+    const width = Math.max(120, place.clientWidth);
+    if (width !== plot.width) plot.setSize({ width, height: look.height });
+  });
+  watcher.observe(place);
+  return {
+    plot,
+    destroy: () => {
+      watcher.disconnect();
+      plot.destroy();
+    },
+  };
+}
+
+function axis(palette: Palette, more: Partial<uPlot.Axis>): uPlot.Axis {
+  return {
+    stroke: palette.faint,
+    font: FONT,
+    grid: { stroke: palette.grid, width: 1 },
+    ticks: { show: false },
+    ...more,
+  };
+}
+
+function line(one: Figures, place: number, look: Look, step: number): uPlot.Series {
+  const color = one.before ? look.palette.faint : look.palette.series(place, one.tone);
+  const base = { label: one.label, stroke: color, spanGaps: false };
+  if (look.kind === 'bars') {
+    return { ...base, fill: color, width: 0, points: { show: false }, paths: bars(step) };
+  }
+  return {
+    ...base,
+    width: one.before ? 1 : 1.75,
+    dash: one.before ? [3, 3] : (DASHES[place % DASHES.length] ?? []),
+    ...(look.kind === 'area' && !one.before ? { fill: `${color}22` } : {}),
+    // A point that stands alone would not be seen otherwise.
+    points: { show: (_: uPlot, __: number, first: number, last: number) => last - first < 2, size: 5 },
+  };
+}
+
+function bars(step: number): uPlot.Series.PathBuilder {
+  const build = uPlot.paths.bars;
+  if (!build) throw new Error('uPlot was built without bars');
+  return build({ size: [0.82, step > 0 ? 60 : 30, 1], align: 1 });
+}
+
+/** The sum of each layer and those below it. */
+function sums(series: readonly Figures[]): (number | null)[][] {
+  const found: (number | null)[][] = [];
+  for (const one of series) {
+    const below = found.at(-1);
+    found.push(one.values.map((value, at) => (value ?? 0) + (below?.[at] ?? 0)));
+  }
+  return found;
+}

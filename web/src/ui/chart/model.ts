@@ -1,0 +1,18 @@
+import type { Tone } from '../palette.ts';
+
+/** One line or one layer of a chart. */
+export interface Figures {
+  label: string;
+  /** One value for each time; null where nothing is known. */
+  values: readonly (number | null)[];
+  /** Colour by meaning; otherwise by its place. */
+  tone?: Tone;
+  /** The period before: drawn faintly behind. */
+  before?: boolean;
+}
+
+export interface ChartData {
+  /** Begin of each step, milliseconds since the epoch, ascending. */
+  times: readonly number[];
+  series: readonly Figures[];
+}

@@ -1,0 +1,50 @@
+/**
+ * Colours of data: Okabe and Ito's eight, which people of every kind of colour vision can tell apart, lightened or
+ * darkened until they stand out from the page (WCAG 1.4.11). Colour never speaks alone: lines have dashes, states have
+ * icons and words.
+ */
+import { useComputedColorScheme } from '@mantine/core';
+
+export type Scheme = 'light' | 'dark';
+
+const SERIES: Record<Scheme, readonly string[]> = {
+  light: ['#0072b2', '#c44e00', '#00805e', '#b0518a', '#a06a00', '#3a86c8', '#6f6800', '#5b6470'],
+  dark: ['#56b4e9', '#f08a4b', '#2fc79a', '#dd93bd', '#f0c14b', '#8fb8ff', '#e6df6a', '#a8b3c2'],
+};
+
+/** On and off lengths of the line, one for each series. */
+export const DASHES: readonly number[][] = [[], [7, 4], [2, 3], [10, 4, 2, 4], [4, 2], [12, 5], [1, 4], [6, 2, 1, 2]];
+
+const STATES: Record<Scheme, Record<Tone, string>> = {
+  light: { good: '#00805e', warn: '#a06a00', bad: '#c0392b', plain: '#5b6470', info: '#0072b2' },
+  dark: { good: '#2fc79a', warn: '#f0c14b', bad: '#ff7b72', plain: '#8b98a9', info: '#56b4e9' },
+};
+
+export type Tone = 'good' | 'warn' | 'bad' | 'plain' | 'info';
+
+export interface Palette {
+  scheme: Scheme;
+  /** Colour of the series at a place; a tone where its meaning has one. */
+  series: (index: number, tone?: Tone) => string;
+  ink: string;
+  faint: string;
+  grid: string;
+  surface: string;
+}
+
+const CHROME: Record<Scheme, Omit<Palette, 'scheme' | 'series'>> = {
+  light: { ink: '#18202c', faint: '#556070', grid: '#e6eaf0', surface: '#ffffff' },
+  dark: { ink: '#e6eaf0', faint: '#9aa6b7', grid: '#232c39', surface: '#151b24' },
+};
+
+const palettes: Record<Scheme, Palette> = { light: paletteOf('light'), dark: paletteOf('dark') };
+
+function paletteOf(scheme: Scheme): Palette {
+  const series = (index: number, tone?: Tone) =>
+    tone ? STATES[scheme][tone] : (SERIES[scheme][index % SERIES[scheme].length] ?? '#888888');
+  return { scheme, series, ...CHROME[scheme] };
+}
+
+export function usePalette(): Palette {
+  return palettes[useComputedColorScheme('light')];
+}
