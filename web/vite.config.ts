@@ -37,6 +37,8 @@ export default defineConfig({
     outDir: built,
     emptyOutDir: true,
     target: 'es2023',
+    // New enough for light-dark(), which would be replaced by something that Mantine's colour scheme does not switch.
+    cssTarget: ['chrome123', 'edge123', 'firefox120', 'safari17.5'],
     manifest: 'manifest.json',
     license: { fileName: 'LICENSES.md' },
     // No data: URLs: the Content-Security-Policy allows files of our own only.

@@ -2,10 +2,14 @@ import { MantineProvider } from '@mantine/core';
 import { Notifications } from '@mantine/notifications';
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { RouterProvider } from '@tanstack/react-router';
+import { setNonce } from 'get-nonce';
 import { isProblem } from './api/client.ts';
 import { boot } from './boot.ts';
 import { router } from './router.tsx';
 import { theme } from './ui/theme.ts';
+
+// Mantine's dialogs keep the page from scrolling by a style of their own, which asks here.
+setNonce(boot.nonce);
 
 const queries = new QueryClient({
   defaultOptions: {

@@ -25,7 +25,7 @@ export function RangePicker() {
       >
         <Popover.Target>
           <Button
-            id="range-button"
+            data-range
             size="xs"
             variant="default"
             aria-haspopup="dialog"

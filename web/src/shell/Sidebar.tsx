@@ -13,7 +13,7 @@ export function Sidebar() {
         <span className={style.name}>Custodes</span>
       </div>
       <ul className={style.tabs}>
-        {TABS.map(({ to, label, icon: Icon }) => (
+        {TABS.map(({ to, label, short, icon: Icon }) => (
           <li key={to}>
             <Link
               to={to}
@@ -23,6 +23,9 @@ export function Sidebar() {
             >
               <Icon size={19} stroke={1.7} aria-hidden="true" />
               <span className={style.label}>{label}</span>
+              <span className={style.short} aria-hidden="true">
+                {short}
+              </span>
             </Link>
           </li>
         ))}

@@ -39,7 +39,7 @@ export function useKeys(open: (overlay: Overlay) => void): void {
   useEffect(() => {
     const actions: Record<string, () => void> = {
       '?': () => open('keys'),
-      t: () => document.getElementById('range-button')?.click(),
+      t: () => document.querySelector<HTMLElement>('[data-range]')?.click(),
       '-': () => {
         const wide = widened(view.span, view.now);
         setRange(

@@ -62,7 +62,8 @@ export function Activity() {
         />
       }
     >
-      <div className={style.whole}>
+      {/* biome-ignore lint/a11y/noStaticElementInteractions: hovering only holds the page still */}
+      <div className={style.whole} onMouseEnter={() => pause(id)} onMouseLeave={() => resume(id)}>
         {waiting > 0 && (
           <button type="button" className={style.pill} onClick={goOn}>
             {count(waiting)} new
@@ -85,8 +86,6 @@ export function Activity() {
             aria-label="Events, newest first"
             // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard (WCAG 2.1.1)
             tabIndex={0}
-            onMouseEnter={() => pause(id)}
-            onMouseLeave={() => resume(id)}
             onFocus={() => pause(id)}
             onBlur={() => resume(id)}
             onScroll={(event) => (event.currentTarget.scrollTop > 8 ? pause(`${id}scroll`) : resume(`${id}scroll`))}

@@ -11,8 +11,9 @@ import style from './Own.module.css';
 export function Own({ api }: { api: ApiHealth }) {
   const moment = useMoment();
   const health = useGet('/health', undefined, { fresh: true });
-  const cpu = useTimed('/system-metrics/top', { name: 'process.cpu_percent', by: 'host', aggregation: 'avg' });
-  const memory = useTimed('/system-metrics/top', { name: 'process.memory_rss', by: 'host', aggregation: 'last' });
+  const cpu = useTimed('/system-metrics/top', { name: 'process.cpu.percent', by: 'host', aggregation: 'avg' });
+  const memory = useTimed('/system-metrics/top', { name: 'process.memory.rss', by: 'host', aggregation: 'last' });
+  const lag = useTimed('/system-metrics/top', { name: 'process.event_loop.lag', by: 'host', aggregation: 'max' });
   const { shed } = useHappenings();
   const own = api.data?.monitor;
   const storage = health.data?.systems.find((system) => system.system === 'storage')?.figures;
@@ -48,7 +49,8 @@ export function Own({ api }: { api: ApiHealth }) {
           />
           <KeyValue
             of={[
-              ['Store answers in', storage?.latency_ms === undefined ? null : duration(storage.latency_ms)],
+              ['Store writes in', storage?.write_ms === undefined ? null : duration(storage.write_ms)],
+              ['Store reads in', storage?.read_ms === undefined ? null : duration(storage.read_ms)],
               ['Writes that wait', storage?.waiting_writes === undefined ? null : count(storage.waiting_writes)],
               ['Audit signals waiting', audit?.signals_waiting === undefined ? null : count(audit.signals_waiting)],
               ['Audit signals shed', audit?.signals_shed === undefined ? null : count(audit.signals_shed)],
@@ -62,6 +64,9 @@ export function Own({ api }: { api: ApiHealth }) {
               ...(memory.data?.items ?? [])
                 .slice(0, 2)
                 .map(({ value, figure }) => [`Memory of ${value}`, bytes(figure)] as const),
+              ...(lag.data?.items ?? [])
+                .slice(0, 1)
+                .map(({ figure }) => ['Event loop late by', duration(figure * 1_000)] as const),
               ['Live events not shown', count(shed)],
             ]}
           />

@@ -43,7 +43,7 @@ export function draw(
     ms: 1,
     tzDate: (at) => (look.zone === 'utc' ? uPlot.tzDate(new Date(at), 'UTC') : new Date(at)),
     legend: { show: false },
-    padding: [8, 8, 0, 0],
+    padding: [8, 18, 0, 0],
     scales: {
       x: { time: true, range: () => [look.range.from, look.range.to] },
       y: { range: (_, __, most) => [0, most > 0 ? most * 1.08 : 1] },
@@ -52,6 +52,7 @@ export function draw(
       axis(look.palette, {
         values: (_, splits, __, ___, step) => splits.map((at) => tick(at, step, look.zone)),
         space: 64,
+        size: 26,
       }),
       axis(look.palette, { values: (_, splits) => splits.map((value) => look.format(value)), size: 58, space: 36 }),
     ],

@@ -1,0 +1,159 @@
+"""One real server with the demo shop and its traffic, one real Chromium, for all browser tests of a worker.
+
+Playwright's Python package drives Debian's Chromium, which is found or installed as the servers are: nothing is
+downloaded that a package registry does not have. The tests share one event loop, in which the browser lives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from tests.servers.programs import find, required
+
+from custodes import Custodes
+from custodes.cli.demo.driver import Driver
+
+HOME = "/dashboard/admin/enterprise"
+API = "/api/admin/enterprise"
+PASSWORD = "a correct horse battery"
+
+#: axe-core, as npm installed it (`make web`).
+AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+
+#: Longest that a browser may take for one thing on a busy machine, milliseconds.
+PATIENCE_MS = 10_000
+
+SECRETS = {
+    "STRIPE_WEBHOOK_SECRET": "whsec_0123456789abcdef0123456789abcdef",
+    "GITHUB_WEBHOOK_SECRET": "0123456789abcdef0123456789abcdef",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All of them run in the loop that the browser lives in."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents and pytest_asyncio.is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@dataclass
+class Shop:
+    """The demo shop, served, with an owner who has signed in."""
+
+    url: str
+    cookie: str
+    key: str
+    client: httpx2.Client
+
+    def send_traffic(self, seconds: float) -> None:
+        driver = Driver(self.url, _shared(SECRETS), api_key=self.key, rate=60, seed=1)
+        asyncio.run(driver.run(seconds))
+
+
+def _shared(secrets: dict[str, str]) -> dict[str, str]:
+    return {name.removesuffix("_WEBHOOK_SECRET").lower(): secret for name, secret in secrets.items()}
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    from tests.acceptance.conftest import servers_in
+
+    folder = tmp_path_factory.mktemp("browser")
+    once = asyncio.run(_one_time_password(f"sqlite:///{folder}/custodes.db"))
+    with servers_in(folder) as start:
+        words = ("-m", "uvicorn", "--factory", "custodes.cli.demo.shop:create_app", "--port", "0")
+        client = start(*words, command="python", cwd=folder, **SECRETS).client()
+        first = client.post(f"{API}/login", json={"username": "owner", "password": once})
+        assert first.status_code == 200, first.text
+        changed = client.post(f"{API}/password", json={"current": once, "new": PASSWORD}, headers=_signed(first))
+        made = client.post(f"{API}/api-keys", json={"name": "demo"}, headers=_signed(changed))
+        assert made.status_code == 201, made.text
+        client.cookies.clear()
+        found = Shop(str(client.base_url).rstrip("/"), _signed(changed)["Cookie"], made.json()["key"], client)
+        found.send_traffic(3)
+        yield found
+
+
+async def _one_time_password(database: str) -> str:
+    custodes = Custodes(database)
+    await custodes.open()
+    password = await custodes.identity.ensure_owner()
+    await custodes.close()
+    assert password is not None
+    return password
+
+
+def _signed(answer: httpx2.Response) -> dict[str, str]:
+    cookie = answer.headers["set-cookie"].split(";")[0]
+    return {"Cookie": cookie, "X-CSRF-Token": answer.json()["csrf_token"]}
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def chromium() -> AsyncIterator[Browser]:
+    program = required(lambda: find("chromium", "chromium"))
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=str(program), args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        yield browser
+        await browser.close()
+
+
+@dataclass
+class Window:
+    """A page of the dashboard, and what went wrong in it."""
+
+    page: Page
+    context: BrowserContext
+    shop: Shop
+    #: Errors of scripts, refusals of the Content-Security-Policy, failures of the console.
+    faults: list[str] = field(default_factory=list)
+
+    async def open(self, place: str = "") -> Page:
+        await self.page.goto(f"{self.shop.url}{HOME}{place}")
+        return self.page
+
+    async def violations(self) -> list[str]:
+        """What axe-core finds against WCAG 2.2 A and AA, with the first place of each."""
+        await self.page.evaluate(AXE.read_text())
+        found = await self.page.evaluate("axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})")
+        return [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found["violations"]]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def window(chromium: Browser, shop: Shop, request: pytest.FixtureRequest) -> AsyncIterator[Callable[..., Any]]:
+    """Open windows: ``await window(width=390, dark=True)``; whatever goes wrong in one fails the test."""
+    opened: list[Window] = []
+
+    async def make(*, width: int = 1440, height: int = 1000, dark: bool = False, signed_in: bool = True) -> Window:
+        context = await chromium.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if dark else "light",
+            reduced_motion="reduce",
+            accept_downloads=True,
+        )
+        if signed_in:
+            name, _, value = shop.cookie.partition("=")
+            # Chromium sends a Secure cookie to http on this machine, but the protocol sets none there.
+            where = shop.url.replace("http://", "https://")
+            await context.add_cookies([{"name": name, "value": value, "url": where, "secure": True}])
+        context.set_default_timeout(PATIENCE_MS)
+        page = await context.new_page()
+        found = Window(page, context, shop)
+        page.on("pageerror", lambda error: found.faults.append(str(error)))
+        page.on("console", lambda message: message.type == "error" and found.faults.append(message.text))
+        opened.append(found)
+        return found
+
+    yield make
+    for one in opened:
+        await one.context.close()
+    assert [fault for one in opened for fault in one.faults] == []

@@ -1,0 +1,179 @@
+"""The overview in a real browser: real figures, live, by mouse and by keyboard, in both themes and two widths."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.async_api import expect
+from tests.browser.conftest import API, HOME, PASSWORD
+
+NOW = "?from=now-5m"
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1440, False), (1440, True), (390, False), (390, True)])
+async def test_the_overview_shows_real_figures_and_everybody_can_use_it(
+    window: Callable[..., Any], width: int, dark: bool
+) -> None:
+    """Given demo traffic; then the figures are there, nothing is cut off sideways, and axe finds nothing."""
+    seen = await window(width=width, dark=dark)
+    page = await seen.open(NOW)
+    await expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+    requests = page.get_by_role("main").get_by_role("link", name=re.compile("Requests"))
+    await expect(requests).to_contain_text(re.compile(r"\d"))
+    await expect(page.get_by_text("Storage", exact=True)).to_be_visible()
+    await expect(page.get_by_role("application", name=re.compile("Requests over time"))).to_be_visible()
+    await expect(page.get_by_text("Calls recorded")).to_be_visible()
+
+    sideways = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert sideways == 0
+    assert await seen.violations() == []
+
+
+async def test_what_happens_is_seen_within_two_seconds(window: Callable[..., Any]) -> None:
+    seen = await window()
+    page = await seen.open(NOW)
+    await expect(page.get_by_role("switch", name="Live")).to_be_visible()
+
+    seen.shop.client.get("/products/4242")
+
+    await expect(page.get_by_text("GET /products/4242")).to_be_visible(timeout=2_000)
+
+
+async def test_the_stream_stands_still_while_one_reads_and_tells_what_is_new(window: Callable[..., Any]) -> None:
+    seen = await window()
+    page = await seen.open(NOW)
+    await expect(page.get_by_role("switch", name="Live")).to_be_visible()
+    seen.shop.client.get("/products/1111")
+    events = page.get_by_role("list", name="Events, newest first")
+    await expect(events.get_by_text("GET /products/1111")).to_be_visible()
+
+    await events.hover()
+    await expect(page.get_by_role("switch", name="Paused")).to_be_visible()
+    seen.shop.client.get("/products/2222")
+
+    fresh = page.get_by_role("button", name=re.compile(r"\d+ new"))
+    await expect(fresh).to_be_visible()
+    await expect(events.get_by_text("GET /products/2222")).to_have_count(0)
+    await fresh.click()
+    await expect(events.get_by_text("GET /products/2222")).to_be_visible()
+
+
+async def test_dragging_on_a_chart_zooms_the_page_and_back_undoes_it(window: Callable[..., Any]) -> None:
+    seen = await window()
+    page = await seen.open(NOW)
+    chart = page.get_by_role("application", name=re.compile("Requests over time"))
+    box = await chart.bounding_box()
+    assert box is not None
+    middle = box["y"] + box["height"] / 2
+    await page.mouse.move(box["x"] + box["width"] * 0.4, middle)
+    await page.mouse.down()
+    await page.mouse.move(box["x"] + box["width"] * 0.7, middle, steps=5)
+    await page.mouse.up()
+
+    await page.wait_for_url(re.compile(r"from=20\d\d-.*&to=20\d\d-"))
+    await page.go_back()
+    await page.wait_for_url(re.compile(r"from=now-5m$"))
+    await expect(page.locator("[data-range]")).to_have_text("Last 5 minutes")
+
+
+async def test_a_copied_link_shows_the_same_view(window: Callable[..., Any]) -> None:
+    """Given range, comparison and zone chosen by keyboard; when the link is opened elsewhere; then it is the same."""
+    seen = await window()
+    page = await seen.open()
+    await page.get_by_role("heading", name="Overview").wait_for()
+    await page.keyboard.press("t")
+    await page.get_by_label("Type a range").fill("last 45m")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url(re.compile("from=now-45m"))
+    await page.get_by_role("heading", name="Overview").click()
+    await page.keyboard.press("c")
+    await page.keyboard.press("z")
+    await page.wait_for_url(re.compile("compare=previous.*tz=utc|tz=utc.*compare=previous"))
+
+    other = await window()
+    await other.page.goto(page.url)
+
+    for view in (page, other.page):
+        await expect(view.locator("[data-range]")).to_have_text("Last 45 minutes")
+        await expect(view.get_by_role("button", name="Compare")).to_have_attribute("aria-pressed", "true")
+        await expect(view.get_by_role("button", name="Time zone UTC, change")).to_be_visible()
+    assert other.page.url == page.url
+    await other.page.get_by_role("link", name="Webhooks", exact=True).click()
+    await other.page.wait_for_url(re.compile(r"/webhooks\?.*from=now-45m"))
+
+
+async def test_an_address_is_blocked_and_the_trail_says_who_and_why(window: Callable[..., Any]) -> None:
+    seen = await window()
+    page = await seen.open()
+    await page.get_by_role("button", name="Block").click()
+    await page.get_by_label("Who").fill("198.51.100.77")
+    await page.get_by_label("Reason").fill("scans since midnight")
+    await page.get_by_role("dialog").get_by_role("button", name="Block").click()
+    await expect(page.get_by_text("198.51.100.77 is blocked")).to_be_visible()
+
+    headers = {"X-API-Key": seen.shop.key}
+    blocks = seen.shop.client.get(f"{API}/rate-limits/blocks", headers=headers).json()["items"]
+    assert any(block["identifier"] == "198.51.100.77" for block in blocks)
+    entries = seen.shop.client.get(f"{API}/audit-logs", params={"limit": 50}, headers=headers).json()["items"]
+    assert any("198.51.100.77" in str(entry["targets"]) for entry in entries)
+
+
+async def test_a_session_that_ends_is_taken_up_again_where_one_was(window: Callable[..., Any]) -> None:
+    """Given a page that is open; when the session ends; then one signs in over the page, and it goes on."""
+    seen = await window()
+    page = await seen.open("/?from=now-6h")
+    await expect(page.get_by_text("Calls recorded")).to_be_visible()
+    await seen.context.clear_cookies()
+    await page.get_by_role("button", name="Replay failed webhooks").click()
+
+    await expect(page.get_by_text("Your session has ended")).to_be_visible()
+    await page.get_by_label("User name").fill("owner")
+    await page.get_by_role("textbox", name="Password").fill(PASSWORD)
+    await page.get_by_role("button", name="Sign in").click()
+
+    await expect(page.get_by_text("Your session has ended")).to_have_count(0)
+    await expect(page.get_by_text(re.compile("given up"))).to_be_visible()
+    assert page.url.endswith("from=now-6h")
+    seen.faults[:] = [fault for fault in seen.faults if "401" not in fault]
+
+
+async def test_without_a_session_one_signs_in_first_and_gets_the_view_of_the_link(window: Callable[..., Any]) -> None:
+    seen = await window(signed_in=False)
+    page = await seen.open("?from=now-3h&compare=previous")
+    assert "/login?next=" in page.url
+    assert await seen.violations() == []
+    await page.get_by_label("User name").fill("owner")
+    await page.get_by_label("Password").fill(PASSWORD)
+    await page.get_by_role("button", name="Sign in").click()
+    await page.wait_for_url(f"**{HOME}?from=now-3h&compare=previous")
+    await expect(page.locator("[data-range]")).to_have_text("Last 3 hours")
+
+
+async def test_everything_can_be_reached_by_keyboard(window: Callable[..., Any]) -> None:
+    seen = await window()
+    page = await seen.open(NOW)
+    await page.get_by_role("heading", name="Overview").wait_for()
+    await page.keyboard.press("?")
+    await expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    assert await seen.violations() == []
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+
+    await page.keyboard.press("Control+k")
+    await page.keyboard.type("security")
+    assert await seen.violations() == []
+    await page.keyboard.press("Enter")
+    await page.wait_for_url(re.compile("/audit"))
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    await page.keyboard.press("1")
+    await page.wait_for_url(re.compile(r"enterprise/?\?from=now-5m$"))
+
+    chart = page.get_by_role("application", name=re.compile("Requests over time"))
+    await chart.focus()
+    await page.keyboard.press("End")
+    await expect(page.locator("figure", has=chart).locator("[aria-live]")).to_contain_text("Good")
+    await page.get_by_role("button", name="Table").first.click()
+    await expect(page.get_by_role("region", name="Requests over time by status, figures")).to_contain_text("Time")

@@ -1,0 +1,132 @@
+"""The live feed: what happens is told at once, to those who may see it, and never more than can be read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from custodes import Custodes
+from custodes.admin import live
+from custodes.admin.live import LiveFeed
+from custodes.kernel.signals import ActivitySignal, FailureSignal
+from custodes.planes.traffic.report import CallReport
+from custodes.testing.admin import key_for
+from custodes.testing.clock import FakeClock
+
+LIVE = "/api/admin/enterprise/live"
+
+
+@pytest.fixture
+async def feed(app: FastAPI) -> AsyncIterator[LiveFeed]:
+    feed: LiveFeed = app.state.live
+    feed.poll(None, None)
+    await asyncio.sleep(0)  # its task begins to listen
+    yield feed
+    await feed.stop()
+
+
+def call(custodes: Custodes, path: str = "/orders", *, status: int = 200, tenant: str = "default") -> None:
+    report = CallReport(method="GET", route="/orders", path=path, status=status, total_us=5_000, tenant=tenant)
+    custodes.traffic.log_api_call(report)
+
+
+async def test_requests_webhooks_audit_entries_and_failures_are_told_in_order(
+    custodes: Custodes, feed: LiveFeed, clock: FakeClock, client: httpx2.AsyncClient
+) -> None:
+    headers = await key_for(custodes, "admin")
+    begun = (await client.get(LIVE, headers=headers)).json()["last_id"]
+    call(custodes, "/orders/1", status=500)
+    clock.advance(1_000_000)
+    await custodes.audit.log_audit_event("member.removed", actor="user:ann", target="member:bob")
+    custodes.bus.emit(
+        FailureSignal(at=clock.now() + 1, tenant="default", system="api", name="health.degraded", summary="x")
+    )
+    feed.step()
+
+    told = (await client.get(LIVE, params={"after": begun}, headers=headers)).json()
+
+    shown = [(one["plane"], one["kind"], one["outcome"]) for one in told["events"]]
+    assert shown[-3:] == [
+        ("traffic", "api.call", "failure"),
+        ("audit", "member.removed", "success"),
+        ("health", "health.degraded", "failure"),
+    ]
+    assert told["events"][-3]["title"] == "GET /orders/1"
+    assert (told["events"][-3]["status"], told["events"][-3]["duration_ms"]) == (500, 5.0)
+    assert told["events"][-2]["reference"].startswith("audit_log:")
+    again = (await client.get(LIVE, params={"after": told["last_id"]}, headers=headers)).json()
+    assert again["events"] == []
+
+
+async def test_an_admin_of_one_tenant_is_told_of_that_tenant_only(
+    custodes: Custodes, feed: LiveFeed, client: httpx2.AsyncClient
+) -> None:
+    call(custodes, "/ours", tenant="acme")
+    call(custodes, "/theirs", tenant="globex")
+    feed.step()
+
+    told = (await client.get(LIVE, params={"after": 0}, headers=await key_for(custodes, "admin", "acme"))).json()
+
+    assert [one["title"] for one in told["events"] if one["plane"] == "traffic"] == ["GET /ours"]
+    assert {one["tenant"] for one in told["events"]} == {"acme"}
+
+
+async def test_many_requests_that_are_alike_are_told_as_one(custodes: Custodes, feed: LiveFeed) -> None:
+    for number in range(1_000):
+        call(custodes, f"/orders/{number}", status=500 if number % 10 == 0 else 200)
+    feed.step()
+
+    told = [event for event in feed.poll(None, 0).events if event.plane == "traffic"]
+    assert sorted((event.count, event.status, event.title) for event in told) == [
+        (100, 500, "GET /orders"), (900, 200, "GET /orders"),
+    ]  # fmt: skip
+
+
+async def test_what_is_too_much_is_counted(feed: LiveFeed, custodes: Custodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a reader who was away; when more has happened than is remembered; then what is not shown is counted."""
+    begun = feed.poll(None, None).last_id
+    for number in range(live.MEMORY + 50):
+        custodes.bus.emit(
+            ActivitySignal(at=number, tenant="default", plane="inbound", kind="webhook.received", title="x")
+        )
+        if number % 1_000 == 999:
+            feed.step()
+    feed.step()
+    batch = feed.poll(None, begun)
+    assert len(batch.events) == live.MAX_BATCH
+    assert batch.shed == live.MEMORY + 50 - live.MAX_BATCH
+
+    monkeypatch.setattr(live, "MAX_WAITING", 3)
+    for _ in range(5):
+        call(custodes)
+    feed.step()
+    assert feed.shed_calls == 2
+
+
+async def test_while_nobody_looks_nobody_listens(custodes: Custodes, feed: LiveFeed) -> None:
+    assert custodes.bus.heard(ActivitySignal)
+    await feed.stop()
+    assert not custodes.bus.heard(ActivitySignal)
+    call(custodes)
+    feed.step()
+    assert feed.poll(None, 0).events == []
+
+
+async def test_a_stream_goes_on_where_it_was_cut(custodes: Custodes, feed: LiveFeed) -> None:
+    for number in range(3):
+        call(custodes, f"/orders/{number}")
+        feed.step()
+    first = feed.poll(None, 0)
+
+    stream = feed.follow(None, first.events[0].id, patience=5)
+    batch = await anext(stream)
+
+    assert batch is not None
+    assert [event.title for event in batch.events] == ["GET /orders/1", "GET /orders/2"]
+    assert feed.readers == 1
+    await stream.aclose()
+    assert feed.readers == 0
