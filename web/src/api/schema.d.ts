@@ -877,8 +877,8 @@ export interface paths {
          * Follow
          * @description Tell what happens as it happens: requests, webhooks, audit entries, blocks, failures, changes of health.
          *
-         *     With `Accept: text/event-stream` this is a stream of server-sent events named `happened`, whose data is what the plain
-         *     answer is; it goes on from `Last-Event-ID`. Otherwise it answers at once with what has happened since `after`.
+         *     With `Accept: text/event-stream` this is a stream of server-sent events named `happened`, whose data is what the
+         *     plain answer is; it goes on from `Last-Event-ID`. Otherwise it answers at once with what has happened since `after`.
          */
         get: operations["live_follow"];
         put?: never;
