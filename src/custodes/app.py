@@ -21,6 +21,7 @@ ASGIApp = Callable[..., Any]
 
 #: Planes with background work, in order of start; stopped in reverse, so that what hears of others stops after them.
 _SERVICES = (
+    "fanout",
     "leader",
     "audit",
     "metrics",

@@ -17,6 +17,7 @@ from custodes.kernel.address import Addresses
 from custodes.kernel.clock import HOUR, SECOND, Clock
 from custodes.kernel.ids import RandomBits, uuid7
 from custodes.runtime.bus import Bus
+from custodes.runtime.fanout import Fanout, LocalFanout
 from custodes.runtime.leases import Leader
 from custodes.runtime.randomness import fast_bits
 from custodes.runtime.scheduler import Scheduler
@@ -118,6 +119,16 @@ class Composition:
         from custodes.storage.sql.leases import SqlLeaseStore
 
         return Leader(SqlLeaseStore(self.database), self.clock, self.new_id())
+
+    @cached_property
+    def fanout(self) -> Fanout:
+        """What instances tell each other: through Redis where there is one, else within this process."""
+        url = self.settings.redis_url.get_secret_value()
+        if not url:
+            return LocalFanout()
+        from custodes.storage.redis.fanout import RedisFanout
+
+        return RedisFanout(url)
 
     @cached_property
     def scheduler(self) -> Scheduler:
@@ -354,6 +365,7 @@ class Composition:
                 default_tenant=settings.default_tenant,
             ),
             enabled=settings.rate_limiting_enabled,
+            fanout=self.fanout,
         )
 
     @cached_property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from custodes.errors import ConfigurationError
 from custodes.kernel.clock import Clock
@@ -22,10 +22,14 @@ class InForce:
     which reads one number when nothing has changed.
     """
 
-    def __init__(self, windows: Windows, store: RateLimitStore, clock: Clock) -> None:
+    def __init__(
+        self, windows: Windows, store: RateLimitStore, clock: Clock, changed: Callable[[], None] = lambda: None
+    ) -> None:
         self._windows = windows
         self._store = store
         self._clock = clock
+        #: Called when others have to look again.
+        self._changed = changed
         self._written: dict[str, Rule] = {}
         self._shared: dict[str, Rule] = {}
         #: Entries made here that the store does not have yet.
@@ -65,13 +69,16 @@ class InForce:
         """Have an entry count from now on; one that is not saved yet outlives refreshes."""
         self._changes += 1
         self.access.add(entry)
-        if not saved:
+        if saved:
+            self._changed()
+        else:
             self._unsaved[entry.id] = entry
 
     def saved(self, entries: Iterable[Access]) -> None:
         """Note that the store has these now."""
         for entry in entries:
             self._unsaved.pop(entry.id, None)
+        self._changed()
 
     def end(self, ids: Iterable[str]) -> None:
         """Have entries count no longer."""
@@ -79,18 +86,21 @@ class InForce:
         for entry_id in ids:
             self._unsaved.pop(entry_id, None)
             self.access.remove(entry_id)
+        self._changed()
 
     def put_rule(self, rule: Rule) -> None:
         """Have a rule made at run time count from now on."""
         self._changes += 1
         self._shared[rule.id] = rule
         self._rebuild()
+        self._changed()
 
     def end_rule(self, rule_id: str) -> None:
         """Have a rule made at run time count no longer."""
         self._changes += 1
         if self._shared.pop(rule_id, None) is not None:
             self._rebuild()
+            self._changed()
 
     @property
     def unsaved(self) -> list[Access]:

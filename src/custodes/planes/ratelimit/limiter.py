@@ -38,10 +38,14 @@ from custodes.planes.ratelimit.quota import Quota
 from custodes.planes.ratelimit.rules import By, make_rule
 from custodes.planes.ratelimit.tracking import Tracker
 from custodes.runtime.bus import Bus
+from custodes.runtime.fanout import Fanout, LocalFanout
 from custodes.runtime.periodic import Periodic
 
 #: How often a worker looks whether others have changed rules or blocks, seconds: one row is read.
 REFRESH_SECONDS = 1.0
+
+#: Topic on which instances tell each other that rules or blocks have changed; the others look at once, not only then.
+CHANGES = "rate_limits.changed"
 
 #: How often counts are written, seconds.
 FLUSH_SECONDS = 10.0
@@ -70,6 +74,7 @@ class RateLimiter(Gatekeeping):
         options: how it behaves.
         enabled: False to admit everything.
         thresholds: when it is degraded or unhealthy.
+        fanout: tells other instances of changes; None when there are none.
     """
 
     def __init__(
@@ -85,9 +90,11 @@ class RateLimiter(Gatekeeping):
         options: Options | None = None,
         enabled: bool = True,
         thresholds: Sequence[Threshold] = THRESHOLDS,
+        fanout: Fanout | None = None,
     ) -> None:
         options = options or Options()
-        in_force = InForce(windows, store, clock)
+        self._fanout = fanout or LocalFanout()
+        in_force = InForce(windows, store, clock, changed=lambda: self._fanout.publish(CHANGES, b""))
         super().__init__(
             store,
             in_force,
@@ -118,6 +125,8 @@ class RateLimiter(Gatekeeping):
         self._refresher = Periodic("ratelimit-refresh", REFRESH_SECONDS, self.refresh)
         self._flusher = Periodic("ratelimit-flush", FLUSH_SECONDS, self.flush)
         self._refresh_failures = 0
+        #: Ends the subscription to the changes of others.
+        self._deaf: Callable[[], None] = lambda: None
 
     # ── Life ─────────────────────────────────────────────────────────────────
 
@@ -126,10 +135,13 @@ class RateLimiter(Gatekeeping):
         await self._windows.start()
         await self._in_force.refresh()
         await self._refresher.start()
+        self._deaf()
+        self._deaf = self._fanout.subscribe(CHANGES, lambda _message: self._refresher.wake())
         await self._flusher.start()
 
     async def stop(self) -> None:
         """Write what was counted, then end; idempotent."""
+        self._deaf()
         await self._refresher.stop()
         await self._flusher.stop()
         await self.flush()

@@ -1,0 +1,126 @@
+"""What instances tell each other, by Redis Pub/Sub."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Callable
+from typing import Any, cast
+
+import msgspec
+
+from custodes.runtime.fanout import MAX_MESSAGE, Listener, LocalFanout
+from custodes.runtime.log import get_logger
+from custodes.storage.redis.connection import connect
+
+#: One channel for all topics: an instance listens to all of them anyway.
+_CHANNEL = "custodes:news"
+
+#: Messages that wait to be sent at most; beyond, they are shed and counted.
+_MAX_WAITING = 1_000
+
+#: Before the next try after the connection was lost, seconds.
+_AGAIN_SECONDS = 0.5
+
+#: Silence after which it is asked whether Redis still answers, seconds.
+_SILENCE_SECONDS = 2.0
+
+#: Longest that sending may take, seconds.
+_SEND_SECONDS = 1.0
+
+_log = get_logger("custodes.fanout")
+
+
+class RedisFanout:
+    """The :class:`~custodes.runtime.fanout.Fanout` of all instances on one Redis.
+
+    Args:
+        url: see :func:`custodes.storage.redis.connection.connect`.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._client: Any = connect(url)
+        self._here = LocalFanout()
+        self._id = secrets.token_bytes(8)
+        self._waiting: asyncio.Queue[bytes] = asyncio.Queue(_MAX_WAITING)
+        self._tasks: list[asyncio.Task[None]] = []
+        #: Whether others are heard now.
+        self.connected = False
+        #: Messages that were not sent to others: too many, too long, or no Redis.
+        self.shed = 0
+
+    def publish(self, topic: str, message: bytes) -> None:
+        """Tell this process at once, and the others soon."""
+        self._here.hand_out(topic, message)
+        if len(message) > MAX_MESSAGE:
+            self.shed += 1
+            return
+        try:
+            self._waiting.put_nowait(msgspec.msgpack.encode((self._id, topic, message)))
+        except asyncio.QueueFull:
+            self.shed += 1
+
+    def subscribe(self, topic: str, listener: Listener) -> Callable[[], None]:
+        """Have a listener called for each message of a topic; returns what ends that."""
+        return self._here.subscribe(topic, listener)
+
+    async def start(self) -> None:
+        """Begin to send and to listen; idempotent."""
+        if not self._tasks:
+            self._tasks = [asyncio.create_task(self._send()), asyncio.create_task(self._listen())]
+
+    async def stop(self) -> None:
+        """End both; what was not sent is lost. Idempotent."""
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self.connected = False
+        await self._client.aclose()
+
+    async def _send(self) -> None:
+        while True:
+            message = await self._waiting.get()
+            try:
+                async with asyncio.timeout(_SEND_SECONDS):
+                    await self._client.execute_command("PUBLISH", _CHANNEL, message)
+            except Exception as error:  # noqa: BLE001 - news may be lost
+                self.shed += 1
+                _log.debug("news_not_sent", error=repr(error))
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                await self._hear()
+            except Exception as error:  # noqa: BLE001 - whatever it was, listening goes on
+                _log.debug("news_not_heard", error=repr(error))
+            self.connected = False
+            await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def _hear(self) -> None:
+        await self._client.initialize()  # a cluster's nodes have to be known first
+        pubsub = self._client.pubsub()
+        try:
+            await pubsub.subscribe(_CHANNEL)
+            unanswered = 0
+            while unanswered <= 1:  # a connection that died without a word is found out by the second ping
+                said = await pubsub.get_message(timeout=_SILENCE_SECONDS)
+                unanswered = 0 if said else unanswered + 1
+                if said is None:
+                    await pubsub.ping()
+                elif said["type"] == "subscribe":
+                    self.connected = True
+                elif said["type"] == "message":
+                    self._take(cast("bytes", said["data"]))
+        finally:
+            with contextlib.suppress(Exception):
+                await pubsub.aclose()
+
+    def _take(self, packed: bytes) -> None:
+        try:
+            sender, topic, message = msgspec.msgpack.decode(packed, type=tuple[bytes, str, bytes])
+        except msgspec.DecodeError:
+            return  # somebody else's, or another version's
+        if sender != self._id:
+            self._here.hand_out(topic, message)

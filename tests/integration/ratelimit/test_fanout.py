@@ -1,0 +1,139 @@
+"""What instances tell each other: at once through Redis, and nothing is missing without it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from tests.servers.redis import RedisCluster, RedisServer
+
+from custodes import Custodes
+from custodes.runtime.fanout import MAX_MESSAGE, LocalFanout
+from custodes.storage.redis.fanout import RedisFanout
+
+
+@pytest.fixture
+async def fanouts() -> AsyncIterator[Callable[[str], RedisFanout]]:
+    """Makes instances; each is stopped."""
+    made: list[RedisFanout] = []
+
+    def make(url: str) -> RedisFanout:
+        made.append(RedisFanout(url))
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.stop()
+
+
+async def connected(*fanouts: RedisFanout) -> None:
+    async with asyncio.timeout(10):
+        while not all(one.connected for one in fanouts):
+            await asyncio.sleep(0.005)
+
+
+async def test_a_message_reaches_every_instance_once_and_only_who_wants_its_topic(fanouts, redis_server: RedisServer):
+    here, there = fanouts(redis_server.url), fanouts(redis_server.url)
+    heard: list[tuple[str, bytes]] = []
+    last = asyncio.Event()
+    here.subscribe("news", lambda message: heard.append(("here", message)))
+    there.subscribe("news", lambda message: heard.append(("there", message)))
+    there.subscribe("last", lambda _: last.set())
+    for one in (here, there):
+        await one.start()
+    await connected(here, there)
+
+    here.publish("news", b"1")
+    here.publish("other", b"2")
+    here.publish("last", b"")
+    async with asyncio.timeout(10):
+        await last.wait()
+
+    assert sorted(heard) == [("here", b"1"), ("there", b"1")]
+
+
+async def test_listening_goes_on_after_redis_was_away(fanouts):
+    server = RedisServer()
+    try:
+        here, there = fanouts(server.url), fanouts(server.url)
+        heard = asyncio.Event()
+        there.subscribe("news", lambda _: heard.set())
+        for one in (here, there):
+            await one.start()
+        await connected(here, there)
+        server.kill()
+        async with asyncio.timeout(10):
+            while there.connected:
+                await asyncio.sleep(0.005)
+        server.start()
+        await connected(here, there)
+
+        here.publish("news", b"")
+
+        async with asyncio.timeout(10):
+            await heard.wait()
+    finally:
+        for one in (here, there):
+            await one.stop()
+        server.remove()
+
+
+async def test_what_is_too_much_is_shed_and_counted(fanouts):
+    lonely = fanouts("redis://127.0.0.1:1/0")
+    heard: list[bytes] = []
+    lonely.subscribe("news", heard.append)
+
+    for _ in range(1_005):
+        lonely.publish("news", b"")
+    lonely.publish("news", bytes(MAX_MESSAGE + 1))
+
+    assert lonely.shed == 6
+    assert len(heard) == 1_006, "this process hears all the same"
+
+
+async def test_it_works_in_a_cluster(fanouts, redis_cluster: RedisCluster):
+    url = redis_cluster.url.replace("redis://", "redis+cluster://").removesuffix("/0")
+    here, there = fanouts(url), fanouts(url)
+    heard = asyncio.Event()
+    there.subscribe("news", lambda _: heard.set())
+    for one in (here, there):
+        await one.start()
+    await connected(here, there)
+
+    here.publish("news", b"")
+
+    async with asyncio.timeout(10):
+        await heard.wait()
+
+
+def test_a_listener_that_fails_harms_nobody():
+    fanout = LocalFanout()
+    heard: list[bytes] = []
+    fanout.subscribe("news", lambda _: 1 / 0)
+    end = fanout.subscribe("news", heard.append)
+
+    fanout.publish("news", b"1")
+    end()
+    fanout.publish("news", b"2")
+
+    assert heard == [b"1"]
+    assert fanout.failures == 2
+
+
+async def test_a_block_reaches_the_other_instance_at_once(tmp_path: Path, redis_server: RedisServer, call):
+    """Given two instances, one of which looks by itself once a minute, then a block still counts there at once."""
+    instances = [Custodes(f"sqlite:///{tmp_path}/custodes.db", redis_url=redis_server.url) for _ in range(2)]
+    for one in instances:
+        one.ratelimit._refresher.every_seconds = 60
+        await one.start()
+    await connected(*(one.fanout for one in instances))
+
+    await instances[0].ratelimit.block_identifier("203.0.113.9", reason="test", actor="user:ann")
+
+    async with asyncio.timeout(10):
+        while instances[1].ratelimit.check(call()).allowed:
+            await asyncio.sleep(0.005)
+    for one in instances:
+        await one.stop()
