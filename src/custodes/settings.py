@@ -216,7 +216,7 @@ class Settings(BaseSettings):
 
     # ── Health ───────────────────────────────────────────────────────────────
     health_thresholds: CommaList = Field((), validation_alias=_env("CUSTODES_HEALTH_THRESHOLDS", "health_thresholds"))
-    """When a system is degraded or unhealthy, as ``system.figure=degraded:unhealthy``: ``api.error_rate=2:10``."""
+    """When a system is degraded or unhealthy, as ``system.figure=degraded:unhealthy``: ``api.error_rate=0.02:0.1``."""
 
     # ── Server ───────────────────────────────────────────────────────────────
     host: str = Field("127.0.0.1", validation_alias=_env("CUSTODES_HOST", "host"))

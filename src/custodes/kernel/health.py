@@ -33,8 +33,12 @@ class Threshold:
     unhealthy: float
     #: True when low values are bad (a success rate).
     below: bool = False
-    #: Unit shown in the reason, for example ``"ms"`` or ``"%"``.
+    #: Unit shown in the reason, for example ``" ms"``; ``" %"`` for a share from 0 to 1, which is shown as percent.
     unit: str = ""
+
+    def shown(self, value: float) -> str:
+        """Write a value with its unit."""
+        return f"{100 * value:.4g}{self.unit}" if self.unit == " %" else f"{value:g}{self.unit}"
 
     def judge(self, value: float) -> Health:
         """Judge one value."""
@@ -83,5 +87,5 @@ def judge(system: str, figures: Mapping[str, float], thresholds: Iterable[Thresh
         limit = threshold.unhealthy if state is Health.UNHEALTHY else threshold.degraded
         bound = "at or below" if threshold.below else "at or above"
         states.append(state)
-        reasons.append(f"{threshold.figure} is {value:g}{threshold.unit}, {bound} {limit:g}{threshold.unit} ({state})")
+        reasons.append(f"{threshold.figure} is {threshold.shown(value)}, {bound} {threshold.shown(limit)} ({state})")
     return SystemHealth(system, worst(states), tuple(reasons), dict(figures))

@@ -452,7 +452,8 @@ async def test_health_follows_errors_and_times(monitor: ApiMonitor, clock: FakeC
     seen(monitor, 10, status=500)
     status = await monitor.get_health_status()
     assert status.state is Health.DEGRADED
-    assert "error_rate" in status.reasons[0]
+    assert status.figures["error_rate"] == 10 / 110
+    assert status.reasons[0] == "error_rate is 9.091 %, at or above 5 % (degraded)"
 
     seen(monitor, 500, status=503, total_us=6 * SECOND)
     status = await monitor.get_health_status()

@@ -164,6 +164,17 @@ class TestLife:
         assert len(await desk.incidents()) == 1
         assert pager.news == ["firing"]
 
+    async def test_a_share_of_errors_is_told_as_percent(self, make: Any, metrics: SystemMetrics, clock: FakeClock):
+        """Given the rule that comes with us, when 12 % of the calls fail for minutes, then the message says 12 %."""
+        alerts: Alerts = make(rules=[rule for rule in BUILT_IN if rule.id == "api-error-rate"])
+        for _ in range(15):
+            clock.advance(10 * SECOND)
+            metrics.gauge("custodes.health.figure", 0.12, labels={"system": "api", "figure": "error_rate"})
+            await alerts.evaluate()
+
+        [incident] = (await alerts.incidents.list()).items
+        assert (incident.state, incident.summary) == (State.FIRING, "12 % of the API calls end in a server error")
+
     async def test_it_becomes_critical_once(self, desk: Desk, pager: Pager):
         await desk.turn(150, times=3)
         await desk.turn(600, times=3)

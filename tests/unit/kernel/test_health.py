@@ -4,29 +4,29 @@ import pytest
 
 from custodes.kernel.health import Health, Threshold, judge, worst
 
-ERRORS = Threshold("error_rate", degraded=1, unhealthy=5, unit="%")
-SUCCESS = Threshold("success_rate", degraded=99, unhealthy=95, below=True, unit="%")
+ERRORS = Threshold("error_rate", degraded=0.01, unhealthy=0.05, unit=" %")
+SUCCESS = Threshold("success_rate", degraded=0.99, unhealthy=0.95, below=True, unit=" %")
 
 
 @pytest.mark.parametrize(
-    ("value", "state"), [(0, Health.HEALTHY), (0.99, Health.HEALTHY), (1, Health.DEGRADED), (5, Health.UNHEALTHY)]
+    ("value", "state"), [(0, Health.HEALTHY), (0.0099, Health.HEALTHY), (0.01, Health.DEGRADED), (0.05, Health.UNHEALTHY)]
 )
 def test_a_figure_that_should_be_low(value: float, state: Health):
     assert judge("api", {"error_rate": value}, [ERRORS]).state is state
 
 
-@pytest.mark.parametrize(("value", "state"), [(100, Health.HEALTHY), (99, Health.DEGRADED), (95, Health.UNHEALTHY)])
+@pytest.mark.parametrize(("value", "state"), [(1, Health.HEALTHY), (0.99, Health.DEGRADED), (0.95, Health.UNHEALTHY)])
 def test_a_figure_that_should_be_high(value: float, state: Health):
     assert judge("webhooks", {"success_rate": value}, [SUCCESS]).state is state
 
 
 def test_the_worst_figure_decides_and_every_fault_is_named():
-    health = judge("api", {"error_rate": 2, "success_rate": 90}, [ERRORS, SUCCESS])
+    health = judge("api", {"error_rate": 0.02, "success_rate": 0.9}, [ERRORS, SUCCESS])
 
     assert health.state is Health.UNHEALTHY
     assert health.reasons == (
-        "error_rate is 2%, at or above 1% (degraded)",
-        "success_rate is 90%, at or below 95% (unhealthy)",
+        "error_rate is 2 %, at or above 1 % (degraded)",
+        "success_rate is 90 %, at or below 95 % (unhealthy)",
     )
 
 

@@ -4493,7 +4493,7 @@ export interface components {
             remind_seconds: number;
             /**
              * Message
-             * @description Sentence; `{name}`, `{value}`, `{threshold}` and `{labels}` are filled in
+             * @description Sentence; `{name}`, `{value}`, `{percent}` (of a share), `{threshold}` and `{labels}` are filled in
              * @default {name}: {value} ({labels})
              */
             message: string;
@@ -5345,7 +5345,7 @@ export interface components {
             remind_seconds: number;
             /**
              * Message
-             * @description Sentence; `{name}`, `{value}`, `{threshold}` and `{labels}` are filled in
+             * @description Sentence; `{name}`, `{value}`, `{percent}` (of a share), `{threshold}` and `{labels}` are filled in
              * @default {name}: {value} ({labels})
              */
             message: string;
@@ -5581,12 +5581,12 @@ export interface components {
             refused: number;
             /**
              * Success Rate
-             * @description Percent of the finished events that succeeded
+             * @description Share of the finished events that succeeded, 0 to 1; null when none finished
              */
             success_rate: number | null;
             /**
              * Failure Rate
-             * @description Percent of the attempts that failed
+             * @description Share of the attempts that failed, 0 to 1; null when there was none
              */
             failure_rate: number | null;
             /**

@@ -93,6 +93,7 @@ def describe(rule: Rule, incident: Incident, value: float) -> str:
     filled = (
         rule.message.replace("{name}", rule.name)
         .replace("{value}", f"{value:g}")
+        .replace("{percent}", f"{100 * value:.4g} %")
         .replace("{threshold}", f"{rule.threshold:g}")
     )
     return filled.replace("{labels}", labels)[:1_000]

@@ -26,10 +26,10 @@ MIN_SAMPLE = 10
 
 #: When the webhooks are degraded and unhealthy, unless told otherwise.
 THRESHOLDS = (
-    Threshold("failure_rate", degraded=5.0, unhealthy=25.0, unit=" %"),
+    Threshold("failure_rate", degraded=0.05, unhealthy=0.25, unit=" %"),
     Threshold("backlog_age_seconds", degraded=60.0, unhealthy=600.0, unit=" s"),
     Threshold("dead_letters_last_hour", degraded=1.0, unhealthy=50.0),
-    Threshold("refused_share", degraded=20.0, unhealthy=60.0, unit=" %"),
+    Threshold("refused_share", degraded=0.2, unhealthy=0.6, unit=" %"),
     Threshold("processing_p95_ms", degraded=10_000.0, unhealthy=45_000.0, unit=" ms"),
 )
 
@@ -53,9 +53,9 @@ class Summary:
     dead: int
     #: Deliveries refused; 0 where figures are of one type, for a refused delivery has none.
     refused: int
-    #: Percent of the finished events that succeeded; None when none finished.
+    #: Share of the finished events that succeeded, 0 to 1; None when none finished.
     success_rate: float | None
-    #: Percent of the attempts that failed; None when there was none.
+    #: Share of the attempts that failed, 0 to 1; None when there was none.
     failure_rate: float | None
     #: Median of the processing times, microseconds; None when nothing was processed, as the following.
     p50_us: float | None
@@ -218,7 +218,7 @@ def assess(
         figures["processing_p95_ms"] = summary.p95_us / MILLISECOND
     arrived = recent.received + recent.duplicates + refused
     if arrived >= MIN_SAMPLE:
-        figures["refused_share"] = 100.0 * refused / arrived
+        figures["refused_share"] = refused / arrived
     return judge("webhooks", figures, thresholds)
 
 
@@ -233,8 +233,8 @@ def _summary(figures: Figures, refused: int) -> Summary:
         retried=figures.retried,
         dead=figures.dead,
         refused=refused,
-        success_rate=100.0 * figures.succeeded / finished if finished else None,
-        failure_rate=100.0 * (figures.retried + figures.dead) / tried if tried else None,
+        success_rate=figures.succeeded / finished if finished else None,
+        failure_rate=(figures.retried + figures.dead) / tried if tried else None,
         p50_us=p50,
         p95_us=p95,
         p99_us=p99,

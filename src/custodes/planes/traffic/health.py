@@ -21,9 +21,9 @@ HEALTH_MIN_REQUESTS = 20
 
 #: When the API counts as degraded and as unhealthy.
 THRESHOLDS = (
-    Threshold("error_rate", 5.0, 20.0, unit=" %"),
+    Threshold("error_rate", 0.05, 0.2, unit=" %"),
     Threshold("p95", 1_000.0, 5_000.0, unit=" ms"),
-    Threshold("buffer_fill", 80.0, 100.0, unit=" %"),
+    Threshold("buffer_fill", 0.8, 1.0, unit=" %"),
     Threshold("unwritten_for", 60.0, 300.0, unit=" s"),
 )
 
@@ -78,12 +78,12 @@ def judged(figures: Figures, own: OwnFigures, now: int, thresholds: Iterable[Thr
     """Judge the requests of the last minutes and the monitor itself."""
     shown = {
         "requests": float(figures.count),
-        "buffer_fill": 100.0 * own.waiting_calls / own.capacity,
+        "buffer_fill": own.waiting_calls / own.capacity,
         "unwritten_for": max(0, now - own.last_success_at) / SECOND if own.waiting_batches else 0.0,
         "shed_requests": float(own.shed_requests),
         "shed_calls": float(own.shed_calls),
     }
     if figures.count >= HEALTH_MIN_REQUESTS:
-        shown["error_rate"] = 100.0 * figures.server_errors / figures.count
+        shown["error_rate"] = figures.server_errors / figures.count
         shown["p95"] = percentiles(figures.total, figures.total_min, figures.total_max).p95 / 1_000
     return judge("api", shown, thresholds)

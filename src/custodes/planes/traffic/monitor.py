@@ -56,8 +56,8 @@ class ApiMonitor:
         bus: where new kinds of errors are announced.
         is_leader: whether this process folds; one of several must.
         flush_seconds: time between two flushes.
-        thresholds: when the API counts as degraded and unhealthy; figures ``error_rate`` (%), ``p95`` (ms),
-            ``buffer_fill`` (%), ``unwritten_for`` (s).
+        thresholds: when the API counts as degraded and unhealthy; figures ``error_rate`` (a share,
+            0 to 1), ``p95`` (ms), ``buffer_fill`` (a share), ``unwritten_for`` (s).
         default_tenant: tenant of what names none.
         recorder: the hot path, when its bounds shall be others than the usual.
     """
