@@ -9,7 +9,8 @@ SUCCESS = Threshold("success_rate", degraded=0.99, unhealthy=0.95, below=True, u
 
 
 @pytest.mark.parametrize(
-    ("value", "state"), [(0, Health.HEALTHY), (0.0099, Health.HEALTHY), (0.01, Health.DEGRADED), (0.05, Health.UNHEALTHY)]
+    ("value", "state"),
+    [(0, Health.HEALTHY), (0.0099, Health.HEALTHY), (0.01, Health.DEGRADED), (0.05, Health.UNHEALTHY)],
 )
 def test_a_figure_that_should_be_low(value: float, state: Health):
     assert judge("api", {"error_rate": value}, [ERRORS]).state is state

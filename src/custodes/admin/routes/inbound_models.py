@@ -142,8 +142,12 @@ class SummaryModel(BaseModel):
     retried: int = Field(description="Attempts that failed and were to be tried again")
     dead: int = Field(description="Events given up")
     refused: int = Field(description="Deliveries refused; 0 for a type, since a refused delivery has none")
-    success_rate: float | None = Field(description="Share of the finished events that succeeded, 0 to 1; null when none finished")
-    failure_rate: float | None = Field(description="Share of the attempts that failed, 0 to 1; null when there was none")
+    success_rate: float | None = Field(
+        description="Share of the finished events that succeeded, 0 to 1; null when none finished"
+    )
+    failure_rate: float | None = Field(
+        description="Share of the attempts that failed, 0 to 1; null when there was none"
+    )
     p50_us: float | None = Field(description="Median of the processing times, microseconds")
     p95_us: float | None = Field(description="95th percentile")
     p99_us: float | None = Field(description="99th percentile")

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
     Select,
     and_,
+    cast,
     delete,
     func,
     insert,
@@ -272,7 +274,7 @@ def _statement(connection: Connection, selection: Selection, tenant: str, ids: l
         literal(name),
         rows.c.series_id,
         slot,
-        func.sum(rows.c.count),
+        cast(func.sum(rows.c.count), BigInteger),  # PostgreSQL adds BIGINT up as NUMERIC
         func.sum(rows.c.total),
         func.min(rows.c.minimum),
         func.max(rows.c.maximum),
