@@ -4493,7 +4493,7 @@ export interface components {
             remind_seconds: number;
             /**
              * Message
-             * @description Sentence; `{name}`, `{value}`, `{percent}` (of a share), `{threshold}` and `{labels}` are filled in
+             * @description Sentence; `{name}`, `{value}`, `{percent}` of a share, `{threshold}`, `{labels}` are filled in
              * @default {name}: {value} ({labels})
              */
             message: string;
@@ -5345,7 +5345,7 @@ export interface components {
             remind_seconds: number;
             /**
              * Message
-             * @description Sentence; `{name}`, `{value}`, `{percent}` (of a share), `{threshold}` and `{labels}` are filled in
+             * @description Sentence; `{name}`, `{value}`, `{percent}` of a share, `{threshold}`, `{labels}` are filled in
              * @default {name}: {value} ({labels})
              */
             message: string;
