@@ -163,6 +163,7 @@ async def test_everything_can_be_reached_by_keyboard(window: Callable[..., Any])
     await expect(page.get_by_role("dialog")).to_have_count(0)
 
     await page.keyboard.press("Control+k")
+    await expect(page.get_by_role("combobox")).to_be_focused()
     await page.keyboard.type("security")
     assert await seen.violations() == []
     await page.keyboard.press("Enter")

@@ -5,12 +5,13 @@ import { useLiveConnection } from '../live/source.ts';
 import { useView } from '../view/view.ts';
 import { useKeys } from './keys.ts';
 import { LoginDialog } from './LoginDialog.tsx';
+// Not lazy: what is typed right after Ctrl K must reach it.
+import { Palette } from './Palette.tsx';
 import style from './Shell.module.css';
 import { Sidebar } from './Sidebar.tsx';
 import { TopBar } from './TopBar.tsx';
 import { usePace } from './usePace.ts';
 
-const Palette = lazy(() => import('./Palette.tsx').then((module) => ({ default: module.Palette })));
 const KeySheet = lazy(() => import('./KeySheet.tsx').then((module) => ({ default: module.KeySheet })));
 
 export type Overlay = 'palette' | 'keys' | null;
