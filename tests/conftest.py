@@ -110,12 +110,19 @@ def postgres_url(postgres_server: PostgresServer, postgres_template: str) -> str
     return postgres_server.url(postgres_server.new_database(postgres_template))
 
 
+@pytest.fixture
+def pgbouncer_url(pgbouncer: PgBouncer, postgres_server: PostgresServer, postgres_template: str) -> str:
+    """URL of a fresh PostgreSQL database with all tables, through a pooler in transaction mode."""
+    return pgbouncer.url(postgres_server.new_database(postgres_template))
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
-    """An empty database with all tables, once for each engine."""
+    """An empty database with all tables, once for each engine; ``pgbouncer`` where a test asks for it."""
     engine: Database
-    if request.param == "postgresql":
-        engine = PostgresDatabase(request.getfixturevalue("postgres_url"))
+    if request.param != "sqlite":
+        name = "postgres_url" if request.param == "postgresql" else "pgbouncer_url"
+        engine = PostgresDatabase(request.getfixturevalue(name))
         await engine.open()
     else:
         engine = SqliteDatabase(f"sqlite:///{tmp_path}/custodes.db")

@@ -23,9 +23,9 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
-app.command("migrate")(migrate.migrate)
 app.command("replay")(replay.replay)
 app.command("export")(export.export)
+app.add_typer(migrate.app, name="migrate")
 app.add_typer(user.app, name="user")
 app.add_typer(retention.app, name="retention")
 

@@ -1,17 +1,26 @@
-"""``custodes migrate``: bring the schema to this version."""
+"""``custodes migrate``: bring the schema to this version; move from SQLite to PostgreSQL."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, cast
 
 import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from custodes.app import Custodes
-from custodes.cli.console import DatabaseOption, JsonOption, out, write_json
+from custodes.cli.console import DatabaseOption, JsonOption, err, out, write_json, write_table
+from custodes.errors import ConfigurationError
+
+app = typer.Typer(invoke_without_command=True, no_args_is_help=False)
 
 
+@app.callback()
 def migrate(
+    context: typer.Context,
     database: DatabaseOption = None,
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing; exit with 1 when there is something to do.")
@@ -19,6 +28,8 @@ def migrate(
     as_json: JsonOption = False,
 ) -> None:
     """Bring the tables of Custodes to this version; the host's own tables are not touched."""
+    if context.invoked_subcommand is not None:
+        return
 
     async def revisions() -> list[str]:
         custodes = Custodes(database)
@@ -36,3 +47,61 @@ def migrate(
         out.print(f"{'To apply' if check else 'Applied'}: {', '.join(found)}")
     if check and found:
         raise typer.Exit(1)
+
+
+@app.command("sqlite-to-postgres")
+def sqlite_to_postgres(
+    source: Annotated[str, typer.Option("--from", help="The SQLite database, as sqlite:///path.")],
+    target: Annotated[str, typer.Option("--to", help="The PostgreSQL database, as postgresql://….")],
+    as_json: JsonOption = False,
+) -> None:
+    """Move everything to PostgreSQL, counting both sides. Stop Custodes first; when it is broken off, run it again."""
+    path = _path(source)
+
+    async def prepared() -> Custodes:
+        custodes = Custodes(target)
+        if custodes.database.dialect != "postgresql":
+            msg = "The target is not a PostgreSQL database"
+            raise ConfigurationError(msg, remedy="Write --to postgresql://user:password@host/database")
+        await custodes.open()
+        return custodes
+
+    async def move() -> list[tuple[str, int]]:
+        from custodes.storage.sql.move import Move
+        from custodes.storage.sql.postgresql import PostgresDatabase
+
+        custodes = await prepared()
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        try:
+            with Progress(*columns, console=err, disable=not err.is_terminal) as progress:
+                tasks: dict[str, TaskID] = {}
+
+                def report(table: str, done: int, total: int) -> None:
+                    if table not in tasks:
+                        tasks[table] = progress.add_task(table, total=total)
+                    progress.update(tasks[table], completed=done)
+
+                moved = await asyncio.to_thread(Move(path, cast("PostgresDatabase", custodes.database), report).run)
+        finally:
+            await custodes.close()
+        return [(one.table, one.rows) for one in moved]
+
+    moved = asyncio.run(move())
+    if as_json:
+        write_json({"moved": [{"table": table, "rows": rows} for table, rows in moved]})
+    else:
+        write_table(("table", "rows"), [(table, f"{rows:,}") for table, rows in moved if rows])
+    key = path.with_name(f"{path.name}.key")
+    if key.exists():
+        err.print(f"Secrets are sealed with the key in {key}: set CUSTODES_SECRET_KEY to it.", soft_wrap=True)
+
+
+def _path(url: str) -> Path:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        parsed = None
+    if parsed is None or parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
+        msg = "The source is not a SQLite file"
+        raise ConfigurationError(msg, remedy="Write --from sqlite:///path/to/custodes.db")
+    return Path(str(parsed.database))

@@ -25,6 +25,9 @@ from custodes.planes.audit.ports import AuditQuery
 from custodes.storage.sql.audit import SqlAuditStore
 from custodes.storage.sql.database import Database, connection_of
 
+#: Behind a pooler in transaction mode, too.
+pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql", "pgbouncer"], indirect=True)
+
 START = 1_790_000_000 * SECOND
 
 

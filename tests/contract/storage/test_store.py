@@ -8,6 +8,9 @@ from sqlalchemy.exc import IntegrityError
 
 from custodes.storage.sql.database import Database, connection_of
 
+#: Behind a pooler in transaction mode, too.
+pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql", "pgbouncer"], indirect=True)
+
 notes = Table("notes", MetaData(), Column("id", Integer, primary_key=True), Column("text", String(50)))
 
 

@@ -11,9 +11,11 @@ import contextlib
 import os
 import socket
 import threading
-import time
 from collections.abc import Generator
 from typing import Any
+
+from custodes.kernel.clock import SECOND
+from custodes.runtime.system_clock import SystemClock
 
 #: How often the watch looks, seconds.
 _LOOK_SECONDS = 0.5
@@ -41,6 +43,8 @@ class Deadlines:
     """Watches psycopg connections while they are at work."""
 
     def __init__(self) -> None:
+        # Always the real one: what hangs here hangs in real time.
+        self._clock = SystemClock()
         self._watched: dict[int, _Watched] = {}
         self._lock = threading.Lock()
         self._end = threading.Event()
@@ -53,7 +57,7 @@ class Deadlines:
         Raises:
             Overdue: in place of the error that the broken connection gave.
         """
-        watched = _Watched(driver, time.monotonic() + seconds)
+        watched = _Watched(driver, self._now() + seconds)
         key = id(watched)
         with self._lock:
             self._watched[key] = watched
@@ -83,9 +87,12 @@ class Deadlines:
         if self._thread is not None:
             self._thread.join()
 
+    def _now(self) -> float:
+        return self._clock.monotonic() / SECOND
+
     def _watch(self) -> None:
         while not self._end.wait(_LOOK_SECONDS):
-            now = time.monotonic()
+            now = self._now()
             with self._lock:
                 overdue = [one for one in self._watched.values() if one.ends_at < now]
             for watched in overdue:
@@ -96,7 +103,7 @@ class Deadlines:
             watched.overdue = True
             with contextlib.suppress(Exception):
                 watched.driver.cancel_safe(timeout=_CANCEL_SECONDS)
-            watched.ends_at = time.monotonic() + _CANCEL_SECONDS
+            watched.ends_at = self._now() + _CANCEL_SECONDS
             return
         with contextlib.suppress(Exception), self._lock:
             if id(watched) in self._watched:

@@ -127,7 +127,9 @@ class Partitions:
         missing = await self._database.read(lambda tx: _missing(connection_of(tx), now))
         return sum(
             [
-                await self._database.write(lambda tx, each=slices, start=start: _make(connection_of(tx), each, start))
+                await self._database.write(
+                    lambda tx, each=slices, start=start: make_piece(connection_of(tx), each, start)
+                )
                 for slices, start in missing
             ]
         )
@@ -140,7 +142,8 @@ def _missing(connection: Connection, now: int) -> list[tuple[Slices, int]]:
     return [(slices, start) for slices, start in wanted if slices.name(start) not in there]
 
 
-def _make(connection: Connection, slices: Slices, start: int) -> bool:
+def make_piece(connection: Connection, slices: Slices, start: int) -> bool:
+    """Make a piece unless it is there; False, too, when its table is busy."""
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
     if slices.name(start) in {name for name, _, _ in _pieces(connection, slices.table.name)}:
         return False  # another process was faster

@@ -90,7 +90,8 @@ class PostgresDatabase:
         self._reader_engine = _engine(self.url, readers, isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._writer_engine = _engine(self.url, writers)
         self._ingest_engine = _engine(self.url, 1, isolation_level="AUTOCOMMIT")
-        self._path = f"SET LOCAL search_path = {_quoted(schema)}" if schema else ""
+        #: Statement that each transaction begins with; empty where there is no schema of our own.
+        self.search_path = f"SET LOCAL search_path = {_quoted(schema)}" if schema else ""
         self._ingesting: Connection | None = None
         self._waiting = 0
         self._closed = False
@@ -139,17 +140,17 @@ class PostgresDatabase:
 
     async def read(self, work: Callable[[Transaction], T]) -> T:
         """Run a reading work on a snapshot of its own."""
-        return await self._run(self._readers, work, Terms(self._reader_engine, TIMEOUT_SECONDS, self._path))
+        return await self._run(self._readers, work, Terms(self._reader_engine, TIMEOUT_SECONDS, self.search_path))
 
     async def write(self, work: Callable[[Transaction], T], *, durable: bool = True) -> T:
         """Run a work and commit it."""
-        preamble = self._path if durable else _joined(self._path, _NOT_DURABLE)
+        preamble = self.search_path if durable else _joined(self.search_path, _NOT_DURABLE)
         return await self._run(self._writers, work, Terms(self._writer_engine, TIMEOUT_SECONDS, preamble))
 
     async def migrate(self, work: Callable[[Transaction], T]) -> T:
         """Run a work that changes tables: in one process at a time, for as long as it takes."""
         make = f"CREATE SCHEMA IF NOT EXISTS {_quoted(self.schema)}" if self.schema else ""
-        preamble = _joined(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})", make, self._path)
+        preamble = _joined(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})", make, self.search_path)
         return await self._run(self._writers, work, Terms(self._writer_engine, MIGRATION_TIMEOUT_SECONDS, preamble))
 
     async def join(self, connection: object, work: Callable[[Transaction], T]) -> T:
@@ -264,9 +265,9 @@ class PostgresDatabase:
             pending.result = result
 
     def _insert_rows(self, driver: Any, statement: Ingest[Any, Any], rows: Sequence[Any]) -> Sequence[Any]:
-        if statement.alone and statement.durable and not self._path:
+        if statement.alone and statement.durable and not self.search_path:
             return statement.postgresql(driver, rows)
-        preamble = self._path if statement.durable else _joined(self._path, _NOT_DURABLE)
+        preamble = self.search_path if statement.durable else _joined(self.search_path, _NOT_DURABLE)
         with driver.transaction():
             if preamble:
                 driver.execute(preamble)
