@@ -109,9 +109,14 @@ def commands() -> str:
 
     def describe(command: Any, path: str) -> None:
         if hasattr(command, "commands"):
+            if command.invoke_without_command:
+                describe_one(command, path)
             for name, inner in command.commands.items():
                 describe(inner, f"{path} {name}")
-            return
+        else:
+            describe_one(command, path)
+
+    def describe_one(command: Any, path: str) -> None:
         lines.extend([f"## `{path}`", "", " ".join((command.help or "").split()), ""])
         lines.extend(["| | |", "| --- | --- |"])
         for parameter in command.params:

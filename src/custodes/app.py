@@ -21,6 +21,7 @@ ASGIApp = Callable[..., Any]
 
 #: Planes with background work, in order of start; stopped in reverse, so that what hears of others stops after them.
 _SERVICES = (
+    "notices",
     "fanout",
     "leader",
     "audit",
@@ -94,6 +95,7 @@ class Custodes(Composition):
 
     async def close(self) -> None:
         """Close the store; idempotent."""
+        await self.notices.stop()
         await self.database.close()
 
     async def start(self) -> None:

@@ -19,6 +19,7 @@ from custodes.kernel.ids import RandomBits, uuid7
 from custodes.runtime.bus import Bus
 from custodes.runtime.fanout import Fanout, LocalFanout
 from custodes.runtime.leases import Leader
+from custodes.runtime.notices import LIMITS, WEBHOOKS
 from custodes.runtime.randomness import fast_bits
 from custodes.runtime.scheduler import Scheduler
 from custodes.runtime.shield import Shield
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from custodes.planes.outbound.endpoints import OutgoingWebhooks
     from custodes.planes.ratelimit.limiter import RateLimiter
     from custodes.planes.traffic.monitor import ApiMonitor
+    from custodes.runtime.notices import Notices
     from custodes.runtime.outgoing.client import OutgoingClient
     from custodes.runtime.outgoing.target import Policy
     from custodes.storage.sql.database import Database
@@ -103,6 +105,13 @@ class Composition:
         from custodes.storage.databases import database_of
 
         return database_of(self.settings)
+
+    @cached_property
+    def notices(self) -> Notices:
+        """How the processes of this install tell each other that something has changed."""
+        from custodes.storage.databases import notices_of
+
+        return notices_of(self.settings, self.database)
 
     @cached_property
     def partitions(self) -> Partitions:
@@ -291,7 +300,9 @@ class Composition:
             concurrency=self.settings.webhook_concurrency,
             lease=self.settings.webhook_lease_seconds * SECOND,
             measured=self.settings.webhook_monitoring_enabled,
+            tell=lambda: self.notices.tell(WEBHOOKS),
         )
+        self.notices.on(WEBHOOKS, inbound.worker.wake)
         for name, secrets in self.settings.webhook_secrets().items():
             inbound.add_source(make_source(name, secrets), replaceable=True)
         return inbound
@@ -342,7 +353,7 @@ class Composition:
         from custodes.storage.sql.ratelimit import SqlRateLimitStore
 
         settings = self.settings
-        return RateLimiter(
+        ratelimit = RateLimiter(
             windows_of(
                 settings.rate_limit_store,
                 self.database,
@@ -367,6 +378,8 @@ class Composition:
             enabled=settings.rate_limiting_enabled,
             fanout=self.fanout,
         )
+        self.notices.on(LIMITS, ratelimit.look)
+        return ratelimit
 
     @cached_property
     def traffic(self) -> ApiMonitor:

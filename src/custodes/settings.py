@@ -46,6 +46,9 @@ class Settings(BaseSettings):
         "", max_length=63, validation_alias=_env("CUSTODES_DATABASE_SCHEMA", "database_schema")
     )
     """PostgreSQL: schema of our tables, made when it is missing; empty: the first of the role's ``search_path``."""
+    database_listen_url: str = Field("", validation_alias=_env("CUSTODES_DATABASE_LISTEN_URL", "database_listen_url"))
+    """PostgreSQL behind a pooler: URL of the server itself, where notices are heard, since ``LISTEN`` does not pass
+    PgBouncer in transaction mode; empty: ``database_url``. Without them, changes elsewhere are seen within a second."""
     database_readers: int = Field(
         4, ge=1, le=100, validation_alias=_env("CUSTODES_DATABASE_READERS", "database_readers")
     )

@@ -106,6 +106,10 @@ class NoSealer(Sealer):
         del key_id
         return False
 
+    def derive(self, purpose: bytes, size: int) -> bytes:
+        """Refuse."""
+        raise _no_key()
+
     def seal(self, secret: bytes, purpose: str) -> bytes:
         """Refuse."""
         raise _no_key()

@@ -163,6 +163,11 @@ class Worker(Generic[R]):
         self._wake.set()
 
     @property
+    def has_room(self) -> bool:
+        """Whether it runs and could begin another job."""
+        return bool(self._loops) and len(self._running) < self.concurrency
+
+    @property
     def running(self) -> int:
         """Jobs under way."""
         return len(self._running)

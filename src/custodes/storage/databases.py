@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from custodes.errors import ConfigurationError
+from custodes.runtime.notices import NoNotices, Notices
 from custodes.settings import Settings
 from custodes.storage.sql.database import Database
 
@@ -33,3 +36,13 @@ def database_of(settings: Settings) -> Database:
         )
     msg = f"No engine for {scheme!r}"
     raise ConfigurationError(msg, remedy="Use sqlite:///path/to/custodes.db or postgresql+psycopg://user@host/database")
+
+
+def notices_of(settings: Settings, database: Database) -> Notices:
+    """Choose how the processes of an install tell each other that something has changed."""
+    if database.dialect != "postgresql":
+        return NoNotices()
+    from custodes.storage.sql.postgresql import PostgresDatabase
+    from custodes.storage.sql.postgresql_notices import PostgresNotices
+
+    return PostgresNotices(cast("PostgresDatabase", database), settings.database_listen_url)

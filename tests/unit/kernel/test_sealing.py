@@ -5,7 +5,7 @@ import random
 import pytest
 
 from custodes.errors import ConfigurationError
-from custodes.kernel.sealing import Sealer
+from custodes.kernel.sealing import NoSealer, Sealer
 
 OLD, NEW = "o" * 32, "n" * 32
 PURPOSE = "webhook_secrets:acme:1"
@@ -76,3 +76,13 @@ def test_an_error_never_shows_a_key_or_a_secret(bits):
     assert OLD not in str(caught.value)
     assert NEW not in str(caught.value)
     assert "very secret" not in str(caught.value)
+
+
+def test_without_a_key_each_use_says_what_to_set():
+    sealer = NoSealer()
+
+    for use in (lambda: sealer.seal(b"x", "p"), lambda: sealer.open(b"x", "p"), lambda: sealer.derive(b"p", 32)):
+        with pytest.raises(ConfigurationError) as refused:
+            use()
+        assert "CUSTODES_SECRET_KEY" in refused.value.remedy
+    assert not sealer.knows("00000000")

@@ -39,6 +39,10 @@ FLUSH_SECONDS = 2.0
 MAX_ERROR_GROUPS = 50
 
 
+def _nobody() -> None:
+    """Tell nobody."""
+
+
 class WebhookMonitor(WebhookLog):
     """Incoming webhooks: taken in, handled until done, measured, watched.
 
@@ -74,6 +78,7 @@ class WebhookMonitor(WebhookLog):
         lease: int = LEASE,
         thresholds: Sequence[Threshold] = analytics.THRESHOLDS,
         measured: bool = True,
+        tell: Callable[[], None] = _nobody,
     ) -> None:
         watch = Watch(bus, clock)
         recorder = Recorder(
@@ -91,6 +96,7 @@ class WebhookMonitor(WebhookLog):
         )
         self._figures = figures
         self._jobs = jobs
+        self._tell = tell
         self._thresholds = thresholds
         self._sources: dict[str, Registration] = {}
         self._flusher = Periodic("inbound-flush", FLUSH_SECONDS, recorder.flush)
@@ -117,8 +123,14 @@ class WebhookMonitor(WebhookLog):
             lease=lease,
         )
         self._receiver = Receiver(
-            events=events, recorder=recorder, clock=clock, random_bits=random_bits, kept=self.worker.wake
+            events=events, recorder=recorder, clock=clock, random_bits=random_bits, kept=self._kept
         )
+
+    def _kept(self) -> None:
+        """Have somebody look for what is new: this process if it has room, else any other."""
+        self.worker.wake()
+        if not self.worker.has_room:
+            self._tell()
 
     # ── Life ─────────────────────────────────────────────────────────────────
 
@@ -303,7 +315,7 @@ class WebhookMonitor(WebhookLog):
             Conflict: a worker is at it right now.
         """
         record = await self._replays.one(event_id, tenant=tenant, also=also)
-        self.worker.wake()
+        self._kept()
         return record
 
     async def replay_events(
@@ -322,7 +334,7 @@ class WebhookMonitor(WebhookLog):
         """
         replayed = await self._replays.many(wanted, limit=limit, cursor=cursor, dry_run=dry_run, also=also)
         if not dry_run:
-            self.worker.wake()
+            self._kept()
         return replayed
 
     # ── Retention ────────────────────────────────────────────────────────────

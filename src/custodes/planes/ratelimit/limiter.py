@@ -148,6 +148,10 @@ class RateLimiter(Gatekeeping):
         await self._save_bans()
         await self._windows.stop()
 
+    def look(self) -> None:
+        """Look for what other workers have changed now, and not at the next turn."""
+        self._refresher.wake()
+
     async def refresh(self) -> None:
         """Write new bans, take over what other workers have changed."""
         try:

@@ -84,7 +84,7 @@ class PostgresDatabase:
     dialect = "postgresql"
 
     def __init__(self, url: str, *, schema: str = "", readers: int = READERS, writers: int = WRITERS) -> None:
-        self.url = _checked(url)
+        self.url = checked(url)
         self.schema = schema
         self._sizes = readers, writers
         self._reader_engine = _engine(self.url, readers, isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -292,7 +292,7 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _checked(url: str) -> URL:
+def checked(url: str) -> URL:
     """Read the URL; the driver is psycopg 3 whatever it says.
 
     Raises:

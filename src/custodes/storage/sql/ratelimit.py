@@ -15,6 +15,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    literal,
     select,
     tuple_,
     update,
@@ -29,6 +30,7 @@ from custodes.kernel.tenant import DEFAULT_TENANT
 from custodes.planes.ratelimit.model import Access, Effect, Kind, Rule, Source, Window
 from custodes.planes.ratelimit.ports import Shared, Total
 from custodes.planes.ratelimit.rules import make_rule, spell_subjects
+from custodes.runtime.notices import LIMITS
 from custodes.runtime.transactions import Store, Transaction
 from custodes.storage.sql.bulk import counted
 from custodes.storage.sql.database import connection_of
@@ -65,6 +67,8 @@ class SqlRateLimitStore:
         changed = connection.execute(update(s).where(_the_state()).values(version=s.c.version + 1)).rowcount
         if not changed:
             connection.execute(insert(s).values(tenant_id=DEFAULT_TENANT, version=1))
+        if connection.dialect.name == "postgresql":  # heard with the commit; administrators are not in a hurry
+            connection.execute(select(func.pg_notify(literal("custodes_").concat(func.current_schema()), LIMITS)))
         return _version(tx)
 
     async def version(self) -> int:

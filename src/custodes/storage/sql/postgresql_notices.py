@@ -1,0 +1,128 @@
+"""Notices between processes over PostgreSQL's LISTEN and NOTIFY.
+
+A notice is sent after the commit that it is about, in a transaction of its own that waits for no disk, together with
+others of the same moment: the server commits transactions that notify one after the other (PostgreSQL documentation,
+"NOTIFY"), which the hot path must never wait for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+
+import psycopg
+from sqlalchemy import text
+
+from custodes.errors import StorageUnavailable
+from custodes.runtime.log import get_logger
+from custodes.storage.sql.database import connection_of
+from custodes.storage.sql.postgresql import CONNECT_TIMEOUT_SECONDS, PostgresDatabase, checked
+
+#: How long notices of the same topic are gathered, seconds.
+GATHER_SECONDS = 0.02
+
+#: Longest silence after which the connection is tried, seconds.
+CHECK_SECONDS = 15.0
+
+#: Wait before a new connection after one that failed, seconds.
+RETRY_SECONDS = 5.0
+
+_log = get_logger("custodes.notices")
+
+
+class PostgresNotices:
+    """The :class:`~custodes.runtime.notices.Notices` of processes on one PostgreSQL database.
+
+    Args:
+        database: where notices are sent.
+        listen_url: where they are heard: the server itself, not a pooler; empty: the database's own URL.
+    """
+
+    def __init__(self, database: PostgresDatabase, listen_url: str = "") -> None:
+        self._database = database
+        url = database.url if not listen_url else checked(listen_url)
+        self._listen_url = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        self._schema = database.schema
+        self._then: defaultdict[str, list[Callable[[], object]]] = defaultdict(list)
+        self._topics: set[str] = set()
+        self._sending: asyncio.Task[None] | None = None
+        self._listening: asyncio.Task[None] | None = None
+        #: Set while notices are heard.
+        self.heard = asyncio.Event()
+
+    def on(self, topic: str, then: Callable[[], object]) -> None:
+        """Call something whenever another process, or this one, tells of a topic."""
+        self._then[topic].append(then)
+
+    def tell(self, topic: str) -> None:
+        """Tell all processes, soon; what cannot be sent is lost, and polling finds what it was about."""
+        self._topics.add(topic)
+        if self._sending is None:
+            self._sending = asyncio.get_running_loop().create_task(self._send(), name="custodes-tell")
+
+    async def start(self) -> None:
+        """Begin to listen; idempotent."""
+        if self._listening is None:
+            self._listening = asyncio.get_running_loop().create_task(self._listen_for_ever(), name="custodes-listen")
+
+    async def stop(self) -> None:
+        """Send what is to be sent, stop listening; idempotent."""
+        listening, self._listening = self._listening, None
+        if listening is not None:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+        if self._sending is not None:
+            await self._sending
+
+    async def _send(self) -> None:
+        await asyncio.sleep(GATHER_SECONDS)
+        topics, self._topics, self._sending = sorted(self._topics), set(), None
+        try:
+            await self._database.write(
+                lambda tx: connection_of(tx).execute(_NOTIFY, {"topics": topics}).all(),
+                durable=False,
+            )
+        except StorageUnavailable as error:
+            _log.debug("notices_not_sent", topics=topics, error=error.message)
+
+    async def _listen_for_ever(self) -> None:
+        while True:
+            try:
+                await self._listen()
+            except (psycopg.Error, OSError) as error:
+                _log.info("notices_not_heard", error=type(error).__name__)
+            finally:
+                self.heard.clear()
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _listen(self) -> None:
+        connection = await psycopg.AsyncConnection.connect(
+            self._listen_url,
+            autocommit=True,
+            prepare_threshold=None,
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            application_name="custodes-listen",
+        )
+        async with connection:
+            if self._schema:
+                await connection.execute("SELECT set_config('search_path', %s, false)", (f'"{self._schema}"',))
+            # The channel is the schema's own: installs in two schemas of one database do not hear each other.
+            found = await (await connection.execute("SELECT quote_ident('custodes_' || current_schema())")).fetchone()
+            assert found is not None
+            await connection.execute(f"LISTEN {found[0]}".encode())
+            self.heard.set()
+            for topic in self._then:  # something may have happened while nobody listened
+                self._fire(topic)
+            while True:
+                async for notice in connection.notifies(timeout=CHECK_SECONDS):
+                    self._fire(notice.payload)
+                async with asyncio.timeout(CHECK_SECONDS):
+                    await connection.execute("SELECT 1")
+
+    def _fire(self, topic: str) -> None:
+        for then in self._then.get(topic, ()):
+            then()
+
+
+_NOTIFY = text("SELECT pg_notify('custodes_' || current_schema(), topic) FROM unnest(CAST(:topics AS text[])) AS topic")

@@ -1,0 +1,142 @@
+"""PostgreSQL: processes tell each other what has changed, and poll all the same."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from tests.servers.postgresql import PgBouncer, PostgresServer
+
+from custodes import Custodes
+from custodes.planes.inbound.model import Arrival
+from custodes.planes.ratelimit import limiter
+from custodes.runtime import worker
+from custodes.runtime.notices import LIMITS
+from custodes.storage.sql.database import connection_of
+from custodes.storage.sql.inbound import SqlEventStore
+from custodes.storage.sql.postgresql_notices import PostgresNotices
+
+#: Longest that others may take to see a change, seconds (design: all within two).
+PROMISE = 2.0
+
+
+@pytest.fixture
+def empty_url(postgres_server: PostgresServer) -> str:
+    return postgres_server.url(postgres_server.new_database())
+
+
+@pytest.fixture
+async def process(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[..., Any]]:
+    """Start an install as one more process of the same database, which polls too seldom to see anything."""
+    monkeypatch.setattr(
+        worker.Worker.__init__, "__kwdefaults__", {**worker.Worker.__init__.__kwdefaults__, "poll_seconds": 60.0}
+    )
+    monkeypatch.setattr(limiter, "REFRESH_SECONDS", 60.0)
+    started: list[Custodes] = []
+
+    async def start(url: str = empty_url, **settings: Any) -> Custodes:
+        install = Custodes(url, **settings)
+        install.source("stripe", ["whsec_" + "a" * 32])
+        started.append(install)
+        return install
+
+    yield start
+    for install in started:
+        await install.stop()
+
+
+async def listening(*installs: Custodes) -> None:
+    for install in installs:
+        await install.start()
+        assert isinstance(install.notices, PostgresNotices)
+        await asyncio.wait_for(install.notices.heard.wait(), 10)
+
+
+def arrival(custodes: Custodes, number: int) -> Arrival:
+    return Arrival("default", custodes.new_id(), custodes.clock.now(), "stripe", f"evt_{number}", "invoice.paid",
+                   f"evt_{number}", "verified", "0" * 32, "192.0.2.1", 2, "[]", b"{}")  # fmt: skip
+
+
+async def test_a_webhook_that_one_process_takes_in_is_handled_at_once_by_another(process):
+    # Given one that only takes in, and one that handles
+    door, hands = await process(webhook_concurrency=0), await process()
+    handled = asyncio.Event()
+
+    @hands.webhook("stripe", "invoice.paid")
+    async def paid(event) -> None:
+        handled.set()
+
+    await listening(door, hands)
+
+    # When an event arrives at the first
+    await SqlEventStore(door.database).accept(arrival(door, 1))
+    door.inbound._kept()
+
+    # Then the second does it without waiting for its poll
+    await asyncio.wait_for(handled.wait(), PROMISE)
+
+
+async def test_a_block_holds_everywhere_within_two_seconds(process):
+    here, there = await process(), await process()
+    await listening(here, there)
+
+    await here.ratelimit.block_identifier("192.0.2.7", reason="abuse", actor="user:1")
+
+    async def seen() -> None:
+        while there.ratelimit._in_force.version != here.ratelimit._in_force.version:
+            await asyncio.sleep(0.01)
+
+    await here.ratelimit._in_force.refresh()
+    await asyncio.wait_for(seen(), PROMISE)
+
+
+async def test_a_broken_connection_is_made_again_and_what_was_missed_is_looked_for(
+    process, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("custodes.storage.sql.postgresql_notices.RETRY_SECONDS", 0.05)
+    install = await process()
+    looked = asyncio.Event()
+    install.notices.on(LIMITS, looked.set)
+    await listening(install)
+    looked.clear()
+
+    # Given the server breaks the listening connection off
+    ended = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                 " WHERE application_name = 'custodes-listen' AND datname = current_database()")  # fmt: skip
+    await install.database.write(lambda tx: connection_of(tx).execute(ended).all())
+
+    # Then it listens again, and looks
+    await asyncio.wait_for(looked.wait(), PROMISE)
+
+
+async def test_behind_a_pooler_the_server_itself_is_listened_to(process, pgbouncer: PgBouncer, empty_url: str):
+    name = empty_url.rpartition("/")[2]
+    pooled = await process(pgbouncer.url(name), database_listen_url=empty_url)
+    looked = asyncio.Event()
+    pooled.notices.on(LIMITS, looked.set)
+    await listening(pooled)
+    looked.clear()
+
+    await pooled.ratelimit.block_identifier("192.0.2.8", reason="abuse", actor="user:1")
+
+    await asyncio.wait_for(looked.wait(), PROMISE)
+
+
+async def test_two_workers_never_share_a_job(process):
+    """Given two processes that claim as fast as they can, then each event is handled once."""
+    installs = [await process(), await process()]
+    handled: list[str] = []
+    for install in installs:
+
+        @install.webhook("stripe", "invoice.paid", name="paid")
+        async def paid(event) -> None:
+            handled.append(event.event_id)
+
+    events = SqlEventStore(installs[0].database)
+    await asyncio.gather(*(install.open() for install in installs))
+    await asyncio.gather(*(events.accept(arrival(installs[0], number)) for number in range(120)))
+
+    await asyncio.gather(*(install.inbound.worker.run_due() for install in installs))
+
+    assert sorted(handled) == sorted(f"evt_{number}" for number in range(120))
