@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from custodes.composition import Composition
-from custodes.errors import CustodesError
+from custodes.errors import ConfigurationError, CustodesError
 
 if TYPE_CHECKING:
     from custodes.planes.inbound.sources.base import Source
@@ -150,9 +150,15 @@ class Custodes(Composition):
         return await self.database.read(lambda tx: schema.pending_revisions(connection_of(tx)))
 
     async def is_ready(self) -> bool:
-        """Tell whether the store answers and what runs in the background runs."""
+        """Tell whether the store answers and what runs in the background runs.
+
+        A newer version may have migrated meanwhile: what it added does not disturb us, so we serve on until we are
+        replaced (docs/howto/upgrade.md).
+        """
         try:
             return self._started and not await self.pending_migrations()
+        except ConfigurationError:
+            return self._started
         except CustodesError:
             return False
 

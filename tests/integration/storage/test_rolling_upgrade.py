@@ -1,0 +1,138 @@
+"""Upgrades without downtime: while new processes start, the old ones go on, on the new schema."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.script import ScriptDirectory
+from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, create_engine, inspect, text
+
+from custodes import Custodes
+from custodes.errors import ConfigurationError
+from custodes.storage.sql.database import connection_of
+from custodes.storage.sql.schema import VERSION_TABLE, alembic_config, metadata
+from custodes.storage.sql.tables.audit import audit_logs
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/custodes.db"
+    server = request.getfixturevalue("postgres_server")
+    return server.url(server.new_database())
+
+
+async def test_code_goes_on_when_a_later_version_has_added_to_every_table(url: str, exercise):
+    """Given columns, an index and a table that this version does not know, then all of its statements still work."""
+    custodes = Custodes(url, secret_key="k" * 32)
+    await custodes.open()
+
+    def upgrade(tx: Any) -> None:
+        connection = connection_of(tx)
+        for table in metadata.sorted_tables:
+            connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN added_later TEXT"))
+            connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN also_added INTEGER NOT NULL DEFAULT 7"))
+        connection.execute(text(f"CREATE INDEX ix_added ON {audit_logs.name} (tenant_id, added_later)"))
+        connection.execute(text("CREATE TABLE added_table (id INTEGER PRIMARY KEY)"))
+
+    await custodes.database.write(upgrade)
+
+    await exercise(custodes)
+
+
+async def test_processes_that_run_stay_ready_when_a_newer_one_has_migrated_and_no_old_one_starts(url: str):
+    custodes = Custodes(url)
+    await custodes.start()
+    assert await custodes.is_ready()
+
+    newer = text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+    await custodes.database.write(lambda tx: connection_of(tx).execute(newer))
+
+    assert await custodes.is_ready()
+    old = Custodes(url)
+    with pytest.raises(ConfigurationError, match="9999"):
+        await old.open()
+    await old.close()
+    await custodes.stop()
+    assert not await custodes.is_ready()
+
+
+# ── The rule for migrations ──────────────────────────────────────────────────
+
+
+def broken(before: MetaData, after: MetaData) -> list[str]:
+    """What code of the version before misses, or cannot write, on the schema after."""
+    found: list[str] = []
+    for name, old in before.tables.items():
+        new = after.tables.get(name)
+        if new is None:
+            found.append(f"{name} is gone")
+            continue
+        for column in old.columns:
+            if column.name not in new.columns:
+                found.append(f"{name}.{column.name} is gone")
+            elif type(new.columns[column.name].type) is not type(column.type):
+                found.append(f"{name}.{column.name} has another type")
+            elif column.nullable and not new.columns[column.name].nullable:
+                found.append(f"{name}.{column.name} must not be null any more")
+        found += [
+            f"{name}.{column.name} is new, not null and has no default"
+            for column in new.columns
+            if column.name not in old.columns and not column.nullable and column.server_default is None
+        ]
+        if _unique(new) - _unique(old):
+            found.append(f"{name} has a new unique constraint")
+    return found
+
+
+def _unique(table: Table) -> set[tuple[str, ...]]:
+    return {tuple(column.name for column in index.columns) for index in table.indexes if index.unique}
+
+
+def test_the_rule_finds_what_would_break():
+    def table(*columns: Column[Any]) -> MetaData:
+        made = MetaData()
+        Table("notes", made, Column("id", Integer, primary_key=True), *columns)
+        return made
+
+    before = table(Column("text", String))
+
+    assert broken(before, table(Column("text", String), Column("more", String))) == []
+    assert (
+        broken(before, table(Column("text", String), Column("more", String, nullable=False, server_default="x"))) == []
+    )
+    assert broken(before, MetaData()) == ["notes is gone"]
+    assert broken(before, table()) == ["notes.text is gone"]
+    assert broken(before, table(Column("text", Integer))) == ["notes.text has another type"]
+    assert broken(before, table(Column("text", String, nullable=False))) == ["notes.text must not be null any more"]
+    assert broken(before, table(Column("text", String), Column("more", String, nullable=False))) == [
+        "notes.more is new, not null and has no default"
+    ]
+
+
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
+def test_every_migration_leaves_the_code_before_it_working(tmp_path: Path):
+    """From each revision to the next: only what old code does not notice. A column goes in the release after."""
+    engine = create_engine(f"sqlite:///{tmp_path}/custodes.db")
+    with engine.begin() as connection:
+        config = alembic_config(connection)
+        revisions = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()][::-1]
+        before: MetaData | None = None
+        for revision in revisions:
+            command.upgrade(config, revision)
+            after = _tables(connection)
+            if before is not None:
+                assert broken(before, after) == [], revision
+            before = after
+        assert before is not None
+        assert set(metadata.tables) <= set(before.tables)
+    engine.dispose()
+
+
+def _tables(connection: Connection) -> MetaData:
+    found = MetaData()
+    names = [name for name in inspect(connection).get_table_names() if not re.match("sqlite_|custodes_schema", name)]
+    found.reflect(connection, only=names)
+    return found
