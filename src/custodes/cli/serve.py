@@ -47,7 +47,8 @@ def serve(
     if app:
         os.environ[standalone.APP_VARIABLE] = app
     settings = load_settings()
-    if workers > 1 and settings.rate_limit_store == "auto" and not settings.redis_url.get_secret_value():
+    on_a_file = settings.database_url.startswith("sqlite") and not settings.redis_url.get_secret_value()
+    if workers > 1 and settings.rate_limit_store == "auto" and on_a_file:
         # Several processes must share their windows, or each would allow the whole limit.
         os.environ["CUSTODES_RATE_LIMIT_STORE"] = "sqlite"
     # The port first: whoever cannot have it must not have printed a login that nobody will look for.
