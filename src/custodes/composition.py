@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from custodes.planes.inbound.monitor import WebhookMonitor
     from custodes.planes.metrics.health import HealthMonitor
     from custodes.planes.metrics.recorder import SystemMetrics
-    from custodes.planes.outbound.endpoints import OutgoingWebhooks
+    from custodes.planes.outbound.webhooks import OutgoingWebhooks
     from custodes.planes.ratelimit.limiter import RateLimiter
     from custodes.planes.traffic.monitor import ApiMonitor
     from custodes.runtime.notices import Notices
@@ -328,17 +328,26 @@ class Composition:
 
     @cached_property
     def outbound(self) -> OutgoingWebhooks:
-        """Endpoints of outgoing webhooks."""
-        from custodes.planes.outbound.endpoints import OutgoingWebhooks
-        from custodes.storage.sql.outbound import SqlEndpointStore
+        """Outgoing webhooks."""
+        from custodes.planes.outbound.webhooks import OutgoingWebhooks
+        from custodes.storage.sql.deliveries import SqlDeliveryStore
+        from custodes.storage.sql.jobs import SqlJobs
+        from custodes.storage.sql.outbound import SqlEndpointStore, SqlEventTypeStore
 
         return OutgoingWebhooks(
-            self.database,
-            SqlEndpointStore(),
-            self.sealer,
-            self.clock,
-            # Never a seeded source: it makes secrets.
-            random.SystemRandom().getrandbits,
+            store=self.database,
+            endpoints=SqlEndpointStore(),
+            deliveries=SqlDeliveryStore(),
+            types=SqlEventTypeStore(),
+            jobs=SqlJobs(),
+            client=self.outgoing,
+            sealer=self.sealer,
+            clock=self.clock,
+            random_bits=self.random_bits,
+            bus=self.bus,
+            owner=self.new_id(),
+            concurrency=self.settings.outbound_concurrency,
+            lease=self.settings.outbound_lease_seconds * SECOND,
             allow_http=self.settings.outbound_allow_http,
             default_tenant=self.settings.default_tenant,
         )

@@ -60,6 +60,12 @@ def _inbound(custodes: Composition) -> list[Policy]:
     ]
 
 
+def _outbound(custodes: Composition) -> list[Policy]:
+    keep = custodes.settings.outbound_retention_days * DAY
+    text = "Emitted webhooks with payloads, deliveries and attempts; open ones stay"
+    return [Policy("outbound.messages", text, keep, custodes.outbound.purge)]
+
+
 def _traffic(custodes: Composition) -> list[Policy]:
     from custodes.planes.traffic.ranges import KEPT
 
@@ -124,6 +130,7 @@ def _identity(custodes: Composition) -> list[Policy]:
 _PLANES: tuple[Callable[[Composition], list[Policy]], ...] = (
     _audit,
     _inbound,
+    _outbound,
     _traffic,
     _ratelimit,
     _metrics,

@@ -147,6 +147,19 @@ class Settings(BaseSettings):
     )
     """Allow endpoints of outgoing webhooks at ``http`` URLs; for tests."""
 
+    outbound_concurrency: int = Field(
+        64, ge=0, le=1_000, validation_alias=_env("CUSTODES_OUTBOUND_CONCURRENCY", "outbound_concurrency")
+    )
+    """Deliveries that one process has under way at the same time; 0: it emits and leaves delivering to others."""
+    outbound_lease_seconds: int = Field(
+        30, ge=1, le=3_600, validation_alias=_env("CUSTODES_OUTBOUND_LEASE_SECONDS", "outbound_lease_seconds")
+    )
+    """Seconds a process may be silent before its deliveries are taken over."""
+    outbound_retention_days: int = Field(
+        30, ge=1, le=3_650, validation_alias=_env("CUSTODES_OUTBOUND_RETENTION_DAYS", "outbound_retention_days")
+    )
+    """Days that emitted events, their deliveries and attempts are kept; open ones stay."""
+
     # ── Requests that go out ─────────────────────────────────────────────────
     outgoing_allow_networks: CommaList = Field(
         (), validation_alias=_env("CUSTODES_OUTGOING_ALLOW_NETWORKS", "outgoing_allow_networks")

@@ -24,6 +24,7 @@ from custodes.admin.refusals import Refusals
 from custodes.admin.routes import (
     alerts,
     audit,
+    catalogue,
     identity,
     inbound,
     ingest,
@@ -55,6 +56,7 @@ PLANES: tuple[tuple[str, ModuleType], ...] = (
     ("live", live),
     ("metrics", metrics),
     ("outbound", outbound),
+    ("outbound", catalogue),
     ("overview", overview),
     ("ratelimit", ratelimit),
     ("retention", retention),

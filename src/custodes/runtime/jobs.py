@@ -100,6 +100,10 @@ class Jobs(Protocol):
         """Name the lanes that have open jobs, without reading the jobs."""
         ...
 
+    def due_lanes(self, tx: Transaction, kind: str, now: int) -> Sequence[str]:
+        """Name the lanes that have a job due at or before ``now``, without reading the jobs."""
+        ...
+
     def claim(self, tx: Transaction, kind: str, lane: str, claim: Claim) -> Sequence[Lease]:
         """Lease due jobs of a lane, longest due first; of the suspects one at most, where one may be."""
         ...

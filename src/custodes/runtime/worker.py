@@ -108,12 +108,15 @@ class Worker(Generic[R]):
         concurrency: int = CONCURRENCY,
         lease: int = LEASE,
         poll_seconds: float = POLL_SECONDS,
+        horizon: int = HORIZON,
     ) -> None:
         self.kind = kind
         #: Who holds the leases of this worker.
         self.owner = owner
         #: Jobs done at the same time, at most.
         self.concurrency = concurrency
+        #: No job waits longer by intention, microseconds.
+        self.horizon = horizon
         #: Places that one lane may hold.
         self.lane_limit = max(1, concurrency * 3 // 4)
         self._doer = doer
@@ -197,7 +200,7 @@ class Worker(Generic[R]):
         return len(leases)
 
     def _take(self, tx: Transaction, now: int, free: int, held: Sequence[Lease]) -> list[Lease]:
-        self._jobs.pull_in(tx, self.kind, now + HORIZON, now)
+        self._jobs.pull_in(tx, self.kind, now + self.horizon, now)
         lanes = sorted(self._jobs.lanes(tx, self.kind))
         busy = frozenset(lease.ref for lease in held)
         taken: list[Lease] = []

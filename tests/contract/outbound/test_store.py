@@ -7,7 +7,7 @@ import pytest
 
 from custodes.kernel.clock import DAY, SECOND
 from custodes.kernel.ids import uuid7
-from custodes.planes.outbound.model import Endpoint, EndpointState, RetryPolicy, SealedSecret
+from custodes.planes.outbound.model import Endpoint, EndpointState, RetryPolicy, SealedSecret, SecretKind
 from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.outbound import SqlEndpointStore
 
@@ -21,7 +21,7 @@ def make(random_bits):
         at = AT + seconds * SECOND
         given: dict[str, object] = {
             "id": uuid7(at, random_bits), "tenant": "acme", "url": "https://example.com/", "description": "ö",
-            "event_types": ("order.*", "a"), "retry": RetryPolicy(max_attempts=3, factor=2.5), "created_at": at,
+            "event_types": ("order.*", "a"), "retry": RetryPolicy((SECOND, 2 * SECOND)), "created_at": at,
             "updated_at": at,
         }  # fmt: skip
         return Endpoint(**(given | fields))  # type: ignore[arg-type]
@@ -94,8 +94,8 @@ async def test_secrets_come_newest_first_end_and_go(database: Database, make):
     samples = await database.read(store.key_samples)
     assert sorted(sample.key_id for sample in samples) == ["aa", "bb"]
 
-    await database.write(lambda tx: store.retire_secrets(tx, endpoint, AT + DAY))
-    await database.write(lambda tx: store.retire_secrets(tx, endpoint, AT + 2 * DAY))
+    await database.write(lambda tx: store.retire_secrets(tx, endpoint, SecretKind.V1, AT + DAY))
+    await database.write(lambda tx: store.retire_secrets(tx, endpoint, SecretKind.V1, AT + 2 * DAY))
     assert {one.expires_at for one in await database.read(lambda tx: store.secrets(tx, endpoint))} == {AT + DAY}
 
     await database.write(lambda tx: store.remove_secrets(tx, endpoint, expired_before=AT + DAY))

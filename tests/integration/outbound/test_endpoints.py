@@ -13,10 +13,16 @@ from custodes.kernel.clock import DAY, HOUR, SECOND
 from custodes.kernel.sealing import Sealer
 from custodes.planes.audit.ports import AuditQuery
 from custodes.planes.outbound import endpoints as module
-from custodes.planes.outbound.endpoints import MAX_SECRETS, OutgoingWebhooks
-from custodes.planes.outbound.model import EndpointState, RetryPolicy
+from custodes.planes.outbound.keys import MAX_SECRETS
+from custodes.planes.outbound.model import AuthKind, EndpointState, Options, RetryPolicy
+from custodes.planes.outbound.webhooks import OutgoingWebhooks
+from custodes.runtime.bus import Bus
+from custodes.runtime.outgoing.client import OutgoingClient
+from custodes.runtime.outgoing.target import Policy
 from custodes.storage.sql.database import Database
-from custodes.storage.sql.outbound import SqlEndpointStore
+from custodes.storage.sql.deliveries import SqlDeliveryStore
+from custodes.storage.sql.jobs import SqlJobs
+from custodes.storage.sql.outbound import SqlEndpointStore, SqlEventTypeStore
 from custodes.testing.admin import key_for
 from custodes.testing.clock import FakeClock
 
@@ -28,7 +34,21 @@ def registry_of(database: Database, clock: FakeClock, random_bits):
     """Make a registry, as a process that starts with these keys would."""
 
     def make(*keys: str) -> OutgoingWebhooks:
-        return OutgoingWebhooks(database, SqlEndpointStore(), Sealer(keys or [KEY], random_bits), clock, random_bits)
+        return OutgoingWebhooks(
+            store=database,
+            endpoints=SqlEndpointStore(),
+            deliveries=SqlDeliveryStore(),
+            types=SqlEventTypeStore(),
+            jobs=SqlJobs(),
+            client=OutgoingClient(Policy()),
+            sealer=Sealer(keys or [KEY], random_bits),
+            clock=clock,
+            random_bits=random_bits,
+            bus=Bus(),
+            owner="test",
+            default_tenant="default",
+            concurrency=0,
+        )
 
     return make
 
@@ -143,10 +163,20 @@ async def test_what_is_none_stays_in_an_update(outbound: OutgoingWebhooks, clock
         {"event_types": []},
         {"description": "d" * 501},
         {"tenant": "a b"},
-        {"retry": RetryPolicy(max_attempts=0)},
+        {"retry": RetryPolicy((SECOND,) * 31)},
         {"retry": RetryPolicy(timeout=61 * SECOND)},
-        {"retry": RetryPolicy(factor=0.5)},
-        {"retry": RetryPolicy(first_delay=HOUR, max_delay=SECOND)},
+        {"retry": RetryPolicy((0,))},
+        {"retry": RetryPolicy((2 * DAY,))},
+        {"options": Options(rate=-1)},
+        {"options": Options(concurrency=0)},
+        {"options": Options(headers={"webhook-id": "x"})},
+        {"options": Options(headers={"x-a": "b\r\nx-c: d"})},
+        {"options": Options(match={"$where": "1"})},
+        {"options": Options(auth=AuthKind.BASIC)},
+        {"options": Options(auth=AuthKind.BASIC), "credentials": {"username": "a:b", "password": "c"}},
+        {"options": Options(auth=AuthKind.BEARER), "credentials": {"token": "a\nb"}},
+        {"options": Options(auth=AuthKind.MTLS), "credentials": {"certificate": "x", "private_key": "y"}},
+        {"credentials": {"token": "for nothing"}},
     ],
     ids=str,
 )

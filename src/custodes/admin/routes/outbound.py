@@ -1,131 +1,41 @@
-"""Outgoing webhooks: the endpoints they go to."""
+"""Outgoing webhooks: the endpoints they go to, and what was sent."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from pydantic import SecretStr
 
 from custodes.admin.dependencies import AuditTrail, CustodesDep, TenantScope, Trail
-from custodes.admin.fields import Identifier, Moment
+from custodes.admin.fields import Identifier
 from custodes.admin.paging import PageModel, PageQuery
-from custodes.kernel.clock import SECOND
-from custodes.planes.outbound.addresses import MAX_URL
-from custodes.planes.outbound.endpoints import MAX_TEXT, Created
-from custodes.planes.outbound.filters import MAX_TYPES
-from custodes.planes.outbound.model import Endpoint, EndpointState, RetryPolicy
+from custodes.admin.routes.outbound_models import (
+    ConfigurationChange,
+    ConfigurationModel,
+    CreatedModel,
+    DeliveryModel,
+    DeliveryWithAttempts,
+    HealthModel,
+    MessageModel,
+    MessageWithBody,
+    NewConfiguration,
+    PauseBody,
+    PublicKeysModel,
+    RecoverBody,
+    ResendBody,
+    ResentModel,
+    ResumeBody,
+    RotateBody,
+)
+from custodes.kernel.clock import HOUR, from_datetime
+from custodes.planes.outbound.model import DeliveryStatus, Endpoint, EndpointState, Options
+from custodes.planes.outbound.ports import DeliveryFilter
 from custodes.runtime.transactions import Work
 
 router = APIRouter()
-
-
-class RetryModel(BaseModel):
-    """How often and how long a delivery is tried."""
-
-    max_attempts: int = Field(default=8, ge=1, le=30, description="Attempts in all, the first included")
-    timeout_seconds: float = Field(default=15, ge=1, le=60, description="Longest wait for an answer")
-    first_delay_seconds: float = Field(default=5, ge=1, le=3600, description="Wait after the first failure")
-    factor: float = Field(default=3, ge=1, le=10, description="What each further failure multiplies the wait with")
-    max_delay_seconds: float = Field(
-        default=21600, ge=1, le=259200, description="Longest wait; not shorter than the first"
-    )
-
-    @classmethod
-    def of(cls, retry: RetryPolicy) -> RetryModel:
-        """Tell a policy."""
-        return cls(
-            max_attempts=retry.max_attempts,
-            timeout_seconds=retry.timeout / SECOND,
-            first_delay_seconds=retry.first_delay / SECOND,
-            factor=retry.factor,
-            max_delay_seconds=retry.max_delay / SECOND,
-        )
-
-    def policy(self) -> RetryPolicy:
-        """Make the policy."""
-        return RetryPolicy(
-            max_attempts=self.max_attempts,
-            timeout=int(self.timeout_seconds * SECOND),
-            first_delay=int(self.first_delay_seconds * SECOND),
-            factor=self.factor,
-            max_delay=int(self.max_delay_seconds * SECOND),
-        )
-
-
-_EventTypes = Annotated[
-    list[str], Field(min_length=1, max_length=MAX_TYPES, description="`order.shipped`, `order.*` or `*`")
-]
-_Url = Annotated[str, Field(min_length=1, max_length=MAX_URL, description="Absolute `https` URL, without credentials")]
-_Description = Annotated[str, Field(max_length=MAX_TEXT, description="What it is for")]
-
-
-class ConfigurationModel(BaseModel):
-    """An endpoint, without its secrets."""
-
-    id: str = Field(description="UUIDv7")
-    tenant: str = Field(description="Whose it is")
-    url: str = Field(description="Where it is")
-    description: str = Field(description="What it is for")
-    event_types: list[str] = Field(description="Types of events it gets")
-    retry: RetryModel = Field(description="How deliveries are retried")
-    state: EndpointState = Field(description="Whether it gets webhooks")
-    state_reason: str = Field(description="Why it is in this state; empty when enabled")
-    success_count: int = Field(description="Deliveries that were answered with 2xx")
-    failure_count: int = Field(description="Attempts that were not")
-    last_success_at: Moment | None = Field(description="When the last success was; null when never")
-    last_failure_at: Moment | None = Field(description="When the last failure was; null when never")
-    created_at: Moment = Field(description="When it was made")
-    updated_at: Moment = Field(description="When it was changed last")
-
-    @classmethod
-    def of(cls, endpoint: Endpoint) -> ConfigurationModel:
-        """Tell an endpoint."""
-        return cls.model_validate(_told(endpoint))
-
-
-class CreatedModel(ConfigurationModel):
-    """An endpoint with a new secret."""
-
-    secret: str = Field(description="Signing secret `whsec_…` (Standard Webhooks); shown this once")
-
-    @classmethod
-    def made(cls, created: Created) -> CreatedModel:
-        """Tell an endpoint and its secret."""
-        return cls.model_validate({**_told(created.endpoint), "secret": created.secret})
-
-
-def _told(endpoint: Endpoint) -> dict[str, Any]:
-    return {
-        **{name: getattr(endpoint, name) for name in ConfigurationModel.model_fields},
-        "retry": RetryModel.of(endpoint.retry),
-        "last_success_at": endpoint.last_success_at or None,
-        "last_failure_at": endpoint.last_failure_at or None,
-    }
-
-
-class NewConfiguration(BaseModel):
-    """An endpoint to add."""
-
-    url: _Url
-    event_types: _EventTypes = ["*"]
-    description: _Description = ""
-    retry: RetryModel = Field(default_factory=RetryModel, description="How deliveries are retried")
-
-
-class ConfigurationChange(BaseModel):
-    """What to change; what is left out stays."""
-
-    url: _Url | None = None
-    event_types: _EventTypes | None = None
-    description: _Description | None = None
-    retry: RetryModel | None = Field(default=None, description="How deliveries are retried")
-
-
-class PauseBody(BaseModel):
-    """Why."""
-
-    reason: str = Field(default="", max_length=MAX_TEXT, description="Why it is paused")
 
 
 @router.get("/webhook-configurations")
@@ -154,6 +64,8 @@ async def create_webhook_configuration(
         event_types=body.event_types,
         description=body.description,
         retry=body.retry.policy(),
+        options=Options(**body.options.asked()),
+        credentials=_plain(body.credentials),
         tenant=tenant,
         also=trail.entry(
             "webhook_configuration.created",
@@ -175,6 +87,27 @@ async def get_webhook_configuration(
     return ConfigurationModel.of(await custodes.outbound.get_endpoint(id, tenant=tenant))
 
 
+@router.get("/webhook-configurations/{id}/health")
+async def get_webhook_configuration_health(
+    id: Identifier,  # noqa: A002
+    custodes: CustodesDep,
+    tenant: TenantScope,
+) -> HealthModel:
+    """Tell how an endpoint has been doing lately."""
+    return HealthModel.of(await custodes.outbound.get_endpoint_health(id, tenant=tenant))
+
+
+@router.get("/webhook-configurations/{id}/public-keys")
+async def get_webhook_configuration_public_keys(
+    id: Identifier,  # noqa: A002
+    custodes: CustodesDep,
+    tenant: TenantScope,
+) -> PublicKeysModel:
+    """Return the public keys that `v1a` signatures of an endpoint are verified with."""
+    endpoint = await custodes.outbound.get_endpoint(id, tenant=tenant)
+    return PublicKeysModel(keys=await custodes.outbound.public_keys(endpoint.id))
+
+
 @router.patch("/webhook-configurations/{id}")
 async def update_webhook_configuration(
     id: Identifier,  # noqa: A002
@@ -185,19 +118,19 @@ async def update_webhook_configuration(
 ) -> ConfigurationModel:
     """Change an endpoint."""
     before = await custodes.outbound.get_endpoint(id, tenant=tenant)
-    asked = body.model_dump(exclude_none=True)
-    shown = ConfigurationModel.of(before).model_dump()
     changed = await custodes.outbound.update_endpoint(
         id,
         url=body.url,
         event_types=body.event_types,
         description=body.description,
         retry=body.retry.policy() if body.retry else None,
+        options=body.options.asked() if body.options else None,
+        credentials=None if body.credentials is None else _plain(body.credentials),
         tenant=tenant,
         also=trail.entry(
             "webhook_configuration.updated",
             target=f"webhook_configuration:{id}",
-            changes=[(name, shown[name], asked[name]) for name in asked],
+            changes=_changes(before, body),
             tenant=before.tenant,
         ),
     )
@@ -212,7 +145,7 @@ async def pause_webhook_configuration(
     tenant: TenantScope,
     trail: Trail,
 ) -> ConfigurationModel:
-    """Send nothing to an endpoint for now."""
+    """Send nothing to an endpoint for now; what is emitted meanwhile is held."""
     entry = _entry(
         "webhook_configuration.paused", await custodes.outbound.get_endpoint(id, tenant=tenant), trail, body.reason
     )
@@ -226,10 +159,13 @@ async def resume_webhook_configuration(
     custodes: CustodesDep,
     tenant: TenantScope,
     trail: Trail,
+    body: ResumeBody | None = None,
 ) -> ConfigurationModel:
     """Send to an endpoint again."""
     entry = _entry("webhook_configuration.resumed", await custodes.outbound.get_endpoint(id, tenant=tenant), trail)
-    return ConfigurationModel.of(await custodes.outbound.resume_endpoint(id, tenant=tenant, also=entry))
+    recover = body.recover if body else None
+    resumed = await custodes.outbound.resume_endpoint(id, recover=recover, tenant=tenant, also=entry)
+    return ConfigurationModel.of(resumed)
 
 
 @router.post("/webhook-configurations/{id}/rotate-secret")
@@ -238,12 +174,42 @@ async def rotate_webhook_configuration_secret(
     custodes: CustodesDep,
     tenant: TenantScope,
     trail: Trail,
+    body: RotateBody | None = None,
 ) -> CreatedModel:
-    """Make a new secret, shown this once; the one before stays valid for a day."""
+    """Make a new secret, shown this once; the one before stays valid for a day, or as long as is asked for."""
     entry = _entry(
         "webhook_configuration.secret_rotated", await custodes.outbound.get_endpoint(id, tenant=tenant), trail
     )
-    return CreatedModel.made(await custodes.outbound.rotate_secret(id, tenant=tenant, also=entry))
+    overlap = int((body or RotateBody()).overlap_hours * HOUR)
+    return CreatedModel.made(await custodes.outbound.rotate_secret(id, overlap=overlap, tenant=tenant, also=entry))
+
+
+@router.post("/webhook-configurations/{id}/test", status_code=202)
+async def test_webhook_configuration(
+    id: Identifier,  # noqa: A002
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    trail: Trail,
+) -> MessageModel:
+    """Send an event of type `custodes.test` to an endpoint, once."""
+    entry = _entry("webhook_configuration.tested", await custodes.outbound.get_endpoint(id, tenant=tenant), trail)
+    return MessageModel.of(await custodes.outbound.send_test(id, tenant=tenant, also=entry))
+
+
+@router.post("/webhook-configurations/{id}/recover")
+async def recover_webhook_configuration(
+    id: Identifier,  # noqa: A002
+    body: RecoverBody,
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    trail: Trail,
+) -> ResentModel:
+    """Send an endpoint everything that it has missed: what failed for good and what was held."""
+    entry = _entry("webhook_configuration.recovered", await custodes.outbound.get_endpoint(id, tenant=tenant), trail)
+    count = await custodes.outbound.recover(
+        id, since=_micros(body.since), until=_micros(body.until), tenant=tenant, also=entry
+    )
+    return ResentModel(deliveries=count, next_cursor="")
 
 
 @router.delete("/webhook-configurations/{id}", status_code=204)
@@ -256,6 +222,125 @@ async def delete_webhook_configuration(
     """Remove an endpoint, and its secrets for good."""
     entry = _entry("webhook_configuration.deleted", await custodes.outbound.get_endpoint(id, tenant=tenant), trail)
     await custodes.outbound.delete_endpoint(id, tenant=tenant, also=entry)
+
+
+# ── What was sent ────────────────────────────────────────────────────────────
+
+
+@router.get("/webhook-messages")
+async def list_webhook_messages(
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    page: PageQuery,
+    event_type: Annotated[str | None, Query(max_length=100, description="Only of this type, exactly")] = None,
+) -> PageModel[MessageModel]:
+    """List emitted events, newest first."""
+    found = await custodes.outbound.list_messages(
+        tenant=tenant, event_type=event_type, limit=page.limit, cursor=page.cursor or ""
+    )
+    return PageModel[MessageModel].of(found, MessageModel.of)
+
+
+@router.get("/webhook-messages/{id}")
+async def get_webhook_message(
+    id: Identifier,  # noqa: A002
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    trail: Trail,
+) -> MessageWithBody:
+    """Return an event with what is sent; reading it is recorded."""
+    message, body = await custodes.outbound.get_message(id, tenant=tenant)
+    await custodes.audit.commit(
+        trail.entry("webhook_message.read", target=f"webhook_message:{id}", tenant=message.tenant)
+    )
+    return MessageWithBody.with_body(message, body)
+
+
+@router.get("/webhook-deliveries")
+async def list_webhook_deliveries(
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    page: PageQuery,
+    endpoint_id: Annotated[str | None, Query(max_length=36, description="Only to this endpoint")] = None,
+    message_id: Annotated[str | None, Query(max_length=36, description="Only of this message")] = None,
+    event_type: Annotated[str | None, Query(max_length=100, description="Only of this type, exactly")] = None,
+    status: Annotated[DeliveryStatus | None, Query(description="Only in this state")] = None,
+) -> PageModel[DeliveryModel]:
+    """List deliveries, newest first."""
+    wanted = DeliveryFilter(tenant, endpoint_id, message_id, event_type, (status,) if status else ())
+    found = await custodes.outbound.list_deliveries(wanted, limit=page.limit, cursor=page.cursor or "")
+    return PageModel[DeliveryModel].of(found, DeliveryModel.of)
+
+
+@router.post("/webhook-deliveries/resend")
+async def resend_webhook_deliveries(
+    body: ResendBody, custodes: CustodesDep, tenant: TenantScope, trail: Trail
+) -> ResentModel:
+    """Send a selection again, oldest first; a page at a time."""
+    wanted = DeliveryFilter(
+        tenant,
+        body.endpoint_id,
+        body.message_id,
+        body.event_type,
+        tuple(body.statuses),
+        _micros(body.since),
+        _micros(body.until),
+    )
+    context = body.model_dump(mode="json", exclude_none=True)
+    entry = trail.entry("webhook_deliveries.resent", tenant=tenant, context=context)
+    count, cursor = await custodes.outbound.resend_many(wanted, dry_run=body.dry_run, after=body.cursor, also=entry)
+    return ResentModel(deliveries=count, next_cursor=cursor)
+
+
+@router.get("/webhook-deliveries/{id}")
+async def get_webhook_delivery(
+    id: Identifier,  # noqa: A002
+    custodes: CustodesDep,
+    tenant: TenantScope,
+) -> DeliveryWithAttempts:
+    """Return a delivery and its attempts, with what was answered and where the time went."""
+    delivery, attempts = await custodes.outbound.get_delivery(id, tenant=tenant)
+    return DeliveryWithAttempts.with_attempts(delivery, list(attempts))
+
+
+@router.post("/webhook-deliveries/{id}/resend")
+async def resend_webhook_delivery(
+    id: Identifier,  # noqa: A002
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    trail: Trail,
+) -> DeliveryModel:
+    """Send one delivery again, from the start of its schedule; a waiting one at once."""
+    delivery, _ = await custodes.outbound.get_delivery(id, tenant=tenant)
+    entry = trail.entry("webhook_delivery.resent", target=f"webhook_delivery:{id}", tenant=delivery.tenant)
+    return DeliveryModel.of(await custodes.outbound.resend(id, tenant=tenant, also=entry))
+
+
+def _plain(credentials: Mapping[str, SecretStr]) -> dict[str, str]:
+    return {name: value.get_secret_value() for name, value in credentials.items()}
+
+
+def _micros(moment: datetime | None) -> int | None:
+    return None if moment is None else from_datetime(moment)
+
+
+def _changes(before: Endpoint, body: ConfigurationChange) -> list[tuple[str, Any, Any]]:
+    """List what changes, without what may be secret: of headers and credentials only that they were given."""
+    shown = ConfigurationModel.of(before).model_dump(mode="json")
+    asked = body.model_dump(mode="json", exclude_none=True, exclude_unset=True, exclude={"credentials", "options"})
+    changes = [(name, shown[name], asked[name]) for name in asked]
+    if body.options is not None:
+        options = body.options.model_dump(mode="json", exclude_unset=True)
+        for name, value in options.items():
+            old = shown["options"][name]
+            changes.append(
+                (f"options.{name}", sorted(old), sorted(value))
+                if name == "headers"
+                else (f"options.{name}", old, value)
+            )
+    if body.credentials is not None:
+        changes.append(("credentials", "(sealed)", "(new)"))
+    return changes
 
 
 def _entry(action: str, endpoint: Endpoint, trail: AuditTrail, reason: str = "") -> Work:

@@ -1,45 +1,45 @@
 """Outgoing webhooks: the registry of endpoints and their signing secrets.
 
-A secret is shown once, when it is made, and kept sealed. Rotating it leaves the one before valid for a day, so that a
+A secret is shown once, when it is made, and kept sealed. Rotating it leaves the one before valid for a while, so that a
 receiver can take over the new one without missing a delivery.
 """
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from custodes.errors import ConfigurationError, Conflict, InvalidInput, NotFound
-from custodes.kernel.clock import DAY, HOUR, SECOND, Clock
+from custodes.errors import Conflict, InvalidInput, NotFound
+from custodes.kernel.clock import Clock
 from custodes.kernel.ids import RandomBits, uuid7
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
-from custodes.kernel.sealing import Sealer
 from custodes.kernel.tenant import DEFAULT_TENANT, valid_tenant
 from custodes.planes.outbound.addresses import checked_url
+from custodes.planes.outbound.credentials import checked_auth
 from custodes.planes.outbound.filters import checked
-from custodes.planes.outbound.model import Endpoint, EndpointState, RetryPolicy, SealedSecret
-from custodes.planes.outbound.ports import EndpointStore
+from custodes.planes.outbound.keys import MAX_OVERLAP, OVERLAP, Keys, jwk
+from custodes.planes.outbound.model import (
+    HEALTHY,
+    AuthKind,
+    DeliveryStatus,
+    Endpoint,
+    EndpointHealth,
+    EndpointState,
+    Options,
+    RetryPolicy,
+    SealedSecret,
+    SecretKind,
+)
+from custodes.planes.outbound.ports import DeliveryFilter, DeliveryStore, EndpointStore
+from custodes.planes.outbound.rules import checked_options, checked_retry, checked_text
 from custodes.runtime.transactions import Store, Transaction, Work, nothing
-
-#: Bytes of a secret; Standard Webhooks asks for 24 to 64.
-SECRET_BYTES = 32
-
-#: Prefix of a secret in its written form (Standard Webhooks).
-SECRET_PREFIX = "whsec_"  # noqa: S105 - a prefix
-
-#: How long the secret before the last stays valid, microseconds.
-OVERLAP = DAY
-
-#: Most secrets of an endpoint that are valid at once: each is a signature of every delivery.
-MAX_SECRETS = 5
 
 #: Most endpoints of one tenant: each matching one is a delivery of every event.
 MAX_ENDPOINTS = 200
 
-#: Longest description and reason, characters.
-MAX_TEXT = 500
-
+#: Deliveries that are put back in one transaction.
+RELEASE_BATCH = 500
 
 #: Makes the changed endpoint out of the current one.
 _Change = Callable[[Endpoint], Endpoint]
@@ -51,19 +51,22 @@ class Created:
 
     #: The endpoint.
     endpoint: Endpoint
-    #: The secret in its written form, ``whsec_…``; not in the repr.
-    secret: str = field(repr=False)
+    #: The secret in its written form, ``whsec_…``; empty when it signs with a key pair only; not in the repr.
+    secret: str = field(default="", repr=False)
+    #: The public key in its written form, ``whpk_…``; empty when it signs with a secret only.
+    public_key: str = ""
 
 
-class OutgoingWebhooks:
+class Endpoints:
     """Manages endpoints.
 
     Args:
         store: the engine.
         endpoints: where endpoints are kept.
-        sealer: seals secrets.
+        deliveries: where deliveries are kept.
+        keys: makes and opens secrets.
         clock: source of time.
-        random_bits: cryptographic source of randomness: makes secrets.
+        random_bits: source of randomness, for ids.
         allow_http: whether ``http`` endpoints are allowed; for tests.
         default_tenant: whose endpoint it is when the caller does not say.
     """
@@ -72,7 +75,8 @@ class OutgoingWebhooks:
         self,
         store: Store,
         endpoints: EndpointStore,
-        sealer: Sealer,
+        deliveries: DeliveryStore,
+        keys: Keys,
         clock: Clock,
         random_bits: RandomBits,
         *,
@@ -81,27 +85,12 @@ class OutgoingWebhooks:
     ) -> None:
         self._store = store
         self._endpoints = endpoints
-        self._sealer = sealer
+        self._deliveries = deliveries
+        self._keys = keys
         self._clock = clock
         self._random_bits = random_bits
         self._allow_http = allow_http
         self._default_tenant = default_tenant
-
-    async def start(self) -> None:
-        """Check that every stored secret can be opened; idempotent.
-
-        Raises:
-            ConfigurationError: secrets were sealed with a key that is not given, or with another one of its id.
-        """
-        for sample in await self._store.read(self._endpoints.key_samples):
-            if not self._sealer.knows(sample.key_id):
-                msg = f"Webhook secrets are sealed with key {sample.key_id}, which is not among the keys given"
-                remedy = "Put the key back: CUSTODES_SECRET_KEY lists the newest first, then the older ones"
-                raise ConfigurationError(msg, remedy=f"{remedy}; or restore the key file")
-            self._sealer.open(sample.sealed, _purpose(sample))
-
-    async def stop(self) -> None:
-        """Do nothing: here so that all services are alike."""
 
     # ── Reading ──────────────────────────────────────────────────────────────
 
@@ -128,20 +117,46 @@ class OutgoingWebhooks:
         """
         return await self._store.read(lambda tx: self._endpoints.page(tx, tenant, state, limit, cursor))
 
+    async def get_endpoint_health(self, endpoint_id: str, *, tenant: str | None = None) -> EndpointHealth:
+        """Return how an endpoint has been doing lately.
+
+        Raises:
+            NotFound: no such endpoint.
+        """
+
+        def work(tx: Transaction) -> EndpointHealth:
+            endpoint = self._find(tx, endpoint_id, tenant)
+            return self._endpoints.health(tx, [endpoint.id]).get(endpoint.id, HEALTHY)
+
+        return await self._store.read(work)
+
     async def signing_secrets(self, endpoint_id: str, *, tenant: str | None = None) -> list[bytes]:
-        """Return the secrets that a delivery is signed with now, newest first. For the dispatcher: never list them.
+        """Return the HMAC secrets that a delivery is signed with now, newest first: never list them.
 
         Raises:
             NotFound: no such endpoint.
             ConfigurationError: a secret does not open.
         """
+        return [self._keys.open(one) for one in await self._valid(endpoint_id, tenant, SecretKind.V1)]
+
+    async def public_keys(self, endpoint_id: str) -> list[dict[str, str]]:
+        """Return the public keys that deliveries are verified with now, as JWKs, newest first.
+
+        Raises:
+            NotFound: no such endpoint.
+        """
+        found = await self._valid(endpoint_id, None, SecretKind.V1A)
+        return [jwk(one, self._keys.open(one)) for one in found]
+
+    async def _valid(self, endpoint_id: str, tenant: str | None, kind: SecretKind) -> list[SealedSecret]:
+        now = self._clock.now()
 
         def valid(tx: Transaction) -> list[SealedSecret]:
             endpoint = self._find(tx, endpoint_id, tenant)
-            now = self._clock.now()
-            return [one for one in self._endpoints.secrets(tx, endpoint) if not one.expires_at or one.expires_at > now]
+            secrets = self._endpoints.secrets(tx, endpoint, kind)
+            return [one for one in secrets if not one.expires_at or one.expires_at > now]
 
-        return [self._sealer.open(one.sealed, _purpose(one)) for one in await self._store.read(valid)]
+        return await self._store.read(valid)
 
     # ── Changing ─────────────────────────────────────────────────────────────
 
@@ -152,14 +167,27 @@ class OutgoingWebhooks:
         event_types: Iterable[str] = ("*",),
         description: str = "",
         retry: RetryPolicy = RetryPolicy(),
+        options: Options = Options(),
+        credentials: Mapping[str, str] | None = None,
         tenant: str | None = None,
         endpoint_id: str = "",
         also: Work = nothing,
     ) -> Created:
         """Add an endpoint and make its secret; ``endpoint_id`` (a UUIDv7) lets ``also`` name it beforehand.
 
+        Args:
+            url: where it is.
+            event_types: which events it gets.
+            description: what it is for.
+            retry: how deliveries are retried.
+            options: what else it asks for.
+            credentials: what ``options.auth`` takes; kept sealed, never shown.
+            tenant: whose it is.
+            endpoint_id: its id.
+            also: commits with it.
+
         Raises:
-            InvalidInput: the URL, an event type, the retry policy, the tenant or the description is not acceptable.
+            InvalidInput: a value is not acceptable.
             Conflict: the tenant has as many endpoints as it may.
         """
         tenant = tenant or self._default_tenant
@@ -171,24 +199,26 @@ class OutgoingWebhooks:
             id=endpoint_id or uuid7(now, self._random_bits),
             tenant=tenant,
             url=checked_url(url, allow_http=self._allow_http),
-            description=_text(description),
+            description=checked_text(description),
             event_types=checked(event_types),
-            retry=_checked_retry(retry),
+            retry=checked_retry(retry),
+            options=checked_options(options),
             created_at=now,
             updated_at=now,
         )
-        written, secret = self._new_secret(endpoint, now)
+        auth = checked_auth(options.auth, credentials or {})
 
-        def add(tx: Transaction) -> None:
+        def add(tx: Transaction) -> Created:
             if self._endpoints.count(tx, tenant) >= MAX_ENDPOINTS:
                 msg = f"The tenant has {MAX_ENDPOINTS} endpoints already"
                 raise Conflict(msg, remedy="Delete one that is not needed any more")
             self._endpoints.put(tx, endpoint)
-            self._endpoints.put_secret(tx, secret)
+            shown = self._keys.complete(tx, endpoint)
+            self._keys.put_credentials(tx, endpoint, auth)
             also(tx)
+            return Created(endpoint, shown.secret, shown.public_key)
 
-        await self._store.write(add)
-        return Created(endpoint, written)
+        return await self._store.write(add)
 
     async def update_endpoint(
         self,
@@ -198,10 +228,15 @@ class OutgoingWebhooks:
         event_types: Iterable[str] | None = None,
         description: str | None = None,
         retry: RetryPolicy | None = None,
+        options: Mapping[str, Any] | None = None,
+        credentials: Mapping[str, str] | None = None,
         tenant: str | None = None,
         also: Work = nothing,
     ) -> Endpoint:
-        """Change an endpoint; what is None stays.
+        """Change an endpoint; what is None stays, and so do the options that are not named.
+
+        A changed signature makes the secrets that it needs; see them with :meth:`rotate_secret`, or the public key with
+        :meth:`public_keys`.
 
         Raises:
             NotFound: no such endpoint, or not in this tenant.
@@ -209,8 +244,11 @@ class OutgoingWebhooks:
         """
         new_url = None if url is None else checked_url(url, allow_http=self._allow_http)
         new_types = None if event_types is None else checked(event_types)
-        new_text = None if description is None else _text(description)
-        new_retry = None if retry is None else _checked_retry(retry)
+        new_text = None if description is None else checked_text(description)
+        new_retry = None if retry is None else checked_retry(retry)
+        asked = dict(options or {})
+        kind = asked.get("auth")
+        auth = None if kind is None and credentials is None else (kind, credentials or {})
 
         def change(endpoint: Endpoint) -> Endpoint:
             return replace(
@@ -219,35 +257,80 @@ class OutgoingWebhooks:
                 event_types=endpoint.event_types if new_types is None else new_types,
                 description=endpoint.description if new_text is None else new_text,
                 retry=endpoint.retry if new_retry is None else new_retry,
+                options=checked_options(replace(endpoint.options, **asked)) if asked else endpoint.options,
             )
 
-        return await self._change(endpoint_id, tenant, change, also)
+        def rest(tx: Transaction, endpoint: Endpoint) -> None:
+            self._keys.complete(tx, endpoint)
+            if auth is not None:
+                values = checked_auth(AuthKind(endpoint.options.auth), auth[1])
+                self._keys.put_credentials(tx, endpoint, values)
+
+        return await self._change(endpoint_id, tenant, change, also, rest)
 
     async def pause_endpoint(
         self, endpoint_id: str, *, reason: str = "", tenant: str | None = None, also: Work = nothing
     ) -> Endpoint:
-        """Send it nothing for now.
+        """Send it nothing for now: what is on its way and what is emitted meanwhile is held.
 
         Raises:
             NotFound: no such endpoint.
             Conflict: it is not enabled.
         """
-        text = _text(reason)
+        text = checked_text(reason)
+
+        def hold(tx: Transaction, endpoint: Endpoint) -> None:
+            self._deliveries.hold(tx, endpoint)
+
         return await self._change(
-            endpoint_id, tenant, lambda one: _moved(one, (EndpointState.ENABLED,), EndpointState.PAUSED, text), also
+            endpoint_id,
+            tenant,
+            lambda one: _moved(one, (EndpointState.ENABLED,), EndpointState.PAUSED, text),
+            also,
+            hold,
         )
 
-    async def resume_endpoint(self, endpoint_id: str, *, tenant: str | None = None, also: Work = nothing) -> Endpoint:
+    async def resume_endpoint(
+        self, endpoint_id: str, *, recover: bool | None = None, tenant: str | None = None, also: Work = nothing
+    ) -> Endpoint:
         """Send to it again, whether it was paused or disabled.
+
+        Args:
+            endpoint_id: which.
+            recover: whether what was held is sent; default: after a pause yes, after being disabled no (it may be
+                much, and old: :meth:`recover` does it by range).
+            tenant: whose it is.
+            also: commits with it.
 
         Raises:
             NotFound: no such endpoint.
             Conflict: it is enabled already.
         """
         stopped = (EndpointState.PAUSED, EndpointState.DISABLED)
-        return await self._change(
-            endpoint_id, tenant, lambda one: _moved(one, stopped, EndpointState.ENABLED, ""), also
+        before = await self.get_endpoint(endpoint_id, tenant=tenant)
+
+        def well(tx: Transaction, endpoint: Endpoint) -> None:
+            self._endpoints.put_health(tx, endpoint.tenant, endpoint.id, HEALTHY)
+
+        endpoint = await self._change(
+            endpoint_id, tenant, lambda one: _moved(one, stopped, EndpointState.ENABLED, ""), also, well
         )
+        if recover if recover is not None else before.state is EndpointState.PAUSED:
+            await self.release(endpoint)
+        return endpoint
+
+    async def release(self, endpoint: Endpoint) -> int:
+        """Send what is held for an endpoint, in batches; what a batch has put back stays put back. Returns how many."""
+        wanted = DeliveryFilter(tenant=endpoint.tenant, endpoint_id=endpoint.id, statuses=(DeliveryStatus.HELD,))
+        total = 0
+        while True:
+            now = self._clock.now()
+            done = await self._store.write(
+                lambda tx, now=now: self._deliveries.again(tx, wanted, now, RELEASE_BATCH, "")
+            )
+            total += len(done)
+            if len(done) < RELEASE_BATCH:
+                return total
 
     async def delete_endpoint(self, endpoint_id: str, *, tenant: str | None = None, also: Work = nothing) -> None:
         """Remove an endpoint from all lists and its secrets for good; its row stays for the past deliveries.
@@ -264,39 +347,54 @@ class OutgoingWebhooks:
             )
             self._endpoints.put(tx, gone)
             self._endpoints.remove_secrets(tx, endpoint)
+            self._endpoints.put_health(tx, endpoint.tenant, endpoint.id, HEALTHY)
+            self._deliveries.hold(tx, endpoint)
             also(tx)
 
         await self._store.write(remove)
 
-    async def rotate_secret(self, endpoint_id: str, *, tenant: str | None = None, also: Work = nothing) -> Created:
-        """Make a new secret; the ones before stay valid for a day.
+    async def rotate_secret(
+        self, endpoint_id: str, *, overlap: int = OVERLAP, tenant: str | None = None, also: Work = nothing
+    ) -> Created:
+        """Make a new secret, and a new key pair where one signs; the ones before stay valid for a while.
+
+        Args:
+            endpoint_id: which.
+            overlap: how long the ones before stay valid, microseconds; a day unless told otherwise, a week at most.
+            tenant: whose it is.
+            also: commits with it.
 
         Raises:
             NotFound: no such endpoint.
-            Conflict: it was rotated too often within a day.
+            InvalidInput: the overlap is out of bounds.
+            Conflict: it was rotated too often meanwhile.
         """
-        now = self._clock.now()
+        if not 0 <= overlap <= MAX_OVERLAP:
+            msg = "The overlap is out of bounds"
+            raise InvalidInput(msg, remedy="Use up to seven days")
 
         def rotate(tx: Transaction) -> Created:
             endpoint = self._find(tx, endpoint_id, tenant)
-            written, secret = self._new_secret(endpoint, now)
-            self._endpoints.remove_secrets(tx, endpoint, expired_before=now)
-            if len(self._endpoints.secrets(tx, endpoint)) >= MAX_SECRETS:
-                msg = f"The endpoint has {MAX_SECRETS} valid secrets already"
-                raise Conflict(msg, remedy="Wait until an older one has ended: a day after it was replaced")
-            self._endpoints.retire_secrets(tx, endpoint, now + OVERLAP)
-            self._endpoints.put_secret(tx, secret)
+            shown = self._keys.rotate(tx, endpoint, overlap)
             also(tx)
-            return Created(endpoint, written)
+            return Created(endpoint, shown.secret, shown.public_key)
 
         return await self._store.write(rotate)
 
     # ── Parts ────────────────────────────────────────────────────────────────
 
-    async def _change(self, endpoint_id: str, tenant: str | None, change: _Change, also: Work) -> Endpoint:
+    async def _change(
+        self,
+        endpoint_id: str,
+        tenant: str | None,
+        change: _Change,
+        also: Work,
+        then: Callable[[Transaction, Endpoint], None],
+    ) -> Endpoint:
         def work(tx: Transaction) -> Endpoint:
             endpoint = replace(change(self._find(tx, endpoint_id, tenant)), updated_at=self._clock.now())
             self._endpoints.put(tx, endpoint)
+            then(tx, endpoint)
             also(tx)
             return endpoint
 
@@ -309,47 +407,9 @@ class OutgoingWebhooks:
             raise NotFound(msg, remedy="Look at the list of configurations; it may have been deleted")
         return endpoint
 
-    def _new_secret(self, endpoint: Endpoint, now: int) -> tuple[str, SealedSecret]:
-        """Make a secret: (written form, sealed)."""
-        raw = self._random_bits(SECRET_BYTES * 8).to_bytes(SECRET_BYTES, "big")
-        draft = SealedSecret(
-            id=uuid7(now, self._random_bits), tenant=endpoint.tenant, endpoint_id=endpoint.id,
-            key_id=self._sealer.key_id, sealed=b"", created_at=now,
-        )  # fmt: skip
-        written = SECRET_PREFIX + base64.b64encode(raw).decode("ascii")
-        return written, replace(draft, sealed=self._sealer.seal(raw, _purpose(draft)))
-
-
-def _purpose(secret: SealedSecret) -> str:
-    """What a secret is sealed for: it opens nowhere else."""
-    return f"webhook_secrets:{secret.tenant}:{secret.endpoint_id}:{secret.id}"
-
 
 def _moved(endpoint: Endpoint, allowed: tuple[EndpointState, ...], state: EndpointState, reason: str) -> Endpoint:
     if endpoint.state not in allowed:
         msg = f"The endpoint is {endpoint.state} and cannot become {state}"
         raise Conflict(msg, remedy=f"It can when it is {' or '.join(allowed)}")
     return replace(endpoint, state=state, state_reason=reason)
-
-
-def _text(text: str) -> str:
-    if len(text) > MAX_TEXT:
-        msg = f"The text has {len(text)} characters"
-        raise InvalidInput(msg, remedy=f"Use at most {MAX_TEXT}")
-    return text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "\ufffd")
-
-
-def _checked_retry(retry: RetryPolicy) -> RetryPolicy:
-    """Bound a policy: a delivery must end, and an endpoint must not be hammered."""
-    bounds = (
-        ("max_attempts", retry.max_attempts, 1, 30),
-        ("timeout", retry.timeout, SECOND, 60 * SECOND),
-        ("first_delay", retry.first_delay, SECOND, HOUR),
-        ("factor", retry.factor, 1.0, 10.0),
-        ("max_delay", retry.max_delay, retry.first_delay, 3 * DAY),
-    )
-    for name, value, least, most in bounds:
-        if not least <= value <= most:
-            msg = f"The retry policy's {name} is {value:g}"
-            raise InvalidInput(msg, remedy=f"Use {least:g} to {most:g}")
-    return retry

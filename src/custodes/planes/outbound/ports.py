@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from custodes.kernel.paging import Page
-from custodes.planes.outbound.model import Endpoint, EndpointState, SealedSecret
+from custodes.planes.outbound.model import (
+    Attempt,
+    Delivery,
+    DeliveryStatus,
+    Endpoint,
+    EndpointHealth,
+    EndpointState,
+    EventType,
+    Message,
+    SealedSecret,
+    SecretKind,
+)
 from custodes.runtime.transactions import Transaction
 
 
@@ -18,6 +31,14 @@ class EndpointStore(Protocol):
 
     def find(self, tx: Transaction, tenant: str | None, endpoint_id: str) -> Endpoint | None:
         """Read one endpoint; None when there is none of this id, or not in this tenant."""
+        ...
+
+    def several(self, tx: Transaction, ids: Iterable[str]) -> dict[str, Endpoint]:
+        """Read endpoints by id, the deleted ones too."""
+        ...
+
+    def of_tenants(self, tx: Transaction, tenants: Iterable[str]) -> list[Endpoint]:
+        """Read all endpoints of some tenants."""
         ...
 
     def page(
@@ -34,22 +55,220 @@ class EndpointStore(Protocol):
         """Count a tenant's endpoints."""
         ...
 
+    def lock(self, tx: Transaction, endpoint: Endpoint) -> None:
+        """Keep other transactions that lock the endpoint out until this one ends."""
+        ...
+
+    def add_counts(self, tx: Transaction, counts: Mapping[str, Counts]) -> None:
+        """Add to the counters of endpoints, by id."""
+        ...
+
+    # ── Health ───────────────────────────────────────────────────────────────
+
+    def health(self, tx: Transaction, ids: Iterable[str]) -> dict[str, EndpointHealth]:
+        """Read how endpoints are doing, by id; one that is left out is well."""
+        ...
+
+    def put_health(self, tx: Transaction, tenant: str, endpoint_id: str, health: EndpointHealth) -> None:
+        """Write how an endpoint is doing."""
+        ...
+
+    # ── Secrets ──────────────────────────────────────────────────────────────
+
     def put_secret(self, tx: Transaction, secret: SealedSecret) -> None:
         """Add a secret."""
         ...
 
-    def secrets(self, tx: Transaction, endpoint: Endpoint) -> list[SealedSecret]:
+    def secrets(self, tx: Transaction, endpoint: Endpoint, kind: SecretKind | None = None) -> list[SealedSecret]:
         """Read the secrets of an endpoint, newest first."""
         ...
 
-    def retire_secrets(self, tx: Transaction, endpoint: Endpoint, expires_at: int) -> None:
-        """Let the secrets of an endpoint end at a moment, unless they end before."""
+    def secrets_of(self, tx: Transaction, ids: Iterable[str]) -> list[SealedSecret]:
+        """Read the secrets of several endpoints, newest first."""
         ...
 
-    def remove_secrets(self, tx: Transaction, endpoint: Endpoint, expired_before: int | None = None) -> None:
-        """Remove secrets of an endpoint for good: all of them, or those that ended before a moment."""
+    def retire_secrets(self, tx: Transaction, endpoint: Endpoint, kind: SecretKind, expires_at: int) -> None:
+        """Let the secrets of a kind end at a moment, unless they end before."""
+        ...
+
+    def remove_secrets(
+        self,
+        tx: Transaction,
+        endpoint: Endpoint,
+        expired_before: int | None = None,
+        kind: SecretKind | None = None,
+    ) -> None:
+        """Remove secrets of an endpoint for good: all of them, or those that ended before a moment, or of a kind."""
         ...
 
     def key_samples(self, tx: Transaction) -> list[SealedSecret]:
         """Read one secret for each key that secrets are sealed with."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What to add to the counters of an endpoint."""
+
+    #: Deliveries that were answered with 2xx, and when the last of them was, microseconds; 0: none.
+    successes: int = 0
+    last_success_at: int = 0
+    #: Attempts that were not, and when the last of them was.
+    failures: int = 0
+    last_failure_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFilter:
+    """Which deliveries are meant; what is None does not matter."""
+
+    #: Whose.
+    tenant: str | None = None
+    #: To which endpoint.
+    endpoint_id: str | None = None
+    #: Of which message.
+    message_id: str | None = None
+    #: Of which type of event, exactly.
+    event_type: str | None = None
+    #: Where they are.
+    statuses: tuple[DeliveryStatus, ...] = ()
+    #: Made at or after, microseconds.
+    since: int | None = None
+    #: Made before, microseconds.
+    until: int | None = None
+    #: This one.
+    delivery_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The deliveries of one order key to one endpoint that have not ended."""
+
+    #: Last place, those that are held included.
+    last: int
+    #: Whether one is on its way: who comes has to wait.
+    moving: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What it takes to make one attempt."""
+
+    #: The delivery.
+    delivery: Delivery
+    #: The message, without its other bodies.
+    message: Message
+    #: What is sent, exactly.
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What an attempt changes of its delivery."""
+
+    #: Where the delivery is now.
+    status: DeliveryStatus
+    #: When it ended; None while it has not.
+    finished_at: int | None
+    #: When the next attempt is due; None when there is none.
+    next_attempt_at: int | None
+
+
+class DeliveryStore(Protocol):
+    """**Protocol:** messages, their deliveries and the attempts."""
+
+    def known(self, tx: Transaction, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Message]:
+        """Find messages by (tenant, idempotency key)."""
+        ...
+
+    def add(
+        self,
+        tx: Transaction,
+        messages: Sequence[Message],
+        bodies: Sequence[tuple[Message, str, bytes]],
+        deliveries: Sequence[Delivery],
+    ) -> None:
+        """Add messages with their bodies, by version, and their deliveries; pending ones with a job."""
+        ...
+
+    def in_line(self, tx: Transaction, endpoint: Endpoint, order_keys: Iterable[str]) -> dict[str, Line]:
+        """Tell how the lines of order keys stand; one that is left out is empty."""
+        ...
+
+    def next_in_line(self, tx: Transaction, delivery: Delivery, due_at: int) -> None:
+        """Have the delivery whose turn comes after this one begin."""
+        ...
+
+    def load(self, tx: Transaction, ids: Sequence[str]) -> dict[str, Load]:
+        """Read what it takes to deliver, by id of the delivery."""
+        ...
+
+    def record(self, tx: Transaction, records: Sequence[tuple[Delivery, Attempt, Result]]) -> None:
+        """Add attempts and move their deliveries on."""
+        ...
+
+    def move(self, tx: Transaction, delivery: Delivery, status: DeliveryStatus) -> None:
+        """Move a delivery without an attempt."""
+        ...
+
+    def hold(self, tx: Transaction, endpoint: Endpoint) -> int:
+        """Hold all deliveries to an endpoint that are open and under nobody's hands; returns how many."""
+        ...
+
+    def find(self, tx: Transaction, wanted: DeliveryFilter, limit: int, cursor: str) -> Page[Delivery]:
+        """Read a page of deliveries, newest first."""
+        ...
+
+    def get(self, tx: Transaction, tenant: str | None, delivery_id: str) -> Delivery | None:
+        """Read one delivery."""
+        ...
+
+    def count(self, tx: Transaction, wanted: DeliveryFilter) -> int:
+        """Count deliveries."""
+        ...
+
+    def again(self, tx: Transaction, wanted: DeliveryFilter, due_at: int, limit: int, after: str) -> list[str]:
+        """Have deliveries that have ended sent again, oldest first; returns the ids of at most ``limit`` of them.
+
+        Args:
+            tx: transaction.
+            wanted: which; those that are open are left alone.
+            due_at: when they are due.
+            limit: how many at most.
+            after: ids up to this one are passed over.
+        """
+        ...
+
+    def messages(
+        self, tx: Transaction, tenant: str | None, event_type: str | None, limit: int, cursor: str
+    ) -> Page[Message]:
+        """Read a page of messages, newest first."""
+        ...
+
+    def message(self, tx: Transaction, tenant: str | None, message_id: str) -> Message | None:
+        """Read one message."""
+        ...
+
+    def body(self, tx: Transaction, message: Message, version: str = "") -> bytes | None:
+        """Read a body of a message."""
+        ...
+
+    def attempts(self, tx: Transaction, delivery: Delivery, limit: int) -> list[Attempt]:
+        """Read the attempts of a delivery, newest first."""
+        ...
+
+    def purge(self, tx: Transaction, before: int, limit: int) -> int:
+        """Remove messages that were emitted before a moment and have no open delivery, with all of theirs."""
+        ...
+
+
+class EventTypeStore(Protocol):
+    """**Protocol:** the catalogue."""
+
+    def put(self, tx: Transaction, event_type: EventType) -> None:
+        """Insert or replace one."""
+        ...
+
+    def all(self, tx: Transaction) -> list[EventType]:
+        """Read all, by name."""
         ...

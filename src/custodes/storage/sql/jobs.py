@@ -13,6 +13,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     delete,
+    exists,
     func,
     insert,
     select,
@@ -59,6 +60,10 @@ class SqlJobs:
     def lanes(self, tx: Transaction, kind: str) -> Sequence[str]:
         """Jump from lane to lane through the index: one probe a lane, however long the lanes are."""
         return [lane for (lane,) in connection_of(tx).execute(_LANES, {"kind": kind})]
+
+    def due_lanes(self, tx: Transaction, kind: str, now: int) -> Sequence[str]:
+        """Jump from lane to lane, and look at the first job of each."""
+        return [lane for (lane,) in connection_of(tx).execute(_DUE_LANES, {"kind": kind, "now": now})]
 
     def claim(self, tx: Transaction, kind: str, lane: str, claim: Claim) -> Sequence[Lease]:
         """Lease due jobs of a lane."""
@@ -157,15 +162,19 @@ FINISH = (
 )
 
 
-def _lanes() -> Select[Any]:
+def _lanes(*, due: bool = False) -> Select[Any]:
     first = select(func.min(t.c.lane).label("lane")).where(_KIND)
     seen = first.cte("seen", recursive=True)
     following = select(func.min(t.c.lane)).where(_KIND, t.c.lane > seen.c.lane).scalar_subquery()
     walk = seen.union_all(select(following).where(seen.c.lane.is_not(None)))
-    return select(walk.c.lane).where(walk.c.lane.is_not(None))
+    found = select(walk.c.lane).where(walk.c.lane.is_not(None))
+    if due:
+        found = found.where(exists().where(_KIND, t.c.lane == walk.c.lane, t.c.due_at <= bindparam("now")))
+    return found
 
 
 _LANES = _lanes()
+_DUE_LANES = _lanes(due=True)
 
 
 def _lease(kind: str, lane: str, row: Any) -> Lease:

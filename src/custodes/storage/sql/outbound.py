@@ -2,20 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import RowMapping, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    RowMapping,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from custodes.kernel.paging import Page, decode_cursor, page_of
-from custodes.planes.outbound.model import Endpoint, EndpointState, RetryPolicy, SealedSecret
+from custodes.kernel.tenant import DEFAULT_TENANT
+from custodes.planes.outbound.model import (
+    AuthKind,
+    Endpoint,
+    EndpointHealth,
+    EndpointState,
+    EventType,
+    Options,
+    RetryPolicy,
+    SealedSecret,
+    SecretKind,
+    Signature,
+)
+from custodes.planes.outbound.ports import Counts
 from custodes.runtime.transactions import Transaction
+from custodes.storage.sql.bulk import insert_ignoring
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.tables.outbound import webhook_configurations as endpoints
+from custodes.storage.sql.tables.outbound import webhook_endpoint_health as healths
+from custodes.storage.sql.tables.outbound import webhook_event_types as event_types
 from custodes.storage.sql.tables.outbound import webhook_secrets as secrets
+from custodes.storage.sql.types import Micros
 
 #: What a person may change; the rest is the dispatcher's.
-_EDITABLE = ("url", "description", "event_types", "retry", "state", "state_reason", "updated_at", "deleted_at")
+_EDITABLE = (
+    "url",
+    "description",
+    "event_types",
+    "retry",
+    "options",
+    "state",
+    "state_reason",
+    "updated_at",
+    "deleted_at",
+)
 
 
 class SqlEndpointStore:
@@ -38,6 +79,16 @@ class SqlEndpointStore:
         row = connection_of(tx).execute(query).mappings().first()
         return None if row is None else _endpoint(row)
 
+    def several(self, tx: Transaction, ids: Iterable[str]) -> dict[str, Endpoint]:
+        """Read endpoints by id, the deleted ones too."""
+        query = select(endpoints).where(endpoints.c.id.in_(list(ids)))
+        return {row["id"]: _endpoint(row) for row in connection_of(tx).execute(query).mappings()}
+
+    def of_tenants(self, tx: Transaction, tenants: Iterable[str]) -> list[Endpoint]:
+        """Read all of some tenants."""
+        query = select(endpoints).where(endpoints.c.tenant_id.in_(list(tenants)), endpoints.c.deleted_at == 0)
+        return [_endpoint(row) for row in connection_of(tx).execute(query).mappings()]
+
     def page(
         self, tx: Transaction, tenant: str | None, state: EndpointState | None, limit: int, cursor: str
     ) -> Page[Endpoint]:
@@ -55,26 +106,76 @@ class SqlEndpointStore:
         query = select(func.count()).where(endpoints.c.tenant_id == tenant, endpoints.c.deleted_at == 0)
         return connection_of(tx).execute(query).scalar_one()
 
+    def lock(self, tx: Transaction, endpoint: Endpoint) -> None:
+        """Lock the row; on SQLite there is one writer anyway."""
+        query = select(endpoints.c.id).where(endpoints.c.tenant_id == endpoint.tenant, endpoints.c.id == endpoint.id)
+        connection_of(tx).execute(query.with_for_update())
+
+    def add_counts(self, tx: Transaction, counts: Mapping[str, Counts]) -> None:
+        """Add to counters."""
+        if counts:
+            rows = [
+                {
+                    "endpoint": endpoint_id,
+                    "successes": each.successes,
+                    "failures": each.failures,
+                    "last_success": each.last_success_at,
+                    "last_failure": each.last_failure_at,
+                }
+                for endpoint_id, each in counts.items()
+            ]
+            connection_of(tx).execute(_ADD_COUNTS, rows)
+
+    # ── Health ───────────────────────────────────────────────────────────────
+
+    def health(self, tx: Transaction, ids: Iterable[str]) -> dict[str, EndpointHealth]:
+        """Read how endpoints are doing."""
+        query = select(healths).where(healths.c.configuration_id.in_(list(ids)))
+        return {row["configuration_id"]: _health(row) for row in connection_of(tx).execute(query).mappings()}
+
+    def put_health(self, tx: Transaction, tenant: str, endpoint_id: str, health: EndpointHealth) -> None:
+        """Write how an endpoint is doing; an endpoint that is well has no row."""
+        connection, at = connection_of(tx), (healths.c.tenant_id == tenant, healths.c.configuration_id == endpoint_id)
+        if health == EndpointHealth():
+            connection.execute(delete(healths).where(*at))
+        elif connection.execute(update(healths).where(*at).values(asdict(health))).rowcount == 0:
+            values = {"tenant_id": tenant, "configuration_id": endpoint_id, **asdict(health)}
+            connection.execute(insert_ignoring(connection, healths).values(values))
+
+    # ── Secrets ──────────────────────────────────────────────────────────────
+
     def put_secret(self, tx: Transaction, secret: SealedSecret) -> None:
         """Add a secret."""
         values = asdict(secret)
         values["tenant_id"] = values.pop("tenant")
         values["configuration_id"] = values.pop("endpoint_id")
+        values["kind"] = secret.kind.value
         connection_of(tx).execute(insert(secrets).values(values))
 
-    def secrets(self, tx: Transaction, endpoint: Endpoint) -> list[SealedSecret]:
+    def secrets(self, tx: Transaction, endpoint: Endpoint, kind: SecretKind | None = None) -> list[SealedSecret]:
         """Read the secrets of an endpoint, newest first."""
-        query = select(secrets).where(*_of(endpoint)).order_by(secrets.c.id.desc())
+        query = select(secrets).where(*_of(endpoint, kind)).order_by(secrets.c.id.desc())
         return [_secret(row) for row in connection_of(tx).execute(query).mappings()]
 
-    def retire_secrets(self, tx: Transaction, endpoint: Endpoint, expires_at: int) -> None:
+    def secrets_of(self, tx: Transaction, ids: Iterable[str]) -> list[SealedSecret]:
+        """Read the secrets of several endpoints, newest first."""
+        query = select(secrets).where(secrets.c.configuration_id.in_(list(ids))).order_by(secrets.c.id.desc())
+        return [_secret(row) for row in connection_of(tx).execute(query).mappings()]
+
+    def retire_secrets(self, tx: Transaction, endpoint: Endpoint, kind: SecretKind, expires_at: int) -> None:
         """Let them end."""
         longer = or_(secrets.c.expires_at == 0, secrets.c.expires_at > expires_at)
-        connection_of(tx).execute(update(secrets).where(*_of(endpoint), longer).values(expires_at=expires_at))
+        connection_of(tx).execute(update(secrets).where(*_of(endpoint, kind), longer).values(expires_at=expires_at))
 
-    def remove_secrets(self, tx: Transaction, endpoint: Endpoint, expired_before: int | None = None) -> None:
+    def remove_secrets(
+        self,
+        tx: Transaction,
+        endpoint: Endpoint,
+        expired_before: int | None = None,
+        kind: SecretKind | None = None,
+    ) -> None:
         """Remove them for good."""
-        query = delete(secrets).where(*_of(endpoint))
+        query = delete(secrets).where(*_of(endpoint, kind))
         if expired_before is not None:
             query = query.where(secrets.c.expires_at > 0, secrets.c.expires_at < expired_before)
         connection_of(tx).execute(query)
@@ -91,24 +192,90 @@ def _living(tenant: str | None) -> Any:
     return query if tenant is None else query.where(endpoints.c.tenant_id == tenant)
 
 
-def _of(endpoint: Endpoint) -> tuple[Any, ...]:
-    return secrets.c.tenant_id == endpoint.tenant, secrets.c.configuration_id == endpoint.id
+def _of(endpoint: Endpoint, kind: SecretKind | None = None) -> tuple[Any, ...]:
+    where = (secrets.c.tenant_id == endpoint.tenant, secrets.c.configuration_id == endpoint.id)
+    return where if kind is None else (*where, secrets.c.kind == kind.value)
+
+
+def _latest(column: ColumnElement[int], name: str) -> ColumnElement[int]:
+    """Return the later of what is there and what is given: the two engines have no common function for it."""
+    given: BindParameter[int] = bindparam(name, type_=Micros)
+    return case((column < given, given), else_=column)
+
+
+_ADD_COUNTS = (
+    update(endpoints)
+    .where(endpoints.c.id == bindparam("endpoint"))
+    .values(
+        success_count=endpoints.c.success_count + bindparam("successes"),
+        failure_count=endpoints.c.failure_count + bindparam("failures"),
+        last_success_at=_latest(endpoints.c.last_success_at, "last_success"),
+        last_failure_at=_latest(endpoints.c.last_failure_at, "last_failure"),
+    )
+)
 
 
 def _values(endpoint: Endpoint) -> dict[str, Any]:
     values = asdict(endpoint)
     values["tenant_id"] = values.pop("tenant")
-    return {**values, "event_types": list(endpoint.event_types), "state": endpoint.state.value}
+    retry = {"schedule": list(endpoint.retry.schedule), "timeout": endpoint.retry.timeout}
+    options = asdict(endpoint.options)
+    options["channels"] = list(endpoint.options.channels)
+    return {
+        **values,
+        "event_types": list(endpoint.event_types),
+        "state": endpoint.state.value,
+        "retry": retry,
+        "options": options,
+    }
+
+
+@lru_cache(maxsize=1_000)
+def _retry(schedule: tuple[int, ...], timeout: int) -> RetryPolicy:
+    return RetryPolicy(schedule, timeout)
+
+
+def _options(stored: dict[str, Any]) -> Options:
+    if not stored:
+        return Options()
+    fields: dict[str, Any] = dict(stored)
+    fields["channels"] = tuple(stored["channels"])
+    fields["auth"], fields["signature"] = AuthKind(stored["auth"]), Signature(stored["signature"])
+    return Options(**fields)
+
+
+def _health(row: RowMapping) -> EndpointHealth:
+    return EndpointHealth(**{name: row[name] for name in EndpointHealth.__dataclass_fields__})
 
 
 def _endpoint(row: RowMapping) -> Endpoint:
     values = dict(row)
     values["event_types"] = tuple(values["event_types"])
-    values["retry"] = RetryPolicy(**values["retry"])
+    values["retry"] = _retry(tuple(values["retry"]["schedule"]), values["retry"]["timeout"])
+    values["options"] = _options(values["options"])
     values["state"] = EndpointState(values["state"])
     return Endpoint(tenant=values.pop("tenant_id"), **values)
 
 
 def _secret(row: RowMapping) -> SealedSecret:
     values = dict(row)
+    values["kind"] = SecretKind(values["kind"])
     return SealedSecret(tenant=values.pop("tenant_id"), endpoint_id=values.pop("configuration_id"), **values)
+
+
+class SqlEventTypeStore:
+    """Keeps the catalogue in ``webhook_event_types``."""
+
+    def put(self, tx: Transaction, event_type: EventType) -> None:
+        """Insert or replace one."""
+        values = {"tenant_id": DEFAULT_TENANT, **asdict(event_type)}
+        connection = connection_of(tx)
+        where = (event_types.c.tenant_id == DEFAULT_TENANT, event_types.c.name == event_type.name)
+        if connection.execute(update(event_types).where(*where).values(values)).rowcount == 0:
+            connection.execute(insert(event_types).values(values))
+
+    def all(self, tx: Transaction) -> list[EventType]:
+        """Read all, by name."""
+        query = select(event_types).where(event_types.c.tenant_id == DEFAULT_TENANT).order_by(event_types.c.name)
+        names = EventType.__dataclass_fields__
+        return [EventType(**{name: row[name] for name in names}) for row in connection_of(tx).execute(query).mappings()]

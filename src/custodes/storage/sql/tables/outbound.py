@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, Table, text
+from sqlalchemy import Boolean, Column, Index, Integer, Table, UniqueConstraint, text
 
 from custodes.storage.sql.tables import metadata
 from custodes.storage.sql.types import Bytes, Count, Id, JsonText, Micros, String, Tenant, Text
@@ -26,6 +26,8 @@ webhook_configurations = Table(
     Column("updated_at", Micros, nullable=False),
     # 0 while it is not deleted; the row stays as a tombstone for the deliveries that name it.
     Column("deleted_at", Micros, nullable=False),
+    #: What else it asks for: filters, headers, limits, signature.
+    Column("options", JsonText, nullable=False, server_default="{}"),
 )
 
 # Lists of one tenant, and of all of them.
@@ -39,7 +41,7 @@ Index(
 )
 Index("ix_webhook_configurations_id", webhook_configurations.c.id)
 
-#: Signing secrets, sealed (:mod:`custodes.kernel.sealing`).
+#: Secrets of endpoints, sealed (:mod:`custodes.kernel.sealing`).
 webhook_secrets = Table(
     "webhook_secrets",
     metadata,
@@ -50,4 +52,135 @@ webhook_secrets = Table(
     Column("sealed", Bytes, nullable=False),
     Column("created_at", Micros, nullable=False),
     Column("expires_at", Micros, nullable=False),
+    #: What it is for: ``v1``, ``v1a``, ``auth``.
+    Column("kind", String(8), nullable=False, server_default="v1"),
+)
+
+#: How endpoints are doing: what changes with deliveries is apart from what people change. No row: all is well.
+webhook_endpoint_health = Table(
+    "webhook_endpoint_health",
+    metadata,
+    Column("tenant_id", Tenant, primary_key=True),
+    Column("configuration_id", Id, primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("failing_since", Micros, nullable=False),
+    Column("open_until", Micros, nullable=False),
+    Column("noticed", Integer, nullable=False),
+    Column("paced_until", Micros, nullable=False),
+)
+
+#: Events that were emitted.
+webhook_messages = Table(
+    "webhook_messages",
+    metadata,
+    Column("tenant_id", Tenant, nullable=False),
+    Column("id", Id, primary_key=True),
+    Column("created_at", Micros, nullable=False),
+    Column("event_type", String(255), nullable=False),
+    #: NULL when none was given.
+    Column("idempotency_key", String(255)),
+    Column("order_key", String(255), nullable=False),
+    Column("channels", JsonText, nullable=False),
+    Column("trace_id", String(32), nullable=False),
+    Column("content_type", String(100), nullable=False),
+    UniqueConstraint("tenant_id", "idempotency_key"),
+    Index(None, "tenant_id", "created_at", "id"),
+    Index(None, "tenant_id", "trace_id"),
+)
+
+#: The exact bytes, one row for each version that an endpoint asked for.
+webhook_message_bodies = Table(
+    "webhook_message_bodies",
+    metadata,
+    Column("tenant_id", Tenant, nullable=False),
+    Column("message_id", Id, primary_key=True),
+    Column("version", String(64), primary_key=True),
+    Column("body", Bytes, nullable=False),
+)
+
+_waiting = text("status = 'waiting'")
+_held = text("status IN ('held', 'failed')")
+
+#: One row a message and endpoint.
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("tenant_id", Tenant, nullable=False),
+    Column("id", Id, primary_key=True),
+    Column("message_id", Id, nullable=False),
+    Column("configuration_id", Id, nullable=False),
+    Column("event_type", String(255), nullable=False),
+    Column("version", String(64), nullable=False),
+    Column("order_key", String(255), nullable=False),
+    #: Place in the line of its order key; 0 where no order is kept.
+    Column("position", Count, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("created_at", Micros, nullable=False),
+    Column("finished_at", Micros),
+    Column("next_attempt_at", Micros),
+    Column("last_status", Integer),
+    Column("error", Text(), nullable=False),
+    Index(None, "tenant_id", "message_id"),
+    Index(None, "tenant_id", "configuration_id", "id"),
+    Index(None, "tenant_id", "created_at", "id"),
+    Index(
+        "ix_webhook_deliveries_waiting",
+        "tenant_id",
+        "configuration_id",
+        "order_key",
+        "position",
+        sqlite_where=_waiting,
+        postgresql_where=_waiting,
+    ),
+    Index(
+        "ix_webhook_deliveries_missed",
+        "tenant_id",
+        "configuration_id",
+        "id",
+        sqlite_where=_held,
+        postgresql_where=_held,
+    ),
+)
+
+#: One row an attempt.
+webhook_delivery_attempts = Table(
+    "webhook_delivery_attempts",
+    metadata,
+    Column("tenant_id", Tenant, nullable=False),
+    Column("delivery_id", Id, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("configuration_id", Id, nullable=False),
+    Column("started_at", Micros, nullable=False),
+    Column("url", String(2000), nullable=False),
+    Column("succeeded", Boolean, nullable=False),
+    #: HTTP status; NULL when there was no answer.
+    Column("status", Integer),
+    Column("error", Text(), nullable=False),
+    #: The beginning of the answer.
+    Column("excerpt", Text(), nullable=False),
+    #: Where the time went, microseconds.
+    Column("dns_us", Micros, nullable=False),
+    Column("connect_us", Micros, nullable=False),
+    Column("tls_us", Micros, nullable=False),
+    Column("first_byte_us", Micros, nullable=False),
+    Column("total_us", Micros, nullable=False),
+    Index("ix_webhook_delivery_attempts_endpoint", "tenant_id", "configuration_id", "started_at"),
+    Index(None, "tenant_id", "started_at"),
+)
+
+#: The catalogue of event types: what they mean, and the schema of their payloads. The install's, so all rows are the
+#: default tenant's.
+webhook_event_types = Table(
+    "webhook_event_types",
+    metadata,
+    Column("tenant_id", Tenant, primary_key=True),
+    Column("name", String(255), primary_key=True),
+    Column("description", Text(), nullable=False),
+    #: JSON Schema (2020-12) of the payload; NULL: anything goes.
+    Column("schema", JsonText),
+    Column("example", JsonText),
+    Column("archived", Boolean, nullable=False),
+    Column("created_at", Micros, nullable=False),
+    Column("updated_at", Micros, nullable=False),
 )

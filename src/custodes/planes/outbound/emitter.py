@@ -1,0 +1,318 @@
+"""Emitting: an event and its deliveries, in one transaction, the caller's own when there is one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from custodes.errors import Conflict, CustodesError, InvalidInput, PayloadTooLarge
+from custodes.kernel.clock import Clock, to_iso
+from custodes.kernel.ids import RandomBits, uuid7
+from custodes.kernel.json_bounds import JsonBounds, parse_json
+from custodes.kernel.tenant import valid_tenant
+from custodes.planes.outbound.catalogue import OWN_PREFIX, Catalogue, checked_type
+from custodes.planes.outbound.filters import matches
+from custodes.planes.outbound.match import matches_payload
+from custodes.planes.outbound.model import Delivery, DeliveryStatus, Endpoint, EndpointState, Message
+from custodes.planes.outbound.ports import DeliveryStore, EndpointStore, Line
+from custodes.planes.outbound.rules import checked_channels
+from custodes.runtime.batches import Batches
+from custodes.runtime.transactions import Store, Transaction
+
+#: Largest body, bytes: what receivers commonly take (the specification recommends below 20 kB).
+MAX_BODY = 1_048_576
+
+#: Type of what is sent to try an endpoint: one attempt, which says nothing of its health.
+TEST = f"{OWN_PREFIX}test"
+
+#: Longest keys, characters.
+MAX_KEY = 255
+
+_BOUNDS = JsonBounds(size=MAX_BODY, nodes=100_000)
+
+#: Makes an older version of a payload out of the newest.
+Converter = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Emission:
+    """An event that is ready to be put in."""
+
+    #: The event.
+    message: Message
+    #: What is sent, by version; ``""`` is the newest.
+    bodies: Mapping[str, bytes]
+    #: What filters look at; None when the body is not JSON.
+    content: Any
+    #: What the schema of its type is of: the payload as it was given, None when it was given as bytes.
+    data: Any = None
+    #: Only to this endpoint, whatever it subscribes to: a test. Empty: to all that want it.
+    only: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """What became of an emission."""
+
+    #: The event; the one before when it was emitted with the same idempotency key.
+    message: Message
+    #: Deliveries that were made.
+    deliveries: Sequence[Delivery] = ()
+    #: Why it was not put in; None when it was.
+    error: CustodesError | None = None
+
+
+@dataclass(slots=True)
+class _Draft:
+    messages: list[Message] = field(default_factory=list[Message])
+    bodies: list[tuple[Message, str, bytes]] = field(default_factory=list[tuple[Message, str, bytes]])
+    deliveries: list[Delivery] = field(default_factory=list[Delivery])
+
+
+class Emitter:
+    """Puts events in.
+
+    Events that are emitted side by side share transactions; each is durable when its ``emit`` returns.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        endpoints: EndpointStore,
+        deliveries: DeliveryStore,
+        catalogue: Catalogue,
+        clock: Clock,
+        random_bits: RandomBits,
+        default_tenant: str,
+        wake: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._endpoints = endpoints
+        self._deliveries = deliveries
+        self._catalogue = catalogue
+        self._clock = clock
+        self._random_bits = random_bits
+        self._default_tenant = default_tenant
+        self._wake = wake
+        self._converters: dict[str, dict[str, Converter]] = {}
+        self._batches: Batches[Emission, Put] = Batches(self._write)
+
+    def converter(self, event_type: str, version: str, function: Converter) -> None:
+        """Have payloads of a type converted for endpoints that are pinned to a version."""
+        self._converters.setdefault(checked_type(event_type), {})[version] = function
+
+    async def emit(
+        self,
+        event_type: str,
+        payload: object,
+        *,
+        tenant: str = "",
+        idempotency_key: str = "",
+        order_key: str = "",
+        channels: Iterable[str] = (),
+        content_type: str = "application/json",
+        trace_id: str = "",
+        connection: object = None,
+    ) -> Message:
+        """Emit an event; see :meth:`custodes.planes.outbound.webhooks.OutgoingWebhooks.emit`."""
+        if event_type.startswith(OWN_PREFIX):
+            msg = f"Event types below {OWN_PREFIX} are our own"
+            raise InvalidInput(msg, remedy="Choose another first word")
+        emission = self.draft(
+            event_type,
+            payload,
+            tenant=tenant,
+            idempotency_key=idempotency_key,
+            order_key=order_key,
+            channels=channels,
+            content_type=content_type,
+            trace_id=trace_id,
+        )
+        await self._catalogue.check(event_type, payload if emission.data is payload else emission.content)
+        if connection is None:
+            put = await self._batches.do(emission)
+        else:
+            [put] = await self._store.join(connection, lambda tx: self.insert(tx, [emission]))
+        if put.error is not None:
+            raise put.error
+        if put.deliveries:
+            self._wake()
+        return put.message
+
+    def draft(
+        self,
+        event_type: str,
+        payload: object,
+        *,
+        tenant: str = "",
+        idempotency_key: str = "",
+        order_key: str = "",
+        channels: Iterable[str] = (),
+        content_type: str = "application/json",
+        trace_id: str = "",
+        only: str = "",
+    ) -> Emission:
+        """Write an event, without asking the catalogue.
+
+        Raises:
+            InvalidInput: something is not acceptable.
+        """
+        checked_type(event_type)
+        tenant = tenant or self._default_tenant
+        if not valid_tenant(tenant):
+            msg = "The tenant is not acceptable"
+            raise InvalidInput(msg, remedy="Use 1–64 of A–Z a–z 0–9 . _ : @ -, starting with a letter or digit")
+        now = self._clock.now()
+        message = Message(
+            id=uuid7(now, self._random_bits),
+            tenant=tenant,
+            event_type=event_type,
+            created_at=now,
+            idempotency_key=_short("idempotency key", idempotency_key, MAX_KEY),
+            order_key=_short("order key", order_key, MAX_KEY),
+            channels=checked_channels(tuple(channels)),
+            trace_id=_short("trace id", trace_id, 32),
+            content_type=_short("content type", content_type, 100),
+        )
+        if isinstance(payload, bytes | bytearray | memoryview):
+            body = bytes(cast("bytes", payload))
+            return Emission(message, {"": _bounded(body)}, _content(body, content_type), only=only)
+        bodies = {"": _envelope(message, payload)}
+        for version, convert in self._converters.get(event_type, {}).items():
+            bodies[version] = _envelope(message, convert(payload))
+        whole = {"type": event_type, "timestamp": to_iso(now), "data": payload}
+        return Emission(message, bodies, whole, data=payload, only=only)
+
+    def insert(self, tx: Transaction, emissions: Sequence[Emission]) -> list[Put]:
+        """Put events in, inside a transaction: one statement a table, however many there are."""
+        keyed = {(e.message.tenant, e.message.idempotency_key) for e in emissions if e.message.idempotency_key}
+        known = self._deliveries.known(tx, sorted(keyed)) if keyed else {}
+        endpoints = self._endpoints.of_tenants(tx, sorted({emission.message.tenant for emission in emissions}))
+        draft, results = _Draft(), list[Put]()
+        in_line = self._in_line(tx, endpoints, emissions)
+        for emission in emissions:
+            message = emission.message
+            key = (message.tenant, message.idempotency_key)
+            before = known.get(key) if message.idempotency_key else None
+            if before is not None:
+                results.append(_repeated(before, message))
+                continue
+            if message.idempotency_key:
+                known[key] = message
+            made = [
+                self._delivery(endpoint, emission, in_line)
+                for endpoint in endpoints
+                if endpoint.tenant == message.tenant and _wants(endpoint, emission)
+            ]
+            draft.messages.append(message)
+            versions = {"", *(delivery.version for delivery in made)}
+            draft.bodies += [(message, version, emission.bodies[version]) for version in sorted(versions)]
+            draft.deliveries += made
+            results.append(Put(message, made))
+        self._deliveries.add(tx, draft.messages, draft.bodies, draft.deliveries)
+        return results
+
+    async def _write(self, emissions: Sequence[Emission]) -> Sequence[Put]:
+        return await self._store.write(lambda tx: self.insert(tx, emissions))
+
+    def _in_line(
+        self, tx: Transaction, endpoints: Sequence[Endpoint], emissions: Sequence[Emission]
+    ) -> dict[str, dict[str, Line]]:
+        """Find, for endpoints that keep order, the last places of the lines that are open."""
+        in_line: dict[str, dict[str, Line]] = {}
+        for endpoint in endpoints:
+            keys = {e.message.order_key for e in emissions if e.message.tenant == endpoint.tenant} - {""}
+            if endpoint.options.ordered and keys:
+                self._endpoints.lock(tx, endpoint)
+                in_line[endpoint.id] = self._deliveries.in_line(tx, endpoint, sorted(keys))
+        return in_line
+
+    def _delivery(self, endpoint: Endpoint, emission: Emission, in_line: dict[str, dict[str, Line]]) -> Delivery:
+        message = emission.message
+        key = message.order_key if endpoint.options.ordered else ""
+        status, position = DeliveryStatus.PENDING, 0
+        held = endpoint.state is not EndpointState.ENABLED and not emission.only
+        if held:
+            status = DeliveryStatus.HELD
+        if key:
+            lines = in_line.setdefault(endpoint.id, {})
+            line = lines.get(key, Line(0, moving=False))
+            if line.moving and not held:
+                status = DeliveryStatus.WAITING
+            position = line.last + 1
+            lines[key] = Line(position, moving=line.moving or not held)
+        version = endpoint.options.payload_version
+        return Delivery(
+            id=uuid7(message.created_at, self._random_bits),
+            tenant=message.tenant,
+            message_id=message.id,
+            endpoint_id=endpoint.id,
+            event_type=message.event_type,
+            version=version if version in emission.bodies else "",
+            order_key=key,
+            position=position,
+            status=status,
+            created_at=message.created_at,
+            next_attempt_at=message.created_at if status is DeliveryStatus.PENDING else None,
+        )
+
+
+def _wants(endpoint: Endpoint, emission: Emission) -> bool:
+    if emission.only:
+        return endpoint.id == emission.only
+    message, options = emission.message, endpoint.options
+    if not matches(endpoint.event_types, message.event_type):
+        return False
+    if message.event_type.startswith(OWN_PREFIX) and not any(
+        pattern.startswith(OWN_PREFIX) for pattern in endpoint.event_types
+    ):
+        return False  # "*" is every event of the host's, not our own
+    if options.channels and not set(options.channels) & set(message.channels):
+        return False
+    return not options.match or matches_payload(options.match, emission.content)
+
+
+def _repeated(before: Message, message: Message) -> Put:
+    if before.event_type != message.event_type:
+        msg = "Another event was emitted with this idempotency key"
+        return Put(before, error=Conflict(msg, remedy="Use a key for one event only"))
+    return Put(before)
+
+
+def _envelope(message: Message, payload: object) -> bytes:
+    """Write the body that Standard Webhooks recommends: type, timestamp, data."""
+    whole = {"type": message.event_type, "timestamp": to_iso(message.created_at), "data": payload}
+    try:
+        text = json.dumps(whole, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError):
+        msg = "The payload cannot be written as JSON"
+        raise InvalidInput(msg, remedy="Give what json.dumps takes, or bytes") from None
+    return _bounded(text)
+
+
+def _content(body: bytes, content_type: str) -> Any:
+    if "json" not in content_type:
+        return None
+    try:
+        return parse_json(body, _BOUNDS)
+    except PayloadTooLarge:
+        raise
+    except InvalidInput:
+        return None
+
+
+def _bounded(body: bytes) -> bytes:
+    if len(body) > MAX_BODY:
+        msg = f"The body has {len(body)} bytes"
+        raise PayloadTooLarge(msg, remedy=f"Send at most {MAX_BODY}: a link to what is larger")
+    return body
+
+
+def _short(name: str, text: str, longest: int) -> str:
+    if len(text) > longest or not text.isprintable() or not text.isascii():
+        msg = f"The {name} is not acceptable"
+        raise InvalidInput(msg, remedy=f"Give at most {longest} printable ASCII characters")
+    return text

@@ -1,0 +1,69 @@
+"""Which endpoints may be sent to now: the gates of :class:`custodes.runtime.fairness.FairWorker`.
+
+What they decide by is in the store, and read in the transaction of the claim: the breaker and the rate limit hold for
+all processes together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from custodes.kernel.clock import SECOND
+from custodes.planes.outbound.model import HEALTHY, Endpoint, EndpointHealth, EndpointState
+from custodes.planes.outbound.ports import EndpointStore
+from custodes.runtime.transactions import Transaction
+
+#: How much of its rate an endpoint may get at once, seconds.
+BURST_SECONDS = 1.0
+
+
+class EndpointGates:
+    """Opens and closes lanes by what is known of their endpoints."""
+
+    def __init__(self, endpoints: EndpointStore) -> None:
+        self._endpoints = endpoints
+        self._rated: dict[str, tuple[Endpoint, EndpointHealth]] = {}
+
+    def open(self, tx: Transaction, lanes: Sequence[str], now: int) -> Mapping[str, int]:
+        """Tell how many deliveries to each endpoint may be under way."""
+        ids = {lane: lane.rpartition("/")[2] for lane in lanes}
+        endpoints = self._endpoints.several(tx, ids.values())
+        healths = self._endpoints.health(tx, ids.values())
+        limits: dict[str, int] = {}
+        self._rated = {}
+        for lane, endpoint_id in ids.items():
+            endpoint = endpoints.get(endpoint_id)
+            health = healths.get(endpoint_id, HEALTHY)
+            if endpoint is None or endpoint.state is not EndpointState.ENABLED:
+                # Its open jobs are looked at one by one, and put aside.
+                limits[lane] = 1
+                continue
+            limit = _limit(endpoint, health, now)
+            if endpoint.options.rate:
+                self._rated[lane] = (endpoint, health)
+                limit = min(limit, _affordable(endpoint, health, now))
+            if limit:
+                limits[lane] = limit
+        return limits
+
+    def passed(self, tx: Transaction, counts: Mapping[str, int], now: int) -> None:
+        """Charge those that have a rate limit (GCRA: the moment until which its allowance is used up moves on)."""
+        for lane, count in counts.items():
+            if lane in self._rated and count:
+                endpoint, health = self._rated[lane]
+                paced = max(health.paced_until, now) + int(count * SECOND / endpoint.options.rate)
+                self._endpoints.put_health(tx, endpoint.tenant, endpoint.id, replace(health, paced_until=paced))
+
+
+def _limit(endpoint: Endpoint, health: EndpointHealth, now: int) -> int:
+    if health.open_until > now:
+        return 0
+    # Half open, or shaken: one at a time until one goes well.
+    return 1 if health.failures else endpoint.options.concurrency
+
+
+def _affordable(endpoint: Endpoint, health: EndpointHealth, now: int) -> int:
+    burst = max(BURST_SECONDS, 1 / endpoint.options.rate) * SECOND
+    left = burst - max(health.paced_until - now, 0)
+    return int(left * endpoint.options.rate / SECOND + 1e-6)

@@ -1,0 +1,319 @@
+"""Delivering: one attempt at one delivery, and what follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from custodes.kernel.clock import HOUR, SECOND, Clock
+from custodes.kernel.ids import RandomBits
+from custodes.kernel.redact import redact_text
+from custodes.kernel.signing import PrivateKey
+from custodes.planes.outbound.breaker import GONE, THROTTLING, Answered, judge, retry_after
+from custodes.planes.outbound.credentials import NOTHING, Authenticator, Credentials
+from custodes.planes.outbound.emitter import TEST, Emission, Emitter
+from custodes.planes.outbound.headers import signed_headers
+from custodes.planes.outbound.keys import Keys, private_key
+from custodes.planes.outbound.model import (
+    HEALTHY,
+    Attempt,
+    AuthKind,
+    Delivery,
+    DeliveryStatus,
+    Endpoint,
+    EndpointHealth,
+    EndpointState,
+    SealedSecret,
+    SecretKind,
+    Signature,
+)
+from custodes.planes.outbound.notices import Notices
+from custodes.planes.outbound.ports import DeliveryStore, EndpointStore, Load, Result
+from custodes.planes.outbound.tally import Tally
+from custodes.runtime.fairness import Windows
+from custodes.runtime.jobs import Lease
+from custodes.runtime.outgoing.client import Answer, Limits, OutgoingClient
+from custodes.runtime.outgoing.failure import FailureKind, OutgoingFailed
+from custodes.runtime.transactions import Store, Transaction, Work, nothing
+from custodes.runtime.worker import Again, Done
+from custodes.version import __version__
+
+#: Bytes of an answer that are read, and characters of it that are kept.
+ANSWER_BYTES = 16_384
+EXCERPT = 2_000
+
+#: Longest that connecting may take, seconds.
+CONNECT_SECONDS = 10.0
+
+#: A job waits no longer than this by intention: the longest wait of a schedule with its jitter, microseconds.
+HORIZON = 30 * HOUR
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a job: a record, and what else follows from it."""
+
+    #: Which delivery.
+    delivery: Delivery
+    #: What was tried; None when nothing was.
+    attempt: Attempt | None = None
+    #: What the attempt changes.
+    result: Result | None = None
+    #: What follows from it.
+    also: Work = nothing
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """What one attempt takes, as it stood when the job was leased."""
+
+    load: Load
+    endpoint: Endpoint
+    secrets: Sequence[SealedSecret]
+
+
+class Sender:
+    """Does jobs of kind ``delivery``: the :class:`custodes.runtime.worker.Doer` of this plane.
+
+    Everything that jobs need is read with their claim, in one statement a table; what an attempt changes is written
+    with the settling of its job.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        endpoints: EndpointStore,
+        deliveries: DeliveryStore,
+        client: OutgoingClient,
+        authenticator: Authenticator,
+        keys: Keys,
+        emitter: Emitter,
+        notices: Notices,
+        windows: Windows,
+        tally: Tally,
+        clock: Clock,
+        random_bits: RandomBits,
+    ) -> None:
+        self._store = store
+        self._endpoints = endpoints
+        self._deliveries = deliveries
+        self._client = client
+        self._authenticator = authenticator
+        self._keys = keys
+        self._emitter = emitter
+        self._notices = notices
+        self._windows = windows
+        self._tally = tally
+        self._clock = clock
+        self._random_bits = random_bits
+        self._ready: dict[tuple[str, int], _Ready] = {}
+
+    def begin(self, tx: Transaction, leases: Sequence[Lease]) -> None:
+        """Read what the jobs need."""
+        if leases:
+            self._ready |= self._read(tx, leases)
+
+    def write(self, tx: Transaction, results: Sequence[Outcome]) -> None:
+        """Write the attempts, one statement a table, then what follows from each."""
+        records = [(one.delivery, one.attempt, one.result) for one in results if one.attempt and one.result]
+        self._deliveries.record(tx, records)
+        for one in results:
+            one.also(tx)
+
+    async def do(self, lease: Lease) -> Done[Outcome] | Again[Outcome]:
+        """Make one attempt."""
+        ready = self._ready.pop((lease.ref, lease.token), None)
+        if ready is None:
+            found = await self._store.read(lambda tx: self._read(tx, [lease]))
+            ready = found.get((lease.ref, lease.token))
+        if ready is None:  # purged
+            return Done()
+        if ready.endpoint.state is not EndpointState.ENABLED and not _is_test(ready.load):
+            delivery = ready.load.delivery
+            return Done(Outcome(delivery, also=lambda tx: self._hold(tx, delivery)))
+        return await self._attempt(lease, ready)
+
+    def _read(self, tx: Transaction, leases: Sequence[Lease]) -> dict[tuple[str, int], _Ready]:
+        loads = self._deliveries.load(tx, [lease.ref for lease in leases])
+        ids = sorted({load.delivery.endpoint_id for load in loads.values()})
+        endpoints = self._endpoints.several(tx, ids) if ids else {}
+        secrets: dict[str, list[SealedSecret]] = {}
+        for secret in self._endpoints.secrets_of(tx, ids) if ids else ():
+            secrets.setdefault(secret.endpoint_id, []).append(secret)
+        ready: dict[tuple[str, int], _Ready] = {}
+        for lease in leases:
+            load = loads.get(lease.ref)
+            endpoint = endpoints.get(load.delivery.endpoint_id) if load else None
+            if load and endpoint:
+                ready[lease.ref, lease.token] = _Ready(load, endpoint, secrets.get(endpoint.id, ()))
+        return ready
+
+    # ── Sending ──────────────────────────────────────────────────────────────
+
+    async def _attempt(self, lease: Lease, ready: _Ready) -> Done[Outcome] | Again[Outcome]:
+        delivery, endpoint = ready.load.delivery, ready.endpoint
+        started_at = self._clock.now()
+        try:
+            answer = await self._send(ready, started_at)
+        except OutgoingFailed as failure:
+            answered, error, excerpt, timing = Answered(None), failure.message, "", failure.timing
+            text = f"{failure.kind}: {error}"
+        else:
+            answered = Answered(answer.status, answer.headers.get("retry-after", ""))
+            text = "" if answered.good else f"It answered {answer.status}"
+            excerpt, timing = _excerpt(answer), answer.timing
+        attempt = Attempt(
+            tenant=delivery.tenant,
+            delivery_id=delivery.id,
+            number=delivery.attempts + 1,
+            endpoint_id=endpoint.id,
+            started_at=started_at,
+            url=endpoint.url,
+            succeeded=answered.good,
+            status=answered.status,
+            error=text,
+            excerpt=excerpt,
+            timing=timing,
+        )
+        if answered.good:
+            return self._succeeded(ready, attempt)
+        return self._failed(lease, ready, attempt, answered)
+
+    async def _send(self, ready: _Ready, now: int) -> Answer:
+        endpoint, load = ready.endpoint, ready.load
+        credentials = await self._credentials(ready)
+        headers = {
+            **endpoint.options.headers,
+            "content-type": load.message.content_type,
+            "user-agent": f"Custodes/{__version__}",
+            **credentials.headers,
+            **self._signature(ready, now),
+        }
+        if load.message.trace_id:
+            headers["traceparent"] = f"00-{load.message.trace_id}-{self._random_bits(64) | 1 << 63:016x}-01"
+        if load.delivery.version:
+            headers["webhook-version"] = load.delivery.version
+        limits = Limits(endpoint.retry.timeout / SECOND, CONNECT_SECONDS, answer_bytes=ANSWER_BYTES)
+        answer = await self._client.request(
+            "POST", endpoint.url, headers=headers, body=load.body, limits=limits, trust=credentials.trust
+        )
+        if answer.status == 401 and endpoint.options.auth is AuthKind.OAUTH2:
+            self._authenticator.forget(_auth_secret(ready.secrets).id)  # the next attempt comes with a new token
+        return answer
+
+    async def _credentials(self, ready: _Ready) -> Credentials:
+        kind = ready.endpoint.options.auth
+        if kind is AuthKind.NONE:
+            return NOTHING
+        secret = _auth_secret(ready.secrets)
+        return await self._authenticator.credentials(kind, secret.id, self._keys.open(secret))
+
+    def _signature(self, ready: _Ready, now: int) -> Mapping[str, str]:
+        wanted = ready.endpoint.options.signature
+        hmac_secrets, keys = list[bytes](), list[PrivateKey]()
+        for secret in ready.secrets:
+            if secret.expires_at and secret.expires_at <= now:
+                continue
+            if secret.kind is SecretKind.V1 and wanted is not Signature.V1A:
+                hmac_secrets.append(self._keys.open(secret))
+            elif secret.kind is SecretKind.V1A and wanted is not Signature.V1:
+                keys.append(private_key(self._keys.open(secret)))
+        return signed_headers(ready.load.message.id, now, ready.load.body, hmac_secrets, keys)
+
+    # ── What follows ─────────────────────────────────────────────────────────
+
+    def _succeeded(self, ready: _Ready, attempt: Attempt) -> Done[Outcome]:
+        delivery, endpoint = ready.load.delivery, ready.endpoint
+        now = self._clock.now()
+        result = Result(DeliveryStatus.SUCCEEDED, now, None)
+        was_failing = not self._windows.proven(endpoint.lane)
+
+        def write(tx: Transaction) -> None:
+            if was_failing:  # only then can there be something to forget
+                health = self._endpoints.health(tx, [endpoint.id]).get(endpoint.id, HEALTHY)
+                if health.failures:
+                    good = EndpointHealth(paced_until=health.paced_until)
+                    self._endpoints.put_health(tx, endpoint.tenant, endpoint.id, good)
+            self._next(tx, delivery, now)
+
+        def written() -> None:
+            self._windows.succeeded(endpoint.lane, endpoint.options.concurrency)
+            self._tally.succeeded(endpoint.id, now)
+
+        return Done(Outcome(delivery, attempt, result, write), written)
+
+    def _failed(
+        self, lease: Lease, ready: _Ready, attempt: Attempt, answered: Answered
+    ) -> Done[Outcome] | Again[Outcome]:
+        delivery, endpoint = ready.load.delivery, ready.endpoint
+        now = self._clock.now()
+        wait = None if answered.status == GONE else endpoint.retry.delay(lease.attempts + 1, self._random_bits)
+        if wait is not None and not _is_test(ready.load):
+            if answered.status in THROTTLING or answered.retry_after:
+                wait = min(max(wait, retry_after(answered.retry_after, now)), HORIZON - HOUR)
+            due_at: int | None = now + wait
+            result = Result(DeliveryStatus.PENDING, None, due_at)
+        else:
+            due_at = None
+            result = Result(DeliveryStatus.FAILED, now, None)
+        test, told = _is_test(ready.load), list[int]()
+
+        def write(tx: Transaction) -> None:
+            if test:
+                return
+            news: list[Emission] = []
+            health = self._endpoints.health(tx, [endpoint.id]).get(endpoint.id, HEALTHY)
+            judgement = judge(endpoint, health, answered, now)
+            self._endpoints.put_health(tx, endpoint.tenant, endpoint.id, judgement.health)
+            if judgement.disable:
+                self._disable(tx, endpoint, judgement.disable, now)
+            if judgement.notice:
+                news += self._notices.of_endpoint(endpoint, attempt, judgement.notice)
+            if due_at is None:
+                news += self._notices.of_message(endpoint, delivery, attempt)
+                self._next(tx, delivery, now)
+            if news:
+                self._emitter.insert(tx, news)
+            told[:] = [judgement.notice] if judgement.notice else []
+
+        def written() -> None:
+            self._windows.failed(endpoint.lane)
+            self._tally.failed(endpoint.id, now)
+            for percent in told:
+                self._notices.tell_endpoint(endpoint, attempt, percent, now)
+            if due_at is None and not test:
+                self._notices.tell_message(endpoint, delivery, attempt, now)
+
+        outcome = Outcome(delivery, attempt, result, write)
+        return Done(outcome, written) if due_at is None else Again(due_at, outcome, written)
+
+    def _disable(self, tx: Transaction, endpoint: Endpoint, why: str, now: int) -> None:
+        current = self._endpoints.find(tx, endpoint.tenant, endpoint.id)
+        if current is not None and current.state is EndpointState.ENABLED:
+            disabled = replace(current, state=EndpointState.DISABLED, state_reason=why, updated_at=now)
+            self._endpoints.put(tx, disabled)
+            self._deliveries.hold(tx, disabled)
+
+    def _hold(self, tx: Transaction, delivery: Delivery) -> None:
+        self._deliveries.move(tx, delivery, DeliveryStatus.HELD)
+
+    def _next(self, tx: Transaction, delivery: Delivery, now: int) -> None:
+        if delivery.order_key:
+            self._deliveries.next_in_line(tx, delivery, now)
+
+
+def _auth_secret(secrets: Sequence[SealedSecret]) -> SealedSecret:
+    for secret in secrets:
+        if secret.kind is SecretKind.AUTH:
+            return secret
+    raise OutgoingFailed("its credentials are missing", FailureKind.REFUSED)
+
+
+def _is_test(load: Load) -> bool:
+    return load.message.event_type == TEST
+
+
+def _excerpt(answer: Answer) -> str:
+    text = answer.body[: EXCERPT * 4].decode("utf-8", "replace")[:EXCERPT]
+    return redact_text(text.replace("\x00", "\ufffd"))[:EXCERPT]

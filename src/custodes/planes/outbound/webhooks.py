@@ -1,0 +1,402 @@
+"""Outgoing webhooks: everything that can be asked of them, and done with them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from custodes.errors import Conflict, NotFound
+from custodes.kernel.clock import Clock
+from custodes.kernel.ids import RandomBits
+from custodes.kernel.paging import DEFAULT_LIMIT, Page
+from custodes.kernel.sealing import Sealer
+from custodes.planes.outbound.catalogue import Catalogue
+from custodes.planes.outbound.credentials import Authenticator
+from custodes.planes.outbound.emitter import TEST, Converter, Emitter
+from custodes.planes.outbound.endpoints import RELEASE_BATCH, Endpoints
+from custodes.planes.outbound.gates import EndpointGates
+from custodes.planes.outbound.keys import Keys
+from custodes.planes.outbound.model import JOB_KIND, Attempt, Delivery, DeliveryStatus, EndpointState, Message
+from custodes.planes.outbound.notices import Notices
+from custodes.planes.outbound.ports import DeliveryFilter, DeliveryStore, EndpointStore, EventTypeStore
+from custodes.planes.outbound.sender import HORIZON, Outcome, Sender
+from custodes.planes.outbound.tally import Tally
+from custodes.runtime.bus import Bus
+from custodes.runtime.fairness import FairWorker, Windows
+from custodes.runtime.jobs import Jobs
+from custodes.runtime.outgoing.client import OutgoingClient
+from custodes.runtime.periodic import Periodic
+from custodes.runtime.transactions import Store, Transaction, Work, nothing
+from custodes.runtime.worker import LEASE
+
+#: Deliveries that one process has under way at the same time.
+CONCURRENCY = 64
+
+#: Between two writes of the counters, seconds.
+FLUSH_SECONDS = 1.0
+
+#: Most deliveries that one call sends again; a cursor goes on from there.
+MAX_RESEND = 1_000
+
+
+class OutgoingWebhooks(Endpoints):
+    """Outgoing webhooks: emitted, delivered, watched.
+
+    Args:
+        store: the engine.
+        endpoints: where endpoints are kept.
+        deliveries: where messages and deliveries are kept.
+        types: where the catalogue is kept.
+        jobs: where jobs are kept.
+        client: sends requests.
+        sealer: seals secrets.
+        clock: source of time.
+        random_bits: source of randomness for ids and jitter.
+        bus: where signals go.
+        owner: id of this process among those that deliver.
+        concurrency: deliveries under way at the same time; 0: this process emits only.
+        lease: how long a process may be silent before its deliveries are taken over, microseconds.
+        allow_http: whether ``http`` endpoints are allowed; for tests.
+        default_tenant: whose it is when the caller does not say; also the operator's own tenant.
+        weights: places a round for tenants that get more than others.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        endpoints: EndpointStore,
+        deliveries: DeliveryStore,
+        types: EventTypeStore,
+        jobs: Jobs,
+        client: OutgoingClient,
+        sealer: Sealer,
+        clock: Clock,
+        random_bits: RandomBits,
+        bus: Bus,
+        owner: str,
+        default_tenant: str,
+        concurrency: int = CONCURRENCY,
+        lease: int = LEASE,
+        allow_http: bool = False,
+        weights: Mapping[str, int] | None = None,
+    ) -> None:
+        # Never a seeded source: it makes secrets.
+        keys = Keys(endpoints, sealer, clock, random.SystemRandom().getrandbits)
+        super().__init__(
+            store,
+            endpoints,
+            deliveries,
+            keys,
+            clock,
+            random_bits,
+            allow_http=allow_http,
+            default_tenant=default_tenant,
+        )
+        self._jobs = jobs
+        #: The catalogue of event types.
+        self.catalogue = Catalogue(store, types, clock)
+        self._emitter = Emitter(
+            store=store,
+            endpoints=endpoints,
+            deliveries=deliveries,
+            catalogue=self.catalogue,
+            clock=clock,
+            random_bits=random_bits,
+            default_tenant=default_tenant,
+            wake=self._wake,
+        )
+        self._tally = Tally(store, endpoints)
+        windows = Windows()
+        sender = Sender(
+            store=store,
+            endpoints=endpoints,
+            deliveries=deliveries,
+            client=client,
+            authenticator=Authenticator(client, clock),
+            keys=keys,
+            emitter=self._emitter,
+            notices=Notices(self._emitter, bus.emit, default_tenant),
+            windows=windows,
+            tally=self._tally,
+            clock=clock,
+            random_bits=random_bits,
+        )
+        #: Does the delivering.
+        self.worker: FairWorker[Outcome] = FairWorker(
+            JOB_KIND,
+            sender,
+            store=store,
+            jobs=jobs,
+            clock=clock,
+            owner=owner,
+            concurrency=concurrency,
+            lease=lease,
+            horizon=HORIZON,
+        )
+        self.worker.gates, self.worker.windows, self.worker.weights = EndpointGates(endpoints), windows, weights or {}
+        self._flusher = Periodic("outbound-flush", FLUSH_SECONDS, self._tally.flush)
+
+    # ── Life ─────────────────────────────────────────────────────────────────
+
+    async def start(self) -> None:
+        """Check that every stored secret can be opened, and begin to deliver; idempotent.
+
+        Raises:
+            ConfigurationError: secrets were sealed with a key that is not given, or with another one of its id.
+        """
+        self._keys.check(await self._store.read(self._endpoints.key_samples))
+        await self._flusher.start()
+        await self.worker.start()
+
+    async def stop(self) -> None:
+        """Let deliveries end, give back the rest, write what is counted; idempotent."""
+        await self.worker.stop()
+        await self._flusher.stop()
+        await self._flusher.run_once()
+
+    async def flush(self) -> None:
+        """Write the counters of endpoints.
+
+        Raises:
+            StorageUnavailable: nothing was written; it is kept for the next time.
+        """
+        await self._tally.flush()
+
+    # ── Emitting ─────────────────────────────────────────────────────────────
+
+    async def emit(
+        self,
+        event_type: str,
+        payload: object,
+        *,
+        tenant: str = "",
+        idempotency_key: str = "",
+        order_key: str = "",
+        channels: Iterable[str] = (),
+        content_type: str = "application/json",
+        trace_id: str = "",
+        connection: object = None,
+    ) -> Message:
+        """Emit an event: it and a job for each endpoint that wants it, in one transaction.
+
+        Args:
+            event_type: what happened: ``order.shipped``.
+            payload: what JSON can say becomes the ``data`` of a body with ``type`` and ``timestamp`` (Standard
+                Webhooks); bytes are sent exactly as they are.
+            tenant: whose endpoints get it.
+            idempotency_key: a second emit with the same key changes nothing and returns the first event.
+            order_key: deliveries of one key keep their order at endpoints that ask for it.
+            channels: only to endpoints of one of these channels, and to those that name none.
+            content_type: kind of the body, when it is given as bytes.
+            trace_id: trace that it belongs to, 32 hex digits.
+            connection: a SQLAlchemy handle on the same database: the event commits, or rolls back, with the caller's
+                own rows. None: it is durable when this returns.
+
+        Raises:
+            InvalidInput: a value is not acceptable, or the payload is not what the catalogue says.
+            Conflict: another event was emitted with this idempotency key.
+            StorageUnavailable: nothing was kept.
+        """
+        return await self._emitter.emit(
+            event_type,
+            payload,
+            tenant=tenant,
+            idempotency_key=idempotency_key,
+            order_key=order_key,
+            channels=channels,
+            content_type=content_type,
+            trace_id=trace_id,
+            connection=connection,
+        )
+
+    def payload_version(self, event_type: str, version: str) -> Callable[[Converter], Converter]:
+        """Make a decorator for a function that turns a payload into the one of an older version.
+
+        Endpoints that are pinned to the version get what it returns; it is called when the event is emitted.
+        """
+
+        def register(function: Converter) -> Converter:
+            self._emitter.converter(event_type, version, function)
+            return function
+
+        return register
+
+    async def send_test(self, endpoint_id: str, *, tenant: str | None = None, also: Work = nothing) -> Message:
+        """Send an event of type ``custodes.test`` to one endpoint, once, whatever it subscribes to or its state.
+
+        Raises:
+            NotFound: no such endpoint.
+        """
+        endpoint = await self.get_endpoint(endpoint_id, tenant=tenant)
+        data = {"message": "This is a test.", "endpoint_id": endpoint.id}
+        emission = self._emitter.draft(TEST, data, tenant=endpoint.tenant, only=endpoint.id)
+
+        def work(tx: Transaction) -> None:
+            self._emitter.insert(tx, [emission])
+            also(tx)
+
+        await self._store.write(work)
+        self.worker.wake()
+        return emission.message
+
+    # ── Deliveries ───────────────────────────────────────────────────────────
+
+    async def list_messages(
+        self, *, tenant: str | None = None, event_type: str | None = None, limit: int = DEFAULT_LIMIT, cursor: str = ""
+    ) -> Page[Message]:
+        """Return a page of events, newest first."""
+        return await self._store.read(lambda tx: self._deliveries.messages(tx, tenant, event_type, limit, cursor))
+
+    async def get_message(self, message_id: str, *, tenant: str | None = None) -> tuple[Message, bytes]:
+        """Return one event and its body.
+
+        Raises:
+            NotFound: no such event.
+        """
+
+        def work(tx: Transaction) -> tuple[Message, bytes]:
+            message = self._deliveries.message(tx, tenant, message_id)
+            if message is None:
+                msg = "No such message"
+                raise NotFound(msg, remedy="Look at the list of messages; it may have been removed by retention")
+            return message, self._deliveries.body(tx, message) or b""
+
+        return await self._store.read(work)
+
+    async def list_deliveries(
+        self, wanted: DeliveryFilter = DeliveryFilter(), *, limit: int = DEFAULT_LIMIT, cursor: str = ""
+    ) -> Page[Delivery]:
+        """Return a page of deliveries, newest first."""
+        return await self._store.read(lambda tx: self._deliveries.find(tx, wanted, limit, cursor))
+
+    async def get_delivery(
+        self, delivery_id: str, *, tenant: str | None = None, limit: int = DEFAULT_LIMIT
+    ) -> tuple[Delivery, Sequence[Attempt]]:
+        """Return one delivery and its latest attempts, newest first.
+
+        Raises:
+            NotFound: no such delivery.
+        """
+
+        def work(tx: Transaction) -> tuple[Delivery, Sequence[Attempt]]:
+            delivery = self._delivery(tx, delivery_id, tenant)
+            return delivery, self._deliveries.attempts(tx, delivery, limit)
+
+        return await self._store.read(work)
+
+    async def resend(self, delivery_id: str, *, tenant: str | None = None, also: Work = nothing) -> Delivery:
+        """Send one delivery again, from the start of its schedule; a waiting one at once.
+
+        Raises:
+            NotFound: no such delivery.
+            Conflict: its endpoint is not enabled, or it is being sent.
+        """
+
+        def work(tx: Transaction) -> Delivery:
+            delivery = self._delivery(tx, delivery_id, tenant)
+            now = self._clock.now()
+            endpoint = self._endpoints.find(tx, delivery.tenant, delivery.endpoint_id)
+            if endpoint is None or endpoint.state is not EndpointState.ENABLED:
+                msg = "The endpoint of this delivery is not enabled"
+                raise Conflict(msg, remedy="Resume the endpoint first")
+            if delivery.status is DeliveryStatus.PENDING:
+                self._jobs.hasten(tx, JOB_KIND, delivery.id, now)
+            elif delivery.status is not DeliveryStatus.WAITING:
+                self._deliveries.again(tx, DeliveryFilter(delivery_id=delivery.id), now, 1, "")
+            also(tx)
+            return self._delivery(tx, delivery_id, tenant)
+
+        done = await self._store.write(work)
+        self.worker.wake()
+        return done
+
+    async def resend_many(
+        self,
+        wanted: DeliveryFilter,
+        *,
+        dry_run: bool = False,
+        limit: int = MAX_RESEND,
+        after: str = "",
+        also: Work = nothing,
+    ) -> tuple[int, str]:
+        """Send a selection again, oldest first: those of it that have ended, whatever their end.
+
+        Args:
+            wanted: which.
+            dry_run: only count them.
+            limit: how many at most.
+            after: id of the last of the call before, to go on from.
+            also: commits with it.
+
+        Returns:
+            How many there are, and from where to go on; empty when there are no more.
+        """
+        ended = wanted.statuses or (DeliveryStatus.FAILED, DeliveryStatus.HELD)
+        chosen = replace(wanted, statuses=ended)
+
+        def work(tx: Transaction) -> tuple[int, str]:
+            also(tx)
+            if dry_run:
+                return self._deliveries.count(tx, chosen), ""
+            done = self._deliveries.again(tx, chosen, self._clock.now(), min(limit, MAX_RESEND), after)
+            return len(done), done[-1] if len(done) == min(limit, MAX_RESEND) else ""
+
+        found = await self._store.write(work)
+        self.worker.wake()
+        return found
+
+    async def recover(
+        self,
+        endpoint_id: str,
+        *,
+        since: int | None = None,
+        until: int | None = None,
+        tenant: str | None = None,
+        also: Work = nothing,
+    ) -> int:
+        """Send an endpoint everything that it has missed: what failed for good and what was held. Returns how many.
+
+        It goes on in batches; when it is broken off, what a batch has put back stays, and a second call does the rest.
+
+        Raises:
+            NotFound: no such endpoint.
+            Conflict: it is not enabled.
+        """
+        endpoint = await self.get_endpoint(endpoint_id, tenant=tenant)
+        if endpoint.state is not EndpointState.ENABLED:
+            msg = "The endpoint is not enabled"
+            raise Conflict(msg, remedy="Resume it first")
+        missed = (DeliveryStatus.FAILED, DeliveryStatus.HELD)
+        wanted = DeliveryFilter(endpoint.tenant, endpoint.id, statuses=missed, since=since, until=until)
+        await self._store.write(also)
+        total, after = 0, ""
+        while True:
+            done, after = await self.resend_many(wanted, limit=RELEASE_BATCH, after=after)
+            total += done
+            if not after:
+                return total
+
+    async def purge(self, before: int, limit: int) -> int:
+        """Delete messages from before a moment, with their deliveries and attempts; open ones stay."""
+        return await self._store.write(lambda tx: self._deliveries.purge(tx, before, limit))
+
+    # ── The catalogue ────────────────────────────────────────────────────────
+
+    async def put_event_type(self, name: str, **fields: Any) -> None:
+        """Put an event type into the catalogue; see :meth:`custodes.planes.outbound.catalogue.Catalogue.put`."""
+        await self.catalogue.put(name, **fields)
+
+    # ── Parts ────────────────────────────────────────────────────────────────
+
+    def _wake(self) -> None:
+        self.worker.wake()
+
+    def _delivery(self, tx: Transaction, delivery_id: str, tenant: str | None) -> Delivery:
+        delivery = self._deliveries.get(tx, tenant, delivery_id)
+        if delivery is None:
+            msg = "No such delivery"
+            raise NotFound(msg, remedy="Look at the list of deliveries; it may have been removed by retention")
+        return delivery

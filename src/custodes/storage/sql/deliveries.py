@@ -1,0 +1,438 @@
+"""Messages, deliveries and attempts on SQL: :class:`~custodes.planes.outbound.ports.DeliveryStore`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    RowMapping,
+    Select,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    tuple_,
+    update,
+)
+
+from custodes.kernel.paging import Page, decode_cursor, page_of
+from custodes.planes.outbound.model import JOB_KIND, Attempt, Delivery, DeliveryStatus, Endpoint, Message
+from custodes.planes.outbound.ports import DeliveryFilter, Line, Load, Result
+from custodes.runtime.outgoing.timing import Timing
+from custodes.runtime.transactions import Transaction
+from custodes.storage.sql.database import connection_of
+from custodes.storage.sql.tables.jobs import jobs
+from custodes.storage.sql.tables.outbound import webhook_deliveries as d
+from custodes.storage.sql.tables.outbound import webhook_delivery_attempts as a
+from custodes.storage.sql.tables.outbound import webhook_message_bodies as b
+from custodes.storage.sql.tables.outbound import webhook_messages as m
+
+#: Where a delivery is that has not ended.
+_OPEN = (DeliveryStatus.PENDING.value, DeliveryStatus.WAITING.value)
+
+#: Where a delivery is that can be sent again.
+_ENDED = (DeliveryStatus.SUCCEEDED.value, DeliveryStatus.FAILED.value, DeliveryStatus.HELD.value)
+
+
+class SqlDeliveryStore:
+    """Keeps messages, bodies, deliveries and attempts each in a table of its own."""
+
+    # ── Emitting ─────────────────────────────────────────────────────────────
+
+    def known(self, tx: Transaction, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Message]:
+        """Find messages by idempotency key."""
+        wanted = list(keys)
+        if not wanted:
+            return {}
+        query = select(m).where(tuple_(m.c.tenant_id, m.c.idempotency_key).in_(wanted))
+        found = (_message(row) for row in connection_of(tx).execute(query).mappings())
+        return {(message.tenant, message.idempotency_key): message for message in found}
+
+    def add(
+        self,
+        tx: Transaction,
+        messages: Sequence[Message],
+        bodies: Sequence[tuple[Message, str, bytes]],
+        deliveries: Sequence[Delivery],
+    ) -> None:
+        """Add everything, one statement a table."""
+        connection = connection_of(tx)
+        if messages:
+            connection.execute(insert(m), [_of_message(message) for message in messages])
+        if bodies:
+            rows = [
+                {"tenant_id": message.tenant, "message_id": message.id, "version": version, "body": body}
+                for message, version, body in bodies
+            ]
+            connection.execute(insert(b), rows)
+        if deliveries:
+            connection.execute(insert(d), [_of_delivery(delivery) for delivery in deliveries])
+        due = [delivery for delivery in deliveries if delivery.status is DeliveryStatus.PENDING]
+        if due:
+            connection.execute(insert(jobs), [_job(delivery) for delivery in due])
+
+    def in_line(self, tx: Transaction, endpoint: Endpoint, order_keys: Iterable[str]) -> dict[str, Line]:
+        """Tell how lines stand."""
+        moving = func.max(case((d.c.status.in_(_OPEN), 1), else_=0))
+        query = (
+            select(d.c.order_key, func.max(d.c.position), moving)
+            .where(d.c.tenant_id == endpoint.tenant, d.c.configuration_id == endpoint.id)
+            .where(d.c.status.in_((*_OPEN, DeliveryStatus.HELD.value)), d.c.order_key.in_(list(order_keys)))
+            .group_by(d.c.order_key)
+        )
+        return {key: Line(last, bool(moves)) for key, last, moves in connection_of(tx).execute(query)}
+
+    def next_in_line(self, tx: Transaction, delivery: Delivery, due_at: int) -> None:
+        """Begin the oldest that waits."""
+        connection = connection_of(tx)
+        query = (
+            select(d)
+            .where(d.c.tenant_id == delivery.tenant, d.c.configuration_id == delivery.endpoint_id)
+            .where(d.c.order_key == delivery.order_key, d.c.status == DeliveryStatus.WAITING.value)
+            .order_by(d.c.position)
+            .limit(1)
+        )
+        row = connection.execute(query).mappings().first()
+        if row is not None:
+            begun = {"status": DeliveryStatus.PENDING.value, "next_attempt_at": due_at}
+            connection.execute(update(d).where(d.c.id == row["id"]).values(begun))
+            connection.execute(insert(jobs), [_job(_delivery(row), due_at)])
+
+    # ── Delivering ───────────────────────────────────────────────────────────
+
+    def load(self, tx: Transaction, ids: Sequence[str]) -> dict[str, Load]:
+        """Read deliveries with their messages and bodies."""
+        rows = connection_of(tx).execute(_LOAD, {"ids": list(ids)}).mappings()
+        return {row["id"]: _load(row) for row in rows}
+
+    def record(self, tx: Transaction, records: Sequence[tuple[Delivery, Attempt, Result]]) -> None:
+        """Add attempts and move deliveries on, one statement a table."""
+        if not records:
+            return
+        connection = connection_of(tx)
+        connection.execute(insert(a), [_of_attempt(attempt) for _, attempt, _ in records])
+        moved = [
+            {
+                "this": delivery.id,
+                "now_status": result.status.value,
+                "now_attempts": attempt.number,
+                "now_finished_at": result.finished_at,
+                "now_next": result.next_attempt_at,
+                "now_last": attempt.status,
+                "now_error": attempt.error,
+            }
+            for delivery, attempt, result in records
+        ]
+        connection.execute(_RECORD, moved)
+
+    def move(self, tx: Transaction, delivery: Delivery, status: DeliveryStatus) -> None:
+        """Move a delivery."""
+        moved = update(d).where(d.c.id == delivery.id).values(status=status.value, next_attempt_at=None)
+        connection_of(tx).execute(moved)
+
+    def hold(self, tx: Transaction, endpoint: Endpoint) -> int:
+        """Hold what nobody is at, and delete the jobs."""
+        connection = connection_of(tx)
+        of_lane = (jobs.c.kind == JOB_KIND, jobs.c.lane == endpoint.lane)
+        leased = select(jobs.c.ref).where(*of_lane, jobs.c.lease_owner.is_not(None))
+        held = (
+            update(d)
+            .where(d.c.tenant_id == endpoint.tenant, d.c.configuration_id == endpoint.id, d.c.status.in_(_OPEN))
+            .where(d.c.id.not_in(leased))
+            .values(status=DeliveryStatus.HELD.value, next_attempt_at=None)
+        )
+        count = connection.execute(held).rowcount
+        connection.execute(delete(jobs).where(*of_lane, jobs.c.lease_owner.is_(None)))
+        return count
+
+    # ── Reading ──────────────────────────────────────────────────────────────
+
+    def find(self, tx: Transaction, wanted: DeliveryFilter, limit: int, cursor: str) -> Page[Delivery]:
+        """Read a page, newest first: the ids are in the order of creation."""
+        query = select(d).where(*_wanted(wanted)).order_by(d.c.id.desc()).limit(limit + 1)
+        if cursor:
+            query = query.where(d.c.id < decode_cursor(cursor)[1])
+        rows = [_delivery(row) for row in connection_of(tx).execute(query).mappings()]
+        return page_of(rows, limit, lambda delivery: (delivery.created_at, delivery.id))
+
+    def get(self, tx: Transaction, tenant: str | None, delivery_id: str) -> Delivery | None:
+        """Read one."""
+        query = select(d).where(d.c.id == delivery_id)
+        row = connection_of(tx).execute(_of_tenant(query, d, tenant)).mappings().first()
+        return None if row is None else _delivery(row)
+
+    def count(self, tx: Transaction, wanted: DeliveryFilter) -> int:
+        """Count."""
+        query = select(func.count()).select_from(d).where(*_wanted(wanted))
+        return connection_of(tx).execute(query).scalar_one()
+
+    def again(self, tx: Transaction, wanted: DeliveryFilter, due_at: int, limit: int, after: str) -> list[str]:
+        """Put jobs for deliveries that have ended."""
+        connection = connection_of(tx)
+        query = select(d).where(*_wanted(wanted), d.c.status.in_(_ENDED), d.c.id > after).order_by(d.c.id).limit(limit)
+        chosen = [_delivery(row) for row in connection.execute(query).mappings()]
+        first, behind = self._lined_up(connection, chosen)
+        for status, some in ((DeliveryStatus.PENDING, first), (DeliveryStatus.WAITING, behind)):
+            due = due_at if status is DeliveryStatus.PENDING else None
+            begun = {"status": status.value, "finished_at": None, "next_attempt_at": due}
+            if some:
+                connection.execute(update(d).where(d.c.id.in_([each.id for each in some])).values(begun))
+        if first:
+            connection.execute(insert(jobs), [_job(delivery, due_at) for delivery in first])
+        return [delivery.id for delivery in chosen]
+
+    def _lined_up(self, connection: Connection, chosen: Sequence[Delivery]) -> tuple[list[Delivery], list[Delivery]]:
+        """Part those that begin from those that wait for their turn."""
+        first = [delivery for delivery in chosen if not delivery.order_key]
+        lines: dict[tuple[str, str], list[Delivery]] = {}
+        for delivery in chosen:
+            if delivery.order_key:
+                lines.setdefault((delivery.endpoint_id, delivery.order_key), []).append(delivery)
+        behind: list[Delivery] = []
+        for (endpoint_id, key), line in lines.items():
+            line.sort(key=lambda delivery: delivery.position)
+            query = select(d.c.id).where(d.c.tenant_id == line[0].tenant, d.c.configuration_id == endpoint_id)
+            moving = query.where(d.c.order_key == key, d.c.status.in_(_OPEN)).limit(1)
+            begins = 0 if connection.execute(moving).first() else 1
+            first += line[:begins]
+            behind += line[begins:]
+        return first, behind
+
+    def messages(
+        self, tx: Transaction, tenant: str | None, event_type: str | None, limit: int, cursor: str
+    ) -> Page[Message]:
+        """Read a page, newest first."""
+        query = _of_tenant(select(m), m, tenant).order_by(m.c.id.desc()).limit(limit + 1)
+        if event_type:
+            query = query.where(m.c.event_type == event_type)
+        if cursor:
+            query = query.where(m.c.id < decode_cursor(cursor)[1])
+        rows = [_message(row) for row in connection_of(tx).execute(query).mappings()]
+        return page_of(rows, limit, lambda message: (message.created_at, message.id))
+
+    def message(self, tx: Transaction, tenant: str | None, message_id: str) -> Message | None:
+        """Read one."""
+        row = connection_of(tx).execute(_of_tenant(select(m), m, tenant).where(m.c.id == message_id)).mappings().first()
+        return None if row is None else _message(row)
+
+    def body(self, tx: Transaction, message: Message, version: str = "") -> bytes | None:
+        """Read a body."""
+        query = select(b.c.body).where(b.c.message_id == message.id, b.c.version == version)
+        return connection_of(tx).execute(query).scalar()
+
+    def attempts(self, tx: Transaction, delivery: Delivery, limit: int) -> list[Attempt]:
+        """Read attempts, newest first."""
+        query = select(a).where(a.c.delivery_id == delivery.id).order_by(a.c.number.desc()).limit(limit)
+        return [_attempt(row) for row in connection_of(tx).execute(query).mappings()]
+
+    # ── Removing ─────────────────────────────────────────────────────────────
+
+    def purge(self, tx: Transaction, before: int, limit: int) -> int:
+        """Remove the oldest messages that have no open delivery, with all that is theirs."""
+        connection = connection_of(tx)
+        still_open = exists().where(d.c.tenant_id == m.c.tenant_id, d.c.message_id == m.c.id, d.c.status.in_(_OPEN))
+        query = select(m.c.tenant_id, m.c.id).where(m.c.created_at < before, ~still_open).order_by(m.c.id).limit(limit)
+        old = [(row.tenant_id, row.id) for row in connection.execute(query)]
+        if not old:
+            return 0
+        of_messages = select(d.c.id).where(tuple_(d.c.tenant_id, d.c.message_id).in_(old))
+        connection.execute(delete(a).where(a.c.delivery_id.in_(of_messages)))
+        connection.execute(delete(d).where(tuple_(d.c.tenant_id, d.c.message_id).in_(old)))
+        ids = [identifier for _, identifier in old]
+        connection.execute(delete(b).where(b.c.message_id.in_(ids)))
+        connection.execute(delete(m).where(m.c.id.in_(ids)))
+        return len(old)
+
+
+_LOAD = (
+    select(
+        *d.c,
+        m.c.created_at.label("emitted_at"),
+        m.c.channels,
+        m.c.trace_id,
+        m.c.content_type,
+        m.c.idempotency_key,
+        b.c.body,
+    )
+    .select_from(
+        d.join(m, m.c.id == d.c.message_id).join(b, and_(b.c.message_id == d.c.message_id, b.c.version == d.c.version))
+    )
+    .where(d.c.id.in_(bindparam("ids", expanding=True)))
+)
+
+_RECORD = (
+    update(d)
+    .where(d.c.id == bindparam("this"))
+    .values(
+        status=bindparam("now_status"),
+        attempts=bindparam("now_attempts"),
+        finished_at=bindparam("now_finished_at"),
+        next_attempt_at=bindparam("now_next"),
+        last_status=bindparam("now_last"),
+        error=bindparam("now_error"),
+    )
+)
+
+
+def _wanted(wanted: DeliveryFilter) -> list[Any]:
+    where: list[Any] = []
+    pairs = (
+        (d.c.tenant_id, wanted.tenant),
+        (d.c.configuration_id, wanted.endpoint_id),
+        (d.c.message_id, wanted.message_id),
+        (d.c.event_type, wanted.event_type),
+        (d.c.id, wanted.delivery_id),
+    )
+    where += [column == value for column, value in pairs if value is not None]
+    if wanted.statuses:
+        where.append(d.c.status.in_([status.value for status in wanted.statuses]))
+    if wanted.since is not None:
+        where.append(d.c.created_at >= wanted.since)
+    if wanted.until is not None:
+        where.append(d.c.created_at < wanted.until)
+    return where
+
+
+def _of_tenant(query: Select[Any], table: Any, tenant: str | None) -> Select[Any]:
+    return query if tenant is None else query.where(table.c.tenant_id == tenant)
+
+
+def _job(delivery: Delivery, due_at: int | None = None) -> dict[str, Any]:
+    return {
+        "tenant_id": delivery.tenant,
+        "kind": JOB_KIND,
+        "ref": delivery.id,
+        "lane": f"{delivery.tenant}/{delivery.endpoint_id}",
+        "due_at": delivery.created_at if due_at is None else due_at,
+        "attempts": 0,
+        "released": 0,
+        "token": 0,
+        "lease_owner": None,
+    }
+
+
+def _of_message(message: Message) -> dict[str, Any]:
+    return {
+        "tenant_id": message.tenant,
+        "id": message.id,
+        "created_at": message.created_at,
+        "event_type": message.event_type,
+        "idempotency_key": message.idempotency_key or None,
+        "order_key": message.order_key,
+        "channels": list(message.channels),
+        "trace_id": message.trace_id,
+        "content_type": message.content_type,
+    }
+
+
+def _message(row: RowMapping) -> Message:
+    return Message(
+        id=row["id"],
+        tenant=row["tenant_id"],
+        event_type=row["event_type"],
+        created_at=row["created_at"],
+        idempotency_key=row["idempotency_key"] or "",
+        order_key=row["order_key"],
+        channels=tuple(row["channels"]),
+        trace_id=row["trace_id"],
+        content_type=row["content_type"],
+    )
+
+
+def _of_delivery(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "tenant_id": delivery.tenant,
+        "id": delivery.id,
+        "message_id": delivery.message_id,
+        "configuration_id": delivery.endpoint_id,
+        "event_type": delivery.event_type,
+        "version": delivery.version,
+        "order_key": delivery.order_key,
+        "position": delivery.position,
+        "status": delivery.status.value,
+        "attempts": delivery.attempts,
+        "created_at": delivery.created_at,
+        "finished_at": delivery.finished_at,
+        "next_attempt_at": delivery.next_attempt_at,
+        "last_status": delivery.last_status,
+        "error": delivery.error,
+    }
+
+
+def _delivery(row: RowMapping) -> Delivery:
+    return Delivery(
+        id=row["id"],
+        tenant=row["tenant_id"],
+        message_id=row["message_id"],
+        endpoint_id=row["configuration_id"],
+        event_type=row["event_type"],
+        version=row["version"],
+        order_key=row["order_key"],
+        position=row["position"],
+        status=DeliveryStatus(row["status"]),
+        attempts=row["attempts"],
+        created_at=row["created_at"],
+        finished_at=row["finished_at"],
+        next_attempt_at=row["next_attempt_at"],
+        last_status=row["last_status"],
+        error=row["error"],
+    )
+
+
+def _load(row: RowMapping) -> Load:
+    delivery = _delivery(row)
+    message = Message(
+        id=delivery.message_id,
+        tenant=delivery.tenant,
+        event_type=delivery.event_type,
+        created_at=row["emitted_at"],
+        idempotency_key=row["idempotency_key"] or "",
+        order_key=delivery.order_key,
+        channels=tuple(row["channels"]),
+        trace_id=row["trace_id"],
+        content_type=row["content_type"],
+    )
+    return Load(delivery, message, bytes(row["body"]))
+
+
+def _of_attempt(attempt: Attempt) -> dict[str, Any]:
+    timing = attempt.timing
+    return {
+        "tenant_id": attempt.tenant,
+        "delivery_id": attempt.delivery_id,
+        "number": attempt.number,
+        "configuration_id": attempt.endpoint_id,
+        "started_at": attempt.started_at,
+        "url": attempt.url,
+        "succeeded": attempt.succeeded,
+        "status": attempt.status,
+        "error": attempt.error,
+        "excerpt": attempt.excerpt,
+        "dns_us": timing.dns,
+        "connect_us": timing.connect,
+        "tls_us": timing.tls,
+        "first_byte_us": timing.first_byte,
+        "total_us": timing.total,
+    }
+
+
+def _attempt(row: RowMapping) -> Attempt:
+    return Attempt(
+        tenant=row["tenant_id"],
+        delivery_id=row["delivery_id"],
+        number=row["number"],
+        endpoint_id=row["configuration_id"],
+        started_at=row["started_at"],
+        url=row["url"],
+        succeeded=row["succeeded"],
+        status=row["status"],
+        error=row["error"],
+        excerpt=row["excerpt"],
+        timing=Timing(row["dns_us"], row["connect_us"], row["tls_us"], row["first_byte_us"], row["total_us"]),
+    )

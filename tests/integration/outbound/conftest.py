@@ -1,0 +1,73 @@
+"""An install that delivers to receivers on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from custodes import Custodes
+from custodes.testing.clock import FakeClock
+
+Answer = Callable[["Receiver", web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass
+class Got:
+    """One request that arrived."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Receiver:
+    """A server that remembers what it got; answers with its status, or as told."""
+
+    url: str = ""
+    status: int = 204
+    headers: dict[str, str] = field(default_factory=dict)
+    got: list[Got] = field(default_factory=list)
+    answer: Answer | None = None
+    #: Set when something has arrived.
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        self.got.append(Got(request.path, headers, await request.read()))
+        self.arrived.set()
+        if self.answer is not None:
+            return await self.answer(self, request)
+        return web.Response(status=self.status, headers=self.headers, text="thanks" if self.status == 200 else None)
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    made = Receiver()
+    app = web.Application(client_max_size=2**24)
+    app.router.add_route("*", "/{tail:.*}", made.handle)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield made
+    await runner.cleanup()
+
+
+#: What lets an install reach receivers on loopback.
+LOOPBACK = {"outbound_allow_http": True, "outgoing_allow_networks": "127.0.0.0/8"}
+
+
+@pytest.fixture
+async def custodes(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Custodes]:
+    """Opened, nothing running in the background: tests deliver with ``custodes.outbound.worker.run_due()``."""
+    made = Custodes(f"sqlite:///{tmp_path}/custodes.db", clock=clock, **LOOPBACK)
+    await made.open()
+    yield made
+    await made.outgoing.close()
+    await made.close()

@@ -1,0 +1,351 @@
+"""From ``emit`` to the receiver and back: what arrives, and what follows from each answer."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from tests.integration.outbound.conftest import Receiver
+
+from custodes import Custodes
+from custodes.errors import Conflict
+from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
+from custodes.kernel.signals import FailureSignal
+from custodes.planes.outbound.model import (
+    SCHEDULE,
+    Delivery,
+    DeliveryStatus,
+    EndpointState,
+    Options,
+    RetryPolicy,
+)
+from custodes.planes.outbound.ports import DeliveryFilter
+from custodes.testing.clock import FakeClock
+
+ONCE = RetryPolicy(())
+
+
+async def deliveries(custodes: Custodes, **wanted: object) -> list[Delivery]:
+    found = await custodes.outbound.list_deliveries(DeliveryFilter(**wanted))  # type: ignore[arg-type]
+    return list(found.items)
+
+
+async def deliver(custodes: Custodes) -> int:
+    return await custodes.outbound.worker.run_due()
+
+
+async def test_an_event_arrives_with_what_it_took(custodes: Custodes, receiver: Receiver) -> None:
+    """Given an endpoint, when an event is emitted, then it arrives, and the attempt tells of it."""
+    made = await custodes.outbound.create_endpoint(f"{receiver.url}/hooks", tenant="acme")
+    receiver.status = 200
+    message = await custodes.outbound.emit("order.shipped", {"order": 7}, tenant="acme", trace_id="a" * 32)
+    assert await deliver(custodes) == 1
+
+    [got] = receiver.got
+    body = json.loads(got.body)
+    assert (body["type"], body["data"]) == ("order.shipped", {"order": 7})
+    assert got.headers["webhook-id"] == message.id
+    assert got.headers["traceparent"].startswith("00-" + "a" * 32)
+    [delivery] = await deliveries(custodes)
+    assert (delivery.status, delivery.attempts, delivery.last_status) == (DeliveryStatus.SUCCEEDED, 1, 200)
+    _, [attempt] = await custodes.outbound.get_delivery(delivery.id)
+    assert (attempt.succeeded, attempt.excerpt, attempt.number) == (True, "thanks", 1)
+    assert attempt.timing.connect > 0
+    await custodes.outbound.flush()
+    assert (await custodes.outbound.get_endpoint(made.endpoint.id)).success_count == 1
+
+
+async def test_each_failure_waits_longer_until_the_message_is_exhausted(
+    custodes: Custodes, receiver: Receiver, clock: FakeClock
+) -> None:
+    """Given a receiver that fails, then the waits are those of the schedule, give or take 20 %, and the last attempt
+    ends the delivery and says so."""
+    signals: list[FailureSignal] = []
+    custodes.bus.subscribe(FailureSignal, signals.append)
+    await custodes.outbound.create_endpoint(receiver.url, options=Options(disable_after=0))
+    receiver.status = 500
+    await custodes.outbound.emit("order.shipped", {})
+    for number, wait in enumerate(SCHEDULE, 1):
+        assert await deliver(custodes) == 1
+        [delivery] = await deliveries(custodes)
+        assert (delivery.status, delivery.attempts) == (DeliveryStatus.PENDING, number)
+        planned = (delivery.next_attempt_at or 0) - clock.now()
+        assert wait * 0.8 <= planned <= wait * 1.2
+        assert await deliver(custodes) == 0
+        clock.advance(max(planned, 11 * MINUTE))
+    assert await deliver(custodes) == 1
+    [delivery] = await deliveries(custodes)
+    assert (delivery.status, delivery.attempts, delivery.error) == (DeliveryStatus.FAILED, 10, "It answered 500")
+    assert {got.headers["webhook-id"] for got in receiver.got} == {delivery.message_id}
+    assert [signal.name for signal in signals] == ["message.exhausted"]
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308, 400, 404, 418])
+async def test_whatever_is_not_2xx_is_a_failure(custodes: Custodes, receiver: Receiver, status: int) -> None:
+    await custodes.outbound.create_endpoint(receiver.url)
+    receiver.status, receiver.headers = status, {"location": f"{receiver.url}/elsewhere"}
+    await custodes.outbound.emit("order.shipped", {})
+    await deliver(custodes)
+    [delivery] = await deliveries(custodes)
+    assert (delivery.status, delivery.last_status) == (DeliveryStatus.PENDING, status)
+    assert [got.path for got in receiver.got] == ["/"]
+
+
+async def test_410_disables_the_endpoint_and_holds_what_comes(custodes: Custodes, receiver: Receiver) -> None:
+    """Given an endpoint that says 410, then it is disabled with the reason, its owner is told, and what is emitted
+    afterwards is held; when it is resumed and recovered, everything that was missed arrives."""
+    await custodes.outbound.create_endpoint(f"{receiver.url}/ops", event_types=["custodes.*"])
+    made = await custodes.outbound.create_endpoint(f"{receiver.url}/gone", event_types=["order.*"], tenant="acme")
+    receiver.status = 410
+    await custodes.outbound.emit("order.shipped", {"n": 1}, tenant="acme")
+    await deliver(custodes)
+    endpoint = await custodes.outbound.get_endpoint(made.endpoint.id)
+    assert endpoint.state is EndpointState.DISABLED
+    assert "410" in endpoint.state_reason
+
+    receiver.status = 204
+    await custodes.outbound.emit("order.shipped", {"n": 2}, tenant="acme")
+    await deliver(custodes)
+    news = [json.loads(got.body) for got in receiver.got if got.path == "/ops"]
+    assert [one["type"] for one in news] == ["custodes.endpoint.disabled", "custodes.message.exhausted"] or len(
+        news
+    ) < 2
+    with pytest.raises(Conflict):
+        await custodes.outbound.recover(endpoint.id)
+    assert (await deliveries(custodes, statuses=(DeliveryStatus.HELD,)))[0].message_id
+
+    await custodes.outbound.resume_endpoint(endpoint.id)
+    await deliver(custodes)
+    assert len([got for got in receiver.got if got.path == "/gone"]) == 1
+    assert await custodes.outbound.recover(endpoint.id) == 2
+    await deliver(custodes)
+    sent = [json.loads(got.body)["data"]["n"] for got in receiver.got if got.path == "/gone"]
+    assert sorted(sent) == [1, 1, 2]
+
+
+async def test_an_operator_hears_of_a_tenants_endpoint(custodes: Custodes, receiver: Receiver) -> None:
+    """Given subscribers of our own events, then both the operator's and the tenant's hear, and ``*`` does not."""
+    for path, types, tenant in (("ops", ["custodes.*"], None), ("own", ["custodes.*"], "acme"), ("all", ["*"], None)):
+        await custodes.outbound.create_endpoint(f"{receiver.url}/{path}", event_types=types, tenant=tenant)
+    bad = await custodes.outbound.create_endpoint(f"{receiver.url}/bad", event_types=["x"], retry=ONCE, tenant="acme")
+
+    async def answer(_receiver: Receiver, request):
+        from aiohttp import web
+
+        return web.Response(status=500 if request.path == "/bad" else 204)
+
+    receiver.answer = answer
+    await custodes.outbound.emit("x", {}, tenant="acme")
+    while await deliver(custodes):
+        pass
+    news = [(got.path, json.loads(got.body)) for got in receiver.got if got.path != "/bad"]
+    assert sorted((path, body["type"]) for path, body in news) == [
+        ("/ops", "custodes.message.exhausted"),
+        ("/own", "custodes.message.exhausted"),
+    ]
+    assert news[0][1]["data"]["endpoint_id"] == bad.endpoint.id
+
+
+@pytest.mark.parametrize(("status", "header", "least"), [(429, "7200", 2 * HOUR), (503, "90", 90 * SECOND)])
+async def test_retry_after_is_honoured(
+    custodes: Custodes, receiver: Receiver, clock: FakeClock, status: int, header: str, least: int
+) -> None:
+    """Given a receiver that names a time, then neither this delivery nor another goes to it before."""
+    await custodes.outbound.create_endpoint(receiver.url)
+    receiver.status, receiver.headers = status, {"retry-after": header}
+    await custodes.outbound.emit("order.shipped", {})
+    await deliver(custodes)
+    [delivery] = await deliveries(custodes)
+    assert (delivery.next_attempt_at or 0) - clock.now() >= least
+    await custodes.outbound.emit("order.shipped", {})
+    clock.advance(least - SECOND)
+    assert await deliver(custodes) == 0
+    receiver.status = 204
+    clock.advance(10 * MINUTE)
+    assert await deliver(custodes) >= 1
+
+
+async def test_no_receiver_can_have_us_wait_for_ever(custodes: Custodes, receiver: Receiver, clock: FakeClock) -> None:
+    await custodes.outbound.create_endpoint(receiver.url)
+    receiver.status, receiver.headers = 429, {"retry-after": "99999999999"}
+    await custodes.outbound.emit("order.shipped", {})
+    await deliver(custodes)
+    [delivery] = await deliveries(custodes)
+    assert (delivery.next_attempt_at or 0) - clock.now() <= DAY + 5 * HOUR
+
+
+async def test_the_breaker_opens_and_one_probe_closes_it(
+    custodes: Custodes, receiver: Receiver, clock: FakeClock
+) -> None:
+    """Given five failures in a row, then nothing more is sent for a while, then one delivery at a time; when one goes
+    well, all go."""
+    made = await custodes.outbound.create_endpoint(receiver.url)
+    receiver.status = 500
+    for _ in range(20):
+        await custodes.outbound.emit("order.shipped", {})
+    await deliver(custodes)
+    assert len(receiver.got) == 5
+    health = await custodes.outbound.get_endpoint_health(made.endpoint.id)
+    assert (health.failures, health.open_until - clock.now()) == (5, 30 * SECOND)
+
+    clock.advance(31 * SECOND)
+    await deliver(custodes)
+    assert len(receiver.got) == 6
+    receiver.status = 204
+    clock.advance(61 * SECOND)
+    await deliver(custodes)
+    assert (await custodes.outbound.get_endpoint_health(made.endpoint.id)).failures == 0
+    done = await deliveries(custodes, statuses=(DeliveryStatus.SUCCEEDED,))
+    assert len(done) >= 15
+
+
+async def test_an_endpoint_that_fails_for_days_is_disabled_after_notices(
+    custodes: Custodes, receiver: Receiver, clock: FakeClock
+) -> None:
+    """Given an endpoint that fails for the time that it is given, then its owner is told at 50, 70, 90 and 100 %."""
+    signals: list[FailureSignal] = []
+    custodes.bus.subscribe(FailureSignal, signals.append)
+    made = await custodes.outbound.create_endpoint(receiver.url, options=Options(disable_after=10 * HOUR))
+    receiver.status = 500
+    for _ in range(30):
+        await custodes.outbound.emit("order.shipped", {})
+    for _ in range(60):
+        await deliver(custodes)
+        clock.advance(11 * MINUTE)
+    told = [signal.summary for signal in signals if signal.name.startswith("endpoint.")]
+    assert [text.split("(")[1].split(" ")[0] for text in told] == ["50", "70", "90", "100"]
+    endpoint = await custodes.outbound.get_endpoint(made.endpoint.id)
+    assert (endpoint.state, "days" in endpoint.state_reason) == (EndpointState.DISABLED, True)
+    assert not await deliveries(custodes, statuses=(DeliveryStatus.PENDING,))
+
+
+async def test_a_pause_holds_and_a_resume_sends(custodes: Custodes, receiver: Receiver) -> None:
+    made = await custodes.outbound.create_endpoint(receiver.url)
+    await custodes.outbound.emit("order.shipped", {})
+    await custodes.outbound.pause_endpoint(made.endpoint.id, reason="maintenance")
+    await custodes.outbound.emit("order.shipped", {})
+    assert await deliver(custodes) == 0
+    assert {each.status for each in await deliveries(custodes)} == {DeliveryStatus.HELD}
+
+    await custodes.outbound.resume_endpoint(made.endpoint.id)
+    assert await deliver(custodes) == 2
+
+
+async def test_a_deleted_endpoint_gets_nothing_more(custodes: Custodes, receiver: Receiver) -> None:
+    made = await custodes.outbound.create_endpoint(receiver.url)
+    await custodes.outbound.emit("order.shipped", {})
+    await custodes.outbound.delete_endpoint(made.endpoint.id)
+    await custodes.outbound.emit("order.shipped", {})
+    assert await deliver(custodes) == 0
+    assert receiver.got == []
+    assert [each.status for each in await deliveries(custodes)] == [DeliveryStatus.HELD]
+
+
+async def test_order_is_kept_by_key_and_a_failure_holds_only_its_own_key(
+    custodes: Custodes, receiver: Receiver, clock: FakeClock
+) -> None:
+    """Given an endpoint that keeps order and a receiver that refuses one event of key a once, then b overtakes, and a's
+    events arrive in the order they were emitted."""
+    from aiohttp import web
+
+    refused: list[str] = []
+
+    async def answer(each: Receiver, _request: web.Request) -> web.StreamResponse:
+        data = json.loads(each.got[-1].body)["data"]
+        if data == {"key": "a", "n": 0} and not refused:
+            refused.append("once")
+            return web.Response(status=500)
+        return web.Response(status=204)
+
+    receiver.answer = answer
+    await custodes.outbound.create_endpoint(receiver.url, options=Options(ordered=True))
+    for number in range(4):
+        for key in ("a", "b"):
+            await custodes.outbound.emit("x", {"key": key, "n": number}, order_key=key)
+    for _ in range(12):
+        await deliver(custodes)
+        clock.advance(10 * SECOND)
+    arrived = [json.loads(got.body)["data"] for got in receiver.got]
+    assert [one["n"] for one in arrived if one["key"] == "a"] == [0, 0, 1, 2, 3]
+    assert [one["n"] for one in arrived if one["key"] == "b"] == [0, 1, 2, 3]
+    assert arrived.index({"key": "b", "n": 1}) < arrived.index({"key": "a", "n": 1})
+
+
+async def test_a_pause_does_not_break_the_order(custodes: Custodes, receiver: Receiver) -> None:
+    made = await custodes.outbound.create_endpoint(receiver.url, options=Options(ordered=True))
+    for number in range(3):
+        await custodes.outbound.emit("x", {"n": number}, order_key="k")
+    await custodes.outbound.pause_endpoint(made.endpoint.id)
+    for number in range(3, 6):
+        await custodes.outbound.emit("x", {"n": number}, order_key="k")
+    await custodes.outbound.resume_endpoint(made.endpoint.id)
+    await custodes.outbound.emit("x", {"n": 6}, order_key="k")
+    while await deliver(custodes):
+        pass
+    assert [json.loads(got.body)["data"]["n"] for got in receiver.got] == [0, 1, 2, 3, 4, 5, 6]
+
+
+async def test_the_rate_of_an_endpoint_is_kept(custodes: Custodes, receiver: Receiver, clock: FakeClock) -> None:
+    await custodes.outbound.create_endpoint(receiver.url, options=Options(rate=5))
+    for _ in range(30):
+        await custodes.outbound.emit("x", {})
+    counts: list[int] = []
+    for _ in range(4):
+        counts.append(await deliver(custodes))
+        clock.advance(SECOND)
+    assert counts[0] <= 6
+    assert all(4 <= count <= 6 for count in counts[1:])
+
+
+async def test_resending_one_a_selection_and_a_test(custodes: Custodes, receiver: Receiver, clock: FakeClock) -> None:
+    """Given deliveries that ended, then one, or a selection, is sent again with the same id; a dry run only counts."""
+    made = await custodes.outbound.create_endpoint(receiver.url, retry=ONCE, event_types=["x"])
+    receiver.status = 500
+    for _ in range(3):
+        await custodes.outbound.emit("x", {})
+        await deliver(custodes)
+        clock.advance(HOUR)
+    receiver.status = 204
+    failed = DeliveryFilter(endpoint_id=made.endpoint.id, until=clock.now() - HOUR)
+    assert await custodes.outbound.resend_many(failed, dry_run=True) == (2, "")
+    assert await custodes.outbound.resend_many(failed) == (2, "")
+    await deliver(custodes)
+    clock.advance(HOUR)
+    [left] = await deliveries(custodes, statuses=(DeliveryStatus.FAILED,))
+    again = await custodes.outbound.resend(left.id)
+    assert again.status is DeliveryStatus.PENDING
+    await deliver(custodes)
+    assert {each.status for each in await deliveries(custodes)} == {DeliveryStatus.SUCCEEDED}
+    assert len({got.headers["webhook-id"] for got in receiver.got}) == 3
+    delivery, attempts = await custodes.outbound.get_delivery(left.id)
+    assert (delivery.attempts, [attempt.number for attempt in attempts]) == (2, [2, 1])
+
+    message = await custodes.outbound.send_test(made.endpoint.id)
+    await deliver(custodes)
+    assert (receiver.got[-1].headers["webhook-id"], json.loads(receiver.got[-1].body)["type"]) == (
+        message.id, "custodes.test",
+    )  # fmt: skip
+
+
+async def test_an_address_that_may_not_be_reached_is_a_failure_that_tells_nothing(custodes: Custodes) -> None:
+    await custodes.outbound.create_endpoint("https://10.1.2.3/hooks")
+    await custodes.outbound.emit("x", {})
+    await deliver(custodes)
+    [delivery] = await deliveries(custodes)
+    assert delivery.error == "refused: the address is not allowed"
+
+
+async def test_what_is_old_and_ended_is_purged_with_all_that_is_its_own(
+    custodes: Custodes, receiver: Receiver, clock: FakeClock
+) -> None:
+    await custodes.outbound.create_endpoint(receiver.url)
+    old = await custodes.outbound.emit("x", {})
+    await deliver(custodes)
+    receiver.status = 500
+    still_open = await custodes.outbound.emit("x", {})
+    await deliver(custodes)
+    clock.advance(40 * DAY)
+    assert await custodes.outbound.purge(clock.now() - 30 * DAY, 100) == 1
+    left = (await custodes.outbound.list_messages()).items
+    assert [message.id for message in left] == [still_open.id]
+    assert not await deliveries(custodes, message_id=old.id)

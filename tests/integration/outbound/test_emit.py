@@ -1,0 +1,171 @@
+"""Emitting: one transaction, once per key, only to who wants it, only what the catalogue says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, event, text
+from sqlalchemy.orm import Session
+from tests.integration.outbound.conftest import LOOPBACK, Receiver
+
+from custodes import Custodes
+from custodes.errors import Conflict, InvalidInput, PayloadTooLarge
+from custodes.planes.outbound.model import Options
+
+
+async def paths(custodes: Custodes, receiver: Receiver) -> list[str]:
+    receiver.got.clear()
+    await custodes.outbound.worker.run_due()
+    return sorted(got.path for got in receiver.got)
+
+
+async def test_only_the_endpoints_that_want_it_get_it(custodes: Custodes, receiver: Receiver) -> None:
+    """By type, by payload, by channel and by tenant."""
+    for name, types, options, tenant in (
+        ("all", ["*"], Options(), "acme"),
+        ("orders", ["order.*"], Options(), "acme"),
+        ("big", ["order.*"], Options(match={"data.total": {"$gte": 100}}), "acme"),
+        ("eu", ["*"], Options(channels=("eu",)), "acme"),
+        ("other", ["*"], Options(), "other"),
+    ):
+        url = f"{receiver.url}/{name}"
+        await custodes.outbound.create_endpoint(url, event_types=types, options=options, tenant=tenant)
+    await custodes.outbound.emit("order.paid", {"total": 99}, tenant="acme")
+    assert await paths(custodes, receiver) == ["/all", "/orders"]
+    await custodes.outbound.emit("order.paid", {"total": 100}, tenant="acme", channels=["eu", "web"])
+    assert await paths(custodes, receiver) == ["/all", "/big", "/eu", "/orders"]
+    await custodes.outbound.emit("user.made", b'{"data": {"total": 500}}', tenant="acme")
+    assert await paths(custodes, receiver) == ["/all"]
+
+
+async def test_bytes_are_sent_as_they_are_and_headers_with_them(custodes: Custodes, receiver: Receiver) -> None:
+    options = Options(headers={"X-Team": "blue"})
+    await custodes.outbound.create_endpoint(receiver.url, options=options)
+    body = b'{ "a" : 1.0,\n"\xff": "\\u0000" }'
+    await custodes.outbound.emit("x", body, content_type="text/x-odd")
+    await custodes.outbound.worker.run_due()
+    [got] = receiver.got
+    assert (got.body, got.headers["content-type"], got.headers["x-team"]) == (body, "text/x-odd", "blue")
+
+
+async def test_a_pinned_version_gets_the_converted_payload(custodes: Custodes, receiver: Receiver) -> None:
+    @custodes.outbound.payload_version("order.paid", "2025-01")
+    def older(payload: dict[str, int]) -> dict[str, int]:
+        return {"amount": payload["total"]}
+
+    assert older({"total": 1}) == {"amount": 1}
+    await custodes.outbound.create_endpoint(f"{receiver.url}/new")
+    await custodes.outbound.create_endpoint(f"{receiver.url}/old", options=Options(payload_version="2025-01"))
+    await custodes.outbound.emit("order.paid", {"total": 5})
+    await custodes.outbound.worker.run_due()
+    got = {one.path: (json.loads(one.body)["data"], one.headers.get("webhook-version")) for one in receiver.got}
+    assert got == {"/new": ({"total": 5}, None), "/old": ({"amount": 5}, "2025-01")}
+
+
+async def test_one_key_is_one_event_however_often_it_is_emitted(custodes: Custodes, receiver: Receiver) -> None:
+    await custodes.outbound.create_endpoint(receiver.url)
+    made = await asyncio.gather(*(custodes.outbound.emit("x", {"n": n}, idempotency_key="k") for n in range(20)))
+    again = await custodes.outbound.emit("x", {"n": 99}, idempotency_key="k")
+    assert len({message.id for message in [*made, again]}) == 1
+    assert len(await paths(custodes, receiver)) == 1
+    with pytest.raises(Conflict):
+        await custodes.outbound.emit("y", {}, idempotency_key="k")
+    # another tenant's key is another key
+    assert (await custodes.outbound.emit("x", {}, idempotency_key="k", tenant="other")).id != again.id
+
+
+class TestTheCallersTransaction:
+    """An outbox: the event commits, or rolls back, with the business rows."""
+
+    @pytest.mark.parametrize("commits", [True, False])
+    async def test_it_shares_the_fate_of_the_business_rows(
+        self, custodes: Custodes, receiver: Receiver, tmp_path: Path, commits: bool
+    ) -> None:
+        await custodes.outbound.create_endpoint(receiver.url)
+        engine = create_engine(f"sqlite:///{tmp_path}/custodes.db")
+        with Session(engine) as session:
+            session.execute(text("CREATE TABLE orders (id INTEGER)"))
+            session.commit()
+            session.execute(text("INSERT INTO orders VALUES (7)"))
+            await custodes.outbound.emit("order.made", {"id": 7}, connection=session)
+            if commits:
+                session.commit()
+            else:
+                session.rollback()
+            orders = session.execute(text("SELECT count(*) FROM orders")).scalar()
+        engine.dispose()
+        assert (orders, len(await paths(custodes, receiver))) == ((1, 1) if commits else (0, 0))
+
+
+class TestTheCatalogue:
+    SCHEMA = {"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]}  # noqa: RUF012
+
+    async def test_a_payload_that_is_not_what_it_says_is_refused(self, custodes: Custodes) -> None:
+        await custodes.outbound.catalogue.put("order.paid", schema=self.SCHEMA, example={"id": 1})
+        await custodes.outbound.emit("order.paid", {"id": 7})
+        await custodes.outbound.emit("order.paid", b'{"id": 7}')
+        for wrong in ({"id": "secret-7"}, {}, b'{"id": null}', b"no json"):
+            with pytest.raises(InvalidInput, match=r"catalogue") as refused:
+                await custodes.outbound.emit("order.paid", wrong)
+            assert "secret-7" not in str(refused.value)
+        await custodes.outbound.emit("not.in.the.catalogue", {"x": 1})
+
+    async def test_a_change_that_can_break_receivers_needs_force(self, custodes: Custodes) -> None:
+        put = custodes.outbound.catalogue.put
+        await put("order.paid", schema=self.SCHEMA)
+        await put("order.paid", schema={**self.SCHEMA, "properties": {"id": {"type": "integer"}, "new": {}}})
+        with pytest.raises(Conflict, match=r"\$\.id may be missing"):
+            await put("order.paid", schema={**self.SCHEMA, "required": []})
+        assert (await put("order.paid", schema={**self.SCHEMA, "required": []}, force=True)).schema is not None
+
+    async def test_an_archived_type_is_not_emitted(self, custodes: Custodes) -> None:
+        await custodes.outbound.catalogue.put("old.one")
+        await custodes.outbound.catalogue.archive("old.one")
+        with pytest.raises(InvalidInput, match="archived"):
+            await custodes.outbound.emit("old.one", {})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"event_type": ""}, {"event_type": "a b"}, {"event_type": "a..b"}, {"event_type": "custodes.own"},
+        {"event_type": "x" * 101}, {"payload": float("nan")}, {"payload": {1, 2}}, {"payload": "\ud800"},
+        {"idempotency_key": "k" * 256}, {"idempotency_key": "a\nb"}, {"order_key": "ö"}, {"tenant": "a b"},
+        {"channels": [""]}, {"channels": ["c"] * 1 + [str(n) for n in range(11)]}, {"content_type": "a\r\nb"},
+        {"trace_id": "x" * 33},
+    ],
+    ids=str,
+)  # fmt: skip
+async def test_what_is_not_acceptable_is_refused(custodes: Custodes, wrong: dict[str, object]) -> None:
+    with pytest.raises(InvalidInput):
+        await custodes.outbound.emit(**({"event_type": "x", "payload": {}} | wrong))  # type: ignore[arg-type]
+
+
+async def test_a_body_beyond_the_limit_is_refused(custodes: Custodes) -> None:
+    with pytest.raises(PayloadTooLarge):
+        await custodes.outbound.emit("x", b"x" * 1_048_577)
+
+
+async def test_an_event_takes_few_statements(tmp_path: Path, receiver: Receiver) -> None:
+    """Given 200 events at fan-out 1, then from emit to delivered each takes six statements at most."""
+    custodes = Custodes(f"sqlite:///{tmp_path}/count.db", **LOOPBACK)
+    await custodes.open()
+    await custodes.outbound.create_endpoint(receiver.url, options=Options(concurrency=64))
+    statements: list[str] = []
+
+    def count(_connection, _cursor, statement, *_rest) -> None:
+        statements.append(statement)
+
+    event.listen(custodes.database._writer_engine, "before_cursor_execute", count)
+    event.listen(custodes.database._reader_engine, "before_cursor_execute", count)
+    await asyncio.gather(*(custodes.outbound.emit("x", {"n": n}) for n in range(200)))
+    await custodes.outbound.worker.run_due()
+    await custodes.outbound.flush()
+    assert len(receiver.got) == 200
+    savepoints = sum("SAVEPOINT" in statement for statement in statements)
+    assert (len(statements) - savepoints) / 200 <= 6
+    await custodes.outgoing.close()
+    await custodes.close()
