@@ -13,6 +13,7 @@ from custodes.asgi.ingress import Ingress
 from custodes.asgi.lifespan import Life
 from custodes.asgi.middleware import ASGIApp, Middleware
 from custodes.asgi.passage import Receive, Scope, Send
+from custodes.asgi.public_keys import PLACE, PublicKeys
 from custodes.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 ADMIN_PATHS = ("/api/admin/enterprise", "/dashboard/admin/enterprise")
 
 #: What paths of ours begin with; a request that begins otherwise is the host's and is not looked at further.
-OWN_PREFIXES = ("/api/", "/hooks/", "/dashboard/")
+OWN_PREFIXES = ("/api/", "/hooks/", "/dashboard/", PLACE)
 
 
 class Mounted(Middleware):
@@ -38,6 +39,7 @@ class Mounted(Middleware):
         self.custodes = custodes
         self._life = Life(custodes)
         self._ingress = Ingress(custodes)
+        self._public_keys = PublicKeys(custodes)
         self._admin = Middleware(self._serve_admin, custodes, own=True)
 
     def _find_door(self, scope: Scope) -> ASGIApp | None:
@@ -60,6 +62,8 @@ class Mounted(Middleware):
     def _own_door(self, path: str) -> ASGIApp | None:
         if self._ingress.handles(path):
             return self._ingress
+        if self._public_keys.handles(path):
+            return self._public_keys
         return self._admin if any(path == place or path.startswith(place + "/") for place in ADMIN_PATHS) else None
 
     async def _serve_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from custodes.cli import doctor, export, migrate, replay, retention, serve, user
+from custodes.cli import doctor, export, migrate, replay, retention, serve, user, webhooks
 from custodes.cli.console import fail
 from custodes.cli.demo import command as demo
 from custodes.errors import CustodesError
@@ -28,6 +28,7 @@ app.command("export")(export.export)
 app.add_typer(migrate.app, name="migrate")
 app.add_typer(user.app, name="user")
 app.add_typer(retention.app, name="retention")
+app.add_typer(webhooks.app, name="webhooks")
 
 
 def _version(wanted: bool) -> None:

@@ -25,7 +25,7 @@ OPEN = {"session_login"}
 OWN = {"session_me", "session_logout", "session_change_password"}
 
 #: What programs of any role may do: send in what they have seen.
-SEND = {"ingest_metrics", "ingest_audit_events", "ingest_api_calls"}
+SEND = {"ingest_metrics", "ingest_audit_events", "ingest_api_calls", "ingest_webhook_events"}
 
 _ID = "01a20715-efc2-7266-8e32-58b974ac90b4"
 

@@ -22,6 +22,8 @@ from custodes.admin.routes.ingest_models import (
     ItemResult,
     MetricBatch,
     MetricItem,
+    WebhookBatch,
+    WebhookItem,
     parsed,
     refusal,
 )
@@ -85,6 +87,30 @@ async def api_calls(body: CallBatch, custodes: CustodesDep, sender: Sender) -> I
         one = parsed(CallItem, item)
         custodes.traffic.log_api_call(one.report(_tenant(sender, one.tenant)))
         return ""
+
+    return await _each(body.items, take)
+
+
+@router.post("/ingest/webhook-events")
+async def webhook_events(body: WebhookBatch, custodes: CustodesDep, sender: Sender) -> IngestResult:
+    """Emit events to your customers' webhook endpoints; they are on the disk when this answers.
+
+    After an error 503 or no answer at all send the batch again: events with an `idempotency_key` are emitted once.
+    """
+
+    async def take(item: object) -> str:
+        one = parsed(WebhookItem, item)
+        message = await custodes.outbound.emit(
+            one.event_type,
+            one.content(),
+            content_type=one.content_type,
+            idempotency_key=one.idempotency_key,
+            order_key=one.order_key,
+            channels=one.channels,
+            trace_id=one.trace_id,
+            tenant=_tenant(sender, one.tenant) or "",
+        )
+        return message.id
 
     return await _each(body.items, take)
 

@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from custodes.errors import CustodesError, InvalidInput
 from custodes.kernel.clock import from_datetime
+from custodes.kernel.signing import base64_bytes
 from custodes.planes.metrics.model import Kind
 from custodes.planes.traffic.report import CallReport
 
@@ -87,6 +88,40 @@ class CallItem(BaseModel):
         return CallReport(**values, total_us=self.duration_us, started_at=started_at, tenant=tenant or "")
 
 
+class WebhookItem(BaseModel):
+    """One event for your customers' endpoints."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    event_type: str = Field(min_length=1, max_length=100, description="What happened: `order.shipped`")
+    payload: Any = Field(default=None, description="Becomes `data` of what is sent")
+    body: str | None = Field(
+        default=None, max_length=1_400_000, description="What is sent exactly, as base64, instead of a payload"
+    )
+    content_type: str = Field(default="application/json", max_length=100, description="Kind of the body")
+    idempotency_key: str = Field(
+        default="", max_length=255, description="The same event sent again with the same key is emitted once"
+    )
+    order_key: str = Field(default="", max_length=255, description="Deliveries of one key keep their order")
+    channels: list[str] = Field(default_factory=list, max_length=10, description="Channels it belongs to")
+    trace_id: str = Field(default="", max_length=32, description="W3C trace id")
+    tenant: str | None = Field(default=None, max_length=64, description="Whose; default: that of the key")
+
+    def content(self) -> object:
+        """Return what is to be sent.
+
+        Raises:
+            InvalidInput: the body is no base64.
+        """
+        if self.body is None:
+            return self.payload
+        raw = base64_bytes(self.body)
+        if raw is None:
+            msg = "The body is not base64"
+            raise InvalidInput(msg, remedy="Encode the bytes with standard base64, or give a payload")
+        return raw
+
+
 def _list_of(model: type[BaseModel], most: int) -> WithJsonSchema:
     """Describe a list in the document whose items are checked one by one, so that one bad item hurts only itself."""
     return WithJsonSchema({"type": "array", "minItems": 1, "maxItems": most, "items": model.model_json_schema()})
@@ -110,12 +145,18 @@ class CallBatch(BaseModel):
     items: Annotated[list[Any], _list_of(CallItem, MAX_ITEMS)] = Field(min_length=1, max_length=MAX_ITEMS)
 
 
+class WebhookBatch(BaseModel):
+    """Events for your customers' endpoints."""
+
+    items: Annotated[list[Any], _list_of(WebhookItem, MAX_EVENTS)] = Field(min_length=1, max_length=MAX_EVENTS)
+
+
 class ItemResult(BaseModel):
     """What became of one item."""
 
     index: int = Field(description="Its place in the request, from 0")
     accepted: bool = Field(description="Whether it was taken")
-    id: str = Field(default="", description="Id that it got; audit events only")
+    id: str = Field(default="", description="Id that it got; audit events and webhook events only")
     error: str = Field(default="", description="Why it was not taken; empty when it was")
 
 

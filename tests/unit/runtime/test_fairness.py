@@ -1,0 +1,57 @@
+"""Fair shares of places."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from custodes.runtime.fairness import Windows, shares
+
+LANES = st.lists(
+    st.builds("{}/{}".format, st.sampled_from("abc"), st.integers(0, 5)), min_size=1, max_size=15, unique=True
+)
+
+
+def test_who_has_many_members_gets_no_more_than_who_has_one() -> None:
+    lanes = [*(f"big/{n}" for n in range(50)), "small/0"]
+    given_ = shares(lanes, dict.fromkeys(lanes, 100), 20)
+    by_group = Counter[str]()
+    for lane, count in given_.items():
+        by_group[lane.partition("/")[0]] += count
+    assert by_group == {"big": 10, "small": 10}
+
+
+def test_weights_give_more_places_a_round() -> None:
+    lanes = ["gold/0", "free/0"]
+    assert shares(lanes, dict.fromkeys(lanes, 100), 20, weights={"gold": 4}) == {"gold/0": 16, "free/0": 4}
+
+
+def test_what_one_cannot_use_the_others_get() -> None:
+    lanes = ["a/0", "b/0"]
+    assert shares(lanes, {"a/0": 2, "b/0": 100}, 20) == {"a/0": 2, "b/0": 18}
+
+
+def test_the_unproven_hold_no_more_than_their_part() -> None:
+    lanes = [*(f"evil{n}/0" for n in range(30)), "good/0"]
+    given_ = shares(lanes, dict.fromkeys(lanes, 10), 20, unproven=frozenset(lanes[:-1]), unproven_free=5)
+    assert sum(count for lane, count in given_.items() if lane != "good/0") == 5
+    assert given_["good/0"] == 10
+
+
+@given(LANES, st.integers(0, 40), st.integers(0, 5), st.integers(0, 100))
+def test_shares_stay_within_what_is_there(lanes: list[str], free: int, room: int, turn: int) -> None:
+    given_ = shares(lanes, dict.fromkeys(lanes, room), free, turn=turn)
+    assert sum(given_.values()) == min(free, room * len(lanes))
+    assert all(0 < count <= room for count in given_.values())
+
+
+def test_a_window_grows_with_success_and_falls_to_one_with_a_failure() -> None:
+    windows, sizes = Windows(), list[int]()
+    for _ in range(6):
+        sizes.append(windows.size("a/0"))
+        windows.succeeded("a/0", most=10)
+    assert sizes == [1, 2, 4, 8, 10, 10]
+    windows.failed("a/0")
+    assert (windows.size("a/0"), windows.proven("a/0")) == (1, False)
