@@ -63,7 +63,7 @@ def _inbound(custodes: Composition) -> list[Policy]:
 def _outbound(custodes: Composition) -> list[Policy]:
     keep = custodes.settings.outbound_retention_days * DAY
     text = "Emitted webhooks with payloads, deliveries and attempts; open ones stay"
-    return [Policy("outbound.messages", text, keep, custodes.outbound.purge)]
+    return [Policy("outbound.messages", text, keep, custodes.outbound.purge, custodes.outbound.count_purgeable)]
 
 
 def _traffic(custodes: Composition) -> list[Policy]:

@@ -3,14 +3,14 @@
 A lane is named ``group/member`` (tenant and endpoint). Places go round by group, in each group round by member, so that
 neither who has many jobs nor who has many members gets more than its turn. How much one lane may hold grows with its
 successes and falls to one place with a failure (additive-increase / multiplicative-decrease, as TCP does it): a lane
-that hangs costs one place. And all lanes that have not proven themselves hold at most half of the places together, so
-that the proven ones always have the rest.
+that hangs costs one place. Lanes that have not proven themselves (new ones, and those whose last job failed) hold at
+most a quarter of the places for each group, and three quarters together: the proven always have the rest.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from custodes.runtime.jobs import Claim, Lease
@@ -73,6 +73,7 @@ def shares(
     weights: Mapping[str, int] | None = None,
     unproven: frozenset[str] = frozenset(),
     unproven_free: int = 0,
+    unproven_room: Callable[[str], int] | None = None,
 ) -> dict[str, int]:
     """Share free places among lanes.
 
@@ -84,20 +85,24 @@ def shares(
         weights: places a round for each group; 1 where none is given.
         unproven: lanes that share ``unproven_free`` places.
         unproven_free: places that the unproven may still take together.
+        unproven_room: places that the unproven of a group may still take; None: as many as together.
     """
     groups: dict[str, list[str]] = defaultdict(list)
     for lane in lanes:
         if room.get(lane, 0) > 0:
-            groups[lane.partition("/")[0]].append(lane)
+            groups[group_of(lane)].append(lane)
     order = _rotated(sorted(groups), turn)
     left = {lane: room[lane] for members in groups.values() for lane in members}
     queues = {group: _rotated(groups[group], turn) for group in order}
     given: dict[str, int] = {}
+    unproven_left = {group: unproven_room(group) if unproven_room else unproven_free for group in order}
     while free > 0 and order:
         for group in list(order):
             for _ in range((weights or {}).get(group, 1)):
                 queue = queues[group]
-                while queue and (left[queue[0]] <= 0 or (queue[0] in unproven and unproven_free <= 0)):
+                while queue and (
+                    left[queue[0]] <= 0 or (queue[0] in unproven and min(unproven_free, unproven_left[group]) <= 0)
+                ):
                     queue.pop(0)
                 if not queue or free <= 0:
                     break
@@ -106,10 +111,16 @@ def shares(
                 left[lane] -= 1
                 free -= 1
                 unproven_free -= lane in unproven
+                unproven_left[group] -= lane in unproven
                 given[lane] = given.get(lane, 0) + 1
             if not queues[group]:
                 order.remove(group)
     return given
+
+
+def group_of(lane: str) -> str:
+    """Return the group of a lane."""
+    return lane.partition("/")[0]
 
 
 def _rotated(items: list[str], turn: int) -> list[str]:
@@ -140,7 +151,10 @@ class FairWorker(Worker[R], Generic[R]):
         limits = self.gates.open(tx, lanes, now)
         room = {lane: min(limit, self.windows.size(lane)) - under_way[lane] for lane, limit in limits.items()}
         unproven = frozenset(lane for lane in lanes if not self.windows.proven(lane))
-        slow = sum(count for lane, count in under_way.items() if not self.windows.proven(lane))
+        slow: dict[str, int] = defaultdict(int)
+        for lane, count in under_way.items():
+            if not self.windows.proven(lane):
+                slow[group_of(lane)] += count
         given = shares(
             lanes,
             room,
@@ -148,7 +162,8 @@ class FairWorker(Worker[R], Generic[R]):
             turn=self._turn,
             weights=self.weights,
             unproven=unproven,
-            unproven_free=max(1, self.concurrency // 2) - slow,
+            unproven_free=max(1, self.concurrency * 3 // 4) - sum(slow.values()),
+            unproven_room=lambda group: max(1, self.concurrency // 4) - slow.get(group, 0),
         )
         busy = frozenset(lease.ref for lease in held)
         taken: list[Lease] = []

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from sqlalchemy import select
 
 from custodes import Custodes
 from custodes.admin.app import create_admin_app
@@ -19,10 +20,11 @@ from custodes.planes.outbound.webhooks import OutgoingWebhooks
 from custodes.runtime.bus import Bus
 from custodes.runtime.outgoing.client import OutgoingClient
 from custodes.runtime.outgoing.target import Policy
-from custodes.storage.sql.database import Database
+from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.deliveries import SqlDeliveryStore
 from custodes.storage.sql.jobs import SqlJobs
 from custodes.storage.sql.outbound import SqlEndpointStore, SqlEventTypeStore
+from custodes.storage.sql.tables.outbound import webhook_configurations, webhook_secrets
 from custodes.testing.admin import key_for
 from custodes.testing.clock import FakeClock
 
@@ -75,9 +77,13 @@ async def test_a_secret_is_shown_once_and_is_of_the_right_size(outbound: Outgoin
 
 async def test_secrets_are_encrypted_in_the_file(outbound: OutgoingWebhooks, tmp_path: Path, database: Database):
     made = await outbound.create_endpoint("https://example.com/hooks")
+    tables = (webhook_configurations, webhook_secrets)
+    rows = await database.read(lambda tx: [connection_of(tx).execute(select(table)).all() for table in tables])
     await database.close()
 
-    stored = b"".join(file.read_bytes() for file in tmp_path.glob("custodes.db*"))
+    stored = b"".join([repr(rows).encode(), *(file.read_bytes() for file in tmp_path.glob("custodes.db*"))])
+    sealed = [bytes(row.sealed) for row in rows[1]]
+    stored += b"".join(sealed)
 
     assert made.endpoint.id.encode() in stored
     assert raw(made.secret) not in stored

@@ -40,6 +40,15 @@ def test_the_unproven_hold_no_more_than_their_part() -> None:
     assert given_["good/0"] == 10
 
 
+def test_the_unproven_of_one_group_hold_no_more_than_its_room() -> None:
+    lanes = [*(f"evil/{n}" for n in range(30)), "new/0"]
+    given_ = shares(
+        lanes, dict.fromkeys(lanes, 1), 20, unproven=frozenset(lanes), unproven_free=15, unproven_room=lambda _: 5
+    )
+    assert sum(count for lane, count in given_.items() if lane != "new/0") == 5
+    assert given_["new/0"] == 1
+
+
 @given(LANES, st.integers(0, 40), st.integers(0, 5), st.integers(0, 100))
 def test_shares_stay_within_what_is_there(lanes: list[str], free: int, room: int, turn: int) -> None:
     given_ = shares(lanes, dict.fromkeys(lanes, room), free, turn=turn)

@@ -257,6 +257,10 @@ class DeliveryStore(Protocol):
         """Read the attempts of a delivery, newest first."""
         ...
 
+    def count_purgeable(self, tx: Transaction, before: int) -> int:
+        """Count the messages that :meth:`purge` would remove."""
+        ...
+
     def purge(self, tx: Transaction, before: int, limit: int) -> int:
         """Remove messages that were emitted before a moment and have no open delivery, with all of theirs."""
         ...

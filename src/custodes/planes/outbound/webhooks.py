@@ -383,6 +383,10 @@ class OutgoingWebhooks(Endpoints):
         """Delete messages from before a moment, with their deliveries and attempts; open ones stay."""
         return await self._store.write(lambda tx: self._deliveries.purge(tx, before, limit))
 
+    async def count_purgeable(self, before: int) -> int:
+        """Count the messages that :meth:`purge` would delete."""
+        return await self._store.read(lambda tx: self._deliveries.count_purgeable(tx, before))
+
     # ── The catalogue ────────────────────────────────────────────────────────
 
     async def put_event_type(self, name: str, **fields: Any) -> None:

@@ -233,11 +233,14 @@ class SqlDeliveryStore:
 
     # ── Removing ─────────────────────────────────────────────────────────────
 
+    def count_purgeable(self, tx: Transaction, before: int) -> int:
+        """Count what purging would remove."""
+        return connection_of(tx).execute(select(func.count()).select_from(m).where(*_past(before))).scalar_one()
+
     def purge(self, tx: Transaction, before: int, limit: int) -> int:
         """Remove the oldest messages that have no open delivery, with all that is theirs."""
         connection = connection_of(tx)
-        still_open = exists().where(d.c.tenant_id == m.c.tenant_id, d.c.message_id == m.c.id, d.c.status.in_(_OPEN))
-        query = select(m.c.tenant_id, m.c.id).where(m.c.created_at < before, ~still_open).order_by(m.c.id).limit(limit)
+        query = select(m.c.tenant_id, m.c.id).where(*_past(before)).order_by(m.c.id).limit(limit)
         old = [(row.tenant_id, row.id) for row in connection.execute(query)]
         if not old:
             return 0
@@ -248,6 +251,11 @@ class SqlDeliveryStore:
         connection.execute(delete(b).where(b.c.message_id.in_(ids)))
         connection.execute(delete(m).where(m.c.id.in_(ids)))
         return len(old)
+
+
+def _past(before: int) -> tuple[Any, ...]:
+    still_open = exists().where(d.c.tenant_id == m.c.tenant_id, d.c.message_id == m.c.id, d.c.status.in_(_OPEN))
+    return m.c.created_at < before, ~still_open
 
 
 _LOAD = (

@@ -120,8 +120,8 @@ def upgrade() -> None:
         sa.Column("tenant_id", String(64), nullable=False),
         sa.Column("name", String(255), nullable=False),
         sa.Column("description", Text(), nullable=False),
-        sa.Column("schema", sa.Text(), nullable=True),
-        sa.Column("example", sa.Text(), nullable=True),
+        sa.Column("schema", Text(), nullable=True),
+        sa.Column("example", Text(), nullable=True),
         sa.Column("archived", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
@@ -143,7 +143,7 @@ def upgrade() -> None:
         sa.Column("event_type", String(255), nullable=False),
         sa.Column("idempotency_key", String(255), nullable=True),
         sa.Column("order_key", String(255), nullable=False),
-        sa.Column("channels", sa.Text(), nullable=False),
+        sa.Column("channels", Text(), nullable=False),
         sa.Column("trace_id", String(32), nullable=False),
         sa.Column("content_type", String(100), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_messages")),
@@ -158,7 +158,7 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_webhook_messages_tenant_id_trace_id"), "webhook_messages", ["tenant_id", "trace_id"], unique=False
     )
-    op.add_column("webhook_configurations", sa.Column("options", sa.Text(), server_default="{}", nullable=False))
+    op.add_column("webhook_configurations", sa.Column("options", Text(), server_default="{}", nullable=False))
     op.add_column("webhook_secrets", sa.Column("kind", String(8), server_default="v1", nullable=False))
     _give_schedules()
 
