@@ -146,6 +146,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/enterprise/ingest/webhook-events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Webhook Events
+         * @description Emit events to your customers' webhook endpoints; they are on the disk when this answers.
+         *
+         *     After an error 503 or no answer at all send the batch again: events with an `idempotency_key` are emitted once.
+         */
+        post: operations["ingest_webhook_events"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/enterprise/alerts": {
         parameters: {
             query?: never;
@@ -1021,6 +1043,46 @@ export interface paths {
         patch: operations["outbound_update_webhook_configuration"];
         trace?: never;
     };
+    "/api/admin/enterprise/webhook-configurations/{id}/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Webhook Configuration Health
+         * @description Tell how an endpoint has been doing lately.
+         */
+        get: operations["outbound_get_webhook_configuration_health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/webhook-configurations/{id}/public-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Webhook Configuration Public Keys
+         * @description Return the public keys that `v1a` signatures of an endpoint are verified with.
+         */
+        get: operations["outbound_get_webhook_configuration_public_keys"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/enterprise/webhook-configurations/{id}/pause": {
         parameters: {
             query?: never;
@@ -1032,7 +1094,7 @@ export interface paths {
         put?: never;
         /**
          * Pause Webhook Configuration
-         * @description Send nothing to an endpoint for now.
+         * @description Send nothing to an endpoint for now; what is emitted meanwhile is held.
          */
         post: operations["outbound_pause_webhook_configuration"];
         delete?: never;
@@ -1072,9 +1134,209 @@ export interface paths {
         put?: never;
         /**
          * Rotate Webhook Configuration Secret
-         * @description Make a new secret, shown this once; the one before stays valid for a day.
+         * @description Make a new secret, shown this once; the one before stays valid for a day, or as long as is asked for.
          */
         post: operations["outbound_rotate_webhook_configuration_secret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/webhook-configurations/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Test Webhook Configuration
+         * @description Send an event of type `custodes.test` to an endpoint, once.
+         */
+        post: operations["outbound_test_webhook_configuration"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/webhook-configurations/{id}/recover": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Recover Webhook Configuration
+         * @description Send an endpoint everything that it has missed: what failed for good and what was held.
+         */
+        post: operations["outbound_recover_webhook_configuration"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/webhook-messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Webhook Messages
+         * @description List emitted events, newest first.
+         */
+        get: operations["outbound_list_webhook_messages"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/webhook-messages/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Webhook Message
+         * @description Return an event with what is sent; reading it is recorded.
+         */
+        get: operations["outbound_get_webhook_message"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/webhook-deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Webhook Deliveries
+         * @description List deliveries, newest first.
+         */
+        get: operations["outbound_list_webhook_deliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/webhook-deliveries/resend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resend Webhook Deliveries
+         * @description Send a selection again, oldest first; a page at a time.
+         */
+        post: operations["outbound_resend_webhook_deliveries"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/webhook-deliveries/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Webhook Delivery
+         * @description Return a delivery and its attempts, with what was answered and where the time went.
+         */
+        get: operations["outbound_get_webhook_delivery"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/webhook-deliveries/{id}/resend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resend Webhook Delivery
+         * @description Send one delivery again, from the start of its schedule; a waiting one at once.
+         */
+        post: operations["outbound_resend_webhook_delivery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/webhook-event-types": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Webhook Event Types
+         * @description List the event types of the install, by name.
+         */
+        get: operations["outbound_list_webhook_event_types"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/webhook-event-types/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Put Webhook Event Type
+         * @description Put an event type in, or change it; a change that can break receivers is refused unless it is forced.
+         */
+        put: operations["outbound_put_webhook_event_type"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1770,46 +2032,6 @@ export interface components {
             revoked_at: string | null;
         };
         /**
-         * AttemptModel
-         * @description One handler's try at one event.
-         */
-        AttemptModel: {
-            /**
-             * Number
-             * @description Which attempt at the event, from 1
-             */
-            number: number;
-            /**
-             * Handler
-             * @description Name of the handler
-             */
-            handler: string;
-            /** @description How it ended */
-            outcome: components["schemas"]["custodes__planes__inbound__model__Outcome"];
-            /**
-             * Started At
-             * Format: date-time
-             * @description When it began
-             * @example 2026-11-23T05:34:00.000001Z
-             */
-            started_at: string;
-            /**
-             * Duration Us
-             * @description How long it took, microseconds
-             */
-            duration_us: number;
-            /**
-             * Error Type
-             * @description Class of the error; empty when there was none
-             */
-            error_type: string;
-            /**
-             * Error
-             * @description Its message, secrets masked
-             */
-            error: string;
-        };
-        /**
          * AttemptsModel
          * @description The attempts at one event.
          */
@@ -1818,7 +2040,7 @@ export interface components {
              * Items
              * @description The attempts, newest first
              */
-            items: components["schemas"]["AttemptModel"][];
+            items: components["schemas"]["custodes__admin__routes__inbound_models__AttemptModel"][];
         };
         /**
          * AuditBatch
@@ -1900,6 +2122,12 @@ export interface components {
                 tenant?: string | null;
             }[];
         };
+        /**
+         * AuthKind
+         * @description How we prove to an endpoint who we are, beside the signature.
+         * @enum {string}
+         */
+        AuthKind: "none" | "basic" | "bearer" | "oauth2" | "mtls";
         /**
          * BehaviourModel
          * @description What one actor did.
@@ -2243,6 +2471,12 @@ export interface components {
             description?: string | null;
             /** @description How deliveries are retried */
             retry?: components["schemas"]["RetryModel"] | null;
+            /** @description What else it asks for; what is left out stays */
+            options?: components["schemas"]["OptionsModel"] | null;
+            /** Credentials */
+            credentials?: {
+                [key: string]: string;
+            } | null;
         };
         /**
          * ConfigurationModel
@@ -2276,6 +2510,8 @@ export interface components {
             event_types: string[];
             /** @description How deliveries are retried */
             retry: components["schemas"]["RetryModel"];
+            /** @description What else it asks for */
+            options: components["schemas"]["OptionsModel"];
             /** @description Whether it gets webhooks */
             state: components["schemas"]["EndpointState"];
             /**
@@ -2429,6 +2665,8 @@ export interface components {
             event_types: string[];
             /** @description How deliveries are retried */
             retry: components["schemas"]["RetryModel"];
+            /** @description What else it asks for */
+            options: components["schemas"]["OptionsModel"];
             /** @description Whether it gets webhooks */
             state: components["schemas"]["EndpointState"];
             /**
@@ -2472,9 +2710,14 @@ export interface components {
             updated_at: string;
             /**
              * Secret
-             * @description Signing secret `whsec_…` (Standard Webhooks); shown this once
+             * @description Signing secret `whsec_…` (Standard Webhooks v1); shown this once
              */
             secret: string;
+            /**
+             * Public Key
+             * @description Public key `whpk_…` (Standard Webhooks v1a); empty when none signs
+             */
+            public_key: string;
         };
         /**
          * Credentials
@@ -2499,6 +2742,154 @@ export interface components {
          * @enum {string}
          */
         Delivery: "waiting" | "sent" | "failed";
+        /**
+         * DeliveryModel
+         * @description One message on its way to one endpoint.
+         */
+        DeliveryModel: {
+            /**
+             * Id
+             * @description UUIDv7
+             */
+            id: string;
+            /**
+             * Tenant
+             * @description Whose it is
+             */
+            tenant: string;
+            /**
+             * Message Id
+             * @description What is delivered
+             */
+            message_id: string;
+            /**
+             * Endpoint Id
+             * @description To where
+             */
+            endpoint_id: string;
+            /**
+             * Event Type
+             * @description What happened
+             */
+            event_type: string;
+            /** @description Where it is */
+            status: components["schemas"]["DeliveryStatus"];
+            /**
+             * Attempts
+             * @description Attempts that were recorded
+             */
+            attempts: number;
+            /**
+             * Created At
+             * Format: date-time
+             * @description When it was made
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            created_at: string;
+            /**
+             * Finished At
+             * @description When it ended; null while it has not
+             */
+            finished_at: string | null;
+            /**
+             * Next Attempt At
+             * @description When the next attempt is due; null when there is none
+             */
+            next_attempt_at: string | null;
+            /**
+             * Last Status
+             * @description HTTP status of the last answer; null when there was none
+             */
+            last_status: number | null;
+            /**
+             * Error
+             * @description What went wrong last; empty when nothing did
+             */
+            error: string;
+        };
+        /**
+         * DeliveryStatus
+         * @description Where a message is on its way to one endpoint.
+         *
+         *     ::
+         *
+         *         waiting ──► pending ──► succeeded
+         *            │          │  ▲
+         *            │          │  └── resend, resume, recover
+         *            └──► held ◄┴────► failed
+         * @enum {string}
+         */
+        DeliveryStatus: "pending" | "waiting" | "succeeded" | "failed" | "held";
+        /**
+         * DeliveryWithAttempts
+         * @description A delivery and its attempts.
+         */
+        DeliveryWithAttempts: {
+            /**
+             * Id
+             * @description UUIDv7
+             */
+            id: string;
+            /**
+             * Tenant
+             * @description Whose it is
+             */
+            tenant: string;
+            /**
+             * Message Id
+             * @description What is delivered
+             */
+            message_id: string;
+            /**
+             * Endpoint Id
+             * @description To where
+             */
+            endpoint_id: string;
+            /**
+             * Event Type
+             * @description What happened
+             */
+            event_type: string;
+            /** @description Where it is */
+            status: components["schemas"]["DeliveryStatus"];
+            /**
+             * Attempts
+             * @description Attempts that were recorded
+             */
+            attempts: number;
+            /**
+             * Created At
+             * Format: date-time
+             * @description When it was made
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            created_at: string;
+            /**
+             * Finished At
+             * @description When it ended; null while it has not
+             */
+            finished_at: string | null;
+            /**
+             * Next Attempt At
+             * @description When the next attempt is due; null when there is none
+             */
+            next_attempt_at: string | null;
+            /**
+             * Last Status
+             * @description HTTP status of the last answer; null when there was none
+             */
+            last_status: number | null;
+            /**
+             * Error
+             * @description What went wrong last; empty when nothing did
+             */
+            error: string;
+            /**
+             * Tries
+             * @description Attempts, newest first
+             */
+            tries: components["schemas"]["custodes__admin__routes__outbound_models__AttemptModel"][];
+        };
         /**
          * Effect
          * @description What an access entry does.
@@ -2634,6 +3025,89 @@ export interface components {
             flagged: boolean;
             /** @description The review; null when there is nothing to review */
             review: components["schemas"]["ReviewModel"] | null;
+        };
+        /**
+         * EventTypeBody
+         * @description An entry of the catalogue to put in or change.
+         */
+        EventTypeBody: {
+            /**
+             * Description
+             * @description What it means
+             * @default
+             */
+            description: string;
+            /**
+             * Payload Schema
+             * @description JSON Schema (2020-12) of the payload
+             */
+            payload_schema?: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Example
+             * @description A payload as it may be
+             */
+            example?: unknown;
+            /**
+             * Archived
+             * @description Not to be emitted any more
+             * @default false
+             */
+            archived: boolean;
+            /**
+             * Force
+             * @description Change the schema even where that can break receivers
+             * @default false
+             */
+            force: boolean;
+        };
+        /**
+         * EventTypeModel
+         * @description One entry of the catalogue.
+         */
+        EventTypeModel: {
+            /**
+             * Name
+             * @description `order.shipped`
+             */
+            name: string;
+            /**
+             * Description
+             * @description What it means
+             */
+            description: string;
+            /**
+             * Payload Schema
+             * @description JSON Schema of the payload; null: anything goes
+             */
+            payload_schema: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Example
+             * @description A payload as it may be
+             */
+            example: unknown;
+            /**
+             * Archived
+             * @description Not to be emitted any more
+             */
+            archived: boolean;
+            /**
+             * Created At
+             * Format: date-time
+             * @description When it was put in
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            created_at: string;
+            /**
+             * Updated At
+             * Format: date-time
+             * @description When it was changed last
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            updated_at: string;
         };
         /**
          * FailingAddressModel
@@ -2774,26 +3248,6 @@ export interface components {
          * @enum {string}
          */
         Health: "healthy" | "degraded" | "unhealthy";
-        /**
-         * HealthModel
-         * @description Health of everything.
-         */
-        HealthModel: {
-            /**
-             * At
-             * Format: date-time
-             * @description When it was asked
-             * @example 2026-11-23T05:34:00.000001Z
-             */
-            at: string;
-            /** @description The worst of all systems */
-            overall: components["schemas"]["Health"];
-            /**
-             * Systems
-             * @description Each system
-             */
-            systems: components["schemas"]["custodes__admin__routes__metrics__SystemModel"][];
-        };
         /**
          * IncidentDetail
          * @description One problem, with the messages about it.
@@ -3029,7 +3483,7 @@ export interface components {
             accepted: boolean;
             /**
              * Id
-             * @description Id that it got; audit events only
+             * @description Id that it got; audit events and webhook events only
              * @default
              */
             id: string;
@@ -3144,6 +3598,122 @@ export interface components {
              * @description Send as `X-CSRF-Token` with requests that change something; null without a session
              */
             csrf_token?: string | null;
+        };
+        /**
+         * MessageModel
+         * @description An event that was emitted.
+         */
+        MessageModel: {
+            /**
+             * Id
+             * @description UUIDv7; receivers see it as `webhook-id`
+             */
+            id: string;
+            /**
+             * Tenant
+             * @description Whose it is
+             */
+            tenant: string;
+            /**
+             * Event Type
+             * @description What happened
+             */
+            event_type: string;
+            /**
+             * Created At
+             * Format: date-time
+             * @description When it was emitted
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            created_at: string;
+            /**
+             * Idempotency Key
+             * @description Key of the emitter; empty when none
+             */
+            idempotency_key: string;
+            /**
+             * Order Key
+             * @description Key that keeps order; empty when none
+             */
+            order_key: string;
+            /**
+             * Channels
+             * @description Channels it belongs to
+             */
+            channels: string[];
+            /**
+             * Trace Id
+             * @description Trace that it belongs to; empty when none
+             */
+            trace_id: string;
+            /**
+             * Content Type
+             * @description Kind of the body
+             */
+            content_type: string;
+        };
+        /**
+         * MessageWithBody
+         * @description An event and what is sent.
+         */
+        MessageWithBody: {
+            /**
+             * Id
+             * @description UUIDv7; receivers see it as `webhook-id`
+             */
+            id: string;
+            /**
+             * Tenant
+             * @description Whose it is
+             */
+            tenant: string;
+            /**
+             * Event Type
+             * @description What happened
+             */
+            event_type: string;
+            /**
+             * Created At
+             * Format: date-time
+             * @description When it was emitted
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            created_at: string;
+            /**
+             * Idempotency Key
+             * @description Key of the emitter; empty when none
+             */
+            idempotency_key: string;
+            /**
+             * Order Key
+             * @description Key that keeps order; empty when none
+             */
+            order_key: string;
+            /**
+             * Channels
+             * @description Channels it belongs to
+             */
+            channels: string[];
+            /**
+             * Trace Id
+             * @description Trace that it belongs to; empty when none
+             */
+            trace_id: string;
+            /**
+             * Content Type
+             * @description Kind of the body
+             */
+            content_type: string;
+            /**
+             * Body
+             * @description The exact bytes: as text, or as base64 when they are no UTF-8
+             */
+            body: string;
+            /**
+             * Body Encoding
+             * @description `text` or `base64`
+             */
+            body_encoding: string;
         };
         /**
          * Method
@@ -3352,6 +3922,16 @@ export interface components {
             description: string;
             /** @description How deliveries are retried */
             retry?: components["schemas"]["RetryModel"];
+            /** @description What else it asks for */
+            options?: components["schemas"]["OptionsModel"];
+            /**
+             * Credentials
+             * @description What `options.auth` takes: `username`, `password`; `token`; `token_url`, `client_id`, `client_secret`, `scope`, `audience`; `certificate`, `private_key`. Kept sealed, never shown
+             * @default {}
+             */
+            credentials: {
+                [key: string]: string;
+            };
         };
         /**
          * NewEntry
@@ -3615,6 +4195,74 @@ export interface components {
             one_time_password: string;
         };
         /**
+         * OptionsModel
+         * @description What else an endpoint asks for.
+         */
+        OptionsModel: {
+            /**
+             * Match
+             * @description Only payloads that match; empty: all
+             * @default {}
+             */
+            match: {
+                [key: string]: unknown;
+            };
+            /**
+             * Channels
+             * @description Only these channels; empty: all
+             * @default []
+             */
+            channels: string[];
+            /**
+             * Headers
+             * @description Headers to send
+             * @default {}
+             */
+            headers: {
+                [key: string]: string;
+            };
+            /**
+             * @description How we prove who we are
+             * @default none
+             */
+            auth: components["schemas"]["AuthKind"];
+            /**
+             * Payload Version
+             * @description Version of payloads; empty: newest
+             * @default
+             */
+            payload_version: string;
+            /**
+             * @description How deliveries are signed
+             * @default v1
+             */
+            signature: components["schemas"]["Signature"];
+            /**
+             * Rate
+             * @description Deliveries a second, at most; 0: as many as come
+             * @default 0
+             */
+            rate: number;
+            /**
+             * Concurrency
+             * @description Deliveries at the same time from one process
+             * @default 10
+             */
+            concurrency: number;
+            /**
+             * Ordered
+             * @description Keep the order of deliveries with the same order key
+             * @default false
+             */
+            ordered: boolean;
+            /**
+             * Disable After Hours
+             * @description Disabled after failing for so long; 0: never
+             * @default 120
+             */
+            disable_after_hours: number;
+        };
+        /**
          * Origin
          * @description Where a rule comes from.
          * @enum {string}
@@ -3761,6 +4409,19 @@ export interface components {
              */
             next_cursor?: string | null;
         };
+        /** PageModel[DeliveryModel] */
+        PageModel_DeliveryModel_: {
+            /**
+             * Items
+             * @description The rows, newest first
+             */
+            items: components["schemas"]["DeliveryModel"][];
+            /**
+             * Next Cursor
+             * @description Pass as `cursor` for the next page; null at the end
+             */
+            next_cursor?: string | null;
+        };
         /** PageModel[EntryModel] */
         PageModel_EntryModel_: {
             /**
@@ -3794,6 +4455,19 @@ export interface components {
              * @description The rows, newest first
              */
             items: components["schemas"]["IncidentModel"][];
+            /**
+             * Next Cursor
+             * @description Pass as `cursor` for the next page; null at the end
+             */
+            next_cursor?: string | null;
+        };
+        /** PageModel[MessageModel] */
+        PageModel_MessageModel_: {
+            /**
+             * Items
+             * @description The rows, newest first
+             */
+            items: components["schemas"]["MessageModel"][];
             /**
              * Next Cursor
              * @description Pass as `cursor` for the next page; null at the end
@@ -4074,6 +4748,19 @@ export interface components {
             last_seen_at: string | null;
         };
         /**
+         * PublicKeysModel
+         * @description Keys that verify `v1a` signatures (RFC 7517).
+         */
+        PublicKeysModel: {
+            /**
+             * Keys
+             * @description JWKs, newest first
+             */
+            keys: {
+                [key: string]: string;
+            }[];
+        };
+        /**
          * RankedModel
          * @description One value of a label and its share.
          */
@@ -4109,6 +4796,22 @@ export interface components {
              * @description How many
              */
             count: number;
+        };
+        /**
+         * RecoverBody
+         * @description Which range of what was missed.
+         */
+        RecoverBody: {
+            /**
+             * Since
+             * @description Emitted at or after
+             */
+            since?: string | null;
+            /**
+             * Until
+             * @description Emitted before
+             */
+            until?: string | null;
         };
         /**
          * ReferenceModel
@@ -4257,40 +4960,108 @@ export interface components {
             dry_run: boolean;
         };
         /**
+         * ResendBody
+         * @description Which deliveries to send again.
+         */
+        ResendBody: {
+            /**
+             * Endpoint Id
+             * @description Only to this endpoint
+             */
+            endpoint_id?: string | null;
+            /**
+             * Message Id
+             * @description Only of this message
+             */
+            message_id?: string | null;
+            /**
+             * Event Type
+             * @description Only of this type, exactly
+             */
+            event_type?: string | null;
+            /**
+             * Statuses
+             * @description Only in these states; default: failed and held
+             * @default []
+             */
+            statuses: components["schemas"]["DeliveryStatus"][];
+            /**
+             * Since
+             * @description Emitted at or after
+             */
+            since?: string | null;
+            /**
+             * Until
+             * @description Emitted before
+             */
+            until?: string | null;
+            /**
+             * Dry Run
+             * @description Only count them
+             * @default false
+             */
+            dry_run: boolean;
+            /**
+             * Cursor
+             * @description From the answer before
+             * @default
+             */
+            cursor: string;
+        };
+        /**
+         * ResentModel
+         * @description What was sent again.
+         */
+        ResentModel: {
+            /**
+             * Deliveries
+             * @description How many; in a dry run, how many it would be
+             */
+            deliveries: number;
+            /**
+             * Next Cursor
+             * @description From where to go on; empty when there are no more
+             */
+            next_cursor: string;
+        };
+        /**
+         * ResumeBody
+         * @description What happens to what was held.
+         */
+        ResumeBody: {
+            /**
+             * Recover
+             * @description Send what was held; default: after a pause yes, after being disabled no
+             */
+            recover?: boolean | null;
+        };
+        /**
          * RetryModel
          * @description How often and how long a delivery is tried.
          */
         RetryModel: {
             /**
-             * Max Attempts
-             * @description Attempts in all, the first included
-             * @default 8
+             * Schedule Seconds
+             * @description Waits after the first failure, the second, …; each is shortened or lengthened by up to 20 %
+             * @default [
+             *       5,
+             *       300,
+             *       1800,
+             *       7200,
+             *       18000,
+             *       36000,
+             *       50400,
+             *       72000,
+             *       86400
+             *     ]
              */
-            max_attempts: number;
+            schedule_seconds: number[];
             /**
              * Timeout Seconds
-             * @description Longest wait for an answer
+             * @description Longest an attempt may take
              * @default 15
              */
             timeout_seconds: number;
-            /**
-             * First Delay Seconds
-             * @description Wait after the first failure
-             * @default 5
-             */
-            first_delay_seconds: number;
-            /**
-             * Factor
-             * @description What each further failure multiplies the wait with
-             * @default 3
-             */
-            factor: number;
-            /**
-             * Max Delay Seconds
-             * @description Longest wait; not shorter than the first
-             * @default 21600
-             */
-            max_delay_seconds: number;
         };
         /**
          * ReviewBody
@@ -4411,6 +5182,18 @@ export interface components {
         RoleBody: {
             /** @description What it shall be allowed to do */
             role: components["schemas"]["Role"];
+        };
+        /**
+         * RotateBody
+         * @description How long the secrets before stay valid.
+         */
+        RotateBody: {
+            /**
+             * Overlap Hours
+             * @description Hours that the secrets before stay valid
+             * @default 24
+             */
+            overlap_hours: number;
         };
         /**
          * RuleBody
@@ -4742,6 +5525,12 @@ export interface components {
          * @enum {string}
          */
         Severity: "info" | "warning" | "critical";
+        /**
+         * Signature
+         * @description How deliveries are signed (Standard Webhooks).
+         * @enum {string}
+         */
+        Signature: "v1" | "v1a" | "both";
         /**
          * SilenceBody
          * @description For how long nobody is told.
@@ -5082,6 +5871,64 @@ export interface components {
              * @description Failed attempts grouped, most frequent first
              */
             errors: components["schemas"]["custodes__admin__routes__inbound_models__ErrorGroupModel"][];
+        };
+        /**
+         * WebhookBatch
+         * @description Events for your customers' endpoints.
+         */
+        WebhookBatch: {
+            /** Items */
+            items: {
+                /**
+                 * Event Type
+                 * @description What happened: `order.shipped`
+                 */
+                event_type: string;
+                /**
+                 * Payload
+                 * @description Becomes `data` of what is sent
+                 */
+                payload?: unknown;
+                /**
+                 * Body
+                 * @description What is sent exactly, as base64, instead of a payload
+                 */
+                body?: string | null;
+                /**
+                 * Content Type
+                 * @description Kind of the body
+                 * @default application/json
+                 */
+                content_type: string;
+                /**
+                 * Idempotency Key
+                 * @description The same event sent again with the same key is emitted once
+                 * @default
+                 */
+                idempotency_key: string;
+                /**
+                 * Order Key
+                 * @description Deliveries of one key keep their order
+                 * @default
+                 */
+                order_key: string;
+                /**
+                 * Channels
+                 * @description Channels it belongs to
+                 */
+                channels?: string[];
+                /**
+                 * Trace Id
+                 * @description W3C trace id
+                 * @default
+                 */
+                trace_id: string;
+                /**
+                 * Tenant
+                 * @description Whose; default: that of the key
+                 */
+                tenant?: string | null;
+            }[];
         };
         /**
          * WebhookEventModel
@@ -5492,6 +6339,46 @@ export interface components {
             failing_addresses: components["schemas"]["FailingAddressModel"][];
         };
         /**
+         * AttemptModel
+         * @description One handler's try at one event.
+         */
+        custodes__admin__routes__inbound_models__AttemptModel: {
+            /**
+             * Number
+             * @description Which attempt at the event, from 1
+             */
+            number: number;
+            /**
+             * Handler
+             * @description Name of the handler
+             */
+            handler: string;
+            /** @description How it ended */
+            outcome: components["schemas"]["custodes__planes__inbound__model__Outcome"];
+            /**
+             * Started At
+             * Format: date-time
+             * @description When it began
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            started_at: string;
+            /**
+             * Duration Us
+             * @description How long it took, microseconds
+             */
+            duration_us: number;
+            /**
+             * Error Type
+             * @description Class of the error; empty when there was none
+             */
+            error_type: string;
+            /**
+             * Error
+             * @description Its message, secrets masked
+             */
+            error: string;
+        };
+        /**
          * ErrorGroupModel
          * @description Failed attempts that are alike.
          */
@@ -5606,6 +6493,26 @@ export interface components {
             p99_us: number | null;
         };
         /**
+         * HealthModel
+         * @description Health of everything.
+         */
+        custodes__admin__routes__metrics__HealthModel: {
+            /**
+             * At
+             * Format: date-time
+             * @description When it was asked
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            at: string;
+            /** @description The worst of all systems */
+            overall: components["schemas"]["Health"];
+            /**
+             * Systems
+             * @description Each system
+             */
+            systems: components["schemas"]["custodes__admin__routes__metrics__SystemModel"][];
+        };
+        /**
          * PointModel
          * @description One point of a line.
          */
@@ -5647,6 +6554,100 @@ export interface components {
             figures: {
                 [key: string]: number;
             };
+        };
+        /**
+         * AttemptModel
+         * @description One request, and what came of it.
+         */
+        custodes__admin__routes__outbound_models__AttemptModel: {
+            /**
+             * Number
+             * @description Which attempt, from 1
+             */
+            number: number;
+            /**
+             * Started At
+             * Format: date-time
+             * @description When it began
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            started_at: string;
+            /**
+             * Url
+             * @description Where it was sent
+             */
+            url: string;
+            /**
+             * Succeeded
+             * @description Whether it was answered with 2xx
+             */
+            succeeded: boolean;
+            /**
+             * Status
+             * @description HTTP status of the answer; null when there was none
+             */
+            status: number | null;
+            /**
+             * Error
+             * @description What went wrong; empty when nothing did
+             */
+            error: string;
+            /**
+             * Excerpt
+             * @description The beginning of the answer
+             */
+            excerpt: string;
+            /**
+             * Dns Ms
+             * @description Looking the name up
+             */
+            dns_ms: number;
+            /**
+             * Connect Ms
+             * @description Connecting
+             */
+            connect_ms: number;
+            /**
+             * Tls Ms
+             * @description TLS handshake
+             */
+            tls_ms: number;
+            /**
+             * First Byte Ms
+             * @description Until the head of the answer was there
+             */
+            first_byte_ms: number;
+            /**
+             * Total Ms
+             * @description Until the end
+             */
+            total_ms: number;
+        };
+        /**
+         * HealthModel
+         * @description How an endpoint has been doing lately.
+         */
+        custodes__admin__routes__outbound_models__HealthModel: {
+            /**
+             * Failures
+             * @description Failures in a row
+             */
+            failures: number;
+            /**
+             * Failing Since
+             * @description When the first of them was; null when there are none
+             */
+            failing_since: string | null;
+            /**
+             * Open Until
+             * @description Nothing is sent before (circuit breaker); null when it is closed
+             */
+            open_until: string | null;
+            /**
+             * Noticed Percent
+             * @description Share of the time to being disabled that was told of
+             */
+            noticed_percent: number;
         };
         /**
          * SystemModel
@@ -6331,6 +7332,39 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["CallBatch"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IngestResult"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ingest_webhook_events: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookBatch"];
             };
         };
         responses: {
@@ -7909,7 +8943,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HealthModel"];
+                    "application/json": components["schemas"]["custodes__admin__routes__metrics__HealthModel"];
                 };
             };
             /** @description Refused */
@@ -8234,6 +9268,76 @@ export interface operations {
             };
         };
     };
+    outbound_get_webhook_configuration_health: {
+        parameters: {
+            query?: {
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description Id (UUIDv7) */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["custodes__admin__routes__outbound_models__HealthModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    outbound_get_webhook_configuration_public_keys: {
+        parameters: {
+            query?: {
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description Id (UUIDv7) */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PublicKeysModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     outbound_pause_webhook_configuration: {
         parameters: {
             query?: {
@@ -8286,7 +9390,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ResumeBody"] | null;
+            };
+        };
         responses: {
             /** @description Successful Response */
             200: {
@@ -8321,7 +9429,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RotateBody"] | null;
+            };
+        };
         responses: {
             /** @description Successful Response */
             200: {
@@ -8330,6 +9442,368 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CreatedModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    outbound_test_webhook_configuration: {
+        parameters: {
+            query?: {
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description Id (UUIDv7) */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MessageModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    outbound_recover_webhook_configuration: {
+        parameters: {
+            query?: {
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description Id (UUIDv7) */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RecoverBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ResentModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    outbound_list_webhook_messages: {
+        parameters: {
+            query?: {
+                /** @description Only of this type, exactly */
+                event_type?: string | null;
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+                /** @description Rows at most */
+                limit?: number;
+                /** @description `next_cursor` of the page before; leave out for the first page */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageModel_MessageModel_"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    outbound_get_webhook_message: {
+        parameters: {
+            query?: {
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description Id (UUIDv7) */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MessageWithBody"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    outbound_list_webhook_deliveries: {
+        parameters: {
+            query?: {
+                /** @description Only to this endpoint */
+                endpoint_id?: string | null;
+                /** @description Only of this message */
+                message_id?: string | null;
+                /** @description Only of this type, exactly */
+                event_type?: string | null;
+                /** @description Only in this state */
+                status?: components["schemas"]["DeliveryStatus"] | null;
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+                /** @description Rows at most */
+                limit?: number;
+                /** @description `next_cursor` of the page before; leave out for the first page */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageModel_DeliveryModel_"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    outbound_resend_webhook_deliveries: {
+        parameters: {
+            query?: {
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResendBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ResentModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    outbound_get_webhook_delivery: {
+        parameters: {
+            query?: {
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description Id (UUIDv7) */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryWithAttempts"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    outbound_resend_webhook_delivery: {
+        parameters: {
+            query?: {
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description Id (UUIDv7) */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    outbound_list_webhook_event_types: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventTypeModel"][];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    outbound_put_webhook_event_type: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `order.shipped` */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EventTypeBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventTypeModel"];
                 };
             };
             /** @description Refused */
