@@ -89,6 +89,10 @@ async def test_a_locked_row_delays_nobody_beyond_the_deadline(windows, postgres_
         blocker.execute("LOCK TABLE rate_limit_states")
         with pytest.raises(StorageUnavailable):
             await engine.decide([(cells, "x", 1)], LONG_AGO)
+        waiting = "SELECT 1 FROM pg_locks WHERE relation = 'rate_limit_states'::regclass AND NOT granted"
+        async with asyncio.timeout(10):
+            while blocker.execute(waiting).fetchall():  # the server's own deadline begins a moment after ours
+                await asyncio.sleep(0.01)
         blocker.rollback()
     async with asyncio.timeout(10):
         while True:
@@ -111,6 +115,16 @@ async def test_a_server_that_is_gone_is_soon_not_waited_for():
 
     assert not engine.available
     await engine.stop()
+
+
+async def test_who_is_near_a_limit_is_told_until_the_window_is_over(windows):
+    engine = windows()
+    cells = engine.cells("a", SlidingLog(10, HOUR))
+    decided = await engine.decide([(cells, "near", 9), (cells, "far", 7)], LONG_AGO)
+    at = decided.charged_at(0, LONG_AGO)
+
+    assert await engine.near(cells, at) == [("near", 1)]
+    assert await engine.near(cells, at + HOUR) == []
 
 
 async def test_an_install_on_postgresql_counts_there_unless_told_otherwise(postgres_url: str, call):

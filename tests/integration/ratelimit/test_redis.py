@@ -211,6 +211,46 @@ async def test_counts_lost_in_a_flush_begin_anew(windows, redis_server: RedisSer
     assert outcome.views[0][0] == 299
 
 
+METERS = [SlidingLog(10, HOUR), SlidingLog(300, HOUR), SubWindows(10, HOUR), Gcra(10, HOUR, 10), Concurrency(10, HOUR)]
+
+
+@pytest.mark.parametrize("meter", METERS, ids=lambda meter: f"{type(meter).__name__} {meter.limit}")
+async def test_who_is_near_a_limit_is_told_with_what_all_instances_have_counted(windows, meter: Meter):
+    """Given somebody who used 80 % here and one unit more elsewhere, and somebody who used less, then the first one."""
+    here, elsewhere = windows(), windows()
+    cells = here.cells("a", meter)
+    await decide(here, (cells, "near", meter.limit * 8 // 10), (cells, "far", meter.limit * 7 // 10))
+    await decide(elsewhere, (elsewhere.cells("a", meter), "near", 1))
+
+    assert await here.near(cells, clock.now()) == [("near", meter.limit // 5 - 1)]
+
+
+async def test_who_is_near_no_more_is_not_told(windows, redis_server: RedisServer):
+    engine = windows()
+    cells = engine.cells("a", SlidingLog(5, HOUR))
+    await decide(engine, (cells, "x", 5))
+    redis_server.flush()
+
+    assert await engine.near(cells, clock.now()) == []
+    assert cells.near.all() == []
+
+
+async def test_who_is_near_a_limit_is_told_as_last_seen_when_nobody_answers(windows):
+    server = RedisServer()
+    try:
+        engine = windows(server.url)
+        cells = engine.cells("a", SlidingLog(5, HOUR))
+        await decide(engine, (cells, "x", 5))
+        server.kill()
+
+        told = [await engine.near(cells, clock.now()) for _ in range(5)]
+
+        assert told == [[("x", 0)]] * 5
+    finally:
+        await engine.stop()
+        server.remove()
+
+
 # ── Redis that does not answer ───────────────────────────────────────────────
 
 

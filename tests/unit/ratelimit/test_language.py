@@ -62,6 +62,8 @@ def test_reads_several_limits_and_a_semicolon_too_many():
         ("99999 concurrent", 17, "more than 10000", "rate"),
         ("5/minute & 6/day", 10, "'&' means nothing", "2000/day"),
         ("; ".join(["1/day"] * 9), 62, "more than 8", "several rules"),
+        ("1/second; 1/second", 19, "1/second is there twice", "Write it once"),
+        ("9/minute; 9/60 seconds", 23, "9/minute is there twice", "Write it once"),
     ],
 )
 def test_says_where_and_how_to_write_it(text: str, place: int, says: str, remedy: str):

@@ -19,11 +19,13 @@ from custodes.kernel.window.concurrency import Concurrency
 from custodes.kernel.window.gcra import Gcra
 from custodes.kernel.window.log import MAX_LOG, SlidingLog
 from custodes.kernel.window.meter import NEVER, Meter
+from custodes.kernel.window.near import MAX_NEAR, Near, left_when_near
 from custodes.kernel.window.own_cells import MAX_SUBJECTS, SHARED_STATES, OwnCells
 from custodes.kernel.window.subwindows import SLICES, SubWindows
 
 __all__ = [
     "MAX_LOG",
+    "MAX_NEAR",
     "MAX_SUBJECTS",
     "NEVER",
     "SHARED_STATES",
@@ -35,10 +37,12 @@ __all__ = [
     "Concurrency",
     "Gcra",
     "Meter",
+    "Near",
     "Outcome",
     "OwnCells",
     "SlidingLog",
     "SubWindows",
     "decide",
     "decide_contested",
+    "left_when_near",
 ]

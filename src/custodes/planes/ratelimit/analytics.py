@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from custodes.errors import InvalidInput
 from custodes.kernel.clock import DAY, HOUR, MINUTE
-from custodes.kernel.window import Cells
-from custodes.kernel.window.cells import Key
 from custodes.planes.ratelimit.model import Usage
 from custodes.planes.ratelimit.plans import Gate
-from custodes.planes.ratelimit.ports import RateLimitStore, Total
+from custodes.planes.ratelimit.ports import RateLimitStore, Total, Windows
 
 #: Rows of each ranking.
 TOP = 20
 
 #: Points of a trend at most.
 MAX_POINTS = 500
-
-#: Part of a limit that is used when a subject is near it.
-NEAR = 0.8
-
-#: Subjects looked at under one limit for the near-limit view, and before other tasks get a turn.
-_MAX_LOOKED_AT = 20_000
-_SLICE = 2_000
 
 #: Lengths that a point of a trend may have.
 _BUCKETS = (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 6 * HOUR, DAY, 7 * DAY, 30 * DAY)
@@ -93,12 +83,16 @@ async def analyse(store: RateLimitStore, *, tenant: str | None, since: int, unti
     )
 
 
-async def near_limits(gates: Sequence[Gate], now: int, tenant: str | None, default_tenant: str) -> list[Usage]:
-    """List the subjects that have used 80 % of a limit or more, as this worker sees it; the fullest first."""
+async def near_limits(
+    gates: Sequence[Gate], windows: Windows, now: int, tenant: str | None, default_tenant: str
+) -> list[Usage]:
+    """List the subjects that have used 80 % of a limit or more, as this worker knows; the fullest first."""
     found: list[Usage] = []
     for gate in gates:
         for cells, policy in zip(gate.cells, gate.policies, strict=True):
-            for key, left in await _nearly_used_up(cells, now):
+            for key, left in await windows.near(cells, now):
+                if not isinstance(key, str):
+                    continue  # a state that many share is nobody's
                 whose, kind, identifier = gate.whom(key, gate.tenant or default_tenant)
                 if tenant in (None, whose):
                     limit = cells.meter.limit
@@ -107,17 +101,3 @@ async def near_limits(gates: Sequence[Gate], now: int, tenant: str | None, defau
                     )
     found.sort(key=lambda usage: usage.remaining / usage.limit)
     return found[: 5 * TOP]
-
-
-async def _nearly_used_up(cells: Cells, now: int) -> list[tuple[Key, int]]:
-    meter = cells.meter
-    most_left = meter.limit * (1 - NEAR)
-    found: list[tuple[Key, int]] = []
-    for number, (key, state) in enumerate(list(cells.at_hand.items())[:_MAX_LOOKED_AT]):
-        if number % _SLICE == _SLICE - 1:
-            await asyncio.sleep(0)
-        # A copy: the state may be another thread's to change.
-        left, _ = meter.view(meter.unpack(meter.pack(state)), now)
-        if left <= most_left and isinstance(key, str):  # a state that many share is nobody's
-            found.append((key, left))
-    return found

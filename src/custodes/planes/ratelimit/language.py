@@ -119,6 +119,11 @@ class _Parser:
             self._fail(f"{self.token!r} is not expected here", "Separate limits by a semicolon: 100/minute; 2000/day")
         if len(found) > MAX_LIMITS:
             self._fail(f"more than {MAX_LIMITS} limits", "Write several rules")
+        texts = [limit.text for limit in found]
+        for number, text in enumerate(texts):
+            if text in texts[:number]:
+                # They would be one limit, charged twice for each request.
+                self._fail(f"{text} is there twice", "Write it once, or change one of them: 10/second; 100/minute")
         return tuple(found)
 
     def _limit(self) -> Limit:

@@ -270,9 +270,14 @@ class RateLimiter(Gatekeeping):
         return await analyse(self._store, tenant=tenant, since=end - HOUR if since is None else since, until=end)
 
     async def near_limits(self, *, tenant: str | None = None) -> list[Usage]:
-        """List who has used 80 % of a limit or more, as this worker sees it; the fullest first."""
+        """List who has used 80 % of a limit or more, the fullest first.
+
+        Of those that this worker has decided on lately; what they have left is what all instances have counted, where
+        these share limits through Redis.
+        """
         now = self._judge.steady_now()
-        return await near_limits(self._in_force.book.gates, now, tenant, self._options.default_tenant)
+        gates = self._in_force.book.gates
+        return await near_limits(gates, self._windows, now, tenant, self._options.default_tenant)
 
     async def list_windows(
         self,

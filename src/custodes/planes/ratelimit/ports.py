@@ -35,6 +35,14 @@ class Windows(Protocol):
         """Give back slots taken at a moment; soon, and never waited for."""
         ...
 
+    async def near(self, cells: Any, now: int) -> list[tuple[Key, int]]:
+        """List subjects that have used 80 % of a limit or more, and what each has left.
+
+        Bounded: those that this worker has decided on lately. Never raises: what cannot be asked for is told as it was
+        last seen.
+        """
+        ...
+
     def keep_only(self, names: Iterable[str]) -> None:
         """Forget the limits of other names."""
         ...

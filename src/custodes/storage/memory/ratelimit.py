@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
-from custodes.kernel.window import MAX_SUBJECTS, Concurrency, Meter, OwnCells, decide
+from custodes.kernel.window import MAX_SUBJECTS, Concurrency, Meter, OwnCells, decide, left_when_near
 from custodes.kernel.window.cells import Key
+
+#: Subjects looked at under one limit to find those near it, and before other tasks get a turn.
+_MAX_LOOKED_AT = 20_000
+_SLICE = 2_000
 
 
 class MemoryWindows:
@@ -37,6 +42,20 @@ class MemoryWindows:
         meter = cells.meter
         if isinstance(meter, Concurrency):
             meter.release(state, taken_at, cost)
+
+    async def near(self, cells: OwnCells, now: int) -> list[tuple[Key, int]]:
+        """List subjects that have used 80 % of a limit or more, and what each has left."""
+        meter = cells.meter
+        most_left = left_when_near(meter)
+        found: list[tuple[Key, int]] = []
+        for number, (key, state) in enumerate(list(cells.at_hand.items())[:_MAX_LOOKED_AT]):
+            if number % _SLICE == _SLICE - 1:
+                await asyncio.sleep(0)
+            # A copy: to look is not to touch.
+            left, _ = meter.view(meter.unpack(meter.pack(state)), now)
+            if left <= most_left:
+                found.append((key, left))
+        return found
 
     def keep_only(self, names: Iterable[str]) -> None:
         """Forget the states of all other limits."""

@@ -16,6 +16,9 @@ from custodes.storage.redis.cells import RedisCells
 # Statuses of a request.
 _CHARGED, _CONTESTED = 0, 1
 
+# In place of a number of limits: to look at a state.
+_LOOK = -1
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[int]).decode
 
@@ -40,7 +43,18 @@ class GiveBack(NamedTuple):
     cost: int
 
 
-Item = Question | GiveBack
+class Look:
+    """A state to look at, and who waits to see it."""
+
+    __slots__ = ("answer", "cells", "key")
+
+    def __init__(self, cells: RedisCells, key: Key, answer: asyncio.Future[View]) -> None:
+        self.cells = cells
+        self.key = key
+        self.answer = answer
+
+
+Item = Question | GiveBack | Look
 
 
 class Batch:
@@ -62,6 +76,9 @@ class Batch:
             if type(item) is Question:
                 asks = item.asks
                 script.append(len(asks))
+            elif type(item) is Look:
+                asks = ((item.cells, item.key, 1),)
+                script.append(_LOOK)
             else:
                 cells, key, _, cost = cast("GiveBack", item)
                 asks = ((cells, key, cost),)
@@ -90,6 +107,10 @@ class Batch:
         off: list[Question] = []
         for item in self.items:
             if type(item) is not Question:
+                if type(item) is Look:
+                    if not item.answer.done():
+                        item.answer.set_result(_view(item.cells, told[at], told[at + 1], now))
+                    at += 2
                 continue
             status = told[at]
             if status == _CHARGED:
@@ -107,21 +128,27 @@ class Batch:
         return now, off
 
     def fail(self, error: Exception) -> int:
-        """Have all that wait hear of a failure; returns how many those are."""
+        """Have all that wait hear of a failure; returns how many of them are requests."""
         failed = 0
         for item in self.items:
-            if isinstance(item, Question) and not item.answer.done():
+            if not isinstance(item, GiveBack) and not item.answer.done():
                 item.answer.set_exception(error)
-                failed += 1
+                failed += isinstance(item, Question)
         return failed
+
+
+def _view(cells: RedisCells, left: int, more_in: int, now: int) -> View:
+    return cells.view(cells.state_of(left, more_in), now) if cells.exact_view else (left, more_in)
 
 
 def _charged(asks: Sequence[Ask], told: list[int], at: int, now: int) -> Outcome:
     views: list[View] = []
     for cells, key, cost in asks:
-        left, more_in = told[at], told[at + 1]
+        view = _view(cells, told[at], told[at + 1], now)
         at += 2
-        views.append(cells.view(cells.state_of(left, more_in), now) if cells.exact_view else (left, more_in))
+        views.append(view)
+        if view[0] <= cells.near_at:
+            cells.near.note(key, view[0])
         if cost == 1 and len(cells.fresh_charges) < COUNT_EVERY:
             cells.fresh_charges.append(key)
         else:
@@ -142,6 +169,8 @@ def _contested(asks: Sequence[Ask], told: list[int], at: int, now: int) -> Outco
                 wait = cells.wait(state, now, cost)
             left, more_in = cells.view(state, now)
         views.append((left, more_in))
+        if left <= cells.near_at:
+            cells.near.note(key, left)
         if wait:
             (would_refuse if cells.shadow else refused).append((number, wait))
             cells.deny(key, cost, None if wait == NEVER else wait, left, now)

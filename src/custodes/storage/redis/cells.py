@@ -16,8 +16,10 @@ from custodes.kernel.window import (
     Concurrency,
     Gcra,
     Meter,
+    Near,
     SlidingLog,
     SubWindows,
+    left_when_near,
 )
 from custodes.kernel.window.cells import Key
 
@@ -70,6 +72,8 @@ class RedisCells(Cells):
         "exact_view",
         "name",
         "names",
+        "near",
+        "near_at",
     )
 
     def __init__(self, name: str, meter: Meter, secret: bytes, *, shadow: bool, in_parts: bool) -> None:
@@ -89,6 +93,9 @@ class RedisCells(Cells):
         self.deniable = not isinstance(meter, Concurrency)
         #: Refusals that are known to stand, by subject.
         self.denied: dict[Key, Denial] = {}
+        #: What those had left who had nearly used up the limit, and how much that is at most.
+        self.near: Near[int] = Near()
+        self.near_at = left_when_near(meter)
 
     def named(self, key: Key) -> tuple[bytes, int]:
         """Return what the state of a subject is called in Redis, and the part that it belongs to."""

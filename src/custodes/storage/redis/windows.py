@@ -18,7 +18,7 @@ from custodes.kernel.window.cells import Key, View
 from custodes.runtime.breaker import Breaker
 from custodes.runtime.log import get_logger
 from custodes.storage.dated import Objected
-from custodes.storage.redis.batch import Batch, GiveBack, Item, Question
+from custodes.storage.redis.batch import Batch, GiveBack, Item, Look, Question
 from custodes.storage.redis.cells import RedisCells
 from custodes.storage.redis.connection import connect, is_cluster
 from custodes.storage.redis.lines import Lines
@@ -167,6 +167,30 @@ class RedisWindows:
         assert isinstance(cells.meter, Concurrency)
         self.give_back(cells, key, taken_at, cost)
 
+    async def near(self, cells: RedisCells, now: int) -> list[tuple[Key, int]]:
+        """List who has used 80 % of a limit or more, of those that this instance has decided on lately.
+
+        What they have left is asked for, for others have decided on them, too; when nobody answers, it is what they had
+        left when this instance last heard of it.
+        """
+        del now  # the server's time counts
+        seen = cells.near.all()
+        if not seen or self._breaker.open or self._count + len(seen) > _MAX_WAITING:
+            return seen
+        loop = asyncio.get_running_loop()
+        looks = [Look(cells, key, loop.create_future()) for key, _ in seen]
+        for look in looks:
+            self._enqueue(cells.named(look.key)[1] if self._in_parts else 0, look)
+        views = await asyncio.gather(*(look.answer for look in looks), return_exceptions=True)
+        found: list[tuple[Key, int]] = []
+        for (key, left_then), view in zip(seen, views, strict=True):
+            left = left_then if isinstance(view, BaseException) else view[0]
+            if left <= cells.near_at:
+                found.append((key, left))
+            else:
+                cells.near.forget(key)
+        return found
+
     async def start(self) -> None:
         """Connect, so that no request has to; what cannot be reached now is tried again in the background."""
         await self._presence.start()
@@ -313,8 +337,8 @@ class RedisWindows:
         waiting, self._waiting, self._count = self._waiting, {}, 0
         for items in waiting.values():
             for item in items:
-                if isinstance(item, Question) and not item.answer.done():
-                    self.failures += 1
+                if not isinstance(item, GiveBack) and not item.answer.done():
+                    self.failures += isinstance(item, Question)
                     item.answer.set_exception(error)
 
     async def _until_it_answers(self) -> None:

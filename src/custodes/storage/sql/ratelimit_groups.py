@@ -14,7 +14,7 @@ from typing import TypeAlias, cast
 
 from custodes.errors import StorageUnavailable
 from custodes.kernel.clock import SECOND
-from custodes.kernel.window import SHARED_STATES, Ask, Cells, Concurrency, Meter, Outcome, decide
+from custodes.kernel.window import SHARED_STATES, Ask, Cells, Concurrency, Meter, Near, Outcome, decide, left_when_near
 from custodes.kernel.window.cells import Key
 from custodes.kernel.window.meter import State
 from custodes.runtime.writer import GroupCommitWriter, Pending
@@ -23,13 +23,15 @@ from custodes.runtime.writer import GroupCommitWriter, Pending
 class SharedCells(Cells):
     """States of one limit; touched in the deciding thread only, but for the tally."""
 
-    __slots__ = ("_engine", "_lock", "_ready", "name")
+    __slots__ = ("_engine", "_lock", "_near", "_ready", "name")
 
     def __init__(self, engine: GroupedWindows, name: str, meter: Meter, *, shadow: bool) -> None:
         super().__init__(meter, shadow=shadow)
         self._engine = engine
         self._lock = threading.Lock()
         self._ready: defaultdict[Key, int] = defaultdict(int)
+        #: States as they were written, of those who had nearly used up the limit.
+        self._near: Near[bytes] = Near()
         self.name = name
 
     def recall(self, key: Key, now: int) -> tuple[Key, State]:
@@ -55,6 +57,26 @@ class SharedCells(Cells):
             for key, units in self.tally.items():
                 self._ready[key] += units
         self.tally.clear()
+
+    def note(self, key: Key, left: int) -> None:
+        """Remember a subject that has nearly used up the limit; who has not, costs a comparison."""
+        if left <= left_when_near(self.meter):
+            state = self.at_hand.get(key)
+            if state is not None:
+                with self._lock:
+                    self._near.note(key, self.meter.pack(state))
+
+    def near(self, now: int) -> list[tuple[Key, int]]:
+        """List those who still have nearly used it up, by what this worker knows; forget the others."""
+        found: list[tuple[Key, int]] = []
+        with self._lock:
+            for key, packed in self._near.all():
+                left, _ = self.meter.view(self.meter.unpack(packed), now)
+                if left <= left_when_near(self.meter):
+                    found.append((key, left))
+                else:
+                    self._near.forget(key)
+        return found
 
     def take_tally(self) -> dict[Key, int]:
         """Hand over the units of committed decisions, and begin again."""
@@ -144,6 +166,10 @@ class GroupedWindows(ABC):
         self._releases.add(task)
         task.add_done_callback(self._releases.discard)
 
+    async def near(self, cells: SharedCells, now: int) -> list[tuple[Key, int]]:
+        """List who has used 80 % of a limit or more: what this worker saw when it last decided on them, as of now."""
+        return cells.near(now)
+
     @property
     def instances(self) -> int:
         """Workers are not counted: each falls back to the whole limit."""
@@ -204,6 +230,8 @@ class GroupedWindows(ABC):
             self._give_back(task)
             return None
         outcome = decide(task.asks, task.now)
+        for (cells, key, _), (left, _) in zip(task.asks, outcome.views, strict=True):
+            cells.note(key, left)
         if not outcome.refused:
             for cells, key, _ in task.asks:
                 self._dirty[cells, self._aliases.get((cells, key), key)] = None

@@ -4,8 +4,9 @@
 -- ARGV[1]  MessagePack: {rows, script}
 --   rows    one list for each limit and cost: {algorithm, in shadow, cost, then what the algorithm needs}
 --   script  for each request: how many limits, then for each the number of its row and of its key;
---           or 0, to give back: number of the row and of the key, the moment of the charge, units
--- Returns  MessagePack: {now, then for each request a status and what belongs to it, see below}
+--           or 0, to give back: number of the row and of the key, the moment of the charge, units;
+--           or -1, to look: number of the row and of the key
+-- Returns  MessagePack: {now, then for each request a status and what belongs to it, see below; for each look the view}
 --
 -- States are read once, decided on in memory and written once, however many requests of the call are about them.
 
@@ -78,6 +79,11 @@ while at <= #script do
   if count == 0 then
     give_back(at + 1)
     at = at + 5
+  elseif count == -1 then
+    local row = rows[script[at + 1]]
+    answer[size + 1], answer[size + 2] = meters[row[1]].view(state_of(row, script[at + 2]), row)
+    size = size + 2
+    at = at + 3
   else
     decide(at + 1, count)
     at = at + 1 + 2 * count
