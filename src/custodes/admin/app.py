@@ -24,6 +24,8 @@ from custodes.admin.refusals import Refusals
 from custodes.admin.routes import (
     alerts,
     audit,
+    audit_report,
+    audit_reviews,
     catalogue,
     identity,
     inbound,
@@ -35,6 +37,7 @@ from custodes.admin.routes import (
     ratelimit,
     retention,
     session,
+    traces,
     traffic,
 )
 from custodes.admin.shell import Shell
@@ -47,10 +50,13 @@ API = "/api/admin/enterprise"
 #: Where the pages live, below the mount point.
 DASHBOARD = "/dashboard/admin/enterprise"
 
-#: One line a plane, in alphabetical order: its tag and its module in ``admin/routes``. Admins and owners only.
+#: A plane a line, or a part of one, in alphabetical order: its tag and a module in ``admin/routes``. Admins and owners
+#: only.
 PLANES: tuple[tuple[str, ModuleType], ...] = (
     ("alerts", alerts),
     ("audit", audit),
+    ("audit", audit_report),
+    ("audit", audit_reviews),
     ("identity", identity),
     ("inbound", inbound),
     ("live", live),
@@ -60,6 +66,7 @@ PLANES: tuple[tuple[str, ModuleType], ...] = (
     ("overview", overview),
     ("ratelimit", ratelimit),
     ("retention", retention),
+    ("traces", traces),
     ("traffic", traffic),
 )
 

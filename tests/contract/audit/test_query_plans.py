@@ -73,7 +73,7 @@ async def store(database: Database) -> SqlAuditStore:
         lambda tx: connection_of(tx).exec_driver_sql(
             "INSERT INTO audit_logs VALUES (1, 'x', 'a', 1, 1, 1, 'event', 'a.b', 'other', 'success', 'user:1', '', '',"
             " '', '', '', NULL, '{\"actor\":{\"type\":\"user\",\"id\":\"1\"}}', '[]', '[]', '{}', '{}', 0, '[]', 0,"
-            " NULL, NULL, NULL, NULL, NULL)"
+            " NULL, NULL, NULL, NULL, NULL, NULL, NULL)"
         )
     )
     return store

@@ -16,6 +16,7 @@ from custodes.planes.audit.risk import (
     SPRAYED_ACCOUNTS,
     Facts,
     assess,
+    flag_key,
 )
 
 USER = Reference("user", "42")
@@ -104,3 +105,16 @@ def test_the_highest_score_is_100():
     )
 
     assert assess(worst)[0] == 100
+
+
+def test_the_heaviest_pattern_and_whose_it_is_name_what_repeats():
+    """Given an attack; then its entries have one key, whatever the action; without a pattern there is none."""
+    attack = replace(FAILED, observed=Observed(actor_failures=MANY_FAILURES, ip_failures=MANY_FAILURES))
+    spray = replace(attack, observed=replace(attack.observed, ip_accounts=SPRAYED_ACCOUNTS))
+    another = replace(attack, action=action_named("auth.login"))
+
+    assert flag_key(attack, assess(attack)[1]) == "actor_failures user:42"
+    assert flag_key(another, assess(another)[1]) == "actor_failures user:42"
+    assert flag_key(spray, assess(spray)[1]) == "spray ip:203.0.113.9"
+    granted = replace(PLAIN, action=action_named("role.granted"), targets=(USER,))
+    assert flag_key(granted, assess(granted)[1]) == ""

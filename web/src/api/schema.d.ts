@@ -440,6 +440,71 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/enterprise/audit-actor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Audit Actor
+         * @description Tell how one actor behaves: since when it is known, its usual hours, addresses, devices and actions.
+         */
+        get: operations["audit_get_audit_actor"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/compliance-report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Compliance Report
+         * @description Report on a period for auditors (SOC 2 CC6, CC7; GDPR articles 5, 30 and 32).
+         *
+         *     Who has access, actions of administrators, sign-ins, flagged entries with what became of them, retention in force.
+         */
+        get: operations["audit_get_compliance_report"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/audit-logs/review": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Review Audit Logs
+         * @description Move the reviews of all entries that the query finds, in one transaction with its audit entry.
+         *
+         *     Reviews that cannot take this step are left as they are. With `dry_run` they are only counted; give the `until` of
+         *     that call to the next one, and what has come since is not touched.
+         */
+        post: operations["audit_review_audit_logs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/enterprise/audit-logs/{id}/review": {
         parameters: {
             query?: never;
@@ -1619,6 +1684,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/enterprise/traces/{trace_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Trace
+         * @description Tell everything that has this trace id, across the planes, in order of time.
+         *
+         *     Requests show up some seconds after they ended, with the next flush.
+         */
+        get: operations["traces_get_trace"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/enterprise/api-health": {
         parameters: {
             query?: never;
@@ -1824,63 +1911,6 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
-         * AccessModel
-         * @description An identifier that is blocked, denied or allowed.
-         */
-        AccessModel: {
-            /**
-             * Id
-             * @description UUIDv7
-             */
-            id: string;
-            /**
-             * Tenant
-             * @description Tenant whose requests it concerns; null for all
-             */
-            tenant: string | null;
-            /** @description What it does */
-            effect: components["schemas"]["Effect"];
-            /** @description What the identifier is */
-            kind: components["schemas"]["custodes__planes__ratelimit__model__Kind"];
-            /**
-             * Identifier
-             * @description Address or CIDR block, user, key id or tenant
-             */
-            identifier: string;
-            /**
-             * Reason
-             * @description Why
-             */
-            reason: string;
-            /**
-             * Actor
-             * @description Who put it there; `custodes` for a ban
-             */
-            actor: string;
-            /**
-             * Created At
-             * Format: date-time
-             * @description When
-             * @example 2026-11-23T05:34:00.000001Z
-             */
-            created_at: string;
-            /**
-             * Ends At
-             * @description When it ends or was lifted; null for no end
-             */
-            ends_at: string | null;
-            /**
-             * Level
-             * @description Step of the escalation when it is a ban; 0 when a person did it
-             */
-            level: number;
-            /**
-             * Lifted By
-             * @description Who lifted it before its end; empty otherwise
-             */
-            lifted_by: string;
-        };
-        /**
          * ActionCountModel
          * @description How often an action was recorded.
          */
@@ -1941,6 +1971,86 @@ export interface components {
              * @description Takes data away or out: many in a row are suspicious
              */
             bulk: boolean;
+        };
+        /**
+         * ActorModel
+         * @description How one actor behaves.
+         */
+        ActorModel: {
+            /**
+             * Actor
+             * @description `type:id`
+             */
+            actor: string;
+            /**
+             * Name
+             * @description Name for people, as last recorded; empty when none was
+             */
+            name: string;
+            /**
+             * First Seen At
+             * Format: date-time
+             * @description First entry of all that are kept
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            first_seen_at: string;
+            /**
+             * Last Seen At
+             * Format: date-time
+             * @description Last entry of all that are kept
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            last_seen_at: string;
+            /**
+             * Events
+             * @description Entries in the range
+             */
+            events: number;
+            /**
+             * Failures
+             * @description Of those, not successful
+             */
+            failures: number;
+            /**
+             * Flagged
+             * @description Of those, flagged
+             */
+            flagged: number;
+            /**
+             * Impersonated
+             * @description Of those, done by somebody in its name
+             */
+            impersonated: number;
+            /**
+             * Mean Risk
+             * @description Mean score
+             */
+            mean_risk: number;
+            /**
+             * Max Risk
+             * @description Highest score
+             */
+            max_risk: number;
+            /**
+             * Hours
+             * @description Entries by hour of the day, 24, from midnight in the zone asked for
+             */
+            hours: number[];
+            /**
+             * Addresses
+             * @description Where from, most frequent first
+             */
+            addresses: components["schemas"]["HabitModel"][];
+            /**
+             * Devices
+             * @description User agents, most frequent first
+             */
+            devices: components["schemas"]["HabitModel"][];
+            /**
+             * Actions
+             * @description What it did, most frequent first
+             */
+            actions: components["schemas"]["ActionCountModel"][];
         };
         /**
          * ApiHealthModel
@@ -3023,7 +3133,22 @@ export interface components {
              * @description Whether it was flagged when it was recorded
              */
             flagged: boolean;
-            /** @description The review; null when there is nothing to review */
+            /**
+             * Flag Id
+             * @description Entry whose review this one belongs to; empty when it was not flagged
+             */
+            flag_id: string;
+            /**
+             * Occurrences
+             * @description Entries that its review is about, itself included; 0 without a review
+             */
+            occurrences: number;
+            /**
+             * Last At
+             * @description When the newest of them was recorded; null without a review
+             */
+            last_at: string | null;
+            /** @description The review; null when it has none of its own */
             review: components["schemas"]["ReviewModel"] | null;
         };
         /**
@@ -3158,6 +3283,41 @@ export interface components {
          * @enum {string}
          */
         GroupState: "open" | "resolved";
+        /**
+         * HabitModel
+         * @description Something that an actor came from, or came with.
+         */
+        HabitModel: {
+            /**
+             * Value
+             * @description Address or user agent
+             */
+            value: string;
+            /**
+             * Events
+             * @description Entries
+             */
+            events: number;
+            /**
+             * Failures
+             * @description Of those, not successful
+             */
+            failures: number;
+            /**
+             * First At
+             * Format: date-time
+             * @description First entry with it in the range
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            first_at: string;
+            /**
+             * Last At
+             * Format: date-time
+             * @description Last entry with it in the range
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            last_at: string;
+        };
         /**
          * HappeningModel
          * @description Something that happened just now.
@@ -3493,6 +3653,46 @@ export interface components {
              * @default
              */
             error: string;
+        };
+        /**
+         * KeyAccessModel
+         * @description A program that may administer.
+         */
+        KeyAccessModel: {
+            /**
+             * Name
+             * @description What it is for
+             */
+            name: string;
+            /**
+             * Prefix
+             * @description Its beginning, to recognise it by
+             */
+            prefix: string;
+            /** @description The most it may do */
+            role: components["schemas"]["Role"];
+            /**
+             * Tenant
+             * @description The only tenant it may see; null for all that its maker sees
+             */
+            tenant: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             * @description Since when
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            created_at: string;
+            /**
+             * Expires At
+             * @description When it stops to work; null: never
+             */
+            expires_at: string | null;
+            /**
+             * Last Used At
+             * @description When it was last used; null: never
+             */
+            last_used_at: string | null;
         };
         /**
          * LimitModel
@@ -4363,7 +4563,7 @@ export interface components {
              * Items
              * @description The rows, newest first
              */
-            items: components["schemas"]["AccessModel"][];
+            items: components["schemas"]["custodes__admin__routes__ratelimit_models__AccessModel"][];
             /**
              * Next Cursor
              * @description Pass as `cursor` for the next page; null at the end
@@ -4960,6 +5160,142 @@ export interface components {
             dry_run: boolean;
         };
         /**
+         * ReportModel
+         * @description A compliance report; lists whose `…_cut` is true have more lines than are told.
+         */
+        ReportModel: {
+            /**
+             * Since
+             * Format: date-time
+             * @description Begin of the period
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            since: string;
+            /**
+             * Until
+             * Format: date-time
+             * @description End of the period, not included
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            until: string;
+            /**
+             * Made At
+             * Format: date-time
+             * @description When the report was made
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            made_at: string;
+            /**
+             * Tenant
+             * @description Whose; null: all tenants
+             */
+            tenant: string | null;
+            /** @description Health of the trail itself when the report was made */
+            trail_state: components["schemas"]["Health"];
+            /**
+             * Trail Reasons
+             * @description What is not as it should be; for those who see all tenants
+             */
+            trail_reasons: string[];
+            /**
+             * Entries
+             * @description Entries of the period
+             */
+            entries: number;
+            /**
+             * First Sequence
+             * @description Place of the first of them in the trail; 0 when there is none
+             */
+            first_sequence: number;
+            /**
+             * Last Sequence
+             * @description Place of the last of them
+             */
+            last_sequence: number;
+            /**
+             * Access
+             * @description Who may sign in, when the report was made
+             */
+            access: components["schemas"]["custodes__admin__routes__audit_report_models__AccessModel"][];
+            /**
+             * Access Disabled
+             * @description Profiles that may not sign in any more
+             */
+            access_disabled: number;
+            /**
+             * Access Cut
+             * @description Whether there are more
+             */
+            access_cut: boolean;
+            /**
+             * Api Keys
+             * @description API keys that work, when the report was made
+             */
+            api_keys: components["schemas"]["KeyAccessModel"][];
+            /**
+             * Api Keys Cut
+             * @description Whether there are more
+             */
+            api_keys_cut: boolean;
+            /**
+             * Admin Actions
+             * @description What administrators did, or were refused
+             */
+            admin_actions: components["schemas"]["TallyModel"][];
+            /**
+             * Admin Actions Cut
+             * @description Whether there are more
+             */
+            admin_actions_cut: boolean;
+            /**
+             * Privileged
+             * @description Actions that change who may do what, or a protection
+             */
+            privileged: components["schemas"]["TallyModel"][];
+            /**
+             * Sign Ins
+             * @description Sign-ins, those that failed too
+             */
+            sign_ins: components["schemas"]["TallyModel"][];
+            /**
+             * Sign Ins Cut
+             * @description Whether there are more
+             */
+            sign_ins_cut: boolean;
+            /**
+             * Reviews
+             * @description Reviews of entries of the period by their state
+             */
+            reviews: {
+                [key: string]: number;
+            };
+            /**
+             * Median To Verdict Us
+             * @description From flag to verdict, half at most, microseconds; null: none
+             */
+            median_to_verdict_us: number | null;
+            /**
+             * Oldest Waiting At
+             * @description The oldest entry that waits for a verdict, of any period
+             */
+            oldest_waiting_at: string | null;
+            /**
+             * Flagged
+             * @description Flagged entries of the period, newest first
+             */
+            flagged: components["schemas"]["EntryModel"][];
+            /**
+             * Flagged Cut
+             * @description Whether there are more
+             */
+            flagged_cut: boolean;
+            /**
+             * Retention
+             * @description What is deleted when, with the newest run of each policy
+             */
+            retention: components["schemas"]["PolicyModel"][];
+        };
+        /**
          * ResendBody
          * @description Which deliveries to send again.
          */
@@ -5082,6 +5418,36 @@ export interface components {
             note?: string | null;
         };
         /**
+         * ReviewManyBody
+         * @description A step of all reviews of a selection; which entries it has, the query says.
+         */
+        ReviewManyBody: {
+            /** @description Where it goes: open, acknowledged, or a verdict */
+            state: components["schemas"]["ReviewState"];
+            /**
+             * Assignee
+             * @description Who is to look; null: as before
+             */
+            assignee?: string | null;
+            /**
+             * Note
+             * @description What was found; null: as before
+             */
+            note?: string | null;
+            /**
+             * Dry Run
+             * @description Only count the reviews that it would move
+             * @default true
+             */
+            dry_run: boolean;
+            /**
+             * Limit
+             * @description Reviews of one call, oldest first
+             * @default 5000
+             */
+            limit: number;
+        };
+        /**
          * ReviewModel
          * @description What people made of an entry.
          */
@@ -5115,6 +5481,37 @@ export interface components {
          * @enum {string}
          */
         ReviewState: "open" | "acknowledged" | "true_positive" | "benign" | "false_positive";
+        /**
+         * ReviewedManyModel
+         * @description What was done, or would be.
+         */
+        ReviewedManyModel: {
+            /**
+             * Matched
+             * @description Entries of the selection that have a review
+             */
+            matched: number;
+            /**
+             * Moved
+             * @description Reviews moved, or that would be
+             */
+            moved: number;
+            /**
+             * Skipped
+             * @description Reviews that cannot take this step: they are decided already
+             */
+            skipped: number;
+            /**
+             * More
+             * @description Whether the selection has more than one call moves
+             */
+            more: boolean;
+            /**
+             * Dry Run
+             * @description Whether nothing was done
+             */
+            dry_run: boolean;
+        };
         /**
          * RiskPointModel
          * @description One stretch of the risk trend.
@@ -5653,6 +6050,70 @@ export interface components {
             items: components["schemas"]["SourceModel"][];
         };
         /**
+         * SpanKind
+         * @description What happened.
+         * @enum {string}
+         */
+        SpanKind: "request" | "refusal" | "error" | "webhook" | "attempt" | "audit";
+        /**
+         * SpanModel
+         * @description One thing that happened in a trace.
+         */
+        SpanModel: {
+            /** @description What it is */
+            kind: components["schemas"]["SpanKind"];
+            /**
+             * Plane
+             * @description Plane that it happened in
+             */
+            plane: string;
+            /**
+             * Id
+             * @description Id of the API call, webhook event or audit entry; of an error: digest of its group
+             */
+            id: string;
+            /**
+             * Parent
+             * @description Id of what it belongs to; null when it stands by itself
+             */
+            parent: string | null;
+            /**
+             * Tenant
+             * @description Whose it is
+             */
+            tenant: string;
+            /**
+             * At
+             * Format: date-time
+             * @description When it began
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            at: string;
+            /**
+             * Duration Us
+             * @description How long it took, microseconds; null: a moment
+             */
+            duration_us: number | null;
+            /**
+             * Title
+             * @description What it was, in one line
+             */
+            title: string;
+            /**
+             * Detail
+             * @description What is known beside it; empty when nothing is
+             */
+            detail: string;
+            /** @description How it went */
+            outcome: components["schemas"]["SpanOutcome"];
+        };
+        /**
+         * SpanOutcome
+         * @description How it went; ``attention``: somebody should look.
+         * @enum {string}
+         */
+        SpanOutcome: "success" | "failure" | "attention";
+        /**
          * StatsModel
          * @description Figures of some requests.
          */
@@ -5729,6 +6190,41 @@ export interface components {
          */
         Status: "received" | "processing" | "succeeded" | "failed" | "dead";
         /**
+         * TallyModel
+         * @description How often somebody did something, with one outcome.
+         */
+        TallyModel: {
+            /**
+             * Actor
+             * @description `type:id`
+             */
+            actor: string;
+            /**
+             * Action
+             * @description `noun.verb`
+             */
+            action: string;
+            /** @description How it ended */
+            outcome: components["schemas"]["custodes__planes__audit__model__Outcome"];
+            /**
+             * Events
+             * @description Entries
+             */
+            events: number;
+            /**
+             * Addresses
+             * @description Different addresses
+             */
+            addresses: number;
+            /**
+             * Last At
+             * Format: date-time
+             * @description Last entry
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            last_at: string;
+        };
+        /**
          * TopModel
          * @description Values of a label, greatest first.
          */
@@ -5769,6 +6265,27 @@ export interface components {
              * @description Requests that a rule in shadow would have refused
              */
             would_refuse: number;
+        };
+        /**
+         * TraceModel
+         * @description Everything with the same trace id, in order of time.
+         */
+        TraceModel: {
+            /**
+             * Trace Id
+             * @description W3C trace id
+             */
+            trace_id: string;
+            /**
+             * Spans
+             * @description Earliest first
+             */
+            spans: components["schemas"]["SpanModel"][];
+            /**
+             * Cut
+             * @description Whether there is more: of each kind the newest 200 are shown
+             */
+            cut: boolean;
         };
         /**
          * TypeSummaryModel
@@ -6339,6 +6856,46 @@ export interface components {
             failing_addresses: components["schemas"]["FailingAddressModel"][];
         };
         /**
+         * AccessModel
+         * @description Somebody who may administer.
+         */
+        custodes__admin__routes__audit_report_models__AccessModel: {
+            /**
+             * Subject
+             * @description User name, or `sub` at the issuer
+             */
+            subject: string;
+            /**
+             * Issuer
+             * @description Who vouches for the subject
+             */
+            issuer: string;
+            /**
+             * Display Name
+             * @description For people to read
+             */
+            display_name: string;
+            /** @description What it may do */
+            role: components["schemas"]["Role"];
+            /**
+             * Tenant
+             * @description The only tenant it may see; null for all
+             */
+            tenant: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             * @description Since when
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            created_at: string;
+            /**
+             * Last Seen At
+             * @description When it last asked for something; null: never
+             */
+            last_seen_at: string | null;
+        };
+        /**
          * AttemptModel
          * @description One handler's try at one event.
          */
@@ -6675,6 +7232,63 @@ export interface components {
             };
         };
         /**
+         * AccessModel
+         * @description An identifier that is blocked, denied or allowed.
+         */
+        custodes__admin__routes__ratelimit_models__AccessModel: {
+            /**
+             * Id
+             * @description UUIDv7
+             */
+            id: string;
+            /**
+             * Tenant
+             * @description Tenant whose requests it concerns; null for all
+             */
+            tenant: string | null;
+            /** @description What it does */
+            effect: components["schemas"]["Effect"];
+            /** @description What the identifier is */
+            kind: components["schemas"]["custodes__planes__ratelimit__model__Kind"];
+            /**
+             * Identifier
+             * @description Address or CIDR block, user, key id or tenant
+             */
+            identifier: string;
+            /**
+             * Reason
+             * @description Why
+             */
+            reason: string;
+            /**
+             * Actor
+             * @description Who put it there; `custodes` for a ban
+             */
+            actor: string;
+            /**
+             * Created At
+             * Format: date-time
+             * @description When
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            created_at: string;
+            /**
+             * Ends At
+             * @description When it ends or was lifted; null for no end
+             */
+            ends_at: string | null;
+            /**
+             * Level
+             * @description Step of the escalation when it is a ban; 0 when a person did it
+             */
+            level: number;
+            /**
+             * Lifted By
+             * @description Who lifted it before its end; empty otherwise
+             */
+            lifted_by: string;
+        };
+        /**
          * AnalyticsModel
          * @description What the limits did in a stretch of time.
          */
@@ -6915,7 +7529,7 @@ export interface components {
              * Active Blocks
              * @description Blocks and bans that stand, newest first; the first ten
              */
-            active_blocks: components["schemas"]["AccessModel"][];
+            active_blocks: components["schemas"]["custodes__admin__routes__ratelimit_models__AccessModel"][];
             /**
              * Top Endpoints
              * @description Most refused first; the first ten
@@ -7831,6 +8445,8 @@ export interface operations {
                 ip?: string;
                 /** @description W3C trace id */
                 trace_id?: string;
+                /** @description Only entries that the review of this entry is about */
+                flag_id?: string;
                 /** @description Only entries with a review, or only those without */
                 flagged?: boolean | null;
                 /** @description Only reviews in this state */
@@ -7928,6 +8544,8 @@ export interface operations {
                 ip?: string;
                 /** @description W3C trace id */
                 trace_id?: string;
+                /** @description Only entries that the review of this entry is about */
+                flag_id?: string;
                 /** @description Only entries with a review, or only those without */
                 flagged?: boolean | null;
                 /** @description Only reviews in this state */
@@ -7994,6 +8612,155 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["EntryModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    audit_get_audit_actor: {
+        parameters: {
+            query: {
+                /** @description Who, as `type:id` */
+                actor: string;
+                /** @description Minutes east of UTC that hours of the day are told in */
+                utc_offset?: number;
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+                /** @description From this moment on (RFC 3339); default: a day before `until` */
+                since?: string | null;
+                /** @description Before this moment (RFC 3339); default: now */
+                until?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ActorModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    audit_get_compliance_report: {
+        parameters: {
+            query?: {
+                /** @description `csv`: every line of every section, to take away */
+                format?: "json" | "csv";
+                /** @description Taken away: recorded in the trail, sent as a file */
+                take?: boolean;
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+                /** @description From this moment on (RFC 3339); default: a day before `until` */
+                since?: string | null;
+                /** @description Before this moment (RFC 3339); default: now */
+                until?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportModel"];
+                    "text/csv": string;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    audit_review_audit_logs: {
+        parameters: {
+            query?: {
+                /** @description `type:id`; `*` stands for any characters */
+                actor?: string;
+                /** @description `webhook.*`, `*.deleted`, `member.removed` */
+                action?: string;
+                /** @description `admin`: only admin actions */
+                kind?: components["schemas"]["custodes__planes__audit__model__Kind"] | null;
+                /** @description Category of the action */
+                category?: string;
+                /** @description Any of the targets, as `type:id` */
+                target?: string;
+                /** @description How it ended */
+                outcome?: components["schemas"]["Outcome-Input"] | null;
+                /** @description Client address */
+                ip?: string;
+                /** @description W3C trace id */
+                trace_id?: string;
+                /** @description Only entries that the review of this entry is about */
+                flag_id?: string;
+                /** @description Only entries with a review, or only those without */
+                flagged?: boolean | null;
+                /** @description Only reviews in this state */
+                review_state?: components["schemas"]["ReviewState"] | null;
+                /** @description Only reviews of this person */
+                assignee?: string;
+                /** @description Only scores from this on */
+                min_risk?: number;
+                /** @description Recorded from this moment on (RFC 3339) */
+                since?: string | null;
+                /** @description Recorded before this moment (RFC 3339) */
+                until?: string | null;
+                /** @description Part of a reason, name, id, path or label */
+                text?: string;
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReviewManyBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReviewedManyModel"];
                 };
             };
             /** @description Refused */
@@ -10026,7 +10793,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AccessModel"];
+                    "application/json": components["schemas"]["custodes__admin__routes__ratelimit_models__AccessModel"];
                 };
             };
             /** @description Refused */
@@ -10061,7 +10828,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AccessModel"];
+                    "application/json": components["schemas"]["custodes__admin__routes__ratelimit_models__AccessModel"];
                 };
             };
             /** @description Refused */
@@ -10137,7 +10904,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AccessModel"];
+                    "application/json": components["schemas"]["custodes__admin__routes__ratelimit_models__AccessModel"];
                 };
             };
             /** @description Refused */
@@ -10172,7 +10939,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AccessModel"];
+                    "application/json": components["schemas"]["custodes__admin__routes__ratelimit_models__AccessModel"];
                 };
             };
             /** @description Refused */
@@ -10411,6 +11178,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Runs"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    traces_get_trace: {
+        parameters: {
+            query?: {
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description W3C trace id */
+                trace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TraceModel"];
                 };
             };
             /** @description Refused */

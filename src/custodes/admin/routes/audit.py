@@ -1,4 +1,4 @@
-"""The audit trail: summary, search, one entry, review, export."""
+"""The audit trail: summary, search, one entry, export."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime
 from starlette.responses import StreamingResponse
 
 from custodes.admin.dependencies import Admin, CustodesDep, TenantScope, Trail
@@ -28,7 +28,7 @@ from custodes.planes.audit.analytics import DEFAULT_TOP, MAX_TOP
 from custodes.planes.audit.catalogue import ACTIONS
 from custodes.planes.audit.model import AuditEntry, Kind, Outcome, ReviewState
 from custodes.planes.audit.ports import AuditQuery
-from custodes.planes.audit.reviews import MAX_NOTE, MAX_PERSON, Verdict
+from custodes.planes.audit.reviews import MAX_PERSON
 from custodes.planes.audit.risk import RULES
 
 router = APIRouter()
@@ -44,6 +44,9 @@ def audit_query(
     outcome: Annotated[Outcome | None, Query(description="How it ended")] = None,
     ip: Annotated[str, Query(max_length=64, description="Client address")] = "",
     trace_id: Annotated[str, Query(max_length=64, description="W3C trace id")] = "",
+    flag_id: Annotated[
+        str, Query(max_length=36, description="Only entries that the review of this entry is about")
+    ] = "",
     flagged: Annotated[bool | None, Query(description="Only entries with a review, or only those without")] = None,
     review_state: Annotated[ReviewState | None, Query(description="Only reviews in this state")] = None,
     assignee: Annotated[str, Query(max_length=MAX_PERSON, description="Only reviews of this person")] = "",
@@ -55,22 +58,15 @@ def audit_query(
     """Read the filters of a query."""
     return AuditQuery(
         tenant=tenant, actor=actor, action=action, kind=kind, category=category, target=target,
-        outcome=outcome or "", ip=ip, trace_id=trace_id, flagged=flagged, review_state=review_state, assignee=assignee,
-        min_risk=min_risk, since=None if since is None else max(0, from_datetime(since)),
+        outcome=outcome or "", ip=ip, trace_id=trace_id, flag_id=flag_id, flagged=flagged,
+        review_state=review_state, assignee=assignee, min_risk=min_risk,
+        since=None if since is None else max(0, from_datetime(since)),
         until=None if until is None else max(0, from_datetime(until)), text=text,
     )  # fmt: skip
 
 
 #: Which entries are asked for.
 Filters = Annotated[AuditQuery, Depends(audit_query)]
-
-
-class ReviewBody(BaseModel):
-    """A step of a review."""
-
-    state: ReviewState = Field(description="Where it goes: open, acknowledged, or a verdict")
-    assignee: str | None = Field(default=None, max_length=MAX_PERSON, description="Who is to look; null: as before")
-    note: str | None = Field(default=None, max_length=MAX_NOTE, description="What was found; null: as before")
 
 
 @router.get("/audit-summary")
@@ -134,32 +130,6 @@ async def export_audit_logs(
 async def get_audit_log(id: Identifier, custodes: CustodesDep, tenant: TenantScope) -> EntryModel:  # noqa: A002
     """Return one entry."""
     return EntryModel.of(await custodes.audit.get_entry(id, tenant=tenant))
-
-
-@router.post("/audit-logs/{id}/review")
-async def review_audit_log(
-    id: Identifier,  # noqa: A002
-    body: ReviewBody,
-    custodes: CustodesDep,
-    tenant: TenantScope,
-    trail: Trail,
-) -> EntryModel:
-    """Move the review of an entry; what was recorded stays as it is."""
-    entry = await custodes.audit.get_entry(id, tenant=tenant)
-    step = (entry.review.state if entry.review else None, body.state)
-    reviewed = await custodes.audit.review(
-        id,
-        Verdict(body.state, by=trail.principal.actor, assignee=body.assignee, note=body.note),
-        tenant=tenant,
-        also=trail.entry(
-            "audit.reviewed",
-            target=f"audit_log:{id}",
-            changes=[("review.state", *step)],
-            reason=body.note or "",
-            tenant=entry.tenant,
-        ),
-    )
-    return EntryModel.of(reviewed)
 
 
 async def _lines(

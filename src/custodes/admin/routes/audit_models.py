@@ -93,7 +93,10 @@ class EntryModel(BaseModel):
     risk_score: int = Field(ge=0, le=100, description="0 (routine) to 100")
     risk_reasons: list[RiskReasonModel] = Field(description="What the score is made of")
     flagged: bool = Field(description="Whether it was flagged when it was recorded")
-    review: ReviewModel | None = Field(description="The review; null when there is nothing to review")
+    flag_id: str = Field(description="Entry whose review this one belongs to; empty when it was not flagged")
+    occurrences: int = Field(description="Entries that its review is about, itself included; 0 without a review")
+    last_at: Moment | None = Field(description="When the newest of them was recorded; null without a review")
+    review: ReviewModel | None = Field(description="The review; null when it has none of its own")
 
     @classmethod
     def of(cls, entry: AuditEntry) -> EntryModel:
@@ -101,6 +104,7 @@ class EntryModel(BaseModel):
         return cls.model_validate(
             {
                 **{name: getattr(entry, name) for name in cls.model_fields if name != "review"},
+                "last_at": entry.last_at or None,
                 "review": ReviewModel.of(entry.review) if entry.review else None,
             },
             from_attributes=True,
@@ -235,7 +239,12 @@ def csv_line(entry: AuditEntry) -> str:
         "review_state": entry.review.state if entry.review else "",
         "review_note": entry.review.note if entry.review else "",
     }  # fmt: skip
-    return csv_row([_harmless(str(row[name])) for name in CSV_COLUMNS])
+    return csv_safe_row(*(row[name] for name in CSV_COLUMNS))
+
+
+def csv_safe_row(*cells: object) -> str:
+    """Write one line in which no cell can be taken for a formula."""
+    return csv_row([_harmless(str(cell)) for cell in cells])
 
 
 def csv_row(cells: list[str]) -> str:

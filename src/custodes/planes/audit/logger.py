@@ -29,7 +29,7 @@ from custodes.planes.audit.intake import Intake
 from custodes.planes.audit.model import AuditEntry, Kind, Outcome, Reference, Review, ReviewState
 from custodes.planes.audit.ports import AuditStore
 from custodes.planes.audit.reader import AuditReader
-from custodes.planes.audit.risk import DEFAULT_FLAG_THRESHOLD, Facts, assess
+from custodes.planes.audit.risk import DEFAULT_FLAG_THRESHOLD, Facts, assess, flag_key
 from custodes.runtime.bus import Bus
 from custodes.runtime.log import get_logger
 from custodes.runtime.transactions import Store, Transaction, Work
@@ -196,20 +196,21 @@ class AuditLogger(AuditReader):
             return entry
         entry = await self._scored(drafted)
         stored = await self._timed(self._entries.append(entry))
-        if stored != entry.id:
-            return await self.get_entry(stored, tenant=entry.tenant)
-        self._announce(entry)
-        return entry
+        if stored == entry.id:
+            self._announce(entry)
+        # Whether a flagged one has a review of its own, or belongs to that of another, the store has decided.
+        as_given = stored == entry.id and not entry.flagged
+        return entry if as_given else await self.get_entry(stored, tenant=entry.tenant)
 
     def _put(self, tx: Transaction, drafted: Draft) -> AuditEntry:
         """Score and add an entry within a transaction."""
         past = self._entries.past(tx, drafted.tenant, str(drafted.actor), drafted.context.ip)
         entry = self._entry(drafted, past)
         (stored,) = self._entries.add(tx, [entry])
-        if stored != entry.id:
-            return self._entries.find(tx, entry.tenant, stored) or entry
-        self._announce(entry)
-        return entry
+        if stored == entry.id:
+            self._announce(entry)
+        as_given = stored == entry.id and not entry.flagged
+        return entry if as_given else self._entries.find(tx, entry.tenant, stored) or entry
 
     async def _scored(self, drafted: Draft) -> AuditEntry:
         """Score an entry from memory, and count it at once: of many attempts in flight each must see the others."""
@@ -240,6 +241,7 @@ class AuditLogger(AuditReader):
         return AuditEntry(
             id=uuid7(now, self._random_bits), recorded_at=now, category=action.category, risk_score=score,
             risk_reasons=reasons, flagged=flagged, review=Review(ReviewState.OPEN) if flagged else None,
+            flag_key=flag_key(facts, reasons) if flagged else "",
             **{name: getattr(drafted, name) for name in _DRAFTED},
         )  # fmt: skip
 

@@ -181,7 +181,15 @@ class AuditEntry:
     risk_reasons: tuple[RiskReason, ...] = ()
     #: Whether it was flagged for review when it was recorded.
     flagged: bool = False
-    #: State of the review; None when there is nothing to review.
+    #: What repeats, for flagged entries that are part of a pattern: :func:`custodes.planes.audit.risk.flag_key`.
+    flag_key: str = ""
+    #: Entry whose review this one belongs to: its own id when it has the review, empty when it was not flagged.
+    flag_id: str = ""
+    #: State of the review; None when there is nothing to review, or when another entry has the review.
     review: Review | None = None
+    #: Entries that its review is about, itself included; 0 when it has none.
+    occurrences: int = 0
+    #: When the newest of them was recorded, microseconds; 0 when it has none.
+    last_at: int = 0
     #: Place in the order in which the store took it; 0 until it is read back. Gap-free.
     sequence: int = 0

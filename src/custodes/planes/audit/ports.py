@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
 from custodes.planes.audit.activity import Past
 from custodes.planes.audit.analytics import AuditAnalytics
+from custodes.planes.audit.behaviour import Behaviour, Compliance
 from custodes.planes.audit.model import AuditEntry, Kind, Review, ReviewState
 from custodes.runtime.transactions import Transaction
 
@@ -35,6 +36,8 @@ class AuditQuery:
     ip: str = ""
     #: Trace id.
     trace_id: str = ""
+    #: Only entries that belong to the review of this entry.
+    flag_id: str = ""
     #: Only entries with a review (True) or without one (False).
     flagged: bool | None = None
     #: Only entries whose review is in this state.
@@ -65,6 +68,26 @@ class AuditQuery:
         return {name: value for name, value in values.items() if value not in (None, "", 0)}
 
 
+@dataclass(frozen=True, slots=True)
+class ReviewChange:
+    """What many reviews become."""
+
+    #: State that all get.
+    state: ReviewState
+    #: Who decides, as ``type:id``.
+    by: str
+    #: When, microseconds.
+    at: int
+    #: Who is to look; None: each as before.
+    assignee: str | None = None
+    #: What was found; None: each as before.
+    note: str | None = None
+
+
+#: Reviews by their state.
+ReviewCounts = dict[ReviewState, int]
+
+
 class AuditStore(Protocol):
     """**Protocol:** the trail. Entries are only ever added; the review beside them is what changes."""
 
@@ -80,7 +103,11 @@ class AuditStore(Protocol):
         ...
 
     def add(self, tx: Transaction, entries: Sequence[AuditEntry]) -> list[str]:
-        """Add entries within a transaction; the ids as :meth:`append` returns them, in the same order."""
+        """Add entries within a transaction; the ids as :meth:`append` returns them, in the same order.
+
+        Both ways, a flagged entry whose ``flag_key`` an entry with an unfinished review has, not older than
+        :data:`custodes.planes.audit.risk.FLAG_WINDOW`, gets no review of its own and belongs to that one.
+        """
         ...
 
     def past(self, tx: Transaction, tenant: str, actor: str, ip: str) -> Past:
@@ -107,6 +134,26 @@ class AuditStore(Protocol):
 
     def set_review(self, tx: Transaction, entry_id: str, review: Review) -> None:
         """Put a review beside an entry that exists; what was recorded stays as it is."""
+        ...
+
+    def count_reviews(self, tx: Transaction, query: AuditQuery, states: Collection[ReviewState]) -> ReviewCounts:
+        """Count the reviews that a query finds in these states; its page is not looked at."""
+        ...
+
+    def review_many(
+        self, tx: Transaction, query: AuditQuery, states: Collection[ReviewState], change: ReviewChange, limit: int
+    ) -> list[str]:
+        """Change the reviews that a query finds in these states, oldest first, at most ``limit``; returns the ids."""
+        ...
+
+    def behaviour(
+        self, tx: Transaction, tenant: str | None, actor: str, since: int, until: int, shift: int
+    ) -> Behaviour:
+        """Sum up what one actor did in a range; ``shift`` is the reader's offset from UTC, microseconds."""
+        ...
+
+    def compliance(self, tx: Transaction, tenant: str | None, since: int, until: int) -> Compliance:
+        """Sum up what a compliance report says of the trail in a range."""
         ...
 
     def unreviewed(self, tx: Transaction) -> tuple[int, int]:

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
 from custodes.errors import InvalidInput, NotFound
 from custodes.kernel.clock import Clock
 from custodes.kernel.paging import MAX_LIMIT, Page
 from custodes.planes.audit.analytics import DEFAULT_TOP, MAX_TOP, AuditAnalytics, width_of
-from custodes.planes.audit.model import AuditEntry
+from custodes.planes.audit.behaviour import Behaviour, Compliance
+from custodes.planes.audit.model import AuditEntry, ReviewState
 from custodes.planes.audit.ports import AuditQuery, AuditStore
-from custodes.planes.audit.reviews import Verdict, next_review
+from custodes.planes.audit.reviews import (
+    MAX_REVIEWS,
+    ReviewedMany,
+    Verdict,
+    change_of_many,
+    next_review,
+    states_before,
+)
 from custodes.runtime.transactions import Store, Transaction, Work, nothing
+
+#: Makes the entry of an action on many, of their ids.
+EntryOf = Callable[[Sequence[str]], Work]
+
+
+def nothing_of(_ids: Sequence[str]) -> Work:
+    """Make nothing of the ids."""
+    return nothing
 
 
 class AuditReader:
@@ -96,6 +112,73 @@ class AuditReader:
             return replace(entry, review=review)
 
         return await self._store.write(move)
+
+    async def review_many(
+        self,
+        query: AuditQuery,
+        verdict: Verdict,
+        *,
+        limit: int = MAX_REVIEWS,
+        dry_run: bool,
+        also: EntryOf = nothing_of,
+    ) -> ReviewedMany:
+        """Move the reviews that a query finds, all in one transaction, or only count them.
+
+        Reviews that cannot take this step are left as they are; entries without a review are not touched.
+
+        Args:
+            query: which entries.
+            verdict: where the reviews go, by whom, with which note and assignee.
+            limit: reviews moved at most, 1 to 5,000, oldest first; the answer says whether there are more.
+            dry_run: nothing is changed.
+            also: makes of the ids moved what commits with it, when anything was moved.
+
+        Raises:
+            InvalidInput: the limit is out of bounds, the state is none to move many to, or a text is too long.
+        """
+        if not 1 <= limit <= MAX_REVIEWS:
+            msg = f"The limit is {limit}"
+            raise InvalidInput(msg, remedy=f"Give 1 to {MAX_REVIEWS}, and call again while there are more")
+        change = change_of_many(verdict, self._clock.now())
+        states = states_before(verdict.state)
+
+        def move(tx: Transaction) -> ReviewedMany:
+            counts = self._entries.count_reviews(tx, query, tuple(ReviewState))
+            matched = sum(counts.values())
+            fit = sum(count for state, count in counts.items() if state in states)
+            if dry_run:
+                return ReviewedMany(matched, min(fit, limit), matched - fit, fit > limit, dry_run=True)
+            moved = self._entries.review_many(tx, query, states, change, limit)
+            if moved:
+                also(moved)(tx)
+            return ReviewedMany(matched, len(moved), matched - fit, fit > len(moved), dry_run=False)
+
+        return await (self._store.read(move) if dry_run else self._store.write(move))
+
+    async def get_actor_behaviour(
+        self, actor: str, since: int, until: int, *, tenant: str | None = None, shift: int = 0
+    ) -> Behaviour:
+        """Sum up what one actor did between two moments, and its usual hours in a zone.
+
+        Args:
+            actor: who, as ``type:id``.
+            since: begin, microseconds.
+            until: end, not included.
+            tenant: whose trail; None: all.
+            shift: the reader's offset from UTC, microseconds.
+
+        Raises:
+            NotFound: the trail knows no such actor, or not in this tenant.
+        """
+        found = await self._store.read(lambda tx: self._entries.behaviour(tx, tenant, actor, since, until, shift))
+        if not found.first_seen_at:
+            msg = "The trail knows no such actor"
+            raise NotFound(msg, remedy="Write it as type:id, as in the list of actors")
+        return found
+
+    async def get_compliance(self, since: int, until: int, *, tenant: str | None = None) -> Compliance:
+        """Sum up what a compliance report says of the trail between two moments."""
+        return await self._store.read(lambda tx: self._entries.compliance(tx, tenant, since, until))
 
     async def purge(self, before: int, limit: int) -> int:
         """Remove at most ``limit`` entries recorded before a moment; those waiting for a review stay.

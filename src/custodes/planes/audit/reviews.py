@@ -17,9 +17,13 @@ from dataclasses import dataclass
 from custodes.errors import Conflict, InvalidInput
 from custodes.kernel.redact import redact_text
 from custodes.planes.audit.model import Review, ReviewState
+from custodes.planes.audit.ports import ReviewChange
 
 #: Longest note, characters.
 MAX_NOTE = 4_000
+
+#: Reviews that one call moves at most.
+MAX_REVIEWS = 5_000
 
 #: Longest name of a person, characters.
 MAX_PERSON = 200
@@ -47,6 +51,41 @@ class Verdict:
     assignee: str | None = None
     #: What was found; None: as before.
     note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewedMany:
+    """What a review of a selection did, or would do."""
+
+    #: Entries of the selection that have a review.
+    matched: int
+    #: Reviews moved, or that would be.
+    moved: int
+    #: Reviews that cannot take this step: they are decided already.
+    skipped: int
+    #: Whether there are more than one call moves.
+    more: bool
+    #: Whether nothing was done.
+    dry_run: bool
+
+
+def states_before(state: ReviewState) -> frozenset[ReviewState]:
+    """Tell from which states a review may go to this one."""
+    return frozenset(before for before, possible in STEPS.items() if before is not None and state in possible)
+
+
+def change_of_many(verdict: Verdict, now: int) -> ReviewChange:
+    """Make the change of a step that many reviews take.
+
+    Raises:
+        InvalidInput: a text is too long.
+    """
+    _check("note", verdict.note, MAX_NOTE)
+    _check("assignee", verdict.assignee, MAX_PERSON)
+    _check("reviewer", verdict.by, MAX_PERSON)
+    note = None if verdict.note is None else _clean(redact_text(verdict.note))
+    assignee = None if verdict.assignee is None else _clean(verdict.assignee)
+    return ReviewChange(verdict.state, verdict.by, now, assignee, note)
 
 
 def next_review(current: Review | None, verdict: Verdict, now: int) -> Review:

@@ -6,10 +6,10 @@ detection rules (brute force, password spraying, success after an attack, first-
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from custodes.kernel.clock import MINUTE
+from custodes.kernel.clock import HOUR, MINUTE
 from custodes.planes.audit.activity import (
     ATTACK_WINDOW,
     BULK_WINDOW,
@@ -25,6 +25,10 @@ MAX_RISK = 100
 
 #: Score from which an entry is flagged for review when the setting says nothing.
 DEFAULT_FLAG_THRESHOLD = 60
+
+#: How long flagged entries with the same key belong to one review, from the first one on, microseconds: an attack that
+#: goes on is one thing to look at, and after an hour worth a second look.
+FLAG_WINDOW = HOUR
 
 #: Failures of one actor, or from one address, within the window that are a pattern; and that are an attack.
 REPEATED_FAILURES = 5
@@ -72,6 +76,8 @@ class Rule:
     description: str
     #: The case in a sentence for a person; empty when the rule does not apply.
     applies: Callable[[Facts], str]
+    #: Whose pattern it is when it recognises something that repeats; None: each case is one of its own.
+    pattern_of: Callable[[Facts], str] | None = None
 
 
 def _privileged(facts: Facts) -> str:
@@ -145,6 +151,14 @@ def _mass_targets(facts: Facts) -> str:
     return f"{count} targets at once" if count >= MASS_TARGETS else ""
 
 
+def _by_actor(facts: Facts) -> str:
+    return str(facts.actor)
+
+
+def _by_address(facts: Facts) -> str:
+    return f"ip:{facts.ip}"
+
+
 def _failed(facts: Facts) -> bool:
     return facts.outcome is not Outcome.SUCCESS
 
@@ -159,16 +173,44 @@ RULES: tuple[Rule, ...] = (
     Rule("unsuccessful", 10, "It failed or was denied.", _unsuccessful),
     Rule("impersonation", 25, "Somebody acted in the actor's name.", _impersonated),
     Rule("self_granted", 20, "A privileged action of an actor on itself.", _self_granted),
-    Rule("actor_failures", 25, f"{REPEATED_FAILURES} failures of the actor in a row of minutes.", _actor_failures),
-    Rule("ip_failures", 20, f"{REPEATED_FAILURES} failures from the address in a row of minutes.", _ip_failures),
+    Rule(
+        "actor_failures",
+        25,
+        f"{REPEATED_FAILURES} failures of the actor in a row of minutes.",
+        _actor_failures,
+        _by_actor,
+    ),
+    Rule(
+        "ip_failures",
+        20,
+        f"{REPEATED_FAILURES} failures from the address in a row of minutes.",
+        _ip_failures,
+        _by_address,
+    ),
     Rule("many_failures", 20, f"{MANY_FAILURES} such failures.", _many_failures),
-    Rule("spray", 35, f"{SPRAYED_ACCOUNTS} accounts fail from one address within the hour.", _spray),
+    Rule("spray", 35, f"{SPRAYED_ACCOUNTS} accounts fail from one address within the hour.", _spray, _by_address),
     Rule("success_after_failures", 60, "A sign-in that succeeds after repeated failures.", _success_after_failures),
     Rule("new_address", 15, "The address is new in the actor's past.", _new_address),
     Rule("new_device", 10, "The user agent is new in the actor's past.", _new_device),
-    Rule("mass_action", 40, f"{MASS_ACTIONS} deletions, exports or downloads within minutes.", _mass_action),
+    Rule("mass_action", 40, f"{MASS_ACTIONS} deletions, exports or downloads within minutes.", _mass_action, _by_actor),
     Rule("mass_targets", 20, f"One event with {MASS_TARGETS} targets or more.", _mass_targets),
 )
+
+
+_PATTERNS = {rule.name: rule.pattern_of for rule in RULES if rule.pattern_of}
+
+
+def flag_key(facts: Facts, reasons: Sequence[RiskReason]) -> str:
+    """Name what repeats: the heaviest pattern and whose it is; empty when no reason is a pattern.
+
+    Entries of one key within :data:`FLAG_WINDOW` are one thing to review. A case without a pattern, such as a fraud
+    warning or a granted role, is always looked at by itself.
+    """
+    patterns = [reason for reason in reasons if reason.rule in _PATTERNS]
+    if not patterns:
+        return ""
+    heaviest = max(patterns, key=lambda reason: reason.points)
+    return f"{heaviest.rule} {_PATTERNS[heaviest.rule](facts)}"
 
 
 def assess(facts: Facts) -> tuple[int, tuple[RiskReason, ...]]:

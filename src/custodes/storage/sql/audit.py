@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -15,6 +15,7 @@ from custodes.kernel.paging import Page, page_of
 from custodes.kernel.tenant import DEFAULT_TENANT
 from custodes.planes.audit.activity import MAX_TRACES, Past, Trace
 from custodes.planes.audit.analytics import AuditAnalytics
+from custodes.planes.audit.behaviour import Behaviour, Compliance
 from custodes.planes.audit.model import (
     UNREVIEWED,
     AuditEntry,
@@ -27,9 +28,9 @@ from custodes.planes.audit.model import (
     ReviewState,
     RiskReason,
 )
-from custodes.planes.audit.ports import AuditQuery
+from custodes.planes.audit.ports import AuditQuery, ReviewChange, ReviewCounts
 from custodes.runtime.transactions import Transaction
-from custodes.storage.sql import audit_analytics
+from custodes.storage.sql import audit_analytics, audit_behaviour, audit_flags
 from custodes.storage.sql.audit_filters import floor_id, selection
 from custodes.storage.sql.bulk import counted
 from custodes.storage.sql.database import Database, Ingest, connection_of
@@ -39,7 +40,7 @@ from custodes.storage.sql.tables.audit import audit_logs, audit_purge_window, au
 _COLUMNS = (
     "id", "tenant_id", "recorded_at", "occurred_at", "schema_version", "kind", "action", "category", "outcome", "actor",
     "ip", "user_agent", "trace_id", "reason", "observer", "idempotency_key", "people", "targets", "changes", "context",
-    "labels", "risk_score", "risk_reasons", "flagged", "review_state",
+    "labels", "risk_score", "risk_reasons", "flagged", "flag_key", "flag_id", "review_state",
 )  # fmt: skip
 _KEY = _COLUMNS.index("idempotency_key")
 
@@ -68,8 +69,7 @@ class SqlAuditStore:
         places = _Places(connection)
         ids, fresh = _sort_out(rows, partial(_id_of_key, connection))
         if fresh:
-            written: list[dict[str, Any]] = [dict(zip(_COLUMNS, values, strict=True)) for values, _ in fresh]
-            connection.execute(insert(audit_logs), places.give(written))
+            connection.execute(insert(audit_logs), places.give(_grouped(fresh, audit_flags.find_flag(connection))))
         targets = [
             {"tenant_id": tenant, "target": target, "entry_id": entry} for tenant, target, entry in _target_rows(fresh)
         ]
@@ -89,14 +89,16 @@ class SqlAuditStore:
         query = select(audit_logs).where(audit_logs.c.id == entry_id)
         if tenant is not None:
             query = query.where(audit_logs.c.tenant_id == tenant)
-        row = connection_of(tx).execute(query).mappings().first()
-        return None if row is None else _entry(row)
+        connection = connection_of(tx)
+        row = connection.execute(query).mappings().first()
+        return None if row is None else audit_flags.with_occurrences(connection, [_entry(row)])[0]
 
     def page(self, tx: Transaction, query: AuditQuery) -> Page[AuditEntry]:
         """Read a page, newest first."""
         connection = connection_of(tx)
         statement = selection(connection, query).order_by(audit_logs.c.id.desc()).limit(query.limit + 1)
-        rows = [_entry(row) for row in connection.execute(statement).mappings()]
+        entries = [_entry(row) for row in connection.execute(statement).mappings()]
+        rows = audit_flags.with_occurrences(connection, entries)
         return page_of(rows, query.limit, lambda entry: (entry.recorded_at, entry.id))
 
     def analyse(
@@ -118,6 +120,26 @@ class SqlAuditStore:
                 reviewed_at=review.at,
             )
         )
+
+    def count_reviews(self, tx: Transaction, query: AuditQuery, states: Collection[ReviewState]) -> ReviewCounts:
+        """Count reviews by their state."""
+        return audit_flags.count_reviews(connection_of(tx), query, states)
+
+    def review_many(
+        self, tx: Transaction, query: AuditQuery, states: Collection[ReviewState], change: ReviewChange, limit: int
+    ) -> list[str]:
+        """Change many reviews."""
+        return audit_flags.review_many(connection_of(tx), query, states, change, limit)
+
+    def behaviour(
+        self, tx: Transaction, tenant: str | None, actor: str, since: int, until: int, shift: int
+    ) -> Behaviour:
+        """Sum up what one actor did."""
+        return audit_behaviour.behaviour(connection_of(tx), tenant, actor, since, until, shift=shift)
+
+    def compliance(self, tx: Transaction, tenant: str | None, since: int, until: int) -> Compliance:
+        """Sum up what a report says of the trail."""
+        return audit_behaviour.compliance(connection_of(tx), tenant, since, until)
 
     def unreviewed(self, tx: Transaction) -> tuple[int, int]:
         """Count what waits for a review."""
@@ -163,7 +185,7 @@ def _row(entry: AuditEntry) -> _Row:
         canonical({name: value for name in _CONTEXT if (value := getattr(context, name))}),
         canonical(entry.labels), entry.risk_score,
         canonical([{"rule": r.rule, "points": r.points, "sentence": r.sentence} for r in entry.risk_reasons]),
-        entry.flagged, entry.review.state.value if entry.review else None,
+        entry.flagged, entry.flag_key or None, None, entry.review.state.value if entry.review else None,
     )  # fmt: skip
     return values, tuple(dict.fromkeys(str(target) for target in entry.targets))
 
@@ -197,13 +219,29 @@ def _sort_out(rows: Sequence[_Row], id_of_key: Callable[[str, str], str | None])
     return ids, fresh
 
 
+def _grouped(rows: Sequence[_Row], find: audit_flags.FindFlag) -> list[dict[str, Any]]:
+    """Name the values of rows by their columns, each with the entry whose review it belongs to."""
+    entries: list[dict[str, Any]] = [dict(zip(_COLUMNS, values, strict=True)) for values, _ in rows]
+    audit_flags.grouped(entries, find)
+    return entries
+
+
+def _finder(driver: Any, statement: str) -> audit_flags.FindFlag:
+    def find(tenant: str, key: str, oldest: str) -> str | None:
+        found = driver.execute(statement, (tenant, key, oldest)).fetchone()
+        return found[0] if found else None
+
+    return find
+
+
 def _append_sqlite(driver: Any, rows: Sequence[_Row]) -> list[str]:
     def id_of_key(tenant: str, key: str) -> str | None:
         found = driver.execute(_FIND_KEY, (tenant, key)).fetchone()
         return found[0] if found else None
 
     ids, fresh = _sort_out(rows, id_of_key)
-    driver.executemany(_INSERT, [values for values, _ in fresh])
+    entries = _grouped(fresh, _finder(driver, audit_flags.FIND_FLAG))
+    driver.executemany(_INSERT, [tuple(entry.values()) for entry in entries])
     driver.executemany(_INSERT_TARGET, _target_rows(fresh))
     return ids
 
@@ -226,7 +264,8 @@ def _append_postgresql(driver: Any, rows: Sequence[_Row]) -> list[str]:
     if fresh:
         last = take(len(fresh))
         first = last - len(fresh) + 1
-        cursor.executemany(_INSERT_PLACED, [(place, *row[0]) for place, row in enumerate(fresh, first)])
+        entries = _grouped(fresh, _finder(cursor, audit_flags.FIND_FLAG.replace("?", "%s")))
+        cursor.executemany(_INSERT_PLACED, [(place, *entry.values()) for place, entry in enumerate(entries, first)])
         targets = _target_rows(fresh)
         if targets:
             cursor.executemany(_INSERT_TARGET.replace("?", "%s"), targets)
@@ -304,7 +343,8 @@ def _entry(row: RowMapping) -> AuditEntry:
         idempotency_key=row["idempotency_key"] or "", schema_version=row["schema_version"],
         risk_score=row["risk_score"],
         risk_reasons=tuple(RiskReason(**reason) for reason in json.loads(row["risk_reasons"])),
-        flagged=row["flagged"], review=_review(row) if state else None, sequence=row["seq"],
+        flagged=row["flagged"], flag_key=row["flag_key"] or "", flag_id=row["flag_id"] or "",
+        review=_review(row) if state else None, sequence=row["seq"],
     )  # fmt: skip
 
 
@@ -337,10 +377,17 @@ _waiting = audit_logs.c.review_state.is_not(None) & audit_logs.c.review_state.in
 
 
 def _purgeable(before: int) -> tuple[Any, ...]:
-    """What may go: recorded before the moment (by id, which is in its order), with no review or a finished one."""
+    """What may go: recorded before the moment (by id, which is in its order), and nobody has to decide about it."""
     state = audit_logs.c.review_state
     finished = or_(state.is_(None), state.not_in([waiting.value for waiting in UNREVIEWED]))
-    return audit_logs.c.id < floor_id(before), finished
+    flag = audit_logs.alias("flag")
+    undecided = (
+        select(flag.c.id)
+        .where(flag.c.id == audit_logs.c.flag_id)
+        .where(flag.c.review_state.in_([waiting.value for waiting in UNREVIEWED]))
+        .correlate(audit_logs)
+    )
+    return audit_logs.c.id < floor_id(before), finished, ~undecided.exists()
 
 
 def _delete(connection: Connection, rows: Sequence[tuple[Any, ...]], before: int) -> None:

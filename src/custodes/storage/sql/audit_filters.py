@@ -37,7 +37,7 @@ def _tenant(connection: Connection, query: AuditQuery) -> list[Any]:
     if query.tenant is not None:
         return [audit_logs.c.tenant_id == query.tenant]
     selective = query.actor or query.action or query.target or query.ip or query.trace_id or query.flagged
-    selective = selective or query.review_state is not None
+    selective = selective or query.flag_id or query.review_state is not None
     if not selective:
         return []  # the index of ids alone gives the order
     tenants = _tenants(connection)
@@ -71,6 +71,8 @@ def _exact(query: AuditQuery) -> list[Any]:
         conditions += [columns.ip == query.ip, columns.ip != ""]
     if query.trace_id:
         conditions += [columns.trace_id == query.trace_id, columns.trace_id != ""]
+    if query.flag_id:
+        conditions += [columns.flag_id == query.flag_id, columns.flag_id.is_not(None)]
     if query.target:
         conditions.append(_with_target(query))
     if query.assignee:

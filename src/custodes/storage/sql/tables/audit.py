@@ -45,6 +45,9 @@ audit_logs = Table(
     Column("risk_score", SmallInteger, nullable=False),
     Column("risk_reasons", Text(), nullable=False),
     Column("flagged", Boolean, nullable=False),
+    # What an attack repeats, and the entry whose review this one belongs to; NULL when there is none.
+    Column("flag_key", String(320)),
+    Column("flag_id", Id),
     # The review: what people made of it. NULL state: there is nothing to review.
     Column("review_state", String(16)),
     Column("review_assignee", String(200)),
@@ -75,6 +78,8 @@ _partial("ix_audit_logs_ip", "ip <> ''", audit_logs.c.ip, audit_logs.c.id)
 _partial("ix_audit_logs_trace", "trace_id <> ''", audit_logs.c.trace_id, audit_logs.c.id)
 _partial("ix_audit_logs_flagged", "review_state IS NOT NULL", text(f"({HAS_REVIEW})"), audit_logs.c.id)
 _partial("ix_audit_logs_review", "review_state IS NOT NULL", audit_logs.c.review_state, audit_logs.c.id)
+_partial("ix_audit_logs_flag_key", "review_state IS NOT NULL", audit_logs.c.flag_key, audit_logs.c.id)
+_partial("ix_audit_logs_flag_id", "flag_id IS NOT NULL", audit_logs.c.flag_id, audit_logs.c.id)
 _partial("uq_audit_logs_idempotency", "idempotency_key IS NOT NULL", audit_logs.c.idempotency_key, unique=True)
 
 #: One row for each target of each entry: how entries are found by any of their targets.
@@ -106,15 +111,19 @@ audit_purge_window = Table(
 _REVIEW = {"review_state", "review_assignee", "review_note", "reviewed_by", "reviewed_at"}
 _RECORDED = ", ".join(column.name for column in audit_logs.columns if column.name not in _REVIEW)
 
+#: An entry that nobody has decided about, or that belongs to such a one. In the guards, ``OLD`` is the entry.
+_WAITING = "review_state IN ('open', 'acknowledged')"
+_UNDECIDED = f"OLD.{_WAITING} OR EXISTS (SELECT 1 FROM audit_logs f WHERE f.id = OLD.flag_id AND f.{_WAITING})"  # noqa: S608 - words of ours
+
 #: Guards of SQLite: what was recorded cannot be changed, and only retention deletes. They stop mistakes and careless
 #: hands, not somebody who may drop triggers.
 SQLITE_GUARDS = (
     f"""CREATE TRIGGER audit_logs_recorded_stays BEFORE UPDATE OF {_RECORDED} ON audit_logs
     BEGIN SELECT RAISE(ABORT, 'audit_logs is append-only: what was recorded cannot be changed'); END""",
-    """CREATE TRIGGER audit_logs_only_retention_deletes BEFORE DELETE ON audit_logs
-    WHEN OLD.review_state IN ('open', 'acknowledged')
+    f"""CREATE TRIGGER audit_logs_only_retention_deletes BEFORE DELETE ON audit_logs
+    WHEN {_UNDECIDED}
       OR NOT EXISTS (SELECT 1 FROM audit_purge_window WHERE before > OLD.recorded_at)
-    BEGIN SELECT RAISE(ABORT, 'audit_logs is append-only: only retention deletes, and nothing unreviewed'); END""",
+    BEGIN SELECT RAISE(ABORT, 'audit_logs is append-only: only retention deletes, and nothing unreviewed'); END""",  # noqa: S608 - words of ours
 )
 
 #: The same guards on PostgreSQL.
@@ -123,13 +132,13 @@ POSTGRESQL_GUARDS = (
     BEGIN RAISE EXCEPTION 'audit_logs is append-only: what was recorded cannot be changed'; END $$""",
     f"""CREATE TRIGGER audit_logs_recorded_stays BEFORE UPDATE OF {_RECORDED} ON audit_logs
     FOR EACH ROW EXECUTE FUNCTION custodes_audit_stays()""",
-    """CREATE FUNCTION custodes_audit_retention() RETURNS trigger LANGUAGE plpgsql AS $$
+    f"""CREATE FUNCTION custodes_audit_retention() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
-      IF OLD.review_state IN ('open', 'acknowledged')
+      IF {_UNDECIDED}
         OR NOT EXISTS (SELECT 1 FROM audit_purge_window WHERE before > OLD.recorded_at)
       THEN RAISE EXCEPTION 'audit_logs is append-only: only retention deletes, and nothing unreviewed'; END IF;
       RETURN OLD;
-    END $$""",
+    END $$""",  # noqa: S608 - words of ours
     """CREATE TRIGGER audit_logs_only_retention_deletes BEFORE DELETE ON audit_logs
     FOR EACH ROW EXECUTE FUNCTION custodes_audit_retention()""",
     """CREATE TRIGGER audit_logs_never_truncated BEFORE TRUNCATE ON audit_logs

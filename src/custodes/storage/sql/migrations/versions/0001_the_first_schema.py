@@ -19,10 +19,10 @@ depends_on = None
 
 #: What was recorded cannot be changed, and only retention deletes.
 SQLITE_GUARDS = (
-    """CREATE TRIGGER audit_logs_recorded_stays BEFORE UPDATE OF seq, id, tenant_id, recorded_at, occurred_at, schema_version, kind, action, category, outcome, actor, ip, user_agent, trace_id, reason, observer, idempotency_key, people, targets, changes, context, labels, risk_score, risk_reasons, flagged ON audit_logs
+    """CREATE TRIGGER audit_logs_recorded_stays BEFORE UPDATE OF seq, id, tenant_id, recorded_at, occurred_at, schema_version, kind, action, category, outcome, actor, ip, user_agent, trace_id, reason, observer, idempotency_key, people, targets, changes, context, labels, risk_score, risk_reasons, flagged, flag_key, flag_id ON audit_logs
     BEGIN SELECT RAISE(ABORT, 'audit_logs is append-only: what was recorded cannot be changed'); END""",
     """CREATE TRIGGER audit_logs_only_retention_deletes BEFORE DELETE ON audit_logs
-    WHEN OLD.review_state IN ('open', 'acknowledged')
+    WHEN OLD.review_state IN ('open', 'acknowledged') OR EXISTS (SELECT 1 FROM audit_logs f WHERE f.id = OLD.flag_id AND f.review_state IN ('open', 'acknowledged'))
       OR NOT EXISTS (SELECT 1 FROM audit_purge_window WHERE before > OLD.recorded_at)
     BEGIN SELECT RAISE(ABORT, 'audit_logs is append-only: only retention deletes, and nothing unreviewed'); END""",
 )
@@ -31,11 +31,11 @@ SQLITE_GUARDS = (
 POSTGRESQL_GUARDS = (
     """CREATE FUNCTION custodes_audit_stays() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN RAISE EXCEPTION 'audit_logs is append-only: what was recorded cannot be changed'; END $$""",
-    """CREATE TRIGGER audit_logs_recorded_stays BEFORE UPDATE OF seq, id, tenant_id, recorded_at, occurred_at, schema_version, kind, action, category, outcome, actor, ip, user_agent, trace_id, reason, observer, idempotency_key, people, targets, changes, context, labels, risk_score, risk_reasons, flagged ON audit_logs
+    """CREATE TRIGGER audit_logs_recorded_stays BEFORE UPDATE OF seq, id, tenant_id, recorded_at, occurred_at, schema_version, kind, action, category, outcome, actor, ip, user_agent, trace_id, reason, observer, idempotency_key, people, targets, changes, context, labels, risk_score, risk_reasons, flagged, flag_key, flag_id ON audit_logs
     FOR EACH ROW EXECUTE FUNCTION custodes_audit_stays()""",
     """CREATE FUNCTION custodes_audit_retention() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
-      IF OLD.review_state IN ('open', 'acknowledged')
+      IF OLD.review_state IN ('open', 'acknowledged') OR EXISTS (SELECT 1 FROM audit_logs f WHERE f.id = OLD.flag_id AND f.review_state IN ('open', 'acknowledged'))
         OR NOT EXISTS (SELECT 1 FROM audit_purge_window WHERE before > OLD.recorded_at)
       THEN RAISE EXCEPTION 'audit_logs is append-only: only retention deletes, and nothing unreviewed'; END IF;
       RETURN OLD;
@@ -296,6 +296,8 @@ def upgrade() -> None:
         sa.Column("risk_score", sa.SmallInteger(), nullable=False),
         sa.Column("risk_reasons", Text(), nullable=False),
         sa.Column("flagged", sa.Boolean(), nullable=False),
+        sa.Column("flag_key", String(320), nullable=True),
+        sa.Column("flag_id", String(36), nullable=True),
         sa.Column("review_state", String(16), nullable=True),
         sa.Column("review_assignee", String(200), nullable=True),
         sa.Column("review_note", Text(), nullable=True),
@@ -307,6 +309,22 @@ def upgrade() -> None:
     )
     op.create_index("ix_audit_logs_action", "audit_logs", ["tenant_id", "action", "id"], unique=False)
     op.create_index("ix_audit_logs_actor", "audit_logs", ["tenant_id", "actor", "id"], unique=False)
+    op.create_index(
+        "ix_audit_logs_flag_id",
+        "audit_logs",
+        ["tenant_id", "flag_id", "id"],
+        unique=False,
+        sqlite_where=sa.text("flag_id IS NOT NULL"),
+        postgresql_where=sa.text("flag_id IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_audit_logs_flag_key",
+        "audit_logs",
+        ["tenant_id", "flag_key", "id"],
+        unique=False,
+        sqlite_where=sa.text("review_state IS NOT NULL"),
+        postgresql_where=sa.text("review_state IS NOT NULL"),
+    )
     op.create_index(
         "ix_audit_logs_ip",
         "audit_logs",
