@@ -1,4 +1,4 @@
-"""A throw-away Redis (or Valkey), alone or as a cluster of three."""
+"""A throw-away Redis (or Valkey): alone, as a cluster of three, or watched by Sentinels."""
 
 from __future__ import annotations
 
@@ -116,3 +116,66 @@ class RedisCluster:
         """End all nodes."""
         for node in self.nodes:
             node.remove()
+
+
+class RedisSentinels:
+    """A primary with a replica, and three Sentinels that watch them."""
+
+    #: What the Sentinels call the primary.
+    name = "limits"
+
+    def __init__(self) -> None:
+        self.primary = RedisServer()
+        self.replica = RedisServer(
+            "--replicaof", "127.0.0.1", str(self.primary.port), "--repl-diskless-sync-delay", "0"
+        )
+        self._sentinels: list[tuple[Program, int]] = []
+        for _ in range(3):
+            self._start_sentinel()
+        end = time.monotonic() + _START_SECONDS
+        while not all(self._knows_all(port) for _, port in self._sentinels):
+            if time.monotonic() > end:
+                msg = "The Sentinels did not find each other and the replica"
+                raise RuntimeError(msg)
+            time.sleep(0.05)
+
+    def _start_sentinel(self) -> None:
+        program, port = Program("sentinel"), free_port()
+        configuration = program.folder / "sentinel.conf"
+        configuration.write_text(
+            f"port {port}\nbind 127.0.0.1\n"
+            f"sentinel monitor {self.name} 127.0.0.1 {self.primary.port} 2\n"
+            f"sentinel down-after-milliseconds {self.name} 500\n"
+            f"sentinel failover-timeout {self.name} 3000\n"
+        )
+        program.start([find("redis-server", "redis-server"), configuration, "--sentinel"])
+        self._sentinels.append((program, port))
+
+    def _knows_all(self, port: int) -> bool:
+        try:
+            with redis.Redis(port=port, protocol=2) as client:
+                told = client.execute_command("SENTINEL MASTER", self.name)
+        except redis.RedisError:
+            return False
+        facts = told if isinstance(told, dict) else dict(zip(told[::2], told[1::2], strict=True))
+        said = {_text(name): _text(value) for name, value in facts.items()}
+        with self.replica.client() as client:
+            linked = client.info("replication").get("master_link_status") == "up"
+        return linked and (said["num-slaves"], said["num-other-sentinels"]) == ("1", "2")
+
+    @property
+    def url(self) -> str:
+        """URL of the Sentinels."""
+        hosts = ",".join(f"127.0.0.1:{port}" for _, port in self._sentinels)
+        return f"redis+sentinel://{hosts}/{self.name}/0"
+
+    def remove(self) -> None:
+        """End all of them."""
+        for program, _ in self._sentinels:
+            program.remove()
+        self.replica.remove()
+        self.primary.remove()
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)

@@ -49,8 +49,11 @@ class Ledger:
 
 
 @contextmanager
-def senders(port: int, ledger: Ledger, seed: int) -> Iterator[threading.Event]:
-    """Eight senders that deliver without a pause until told to stop; the event is set at the first 2xx."""
+def senders(port: int, ledger: Ledger, seed: int, pause: float = 0) -> Iterator[threading.Event]:
+    """Eight senders that deliver until told to stop, each with a pause of so many seconds between two deliveries.
+
+    The event is set at the first 2xx.
+    """
     first, stop = threading.Event(), threading.Event()
 
     def deliver(number: int) -> None:
@@ -72,6 +75,7 @@ def senders(port: int, ledger: Ledger, seed: int) -> Iterator[threading.Event]:
                     if answer.status == 200:
                         ledger.accept(event_id)
                         first.set()
+                        stop.wait(pause)
                     else:
                         ledger.refuse(answer.status, answer.headers.get("retry-after"))
                         stop.wait(0.05)
@@ -98,15 +102,17 @@ class Servers:
         url: of the database.
         port: of the server.
         lease: seconds after which a killed server's jobs are taken over.
+        redis: URL of the Redis that limits are decided in; empty for none, and no limits.
     """
 
-    def __init__(self, url: str, port: int, lease: int = 1) -> None:
+    def __init__(self, url: str, port: int, lease: int = 1, redis: str = "") -> None:
         environment = {
             **os.environ,
             "DRILL_DATABASE": url,
             "DRILL_SECRET": SECRET,
             "DRILL_PORT": str(port),
             "DRILL_LEASE": str(lease),
+            "DRILL_REDIS": redis,
         }
         self._makes = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("served.py"))],

@@ -20,19 +20,28 @@ async def handle(event: WebhookEvent) -> None:
     event.json()
 
 
-async def host(scope, receive, send):
-    assert scope["type"] == "http"
-    await send({"type": "http.response.start", "status": 204, "headers": []})
-    await send({"type": "http.response.body", "body": b""})
+def host_of(custodes: Custodes):
+    """Make a host app; each answer tells whether limits are decided where they are meant to be."""
+
+    async def host(scope, receive, send):
+        assert scope["type"] == "http"
+        decided = b"1" if custodes.ratelimit._windows.available else b"0"
+        await send({"type": "http.response.start", "status": 204, "headers": [(b"x-limits-decided", decided)]})
+        await send({"type": "http.response.body", "body": b""})
+
+    return host
 
 
-def install(database: str) -> Custodes:
+def install(database: str, redis: str = "") -> Custodes:
     custodes = Custodes(
         database,
         webhook_lease_seconds=int(os.environ["DRILL_LEASE"]),
         webhook_ip_limit="",
         enterprise_monitoring_enabled=False,
+        redis_url=redis,
     )
+    if redis:
+        custodes.limit("1_000_000/minute", by="ip")
     custodes.source("stripe", secrets=[os.environ["DRILL_SECRET"]])
     custodes.webhook("stripe")(handle)
     return custodes
@@ -40,7 +49,7 @@ def install(database: str) -> Custodes:
 
 def server(custodes: Custodes) -> uvicorn.Server:
     config = uvicorn.Config(
-        custodes.wrap(host), host="127.0.0.1", port=int(os.environ["DRILL_PORT"]), log_level="error"
+        custodes.wrap(host_of(custodes)), host="127.0.0.1", port=int(os.environ["DRILL_PORT"]), log_level="error"
     )
     config.load()
     return uvicorn.Server(config)
@@ -53,7 +62,7 @@ def tell(line: str) -> None:
 
 async def import_everything() -> None:
     """Have an install start and stop once, in memory: what it needs is then imported, and nothing of it is left."""
-    custodes = install("sqlite://")
+    custodes = install("sqlite://", "redis://127.0.0.1:1/0" if os.environ["DRILL_REDIS"] else "")
     server(custodes)
     await custodes.start()
     await custodes.stop()
@@ -64,7 +73,7 @@ if __name__ == "__main__":
     for _ in sys.stdin:
         pid = os.fork()
         if not pid:
-            server(install(os.environ["DRILL_DATABASE"])).run()
+            server(install(os.environ["DRILL_DATABASE"], os.environ["DRILL_REDIS"])).run()
             os._exit(0)
         tell(str(pid))
         os.waitpid(pid, 0)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import json
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import cast
 
 import pytest
-from tests.servers.redis import RedisCluster, RedisServer
+from tests.servers.programs import required
+from tests.servers.redis import RedisCluster, RedisSentinels, RedisServer
 
 from custodes import Custodes
 from custodes.errors import ConfigurationError, StorageUnavailable
@@ -340,6 +344,23 @@ async def test_what_redis_does_not_decide_goes_by_the_failure_mode(install, call
     assert health.state != "healthy"
 
 
+async def test_a_decision_that_nobody_waits_for_fails_in_silence(windows):
+    """Given a Redis that cannot be reached, when whoever asked is gone, then the loop complains of nothing."""
+    complaints: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, what: complaints.append(what))
+    engine = windows("redis://127.0.0.1:1/0")
+    cells = engine.cells("a", SlidingLog(1, HOUR))
+
+    for _ in range(5):
+        with contextlib.suppress(StorageUnavailable):  # once it is known, nobody is kept waiting
+            engine.decide([(cells, "x", 1)], clock.now())
+        await asyncio.sleep(0.05)
+    gc.collect()
+
+    assert engine.failures == 5
+    assert complaints == []
+
+
 async def test_instances_know_of_each_other(windows):
     engines = [windows(), windows()]
     for engine in (*engines, engines[0]):
@@ -380,6 +401,43 @@ async def test_in_a_cluster_the_limits_of_a_tenant_share_a_slot(windows, redis_c
     assert sum(not outcome.refused for outcome in outcomes) == 20
     assert len({one.named(key)[1] for one, key, _ in asks}) == 1
     assert engine.calls == 1
+
+
+# ── Sentinel ─────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def sentinels() -> Iterator[RedisSentinels]:
+    made = cast("RedisSentinels", required(RedisSentinels))
+    yield made
+    made.remove()
+
+
+async def test_when_the_primary_dies_the_one_that_sentinels_promote_decides(windows, sentinels: RedisSentinels):
+    """Given limits on a primary with a replica, when it is killed, then the replica decides, with what it knows."""
+    engine = windows(sentinels.url, deadline=SECOND)
+    await engine.start()
+    cells = engine.cells("a", SlidingLog(10, HOUR))
+    await decide(engine, (cells, "x", 4))
+    with sentinels.primary.client() as client:
+        assert client.wait(1, 5_000) == 1, "the replica has it"
+
+    sentinels.primary.kill()
+    with pytest.raises(StorageUnavailable):
+        await decide(engine, (cells, "x", 1))
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                outcome = await decide(engine, (cells, "y", 1))
+            except StorageUnavailable:
+                await asyncio.sleep(0.05)
+            else:
+                break
+
+    assert not outcome.refused
+    with sentinels.replica.client() as client:
+        assert client.info("replication")["role"] == "master"
+    assert (await decide(engine, (cells, "x", 1))).views[0][0] == 10 - 4 - 1
 
 
 # ── URLs ─────────────────────────────────────────────────────────────────────

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
@@ -131,10 +131,18 @@ class Batch:
         """Have all that wait hear of a failure; returns how many of them are requests."""
         failed = 0
         for item in self.items:
-            if not isinstance(item, GiveBack) and not item.answer.done():
-                item.answer.set_exception(error)
+            if not isinstance(item, GiveBack) and fail(item.answer, error):
                 failed += isinstance(item, Question)
         return failed
+
+
+def fail(answer: asyncio.Future[Any], error: Exception) -> bool:
+    """Have whoever waits hear of a failure; False when nobody waits any more."""
+    if answer.done():
+        return False
+    answer.set_exception(error)
+    answer.exception()  # read: a request that was not waited for leaves no "exception was never retrieved"
+    return True
 
 
 def _view(cells: RedisCells, left: int, more_in: int, now: int) -> View:

@@ -67,6 +67,14 @@ def connect(url: str) -> Redis | RedisCluster:
     return _cluster(hosts, options) if parts["kind"] == "cluster" else _sentinel(hosts, parts, options)
 
 
+async def disconnect(client: Any) -> None:
+    """Close the connections of a client; the client's own ``aclose`` leaves those to the Sentinels open."""
+    sentinels = getattr(getattr(client, "connection_pool", None), "sentinel_manager", None)
+    await client.aclose()
+    for sentinel in sentinels.sentinels if sentinels else ():
+        await sentinel.aclose()
+
+
 def _options() -> dict[str, Any]:
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff

@@ -12,7 +12,7 @@ import msgspec
 
 from custodes.runtime.fanout import MAX_MESSAGE, Listener, LocalFanout
 from custodes.runtime.log import get_logger
-from custodes.storage.redis.connection import connect
+from custodes.storage.redis.connection import connect, disconnect
 
 #: One channel for all topics: an instance listens to all of them anyway.
 _CHANNEL = "custodes:news"
@@ -77,7 +77,7 @@ class RedisFanout:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self.connected = False
-        await self._client.aclose()
+        await disconnect(self._client)
 
     async def _send(self) -> None:
         while True:

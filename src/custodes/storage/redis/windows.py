@@ -18,9 +18,9 @@ from custodes.kernel.window.cells import Key, View
 from custodes.runtime.breaker import Breaker
 from custodes.runtime.log import get_logger
 from custodes.storage.dated import Objected
-from custodes.storage.redis.batch import Batch, GiveBack, Item, Look, Question
+from custodes.storage.redis.batch import Batch, GiveBack, Item, Look, Question, fail
 from custodes.storage.redis.cells import RedisCells
-from custodes.storage.redis.connection import connect, is_cluster
+from custodes.storage.redis.connection import connect, disconnect, is_cluster
 from custodes.storage.redis.lines import Lines
 from custodes.storage.redis.presence import Presence
 from custodes.storage.redis.scripts import Commands, Script, decision
@@ -214,7 +214,7 @@ class RedisWindows:
         await self._presence.stop()
         if self._lines is not None:
             await self._lines.close()
-        await self._client.aclose()
+        await disconnect(self._client)
 
     # ── What is known ────────────────────────────────────────────────────────
 
@@ -337,9 +337,8 @@ class RedisWindows:
         waiting, self._waiting, self._count = self._waiting, {}, 0
         for items in waiting.values():
             for item in items:
-                if not isinstance(item, GiveBack) and not item.answer.done():
+                if not isinstance(item, GiveBack) and fail(item.answer, error):
                     self.failures += isinstance(item, Question)
-                    item.answer.set_exception(error)
 
     async def _until_it_answers(self) -> None:
         """Ask now and then, so that no request has to."""
