@@ -12,6 +12,7 @@ from custodes.composition import Composition
 from custodes.errors import ConfigurationError, CustodesError
 
 if TYPE_CHECKING:
+    from custodes.live.feed import LiveFeed
     from custodes.planes.inbound.sources.base import Source
     from custodes.planes.ratelimit.model import Rule
     from custodes.planes.ratelimit.rules import By
@@ -33,6 +34,7 @@ _SERVICES = (
     "outbound",
     "retention",
     "scheduler",
+    "live",
 )
 
 
@@ -64,6 +66,13 @@ class Custodes(Composition):
             scheduler=self.scheduler,
             every_minutes=self.settings.rate_limit_cleanup_minutes,
         )
+
+    @cached_property
+    def live(self) -> LiveFeed:
+        """What happens, as it happens, for whoever looks at the dashboard."""
+        from custodes.live.feed import LiveFeed
+
+        return LiveFeed(self)
 
     # ── Limits, the short way ────────────────────────────────────────────────
 

@@ -17,7 +17,6 @@ from custodes.admin.auth.gate import Gate
 from custodes.admin.auth.tokens import Issuer, TokenVerifier, clerk_issuer, oidc_issuer
 from custodes.admin.dashboard import Dashboard
 from custodes.admin.dependencies import Admin, require_admin
-from custodes.admin.live import LiveFeed
 from custodes.admin.pages import pages
 from custodes.admin.problems import PROBLEMS, install_problem_handlers
 from custodes.admin.refusals import Refusals
@@ -98,7 +97,6 @@ def create_admin_app(custodes: Custodes, *, fetch: HttpFetcher | None = None) ->
     app.state.gate = Gate(custodes, TokenVerifier(_issuers(custodes), fetch, custodes.clock))
     app.state.refusals = Refusals(custodes)
     app.state.dashboard = Dashboard(random.SystemRandom().getrandbits)
-    app.state.live = LiveFeed(custodes)
     app.add_middleware(Shell, addresses=custodes.addresses, random_bits=custodes.trace_bits)
     install_problem_handlers(app)
     app.include_router(session.router, prefix=API, tags=["session"], responses=PROBLEMS)

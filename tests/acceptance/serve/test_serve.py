@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import sqlite3
 import threading
@@ -13,8 +14,11 @@ from typing import Any
 import httpx2
 import pytest
 
+from custodes import Custodes
 from custodes.asgi.standalone import load_app
+from custodes.cli.serve import GRACEFUL_SHUTDOWN_SECONDS
 from custodes.errors import ConfigurationError
+from custodes.testing.admin import key_for
 
 pytestmark = pytest.mark.acceptance
 
@@ -99,6 +103,34 @@ def test_asked_to_stop_it_first_says_that_it_is_not_ready(start: Start, tmp_path
     assert "/after" in paths_in(tmp_path / "custodes.db")
     assert leaders(tmp_path / "custodes.db") == []
     assert "Traceback" not in server.said
+
+
+@pytest.mark.parametrize("app", ["", "mounted_host:app"])
+def test_somebody_who_looks_at_the_dashboard_does_not_hold_it_up(start: Start, tmp_path: Path, app: str):
+    """Given an open live stream, which never ends by itself; when the server is asked to stop; then it ends at once."""
+    key = asyncio.run(key_in(f"sqlite:///{tmp_path}/custodes.db"))
+    server = start(*(("--app", app) if app else ()), CUSTODES_DRAIN_SECONDS="0")
+    headers = {**key, "Accept": "text/event-stream"}
+    with server.client().stream("GET", "/api/admin/enterprise/live", headers=headers) as stream:
+        lines = stream.iter_lines()
+        assert next(lines).startswith("retry:")
+
+        asked = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+
+        assert "event: ended" in list(lines)
+        assert server.wait(20) == 0, server.said
+    assert time.monotonic() - asked < GRACEFUL_SHUTDOWN_SECONDS
+    assert "Traceback" not in server.said
+
+
+async def key_in(database: str) -> dict[str, str]:
+    custodes = Custodes(database)
+    await custodes.open()
+    try:
+        return await key_for(custodes)
+    finally:
+        await custodes.close()
 
 
 def test_a_second_signal_ends_it_at_once(start: Start):

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx2
 import pytest
-from fastapi import FastAPI
 
 from custodes import Custodes
-from custodes.admin import live
-from custodes.admin.live import LiveFeed
+from custodes.kernel.health import Health, SystemHealth
 from custodes.kernel.signals import ActivitySignal, FailureSignal
+from custodes.live import feed as live
+from custodes.live.feed import LiveFeed
 from custodes.planes.traffic.report import CallReport
+from custodes.runtime.fanout import MAX_MESSAGE, LocalFanout
 from custodes.testing.admin import key_for
 from custodes.testing.clock import FakeClock
 
@@ -21,8 +23,8 @@ LIVE = "/api/admin/enterprise/live"
 
 
 @pytest.fixture
-async def feed(app: FastAPI) -> AsyncIterator[LiveFeed]:
-    feed: LiveFeed = app.state.live
+async def feed(custodes: Custodes) -> AsyncIterator[LiveFeed]:
+    feed = custodes.live
     feed.poll(None, None)
     await asyncio.sleep(0)  # its task begins to listen
     yield feed
@@ -130,3 +132,95 @@ async def test_a_stream_goes_on_where_it_was_cut(custodes: Custodes, feed: LiveF
     assert feed.readers == 1
     await stream.aclose()
     assert feed.readers == 0
+
+
+async def test_the_end_of_the_process_ends_all_streams(feed: LiveFeed) -> None:
+    """Given a stream that nobody feeds; when the process is asked to stop; then the stream is over at once."""
+    stream = feed.follow(None, None, patience=60)
+    waiting = asyncio.ensure_future(anext(stream))
+    await asyncio.sleep(0)
+    feed.end()
+    with pytest.raises(StopAsyncIteration):
+        await waiting
+    assert feed.readers == 0
+    assert [batch async for batch in feed.follow(None, None, patience=60)] == []
+
+
+async def test_alerts_that_fire_and_end_and_systems_that_get_well_are_told(
+    custodes: Custodes, feed: LiveFeed, clock: FakeClock
+) -> None:
+    await custodes.leader.start()
+    custodes.alerts.on_failure(
+        FailureSignal(at=clock.now(), tenant="default", system="webhooks", name="webhook.dead", summary="It gave up")
+    )
+    await custodes.alerts.write_events()
+    clock.advance(7 * 24 * 3600 * 1_000_000)
+    await custodes.alerts.evaluate()
+    states = iter([Health.DEGRADED, Health.HEALTHY])
+
+    async def check() -> SystemHealth:
+        return SystemHealth("printer", next(states), ("no paper",), {})
+
+    custodes.health.register("printer", check)
+    for _ in range(2):
+        await custodes.health.check()
+        clock.advance(2_000_000)
+    feed.step()
+
+    told = [(one.kind, one.outcome) for one in feed.poll(None, 0).events if one.plane in {"alerts", "health"}]
+    assert [one for one in told if one[0].startswith("alert.")] == [
+        ("alert.firing", "failure"), ("alert.resolved", "success"),
+    ]  # fmt: skip
+    titles = [one.title for one in feed.poll(None, 0).events if one.plane == "health"]
+    assert "no paper" in titles
+    assert "printer is healthy again, after degraded" in titles
+    await custodes.leader.stop()
+
+
+class _Wire:
+    """A fan-out among feeds in one process."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.parts: list[LocalFanout] = []
+
+    def join(self) -> LocalFanout:
+        wire = self
+
+        class Part(LocalFanout):
+            def publish(self, topic: str, message: bytes) -> None:
+                assert len(message) <= MAX_MESSAGE
+                wire.sent.append(topic)
+                for part in wire.parts:
+                    part.hand_out(topic, message)
+
+        self.parts.append(Part())
+        return self.parts[-1]
+
+
+async def test_who_looks_at_one_instance_sees_what_happens_on_the_other(tmp_path: Path, clock: FakeClock) -> None:
+    """Given two instances; while somebody looks at one, the other tells it what happens there; otherwise nothing."""
+    wire = _Wire()
+    here, there = (Custodes(f"sqlite:///{tmp_path}/{name}.db", clock=clock) for name in ("here", "there"))
+    for one in (here, there):
+        one.fanout = wire.join()
+        await one.live.start()
+    assert not there.bus.heard(ActivitySignal)
+
+    here.live.poll(None, None)
+    await asyncio.sleep(0)  # its task begins, and asks
+    await asyncio.sleep(0)  # the other's begins
+    assert there.bus.heard(ActivitySignal)
+    for number in range(100):
+        signal = ActivitySignal(at=number, tenant="default", plane="inbound", kind="webhook.received", title="ü" * 400)
+        there.bus.emit(signal)
+    there.live.step()
+    here.live.step()
+
+    assert len(here.live.poll(None, 0).events) == 100
+    assert here.live.poll(None, 0).events[0].title == "ü" * 300
+    # What was told is not told back, and the other, at which nobody looks, asks nobody.
+    assert wire.sent == ["live.asked", "live.told", "live.told", "live.told"]
+    for one in (here, there):
+        await one.live.stop()
+        await one.database.close()

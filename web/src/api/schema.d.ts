@@ -3794,6 +3794,11 @@ export interface components {
              */
             must_change_password: boolean;
             /**
+             * May
+             * @description Operations of this API that the role may call, by their ids, sorted
+             */
+            may: string[];
+            /**
              * Csrf Token
              * @description Send as `X-CSRF-Token` with requests that change something; null without a session
              */

@@ -16,6 +16,7 @@ import {
   IconWorld,
 } from '../ui/icons.ts';
 import { useSetSearch, useView } from '../view/view.ts';
+import { Bell } from './Bell.tsx';
 import { LiveSwitch } from './LiveSwitch.tsx';
 import { RangePicker } from './RangePicker.tsx';
 import type { Overlay } from './Shell.tsx';
@@ -56,6 +57,7 @@ export function TopBar({ onOverlay }: { onOverlay: (overlay: Overlay) => void })
           <IconCommand size={18} />
         </ActionIcon>
       </Tooltip>
+      <Bell />
       <ThemeMenu />
       <PersonMenu onOverlay={onOverlay} />
     </header>

@@ -11,10 +11,11 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response, StreamingResponse
 
 from custodes.admin.auth.gate import Gate
-from custodes.admin.dependencies import TenantScope, require_admin
+from custodes.admin.dependencies import CustodesDep, TenantScope, require_admin
 from custodes.admin.fields import Moment
-from custodes.admin.live import MAX_READERS, Batch, Happening, LiveFeed
 from custodes.errors import CustodesError, RateLimited
+from custodes.live.feed import MAX_READERS, Batch, LiveFeed
+from custodes.live.happening import Happening
 
 router = APIRouter()
 
@@ -73,6 +74,7 @@ class LiveModel(BaseModel):
 )
 async def follow(
     request: Request,
+    custodes: CustodesDep,
     tenant: TenantScope,
     after: Annotated[
         int | None, Query(ge=0, le=2**53, description="`last_id` of the batch before; default: from now on")
@@ -83,7 +85,7 @@ async def follow(
     With `Accept: text/event-stream` this is a stream of server-sent events named `happened`, whose data is what the
     plain answer is; it goes on from `Last-Event-ID`. Otherwise it answers at once with what has happened since `after`.
     """
-    feed: LiveFeed = request.app.state.live
+    feed = custodes.live
     last = request.headers.get("last-event-id", "")
     if last.isascii() and last.isdigit() and len(last) <= 16:
         after = int(last)
@@ -107,13 +109,13 @@ async def _stream(request: Request, feed: LiveFeed, tenant: str | None, after: i
     async for batch in feed.follow(tenant, after, patience=HEARTBEAT_SECONDS):
         if loop.time() >= check_at:
             if not await _may_still_read(request):
-                yield "event: ended\ndata: {}\n\n"
-                return
+                break
             check_at = loop.time() + RECHECK_SECONDS
         if batch is None:
             yield ": still here\n\n"
         else:
             yield f"id: {batch.last_id}\nevent: happened\ndata: {LiveModel.of(batch).model_dump_json()}\n\n"
+    yield "event: ended\ndata: {}\n\n"
 
 
 async def _may_still_read(request: Request) -> bool:

@@ -50,18 +50,19 @@ class Me(BaseModel):
     tenant: str | None = Field(description="The only tenant it may see; null for all")
     method: Method = Field(description="How it has proven who it is")
     must_change_password: bool = Field(description="Whether the password must be changed before anything else")
+    may: list[str] = Field(description="Operations of this API that the role may call, by their ids, sorted")
     csrf_token: str | None = Field(
         default=None, description="Send as `X-CSRF-Token` with requests that change something; null without a session"
     )
 
     @classmethod
-    def of(cls, principal: Principal, csrf: str | None = None) -> Me:
+    def of(cls, principal: Principal, request: Request, csrf: str | None = None) -> Me:
         """Tell a principal."""
-        me = cls.model_validate(principal, from_attributes=True)
-        return me.model_copy(update={"csrf_token": csrf})
+        told = {name: getattr(principal, name) for name in _PRINCIPAL}
+        return cls(**told, may=_allowed(request, principal.role), csrf_token=csrf)
 
     @classmethod
-    def signed_in(cls, login: Login) -> Me:
+    def signed_in(cls, login: Login, request: Request) -> Me:
         """Tell who has just signed in."""
         profile = login.profile
         return cls(
@@ -72,8 +73,18 @@ class Me(BaseModel):
             tenant=profile.tenant,
             method=Method.SESSION,
             must_change_password=login.must_change_password,
+            may=_allowed(request, profile.role),
             csrf_token=csrf_token(login.opened.token),
         )
+
+
+#: Fields of a principal that are told.
+_PRINCIPAL = ("profile_id", "subject", "issuer", "role", "tenant", "method", "must_change_password")
+
+
+def _allowed(request: Request, role: Role) -> list[str]:
+    required: dict[str, str] = request.app.state.required_roles
+    return sorted(name for name, least in required.items() if least == "none" or role.covers(Role(least)))
 
 
 @router.post("/login", openapi_extra={"security": []})
@@ -81,7 +92,7 @@ async def login(body: Credentials, request: Request, response: Response, custode
     """Sign in to a local account: sets the session cookie."""
     done = await sign_in(request, custodes, body.username, body.password.get_secret_value())
     set_session(response, done.opened.token, seconds=custodes.settings.session_hours * 3600)
-    return Me.signed_in(done)
+    return Me.signed_in(done, request)
 
 
 @router.post("/logout", status_code=204)
@@ -101,7 +112,7 @@ async def logout(response: Response, custodes: CustodesDep, principal: SignedIn,
 async def me(request: Request, principal: SignedIn) -> Me:
     """Tell who you are."""
     token = request.cookies.get(SESSION_COOKIE)
-    return Me.of(principal, csrf_token(token) if token and principal.method is Method.SESSION else None)
+    return Me.of(principal, request, csrf_token(token) if token and principal.method is Method.SESSION else None)
 
 
 @router.post("/password")
@@ -113,7 +124,7 @@ async def change_password(
         request, custodes, principal, trail, body.current.get_secret_value(), body.new.get_secret_value()
     )
     set_session(response, done.opened.token, seconds=custodes.settings.session_hours * 3600)
-    return Me.signed_in(done)
+    return Me.signed_in(done, request)
 
 
 # ── Shared with the pages ────────────────────────────────────────────────────

@@ -37,6 +37,8 @@ class Evaluation:
         self._new_id = new_id
         self._tenant = tenant
         self._sinks = sinks
+        #: What is to be shown once this has committed: incidents that began to fire or are over.
+        self.news: list[tuple[Incident, News]] = []
 
     def run(self, rules: dict[str, Rule], lines: dict[str, Lines | None]) -> None:
         """Bring open incidents up to date and open new ones."""
@@ -117,6 +119,7 @@ class Evaluation:
 
     def _tell(self, incident: Incident, news: News) -> None:
         """Write an incident and one message for each sink: unless it is silenced, or ends what nobody was told of."""
+        self.news.append((incident, news))
         unheard = news is News.RESOLVED and incident.notified_at is None
         if silenced(incident, self._now) or unheard:
             self._store.put_incident(self._tx, incident)

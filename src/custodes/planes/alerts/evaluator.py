@@ -8,7 +8,7 @@ from custodes.errors import CustodesError, NotFound, StorageUnavailable
 from custodes.kernel.clock import DAY, SECOND, Clock
 from custodes.kernel.health import SystemHealth, Threshold, judge
 from custodes.kernel.ids import RandomBits
-from custodes.kernel.signals import FailureSignal
+from custodes.kernel.signals import ActivitySignal, FailureSignal, Signal
 from custodes.kernel.tenant import DEFAULT_TENANT
 from custodes.planes.alerts.dispatch import Dispatcher
 from custodes.planes.alerts.evaluation import Evaluation, Lines, message
@@ -55,7 +55,7 @@ class Alerts:
         new_id: makes ids.
         random_bits: source of jitter for retries.
         sinks: who is told.
-        emit: takes signals of this plane's own failures.
+        emit: takes signals of this plane's own failures, and of incidents that begin to fire or are over.
         scheduler: runs evaluation and dispatch on the leader, the writing of events on every process.
         confirm: raises inside a transaction when this process does not lead (any more).
         tenant: tenant of incidents of rules that name none.
@@ -71,7 +71,7 @@ class Alerts:
         random_bits: RandomBits,
         *,
         sinks: Sequence[Sink] = (),
-        emit: Callable[[FailureSignal], None] = lambda _: None,
+        emit: Callable[[Signal], None] = lambda _: None,
         scheduler: Scheduler | None = None,
         confirm: Work = nothing,
         tenant: str = DEFAULT_TENANT,
@@ -87,6 +87,7 @@ class Alerts:
         self._events = EventBuffer()
         self._outage: FailureSignal | None = None
         self._failing: dict[str, str] = {}
+        self._emit = emit
         self._dispatcher = Dispatcher(store, clock, random_bits, sinks, emit)
         #: The rules and the verbs that change them.
         self.rules = Rulebook(store, clock, new_id)
@@ -130,11 +131,13 @@ class Alerts:
         lines = {rule.id: await self._lines(rule) for rule in rules}
         disabled = await self._disabled()
 
-        def work(tx: Transaction) -> None:
+        def work(tx: Transaction) -> Evaluation:
             self._confirm(tx)
-            self._evaluation(tx, disabled).run({rule.id: rule for rule in rules}, lines)
+            evaluation = self._evaluation(tx, disabled)
+            evaluation.run({rule.id: rule for rule in rules}, lines)
+            return evaluation
 
-        await self._store.write(work)
+        self._show(await self._store.write(work))
 
     async def _lines(self, rule: Rule) -> Lines | None:
         """Ask for the figures of a rule; None when that failed: its incidents then stay as they are."""
@@ -179,16 +182,39 @@ class Alerts:
             return
         try:
             disabled = await self._disabled()
-            await self._store.write(lambda tx: self._evaluation(tx, disabled).count(events))
+
+            def work(tx: Transaction) -> Evaluation:
+                evaluation = self._evaluation(tx, disabled)
+                evaluation.count(events)
+                return evaluation
+
+            evaluation = await self._store.write(work)
         except BaseException:
             self._events.put_back(events)
             raise
+        self._show(evaluation)
 
     async def _tell_outage(self) -> None:
         outage, self._outage = self._outage, None
         if outage is not None:
             incident = Event(outage, outage.at, 1).opened(self._new_id(), self._clock.now())
             await self._dispatcher.announce(message(self._new_id(), "", incident, News.FIRING, self._clock.now()))
+
+    def _show(self, evaluation: Evaluation) -> None:
+        """Show who looks at the dashboard what has begun to fire, and what is over."""
+        for incident, news in evaluation.news:
+            self._emit(
+                ActivitySignal(
+                    at=self._clock.now(),
+                    tenant=incident.tenant,
+                    trace_id=incident.trace_id,
+                    plane="alerts",
+                    kind=f"alert.{news}",
+                    title=incident.summary or incident.name,
+                    outcome="success" if news is News.RESOLVED else "failure",
+                    reference=f"incident:{incident.id}",
+                )
+            )
 
     # ── Messages ─────────────────────────────────────────────────────────────
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from custodes.errors import ConfigurationError
 from custodes.kernel.clock import SECOND, Clock
 from custodes.kernel.health import Health, SystemHealth, Threshold, judge, worst
-from custodes.kernel.signals import FailureSignal
+from custodes.kernel.signals import ActivitySignal, FailureSignal, Signal
 from custodes.kernel.tenant import DEFAULT_TENANT
 
 #: How long an answer is good, microseconds: a dashboard and a load balancer that both ask cost one look a second.
@@ -56,7 +56,8 @@ class HealthMonitor:
 
     Args:
         clock: source of time.
-        emit: takes a :class:`~custodes.kernel.signals.FailureSignal` for each change for the worse.
+        emit: takes a :class:`~custodes.kernel.signals.FailureSignal` for each change for the worse, an
+            :class:`~custodes.kernel.signals.ActivitySignal` for each for the better.
         thresholds: system → thresholds that stand above the system's own (see :meth:`set_thresholds`).
         limit_seconds: longest that a system may take.
     """
@@ -64,7 +65,7 @@ class HealthMonitor:
     def __init__(
         self,
         clock: Clock,
-        emit: Callable[[FailureSignal], None],
+        emit: Callable[[Signal], None],
         *,
         thresholds: Mapping[str, Sequence[Threshold]] | None = None,
         limit_seconds: float = LIMIT_SECONDS,
@@ -131,17 +132,29 @@ class HealthMonitor:
 
     def _note(self, health: SystemHealth, system: _System) -> None:
         before, system.state = system.state, health.state
-        if worst((before, health.state)) is not before:
+        if before is health.state:
+            return
+        if worst((before, health.state)) is before:
             self._emit(
-                FailureSignal(
+                ActivitySignal(
                     at=self._clock.now(),
                     tenant=self._tenant,
-                    system=health.system,
-                    name=f"{SIGNAL_PREFIX}{health.state}",
-                    summary="; ".join(health.reasons)[:500] or f"{health.system} is {health.state}",
-                    context={"before": str(before), "state": str(health.state)},
+                    plane="health",
+                    kind=f"{SIGNAL_PREFIX}{health.state}",
+                    title=f"{health.system} is {health.state} again, after {before}",
                 )
             )
+            return
+        self._emit(
+            FailureSignal(
+                at=self._clock.now(),
+                tenant=self._tenant,
+                system=health.system,
+                name=f"{SIGNAL_PREFIX}{health.state}",
+                summary="; ".join(health.reasons)[:500] or f"{health.system} is {health.state}",
+                context={"before": str(before), "state": str(health.state)},
+            )
+        )
 
 
 def rejudge(found: SystemHealth, thresholds: Sequence[Threshold]) -> SystemHealth:

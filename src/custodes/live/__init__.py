@@ -1,0 +1,1 @@
+"""What happens, as it happens, over all planes and instances."""
