@@ -122,6 +122,14 @@ class Settings(BaseSettings):
         (), validation_alias=_env("CUSTODES_OIDC_AUTHORIZED_PARTIES", "oidc_authorized_parties")
     )
     """Client ids (``azp``) that an OIDC token may have been issued to; empty: only the audience itself."""
+    oidc_client_id: str = Field("", validation_alias=_env("CUSTODES_OIDC_CLIENT_ID", "oidc_client_id"))
+    """Client id of the dashboard at the first issuer: people then sign in there. Its callback is
+    ``/dashboard/admin/enterprise/login/callback`` below ``CUSTODES_PUBLIC_URL``. It is the audience, too, unless
+    one is set."""
+    oidc_client_secret: SecretStr = Field(
+        SecretStr(""), validation_alias=_env("CUSTODES_OIDC_CLIENT_SECRET", "oidc_client_secret")
+    )
+    """Secret of that client; empty for a public client, which PKCE alone protects."""
     clerk_issuer: str = Field("", validation_alias=_env("CUSTODES_CLERK_ISSUER", "clerk_issuer"))
     """Clerk frontend API URL, for example ``https://clerk.example.com``."""
     clerk_authorized_parties: CommaList = Field(
@@ -129,6 +137,9 @@ class Settings(BaseSettings):
     )
     """Origins (``azp``) that a Clerk session token may come from; empty: that of ``CUSTODES_PUBLIC_URL``. One must be
     set."""
+    clerk_sign_in_url: str = Field("", validation_alias=_env("CUSTODES_CLERK_SIGN_IN_URL", "clerk_sign_in_url"))
+    """Where people sign in with Clerk, for example ``https://accounts.example.com/sign-in``: the dashboard sends them
+    there, with ``redirect_url``. Empty: it does not."""
     session_hours: int = Field(12, ge=1, le=720, validation_alias=_env("CUSTODES_SESSION_HOURS", "session_hours"))
     """Hours that a local login lasts."""
 
@@ -278,8 +289,14 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _know_whose_tokens(self) -> Settings:
         """An issuer signs for many programs and pages: without a name for ours, the tokens of all would count here."""
-        if self.oidc_issuers and not self.oidc_audience:
+        if self.oidc_issuers and not (self.oidc_audience or self.oidc_client_id):
             msg = "issuers are set without an audience: set CUSTODES_OIDC_AUDIENCE to the client id or API identifier"
+            raise ValueError(msg)
+        if self.oidc_client_id and not self.oidc_issuers:
+            msg = "a client id is set without an issuer: set CUSTODES_OIDC_ISSUERS"
+            raise ValueError(msg)
+        if self.clerk_sign_in_url and not (self.clerk_issuer and self.clerk_sign_in_url.startswith("https://")):
+            msg = "Clerk's sign-in page must be https, and CUSTODES_CLERK_ISSUER be set: set both, or neither"
             raise ValueError(msg)
         if self.clerk_issuer and not (self.clerk_authorized_parties or self.public_url):
             msg = (

@@ -7,9 +7,11 @@ interface Boot {
   /** Nonce of the Content-Security-Policy for styles made at run time. */
   nonce: string;
   version: string;
+  /** Where people sign in, when that is elsewhere: place below `base`, and whose it is. */
+  elsewhere: { place: string; name: string } | null;
 }
 
-const fallback: Boot = { root: '', base: '/dashboard/admin/enterprise', nonce: '', version: 'dev' };
+const fallback: Boot = { root: '', base: '/dashboard/admin/enterprise', nonce: '', version: 'dev', elsewhere: null };
 const told = document.querySelector<HTMLMetaElement>('meta[name="custodes"]')?.content;
 
 export const boot: Boot = { ...fallback, ...(JSON.parse(told || '{}') as Partial<Boot>) };

@@ -14,10 +14,11 @@ from custodes.admin import openapi
 from custodes.admin.auth.csrf import origin_of
 from custodes.admin.auth.fetch import GuardedFetcher, HttpFetcher
 from custodes.admin.auth.gate import Gate
+from custodes.admin.auth.oidc import OidcLogin
 from custodes.admin.auth.tokens import Issuer, TokenVerifier, clerk_issuer, oidc_issuer
 from custodes.admin.dashboard import Dashboard
 from custodes.admin.dependencies import Admin, require_admin
-from custodes.admin.pages import pages
+from custodes.admin.pages import elsewhere, pages
 from custodes.admin.problems import PROBLEMS, install_problem_handlers
 from custodes.admin.refusals import Refusals
 from custodes.admin.routes import (
@@ -94,6 +95,7 @@ def create_admin_app(custodes: Custodes, *, fetch: HttpFetcher | None = None) ->
     )
     app.state.custodes = custodes
     fetch = fetch or GuardedFetcher(custodes.outgoing_policy)
+    app.state.oidc_login = _oidc_login(custodes, fetch)
     app.state.gate = Gate(custodes, TokenVerifier(_issuers(custodes), fetch, custodes.clock))
     app.state.refusals = Refusals(custodes)
     app.state.dashboard = Dashboard(random.SystemRandom().getrandbits)
@@ -108,6 +110,7 @@ def create_admin_app(custodes: Custodes, *, fetch: HttpFetcher | None = None) ->
         app.include_router(
             module.router, prefix=API, tags=[plane], responses=PROBLEMS, dependencies=[Depends(require_admin)]
         )
+    app.include_router(elsewhere.router, prefix=DASHBOARD, include_in_schema=False)
     app.include_router(pages.router, prefix=DASHBOARD, include_in_schema=False)
     _serve_document(app)
     return app
@@ -116,13 +119,29 @@ def create_admin_app(custodes: Custodes, *, fetch: HttpFetcher | None = None) ->
 def _issuers(custodes: Custodes) -> list[Issuer]:
     settings = custodes.settings
     issuers = [
-        oidc_issuer(url, settings.oidc_audience, settings.oidc_authorized_parties) for url in settings.oidc_issuers
+        oidc_issuer(url, settings.oidc_audience or settings.oidc_client_id, settings.oidc_authorized_parties)
+        for url in settings.oidc_issuers
     ]
     if settings.clerk_issuer:
         own = (origin_of(settings.public_url),) if settings.public_url else ()
         parties = settings.clerk_authorized_parties or own
         issuers.append(clerk_issuer(settings.clerk_issuer, parties))
     return issuers
+
+
+def _oidc_login(custodes: Custodes, fetch: HttpFetcher) -> OidcLogin | None:
+    settings = custodes.settings
+    if not (settings.oidc_issuers and settings.oidc_client_id):
+        return None
+    return OidcLogin(
+        settings.oidc_issuers[0],
+        settings.oidc_client_id,
+        settings.oidc_client_secret.get_secret_value(),
+        fetch=fetch,
+        sender=GuardedFetcher(custodes.outgoing_policy),
+        clock=custodes.clock,
+        random_bits=random.SystemRandom().getrandbits,
+    )
 
 
 def _serve_document(app: FastAPI) -> None:

@@ -73,18 +73,20 @@ class Dashboard:
         index = built.joinpath("index.html")
         self._page = index.read_text("utf-8") if index.is_file() else None
 
-    def page(self, root: str, base: str, *, status: int = 200) -> Response:
+    def page(self, root: str, base: str, *, elsewhere: tuple[str, str] | None = None, status: int = 200) -> Response:
         """Return the page.
 
         Args:
             root: URL path that everything of this install is mounted at; may be empty.
             base: URL path of the dashboard, ``root`` included.
+            elsewhere: place that leads to where people sign in, and whose it is; None: they sign in here.
             status: 404 for a path that the page will not know either.
         """
         if self._page is None:
             return HTMLResponse(_NOT_BUILT, status_code=503)
         nonce = b64encode(self._random_bits(128).to_bytes(16, "big")).decode()
-        told = json.dumps({"root": root, "base": base, "nonce": nonce, "version": __version__})
+        way = {"place": elsewhere[0], "name": elsewhere[1]} if elsewhere else None
+        told = json.dumps({"root": root, "base": base, "nonce": nonce, "version": __version__, "elsewhere": way})
         text = self._page.replace(_PLACEHOLDER, f'<meta name="custodes" content="{escape(told)}"')
         text = text.replace('="./', f'="{escape(base)}/')
         return HTMLResponse(text, status_code=status, headers={"Content-Security-Policy": _CSP.format(nonce=nonce)})

@@ -14,7 +14,8 @@ import { useMoment, useView } from '../view/view.ts';
 import style from './Bell.module.css';
 
 const KEYS = [['/alerts']];
-const isNews = ({ kind, plane }: Happening) => kind === 'alert.firing' || kind === 'alert.resolved' || plane === 'health';
+const isNews = ({ kind, plane }: Happening) =>
+  kind === 'alert.firing' || kind === 'alert.resolved' || plane === 'health';
 
 /** How many are shown; the overview has them all. */
 const SHOWN = 8;

@@ -5,6 +5,12 @@ import { sentence } from '../api/client.ts';
 import { onSessionEnd, signIn } from '../api/session.ts';
 import { boot } from '../boot.ts';
 
+/** To where one signs in and back to this view, which is all in the URL. */
+function elsewhere(place: string): string {
+  const here = `${window.location.pathname.slice(boot.base.length)}${window.location.search}`;
+  return `${boot.base}${place}?next=${encodeURIComponent(here)}`;
+}
+
 export function LoginDialog() {
   const [opened, setOpened] = useState(false);
   const [fault, setFault] = useState<string | null>(null);
@@ -52,10 +58,15 @@ export function LoginDialog() {
           <p style={{ margin: 0 }} className="faint">
             Sign in and go on where you were.
           </p>
+          {boot.elsewhere && (
+            <Button component="a" href={elsewhere(boot.elsewhere.place)}>
+              Sign in with {boot.elsewhere.name}
+            </Button>
+          )}
           {fault && <Alert color="red">{fault}</Alert>}
           <TextInput name="username" label="User name" autoComplete="username" required data-autofocus />
           <PasswordInput name="password" label="Password" autoComplete="current-password" required />
-          <Button type="submit" loading={busy}>
+          <Button type="submit" variant={boot.elsewhere ? 'default' : 'filled'} loading={busy}>
             Sign in
           </Button>
         </Stack>

@@ -112,9 +112,11 @@ function PersonMenu({ onOverlay }: { onOverlay: (overlay: Overlay) => void }) {
         </Menu.Item>
         {data?.method === 'session' && (
           <>
-            <Menu.Item leftSection={<IconPassword size={16} />} component="a" href={`${boot.base}/password`}>
-              Change password
-            </Menu.Item>
+            {data.issuer === 'local' && (
+              <Menu.Item leftSection={<IconPassword size={16} />} component="a" href={`${boot.base}/password`}>
+                Change password
+              </Menu.Item>
+            )}
             <Menu.Item leftSection={<IconLogout size={16} />} onClick={() => void signOut()}>
               Sign out
             </Menu.Item>

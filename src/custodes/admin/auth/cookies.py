@@ -16,6 +16,10 @@ from custodes.settings import Settings
 #: Name of the session cookie.
 SESSION_COOKIE = "__Host-custodes"
 
+#: Cookie of a sign-in under way at an issuer, and how long that may take, seconds.
+ATTEMPT_COOKIE = "__Host-custodes-sign-in"
+ATTEMPT_SECONDS = 600
+
 #: Cookie in which Clerk keeps its session token on the pages of the app.
 CLERK_COOKIE = "__session"
 
@@ -28,6 +32,23 @@ def set_session(response: Response, token: str, *, seconds: int) -> None:
 def clear_session(response: Response) -> None:
     """Take the session from the browser."""
     response.delete_cookie(SESSION_COOKIE, path="/", secure=True, httponly=True, samesite="lax")
+
+
+def set_attempt(response: Response, value: str) -> None:
+    """Give the browser what it must bring back from the issuer. Lax: the issuer's answer comes from another site."""
+    response.set_cookie(
+        ATTEMPT_COOKIE, value, max_age=ATTEMPT_SECONDS, path="/", secure=True, httponly=True, samesite="lax"
+    )
+
+
+def read_attempt(request: Request) -> str:
+    """Return what the browser has brought back; empty when it has nothing."""
+    return request.cookies.get(ATTEMPT_COOKIE, "")
+
+
+def clear_attempt(response: Response) -> None:
+    """Take it: it counts once."""
+    response.delete_cookie(ATTEMPT_COOKIE, path="/", secure=True, httponly=True, samesite="lax")
 
 
 def can_keep_cookies(request: Request, settings: Settings) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Protocol, cast
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from custodes.errors import CustodesError
 from custodes.kernel.destinations import Destinations
@@ -75,6 +76,18 @@ def check_url(url: str, *, issuer: str = "") -> str:
     return url
 
 
+async def discover(issuer: str, fetch: HttpFetcher) -> dict[str, Any]:
+    """Fetch what an issuer says of itself (OIDC Discovery 1.0 §4).
+
+    Raises:
+        FetchFailed: it cannot be had, or is another issuer's.
+    """
+    document = await fetch(check_url(f"{issuer.rstrip('/')}/.well-known/openid-configuration"))
+    if document.get("issuer") != issuer:
+        raise _failed("it is another issuer's")
+    return document
+
+
 class GuardedFetcher:
     """The :class:`HttpFetcher` of real life: through the client that all requests of ours go through.
 
@@ -95,11 +108,30 @@ class GuardedFetcher:
 
     async def __call__(self, url: str) -> dict[str, Any]:
         """Fetch one document."""
+        return await self._ask("GET", url, {})
+
+    async def send(self, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> dict[str, Any]:
+        """Send a form and return the document that comes back.
+
+        Raises:
+            FetchFailed: none did.
+        """
+        body = urlencode(form).encode()
+        return await self._ask("POST", url, {**headers, "content-type": "application/x-www-form-urlencoded"}, body)
+
+    async def _ask(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> dict[str, Any]:
         check_url(url)
         client = OutgoingClient(self._local if is_local(url) else self._policy)
         try:
             answer = await client.request(
-                "GET", url, headers={"accept": "application/json"}, limits=self._limits, schemes=_SCHEMES
+                method,
+                url,
+                headers={**headers, "accept": "application/json"},
+                body=body,
+                limits=self._limits,
+                schemes=_SCHEMES,
             )
         except OutgoingFailed as error:
             raise _failed(error.message) from None

@@ -55,6 +55,17 @@ class Gate:
             raise _refused("Authorization holds no credentials that are accepted here")
         return await self._by_cookie(request)
 
+    async def verify(self, token: str, method: Method) -> Identification:
+        """Find out whom the token of an issuer of a kind stands for.
+
+        Raises:
+            AuthenticationFailed: it does not hold.
+        """
+        found = await self._verifier.verify(token)
+        if found.method is not method:
+            raise _refused("The token is another issuer's")
+        return found
+
     async def _by_cookie(self, request: Request) -> Principal:
         token = request.cookies.get(SESSION_COOKIE)
         if token is not None:

@@ -17,7 +17,7 @@ from typing import Any, cast
 from joserfc import jws
 from joserfc.errors import JoseError, UnsupportedAlgorithmError
 
-from custodes.admin.auth.fetch import HttpFetcher, check_url
+from custodes.admin.auth.fetch import HttpFetcher, check_url, discover
 from custodes.admin.auth.jwks import ALGORITHMS, MAX_KID, Jwks
 from custodes.errors import AuthenticationFailed, ConfigurationError
 from custodes.kernel.clock import MINUTE, SECOND, Clock
@@ -141,8 +141,12 @@ class TokenVerifier:
         """Tell whether an issuer of a kind is configured."""
         return any(issuer.method is method for issuer, _ in self._issuers.values())
 
-    async def verify(self, token: str) -> Identification:
+    async def verify(self, token: str, *, nonce: str | None = None) -> Identification:
         """Verify a token.
+
+        Args:
+            token: the token.
+            nonce: what its ``nonce`` must say, for an ID token that was asked for with one.
 
         Raises:
             AuthenticationFailed: it does not hold; never says more than which check failed.
@@ -158,7 +162,10 @@ class TokenVerifier:
                 signed = jws.deserialize_compact(token, candidate.key, registry=_REGISTRY)
             except (JoseError, ValueError, TypeError):
                 continue
-            return self._accept(_claims(signed.payload), issuer)
+            claims = _claims(signed.payload)
+            if nonce is not None and claims.get("nonce") != nonce:
+                raise _refused("it was made for another attempt")
+            return self._accept(claims, issuer)
         raise _refused("no key of its issuer has signed it")
 
     def _accept(self, claims: Mapping[str, Any], issuer: Issuer) -> Identification:
@@ -188,19 +195,10 @@ class TokenVerifier:
 
 def _source(issuer: Issuer, fetch: HttpFetcher) -> Any:
     async def fetch_keys() -> dict[str, Any]:
-        found = issuer.jwks_url or await _discover(issuer.url, fetch)
+        found = issuer.jwks_url or str((await discover(issuer.url, fetch)).get("jwks_uri", ""))
         return await fetch(check_url(found, issuer=issuer.url))
 
     return fetch_keys
-
-
-async def _discover(url: str, fetch: HttpFetcher) -> str:
-    """Find where an issuer keeps its keys (OIDC Discovery 1.0 §4)."""
-    document = await fetch(check_url(f"{url.rstrip('/')}/.well-known/openid-configuration"))
-    if document.get("issuer") != url:
-        msg = "The discovery document is another issuer's"
-        raise ValueError(msg)
-    return str(document.get("jwks_uri", ""))
 
 
 def _peek(token: str) -> tuple[dict[str, Any], dict[str, Any]]:

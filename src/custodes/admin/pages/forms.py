@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from custodes.admin.pages.markup import Html, html, page
 from custodes.planes.identity.passwords import MAX_LENGTH, MIN_LENGTH
 
 _LOGIN = """<main class="narrow"><div class="sheet">
 <h1>Custodes</h1>
 {alarm}
+{elsewhere}
 <form method="post" action="{base}/login">
 <input type="hidden" name="next" value="{then}">
 <label for="username">User name</label>
@@ -41,12 +44,31 @@ _CHOOSE = """<main class="narrow"><div class="sheet">
 _MESSAGE = """<main class="narrow"><div class="sheet">
 <h1>Custodes</h1>
 {alarm}
+{again}
 </div></main>"""
 
+_ELSEWHERE = """<p><a class="go" href="{base}{place}?next={then}">Sign in with {name}</a></p>
+<p class="note">Or with a password of this install:</p>"""
 
-def login_form(base: str, *, alarm: str = "", username: str = "", then: str = "") -> str:
-    """Write the login page; ``then`` is the place of the dashboard to go to."""
-    body = html(_LOGIN, base=base, alarm=_alarm(alarm), username=username, then=then, longest=MAX_LENGTH)
+
+def login_form(
+    base: str, *, alarm: str = "", username: str = "", then: str = "", elsewhere: tuple[str, str] | None = None
+) -> str:
+    """Write the login page.
+
+    Args:
+        base: URL path of the pages.
+        alarm: what went wrong.
+        username: as it was typed.
+        then: place of the dashboard to go to.
+        elsewhere: place that leads to where people sign in, and whose it is.
+    """
+    other = Html("")
+    if elsewhere:
+        other = html(_ELSEWHERE, base=base, place=elsewhere[0], then=quote(then, safe=""), name=elsewhere[1])
+    body = html(
+        _LOGIN, base=base, alarm=_alarm(alarm), username=username, then=then, longest=MAX_LENGTH, elsewhere=other
+    )
     return page("Sign in", base, body)
 
 
@@ -70,9 +92,10 @@ def password_form(base: str, *, username: str, csrf: str, forced: bool, alarm: s
     return page("Password", base, body)
 
 
-def message(base: str, title: str, text: str) -> str:
-    """Write a page that says one thing."""
-    return page(title, base, html(_MESSAGE, alarm=_alarm(text)))
+def message(base: str, title: str, text: str, *, again: bool = False) -> str:
+    """Write a page that says one thing; ``again``: and leads back to signing in."""
+    link = html('<p><a href="{base}/login">Sign in again</a></p>', base=base) if again else Html("")
+    return page(title, base, html(_MESSAGE, alarm=_alarm(text), again=link))
 
 
 def _alarm(text: str) -> Html:

@@ -6,17 +6,19 @@ The forms are plain HTML without a script, so that one can sign in whatever a br
 from __future__ import annotations
 
 from importlib.resources import files
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote
 
 from fastapi import APIRouter, Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import Response
 
 from custodes.admin.auth.cookies import SESSION_COOKIE, can_keep_cookies, clear_session, set_session
 from custodes.admin.auth.csrf import check_origin, check_token
 from custodes.admin.auth.gate import Gate
 from custodes.admin.dashboard import TABS, Dashboard
-from custodes.admin.dependencies import CustodesDep, audit_trail, require_admin
+from custodes.admin.dependencies import CustodesDep, audit_trail, custodes_of, require_admin
+from custodes.admin.pages.elsewhere import way_elsewhere
 from custodes.admin.pages.forms import login_form, message, password_form
+from custodes.admin.pages.places import base_of, go, page_of, root_of, safe_place, with_query
 from custodes.admin.routes.session import set_password, sign_in
 from custodes.app import Custodes
 from custodes.errors import AuthenticationFailed, CustodesError, InvalidInput, MalformedPayload, PermissionDenied
@@ -25,20 +27,9 @@ from custodes.planes.identity.tokens import csrf_token
 
 router = APIRouter()
 
-#: Where this router is mounted; see ``admin/app.py``.
-_PLACE = "/dashboard/admin/enterprise"
-
-#: Nothing but our own style sheet and our own forms.
-_CSP = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
-
 #: Largest form, bytes, and most fields of it.
 _MAX_FORM = 8_192
 _MAX_FIELDS = 10
-
-#: Longest place to go to after signing in: a view with all its filters.
-_MAX_PLACE = 2_048
 
 _ICON = files("custodes.admin.pages").joinpath("icon.svg").read_bytes()
 _STYLE = files("custodes.admin.pages").joinpath("style.css").read_bytes()
@@ -59,7 +50,7 @@ async def icon() -> Response:
 @router.get("/")
 async def show_dashboard_without_slash(request: Request) -> Response:
     """Go to where the dashboard is."""
-    return _go(request, _with_query(request, ""))
+    return go(request, with_query(request, ""))
 
 
 @router.get("")
@@ -80,8 +71,9 @@ async def show_login(request: Request, custodes: CustodesDep) -> Response:
     """Ask for user name and password."""
     if not can_keep_cookies(request, custodes.settings):
         text = "Signing in needs https. Put TLS in front and set CUSTODES_PUBLIC_URL to the https address."
-        return _page(message(_base(request), "Sign in", text), 403)
-    return _page(login_form(_base(request), then=_safe_place(request.query_params.get("next", ""))))
+        return page_of(message(base_of(request), "Sign in", text), 403)
+    then = safe_place(request.query_params.get("next", ""))
+    return page_of(login_form(base_of(request), then=then, elsewhere=way_elsewhere(request, custodes)))
 
 
 @router.post("/login")
@@ -89,14 +81,15 @@ async def do_login(request: Request, custodes: CustodesDep) -> Response:
     """Sign in and go where one wanted to go."""
     form = await _form(request)
     username = form.get("username", "")
-    then = _safe_place(form.get("next", ""))
+    then = safe_place(form.get("next", ""))
     try:
         login = await sign_in(request, custodes, username, form.get("password", ""))
     except CustodesError as error:
         await _note(request, error)
-        again = login_form(_base(request), alarm=str(error), username=username[:255], then=then)
-        return _page(again, error.status)
-    response = _go(request, "/password" if login.must_change_password else then)
+        way = way_elsewhere(request, custodes)
+        again = login_form(base_of(request), alarm=str(error), username=username[:255], then=then, elsewhere=way)
+        return page_of(again, error.status)
+    response = go(request, "/password" if login.must_change_password else then)
     set_session(response, login.opened.token, seconds=custodes.settings.session_hours * 3600)
     return response
 
@@ -107,10 +100,10 @@ async def show_password(request: Request) -> Response:
     try:
         principal = await _identify(request)
     except AuthenticationFailed:
-        return _go(request, "/login")
+        return go(request, "/login")
     if principal.method is not Method.SESSION:
-        return _page(message(_base(request), "Password", "Your password is kept where you sign in."), 409)
-    return _page(_password_form(request, principal))
+        return page_of(message(base_of(request), "Password", "Your password is kept where you sign in."), 409)
+    return page_of(_password_form(request, principal))
 
 
 @router.post("/password")
@@ -120,7 +113,7 @@ async def do_password(request: Request, custodes: CustodesDep) -> Response:
     try:
         principal = await _own_request(request, custodes, form)
     except AuthenticationFailed:
-        return _go(request, "/login")
+        return go(request, "/login")
     new = form.get("new", "")
     try:
         if new != form.get("again", ""):
@@ -130,8 +123,8 @@ async def do_password(request: Request, custodes: CustodesDep) -> Response:
         login = await set_password(request, custodes, principal, trail, form.get("current", ""), new)
     except CustodesError as error:
         await _note(request, error)
-        return _page(_password_form(request, principal, alarm=str(error)), error.status)
-    response = _go(request, "")
+        return page_of(_password_form(request, principal, alarm=str(error)), error.status)
+    response = go(request, "")
     set_session(response, login.opened.token, seconds=custodes.settings.session_hours * 3600)
     return response
 
@@ -140,7 +133,7 @@ async def do_password(request: Request, custodes: CustodesDep) -> Response:
 async def do_logout(request: Request, custodes: CustodesDep) -> Response:
     """End the session."""
     form = await _form(request)
-    response = _go(request, "/login")
+    response = go(request, "/login")
     try:
         principal = await _own_request(request, custodes, form)
     except AuthenticationFailed:
@@ -162,18 +155,21 @@ async def _show_dashboard(request: Request, place: str) -> Response:
     try:
         principal = await _identify(request)
     except AuthenticationFailed:
-        wanted = _with_query(request, place)
-        return _go(request, f"/login?next={quote(wanted, safe='')}" if wanted else "/login")
+        way = way_elsewhere(request, custodes_of(request))
+        login = way[0] if way else "/login"
+        wanted = with_query(request, place)
+        return go(request, f"{login}?next={quote(wanted, safe='')}" if wanted else login)
     if principal.must_change_password:
-        return _go(request, "/password")
+        return go(request, "/password")
     try:
         require_admin(principal)
     except PermissionDenied as error:
         await _note(request, error)
-        return _page(message(_base(request), "Not allowed", error.message), 403)
+        return page_of(message(base_of(request), "Not allowed", error.message), 403)
     dashboard: Dashboard = request.app.state.dashboard
     known = place.split("/")[1] in TABS if place else True
-    return dashboard.page(_root(request), _base(request), status=200 if known else 404)
+    way = way_elsewhere(request, custodes_of(request))
+    return dashboard.page(root_of(request), base_of(request), elsewhere=way, status=200 if known else 404)
 
 
 # ── Between request and answer ───────────────────────────────────────────────
@@ -223,40 +219,13 @@ async def _form(request: Request) -> dict[str, str]:
     raise MalformedPayload(msg, remedy="Go back, reload the page and try again")
 
 
-def _root(request: Request) -> str:
-    return str(request.scope.get("root_path", "")).rstrip("/")
-
-
-def _base(request: Request) -> str:
-    return f"{_root(request)}{_PLACE}"
-
-
-def _with_query(request: Request, place: str) -> str:
-    query = request.url.query
-    return f"{place}?{query}" if query else place
-
-
-def _safe_place(place: str) -> str:
-    """Return where to go after signing in: a place of the dashboard, nowhere else."""
-    if len(place) > _MAX_PLACE or not place.isprintable() or "\\" in place:
-        return ""
-    try:
-        parts = urlsplit(place)
-    except ValueError:
-        return ""
-    first = parts.path.split("/")[1] if parts.path.startswith("/") else ""
-    if parts.scheme or parts.netloc or (parts.path and first not in TABS):
-        return ""
-    return place
-
-
 def _csrf(request: Request, principal: Principal) -> str:
     return csrf_token(request.cookies.get(SESSION_COOKIE, "")) if principal.method is Method.SESSION else ""
 
 
 def _password_form(request: Request, principal: Principal, *, alarm: str = "") -> str:
     return password_form(
-        _base(request),
+        base_of(request),
         username=principal.subject,
         csrf=_csrf(request, principal),
         forced=principal.must_change_password,
@@ -266,11 +235,3 @@ def _password_form(request: Request, principal: Principal, *, alarm: str = "") -
 
 async def _note(request: Request, error: CustodesError) -> None:
     await request.app.state.refusals.note(request, error)
-
-
-def _page(text: str, status: int = 200) -> HTMLResponse:
-    return HTMLResponse(text, status_code=status, headers={"Content-Security-Policy": _CSP})
-
-
-def _go(request: Request, place: str) -> RedirectResponse:
-    return RedirectResponse(f"{_base(request)}{place}", status_code=303)

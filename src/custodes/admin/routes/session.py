@@ -13,7 +13,7 @@ from custodes.admin.dependencies import AuditTrail, CustodesDep, SignedIn, Trail
 from custodes.admin.problems import trace_of
 from custodes.app import Custodes
 from custodes.errors import Conflict, PermissionDenied
-from custodes.planes.identity.logins import Login
+from custodes.planes.identity.logins import AlsoOf, Login
 from custodes.planes.identity.model import Method, Principal, Profile, Role
 from custodes.planes.identity.passwords import MAX_LENGTH
 from custodes.planes.identity.profiles import MAX_SUBJECT
@@ -143,19 +143,25 @@ async def sign_in(request: Request, custodes: Custodes, username: str, password:
         msg = "Signing in needs https, or an address of this machine"
         raise PermissionDenied(msg, remedy="Put TLS in front and set CUSTODES_PUBLIC_URL=https://…")
     client = client_of(request)
+    entry = login_entry(request, custodes, client, Method.SESSION)
+    return await custodes.identity.logins.sign_in(username, password, client, trace_id=trace_of(request), also=entry)
+
+
+def login_entry(request: Request, custodes: Custodes, client: Client, method: Method) -> AlsoOf:
+    """Prepare the audit entry of a login; ``method``: how somebody has proven who it is."""
 
     def entry(profile: Profile) -> Work:
         return custodes.audit.admin_entry(
             "auth.login",
             actor=f"user:{profile.subject}",
             target=f"user_profile:{profile.id}",
-            context={"method": Method.SESSION.value, "user_agent": client.user_agent},
+            context={"method": method.value, "user_agent": client.user_agent},
             trace_id=trace_of(request),
             tenant=profile.tenant,
             ip=client.ip,
         )
 
-    return await custodes.identity.logins.sign_in(username, password, client, trace_id=trace_of(request), also=entry)
+    return entry
 
 
 async def set_password(

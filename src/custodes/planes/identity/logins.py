@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from custodes.errors import AuthenticationFailed, Conflict
+from custodes.errors import AuthenticationFailed, Conflict, PermissionDenied
 from custodes.kernel.clock import MINUTE, Clock
 from custodes.kernel.signals import SecuritySignal
 from custodes.kernel.tenant import DEFAULT_TENANT
@@ -98,6 +98,26 @@ class Logins:
 
         await self._store.write(work)
         return Login(opened, profile, credential.must_change)
+
+    async def sign_in_as(self, issuer: str, subject: str, client: Client, *, also: AlsoOf = _nothing_of) -> Login:
+        """Open a session for somebody whom an issuer has vouched for: no profile is ever made here.
+
+        Raises:
+            PermissionDenied: no active profile.
+        """
+        profile = await self._store.read(lambda tx: self._store.find_profile(tx, issuer, subject))
+        if profile is None or profile.state is not State.ACTIVE:
+            msg = f"You have no active profile here: {subject[:MAX_SUBJECT]} of {issuer}"
+            raise PermissionDenied(msg, remedy="Ask an owner: custodes user add SUBJECT --issuer ISSUER")
+        opened = self._sessions.draw(profile, client)
+        beside = also(profile)
+
+        def work(tx: Transaction) -> None:
+            self._sessions.keep(tx, opened)
+            beside(tx)
+
+        await self._store.write(work)
+        return Login(opened, profile, must_change_password=False)
 
     async def change_password(
         self, profile_id: str, current: str, new: str, client: Client, *, also: Work = nothing
