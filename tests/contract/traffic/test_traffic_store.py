@@ -19,6 +19,7 @@ from custodes.planes.traffic.ranges import Stretch
 from custodes.planes.traffic.recorder import Recorder
 from custodes.planes.traffic.rollup import LEVELS, OTHER, Figures, Keyspace, Level, Rollups
 from custodes.runtime.transactions import Transaction
+from custodes.storage.sql import traffic as sql_traffic
 from custodes.storage.sql.database import Database
 from custodes.storage.sql.traffic import SqlTrafficStore
 from custodes.testing.traffic import exchange
@@ -543,3 +544,25 @@ async def test_only_the_pairs_asked_for_are_read_and_a_ranking_has_the_same_time
         await fold_all(store, DAWN + 2 * DAY)
 
     assert await store.rollups(whole(Keyspace.ENDPOINT, pairs=())) == {}
+
+
+async def test_a_text_is_looked_for_in_a_bounded_number_of_calls(
+    store: TrafficStore, batch: Sealer, monkeypatch: pytest.MonkeyPatch
+):
+    """Given ten calls and pages that look through four, then the cursor leads on until all were looked through."""
+    monkeypatch.setattr(sql_traffic, "TEXT_SCANNED", 4)
+    paths = [f"/{'Needle_%' if number in (0, 5, 6) else 'hay'}/{number}" for number in range(10)]
+    await store.keep(batch(*[{"started_at": DAWN + at * SECOND, "path": path} for at, path in enumerate(paths)]))
+
+    pages: list[list[str]] = []
+    cursor = None
+    while not pages or cursor is not None:
+        page = await store.calls(CallFilter(text="needle_%/"), tenant=None, limit=5, cursor=cursor)
+        pages.append([call.path for call in page.items])
+        cursor = page.next_cursor
+
+    assert pages == [["/Needle_%/6"], ["/Needle_%/5"], ["/Needle_%/0"]]
+    one = await store.calls(CallFilter(text="NEEDLE"), tenant="default", limit=1, cursor=None)
+    assert len(one.items) == 1
+    assert one.next_cursor is not None
+    assert not (await store.calls(CallFilter(text="needle", status=500), tenant=None, limit=5, cursor=None)).items

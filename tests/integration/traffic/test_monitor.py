@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,13 +17,14 @@ from custodes.kernel.health import Health
 from custodes.kernel.histogram import MAX_RELATIVE_ERROR
 from custodes.kernel.signals import FailureSignal
 from custodes.planes.traffic import flusher
-from custodes.planes.traffic.analytics import ORDERS, QUANTILES
+from custodes.planes.traffic.analytics import QUANTILES, SLOW_ORDERS
 from custodes.planes.traffic.batch import Batch, GroupSighting
+from custodes.planes.traffic.latency import Measure
 from custodes.planes.traffic.model import CallFilter, GroupState
 from custodes.planes.traffic.monitor import ApiMonitor
 from custodes.planes.traffic.recorder import Recorder
 from custodes.planes.traffic.report import CallReport
-from custodes.planes.traffic.rollup import Level
+from custodes.planes.traffic.rollup import Keyspace, Level
 from custodes.runtime.bus import Bus
 from custodes.storage.sql.database import Database
 from custodes.storage.sql.traffic import SqlTrafficStore
@@ -190,7 +192,7 @@ async def test_everybody_is_all_tenants_and_a_tenant_is_itself(monitor: ApiMonit
     assert await count(monitor, tenant="nobody") == 0
 
 
-@pytest.mark.parametrize("order_by", ORDERS)
+@pytest.mark.parametrize("order_by", SLOW_ORDERS)
 async def test_slow_endpoints_are_found_exactly_without_reading_all(monitor: ApiMonitor, order_by: str):
     """Given 300 endpoints, of which only some histograms are read, then the slowest are those of a full comparison."""
     chance = random.Random(order_by)
@@ -206,6 +208,95 @@ async def test_slow_endpoints_are_found_exactly_without_reading_all(monitor: Api
     assert len(every) == 300
     assert list(slowest) == list(every[:7])
     assert [one.route for one in frequent] == [one.route for one in every if one.stats.count >= 4]
+
+
+async def test_endpoints_are_ranked_by_their_errors(monitor: ApiMonitor):
+    seen(monitor, 10, route="/busy")
+    seen(monitor, 2, route="/busy", status=500)
+    seen(monitor, 1, route="/rare", status=503)
+    seen(monitor, 5, route="/good")
+    await monitor.flush()
+
+    by_number = await monitor.get_slow_endpoints(NOW - HOUR, NOW + 1, order_by="errors")
+    by_share = await monitor.get_slow_endpoints(NOW - HOUR, NOW + 1, order_by="error_rate")
+
+    assert [(one.route, one.stats.server_errors) for one in by_number] == [("/busy", 2), ("/rare", 1)]
+    assert [(one.route, one.stats.error_rate) for one in by_share] == [("/rare", 1.0), ("/busy", 2 / 12)]
+
+
+async def test_a_heat_map_counts_every_time_in_its_row(monitor: ApiMonitor):
+    """Given times over four powers of ten, half of them flushed, then each is in the one row that holds it."""
+    times = [0, 1, 2, 900, 1_000, 1_025, 65_536, 65_537, 9_000_000]
+    for took in times[:5]:
+        seen(monitor, total_us=took, ttfb_us=0)
+    await monitor.flush()
+    for took in times[5:]:
+        seen(monitor, total_us=took, ttfb_us=0, started_at=NOW - 20 * SECOND)
+
+    found = await monitor.get_latency(NOW - MINUTE, NOW + 1, step_seconds=10)
+
+    assert [sum(point.counts) for point in found.series] == [4, 5]
+    assert found.times.count == len(times)
+    for row, (low, high) in enumerate(itertools.pairwise((-1.0, *found.bounds))):
+        assert sum(point.counts[row] for point in found.series) == sum(low < took <= high for took in times), (
+            low,
+            high,
+        )
+    first = await monitor.get_latency(NOW - MINUTE, NOW + 1, Measure.TTFB)
+    assert [point.counts for point in first.series] == [(9,)]
+
+
+async def test_background_work_has_times_of_its_own(monitor: ApiMonitor, clock: FakeClock):
+    seen(monitor, 3, route="/mail", background_us=40_000)
+    seen(monitor, 5, route="/mail", background_us=999)  # the app only returned
+    seen(monitor, 2, route="/report", background_us=2_000_000, tenant="acme")
+    await monitor.flush()
+    clock.advance(2 * HOUR)
+    await monitor.fold()
+
+    async def timed(**more: Any) -> int:
+        return (await monitor.get_latency(NOW - HOUR, clock.now(), Measure.BACKGROUND, **more)).times.count
+
+    assert await timed() == 5
+    assert await timed(route="/mail") == 3
+    assert await timed(route="/mail", method="POST") == 0
+    assert await timed(method="GET") == 5
+    assert await timed(tenant="acme") == 2
+    found = await monitor.get_latency(NOW - HOUR, clock.now(), Measure.BACKGROUND, route="/report")
+    assert [(point.shortest, point.longest) for point in found.series] == [(2_000_000, 2_000_000)]
+
+
+async def test_figures_of_one_consumer(monitor: ApiMonitor):
+    seen(monitor, 3, user="ann")
+    seen(monitor, 2, user="ann", status=500)
+    seen(monitor, 4, user="bob")
+    await monitor.flush()
+    seen(monitor, 1, user="ann")
+
+    found = await monitor.get_api_analytics(NOW - HOUR, NOW + 1, consumer=(Keyspace.USER, "ann"))
+
+    assert (found.totals.count, found.totals.server_errors) == (6, 2)
+    assert sum(point.stats.count for point in found.series) == 6
+    with pytest.raises(InvalidInput, match="not by both"):
+        await monitor.get_api_analytics(NOW - HOUR, NOW + 1, consumer=(Keyspace.USER, "ann"), route="/items/{id}")
+
+
+async def test_tenants_are_listed_for_who_sees_all_of_them(monitor: ApiMonitor, clock: FakeClock):
+    async def tenants(tenant: str | None = None) -> list[tuple[str, int]]:
+        found = await monitor.get_api_analytics(NOW - HOUR, clock.now(), tenant=tenant)
+        return [(one.name, one.count) for one in found.consumers["tenant"]]
+
+    seen(monitor, 2)
+    assert await tenants() == []  # there is only the default one
+    seen(monitor, 3, tenant="acme", status=500)
+    seen(monitor, 1, tenant="umbrella")
+    await monitor.flush()
+    clock.advance(2 * HOUR)
+    await monitor.fold()
+    seen(monitor, 1, tenant="umbrella")
+
+    assert await tenants() == [("acme", 3), ("default", 2), ("umbrella", 2)]
+    assert await tenants("acme") == []
 
 
 async def test_long_ranges_survive_retention_of_the_fine_levels(monitor: ApiMonitor, clock: FakeClock):

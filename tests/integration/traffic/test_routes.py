@@ -104,9 +104,53 @@ async def test_analytics_and_slow_endpoints_take_their_arguments(custodes: Custo
     assert [endpoint["route"] for endpoint in slow] == ["/a"]
 
 
+async def test_a_heat_map_over_the_api(custodes: Custodes, client: httpx2.AsyncClient):
+    await seen(custodes, *[{"total_us": 2_000, "ttfb_us": 1_500}] * 3, {"total_us": 700_000, "background_us": 5_000})
+    admin = await key_for(custodes)
+
+    total = (await client.get(f"{API}/api-latency?step_seconds=60", headers=admin)).json()
+    late = (await client.get(f"{API}/api-latency?measure=background", headers=admin)).json()
+
+    assert (total["timed"], total["step_seconds"], total["measure"]) == (4, 60, "total")
+    assert total["bounds_ms"][0] == 2.048
+    assert total["bounds_ms"][-1] == 741.455
+    (point,) = total["series"]
+    assert (point["counts"][0], point["counts"][-1], sum(point["counts"])) == (3, 1, 4)
+    assert (point["percentiles_ms"]["p50"], point["percentiles_ms"]["p99_9"]) == (2.0, 700.0)
+    assert (late["timed"], late["percentiles_ms"]["p50"]) == (1, 5.0)
+
+
+async def test_analytics_of_a_consumer_and_statuses_by_step(custodes: Custodes, client: httpx2.AsyncClient):
+    await seen(custodes, {"user": "ann"}, {"user": "ann", "status": 404}, {"user": "bob", "status": 302})
+    admin = await key_for(custodes)
+
+    everyone = (await client.get(f"{API}/api-analytics?consumers=1", headers=admin)).json()
+    ann = (await client.get(f"{API}/api-analytics?user=ann", headers=admin)).json()
+
+    assert everyone["series"][0]["statuses"] == {"200": 1, "302": 1, "404": 1}
+    assert [one["name"] for one in everyone["consumers"]["user"]] == ["ann"]
+    assert (ann["totals"]["count"], ann["totals"]["client_errors"], ann["totals"]["timed"]) == (2, 1, 0)
+
+
+async def test_calls_are_found_by_a_text(custodes: Custodes, client: httpx2.AsyncClient):
+    await seen(custodes, {"path": "/.env", "route": None}, {"path": "/items/7"}, {"user_agent": "Nikto/2.5"})
+    admin = await key_for(custodes)
+
+    async def found(text: str) -> int:
+        answer = await client.get(f"{API}/api-calls", params={"text": text}, headers=admin)
+        return len(answer.json()["items"])
+
+    assert (await found(".ENV"), await found("nikto"), await found("%"), await found("nobody")) == (1, 1, 0, 0)
+
+
 @pytest.mark.parametrize(
     "query",
     [
+        "api-analytics?user=ann&client_ip=203.0.113.7",
+        "api-analytics?user=ann&route=/a",
+        "api-analytics?consumers=101",
+        "api-latency?measure=guess",
+        "api-calls?text=",
         "api-analytics?step_seconds=7",
         "api-analytics?endpoints=0",
         "api-analytics?since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z",

@@ -1746,6 +1746,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/enterprise/api-latency": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Api Latency
+         * @description Tell how long requests took, step by step: percentiles, and how many took how long, for a heat map.
+         */
+        get: operations["traffic_get_api_latency"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/enterprise/slow-endpoints": {
         parameters: {
             query?: never;
@@ -1755,7 +1775,7 @@ export interface paths {
         };
         /**
          * Get Slow Endpoints
-         * @description List the slowest endpoints, slowest first.
+         * @description List the slowest endpoints, slowest first; or those with most server errors, by number or by share.
          */
         get: operations["traffic_get_slow_endpoints"];
         put?: never;
@@ -2666,7 +2686,7 @@ export interface components {
         };
         /**
          * ConsumerModel
-         * @description One user, API key or address.
+         * @description One user, API key, address or tenant.
          */
         ConsumerModel: {
             /**
@@ -3695,6 +3715,75 @@ export interface components {
             last_used_at: string | null;
         };
         /**
+         * LatencyModel
+         * @description How long requests took in a stretch of time.
+         */
+        LatencyModel: {
+            /**
+             * Since
+             * Format: date-time
+             * @description Begin, widened to a whole step
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            since: string;
+            /**
+             * Until
+             * Format: date-time
+             * @description End, widened to a whole step, not included
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            until: string;
+            /**
+             * Step Seconds
+             * @description Width of a step
+             */
+            step_seconds: number;
+            /** @description `total`: until the last byte; `ttfb`: until the first; `background`: what the app still did after the last byte, where that took a millisecond or more */
+            measure: components["schemas"]["Measure"];
+            /**
+             * Timed
+             * @description Requests that were timed
+             */
+            timed: number;
+            /** @description Percentiles of all of them */
+            percentiles_ms: components["schemas"]["PercentilesModel"];
+            /**
+             * Bounds Ms
+             * @description Rows of the heat map: the longest time of each, rising; a row begins after the one before
+             */
+            bounds_ms: number[];
+            /**
+             * Series
+             * @description Step by step, oldest first; steps without a time are left out
+             */
+            series: components["schemas"]["LatencyPointModel"][];
+        };
+        /**
+         * LatencyPointModel
+         * @description The times of one step.
+         */
+        LatencyPointModel: {
+            /**
+             * At
+             * Format: date-time
+             * @description Begin of the step
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            at: string;
+            /**
+             * Timed
+             * @description Requests that were timed
+             */
+            timed: number;
+            /** @description Percentiles of their times */
+            percentiles_ms: components["schemas"]["PercentilesModel"];
+            /**
+             * Counts
+             * @description How many took how long: one count for each of `bounds_ms`
+             */
+            counts: number[];
+        };
+        /**
          * LimitModel
          * @description One limit of a rule, with what it promises.
          */
@@ -3804,6 +3893,12 @@ export interface components {
              */
             csrf_token?: string | null;
         };
+        /**
+         * Measure
+         * @description Which time.
+         * @enum {string}
+         */
+        Measure: "total" | "ttfb" | "background";
         /**
          * MessageModel
          * @description An event that was emitted.
@@ -7596,7 +7691,7 @@ export interface components {
             endpoints: components["schemas"]["EndpointModel"][];
             /**
              * Consumers
-             * @description `user`, `api_key`, `ip` → the heaviest
+             * @description `user`, `api_key`, `ip`, `tenant` → the heaviest
              */
             consumers: {
                 [key: string]: components["schemas"]["ConsumerModel"][];
@@ -7695,6 +7790,13 @@ export interface components {
             at: string;
             /** @description Its figures */
             stats: components["schemas"]["StatsModel"];
+            /**
+             * Statuses
+             * @description Status → requests; `0`: the client left before there was one
+             */
+            statuses: {
+                [key: string]: number;
+            };
         };
         /**
          * State
@@ -11278,12 +11380,20 @@ export interface operations {
                 step_seconds?: number | null;
                 /** @description Endpoints to list */
                 endpoints?: number;
+                /** @description Consumers of each kind to list */
+                consumers?: number;
                 /** @description Only this tenant; default: all that you may see */
                 tenant?: string | null;
                 /** @description From this moment on (RFC 3339); default: a day before `until` */
                 since?: string | null;
                 /** @description Before this moment (RFC 3339); default: now */
                 until?: string | null;
+                /** @description Only this user */
+                user?: string | null;
+                /** @description Only this API key, by id */
+                api_key?: string | null;
+                /** @description Only this address */
+                client_ip?: string | null;
             };
             header?: never;
             path?: never;
@@ -11311,6 +11421,50 @@ export interface operations {
             };
         };
     };
+    traffic_get_api_latency: {
+        parameters: {
+            query?: {
+                /** @description Until the last byte, until the first, or after it */
+                measure?: components["schemas"]["Measure"];
+                /** @description Only this route template */
+                route?: string | null;
+                /** @description Only this method */
+                method?: string | null;
+                /** @description Width of a step: 10, 30, 60, 300, 600, 900, 1800, 3600, 10800, 21600, 43200, 86400, 604800; it may grow */
+                step_seconds?: number | null;
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+                /** @description From this moment on (RFC 3339); default: a day before `until` */
+                since?: string | null;
+                /** @description Before this moment (RFC 3339); default: now */
+                until?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LatencyModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     traffic_get_slow_endpoints: {
         parameters: {
             query?: {
@@ -11318,8 +11472,8 @@ export interface operations {
                 limit?: number;
                 /** @description Leave out endpoints with fewer requests */
                 min_count?: number;
-                /** @description A percentile, `mean`, `max`, or `time`: all that was spent */
-                order_by?: "p50" | "p75" | "p90" | "p95" | "p99" | "p99_9" | "mean" | "max" | "time";
+                /** @description A percentile, `mean`, `max`, `time`: all that was spent; or `errors`, `error_rate` */
+                order_by?: "p50" | "p75" | "p90" | "p95" | "p99" | "p99_9" | "mean" | "max" | "time" | "errors" | "error_rate";
                 /** @description Only this tenant; default: all that you may see */
                 tenant?: string | null;
                 /** @description From this moment on (RFC 3339); default: a day before `until` */
@@ -11376,6 +11530,8 @@ export interface operations {
                 trace_id?: string | null;
                 /** @description Digest of the group */
                 error_group?: string | null;
+                /** @description Part of path, user agent, error, user, key or address, whatever its case. A page then looks through 5000 calls at most and may hold few or none: `next_cursor` looks further back */
+                text?: string | null;
                 /** @description Only answers of 500 and above and exceptions */
                 errors_only?: boolean;
                 /** @description Began from this moment on (RFC 3339) */
@@ -11440,6 +11596,8 @@ export interface operations {
                 trace_id?: string | null;
                 /** @description Digest of the group */
                 error_group?: string | null;
+                /** @description Part of path, user agent, error, user, key or address, whatever its case. A page then looks through 5000 calls at most and may hold few or none: `next_cursor` looks further back */
+                text?: string | null;
                 /** @description Only answers of 500 and above and exceptions */
                 errors_only?: boolean;
                 /** @description Began from this moment on (RFC 3339) */

@@ -92,6 +92,19 @@ export function clock(when: When, zone: Zone, now: number): string {
   return written.startsWith(moment(now, zone, 'date')) ? written.slice(11) : written.slice(5);
 }
 
+const WEEK = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'];
+
+/** Where a moment falls in the week: day from 0, Monday, to 6, and hour of the day. */
+export function placeInWeek(at: number, zone: Zone): { day: number; hour: number } {
+  const p = parts(at, zone);
+  return { day: WEEK.indexOf(p.weekday), hour: Number(p.hour) };
+}
+
+/** Name of a day of the week, from 0, Monday: `Mon`. */
+export function weekday(day: number): string {
+  return WEEK[day] ?? '';
+}
+
 /** A stretch of time; the date is not said twice. */
 export function span(from: number, to: number, zone: Zone): string {
   const detail = to - from < 10 * MINUTE ? 'second' : 'minute';

@@ -19,15 +19,20 @@ from custodes.admin.routes.traffic_models import (
     CallModel,
     EndpointModel,
     ErrorGroupModel,
+    LatencyModel,
     csv_line,
     csv_row,
     ndjson_line,
 )
 from custodes.app import Custodes
+from custodes.errors import InvalidInput
 from custodes.kernel.clock import from_datetime
 from custodes.kernel.paging import MAX_LIMIT
-from custodes.planes.traffic.model import ApiCall, CallFilter, GroupState
+from custodes.planes.traffic.analytics import SHOWN_CONSUMERS
+from custodes.planes.traffic.latency import Measure
+from custodes.planes.traffic.model import TEXT_SCANNED, ApiCall, CallFilter, GroupState
 from custodes.planes.traffic.ranges import STEPS
+from custodes.planes.traffic.rollup import KEPT_CONSUMERS, Keyspace
 
 router = APIRouter()
 
@@ -48,6 +53,15 @@ def call_filter(
     client_ip: Annotated[str | None, Query(min_length=1, max_length=64, description="Client address")] = None,
     trace_id: Annotated[str | None, Query(min_length=1, max_length=32, description="W3C trace id")] = None,
     error_group: Annotated[str | None, Query(min_length=1, max_length=64, description="Digest of the group")] = None,
+    text: Annotated[
+        str | None,
+        Query(
+            min_length=1,
+            max_length=256,
+            description="Part of path, user agent, error, user, key or address, whatever its case. A page then looks "
+            f"through {TEXT_SCANNED} calls at most and may hold few or none: `next_cursor` looks further back",
+        ),
+    ] = None,
     errors_only: Annotated[bool, Query(description="Only answers of 500 and above and exceptions")] = False,
     since: Annotated[AwareDatetime | None, Query(description="Began from this moment on (RFC 3339)")] = None,
     until: Annotated[AwareDatetime | None, Query(description="Began before this moment (RFC 3339)")] = None,
@@ -65,6 +79,7 @@ def call_filter(
         client_ip=client_ip,
         trace_id=trace_id,
         error_group=error_group,
+        text=text,
         errors_only=errors_only,
     )
 
@@ -74,7 +89,35 @@ Filters = Annotated[CallFilter, Depends(call_filter)]
 
 Route = Annotated[str | None, Query(max_length=512, description="Only this route template")]
 Method = Annotated[str | None, Query(max_length=32, description="Only this method")]
-Order = Literal["p50", "p75", "p90", "p95", "p99", "p99_9", "mean", "max", "time"]
+Order = Literal["p50", "p75", "p90", "p95", "p99", "p99_9", "mean", "max", "time", "errors", "error_rate"]
+
+
+StepSeconds = Annotated[int | None, Query(description=f"Width of a step: {', '.join(map(str, STEPS))}; it may grow")]
+
+
+def one_consumer(
+    user: Annotated[str | None, Query(min_length=1, max_length=256, description="Only this user")] = None,
+    api_key: Annotated[str | None, Query(min_length=1, max_length=256, description="Only this API key, by id")] = None,
+    client_ip: Annotated[str | None, Query(min_length=1, max_length=64, description="Only this address")] = None,
+) -> tuple[Keyspace, str] | None:
+    """Read which consumer an analysis is about.
+
+    Raises:
+        InvalidInput: more than one.
+    """
+    asked = [
+        (kind, name)
+        for kind, name in ((Keyspace.USER, user), (Keyspace.API_KEY, api_key), (Keyspace.IP, client_ip))
+        if name is not None
+    ]
+    if len(asked) > 1:
+        msg = "Figures are kept by user, by API key and by address, not by two of them at once"
+        raise InvalidInput(msg, remedy="Ask for one of them, or list single calls, which combine all filters")
+    return asked[0] if asked else None
+
+
+#: Which consumer an analysis is about.
+Consumer = Annotated[tuple[Keyspace, str] | None, Depends(one_consumer)]
 
 
 @router.get("/api-health")
@@ -98,10 +141,12 @@ async def get_api_analytics(
     when: TimeRange,
     route: Route = None,
     method: Method = None,
-    step_seconds: Annotated[
-        int | None, Query(description=f"Width of a step: {', '.join(map(str, STEPS))}; it may grow")
-    ] = None,
+    consumer: Consumer = None,
+    step_seconds: StepSeconds = None,
     endpoints: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Endpoints to list")] = 50,
+    consumers: Annotated[
+        int, Query(ge=1, le=KEPT_CONSUMERS, description="Consumers of each kind to list")
+    ] = SHOWN_CONSUMERS,
 ) -> AnalyticsModel:
     """Analyse a stretch of time: volume, errors, percentiles over time, by endpoint, by consumer."""
     found = await custodes.traffic.get_api_analytics(
@@ -110,10 +155,29 @@ async def get_api_analytics(
         tenant=tenant,
         route=route,
         method=method,
+        consumer=consumer,
         step_seconds=step_seconds,
         endpoints=endpoints,
+        consumers=consumers,
     )
     return AnalyticsModel.of(found)
+
+
+@router.get("/api-latency")
+async def get_api_latency(
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    when: TimeRange,
+    measure: Annotated[Measure, Query(description="Until the last byte, until the first, or after it")] = Measure.TOTAL,
+    route: Route = None,
+    method: Method = None,
+    step_seconds: StepSeconds = None,
+) -> LatencyModel:
+    """Tell how long requests took, step by step: percentiles, and how many took how long, for a heat map."""
+    found = await custodes.traffic.get_latency(
+        when.since, when.until, measure, tenant=tenant, route=route, method=method, step_seconds=step_seconds
+    )
+    return LatencyModel.of(found)
 
 
 @router.get("/slow-endpoints")
@@ -123,9 +187,11 @@ async def get_slow_endpoints(
     when: TimeRange,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Endpoints at most")] = 10,
     min_count: Annotated[int, Query(ge=1, le=10**9, description="Leave out endpoints with fewer requests")] = 1,
-    order_by: Annotated[Order, Query(description="A percentile, `mean`, `max`, or `time`: all that was spent")] = "p95",
+    order_by: Annotated[
+        Order, Query(description="A percentile, `mean`, `max`, `time`: all that was spent; or `errors`, `error_rate`")
+    ] = "p95",
 ) -> list[EndpointModel]:
-    """List the slowest endpoints, slowest first."""
+    """List the slowest endpoints, slowest first; or those with most server errors, by number or by share."""
     found = await custodes.traffic.get_slow_endpoints(
         when.since, when.until, tenant=tenant, limit=limit, min_count=min_count, order_by=order_by
     )

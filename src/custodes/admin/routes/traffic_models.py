@@ -11,8 +11,17 @@ from pydantic import BaseModel, Field
 from custodes.admin.fields import Moment
 from custodes.kernel.clock import SECOND, to_iso
 from custodes.kernel.health import Health, SystemHealth
-from custodes.planes.traffic.analytics import ApiAnalytics, Consumer, EndpointStats, Percentiles, Point, Stats
+from custodes.planes.traffic.analytics import (
+    ApiAnalytics,
+    Consumer,
+    EndpointStats,
+    Percentiles,
+    Point,
+    Stats,
+    percentiles,
+)
 from custodes.planes.traffic.health import OwnFigures
+from custodes.planes.traffic.latency import Latency, LatencyPoint, Measure
 from custodes.planes.traffic.model import ApiCall, ErrorGroup, GroupState
 
 #: First characters by which spreadsheet programs take a cell for a formula (OWASP, "CSV Injection").
@@ -86,11 +95,69 @@ class PointModel(BaseModel):
 
     at: Moment = Field(description="Begin of the step")
     stats: StatsModel = Field(description="Its figures")
+    statuses: dict[str, int] = Field(description="Status → requests; `0`: the client left before there was one")
 
     @classmethod
     def of(cls, point: Point) -> PointModel:
         """Show a step."""
-        return cls(at=point.at, stats=StatsModel.of(point.stats))
+        return cls(
+            at=point.at,
+            stats=StatsModel.of(point.stats),
+            statuses={str(status): count for status, count in sorted(point.statuses.items())},
+        )
+
+
+class LatencyPointModel(BaseModel):
+    """The times of one step."""
+
+    at: Moment = Field(description="Begin of the step")
+    timed: int = Field(description="Requests that were timed")
+    percentiles_ms: PercentilesModel = Field(description="Percentiles of their times")
+    counts: list[int] = Field(description="How many took how long: one count for each of `bounds_ms`")
+
+    @classmethod
+    def of(cls, point: LatencyPoint) -> LatencyPointModel:
+        """Show a step."""
+        return cls(
+            at=point.at,
+            timed=point.times.count,
+            percentiles_ms=PercentilesModel.of(percentiles(point.times, point.shortest, point.longest)),
+            counts=list(point.counts),
+        )
+
+
+class LatencyModel(BaseModel):
+    """How long requests took in a stretch of time."""
+
+    since: Moment = Field(description="Begin, widened to a whole step")
+    until: Moment = Field(description="End, widened to a whole step, not included")
+    step_seconds: int = Field(description="Width of a step")
+    measure: Measure = Field(
+        description="`total`: until the last byte; `ttfb`: until the first; `background`: what the app still did after "
+        "the last byte, where that took a millisecond or more"
+    )
+    timed: int = Field(description="Requests that were timed")
+    percentiles_ms: PercentilesModel = Field(description="Percentiles of all of them")
+    bounds_ms: list[float] = Field(
+        description="Rows of the heat map: the longest time of each, rising; a row begins after the one before"
+    )
+    series: list[LatencyPointModel] = Field(description="Step by step, oldest first; steps without a time are left out")
+
+    @classmethod
+    def of(cls, found: Latency) -> LatencyModel:
+        """Show it."""
+        shortest = min((point.shortest for point in found.series), default=0)
+        longest = max((point.longest for point in found.series), default=0)
+        return cls(
+            since=found.since,
+            until=found.until,
+            step_seconds=found.step // SECOND,
+            measure=found.measure,
+            timed=found.times.count,
+            percentiles_ms=PercentilesModel.of(percentiles(found.times, shortest, longest)),
+            bounds_ms=[_ms(bound) for bound in found.bounds],
+            series=[LatencyPointModel.of(point) for point in found.series],
+        )
 
 
 class EndpointModel(BaseModel):
@@ -107,7 +174,7 @@ class EndpointModel(BaseModel):
 
 
 class ConsumerModel(BaseModel):
-    """One user, API key or address."""
+    """One user, API key, address or tenant."""
 
     name: str = Field(description="Which; `(other)` for all that are not among the heaviest of their time")
     count: int = Field(description="Requests; fewer than there were by at most what `(other)` holds")
@@ -139,7 +206,7 @@ class AnalyticsModel(BaseModel):
     series: list[PointModel] = Field(description="Step by step, oldest first; steps without a request are left out")
     statuses: dict[str, int] = Field(description="Status → requests; `0`: the client left before there was one")
     endpoints: list[EndpointModel] = Field(description="The endpoints with most requests")
-    consumers: dict[str, list[ConsumerModel]] = Field(description="`user`, `api_key`, `ip` → the heaviest")
+    consumers: dict[str, list[ConsumerModel]] = Field(description="`user`, `api_key`, `ip`, `tenant` → the heaviest")
 
     @classmethod
     def of(cls, found: ApiAnalytics) -> AnalyticsModel:

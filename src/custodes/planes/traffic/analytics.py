@@ -13,7 +13,9 @@ from dataclasses import dataclass, replace
 from custodes.errors import InvalidInput
 from custodes.kernel.clock import Clock
 from custodes.kernel.histogram import Histogram
+from custodes.kernel.tenant import DEFAULT_TENANT
 from custodes.planes.traffic.flusher import Flusher
+from custodes.planes.traffic.latency import Latency, Measure, latency_of
 from custodes.planes.traffic.ports import RollupQuery, TrafficStore
 from custodes.planes.traffic.ranges import Steps, Stretch, cover, steps
 from custodes.planes.traffic.rollup import (
@@ -30,8 +32,11 @@ from custodes.planes.traffic.rollup import (
 #: The percentiles of every answer.
 QUANTILES = {"p50": 0.5, "p75": 0.75, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99_9": 0.999}
 
-#: What slow endpoints can be ordered by: a percentile, the mean, the longest, or all the time spent.
-ORDERS = (*QUANTILES, "mean", "max", "time")
+#: What endpoints can be ordered by: a percentile, the mean, the longest, all the time spent, server errors, their
+#: share.
+SLOW_ORDERS = (*QUANTILES, "mean", "max", "time")
+ERROR_ORDERS = ("errors", "error_rate")
+ORDERS = (*SLOW_ORDERS, *ERROR_ORDERS)
 
 #: Endpoints and consumers of each kind in an answer, and the most that may be asked for.
 SHOWN_ENDPOINTS = 50
@@ -97,6 +102,8 @@ class Point:
     at: int
     #: Its figures.
     stats: Stats
+    #: Status → requests.
+    statuses: Mapping[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +120,7 @@ class EndpointStats:
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """One user, API key or address."""
+    """One user, API key, address or tenant."""
 
     #: Which; ``(other)`` for all that are not among the heaviest of their time.
     name: str
@@ -146,7 +153,8 @@ class ApiAnalytics:
     statuses: Mapping[int, int]
     #: The endpoints with most requests.
     endpoints: tuple[EndpointStats, ...]
-    #: Kind (``user``, ``api_key``, ``ip``) → the heaviest; empty when the question is about one endpoint.
+    #: Kind (``user``, ``api_key``, ``ip``, ``tenant``) → the heaviest; empty when the question is narrowed. Tenants are
+    #: listed for who asks about all of them, once there is more than the default one.
     consumers: Mapping[str, tuple[Consumer, ...]]
 
 
@@ -166,38 +174,50 @@ class Analytics:
         tenant: str | None,
         route: str | None = None,
         method: str | None = None,
+        consumer: tuple[Keyspace, str] | None = None,
         step_seconds: int | None = None,
         endpoints: int = SHOWN_ENDPOINTS,
+        consumers: int = SHOWN_CONSUMERS,
     ) -> ApiAnalytics:
         """Tell what happened; see :meth:`custodes.planes.traffic.monitor.ApiMonitor.get_api_analytics`."""
         cut = steps(since, until, self._clock.now(), step_seconds)
         narrowed = route is not None or method is not None
-        query = RollupQuery(
-            tenants_of(tenant),
-            Keyspace.ENDPOINT if narrowed else Keyspace.TOTAL,
-            (Stretch(cut.level, cut.since, cut.until),),
-            cut.since,
-            cut.step,
-            names=None if route is None else (route,),
-            method=method,
-        )
-        rollups, busiest, consumers = await asyncio.gather(
+        if consumer is not None:
+            if narrowed:
+                msg = "Figures are kept by endpoint and by consumer, not by both at once"
+                raise InvalidInput(msg, remedy="Ask for one of them, or list single calls, which combine all filters")
+            query = _steps(tenant, consumer[0], cut, route=consumer[1])
+            points = _by_bucket(await self._rollups(query))
+            return _analytics(cut, points, (), {})
+        query = _steps(tenant, Keyspace.ENDPOINT if narrowed else Keyspace.TOTAL, cut, route=route, method=method)
+        rollups, busiest, heaviest = await asyncio.gather(
             self._rollups(query),
             self._busiest(_whole(query, cut), endpoints),
-            _none() if narrowed else self._consumers(_whole(query, cut)),
+            _none() if narrowed else self._consumers(_whole(query, cut), tenant, consumers),
         )
-        points = _by_bucket(rollups)
-        totals = _together(points.values())
-        return ApiAnalytics(
-            since=cut.since,
-            until=cut.until,
-            step=cut.step,
-            totals=stats_of(totals),
-            series=tuple(Point(at, stats_of(points[at])) for at in sorted(points)),
-            statuses=dict(sorted(totals.statuses.items())),
-            endpoints=busiest,
-            consumers=consumers,
-        )
+        return _analytics(cut, _by_bucket(rollups), busiest, heaviest)
+
+    async def latency(
+        self,
+        since: int,
+        until: int,
+        measure: Measure,
+        *,
+        tenant: str | None,
+        route: str | None = None,
+        method: str | None = None,
+        step_seconds: int | None = None,
+    ) -> Latency:
+        """Tell how long requests took; see :meth:`custodes.planes.traffic.monitor.ApiMonitor.get_latency`."""
+        cut = steps(since, until, self._clock.now(), step_seconds)
+        narrowed = route is not None or method is not None
+        if measure is Measure.BACKGROUND:
+            # One series holds all routes together, under the empty name.
+            query = _steps(tenant, Keyspace.BACKGROUND, cut, route=route if narrowed else "", method=method)
+        else:
+            keyspace = Keyspace.ENDPOINT if narrowed else Keyspace.TOTAL
+            query = _steps(tenant, keyspace, cut, route=route, method=method)
+        return latency_of(_by_bucket(await self._rollups(query)), cut, measure)
 
     async def slowest(
         self, since: int, until: int, *, tenant: str | None, limit: int, min_count: int, order_by: str
@@ -209,6 +229,10 @@ class Analytics:
         cut = steps(since, until, self._clock.now())
         query = _whole(RollupQuery(tenants_of(tenant), Keyspace.ENDPOINT, (), cut.since, cut.step), cut)
         sums = await self._sums(query)
+        if order_by in ERROR_ORDERS:
+            failing = [key for key, one in sums.items() if one.server_errors and one.count >= min_count]
+            failing.sort(key=lambda key: (*_by_errors(sums[key], order_by), key))
+            return await self._in_order(query, failing[:limit])
         candidates = [key for key, figures in sums.items() if figures.timed and figures.count >= min_count]
         candidates.sort(key=lambda key: (-_at_most(sums[key], order_by), key))
         ranked: list[tuple[float, tuple[str, str]]] = []
@@ -218,8 +242,7 @@ class Analytics:
                 break  # none of the rest can be slower: their upper bounds only fall
             ranked += [(-value, key) for key, value in (await self._measured(query, portion, order_by)).items()]
             ranked = sorted(ranked)[:limit]
-        found = {(one.route, one.method): one for one in await self._endpoints(query, [key for _, key in ranked])}
-        return tuple(found[key] for _, key in ranked if key in found)
+        return await self._in_order(query, [key for _, key in ranked])
 
     async def totals(self, since: int, until: int, *, tenant: str | None) -> Figures:
         """Add up all requests of a stretch of whole ten seconds."""
@@ -240,8 +263,7 @@ class Analytics:
         query = replace(query, keyspace=Keyspace.ENDPOINT)
         sums = await self._sums(query)
         busiest = sorted(sums, key=lambda key: (-sums[key].count, key))[:limit]
-        found = {(one.route, one.method): one for one in await self._endpoints(query, busiest)}
-        return tuple(found[key] for key in busiest if key in found)
+        return await self._in_order(query, busiest)
 
     async def _measured(
         self, query: RollupQuery, keys: list[tuple[str, str]], order_by: str
@@ -250,18 +272,27 @@ class Analytics:
         rollups = await self._rollups(replace(query, pairs=tuple(keys), ranking=True))
         return {(series.name, series.method): _value(stats_of(one), order_by) for series, one in rollups.items()}
 
-    async def _endpoints(self, query: RollupQuery, keys: list[tuple[str, str]]) -> list[EndpointStats]:
+    async def _in_order(self, query: RollupQuery, keys: list[tuple[str, str]]) -> tuple[EndpointStats, ...]:
         """Read the histograms of some endpoints: of those on screen, not of all."""
         rollups = await self._rollups(replace(query, pairs=tuple(keys))) if keys else {}
-        return [EndpointStats(series.method, series.name, stats_of(figures)) for series, figures in rollups.items()]
+        found = {(series.name, series.method): stats_of(figures) for series, figures in rollups.items()}
+        return tuple(
+            EndpointStats(method, route, found[route, method]) for route, method in keys if (route, method) in found
+        )
 
-    async def _consumers(self, query: RollupQuery) -> dict[str, tuple[Consumer, ...]]:
+    async def _consumers(self, query: RollupQuery, tenant: str | None, limit: int) -> dict[str, tuple[Consumer, ...]]:
         found: dict[str, tuple[Consumer, ...]] = {}
         asked = [self._sums(replace(query, keyspace=kind)) for kind in CONSUMERS]
-        for kind, sums in zip(CONSUMERS, await asyncio.gather(*asked), strict=True):
+        answers = dict(zip(CONSUMERS, await asyncio.gather(*asked), strict=True))
+        if tenant is None and answers[Keyspace.TENANT]:
+            # The default tenant is not among the named ones, and its total is a row already.
+            own = await self._sums(replace(query, keyspace=Keyspace.TOTAL, tenants=(DEFAULT_TENANT,)))
+            for figures in own.values():
+                answers[Keyspace.TENANT][DEFAULT_TENANT, ""] = figures
+        for kind, sums in answers.items():
             ranked = sorted(sums.items(), key=lambda item: (item[0][0] == OTHER, -item[1].count, item[0]))
-            shown = ranked[:SHOWN_CONSUMERS]
-            shown += [item for item in ranked[SHOWN_CONSUMERS:] if item[0][0] == OTHER]
+            shown = ranked[:limit]
+            shown += [item for item in ranked[limit:] if item[0][0] == OTHER]
             found[kind.value] = tuple(_consumer(name, figures) for (name, _), figures in shown)
         return found
 
@@ -309,6 +340,40 @@ def percentiles(histogram: Histogram, shortest: int, longest: int) -> Percentile
     return Percentiles(*(min(max(value, float(shortest)), float(longest)) for value in values))
 
 
+def _steps(
+    tenant: str | None, keyspace: Keyspace, cut: Steps, *, route: str | None = None, method: str | None = None
+) -> RollupQuery:
+    """Ask for a stretch step by step."""
+    return RollupQuery(
+        tenants_of(tenant),
+        keyspace,
+        (Stretch(cut.level, cut.since, cut.until),),
+        cut.since,
+        cut.step,
+        names=None if route is None else (route,),
+        method=method,
+    )
+
+
+def _analytics(
+    cut: Steps,
+    points: Mapping[int, Figures],
+    endpoints: tuple[EndpointStats, ...],
+    consumers: Mapping[str, tuple[Consumer, ...]],
+) -> ApiAnalytics:
+    totals = _together(points.values())
+    return ApiAnalytics(
+        since=cut.since,
+        until=cut.until,
+        step=cut.step,
+        totals=stats_of(totals),
+        series=tuple(Point(at, stats_of(points[at]), points[at].statuses) for at in sorted(points)),
+        statuses=dict(sorted(totals.statuses.items())),
+        endpoints=endpoints,
+        consumers=consumers,
+    )
+
+
 def _whole(query: RollupQuery, cut: Steps) -> RollupQuery:
     """Ask for a stretch as one bucket, covered by as few rows as possible."""
     stretches = tuple(cover(cut.since, cut.until, cut.level))
@@ -350,6 +415,12 @@ def _value(stats: Stats, order_by: str) -> float:
             return stats.mean_us * stats.timed
         case _:
             return float(getattr(stats.total, order_by))
+
+
+def _by_errors(figures: Figures, order_by: str) -> tuple[float, float]:
+    """Order by errors or by their share, the most first; the other one decides between equals."""
+    errors, share = -figures.server_errors, -figures.server_errors / figures.count
+    return (errors, share) if order_by == "errors" else (share, errors)
 
 
 def _at_most(figures: Figures, order_by: str) -> float:

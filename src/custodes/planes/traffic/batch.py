@@ -92,6 +92,10 @@ def _add_window(rollups: Rollups, window: Window) -> None:
         if method != "CALL":
             total = Series(tenant, Keyspace.TOTAL, bucket, "", "")
             rollups.setdefault(total, Figures()).add(figures, times=method != "WEBSOCKET")
+        if fold.background is not None:
+            for name, verb in ((route_name(route), method), ("", "")):
+                work = Series(tenant, Keyspace.BACKGROUND, bucket, name, verb)
+                rollups.setdefault(work, Figures()).add(fold.background)
     for (tenant, digest), count in window.errors.items():
         errors = rollups.setdefault(Series(tenant, Keyspace.ERROR, bucket, digest, ""), Figures())
         errors.count += count
@@ -123,6 +127,9 @@ def _add_all_named(rollups: Rollups) -> None:
     for series, figures in rollups.items():
         if series.tenant != DEFAULT_TENANT:
             together.setdefault(series._replace(tenant=ALL_NAMED), Figures()).add(figures)
+            if series.keyspace is Keyspace.TOTAL:
+                one = Series(ALL_NAMED, Keyspace.TENANT, series.bucket, series.tenant, "")
+                together.setdefault(one, Figures()).add(figures, times=False)
     rollups.update(together)
 
 

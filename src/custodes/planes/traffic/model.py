@@ -93,6 +93,10 @@ class Exchange:
         """Work out what could wait until it was over: times, status, user agent; again is the same as once."""
 
 
+#: Calls that one page looks through for a text, which no index finds: some 20 ms of reading.
+TEXT_SCANNED = 5_000
+
+
 class GroupState(StrEnum):
     """State of an error group."""
 
@@ -213,5 +217,8 @@ class CallFilter:
     trace_id: str | None = None
     #: Digest of an error group.
     error_group: str | None = None
+    #: Part of the path, user agent, error, user, key or address, whatever its case; a page then looks through
+    #: :data:`TEXT_SCANNED` calls at most, so it may hold fewer than asked for though a cursor leads on.
+    text: str | None = None
     #: Only answers of 500 and above and exceptions.
     errors_only: bool = False

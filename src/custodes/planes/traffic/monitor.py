@@ -17,6 +17,7 @@ from custodes.kernel.paging import DEFAULT_LIMIT, Page
 from custodes.kernel.tenant import DEFAULT_TENANT
 from custodes.planes.traffic.analytics import (
     MAX_SHOWN,
+    SHOWN_CONSUMERS,
     SHOWN_ENDPOINTS,
     Analytics,
     ApiAnalytics,
@@ -25,13 +26,14 @@ from custodes.planes.traffic.analytics import (
 from custodes.planes.traffic.flusher import Flusher
 from custodes.planes.traffic.folder import Folder
 from custodes.planes.traffic.health import HEALTH_SPAN, THRESHOLDS, OwnFigures, judged, own_figures
+from custodes.planes.traffic.latency import Latency, Measure
 from custodes.planes.traffic.measure import CallMeter
 from custodes.planes.traffic.model import ApiCall, CallFilter, ErrorGroup, Exchange, GroupState
 from custodes.planes.traffic.ports import TrafficStore
 from custodes.planes.traffic.ranges import KEPT
 from custodes.planes.traffic.recorder import RawCall, Recorder
 from custodes.planes.traffic.report import CallReport, exchange_of
-from custodes.planes.traffic.rollup import Level
+from custodes.planes.traffic.rollup import Keyspace, Level
 from custodes.planes.traffic.wrap import wrap
 from custodes.runtime.bus import Bus
 from custodes.runtime.periodic import Periodic
@@ -188,8 +190,10 @@ class ApiMonitor:
         tenant: str | None = None,
         route: str | None = None,
         method: str | None = None,
+        consumer: tuple[Keyspace, str] | None = None,
         step_seconds: int | None = None,
         endpoints: int = SHOWN_ENDPOINTS,
+        consumers: int = SHOWN_CONSUMERS,
     ) -> ApiAnalytics:
         """Tell what happened: totals, a time series, statuses, endpoints, consumers.
 
@@ -199,22 +203,57 @@ class ApiMonitor:
             tenant: whose; None for everybody.
             route: only this route template.
             method: only this method.
+            consumer: only this user, API key or address; its requests are counted, not timed, and not told apart by
+                endpoint.
             step_seconds: width of a step, one of :data:`custodes.planes.traffic.ranges.STEPS`; by default what makes a
                 readable chart. It grows when the answer would be too long or the data is kept in wider buckets only.
             endpoints: how many endpoints to list, those with most requests first.
+            consumers: how many consumers of each kind to list, the heaviest first.
 
         Raises:
-            InvalidInput: the stretch is empty, or an argument is out of bounds.
+            InvalidInput: the stretch is empty, an argument is out of bounds, or both a consumer and an endpoint.
         """
         _within("endpoints", endpoints)
+        _within("consumers", consumers)
         return await self._analytics.over(
             since,
             until,
             tenant=tenant,
             route=route,
             method=method,
+            consumer=consumer,
             step_seconds=step_seconds,
             endpoints=endpoints,
+            consumers=consumers,
+        )
+
+    async def get_latency(
+        self,
+        since: int,
+        until: int,
+        measure: Measure = Measure.TOTAL,
+        *,
+        tenant: str | None = None,
+        route: str | None = None,
+        method: str | None = None,
+        step_seconds: int | None = None,
+    ) -> Latency:
+        """Tell how long requests took, step by step: their times as histograms, and the rows of a heat map.
+
+        Args:
+            since: begin, microseconds since the epoch; widened to a whole step.
+            until: end, not included; widened to a whole step.
+            measure: until the last byte, until the first, or what went on in the background after it.
+            tenant: whose; None for everybody.
+            route: only this route template.
+            method: only this method.
+            step_seconds: as in :meth:`get_api_analytics`.
+
+        Raises:
+            InvalidInput: the stretch is empty, or the step is out of bounds.
+        """
+        return await self._analytics.latency(
+            since, until, measure, tenant=tenant, route=route, method=method, step_seconds=step_seconds
         )
 
     async def get_slow_endpoints(
@@ -227,7 +266,7 @@ class ApiMonitor:
         min_count: int = 1,
         order_by: str = "p95",
     ) -> Sequence[EndpointStats]:
-        """Find the slowest endpoints, slowest first, exactly: all are considered, whatever the limit.
+        """Find the slowest endpoints, or those with most errors, exactly: all are considered, whatever the limit.
 
         Args:
             since: begin, microseconds since the epoch; widened as in :meth:`get_api_analytics`.

@@ -19,7 +19,7 @@ from custodes.kernel.histogram import bucket_of
 from custodes.planes.traffic.consumers import Consumers
 from custodes.planes.traffic.faults import Faults, Sighting
 from custodes.planes.traffic.model import Exchange
-from custodes.planes.traffic.rollup import OVERFLOW_SERIES, UNMATCHED, Level
+from custodes.planes.traffic.rollup import OVERFLOW_SERIES, UNMATCHED, Figures, Level
 from custodes.runtime.buffer import Buffer
 from custodes.runtime.log import get_logger
 
@@ -99,8 +99,12 @@ _started_at = _column("started_at")
 _status = _column("status")
 _total = _column("total_us")
 _ttfb = _column("ttfb_us")
+_background = _column("background_us")
 _request_bytes = _column("request_bytes")
 _response_bytes = _column("response_bytes")
+
+#: Least work after the last byte that is counted, microseconds: below, the app has only returned.
+BACKGROUND_US = 1_000
 
 #: Times below this many microseconds find their bucket in a table; those above by bisection, which takes longer than
 #: all else there is to do with a time.
@@ -120,6 +124,7 @@ class Fold:
     """Figures of one series and status in one window; written to by the hot path only."""
 
     __slots__ = (
+        "background",
         "count",
         "disconnected",
         "faults",
@@ -145,6 +150,8 @@ class Fold:
         self.total_max = 0
         self.total: Counter[int] = Counter()
         self.ttfb: Counter[int] = Counter()
+        #: Background work; None as long as there was none.
+        self.background: Figures | None = None
 
     def add_times(self, totals: list[int], ttfbs: list[int]) -> None:
         """Add the times of some rows."""
@@ -153,6 +160,16 @@ class Fold:
         self.total_max = max(self.total_max, *totals)
         self.total.update(map(_bucket_in(totals), totals))
         self.ttfb.update(map(_bucket_in(ttfbs), ttfbs))
+
+    def add_background(self, times: list[int]) -> None:
+        """Add work that went on after the last byte."""
+        work = self.background
+        if work is None:
+            work = self.background = Figures()
+        work.count += len(times)
+        work.add_times(len(times), sum(times), min(times), max(times))
+        for took in times:
+            work.total.record(took)
 
 
 class Window:
@@ -340,6 +357,9 @@ class Recorder:
             fold.limited += count
         else:
             fold.add_times(list(map(_total, rows)), list(map(_ttfb, rows)))
+        late = [took for took in map(_background, rows) if took >= BACKGROUND_US]
+        if late:
+            fold.add_background(late)
         if disconnected:
             fold.disconnected += count
         if error_group:

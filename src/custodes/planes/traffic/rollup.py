@@ -2,16 +2,18 @@
 
 A series is named by tenant, keyspace, name and method:
 
-========== ======================= ======================================================
+========== ======================= =========================================================================
 keyspace   name                    what is counted
-========== ======================= ======================================================
+========== ======================= =========================================================================
 total      empty                   all requests of a tenant: charts read few rows
 endpoint   route template          requests of one method and route; wrapped callables too
 error      digest of the group     occurrences of one kind of error
+background route template; empty   work after the last byte of the answers; empty: of all routes
+tenant     tenant                  requests of one tenant, in the rows of everybody; the heaviest, then ``(other)``
 user       user id                 requests of one user; the heaviest, then ``(other)``
 api_key    id of the key           requests of one API key; the heaviest, then ``(other)``
 ip         client address          requests of one address; the heaviest, then ``(other)``
-========== ======================= ======================================================
+========== ======================= =========================================================================
 
 Adding up is addition of integers throughout (minimum and maximum apart), so order, grouping and the number of workers
 make no difference to any figure.
@@ -75,13 +77,15 @@ class Keyspace(StrEnum):
     TOTAL = "total"
     ENDPOINT = "endpoint"
     ERROR = "error"
+    BACKGROUND = "background"
     USER = "user"
     API_KEY = "api_key"
     IP = "ip"
+    TENANT = "tenant"
 
 
 #: The keyspaces of consumers: bounded to the heaviest, without times.
-CONSUMERS = (Keyspace.USER, Keyspace.API_KEY, Keyspace.IP)
+CONSUMERS = (Keyspace.USER, Keyspace.API_KEY, Keyspace.IP, Keyspace.TENANT)
 
 #: Consumers kept by name in one bucket of one tenant and kind; more is no list that anybody reads.
 KEPT_CONSUMERS = 100

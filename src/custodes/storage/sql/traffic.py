@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, delete, select, true, tuple_, update
+from sqlalchemy import Connection, Select, and_, delete, func, select, true, tuple_, update
 
 from custodes.errors import Conflict
 from custodes.kernel.clock import MILLISECOND
 from custodes.kernel.ids import uuid7_time
-from custodes.kernel.paging import Page, decode_cursor, page_of
+from custodes.kernel.paging import Page, decode_cursor, encode_cursor, page_of
 from custodes.planes.traffic.batch import Batch, GroupSighting
-from custodes.planes.traffic.model import ApiCall, CallFilter, ErrorGroup, GroupState
+from custodes.planes.traffic.model import TEXT_SCANNED, ApiCall, CallFilter, ErrorGroup, GroupState
 from custodes.planes.traffic.ports import FoldUnit, RollupQuery
 from custodes.planes.traffic.rollup import UNMATCHED, Level, Rollups
 from custodes.runtime.transactions import Transaction, Work, nothing
@@ -109,6 +109,8 @@ class SqlTrafficStore:
 
     async def calls(self, where: CallFilter, *, tenant: str | None, limit: int, cursor: str | None) -> Page[ApiCall]:
         """List raw rows, newest first."""
+        if where.text is not None:
+            return await self._database.read(lambda tx: _search(connection_of(tx), where, tenant, limit, cursor))
         query = calls_query(where, tenant, limit, cursor)
         rows = await self._database.read(lambda tx: [_call(row) for row in connection_of(tx).execute(query)])
         return page_of(rows, limit, lambda call: (call.started_at, call.id))
@@ -200,6 +202,31 @@ def calls_query(where: CallFilter, tenant: str | None, limit: int, cursor: str |
     if cursor is not None:
         query = query.where(tuple_(t.c.started_at, t.c.id) < tuple_(*decode_cursor(cursor)))
     return query
+
+
+def _search(
+    connection: Connection, where: CallFilter, tenant: str | None, limit: int, cursor: str | None
+) -> Page[ApiCall]:
+    """Look for a text in the next calls that all else fits; their number is bounded, since no index helps."""
+    looked = calls_query(where, tenant, TEXT_SCANNED - 1, cursor).subquery()
+    newest_first = (looked.c.started_at.desc(), looked.c.id.desc())
+    found = select(looked).where(_holds(looked.c, where.text or "")).order_by(*newest_first).limit(limit + 1)
+    page = page_of([_call(row) for row in connection.execute(found)], limit, lambda call: (call.started_at, call.id))
+    if page.next_cursor is not None:
+        return page
+    place = select(looked.c.started_at, looked.c.id).order_by(*newest_first).offset(TEXT_SCANNED - 1).limit(1)
+    last = connection.execute(place).first()
+    return page if last is None else Page(page.items, encode_cursor(*last))
+
+
+def _holds(columns: Any, wanted: str) -> Any:
+    """Match a text anywhere in what people look for; the engine lowers both sides, and may know ASCII only."""
+    escaped = "".join(f"\\{letter}" if letter in "%_\\" else letter for letter in wanted)
+    # A separator that nobody types keeps a match within one of them.
+    searched = columns.path
+    for name in ("user_agent", "error", "user_id", "api_key_id", "client_ip"):
+        searched = searched.concat("\n").concat(columns[name])
+    return func.lower(searched).like(func.lower(f"%{escaped}%"), escape="\\")
 
 
 def _is_rare(where: CallFilter) -> bool:

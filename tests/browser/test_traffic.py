@@ -1,0 +1,148 @@
+"""API performance: from a figure to one call, filters in the URL, errors with their audit entry, live, accessible."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.async_api import expect
+from tests.browser.conftest import API, Shop
+
+PARTS = ("performance", "endpoints", "consumers", "errors", "scans", "calls")
+
+Windows = Callable[..., Any]
+
+
+def ask(shop: Shop, path: str) -> Any:
+    answer = shop.client.get(f"{API}{path}", headers={"Cookie": shop.cookie})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1440, False), (390, True)])
+async def test_every_part_is_accessible_and_fits(window: Windows, width: int, dark: bool):
+    one = await window(width=width, dark=dark)
+    for part in PARTS:
+        page = await one.open(f"/api?part={part}&from=now-6h")
+        await expect(page.get_by_role("region").first).to_be_visible()
+        await expect(page.locator("[aria-busy=true]")).to_have_count(0)
+        assert await one.violations() == [], part
+        assert await page.evaluate("document.documentElement.scrollWidth") <= width, part
+
+
+async def test_from_a_slow_endpoint_to_its_figures_to_one_call_and_its_page(window: Windows):
+    page = await (await window()).open("/api")
+    await page.get_by_role("table", name="Slowest endpoints").get_by_role("link", name="GET /search").click()
+    await expect(page).to_have_url(re.compile("route=/search"))
+    await expect(page.get_by_role("button", name="Take away Route: /search")).to_be_visible()
+
+    await page.get_by_role("region", name="Distribution").get_by_role("link", name="Calls").click()
+    rows = page.get_by_role("table", name="API calls").get_by_role("link")
+    await rows.first.click()
+    drawer = page.get_by_role("dialog", name="API call")
+    await expect(drawer.get_by_text("First byte")).to_be_visible()
+    opened = page.url
+    await page.reload()  # the open call is in the URL
+    await expect(drawer.get_by_text("First byte")).to_be_visible()
+    assert page.url == opened
+
+    await drawer.get_by_role("link", name="Open as a page").click()
+    await expect(page.get_by_role("heading", name="API call")).to_be_visible()
+    await expect(page.get_by_text("GET /search").first).to_be_visible()
+
+
+async def test_a_zoom_on_a_chart_is_followed_by_every_panel_and_undone_by_back(window: Windows):
+    page = await (await window()).open("/api?from=now-15m")
+    chart = page.get_by_role("application").first
+    await expect(chart).to_be_visible()
+    box = await chart.bounding_box()
+    assert box is not None
+    await page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + 60)
+    await page.mouse.down()
+    await page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + 60, steps=4)
+    async with page.expect_response("**/slow-endpoints?*") as asked:
+        await page.mouse.up()
+    await expect(page).to_have_url(re.compile("from=20"))
+    since = page.url.split("from=")[1].split("&")[0]
+    assert since.rstrip("Z") in (await asked.value).url.replace("%3A", ":")
+
+    await page.go_back()
+    await expect(page).to_have_url(re.compile("from=now-15m"))
+
+
+async def test_filters_of_calls_combine_and_a_text_is_found(window: Windows, shop: Shop):
+    page = await (await window()).open("/api?part=calls&status=4&method=GET")
+    rows = page.get_by_role("table", name="API calls").locator("tbody tr[data-row]")
+    await expect(rows.first).to_contain_text("GET")
+    for text in await rows.all_inner_texts():
+        assert "GET" in text
+        assert any(status in text for status in ("400", "401", "403", "404", "422", "429"))
+
+    await page.get_by_role("textbox", name="Text in path").fill(".ENV")
+    await page.keyboard.press("Enter")
+    await expect(page).to_have_url(re.compile("text=.ENV"))
+    await expect(rows.first).to_contain_text("/.env")
+    await page.get_by_role("button", name="Clear all").click()
+    await expect(page).not_to_have_url(re.compile("text="))
+
+
+async def test_an_error_is_resolved_and_that_is_in_the_audit_trail(window: Windows, shop: Shop):
+    page = await (await window()).open("/api?part=errors")
+    await page.get_by_role("table", name="Error groups").get_by_role("link").first.click()
+    drawer = page.get_by_role("dialog", name="Error group")
+    await expect(drawer.get_by_text("Traceback (most recent call last)")).to_be_visible()
+    identifier = page.url.split("open=")[1].split("&")[0]
+
+    await drawer.get_by_role("button", name="Resolve").click()
+    await page.get_by_role("dialog", name="Resolve").get_by_role("button", name="Resolve").click()
+
+    await expect(drawer.get_by_role("button", name="Reopen")).to_be_visible()
+    entries = ask(shop, "/audit-logs?action=api_error.resolved")["items"]
+    assert f"api_error:{identifier}" in str(entries[0])
+
+
+async def test_a_scanner_is_blocked_from_the_panel_of_unmatched_routes(window: Windows, shop: Shop):
+    page = await (await window()).open("/api?part=scans&from=now-6h")
+    table = page.get_by_role("table", name="Unmatched requests by address")
+    address = await table.get_by_role("link").first.inner_text()
+    await table.get_by_role("button", name="Block").first.click()
+    dialog = page.get_by_role("dialog", name="Block")
+    await dialog.get_by_role("textbox", name="Reason").fill("looks for secrets")
+    await dialog.get_by_role("button", name="Block").click()
+
+    await expect(page.get_by_text(f"{address} is blocked for a day")).to_be_visible()
+    (block,) = [one for one in ask(shop, "/rate-limits/blocks")["items"] if one["identifier"].startswith(address)]
+    assert block["reason"] == "looks for secrets"
+    lifted = shop.client.delete(
+        f"{API}/rate-limits/blocks/{block['id']}", headers={"Cookie": shop.cookie, "X-CSRF-Token": token(shop)}
+    )
+    assert lifted.status_code in (200, 204), lifted.text
+
+
+async def test_a_request_is_in_the_figures_within_two_seconds(window: Windows, shop: Shop):
+    page = await (await window()).open("/api?route=/products")
+    card = page.locator("text=Requests").first.locator("..")
+    await expect(card).to_contain_text(re.compile(r"\d"))
+    before = await card.inner_text()
+    for _ in range(3):
+        shop.client.get("/products", headers={"User-Agent": "two-seconds/1"})
+
+    # The bar is two seconds; a busy machine may draw late, not never.
+    await expect(card).not_to_have_text(before, timeout=4_000)
+
+
+async def test_what_is_on_screen_is_taken_along(window: Windows):
+    page = await (await window()).open("/api?part=endpoints")
+    region = page.get_by_role("region", name="Endpoints")
+    await region.get_by_role("button", name="Export").click()
+    async with page.expect_download() as download:
+        await page.get_by_role("menuitem", name="CSV of these rows").click()
+    text = (await (await download.value).path()).read_text()
+    assert text.splitlines()[0].startswith("endpoint,requests,p50_ms")
+    assert "GET /products," in text
+
+
+def token(shop: Shop) -> str:
+    return ask(shop, "/me")["csrf_token"]

@@ -1,0 +1,103 @@
+/** One call in full: what was asked, by whom, how long each part took, what came of it, and its trace. */
+import { useGet } from '../../api/hooks.ts';
+import { bytes } from '../../time/format.ts';
+import { Section } from '../../ui/Detail.tsx';
+import { KeyValue } from '../../ui/KeyValue.tsx';
+import { HttpStatus, StatusBadge } from '../../ui/StatusBadge.tsx';
+import { useMoment } from '../../view/view.ts';
+import { Asking } from './Asking.tsx';
+import type { Call } from './model.ts';
+import type { TrafficSearch } from './search.ts';
+import { Timing } from './Timing.tsx';
+import { ToPart } from './ToPart.tsx';
+import { TraceLink } from './TraceLink.tsx';
+
+export function CallDetail({ id }: { id: string }) {
+  const asked = useGet('/api-calls/{id}', undefined, { path: { id } });
+  return <Asking asked={asked}>{asked.data && <Told call={asked.data} />}</Asking>;
+}
+
+function Told({ call }: { call: Call }) {
+  const moment = useMoment();
+  return (
+    <>
+      <Section title="Request">
+        <KeyValue
+          of={[
+            ['Path', <code key="path">{`${call.method} ${call.path}`}</code>],
+            [
+              'Route',
+              <Narrow
+                key="route"
+                change={{ route: call.route ?? '(unmatched)' }}
+                text={call.route ?? 'no route matched'}
+              />,
+            ],
+            ['Status', <HttpStatus key="status" status={call.status} />],
+            ['Began', moment(call.started_at, 'milli')],
+            ['Received', bytes(call.request_bytes)],
+            ['Sent', bytes(call.response_bytes)],
+            [
+              'Client left',
+              call.disconnected ? <StatusBadge key="left" state="before the last byte" tone="warn" /> : '',
+            ],
+            ['Refused by', call.limited_by],
+            ['Kind', call.kind === 'http' ? '' : call.kind],
+          ]}
+        />
+      </Section>
+      {!call.limited_by && call.kind !== 'websocket' && (
+        <Section title="Time">
+          <Timing call={call} />
+        </Section>
+      )}
+      {call.error && (
+        <Section
+          title="Error"
+          actions={<ToPart change={{ part: 'calls', error_group: call.error_group }}>Calls with the same error</ToPart>}
+        >
+          <pre className="mono" style={{ margin: 0, whiteSpace: 'pre-wrap', overflowWrap: 'anywhere' }}>
+            {call.error}
+          </pre>
+        </Section>
+      )}
+      <Section title="Who">
+        <KeyValue
+          of={[
+            ['User', call.user && <Narrow key="user" change={{ user: call.user }} text={call.user} />],
+            ['API key', call.api_key && <Narrow key="key" change={{ api_key: call.api_key }} text={call.api_key} />],
+            [
+              'Address',
+              call.client_ip && <Narrow key="ip" change={{ client_ip: call.client_ip }} text={call.client_ip} />,
+            ],
+            ['User agent', call.user_agent],
+            ['Tenant', call.tenant],
+          ]}
+        />
+      </Section>
+      <Section title="Trace">
+        <KeyValue
+          of={[
+            ['Trace', call.trace_id && <TraceLink key="trace" id={call.trace_id} />],
+            ['Span', call.span_id && <span className="mono">{call.span_id}</span>],
+            ['Called by', call.parent_id && <span className="mono">{call.parent_id}</span>],
+            [
+              'Call',
+              <span key="id" className="mono">
+                {call.id}
+              </span>,
+            ],
+          ]}
+        />
+      </Section>
+    </>
+  );
+}
+
+function Narrow({ change, text }: { change: TrafficSearch; text: string }) {
+  return (
+    <ToPart change={{ part: 'calls', ...change }} title="All calls like this">
+      {text}
+    </ToPart>
+  );
+}

@@ -1,0 +1,88 @@
+/** Single calls, newest first, with all filters at once. */
+import { Button } from '@mantine/core';
+import { useMemo } from 'react';
+import { useRows } from '../../api/hooks.ts';
+import { boot } from '../../boot.ts';
+import { clock, millis } from '../../time/format.ts';
+import { type Column, DataTable } from '../../ui/DataTable.tsx';
+import { DetailDrawer } from '../../ui/Detail.tsx';
+import { IconRoute } from '../../ui/icons.ts';
+import { Message } from '../../ui/Message.tsx';
+import { Panel } from '../../ui/Panel.tsx';
+import { Hint, installUrl } from '../../ui/Snippet.tsx';
+import { useSetSearch, useView } from '../../view/view.ts';
+import { CallDetail } from './CallDetail.tsx';
+import { useCallColumns } from './callColumns.tsx';
+import { type Call, useFilters, useTrafficSearch } from './model.ts';
+import { OpenRow } from './OpenRow.tsx';
+import { callQuery } from './search.ts';
+
+export function Calls() {
+  const filters = useFilters();
+  const query = useMemo(() => callQuery(filters), [filters]);
+  const { rows, hasMore, loadMore, asked } = useRows('/api-calls', query);
+  const { zone, now } = useView();
+  const columns: readonly Column<Call>[] = useCallColumns();
+  const narrowed = Object.keys(filters).length > 0;
+  // A text is looked for in some thousands of calls at a time: how far back is the reader's choice.
+  const further = filters.text !== undefined && hasMore;
+  const last = rows.at(-1);
+  return (
+    <Panel
+      title="Calls"
+      note="the newest first; a call is here some seconds after it ended"
+      of={asked}
+      empty={rows.length === 0 && !further}
+      whenEmpty={
+        narrowed ? (
+          <Message title="No call fits these filters" text="Take one away, or choose a longer stretch of time." />
+        ) : (
+          <Hint
+            icon={<IconRoute size={28} />}
+            title="No call in this stretch of time"
+            text="Call your app once, and it is here in some seconds:"
+            snippet={`curl ${installUrl(boot.root)}/`}
+          />
+        )
+      }
+      flush
+      actions={
+        further && (
+          <Button size="compact-xs" variant="default" loading={asked.isFetchingNextPage} onClick={loadMore}>
+            {last ? `Search before ${clock(millis(last.started_at), zone, now)}` : 'Search further back'}
+          </Button>
+        )
+      }
+    >
+      <DataTable
+        label="API calls"
+        name="api-calls"
+        columns={columns}
+        rows={rows}
+        rowId={(call) => call.id}
+        hasMore={hasMore && !further}
+        loadMore={loadMore}
+        height={680}
+        least={980}
+        link={(call, children) => <OpenRow id={call.id}>{children}</OpenRow>}
+      />
+      <CallDrawer />
+    </Panel>
+  );
+}
+
+/** The call that the URL says is open, over what is shown. */
+export function CallDrawer() {
+  const { open } = useTrafficSearch();
+  const set = useSetSearch();
+  return (
+    <DetailDrawer
+      title="API call"
+      href={`${boot.base}/api/${open ?? ''}`}
+      opened={open !== undefined}
+      onClose={() => set({ open: undefined })}
+    >
+      {open && <CallDetail id={open} />}
+    </DetailDrawer>
+  );
+}

@@ -1,0 +1,54 @@
+/** Slow endpoints, ranked over all there are, with what each takes of all the time spent. */
+import { SegmentedControl } from '@mantine/core';
+import { useTimed } from '../../api/hooks.ts';
+import { Panel } from '../../ui/Panel.tsx';
+import { useSetSearch } from '../../view/view.ts';
+import { EndpointTable } from './EndpointTable.tsx';
+import { useFilters, useTrafficSearch } from './model.ts';
+import type { Order } from './search.ts';
+import { ToPart } from './ToPart.tsx';
+
+const CHOICES: { value: Order; label: string }[] = [
+  { value: 'p95', label: 'p95' },
+  { value: 'p99', label: 'p99' },
+  { value: 'mean', label: 'Mean' },
+  { value: 'max', label: 'Longest' },
+  { value: 'time', label: 'Total time' },
+];
+
+export function Slowest() {
+  const { tenant } = useFilters();
+  const { order = 'p95' } = useTrafficSearch();
+  const set = useSetSearch();
+  const asked = useTimed('/slow-endpoints', { order_by: order, limit: 10, ...(tenant ? { tenant } : {}) });
+  const all = useTimed('/api-analytics', { endpoints: 1, consumers: 1, ...(tenant ? { tenant } : {}) });
+  return (
+    <Panel
+      title="Slowest endpoints"
+      note="of all endpoints, the slowest first"
+      of={[asked, all]}
+      empty={asked.data?.length === 0}
+      flush
+      actions={
+        <>
+          <SegmentedControl
+            size="xs"
+            aria-label="Rank by"
+            data={CHOICES}
+            value={order}
+            onChange={(next) => set({ order: next === 'p95' ? undefined : next })}
+          />
+          <ToPart change={{ part: 'endpoints' }}>All endpoints</ToPart>
+        </>
+      }
+    >
+      <EndpointTable
+        label="Slowest endpoints"
+        name="slowest-endpoints"
+        endpoints={asked.data ?? []}
+        totals={all.data?.totals}
+        height={420}
+      />
+    </Panel>
+  );
+}
