@@ -118,7 +118,7 @@ async def test_an_error_is_resolved_and_that_is_in_the_audit_trail(window: Windo
 
     await expect(drawer.get_by_role("button", name="Reopen")).to_be_visible()
     entries = ask(shop, "/audit-logs?action=api_error.resolved")["items"]
-    assert ("api_error", identifier) in [(target["kind"], target["id"]) for target in entries[0]["targets"]]
+    assert ("api_error", identifier) in [(target["type"], target["id"]) for target in entries[0]["targets"]]
 
 
 async def test_a_scanner_is_blocked_from_the_panel_of_unmatched_routes(window: Windows, shop: Shop):
