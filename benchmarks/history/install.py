@@ -22,7 +22,7 @@ from custodes.storage.sql.audit import _COLUMNS as AUDIT_COLUMNS
 from custodes.storage.sql.bulk import Bulk
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.metrics import _catalogue
-from custodes.storage.sql.partitions import SLICES, _make
+from custodes.storage.sql.partitions import SLICES, make_piece
 from custodes.storage.sql.tables.audit import audit_logs, audit_targets
 from custodes.storage.sql.tables.inbound import (
     webhook_attempts,
@@ -120,7 +120,7 @@ async def _make_pieces(custodes: Custodes, now: int) -> None:
     for slices in SLICES:
         kept = slices.width * 7  # a piece is a sixth of how long rows are kept, about
         for start in range(slices.start_of(max(0, now - kept)), now + slices.width, slices.width):
-            await custodes.database.write(lambda tx, each=slices, at=start: _make(connection_of(tx), each, at))
+            await custodes.database.write(lambda tx, each=slices, at=start: make_piece(connection_of(tx), each, at))
 
 
 def _put_events(connection: Connection, rows: Sequence[Any]) -> None:

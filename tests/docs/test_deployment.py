@@ -26,7 +26,7 @@ MANIFESTS = sorted((ROOT / "deploy" / "kubernetes").glob("*.yaml"))
 KUBERNETES = "1.33"
 
 #: What Custodes reads that is no field of the settings.
-OTHER_VARIABLES = {"POSTGRES_USER", "POSTGRES_DB", "POSTGRES_PASSWORD", "CUSTODES_REDIS_URL"}
+OTHER_VARIABLES = {"POSTGRES_USER", "POSTGRES_DB", "POSTGRES_PASSWORD"}
 
 
 def load(name: str) -> dict[str, Any]:

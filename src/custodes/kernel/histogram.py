@@ -39,6 +39,9 @@ _FORMAT = SCALE
 _LANE = 8
 _DENSE_HEAD = 4
 
+#: Second byte of a sparse encoding whose distances and counts have one byte each.
+_BYTEWISE = 0x11
+
 #: A dense encoding is written when it is at most so many times as long as the sparse one.
 _DENSE = 1.25
 
@@ -198,13 +201,17 @@ class Histogram:
         Raises:
             MalformedPayload: one is not an encoding of ours; this one is unchanged.
         """
+        self.merge_parsed([parse(encoded) for encoded in encodings])
+
+    def merge_parsed(self, parsed: Iterable[Parsed]) -> None:
+        """Add many encodings that :func:`parse` took apart: for those who add the same ones to several histograms."""
         dense: list[tuple[int, int]] = []
         sparse: list[tuple[int, int]] = []
-        for encoded in encodings:
-            if len(encoded) > _DENSE_HEAD and encoded[0] == _FORMAT and 0 < (width := encoded[1]) <= _LANE // 2:
-                dense.append(_in_lanes(encoded, width))
-            elif encoded:
-                sparse += _pairs(encoded)
+        for one in parsed:
+            if isinstance(one, tuple):
+                dense.append(one)
+            else:
+                sparse += one
         counts = self.counts
         for bucket, more in sparse:
             counts[bucket] += more
@@ -224,6 +231,22 @@ class Histogram:
 
     def __repr__(self) -> str:
         return f"<Histogram of {self.count} values>"
+
+
+#: An encoding taken apart: of a dense one the first bucket and the lanes of its counts, of a sparse one its buckets,
+#: each with its count.
+Parsed = tuple[int, int] | list[tuple[int, int]]
+
+
+def parse(encoded: bytes) -> Parsed:
+    """Take an encoding apart.
+
+    Raises:
+        MalformedPayload: not an encoding of ours.
+    """
+    if len(encoded) > _DENSE_HEAD and encoded[0] == _FORMAT and 0 < (width := encoded[1]) <= _LANE // 2:
+        return _in_lanes(encoded, width)
+    return _pairs(encoded) if encoded else []
 
 
 def _width(number: int) -> int:
@@ -266,14 +289,16 @@ def _in_lanes(encoded: bytes, width: int) -> tuple[int, int]:
     return first, int.from_bytes(lanes, "little")
 
 
-def _numbers(encoded: bytes) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _numbers(encoded: bytes) -> tuple[Sequence[int], Sequence[int]]:
     step, count = _CODES.get(encoded[1] >> 4), _CODES.get(encoded[1] & 0xF)
     if step is None or count is None:
         raise _malformed("its second byte names no widths")
     buckets, rest = divmod(len(encoded) - 2, (encoded[1] >> 4) + (encoded[1] & 0xF))
     if rest or not buckets:
         raise _malformed("it ends in the middle of a number")
-    numbers: tuple[int, ...] = unpack_from(f"<{buckets}{step}{buckets}{count}", encoded, 2)
+    numbers: Sequence[int] = encoded[2:]  # what bytes are when all widths are one, as in most histograms of few values
+    if encoded[1] != _BYTEWISE:
+        numbers = unpack_from(f"<{buckets}{step}{buckets}{count}", encoded, 2)
     steps, times = numbers[:buckets], numbers[buckets:]
     if 0 in steps[1:] or sum(steps) > OVERFLOW:
         raise _malformed("its buckets do not rise, or do not exist")

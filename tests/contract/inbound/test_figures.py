@@ -7,7 +7,7 @@ from sqlalchemy.dialects import sqlite
 from custodes.kernel.clock import HOUR, MINUTE, SECOND
 from custodes.kernel.histogram import Histogram
 from custodes.kernel.ids import uuid7
-from custodes.planes.inbound.figures import Figures, Level, RefusalCount, Series
+from custodes.planes.inbound.figures import Figures, Level, RefusalCount, Series, Sums
 from custodes.planes.inbound.model import Attempt, Outcome, Refusal, WebhookEvent
 from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.inbound import SqlEventStore
@@ -61,6 +61,33 @@ async def test_figures_are_found_by_tenant_level_and_time(database: Database, fi
     assert await received("default", START - MINUTE, START) == [1]
     assert await received("default", START - 1, START + 1) == [1, 2]  # since is widened to its stretch
     assert sorted(await received(None, START, START + 1)) == [2, 8]
+
+
+async def test_sums_are_those_of_all_figures_by_time_and_by_type(database: Database, figures: SqlFigureStore):
+    # Given two writers' figures of two stretches and three types, with histograms few and many buckets wide
+    for writer, times in (("w1", range(100, 90_000, 250)), ("w2", (7, 10**9))):
+        rows = [
+            (series(START + place * MINUTE, f"type.{kind}"), Figures(*range(kind, kind + 5), Histogram(times)))
+            for place in range(2)
+            for kind in range(3)
+        ]
+        await database.write(lambda tx, writer=writer, rows=rows: figures.put_figures(tx, writer, rows))
+
+    # When they are added up, in one go and one by one
+    until = START + 2 * MINUTE
+    sums = await database.read(lambda tx: figures.sums(tx, "default", Level.MINUTE, START, until))
+    single = await database.read(lambda tx: figures.figures(tx, "default", Level.MINUTE, START, until))
+
+    # Then both ways agree
+    def added_up(key) -> dict:
+        added: dict = {}
+        for one, values in single:
+            added.setdefault(key(one), Figures()).merge(values)
+        return added
+
+    assert sums.by_bucket == added_up(lambda one: one.bucket)
+    assert sums.by_type == added_up(lambda one: (one.source, one.event_type))
+    assert await database.read(lambda tx: figures.sums(tx, "acme", Level.MINUTE, START, until)) == Sums({}, {})
 
 
 async def test_refusals_are_counted_and_sampled(database: Database, figures: SqlFigureStore, random_bits):

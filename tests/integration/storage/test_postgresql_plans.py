@@ -163,6 +163,7 @@ async def test_events_refusals_and_figures(custodes: Custodes, plans_of):
         assert of(found, "Seq Scan") == [], wanted
     found = {
         **await plans_of(read(lambda tx: figures.figures(tx, "a", FigureLevel.MINUTE, NOW - HOUR, NOW))),
+        **await plans_of(read(lambda tx: figures.sums(tx, "a", FigureLevel.MINUTE, NOW - HOUR, NOW))),
         **await plans_of(read(lambda tx: figures.refused(tx, "a", NOW - HOUR, NOW))),
         **await plans_of(read(lambda tx: figures.errors(tx, "a", NOW - HOUR, NOW, 9))),
         **await plans_of(read(lambda tx: figures.states(tx, "a"))),

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from custodes.kernel.clock import HOUR, MILLISECOND, MINUTE, SECOND
 from custodes.kernel.health import SystemHealth, Threshold, judge
-from custodes.planes.inbound.figures import ErrorGroup, Figures, Level, RefusalCount, Series
+from custodes.planes.inbound.figures import ErrorGroup, Figures, Level, RefusalCount, Sums
 from custodes.planes.inbound.model import Status
 from custodes.runtime.jobs import Backlog
 
@@ -134,7 +134,7 @@ class WebhookAnalytics:
 
 
 def analyse(
-    rows: Sequence[tuple[Series, Figures]],
+    sums: Sums,
     refused: Sequence[RefusalCount],
     errors: Sequence[ErrorGroup],
     *,
@@ -142,9 +142,8 @@ def analyse(
     since: int,
     until: int,
 ) -> WebhookAnalytics:
-    """Turn folded figures into analytics."""
-    points = _fold(rows, lambda series: series.bucket)
-    types = _fold(rows, lambda series: (series.source, series.event_type))
+    """Turn sums of figures into analytics."""
+    points, types = sums.by_bucket, sums.by_type
     sources = _fold(types.items(), lambda kind: kind[0])
     by_bucket = _count(refused, lambda row: row.bucket - row.bucket % level.micros)
     by_source = _count(refused, lambda row: row.source)

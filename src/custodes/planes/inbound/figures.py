@@ -123,6 +123,16 @@ class Figures:
         self.processing.merge(other.processing)
 
 
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Figures of a range of time, all added up in two ways."""
+
+    #: By begin of the stretch, microseconds since the epoch.
+    by_bucket: dict[int, Figures]
+    #: By source and type.
+    by_type: dict[tuple[str, str], Figures]
+
+
 def level_for(since: int, until: int, now: int) -> Level:
     """Choose the finest level that answers a range with some hundred points and still has its rows."""
     fit = (level for level, longest in _SPAN.items() if until - since <= longest and since > now - KEPT[level])

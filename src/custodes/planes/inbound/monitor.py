@@ -271,7 +271,7 @@ class WebhookMonitor(WebhookLog):
         def work(tx: Transaction) -> WebhookAnalytics:
             first = begin - begin % level.micros
             return analytics.analyse(
-                self._figures.figures(tx, tenant, level, first, end),
+                self._figures.sums(tx, tenant, level, first, end),
                 self._figures.refused(tx, tenant, first, end),
                 self._figures.errors(tx, tenant, first, end, MAX_ERROR_GROUPS),
                 level=level,

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from typing import Protocol
 
 from custodes.kernel.paging import Page
-from custodes.planes.inbound.figures import ErrorGroup, Figures, Level, RefusalCount, Series
+from custodes.planes.inbound.figures import ErrorGroup, Figures, Level, RefusalCount, Series, Sums
 from custodes.planes.inbound.model import (
     Arrival,
     Attempt,
@@ -111,6 +111,10 @@ class FigureStore(Protocol):
         self, tx: Transaction, tenant: str | None, level: Level, since: int, until: int
     ) -> Sequence[tuple[Series, Figures]]:
         """Return the folded figures of all writers, oldest first: one entry per stretch of time, source and type."""
+        ...
+
+    def sums(self, tx: Transaction, tenant: str | None, level: Level, since: int, until: int) -> Sums:
+        """Add up what :meth:`figures` would return, by time and by type: far quicker for a long range."""
         ...
 
     def refused(self, tx: Transaction, tenant: str | None, since: int, until: int) -> Sequence[RefusalCount]:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, delete, desc, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, delete, desc, func, insert, select
 
-from custodes.kernel.histogram import Histogram
+from custodes.kernel.histogram import Histogram, Parsed, parse
 from custodes.kernel.paging import Page, page_of
-from custodes.planes.inbound.figures import ErrorGroup, Figures, Level, RefusalCount, Series
+from custodes.planes.inbound.figures import ErrorGroup, Figures, Level, RefusalCount, Series, Sums
 from custodes.planes.inbound.model import Refusal, Status
 from custodes.runtime.transactions import Transaction
 from custodes.storage.sql.bulk import counted
@@ -83,21 +83,35 @@ class SqlFigureStore:
         self, tx: Transaction, tenant: str | None, level: Level, since: int, until: int
     ) -> Sequence[tuple[Series, Figures]]:
         """Return the folded figures of all writers, oldest first."""
-        query = (
-            select(rollups)
-            .where(
-                *_of(rollups, tenant),
-                rollups.c.level == int(level),
-                rollups.c.bucket >= since - since % level.micros,
-                rollups.c.bucket < until,
-            )
-            .order_by(rollups.c.bucket, rollups.c.source, rollups.c.event_type)
-        )
+        query = select(rollups).where(*_figures_within(tenant, level, since, until))
+        query = query.order_by(rollups.c.bucket, rollups.c.source, rollups.c.event_type)
         folded: dict[Series, Figures] = {}
         for row in connection_of(tx).execute(query):
             series = Series(row.tenant_id, level, row.bucket, row.source, row.event_type)
             folded.setdefault(series, Figures()).merge(_figures_of(row))
         return list(folded.items())
+
+    def sums(self, tx: Transaction, tenant: str | None, level: Level, since: int, until: int) -> Sums:
+        """Add figures up by time and by type: counts in SQL, histograms taken apart once for both."""
+        connection = connection_of(tx)
+        where = _figures_within(tenant, level, since, until)
+        by_bucket = {row.bucket: _counts_of(row) for row in _counted(connection, where, rollups.c.bucket)}
+        by_type = {(row.source, row.event_type): _counts_of(row) for row in _counted(connection, where, *_TYPE)}
+        times = select(rollups.c.bucket, *_TYPE, rollups.c.processing).where(
+            *where, func.length(rollups.c.processing) > 0
+        )
+        in_bucket: dict[int, list[Parsed]] = {bucket: [] for bucket in by_bucket}
+        of_type: dict[tuple[str, str], list[Parsed]] = {kind: [] for kind in by_type}
+        encodings: Sequence[Any] = connection.execute(times).all()
+        for bucket, source, kind, encoded in encodings:
+            parsed = parse(encoded)
+            in_bucket[bucket].append(parsed)
+            of_type[source, kind].append(parsed)
+        for bucket, some in in_bucket.items():
+            by_bucket[bucket].processing.merge_parsed(some)
+        for kind, some in of_type.items():
+            by_type[kind].processing.merge_parsed(some)
+        return Sums(by_bucket, by_type)
 
     def refused(self, tx: Transaction, tenant: str | None, since: int, until: int) -> Sequence[RefusalCount]:
         """Return how many deliveries were refused, by stretch, source and reason."""
@@ -158,6 +172,27 @@ def _of(table: Table, tenant: str | None) -> tuple[ColumnElement[bool], ...]:
 
 def _figures_before(level: Level, before: int) -> tuple[ColumnElement[bool], ...]:
     return rollups.c.level == int(level), rollups.c.bucket < before
+
+
+def _figures_within(tenant: str | None, level: Level, since: int, until: int) -> tuple[ColumnElement[bool], ...]:
+    begin = since - since % level.micros
+    within = (rollups.c.level == int(level), rollups.c.bucket >= begin, rollups.c.bucket < until)
+    return (*_of(rollups, tenant), *within)
+
+
+def _counted(connection: Connection, where: Sequence[ColumnElement[bool]], *key: ColumnElement[Any]) -> Sequence[Any]:
+    """Add up the plain counts under each key."""
+    sums = [func.sum(rollups.c[name]).label(name) for name in _COUNTS]
+    return connection.execute(select(*key, *sums).where(*where).group_by(*key)).all()
+
+
+def _counts_of(row: Any) -> Figures:
+    return Figures(int(row.received), int(row.duplicates), int(row.succeeded), int(row.retried), int(row.dead))
+
+
+#: Columns of plain counts, and those that name a type.
+_COUNTS = ("received", "duplicates", "succeeded", "retried", "dead")
+_TYPE = (rollups.c.source, rollups.c.event_type)
 
 
 def _series_key(series: Series) -> dict[str, Any]:
