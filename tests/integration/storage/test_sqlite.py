@@ -21,7 +21,7 @@ def insert_notes(connection: sqlite3.Connection, rows) -> list[str]:
     return [f"kept {row}" for row in rows]
 
 
-NOTES = Ingest("notes", insert_notes)
+NOTES = Ingest("notes", insert_notes, postgresql=insert_notes)
 
 
 @pytest.fixture
