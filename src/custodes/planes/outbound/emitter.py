@@ -66,7 +66,6 @@ class Put:
 
 @dataclass(slots=True)
 class _Draft:
-    messages: list[Message] = field(default_factory=list[Message])
     bodies: list[tuple[Message, str, bytes]] = field(default_factory=list[tuple[Message, str, bytes]])
     deliveries: list[Delivery] = field(default_factory=list[Delivery])
 
@@ -187,32 +186,35 @@ class Emitter:
         return Emission(message, bodies, whole, data=payload, only=only)
 
     def insert(self, tx: Transaction, emissions: Sequence[Emission]) -> list[Put]:
-        """Put events in, inside a transaction: one statement a table, however many there are."""
-        keyed = {(e.message.tenant, e.message.idempotency_key) for e in emissions if e.message.idempotency_key}
-        known = self._deliveries.known(tx, sorted(keyed)) if keyed else {}
+        """Put events in, inside a transaction: one statement a table, however many there are.
+
+        An idempotency key belongs to who puts its event in first, in whatever process: the others wait for that
+        transaction to end and get its event.
+        """
+        mine: dict[tuple[str, str], Message] = {}
+        for emission in emissions:
+            mine.setdefault(_key(emission.message), emission.message)
+        before = self._deliveries.add_messages(tx, list(mine.values()))
         endpoints = self._endpoints.of_tenants(tx, sorted({emission.message.tenant for emission in emissions}))
         draft, results = _Draft(), list[Put]()
-        in_line = self._in_line(tx, endpoints, emissions)
+        new = [one for one in emissions if mine[_key(one.message)] is one.message and one.message.id not in before]
+        in_line = self._in_line(tx, endpoints, new)
         for emission in emissions:
-            message = emission.message
-            key = (message.tenant, message.idempotency_key)
-            before = known.get(key) if message.idempotency_key else None
-            if before is not None:
-                results.append(_repeated(before, message))
+            message, first = emission.message, mine[_key(emission.message)]
+            first = before.get(first.id, first)
+            if first is not message:
+                results.append(_repeated(first, message))
                 continue
-            if message.idempotency_key:
-                known[key] = message
             made = [
                 self._delivery(endpoint, emission, in_line)
                 for endpoint in endpoints
                 if endpoint.tenant == message.tenant and _wants(endpoint, emission)
             ]
-            draft.messages.append(message)
             versions = {"", *(delivery.version for delivery in made)}
             draft.bodies += [(message, version, emission.bodies[version]) for version in sorted(versions)]
             draft.deliveries += made
             results.append(Put(message, made))
-        self._deliveries.add(tx, draft.messages, draft.bodies, draft.deliveries)
+        self._deliveries.add(tx, draft.bodies, draft.deliveries)
         return results
 
     async def _write(self, emissions: Sequence[Emission]) -> Sequence[Put]:
@@ -223,7 +225,8 @@ class Emitter:
     ) -> dict[str, dict[str, Line]]:
         """Find, for endpoints that keep order, the last places of the lines that are open."""
         in_line: dict[str, dict[str, Line]] = {}
-        for endpoint in endpoints:
+        # In one order everywhere: no two emits may wait for each other.
+        for endpoint in sorted(endpoints, key=lambda endpoint: endpoint.id):
             keys = {e.message.order_key for e in emissions if e.message.tenant == endpoint.tenant} - {""}
             if endpoint.options.ordered and keys:
                 self._endpoints.lock(tx, endpoint)
@@ -273,6 +276,11 @@ def _wants(endpoint: Endpoint, emission: Emission) -> bool:
     if options.channels and not set(options.channels) & set(message.channels):
         return False
     return not options.match or matches_payload(options.match, emission.content)
+
+
+def _key(message: Message) -> tuple[str, str]:
+    """Return what an event is known by: its idempotency key, or else its own id, which no key can be of."""
+    return (message.tenant, message.idempotency_key) if message.idempotency_key else ("", message.id)
 
 
 def _repeated(before: Message, message: Message) -> Put:

@@ -177,18 +177,19 @@ class Result:
 class DeliveryStore(Protocol):
     """**Protocol:** messages, their deliveries and the attempts."""
 
-    def known(self, tx: Transaction, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Message]:
-        """Find messages by (tenant, idempotency key)."""
+    def add_messages(self, tx: Transaction, messages: Sequence[Message]) -> dict[str, Message]:
+        """Add messages, each idempotency key once at most.
+
+        Returns:
+            For those that were not added, because there is one of their key: that one, by the id of the new one. When
+            another transaction is adding it just now, this waits until that ends.
+        """
         ...
 
     def add(
-        self,
-        tx: Transaction,
-        messages: Sequence[Message],
-        bodies: Sequence[tuple[Message, str, bytes]],
-        deliveries: Sequence[Delivery],
+        self, tx: Transaction, bodies: Sequence[tuple[Message, str, bytes]], deliveries: Sequence[Delivery]
     ) -> None:
-        """Add messages with their bodies, by version, and their deliveries; pending ones with a job."""
+        """Add bodies of messages, by version, and their deliveries; pending ones with a job."""
         ...
 
     def in_line(self, tx: Transaction, endpoint: Endpoint, order_keys: Iterable[str]) -> dict[str, Line]:

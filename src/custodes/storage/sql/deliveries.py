@@ -26,6 +26,7 @@ from custodes.planes.outbound.model import JOB_KIND, Attempt, Delivery, Delivery
 from custodes.planes.outbound.ports import DeliveryFilter, Line, Load, Result
 from custodes.runtime.outgoing.timing import Timing
 from custodes.runtime.transactions import Transaction
+from custodes.storage.sql.bulk import insert_ignoring
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.tables.jobs import jobs
 from custodes.storage.sql.tables.outbound import webhook_deliveries as d
@@ -45,26 +46,36 @@ class SqlDeliveryStore:
 
     # ── Emitting ─────────────────────────────────────────────────────────────
 
-    def known(self, tx: Transaction, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Message]:
-        """Find messages by idempotency key."""
-        wanted = list(keys)
-        if not wanted:
+    def add_messages(self, tx: Transaction, messages: Sequence[Message]) -> dict[str, Message]:
+        """Add messages; a key that is there already, or is being added, gives way to the one that has it."""
+        connection = connection_of(tx)
+        free = [message for message in messages if not message.idempotency_key]
+        if free:
+            connection.execute(insert(m), [_of_message(message) for message in free])
+        # In the order of the keys: two transactions that add the same ones do not wait for each other.
+        left = sorted((one for one in messages if one.idempotency_key), key=_key)
+        before: dict[str, Message] = {}
+        while left:
+            claim = insert_ignoring(connection, m).returning(m.c.id)
+            added = set(connection.execute(claim, [_of_message(message) for message in left]).scalars())
+            left = [message for message in left if message.id not in added]
+            known = self._known(connection, left)
+            before |= {message.id: known[_key(message)] for message in left if _key(message) in known}
+            left = [message for message in left if _key(message) not in known]  # purged in between: its key is free
+        return before
+
+    def _known(self, connection: Connection, messages: Sequence[Message]) -> dict[tuple[str, str], Message]:
+        if not messages:
             return {}
-        query = select(m).where(tuple_(m.c.tenant_id, m.c.idempotency_key).in_(wanted))
-        found = (_message(row) for row in connection_of(tx).execute(query).mappings())
-        return {(message.tenant, message.idempotency_key): message for message in found}
+        wanted = tuple_(m.c.tenant_id, m.c.idempotency_key).in_([_key(message) for message in messages])
+        found = (_message(row) for row in connection.execute(select(m).where(wanted)).mappings())
+        return {_key(message): message for message in found}
 
     def add(
-        self,
-        tx: Transaction,
-        messages: Sequence[Message],
-        bodies: Sequence[tuple[Message, str, bytes]],
-        deliveries: Sequence[Delivery],
+        self, tx: Transaction, bodies: Sequence[tuple[Message, str, bytes]], deliveries: Sequence[Delivery]
     ) -> None:
         """Add everything, one statement a table."""
         connection = connection_of(tx)
-        if messages:
-            connection.execute(insert(m), [_of_message(message) for message in messages])
         if bodies:
             rows = [
                 {"tenant_id": message.tenant, "message_id": message.id, "version": version, "body": body}
@@ -323,6 +334,10 @@ def _job(delivery: Delivery, due_at: int | None = None) -> dict[str, Any]:
         "token": 0,
         "lease_owner": None,
     }
+
+
+def _key(message: Message) -> tuple[str, str]:
+    return message.tenant, message.idempotency_key
 
 
 def _of_message(message: Message) -> dict[str, Any]:
