@@ -49,6 +49,7 @@ AdminAuth = Callable[[Any], "str | Awaitable[str | None] | None"]
 #: System → plane that speaks for it (``get_health_status``).
 _SYSTEMS = {
     "webhooks": "inbound",
+    "outgoing_webhooks": "outbound",
     "api": "traffic",
     "rate_limits": "ratelimit",
     "audit": "audit",

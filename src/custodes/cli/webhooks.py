@@ -126,7 +126,12 @@ def resume(
 
     async def action(custodes: Custodes) -> None:
         entry = _entry(custodes, "resumed", endpoint)
-        await custodes.outbound.resume_endpoint(endpoint, recover=recover, also=entry)
+        await custodes.outbound.resume_endpoint(
+            endpoint,
+            recover=recover,
+            also=entry,
+            ended=lambda deliveries: _recovered(custodes, endpoint, deliveries),
+        )
 
     run(database, action)
     out.print("Resumed.")
@@ -229,7 +234,11 @@ def recover(
     async def action(custodes: Custodes) -> int:
         now = custodes.clock.now()
         return await custodes.outbound.recover(
-            endpoint, since=moment(since, now), until=moment(until, now), also=_entry(custodes, "recovered", endpoint)
+            endpoint,
+            since=moment(since, now),
+            until=moment(until, now),
+            also=_entry(custodes, "recovery_begun", endpoint),
+            ended=lambda deliveries: _recovered(custodes, endpoint, deliveries),
         )
 
     _count(run(database, action), dry_run=False, as_json=as_json)
@@ -249,6 +258,15 @@ def _pattern(text: str) -> dict[str, Any]:
 def _entry(custodes: Custodes, what: str, endpoint_id: str) -> Work:
     action, target = f"webhook_configuration.{what}", f"webhook_configuration:{endpoint_id}"
     return custodes.audit.admin_entry(action, actor=operator(), target=target)
+
+
+def _recovered(custodes: Custodes, endpoint_id: str, deliveries: int) -> Work:
+    return custodes.audit.admin_entry(
+        "webhook_configuration.recovered",
+        actor=operator(),
+        target=f"webhook_configuration:{endpoint_id}",
+        context={"deliveries": deliveries},
+    )
 
 
 def _show(made: Created, *, as_json: bool) -> None:

@@ -59,12 +59,16 @@ class Store(Protocol):
         """
         ...
 
-    async def join(self, connection: object, work: Callable[[Transaction], T]) -> T:
+    async def join(
+        self, connection: object, work: Callable[[Transaction], T], *, committed: Callable[[], None] | None = None
+    ) -> T:
         """Run a work inside the caller's own transaction, which commits or rolls back with the caller.
 
         Args:
             connection: a SQLAlchemy ``Connection``, ``AsyncConnection``, ``Session`` or ``AsyncSession`` on the same
                 database.
             work: what to do.
+            committed: called in this event loop soon after the caller has committed; not after a roll-back. To say that
+                there is something to look at, not to rely on: a two-phase commit does not tell.
         """
         ...

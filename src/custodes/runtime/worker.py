@@ -171,6 +171,11 @@ class Worker(Generic[R]):
         return bool(self._loops) and len(self._running) < self.concurrency
 
     @property
+    def alive(self) -> bool | None:
+        """Whether it looks for work as it should; None when it was not started, or has no places."""
+        return all(not loop.done() for loop in self._loops) if self._loops else None
+
+    @property
     def running(self) -> int:
         """Jobs under way."""
         return len(self._running)

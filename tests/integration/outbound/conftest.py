@@ -64,9 +64,27 @@ LOOPBACK = {"outbound_allow_http": True, "outgoing_allow_networks": "127.0.0.0/8
 
 
 @pytest.fixture
-async def custodes(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Custodes]:
+def engine() -> str:
+    """SQLite, unless a test asks for both engines: ``pytest.mark.parametrize("engine", ENGINES)``."""
+    return "sqlite"
+
+
+#: What a test that runs on both asks for.
+ENGINES = ("sqlite", "postgresql")
+
+
+@pytest.fixture
+def database_url(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    if engine == "sqlite":
+        return f"sqlite:///{tmp_path}/custodes.db"
+    return request.getfixturevalue("postgres_url").replace("postgresql:", "postgresql+psycopg:")
+
+
+@pytest.fixture
+async def custodes(database_url: str, clock: FakeClock) -> AsyncIterator[Custodes]:
     """Opened, nothing running in the background: tests deliver with ``custodes.outbound.worker.run_due()``."""
-    made = Custodes(f"sqlite:///{tmp_path}/custodes.db", clock=clock, **LOOPBACK)
+    key = {} if database_url.startswith("sqlite") else {"secret_key": "k" * 32}
+    made = Custodes(database_url, clock=clock, **LOOPBACK, **key)
     await made.open()
     yield made
     await made.outgoing.close()

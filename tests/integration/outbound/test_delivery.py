@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.integration.outbound.conftest import Receiver
+from tests.integration.outbound.conftest import ENGINES, Receiver
 
 from custodes import Custodes
 from custodes.errors import Conflict
 from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
+from custodes.kernel.health import Health
 from custodes.kernel.signals import FailureSignal
 from custodes.planes.outbound.model import (
     SCHEDULE,
@@ -34,6 +35,7 @@ async def deliver(custodes: Custodes) -> int:
     return await custodes.outbound.worker.run_due()
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 async def test_an_event_arrives_with_what_it_took(custodes: Custodes, receiver: Receiver) -> None:
     """Given an endpoint, when an event is emitted, then it arrives, and the attempt tells of it."""
     made = await custodes.outbound.create_endpoint(f"{receiver.url}/hooks", tenant="acme")
@@ -55,6 +57,7 @@ async def test_an_event_arrives_with_what_it_took(custodes: Custodes, receiver: 
     assert (await custodes.outbound.get_endpoint(made.endpoint.id)).success_count == 1
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 async def test_each_failure_waits_longer_until_the_message_is_exhausted(
     custodes: Custodes, receiver: Receiver, clock: FakeClock
 ) -> None:
@@ -174,6 +177,7 @@ async def test_no_receiver_can_have_us_wait_for_ever(custodes: Custodes, receive
     assert (delivery.next_attempt_at or 0) - clock.now() <= DAY + 5 * HOUR
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 async def test_the_breaker_opens_and_one_probe_closes_it(
     custodes: Custodes, receiver: Receiver, clock: FakeClock
 ) -> None:
@@ -199,6 +203,7 @@ async def test_the_breaker_opens_and_one_probe_closes_it(
     assert len(done) >= 15
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 async def test_an_endpoint_that_fails_for_days_is_disabled_after_notices(
     custodes: Custodes, receiver: Receiver, clock: FakeClock
 ) -> None:
@@ -241,6 +246,7 @@ async def test_a_deleted_endpoint_gets_nothing_more(custodes: Custodes, receiver
     assert [each.status for each in await deliveries(custodes)] == [DeliveryStatus.HELD]
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 async def test_order_is_kept_by_key_and_a_failure_holds_only_its_own_key(
     custodes: Custodes, receiver: Receiver, clock: FakeClock
 ) -> None:
@@ -271,6 +277,7 @@ async def test_order_is_kept_by_key_and_a_failure_holds_only_its_own_key(
     assert arrived.index({"key": "b", "n": 1}) < arrived.index({"key": "a", "n": 1})
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 async def test_a_pause_does_not_break_the_order(custodes: Custodes, receiver: Receiver) -> None:
     made = await custodes.outbound.create_endpoint(receiver.url, options=Options(ordered=True))
     for number in range(3):
@@ -285,6 +292,68 @@ async def test_a_pause_does_not_break_the_order(custodes: Custodes, receiver: Re
     assert [json.loads(got.body)["data"]["n"] for got in receiver.got] == [0, 1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("by", ["410", "time"])
+async def test_a_disable_holds_the_line_and_a_recovery_sends_it_in_order(
+    custodes: Custodes, receiver: Receiver, clock: FakeClock, by: str
+) -> None:
+    """Given an endpoint that keeps order and is disabled with a line waiting, when it is resumed and recovered, then
+    the line arrives in the order it was emitted, what was emitted meanwhile at its end."""
+    options = Options(ordered=True, disable_after=HOUR)
+    made = await custodes.outbound.create_endpoint(receiver.url, options=options, retry=RetryPolicy((MINUTE,) * 30))
+    receiver.status = 410 if by == "410" else 500
+    for number in range(3):
+        await custodes.outbound.emit("x", {"n": number}, order_key="k")
+    for _ in range(1 if by == "410" else 25):
+        await deliver(custodes)
+        clock.advance(11 * MINUTE)
+    assert (await custodes.outbound.get_endpoint(made.endpoint.id)).state is EndpointState.DISABLED
+    await custodes.outbound.emit("x", {"n": 3}, order_key="k")
+    assert await deliver(custodes) == 0
+    assert {each.status for each in await deliveries(custodes)} <= {DeliveryStatus.HELD, DeliveryStatus.FAILED}
+    with pytest.raises(Conflict):
+        await custodes.outbound.recover(made.endpoint.id)
+
+    receiver.status = 204
+    receiver.got.clear()
+    await custodes.outbound.resume_endpoint(made.endpoint.id)
+    assert await deliver(custodes) == 0
+    assert await custodes.outbound.recover(made.endpoint.id) == 4
+    await custodes.outbound.emit("x", {"n": 4}, order_key="k")
+    while await deliver(custodes):
+        pass
+    assert [json.loads(got.body)["data"]["n"] for got in receiver.got] == [0, 1, 2, 3, 4]
+
+
+async def test_the_system_says_how_it_is(custodes: Custodes, receiver: Receiver, clock: FakeClock) -> None:
+    """Given a backlog that nobody works off, deliveries given up and a disabled endpoint, then each is a reason; what
+    waits for a failing endpoint is none."""
+    made = await custodes.outbound.create_endpoint(receiver.url, retry=ONCE)
+    receiver.status = 410
+    assert (await custodes.outbound.get_health_status()).state is Health.HEALTHY
+    await custodes.outbound.emit("x", {})
+    clock.advance(61 * SECOND)
+    late = await custodes.outbound.get_health_status()
+    assert (late.state, late.figures["backlog"], late.figures["oldest_due_seconds"]) == (Health.DEGRADED, 1, 61)
+    await deliver(custodes)
+    gone = await custodes.outbound.get_health_status()
+    assert [reason.split(" ")[0] for reason in gone.reasons] == ["exhausted_last_hour", "disabled_endpoints"]
+
+    receiver.status = 500
+    await custodes.outbound.resume_endpoint(made.endpoint.id)
+    for _ in range(6):
+        await custodes.outbound.emit("x", {})
+    await deliver(custodes)
+    clock.advance(2 * HOUR)
+    await custodes.outbound.emit("x", {})
+    failing = await custodes.outbound.get_health_status()
+    assert (failing.state, failing.figures["oldest_due_seconds"]) == (Health.HEALTHY, 0)
+    assert failing.figures["backlog"] > 0
+    report = await custodes.health.check()
+    assert "outgoing_webhooks" in {system.system for system in report.systems}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 async def test_the_rate_of_an_endpoint_is_kept(custodes: Custodes, receiver: Receiver, clock: FakeClock) -> None:
     await custodes.outbound.create_endpoint(receiver.url, options=Options(rate=5))
     for _ in range(30):
@@ -297,6 +366,7 @@ async def test_the_rate_of_an_endpoint_is_kept(custodes: Custodes, receiver: Rec
     assert all(4 <= count <= 6 for count in counts[1:])
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 async def test_resending_one_a_selection_and_a_test(custodes: Custodes, receiver: Receiver, clock: FakeClock) -> None:
     """Given deliveries that ended, then one, or a selection, is sent again with the same id; a dry run only counts."""
     made = await custodes.outbound.create_endpoint(receiver.url, retry=ONCE, event_types=["x"])
@@ -335,6 +405,7 @@ async def test_an_address_that_may_not_be_reached_is_a_failure_that_tells_nothin
     assert delivery.error == "refused: the address is not allowed"
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 async def test_what_is_old_and_ended_is_purged_with_all_that_is_its_own(
     custodes: Custodes, receiver: Receiver, clock: FakeClock
 ) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, event, text
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
-from tests.integration.outbound.conftest import LOOPBACK, Receiver
+from tests.integration.outbound.conftest import ENGINES, LOOPBACK, Receiver
 
 from custodes import Custodes
 from custodes.errors import Conflict, InvalidInput, PayloadTooLarge
@@ -80,12 +84,13 @@ async def test_one_key_is_one_event_however_often_it_is_emitted(custodes: Custod
 class TestTheCallersTransaction:
     """An outbox: the event commits, or rolls back, with the business rows."""
 
+    @pytest.mark.parametrize("engine", ENGINES)
     @pytest.mark.parametrize("commits", [True, False])
     async def test_it_shares_the_fate_of_the_business_rows(
-        self, custodes: Custodes, receiver: Receiver, tmp_path: Path, commits: bool
+        self, custodes: Custodes, receiver: Receiver, database_url: str, commits: bool
     ) -> None:
         await custodes.outbound.create_endpoint(receiver.url)
-        engine = create_engine(f"sqlite:///{tmp_path}/custodes.db")
+        engine = create_engine(database_url)
         with Session(engine) as session:
             session.execute(text("CREATE TABLE orders (id INTEGER)"))
             session.commit()
@@ -98,6 +103,53 @@ class TestTheCallersTransaction:
             orders = session.execute(text("SELECT count(*) FROM orders")).scalar()
         engine.dispose()
         assert (orders, len(await paths(custodes, receiver))) == ((1, 1) if commits else (0, 0))
+
+    @pytest.mark.parametrize("kind", ["Connection", "Session", "AsyncConnection", "AsyncSession"])
+    async def test_its_commit_wakes_the_worker_and_its_roll_back_does_not(
+        self, custodes: Custodes, database_url: str, kind: str
+    ) -> None:
+        """Given an event in the caller's transaction, then the worker looks for work when that is committed, not
+        before, and not after a roll-back."""
+        await custodes.outbound.create_endpoint("https://example.com/hook")
+        woken, open_jobs = asyncio.Event(), list[int]()
+        wake = custodes.outbound.worker.wake
+
+        def woke() -> None:
+            woken.set()
+            wake()
+
+        custodes.outbound.worker.wake = woke
+        async with handle_of(kind, database_url) as handle:
+            await custodes.outbound.emit("order.made", {}, connection=handle)
+            await done(handle.rollback())
+            await custodes.outbound.emit("order.made", {}, connection=handle)
+            await asyncio.sleep(0)
+            assert not woken.is_set()
+            await done(handle.commit())
+            await asyncio.wait_for(woken.wait(), 10)
+            found = await custodes.outbound.list_deliveries()
+            open_jobs.append(len(found.items))
+        assert open_jobs == [1]
+
+
+@asynccontextmanager
+async def handle_of(kind: str, url: str) -> AsyncIterator[Any]:
+    """Open a handle of SQLAlchemy's on a database."""
+    if kind.startswith("Async"):
+        engine = create_async_engine(url.replace("sqlite:", "sqlite+aiosqlite:"))
+        async with engine.connect() if kind == "AsyncConnection" else AsyncSession(engine) as handle:
+            yield handle
+        await engine.dispose()
+        return
+    engine = create_engine(url)
+    with engine.connect() if kind == "Connection" else Session(engine) as handle:
+        yield handle
+    engine.dispose()
+
+
+async def done(result: Awaitable[None] | None) -> None:
+    if result is not None:
+        await result
 
 
 class TestTheCatalogue:

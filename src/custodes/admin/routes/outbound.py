@@ -162,9 +162,14 @@ async def resume_webhook_configuration(
     body: ResumeBody | None = None,
 ) -> ConfigurationModel:
     """Send to an endpoint again."""
-    entry = _entry("webhook_configuration.resumed", await custodes.outbound.get_endpoint(id, tenant=tenant), trail)
-    recover = body.recover if body else None
-    resumed = await custodes.outbound.resume_endpoint(id, recover=recover, tenant=tenant, also=entry)
+    endpoint = await custodes.outbound.get_endpoint(id, tenant=tenant)
+    resumed = await custodes.outbound.resume_endpoint(
+        id,
+        recover=body.recover if body else None,
+        tenant=tenant,
+        also=_entry("webhook_configuration.resumed", endpoint, trail),
+        ended=lambda deliveries: _recovered(endpoint, trail, deliveries),
+    )
     return ConfigurationModel.of(resumed)
 
 
@@ -205,9 +210,14 @@ async def recover_webhook_configuration(
     trail: Trail,
 ) -> ResentModel:
     """Send an endpoint everything that it has missed: what failed for good and what was held."""
-    entry = _entry("webhook_configuration.recovered", await custodes.outbound.get_endpoint(id, tenant=tenant), trail)
+    endpoint = await custodes.outbound.get_endpoint(id, tenant=tenant)
     count = await custodes.outbound.recover(
-        id, since=_micros(body.since), until=_micros(body.until), tenant=tenant, also=entry
+        id,
+        since=_micros(body.since),
+        until=_micros(body.until),
+        tenant=tenant,
+        also=_entry("webhook_configuration.recovery_begun", endpoint, trail),
+        ended=lambda deliveries: _recovered(endpoint, trail, deliveries),
     )
     return ResentModel(deliveries=count, next_cursor="")
 
@@ -346,3 +356,13 @@ def _changes(before: Endpoint, body: ConfigurationChange) -> list[tuple[str, Any
 def _entry(action: str, endpoint: Endpoint, trail: AuditTrail, reason: str = "") -> Work:
     """Prepare the entry of an action in the trail of the endpoint's own tenant."""
     return trail.entry(action, target=f"webhook_configuration:{endpoint.id}", reason=reason, tenant=endpoint.tenant)
+
+
+def _recovered(endpoint: Endpoint, trail: AuditTrail, deliveries: int) -> Work:
+    """Prepare the entry of the end of a recovery, which says how much it was."""
+    return trail.entry(
+        "webhook_configuration.recovered",
+        target=f"webhook_configuration:{endpoint.id}",
+        context={"deliveries": deliveries},
+        tenant=endpoint.tenant,
+    )

@@ -134,10 +134,10 @@ class Emitter:
         if connection is None:
             put = await self._batches.do(emission)
         else:
-            [put] = await self._store.join(connection, lambda tx: self.insert(tx, [emission]))
+            [put] = await self._store.join(connection, lambda tx: self.insert(tx, [emission]), committed=self._wake)
         if put.error is not None:
             raise put.error
-        if put.deliveries:
+        if put.deliveries and connection is None:
             self._wake()
         return put.message
 

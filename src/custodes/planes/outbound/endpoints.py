@@ -22,7 +22,6 @@ from custodes.planes.outbound.keys import MAX_OVERLAP, OVERLAP, Keys, jwk
 from custodes.planes.outbound.model import (
     HEALTHY,
     AuthKind,
-    DeliveryStatus,
     Endpoint,
     EndpointHealth,
     EndpointState,
@@ -31,15 +30,12 @@ from custodes.planes.outbound.model import (
     SealedSecret,
     SecretKind,
 )
-from custodes.planes.outbound.ports import DeliveryFilter, DeliveryStore, EndpointStore
+from custodes.planes.outbound.ports import DeliveryStore, EndpointStore
 from custodes.planes.outbound.rules import checked_options, checked_retry, checked_text
 from custodes.runtime.transactions import Store, Transaction, Work, nothing
 
 #: Most endpoints of one tenant: each matching one is a delivery of every event.
 MAX_ENDPOINTS = 200
-
-#: Deliveries that are put back in one transaction.
-RELEASE_BATCH = 500
 
 #: Makes the changed endpoint out of the current one.
 _Change = Callable[[Endpoint], Endpoint]
@@ -268,70 +264,6 @@ class Endpoints:
 
         return await self._change(endpoint_id, tenant, change, also, rest)
 
-    async def pause_endpoint(
-        self, endpoint_id: str, *, reason: str = "", tenant: str | None = None, also: Work = nothing
-    ) -> Endpoint:
-        """Send it nothing for now: what is on its way and what is emitted meanwhile is held.
-
-        Raises:
-            NotFound: no such endpoint.
-            Conflict: it is not enabled.
-        """
-        text = checked_text(reason)
-
-        def hold(tx: Transaction, endpoint: Endpoint) -> None:
-            self._deliveries.hold(tx, endpoint)
-
-        return await self._change(
-            endpoint_id,
-            tenant,
-            lambda one: _moved(one, (EndpointState.ENABLED,), EndpointState.PAUSED, text),
-            also,
-            hold,
-        )
-
-    async def resume_endpoint(
-        self, endpoint_id: str, *, recover: bool | None = None, tenant: str | None = None, also: Work = nothing
-    ) -> Endpoint:
-        """Send to it again, whether it was paused or disabled.
-
-        Args:
-            endpoint_id: which.
-            recover: whether what was held is sent; default: after a pause yes, after being disabled no (it may be
-                much, and old: :meth:`recover` does it by range).
-            tenant: whose it is.
-            also: commits with it.
-
-        Raises:
-            NotFound: no such endpoint.
-            Conflict: it is enabled already.
-        """
-        stopped = (EndpointState.PAUSED, EndpointState.DISABLED)
-        before = await self.get_endpoint(endpoint_id, tenant=tenant)
-
-        def well(tx: Transaction, endpoint: Endpoint) -> None:
-            self._endpoints.put_health(tx, endpoint.tenant, endpoint.id, HEALTHY)
-
-        endpoint = await self._change(
-            endpoint_id, tenant, lambda one: _moved(one, stopped, EndpointState.ENABLED, ""), also, well
-        )
-        if recover if recover is not None else before.state is EndpointState.PAUSED:
-            await self.release(endpoint)
-        return endpoint
-
-    async def release(self, endpoint: Endpoint) -> int:
-        """Send what is held for an endpoint, in batches; what a batch has put back stays put back. Returns how many."""
-        wanted = DeliveryFilter(tenant=endpoint.tenant, endpoint_id=endpoint.id, statuses=(DeliveryStatus.HELD,))
-        total = 0
-        while True:
-            now = self._clock.now()
-            done = await self._store.write(
-                lambda tx, now=now: self._deliveries.again(tx, wanted, now, RELEASE_BATCH, "")
-            )
-            total += len(done)
-            if len(done) < RELEASE_BATCH:
-                return total
-
     async def delete_endpoint(self, endpoint_id: str, *, tenant: str | None = None, also: Work = nothing) -> None:
         """Remove an endpoint from all lists and its secrets for good; its row stays for the past deliveries.
 
@@ -406,10 +338,3 @@ class Endpoints:
             msg = "No such webhook configuration"
             raise NotFound(msg, remedy="Look at the list of configurations; it may have been deleted")
         return endpoint
-
-
-def _moved(endpoint: Endpoint, allowed: tuple[EndpointState, ...], state: EndpointState, reason: str) -> Endpoint:
-    if endpoint.state not in allowed:
-        msg = f"The endpoint is {endpoint.state} and cannot become {state}"
-        raise Conflict(msg, remedy=f"It can when it is {' or '.join(allowed)}")
-    return replace(endpoint, state=state, state_reason=reason)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from custodes.kernel.paging import Page
+from custodes.planes.outbound.health import Standing
 from custodes.planes.outbound.model import (
     Attempt,
     Delivery,
@@ -238,6 +239,10 @@ class DeliveryStore(Protocol):
             limit: how many at most.
             after: ids up to this one are passed over.
         """
+        ...
+
+    def standing(self, tx: Transaction, now: int, since: int) -> Standing:
+        """Tell how everything stands at a moment; what was given up counts from ``since`` on."""
         ...
 
     def messages(

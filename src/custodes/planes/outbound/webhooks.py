@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from custodes.errors import Conflict, NotFound
 from custodes.kernel.clock import Clock
+from custodes.kernel.health import SystemHealth
 from custodes.kernel.ids import RandomBits
-from custodes.kernel.paging import DEFAULT_LIMIT, Page
 from custodes.kernel.sealing import Sealer
 from custodes.planes.outbound.catalogue import Catalogue
 from custodes.planes.outbound.credentials import Authenticator
+from custodes.planes.outbound.deliveries import Deliveries
 from custodes.planes.outbound.emitter import TEST, Converter, Emitter
-from custodes.planes.outbound.endpoints import RELEASE_BATCH, Endpoints
 from custodes.planes.outbound.gates import EndpointGates
+from custodes.planes.outbound.health import RECENT, assess
 from custodes.planes.outbound.keys import Keys
-from custodes.planes.outbound.model import JOB_KIND, Attempt, Delivery, DeliveryStatus, EndpointState, Message
+from custodes.planes.outbound.model import JOB_KIND, Message
 from custodes.planes.outbound.notices import Notices
-from custodes.planes.outbound.ports import DeliveryFilter, DeliveryStore, EndpointStore, EventTypeStore
-from custodes.planes.outbound.sender import HORIZON, Outcome, Sender
+from custodes.planes.outbound.ports import DeliveryStore, EndpointStore, EventTypeStore
+from custodes.planes.outbound.sender import HORIZON, Sender
 from custodes.planes.outbound.tally import Tally
 from custodes.runtime.bus import Bus
 from custodes.runtime.fairness import FairWorker, Windows
@@ -37,11 +36,8 @@ CONCURRENCY = 64
 #: Between two writes of the counters, seconds.
 FLUSH_SECONDS = 1.0
 
-#: Most deliveries that one call sends again; a cursor goes on from there.
-MAX_RESEND = 1_000
 
-
-class OutgoingWebhooks(Endpoints):
+class OutgoingWebhooks(Deliveries):
     """Outgoing webhooks: emitted, delivered, watched.
 
     Args:
@@ -124,8 +120,7 @@ class OutgoingWebhooks(Endpoints):
             clock=clock,
             random_bits=random_bits,
         )
-        #: Does the delivering.
-        self.worker: FairWorker[Outcome] = FairWorker(
+        self.worker = FairWorker(
             JOB_KIND,
             sender,
             store=store,
@@ -164,6 +159,12 @@ class OutgoingWebhooks(Endpoints):
             StorageUnavailable: nothing was written; it is kept for the next time.
         """
         await self._tally.flush()
+
+    async def get_health_status(self) -> SystemHealth:
+        """Judge outgoing webhooks as a whole; one endpoint: :meth:`get_endpoint_health`."""
+        now = self._clock.now()
+        standing = await self._store.read(lambda tx: self._deliveries.standing(tx, now, now - RECENT))
+        return assess(standing, now, alive=self.worker.alive)
 
     # ── Emitting ─────────────────────────────────────────────────────────────
 
@@ -242,151 +243,6 @@ class OutgoingWebhooks(Endpoints):
         self.worker.wake()
         return emission.message
 
-    # ── Deliveries ───────────────────────────────────────────────────────────
-
-    async def list_messages(
-        self, *, tenant: str | None = None, event_type: str | None = None, limit: int = DEFAULT_LIMIT, cursor: str = ""
-    ) -> Page[Message]:
-        """Return a page of events, newest first."""
-        return await self._store.read(lambda tx: self._deliveries.messages(tx, tenant, event_type, limit, cursor))
-
-    async def get_message(self, message_id: str, *, tenant: str | None = None) -> tuple[Message, bytes]:
-        """Return one event and its body.
-
-        Raises:
-            NotFound: no such event.
-        """
-
-        def work(tx: Transaction) -> tuple[Message, bytes]:
-            message = self._deliveries.message(tx, tenant, message_id)
-            if message is None:
-                msg = "No such message"
-                raise NotFound(msg, remedy="Look at the list of messages; it may have been removed by retention")
-            return message, self._deliveries.body(tx, message) or b""
-
-        return await self._store.read(work)
-
-    async def list_deliveries(
-        self, wanted: DeliveryFilter = DeliveryFilter(), *, limit: int = DEFAULT_LIMIT, cursor: str = ""
-    ) -> Page[Delivery]:
-        """Return a page of deliveries, newest first."""
-        return await self._store.read(lambda tx: self._deliveries.find(tx, wanted, limit, cursor))
-
-    async def get_delivery(
-        self, delivery_id: str, *, tenant: str | None = None, limit: int = DEFAULT_LIMIT
-    ) -> tuple[Delivery, Sequence[Attempt]]:
-        """Return one delivery and its latest attempts, newest first.
-
-        Raises:
-            NotFound: no such delivery.
-        """
-
-        def work(tx: Transaction) -> tuple[Delivery, Sequence[Attempt]]:
-            delivery = self._delivery(tx, delivery_id, tenant)
-            return delivery, self._deliveries.attempts(tx, delivery, limit)
-
-        return await self._store.read(work)
-
-    async def resend(self, delivery_id: str, *, tenant: str | None = None, also: Work = nothing) -> Delivery:
-        """Send one delivery again, from the start of its schedule; a waiting one at once.
-
-        Raises:
-            NotFound: no such delivery.
-            Conflict: its endpoint is not enabled, or it is being sent.
-        """
-
-        def work(tx: Transaction) -> Delivery:
-            delivery = self._delivery(tx, delivery_id, tenant)
-            now = self._clock.now()
-            endpoint = self._endpoints.find(tx, delivery.tenant, delivery.endpoint_id)
-            if endpoint is None or endpoint.state is not EndpointState.ENABLED:
-                msg = "The endpoint of this delivery is not enabled"
-                raise Conflict(msg, remedy="Resume the endpoint first")
-            if delivery.status is DeliveryStatus.PENDING:
-                self._jobs.hasten(tx, JOB_KIND, delivery.id, now)
-            elif delivery.status is not DeliveryStatus.WAITING:
-                self._deliveries.again(tx, DeliveryFilter(delivery_id=delivery.id), now, 1, "")
-            also(tx)
-            return self._delivery(tx, delivery_id, tenant)
-
-        done = await self._store.write(work)
-        self.worker.wake()
-        return done
-
-    async def resend_many(
-        self,
-        wanted: DeliveryFilter,
-        *,
-        dry_run: bool = False,
-        limit: int = MAX_RESEND,
-        after: str = "",
-        also: Work = nothing,
-    ) -> tuple[int, str]:
-        """Send a selection again, oldest first: those of it that have ended, whatever their end.
-
-        Args:
-            wanted: which.
-            dry_run: only count them.
-            limit: how many at most.
-            after: id of the last of the call before, to go on from.
-            also: commits with it.
-
-        Returns:
-            How many there are, and from where to go on; empty when there are no more.
-        """
-        ended = wanted.statuses or (DeliveryStatus.FAILED, DeliveryStatus.HELD)
-        chosen = replace(wanted, statuses=ended)
-
-        def work(tx: Transaction) -> tuple[int, str]:
-            also(tx)
-            if dry_run:
-                return self._deliveries.count(tx, chosen), ""
-            done = self._deliveries.again(tx, chosen, self._clock.now(), min(limit, MAX_RESEND), after)
-            return len(done), done[-1] if len(done) == min(limit, MAX_RESEND) else ""
-
-        found = await self._store.write(work)
-        self.worker.wake()
-        return found
-
-    async def recover(
-        self,
-        endpoint_id: str,
-        *,
-        since: int | None = None,
-        until: int | None = None,
-        tenant: str | None = None,
-        also: Work = nothing,
-    ) -> int:
-        """Send an endpoint everything that it has missed: what failed for good and what was held. Returns how many.
-
-        It goes on in batches; when it is broken off, what a batch has put back stays, and a second call does the rest.
-
-        Raises:
-            NotFound: no such endpoint.
-            Conflict: it is not enabled.
-        """
-        endpoint = await self.get_endpoint(endpoint_id, tenant=tenant)
-        if endpoint.state is not EndpointState.ENABLED:
-            msg = "The endpoint is not enabled"
-            raise Conflict(msg, remedy="Resume it first")
-        missed = (DeliveryStatus.FAILED, DeliveryStatus.HELD)
-        wanted = DeliveryFilter(endpoint.tenant, endpoint.id, statuses=missed, since=since, until=until)
-        await self._store.write(also)
-        total, after = 0, ""
-        while True:
-            done, after = await self.resend_many(wanted, limit=RELEASE_BATCH, after=after)
-            total += done
-            if not after:
-                return total
-
-    async def purge(self, before: int, limit: int) -> int:
-        """Delete messages from before a moment, with their deliveries and attempts; open ones stay."""
-        return await self._store.write(lambda tx: self._deliveries.purge(tx, before, limit))
-
-    async def count_purgeable(self, before: int) -> int:
-        """Count the messages that :meth:`purge` would delete."""
-        return await self._store.read(lambda tx: self._deliveries.count_purgeable(tx, before))
-
     # ── The catalogue ────────────────────────────────────────────────────────
 
     async def put_event_type(self, name: str, **fields: Any) -> None:
@@ -397,10 +253,3 @@ class OutgoingWebhooks(Endpoints):
 
     def _wake(self) -> None:
         self.worker.wake()
-
-    def _delivery(self, tx: Transaction, delivery_id: str, tenant: str | None) -> Delivery:
-        delivery = self._deliveries.get(tx, tenant, delivery_id)
-        if delivery is None:
-            msg = "No such delivery"
-            raise NotFound(msg, remedy="Look at the list of deliveries; it may have been removed by retention")
-        return delivery

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, cast
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from custodes.errors import ConfigurationError
 from custodes.runtime.transactions import Store, Transaction
+from custodes.storage.sql.commits import call_after_commit
 
 T = TypeVar("T")
 Row = TypeVar("Row")
@@ -82,21 +84,29 @@ def as_transaction(connection: Connection) -> Transaction:
     return connection
 
 
-async def join(connection: object, work: Callable[[Transaction], T]) -> T:
+async def join(connection: object, work: Callable[[Transaction], T], committed: Callable[[], None] | None = None) -> T:
     """Run a work in the caller's own transaction, whatever kind of SQLAlchemy handle it is.
 
     Raises:
         ConfigurationError: the handle is of another kind.
     """
+    loop = asyncio.get_running_loop()
+
+    def run(inner: Connection) -> T:
+        result = work(as_transaction(inner))
+        if committed is not None:  # after the work: the first statement begins the transaction
+            call_after_commit(inner, loop, committed)
+        return result
+
     match connection:
         case AsyncConnection():
-            return await connection.run_sync(lambda inner: work(as_transaction(inner)))
+            return await connection.run_sync(run)
         case AsyncSession():
-            return await connection.run_sync(lambda session: work(as_transaction(session.connection())))
+            return await connection.run_sync(lambda session: run(session.connection()))
         case Session():
-            return work(as_transaction(connection.connection()))
+            return run(connection.connection())
         case Connection():
-            return work(as_transaction(connection))
+            return run(connection)
         case _:
             msg = f"Cannot write in the transaction of a {type(connection).__name__}"
             remedy = "Pass a SQLAlchemy Connection, AsyncConnection, Session or AsyncSession on the same database"

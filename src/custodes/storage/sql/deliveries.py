@@ -22,15 +22,18 @@ from sqlalchemy import (
 )
 
 from custodes.kernel.paging import Page, decode_cursor, page_of
-from custodes.planes.outbound.model import JOB_KIND, Attempt, Delivery, DeliveryStatus, Endpoint, Message
+from custodes.planes.outbound.health import Standing
+from custodes.planes.outbound.model import JOB_KIND, Attempt, Delivery, DeliveryStatus, Endpoint, EndpointState, Message
 from custodes.planes.outbound.ports import DeliveryFilter, Line, Load, Result
 from custodes.runtime.outgoing.timing import Timing
 from custodes.runtime.transactions import Transaction
-from custodes.storage.sql.bulk import insert_ignoring
+from custodes.storage.sql.bulk import counted, insert_ignoring
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.tables.jobs import jobs
+from custodes.storage.sql.tables.outbound import webhook_configurations as endpoints
 from custodes.storage.sql.tables.outbound import webhook_deliveries as d
 from custodes.storage.sql.tables.outbound import webhook_delivery_attempts as a
+from custodes.storage.sql.tables.outbound import webhook_endpoint_health as healths
 from custodes.storage.sql.tables.outbound import webhook_message_bodies as b
 from custodes.storage.sql.tables.outbound import webhook_messages as m
 
@@ -53,7 +56,7 @@ class SqlDeliveryStore:
         if free:
             connection.execute(insert(m), [_of_message(message) for message in free])
         # In the order of the keys: two transactions that add the same ones do not wait for each other.
-        left = sorted((one for one in messages if one.idempotency_key), key=_key)
+        left: list[Message] = sorted((one for one in messages if one.idempotency_key), key=_key)
         before: dict[str, Message] = {}
         while left:
             claim = insert_ignoring(connection, m).returning(m.c.id)
@@ -214,6 +217,23 @@ class SqlDeliveryStore:
             first += line[:begins]
             behind += line[begins:]
         return first, behind
+
+    def standing(self, tx: Transaction, now: int, since: int) -> Standing:
+        """Count."""
+        connection = connection_of(tx)
+        backlog = counted(connection, jobs, jobs.c.kind == JOB_KIND)
+        failing = select(healths.c.tenant_id + "/" + healths.c.configuration_id)
+        oldest = select(func.min(jobs.c.due_at)).where(
+            jobs.c.kind == JOB_KIND, jobs.c.due_at <= now, jobs.c.lane.not_in(failing)
+        )
+        exhausted = counted(connection, d, d.c.status == DeliveryStatus.FAILED.value, d.c.finished_at >= since)
+        disabled = counted(
+            connection,
+            endpoints,
+            endpoints.c.state == EndpointState.DISABLED.value,
+            endpoints.c.deleted_at == 0,
+        )
+        return Standing(backlog, connection.execute(oldest).scalar(), exhausted, disabled)
 
     def messages(
         self, tx: Transaction, tenant: str | None, event_type: str | None, limit: int, cursor: str

@@ -42,9 +42,11 @@ class SqlIdentityStore:
         """Run a work and commit it."""
         return await self._database.write(work, durable=durable)
 
-    async def join(self, connection: object, work: Callable[[Transaction], T]) -> T:
+    async def join(
+        self, connection: object, work: Callable[[Transaction], T], *, committed: Callable[[], None] | None = None
+    ) -> T:
         """Run a work in the caller's transaction."""
-        return await self._database.join(connection, work)
+        return await self._database.join(connection, work, committed=committed)
 
     # ── Profiles ─────────────────────────────────────────────────────────────
 

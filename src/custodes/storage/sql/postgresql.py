@@ -153,9 +153,11 @@ class PostgresDatabase:
         preamble = _joined(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})", make, self.search_path)
         return await self._run(self._writers, work, Terms(self._writer_engine, MIGRATION_TIMEOUT_SECONDS, preamble))
 
-    async def join(self, connection: object, work: Callable[[Transaction], T]) -> T:
+    async def join(
+        self, connection: object, work: Callable[[Transaction], T], *, committed: Callable[[], None] | None = None
+    ) -> T:
         """Run a work in the caller's transaction, which keeps its own ``search_path``."""
-        return await sql.join(connection, self._in_schema(work) if self.schema else work)
+        return await sql.join(connection, self._in_schema(work) if self.schema else work, committed)
 
     def _in_schema(self, work: Callable[[Transaction], T]) -> Callable[[Transaction], T]:
         def scoped(tx: Transaction) -> T:

@@ -158,9 +158,11 @@ class SqliteDatabase:
         """Insert one row with its group; nobody who has a client waiting is kept waiting for ever."""
         return cast("Awaitable[Result]", self._writer.hand_in(_Insert(statement, row), patient=False))
 
-    async def join(self, connection: object, work: Callable[[Transaction], T]) -> T:
+    async def join(
+        self, connection: object, work: Callable[[Transaction], T], *, committed: Callable[[], None] | None = None
+    ) -> T:
         """Run a work in the caller's transaction."""
-        return await sql.join(connection, work)
+        return await sql.join(connection, work, committed)
 
     # ── The writer thread ────────────────────────────────────────────────────
 

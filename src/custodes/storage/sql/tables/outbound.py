@@ -100,6 +100,7 @@ webhook_message_bodies = Table(
 
 _waiting = text("status = 'waiting'")
 _held = text("status IN ('held', 'failed')")
+_failed = text("status = 'failed'")
 
 #: One row a message and endpoint.
 webhook_deliveries = Table(
@@ -140,6 +141,12 @@ webhook_deliveries = Table(
         "id",
         sqlite_where=_held,
         postgresql_where=_held,
+    ),
+    Index(
+        "ix_webhook_deliveries_exhausted",
+        "finished_at",
+        sqlite_where=_failed,
+        postgresql_where=_failed,
     ),
 )
 

@@ -1,0 +1,305 @@
+"""Outgoing webhooks: what was emitted and what became of it; sending again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from custodes.errors import Conflict, NotFound
+from custodes.kernel.paging import DEFAULT_LIMIT, Page
+from custodes.planes.outbound.endpoints import Endpoints
+from custodes.planes.outbound.model import (
+    HEALTHY,
+    JOB_KIND,
+    Attempt,
+    Delivery,
+    DeliveryStatus,
+    Endpoint,
+    EndpointState,
+    Message,
+)
+from custodes.planes.outbound.ports import DeliveryFilter
+from custodes.planes.outbound.rules import checked_text
+from custodes.planes.outbound.sender import Outcome
+from custodes.runtime.fairness import FairWorker
+from custodes.runtime.jobs import Jobs
+from custodes.runtime.transactions import Transaction, Work, nothing
+
+#: Most deliveries that one call sends again; a cursor goes on from there.
+MAX_RESEND = 1_000
+
+#: Deliveries that are put back in one transaction.
+RELEASE_BATCH = 500
+
+#: Makes what commits with the end of something done in batches, out of how many deliveries it was.
+Ended = Callable[[int], Work]
+
+_Begin = Callable[[Transaction], tuple[Endpoint, DeliveryFilter | None]]
+
+
+def _unsaid(_deliveries: int) -> Work:
+    return nothing
+
+
+class Deliveries(Endpoints):
+    """Reads events and deliveries, holds them back and has them sent again."""
+
+    #: Does the delivering.
+    worker: FairWorker[Outcome]
+
+    _jobs: Jobs
+
+    # ── Reading ───────────────────────────────────────────────────────────
+
+    async def list_messages(
+        self, *, tenant: str | None = None, event_type: str | None = None, limit: int = DEFAULT_LIMIT, cursor: str = ""
+    ) -> Page[Message]:
+        """Return a page of events, newest first."""
+        return await self._store.read(lambda tx: self._deliveries.messages(tx, tenant, event_type, limit, cursor))
+
+    async def get_message(self, message_id: str, *, tenant: str | None = None) -> tuple[Message, bytes]:
+        """Return one event and its body.
+
+        Raises:
+            NotFound: no such event.
+        """
+
+        def work(tx: Transaction) -> tuple[Message, bytes]:
+            message = self._deliveries.message(tx, tenant, message_id)
+            if message is None:
+                msg = "No such message"
+                raise NotFound(msg, remedy="Look at the list of messages; it may have been removed by retention")
+            return message, self._deliveries.body(tx, message) or b""
+
+        return await self._store.read(work)
+
+    async def list_deliveries(
+        self, wanted: DeliveryFilter = DeliveryFilter(), *, limit: int = DEFAULT_LIMIT, cursor: str = ""
+    ) -> Page[Delivery]:
+        """Return a page of deliveries, newest first."""
+        return await self._store.read(lambda tx: self._deliveries.find(tx, wanted, limit, cursor))
+
+    async def get_delivery(
+        self, delivery_id: str, *, tenant: str | None = None, limit: int = DEFAULT_LIMIT
+    ) -> tuple[Delivery, Sequence[Attempt]]:
+        """Return one delivery and its latest attempts, newest first.
+
+        Raises:
+            NotFound: no such delivery.
+        """
+
+        def work(tx: Transaction) -> tuple[Delivery, Sequence[Attempt]]:
+            delivery = self._delivery(tx, delivery_id, tenant)
+            return delivery, self._deliveries.attempts(tx, delivery, limit)
+
+        return await self._store.read(work)
+
+    # ── Sending again ────────────────────────────────────────────────────────
+
+    async def resend(self, delivery_id: str, *, tenant: str | None = None, also: Work = nothing) -> Delivery:
+        """Send one delivery again, from the start of its schedule; a waiting one at once.
+
+        Raises:
+            NotFound: no such delivery.
+            Conflict: its endpoint is not enabled, or it is being sent.
+        """
+
+        def work(tx: Transaction) -> Delivery:
+            delivery = self._delivery(tx, delivery_id, tenant)
+            now = self._clock.now()
+            endpoint = self._endpoints.find(tx, delivery.tenant, delivery.endpoint_id)
+            if endpoint is None or endpoint.state is not EndpointState.ENABLED:
+                msg = "The endpoint of this delivery is not enabled"
+                raise Conflict(msg, remedy="Resume the endpoint first")
+            if delivery.status is DeliveryStatus.PENDING:
+                self._jobs.hasten(tx, JOB_KIND, delivery.id, now)
+            elif delivery.status is not DeliveryStatus.WAITING:
+                self._deliveries.again(tx, DeliveryFilter(delivery_id=delivery.id), now, 1, "")
+            also(tx)
+            return self._delivery(tx, delivery_id, tenant)
+
+        done = await self._store.write(work)
+        self.worker.wake()
+        return done
+
+    async def resend_many(
+        self,
+        wanted: DeliveryFilter,
+        *,
+        dry_run: bool = False,
+        limit: int = MAX_RESEND,
+        after: str = "",
+        also: Work = nothing,
+    ) -> tuple[int, str]:
+        """Send a selection again, oldest first: those of it that have ended, whatever their end.
+
+        Args:
+            wanted: which.
+            dry_run: only count them.
+            limit: how many at most.
+            after: id of the last of the call before, to go on from.
+            also: commits with it.
+
+        Returns:
+            How many there are, and from where to go on; empty when there are no more.
+        """
+        ended = wanted.statuses or (DeliveryStatus.FAILED, DeliveryStatus.HELD)
+        chosen = replace(wanted, statuses=ended)
+
+        def work(tx: Transaction) -> tuple[int, str]:
+            also(tx)
+            if dry_run:
+                return self._deliveries.count(tx, chosen), ""
+            done = self._deliveries.again(tx, chosen, self._clock.now(), min(limit, MAX_RESEND), after)
+            return len(done), done[-1] if len(done) == min(limit, MAX_RESEND) else ""
+
+        found = await self._store.write(work)
+        self.worker.wake()
+        return found
+
+    async def pause_endpoint(
+        self, endpoint_id: str, *, reason: str = "", tenant: str | None = None, also: Work = nothing
+    ) -> Endpoint:
+        """Send it nothing for now: what is on its way and what is emitted meanwhile is held.
+
+        Raises:
+            NotFound: no such endpoint.
+            Conflict: it is not enabled.
+        """
+        text = checked_text(reason)
+
+        def hold(tx: Transaction, endpoint: Endpoint) -> None:
+            self._deliveries.hold(tx, endpoint)
+
+        return await self._change(
+            endpoint_id,
+            tenant,
+            lambda one: _moved(one, (EndpointState.ENABLED,), EndpointState.PAUSED, text),
+            also,
+            hold,
+        )
+
+    async def resume_endpoint(
+        self,
+        endpoint_id: str,
+        *,
+        recover: bool | None = None,
+        tenant: str | None = None,
+        also: Work = nothing,
+        ended: Ended = _unsaid,
+    ) -> Endpoint:
+        """Send to it again, whether it was paused or disabled.
+
+        Args:
+            endpoint_id: which.
+            recover: whether what was held is sent; default: after a pause yes, after being disabled no (it may be
+                much, and old: :meth:`recover` does it by range).
+            tenant: whose it is.
+            also: commits with the change of the state, and with the first batch of what was held.
+            ended: commits with the last batch.
+
+        Raises:
+            NotFound: no such endpoint.
+            Conflict: it is enabled already.
+        """
+        stopped = (EndpointState.PAUSED, EndpointState.DISABLED)
+
+        def begin(tx: Transaction) -> tuple[Endpoint, DeliveryFilter | None]:
+            before = self._find(tx, endpoint_id, tenant)
+            endpoint = replace(_moved(before, stopped, EndpointState.ENABLED, ""), updated_at=self._clock.now())
+            self._endpoints.put(tx, endpoint)
+            self._endpoints.put_health(tx, endpoint.tenant, endpoint.id, HEALTHY)
+            also(tx)
+            held = DeliveryFilter(endpoint.tenant, endpoint.id, statuses=(DeliveryStatus.HELD,))
+            wanted = before.state is EndpointState.PAUSED if recover is None else recover
+            return endpoint, held if wanted else None
+
+        endpoint, _ = await self._put_back(begin, ended)
+        return endpoint
+
+    async def recover(
+        self,
+        endpoint_id: str,
+        *,
+        since: int | None = None,
+        until: int | None = None,
+        tenant: str | None = None,
+        also: Work = nothing,
+        ended: Ended = _unsaid,
+    ) -> int:
+        """Send an endpoint everything that it has missed: what failed for good and what was held. Returns how many.
+
+        It goes on in batches: ``also`` commits with the first and ``ended`` with the last. When it is broken off, what
+        a batch has put back stays, there is no end to be read, and a second call does the rest.
+
+        Raises:
+            NotFound: no such endpoint.
+            Conflict: it is not enabled.
+        """
+        missed = (DeliveryStatus.FAILED, DeliveryStatus.HELD)
+
+        def begin(tx: Transaction) -> tuple[Endpoint, DeliveryFilter | None]:
+            endpoint = self._find(tx, endpoint_id, tenant)
+            if endpoint.state is not EndpointState.ENABLED:
+                msg = "The endpoint is not enabled"
+                raise Conflict(msg, remedy="Resume it first")
+            also(tx)
+            return endpoint, DeliveryFilter(endpoint.tenant, endpoint.id, statuses=missed, since=since, until=until)
+
+        _, total = await self._put_back(begin, ended)
+        return total
+
+    # ── Retention ────────────────────────────────────────────────────────────
+
+    async def purge(self, before: int, limit: int) -> int:
+        """Delete messages from before a moment, with their deliveries and attempts; open ones stay."""
+        return await self._store.write(lambda tx: self._deliveries.purge(tx, before, limit))
+
+    async def count_purgeable(self, before: int) -> int:
+        """Count the messages that :meth:`purge` would delete."""
+        return await self._store.read(lambda tx: self._deliveries.count_purgeable(tx, before))
+
+    # ── Parts ────────────────────────────────────────────────────────────────
+
+    async def _put_back(self, begin: _Begin, ended: Ended) -> tuple[Endpoint, int]:
+        """Put a selection back in batches, the first of them with what begins it, the last with what ends it."""
+
+        def batch(tx: Transaction, wanted: DeliveryFilter, after: str, total: int) -> list[str]:
+            done = self._deliveries.again(tx, wanted, self._clock.now(), RELEASE_BATCH, after)
+            if len(done) < RELEASE_BATCH:
+                ended(total + len(done))(tx)
+            return done
+
+        def first(tx: Transaction) -> tuple[Endpoint, DeliveryFilter | None, list[str]]:
+            endpoint, wanted = begin(tx)
+            return endpoint, wanted, [] if wanted is None else batch(tx, wanted, "", 0)
+
+        endpoint, wanted, done = await self._store.write(first)
+        self.worker.wake()
+        total = len(done)
+        while wanted is not None and len(done) == RELEASE_BATCH:
+            done = await self._store.write(
+                lambda tx, wanted=wanted, after=done[-1], total=total: batch(tx, wanted, after, total)
+            )
+            total += len(done)
+            self.worker.wake()
+        return endpoint, total
+
+    def _delivery(self, tx: Transaction, delivery_id: str, tenant: str | None) -> Delivery:
+        delivery = self._deliveries.get(tx, tenant, delivery_id)
+        if delivery is None:
+            msg = "No such delivery"
+            raise NotFound(msg, remedy="Look at the list of deliveries; it may have been removed by retention")
+        return delivery
+
+
+def _moved(endpoint: Endpoint, allowed: tuple[EndpointState, ...], state: EndpointState, reason: str) -> Endpoint:
+    """Return an endpoint in another state.
+
+    Raises:
+        Conflict: it is in none of the states that this can follow.
+    """
+    if endpoint.state not in allowed:
+        msg = f"The endpoint is {endpoint.state} and cannot become {state}"
+        raise Conflict(msg, remedy=f"It can when it is {' or '.join(allowed)}")
+    return replace(endpoint, state=state, state_reason=reason)

@@ -1,0 +1,61 @@
+"""How outgoing webhooks are doing as a whole; how one endpoint is doing is in :mod:`~custodes.planes.outbound.breaker`.
+
+What a failing endpoint keeps waiting is not held against the system: its breaker is open so that it waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from custodes.kernel.clock import HOUR, SECOND
+from custodes.kernel.health import SystemHealth, Threshold, judge
+
+#: Deliveries that were given up count for so long, microseconds.
+RECENT = HOUR
+
+#: What the figures are held against. An event is sent within a second when all is well; a delivery is given up, and an
+#: endpoint disabled, after days of failing, so that each is news to somebody.
+THRESHOLDS = (
+    Threshold("oldest_due_seconds", degraded=60.0, unhealthy=600.0, unit=" s"),
+    Threshold("exhausted_last_hour", degraded=1.0, unhealthy=100.0),
+    Threshold("disabled_endpoints", degraded=1.0, unhealthy=50.0),
+    Threshold("worker_alive", degraded=0.0, unhealthy=0.0, below=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How everything stands, as the store has it."""
+
+    #: Deliveries that have a job: due, under way or waiting for their next attempt.
+    backlog: int
+    #: When the longest-waiting delivery to an endpoint that is well became due, microseconds; None: none is due.
+    oldest_due_at: int | None
+    #: Deliveries given up within :data:`RECENT`.
+    exhausted: int
+    #: Endpoints that were disabled, by 410 or by days of failing, and that nobody has resumed.
+    disabled: int
+
+
+def assess(
+    standing: Standing, now: int, *, alive: bool | None = None, thresholds: Sequence[Threshold] = THRESHOLDS
+) -> SystemHealth:
+    """Judge outgoing webhooks.
+
+    Args:
+        standing: how everything stands.
+        now: microseconds since the epoch.
+        alive: whether the worker of this process lives; None when this process has none.
+        thresholds: what the figures are held against.
+    """
+    oldest = standing.oldest_due_at
+    figures = {
+        "backlog": float(standing.backlog),
+        "oldest_due_seconds": 0.0 if oldest is None else max(now - oldest, 0) / SECOND,
+        "exhausted_last_hour": float(standing.exhausted),
+        "disabled_endpoints": float(standing.disabled),
+    }
+    if alive is not None:
+        figures["worker_alive"] = float(alive)
+    return judge("outgoing_webhooks", figures, thresholds)
