@@ -57,7 +57,6 @@ async def test_an_event_arrives_with_what_it_took(custodes: Custodes, receiver: 
     assert (await custodes.outbound.get_endpoint(made.endpoint.id)).success_count == 1
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 async def test_each_failure_waits_longer_until_the_message_is_exhausted(
     custodes: Custodes, receiver: Receiver, clock: FakeClock
 ) -> None:
@@ -177,7 +176,6 @@ async def test_no_receiver_can_have_us_wait_for_ever(custodes: Custodes, receive
     assert (delivery.next_attempt_at or 0) - clock.now() <= DAY + 5 * HOUR
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 async def test_the_breaker_opens_and_one_probe_closes_it(
     custodes: Custodes, receiver: Receiver, clock: FakeClock
 ) -> None:
@@ -203,7 +201,6 @@ async def test_the_breaker_opens_and_one_probe_closes_it(
     assert len(done) >= 15
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 async def test_an_endpoint_that_fails_for_days_is_disabled_after_notices(
     custodes: Custodes, receiver: Receiver, clock: FakeClock
 ) -> None:
@@ -277,7 +274,6 @@ async def test_order_is_kept_by_key_and_a_failure_holds_only_its_own_key(
     assert arrived.index({"key": "b", "n": 1}) < arrived.index({"key": "a", "n": 1})
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 async def test_a_pause_does_not_break_the_order(custodes: Custodes, receiver: Receiver) -> None:
     made = await custodes.outbound.create_endpoint(receiver.url, options=Options(ordered=True))
     for number in range(3):
@@ -353,7 +349,6 @@ async def test_the_system_says_how_it_is(custodes: Custodes, receiver: Receiver,
     assert "outgoing_webhooks" in {system.system for system in report.systems}
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 async def test_the_rate_of_an_endpoint_is_kept(custodes: Custodes, receiver: Receiver, clock: FakeClock) -> None:
     await custodes.outbound.create_endpoint(receiver.url, options=Options(rate=5))
     for _ in range(30):
@@ -405,7 +400,6 @@ async def test_an_address_that_may_not_be_reached_is_a_failure_that_tells_nothin
     assert delivery.error == "refused: the address is not allowed"
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 async def test_what_is_old_and_ended_is_purged_with_all_that_is_its_own(
     custodes: Custodes, receiver: Receiver, clock: FakeClock
 ) -> None:
