@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy import (
     Connection,
-    RowMapping,
     Select,
     and_,
     bindparam,
@@ -25,10 +24,20 @@ from custodes.kernel.paging import Page, decode_cursor, page_of
 from custodes.planes.outbound.health import Standing
 from custodes.planes.outbound.model import JOB_KIND, Attempt, Delivery, DeliveryStatus, Endpoint, EndpointState, Message
 from custodes.planes.outbound.ports import DeliveryFilter, Line, Load, Result
-from custodes.runtime.outgoing.timing import Timing
 from custodes.runtime.transactions import Transaction
 from custodes.storage.sql.bulk import counted, insert_ignoring
 from custodes.storage.sql.database import connection_of
+from custodes.storage.sql.delivery_rows import (
+    attempt_of,
+    attempt_row,
+    delivery_of,
+    delivery_row,
+    job_row,
+    key_of,
+    load_of,
+    message_of,
+    message_row,
+)
 from custodes.storage.sql.tables.jobs import jobs
 from custodes.storage.sql.tables.outbound import webhook_configurations as endpoints
 from custodes.storage.sql.tables.outbound import webhook_deliveries as d
@@ -54,25 +63,25 @@ class SqlDeliveryStore:
         connection = connection_of(tx)
         free = [message for message in messages if not message.idempotency_key]
         if free:
-            connection.execute(insert(m), [_of_message(message) for message in free])
+            connection.execute(insert(m), [message_row(message) for message in free])
         # In the order of the keys: two transactions that add the same ones do not wait for each other.
-        left: list[Message] = sorted((one for one in messages if one.idempotency_key), key=_key)
+        left: list[Message] = sorted((one for one in messages if one.idempotency_key), key=key_of)
         before: dict[str, Message] = {}
         while left:
             claim = insert_ignoring(connection, m).returning(m.c.id)
-            added = set(connection.execute(claim, [_of_message(message) for message in left]).scalars())
+            added = set(connection.execute(claim, [message_row(message) for message in left]).scalars())
             left = [message for message in left if message.id not in added]
             known = self._known(connection, left)
-            before |= {message.id: known[_key(message)] for message in left if _key(message) in known}
-            left = [message for message in left if _key(message) not in known]  # purged in between: its key is free
+            before |= {message.id: known[key_of(message)] for message in left if key_of(message) in known}
+            left = [message for message in left if key_of(message) not in known]  # purged in between: its key is free
         return before
 
     def _known(self, connection: Connection, messages: Sequence[Message]) -> dict[tuple[str, str], Message]:
         if not messages:
             return {}
-        wanted = tuple_(m.c.tenant_id, m.c.idempotency_key).in_([_key(message) for message in messages])
-        found = (_message(row) for row in connection.execute(select(m).where(wanted)).mappings())
-        return {_key(message): message for message in found}
+        wanted = tuple_(m.c.tenant_id, m.c.idempotency_key).in_([key_of(message) for message in messages])
+        found = (message_of(row) for row in connection.execute(select(m).where(wanted)).mappings())
+        return {key_of(message): message for message in found}
 
     def add(
         self, tx: Transaction, bodies: Sequence[tuple[Message, str, bytes]], deliveries: Sequence[Delivery]
@@ -86,10 +95,10 @@ class SqlDeliveryStore:
             ]
             connection.execute(insert(b), rows)
         if deliveries:
-            connection.execute(insert(d), [_of_delivery(delivery) for delivery in deliveries])
+            connection.execute(insert(d), [delivery_row(delivery) for delivery in deliveries])
         due = [delivery for delivery in deliveries if delivery.status is DeliveryStatus.PENDING]
         if due:
-            connection.execute(insert(jobs), [_job(delivery) for delivery in due])
+            connection.execute(insert(jobs), [job_row(delivery) for delivery in due])
 
     def in_line(self, tx: Transaction, endpoint: Endpoint, order_keys: Iterable[str]) -> dict[str, Line]:
         """Tell how lines stand."""
@@ -116,21 +125,21 @@ class SqlDeliveryStore:
         if row is not None:
             begun = {"status": DeliveryStatus.PENDING.value, "next_attempt_at": due_at}
             connection.execute(update(d).where(d.c.id == row["id"]).values(begun))
-            connection.execute(insert(jobs), [_job(_delivery(row), due_at)])
+            connection.execute(insert(jobs), [job_row(delivery_of(row), due_at)])
 
     # ── Delivering ───────────────────────────────────────────────────────────
 
     def load(self, tx: Transaction, ids: Sequence[str]) -> dict[str, Load]:
         """Read deliveries with their messages and bodies."""
         rows = connection_of(tx).execute(_LOAD, {"ids": list(ids)}).mappings()
-        return {row["id"]: _load(row) for row in rows}
+        return {row["id"]: load_of(row) for row in rows}
 
     def record(self, tx: Transaction, records: Sequence[tuple[Delivery, Attempt, Result]]) -> None:
         """Add attempts and move deliveries on, one statement a table."""
         if not records:
             return
         connection = connection_of(tx)
-        connection.execute(insert(a), [_of_attempt(attempt) for _, attempt, _ in records])
+        connection.execute(insert(a), [attempt_row(attempt) for _, attempt, _ in records])
         moved = [
             {
                 "this": delivery.id,
@@ -172,14 +181,14 @@ class SqlDeliveryStore:
         query = select(d).where(*_wanted(wanted)).order_by(d.c.id.desc()).limit(limit + 1)
         if cursor:
             query = query.where(d.c.id < decode_cursor(cursor)[1])
-        rows = [_delivery(row) for row in connection_of(tx).execute(query).mappings()]
+        rows = [delivery_of(row) for row in connection_of(tx).execute(query).mappings()]
         return page_of(rows, limit, lambda delivery: (delivery.created_at, delivery.id))
 
     def get(self, tx: Transaction, tenant: str | None, delivery_id: str) -> Delivery | None:
         """Read one."""
         query = select(d).where(d.c.id == delivery_id)
         row = connection_of(tx).execute(_of_tenant(query, d, tenant)).mappings().first()
-        return None if row is None else _delivery(row)
+        return None if row is None else delivery_of(row)
 
     def count(self, tx: Transaction, wanted: DeliveryFilter) -> int:
         """Count."""
@@ -190,7 +199,7 @@ class SqlDeliveryStore:
         """Put jobs for deliveries that have ended."""
         connection = connection_of(tx)
         query = select(d).where(*_wanted(wanted), d.c.status.in_(_ENDED), d.c.id > after).order_by(d.c.id).limit(limit)
-        chosen = [_delivery(row) for row in connection.execute(query).mappings()]
+        chosen = [delivery_of(row) for row in connection.execute(query).mappings()]
         first, behind = self._lined_up(connection, chosen)
         for status, some in ((DeliveryStatus.PENDING, first), (DeliveryStatus.WAITING, behind)):
             due = due_at if status is DeliveryStatus.PENDING else None
@@ -198,7 +207,7 @@ class SqlDeliveryStore:
             if some:
                 connection.execute(update(d).where(d.c.id.in_([each.id for each in some])).values(begun))
         if first:
-            connection.execute(insert(jobs), [_job(delivery, due_at) for delivery in first])
+            connection.execute(insert(jobs), [job_row(delivery, due_at) for delivery in first])
         return [delivery.id for delivery in chosen]
 
     def _lined_up(self, connection: Connection, chosen: Sequence[Delivery]) -> tuple[list[Delivery], list[Delivery]]:
@@ -244,13 +253,13 @@ class SqlDeliveryStore:
             query = query.where(m.c.event_type == event_type)
         if cursor:
             query = query.where(m.c.id < decode_cursor(cursor)[1])
-        rows = [_message(row) for row in connection_of(tx).execute(query).mappings()]
+        rows = [message_of(row) for row in connection_of(tx).execute(query).mappings()]
         return page_of(rows, limit, lambda message: (message.created_at, message.id))
 
     def message(self, tx: Transaction, tenant: str | None, message_id: str) -> Message | None:
         """Read one."""
         row = connection_of(tx).execute(_of_tenant(select(m), m, tenant).where(m.c.id == message_id)).mappings().first()
-        return None if row is None else _message(row)
+        return None if row is None else message_of(row)
 
     def body(self, tx: Transaction, message: Message, version: str = "") -> bytes | None:
         """Read a body."""
@@ -260,7 +269,7 @@ class SqlDeliveryStore:
     def attempts(self, tx: Transaction, delivery: Delivery, limit: int) -> list[Attempt]:
         """Read attempts, newest first."""
         query = select(a).where(a.c.delivery_id == delivery.id).order_by(a.c.number.desc()).limit(limit)
-        return [_attempt(row) for row in connection_of(tx).execute(query).mappings()]
+        return [attempt_of(row) for row in connection_of(tx).execute(query).mappings()]
 
     # ── Removing ─────────────────────────────────────────────────────────────
 
@@ -340,142 +349,3 @@ def _wanted(wanted: DeliveryFilter) -> list[Any]:
 
 def _of_tenant(query: Select[Any], table: Any, tenant: str | None) -> Select[Any]:
     return query if tenant is None else query.where(table.c.tenant_id == tenant)
-
-
-def _job(delivery: Delivery, due_at: int | None = None) -> dict[str, Any]:
-    return {
-        "tenant_id": delivery.tenant,
-        "kind": JOB_KIND,
-        "ref": delivery.id,
-        "lane": f"{delivery.tenant}/{delivery.endpoint_id}",
-        "due_at": delivery.created_at if due_at is None else due_at,
-        "attempts": 0,
-        "released": 0,
-        "token": 0,
-        "lease_owner": None,
-    }
-
-
-def _key(message: Message) -> tuple[str, str]:
-    return message.tenant, message.idempotency_key
-
-
-def _of_message(message: Message) -> dict[str, Any]:
-    return {
-        "tenant_id": message.tenant,
-        "id": message.id,
-        "created_at": message.created_at,
-        "event_type": message.event_type,
-        "idempotency_key": message.idempotency_key or None,
-        "order_key": message.order_key,
-        "channels": list(message.channels),
-        "trace_id": message.trace_id,
-        "content_type": message.content_type,
-    }
-
-
-def _message(row: RowMapping) -> Message:
-    return Message(
-        id=row["id"],
-        tenant=row["tenant_id"],
-        event_type=row["event_type"],
-        created_at=row["created_at"],
-        idempotency_key=row["idempotency_key"] or "",
-        order_key=row["order_key"],
-        channels=tuple(row["channels"]),
-        trace_id=row["trace_id"],
-        content_type=row["content_type"],
-    )
-
-
-def _of_delivery(delivery: Delivery) -> dict[str, Any]:
-    return {
-        "tenant_id": delivery.tenant,
-        "id": delivery.id,
-        "message_id": delivery.message_id,
-        "configuration_id": delivery.endpoint_id,
-        "event_type": delivery.event_type,
-        "version": delivery.version,
-        "order_key": delivery.order_key,
-        "position": delivery.position,
-        "status": delivery.status.value,
-        "attempts": delivery.attempts,
-        "created_at": delivery.created_at,
-        "finished_at": delivery.finished_at,
-        "next_attempt_at": delivery.next_attempt_at,
-        "last_status": delivery.last_status,
-        "error": delivery.error,
-    }
-
-
-def _delivery(row: RowMapping) -> Delivery:
-    return Delivery(
-        id=row["id"],
-        tenant=row["tenant_id"],
-        message_id=row["message_id"],
-        endpoint_id=row["configuration_id"],
-        event_type=row["event_type"],
-        version=row["version"],
-        order_key=row["order_key"],
-        position=row["position"],
-        status=DeliveryStatus(row["status"]),
-        attempts=row["attempts"],
-        created_at=row["created_at"],
-        finished_at=row["finished_at"],
-        next_attempt_at=row["next_attempt_at"],
-        last_status=row["last_status"],
-        error=row["error"],
-    )
-
-
-def _load(row: RowMapping) -> Load:
-    delivery = _delivery(row)
-    message = Message(
-        id=delivery.message_id,
-        tenant=delivery.tenant,
-        event_type=delivery.event_type,
-        created_at=row["emitted_at"],
-        idempotency_key=row["idempotency_key"] or "",
-        order_key=delivery.order_key,
-        channels=tuple(row["channels"]),
-        trace_id=row["trace_id"],
-        content_type=row["content_type"],
-    )
-    return Load(delivery, message, bytes(row["body"]))
-
-
-def _of_attempt(attempt: Attempt) -> dict[str, Any]:
-    timing = attempt.timing
-    return {
-        "tenant_id": attempt.tenant,
-        "delivery_id": attempt.delivery_id,
-        "number": attempt.number,
-        "configuration_id": attempt.endpoint_id,
-        "started_at": attempt.started_at,
-        "url": attempt.url,
-        "succeeded": attempt.succeeded,
-        "status": attempt.status,
-        "error": attempt.error,
-        "excerpt": attempt.excerpt,
-        "dns_us": timing.dns,
-        "connect_us": timing.connect,
-        "tls_us": timing.tls,
-        "first_byte_us": timing.first_byte,
-        "total_us": timing.total,
-    }
-
-
-def _attempt(row: RowMapping) -> Attempt:
-    return Attempt(
-        tenant=row["tenant_id"],
-        delivery_id=row["delivery_id"],
-        number=row["number"],
-        endpoint_id=row["configuration_id"],
-        started_at=row["started_at"],
-        url=row["url"],
-        succeeded=row["succeeded"],
-        status=row["status"],
-        error=row["error"],
-        excerpt=row["excerpt"],
-        timing=Timing(row["dns_us"], row["connect_us"], row["tls_us"], row["first_byte_us"], row["total_us"]),
-    )
