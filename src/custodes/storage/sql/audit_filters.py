@@ -112,7 +112,15 @@ def _patterns(query: AuditQuery) -> list[Any]:
     conditions = [_like(columns.actor, query.actor), _like(columns.action, query.action)]
     if query.text:
         part = f"%{_escaped(query.text)}%"
-        searched = (columns.reason, columns.people, columns.targets, columns.changes, columns.action, columns.labels)
+        searched = (
+            columns.actor,
+            columns.reason,
+            columns.people,
+            columns.targets,
+            columns.changes,
+            columns.action,
+            columns.labels,
+        )
         conditions.append(or_(*(func.lower(column).like(func.lower(part), escape=_ESCAPE) for column in searched)))
     return [condition for condition in conditions if condition is not None]
 

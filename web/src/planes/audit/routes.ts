@@ -7,4 +7,19 @@ export const auditRoutes = [
     path: '/audit',
     component: lazyRouteComponent(() => import('./Audit.tsx'), 'Audit'),
   }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/audit/report',
+    component: lazyRouteComponent(() => import('./Report.tsx'), 'Report'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/audit/actors/$actor',
+    component: lazyRouteComponent(() => import('./ActorDetail.tsx'), 'ActorPage'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/audit/$id',
+    component: lazyRouteComponent(() => import('./EntryDetail.tsx'), 'EntryPage'),
+  }),
 ] as const;
