@@ -359,16 +359,18 @@ class Composition:
         from custodes.planes.ratelimit.bans import immune_addresses
         from custodes.planes.ratelimit.limiter import RateLimiter
         from custodes.planes.ratelimit.model import BanPolicy, FailureMode, Options
-        from custodes.storage.limits import windows_of
+        from custodes.storage.limits import engine_of, windows_of
         from custodes.storage.sql.ratelimit import SqlRateLimitStore
+        from custodes.storage.sql.ratelimit_recorded import SqlRecordings
 
         settings = self.settings
+        redis_url = settings.redis_url.get_secret_value()
         ratelimit = RateLimiter(
             windows_of(
                 settings.rate_limit_store,
                 self.database,
                 deadline_ms=settings.rate_limit_deadline_ms,
-                redis_url=settings.redis_url.get_secret_value(),
+                redis_url=redis_url,
                 secret=lambda: self.sealer.derive(b"names of rate-limit subjects", 32),
                 monotonic=self.clock.monotonic,
             ),
@@ -387,6 +389,8 @@ class Composition:
             ),
             enabled=settings.rate_limiting_enabled,
             fanout=self.fanout,
+            recordings=SqlRecordings(self.database),
+            engine=engine_of(settings.rate_limit_store, self.database, redis_url=redis_url),
         )
         self.notices.on(LIMITS, ratelimit.look)
         return ratelimit

@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     from custodes.storage.sql.postgresql import PostgresDatabase
 
 
+def engine_of(store: str, database: Database, *, redis_url: str) -> str:
+    """Name the engine that a choice means: ``"memory"``, ``"sqlite"``, ``"postgresql"`` or ``"redis"``."""
+    on_postgresql = getattr(database, "dialect", "") == "postgresql"
+    if store == "auto":
+        return "redis" if redis_url else "postgresql" if on_postgresql else "memory"
+    if store == "sqlite" and getattr(database, "path", None) is None:  # engines with a file have one
+        return "memory"
+    return store
+
+
 def windows_of(
     store: str,
     database: Database,
@@ -41,7 +51,8 @@ def windows_of(
         ConfigurationError: Redis is chosen and there is no URL, or one that cannot be read.
     """
     deadline = deadline_ms * MILLISECOND
-    if store == "redis" or (store == "auto" and redis_url):
+    engine = engine_of(store, database, redis_url=redis_url)
+    if engine == "redis":
         if not redis_url:
             msg = "Limits are to count in Redis, and no Redis is named"
             raise ConfigurationError(msg, remedy="Set CUSTODES_REDIS_URL=redis://host:6379/0")
@@ -49,9 +60,8 @@ def windows_of(
         from custodes.storage.redis.windows import RedisWindows
 
         return RedisWindows(redis_url, secret(), monotonic=monotonic, deadline=deadline or REDIS_DEADLINE)
-    on_postgresql = getattr(database, "dialect", "") == "postgresql"
-    if store == "postgresql" or (store == "auto" and on_postgresql):
-        if not on_postgresql:
+    if engine == "postgresql":
+        if getattr(database, "dialect", "") != "postgresql":
             msg = "Limits are to count in PostgreSQL, and the database is none"
             raise ConfigurationError(msg, remedy="Set CUSTODES_DATABASE_URL=postgresql+psycopg://… or another store")
         from custodes.storage.sql.ratelimit_postgresql import DEFAULT_DEADLINE as POSTGRES_DEADLINE
@@ -60,7 +70,7 @@ def windows_of(
         kept = cast("PostgresDatabase", database)
         url = kept.url.set(drivername="postgresql").render_as_string(hide_password=False)
         return PostgresWindows(url, schema=kept.schema, deadline=deadline or POSTGRES_DEADLINE)
-    path: Path | None = getattr(database, "path", None)  # engines with a file have one
-    if store != "sqlite" or path is None:
+    path: Path | None = getattr(database, "path", None)
+    if engine == "memory" or path is None:
         return MemoryWindows()
     return SqliteWindows(path.with_name(f"{path.name}-limits"), deadline=deadline or DEFAULT_DEADLINE)

@@ -22,14 +22,20 @@ from custodes.admin.routes.ratelimit_models import (
     UsageModel,
     WindowModel,
 )
+from custodes.admin.routes.ratelimit_trial import EngineModel, RuleCheck, TrialRule, WhatIfModel
 from custodes.errors import InvalidInput
 from custodes.kernel.clock import SECOND
-from custodes.planes.ratelimit.model import Effect, Kind
+from custodes.planes.ratelimit.language import MAX_TEXT
+from custodes.planes.ratelimit.model import EVERY_ENDPOINT, Effect, Kind
+from custodes.planes.ratelimit.rules import MAX_LIST, MAX_NAME
 
 router = APIRouter()
 
 #: Rows of each list in the summary.
 _FEW = 10
+
+#: Why somebody does it, for the audit trail.
+Reason = Annotated[str, Query(max_length=500, description="Why, for the audit trail")]
 
 KindFilter = Annotated[Kind | None, Query(description="Only identifiers of this kind")]
 
@@ -67,6 +73,13 @@ async def get_rate_limit_analytics(custodes: CustodesDep, tenant: TenantScope, w
     """Sum up what the limits did: totals, trend, most refused rules, endpoints and identifiers."""
     found = await custodes.ratelimit.get_rate_limit_analytics(since=when.since, until=when.until, tenant=tenant)
     return AnalyticsModel.of(found)
+
+
+@router.get("/rate-limits/engine")
+async def get_rate_limit_engine(custodes: CustodesDep, admin: Admin) -> EngineModel:
+    """Tell where limits count and how that does, as the worker sees it that answers."""
+    health = await custodes.ratelimit.get_health_status()
+    return EngineModel.of(custodes.ratelimit.engine(), dict(health.figures) if admin.tenant is None else {})
 
 
 @router.get("/rate-limits/windows")
@@ -130,12 +143,23 @@ async def create_block(
     return AccessModel.of(entry)
 
 
+@router.get("/rate-limits/blocks/{block_id}")
+async def get_block(block_id: Identifier, custodes: CustodesDep, tenant: TenantScope) -> AccessModel:
+    """Read one block, ban or entry of a list, whether it stands or has ended."""
+    return AccessModel.of(await custodes.ratelimit.get_access(block_id, tenant=tenant))
+
+
 @router.delete("/rate-limits/blocks/{block_id}")
 async def lift_block(
-    block_id: Identifier, custodes: CustodesDep, principal: Admin, tenant: TenantScope, trail: Trail
+    block_id: Identifier,
+    custodes: CustodesDep,
+    principal: Admin,
+    tenant: TenantScope,
+    trail: Trail,
+    reason: Reason = "",
 ) -> AccessModel:
     """Lift a block or ban."""
-    also = trail.entry("rate_limit.unblocked", target=f"block:{block_id}", tenant=tenant)
+    also = trail.entry("rate_limit.unblocked", target=f"block:{block_id}", reason=reason, tenant=tenant)
     entry = await custodes.ratelimit.lift_block(block_id, actor=principal.actor, tenant=tenant, also=also)
     return AccessModel.of(entry)
 
@@ -184,10 +208,15 @@ async def create_access_entry(
 
 @router.delete("/rate-limits/lists/{entry_id}")
 async def delete_access_entry(
-    entry_id: Identifier, custodes: CustodesDep, principal: Admin, tenant: TenantScope, trail: Trail
+    entry_id: Identifier,
+    custodes: CustodesDep,
+    principal: Admin,
+    tenant: TenantScope,
+    trail: Trail,
+    reason: Reason = "",
 ) -> AccessModel:
     """Take an entry off its list."""
-    also = trail.entry("rate_limit.unlisted", target=f"access:{entry_id}", tenant=tenant)
+    also = trail.entry("rate_limit.unlisted", target=f"access:{entry_id}", reason=reason, tenant=tenant)
     entry = await custodes.ratelimit.remove_from_list(entry_id, actor=principal.actor, tenant=tenant, also=also)
     return AccessModel.of(entry)
 
@@ -203,10 +232,17 @@ async def list_rules(custodes: CustodesDep, tenant: TenantScope) -> list[RuleMod
 
 @router.post("/rate-limits/rules", status_code=201)
 async def create_rule(
-    body: NewRule, custodes: CustodesDep, principal: Admin, tenant: TenantScope, trail: Trail
+    body: NewRule,
+    custodes: CustodesDep,
+    principal: Admin,
+    tenant: TenantScope,
+    trail: Trail,
+    reason: Reason = "",
 ) -> RuleModel:
     """Make a rule; it holds at once, in other workers within two seconds."""
-    also = trail.entry("rate_limit.rule_changed", target=f"rule:{body.name}", context=_told(body), tenant=tenant)
+    also = trail.entry(
+        "rate_limit.rule_changed", target=f"rule:{body.name}", context=_told(body), reason=reason, tenant=tenant
+    )
     rule = await custodes.ratelimit.create_rule(actor=principal.actor, tenant=tenant, also=also, **body.model_dump())
     return RuleModel.of(rule)
 
@@ -219,21 +255,78 @@ async def change_rule(
     principal: Admin,
     tenant: TenantScope,
     trail: Trail,
+    reason: Reason = "",
 ) -> RuleModel:
     """Change a rule made at run time; what was counted under limits that stay the same is kept."""
-    also = trail.entry("rate_limit.rule_changed", target=f"rule:{rule_id}", context=_told(body), tenant=tenant)
-    changes = body.model_dump(exclude_none=True)
+    also = trail.entry(
+        "rate_limit.rule_changed", target=f"rule:{rule_id}", context=_told(body), reason=reason, tenant=tenant
+    )
+    given = body.model_dump(exclude_unset=True).items()
+    # Null stands for "as before", but for the failure mode, where it is a choice.
+    changes = {name: value for name, value in given if value is not None or name == "on_failure"}
     rule = await custodes.ratelimit.change_rule(rule_id, actor=principal.actor, tenant=tenant, also=also, **changes)
     return RuleModel.of(rule)
 
 
 @router.delete("/rate-limits/rules/{rule_id}")
-async def delete_rule(rule_id: Identifier, custodes: CustodesDep, tenant: TenantScope, trail: Trail) -> RuleModel:
+async def delete_rule(
+    rule_id: Identifier, custodes: CustodesDep, tenant: TenantScope, trail: Trail, reason: Reason = ""
+) -> RuleModel:
     """Delete a rule made at run time."""
-    also = trail.entry("rate_limit.rule_deleted", target=f"rule:{rule_id}", tenant=tenant)
+    also = trail.entry("rate_limit.rule_deleted", target=f"rule:{rule_id}", reason=reason, tenant=tenant)
     return RuleModel.of(await custodes.ratelimit.delete_rule(rule_id, tenant=tenant, also=also))
 
 
-def _told(body: NewRule | RuleChange) -> dict[str, Any]:
+# ── Trying a rule out ────────────────────────────────────────────────────────
+
+
+@router.get("/rate-limits/rule-check")
+async def check_rule(
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    limits: Annotated[str, Query(max_length=MAX_TEXT, description="In the rule language")] = "",
+    name: Annotated[str, Query(max_length=MAX_NAME, description="Name")] = "",
+    by: Annotated[str, Query(max_length=64, description="Whom to count")] = "ip",
+    route: Annotated[str, Query(max_length=256, description="Path template")] = EVERY_ENDPOINT,
+    methods: Annotated[list[str] | None, Query(max_length=MAX_LIST, description="Methods")] = None,
+    exempt: Annotated[list[str] | None, Query(max_length=MAX_LIST, description="Exempt path templates")] = None,
+) -> RuleCheck:
+    """Tell whether a rule could be made as written, and what its limits promise; nothing changes.
+
+    A rule that could not be made is an answer, not an error: what is typed is wrong until it is finished.
+    """
+    given = {
+        "limits": limits,
+        "name": name,
+        "by": by,
+        "route": route,
+        "methods": methods or [],
+        "exempt": exempt or [],
+    }
+    try:
+        return RuleCheck.of(custodes.ratelimit.draft(given, tenant=tenant))
+    except InvalidInput as error:
+        return RuleCheck(valid=False, detail=error.message, remedy=error.remedy, limits=[])
+
+
+@router.post("/rate-limits/what-if")
+async def replay_what_if(
+    body: TrialRule, custodes: CustodesDep, tenant: TenantScope, when: TimeRange, trail: Trail
+) -> WhatIfModel:
+    """Replay the calls that were recorded in a stretch of time against a rule: whom would it have hit?
+
+    Nothing that counts is touched. The rule begins to count with the first call. At most the newest 100,000 calls of
+    the stretch are replayed, for at most ten seconds; the answer says which.
+    """
+    rule = custodes.ratelimit.draft(body.model_dump(), tenant=tenant)
+    found = await custodes.ratelimit.what_if(rule, since=when.since, until=when.until, tenant=tenant)
+    context = {**_told(body), "calls": found.calls, "refused": found.refused}
+    await custodes.audit.commit(
+        trail.entry("rate_limit.what_if", target=f"rule:{rule.name}", context=context, tenant=tenant)
+    )
+    return WhatIfModel.of(found)
+
+
+def _told(body: NewRule | RuleChange | TrialRule) -> dict[str, Any]:
     """Write a rule small enough for the audit trail."""
     return {name: str(value)[:200] for name, value in body.model_dump(exclude_none=True).items()}

@@ -251,6 +251,9 @@ class AnalyticsModel(BaseModel):
     rules: list[TotalModel] = Field(description="Most refused first")
     endpoints: list[TotalModel] = Field(description="Most refused first")
     identifiers: list[TotalModel] = Field(description="Most refused first")
+    addresses: list[TotalModel] = Field(description="Of the identifiers, addresses; most refused first")
+    users: list[TotalModel] = Field(description="Of the identifiers, users; most refused first")
+    api_keys: list[TotalModel] = Field(description="Of the identifiers, API keys; most refused first")
 
     @classmethod
     def of(cls, found: RateLimitAnalytics) -> AnalyticsModel:
@@ -267,6 +270,9 @@ class AnalyticsModel(BaseModel):
             rules=[TotalModel.of(total) for total in found.rules],
             endpoints=[TotalModel.of(total) for total in found.endpoints],
             identifiers=[TotalModel.of(total) for total in found.identifiers],
+            addresses=[TotalModel.of(total) for total in found.addresses],
+            users=[TotalModel.of(total) for total in found.users],
+            api_keys=[TotalModel.of(total) for total in found.api_keys],
         )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from custodes.errors import InvalidInput
 from custodes.kernel.clock import DAY, HOUR, MINUTE
-from custodes.planes.ratelimit.model import Usage
+from custodes.planes.ratelimit.model import Kind, Usage
 from custodes.planes.ratelimit.plans import Gate
 from custodes.planes.ratelimit.ports import RateLimitStore, Total, Windows
 
@@ -46,6 +46,10 @@ class RateLimitAnalytics:
     #: By identifier (``ip:203.0.113.9``), most refused first: those who were refused, or would have been by a rule in
     #: shadow.
     identifiers: Sequence[Total]
+    #: The same of each kind by itself, so that many addresses do not hide the users.
+    addresses: Sequence[Total]
+    users: Sequence[Total]
+    api_keys: Sequence[Total]
 
     @property
     def refusal_rate(self) -> float:
@@ -63,11 +67,18 @@ async def analyse(store: RateLimitStore, *, tenant: str | None, since: int, unti
     if since >= until:
         msg = "since is not before until"
         raise InvalidInput(msg, remedy="Swap them")
-    bucket = next((one for one in _BUCKETS if (until - since) // one <= MAX_POINTS - 1), _BUCKETS[-1])
+    bucket = point_length(since, until)
     trend = await store.totals(by="time", tenant=tenant, since=since, until=until, bucket=bucket, limit=MAX_POINTS)
     rankings = [
-        await store.totals(by=by, tenant=tenant, since=since, until=until, limit=TOP)
-        for by in ("rule", "endpoint", "identifier")
+        await store.totals(by=by, tenant=tenant, since=since, until=until, limit=TOP, kind=kind)
+        for by, kind in (
+            ("rule", None),
+            ("endpoint", None),
+            ("identifier", None),
+            ("identifier", Kind.IP),
+            ("identifier", Kind.USER),
+            ("identifier", Kind.API_KEY),
+        )
     ]
     return RateLimitAnalytics(
         since=since,
@@ -80,7 +91,15 @@ async def analyse(store: RateLimitStore, *, tenant: str | None, since: int, unti
         rules=rankings[0],
         endpoints=rankings[1],
         identifiers=rankings[2],
+        addresses=rankings[3],
+        users=rankings[4],
+        api_keys=rankings[5],
     )
+
+
+def point_length(since: int, until: int) -> int:
+    """Choose the length of the points of a trend, microseconds."""
+    return next((one for one in _BUCKETS if (until - since) // one <= MAX_POINTS - 1), _BUCKETS[-1])
 
 
 async def near_limits(

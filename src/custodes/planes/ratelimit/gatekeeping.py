@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from custodes.errors import NotFound
 from custodes.kernel.clock import Clock
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
 from custodes.planes.ratelimit.administration import Administration
@@ -159,6 +160,18 @@ class Gatekeeping:
         )
         self._pardon(lifted)
         return lifted
+
+    async def get_access(self, entry_id: str, *, tenant: str | None = None) -> Access:
+        """Return a block, a ban or an entry of a list, whether it stands or has ended.
+
+        Raises:
+            NotFound: no such entry, or another tenant's.
+        """
+        found = await self._store.units.read(lambda tx: self._store.access(tx, entry_id))
+        if found is None or tenant not in (None, found.tenant):
+            msg = "No such entry"
+            raise NotFound(msg, remedy="It may have been deleted after its end; look at the list")
+        return found
 
     async def list_access(
         self,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 from custodes.errors import InvalidInput, StorageUnavailable
 from custodes.kernel.clock import HOUR, Clock
@@ -20,23 +21,27 @@ from custodes.planes.ratelimit.in_force import InForce
 from custodes.planes.ratelimit.judge import Judge
 from custodes.planes.ratelimit.language import meter_of, parse_limits
 from custodes.planes.ratelimit.model import (
+    EVERY_TENANT,
     Algorithm,
     Call,
     Check,
     Cost,
     Effect,
+    Engine,
     FailureMode,
     Kind,
     Options,
     Rule,
+    Source,
     Usage,
 )
 from custodes.planes.ratelimit.model import Window as CountedWindow
-from custodes.planes.ratelimit.ports import RateLimitStore, Windows
+from custodes.planes.ratelimit.ports import RateLimitStore, Recordings, Windows
 from custodes.planes.ratelimit.probe import Probe
 from custodes.planes.ratelimit.quota import Quota
 from custodes.planes.ratelimit.rules import By, make_rule
 from custodes.planes.ratelimit.tracking import Tracker
+from custodes.planes.ratelimit.what_if import Replay, WhatIf
 from custodes.runtime.bus import Bus
 from custodes.runtime.fanout import Fanout, LocalFanout
 from custodes.runtime.periodic import Periodic
@@ -75,6 +80,8 @@ class RateLimiter(Gatekeeping):
         enabled: False to admit everything.
         thresholds: when it is degraded or unhealthy.
         fanout: tells other instances of changes; None when there are none.
+        recordings: calls that were recorded, to replay against a rule; None when there are none.
+        engine: name of the engine, for people.
     """
 
     def __init__(
@@ -91,6 +98,8 @@ class RateLimiter(Gatekeeping):
         enabled: bool = True,
         thresholds: Sequence[Threshold] = THRESHOLDS,
         fanout: Fanout | None = None,
+        recordings: Recordings | None = None,
+        engine: str = "memory",
     ) -> None:
         options = options or Options()
         self._fanout = fanout or LocalFanout()
@@ -103,6 +112,8 @@ class RateLimiter(Gatekeeping):
             clock,
         )
         self._windows = windows
+        self._engine = engine
+        self._replay = None if recordings is None else Replay(recordings, clock, client_of)
         self._options = options
         self._enabled = enabled
         self._thresholds = thresholds
@@ -269,6 +280,35 @@ class RateLimiter(Gatekeeping):
         end = self._clock.now() + 1 if until is None else until
         return await analyse(self._store, tenant=tenant, since=end - HOUR if since is None else since, until=end)
 
+    def draft(self, given: Mapping[str, Any], *, tenant: str | None = None) -> Rule:
+        """Check a rule and make it, without keeping it.
+
+        Args:
+            given: what :func:`custodes.planes.ratelimit.rules.make_rule` takes.
+            tenant: only requests of this tenant; all when None.
+
+        Raises:
+            InvalidInput: a value is not acceptable; tells how to write it.
+        """
+        return make_rule(**given, tenant=tenant or EVERY_TENANT, source=Source.API)
+
+    async def what_if(self, rule: Rule, *, since: int, until: int, tenant: str | None = None) -> WhatIf:
+        """Replay recorded calls against a rule: whom would it have hit? See :class:`Replay`.
+
+        Args:
+            rule: the rule, such as :meth:`draft` makes.
+            since: begin, microseconds.
+            until: end, microseconds; not included.
+            tenant: only this tenant's calls; all when None.
+
+        Raises:
+            InvalidInput: the stretch is empty, or no calls are recorded.
+        """
+        if self._replay is None:
+            msg = "No calls are recorded here"
+            raise InvalidInput(msg, remedy="Use an install that records API calls")
+        return await self._replay.run(rule, self._in_force.access, since=since, until=until, tenant=tenant)
+
     async def near_limits(self, *, tenant: str | None = None) -> list[Usage]:
         """List who has used 80 % of a limit or more, the fullest first.
 
@@ -342,6 +382,19 @@ class RateLimiter(Gatekeeping):
             await self._administration.save(unsaved)
 
     # ── Health ───────────────────────────────────────────────────────────────
+
+    def engine(self) -> Engine:
+        """Tell which engine counts, and how it does."""
+        return Engine(
+            name=self._engine,
+            enabled=self._enabled,
+            available=self._windows.available,
+            instances=self._windows.instances,
+            failures=self._windows.failures,
+            failure_mode=self._options.failure_mode,
+            block_status=self._options.block_status,
+            bans=self._options.bans is not None,
+        )
 
     async def get_health_status(self) -> SystemHealth:
         """Judge the limiter itself (spec P3)."""

@@ -254,6 +254,28 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """What keeps the states of limits, and how the limiter is set, as this worker sees it."""
+
+    #: ``memory``, ``sqlite``, ``postgresql`` or ``redis``.
+    name: str
+    #: False when everything is admitted.
+    enabled: bool
+    #: False while the engine is known not to answer.
+    available: bool
+    #: Instances that share the states.
+    instances: int
+    #: Decisions that could not be made, since the start.
+    failures: int
+    #: What becomes of requests then, unless their rule says otherwise.
+    failure_mode: FailureMode
+    #: Status for those who are blocked.
+    block_status: int
+    #: Whether those who keep on running into limits are shut out by themselves.
+    bans: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """Answer to ``check_rate_limit``."""
 

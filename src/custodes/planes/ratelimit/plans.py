@@ -12,7 +12,7 @@ from custodes.planes.ratelimit.answers import Answers, Policy
 from custodes.planes.ratelimit.language import MAX_AMOUNT, meter_of
 from custodes.planes.ratelimit.model import EVERY_TENANT, Algorithm, Call, Kind, Rule, Subject
 from custodes.planes.ratelimit.paths import PathTrie
-from custodes.planes.ratelimit.ports import Windows
+from custodes.planes.ratelimit.ports import States
 from custodes.planes.ratelimit.rules import spell_subjects
 from custodes.runtime.log import get_logger
 
@@ -61,7 +61,7 @@ class Gate:
         "tenant",
     )
 
-    def __init__(self, rule: Rule, windows: Windows) -> None:
+    def __init__(self, rule: Rule, windows: States) -> None:
         self.rule = rule
         #: Set in the mask of a request that this rule holds for.
         self.bit = 0
@@ -147,7 +147,7 @@ class Plan:
 class RuleBook:
     """All rules that are switched on, indexed by path and method; rebuilt when a rule changes."""
 
-    def __init__(self, rules: Sequence[Rule], windows: Windows) -> None:
+    def __init__(self, rules: Sequence[Rule], windows: States) -> None:
         self._at_once = windows.synchronous
         self.gates = [Gate(rule, windows) for rule in rules if rule.enabled]
         self._trie: PathTrie[Gate] = PathTrie()

@@ -13,15 +13,19 @@ from custodes.planes.ratelimit.model import Access, Effect, Rule, Window
 from custodes.runtime.transactions import Store, Transaction
 
 
-class Windows(Protocol):
-    """**Protocol:** an engine that keeps the states of limits and decides."""
+class States(Protocol):
+    """**Protocol:** keeps the states of limits."""
 
-    #: True when ``decide`` always answers at once, False when its answer may have to be awaited.
+    #: True when decisions are always made at once, False when they may have to be awaited.
     synchronous: bool
 
     def cells(self, name: str, meter: Meter, *, shadow: bool = False) -> Cells:
         """Return the states of a limit; those with the same name are the same."""
         ...
+
+
+class Windows(States, Protocol):
+    """**Protocol:** an engine that keeps the states of limits and decides."""
 
     def decide(self, asks: Sequence[Ask], now: int) -> Outcome | Awaitable[Outcome]:
         """Decide on all limits of a request at once: all are charged, or none.
@@ -189,7 +193,15 @@ class RateLimitStore(Protocol):
         ...
 
     async def totals(
-        self, *, by: str, tenant: str | None, since: int, until: int, bucket: int = 0, limit: int = 0
+        self,
+        *,
+        by: str,
+        tenant: str | None,
+        since: int,
+        until: int,
+        bucket: int = 0,
+        limit: int = 0,
+        kind: str | None = None,
     ) -> list[Total]:
         """Sum windows.
 
@@ -200,6 +212,7 @@ class RateLimitStore(Protocol):
             until: windows that begin before this moment.
             bucket: length of a point of time, microseconds.
             limit: sums at most; 0 for all.
+            kind: only identifiers of this kind; all when None.
         """
         ...
 
@@ -209,4 +222,43 @@ class RateLimitStore(Protocol):
 
     async def count_purgeable(self, before: int) -> int:
         """Count what :meth:`purge` would delete in the end."""
+        ...
+
+
+@dataclass(slots=True)
+class RecordedCall:
+    """A call that was recorded: a :class:`~custodes.planes.ratelimit.model.Call` that is over."""
+
+    #: UUIDv7.
+    id: str
+    #: First byte of the request, and the end of all work on it, microseconds.
+    started_at: int
+    ended_at: int
+    method: str
+    path: str
+    #: Route template; None when no route matched.
+    route: str | None
+    #: Answer's status; 0 when the client left before there was one.
+    status: int
+    client_ip: str
+    user: str
+    api_key: str
+    tenant: str
+    #: Rule that refused it; empty when it was let through.
+    limited_by: str
+    #: Not read back.
+    trace_id: str = ""
+
+
+class Recordings(Protocol):
+    """**Protocol:** the calls that were recorded, for replaying them."""
+
+    async def begin(self, *, tenant: str | None, since: int, until: int, limit: int) -> int:
+        """Return the moment from which on there are at most so many calls; ``since`` when there are no more."""
+        ...
+
+    async def calls(
+        self, *, tenant: str | None, since: int, until: int, after: RecordedCall | None, limit: int
+    ) -> Sequence[RecordedCall]:
+        """List calls of requests, oldest first; those after one when it is given."""
         ...

@@ -185,11 +185,20 @@ class SqlRateLimitStore:
         return await self._page(query, _window, limit, lambda window: (window.window_start, window.id))
 
     async def totals(
-        self, *, by: str, tenant: str | None, since: int, until: int, bucket: int = 0, limit: int = 0
+        self,
+        *,
+        by: str,
+        tenant: str | None,
+        since: int,
+        until: int,
+        bucket: int = 0,
+        limit: int = 0,
+        kind: str | None = None,
     ) -> list[Total]:
         """Sum windows up."""
         where = [w.c.window_start >= since, w.c.window_start < until, *_of_tenant(w.c.tenant_id, tenant)]
         if by == "identifier":
+            where += [] if kind is None else [w.c.kind == kind]
             return await self._database.read(lambda tx: _refused(connection_of(tx), where, limit))
         label = _label(by, bucket)
         sums = [func.coalesce(func.sum(w.c[name]), 0).label(name) for name in _COUNTS]
