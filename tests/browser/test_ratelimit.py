@@ -1,0 +1,146 @@
+"""The rate-limit tab in a real browser: figures, blocks, lists, rules and the replay, each change with its audit entry."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.async_api import expect
+from tests.browser.conftest import API, Shop
+
+PLACE = "/rate-limits"
+
+#: Counts are written every ten seconds, and the page looks every few.
+FLUSHED_MS = 20_000
+
+
+def trail(shop: Shop) -> list[dict[str, Any]]:
+    answer = shop.client.get(f"{API}/audit-logs", params={"limit": 100}, headers={"X-API-Key": shop.key})
+    return answer.json()["items"]
+
+
+def reasons(shop: Shop, action: str) -> list[str]:
+    return [entry["reason"] for entry in trail(shop) if entry["action"] == action]
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1440, False), (1440, True), (390, False), (390, True)])
+async def test_each_part_shows_real_figures_and_everybody_can_use_it(
+    window: Callable[..., Any], width: int, dark: bool
+) -> None:
+    """Given demo traffic; then every part has its figures, nothing is cut off sideways, and axe finds nothing."""
+    seen = await window(width=width, dark=dark)
+    page = await seen.open(f"{PLACE}?from=now-15m")
+    chart = page.get_by_role("application", name=re.compile("Admitted and refused"))
+    await expect(chart).to_be_visible(timeout=FLUSHED_MS)
+    await expect(page.get_by_text("Memory of each worker")).to_be_visible()
+    shown = {
+        "Rules": page.get_by_role("table", name="Rules").get_by_text("orders per user"),
+        "Allow and deny lists": page.get_by_text(re.compile("Both lists are empty|1 row")),
+        "Blocks": page.get_by_text(re.compile(r"Nobody is blocked|\d+ rows?")),
+        "Try a rule": page.get_by_role("textbox", name="Limits"),
+    }
+    for part, there in ({"Usage": chart} | shown).items():
+        await page.get_by_role("navigation", name="Parts of rate limits").get_by_role("link", name=part).click()
+        await expect(there.first).to_be_visible()
+        sideways = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert sideways == 0, part
+        assert await seen.violations() == [], part
+
+
+async def test_somebody_is_blocked_looked_at_and_unblocked(window: Callable[..., Any]) -> None:
+    """Given the list of blocks; when an address is blocked by hand and lifted; then the trail says why, both times."""
+    seen = await window()
+    page = await seen.open(f"{PLACE}?view=blocks")
+    await page.get_by_role("button", name="Block", exact=True).click()
+    await page.get_by_role("textbox", name="Who").fill("198.51.100.0/28")
+    await page.get_by_label("Reason").fill("scans <b>since</b> midnight")
+    await page.get_by_role("dialog").get_by_role("button", name="Block").click()
+    row = page.get_by_role("link", name="198.51.100.0/28")
+    await expect(row).to_be_visible()
+    await row.click()
+    await page.wait_for_url(re.compile("open=[0-9a-f-]{36}"))
+    drawer = page.get_by_role("dialog")
+    await expect(drawer.get_by_text("scans <b>since</b> midnight")).to_be_visible()
+    assert await seen.violations() == []
+
+    link = await drawer.get_by_role("link", name="Open as a page").get_attribute("href")
+    await page.goto(f"{seen.shop.url}{link}")
+    await page.get_by_role("button", name="Unblock").click()
+    await page.get_by_label("Reason").fill("a customer after all")
+    await page.get_by_role("dialog").get_by_role("button", name="Unblock").click()
+
+    await expect(page.get_by_text("lifted", exact=True)).to_be_visible()
+    assert "scans <b>since</b> midnight" in reasons(seen.shop, "rate_limit.blocked")
+    assert "a customer after all" in reasons(seen.shop, "rate_limit.unblocked")
+
+
+async def test_a_block_that_would_shut_out_everybody_is_refused_in_the_servers_words(
+    window: Callable[..., Any],
+) -> None:
+    seen = await window()
+    page = await seen.open(PLACE)
+    await page.get_by_role("button", name="Block", exact=True).click()
+    await page.get_by_role("textbox", name="Who").fill("127.0.0.1")
+    await page.get_by_label("Reason").fill("x")
+    await page.get_by_role("dialog").get_by_role("button", name="Block").click()
+
+    alert = page.get_by_role("dialog").get_by_role("alert")
+    await expect(alert).to_contain_text("everybody behind it would be shut out")
+    await expect(alert).to_contain_text("CUSTODES_TRUSTED_PROXIES")
+    seen.faults[:] = [fault for fault in seen.faults if "422" not in fault]
+
+
+async def test_what_another_administrator_does_is_seen_within_two_seconds(window: Callable[..., Any]) -> None:
+    seen = await window()
+    page = await seen.open(f"{PLACE}?view=lists")
+    await expect(page.get_by_role("switch", name="Live")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Allow list and deny list")).to_be_visible()
+
+    body = {"effect": "allow", "identifier": "192.0.2.44", "reason": "monitoring"}
+    seen.shop.client.post(f"{API}/rate-limits/lists", json=body, headers={"X-API-Key": seen.shop.key})
+
+    await expect(page.get_by_role("link", name="192.0.2.44")).to_be_visible(timeout=2_000)
+
+
+async def test_a_rule_is_written_tried_on_recorded_calls_saved_enforced_and_deleted(
+    window: Callable[..., Any],
+) -> None:
+    """Given recorded traffic; when a rule is written; then it is checked, tried, and saved, each with its entry."""
+    seen = await window()
+    page = await seen.open(f"{PLACE}?view=editor&from=now-15m")
+    await page.get_by_role("textbox", name="Limits").fill("2/fortnight")
+    await expect(page.get_by_text(re.compile("'fortnight' is no unit of time"))).to_be_visible()
+    await expect(page.get_by_role("button", name="Replay recorded calls")).to_be_disabled()
+    await page.get_by_role("textbox", name="Limits").fill("2/minute; 9000/day")
+    await expect(page.get_by_text("up to 24 min 0 s late")).to_be_visible()
+    await page.get_by_role("textbox", name="Name").fill("strict")
+    await page.get_by_role("button", name="Replay recorded calls").click()
+
+    await expect(page.get_by_role("application", name=re.compile("let through and refused"))).to_be_visible()
+    hits = page.get_by_role("table", name="Who would be hit")
+    await expect(hits.get_by_role("row").nth(1)).to_contain_text(re.compile(r"\d"))
+    assert await seen.violations() == []
+
+    other = await window()
+    await other.page.goto(page.url)
+    await expect(other.page.get_by_role("table", name="Who would be hit")).to_be_visible()
+    await expect(other.page.get_by_role("textbox", name="Limits")).to_have_value("2/minute; 9000/day")
+
+    await page.get_by_role("button", name="Save the rule").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Save the rule").click()
+    drawer = page.get_by_role("dialog", name="strict")
+    await expect(drawer.get_by_text("shadow", exact=True)).to_be_visible()
+    await drawer.get_by_role("button", name="Enforce").click()
+    await page.get_by_label("Reason").fill("a week in shadow")
+    await page.get_by_role("dialog", name="Enforce").get_by_role("button", name="Enforce").click()
+    await expect(drawer.get_by_text("enforced", exact=True)).to_be_visible()
+    await drawer.get_by_role("button", name="Delete").click()
+    await page.get_by_label("Reason").fill("only a test")
+    await page.get_by_role("dialog", name="Delete").get_by_role("button", name="Delete").click()
+    await expect(page.get_by_text("There is no such rule")).to_be_visible()
+
+    assert {"rate_limit.what_if", "rate_limit.rule_changed"} <= {entry["action"] for entry in trail(seen.shop)}
+    assert "a week in shadow" in reasons(seen.shop, "rate_limit.rule_changed")
+    assert "only a test" in reasons(seen.shop, "rate_limit.rule_deleted")

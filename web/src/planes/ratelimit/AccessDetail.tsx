@@ -1,0 +1,90 @@
+/** One block or list entry in full, and how it is lifted. */
+import { useQueryClient } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import { api } from '../../api/client.ts';
+import { sent, useGet } from '../../api/hooks.ts';
+import { ago, count } from '../../time/format.ts';
+import { ConfirmAction } from '../../ui/ConfirmAction.tsx';
+import { Section } from '../../ui/Detail.tsx';
+import { KeyValue } from '../../ui/KeyValue.tsx';
+import { Panel } from '../../ui/Panel.tsx';
+import { useMoment, useView } from '../../view/view.ts';
+import { AccessState } from './AccessTable.tsx';
+import { KEYS, KIND_NAMES } from './model.ts';
+import style from './RateLimits.module.css';
+
+export function AccessDetail({ id }: { id: string }) {
+  const asked = useGet('/rate-limits/blocks/{block_id}', undefined, { path: { block_id: id }, fresh: true });
+  const queries = useQueryClient();
+  const moment = useMoment();
+  const { now } = useView();
+  const entry = asked.data;
+  const stands = entry !== undefined && !entry.lifted_by && (!entry.ends_at || Date.parse(entry.ends_at) > now);
+  const block = entry?.effect === 'block';
+
+  async function lift(reason: string): Promise<void> {
+    const query = { reason };
+    if (block) {
+      const params = { path: { block_id: id }, query };
+      await sent(api.DELETE('/api/admin/enterprise/rate-limits/blocks/{block_id}', { params }));
+    } else {
+      const params = { path: { entry_id: id }, query };
+      await sent(api.DELETE('/api/admin/enterprise/rate-limits/lists/{entry_id}', { params }));
+    }
+    for (const queryKey of KEYS) void queries.invalidateQueries({ queryKey });
+  }
+  return (
+    <Panel
+      title={entry ? `${KIND_NAMES[entry.kind] ?? entry.kind} ${entry.identifier}` : 'Block'}
+      of={asked}
+      actions={
+        entry &&
+        stands && (
+          <ConfirmAction
+            label={block ? 'Unblock' : 'Take off the list'}
+            reason="optional"
+            done={block ? `${entry.identifier} is unblocked` : `${entry.identifier} is off the list`}
+            onConfirm={lift}
+          >
+            {block
+              ? `Requests of ${entry.identifier} are let through again, within the limits.`
+              : `${entry.identifier} is treated like everybody else again.`}
+          </ConfirmAction>
+        )
+      }
+    >
+      {entry && (
+        <div className={style.sections}>
+          <Section title="What holds">
+            <KeyValue
+              of={[
+                ['State', <AccessState key="state" entry={entry} />],
+                [
+                  'Who',
+                  <span key="who" className="mono">
+                    {entry.identifier}
+                  </span>,
+                ],
+                ['Kind', KIND_NAMES[entry.kind] ?? entry.kind],
+                ['Tenant', entry.tenant ?? 'all tenants'],
+                ['Level', entry.level > 0 ? `${count(entry.level)} of the escalation` : 'put by hand'],
+                ['Reason', entry.reason],
+                ['By', entry.actor],
+                ['Since', moment(entry.created_at)],
+                ['Ends', entry.ends_at ? `${moment(entry.ends_at)} (${ago(entry.ends_at, now)})` : 'when it is lifted'],
+                ['Lifted by', entry.lifted_by],
+              ]}
+            />
+          </Section>
+          <Section title="Look further">
+            <p>
+              <Link to="/audit" search={((kept: object) => ({ ...kept, text: entry.identifier })) as never}>
+                Audit trail about {entry.identifier}
+              </Link>
+            </p>
+          </Section>
+        </div>
+      )}
+    </Panel>
+  );
+}

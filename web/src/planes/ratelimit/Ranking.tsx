@@ -1,0 +1,129 @@
+/** Rules, endpoints or identifiers by how often they were refused. */
+import { Link } from '@tanstack/react-router';
+import { useMemo } from 'react';
+import type { Schemas } from '../../api/client.ts';
+import { count } from '../../time/format.ts';
+import { type Column, DataTable } from '../../ui/DataTable.tsx';
+import { IconCircleCheck } from '../../ui/icons.ts';
+import { Message } from '../../ui/Message.tsx';
+import { type Asked, Panel } from '../../ui/Panel.tsx';
+import { AccessForm } from './AccessForm.tsx';
+import { parted } from './model.ts';
+
+type Total = Schemas['TotalModel'];
+
+interface RankingProps {
+  title: string;
+  note: string;
+  asked: Asked;
+  rows: readonly Total[] | undefined;
+  kind: 'rule' | 'endpoint' | 'ip' | 'user' | 'api_key';
+}
+
+const HEADERS: Record<RankingProps['kind'], string> = {
+  rule: 'Rule',
+  endpoint: 'Endpoint',
+  ip: 'Address',
+  user: 'User',
+  api_key: 'API key',
+};
+
+/** Where the calls of an endpoint or of somebody are. */
+const CALLS_BY: Partial<Record<RankingProps['kind'], string>> = {
+  ip: 'ip',
+  user: 'user',
+  api_key: 'key',
+  endpoint: 'route',
+};
+
+export function Ranking({ title, note, asked, rows = [], kind }: RankingProps) {
+  const hit = useMemo(() => rows.filter((row) => row.refused + row.would_refuse > 0), [rows]);
+  const person = kind === 'ip' || kind === 'user' || kind === 'api_key';
+  const columns = useMemo<Column<Total>[]>(() => {
+    const name = (row: Total) => (person ? parted(row.label)[1] : row.label);
+    const found: Column<Total>[] = [
+      {
+        id: kind,
+        header: HEADERS[kind],
+        cell: (row) => (
+          <span className="mono" title={name(row)}>
+            {name(row)}
+          </span>
+        ),
+        value: name,
+      },
+      {
+        id: 'refused',
+        header: 'Refused',
+        cell: (row) => count(row.refused),
+        value: (row) => row.refused,
+        width: 90,
+        align: 'right',
+      },
+      {
+        id: 'would_refuse',
+        header: 'Shadow',
+        cell: (row) => count(row.would_refuse),
+        value: (row) => row.would_refuse,
+        width: 85,
+        align: 'right',
+      },
+      {
+        id: 'allowed',
+        header: 'Admitted',
+        cell: (row) => count(row.allowed),
+        value: (row) => row.allowed,
+        width: 95,
+        align: 'right',
+      },
+    ];
+    if (person) {
+      found.push({
+        id: 'action',
+        header: '',
+        cell: (row) => <AccessForm effect="block" kind={kind} identifier={name(row)} compact />,
+        width: 112,
+      });
+    }
+    return found;
+  }, [kind, person]);
+  return (
+    <Panel
+      title={title}
+      note={note}
+      of={asked}
+      flush
+      empty={hit.length === 0}
+      whenEmpty={<Message icon={<IconCircleCheck size={26} />} title="Nothing was refused" />}
+    >
+      <DataTable
+        label={`${title} by refusals`}
+        columns={columns}
+        rows={hit}
+        rowId={(row) => row.label}
+        name={`refused-${kind}`}
+        height={300}
+        least={420}
+        link={(row, children) =>
+          kind === 'rule' ? (
+            <Link to="/rate-limits" search={((kept: object) => ({ ...kept, view: 'rules', open: row.label })) as never}>
+              {children}
+            </Link>
+          ) : (
+            <Link
+              to="/api"
+              search={
+                ((kept: object) => ({
+                  ...kept,
+                  [CALLS_BY[kind] ?? 'q']: person ? parted(row.label)[1] : row.label,
+                })) as never
+              }
+            >
+              {children}
+            </Link>
+          )
+        }
+      />
+    </Panel>
+  );
+}

@@ -1,0 +1,13 @@
+import { useParams } from '@tanstack/react-router';
+import { Page } from '../../ui/Page.tsx';
+import { RuleDetail } from './RuleDetail.tsx';
+
+/** One rule as a page of its own. */
+export function RulePage() {
+  const { name = '' } = useParams({ strict: false }) as { name?: string };
+  return (
+    <Page title="Rule">
+      <RuleDetail name={name} />
+    </Page>
+  );
+}

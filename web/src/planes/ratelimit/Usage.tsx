@@ -1,0 +1,131 @@
+/** What the limits let through and refused over the range, who was refused most, who is about to be, and the engine. */
+import { useMemo } from 'react';
+import { useGet, useTimed } from '../../api/hooks.ts';
+import { compact, count, percent } from '../../time/format.ts';
+import { IconHandStop } from '../../ui/icons.ts';
+import { Row } from '../../ui/Page.tsx';
+import { Panel } from '../../ui/Panel.tsx';
+import { Hint } from '../../ui/Snippet.tsx';
+import { StatCard, StatCards } from '../../ui/StatCard.tsx';
+import { type ChartData, TimeChart } from '../../ui/TimeChart.tsx';
+import { useView } from '../../view/view.ts';
+import { EnginePanel } from './Engine.tsx';
+import { filled } from './model.ts';
+import { NearLimits } from './NearLimits.tsx';
+import { Ranking } from './Ranking.tsx';
+
+export function Usage() {
+  const view = useView();
+  const asked = useTimed('/rate-limits/analytics');
+  const before = useTimed('/rate-limits/analytics', {}, { which: 'before' });
+  const summary = useTimed('/rate-limit-summary');
+  const rules = useGet('/rate-limits/rules', undefined, { fresh: true });
+  const answer = asked.data;
+  const last = view.before ? before.data : undefined;
+  const data = useMemo<ChartData>(() => {
+    if (!answer) return { times: [], series: [] };
+    const [times, points] = filled(answer, answer.trend);
+    const old = last ? filled(last, last.trend)[1] : null;
+    return {
+      times,
+      series: [
+        { label: 'Admitted', tone: 'info', values: points.map((point) => point?.allowed ?? 0) },
+        { label: 'Refused', tone: 'bad', values: points.map((point) => point?.refused ?? 0) },
+        { label: 'Refused by a shadow rule', tone: 'warn', values: points.map((point) => point?.would_refuse ?? 0) },
+        ...(old
+          ? [{ label: 'Refused before', before: true, values: times.map((_, at) => old[at]?.refused ?? 0) }]
+          : []),
+      ],
+    };
+  }, [answer, last]);
+  const nothing = answer !== undefined && answer.allowed + answer.refused + answer.would_refuse === 0;
+  const refusedCourse = answer?.trend.map((point) => point.refused);
+  const blocks = summary.data?.active_blocks.length ?? 0;
+  return (
+    <>
+      <StatCards>
+        <StatCard
+          label="Refused"
+          value={answer ? compact(answer.refused) : null}
+          figure={answer?.refused}
+          before={before.data?.refused}
+          more="neither"
+          course={refusedCourse}
+          note="requests"
+        />
+        <StatCard
+          label="Refused share"
+          value={answer ? percent(answer.refusal_rate) : null}
+          figure={answer?.refusal_rate}
+          before={before.data?.refusal_rate}
+          more="bad"
+        />
+        <StatCard
+          label="Admitted"
+          value={answer ? compact(answer.allowed) : null}
+          figure={answer?.allowed}
+          before={before.data?.allowed}
+          course={answer?.trend.map((point) => point.allowed)}
+          note="units, of all rules together"
+        />
+        <StatCard
+          label="Shadow rules would refuse"
+          value={answer ? compact(answer.would_refuse) : null}
+          figure={answer?.would_refuse}
+          before={before.data?.would_refuse}
+          note="requests"
+        />
+        <StatCard
+          label="Blocks in force"
+          value={summary.data ? (blocks >= 10 ? '10 +' : count(blocks)) : null}
+          tone={blocks > 0 ? 'warn' : undefined}
+        />
+        <StatCard
+          label="Rules"
+          value={rules.data ? count(rules.data.filter((rule) => rule.enabled).length) : null}
+          note={
+            rules.data && `${count(rules.data.filter((rule) => rule.shadow && rule.enabled).length)} of them in shadow`
+          }
+        />
+      </StatCards>
+      <Panel
+        title="Usage and refusals"
+        note="counts are written every ten seconds"
+        of={asked}
+        empty={nothing}
+        whenEmpty={
+          <Hint
+            icon={<IconHandStop size={28} />}
+            title="No limit counted anything in this stretch of time"
+            text="A rule in code, or one made under Rules, counts from the next request on:"
+            snippet={'custodes.limit("5/minute; 100/day", by="ip", route="/login", methods="POST")'}
+          />
+        }
+      >
+        <TimeChart label="Admitted and refused over time" data={data} format={compact} kind="bars" />
+      </Panel>
+      <Row least={420}>
+        <Ranking title="Rules" note="refused most" asked={asked} rows={answer?.rules} kind="rule" />
+        <Ranking title="Endpoints" note="refused most" asked={asked} rows={answer?.endpoints} kind="endpoint" />
+      </Row>
+      <Row least={340}>
+        <Ranking title="Addresses" note="refused most" asked={asked} rows={answer?.addresses} kind="ip" />
+        <Ranking title="Users" note="refused most" asked={asked} rows={answer?.users} kind="user" />
+        <Ranking title="API keys" note="refused most" asked={asked} rows={answer?.api_keys} kind="api_key" />
+      </Row>
+      <Row least={420}>
+        <NearLimits asked={summary} />
+        <EnginePanel />
+      </Row>
+      {summary.data && summary.data.reasons.length > 0 && (
+        <Panel title="What is not well">
+          <ul>
+            {summary.data.reasons.map((reason) => (
+              <li key={reason}>{reason}</li>
+            ))}
+          </ul>
+        </Panel>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,185 @@
+/** Whom a rule would have hit: recorded calls of the chosen stretch of time, replayed by the server. */
+import { useQuery } from '@tanstack/react-query';
+import { useMemo } from 'react';
+import { api, type Schemas } from '../../api/client.ts';
+import { sent } from '../../api/hooks.ts';
+import { compact, count, percent } from '../../time/format.ts';
+import { type Column, DataTable } from '../../ui/DataTable.tsx';
+import { IconCircleCheck, IconInbox } from '../../ui/icons.ts';
+import { Message } from '../../ui/Message.tsx';
+import { Row } from '../../ui/Page.tsx';
+import { Panel } from '../../ui/Panel.tsx';
+import { StatCard, StatCards } from '../../ui/StatCard.tsx';
+import { type ChartData, TimeChart } from '../../ui/TimeChart.tsx';
+import { useMoment, useView } from '../../view/view.ts';
+import { type Draft, ruleOf } from './draft.ts';
+import { filled, KIND_NAMES, parted } from './model.ts';
+import style from './RateLimits.module.css';
+
+type Found = Schemas['WhatIfModel'];
+type Hit = Schemas['HitModel'];
+
+export function WhatIf({ draft }: { draft: Draft }) {
+  const view = useView();
+  const body = ruleOf(draft);
+  const asked = useQuery({
+    queryKey: ['what-if', body, view.bounds],
+    queryFn: () =>
+      sent<Found>(api.POST('/api/admin/enterprise/rate-limits/what-if', { params: { query: view.when }, body })),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+  const found = asked.data;
+  const data = useMemo<ChartData>(() => {
+    if (!found) return { times: [], series: [] };
+    const [times, points] = filled(found, found.trend);
+    return {
+      times,
+      series: [
+        {
+          label: 'Let through',
+          tone: 'info',
+          values: points.map((point) => (point ? point.calls - point.refused : 0)),
+        },
+        { label: 'Would be refused', tone: 'bad', values: points.map((point) => point?.refused ?? 0) },
+      ],
+    };
+  }, [found]);
+  const nothing = found !== undefined && found.calls === 0;
+  return (
+    <>
+      <Panel
+        title="What if"
+        note={found && <Told found={found} />}
+        of={asked}
+        height={320}
+        empty={nothing}
+        whenEmpty={
+          <Message
+            icon={<IconInbox size={28} />}
+            title="No recorded call of this stretch of time is one that the rule holds for"
+            text="Choose another stretch above, or another path, method or subject."
+          />
+        }
+      >
+        {found && (
+          <>
+            <StatCards>
+              <StatCard
+                label="Would be refused"
+                value={percent(found.refusal_rate)}
+                tone={found.refused > 0 ? 'warn' : 'good'}
+                note={`${count(found.refused)} of ${count(found.calls)} calls`}
+              />
+              <StatCard
+                label="Of them answered with success"
+                value={count(found.successes_refused)}
+                tone={found.successes_refused > 0 ? 'bad' : undefined}
+                note="likely wanted calls"
+              />
+              <StatCard
+                label="Would be hit"
+                value={count(found.subjects_refused)}
+                note={`of ${count(found.subjects)} that it counts`}
+              />
+              <StatCard
+                label="Not held against it"
+                value={count(found.refused_already + found.let_through)}
+                note={`${count(found.refused_already)} refused by other rules or blocks, ${count(found.let_through)} on the allow list`}
+              />
+            </StatCards>
+            <TimeChart label="Calls that would be let through and refused" data={data} format={compact} kind="bars" />
+          </>
+        )}
+      </Panel>
+      {found && !nothing && (
+        <Row least={420}>
+          <Hits title="Who would be hit" of={found.identifiers} name="what-if-identifiers" person />
+          <Hits title="Where" of={found.endpoints} name="what-if-endpoints" />
+        </Row>
+      )}
+    </>
+  );
+}
+
+function Told({ found }: { found: Found }) {
+  const moment = useMoment();
+  return (
+    <span className={style.near}>
+      {count(found.recorded)} recorded calls, {moment(found.since)} to {moment(found.until)}
+      {found.cut ? ': a part of what was asked for, the newest that could be replayed' : ''}. Counting begins with the
+      first.
+    </span>
+  );
+}
+
+function Hits({ title, of, name, person }: { title: string; of: readonly Hit[]; name: string; person?: boolean }) {
+  const columns = useMemo<Column<Hit>[]>(
+    () => [
+      ...(person
+        ? [
+            {
+              id: 'kind',
+              header: 'What',
+              cell: (row: Hit) => KIND_NAMES[parted(row.label)[0]] ?? parted(row.label)[0],
+              value: (row: Hit) => parted(row.label)[0],
+              width: 90,
+            },
+          ]
+        : []),
+      {
+        id: 'label',
+        header: person ? 'Who' : 'Endpoint',
+        cell: (row) => (
+          <span className="mono" title={row.label}>
+            {person ? parted(row.label)[1] : row.label}
+          </span>
+        ),
+        value: (row) => (person ? parted(row.label)[1] : row.label),
+      },
+      {
+        id: 'refused',
+        header: 'Refused',
+        cell: (row) => count(row.refused),
+        value: (row) => row.refused,
+        width: 90,
+        align: 'right',
+      },
+      {
+        id: 'calls',
+        header: 'Of calls',
+        cell: (row) => count(row.calls),
+        value: (row) => row.calls,
+        width: 90,
+        align: 'right',
+      },
+      {
+        id: 'successes_refused',
+        header: 'Wanted',
+        cell: (row) => count(row.successes_refused),
+        value: (row) => row.successes_refused,
+        width: 90,
+        align: 'right',
+      },
+    ],
+    [person],
+  );
+  return (
+    <Panel
+      title={title}
+      note="the first twenty"
+      flush
+      empty={of.length === 0}
+      whenEmpty={<Message icon={<IconCircleCheck size={26} />} title="Nobody would be refused" />}
+    >
+      <DataTable
+        label={title}
+        columns={columns}
+        rows={of}
+        rowId={(row) => row.label}
+        name={name}
+        height={320}
+        least={420}
+      />
+    </Panel>
+  );
+}

@@ -1,0 +1,62 @@
+import { describe, expect, it } from 'vitest';
+import { draftOf, draftOfRule, ruleOf, searchOf } from './draft.ts';
+import { filled } from './model.ts';
+
+describe('a draft', () => {
+  it('is the same after a way through the URL', () => {
+    const draft = {
+      limits: '5/minute; 100/day',
+      by: 'ip+user',
+      route: '/a/{id}',
+      methods: 'POST, PUT',
+      shadow: 'yes',
+    } as const;
+    expect(draftOf({ ...searchOf(draft) })).toEqual(draft);
+  });
+  it('becomes the rule that the API takes', () => {
+    expect(ruleOf({ limits: ' 5/minute ', methods: 'post, , get', cost: 'x' })).toEqual({
+      name: '',
+      limits: '5/minute',
+      by: 'ip',
+      route: '*',
+      methods: ['POST', 'GET'],
+      exempt: [],
+      cost: 1,
+    });
+  });
+  it('is made of a rule that is there', () => {
+    const limits = ['5/minute', '9/day'].map((text) => ({
+      text,
+      algorithm: 'log',
+      worst_case_factor: 1,
+      lateness_seconds: 0,
+    }));
+    const rule = { name: 'login', limits, by: 'ip', route: '/login', methods: ['POST'], exempt: [], cost: null };
+    const rest = {
+      id: 'x',
+      source: 'api',
+      tenant: null,
+      shadow: false,
+      enabled: true,
+      on_failure: null,
+      version: 1,
+      updated_at: null,
+      actor: '',
+    };
+    expect(ruleOf(draftOfRule({ ...rule, ...rest }))).toMatchObject({
+      name: 'login',
+      limits: '5/minute; 9/day',
+      methods: ['POST'],
+    });
+  });
+});
+
+describe('a trend', () => {
+  it('has a point for each step, also where nothing was', () => {
+    const points = [{ at: '2026-11-25T10:02:00Z', n: 7 }];
+    const answer = { since: '2026-11-25T10:00:30Z', until: '2026-11-25T10:04:00Z', bucket_seconds: 60 };
+    const [times, found] = filled(answer, points);
+    expect(times.map((at) => (at / 60_000) % 60)).toEqual([0, 1, 2, 3]);
+    expect(found.map((point) => point?.n)).toEqual([undefined, undefined, 7, undefined]);
+  });
+});
