@@ -1,5 +1,5 @@
 /** The look: cool neutrals, one blue, figures that line up. */
-import { ActionIcon, createTheme, type MantineColorsTuple, Tooltip } from '@mantine/core';
+import { ActionIcon, createTheme, type MantineColorsTuple, Notification, Tooltip } from '@mantine/core';
 
 const blue: MantineColorsTuple = [
   '#eef4ff',
@@ -42,6 +42,7 @@ export const theme = createTheme({
     sizes: { h1: { fontSize: '1.35rem' }, h2: { fontSize: '1rem' }, h3: { fontSize: '0.95rem' } },
   },
   components: {
+    Notification: Notification.extend({ defaultProps: { closeButtonProps: { 'aria-label': 'Close' } } }),
     ActionIcon: ActionIcon.extend({ defaultProps: { variant: 'subtle', color: 'gray' } }),
     Tooltip: Tooltip.extend({ defaultProps: { openDelay: 300, withArrow: true } }),
   },
