@@ -154,7 +154,7 @@ export function Editor() {
             <Verdict draft={settled} check={check} />
           </div>
           <div className={style.buttons}>
-            <Button size="xs" disabled={!valid} onClick={replay}>
+            <Button size="xs" variant="light" disabled={!valid} onClick={replay}>
               Replay recorded calls
             </Button>
             <ConfirmAction

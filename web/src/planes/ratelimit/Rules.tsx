@@ -109,6 +109,7 @@ export function Rules() {
       actions={
         <Button
           size="xs"
+          variant="default"
           leftSection={<IconPlus size={15} aria-hidden="true" />}
           renderRoot={(props) => (
             <Link
