@@ -1468,6 +1468,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/enterprise/rate-limits/engine": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Rate Limit Engine
+         * @description Tell where limits count and how that does, as the worker sees it that answers.
+         */
+        get: operations["ratelimit_get_rate_limit_engine"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/enterprise/rate-limits/windows": {
         parameters: {
             query?: never;
@@ -1519,7 +1539,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * Get Block
+         * @description Read one block, ban or entry of a list, whether it stands or has ended.
+         */
+        get: operations["ratelimit_get_block"];
         put?: never;
         post?: never;
         /**
@@ -1622,6 +1646,51 @@ export interface paths {
          * @description Change a rule made at run time; what was counted under limits that stay the same is kept.
          */
         patch: operations["ratelimit_change_rule"];
+        trace?: never;
+    };
+    "/api/admin/enterprise/rate-limits/rule-check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Check Rule
+         * @description Tell whether a rule could be made as written, and what its limits promise; nothing changes.
+         *
+         *     A rule that could not be made is an answer, not an error: what is typed is wrong until it is finished.
+         */
+        get: operations["ratelimit_check_rule"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/rate-limits/what-if": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replay What If
+         * @description Replay the calls that were recorded in a stretch of time against a rule: whom would it have hit?
+         *
+         *     Nothing that counts is touched. The rule begins to count with the first call. At most the newest 100,000 calls of
+         *     the stretch are replayed, for at most ten seconds; the answer says which.
+         */
+        post: operations["ratelimit_replay_what_if"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/admin/enterprise/retention": {
@@ -3051,6 +3120,56 @@ export interface components {
          */
         EndpointState: "enabled" | "paused" | "disabled";
         /**
+         * EngineModel
+         * @description Where limits count.
+         */
+        EngineModel: {
+            /**
+             * Name
+             * @description `memory`, `sqlite`, `postgresql` or `redis`
+             */
+            name: string;
+            /**
+             * Enabled
+             * @description False when everything is admitted
+             */
+            enabled: boolean;
+            /**
+             * Available
+             * @description False while the engine is known not to answer
+             */
+            available: boolean;
+            /**
+             * Instances
+             * @description Instances that share the states
+             */
+            instances: number;
+            /**
+             * Failures
+             * @description Decisions that could not be made, since the start of this worker
+             */
+            failures: number;
+            /** @description What becomes of requests then, unless their rule says otherwise */
+            failure_mode: components["schemas"]["FailureMode"];
+            /**
+             * Block Status
+             * @description Status for those who are blocked
+             */
+            block_status: number;
+            /**
+             * Bans
+             * @description Whether those who keep on running into limits are shut out by themselves
+             */
+            bans: boolean;
+            /**
+             * Figures
+             * @description Figures of this worker; for those who see all tenants
+             */
+            figures: {
+                [key: string]: number;
+            };
+        };
+        /**
          * EntryModel
          * @description One entry of the trail.
          */
@@ -3428,6 +3547,32 @@ export interface components {
          * @enum {string}
          */
         Health: "healthy" | "degraded" | "unhealthy";
+        /**
+         * HitModel
+         * @description What would have become of the calls of one subject, or of one endpoint.
+         */
+        HitModel: {
+            /**
+             * Label
+             * @description Subject (`ip:203.0.113.9`) or endpoint
+             */
+            label: string;
+            /**
+             * Calls
+             * @description Calls that the rule holds for
+             */
+            calls: number;
+            /**
+             * Refused
+             * @description Of these, those that would have been refused
+             */
+            refused: number;
+            /**
+             * Successes Refused
+             * @description Of these, those that were answered with success
+             */
+            successes_refused: number;
+        };
         /**
          * IncidentDetail
          * @description One problem, with the messages about it.
@@ -5838,6 +5983,32 @@ export interface components {
             on_failure?: components["schemas"]["FailureMode"] | null;
         };
         /**
+         * RuleCheck
+         * @description What a rule means as written, or why it means nothing.
+         */
+        RuleCheck: {
+            /**
+             * Valid
+             * @description Whether it could be made
+             */
+            valid: boolean;
+            /**
+             * Detail
+             * @description What is wrong; empty when nothing is
+             */
+            detail: string;
+            /**
+             * Remedy
+             * @description How to write it; empty when nothing is wrong
+             */
+            remedy: string;
+            /**
+             * Limits
+             * @description Its limits with what they promise; empty when something is wrong
+             */
+            limits: components["schemas"]["LimitModel"][];
+        };
+        /**
          * Rules
          * @description All rules.
          */
@@ -6388,6 +6559,77 @@ export interface components {
             cut: boolean;
         };
         /**
+         * TrialPoint
+         * @description A point of the course of a replay.
+         */
+        TrialPoint: {
+            /**
+             * At
+             * Format: date-time
+             * @description Begin of the point
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            at: string;
+            /**
+             * Calls
+             * @description Calls that the rule holds for
+             */
+            calls: number;
+            /**
+             * Refused
+             * @description Of these, those that would have been refused
+             */
+            refused: number;
+        };
+        /**
+         * TrialRule
+         * @description A rule to try out.
+         */
+        TrialRule: {
+            /**
+             * Name
+             * @description Name; calls that the rule of this name refused are asked again, instead of being left out
+             * @default
+             */
+            name: string;
+            /**
+             * Limits
+             * @description In the rule language
+             * @example 5/minute; 100/day
+             */
+            limits: string;
+            /**
+             * By
+             * @description Whom to count
+             * @default ip
+             * @example ip
+             * @example ip+user
+             */
+            by: string;
+            /**
+             * Route
+             * @description Path template; `*` for every path
+             * @default *
+             */
+            route: string;
+            /**
+             * Methods
+             * @description Methods it holds for; empty for all
+             */
+            methods?: string[];
+            /**
+             * Exempt
+             * @description Path templates it does not hold for
+             */
+            exempt?: string[];
+            /**
+             * Cost
+             * @description Units of a request
+             * @default 1
+             */
+            cost: number;
+        };
+        /**
          * TypeSummaryModel
          * @description Figures of one type of events.
          */
@@ -6657,6 +6899,98 @@ export interface components {
             };
             /** @description Volume, success, times, errors and refusals of the range */
             analytics: components["schemas"]["WebhookAnalyticsModel"];
+        };
+        /**
+         * WhatIfModel
+         * @description What a rule would have done.
+         */
+        WhatIfModel: {
+            /** @description The rule as it was understood */
+            rule: components["schemas"]["custodes__admin__routes__ratelimit_models__RuleModel"];
+            /**
+             * Since
+             * Format: date-time
+             * @description Begin of what was replayed, included
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            since: string;
+            /**
+             * Until
+             * Format: date-time
+             * @description End of what was replayed, not included
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            until: string;
+            /**
+             * Cut
+             * @description Whether that is less than what was asked for: too many calls, or too slow
+             */
+            cut: boolean;
+            /**
+             * Bucket Seconds
+             * @description Length of a point of the trend
+             */
+            bucket_seconds: number;
+            /**
+             * Recorded
+             * @description Calls that were recorded then
+             */
+            recorded: number;
+            /**
+             * Refused Already
+             * @description Of these, those that another rule or a block had refused; not charged
+             */
+            refused_already: number;
+            /**
+             * Let Through
+             * @description Of these, those that the allow list lets through
+             */
+            let_through: number;
+            /**
+             * Calls
+             * @description Calls that the rule holds for
+             */
+            calls: number;
+            /**
+             * Refused
+             * @description Of these, those that would have been refused
+             */
+            refused: number;
+            /**
+             * Refusal Rate
+             * @description Refused part of the calls that the rule holds for, 0 to 1
+             */
+            refusal_rate: number;
+            /**
+             * Successes Refused
+             * @description Refused ones that were answered with success (status below 400)
+             */
+            successes_refused: number;
+            /**
+             * Subjects
+             * @description Subjects that the rule counted
+             */
+            subjects: number;
+            /**
+             * Subjects Refused
+             * @description Of these, those that would have been refused at least once
+             */
+            subjects_refused: number;
+            /**
+             * Trend
+             * @description In order of time; points without any call are left out
+             */
+            trend: components["schemas"]["TrialPoint"][];
+            /**
+             * Identifiers
+             * @description Who would have been refused, most often first
+             */
+            identifiers: components["schemas"]["HitModel"][];
+            /**
+             * Endpoints
+             * @description Where, most often first
+             */
+            endpoints: components["schemas"]["HitModel"][];
         };
         /**
          * WindowModel
@@ -7452,6 +7786,21 @@ export interface components {
              * @description Most refused first
              */
             identifiers: components["schemas"]["TotalModel"][];
+            /**
+             * Addresses
+             * @description Of the identifiers, addresses; most refused first
+             */
+            addresses: components["schemas"]["TotalModel"][];
+            /**
+             * Users
+             * @description Of the identifiers, users; most refused first
+             */
+            users: components["schemas"]["TotalModel"][];
+            /**
+             * Api Keys
+             * @description Of the identifiers, API keys; most refused first
+             */
+            api_keys: components["schemas"]["TotalModel"][];
         };
         /**
          * PointModel
@@ -10792,6 +11141,35 @@ export interface operations {
             };
         };
     };
+    ratelimit_get_rate_limit_engine: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EngineModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     ratelimit_list_rate_limit_windows: {
         parameters: {
             query?: {
@@ -10914,9 +11292,46 @@ export interface operations {
             };
         };
     };
+    ratelimit_get_block: {
+        parameters: {
+            query?: {
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description Id (UUIDv7) */
+                block_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["custodes__admin__routes__ratelimit_models__AccessModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     ratelimit_lift_block: {
         parameters: {
             query?: {
+                /** @description Why, for the audit trail */
+                reason?: string;
                 /** @description Only this tenant; default: all that you may see */
                 tenant?: string | null;
             };
@@ -11028,6 +11443,8 @@ export interface operations {
     ratelimit_delete_access_entry: {
         parameters: {
             query?: {
+                /** @description Why, for the audit trail */
+                reason?: string;
                 /** @description Only this tenant; default: all that you may see */
                 tenant?: string | null;
             };
@@ -11095,6 +11512,8 @@ export interface operations {
     ratelimit_create_rule: {
         parameters: {
             query?: {
+                /** @description Why, for the audit trail */
+                reason?: string;
                 /** @description Only this tenant; default: all that you may see */
                 tenant?: string | null;
             };
@@ -11131,6 +11550,8 @@ export interface operations {
     ratelimit_delete_rule: {
         parameters: {
             query?: {
+                /** @description Why, for the audit trail */
+                reason?: string;
                 /** @description Only this tenant; default: all that you may see */
                 tenant?: string | null;
             };
@@ -11166,6 +11587,8 @@ export interface operations {
     ratelimit_change_rule: {
         parameters: {
             query?: {
+                /** @description Why, for the audit trail */
+                reason?: string;
                 /** @description Only this tenant; default: all that you may see */
                 tenant?: string | null;
             };
@@ -11189,6 +11612,90 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["custodes__admin__routes__ratelimit_models__RuleModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ratelimit_check_rule: {
+        parameters: {
+            query?: {
+                /** @description In the rule language */
+                limits?: string;
+                /** @description Name */
+                name?: string;
+                /** @description Whom to count */
+                by?: string;
+                /** @description Path template */
+                route?: string;
+                /** @description Methods */
+                methods?: string[] | null;
+                /** @description Exempt path templates */
+                exempt?: string[] | null;
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleCheck"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ratelimit_replay_what_if: {
+        parameters: {
+            query?: {
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+                /** @description From this moment on (RFC 3339); default: a day before `until` */
+                since?: string | null;
+                /** @description Before this moment (RFC 3339); default: now */
+                until?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TrialRule"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WhatIfModel"];
                 };
             };
             /** @description Refused */
