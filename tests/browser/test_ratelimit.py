@@ -1,4 +1,4 @@
-"""The rate-limit tab in a real browser: figures, blocks, lists, rules and the replay, each change with its audit entry."""
+"""The rate-limit tab in a real browser: figures, blocks, lists, rules, the replay; each change with its audit entry."""
 
 from __future__ import annotations
 

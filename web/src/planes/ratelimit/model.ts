@@ -1,9 +1,8 @@
-import type { Schemas } from '../../api/client.ts';
 import type { Answer } from '../../api/hooks.ts';
 import type { Happening } from '../../live/source.ts';
 import { millis } from '../../time/format.ts';
 
-export type Access = Schemas['AccessModel'];
+export type Access = Answer<'/rate-limits/blocks'>['items'][number];
 export type Rule = Answer<'/rate-limits/rules'>[number];
 export type Summary = Answer<'/rate-limit-summary'>;
 
