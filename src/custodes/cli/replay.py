@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -12,6 +13,8 @@ from custodes.cli.console import DatabaseOption, JsonOption, err, operator, out,
 from custodes.cli.moments import moment
 from custodes.errors import InvalidInput
 from custodes.planes.inbound.model import EventFilter, Status
+from custodes.planes.inbound.replay import Replayed
+from custodes.runtime.transactions import Work
 
 #: Events that are replayed in one transaction.
 BATCH = 100
@@ -68,9 +71,7 @@ async def _selection(custodes: Custodes, wanted: EventFilter, *, dry_run: bool) 
     with Progress(console=err, disable=not err.is_terminal, transient=True) as progress:
         task = progress.add_task("replaying …", total=None)
         while True:
-            entry = custodes.audit.admin_entry(
-                "webhook_events.replayed", actor=operator(), context={"dry_run": dry_run, "from": cursor or ""}
-            )
+            entry = partial(_entry, custodes, cursor)
             done = await custodes.inbound.replay_events(wanted, limit=BATCH, cursor=cursor, dry_run=dry_run, also=entry)
             events += len(done.event_ids)
             skipped += len(done.skipped)
@@ -78,3 +79,8 @@ async def _selection(custodes: Custodes, wanted: EventFilter, *, dry_run: bool) 
             cursor = done.next_cursor
             if cursor is None:
                 return {"events": events, "skipped": skipped, "dry_run": dry_run}
+
+
+def _entry(custodes: Custodes, cursor: str | None, done: Replayed) -> Work:
+    context = {"events": len(done.event_ids), "skipped": len(done.skipped), "from": cursor or ""}
+    return custodes.audit.admin_entry("webhook_events.replayed", actor=operator(), context=context)

@@ -7,7 +7,7 @@ from sqlalchemy.dialects import sqlite
 from custodes.kernel.clock import HOUR, MINUTE, SECOND
 from custodes.kernel.histogram import Histogram
 from custodes.kernel.ids import uuid7
-from custodes.planes.inbound.figures import Figures, Level, RefusalCount, Series, Sums
+from custodes.planes.inbound.figures import Figures, Level, Only, RefusalCount, Series, Sums
 from custodes.planes.inbound.model import Attempt, Outcome, Refusal, WebhookEvent
 from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.inbound import SqlEventStore
@@ -87,7 +87,12 @@ async def test_sums_are_those_of_all_figures_by_time_and_by_type(database: Datab
 
     assert sums.by_bucket == added_up(lambda one: one.bucket)
     assert sums.by_type == added_up(lambda one: (one.source, one.event_type))
-    assert await database.read(lambda tx: figures.sums(tx, "acme", Level.MINUTE, START, until)) == Sums({}, {})
+    by_source = added_up(lambda one: (one.bucket, one.source))
+    assert {key: one.received for key, one in sums.by_source.items()} == {k: f.received for k, f in by_source.items()}
+    one_type = Only.of("stripe", ["type.1", "no.such*"])
+    narrowed = await database.read(lambda tx: figures.sums(tx, None, Level.MINUTE, START, until, one_type))
+    assert narrowed.by_type == {("stripe", "type.1"): sums.by_type["stripe", "type.1"]}
+    assert await database.read(lambda tx: figures.sums(tx, "acme", Level.MINUTE, START, until)) == Sums({}, {}, {})
 
 
 async def test_refusals_are_counted_and_sampled(database: Database, figures: SqlFigureStore, random_bits):
@@ -162,6 +167,8 @@ async def test_failed_attempts_are_grouped_by_what_failed(database: Database, fi
     assert (group.source, group.handler, group.error_type, group.count) == ("stripe", "b", "KeyError", 3)
     assert (group.last_at, group.example) == (NOW + 3, "'amount'")
     assert await database.read(lambda tx: figures.errors(tx, "acme", NOW, NOW + SECOND, 10)) == []
+    for only, found in ((Only.of("stripe", "x*"), 1), (Only.of("github", None), 0), (Only.of(None, ["y", "z*"]), 0)):
+        assert len(await database.read(lambda tx, o=only: figures.errors(tx, None, NOW, NOW + SECOND, 10, o))) == found
 
 
 async def test_states_count_what_is_not_well(database: Database, figures: SqlFigureStore):

@@ -9,6 +9,7 @@ import pytest
 
 from custodes import Custodes, WebhookEvent
 from custodes.admin.app import create_admin_app
+from custodes.errors import SignatureRefused
 from custodes.planes.audit.ports import AuditQuery
 from custodes.planes.inbound.sources.registry import make_source
 from custodes.storage.sql.database import connection_of
@@ -96,10 +97,80 @@ async def test_a_selection_is_replayed_only_when_asked_in_so_many_words(custodes
     assert await custodes.inbound.worker.run_due() == 0
 
     wet = await client.post(
-        f"{API}/webhook-events/replay", params={"source": "stripe-default"}, json={"dry_run": False}
+        f"{API}/webhook-events/replay", params={"source": "stripe-default"}, json={"dry_run": False, "reason": "bug"}
     )
-    assert wet.json()["dry_run"] is False
+    assert (dry.json()["total"], wet.json()["total"], wet.json()["dry_run"]) == (1, None, False)
     assert await custodes.inbound.worker.run_due() == 1
+    [entry] = (await custodes.audit.list_entries(AuditQuery(action="webhook.replayed"))).items
+    assert entry.reason == "bug"
+    assert (entry.context.extra["events"], entry.context.extra["source"]) == (1, "stripe-default")
+
+
+async def test_an_interrupted_replay_goes_on_from_its_cursor(custodes, client, clock):
+    """Given five events; when they are replayed two a call; then each once, and every call has its entry."""
+    for number in range(5):
+        await deliver(custodes, "default", b'{"id":"evt_%d","type":"invoice.paid"}' % number)
+        clock.advance(1_000)
+    await custodes.inbound.worker.run_due()
+    params = {"until": "2100-01-01T00:00:00Z", "status": ["succeeded", "dead"]}
+
+    dry = (await client.post(f"{API}/webhook-events/replay", params=params, json={"limit": 2})).json()
+    done, cursor = list[str](), None
+    for _ in range(3):
+        body = {"limit": 2, "dry_run": False, "cursor": cursor}
+        answer = (await client.post(f"{API}/webhook-events/replay", params=params, json=body)).json()
+        done, cursor = done + answer["event_ids"], answer["next_cursor"]
+
+    assert (dry["total"], len(dry["event_ids"]), cursor) == (5, 2, None)
+    assert len(set(done)) == len(done) == 5
+    entries = (await custodes.audit.list_entries(AuditQuery(action="webhook.replayed"))).items
+    assert sorted(entry.context.extra["events"] for entry in entries) == [1, 2, 2]
+
+
+async def test_filters_combine_and_are_counted(custodes, client):
+    await deliver(custodes, "default")
+    await deliver(custodes, "acme", b'{"id":"evt_2","type":"charge.failed"}')
+    both = {"source": ["stripe-default", "stripe-acme"], "event_type": ["charge.*"], "status": ["received", "dead"]}
+
+    listed = (await client.get(f"{API}/webhook-events", params=both)).json()["items"]
+    facets = (await client.get(f"{API}/webhook-events/facets", params=both)).json()
+    by_trace = (await client.get(f"{API}/webhook-events", params={"any_id": "a" * 32})).json()["items"]
+    analysed = (await client.get(f"{API}/webhook-analytics", params={"source": "stripe-acme"})).json()
+
+    assert [item["event_id"] for item in listed] == ["evt_2"]
+    assert facets["event_type"] == [{"value": "charge.failed", "count": 1}, {"value": "invoice.paid", "count": 1}]
+    assert (facets["source"], facets["total"]) == ([{"value": "stripe-acme", "count": 1}], 1)
+    assert len(by_trace) == 2
+    assert analysed["total"]["received"] == 1
+    assert [(point["source"], point["received"]) for point in analysed["source_points"]] == [("stripe-acme", 1)]
+
+
+async def test_headers_are_shown_with_secrets_masked_and_a_payload_by_its_first_bytes(custodes, client):
+    event_id = await deliver(custodes, "default")
+
+    headers = (await client.get(f"{API}/webhook-events/{event_id}/headers")).json()["items"]
+    head = await client.get(f"{API}/webhook-events/{event_id}/payload", params={"first": 7})
+
+    assert {"name": "content-type", "value": "application/json"} in headers
+    assert SECRET not in str(headers)
+    assert head.content == BODY[:7]
+
+
+async def test_a_refused_delivery_opens_by_its_id_and_reason(custodes, client):
+    registration = custodes.inbound.source("stripe-default")
+    forged = signed_webhook("stripe", BODY, "whsec_of_somebody_else", now=custodes.clock.now())
+    with pytest.raises(SignatureRefused):
+        await custodes.inbound.receive(registration, forged.request, trace_id="b" * 32, client_ip="203.0.113.9")
+
+    [listed] = (await client.get(f"{API}/webhook-refusals", params={"reason": "no-match"})).json()["items"]
+    others = (await client.get(f"{API}/webhook-refusals", params={"reason": "timestamp-too-old"})).json()["items"]
+    one = await client.get(f"{API}/webhook-refusals/{listed['id']}")
+    missing = await client.get(f"{API}/webhook-refusals/01900000-0000-7000-8000-000000000000")
+    client.headers.update(await key_for(custodes, tenant="acme"))
+    foreign = await client.get(f"{API}/webhook-refusals/{listed['id']}")
+
+    assert (one.json(), others) == (listed, [])
+    assert (missing.status_code, foreign.status_code) == (404, 404)
 
 
 async def test_a_tenants_admin_sees_only_the_tenants_webhooks(custodes, client):
@@ -113,7 +184,7 @@ async def test_a_tenants_admin_sees_only_the_tenants_webhooks(custodes, client):
     health = (await client.get(f"{API}/webhook-health")).json()
 
     assert [item["id"] for item in listed] == [own]
-    assert [item["name"] for item in sources] == ["stripe-acme"]
+    assert [(item["name"], item["kind"]) for item in sources] == [("stripe-acme", "stripe")]
     assert [json.loads(line)["id"] for line in exported] == [own]
     assert analytics["total"]["received"] == 1
     assert health["figures"]["backlog"] == 1

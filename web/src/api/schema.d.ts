@@ -733,6 +733,189 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/enterprise/webhook-events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Webhook Events
+         * @description List events without their payloads, newest first; of all time when no range is given.
+         */
+        get: operations["inbound_list_webhook_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/webhook-events/facets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Count Webhook Events
+         * @description Count events by source, type, state and verdict, each with all the other filters in force.
+         */
+        get: operations["inbound_count_webhook_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/webhook-events/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Webhook Events
+         * @description Stream every event found, one JSON object a line; the export is recorded before its first line is sent.
+         */
+        get: operations["inbound_export_webhook_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/webhook-events/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replay Webhook Events
+         * @description Have a selection of events handled again; by default only say which, and how many there are.
+         *
+         *     One call does up to `limit` of them; `next_cursor` goes on, also after an interruption. Give `until`, so that what
+         *     arrives meanwhile is not among them.
+         */
+        post: operations["inbound_replay_webhook_events"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/webhook-events/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Webhook Event
+         * @description Return one event without its payload.
+         */
+        get: operations["inbound_get_webhook_event"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/webhook-events/{id}/payload": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Webhook Payload
+         * @description Return the exact bytes of an event; always as a download, whatever the sender calls them.
+         */
+        get: operations["inbound_get_webhook_payload"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/webhook-events/{id}/headers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Webhook Headers
+         * @description List the headers of an event as they were received; credentials are masked.
+         */
+        get: operations["inbound_list_webhook_headers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/webhook-events/{id}/attempts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Webhook Attempts
+         * @description List the attempts at one event, newest first.
+         */
+        get: operations["inbound_list_webhook_attempts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/webhook-events/{id}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replay Webhook Event
+         * @description Have an event handled again by all handlers.
+         */
+        post: operations["inbound_replay_webhook_event"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/enterprise/webhook-health": {
         parameters: {
             query?: never;
@@ -813,7 +996,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/admin/enterprise/webhook-events": {
+    "/api/admin/enterprise/webhook-refusals/{id}": {
         parameters: {
             query?: never;
             header?: never;
@@ -821,132 +1004,12 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List Webhook Events
-         * @description List events without their payloads, newest first; of all time when no range is given.
+         * Get Webhook Refusal
+         * @description Return one sample of a refused delivery.
          */
-        get: operations["inbound_list_webhook_events"];
+        get: operations["inbound_get_webhook_refusal"];
         put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/admin/enterprise/webhook-events/export": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Export Webhook Events
-         * @description Stream every event found, one JSON object a line; the export is recorded before its first line is sent.
-         */
-        get: operations["inbound_export_webhook_events"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/admin/enterprise/webhook-events/replay": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Replay Webhook Events
-         * @description Have a selection of events handled again; by default only say which.
-         */
-        post: operations["inbound_replay_webhook_events"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/admin/enterprise/webhook-events/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Get Webhook Event
-         * @description Return one event without its payload.
-         */
-        get: operations["inbound_get_webhook_event"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/admin/enterprise/webhook-events/{id}/payload": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Get Webhook Payload
-         * @description Return the exact bytes of an event; always as a download, whatever the sender calls them.
-         */
-        get: operations["inbound_get_webhook_payload"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/admin/enterprise/webhook-events/{id}/attempts": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * List Webhook Attempts
-         * @description List the attempts at one event, newest first.
-         */
-        get: operations["inbound_list_webhook_attempts"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/admin/enterprise/webhook-events/{id}/replay": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Replay Webhook Event
-         * @description Have an event handled again by all handlers.
-         */
-        post: operations["inbound_replay_webhook_event"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3374,6 +3437,58 @@ export interface components {
             updated_at: string;
         };
         /**
+         * FacetCountModel
+         * @description How many events have a value.
+         */
+        FacetCountModel: {
+            /**
+             * Value
+             * @description The value
+             */
+            value: string;
+            /**
+             * Count
+             * @description Events that have it
+             */
+            count: number;
+        };
+        /**
+         * FacetsModel
+         * @description What could be chosen next; each count has all the other filters in force.
+         */
+        FacetsModel: {
+            /**
+             * Source
+             * @description Sources, most frequent first
+             */
+            source: components["schemas"]["FacetCountModel"][];
+            /**
+             * Event Type
+             * @description Types
+             */
+            event_type: components["schemas"]["FacetCountModel"][];
+            /**
+             * Status
+             * @description States
+             */
+            status: components["schemas"]["FacetCountModel"][];
+            /**
+             * Verdict
+             * @description Verdicts
+             */
+            verdict: components["schemas"]["FacetCountModel"][];
+            /**
+             * Total
+             * @description Events that all filters together mean, counted up to 20,000
+             */
+            total: number;
+            /**
+             * Complete
+             * @description Whether all were counted; false: the newest 20,000 only
+             */
+            complete: boolean;
+        };
+        /**
          * FailingAddressModel
          * @description An address that failures come from.
          */
@@ -3540,6 +3655,17 @@ export interface components {
              * @description Value; credentials are masked
              */
             value: string;
+        };
+        /**
+         * HeadersModel
+         * @description The headers of one event.
+         */
+        HeadersModel: {
+            /**
+             * Items
+             * @description In the order received
+             */
+            items: components["schemas"]["HeaderModel"][];
         };
         /**
          * Health
@@ -5403,6 +5529,11 @@ export interface components {
              * @description Whether nothing was done
              */
             dry_run: boolean;
+            /**
+             * Total
+             * @description Events of the whole selection, counted up to 20,000; only of a dry run
+             */
+            total?: number | null;
         };
         /**
          * ReportModel
@@ -6281,6 +6412,11 @@ export interface components {
              */
             tenant: string;
             /**
+             * Kind
+             * @description Kind of sender: `stripe`, `github`, …; empty for a source of the host's own
+             */
+            kind: string;
+            /**
              * Scheme
              * @description How the sender signs
              */
@@ -6295,6 +6431,49 @@ export interface components {
              * @description Whether the sender delivers again after a 5xx
              */
             retries: boolean;
+        };
+        /**
+         * SourcePointModel
+         * @description Counts of one source in one stretch of time.
+         */
+        SourcePointModel: {
+            /**
+             * At
+             * Format: date-time
+             * @description Its begin
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            at: string;
+            /**
+             * Source
+             * @description Name of the source
+             */
+            source: string;
+            /**
+             * Received
+             * @description Events accepted for the first time
+             */
+            received: number;
+            /**
+             * Succeeded
+             * @description Events that all handlers are done with
+             */
+            succeeded: number;
+            /**
+             * Retried
+             * @description Attempts that failed and were to be tried again
+             */
+            retried: number;
+            /**
+             * Dead
+             * @description Events given up
+             */
+            dead: number;
+            /**
+             * Refused
+             * @description Deliveries refused
+             */
+            refused: number;
         };
         /**
          * SourceSummaryModel
@@ -6710,6 +6889,11 @@ export interface components {
              * @description Over time, oldest first; stretches without any webhook are left out
              */
             points: components["schemas"]["custodes__admin__routes__inbound_models__PointModel"][];
+            /**
+             * Source Points
+             * @description Over time by source, oldest first
+             */
+            source_points: components["schemas"]["SourcePointModel"][];
             /**
              * By Source
              * @description By source, busiest first
@@ -9674,163 +9858,19 @@ export interface operations {
             };
         };
     };
-    inbound_webhook_health: {
-        parameters: {
-            query?: {
-                /** @description Only this tenant; default: all that you may see */
-                tenant?: string | null;
-                /** @description From this moment on (RFC 3339); default: a day before `until` */
-                since?: string | null;
-                /** @description Before this moment (RFC 3339); default: now */
-                until?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["WebhookHealthModel"];
-                };
-            };
-            /** @description Refused */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    inbound_webhook_analytics: {
-        parameters: {
-            query?: {
-                /** @description Only this tenant; default: all that you may see */
-                tenant?: string | null;
-                /** @description From this moment on (RFC 3339); default: a day before `until` */
-                since?: string | null;
-                /** @description Before this moment (RFC 3339); default: now */
-                until?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["WebhookAnalyticsModel"];
-                };
-            };
-            /** @description Refused */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    inbound_list_webhook_sources: {
-        parameters: {
-            query?: {
-                /** @description Only this tenant; default: all that you may see */
-                tenant?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SourcesModel"];
-                };
-            };
-            /** @description Refused */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    inbound_list_webhook_refusals: {
-        parameters: {
-            query?: {
-                /** @description Only of this source */
-                source?: string | null;
-                /** @description Only this tenant; default: all that you may see */
-                tenant?: string | null;
-                /** @description Rows at most */
-                limit?: number;
-                /** @description `next_cursor` of the page before; leave out for the first page */
-                cursor?: string | null;
-                /** @description From this moment on (RFC 3339); default: a day before `until` */
-                since?: string | null;
-                /** @description Before this moment (RFC 3339); default: now */
-                until?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PageModel_RefusalModel_"];
-                };
-            };
-            /** @description Refused */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
     inbound_list_webhook_events: {
         parameters: {
             query?: {
-                /** @description Only from this source */
-                source?: string | null;
-                /** @description Only of this type; `invoice.*`: all that begin so */
-                event_type?: string | null;
-                /** @description Only in this state */
-                status?: components["schemas"]["Status"] | null;
-                /** @description Only with this verdict */
-                verdict?: components["schemas"]["Verdict"] | null;
+                /** @description From these sources */
+                source?: string[] | null;
+                /** @description Of these types; `invoice.*`: all that begin so */
+                event_type?: string[] | null;
+                /** @description In these states */
+                status?: components["schemas"]["Status"][] | null;
+                /** @description With these verdicts */
+                verdict?: components["schemas"]["Verdict"][] | null;
+                /** @description With this id: of Custodes, of the sender, or of the trace */
+                any_id?: string | null;
                 /** @description Only of this W3C trace id */
                 trace_id?: string | null;
                 /** @description Only with this id: the sender's, or that of Custodes */
@@ -9872,17 +9912,69 @@ export interface operations {
             };
         };
     };
+    inbound_count_webhook_events: {
+        parameters: {
+            query?: {
+                /** @description From these sources */
+                source?: string[] | null;
+                /** @description Of these types; `invoice.*`: all that begin so */
+                event_type?: string[] | null;
+                /** @description In these states */
+                status?: components["schemas"]["Status"][] | null;
+                /** @description With these verdicts */
+                verdict?: components["schemas"]["Verdict"][] | null;
+                /** @description With this id: of Custodes, of the sender, or of the trace */
+                any_id?: string | null;
+                /** @description Only of this W3C trace id */
+                trace_id?: string | null;
+                /** @description Only with this id: the sender's, or that of Custodes */
+                event_id?: string | null;
+                /** @description Received from this moment on (RFC 3339) */
+                since?: string | null;
+                /** @description Received before this moment (RFC 3339) */
+                until?: string | null;
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FacetsModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     inbound_export_webhook_events: {
         parameters: {
             query?: {
-                /** @description Only from this source */
-                source?: string | null;
-                /** @description Only of this type; `invoice.*`: all that begin so */
-                event_type?: string | null;
-                /** @description Only in this state */
-                status?: components["schemas"]["Status"] | null;
-                /** @description Only with this verdict */
-                verdict?: components["schemas"]["Verdict"] | null;
+                /** @description From these sources */
+                source?: string[] | null;
+                /** @description Of these types; `invoice.*`: all that begin so */
+                event_type?: string[] | null;
+                /** @description In these states */
+                status?: components["schemas"]["Status"][] | null;
+                /** @description With these verdicts */
+                verdict?: components["schemas"]["Verdict"][] | null;
+                /** @description With this id: of Custodes, of the sender, or of the trace */
+                any_id?: string | null;
                 /** @description Only of this W3C trace id */
                 trace_id?: string | null;
                 /** @description Only with this id: the sender's, or that of Custodes */
@@ -9923,14 +10015,16 @@ export interface operations {
     inbound_replay_webhook_events: {
         parameters: {
             query?: {
-                /** @description Only from this source */
-                source?: string | null;
-                /** @description Only of this type; `invoice.*`: all that begin so */
-                event_type?: string | null;
-                /** @description Only in this state */
-                status?: components["schemas"]["Status"] | null;
-                /** @description Only with this verdict */
-                verdict?: components["schemas"]["Verdict"] | null;
+                /** @description From these sources */
+                source?: string[] | null;
+                /** @description Of these types; `invoice.*`: all that begin so */
+                event_type?: string[] | null;
+                /** @description In these states */
+                status?: components["schemas"]["Status"][] | null;
+                /** @description With these verdicts */
+                verdict?: components["schemas"]["Verdict"][] | null;
+                /** @description With this id: of Custodes, of the sender, or of the trace */
+                any_id?: string | null;
                 /** @description Only of this W3C trace id */
                 trace_id?: string | null;
                 /** @description Only with this id: the sender's, or that of Custodes */
@@ -10010,6 +10104,8 @@ export interface operations {
     inbound_get_webhook_payload: {
         parameters: {
             query?: {
+                /** @description Only the first so many bytes */
+                first?: number | null;
                 /** @description Only this tenant; default: all that you may see */
                 tenant?: string | null;
             };
@@ -10029,6 +10125,41 @@ export interface operations {
                 };
                 content: {
                     "application/octet-stream": string;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    inbound_list_webhook_headers: {
+        parameters: {
+            query?: {
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description Id (UUIDv7) */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HeadersModel"];
                 };
             };
             /** @description Refused */
@@ -10103,6 +10234,193 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["WebhookEventModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    inbound_webhook_health: {
+        parameters: {
+            query?: {
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+                /** @description From this moment on (RFC 3339); default: a day before `until` */
+                since?: string | null;
+                /** @description Before this moment (RFC 3339); default: now */
+                until?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookHealthModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    inbound_webhook_analytics: {
+        parameters: {
+            query?: {
+                /** @description Only of these sources */
+                source?: string[] | null;
+                /** @description Only of these types (`invoice.*`: all that begin so); no refused ones then */
+                event_type?: string[] | null;
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+                /** @description From this moment on (RFC 3339); default: a day before `until` */
+                since?: string | null;
+                /** @description Before this moment (RFC 3339); default: now */
+                until?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookAnalyticsModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    inbound_list_webhook_sources: {
+        parameters: {
+            query?: {
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SourcesModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    inbound_list_webhook_refusals: {
+        parameters: {
+            query?: {
+                /** @description Only of this source */
+                source?: string | null;
+                /** @description Only for this reason */
+                reason?: string | null;
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+                /** @description Rows at most */
+                limit?: number;
+                /** @description `next_cursor` of the page before; leave out for the first page */
+                cursor?: string | null;
+                /** @description From this moment on (RFC 3339); default: a day before `until` */
+                since?: string | null;
+                /** @description Before this moment (RFC 3339); default: now */
+                until?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageModel_RefusalModel_"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    inbound_get_webhook_refusal: {
+        parameters: {
+            query?: {
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description Id (UUIDv7) */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RefusalModel"];
                 };
             };
             /** @description Refused */

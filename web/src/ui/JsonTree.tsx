@@ -1,11 +1,15 @@
 /** JSON to unfold: what is nested deep or long is folded until it is asked for. */
 import { useState } from 'react';
+import { count } from '../time/format.ts';
 import { IconChevronRight } from './icons.ts';
 import style from './JsonTree.module.css';
 import { Scroll } from './Scroll.tsx';
 
 /** Entries of a list or object that are shown at once. */
 const MANY = 100;
+
+/** Characters of a text that are shown at once: a megabyte of it in one line would hold up the page. */
+const LONG = 2_000;
 
 interface NodeProps {
   name?: string;
@@ -69,6 +73,16 @@ function Node({ name, value, depth }: NodeProps) {
 }
 
 function Leaf({ value }: { value: unknown }) {
+  const [whole, setWhole] = useState(false);
   const kind = value === null ? 'null' : typeof value;
-  return <span data-kind={kind}>{typeof value === 'string' ? `"${value}"` : String(value)}</span>;
+  if (typeof value !== 'string') return <span data-kind={kind}>{String(value)}</span>;
+  if (whole || value.length <= LONG) return <span data-kind={kind}>"{value}"</span>;
+  return (
+    <span data-kind={kind}>
+      "{value.slice(0, LONG)}…"{' '}
+      <button type="button" className={style.more} onClick={() => setWhole(true)}>
+        {count(value.length - LONG)} more characters
+      </button>
+    </span>
+  );
 }

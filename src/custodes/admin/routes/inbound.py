@@ -1,50 +1,59 @@
-"""Incoming webhooks: health, events, payloads, replay, analytics, refusals, export."""
+"""Incoming webhooks: events, payloads, attempts, replay, export."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime, BaseModel, Field
 from starlette.responses import Response, StreamingResponse
 
 from custodes.admin.dependencies import CustodesDep, TenantScope, Trail
-from custodes.admin.fields import Identifier, TimeRange
+from custodes.admin.fields import Identifier
 from custodes.admin.paging import PageModel, PageQuery
+from custodes.admin.routes.inbound_figures import SourceName, TypeName
 from custodes.admin.routes.inbound_models import (
     AttemptModel,
     AttemptsModel,
-    RefusalModel,
+    FacetsModel,
+    HeaderModel,
+    HeadersModel,
     ReplayedModel,
-    SourceModel,
-    SourcesModel,
-    WebhookAnalyticsModel,
     WebhookEventModel,
-    WebhookHealthModel,
     ndjson_line,
 )
 from custodes.app import Custodes
 from custodes.kernel.clock import from_datetime
 from custodes.kernel.paging import MAX_LIMIT
 from custodes.planes.inbound.model import EventFilter, Status, Verdict
-from custodes.planes.inbound.replay import MAX_SELECTION
+from custodes.planes.inbound.replay import MAX_SELECTION, Replayed
+from custodes.runtime.transactions import Work
 
 router = APIRouter()
+
+T = TypeVar("T")
 
 #: Attempts of one event that are shown.
 MAX_ATTEMPTS_SHOWN = 500
 
+#: Values of one filter.
+MAX_CHOSEN = 50
+
 
 def event_filter(
     tenant: TenantScope,
-    source: Annotated[str | None, Query(max_length=64, description="Only from this source")] = None,
+    source: Annotated[list[SourceName] | None, Query(max_length=MAX_CHOSEN, description="From these sources")] = None,
     event_type: Annotated[
-        str | None, Query(max_length=255, description="Only of this type; `invoice.*`: all that begin so")
+        list[TypeName] | None,
+        Query(max_length=MAX_CHOSEN, description="Of these types; `invoice.*`: all that begin so"),
     ] = None,
-    status: Annotated[Status | None, Query(description="Only in this state")] = None,
-    verdict: Annotated[Verdict | None, Query(description="Only with this verdict")] = None,
+    status: Annotated[list[Status] | None, Query(max_length=MAX_CHOSEN, description="In these states")] = None,
+    verdict: Annotated[list[Verdict] | None, Query(max_length=MAX_CHOSEN, description="With these verdicts")] = None,
+    any_id: Annotated[
+        str | None, Query(max_length=255, description="With this id: of Custodes, of the sender, or of the trace")
+    ] = None,
     trace_id: Annotated[str | None, Query(max_length=32, description="Only of this W3C trace id")] = None,
     event_id: Annotated[
         str | None, Query(max_length=255, description="Only with this id: the sender's, or that of Custodes")
@@ -52,18 +61,25 @@ def event_filter(
     since: Annotated[AwareDatetime | None, Query(description="Received from this moment on (RFC 3339)")] = None,
     until: Annotated[AwareDatetime | None, Query(description="Received before this moment (RFC 3339)")] = None,
 ) -> EventFilter:
-    """Read the filters of a query."""
+    """Read the filters of a query: values of one are alternatives, filters are all in force."""
     return EventFilter(
         tenant=tenant,
-        source=source,
-        event_type=event_type,
-        status=status,
-        verdict=verdict,
+        source=_chosen(source),
+        event_type=_chosen(event_type),
+        status=_chosen(status),
+        verdict=_chosen(verdict),
+        any_id=any_id or None,
         trace_id=trace_id,
         event_id=event_id,
         since=None if since is None else max(0, from_datetime(since)),
         until=None if until is None else max(0, from_datetime(until)),
     )
+
+
+def _chosen(values: list[T] | None) -> T | tuple[T, ...] | None:
+    if not values:
+        return None
+    return values[0] if len(values) == 1 else tuple(values)
 
 
 #: Which events are asked for.
@@ -85,47 +101,17 @@ class ReplaySelectionBody(BaseModel):
     reason: str = Field(default="", max_length=500, description="For the audit trail")
 
 
-@router.get("/webhook-health")
-async def webhook_health(custodes: CustodesDep, tenant: TenantScope, when: TimeRange) -> WebhookHealthModel:
-    """Judge the webhooks by the last quarter of an hour and by what waits, and analyse the range."""
-    health = await custodes.inbound.get_health_status(tenant=tenant)
-    analytics = await custodes.inbound.get_webhook_analytics(since=when.since, until=when.until, tenant=tenant)
-    return WebhookHealthModel.of(health, analytics)
-
-
-@router.get("/webhook-analytics")
-async def webhook_analytics(custodes: CustodesDep, tenant: TenantScope, when: TimeRange) -> WebhookAnalyticsModel:
-    """Analyse volume, success, processing times, errors and refusals by source, type and time."""
-    analytics = await custodes.inbound.get_webhook_analytics(since=when.since, until=when.until, tenant=tenant)
-    return WebhookAnalyticsModel.of(analytics)
-
-
-@router.get("/webhook-sources")
-async def list_webhook_sources(custodes: CustodesDep, tenant: TenantScope) -> SourcesModel:
-    """List the sources that deliveries are accepted from; never their secrets."""
-    return SourcesModel(items=[SourceModel.of(each) for each in custodes.inbound.list_sources(tenant=tenant)])
-
-
-@router.get("/webhook-refusals")
-async def list_webhook_refusals(
-    custodes: CustodesDep,
-    tenant: TenantScope,
-    page: PageQuery,
-    when: TimeRange,
-    source: Annotated[str | None, Query(max_length=64, description="Only of this source")] = None,
-) -> PageModel[RefusalModel]:
-    """List samples of refused deliveries, newest first; the analytics count all of them."""
-    found = await custodes.inbound.list_refusals(
-        tenant=tenant, source=source, since=when.since, until=when.until, limit=page.limit, cursor=page.cursor
-    )
-    return PageModel[RefusalModel].of(found, RefusalModel.of)
-
-
 @router.get("/webhook-events")
 async def list_webhook_events(custodes: CustodesDep, filters: Filters, page: PageQuery) -> PageModel[WebhookEventModel]:
     """List events without their payloads, newest first; of all time when no range is given."""
     found = await custodes.inbound.list_events(filters, limit=page.limit, cursor=page.cursor)
     return PageModel[WebhookEventModel].of(found, WebhookEventModel.of)
+
+
+@router.get("/webhook-events/facets")
+async def count_webhook_events(custodes: CustodesDep, filters: Filters) -> FacetsModel:
+    """Count events by source, type, state and verdict, each with all the other filters in force."""
+    return FacetsModel.of(await custodes.inbound.count_facets(filters))
 
 
 @router.get(
@@ -144,14 +130,25 @@ async def export_webhook_events(custodes: CustodesDep, filters: Filters, trail: 
 async def replay_webhook_events(
     body: ReplaySelectionBody, custodes: CustodesDep, filters: Filters, trail: Trail
 ) -> ReplayedModel:
-    """Have a selection of events handled again; by default only say which."""
+    """Have a selection of events handled again; by default only say which, and how many there are.
+
+    One call does up to `limit` of them; `next_cursor` goes on, also after an interruption. Give `until`, so that what
+    arrives meanwhile is not among them.
+    """
     asked = {name: str(value) for name, value in _given(filters).items()}
+
+    def entry(done: Replayed) -> Work:
+        counts = {"events": len(done.event_ids), "skipped": len(done.skipped), "from": body.cursor or ""}
+        return trail.entry(
+            "webhook.replayed", target="webhook_events:selection", context={**asked, **counts}, reason=body.reason
+        )
+
     replayed = await custodes.inbound.replay_events(
         filters,
         limit=body.limit,
         cursor=body.cursor,
         dry_run=body.dry_run,
-        also=trail.entry("webhook.replayed", target="webhook_events:selection", context=asked, reason=body.reason),
+        also=entry,
     )
     return ReplayedModel.of(replayed)
 
@@ -172,11 +169,23 @@ async def get_webhook_event(id: Identifier, custodes: CustodesDep, tenant: Tenan
         }
     },
 )
-async def get_webhook_payload(id: Identifier, custodes: CustodesDep, tenant: TenantScope) -> Response:  # noqa: A002
+async def get_webhook_payload(
+    id: Identifier,  # noqa: A002
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    first: Annotated[int | None, Query(ge=1, le=2**31, description="Only the first so many bytes")] = None,
+) -> Response:
     """Return the exact bytes of an event; always as a download, whatever the sender calls them."""
     payload = await custodes.inbound.get_payload(id, tenant=tenant)
     headers = {"Content-Disposition": f'attachment; filename="{id}.bin"'}
-    return Response(payload.body, media_type="application/octet-stream", headers=headers)
+    return Response(payload.body[:first], media_type="application/octet-stream", headers=headers)
+
+
+@router.get("/webhook-events/{id}/headers")
+async def list_webhook_headers(id: Identifier, custodes: CustodesDep, tenant: TenantScope) -> HeadersModel:  # noqa: A002
+    """List the headers of an event as they were received; credentials are masked."""
+    payload = await custodes.inbound.get_payload(id, tenant=tenant)
+    return HeadersModel(items=[HeaderModel(name=name, value=value) for name, value in payload.headers])
 
 
 @router.get("/webhook-events/{id}/attempts")
@@ -213,5 +222,5 @@ async def _lines(custodes: Custodes, filters: EventFilter) -> AsyncIterator[str]
 
 
 def _given(filters: EventFilter) -> dict[str, object]:
-    names = ("source", "event_type", "status", "verdict", "trace_id", "event_id", "since", "until")
+    names = ("source", "event_type", "status", "verdict", "any_id", "trace_id", "event_id", "since", "until")
     return {name: value for name in names if (value := getattr(filters, name)) is not None}

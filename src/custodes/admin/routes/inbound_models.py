@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 
 from pydantic import BaseModel, Field
 
 from custodes.admin.fields import Moment
 from custodes.kernel.health import Health, SystemHealth
 from custodes.planes.inbound.analytics import Summary, WebhookAnalytics
-from custodes.planes.inbound.model import Attempt, EventRecord, Outcome, Refusal, Status, Verdict
+from custodes.planes.inbound.model import Attempt, EventRecord, FacetCount, Facets, Outcome, Refusal, Status, Verdict
 from custodes.planes.inbound.receiver import Registration
 from custodes.planes.inbound.replay import Replayed
 
@@ -72,6 +73,46 @@ class HeaderModel(BaseModel):
     value: str = Field(description="Value; credentials are masked")
 
 
+class HeadersModel(BaseModel):
+    """The headers of one event."""
+
+    items: list[HeaderModel] = Field(description="In the order received")
+
+
+class FacetCountModel(BaseModel):
+    """How many events have a value."""
+
+    value: str = Field(description="The value")
+    count: int = Field(description="Events that have it")
+
+
+class FacetsModel(BaseModel):
+    """What could be chosen next; each count has all the other filters in force."""
+
+    source: list[FacetCountModel] = Field(description="Sources, most frequent first")
+    event_type: list[FacetCountModel] = Field(description="Types")
+    status: list[FacetCountModel] = Field(description="States")
+    verdict: list[FacetCountModel] = Field(description="Verdicts")
+    total: int = Field(description="Events that all filters together mean, counted up to 20,000")
+    complete: bool = Field(description="Whether all were counted; false: the newest 20,000 only")
+
+    @classmethod
+    def of(cls, facets: Facets) -> FacetsModel:
+        """Tell counts."""
+        return cls(
+            source=_facet(facets.source),
+            event_type=_facet(facets.event_type),
+            status=_facet(facets.status),
+            verdict=_facet(facets.verdict),
+            total=facets.total,
+            complete=facets.complete,
+        )
+
+
+def _facet(counts: Sequence[FacetCount]) -> list[FacetCountModel]:
+    return [FacetCountModel(value=each.value, count=each.count) for each in counts]
+
+
 class RefusalModel(BaseModel):
     """A refused delivery that was kept as a sample."""
 
@@ -109,6 +150,7 @@ class SourceModel(BaseModel):
     name: str = Field(description="Name in the URL")
     path: str = Field(description="Where deliveries are posted")
     tenant: str = Field(description="Whose webhooks these are")
+    kind: str = Field(description="Kind of sender: `stripe`, `github`, …; empty for a source of the host's own")
     scheme: str = Field(description="How the sender signs")
     max_body: int = Field(description="Largest body taken, bytes")
     retries: bool = Field(description="Whether the sender delivers again after a 5xx")
@@ -121,6 +163,7 @@ class SourceModel(BaseModel):
             name=source.name,
             path=f"/hooks/{source.name}",
             tenant=registration.tenant,
+            kind=type(source).name,
             scheme=source.scheme,
             max_body=source.max_body,
             retries=source.retries,
@@ -172,6 +215,18 @@ class SourceSummaryModel(BaseModel):
     summary: SummaryModel = Field(description="The figures")
 
 
+class SourcePointModel(BaseModel):
+    """Counts of one source in one stretch of time."""
+
+    at: Moment = Field(description="Its begin")
+    source: str = Field(description="Name of the source")
+    received: int = Field(description="Events accepted for the first time")
+    succeeded: int = Field(description="Events that all handlers are done with")
+    retried: int = Field(description="Attempts that failed and were to be tried again")
+    dead: int = Field(description="Events given up")
+    refused: int = Field(description="Deliveries refused")
+
+
 class TypeSummaryModel(BaseModel):
     """Figures of one type of events."""
 
@@ -207,6 +262,7 @@ class WebhookAnalyticsModel(BaseModel):
     step_seconds: int = Field(description="Length of a stretch")
     total: SummaryModel = Field(description="Everything together")
     points: list[PointModel] = Field(description="Over time, oldest first; stretches without any webhook are left out")
+    source_points: list[SourcePointModel] = Field(description="Over time by source, oldest first")
     by_source: list[SourceSummaryModel] = Field(description="By source, busiest first")
     by_type: list[TypeSummaryModel] = Field(description="By source and type, busiest first")
     refused: list[ReasonModel] = Field(description="Why deliveries were refused, most frequent first")
@@ -244,6 +300,9 @@ class ReplayedModel(BaseModel):
     skipped: list[str] = Field(description="Events that were left alone: a worker is at them")
     next_cursor: str | None = Field(description="Pass as `cursor` to go on; null when the selection is done")
     dry_run: bool = Field(description="Whether nothing was done")
+    total: int | None = Field(
+        default=None, description="Events of the whole selection, counted up to 20,000; only of a dry run"
+    )
 
     @classmethod
     def of(cls, replayed: Replayed) -> ReplayedModel:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from custodes.kernel.clock import HOUR, MILLISECOND, MINUTE, SECOND
 from custodes.kernel.health import SystemHealth, Threshold, judge
-from custodes.planes.inbound.figures import ErrorGroup, Figures, Level, RefusalCount, Sums
+from custodes.planes.inbound.figures import ALL, ErrorGroup, Figures, Level, Only, RefusalCount, Sums
 from custodes.planes.inbound.model import Status
 from custodes.runtime.jobs import Backlog
 
@@ -76,6 +76,26 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
+class SourcePoint:
+    """Counts of one source in one stretch of time."""
+
+    #: Its begin, microseconds since the epoch.
+    at: int
+    #: Name of the source.
+    source: str
+    #: Events accepted for the first time.
+    received: int
+    #: Events that all handlers are done with.
+    succeeded: int
+    #: Attempts that failed and were to be tried again.
+    retried: int
+    #: Events given up.
+    dead: int
+    #: Deliveries refused.
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
 class SourceSummary:
     """Figures of one source."""
 
@@ -123,6 +143,8 @@ class WebhookAnalytics:
     total: Summary
     #: Over time, oldest first; stretches without any webhook are left out.
     points: Sequence[Point]
+    #: Over time by source, oldest first; what did not happen is left out.
+    source_points: Sequence[SourcePoint]
     #: By source, busiest first.
     by_source: Sequence[SourceSummary]
     #: By source and type, busiest first.
@@ -133,6 +155,9 @@ class WebhookAnalytics:
     errors: Sequence[ErrorGroup]
 
 
+_NOTHING = Figures()
+
+
 def analyse(
     sums: Sums,
     refused: Sequence[RefusalCount],
@@ -141,25 +166,27 @@ def analyse(
     level: Level,
     since: int,
     until: int,
+    only: Only = ALL,
 ) -> WebhookAnalytics:
-    """Turn sums of figures into analytics."""
+    """Turn sums of figures into analytics; refused deliveries are narrowed here, for they have no type."""
+    refused = [row for row in refused if not only.types and only.has(row.source, "")]
     points, types = sums.by_bucket, sums.by_type
     sources = _fold(types.items(), lambda kind: kind[0])
     by_bucket = _count(refused, lambda row: row.bucket - row.bucket % level.micros)
     by_source = _count(refused, lambda row: row.source)
     by_reason = _count(refused, lambda row: (row.source, row.reason))
-    nothing = Figures()
     return WebhookAnalytics(
         since=since - since % level.micros,
         until=until,
         step_seconds=int(level),
         total=_summary(total_of(sources.items()), sum(row.refused for row in refused)),
         points=[
-            Point(at, _summary(points.get(at, nothing), by_bucket.get(at, 0)))
+            Point(at, _summary(points.get(at, _NOTHING), by_bucket.get(at, 0)))
             for at in sorted(points.keys() | by_bucket.keys())
         ],
+        source_points=_source_points(sums, refused, level),
         by_source=[
-            SourceSummary(source, _summary(sources.get(source, nothing), by_source.get(source, 0)))
+            SourceSummary(source, _summary(sources.get(source, _NOTHING), by_source.get(source, 0)))
             for source in _busiest(sources, by_source)
         ],
         by_type=[TypeSummary(*key, _summary(types[key], 0)) for key in _busiest(types, {})],
@@ -168,6 +195,15 @@ def analyse(
         ],
         errors=errors,
     )
+
+
+def _source_points(sums: Sums, refused: Sequence[RefusalCount], level: Level) -> Sequence[SourcePoint]:
+    counts = _count(refused, lambda row: (row.bucket - row.bucket % level.micros, row.source))
+    found: list[SourcePoint] = []
+    for key in sorted(sums.by_source.keys() | counts.keys()):
+        its = sums.by_source.get(key, _NOTHING)
+        found.append(SourcePoint(*key, its.received, its.succeeded, its.retried, its.dead, counts.get(key, 0)))
+    return found
 
 
 def total_of(rows: Iterable[tuple[object, Figures]]) -> Figures:

@@ -7,6 +7,7 @@ merged and never averaged. What a killed process had not flushed yet is missing 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
@@ -125,12 +126,14 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Figures of a range of time, all added up in two ways."""
+    """Figures of a range of time, all added up in three ways."""
 
     #: By begin of the stretch, microseconds since the epoch.
     by_bucket: dict[int, Figures]
     #: By source and type.
     by_type: dict[tuple[str, str], Figures]
+    #: By begin of the stretch and source; counts only, no times.
+    by_source: dict[tuple[int, str], Figures]
 
 
 def level_for(since: int, until: int, now: int) -> Level:
@@ -261,3 +264,38 @@ class RefusalTally:
             key = row[:4]
             self._current.setdefault(key, row.refused)
             self._changed.add(key)
+
+
+@dataclass(frozen=True, slots=True)
+class Only:
+    """Which webhooks are analysed; empty means all."""
+
+    #: Names of sources.
+    sources: frozenset[str] = frozenset()
+    #: Types; one that ends in ``*`` stands for all that begin so.
+    types: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, source: str | Iterable[str] | None, event_type: str | Iterable[str] | None) -> Only:
+        """Read one value, several or none."""
+        return cls(_set(source), _set(event_type))
+
+    def has(self, source: str, event_type: str) -> bool:
+        """Tell whether webhooks of a source and type are meant."""
+        return (not self.sources or source in self.sources) and (
+            not self.types or any(_matches(pattern, event_type) for pattern in self.types)
+        )
+
+
+#: All webhooks.
+ALL = Only()
+
+
+def _set(value: str | Iterable[str] | None) -> frozenset[str]:
+    if value is None:
+        return frozenset()
+    return frozenset((value,) if isinstance(value, str) else value)
+
+
+def _matches(pattern: str, event_type: str) -> bool:
+    return event_type.startswith(pattern[:-1]) if pattern.endswith("*") else event_type == pattern

@@ -10,7 +10,17 @@ from custodes.errors import InvalidInput, NotFound
 from custodes.kernel.clock import Clock
 from custodes.kernel.ids import RandomBits, uuid7
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
-from custodes.planes.inbound.model import Arrival, Attempt, Ending, EventFilter, EventRecord, Payload, Status, Verdict
+from custodes.planes.inbound.model import (
+    Arrival,
+    Attempt,
+    Ending,
+    EventFilter,
+    EventRecord,
+    Facets,
+    Payload,
+    Status,
+    Verdict,
+)
 from custodes.planes.inbound.ports import EventStore
 from custodes.planes.inbound.receiver import masked_headers
 from custodes.planes.inbound.recorder import Recorder
@@ -153,6 +163,11 @@ class WebhookLog:
         """Return events without their payloads, newest first."""
         chosen = wanted or EventFilter()
         return await self._store.read(lambda tx: self._events.find(tx, chosen, limit=limit, cursor=cursor))
+
+    async def count_facets(self, wanted: EventFilter | None = None) -> Facets:
+        """Count events by source, type, state and verdict, each with the other filters in force; the newest only."""
+        chosen = wanted or EventFilter()
+        return await self._store.read(lambda tx: self._events.facets(tx, chosen))
 
     async def get_event(self, event_id: str, *, tenant: str | None = None) -> EventRecord:
         """Return one event without its payload, or raise ``NotFound``."""

@@ -247,14 +247,16 @@ class EventFilter:
 
     #: Only this tenant's.
     tenant: str | None = None
-    #: Only from this source.
-    source: str | None = None
-    #: Only of this type; ``invoice.*`` means all that begin with ``invoice.``.
-    event_type: str | None = None
-    #: Only in this state.
-    status: Status | None = None
-    #: Only with this verdict.
-    verdict: Verdict | None = None
+    #: Only from this source, or from one of these.
+    source: str | tuple[str, ...] | None = None
+    #: Only of this type, or of one of these; ``invoice.*`` means all that begin with ``invoice.``.
+    event_type: str | tuple[str, ...] | None = None
+    #: Only in this state, or in one of these.
+    status: Status | tuple[Status, ...] | None = None
+    #: Only with this verdict, or with one of these.
+    verdict: Verdict | tuple[Verdict, ...] | None = None
+    #: Only with this id, whichever: that of Custodes, the sender's, or of the trace.
+    any_id: str | None = None
     #: Only of this trace.
     trace_id: str | None = None
     #: Only with this id of the sender, or of Custodes.
@@ -263,3 +265,35 @@ class EventFilter:
     since: int | None = None
     #: Received before, microseconds since the epoch.
     until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FacetCount:
+    """How many events have a value."""
+
+    #: The value: a source, a type, a state, a verdict.
+    value: str
+    #: How many of the events that the other filters mean have it.
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facets:
+    """What could be chosen next: the values of each filter, counted with all the other filters in force."""
+
+    #: Sources, most frequent first.
+    source: Sequence[FacetCount]
+    #: Types.
+    event_type: Sequence[FacetCount]
+    #: States.
+    status: Sequence[FacetCount]
+    #: Verdicts.
+    verdict: Sequence[FacetCount]
+    #: Events that all filters together mean; :data:`MAX_COUNTED` stands for that many or more.
+    total: int
+    #: Whether all were counted; when False, only the newest :data:`MAX_COUNTED` of each were.
+    complete: bool
+
+
+#: Events that facets count at most: the newest. Tells apart what matters and bounds the work of a question.
+MAX_COUNTED = 20_000

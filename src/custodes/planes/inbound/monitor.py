@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from custodes.errors import ConfigurationError, CustodesError
+from custodes.errors import ConfigurationError, CustodesError, NotFound
 from custodes.kernel.backoff import Backoff
 from custodes.kernel.clock import DAY, Clock
 from custodes.kernel.health import SystemHealth, Threshold
@@ -13,7 +13,7 @@ from custodes.kernel.ids import RandomBits
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
 from custodes.planes.inbound import analytics
 from custodes.planes.inbound.analytics import WebhookAnalytics
-from custodes.planes.inbound.figures import Figures, Level, level_for
+from custodes.planes.inbound.figures import Figures, Level, Only, level_for
 from custodes.planes.inbound.handlers import MAX_ATTEMPTS, TIMEOUT_SECONDS, Handler, HandlerFunction, Handlers, name_of
 from custodes.planes.inbound.log import WebhookLog
 from custodes.planes.inbound.model import JOB_KIND, EventFilter, EventRecord, Refusal
@@ -21,7 +21,7 @@ from custodes.planes.inbound.ports import EventStore, FigureStore
 from custodes.planes.inbound.processor import Processor
 from custodes.planes.inbound.receiver import Receipt, Receiver, Registration
 from custodes.planes.inbound.recorder import Recorder
-from custodes.planes.inbound.replay import Replayed, Replays
+from custodes.planes.inbound.replay import Replayed, Replays, untold
 from custodes.planes.inbound.sources.base import Source, WebhookRequest
 from custodes.planes.inbound.watch import Watch
 from custodes.runtime.bus import Bus
@@ -240,6 +240,7 @@ class WebhookMonitor(WebhookLog):
         *,
         tenant: str | None = None,
         source: str | None = None,
+        reason: str | None = None,
         since: int = 0,
         until: int | None = None,
         limit: int = DEFAULT_LIMIT,
@@ -249,11 +250,30 @@ class WebhookMonitor(WebhookLog):
         end = self._clock.now() + 1 if until is None else until
         await self._recorder.flush_if_possible()
         return await self._store.read(
-            lambda tx: self._figures.refusals(tx, tenant, source, since, end, limit=limit, cursor=cursor)
+            lambda tx: self._figures.refusals(tx, tenant, source, since, end, limit=limit, cursor=cursor, reason=reason)
         )
 
+    async def get_refusal(self, refusal_id: str, *, tenant: str | None = None) -> Refusal:
+        """Return one sample of a refused delivery.
+
+        Raises:
+            NotFound: no such sample, or not this tenant's.
+        """
+        await self._recorder.flush_if_possible()
+        found = await self._store.read(lambda tx: self._figures.refusal(tx, tenant, refusal_id))
+        if found is None:
+            msg = "No such refused delivery"
+            raise NotFound(msg, remedy="Take the id from the list of refused deliveries")
+        return found
+
     async def get_webhook_analytics(
-        self, *, since: int | None = None, until: int | None = None, tenant: str | None = None
+        self,
+        *,
+        since: int | None = None,
+        until: int | None = None,
+        tenant: str | None = None,
+        source: str | Sequence[str] | None = None,
+        event_type: str | Sequence[str] | None = None,
     ) -> WebhookAnalytics:
         """Return volume, success, processing times, errors and refusals, by source, type and time.
 
@@ -261,22 +281,26 @@ class WebhookMonitor(WebhookLog):
             since: begin, microseconds since the epoch; default: a day before ``until``. Widened to a whole stretch.
             until: end; default: now.
             tenant: only this tenant's.
+            source: only of this source, or of these.
+            event_type: only of this type, or of these; refused deliveries have none and are left out then.
         """
         now = self._clock.now()
         end = now + 1 if until is None else until
         begin = end - DAY if since is None else since
         level = level_for(begin, end, now)
+        only = Only.of(source, event_type)
         await self._recorder.flush_if_possible()
 
         def work(tx: Transaction) -> WebhookAnalytics:
             first = begin - begin % level.micros
             return analytics.analyse(
-                self._figures.sums(tx, tenant, level, first, end),
+                self._figures.sums(tx, tenant, level, first, end, only),
                 self._figures.refused(tx, tenant, first, end),
-                self._figures.errors(tx, tenant, first, end, MAX_ERROR_GROUPS),
+                self._figures.errors(tx, tenant, first, end, MAX_ERROR_GROUPS, only),
                 level=level,
                 since=begin,
                 until=end,
+                only=only,
             )
 
         return await self._store.read(work)
@@ -325,9 +349,16 @@ class WebhookMonitor(WebhookLog):
         limit: int = 100,
         cursor: str | None = None,
         dry_run: bool = False,
-        also: Work = nothing,
+        also: Callable[[Replayed], Work] = untold,
     ) -> Replayed:
         """Have a selection of events handled again, or only say which; go on with the cursor of the answer.
+
+        Args:
+            wanted: which events; give ``until``, so that what comes meanwhile is not among them.
+            limit: events of this call at most, 1 to 1000.
+            cursor: ``next_cursor`` of the call before: an interrupted replay goes on from there.
+            dry_run: only say which, and how many the whole selection has.
+            also: told what was replayed; its work (an audit entry) commits with the replay, or both do not.
 
         Raises:
             InvalidInput: the limit or the cursor is not acceptable.

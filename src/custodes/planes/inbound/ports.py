@@ -9,13 +9,14 @@ from collections.abc import Awaitable, Mapping, Sequence
 from typing import Protocol
 
 from custodes.kernel.paging import Page
-from custodes.planes.inbound.figures import ErrorGroup, Figures, Level, RefusalCount, Series, Sums
+from custodes.planes.inbound.figures import ALL, ErrorGroup, Figures, Level, Only, RefusalCount, Series, Sums
 from custodes.planes.inbound.model import (
     Arrival,
     Attempt,
     Ending,
     EventFilter,
     EventRecord,
+    Facets,
     Outcome,
     Payload,
     Refusal,
@@ -77,6 +78,14 @@ class EventStore(Protocol):
         """Return events, newest first."""
         ...
 
+    def count(self, tx: Transaction, wanted: EventFilter, at_most: int) -> int:
+        """Count the events that a filter means, and stop at so many."""
+        ...
+
+    def facets(self, tx: Transaction, wanted: EventFilter) -> Facets:
+        """Count the values of each filter with all the others in force, of the newest events only."""
+        ...
+
     def payload(self, tx: Transaction, tenant: str | None, event_id: str) -> Payload | None:
         """Return what was received, exactly."""
         ...
@@ -113,7 +122,7 @@ class FigureStore(Protocol):
         """Return the folded figures of all writers, oldest first: one entry per stretch of time, source and type."""
         ...
 
-    def sums(self, tx: Transaction, tenant: str | None, level: Level, since: int, until: int) -> Sums:
+    def sums(self, tx: Transaction, tenant: str | None, level: Level, since: int, until: int, only: Only = ALL) -> Sums:
         """Add up what :meth:`figures` would return, by time and by type: far quicker for a long range."""
         ...
 
@@ -131,15 +140,22 @@ class FigureStore(Protocol):
         *,
         limit: int,
         cursor: str | None,
+        reason: str | None = None,
     ) -> Page[Refusal]:
         """Return samples of refused deliveries, newest first."""
+        ...
+
+    def refusal(self, tx: Transaction, tenant: str | None, refusal_id: str) -> Refusal | None:
+        """Return one sample; None when there is none, or not of this tenant."""
         ...
 
     def states(self, tx: Transaction, tenant: str | None) -> dict[Status, int]:
         """Count the events that are not (yet) well, by state."""
         ...
 
-    def errors(self, tx: Transaction, tenant: str | None, since: int, until: int, limit: int) -> Sequence[ErrorGroup]:
+    def errors(
+        self, tx: Transaction, tenant: str | None, since: int, until: int, limit: int, only: Only = ALL
+    ) -> Sequence[ErrorGroup]:
         """Group the failed attempts by source, handler and class of error, most frequent first."""
         ...
 

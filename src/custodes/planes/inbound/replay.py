@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from custodes.errors import Conflict, InvalidInput, NotFound
 from custodes.kernel.clock import Clock
-from custodes.planes.inbound.model import FINISHED, JOB_KIND, EventFilter, EventRecord, Status
+from custodes.planes.inbound.model import FINISHED, JOB_KIND, MAX_COUNTED, EventFilter, EventRecord, Status
 from custodes.planes.inbound.ports import EventStore
 from custodes.runtime.jobs import Jobs, NewJob
 from custodes.runtime.transactions import Store, Transaction, Work, nothing
@@ -28,6 +28,13 @@ class Replayed:
     next_cursor: str | None
     #: Whether nothing was done.
     dry_run: bool
+    #: Events of the whole selection, counted up to :data:`custodes.planes.inbound.model.MAX_COUNTED`; None unless dry.
+    total: int | None = None
+
+
+def untold(_: Replayed) -> Work:
+    """Do nothing beside the replay of a selection."""
+    return nothing
 
 
 class Replays:
@@ -64,9 +71,16 @@ class Replays:
         return await self._store.write(work)
 
     async def many(
-        self, wanted: EventFilter, *, limit: int, cursor: str | None, dry_run: bool, also: Work = nothing
+        self, wanted: EventFilter, *, limit: int, cursor: str | None, dry_run: bool, also: Callable[[Replayed], Work]
     ) -> Replayed:
         """Replay the events that a filter means, newest first, all in one transaction.
+
+        Args:
+            wanted: which events.
+            limit: events of this call at most.
+            cursor: where the call before ended.
+            dry_run: only say which, and how many the whole selection has.
+            also: told what was replayed; its work commits with the replay.
 
         Raises:
             InvalidInput: the limit or the cursor is not acceptable.
@@ -81,9 +95,11 @@ class Replays:
             for event in page.items:
                 replayed = event.status is not Status.PROCESSING if dry_run else self._again(tx, event)
                 (done if replayed else skipped).append(event.id)
-            if not dry_run:
-                also(tx)
-            return Replayed(done, skipped, page.next_cursor, dry_run)
+            if dry_run:
+                return Replayed(done, skipped, page.next_cursor, dry_run, self._events.count(tx, wanted, MAX_COUNTED))
+            replays = Replayed(done, skipped, page.next_cursor, dry_run)
+            also(replays)(tx)
+            return replays
 
         return await (self._store.read(work) if dry_run else self._store.write(work))
 

@@ -16,6 +16,7 @@ from custodes.planes.inbound.model import (
     Ending,
     EventFilter,
     EventRecord,
+    Facets,
     Outcome,
     Payload,
     Status,
@@ -23,6 +24,7 @@ from custodes.planes.inbound.model import (
     WebhookEvent,
 )
 from custodes.runtime.transactions import Transaction
+from custodes.storage.sql import inbound_facets as facets
 from custodes.storage.sql import inbound_queries as queries
 from custodes.storage.sql.bulk import Bulk, counted
 from custodes.storage.sql.database import Database, connection_of
@@ -145,6 +147,14 @@ class SqlEventStore:
     def find(self, tx: Transaction, wanted: EventFilter, *, limit: int, cursor: str | None) -> Page[EventRecord]:
         """Return events, newest first."""
         return queries.find_events(connection_of(tx), wanted, limit=limit, cursor=cursor)
+
+    def count(self, tx: Transaction, wanted: EventFilter, at_most: int) -> int:
+        """Count events, and stop at so many."""
+        return facets.count(connection_of(tx), wanted, at_most)
+
+    def facets(self, tx: Transaction, wanted: EventFilter) -> Facets:
+        """Count what could be chosen next."""
+        return facets.facets(connection_of(tx), wanted)
 
     def payload(self, tx: Transaction, tenant: str | None, event_id: str) -> Payload | None:
         """Return what was received, exactly."""

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, delete, desc, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, delete, desc, func, insert, or_, select
 
 from custodes.kernel.histogram import Histogram, Parsed, parse
 from custodes.kernel.paging import Page, page_of
-from custodes.planes.inbound.figures import ErrorGroup, Figures, Level, RefusalCount, Series, Sums
+from custodes.planes.inbound.figures import ALL, ErrorGroup, Figures, Level, Only, RefusalCount, Series, Sums
 from custodes.planes.inbound.model import Refusal, Status
 from custodes.runtime.transactions import Transaction
 from custodes.storage.sql.bulk import counted
 from custodes.storage.sql.database import connection_of
-from custodes.storage.sql.inbound_queries import newest, newest_first
+from custodes.storage.sql.inbound_queries import matches, newest, newest_first
 from custodes.storage.sql.partitions import purge
 from custodes.storage.sql.tables.inbound import FAILED, UNFINISHED
 from custodes.storage.sql.tables.inbound import webhook_attempts as attempts
@@ -91,12 +91,14 @@ class SqlFigureStore:
             folded.setdefault(series, Figures()).merge(_figures_of(row))
         return list(folded.items())
 
-    def sums(self, tx: Transaction, tenant: str | None, level: Level, since: int, until: int) -> Sums:
+    def sums(self, tx: Transaction, tenant: str | None, level: Level, since: int, until: int, only: Only = ALL) -> Sums:
         """Add figures up by time and by type: counts in SQL, histograms taken apart once for both."""
         connection = connection_of(tx)
-        where = _figures_within(tenant, level, since, until)
+        where = (*_figures_within(tenant, level, since, until), *_only(rollups, only))
         by_bucket = {row.bucket: _counts_of(row) for row in _counted(connection, where, rollups.c.bucket)}
         by_type = {(row.source, row.event_type): _counts_of(row) for row in _counted(connection, where, *_TYPE)}
+        source_counts = _counted(connection, where, rollups.c.bucket, rollups.c.source)
+        by_source = {(row.bucket, row.source): _counts_of(row) for row in source_counts}
         times = select(rollups.c.bucket, *_TYPE, rollups.c.processing).where(
             *where, func.length(rollups.c.processing) > 0
         )
@@ -111,7 +113,7 @@ class SqlFigureStore:
             by_bucket[bucket].processing.merge_parsed(some)
         for kind, some in of_type.items():
             by_type[kind].processing.merge_parsed(some)
-        return Sums(by_bucket, by_type)
+        return Sums(by_bucket, by_type, by_source)
 
     def refused(self, tx: Transaction, tenant: str | None, since: int, until: int) -> Sequence[RefusalCount]:
         """Return how many deliveries were refused, by stretch, source and reason."""
@@ -134,6 +136,7 @@ class SqlFigureStore:
         *,
         limit: int,
         cursor: str | None,
+        reason: str | None = None,
     ) -> Page[Refusal]:
         """Return samples of refused deliveries, newest first."""
 
@@ -142,23 +145,33 @@ class SqlFigureStore:
                 refusals.c.tenant_id == each, refusals.c.received_at >= since, refusals.c.received_at < until
             )
             chosen = within if source is None else within.where(refusals.c.source == source)
+            chosen = chosen if reason is None else chosen.where(refusals.c.reason == reason)
             return chosen.order_by(*newest_first(refusals))
 
         rows = newest(connection_of(tx), refusals, tenant, query, limit=limit, cursor=cursor)
         return page_of([_refusal_of(row) for row in rows], limit, attrgetter("received_at", "id"))
+
+    def refusal(self, tx: Transaction, tenant: str | None, refusal_id: str) -> Refusal | None:
+        """Return one sample."""
+        query = select(refusals).where(refusals.c.id == refusal_id, *_of(refusals, tenant))
+        row = connection_of(tx).execute(query).first()
+        return None if row is None else _refusal_of(row)
 
     def states(self, tx: Transaction, tenant: str | None) -> dict[Status, int]:
         """Count the events that are not (yet) well, by state."""
         query = select(events.c.status, func.count()).where(*_of(events, tenant), UNFINISHED).group_by(events.c.status)
         return {Status(status): count for status, count in connection_of(tx).execute(query)}
 
-    def errors(self, tx: Transaction, tenant: str | None, since: int, until: int, limit: int) -> Sequence[ErrorGroup]:
+    def errors(
+        self, tx: Transaction, tenant: str | None, since: int, until: int, limit: int, only: Only = ALL
+    ) -> Sequence[ErrorGroup]:
         """Group the failed attempts, most frequent first."""
         key = (attempts.c.source, attempts.c.handler, attempts.c.error_type)
         count = func.count().label("failures")
         query = (
             select(*key, count, func.max(attempts.c.started_at), func.max(attempts.c.error))
-            .where(*_of(attempts, tenant), FAILED, attempts.c.started_at >= since, attempts.c.started_at < until)
+            .where(*_of(attempts, tenant), *_only(attempts, only), FAILED)
+            .where(attempts.c.started_at >= since, attempts.c.started_at < until)
             .group_by(*key)
             .order_by(desc(count), *key)
             .limit(limit)
@@ -168,6 +181,13 @@ class SqlFigureStore:
 
 def _of(table: Table, tenant: str | None) -> tuple[ColumnElement[bool], ...]:
     return () if tenant is None else (table.c.tenant_id == tenant,)
+
+
+def _only(table: Table, only: Only) -> Iterable[ColumnElement[bool]]:
+    if only.sources:
+        yield table.c.source.in_(sorted(only.sources))
+    if only.types:
+        yield or_(*(matches(table.c.event_type, pattern) for pattern in sorted(only.types)))
 
 
 def _figures_before(level: Level, before: int) -> tuple[ColumnElement[bool], ...]:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 
 from sqlalchemy import (
     ColumnElement,
+    CompoundSelect,
     Connection,
     Select,
     Table,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    union_all,
 )
 
 from custodes.kernel.paging import Page, decode_cursor, page_of
@@ -25,7 +27,7 @@ from custodes.planes.inbound.model import EventFilter, EventRecord, Outcome, Sta
 from custodes.storage.sql.tables.inbound import UNFINISHED
 from custodes.storage.sql.tables.inbound import webhook_events as t
 
-Row = TypeVar("Row")
+T = TypeVar("T")
 
 _RECEIVED = attrgetter("received_at", "id")
 
@@ -33,7 +35,7 @@ _RECEIVED = attrgetter("received_at", "id")
 _OUR_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}").fullmatch
 
 
-def tenants_of(connection: Connection, table: Table) -> Sequence[str]:
+def tenants_of(connection: Connection, table: Table) -> list[str]:
     """Name the tenants of a table by jumping through an index that begins with the tenant: one probe a tenant."""
     first = select(func.min(table.c.tenant_id).label("tenant")).cte("seen", recursive=True)
     following = select(func.min(table.c.tenant_id)).where(table.c.tenant_id > first.c.tenant).scalar_subquery()
@@ -72,8 +74,8 @@ def find_events(connection: Connection, wanted: EventFilter, *, limit: int, curs
 
 def events_query(tenant: str, wanted: EventFilter) -> Select[Any]:
     """Write the query of one tenant, newest first."""
-    query = select(t).where(t.c.tenant_id == tenant, *_conditions(wanted))
-    if wanted.trace_id is None and wanted.event_id is None:
+    query = select(t).where(*conditions(tenant, wanted))
+    if wanted.trace_id is None and wanted.event_id is None and wanted.any_id is None:
         return query.order_by(*newest_first(t))
     # These find a handful of rows by an index of their own; in disguise, the order cannot tempt SQLite to another one.
     return query.order_by((t.c.received_at + 0).desc(), t.c.id.desc())
@@ -84,15 +86,19 @@ def newest_first(table: Table) -> tuple[UnaryExpression[Any], UnaryExpression[An
     return table.c.received_at.desc(), table.c.id.desc()
 
 
-def _conditions(wanted: EventFilter) -> Iterable[ColumnElement[bool]]:
+def conditions(tenant: str, wanted: EventFilter) -> Iterable[ColumnElement[bool]]:
+    """Write the conditions of a filter for one tenant."""
+    yield t.c.tenant_id == tenant
     if wanted.source is not None:
-        yield t.c.source == wanted.source
+        yield _one_of(t.c.source, wanted.source)
     if wanted.event_type is not None:
-        yield _matches(wanted.event_type)
+        yield or_(*(matches(t.c.event_type, pattern) for pattern in _several(wanted.event_type)))
     if wanted.status is not None:
-        yield from _in_state(wanted.status)
+        yield from _in_state(_several(wanted.status))
     if wanted.verdict is not None:
-        yield t.c.verdict == wanted.verdict
+        yield _one_of(t.c.verdict, wanted.verdict)
+    if wanted.any_id is not None:
+        yield t.c.id.in_(_ids(tenant, wanted.any_id))
     if wanted.trace_id is not None:
         yield t.c.trace_id == wanted.trace_id
     if wanted.event_id is not None:
@@ -103,18 +109,36 @@ def _conditions(wanted: EventFilter) -> Iterable[ColumnElement[bool]]:
         yield t.c.received_at < wanted.until
 
 
-def _matches(pattern: str) -> ColumnElement[bool]:
+def _ids(tenant: str, any_id: str) -> CompoundSelect[str]:
+    """Find the ids of events by whichever id, each kind by its own index."""
+    of = t.alias("named")
+    columns = (of.c.id, of.c.event_id, of.c.trace_id)
+    return union_all(*(select(of.c.id).where(of.c.tenant_id == tenant, column == any_id) for column in columns))
+
+
+def matches(column: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
+    """Write that a type is of a pattern: the type itself, or ``prefix*``."""
     if not pattern.endswith("*"):
-        return t.c.event_type == pattern
+        return column == pattern
     prefix = pattern[:-1]
-    return func.substr(t.c.event_type, 1, len(prefix)) == prefix  # LIKE would not mind the case on SQLite
+    return func.substr(column, 1, len(prefix)) == prefix  # LIKE would not mind the case on SQLite
 
 
-def _in_state(status: Status) -> Iterable[ColumnElement[bool]]:
+def _in_state(states: Sequence[Status]) -> Iterable[ColumnElement[bool]]:
     # Written out, not bound: SQLite must see that the condition of the partial index holds.
-    yield t.c.status == literal_column(f"'{status}'")
-    if status is not Status.SUCCEEDED:
+    written: list[ColumnElement[str]] = [literal_column(f"'{status.value}'") for status in states]
+    yield t.c.status == written[0] if len(written) == 1 else t.c.status.in_(written)
+    if Status.SUCCEEDED not in states:
         yield cast("ColumnElement[bool]", UNFINISHED)
+
+
+def _several(value: T | tuple[T, ...]) -> tuple[T, ...]:
+    return cast("tuple[T, ...]", value) if isinstance(value, tuple) else (value,)
+
+
+def _one_of(column: ColumnElement[str], value: str | tuple[str, ...]) -> ColumnElement[bool]:
+    several = _several(value)
+    return column == several[0] if len(several) == 1 else column.in_(several)
 
 
 def _before(table: Table, cursor: str) -> ColumnElement[bool]:

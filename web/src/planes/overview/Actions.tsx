@@ -136,7 +136,7 @@ function Replay() {
   const [why, setWhy] = useState('');
 
   function selection(dry: boolean, reason = '') {
-    const query = { status: 'dead' as const, ...view.when };
+    const query = { status: ['dead' as const], ...view.when };
     return { params: { query }, body: { limit: REPLAYED, dry_run: dry, reason } };
   }
   async function ask(): Promise<void> {

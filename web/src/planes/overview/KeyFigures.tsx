@@ -59,11 +59,11 @@ export function KeyFigures({ api }: { api: ApiHealth }) {
       />
       <StatCard
         label="Webhook success"
-        value={total ? percent(total.success_rate == null ? null : total.success_rate / 100) : null}
+        value={total ? percent(total.success_rate) : null}
         figure={total?.success_rate ?? undefined}
         before={hooksBefore.data?.total.success_rate}
         more="good"
-        tone={total?.success_rate != null && total.success_rate < 95 ? 'warn' : undefined}
+        tone={total?.success_rate != null && total.success_rate < 0.95 ? 'warn' : undefined}
         course={points.map((point) => point.summary.success_rate ?? null)}
         to="/webhooks"
       />

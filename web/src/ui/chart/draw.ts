@@ -113,8 +113,17 @@ function line(one: Figures, place: number, look: Look, step: number): uPlot.Seri
     dash: one.before ? [3, 3] : (DASHES[place % DASHES.length] ?? []),
     ...(look.kind === 'area' && !one.before ? { fill: `${color}22` } : {}),
     // A point that stands alone would not be seen otherwise.
-    points: { show: (_: uPlot, __: number, first: number, last: number) => last - first < 2, size: 5 },
+    points: { show: true, size: 5, filter: (plot, at) => alone(plot.data[at] ?? []) },
   };
+}
+
+/** Places of the values without a neighbour that they could be joined to. */
+function alone(values: ArrayLike<number | null | undefined>): number[] {
+  const found: number[] = [];
+  for (let at = 0; at < values.length; at += 1) {
+    if (values[at] != null && values[at - 1] == null && values[at + 1] == null) found.push(at);
+  }
+  return found;
 }
 
 function bars(step: number): uPlot.Series.PathBuilder {

@@ -1,0 +1,87 @@
+"""Incoming webhooks: health, figures, sources and refused deliveries."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import StringConstraints
+
+from custodes.admin.dependencies import CustodesDep, TenantScope
+from custodes.admin.fields import Identifier, TimeRange
+from custodes.admin.paging import PageModel, PageQuery
+from custodes.admin.routes.inbound_models import (
+    RefusalModel,
+    SourceModel,
+    SourcesModel,
+    WebhookAnalyticsModel,
+    WebhookHealthModel,
+)
+
+router = APIRouter()
+
+#: Name of a source in a query.
+SourceName = Annotated[str, StringConstraints(max_length=64)]
+
+#: Type of events in a query.
+TypeName = Annotated[str, StringConstraints(max_length=255)]
+
+
+@router.get("/webhook-health")
+async def webhook_health(custodes: CustodesDep, tenant: TenantScope, when: TimeRange) -> WebhookHealthModel:
+    """Judge the webhooks by the last quarter of an hour and by what waits, and analyse the range."""
+    health = await custodes.inbound.get_health_status(tenant=tenant)
+    analytics = await custodes.inbound.get_webhook_analytics(since=when.since, until=when.until, tenant=tenant)
+    return WebhookHealthModel.of(health, analytics)
+
+
+@router.get("/webhook-analytics")
+async def webhook_analytics(
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    when: TimeRange,
+    source: Annotated[list[SourceName] | None, Query(max_length=50, description="Only of these sources")] = None,
+    event_type: Annotated[
+        list[TypeName] | None,
+        Query(max_length=50, description="Only of these types (`invoice.*`: all that begin so); no refused ones then"),
+    ] = None,
+) -> WebhookAnalyticsModel:
+    """Analyse volume, success, processing times, errors and refusals by source, type and time."""
+    analytics = await custodes.inbound.get_webhook_analytics(
+        since=when.since, until=when.until, tenant=tenant, source=source, event_type=event_type
+    )
+    return WebhookAnalyticsModel.of(analytics)
+
+
+@router.get("/webhook-sources")
+async def list_webhook_sources(custodes: CustodesDep, tenant: TenantScope) -> SourcesModel:
+    """List the sources that deliveries are accepted from; never their secrets."""
+    return SourcesModel(items=[SourceModel.of(each) for each in custodes.inbound.list_sources(tenant=tenant)])
+
+
+@router.get("/webhook-refusals")
+async def list_webhook_refusals(
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    page: PageQuery,
+    when: TimeRange,
+    source: Annotated[str | None, Query(max_length=64, description="Only of this source")] = None,
+    reason: Annotated[str | None, Query(max_length=64, description="Only for this reason")] = None,
+) -> PageModel[RefusalModel]:
+    """List samples of refused deliveries, newest first; the analytics count all of them."""
+    found = await custodes.inbound.list_refusals(
+        tenant=tenant,
+        source=source,
+        reason=reason,
+        since=when.since,
+        until=when.until,
+        limit=page.limit,
+        cursor=page.cursor,
+    )
+    return PageModel[RefusalModel].of(found, RefusalModel.of)
+
+
+@router.get("/webhook-refusals/{id}")
+async def get_webhook_refusal(id: Identifier, custodes: CustodesDep, tenant: TenantScope) -> RefusalModel:  # noqa: A002
+    """Return one sample of a refused delivery."""
+    return RefusalModel.of(await custodes.inbound.get_refusal(id, tenant=tenant))

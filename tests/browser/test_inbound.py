@@ -1,0 +1,154 @@
+"""The webhooks tab in a real browser: figures, facets, one event in full, replays in the trail, refusals."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, expect
+from tests.browser.conftest import API, SECRETS, Shop
+
+from custodes.testing.webhooks import signed_webhook
+
+NOW = "?from=now-15m"
+HOSTILE = "<img src=x onerror=\"document.title='owned'\">"
+
+
+def deliver(shop: Shop, identifier: str, **payload: Any) -> str:
+    """Send a signed delivery of Stripe; returns the id under which it is kept."""
+    body = {"id": identifier, "object": "event", "type": "invoice.paid", "data": {"object": {}}, **payload}
+    signed = signed_webhook("stripe", body, SECRETS["STRIPE_WEBHOOK_SECRET"])
+    answer = shop.client.post("/hooks/stripe", content=signed.body, headers=signed.headers)
+    assert answer.status_code == 200, answer.text
+    found = read(shop, "/webhook-events", any_id=identifier)["items"]
+    return str(found[0]["id"])
+
+
+def read(shop: Shop, path: str, **params: Any) -> Any:
+    return shop.client.get(f"{API}{path}", params=params, headers={"X-API-Key": shop.key}).json()
+
+
+def replays(shop: Shop) -> list[Any]:
+    entries: list[Any] = read(shop, "/audit-logs", action="webhook.replayed", limit=50)["items"]
+    return entries
+
+
+async def is_whole(page: Page) -> bool:
+    return bool(await page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1440, False), (390, True)])
+async def test_every_part_of_the_tab_can_be_used_by_everybody(
+    window: Callable[..., Any], width: int, dark: bool
+) -> None:
+    """Given demo traffic and a forged delivery; then figures, events and refusals are there, and axe finds nothing."""
+    seen = await window(width=width, dark=dark)
+    seen.shop.client.post("/hooks/stripe", content=b"{}", headers={"content-type": "application/json"})
+
+    page = await seen.open(f"/webhooks{NOW}")
+    await expect(page.get_by_role("application", name=re.compile("Webhooks over time by outcome"))).to_be_visible()
+    await expect(page.get_by_role("table", name="Sources of webhooks")).to_contain_text("stripe")
+    assert await is_whole(page)
+    assert await seen.violations() == []
+
+    await page.get_by_role("radiogroup", name="What is shown").get_by_text("Events").click()
+    await expect(page.get_by_role("table", name="Webhook events").get_by_role("link").first).to_be_visible()
+    assert await is_whole(page)
+    assert await seen.violations() == []
+
+    await page.get_by_role("radiogroup", name="What is shown").get_by_text("Refused").click()
+    refused = page.get_by_role("table", name="Refused deliveries")
+    await expect(refused).to_contain_text("There is no signature")
+    await refused.get_by_role("link").first.click()
+    await expect(page.get_by_role("dialog")).to_contain_text("missing-signature")
+    assert await is_whole(page)
+    assert await seen.violations() == []
+
+
+async def test_filters_combine_in_the_url_and_one_event_opens_in_full(window: Callable[..., Any]) -> None:
+    seen = await window()
+    event = deliver(seen.shop, "evt_in_full", note=HOSTILE)
+    page = await seen.open(f"/webhooks{NOW}&part=events")
+    await page.get_by_role("checkbox", name=re.compile("stripe")).check()
+    await page.get_by_role("textbox", name=re.compile("Id of event")).fill("evt_in_full")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url(re.compile("source=stripe.*id=evt_in_full"))
+    rows = page.get_by_role("table", name="Webhook events").locator("tbody").get_by_role("link")
+    await expect(rows).to_have_count(1)
+
+    await rows.first.click()
+    drawer = page.get_by_role("dialog")
+    await expect(drawer).to_contain_text("verified over the exact bytes")
+    await expect(drawer).to_contain_text("Received, verified and stored")
+    await expect(drawer.get_by_label("Payload, as a tree")).to_contain_text(HOSTILE)
+    await drawer.get_by_text("Raw", exact=True).click()
+    await expect(drawer.get_by_label("Payload, as text")).to_contain_text('"id": "evt_in_full"')
+    await drawer.get_by_text("Hex", exact=True).click()
+    await expect(drawer.get_by_label("Payload, hexadecimal")).to_contain_text("7b 22 69 64")
+    await expect(drawer.get_by_label("curl")).to_contain_text('stripe-signature: $SIGNATURE"')
+    await expect(drawer.get_by_label("Signed request")).to_contain_text('signed_webhook("stripe"')
+    await drawer.get_by_role("link", name="Open as a page").click()
+
+    await page.wait_for_url(re.compile(f"/webhooks/{event}"))
+    await expect(page.get_by_role("main")).to_contain_text("evt_in_full")
+    assert await seen.violations() == []
+    assert "owned" not in await page.title()
+
+
+async def test_a_replay_says_why_in_the_trail(window: Callable[..., Any]) -> None:
+    seen = await window()
+    event = deliver(seen.shop, "evt_again")
+    page = await seen.open(f"/webhooks/{event}")
+    await page.get_by_role("button", name="Replay").click()
+    await page.get_by_label("Reason").fill("the books were down")
+    await page.get_by_role("dialog").get_by_role("button", name="Replay").click()
+
+    await expect(page.get_by_text("It is handled again")).to_be_visible()
+    assert any(entry["reason"] == "the books were down" for entry in replays(seen.shop))
+
+
+async def test_a_selection_is_counted_before_it_is_replayed(window: Callable[..., Any]) -> None:
+    """Given two events of one type; when they are replayed; then their number was said, and each step has its entry."""
+    seen = await window()
+    for identifier in ("evt_many_1", "evt_many_2"):
+        deliver(seen.shop, identifier, type="invoice.voided")
+    page = await seen.open(f"/webhooks{NOW}&part=events&type=invoice.voided")
+    await page.get_by_role("button", name="Replay these").click()
+    dialog = page.get_by_role("dialog")
+    await expect(dialog).to_contain_text("2 events")
+    await expect(dialog.get_by_role("button", name="Replay 2")).to_be_disabled()
+    await dialog.get_by_label("Reason").fill("a handler was wrong")
+    await dialog.get_by_role("button", name="Replay 2").click()
+
+    await expect(dialog).to_contain_text("Done: 2 are handled again")
+    entry = next(entry for entry in replays(seen.shop) if entry["reason"] == "a handler was wrong")
+    assert "invoice.voided" in json.dumps(entry)
+
+
+async def test_a_megabyte_is_shown_piece_by_piece(window: Callable[..., Any]) -> None:
+    """Given a body of most of a megabyte in one line; then its head comes first, and the page stays small."""
+    seen = await window()
+    event = deliver(seen.shop, "evt_large", blob="x" * 700_000, list=list(range(30_000)))
+    page = await seen.open(f"/webhooks/{event}")
+    await expect(page.get_by_text(re.compile("The first 262.1 kB of"))).to_be_visible()
+    await page.get_by_role("button", name="Load all").click()
+
+    tree = page.get_by_label("Payload, as a tree")
+    await expect(tree).to_contain_text("more characters")
+    await page.get_by_text("Raw", exact=True).click()
+    text = page.get_by_label("Payload, as text")
+    await text.evaluate("place => place.scrollTo(0, place.scrollHeight)")
+    await expect(text).to_contain_text("29999")
+    assert await page.evaluate("document.querySelectorAll('*').length") < 3_000
+
+
+async def test_before_anything_has_come_the_page_says_what_to_paste(window: Callable[..., Any]) -> None:
+    seen = await window()
+    page = await seen.open("/webhooks?from=2020-01-01T00:00:00Z&to=2020-01-02T00:00:00Z")
+
+    await expect(page.get_by_label("Lines for Stripe")).to_contain_text(f"{seen.shop.url}/hooks/stripe")
+    await expect(page.get_by_label("Lines for GitHub")).to_contain_text("GITHUB_WEBHOOK_SECRET=")
+    assert await seen.violations() == []

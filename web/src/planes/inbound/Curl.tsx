@@ -1,0 +1,40 @@
+/** How to send the same bytes to another place: with curl, or signed anew. */
+import { Stack } from '@mantine/core';
+import { useGet } from '../../api/hooks.ts';
+import { boot } from '../../boot.ts';
+import { installUrl, Snippet } from '../../ui/Snippet.tsx';
+import { curl, signedRequest } from './curl.ts';
+import type { Event } from './model.ts';
+
+export function Curl({ event }: { event: Event }) {
+  const headers = useGet('/webhook-events/{id}/headers', undefined, { path: { id: event.id } });
+  const sources = useGet('/webhook-sources');
+  if (!headers.data) return null;
+  const source = sources.data?.items.find((one) => one.name === event.source);
+  const sending = {
+    url: `${installUrl(boot.root)}${source?.path ?? `/hooks/${event.source}`}`,
+    headers: headers.data.items,
+    file: `${event.id}.bin`,
+  };
+  return (
+    <Stack gap="xs">
+      <p className="faint" style={{ margin: 0 }}>
+        To have it handled again here, replay it. These lines send the downloaded bytes, to a test system for example. A
+        recorded signature holds for minutes only and secrets are never shown, so both are placeholders:
+      </p>
+      <Snippet label="curl" text={curl(sending)} />
+      <p className="faint" style={{ margin: 0 }}>
+        Or let Custodes sign the same bytes now, as {event.source} would:
+      </p>
+      <Snippet
+        label="Signed request"
+        text={signedRequest({
+          ...sending,
+          kind: source?.kind ?? event.source,
+          type: event.event_type,
+          id: event.event_id,
+        })}
+      />
+    </Stack>
+  );
+}

@@ -1,0 +1,119 @@
+/** One webhook in full: what came, whether it is genuine, what was done with it, and how to do it again. */
+import { Alert, Group, Skeleton, Stack } from '@mantine/core';
+import { useQueryClient } from '@tanstack/react-query';
+import { api, sentence } from '../../api/client.ts';
+import { sent, useGet } from '../../api/hooks.ts';
+import { useFresh } from '../../live/useFresh.ts';
+import { ago, bytes, duration, millis } from '../../time/format.ts';
+import { ConfirmAction } from '../../ui/ConfirmAction.tsx';
+import { Section } from '../../ui/Detail.tsx';
+import { KeyValue } from '../../ui/KeyValue.tsx';
+import { Copy } from '../../ui/Snippet.tsx';
+import { StatusBadge } from '../../ui/StatusBadge.tsx';
+import { useMoment, useView } from '../../view/view.ts';
+import { Attempts } from './Attempts.tsx';
+import { Curl } from './Curl.tsx';
+import { Headers } from './Headers.tsx';
+import { concerns, type Event, STATUS_LABELS } from './model.ts';
+import { Payload } from './Payload.tsx';
+import { TraceLink } from './TraceLink.tsx';
+
+const KEYS = [['/webhook-events/{id}'], ['/webhook-events/{id}/attempts']];
+
+export function EventDetail({ id }: { id: string }) {
+  const asked = useGet('/webhook-events/{id}', undefined, { path: { id }, fresh: true });
+  useFresh(KEYS, concerns);
+  if (asked.isError && !asked.data) return <Alert color="red">{sentence(asked.error)}</Alert>;
+  const event = asked.data;
+  if (!event) return <Skeleton height={320} radius="sm" />;
+  return (
+    <Stack gap="lg">
+      <Facts event={event} />
+      <Section title="Attempts">
+        <Attempts event={event} />
+      </Section>
+      <Section title="Payload">
+        <Payload id={event.id} size={event.body_bytes} />
+      </Section>
+      <Section title="Headers">
+        <Headers id={event.id} />
+      </Section>
+      <Section title="Send it elsewhere">
+        <Curl event={event} />
+      </Section>
+    </Stack>
+  );
+}
+
+function Facts({ event }: { event: Event }) {
+  const moment = useMoment();
+  const { now } = useView();
+  const queries = useQueryClient();
+  async function replay(reason: string): Promise<void> {
+    const params = { path: { id: event.id } };
+    await sent(api.POST('/api/admin/enterprise/webhook-events/{id}/replay', { params, body: { reason } }));
+    for (const key of [...KEYS, ['/webhook-events', 'rows'], ['/webhook-health']]) {
+      void queries.invalidateQueries({ queryKey: key });
+    }
+  }
+  return (
+    <Stack gap="sm">
+      <Group gap="sm" justify="space-between">
+        <Group gap="xs">
+          <StatusBadge state={event.status} label={STATUS_LABELS[event.status]} />
+          <strong>{event.event_type || 'no type'}</strong>
+          <span className="faint">from {event.source}</span>
+        </Group>
+        <ConfirmAction
+          label="Replay"
+          done="It is handled again"
+          reason="optional"
+          disabled={event.status === 'processing'}
+          onConfirm={replay}
+        >
+          {event.status === 'failed'
+            ? 'It is tried again now, not at its next turn. Handlers that are done with it are not called again.'
+            : 'All handlers that want it are called again with the same bytes and the same id.'}
+        </ConfirmAction>
+      </Group>
+      {event.error && (
+        <Alert color={event.status === 'dead' ? 'red' : 'yellow'} title="Last error">
+          {event.error}
+        </Alert>
+      )}
+      <KeyValue
+        of={[
+          [
+            'Signature',
+            event.verdict === 'verified' ? (
+              <StatusBadge key="v" state="ok" label="verified over the exact bytes" />
+            ) : (
+              <StatusBadge key="v" state="unverified" label="not checked here: logged by the app itself" />
+            ),
+          ],
+          ['Received', `${moment(event.received_at, 'milli')} (${ago(millis(event.received_at), now)})`],
+          ['Finished', event.finished_at && moment(event.finished_at, 'milli')],
+          ['Next try', event.next_retry_at && `${moment(event.next_retry_at)} (${ago(event.next_retry_at, now)})`],
+          ['Processing', event.processing_us === null ? null : duration(event.processing_us / 1_000)],
+          ['Size', bytes(event.body_bytes)],
+          ['Address', event.client_ip],
+          ['Tenant', event.tenant],
+          ['Id', <Id key="i" id={event.id} />],
+          ['Id of the sender', event.event_id && <Id key="s" id={event.event_id} />],
+          ['Trace', event.trace_id && <TraceLink key="t" id={event.trace_id} />],
+        ]}
+      />
+    </Stack>
+  );
+}
+
+function Id({ id }: { id: string }) {
+  return (
+    <Group gap={8} wrap="nowrap">
+      <span className="mono cut" title={id}>
+        {id}
+      </span>
+      <Copy text={id} />
+    </Group>
+  );
+}

@@ -1,0 +1,23 @@
+import { Link, useParams } from '@tanstack/react-router';
+import { Page } from '../../ui/Page.tsx';
+import { Panel } from '../../ui/Panel.tsx';
+import { EventDetail } from './EventDetail.tsx';
+
+/** One webhook under its own address. */
+export function EventPage() {
+  const { id = '' } = useParams({ strict: false });
+  return (
+    <Page
+      title="Webhook"
+      actions={
+        <Link to="/webhooks" search={{ part: 'events' } as never}>
+          All webhooks
+        </Link>
+      }
+    >
+      <Panel title={id}>
+        <EventDetail id={id} />
+      </Panel>
+    </Page>
+  );
+}

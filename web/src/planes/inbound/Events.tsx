@@ -1,0 +1,185 @@
+/** Every webhook that was accepted, by filters that combine; one of them in full. */
+import { useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import { useMemo } from 'react';
+import { get, useRows } from '../../api/hooks.ts';
+import { boot } from '../../boot.ts';
+import { useFresh } from '../../live/useFresh.ts';
+import { bytes, clock, duration, millis } from '../../time/format.ts';
+import { type Column, DataTable } from '../../ui/DataTable.tsx';
+import { DetailDrawer } from '../../ui/Detail.tsx';
+import { Chips, type Facet, Facets } from '../../ui/Facets.tsx';
+import { Message } from '../../ui/Message.tsx';
+import { Panel } from '../../ui/Panel.tsx';
+import { StatusBadge } from '../../ui/StatusBadge.tsx';
+import { useMoment, useSetSearch, useView } from '../../view/view.ts';
+import { EventDetail } from './EventDetail.tsx';
+import style from './Events.module.css';
+import { concerns, type Event, STATUS_LABELS } from './model.ts';
+import { ReplaySelection } from './ReplaySelection.tsx';
+import { SearchById } from './SearchById.tsx';
+import { Start } from './Start.tsx';
+import { FILTERS, isFiltered, useEventQuery, useInbound } from './search.ts';
+
+const KEYS = [['/webhook-events', 'rows'], ['/webhook-events/facets']];
+
+export function Events() {
+  const query = useEventQuery();
+  const { open } = useInbound();
+  const set = useSetSearch();
+  const { rows, hasMore, loadMore, asked } = useRows('/webhook-events', query);
+  useFresh(KEYS, concerns);
+  const columns = useColumns();
+  const filtered = isFiltered(query);
+  if (!filtered && asked.data && rows.length === 0) return <Start />;
+  return (
+    <div className={style.whole}>
+      <details className={style.side} open={window.matchMedia('(min-width: 900px)').matches}>
+        <summary>Filters</summary>
+        <SearchById />
+        <EventFacets />
+      </details>
+      <Panel
+        title="Events"
+        note="accepted deliveries, newest first"
+        of={asked}
+        empty={rows.length === 0}
+        whenEmpty={<Message title="No event fits these filters" text="Take one away, or choose a longer range." />}
+        actions={<ReplaySelection query={query} />}
+        flush
+      >
+        <DataTable
+          label="Webhook events"
+          name="webhook-events"
+          columns={columns}
+          rows={rows}
+          rowId={(event) => event.id}
+          hasMore={hasMore}
+          loadMore={loadMore}
+          height={680}
+          least={860}
+          link={(event, children) => (
+            <Link to="." search={((kept: object) => ({ ...kept, open: event.id })) as never}>
+              {children}
+            </Link>
+          )}
+        >
+          <Chips names={FILTERS} />
+        </DataTable>
+      </Panel>
+      <DetailDrawer
+        title="Webhook"
+        href={`${boot.base}/webhooks/${open ?? ''}`}
+        opened={open !== undefined}
+        onClose={() => set({ open: undefined })}
+      >
+        {open && <EventDetail id={open} />}
+      </DetailDrawer>
+    </div>
+  );
+}
+
+function useColumns(): readonly Column<Event>[] {
+  const { zone, now } = useView();
+  const moment = useMoment();
+  return useMemo(
+    () => [
+      {
+        id: 'received_at',
+        header: 'Received',
+        width: 140,
+        value: (event) => event.received_at,
+        cell: (event) => (
+          <time dateTime={event.received_at} title={moment(event.received_at, 'milli')}>
+            {clock(millis(event.received_at), zone, now)}
+          </time>
+        ),
+      },
+      {
+        id: 'status',
+        header: 'Status',
+        width: 138,
+        value: (event) => event.status,
+        cell: (event) => <StatusBadge state={event.status} label={STATUS_LABELS[event.status]} />,
+      },
+      { id: 'source', header: 'Source', width: 92, value: (event) => event.source, cell: (event) => event.source },
+      {
+        id: 'event_type',
+        header: 'Type',
+        value: (event) => event.event_type,
+        cell: (event) => <span title={event.event_type}>{event.event_type || '–'}</span>,
+      },
+      {
+        id: 'event_id',
+        header: 'Id of the sender',
+        value: (event) => event.event_id,
+        cell: (event) => <span className="mono">{event.event_id || '–'}</span>,
+      },
+      {
+        id: 'attempts',
+        header: 'Attempts',
+        width: 84,
+        align: 'right',
+        value: (event) => event.attempts,
+        cell: (event) => event.attempts,
+      },
+      {
+        id: 'processing_ms',
+        header: 'Took',
+        width: 84,
+        align: 'right',
+        value: (event) => (event.processing_us === null ? null : event.processing_us / 1_000),
+        cell: (event) => duration(event.processing_us === null ? null : event.processing_us / 1_000),
+      },
+      {
+        id: 'body_bytes',
+        header: 'Size',
+        width: 78,
+        align: 'right',
+        value: (event) => event.body_bytes,
+        cell: (event) => bytes(event.body_bytes),
+      },
+    ],
+    [zone, now, moment],
+  );
+}
+
+/** Counts of what could be chosen next, in the stretch of time of the page. */
+export function useFacets() {
+  const query = useEventQuery();
+  const view = useView();
+  return useQuery({
+    queryKey: ['/webhook-events/facets', query, view.bounds],
+    queryFn: ({ signal }) => get('/webhook-events/facets', { ...query, ...view.when }, { signal }),
+  });
+}
+
+function EventFacets() {
+  const { data } = useFacets();
+  const search = useInbound();
+  const facet = (param: 'source' | 'type' | 'status' | 'verdict', title: string, labels?: Record<string, string>) => {
+    const name = param === 'type' ? 'event_type' : param;
+    const counted = data?.[name] ?? [];
+    // What is chosen stays in the list, also where nothing is left of it.
+    const gone = (search[param] ?? []).filter((value) => !counted.some((one) => one.value === value));
+    const values = [...counted, ...gone.map((value) => ({ value, count: 0 }))];
+    return {
+      param,
+      title,
+      values: values.slice(0, 40).map((one) => ({ ...one, label: labels?.[one.value] ?? (one.value || '(none)') })),
+    } satisfies Facet;
+  };
+  return (
+    <>
+      <Facets
+        facets={[
+          facet('status', 'Status', STATUS_LABELS),
+          facet('source', 'Source'),
+          facet('verdict', 'Signature'),
+          facet('type', 'Type'),
+        ]}
+      />
+      {data && !data.complete && <p className={style.note}>Counts are of the newest 20,000 events.</p>}
+    </>
+  );
+}

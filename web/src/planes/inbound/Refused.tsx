@@ -1,0 +1,154 @@
+/** Deliveries that were refused: how many and why, and samples of them. */
+import { Link } from '@tanstack/react-router';
+import { useMemo } from 'react';
+import { useRows, useTimed } from '../../api/hooks.ts';
+import { boot } from '../../boot.ts';
+import { useFresh } from '../../live/useFresh.ts';
+import { bytes, clock, compact, count, millis } from '../../time/format.ts';
+import { Bars } from '../../ui/Bars.tsx';
+import { type Column, DataTable } from '../../ui/DataTable.tsx';
+import { DetailDrawer } from '../../ui/Detail.tsx';
+import { Chips } from '../../ui/Facets.tsx';
+import { IconShieldCheck } from '../../ui/icons.ts';
+import { Message } from '../../ui/Message.tsx';
+import { Row } from '../../ui/Page.tsx';
+import { Panel } from '../../ui/Panel.tsx';
+import { TimeChart } from '../../ui/TimeChart.tsx';
+import { useMoment, useSetSearch, useView } from '../../view/view.ts';
+import { gridOf } from './course.ts';
+import { concerns, type Refusal, reasonTitle } from './model.ts';
+import { RefusalDetail } from './RefusalDetail.tsx';
+import { useInbound } from './search.ts';
+
+const KEYS = [['/webhook-refusals', 'rows'], ['/webhook-analytics']];
+const NAMES = { source: 'Source', reason: 'Reason' };
+
+const GOOD = (
+  <Message
+    icon={<IconShieldCheck size={28} />}
+    title="Nothing was refused"
+    text="A delivery whose signature does not hold is answered 401 or 400, counted here, and a few samples are kept."
+  />
+);
+
+export function Refused() {
+  const { source, reason, open } = useInbound();
+  const set = useSetSearch();
+  const analytics = useTimed('/webhook-analytics', { source });
+  const { rows, hasMore, loadMore, asked } = useRows('/webhook-refusals', { source: source?.[0], reason });
+  useFresh(KEYS, concerns);
+  const columns = useColumns();
+  const data = useMemo(() => {
+    const course = gridOf(analytics.data, analytics.data?.points ?? [], (point) => point.summary.refused);
+    return {
+      times: course.times,
+      series: [{ label: 'Refused', tone: 'bad' as const, values: course.values.map((one) => one ?? 0) }],
+    };
+  }, [analytics.data]);
+  const reasons = analytics.data?.refused ?? [];
+  return (
+    <>
+      <Chips names={NAMES} />
+      <Row least={420}>
+        <Panel title="Refused over time" of={analytics} empty={analytics.data?.total.refused === 0} whenEmpty={GOOD}>
+          <TimeChart label="Refused deliveries over time" data={data} format={compact} kind="bars" />
+        </Panel>
+        <Panel
+          title="By source and reason"
+          note="one narrows the samples below"
+          of={analytics}
+          empty={reasons.length === 0}
+          whenEmpty={GOOD}
+        >
+          <Bars
+            label="Refused deliveries by source and reason"
+            bars={reasons.slice(0, 12).map((one) => ({
+              id: `${one.source} ${one.reason}`,
+              label: (
+                <Link
+                  to="."
+                  search={((kept: object) => ({ ...kept, source: [one.source], reason: one.reason })) as never}
+                >
+                  {one.source}: {reasonTitle(one.reason)}
+                </Link>
+              ),
+              value: one.count,
+              shown: count(one.count),
+              tone: 'bad',
+            }))}
+          />
+        </Panel>
+      </Row>
+      <Panel
+        title="Samples"
+        note="some of each source and reason, with their headers and the first bytes"
+        of={asked}
+        empty={rows.length === 0}
+        whenEmpty={GOOD}
+        flush
+      >
+        <DataTable
+          label="Refused deliveries"
+          name="webhook-refusals"
+          columns={columns}
+          rows={rows}
+          rowId={(row) => row.id}
+          hasMore={hasMore}
+          loadMore={loadMore}
+          least={760}
+          link={(row, children) => (
+            <Link to="." search={((kept: object) => ({ ...kept, open: row.id })) as never}>
+              {children}
+            </Link>
+          )}
+        />
+      </Panel>
+      <DetailDrawer
+        title="Refused delivery"
+        href={`${boot.base}/webhooks/refused/${open ?? ''}`}
+        opened={open !== undefined}
+        onClose={() => set({ open: undefined })}
+      >
+        {open && <RefusalDetail id={open} />}
+      </DetailDrawer>
+    </>
+  );
+}
+
+function useColumns(): readonly Column<Refusal>[] {
+  const { zone, now } = useView();
+  const moment = useMoment();
+  return useMemo(
+    () => [
+      {
+        id: 'received_at',
+        header: 'Received',
+        width: 150,
+        value: (row) => row.received_at,
+        cell: (row) => (
+          <time dateTime={row.received_at} title={moment(row.received_at, 'milli')}>
+            {clock(millis(row.received_at), zone, now)}
+          </time>
+        ),
+      },
+      { id: 'source', header: 'Source', width: 110, value: (row) => row.source, cell: (row) => row.source },
+      { id: 'reason', header: 'Why', value: (row) => row.reason, cell: (row) => reasonTitle(row.reason) },
+      {
+        id: 'client_ip',
+        header: 'Address',
+        width: 170,
+        value: (row) => row.client_ip,
+        cell: (row) => row.client_ip || '–',
+      },
+      {
+        id: 'body_bytes',
+        header: 'Size',
+        width: 90,
+        align: 'right',
+        value: (row) => row.body_bytes,
+        cell: (row) => bytes(row.body_bytes),
+      },
+    ],
+    [zone, now, moment],
+  );
+}
