@@ -4,7 +4,6 @@ import { lazy, Suspense, useState } from 'react';
 import { useLiveConnection } from '../live/source.ts';
 import { useView } from '../view/view.ts';
 import { useKeys } from './keys.ts';
-import { LoginDialog } from './LoginDialog.tsx';
 // Not lazy: what is typed right after Ctrl K must reach it.
 import { Palette } from './Palette.tsx';
 import style from './Shell.module.css';
@@ -12,6 +11,8 @@ import { Sidebar } from './Sidebar.tsx';
 import { TopBar } from './TopBar.tsx';
 import { usePace } from './usePace.ts';
 
+// Fetched right after the first paint: it must be there before the session ends, and nobody waits for it.
+const LoginDialog = lazy(() => import('./LoginDialog.tsx').then((module) => ({ default: module.LoginDialog })));
 const KeySheet = lazy(() => import('./KeySheet.tsx').then((module) => ({ default: module.KeySheet })));
 
 export type Overlay = 'palette' | 'keys' | null;
@@ -34,7 +35,9 @@ export function Shell() {
           <Outlet />
         </main>
       </div>
-      <LoginDialog />
+      <Suspense>
+        <LoginDialog />
+      </Suspense>
       <Suspense>
         {overlay === 'palette' && <Palette onClose={() => setOverlay(null)} onOverlay={setOverlay} />}
         {overlay === 'keys' && <KeySheet onClose={() => setOverlay(null)} />}

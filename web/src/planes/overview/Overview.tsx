@@ -1,7 +1,7 @@
 /** Is everything well, and if not, where to look: health, key figures, what is open, what happens just now. */
+import { lazy, Suspense } from 'react';
 import { useTimed } from '../../api/hooks.ts';
 import { Page, Row } from '../../ui/Page.tsx';
-import { Actions } from './Actions.tsx';
 import { Activity } from './Activity.tsx';
 import { Requests, Times, Webhooks } from './Courses.tsx';
 import { KeyFigures } from './KeyFigures.tsx';
@@ -10,10 +10,20 @@ import { Own } from './Own.tsx';
 import { Systems } from './Systems.tsx';
 import { ToReview } from './ToReview.tsx';
 
+// The forms of the quick actions come right after the figures: whoever opens the page looks before they act.
+const Actions = lazy(() => import('./Actions.tsx').then((module) => ({ default: module.Actions })));
+
 export function Overview() {
   const api = useTimed('/api-health');
   return (
-    <Page title="Overview" actions={<Actions />}>
+    <Page
+      title="Overview"
+      actions={
+        <Suspense>
+          <Actions />
+        </Suspense>
+      }
+    >
       <Systems />
       <KeyFigures api={api} />
       <Row least={420}>

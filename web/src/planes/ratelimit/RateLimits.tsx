@@ -1,10 +1,11 @@
 /** Who is held back, by which rule, and whom a rule would hit: usage, blocks, lists, rules. */
 import { Link, useSearch } from '@tanstack/react-router';
+import { lazy, Suspense } from 'react';
 import { useFresh } from '../../live/useFresh.ts';
 import { Page } from '../../ui/Page.tsx';
+import { PageWaiting } from '../../ui/PageStates.tsx';
 import { AccessForm } from './AccessForm.tsx';
 import { AccessTable } from './AccessTable.tsx';
-import { Editor } from './Editor.tsx';
 import { concerns, KEYS } from './model.ts';
 import style from './RateLimits.module.css';
 import { Rules } from './Rules.tsx';
@@ -18,6 +19,8 @@ const PARTS: { part: Part; label: string }[] = [
   { part: 'rules', label: 'Rules' },
   { part: 'editor', label: 'Try a rule' },
 ];
+
+const Editor = lazy(() => import('./Editor.tsx').then((module) => ({ default: module.Editor })));
 
 export function RateLimits() {
   const { view = 'usage' }: RateLimitSearch = useSearch({ strict: false });
@@ -55,7 +58,7 @@ export function RateLimits() {
       {view === 'blocks' && <AccessTable which="blocks" />}
       {view === 'lists' && <AccessTable which="lists" />}
       {view === 'rules' && <Rules />}
-      {view === 'editor' && <Editor />}
+      <Suspense fallback={<PageWaiting />}>{view === 'editor' && <Editor />}</Suspense>
     </Page>
   );
 }
