@@ -245,7 +245,7 @@ async def test_the_whole_life_over_http_with_an_audit_entry_for_each_step(tmp_pa
     assert "whsec_" in steps[3].text
     assert "whsec_" not in listed.text + "".join(step.text for step in steps[:3]) + repr(entries)
     assert {entry.action.split(".")[1] for entry in entries} == {
-        "created", "updated", "paused", "resumed", "secret_rotated", "deleted",
+        "created", "updated", "paused", "resumed", "recovered", "secret_rotated", "deleted",
     }  # fmt: skip
     assert {str(entry.targets[0]) for entry in entries} == {f"webhook_configuration:{made.json()['id']}"}
     updated = next(entry for entry in entries if entry.action.endswith("updated"))
