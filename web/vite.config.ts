@@ -29,6 +29,10 @@ function finish(): Plugin {
   };
 }
 
+/** What the overview is made of, and every tab uses. */
+const KIT =
+  /[\\/]src[\\/](?:api|live|time|view|ui[\\/](?:Bars|ConfirmAction|KeyValue|Page|Panel|Snippet|StatCard|StatusBadge|TimeChart)\.)/;
+
 export default defineConfig({
   // Relative: the page is served below whatever path the host app mounts it at.
   base: './',
@@ -46,6 +50,12 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     rolldownOptions: {
       checks: { pluginTimings: false },
+      output: {
+        codeSplitting: {
+          // One file of what the overview shares with the tabs: many small ones compress worse, and each tab makes more.
+          groups: [{ name: 'kit', test: KIT }],
+        },
+      },
       onwarn(warning, warn) {
         // Mantine marks its files for server components; there are none here.
         if (warning.code !== 'MODULE_LEVEL_DIRECTIVE') warn(warning);

@@ -1,20 +1,20 @@
 /** The security audit: what is flagged and has to be decided, how risk goes, who does what, and everything recorded. */
-import { Button, Tabs } from '@mantine/core';
+import { Button } from '@mantine/core';
 import { Link, useSearch } from '@tanstack/react-router';
 import { useFresh } from '../../live/useFresh.ts';
 import { IconFileExport } from '../../ui/icons.ts';
 import { Page } from '../../ui/Page.tsx';
 import { oneOf, text } from '../../view/search.ts';
-import { useSetSearch } from '../../view/view.ts';
 import { ActorDrawer } from './ActorDetail.tsx';
 import { Actors } from './Actors.tsx';
+import style from './Audit.module.css';
 import { Entries } from './Entries.tsx';
 import { EntryDrawer } from './EntryDetail.tsx';
 import { Figures } from './Figures.tsx';
 import { Flags } from './Flags.tsx';
 import { KEYS, ofAudit } from './model.ts';
 
-const TABS = [
+const PARTS = [
   { value: 'flags', label: 'To review' },
   { value: 'actors', label: 'Actors' },
   { value: 'admin', label: 'Admin actions' },
@@ -25,7 +25,6 @@ const NAMES = ['flags', 'actors', 'admin', 'entries'] as const;
 
 export function Audit() {
   const search: Record<string, unknown> = useSearch({ strict: false });
-  const set = useSetSearch();
   const tab = oneOf(search.tab, NAMES) ?? 'flags';
   useFresh(KEYS, ofAudit);
   return (
@@ -43,31 +42,25 @@ export function Audit() {
       }
     >
       <Figures />
-      <Tabs
-        value={tab}
-        keepMounted={false}
-        onChange={(value) => set({ tab: value === 'flags' ? undefined : (value ?? undefined), open: undefined })}
-      >
-        <Tabs.List aria-label="Parts of the audit">
-          {TABS.map(({ value, label }) => (
-            <Tabs.Tab key={value} value={value}>
-              {label}
-            </Tabs.Tab>
-          ))}
-        </Tabs.List>
-        <Tabs.Panel value="flags" pt="md">
-          <Flags />
-        </Tabs.Panel>
-        <Tabs.Panel value="actors" pt="md">
-          <Actors />
-        </Tabs.Panel>
-        <Tabs.Panel value="admin" pt="md">
-          <Entries only="admin" />
-        </Tabs.Panel>
-        <Tabs.Panel value="entries" pt="md">
-          <Entries />
-        </Tabs.Panel>
-      </Tabs>
+      <nav className={style.parts} aria-label="Parts of the audit">
+        {PARTS.map(({ value, label }) => (
+          <Link
+            key={value}
+            to="/audit"
+            search={
+              ((kept: object) => ({ ...kept, tab: value === 'flags' ? undefined : value, open: undefined })) as never
+            }
+            resetScroll={false}
+            aria-current={value === tab ? 'page' : undefined}
+          >
+            {label}
+          </Link>
+        ))}
+      </nav>
+      {tab === 'flags' && <Flags />}
+      {tab === 'actors' && <Actors />}
+      {tab === 'admin' && <Entries only="admin" />}
+      {tab === 'entries' && <Entries />}
       <EntryDrawer id={text(search.open)} />
       <ActorDrawer actor={text(search.who)} />
     </Page>
