@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from alembic import command
 from hypothesis import settings
 from sqlalchemy import create_engine
 from tests.servers.postgresql import PgBouncer, PostgresServer
@@ -17,6 +18,7 @@ from tests.servers.redis import RedisCluster, RedisServer
 
 from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.postgresql import PostgresDatabase
+from custodes.storage.sql.schema import alembic_config
 from custodes.storage.sql.sqlite import SqliteDatabase
 from custodes.storage.sql.tables import metadata
 from custodes.testing.clock import FakeClock
@@ -99,7 +101,9 @@ def postgres_template(postgres_server: PostgresServer) -> str:
     """A database with all tables: copying it takes a twentieth of making them."""
     name = postgres_server.new_database()
     engine = create_engine(postgres_server.url(name).replace("postgresql:", "postgresql+psycopg:"))
-    metadata.create_all(engine)
+    with engine.begin() as connection:
+        metadata.create_all(connection)
+        command.stamp(alembic_config(connection), "head")
     engine.dispose()
     return name
 

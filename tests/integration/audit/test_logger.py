@@ -18,6 +18,7 @@ from custodes.planes.audit.ports import AuditQuery
 from custodes.planes.audit.reviews import Verdict
 from custodes.runtime.bus import Bus
 from custodes.storage.sql.database import Database
+from custodes.storage.sql.postgresql import PostgresDatabase
 from custodes.testing.clock import FakeClock
 
 
@@ -112,8 +113,11 @@ async def test_a_store_that_is_down_is_told_to_the_caller_and_to_the_alerts(
 
 
 @pytest.fixture
-def path(tmp_path: Path, database: Database) -> Path:
-    return tmp_path / "custodes.db"
+def url(tmp_path: Path, database: Database) -> str:
+    """The database of the trail, as a host app names it."""
+    if isinstance(database, PostgresDatabase):
+        return database.url.render_as_string(hide_password=False)
+    return f"sqlite:///{tmp_path}/custodes.db"
 
 
 async def _finish(handle, *, commit: bool) -> None:
@@ -125,9 +129,9 @@ async def _finish(handle, *, commit: bool) -> None:
 @pytest.mark.parametrize("commit", [True, False], ids=["commit", "rollback"])
 @pytest.mark.parametrize("kind", ["Connection", "Session"])
 async def test_an_entry_commits_with_the_caller_s_sync_transaction(
-    audit: AuditLogger, path: Path, kind: str, commit: bool
+    audit: AuditLogger, url: str, kind: str, commit: bool
 ):
-    engine = create_engine(f"sqlite:///{path}")
+    engine = create_engine(url)
     with engine.connect() if kind == "Connection" else Session(engine) as handle:
         handle.execute(text("CREATE TABLE IF NOT EXISTS host (id INTEGER)"))
         handle.commit()
@@ -146,9 +150,9 @@ async def test_an_entry_commits_with_the_caller_s_sync_transaction(
 @pytest.mark.parametrize("commit", [True, False], ids=["commit", "rollback"])
 @pytest.mark.parametrize("kind", ["AsyncConnection", "AsyncSession"])
 async def test_an_entry_commits_with_the_caller_s_async_transaction(
-    audit: AuditLogger, path: Path, kind: str, commit: bool
+    audit: AuditLogger, url: str, kind: str, commit: bool
 ):
-    engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
+    engine = create_async_engine(url.replace("sqlite:", "sqlite+aiosqlite:"))
     async with engine.connect() if kind == "AsyncConnection" else AsyncSession(engine) as handle:
         await handle.execute(text("CREATE TABLE IF NOT EXISTS host (id INTEGER)"))
         await handle.commit()

@@ -43,6 +43,13 @@ _TABLE = """
     CREATE UNLOGGED TABLE IF NOT EXISTS rate_limit_states
     (id bytea PRIMARY KEY, state bytea NOT NULL, dead_at bigint NOT NULL) WITH (fillfactor = 50)
 """
+#: What the server says, at one step or another, when another instance makes the table at the same moment.
+_MADE_BY_ANOTHER = (
+    psycopg.errors.UniqueViolation,
+    psycopg.errors.DuplicateObject,
+    psycopg.errors.DuplicateTable,
+)
+
 #: Locks the rows, makes those that are missing, and tells what is in them and the time after the last was locked.
 _LOCK = """
     INSERT INTO rate_limit_states AS kept (id, state, dead_at)
@@ -202,7 +209,7 @@ class PostgresWindows(GroupedWindows):
             connection.execute(self._begin)
             connection.execute(_TABLE)
             connection.execute("COMMIT")
-        except psycopg.errors.UniqueViolation:  # another instance made it at the same moment
+        except _MADE_BY_ANOTHER:
             connection.execute("ROLLBACK")
         except BaseException:
             connection.close()
