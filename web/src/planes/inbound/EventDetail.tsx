@@ -109,7 +109,7 @@ function Facts({ event }: { event: Event }) {
 
 function Id({ id }: { id: string }) {
   return (
-    <Group gap={8} wrap="nowrap">
+    <Group gap={8}>
       <span className="mono cut" title={id}>
         {id}
       </span>

@@ -42,7 +42,7 @@ function figures<Row extends { summary: Summary }>(): Column<Row>[] {
     {
       id: 'p95_ms',
       header: 'p95',
-      width: 70,
+      width: 84,
       align: 'right',
       value: ({ summary }) => ms(summary.p95_us),
       cell: ({ summary }) => duration(ms(summary.p95_us)),
