@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from custodes.kernel.ids import RandomBits, uuid7
 from custodes.kernel.tenant import DEFAULT_TENANT
 from custodes.planes.traffic.faults import Sighting, write_out
-from custodes.planes.traffic.recorder import CALL_FIELDS, Fold, RawCall, Taken, Window, route_name
+from custodes.planes.traffic.recorder import CALL_FIELDS, Fold, RawCall, Taken, Window
 from custodes.planes.traffic.rollup import (
     ALL_NAMED,
     Figures,
@@ -17,6 +17,7 @@ from custodes.planes.traffic.rollup import (
     Series,
     add_rollups,
     keep_heaviest,
+    route_name,
 )
 
 #: Longest text from outside that is kept in a raw row, characters.

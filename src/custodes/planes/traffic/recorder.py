@@ -19,7 +19,7 @@ from custodes.kernel.histogram import bucket_of
 from custodes.planes.traffic.consumers import Consumers
 from custodes.planes.traffic.faults import Faults, Sighting
 from custodes.planes.traffic.model import Exchange
-from custodes.planes.traffic.rollup import OVERFLOW_SERIES, UNMATCHED, Figures, Level
+from custodes.planes.traffic.rollup import OVERFLOW_SERIES, Figures, Level
 from custodes.runtime.buffer import Buffer
 from custodes.runtime.log import get_logger
 
@@ -445,8 +445,3 @@ def _row(exchange: Exchange, error_group: str = "", error: str = "") -> RawCall:
         error_group,
         error,
     )
-
-
-def route_name(route: str | None) -> str:
-    """Name the series of a route."""
-    return UNMATCHED if route is None else route

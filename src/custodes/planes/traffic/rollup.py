@@ -245,3 +245,8 @@ def _heaviest(other: Series, crowd: list[tuple[Series, Figures]], keep: int) -> 
 def tenants_of(tenant: str | None) -> tuple[str, ...]:
     """Name the tenants whose rows make up a scope: one tenant, or everybody for None."""
     return (ALL_NAMED, DEFAULT_TENANT) if tenant is None else (tenant,)
+
+
+def route_name(route: str | None) -> str:
+    """Name the series of a route."""
+    return UNMATCHED if route is None else route
