@@ -137,14 +137,13 @@ class Ingress:
                 self._give_back(delivery.release)
 
     async def _over_limit(self, check: Callable[[Any], Any], delivery: Delivery, send: Send) -> bool:
-        """Ask the limiter, and answer for it when it refuses. What fails of it lets the delivery pass."""
+        """Ask the limiter, and answer for it when it refuses. What fails of it is left to the rules' failure mode."""
         try:
             verdict = check(delivery)
             if hasattr(verdict, "__await__"):
-                verdict = await self._shield.wait("limiter", verdict, None)
-            if verdict is None or verdict.allowed:  # what is left of a limit is of no use to a sender: no headers
-                if verdict is not None:
-                    delivery.release = verdict.release
+                verdict = await self._shield.wait("limiter", verdict, None) or verdict.undecided()
+            if verdict.allowed:  # what is left of a limit is of no use to a sender: no headers
+                delivery.release = verdict.release
                 return False
             status, problem = verdict.problem
             refusal = Refusal(status, list(verdict.headers), problem)

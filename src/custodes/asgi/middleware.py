@@ -19,6 +19,7 @@ from custodes.asgi.routes import cut_of
 from custodes.asgi.websocket_passage import WebSocketPassage
 from custodes.kernel.caller import Identity
 from custodes.planes.ratelimit.answers import Admitted, Decision
+from custodes.planes.ratelimit.pending import Pending
 from custodes.planes.traffic.model import Exchange
 from custodes.runtime.current import Serving, serving
 
@@ -65,7 +66,7 @@ class Middleware:
         self._tells_trace = settings.trace_response
         self._identify = None if own else custodes.identify
         self._record: Callable[[Exchange], None] | None = None
-        self._check: Callable[[Any], Decision | Awaitable[Decision]] | None = None
+        self._check: Callable[[Any], Decision | Pending] | None = None
         if settings.enterprise_monitoring_enabled and not own:
             self._record = custodes.traffic.record
         if settings.rate_limiting_enabled and not own:
@@ -139,10 +140,11 @@ class Middleware:
             if not self.absorbs("identify", error):
                 raise
 
-    async def _judge_later(self, passage: Passage, answer: Awaitable[Decision]) -> Refusal | None:
-        verdict = await self.shield.wait("limiter", cast("Awaitable[Decision | None]", answer), None)
+    async def _judge_later(self, passage: Passage, answer: Pending) -> Refusal | None:
+        """Wait for the limiter; when it hangs or fails, the failure mode of the rules decides."""
+        verdict = await self.shield.wait("limiter", answer, None)
         try:
-            return None if verdict is None else passage.judged(verdict)
+            return passage.judged(answer.undecided() if verdict is None else verdict)
         except BaseException as error:
             if not self.absorbs("limiter", error):
                 raise
@@ -173,9 +175,9 @@ class Middleware:
                 raise
 
 
-def _judged(passage: Passage, verdict: Decision | Awaitable[Decision]) -> Refusal | Awaitable[Decision] | None:
+def _judged(passage: Passage, verdict: Decision | Pending) -> Refusal | Pending | None:
     """Take the limiter's answer; one that has to ask a store comes later."""
     try:
         return passage.judged(cast("Decision", verdict))
     except AttributeError:  # no decision, so one to be awaited
-        return cast("Awaitable[Decision]", verdict)
+        return cast("Pending", verdict)

@@ -190,5 +190,6 @@ def _is_cancelled() -> bool:
 
 def _discard(awaitable: Awaitable[Any]) -> None:
     """Drop something without running it; a coroutine that is never awaited would warn."""
-    if asyncio.iscoroutine(awaitable):
-        awaitable.close()
+    close = getattr(awaitable, "close", None)
+    if close is not None:
+        close()

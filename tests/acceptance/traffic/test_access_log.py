@@ -56,19 +56,24 @@ class Line:
 
 @cache
 def read(file: Path) -> tuple[Line, ...]:
-    """Read the log; it has no durations, so each request gets some of a seeded draw."""
+    """Read the log; it has no durations, so each request gets some of a seeded draw, and begins when the one before
+    has ended if that is later than the whole second that the log says: time never runs backwards."""
     chance = random.Random(1995)
     lines: list[Line] = []
+    free_at = 0
     addresses: dict[str, str] = {}
     with file.open(encoding="latin-1", newline="") as text:
-        for row in csv.DictReader(text, delimiter="\t", quoting=csv.QUOTE_NONE):
+        rows = csv.DictReader(text, delimiter="\t", quoting=csv.QUOTE_NONE)
+        for row in sorted(rows, key=lambda row: int(row["time"])):
             number = len(addresses)
             ip = addresses.setdefault(row["host"], f"198.18.{number // 256}.{number % 256}")
             total = int(chance.lognormvariate(8, 1.4))
             size = int(row["bytes"]) if row["bytes"].isdigit() else 0
+            at = max(free_at, int(row["time"]) * SECOND)
+            free_at = at + total
             lines.append(
                 Line(
-                    int(row["time"]) * SECOND,
+                    at,
                     ip,
                     row["method"],
                     row["url"].split("?")[0],
@@ -78,7 +83,7 @@ def read(file: Path) -> tuple[Line, ...]:
                     total,
                 )
             )
-    return tuple(sorted(lines, key=lambda line: line.at))
+    return tuple(lines)
 
 
 @pytest.fixture
@@ -181,7 +186,7 @@ async def replayed(custodes: Custodes, log: tuple[Line, ...], way: str) -> ApiMo
     assert isinstance(clock, FakeClock)
     replay = through_the_recorder if way == "record" else through_the_middleware(custodes)
     for number, line in enumerate(log, 1):
-        clock.jump(line.at - clock.now())
+        clock.advance(max(0, line.at - clock.now()))
         await replay(custodes, line)
         if number % 2_500 == 0:
             await custodes.traffic.flush()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
+from sqlalchemy import select
 
 from custodes.errors import AuthenticationFailed, Conflict, CustodesError, InvalidInput
 from custodes.kernel.clock import HOUR, MINUTE, SECOND
@@ -17,6 +18,9 @@ from custodes.planes.identity.model import Role
 from custodes.planes.identity.passwords import Passwords
 from custodes.planes.identity.sessions import IDLE, Client
 from custodes.planes.identity.throttle import ACCOUNT_CAP, ADDRESS_CAP, FREE_FAILURES, TooManyAttempts
+from custodes.runtime.transactions import Transaction
+from custodes.storage.sql.database import Database, connection_of
+from custodes.storage.sql.tables import metadata
 from custodes.testing.clock import FakeClock
 
 HERE = Client("203.0.113.9", "test")
@@ -88,6 +92,11 @@ async def test_invented_tokens_stand_for_nobody(identity: Identity, ann: str, to
     assert await identity.principal_of_key(token) is None
 
 
+def every_row(tx: Transaction) -> str:
+    connection = connection_of(tx)
+    return "".join(repr(tuple(row)) for table in metadata.sorted_tables for row in connection.execute(select(table)))
+
+
 # ── Passwords ────────────────────────────────────────────────────────────────
 
 
@@ -110,15 +119,16 @@ async def test_changing_needs_the_current_password(identity: Identity, ann: str,
 
 
 async def test_passwords_are_kept_as_argon2id_and_never_as_they_are(
-    identity: Identity, ann: str, tmp_path: Path, database: object
+    identity: Identity, ann: str, tmp_path: Path, database: Database
 ) -> None:
-    """Secrets at rest: no password, session token or API key is in any file of the store."""
+    """Secrets at rest: no password, session token or API key is in any file, or any row, of the store."""
     login = await identity.logins.sign_in("ann", PASSWORD, HERE)
     principal = await identity.principal_of_session(login.opened.token)
     assert principal is not None
     key = await identity.keys.create("canary", owner=principal)
 
     kept = b"".join(path.read_bytes() for path in tmp_path.glob("custodes.db*"))
+    kept += (await database.read(every_row)).encode()
 
     assert b"$argon2id$" in kept
     for secret in (PASSWORD, login.opened.token, key.secret):

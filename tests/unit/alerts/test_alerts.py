@@ -12,7 +12,7 @@ from custodes.errors import Conflict, InvalidInput, NotFound, StorageUnavailable
 from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from custodes.kernel.health import Health
 from custodes.kernel.ids import RandomBits, uuid7
-from custodes.kernel.signals import FailureSignal
+from custodes.kernel.signals import FailureSignal, Signal
 from custodes.planes.alerts.evaluator import Alerts
 from custodes.planes.alerts.events import QUIET, EventBuffer
 from custodes.planes.alerts.model import Comparator, Delivery, Notification, Origin, Rule, Severity, State
@@ -81,7 +81,7 @@ def pager() -> Pager:
 
 
 @pytest.fixture
-def signals() -> list[FailureSignal]:
+def signals() -> list[Signal]:
     return []
 
 
@@ -92,7 +92,7 @@ def make(
     clock: FakeClock,
     random_bits: RandomBits,
     pager: Pager,
-    signals: list[FailureSignal],
+    signals: list[Signal],
 ):
     def make(**kwargs: Any) -> Alerts:
         def new_id() -> str:
@@ -437,7 +437,7 @@ class TestMessages:
         assert (given_up.state, given_up.attempts, given_up.error) == (Delivery.FAILED, 10, "It raised RuntimeError")
 
     async def test_a_sink_that_is_gone_is_switched_off_and_the_others_hear_of_it(
-        self, make: Any, metrics: SystemMetrics, clock: FakeClock, signals: list[FailureSignal]
+        self, make: Any, metrics: SystemMetrics, clock: FakeClock, signals: list[Signal]
     ):
         gone, pager = Pager("gone"), Pager("pager")
         gone.failure = SinkFailed("It answered 410", permanent=True)
@@ -451,8 +451,9 @@ class TestMessages:
             ("gone", "It answered 410"),
             ("pager", ""),
         ]
-        assert [one.name for one in signals] == ["alert.sink_disabled"]
-        alerts.on_failure(signals[0])
+        [switched_off] = [one for one in signals if isinstance(one, FailureSignal)]
+        assert switched_off.name == "alert.sink_disabled"
+        alerts.on_failure(switched_off)
         await alerts.write_events()
         await alerts.dispatch()
         assert pager.news == ["firing", "firing"]

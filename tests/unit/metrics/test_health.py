@@ -10,7 +10,7 @@ import pytest
 from custodes.errors import ConfigurationError, StorageUnavailable
 from custodes.kernel.clock import SECOND
 from custodes.kernel.health import Health, SystemHealth, Threshold, judge
-from custodes.kernel.signals import FailureSignal
+from custodes.kernel.signals import ActivitySignal, FailureSignal, Signal
 from custodes.planes.metrics.health import HealthMonitor, parse_thresholds
 from custodes.planes.metrics.storage_health import StorageHealth
 from custodes.storage.sql.database import Database
@@ -34,12 +34,12 @@ class Plane:
 
 
 @pytest.fixture
-def signals() -> list[FailureSignal]:
+def signals() -> list[Signal]:
     return []
 
 
 @pytest.fixture
-def monitor(clock: FakeClock, signals: list[FailureSignal]) -> HealthMonitor:
+def monitor(clock: FakeClock, signals: list[Signal]) -> HealthMonitor:
     return HealthMonitor(clock, signals.append, limit_seconds=0.02)
 
 
@@ -108,18 +108,21 @@ async def test_a_system_that_raises_is_unhealthy(monitor: HealthMonitor, api: Pl
     assert report.systems[1].reasons == ("It could not say: RuntimeError: no such table",)
 
 
-async def test_only_changes_for_the_worse_are_signalled(
-    monitor: HealthMonitor, api: Plane, clock: FakeClock, signals: list[FailureSignal]
+async def test_changes_for_the_worse_are_failures_and_a_recovery_is_shown(
+    monitor: HealthMonitor, api: Plane, clock: FakeClock, signals: list[Signal]
 ):
     for rate in (0.0, 0.06, 0.07, 0.5, 0.0, 0.3):
         api.figures["error_rate"] = rate
         clock.advance(SECOND)
         await monitor.check()
 
-    assert [(one.system, one.name) for one in signals] == [
+    assert [(one.system, one.name) for one in signals if isinstance(one, FailureSignal)] == [
         ("api", "health.degraded"),
         ("api", "health.unhealthy"),
         ("api", "health.unhealthy"),
+    ]
+    assert [one.title for one in signals if isinstance(one, ActivitySignal)] == [
+        "api is healthy again, after unhealthy"
     ]
 
 

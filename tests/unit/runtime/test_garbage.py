@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from custodes import Custodes
 from custodes.asgi.standalone import Probes
 from custodes.runtime.garbage import YOUNG_OBJECTS, settle
 
@@ -39,7 +41,7 @@ def test_a_collector_that_is_off_or_looks_less_often_still_stays_as_it_is(young:
     assert gc.get_threshold() == (young, 5, 5)
 
 
-async def test_a_server_of_ours_settles_when_everything_has_started_and_not_before():
+async def test_a_server_of_ours_settles_when_everything_has_started_and_not_before(tmp_path: Path):
     # Given a server whose app starts
     gc.set_threshold(700, 10, 10)
     seen: list[tuple[str, bool]] = []
@@ -55,5 +57,5 @@ async def test_a_server_of_ours_settles_when_everything_has_started_and_not_befo
         return {"type": "lifespan.startup"}
 
     # When it has started, then it is settled, before the server takes requests
-    await Probes(None, app)({"type": "lifespan"}, receive, send)  # pyright: ignore[reportArgumentType]
+    await Probes(Custodes(f"sqlite:///{tmp_path}/custodes.db"), app)({"type": "lifespan"}, receive, send)
     assert seen == [("starting", False), ("lifespan.startup.complete", True)]

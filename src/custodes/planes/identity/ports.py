@@ -162,5 +162,16 @@ class AttemptRows(Protocol):
         ...
 
 
-class IdentityStore(Store, ProfileRows, CredentialRows, SessionRows, ApiKeyRows, AttemptRows, Protocol):
+class Turns(Protocol):
+    """**Protocol:** decisions that are made one after another, in whichever process."""
+
+    def take_turn(self, tx: Transaction, *about: str) -> None:
+        """Wait until nobody else decides on any of these things, and keep others waiting until this commits.
+
+        What a transaction reads after this is what the one before it has left behind.
+        """
+        ...
+
+
+class IdentityStore(Store, Turns, ProfileRows, CredentialRows, SessionRows, ApiKeyRows, AttemptRows, Protocol):
     """**Protocol:** all that the identity plane keeps, and the works that touch it."""

@@ -24,6 +24,9 @@ MAX_NAME = 200
 #: User name of the owner that a new install begins with.
 FIRST_OWNER = "owner"
 
+#: What those decide about, one after another, whose decision depends on how many owners there are.
+_OWNERS = "owners"
+
 
 @dataclass(frozen=True, slots=True)
 class NewProfile:
@@ -60,6 +63,7 @@ class Profiles:
         made = await self._new(FIRST_OWNER, Role.OWNER, LOCAL, "", "Owner", None)
 
         def work(tx: Transaction) -> bool:
+            self._store.take_turn(tx, _OWNERS)
             if self._store.count_owners(tx) > 0 or not self._store.add_profile(tx, made.profile):
                 return False
             self._store.put_credential(tx, made.credential)
@@ -200,6 +204,7 @@ class Profiles:
         now = self._clock.now()
 
         def work(tx: Transaction) -> Profile:
+            self._store.take_turn(tx, _OWNERS)
             before = self._touchable(tx, profile_id, by)
             after = change(before)
             if by is not None:

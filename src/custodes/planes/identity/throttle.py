@@ -69,6 +69,7 @@ class Throttle:
         """
         account = _key("account", subject, ip) if known_address else _key("account", subject)
         counted = ((_key("ip", self._client_of(ip)), ADDRESS_CAP), (account, ACCOUNT_CAP))
+        self._store.take_turn(tx, *(key.hex() for key, _ in counted))
         before = [(self._current(tx, key, now), cap) for key, cap in counted]
         wait = max(attempts.blocked_until for attempts, _ in before) - now
         if wait > 0:

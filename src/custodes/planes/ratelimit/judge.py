@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -28,6 +28,7 @@ from custodes.planes.ratelimit.model import (
     Kind,
     Options,
 )
+from custodes.planes.ratelimit.pending import Pending
 from custodes.planes.ratelimit.plans import UNKNOWN, Applicable, Gate, Plan, gather
 from custodes.planes.ratelimit.ports import Windows
 from custodes.planes.ratelimit.tracking import Tracker
@@ -92,7 +93,7 @@ class Judge:
 
     def check(  # noqa: C901 - one loop for what nearly every request takes, see below
         self, call: Call, unknown: str = UNKNOWN
-    ) -> Decision | Awaitable[Decision]:
+    ) -> Decision | Pending:
         """Decide on a request: at once when the engine can, else to be awaited.
 
         Args:
@@ -146,7 +147,7 @@ class Judge:
         answers = (plan.applicable.get(mask) or plan.applicable_to(mask)).answers
         return Admitted((answers.policy_header, (b"ratelimit", answers.template % (*figures,))), figures)
 
-    def _decide_generally(self, call: Call, plan: Plan, client: str) -> Decision | Awaitable[Decision]:
+    def _decide_generally(self, call: Call, plan: Plan, client: str) -> Decision | Pending:
         asks, mask = gather(plan, call, client)
         if not asks:
             return FREE
@@ -158,7 +159,11 @@ class Judge:
             return self._fall_back(call, plan, applicable, asks, now)
         if isinstance(answer, Outcome):
             return self._answer(call, applicable, asks, answer, now)
-        return self._decide_later(call, plan, applicable, asks, answer, now)
+        return Pending(
+            answer,
+            partial(self._answer, call, applicable, asks, now=now),
+            partial(self._fall_back, call, plan, applicable, asks, now),
+        )
 
     def _contest(self, call: Call, plan: Plan, client: str, now: int, charged: int) -> Decision:
         """Decide where somebody is new or something refuses."""
@@ -169,15 +174,6 @@ class Judge:
     def steady_now(self) -> int:
         """Tell the time that limits count on, microseconds."""
         return self._ticks() // 1_000 + self._offset
-
-    async def _decide_later(
-        self, call: Call, plan: Plan, applicable: Applicable, asks: list[Ask], answer: Awaitable[Outcome], now: int
-    ) -> Decision:
-        try:
-            outcome = await answer
-        except StorageUnavailable:
-            return self._fall_back(call, plan, applicable, asks, now)
-        return self._answer(call, applicable, asks, outcome, now)
 
     def _fall_back(self, call: Call, plan: Plan, applicable: Applicable, asks: list[Ask], now: int) -> Decision:
         self.undecided += 1

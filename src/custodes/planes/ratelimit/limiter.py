@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from custodes.errors import InvalidInput, StorageUnavailable
@@ -36,6 +35,7 @@ from custodes.planes.ratelimit.model import (
     Usage,
 )
 from custodes.planes.ratelimit.model import Window as CountedWindow
+from custodes.planes.ratelimit.pending import Pending
 from custodes.planes.ratelimit.ports import RateLimitStore, Recordings, Windows
 from custodes.planes.ratelimit.probe import Probe
 from custodes.planes.ratelimit.quota import Quota
@@ -132,7 +132,7 @@ class RateLimiter(Gatekeeping):
         )
         #: Decides on a request; see :meth:`custodes.planes.ratelimit.judge.Judge.check`. Bound once: it is called for
         #: every request.
-        self.check: Callable[[Call], Decision | Awaitable[Decision]] = self._judge.check
+        self.check: Callable[[Call], Decision | Pending] = self._judge.check
         self._refresher = Periodic("ratelimit-refresh", REFRESH_SECONDS, self.refresh)
         self._flusher = Periodic("ratelimit-flush", FLUSH_SECONDS, self.flush)
         self._refresh_failures = 0
@@ -258,7 +258,7 @@ class RateLimiter(Gatekeeping):
             return Check(allowed=True)
         probe = Probe(identifier, Kind(kind), endpoint, method, tenant or self._options.default_tenant, trace_id)
         answer = self._judge.check(probe, unknown="")
-        decision = await answer if inspect.isawaitable(answer) else answer
+        decision = await answer if isinstance(answer, Pending) else answer
         return Check(
             allowed=decision.allowed,
             rule=decision.rule,
