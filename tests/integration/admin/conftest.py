@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -15,8 +14,6 @@ from fastapi import FastAPI
 from custodes import Custodes
 from custodes.admin.app import create_admin_app
 from custodes.planes.identity.directory import Identity
-from custodes.storage.sql import schema
-from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.identity import SqlIdentityStore
 from custodes.testing.clock import FakeClock
 from custodes.testing.issuer import FakeIssuer
@@ -31,10 +28,8 @@ def issuer(clock: FakeClock) -> FakeIssuer:
 
 
 @pytest.fixture
-async def custodes(tmp_path: Path, clock: FakeClock, issuer: FakeIssuer) -> AsyncIterator[Custodes]:
-    install = Custodes(
-        f"sqlite:///{tmp_path}/custodes.db", clock=clock, oidc_issuers=issuer.url, oidc_audience=issuer.audience
-    )
+async def custodes(sqlite_url: str, clock: FakeClock, issuer: FakeIssuer) -> AsyncIterator[Custodes]:
+    install = Custodes(sqlite_url, clock=clock, oidc_issuers=issuer.url, oidc_audience=issuer.audience)
     install.identity = Identity(
         SqlIdentityStore(install.database),
         clock=clock,
@@ -43,7 +38,6 @@ async def custodes(tmp_path: Path, clock: FakeClock, issuer: FakeIssuer) -> Asyn
         hasher=PasswordHasher(time_cost=1, memory_cost=8, parallelism=1),
     )
     await install.database.open()
-    await install.database.write(lambda tx: schema.metadata.create_all(connection_of(tx)))
     await install.audit.start()
     yield install
     await install.audit.stop()

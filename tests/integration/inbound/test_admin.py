@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx2
 import pytest
@@ -12,8 +11,6 @@ from custodes.admin.app import create_admin_app
 from custodes.errors import SignatureRefused
 from custodes.planes.audit.ports import AuditQuery
 from custodes.planes.inbound.sources.registry import make_source
-from custodes.storage.sql.database import connection_of
-from custodes.storage.sql.schema import metadata
 from custodes.testing.admin import key_for
 from custodes.testing.clock import FakeClock
 from custodes.testing.webhooks import signed_webhook
@@ -24,10 +21,9 @@ BODY = b'{"id":"evt_1","type":"invoice.paid","note":"\xc3\xa9<script>"}'
 
 
 @pytest.fixture
-async def custodes(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Custodes]:
-    made = Custodes(f"sqlite:///{tmp_path}/custodes.db", clock=clock)
+async def custodes(sqlite_url: str, clock: FakeClock) -> AsyncIterator[Custodes]:
+    made = Custodes(sqlite_url, clock=clock)
     await made.database.open()
-    await made.database.write(lambda tx: metadata.create_all(connection_of(tx)))
     for tenant in ("default", "acme"):
         made.inbound.add_source(make_source(f"stripe-{tenant}", [SECRET], kind="stripe"), tenant=tenant)
     await made.audit.start()

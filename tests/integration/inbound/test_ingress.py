@@ -4,7 +4,6 @@ import asyncio
 import json
 import threading
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -18,7 +17,6 @@ from custodes.planes.inbound.sources.base import Source, Verified
 from custodes.runtime import writer
 from custodes.runtime.current import current_client_ip, current_trace
 from custodes.storage.sql.database import connection_of
-from custodes.storage.sql.schema import metadata
 from custodes.testing.asgi import body, converse, http_scope
 from custodes.testing.clock import FakeClock
 from custodes.testing.webhooks import signed_webhook
@@ -28,14 +26,11 @@ TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 @pytest.fixture
-async def custodes(tmp_path: Path, clock: FakeClock, random_bits) -> AsyncIterator[Custodes]:
-    made = Custodes(
-        f"sqlite:///{tmp_path}/custodes.db", clock=clock, random_bits=random_bits, webhook_ip_limit="60/minute"
-    )
+async def custodes(sqlite_url: str, clock: FakeClock, random_bits) -> AsyncIterator[Custodes]:
+    made = Custodes(sqlite_url, clock=clock, random_bits=random_bits, webhook_ip_limit="60/minute")
     made.source("stripe", secrets=[SECRET], max_body=100_000)
     made.source("slack", secrets=["slack-secret"])
     await made.database.open()
-    await made.database.write(lambda tx: metadata.create_all(connection_of(tx)))
     yield made
     await made.inbound.stop()
     await made.database.close()
