@@ -1,5 +1,5 @@
 # One word for each thing one does here. Everything sets itself up; see scripts/setup.
-.PHONY: help run test check drills bench demo web web-types docs setup format clean
+.PHONY: help run test check drills bench demo web web-types screenshots docs setup format clean
 
 BIN := .venv/bin
 # Two workers: the suite is built for a machine with two cores.
@@ -16,6 +16,9 @@ web: setup ## build the dashboard when it has changed
 
 web-types: setup ## write the dashboard's types of the admin API from its OpenAPI document
 	$(BIN)/python scripts/web.py types
+
+screenshots: web ## take the pictures of docs/images of the dashboard with demo traffic (some minutes)
+	@$(BIN)/python scripts/screenshots.py
 
 run: web ## serve the dashboard with live demo traffic on http://127.0.0.1:8321 (CUSTODES_PORT)
 	@$(BIN)/custodes demo --serve

@@ -6,35 +6,24 @@ downloaded that a package registry does not have. The tests share one event loop
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from tests.browser.served import API, HOME, PASSWORD, SECRETS, Shop, served, settled
 from tests.servers.programs import find, required
 
-from custodes import Custodes
-from custodes.cli.demo.driver import Driver
-
-HOME = "/dashboard/admin/enterprise"
-API = "/api/admin/enterprise"
-PASSWORD = "a correct horse battery"
+__all__ = ["API", "HOME", "PASSWORD", "SECRETS", "Shop", "Window", "settled"]
 
 #: axe-core, as npm installed it (`make web`).
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 
 #: Longest that a browser may take for one thing on a busy machine, milliseconds.
 PATIENCE_MS = 10_000
-
-SECRETS = {
-    "STRIPE_WEBHOOK_SECRET": "whsec_0123456789abcdef0123456789abcdef",
-    "GITHUB_WEBHOOK_SECRET": "0123456789abcdef0123456789abcdef",
-}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -44,56 +33,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
-@dataclass
-class Shop:
-    """The demo shop, served, with an owner who has signed in."""
-
-    url: str
-    cookie: str
-    key: str
-    client: httpx2.Client
-
-    def send_traffic(self, seconds: float) -> None:
-        driver = Driver(self.url, _shared(SECRETS), api_key=self.key, rate=60, seed=1)
-        asyncio.run(driver.run(seconds))
-
-
-def _shared(secrets: dict[str, str]) -> dict[str, str]:
-    return {name.removesuffix("_WEBHOOK_SECRET").lower(): secret for name, secret in secrets.items()}
-
-
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    from tests.acceptance.conftest import servers_in
-
-    folder = tmp_path_factory.mktemp("browser")
-    once = asyncio.run(_one_time_password(f"sqlite:///{folder}/custodes.db"))
-    with servers_in(folder) as start:
-        words = ("-m", "uvicorn", "--factory", "custodes.cli.demo.shop:create_app", "--port", "0")
-        client = start(*words, command="python", cwd=folder, **SECRETS).client()
-        first = client.post(f"{API}/login", json={"username": "owner", "password": once})
-        assert first.status_code == 200, first.text
-        changed = client.post(f"{API}/password", json={"current": once, "new": PASSWORD}, headers=_signed(first))
-        made = client.post(f"{API}/api-keys", json={"name": "demo"}, headers=_signed(changed))
-        assert made.status_code == 201, made.text
-        client.cookies.clear()
-        found = Shop(str(client.base_url).rstrip("/"), _signed(changed)["Cookie"], made.json()["key"], client)
+    with served(tmp_path_factory.mktemp("browser")) as found:
         found.send_traffic(3)
         yield found
-
-
-async def _one_time_password(database: str) -> str:
-    custodes = Custodes(database)
-    await custodes.open()
-    password = await custodes.identity.ensure_owner()
-    await custodes.close()
-    assert password is not None
-    return password
-
-
-def _signed(answer: httpx2.Response) -> dict[str, str]:
-    cookie = answer.headers["set-cookie"].split(";")[0]
-    return {"Cookie": cookie, "X-CSRF-Token": answer.json()["csrf_token"]}
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -133,7 +77,9 @@ async def window(chromium: Browser, shop: Shop, request: pytest.FixtureRequest) 
     """Open windows: ``await window(width=390, dark=True)``; whatever goes wrong in one fails the test."""
     opened: list[Window] = []
 
-    async def make(*, width: int = 1440, height: int = 1000, dark: bool = False, signed_in: bool = True) -> Window:
+    async def make(
+        *, width: int = 1440, height: int = 1000, dark: bool = False, signed_in: bool = True, of: Shop = shop
+    ) -> Window:
         context = await chromium.new_context(
             viewport={"width": width, "height": height},
             color_scheme="dark" if dark else "light",
@@ -141,13 +87,10 @@ async def window(chromium: Browser, shop: Shop, request: pytest.FixtureRequest) 
             accept_downloads=True,
         )
         if signed_in:
-            name, _, value = shop.cookie.partition("=")
-            # Chromium sends a Secure cookie to http on this machine, but the protocol sets none there.
-            where = shop.url.replace("http://", "https://")
-            await context.add_cookies([{"name": name, "value": value, "url": where, "secure": True}])
+            await context.add_cookies([of.browser_cookie])
         context.set_default_timeout(PATIENCE_MS)
         page = await context.new_page()
-        found = Window(page, context, shop)
+        found = Window(page, context, of)
         page.on("pageerror", lambda error: found.faults.append(str(error)))
         page.on("console", lambda message: message.type == "error" and found.faults.append(message.text))
         opened.append(found)

@@ -29,6 +29,9 @@ async def _something_in_every_plane(custodes: Custodes, clock: FakeClock) -> Non
     clock.advance(SECOND)
     await custodes.inbound.log_webhook_event("stripe", "invoice.paid", b"{}", trace_id=TRACE)
     clock.advance(SECOND)
+    await custodes.outbound.create_endpoint("https://example.com/hook")
+    await custodes.outbound.emit("order.shipped", {}, trace_id=TRACE)
+    clock.advance(SECOND)
     await custodes.audit.log_audit_event("member.removed", actor="user:1", target="user:2", trace_id=TRACE)
     await custodes.audit.log_audit_event("member.removed", actor="user:1", trace_id="f" * 32)
     await custodes.traffic.flush()
@@ -42,15 +45,17 @@ async def test_everything_with_the_trace_id_is_told_in_order_of_time(
     told = (await client.get(f"/api/admin/enterprise/traces/{TRACE}", headers=admin)).json()
 
     assert [(span["kind"], span["plane"]) for span in told["spans"]] == [
-        ("request", "traffic"), ("error", "traffic"), ("webhook", "inbound"), ("audit", "audit"),
+        ("request", "traffic"), ("error", "traffic"), ("webhook", "inbound"),
+        ("delivery", "outbound"), ("audit", "audit"),
     ]  # fmt: skip
-    request, error, webhook, entry = told["spans"]
+    request, error, webhook, delivery, entry = told["spans"]
     assert (request["title"], request["duration_us"], request["outcome"]) == (
         "POST /orders → 500", 40 * MILLISECOND, "failure",
     )  # fmt: skip
     assert error["parent"] == request["id"]
     assert "no stock" in error["title"]
     assert webhook["title"] == "stripe invoice.paid"
+    assert (delivery["title"].split()[0], delivery["detail"]) == ("order.shipped", "pending after 0 attempts")
     assert entry["title"] == "member.removed by user:1 on user:2"
     assert told["cut"] is False
 

@@ -5,7 +5,7 @@
  * stays on screen while the next answer is on its way, and when that fails.
  */
 import { type UseQueryResult, useInfiniteQuery, useQuery } from '@tanstack/react-query';
-import { useCallback, useEffect, useRef } from 'react';
+import { useCallback, useEffect, useMemo, useRef } from 'react';
 import { previous } from '../time/range.ts';
 import { useView, type View } from '../view/view.ts';
 import { api } from './client.ts';
@@ -121,7 +121,12 @@ export function useRows<P extends GetPath>(path: P, query: Partial<Params<P>> = 
   const loadMore = useCallback(() => {
     if (!isFetching) void fetchNextPage();
   }, [fetchNextPage, isFetching]);
-  const rows = (asked.data?.pages.flatMap((page) => (page as { items: unknown[] }).items) ?? []) as RowOf<P>[];
+  const { data } = asked;
+  // The same rows as long as nothing was answered: a table of a hundred thousand is not made anew for nothing.
+  const rows = useMemo(
+    () => (data?.pages.flatMap((page) => (page as { items: unknown[] }).items) ?? []) as RowOf<P>[],
+    [data],
+  );
   return { rows, hasMore: asked.hasNextPage, loadMore, asked };
 }
 

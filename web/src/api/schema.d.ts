@@ -6504,7 +6504,7 @@ export interface components {
          * @description What happened.
          * @enum {string}
          */
-        SpanKind: "request" | "refusal" | "error" | "webhook" | "attempt" | "audit";
+        SpanKind: "request" | "refusal" | "error" | "webhook" | "attempt" | "delivery" | "audit";
         /**
          * SpanModel
          * @description One thing that happened in a trace.
@@ -6519,7 +6519,7 @@ export interface components {
             plane: string;
             /**
              * Id
-             * @description Id of the API call, webhook event or audit entry; of an error: digest of its group
+             * @description Id of the API call, webhook event, delivery or audit entry; of an error: digest of its group
              */
             id: string;
             /**

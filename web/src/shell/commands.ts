@@ -44,7 +44,8 @@ export function useCommands(typed: string, open: (overlay: Overlay) => void): Co
       hint: trace.slice(0, 8),
       icon: IconRoute,
       always: true,
-      run: () => void navigate({ to: '/api', search: ((before: object) => ({ ...before, trace })) as never }),
+      run: () =>
+        void navigate({ to: '/api', search: ((before: object) => ({ ...before, part: 'calls', trace })) as never }),
     });
   }
   const range = typed.trim() ? parseTyped(typed, view.zone) : null;

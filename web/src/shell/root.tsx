@@ -7,7 +7,7 @@ import { Shell } from './Shell.tsx';
 export const root = createRootRoute({
   validateSearch: viewSearch,
   // A link to another tab keeps the time range and the zone.
-  search: { middlewares: [retainSearchParams(['from', 'to', 'compare', 'live', 'tz'])] },
+  search: { middlewares: [retainSearchParams(['from', 'to', 'compare', 'live', 'tz', 'sort'])] },
   component: Shell,
   notFoundComponent: PageUnknown,
 });

@@ -3,8 +3,11 @@ import { Alert, Button, type ButtonProps, Group, Modal, Stack, Textarea } from '
 import { notifications } from '@mantine/notifications';
 import { type FormEvent, type ReactNode, useState } from 'react';
 import { sentence } from '../api/client.ts';
+import { type Operation, useMay } from '../api/may.ts';
 
 interface ConfirmActionProps {
+  /** What it calls: it is not offered to those who may not. */
+  operation: Operation;
   /** On the button and in the title. */
   label: string;
   /** What will happen, with the figures of a dry run where there is one. */
@@ -21,6 +24,7 @@ interface ConfirmActionProps {
 }
 
 export function ConfirmAction({
+  operation,
   label,
   children,
   reason = 'required',
@@ -30,6 +34,7 @@ export function ConfirmAction({
   button,
   disabled,
 }: ConfirmActionProps) {
+  const may = useMay();
   const [opened, setOpened] = useState(false);
   const [why, setWhy] = useState('');
   const [busy, setBusy] = useState(false);
@@ -53,6 +58,7 @@ export function ConfirmAction({
       setBusy(false);
     }
   }
+  if (!may(operation)) return null;
   return (
     <>
       <Button size="xs" variant="default" {...button} disabled={disabled} onClick={() => setOpened(true)}>

@@ -5,18 +5,14 @@
  * as CSV or JSON.
  */
 import { Button, Menu } from '@mantine/core';
-import {
-  createSortedRowModel,
-  rowSortingFeature,
-  type SortingState,
-  sortFns,
-  tableFeatures,
-  useTable,
-} from '@tanstack/react-table';
+import { useSearch } from '@tanstack/react-router';
+import { createSortedRowModel, rowSortingFeature, sortFns, tableFeatures, useTable } from '@tanstack/react-table';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { type KeyboardEvent, type ReactNode, useEffect, useMemo, useRef, useState } from 'react';
 import { count } from '../time/format.ts';
 import { pause, resume } from '../time/now.ts';
+import { orderOf, type ViewSearch, withOrder } from '../view/search.ts';
+import { useSetSearch } from '../view/view.ts';
 import style from './DataTable.module.css';
 import { type Cell, download } from './download.ts';
 import { IconArrowDown, IconArrowUp, IconDownload } from './icons.ts';
@@ -73,7 +69,12 @@ export function DataTable<Row extends object>({
   children,
   least = 640,
 }: DataTableProps<Row>) {
-  const [sorting, setSorting] = useState<SortingState>([]);
+  const { sort }: ViewSearch = useSearch({ strict: false });
+  const set = useSetSearch();
+  const sorting = useMemo(() => {
+    const order = orderOf(sort, name);
+    return order && columns.some((column) => column.id === order.id && column.value) ? [order] : [];
+  }, [sort, name, columns]);
   const [active, setActive] = useState<number | null>(null);
   const scroll = useRef<HTMLDivElement>(null);
   const definitions = useMemo(
@@ -93,7 +94,6 @@ export function DataTable<Row extends object>({
     data,
     getRowId: rowId,
     state: { sorting },
-    onSortingChange: setSorting,
   });
   const sorted = table.getRowModel().rows;
   const virtual = useVirtualizer({
@@ -127,9 +127,16 @@ export function DataTable<Row extends object>({
     if (by === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     event.stopPropagation();
-    const to = Math.max(0, Math.min(sorted.length - 1, (active ?? (by > 0 ? -1 : 1)) + by));
+    // From the row that has the focus, however it got there.
+    const here = (event.target as HTMLElement).closest<HTMLElement>('[data-row]')?.dataset.row ?? active;
+    const from = here === null ? (by > 0 ? -1 : 1) : Number(here);
+    const to = Math.max(0, Math.min(sorted.length - 1, from + by));
     virtual.scrollToIndex(to);
     requestAnimationFrame(() => setActive(to));
+  }
+
+  function sortBy(order: { id: string; desc: boolean } | null): void {
+    set({ sort: withOrder(sort, name, order) }, { replace: true });
   }
 
   function take(kind: 'csv' | 'json'): void {
@@ -201,7 +208,7 @@ export function DataTable<Row extends object>({
                       <button
                         type="button"
                         className={style.sort}
-                        onClick={() => setSorting(order?.desc === false ? [] : [{ id: column.id, desc: !order }])}
+                        onClick={() => sortBy(order?.desc === false ? null : { id: column.id, desc: !order })}
                       >
                         {column.header}
                         {order &&

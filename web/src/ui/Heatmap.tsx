@@ -1,4 +1,4 @@
-/** How often what happened when: columns are steps of time, rows are ranges of a figure, darker is more. */
+/** How often what happened when: columns are steps of time, rows are ranges of a figure, the stronger the colour, the more. */
 import { useId, useMemo, useState } from 'react';
 import { count as written } from '../time/format.ts';
 import { useMoment, useZoom } from '../view/view.ts';

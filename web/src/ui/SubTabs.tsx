@@ -12,21 +12,29 @@ interface SubTabsProps {
   tabs: readonly { id: string; label: string }[];
   /** The one that is shown. */
   current: string;
+  /** What of the URL goes along to another part; all of it unless told. */
+  keep?: (search: Record<string, unknown>) => Record<string, unknown>;
 }
 
-export function SubTabs({ label, to, param, tabs, current }: SubTabsProps) {
+export function SubTabs({ label, to, param, tabs, current, keep = (search) => search }: SubTabsProps) {
   return (
     <nav className={style.tabs} aria-label={label}>
       {tabs.map(({ id, label: name }, at) => (
         <Link
           key={id}
           to={to}
-          search={((kept: object) => ({ ...kept, [param]: at === 0 ? undefined : id, open: undefined })) as never}
+          search={
+            ((kept: Record<string, unknown>) => ({
+              ...keep(kept),
+              [param]: at === 0 ? undefined : id,
+              open: undefined,
+            })) as never
+          }
           resetScroll={false}
           className={style.tab}
           aria-current={id === current ? 'page' : undefined}
-          // The part is in the query: by the path alone all of them would be the current one.
-          activeOptions={{ includeSearch: true, explicitUndefined: true }}
+          // By the path alone, or by a part of the query, the first would always be current as well.
+          activeOptions={{ exact: true, includeSearch: true }}
         >
           {name}
         </Link>

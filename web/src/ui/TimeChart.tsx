@@ -11,7 +11,7 @@ import { useMoment, useView, useZoom } from '../view/view.ts';
 import { draw } from './chart/draw.ts';
 import { FiguresTable } from './chart/FiguresTable.tsx';
 import { Legend } from './chart/Legend.tsx';
-import type { ChartData, Figures } from './chart/model.ts';
+import type { ChartData, Figures, Kind } from './chart/model.ts';
 import { Tooltip } from './chart/Tooltip.tsx';
 import { IconChartLine, IconTable } from './icons.ts';
 import { Message } from './Message.tsx';
@@ -26,8 +26,7 @@ interface TimeChartProps {
   data: ChartData;
   /** How a figure is written. */
   format: (value: number | null) => string;
-  /** Lines, areas below them, or bars that stand on each other. */
-  kind?: 'line' | 'area' | 'bars';
+  kind?: Kind;
   /** Pixels. */
   height?: number;
 }
@@ -104,7 +103,7 @@ export function TimeChart({ label, data, format, kind = 'line', height = 220 }: 
   return (
     <figure className={style.chart} aria-label={label}>
       <div className={style.top}>
-        <Legend series={data.series} hidden={hidden} palette={palette} onChange={setHidden} />
+        <Legend series={data.series} hidden={hidden} palette={palette} kind={kind} onChange={setHidden} />
         <button type="button" className={style.switch} aria-pressed={asTable} onClick={() => setAsTable(!asTable)}>
           {asTable ? <IconChartLine size={15} aria-hidden="true" /> : <IconTable size={15} aria-hidden="true" />}
           <span className={style.word}>{asTable ? 'Chart' : 'Table'}</span>
@@ -139,6 +138,7 @@ export function TimeChart({ label, data, format, kind = 'line', height = 220 }: 
               series={shown}
               all={data.series}
               palette={palette}
+              kind={kind}
               format={format}
             />
           )}

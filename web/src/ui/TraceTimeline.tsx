@@ -35,14 +35,13 @@ const KINDS: Record<string, { icon: Icon; name: string }> = {
   audit: { icon: IconShieldCheck, name: 'Audit' },
 };
 
-/** The tab that shows a kind, where one item opens by `open`. */
-const TABS: Record<string, string> = {
-  request: '/api',
-  refusal: '/api',
-  webhook: '/webhooks',
-  attempt: '/webhooks',
-  delivery: '/webhooks',
-  audit: '/audit',
+/** Where a kind is shown: the tab and its part, in which one item opens by `open`. */
+const PLACES: Record<string, { to: string; part?: string }> = {
+  request: { to: '/api', part: 'calls' },
+  refusal: { to: '/api', part: 'calls' },
+  webhook: { to: '/webhooks', part: 'events' },
+  attempt: { to: '/webhooks', part: 'events' },
+  audit: { to: '/audit' },
 };
 
 const TONES: Record<string, Tone> = { success: 'info', failure: 'bad', attention: 'warn' };
@@ -135,11 +134,12 @@ function Lines({ spans, here }: { spans: readonly Span[]; here?: string | undefi
 }
 
 function Title({ span }: { span: Span }) {
-  const to = TABS[span.kind];
-  if (!to) return <span>{span.title}</span>;
+  const place = PLACES[span.kind];
+  if (!place) return <span>{span.title}</span>;
   const open = span.kind === 'refusal' ? (span.parent ?? span.id) : span.id;
   return (
-    <Link to={to as '/audit'} search={((kept: object) => ({ ...kept, open })) as never}>
+    // Without the filters of the tab that one comes from: they would mean something else there.
+    <Link to={place.to as '/audit'} search={{ part: place.part, open } as never}>
       {span.title}
     </Link>
   );

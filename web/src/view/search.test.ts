@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { parseSearch, stringifySearch, viewSearch } from './search.ts';
+import { orderOf, parseSearch, stringifySearch, viewSearch, withOrder } from './search.ts';
 
 it.each([
   '?from=now-6h&status=failed&status=dead',
@@ -14,4 +14,19 @@ it('what cannot be read is left out, and so is what is the default', () => {
     live: 'off',
   });
   expect(viewSearch({ from: 'now-1h', tz: 'utc', compare: 'previous' })).toEqual({ tz: 'utc', compare: 'previous' });
+});
+
+it('each table keeps its own order, and a mangled one is left out', () => {
+  const both = withOrder(withOrder(undefined, 'calls', { id: 'total_ms', desc: true }), 'types', {
+    id: 'dead',
+    desc: false,
+  });
+  expect(stringifySearch({ sort: both })).toBe('?sort=calls:-total_ms&sort=types:dead');
+  expect(viewSearch({ sort: ['calls:-total_ms', 'javascript:alert(1)', '__proto__'] })).toEqual({
+    sort: ['calls:-total_ms'],
+  });
+  expect(orderOf(both, 'calls')).toEqual({ id: 'total_ms', desc: true });
+  expect(orderOf(both, 'call')).toBeNull();
+  expect(withOrder(both, 'calls', null)).toEqual(['types:dead']);
+  expect(withOrder(['types:dead'], 'types', null)).toBeUndefined();
 });

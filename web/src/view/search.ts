@@ -12,22 +12,56 @@ export interface ViewSearch {
   live?: 'off';
   /** `utc`: all moments in UTC, not in the reader's zone. */
   tz?: 'utc';
+  /** Order of the tables: `api-calls:-total_ms` sorts that one by that column, the most first. */
+  sort?: string[];
 }
 
 export type Raw = Record<string, unknown>;
 
+const ORDER = /^[\w-]{1,64}:-?\w{1,64}$/;
+
+/** Tables whose order is kept at once. */
+const ORDERS = 12;
+
 const BOUND = /^(now[-\w/]{0,16}|\d{4}-\d\d-\d\dT[\d:.]{1,16}Z?)$/;
 
-/** Read what every view has; what cannot be read is left out, so that a mangled link still opens. */
+/**
+ * Read what every view has; what cannot be read is said to be undefined, so that a mangled link still opens: the router
+ * would take what is not mentioned as it stands in the link.
+ */
 export function viewSearch(raw: Raw): ViewSearch {
-  const [from, to] = [text(raw.from), text(raw.to)];
-  const found: ViewSearch = {};
-  if (from && BOUND.test(from) && from !== DEFAULT_BOUNDS.from) found.from = from;
-  if (to && BOUND.test(to) && to !== DEFAULT_BOUNDS.to) found.to = to;
-  if (raw.compare === 'previous') found.compare = 'previous';
-  if (raw.live === 'off') found.live = 'off';
-  if (raw.tz === 'utc') found.tz = 'utc';
-  return found;
+  const sort = texts(raw.sort)?.filter((one) => ORDER.test(one));
+  return {
+    from: bound(raw.from, DEFAULT_BOUNDS.from),
+    to: bound(raw.to, DEFAULT_BOUNDS.to),
+    compare: raw.compare === 'previous' ? 'previous' : undefined,
+    live: raw.live === 'off' ? 'off' : undefined,
+    tz: raw.tz === 'utc' ? 'utc' : undefined,
+    sort: sort?.length ? sort.slice(-ORDERS) : undefined,
+  };
+}
+
+function bound(value: unknown, usual: string): string | undefined {
+  const found = text(value);
+  return found && BOUND.test(found) && found !== usual ? found : undefined;
+}
+
+/** Column that a table is sorted by, by what the URL says. */
+export function orderOf(sort: readonly string[] | undefined, table: string): { id: string; desc: boolean } | null {
+  const found = sort?.find((one) => one.startsWith(`${table}:`))?.slice(table.length + 1);
+  if (!found) return null;
+  return found[0] === '-' ? { id: found.slice(1), desc: true } : { id: found, desc: false };
+}
+
+/** The order of all tables with that of one changed; null leaves its rows as they come. */
+export function withOrder(
+  sort: readonly string[] | undefined,
+  table: string,
+  order: { id: string; desc: boolean } | null,
+): string[] | undefined {
+  const others = (sort ?? []).filter((one) => !one.startsWith(`${table}:`));
+  const all = order ? [...others, `${table}:${order.desc ? '-' : ''}${order.id}`] : others;
+  return all.length > 0 ? all : undefined;
 }
 
 /** One value of a parameter; undefined when there is none. */

@@ -1,4 +1,4 @@
-"""One trace across the planes: requests, limit refusals, errors, webhooks, their attempts, and audit entries."""
+"""One trace across the planes: requests, limit refusals, errors, webhooks in and out, and audit entries."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from custodes.planes.audit.model import AuditEntry, Outcome
 from custodes.planes.audit.ports import AuditQuery
 from custodes.planes.inbound.model import Attempt, EventFilter, EventRecord, Status
 from custodes.planes.inbound.model import Outcome as AttemptOutcome
+from custodes.planes.outbound.model import Delivery, DeliveryStatus
+from custodes.planes.outbound.ports import DeliveryFilter
 from custodes.planes.traffic.model import ApiCall, CallFilter
 
 router = APIRouter()
@@ -36,6 +38,7 @@ class SpanKind(StrEnum):
     ERROR = "error"
     WEBHOOK = "webhook"
     ATTEMPT = "attempt"
+    DELIVERY = "delivery"
     AUDIT = "audit"
 
 
@@ -52,7 +55,9 @@ class SpanModel(BaseModel):
 
     kind: SpanKind = Field(description="What it is")
     plane: str = Field(description="Plane that it happened in")
-    id: str = Field(description="Id of the API call, webhook event or audit entry; of an error: digest of its group")
+    id: str = Field(
+        description="Id of the API call, webhook event, delivery or audit entry; of an error: digest of its group"
+    )
     parent: str | None = Field(description="Id of what it belongs to; null when it stands by itself")
     tenant: str = Field(description="Whose it is")
     at: Moment = Field(description="When it began")
@@ -170,6 +175,29 @@ def _of_attempt(event: EventRecord, attempt: Attempt) -> SpanModel:
     )  # fmt: skip
 
 
+async def _deliveries(custodes: Custodes, trace_id: str, tenant: str | None) -> _Found:
+    wanted = DeliveryFilter(tenant=tenant, trace_id=trace_id)
+    page = await custodes.outbound.list_deliveries(wanted, limit=MAX_OF_A_KIND)
+    return [_of_delivery(delivery) for delivery in page.items], page.next_cursor is not None
+
+
+def _of_delivery(delivery: Delivery) -> SpanModel:
+    attempts = f"{delivery.attempts} attempt{'' if delivery.attempts == 1 else 's'}"
+    answered = "" if delivery.last_status is None else f", last answer {delivery.last_status}"
+    error = f": {delivery.error}" if delivery.error else ""
+    outcome = {
+        DeliveryStatus.FAILED: SpanOutcome.FAILURE,
+        DeliveryStatus.HELD: SpanOutcome.ATTENTION,
+    }.get(delivery.status, SpanOutcome.SUCCESS)
+    return SpanModel(
+        kind=SpanKind.DELIVERY, plane="outbound", id=delivery.id, parent=None, tenant=delivery.tenant,
+        at=delivery.created_at,
+        duration_us=None if delivery.finished_at is None else delivery.finished_at - delivery.created_at,
+        title=f"{delivery.event_type} to endpoint {delivery.endpoint_id}",
+        detail=f"{delivery.status.value} after {attempts}{answered}{error}", outcome=outcome,
+    )  # fmt: skip
+
+
 async def _audit(custodes: Custodes, trace_id: str, tenant: str | None) -> _Found:
     query = AuditQuery(tenant=tenant, trace_id=trace_id, limit=MAX_OF_A_KIND)
     page = await custodes.audit.list_entries(query)
@@ -187,4 +215,9 @@ def _of_entry(entry: AuditEntry) -> SpanModel:
 
 
 #: What a trace is made of: each tells its part, and whether there was more.
-_SOURCES: tuple[Callable[[Custodes, str, str | None], Awaitable[_Found]], ...] = (_calls, _webhooks, _audit)
+_SOURCES: tuple[Callable[[Custodes, str, str | None], Awaitable[_Found]], ...] = (
+    _calls,
+    _webhooks,
+    _deliveries,
+    _audit,
+)

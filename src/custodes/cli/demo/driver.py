@@ -226,7 +226,7 @@ class Driver:
             return [self._shopper()]
         headers = {"authorization": f"Bearer {self._api_key}", "x-forwarded-for": "192.0.2.200"}
         address = f"203.0.113.{self._random.randrange(100, 110)}"
-        block = {"kind": "ip", "identifier": address, "reason": "scanned us", "seconds": 120}
+        block = {"kind": "ip", "identifier": address, "reason": "scanned us", "duration_seconds": 120}
         return self._random.choice(
             (
                 [Visit("operator", "POST", f"{ADMIN}/rate-limits/blocks", headers, json=block)],

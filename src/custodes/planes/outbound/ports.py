@@ -139,6 +139,8 @@ class DeliveryFilter:
     until: int | None = None
     #: This one.
     delivery_id: str | None = None
+    #: Of messages that belong to this trace.
+    trace_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

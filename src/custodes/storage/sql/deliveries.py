@@ -338,6 +338,9 @@ def _wanted(wanted: DeliveryFilter) -> list[Any]:
         (d.c.id, wanted.delivery_id),
     )
     where += [column == value for column, value in pairs if value is not None]
+    if wanted.trace_id is not None:
+        of_trace = _of_tenant(select(m.c.id), m, wanted.tenant).where(m.c.trace_id == wanted.trace_id)
+        where.append(d.c.message_id.in_(of_trace))
     if wanted.statuses:
         where.append(d.c.status.in_([status.value for status in wanted.statuses]))
     if wanted.since is not None:

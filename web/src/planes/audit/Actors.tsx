@@ -3,6 +3,7 @@ import { Link } from '@tanstack/react-router';
 import type { Schemas } from '../../api/client.ts';
 import { useTimed } from '../../api/hooks.ts';
 import { ago, count, percent } from '../../time/format.ts';
+import { figure } from '../../ui/columns.ts';
 import { type Column, DataTable } from '../../ui/DataTable.tsx';
 import { Panel } from '../../ui/Panel.tsx';
 import { useMoment, useView } from '../../view/view.ts';
@@ -22,14 +23,7 @@ export function Actors() {
   );
   const columns: Column<Actor>[] = [
     { id: 'actor', header: 'Actor', cell: (row) => row.actor, value: (row) => row.actor },
-    {
-      id: 'events',
-      header: 'Entries',
-      align: 'right',
-      width: 90,
-      cell: (row) => count(row.events),
-      value: (row) => row.events,
-    },
+    figure('events', 'Entries', 90, (row) => row.events, count),
     {
       id: 'failures',
       header: 'Not successful',
@@ -45,30 +39,9 @@ export function Actors() {
       cell: (row) => <Risk score={row.max_risk} />,
       value: (row) => row.max_risk,
     },
-    {
-      id: 'addresses',
-      header: 'Addresses',
-      align: 'right',
-      width: 100,
-      cell: (row) => count(row.addresses),
-      value: (row) => row.addresses,
-    },
-    {
-      id: 'new_addresses',
-      header: 'New ones',
-      align: 'right',
-      width: 90,
-      cell: (row) => count(row.new_addresses),
-      value: (row) => row.new_addresses,
-    },
-    {
-      id: 'devices',
-      header: 'User agents',
-      align: 'right',
-      width: 110,
-      cell: (row) => count(row.devices),
-      value: (row) => row.devices,
-    },
+    figure('addresses', 'Addresses', 100, (row) => row.addresses, count),
+    figure('new_addresses', 'New ones', 90, (row) => row.new_addresses, count),
+    figure('devices', 'User agents', 110, (row) => row.devices, count),
     { id: 'first_at', header: 'First', width: 110, cell: (row) => when(row.first_at), value: (row) => row.first_at },
     { id: 'last_at', header: 'Last', width: 110, cell: (row) => when(row.last_at), value: (row) => row.last_at },
   ];

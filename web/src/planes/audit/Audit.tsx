@@ -4,10 +4,10 @@ import { Link, useSearch } from '@tanstack/react-router';
 import { useFresh } from '../../live/useFresh.ts';
 import { IconFileExport } from '../../ui/icons.ts';
 import { Page } from '../../ui/Page.tsx';
+import { SubTabs } from '../../ui/SubTabs.tsx';
 import { oneOf, text } from '../../view/search.ts';
 import { ActorDrawer } from './ActorDetail.tsx';
 import { Actors } from './Actors.tsx';
-import style from './Audit.module.css';
 import { Entries } from './Entries.tsx';
 import { EntryDrawer } from './EntryDetail.tsx';
 import { Figures } from './Figures.tsx';
@@ -15,10 +15,10 @@ import { Flags } from './Flags.tsx';
 import { KEYS, ofAudit } from './model.ts';
 
 const PARTS = [
-  { value: 'flags', label: 'To review' },
-  { value: 'actors', label: 'Actors' },
-  { value: 'admin', label: 'Admin actions' },
-  { value: 'entries', label: 'All entries' },
+  { id: 'flags', label: 'To review' },
+  { id: 'actors', label: 'Actors' },
+  { id: 'admin', label: 'Admin actions' },
+  { id: 'entries', label: 'All entries' },
 ] as const;
 
 const NAMES = ['flags', 'actors', 'admin', 'entries'] as const;
@@ -42,21 +42,7 @@ export function Audit() {
       }
     >
       <Figures />
-      <nav className={style.parts} aria-label="Parts of the audit">
-        {PARTS.map(({ value, label }) => (
-          <Link
-            key={value}
-            to="/audit"
-            search={
-              ((kept: object) => ({ ...kept, tab: value === 'flags' ? undefined : value, open: undefined })) as never
-            }
-            resetScroll={false}
-            aria-current={value === tab ? 'page' : undefined}
-          >
-            {label}
-          </Link>
-        ))}
-      </nav>
+      <SubTabs label="Parts of the audit" to="/audit" param="tab" tabs={PARTS} current={tab} />
       {tab === 'flags' && <Flags />}
       {tab === 'actors' && <Actors />}
       {tab === 'admin' && <Entries only="admin" />}

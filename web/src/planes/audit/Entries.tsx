@@ -18,8 +18,8 @@ import { Risk } from './Risk.tsx';
 
 const TYPED: readonly { name: FilterName; hint: string }[] = [
   { name: 'text', hint: 'any word of it' },
-  { name: 'actor', hint: 'user:42 or user:*' },
-  { name: 'action', hint: 'webhook.* or role.granted' },
+  { name: 'actor', hint: 'user:42, user:*' },
+  { name: 'action', hint: 'role.granted, auth.*' },
   { name: 'target', hint: 'invoice:7' },
   { name: 'ip', hint: '203.0.113.9' },
 ];

@@ -73,7 +73,12 @@ export function Figures() {
               .map(([rule, value]) => ({ id: rule, label: ruleName(rule), value, shown: compact(value) }))}
           />
         </Panel>
-        <Panel title="Where failures come from" of={asked} empty={now?.failing_addresses.length === 0}>
+        <Panel
+          title="Where failures come from"
+          note="failures, and how many failed there"
+          of={asked}
+          empty={now?.failing_addresses.length === 0}
+        >
           <Bars
             label="Addresses by failures"
             bars={(now?.failing_addresses ?? []).slice(0, 8).map((one) => ({
@@ -87,7 +92,7 @@ export function Figures() {
                 </Link>
               ),
               value: one.failures,
-              shown: `${compact(one.failures)} of ${compact(one.actors)} ${one.actors === 1 ? 'actor' : 'actors'}`,
+              shown: `${compact(one.failures)} · ${compact(one.actors)} ${one.actors === 1 ? 'actor' : 'actors'}`,
               tone: 'bad' as const,
             }))}
           />
@@ -104,6 +109,6 @@ function hasAny(counts: Record<string, number> | undefined): boolean {
 /** `success_after_failures` as one reads it. */
 function ruleName(rule: string): string {
   if (rule === 'action') return 'Base risk of the action';
-  const words = rule.replaceAll('_', ' ');
+  const words = rule.replaceAll('_', ' ').replace(/^ip\b/, 'address');
   return words.charAt(0).toUpperCase() + words.slice(1);
 }

@@ -5,6 +5,7 @@ import { useRows } from '../../api/hooks.ts';
 import { ago, count } from '../../time/format.ts';
 import { type Column, DataTable } from '../../ui/DataTable.tsx';
 import { IconShieldCheck } from '../../ui/icons.ts';
+import { May } from '../../ui/May.tsx';
 import { Message } from '../../ui/Message.tsx';
 import { Panel } from '../../ui/Panel.tsx';
 import { StatusBadge } from '../../ui/StatusBadge.tsx';
@@ -106,7 +107,11 @@ export function Flags() {
       note={timed ? 'of the time range' : 'of all time: what waits does not go away'}
       of={asked}
       flush
-      actions={<ReviewMany query={query} timed={timed} disabled={rows.length === 0} />}
+      actions={
+        <May operation="audit_review_audit_logs">
+          <ReviewMany query={query} timed={timed} disabled={rows.length === 0} />
+        </May>
+      }
     >
       <DataTable
         label="Flagged entries"

@@ -5,6 +5,7 @@ import { useQueryClient } from '@tanstack/react-query';
 import { useCallback, useEffect, useRef, useState } from 'react';
 import { api, sentence } from '../../api/client.ts';
 import { sent } from '../../api/hooks.ts';
+import { useMay } from '../../api/may.ts';
 import { me } from '../../api/session.ts';
 import { StatusBadge } from '../../ui/StatusBadge.tsx';
 import { useMoment } from '../../view/view.ts';
@@ -24,6 +25,7 @@ export function Review({ entry, onDecided }: { entry: Entry; onDecided?: (() => 
   const [assignee, setAssignee] = useState(review?.assignee ?? '');
   const [busy, setBusy] = useState<ReviewState | null>(null);
   const [fault, setFault] = useState<string | null>(null);
+  const may = useMay()('audit_review_audit_log');
   const decided = review !== null && review.state !== 'open' && review.state !== 'acknowledged';
 
   const take = useCallback(
@@ -48,7 +50,7 @@ export function Review({ entry, onDecided }: { entry: Entry; onDecided?: (() => 
     [assignee, note, entry.id, entry.action, queries, onDecided],
   );
   const mine = useCallback(async () => take({ state: 'acknowledged', assignee: (await me()).subject }), [take]);
-  useReviewKeys({ on: !decided && review !== null && busy === null, take, mine });
+  useReviewKeys({ on: may && !decided && review !== null && busy === null, take, mine });
 
   return (
     <div className={style.review}>
@@ -71,7 +73,7 @@ export function Review({ entry, onDecided }: { entry: Entry; onDecided?: (() => 
           {fault}
         </p>
       )}
-      {review && !decided && (
+      {may && review && !decided && (
         <Stack gap="xs" className={style.form}>
           <Group gap="xs" align="end" wrap="nowrap">
             <TextInput
@@ -123,7 +125,7 @@ export function Review({ entry, onDecided }: { entry: Entry; onDecided?: (() => 
         </Stack>
       )}
       {decided && review?.note && <p className={style.note}>{review.note}</p>}
-      {(decided || (!review && !entry.flag_id)) && (
+      {may && (decided || (!review && !entry.flag_id)) && (
         <Button size="xs" variant="default" loading={busy === 'open'} onClick={() => void take({ state: 'open' })}>
           {decided ? 'Open again' : 'Put up for review'}
         </Button>

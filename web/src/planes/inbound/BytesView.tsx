@@ -1,21 +1,21 @@
 /** Bytes three ways: as a tree where they are JSON, as text, and as they are. Each is worked out when it is looked at. */
 import { SegmentedControl } from '@mantine/core';
-import { useMemo, useState } from 'react';
+import { useMemo } from 'react';
 import { bytes as size } from '../../time/format.ts';
 import { HexView } from '../../ui/HexView.tsx';
 import { JsonTree } from '../../ui/JsonTree.tsx';
 import { Message } from '../../ui/Message.tsx';
+import { useSetSearch } from '../../view/view.ts';
 import style from './BytesView.module.css';
 import { decoded, parsed, TREE } from './bytes.ts';
+import { useInbound, type Way } from './search.ts';
 import { TextView } from './TextView.tsx';
 
-type Way = 'tree' | 'raw' | 'hex';
-
-const WAYS = [
+const LABELS = [
   { value: 'tree', label: 'Tree' },
   { value: 'raw', label: 'Raw' },
   { value: 'hex', label: 'Hex' },
-];
+] satisfies { value: Way; label: string }[];
 
 interface BytesViewProps {
   bytes: Uint8Array;
@@ -24,7 +24,8 @@ interface BytesViewProps {
 }
 
 export function BytesView({ bytes, whole }: BytesViewProps) {
-  const [chosen, setChosen] = useState<Way | null>(null);
+  const { way: chosen } = useInbound();
+  const set = useSetSearch();
   const way = chosen ?? (whole && looksLikeJson(bytes) ? 'tree' : 'raw');
   if (bytes.length === 0) return <p className="faint">The body is empty.</p>;
   return (
@@ -33,9 +34,9 @@ export function BytesView({ bytes, whole }: BytesViewProps) {
         size="xs"
         className={style.ways}
         aria-label="How the payload is shown"
-        data={WAYS}
+        data={LABELS}
         value={way}
-        onChange={(next) => setChosen(next as Way)}
+        onChange={(next) => set({ way: next }, { replace: true })}
       />
       <div className={style.frame}>
         {way === 'tree' ? (

@@ -10,6 +10,7 @@ import { Section } from '../../ui/Detail.tsx';
 import { KeyValue } from '../../ui/KeyValue.tsx';
 import { Copy } from '../../ui/Snippet.tsx';
 import { StatusBadge } from '../../ui/StatusBadge.tsx';
+import { TraceTimeline } from '../../ui/TraceTimeline.tsx';
 import { useMoment, useView } from '../../view/view.ts';
 import { Attempts } from './Attempts.tsx';
 import { Curl } from './Curl.tsx';
@@ -32,6 +33,7 @@ export function EventDetail({ id }: { id: string }) {
       <Section title="Attempts">
         <Attempts event={event} />
       </Section>
+      <TraceTimeline traceId={event.trace_id} here={event.id} />
       <Section title="Payload">
         <Payload id={event.id} size={event.body_bytes} />
       </Section>
@@ -65,6 +67,7 @@ function Facts({ event }: { event: Event }) {
           <span className="faint">from {event.source}</span>
         </Group>
         <ConfirmAction
+          operation="inbound_replay_webhook_event"
           label="Replay"
           done="It is handled again"
           reason="optional"

@@ -10,7 +10,7 @@ export function EventPage() {
     <Page
       title="Webhook"
       actions={
-        <Link to="/webhooks" search={{ part: 'events' } as never}>
+        <Link to="/webhooks" search={((kept: object) => ({ ...kept, part: 'events', open: undefined })) as never}>
           All webhooks
         </Link>
       }

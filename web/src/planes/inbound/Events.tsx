@@ -9,6 +9,7 @@ import { bytes, clock, duration, millis } from '../../time/format.ts';
 import { type Column, DataTable } from '../../ui/DataTable.tsx';
 import { DetailDrawer } from '../../ui/Detail.tsx';
 import { Chips, type Facet, Facets } from '../../ui/Facets.tsx';
+import { May } from '../../ui/May.tsx';
 import { Message } from '../../ui/Message.tsx';
 import { Panel } from '../../ui/Panel.tsx';
 import { StatusBadge } from '../../ui/StatusBadge.tsx';
@@ -45,7 +46,11 @@ export function Events() {
         of={asked}
         empty={rows.length === 0}
         whenEmpty={<Message title="No event fits these filters" text="Take one away, or choose a longer range." />}
-        actions={<ReplaySelection query={query} />}
+        actions={
+          <May operation="inbound_replay_webhook_events">
+            <ReplaySelection query={query} />
+          </May>
+        }
         flush
       >
         <DataTable

@@ -17,6 +17,7 @@ export const inboundRoutes = [
   createRoute({
     getParentRoute: () => root,
     path: '/webhooks/$id',
+    validateSearch: inboundSearch,
     component: lazyRouteComponent(() => import('./EventPage.tsx'), 'EventPage'),
   }),
 ] as const;

@@ -7,6 +7,9 @@ import { oneOf, type Raw, text, texts } from '../../view/search.ts';
 export const PARTS = ['figures', 'events', 'refused'] as const;
 export type Part = (typeof PARTS)[number];
 
+export const WAYS = ['tree', 'raw', 'hex'] as const;
+export type Way = (typeof WAYS)[number];
+
 /** Filters of events by the parameter that holds them; the name stands on the chip. */
 export const FILTERS = { source: 'Source', type: 'Type', status: 'Status', verdict: 'Signature', id: 'Id' } as const;
 
@@ -20,6 +23,8 @@ export interface InboundSearch {
   id?: string;
   /** Why deliveries were refused. */
   reason?: string;
+  /** How the payload of the open event is shown; unless told, as a tree where it is JSON. */
+  way?: Way;
   /** The event, or the refused delivery, that is open. */
   open?: string;
 }
@@ -33,6 +38,7 @@ export function inboundSearch(raw: Raw): InboundSearch {
     verdict: texts(raw.verdict),
     id: text(raw.id),
     reason: text(raw.reason),
+    way: oneOf(raw.way, WAYS),
     open: text(raw.open),
   };
 }

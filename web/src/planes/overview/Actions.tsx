@@ -8,13 +8,18 @@ import { sent } from '../../api/hooks.ts';
 import { boot } from '../../boot.ts';
 import { count } from '../../time/format.ts';
 import { IconBan, IconDownload, IconRefresh } from '../../ui/icons.ts';
+import { May } from '../../ui/May.tsx';
 import { useView } from '../../view/view.ts';
 
 export function Actions() {
   return (
     <>
-      <Block />
-      <Replay />
+      <May operation="ratelimit_create_block">
+        <Block />
+      </May>
+      <May operation="inbound_replay_webhook_events">
+        <Replay />
+      </May>
       <Export />
     </>
   );
@@ -215,11 +220,10 @@ function Replay() {
 
 function Export() {
   const view = useView();
-  const query = new URLSearchParams({ ...view.when, format: 'csv' }).toString();
   const places = [
-    { path: 'api-calls', label: 'API calls' },
-    { path: 'webhook-events', label: 'Webhooks' },
-    { path: 'audit-logs', label: 'Audit trail' },
+    { path: 'api-calls', label: 'API calls', format: 'CSV' },
+    { path: 'webhook-events', label: 'Webhooks', format: 'NDJSON' },
+    { path: 'audit-logs', label: 'Audit trail', format: 'CSV' },
   ];
   return (
     <Menu position="bottom-end" withinPortal>
@@ -229,13 +233,18 @@ function Export() {
         </Button>
       </Menu.Target>
       <Menu.Dropdown>
-        <Menu.Label>CSV of this stretch of time</Menu.Label>
-        {places.map(({ path, label }) => (
+        <Menu.Label>All of this stretch of time</Menu.Label>
+        {places.map(({ path, label, format }) => (
           <Menu.Item
             key={path}
             component="a"
-            href={`${boot.root}/api/admin/enterprise/${path}/export?${query}`}
+            href={`${boot.root}/api/admin/enterprise/${path}/export?${new URLSearchParams({
+              ...view.when,
+              // Payloads and headers of webhooks do not fit in the cells of a sheet.
+              ...(format === 'CSV' ? { format: 'csv' } : {}),
+            })}`}
             download
+            rightSection={<span className="faint">{format}</span>}
           >
             {label}
           </Menu.Item>

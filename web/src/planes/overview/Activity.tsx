@@ -1,7 +1,7 @@
 /** What happens just now, over all planes, newest first. It stands still while somebody reads. */
 import { SegmentedControl } from '@mantine/core';
-import { Link } from '@tanstack/react-router';
-import { useId, useRef, useState } from 'react';
+import { Link, useSearch } from '@tanstack/react-router';
+import { useId, useRef } from 'react';
 import { type Happening, useHappenings } from '../../live/source.ts';
 import { clock, count, duration, millis } from '../../time/format.ts';
 import { pause, resume, usePaused } from '../../time/now.ts';
@@ -9,8 +9,9 @@ import { IconBolt } from '../../ui/icons.ts';
 import { Message } from '../../ui/Message.tsx';
 import { Panel } from '../../ui/Panel.tsx';
 import { HttpStatus, StatusBadge } from '../../ui/StatusBadge.tsx';
-import { useView } from '../../view/view.ts';
+import { useSetSearch, useView } from '../../view/view.ts';
 import style from './Activity.module.css';
+import type { OverviewSearch } from './routes.ts';
 
 const PLANES = [
   { value: 'all', label: 'All' },
@@ -28,7 +29,9 @@ export function Activity() {
   const view = useView();
   const paused = usePaused();
   const { events, shed } = useHappenings();
-  const [plane, setPlane] = useState('all');
+  const search: OverviewSearch = useSearch({ strict: false });
+  const plane: string = search.plane ?? 'all';
+  const set = useSetSearch();
   const held = useRef<readonly Happening[]>(events);
   const list = useRef<HTMLOListElement>(null);
   const id = useId();
@@ -56,7 +59,7 @@ export function Activity() {
           size="xs"
           data={PLANES}
           value={plane}
-          onChange={setPlane}
+          onChange={(to) => set({ plane: to === 'all' ? undefined : to }, { replace: true })}
           aria-label="Which events"
           className={style.planes}
         />
@@ -141,7 +144,7 @@ function toneOf(event: Happening) {
 /** Where an event leads: one thing where it names one, its trace otherwise. */
 function linkOf(event: Happening): { to: string; search: Record<string, string> } | null {
   const [kind, id] = event.reference.split(':', 2);
-  if (kind === 'webhook_event' && id) return { to: '/webhooks', search: { open: id } };
+  if (kind === 'webhook_event' && id) return { to: '/webhooks', search: { part: 'events', open: id } };
   if (kind === 'audit_log' && id) return { to: '/audit', search: { open: id } };
-  return event.trace_id ? { to: '/api', search: { trace: event.trace_id } } : null;
+  return event.trace_id ? { to: '/api', search: { part: 'calls', trace: event.trace_id } } : null;
 }

@@ -61,6 +61,7 @@ function Incident({ incident }: { incident: Schemas['IncidentModel'] }) {
         <StatusBadge state="acknowledged" label={`seen by ${incident.acknowledged_by}`} />
       ) : (
         <ConfirmAction
+          operation="alerts_acknowledge_alert"
           label="Acknowledge"
           reason="none"
           done="Acknowledged"

@@ -1,15 +1,16 @@
 import { useGet, useTimed } from '../../api/hooks.ts';
 import { useHappenings } from '../../live/source.ts';
-import { bytes, compact, count, duration, percent } from '../../time/format.ts';
+import { ago, bytes, compact, count, duration } from '../../time/format.ts';
 import { KeyValue } from '../../ui/KeyValue.tsx';
 import { Panel } from '../../ui/Panel.tsx';
-import { useMoment } from '../../view/view.ts';
+import { useMoment, useView } from '../../view/view.ts';
 import type { ApiHealth } from './model.ts';
 import style from './Own.module.css';
 
 /** How Custodes itself is doing: what it costs, what waits, what it had to leave out. */
 export function Own({ api }: { api: ApiHealth }) {
   const moment = useMoment();
+  const { now } = useView();
   const health = useGet('/health', undefined, { fresh: true });
   const cpu = useTimed('/system-metrics/top', { name: 'process.cpu.percent', by: 'host', aggregation: 'avg' });
   const memory = useTimed('/system-metrics/top', { name: 'process.memory.rss', by: 'host', aggregation: 'last' });
@@ -38,12 +39,15 @@ export function Own({ api }: { api: ApiHealth }) {
           />
           <KeyValue
             of={[
-              [
-                'Call buffer',
-                `${compact(own.waiting_calls)} of ${compact(own.capacity)} (${percent(own.waiting_calls / own.capacity)})`,
-              ],
+              ['Call buffer', `${compact(own.waiting_calls)} of ${compact(own.capacity)}`],
               ['Batches that wait', count(own.waiting_batches)],
-              ['Last flush', `${duration(own.last_flush_ms)}, at ${moment(own.last_success_at)}`],
+              [
+                'Last flush',
+                <span
+                  key="flush"
+                  title={moment(own.last_success_at)}
+                >{`${duration(own.last_flush_ms)}, ${ago(own.last_success_at, now)}`}</span>,
+              ],
               ['Refused flushes', count(own.flush_failures)],
             ]}
           />

@@ -8,6 +8,7 @@ import style from './Systems.module.css';
 const NAMES: Record<string, string> = {
   storage: 'Storage',
   webhooks: 'Webhooks',
+  outgoing_webhooks: 'Webhooks out',
   api: 'API',
   rate_limits: 'Rate limits',
   audit: 'Audit trail',

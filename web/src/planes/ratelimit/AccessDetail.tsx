@@ -41,6 +41,7 @@ export function AccessDetail({ id }: { id: string }) {
         entry &&
         stands && (
           <ConfirmAction
+            operation={block ? 'ratelimit_lift_block' : 'ratelimit_delete_access_entry'}
             label={block ? 'Unblock' : 'Take off the list'}
             reason="optional"
             done={block ? `${entry.identifier} is unblocked` : `${entry.identifier} is off the list`}
@@ -78,7 +79,10 @@ export function AccessDetail({ id }: { id: string }) {
           </Section>
           <Section title="Look further">
             <p>
-              <Link to="/audit" search={((kept: object) => ({ ...kept, text: entry.identifier })) as never}>
+              <Link
+                to="/audit"
+                search={((kept: object) => ({ ...kept, tab: 'entries', text: entry.identifier })) as never}
+              >
                 Audit trail about {entry.identifier}
               </Link>
             </p>

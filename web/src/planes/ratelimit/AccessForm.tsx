@@ -5,6 +5,7 @@ import { useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 import { api, isProblem, sentence } from '../../api/client.ts';
 import { sent } from '../../api/hooks.ts';
+import { useMay } from '../../api/may.ts';
 import { IconBan, IconPlus } from '../../ui/icons.ts';
 import { KEYS } from './model.ts';
 
@@ -52,6 +53,7 @@ export function AccessForm({ effect, kind: given = 'ip', identifier = '', compac
   const [list, setList] = useState('allow');
   const [fault, setFault] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
+  const may = useMay();
   const block = effect === 'block';
   const title = block ? 'Block' : 'Add to a list';
 
@@ -80,6 +82,7 @@ export function AccessForm({ effect, kind: given = 'ip', identifier = '', compac
       setBusy(false);
     }
   }
+  if (!may(block ? 'ratelimit_create_block' : 'ratelimit_create_access_entry')) return null;
   return (
     <>
       <Button

@@ -158,6 +158,7 @@ export function Editor() {
               Replay recorded calls
             </Button>
             <ConfirmAction
+              operation={editing ? 'ratelimit_change_rule' : 'ratelimit_create_rule'}
               label={editing ? 'Save the change' : 'Save the rule'}
               reason="optional"
               danger={draft.shadow === 'no'}

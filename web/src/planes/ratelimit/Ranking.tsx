@@ -3,6 +3,7 @@ import { Link } from '@tanstack/react-router';
 import { useMemo } from 'react';
 import type { Schemas } from '../../api/client.ts';
 import { count } from '../../time/format.ts';
+import { figure } from '../../ui/columns.ts';
 import { type Column, DataTable } from '../../ui/DataTable.tsx';
 import { IconCircleCheck } from '../../ui/icons.ts';
 import { Message } from '../../ui/Message.tsx';
@@ -30,9 +31,9 @@ const HEADERS: Record<RankingProps['kind'], string> = {
 
 /** Where the calls of an endpoint or of somebody are. */
 const CALLS_BY: Partial<Record<RankingProps['kind'], string>> = {
-  ip: 'ip',
+  ip: 'client_ip',
   user: 'user',
-  api_key: 'key',
+  api_key: 'api_key',
   endpoint: 'route',
 };
 
@@ -52,37 +53,16 @@ export function Ranking({ title, note, asked, rows = [], kind }: RankingProps) {
         ),
         value: name,
       },
-      {
-        id: 'refused',
-        header: 'Refused',
-        cell: (row) => count(row.refused),
-        value: (row) => row.refused,
-        width: 90,
-        align: 'right',
-      },
-      {
-        id: 'would_refuse',
-        header: 'Shadow',
-        cell: (row) => count(row.would_refuse),
-        value: (row) => row.would_refuse,
-        width: 85,
-        align: 'right',
-      },
-      {
-        id: 'allowed',
-        header: 'Admitted',
-        cell: (row) => count(row.allowed),
-        value: (row) => row.allowed,
-        width: 95,
-        align: 'right',
-      },
+      figure('refused', 'Refused', 76, (row) => row.refused, count),
+      figure('would_refuse', 'Shadow', 74, (row) => row.would_refuse, count),
     ];
-    if (person) {
+    if (!person) found.push(figure('allowed', 'Admitted', 84, (row) => row.allowed, count));
+    else {
       found.push({
         id: 'action',
         header: '',
         cell: (row) => <AccessForm effect="block" kind={kind} identifier={name(row)} compact />,
-        width: 112,
+        width: 96,
       });
     }
     return found;
@@ -103,7 +83,7 @@ export function Ranking({ title, note, asked, rows = [], kind }: RankingProps) {
         rowId={(row) => row.label}
         name={`refused-${kind}`}
         height={300}
-        least={420}
+        least={340}
         link={(row, children) =>
           kind === 'rule' ? (
             <Link to="/rate-limits" search={((kept: object) => ({ ...kept, view: 'rules', open: row.label })) as never}>
@@ -115,6 +95,7 @@ export function Ranking({ title, note, asked, rows = [], kind }: RankingProps) {
               search={
                 ((kept: object) => ({
                   ...kept,
+                  part: 'calls',
                   [CALLS_BY[kind] ?? 'q']: person ? parted(row.label)[1] : row.label,
                 })) as never
               }

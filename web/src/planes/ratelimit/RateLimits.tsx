@@ -1,24 +1,24 @@
 /** Who is held back, by which rule, and whom a rule would hit: usage, blocks, lists, rules. */
-import { Link, useSearch } from '@tanstack/react-router';
+import { useSearch } from '@tanstack/react-router';
 import { lazy, Suspense } from 'react';
 import { useFresh } from '../../live/useFresh.ts';
 import { Page } from '../../ui/Page.tsx';
 import { PageWaiting } from '../../ui/PageStates.tsx';
+import { SubTabs } from '../../ui/SubTabs.tsx';
 import { AccessForm } from './AccessForm.tsx';
 import { AccessTable } from './AccessTable.tsx';
 import { concerns, KEYS } from './model.ts';
-import style from './RateLimits.module.css';
 import { Rules } from './Rules.tsx';
 import type { Part, RateLimitSearch } from './routes.ts';
 import { Usage } from './Usage.tsx';
 
-const PARTS: { part: Part; label: string }[] = [
-  { part: 'usage', label: 'Usage' },
-  { part: 'blocks', label: 'Blocks' },
-  { part: 'lists', label: 'Allow and deny lists' },
-  { part: 'rules', label: 'Rules' },
-  { part: 'editor', label: 'Try a rule' },
-];
+const TABS = [
+  { id: 'usage', label: 'Usage' },
+  { id: 'blocks', label: 'Blocks' },
+  { id: 'lists', label: 'Allow and deny lists' },
+  { id: 'rules', label: 'Rules' },
+  { id: 'editor', label: 'Try a rule' },
+] satisfies { id: Part; label: string }[];
 
 const Editor = lazy(() => import('./Editor.tsx').then((module) => ({ default: module.Editor })));
 
@@ -35,25 +35,7 @@ export function RateLimits() {
         </>
       }
     >
-      <nav className={style.parts} aria-label="Parts of rate limits">
-        {PARTS.map(({ part, label }) => (
-          <Link
-            key={part}
-            to="/rate-limits"
-            search={
-              ((kept: Record<string, unknown>) => ({
-                ...shared(kept),
-                view: part === 'usage' ? undefined : part,
-              })) as never
-            }
-            className={style.part}
-            // Which part it is, is in the search of the URL only.
-            activeOptions={{ includeSearch: true, explicitUndefined: true }}
-          >
-            {label}
-          </Link>
-        ))}
-      </nav>
+      <SubTabs label="Parts of rate limits" to="/rate-limits" param="view" tabs={TABS} current={view} keep={shared} />
       {view === 'usage' && <Usage />}
       {view === 'blocks' && <AccessTable which="blocks" />}
       {view === 'lists' && <AccessTable which="lists" />}

@@ -134,6 +134,7 @@ function Buttons({ rule }: { rule: Rule }) {
       {rule.id && (
         <>
           <ConfirmAction
+            operation="ratelimit_change_rule"
             label={rule.shadow ? 'Enforce' : 'Put in shadow'}
             reason="optional"
             danger={rule.shadow}
@@ -145,6 +146,7 @@ function Buttons({ rule }: { rule: Rule }) {
               : 'It refuses nobody any more, and tells whom it would refuse.'}
           </ConfirmAction>
           <ConfirmAction
+            operation="ratelimit_change_rule"
             label={rule.enabled ? 'Switch off' : 'Switch on'}
             reason="optional"
             done={rule.enabled ? `${rule.name} is off` : `${rule.name} is on`}
@@ -154,7 +156,13 @@ function Buttons({ rule }: { rule: Rule }) {
               ? 'It neither counts nor refuses until it is switched on again.'
               : 'It counts from the next request on.'}
           </ConfirmAction>
-          <ConfirmAction label="Delete" danger done={`${rule.name} is deleted`} onConfirm={remove}>
+          <ConfirmAction
+            operation="ratelimit_delete_rule"
+            label="Delete"
+            danger
+            done={`${rule.name} is deleted`}
+            onConfirm={remove}
+          >
             What it has counted is forgotten; the figures of the past stay.
           </ConfirmAction>
         </>

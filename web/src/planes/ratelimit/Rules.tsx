@@ -140,7 +140,7 @@ export function Rules() {
         rows={rows}
         rowId={(row) => row.name}
         name="rate-limit-rules"
-        least={1_240}
+        least={1_100}
         link={(row, children) => (
           <Link to="." search={((kept: object) => ({ ...kept, open: row.name })) as never}>
             {children}

@@ -4,6 +4,7 @@ import { useMemo } from 'react';
 import { api, type Schemas } from '../../api/client.ts';
 import { sent } from '../../api/hooks.ts';
 import { compact, count, percent } from '../../time/format.ts';
+import { figure } from '../../ui/columns.ts';
 import { type Column, DataTable } from '../../ui/DataTable.tsx';
 import { IconCircleCheck, IconInbox } from '../../ui/icons.ts';
 import { Message } from '../../ui/Message.tsx';
@@ -87,7 +88,9 @@ export function WhatIf({ draft }: { draft: Draft }) {
                 note={`${count(found.refused_already)} refused by other rules or blocks, ${count(found.let_through)} on the allow list`}
               />
             </StatCards>
-            <TimeChart label="Calls that would be let through and refused" data={data} format={compact} kind="bars" />
+            <div className={style.below}>
+              <TimeChart label="Calls that would be let through and refused" data={data} format={compact} kind="bars" />
+            </div>
           </>
         )}
       </Panel>
@@ -136,30 +139,9 @@ function Hits({ title, of, name, person }: { title: string; of: readonly Hit[]; 
         ),
         value: (row) => (person ? parted(row.label)[1] : row.label),
       },
-      {
-        id: 'refused',
-        header: 'Refused',
-        cell: (row) => count(row.refused),
-        value: (row) => row.refused,
-        width: 90,
-        align: 'right',
-      },
-      {
-        id: 'calls',
-        header: 'Of calls',
-        cell: (row) => count(row.calls),
-        value: (row) => row.calls,
-        width: 90,
-        align: 'right',
-      },
-      {
-        id: 'successes_refused',
-        header: 'Wanted',
-        cell: (row) => count(row.successes_refused),
-        value: (row) => row.successes_refused,
-        width: 90,
-        align: 'right',
-      },
+      figure('refused', 'Refused', 90, (row) => row.refused, count),
+      figure('calls', 'Of calls', 90, (row) => row.calls, count),
+      figure('successes_refused', 'Wanted', 90, (row) => row.successes_refused, count),
     ],
     [person],
   );

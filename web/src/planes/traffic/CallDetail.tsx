@@ -4,6 +4,7 @@ import { bytes } from '../../time/format.ts';
 import { Section } from '../../ui/Detail.tsx';
 import { KeyValue } from '../../ui/KeyValue.tsx';
 import { HttpStatus, StatusBadge } from '../../ui/StatusBadge.tsx';
+import { TraceTimeline } from '../../ui/TraceTimeline.tsx';
 import { useMoment } from '../../view/view.ts';
 import { Asking } from './Asking.tsx';
 import type { Call } from './model.ts';
@@ -75,7 +76,7 @@ function Told({ call }: { call: Call }) {
           ]}
         />
       </Section>
-      <Section title="Trace">
+      <Section title="Ids">
         <KeyValue
           of={[
             ['Trace', call.trace_id && <TraceLink key="trace" id={call.trace_id} />],
@@ -90,6 +91,7 @@ function Told({ call }: { call: Call }) {
           ]}
         />
       </Section>
+      <TraceTimeline traceId={call.trace_id} here={call.id} />
     </>
   );
 }

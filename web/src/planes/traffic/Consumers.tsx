@@ -3,6 +3,7 @@ import { useMemo } from 'react';
 import type { Schemas } from '../../api/client.ts';
 import { useTimed } from '../../api/hooks.ts';
 import { bytes, compact, count, percent } from '../../time/format.ts';
+import { figure } from '../../ui/columns.ts';
 import { type Column, DataTable } from '../../ui/DataTable.tsx';
 import { IconUser } from '../../ui/icons.ts';
 import { Row } from '../../ui/Page.tsx';
@@ -104,54 +105,12 @@ function Crowd({ kind, asked, ones, total }: CrowdProps) {
         cell: ({ name }) => (name === OTHER ? 'all others' : name),
         value: ({ name }) => name,
       },
-      {
-        id: 'requests',
-        header: 'Requests',
-        width: 88,
-        align: 'right',
-        cell: (one) => compact(one.count),
-        value: (one) => one.count,
-      },
-      {
-        id: 'share',
-        header: 'Share',
-        width: 72,
-        align: 'right',
-        cell: (one) => percent(share(one.count, total)),
-        value: (one) => share(one.count, total),
-      },
-      {
-        id: 'client_errors',
-        header: '4xx',
-        width: 66,
-        align: 'right',
-        cell: (one) => compact(one.client_errors),
-        value: (one) => one.client_errors,
-      },
-      {
-        id: 'server_errors',
-        header: '5xx',
-        width: 62,
-        align: 'right',
-        cell: (one) => compact(one.server_errors),
-        value: (one) => one.server_errors,
-      },
-      {
-        id: 'limited',
-        header: 'Refused',
-        width: 80,
-        align: 'right',
-        cell: (one) => compact(one.limited),
-        value: (one) => one.limited,
-      },
-      {
-        id: 'response_bytes',
-        header: 'Sent',
-        width: 80,
-        align: 'right',
-        cell: (one) => bytes(one.response_bytes),
-        value: (one) => one.response_bytes,
-      },
+      figure('requests', 'Requests', 88, (one) => one.count, compact),
+      figure('share', 'Share', 72, (one) => share(one.count, total), percent),
+      figure('client_errors', '4xx', 66, (one) => one.client_errors, compact),
+      figure('server_errors', '5xx', 62, (one) => one.server_errors, compact),
+      figure('limited', 'Refused', 80, (one) => one.limited, compact),
+      figure('response_bytes', 'Sent', 80, (one) => one.response_bytes, bytes),
     ],
     [kind, total],
   );

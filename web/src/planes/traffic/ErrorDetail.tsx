@@ -56,6 +56,7 @@ function SetState({ group }: { group: ErrorGroup }) {
   const resolved = group.state === 'resolved';
   return (
     <ConfirmAction
+      operation={resolved ? 'traffic_reopen_api_error' : 'traffic_resolve_api_error'}
       label={resolved ? 'Reopen' : 'Resolve'}
       reason="none"
       done={resolved ? 'It is open again' : 'It is resolved'}

@@ -128,8 +128,15 @@ function TextFilter() {
 
 /** Says which filters the figures do not follow: silence would be taken for an answer. */
 function Beside({ onlyCalls }: { onlyCalls: () => void }) {
-  const { beside, consumer } = useFigureQuery();
   const { part } = useTrafficSearch();
+  const filters = useFilters();
+  const figures = useFigureQuery();
+  // Consumers are kept by tenant only.
+  const consumers = part === 'consumers';
+  const beside = consumers
+    ? (Object.keys(filters) as (keyof typeof filters)[]).filter((name) => name !== 'tenant')
+    : figures.beside;
+  const consumer = !consumers && figures.consumer;
   if (part === 'calls' || part === 'errors' || part === 'scans' || (beside.length === 0 && !consumer)) return null;
   return (
     <p className={style.beside} role="status">

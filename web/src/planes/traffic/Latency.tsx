@@ -113,7 +113,7 @@ export function Latency() {
       </Panel>
       <Panel
         title="Distribution"
-        note={known && known.timed > 0 ? `${compact(known.timed)} times; darker is more` : undefined}
+        note={known && known.timed > 0 ? `${compact(known.timed)} times; the stronger the colour, the more` : undefined}
         of={now}
         empty={known?.timed === 0}
         actions={<ToPart change={{ part: 'calls' }}>Calls</ToPart>}

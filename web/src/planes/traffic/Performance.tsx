@@ -4,7 +4,7 @@ import { compact, count, duration, percent } from '../../time/format.ts';
 import { Row } from '../../ui/Page.tsx';
 import { StatCard, StatCards } from '../../ui/StatCard.tsx';
 import { useView } from '../../view/view.ts';
-import { Failing } from './Failing.tsx';
+import { Failing, FailingOverTime } from './Failing.tsx';
 import { Latency } from './Latency.tsx';
 import { useAnalytics, useFigureQuery } from './model.ts';
 import { Pattern } from './Pattern.tsx';
@@ -20,6 +20,7 @@ export function Performance() {
         <Volume />
         <Failing />
       </Row>
+      <FailingOverTime />
       <Slowest />
       <Pattern />
     </>

@@ -30,7 +30,8 @@ const BLOCK_SECONDS = 86_400;
 export function Scans() {
   const filters = useFilters();
   const tenant = filters.tenant ? { tenant: filters.tenant } : {};
-  const asked = useTimed('/api-analytics', { ...tenant, route: UNMATCHED, endpoints: 1 });
+  const method = filters.method ? { method: filters.method } : {};
+  const asked = useTimed('/api-analytics', { ...tenant, ...method, route: UNMATCHED, endpoints: 1, consumers: 1 });
   const all = useTimed('/api-analytics', { ...tenant, endpoints: 1, consumers: 1 });
   const query = useMemo(() => ({ ...callQuery(filters), route: UNMATCHED, limit: LOOKED_AT }), [filters]);
   const calls = useRows('/api-calls', query);
@@ -258,6 +259,7 @@ function Block({ address }: { address: string }) {
   const queries = useQueryClient();
   return (
     <ConfirmAction
+      operation="ratelimit_create_block"
       label="Block"
       danger
       done={`${address} is blocked for a day`}

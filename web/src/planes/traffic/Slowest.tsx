@@ -4,7 +4,7 @@ import { useTimed } from '../../api/hooks.ts';
 import { Panel } from '../../ui/Panel.tsx';
 import { useSetSearch } from '../../view/view.ts';
 import { EndpointTable } from './EndpointTable.tsx';
-import { useFilters, useTrafficSearch } from './model.ts';
+import { useFilters, useRanking, useTrafficSearch } from './model.ts';
 import type { Order } from './search.ts';
 import { ToPart } from './ToPart.tsx';
 
@@ -16,18 +16,21 @@ const CHOICES: { value: Order; label: string }[] = [
   { value: 'time', label: 'Total time' },
 ];
 
+/** Endpoints that are listed. */
+const LISTED = 10;
+
 export function Slowest() {
   const { tenant } = useFilters();
   const { order = 'p95' } = useTrafficSearch();
   const set = useSetSearch();
-  const asked = useTimed('/slow-endpoints', { order_by: order, limit: 10, ...(tenant ? { tenant } : {}) });
+  const { asked, endpoints } = useRanking(order, LISTED);
   const all = useTimed('/api-analytics', { endpoints: 1, consumers: 1, ...(tenant ? { tenant } : {}) });
   return (
     <Panel
       title="Slowest endpoints"
-      note="of all endpoints, the slowest first"
+      note="the slowest first; shares are of all requests"
       of={[asked, all]}
-      empty={asked.data?.length === 0}
+      empty={asked.data !== undefined && endpoints.length === 0}
       flush
       actions={
         <>
@@ -45,7 +48,7 @@ export function Slowest() {
       <EndpointTable
         label="Slowest endpoints"
         name="slowest-endpoints"
-        endpoints={asked.data ?? []}
+        endpoints={endpoints}
         totals={all.data?.totals}
         height={420}
       />

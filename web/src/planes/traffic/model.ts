@@ -3,7 +3,7 @@ import { useSearch } from '@tanstack/react-router';
 import { useMemo } from 'react';
 import type { Schemas } from '../../api/client.ts';
 import { type Answer, useTimed } from '../../api/hooks.ts';
-import { FILTERS, type Filters, figureQuery, type TrafficSearch } from './search.ts';
+import { FILTERS, type Filters, figureQuery, type Order, type TrafficSearch } from './search.ts';
 
 export type Analytics = Answer<'/api-analytics'>;
 export type Call = Schemas['CallModel'];
@@ -38,6 +38,24 @@ export function useFigureQuery() {
 export function useAnalytics() {
   const { query } = useFigureQuery();
   return useTimed('/api-analytics', { ...query, endpoints: ENDPOINTS, consumers: CONSUMERS });
+}
+
+/** Endpoints that a ranking is searched for those of the filters. */
+const RANKED = 200;
+
+/** The first endpoints of a ranking, of those that the filters leave. */
+export function useRanking(order_by: Order | 'error_rate', shown: number) {
+  const { tenant, route, method } = useFilters();
+  const limit = route || method ? RANKED : shown;
+  const asked = useTimed('/slow-endpoints', { order_by, limit, ...(tenant ? { tenant } : {}) });
+  const endpoints = useMemo(
+    () =>
+      (asked.data ?? [])
+        .filter((one) => (!route || one.route === route) && (!method || one.method === method))
+        .slice(0, shown),
+    [asked.data, route, method, shown],
+  );
+  return { asked, endpoints };
 }
 
 /** A share of requests; null without any. */

@@ -63,13 +63,11 @@ export const FILTERS: Readonly<Record<keyof Filters, string>> = {
 
 export function trafficSearch(raw: Raw): TrafficSearch {
   const filters = Object.fromEntries(
-    Object.keys(FILTERS).flatMap((name) => {
-      const value = text(raw[name])?.slice(0, 256);
-      return value === undefined ? [] : [[name, value]];
-    }),
+    Object.keys(FILTERS).map((name) => [name, text(raw[name])?.slice(0, 256)]),
   ) as Filters;
-  if (filters.status && !/^([1-5]|0|[1-5]\d\d)$/.test(filters.status)) delete filters.status;
-  if (filters.min_ms && !/^\d{1,9}$/.test(filters.min_ms)) delete filters.min_ms;
+  // Undefined, not left out: the router would take what is not mentioned as it stands in the link.
+  if (filters.status && !/^([1-5]|0|[1-5]\d\d)$/.test(filters.status)) filters.status = undefined;
+  if (filters.min_ms && !/^\d{1,9}$/.test(filters.min_ms)) filters.min_ms = undefined;
   return {
     ...filters,
     part: oneOf(raw.part, PART_IDS),

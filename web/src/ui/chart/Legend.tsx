@@ -1,16 +1,17 @@
 import { DASHES, type Palette } from '../palette.ts';
 import style from './Legend.module.css';
-import type { Figures } from './model.ts';
+import type { Figures, Kind } from './model.ts';
 
 interface LegendProps {
   series: readonly Figures[];
   hidden: ReadonlySet<string>;
   palette: Palette;
+  kind: Kind;
   onChange: (hidden: ReadonlySet<string>) => void;
 }
 
 /** Which line is which; pressing one hides or shows it. */
-export function Legend({ series, hidden, palette, onChange }: LegendProps) {
+export function Legend({ series, hidden, palette, kind, onChange }: LegendProps) {
   function press(label: string): void {
     const next = new Set(hidden);
     if (!next.delete(label)) next.add(label);
@@ -26,7 +27,7 @@ export function Legend({ series, hidden, palette, onChange }: LegendProps) {
             aria-pressed={!hidden.has(one.label)}
             onClick={() => press(one.label)}
           >
-            <Swatch palette={palette} figures={one} at={at} />
+            <Swatch palette={palette} kind={kind} figures={one} at={at} />
             {one.label}
           </button>
         </li>
@@ -35,8 +36,23 @@ export function Legend({ series, hidden, palette, onChange }: LegendProps) {
   );
 }
 
-export function Swatch({ palette, figures, at }: { palette: Palette; figures: Figures; at: number }) {
+interface SwatchProps {
+  palette: Palette;
+  kind: Kind;
+  figures: Figures;
+  at: number;
+}
+
+/** A piece of what is drawn: of a bar, or of a line with its dashes. */
+export function Swatch({ palette, kind, figures, at }: SwatchProps) {
   const color = figures.before ? palette.faint : palette.series(at, figures.tone);
+  if (kind === 'bars') {
+    return (
+      <svg width="11" height="11" aria-hidden="true">
+        <rect width="11" height="11" rx="2.5" fill={color} />
+      </svg>
+    );
+  }
   const dash = figures.before ? [3, 3] : (DASHES[at % DASHES.length] ?? []);
   return (
     <svg width="18" height="8" aria-hidden="true">

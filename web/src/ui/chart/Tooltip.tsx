@@ -1,7 +1,7 @@
 import type uPlot from 'uplot';
 import type { Palette } from '../palette.ts';
 import { Swatch } from './Legend.tsx';
-import type { Figures } from './model.ts';
+import type { Figures, Kind } from './model.ts';
 import style from './Tooltip.module.css';
 
 interface TooltipProps {
@@ -11,11 +11,12 @@ interface TooltipProps {
   series: readonly Figures[];
   all: readonly Figures[];
   palette: Palette;
+  kind: Kind;
   format: (value: number | null) => string;
 }
 
 /** The figures at the cursor, on whichever side of it there is room. */
-export function Tooltip({ plot, at, title, series, all, palette, format }: TooltipProps) {
+export function Tooltip({ plot, at, title, series, all, palette, kind, format }: TooltipProps) {
   const left = (plot.cursor.left ?? 0) + plot.bbox.left / devicePixelRatio;
   const onTheLeft = left > plot.width * 0.6;
   return (
@@ -30,7 +31,7 @@ export function Tooltip({ plot, at, title, series, all, palette, format }: Toolt
           {series.map((one) => (
             <tr key={one.label}>
               <td>
-                <Swatch palette={palette} figures={one} at={all.indexOf(one)} />
+                <Swatch palette={palette} kind={kind} figures={one} at={all.indexOf(one)} />
               </td>
               <td className={style.name}>{one.label}</td>
               <td className={style.value}>{format(one.values[at] ?? null)}</td>

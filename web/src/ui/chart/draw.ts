@@ -4,10 +4,10 @@ import 'uplot/dist/uPlot.min.css';
 import { tick, type Zone } from '../../time/format.ts';
 import type { Span } from '../../time/range.ts';
 import { DASHES, type Palette } from '../palette.ts';
-import type { Figures } from './model.ts';
+import type { Figures, Kind } from './model.ts';
 
 interface Look {
-  kind: 'line' | 'area' | 'bars';
+  kind: Kind;
   height: number;
   palette: Palette;
   zone: Zone;
@@ -43,7 +43,7 @@ export function draw(
     ms: 1,
     tzDate: (at) => (look.zone === 'utc' ? uPlot.tzDate(new Date(at), 'UTC') : new Date(at)),
     legend: { show: false },
-    padding: [8, 18, 0, 0],
+    padding: [8, 26, 0, 0],
     scales: {
       x: { time: true, range: () => [look.range.from, look.range.to] },
       y: { range: (_, __, most) => [0, most > 0 ? most * 1.08 : 1] },
@@ -129,7 +129,7 @@ function alone(values: ArrayLike<number | null | undefined>): number[] {
 function bars(step: number): uPlot.Series.PathBuilder {
   const build = uPlot.paths.bars;
   if (!build) throw new Error('uPlot was built without bars');
-  return build({ size: [0.82, step > 0 ? 60 : 30, 1], align: 1 });
+  return build({ size: [0.82, step > 0 ? 160 : 30, 1], align: 1 });
 }
 
 /** The sum of each layer and those below it. */

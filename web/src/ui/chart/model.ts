@@ -1,5 +1,8 @@
 import type { Tone } from '../palette.ts';
 
+/** Lines, areas below them, or bars that stand on each other. */
+export type Kind = 'line' | 'area' | 'bars';
+
 /** One line or one layer of a chart. */
 export interface Figures {
   label: string;

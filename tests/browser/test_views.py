@@ -1,0 +1,130 @@
+"""Every view is its URL: a copied link shows the same; and everything is reached by keyboard alone, in every tab."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, expect
+from tests.browser.conftest import Window, settled
+
+#: Views with all that their URLs can say.
+VIEWS = (
+    "?plane=traffic",
+    "/webhooks?source=stripe",
+    "/webhooks?part=events&source=stripe&status=succeeded&sort=webhook-events:-size",
+    "/webhooks?part=refused&reason=no-match",
+    "/api?measure=ttfb&order=max&method=GET",
+    "/api?part=endpoints&sort=endpoints:-requests",
+    "/api?part=calls&status=4&method=GET&sort=api-calls:-total_ms",
+    "/api?part=errors&state=open",
+    "/audit?tab=entries&actor=user:*&outcome=success&sort=entries:-risk",
+    "/audit?tab=actors&sort=actors:-events",
+    "/rate-limits?view=rules&sort=rate-limit-rules:name&open=login",
+    "/rate-limits?view=editor&limits=5/minute&by=ip&route=/login&name=trial&shadow=no",
+)
+
+
+def _fixed_range() -> str:
+    """The last ten minutes as two moments: what is shown of them does not change any more."""
+    end = datetime.now(UTC).replace(microsecond=0)
+    begin = end - timedelta(minutes=10)
+    return f"from={begin:%Y-%m-%dT%H:%M:%S.000Z}&to={end:%Y-%m-%dT%H:%M:%S.000Z}&tz=utc&compare=previous"
+
+
+async def _told(page: Page) -> str:
+    """All that the page says to somebody who cannot see it, without what tells how long ago something was."""
+    await settled(page)
+    said = await page.locator("body").aria_snapshot()
+    # Figures of this moment (health, how long ago something was) are others a second later.
+    if "Custodes itself" in said:
+        said = re.sub(r"\d[\d.,]*( ?(µs|ms|s|min|kB|MB|%)\b)?", "#", said)
+    return re.sub(r"[\d.]+ (s|min|h|d) ago|now", "ago", said)
+
+
+@pytest.mark.timeout(180)
+async def test_a_copied_link_shows_the_same_view(window: Callable[..., Any]) -> None:
+    """Given views with filters, order, open row, range, zone and comparison; then a link shows the same elsewhere."""
+    one: Window = await window()
+    other: Window = await window()
+    for view in VIEWS:
+        page = await one.open(f"{view}&{_fixed_range()}")
+        await settled(page)
+        for word in re.findall(r"[?&](\w+)=", view):
+            assert f"{word}=" in page.url, f"{word} of {view} was lost"
+
+        await other.page.goto(page.url)
+
+        assert await _told(other.page) == await _told(page), view
+        assert other.page.url == page.url
+
+
+async def test_what_is_chosen_in_a_table_and_in_a_detail_is_in_the_url(window: Callable[..., Any]) -> None:
+    seen: Window = await window()
+    page = await seen.open("/webhooks?part=events&from=now-15m")
+    table = page.get_by_role("table", name="Webhook events")
+    await table.get_by_role("button", name="Source").click()
+    await page.wait_for_url(re.compile("sort=webhook-events:-source"))
+    await table.get_by_role("button", name="Source").click()
+    await page.wait_for_url(re.compile("sort=webhook-events:source"))
+    await table.get_by_role("link").first.click()
+    drawer = page.get_by_role("dialog")
+    await drawer.get_by_text("Hex", exact=True).click()
+    await page.wait_for_url(re.compile("way=hex"))
+
+    await page.reload()
+
+    await expect(drawer.get_by_label("Payload, hexadecimal")).to_be_visible()
+    await drawer.get_by_role("button", name="Close").click()
+    await expect(table.get_by_role("columnheader", name="Source")).to_have_attribute("aria-sort", "ascending")
+
+
+@pytest.mark.parametrize(
+    ("key", "tab", "part", "table"),
+    [
+        ("2", "Webhooks", "part=events", "Webhook events"),
+        ("3", "API performance", "part=calls", "API calls"),
+        ("4", "Security audit", "tab=entries", "Entries"),
+        ("5", "Rate limits", "view=rules", "Rate limit rules"),
+    ],
+)
+async def test_a_row_is_reached_opened_and_left_by_keyboard_alone(
+    window: Callable[..., Any], key: str, tab: str, part: str, table: str
+) -> None:
+    """Given only a keyboard; then one goes to the tab, to its table, through its rows, into one and back to it."""
+    seen: Window = await window()
+    page = await seen.open("?from=now-15m")
+    await settled(page)
+    await page.keyboard.press(key)
+    await expect(page.get_by_role("heading", name=tab, level=1)).to_be_visible()
+    await settled(page)
+    await _tab_to(page, f"a[href*='{part}'], input[value='{part.split('=')[1]}'], input[type=radio]:checked")
+    if await page.evaluate("document.activeElement.type === 'radio'"):
+        await page.keyboard.press("ArrowRight")
+    else:
+        await page.keyboard.press("Enter")
+    await page.wait_for_url(re.compile(part))
+    await settled(page)
+
+    await _tab_to(page, "tbody tr[data-row] a")
+    first = await page.evaluate("document.activeElement.closest('tr').dataset.row")
+    await page.keyboard.press("ArrowDown")
+    await expect(page.locator(f"tr[data-row='{int(first) + 1}'] a:focus")).to_have_count(1)
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("dialog")).to_be_visible()
+    await settled(page)
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    await expect(page.locator("tbody :focus")).to_have_count(1)
+
+
+async def _tab_to(page: Page, selector: str, most: int = 120) -> None:
+    """Press Tab until what is focused is one of these."""
+    for _ in range(most):
+        await page.keyboard.press("Tab")
+        if await page.evaluate("wanted => document.activeElement.matches(wanted)", selector):
+            return
+    pytest.fail(f"{selector} cannot be reached with Tab")
