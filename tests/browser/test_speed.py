@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from playwright.async_api import expect
+from playwright.async_api import Browser, ElementHandle, Page, expect
 from tests.browser.conftest import Window, settled
 
 #: Rows of the table that is scrolled.
@@ -47,25 +47,19 @@ _MANY = """
 }
 """
 
-#: Scrolls from the top to the bottom and back in frames, as somebody does with the bar; returns the longest task.
+#: Scrolls from the top to the bottom and back, and some rows further, as somebody does with the bar and the wheel.
 _SCROLL = """
 async (place) => {
-  const tasks = [];
-  const watcher = new PerformanceObserver((list) => tasks.push(...list.getEntries().map((one) => one.duration)));
-  watcher.observe({ entryTypes: ['longtask'] });
   const frame = () => new Promise(requestAnimationFrame);
   const whole = place.scrollHeight - place.clientHeight;
-  for (let step = 0; step <= 120; step += 1) {
-    place.scrollTop = whole * (step <= 60 ? step / 60 : 2 - step / 60);
+  for (let step = 0; step <= 60; step += 1) {
+    place.scrollTop = whole * (step <= 30 ? step / 30 : 2 - step / 30);
     await frame();
   }
-  for (let step = 0; step < 60; step += 1) {
+  for (let step = 0; step < 30; step += 1) {
     place.scrollTop += 90;
     await frame();
   }
-  await new Promise((done) => setTimeout(done, 50));
-  watcher.disconnect();
-  return Math.max(0, ...tasks);
 }
 """
 
@@ -80,7 +74,9 @@ new MutationObserver((_, watcher) => {
 """
 
 
-async def test_a_hundred_thousand_rows_scroll_without_a_long_task(window: Callable[..., Any]) -> None:
+async def test_a_hundred_thousand_rows_scroll_without_a_long_task(
+    window: Callable[..., Any], chromium: Browser
+) -> None:
     """Given a table of 100,000 calls; when it is scrolled through; then no task takes longer than 100 ms."""
     seen: Window = await window()
     await seen.page.add_init_script(f"({_MANY})({json.dumps([CALL, ROWS])})")
@@ -90,10 +86,10 @@ async def test_a_hundred_thousand_rows_scroll_without_a_long_task(window: Callab
     place = await table.locator("..").element_handle()
     await page.evaluate("place => place.scrollTo(0, place.scrollHeight)", place)  # the second page is fetched
     await expect(table).to_have_attribute("aria-rowcount", str(ROWS + 1))
-    longest = [await page.evaluate(_SCROLL, place) for _ in range(ROUNDS)]
+    longest = [await _longest_task(chromium, page, place) for _ in range(ROUNDS)]
     _tell(f"{ROWS:,} rows scrolled, longest task of each round", longest)
 
-    assert min(longest) <= LONGEST_TASK_MS
+    assert 0 < min(longest) <= LONGEST_TASK_MS
     assert await table.locator("tbody tr[data-row]").count() < 100, "only rows in sight are in the page"
 
 
@@ -111,6 +107,23 @@ async def test_the_overview_is_interactive_at_once(window: Callable[..., Any]) -
     _tell("overview interactive after", took)
 
     assert min(took) <= INTERACTIVE_MS
+
+
+async def _longest_task(chromium: Browser, page: Page, place: ElementHandle | None) -> float:
+    """Scroll, and tell the processor time of the longest task of the page's thread, milliseconds.
+
+    Chromium's own record is asked: a `PerformanceObserver` counts the time in which others had the processor as well.
+    """
+    await chromium.start_tracing(page=page, categories=["__metadata", "disabled-by-default-devtools.timeline"])
+    await page.evaluate(_SCROLL, place)
+    events = json.loads(await chromium.stop_tracing())["traceEvents"]
+    main = {
+        (event["pid"], event["tid"])
+        for event in events
+        if event["name"] == "thread_name" and event["args"]["name"] == "CrRendererMain"
+    }
+    tasks = [event for event in events if event["name"] == "RunTask" and (event["pid"], event["tid"]) in main]
+    return max(event["tdur"] for event in tasks if "tdur" in event) / 1_000
 
 
 def _tell(what: str, figures: list[float]) -> None:
