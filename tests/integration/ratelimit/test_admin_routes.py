@@ -6,6 +6,7 @@ import httpx2
 import pytest
 
 from custodes import Custodes
+from custodes.admin.app import create_admin_app
 from custodes.planes.audit.ports import AuditQuery
 from custodes.testing.admin import key_for
 from custodes.testing.clock import FakeClock
@@ -93,6 +94,40 @@ async def test_wrong_rules_say_how_to_write_them(custodes: Custodes, client: htt
     assert "at character 3: 'fortnight' is no unit of time" in wrong.json()["detail"]
     assert "5/15 minutes" in wrong.json()["remedy"]
     assert (made.status_code, twice.status_code) == (201, 409)
+
+
+async def test_a_rule_with_leases_tells_how_much_can_pass_beyond_its_limits(install, clock: FakeClock):
+    """Given three instances on Redis, then a lease of 20 units lets up to 57 pass; it is kept, changed and checked."""
+    custodes: Custodes = install(redis_url="redis://127.0.0.1:1/0")
+    await custodes.open()
+    await custodes.audit.start()
+    custodes.ratelimit._windows._presence.instances = 3
+    admin = await key_for(custodes)
+    rules = f"{API}/rate-limits/rules"
+    transport = httpx2.ASGITransport(app=create_admin_app(custodes), client=("198.51.100.7", 50_000))
+    async with httpx2.AsyncClient(transport=transport, base_url="https://ops.example.com") as client:
+        body = {"name": "x", "limits": "200/second; 9000/hour", "lease": 20}
+        made = await client.post(rules, json=body, headers=admin)
+        too_much = await client.post(rules, json={**body, "name": "y", "lease": 21}, headers=admin)
+        slots = await client.post(rules, json={**body, "name": "z", "limits": "900 concurrent"}, headers=admin)
+        other = install()
+        await other.open()
+        kept = await other.ratelimit._store.shared(clock.now())
+        path = f"{rules}/{made.json()['id']}"
+        renamed = await client.patch(path, json={"route": "/x"}, headers=admin)
+        without = await client.patch(path, json={"lease": 1}, headers=admin)
+        checked = await client.get(
+            f"{API}/rate-limits/rule-check", params={"limits": "100/day", "name": "x", "lease": "10"}, headers=admin
+        )
+
+    assert (made.json()["lease"], made.json()["over_admission"]) == (20, 57)
+    assert (too_much.status_code, too_much.json()["remedy"][:11]) == (422, "Use 1 to 20")
+    assert (slots.status_code, slots.json()["detail"][:22]) == (422, "Slots cannot be leased")
+    assert [rule.lease for rule in kept.rules] == [20]
+    assert other.ratelimit.over_admission(kept.rules[0]) == 0, "in memory, nothing is leased"
+    assert renamed.json()["over_admission"] == 57
+    assert (without.json()["lease"], without.json()["over_admission"]) == (1, 0)
+    assert checked.json()["over_admission"] == 27
 
 
 async def test_nobody_can_shut_out_loopback_a_proxy_or_a_continent(custodes: Custodes, client: httpx2.AsyncClient):

@@ -21,6 +21,7 @@ from custodes.errors import ConfigurationError, StorageUnavailable
 from custodes.kernel.clock import HOUR, MILLISECOND, MINUTE, SECOND
 from custodes.kernel.window import Concurrency, Gcra, Meter, Outcome, SlidingLog, SubWindows
 from custodes.runtime.system_clock import SystemClock
+from custodes.storage.redis.cells import RedisCells
 from custodes.storage.redis.connection import connect
 from custodes.storage.redis.windows import MAX_BATCH, RedisWindows
 
@@ -74,6 +75,8 @@ async def main():
     clock = SystemClock()
     windows = RedisWindows(sys.argv[1], b"secret", monotonic=clock.monotonic, deadline=10_000_000)
     cells = windows.cells("log", SlidingLog(int(sys.argv[2]), int(sys.argv[3])))
+    cells.lease = int(sys.argv[6])
+    await windows.start()
     rng, admitted, ends = random.Random(sys.argv[4]), [], time.monotonic() + float(sys.argv[5])
     async def client():
         while time.monotonic() < ends:
@@ -85,28 +88,163 @@ async def main():
             await asyncio.sleep(rng.random() / 200)
     await asyncio.gather(*(client() for _ in range(4)))
     await windows.stop()
-    print(json.dumps(admitted))
+    print(json.dumps([admitted, windows.leased_decisions, windows.calls]))
 
 asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("limit", [37, 300])
-async def test_three_processes_never_admit_one_more_than_the_limit_in_any_window(redis_server: RedisServer, limit: int):
-    """Given three processes on one Redis, then no stretch as long as the window holds more than the limit."""
-    window, seconds = 200 * MILLISECOND, 1.2
+async def three_processes(url: str, limit: int, window: int, lease: int = 1) -> tuple[list[int], int, int]:
+    """Have three processes ask all the time; returns when each unit passed, decisions on leases, and calls."""
     workers = [
         await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", WORKER, redis_server.url, str(limit), str(window), str(seed), str(seconds)),
+            *(sys.executable, "-c", WORKER, url, str(limit), str(window), str(seed), "1.2", str(lease)),
             stdout=subprocess.PIPE,
         )
         for seed in range(3)
     ]
-    told = [await worker.communicate() for worker in workers]
-    stamps = sorted(stamp for said, _ in told for stamp in json.loads(said))
+    told = [json.loads((await worker.communicate())[0]) for worker in workers]
+    return (
+        sorted(stamp for stamps, _, _ in told for stamp in stamps),
+        sum(one[1] for one in told),
+        sum(one[2] for one in told),
+    )
+
+
+@pytest.mark.parametrize("limit", [37, 300])
+async def test_three_processes_never_admit_one_more_than_the_limit_in_any_window(redis_server: RedisServer, limit: int):
+    """Given three processes on one Redis, then no stretch as long as the window holds more than the limit."""
+    window = 200 * MILLISECOND
+    stamps, _, _ = await three_processes(redis_server.url, limit, window)
 
     assert len(stamps) >= limit, "the limit was reached"
     assert all(later - earlier >= window for earlier, later in zip(stamps, stamps[limit:], strict=False))
+
+
+async def test_three_processes_with_leases_admit_no_more_than_the_bound_says(redis_server: RedisServer):
+    """Given leases of 30 units, then no window holds more than 29 units of each process above the limit."""
+    limit, window, lease = 700, SECOND, 30
+    stamps, leased, _ = await three_processes(redis_server.url, limit, window, lease)
+    most = limit + 3 * (lease - 1)
+
+    assert leased > 100
+    assert len(stamps) >= limit, "the limit was reached"
+    # An instance knows the server's time to within a call.
+    assert all(
+        later - earlier >= window - 20 * MILLISECOND for earlier, later in zip(stamps, stamps[most:], strict=False)
+    )
+
+
+# ── Leases ───────────────────────────────────────────────────────────────────
+
+
+async def leased(engine: RedisWindows, meter: Meter, lease: int, key: str = "x") -> RedisCells:
+    """Have an instance hold a lease of somebody."""
+    cells = engine.cells("leased", meter)
+    cells.lease = lease
+    for _ in range(2):
+        await decide(engine, (cells, key, 1))
+    async with asyncio.timeout(10):
+        while key not in cells.leases:
+            await asyncio.sleep(0.001)
+    return cells
+
+
+async def test_what_is_leased_is_decided_without_a_call(windows):
+    engine = windows()
+    cells = await leased(engine, SlidingLog(1_000, HOUR), 50)
+    calls = engine.calls
+
+    outcomes = [engine.decide([(cells, "x", 1)], clock.now()) for _ in range(49)]
+
+    assert all(isinstance(outcome, Outcome) and not outcome.refused for outcome in outcomes)
+    assert (engine.calls, engine.leased_decisions) == (calls, 49)
+    assert outcomes[-1].views[0][0] == 1_000 - 2 - 49
+    assert cells.tally["x"] == 51
+    assert not isinstance(engine.decide([(cells, "x", 1)], clock.now()), Outcome)
+
+
+async def test_who_comes_once_is_leased_nothing(windows):
+    engine = windows()
+    cells = engine.cells("a", SlidingLog(1_000, HOUR))
+    cells.lease = 50
+
+    await asyncio.gather(*(decide(engine, (cells, str(number), 1)) for number in range(20)))
+
+    assert not cells.leases
+    assert not cells.borrowing
+
+
+async def test_near_the_limit_each_unit_is_asked_for(windows):
+    """Given two instances and a lease of 10, when less than 40 units are left, then nobody holds any for himself."""
+    engine = windows()
+    engine._presence.instances = 2
+    cells = engine.cells("a", SlidingLog(100, HOUR))
+    cells.lease = 10
+    await decide(engine, (cells, "x", 61))
+
+    outcomes = [await decide(engine, (cells, "x", 1)) for _ in range(40)]
+
+    assert [bool(outcome.refused) for outcome in outcomes] == [False] * 39 + [True]
+    assert engine.leased_decisions == 0
+
+
+@pytest.mark.parametrize("ends", ["the instance stops", "rules change"])
+async def test_what_is_not_used_of_a_lease_is_given_back(windows, ends: str):
+    engine, other = windows(), windows()
+    await leased(engine, Gcra(1_000, HOUR, 1_000), 50)
+
+    if ends == "rules change":
+        engine.keep_only([])
+        await asyncio.gather(*engine._calls)
+    else:
+        await engine.stop()
+    await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        while (outcome := await decide(other, (other.cells("leased", Gcra(1_000, HOUR, 1_000)), "x", 1))).views[0][
+            0
+        ] < 900:
+            pass
+
+    assert outcome.views[0][0] > 1_000 - 50
+
+
+async def test_a_request_with_a_limit_that_is_not_leased_is_asked_about(windows):
+    engine = windows()
+    cells = await leased(engine, SlidingLog(1_000, HOUR), 50)
+    strict = engine.cells("strict", SlidingLog(1_000, HOUR))
+
+    assert not isinstance(engine.decide([(cells, "x", 1), (strict, "x", 1)], clock.now()), Outcome)
+    assert cells.leases["x"].left == 49
+
+
+async def test_without_redis_a_lease_is_used_up_and_then_the_failure_mode_counts(windows):
+    engine = windows()
+    cells = await leased(engine, SlidingLog(1_000, HOUR), 50)
+    engine._breaker.open = True
+
+    for _ in range(49):
+        assert isinstance(engine.decide([(cells, "x", 1)], clock.now()), Outcome)
+    with pytest.raises(StorageUnavailable):
+        engine.decide([(cells, "x", 1)], clock.now())
+    engine._breaker.succeeded()
+
+
+async def test_in_a_cluster_each_part_is_leased(windows, redis_cluster: RedisCluster):
+    engine = windows(redis_cluster.url.replace("redis://", "redis+cluster://").removesuffix("/0"))
+    by_ip, by_user = engine.cells("ip", SlidingLog(1_000, HOUR)), engine.cells("user", SlidingLog(1_000, HOUR))
+    by_ip.lease = by_user.lease = 50
+    asks = [(by_ip, "203.0.113.7", 1), (by_user, "acme\x1fann", 1)]
+    for _ in range(2):
+        await decide(engine, *asks)
+    async with asyncio.timeout(10):
+        while not (by_ip.leases and by_user.leases):
+            await asyncio.sleep(0.001)
+
+    assert isinstance(engine.decide(asks, clock.now()), Outcome)
+
+
+# ── Calls ────────────────────────────────────────────────────────────────────
 
 
 async def test_requests_that_come_together_share_calls(windows):

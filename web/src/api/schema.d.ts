@@ -4703,6 +4703,12 @@ export interface components {
             enabled: boolean;
             /** @description What becomes of its requests when the store of limits does not answer; null: what the install has chosen */
             on_failure?: components["schemas"]["FailureMode"] | null;
+            /**
+             * Lease
+             * @description Units of each limit that an instance may take from Redis at once and hand out itself; 1 for none
+             * @default 1
+             */
+            lease: number;
         };
         /**
          * News
@@ -6112,6 +6118,11 @@ export interface components {
             enabled?: boolean | null;
             /** @description What becomes of its requests when the store of limits does not answer; null: what the install has chosen */
             on_failure?: components["schemas"]["FailureMode"] | null;
+            /**
+             * Lease
+             * @description Units of each limit that an instance may take from Redis at once and hand out itself; 1 for none
+             */
+            lease?: number | null;
         };
         /**
          * RuleCheck
@@ -6138,6 +6149,12 @@ export interface components {
              * @description Its limits with what they promise; empty when something is wrong
              */
             limits: components["schemas"]["LimitModel"][];
+            /**
+             * Over Admission
+             * @description Most units that leases let pass beyond each limit in any window, with the instances that live now
+             * @default 0
+             */
+            over_admission: number;
         };
         /**
          * Rules
@@ -8081,6 +8098,16 @@ export interface components {
             enabled: boolean;
             /** @description What becomes of its requests when the store of limits does not answer; null: what the install has chosen */
             on_failure: components["schemas"]["FailureMode"] | null;
+            /**
+             * Lease
+             * @description Units of each limit that an instance may take from Redis at once and hand out itself; 1 for none
+             */
+            lease: number;
+            /**
+             * Over Admission
+             * @description Most units that leases let pass beyond each limit in any window, with the instances that live now
+             */
+            over_admission: number;
             /**
              * Version
              * @description Counts its changes, from 1
@@ -11958,6 +11985,8 @@ export interface operations {
                 methods?: string[] | null;
                 /** @description Exempt path templates */
                 exempt?: string[] | null;
+                /** @description Units that an instance may take at once */
+                lease?: number;
                 /** @description Only this tenant; default: all that you may see */
                 tenant?: string | null;
             };

@@ -26,7 +26,7 @@ from custodes.admin.routes.ratelimit_trial import EngineModel, RuleCheck, TrialR
 from custodes.errors import InvalidInput
 from custodes.kernel.clock import SECOND
 from custodes.planes.ratelimit.language import MAX_TEXT
-from custodes.planes.ratelimit.model import EVERY_ENDPOINT, Effect, Kind
+from custodes.planes.ratelimit.model import EVERY_ENDPOINT, Effect, Kind, Rule
 from custodes.planes.ratelimit.rules import MAX_LIST, MAX_NAME
 
 router = APIRouter()
@@ -227,7 +227,7 @@ async def delete_access_entry(
 @router.get("/rate-limits/rules")
 async def list_rules(custodes: CustodesDep, tenant: TenantScope) -> list[RuleModel]:
     """List the rules: those in code, which are read-only, then those made at run time."""
-    return [RuleModel.of(rule) for rule in custodes.ratelimit.list_rules(tenant=tenant)]
+    return [_shown(custodes, rule) for rule in custodes.ratelimit.list_rules(tenant=tenant)]
 
 
 @router.post("/rate-limits/rules", status_code=201)
@@ -244,7 +244,7 @@ async def create_rule(
         "rate_limit.rule_changed", target=f"rule:{body.name}", context=_told(body), reason=reason, tenant=tenant
     )
     rule = await custodes.ratelimit.create_rule(actor=principal.actor, tenant=tenant, also=also, **body.model_dump())
-    return RuleModel.of(rule)
+    return _shown(custodes, rule)
 
 
 @router.patch("/rate-limits/rules/{rule_id}")
@@ -265,7 +265,7 @@ async def change_rule(
     # Null stands for "as before", but for the failure mode, where it is a choice.
     changes = {name: value for name, value in given if value is not None or name == "on_failure"}
     rule = await custodes.ratelimit.change_rule(rule_id, actor=principal.actor, tenant=tenant, also=also, **changes)
-    return RuleModel.of(rule)
+    return _shown(custodes, rule)
 
 
 @router.delete("/rate-limits/rules/{rule_id}")
@@ -274,7 +274,11 @@ async def delete_rule(
 ) -> RuleModel:
     """Delete a rule made at run time."""
     also = trail.entry("rate_limit.rule_deleted", target=f"rule:{rule_id}", reason=reason, tenant=tenant)
-    return RuleModel.of(await custodes.ratelimit.delete_rule(rule_id, tenant=tenant, also=also))
+    return _shown(custodes, await custodes.ratelimit.delete_rule(rule_id, tenant=tenant, also=also))
+
+
+def _shown(custodes: CustodesDep, rule: Rule) -> RuleModel:
+    return RuleModel.of(rule, custodes.ratelimit.over_admission(rule))
 
 
 # ── Trying a rule out ────────────────────────────────────────────────────────
@@ -290,6 +294,7 @@ async def check_rule(
     route: Annotated[str, Query(max_length=256, description="Path template")] = EVERY_ENDPOINT,
     methods: Annotated[list[str] | None, Query(max_length=MAX_LIST, description="Methods")] = None,
     exempt: Annotated[list[str] | None, Query(max_length=MAX_LIST, description="Exempt path templates")] = None,
+    lease: Annotated[int, Query(description="Units that an instance may take at once")] = 1,
 ) -> RuleCheck:
     """Tell whether a rule could be made as written, and what its limits promise; nothing changes.
 
@@ -302,9 +307,11 @@ async def check_rule(
         "route": route,
         "methods": methods or [],
         "exempt": exempt or [],
+        "lease": lease,
     }
     try:
-        return RuleCheck.of(custodes.ratelimit.draft(given, tenant=tenant))
+        rule = custodes.ratelimit.draft(given, tenant=tenant)
+        return RuleCheck.of(rule, custodes.ratelimit.over_admission(rule))
     except InvalidInput as error:
         return RuleCheck(valid=False, detail=error.message, remedy=error.remedy, limits=[])
 

@@ -31,6 +31,11 @@ Template = Annotated[str, Field(min_length=1, max_length=256)]
 
 _ON_FAILURE = "What becomes of its requests when the store of limits does not answer; null: what the install has chosen"
 
+_LEASE = "Units of each limit that an instance may take from Redis at once and hand out itself; 1 for none"
+
+#: What leases cost.
+OVER_ADMISSION = "Most units that leases let pass beyond each limit in any window, with the instances that live now"
+
 _IDENTIFIER = "Address or CIDR block, user, key id or tenant"
 
 
@@ -146,6 +151,7 @@ class NewRule(BaseModel):
     shadow: bool = Field(default=False, description="Refuse nobody, only tell whom it would")
     enabled: bool = Field(default=True, description="False to switch it off")
     on_failure: FailureMode | None = Field(default=None, description=_ON_FAILURE)
+    lease: int = Field(default=1, ge=1, le=MAX_AMOUNT, description=_LEASE)
 
 
 class RuleChange(BaseModel):
@@ -164,6 +170,7 @@ class RuleChange(BaseModel):
     shadow: bool | None = Field(default=None, description="Refuse nobody, only tell whom it would")
     enabled: bool | None = Field(default=None, description="False to switch it off")
     on_failure: FailureMode | None = Field(default=None, description=_ON_FAILURE)
+    lease: int | None = Field(default=None, ge=1, le=MAX_AMOUNT, description=_LEASE)
 
 
 class RuleModel(BaseModel):
@@ -182,13 +189,15 @@ class RuleModel(BaseModel):
     shadow: bool = Field(description="It refuses nobody, and only tells whom it would")
     enabled: bool = Field(description="False when it is switched off")
     on_failure: FailureMode | None = Field(description=_ON_FAILURE)
+    lease: int = Field(description=_LEASE)
+    over_admission: int = Field(description=OVER_ADMISSION)
     version: int = Field(description="Counts its changes, from 1")
     updated_at: Moment | None = Field(description="When it was last changed; null for a rule in code")
     actor: str = Field(description="Who changed it last; empty for a rule in code")
 
     @classmethod
-    def of(cls, rule: Rule) -> RuleModel:
-        """Tell a rule."""
+    def of(cls, rule: Rule, over_admission: int) -> RuleModel:
+        """Tell a rule, and what :meth:`RateLimiter.over_admission` says of it."""
         return cls(
             id=rule.id or None,
             name=rule.name,
@@ -203,6 +212,8 @@ class RuleModel(BaseModel):
             shadow=rule.shadow,
             enabled=rule.enabled,
             on_failure=rule.on_failure,
+            lease=rule.lease,
+            over_admission=over_admission,
             version=rule.version,
             updated_at=rule.updated_at or None,
             actor=rule.actor,

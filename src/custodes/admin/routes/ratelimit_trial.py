@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from custodes.admin.fields import Moment
-from custodes.admin.routes.ratelimit_models import LimitModel, RuleModel, Template
+from custodes.admin.routes.ratelimit_models import OVER_ADMISSION, LimitModel, RuleModel, Template
 from custodes.kernel.clock import SECOND
 from custodes.planes.ratelimit.language import MAX_AMOUNT, MAX_TEXT
 from custodes.planes.ratelimit.model import EVERY_ENDPOINT, Engine, FailureMode, Rule
@@ -43,11 +43,13 @@ class RuleCheck(BaseModel):
     detail: str = Field(description="What is wrong; empty when nothing is")
     remedy: str = Field(description="How to write it; empty when nothing is wrong")
     limits: list[LimitModel] = Field(description="Its limits with what they promise; empty when something is wrong")
+    over_admission: int = Field(default=0, description=OVER_ADMISSION)
 
     @classmethod
-    def of(cls, rule: Rule) -> RuleCheck:
+    def of(cls, rule: Rule, over_admission: int) -> RuleCheck:
         """Tell a rule that holds."""
-        return cls(valid=True, detail="", remedy="", limits=[LimitModel.of(limit) for limit in rule.limits])
+        limits = [LimitModel.of(limit) for limit in rule.limits]
+        return cls(valid=True, detail="", remedy="", limits=limits, over_admission=over_admission)
 
 
 class TrialRule(BaseModel):
@@ -124,7 +126,7 @@ class WhatIfModel(BaseModel):
     def of(cls, found: WhatIf) -> WhatIfModel:
         """Tell a replay."""
         return cls(
-            rule=RuleModel.of(found.rule),
+            rule=RuleModel.of(found.rule, 0),  # a rule that is tried decides on each request by itself
             since=found.since,
             until=found.until,
             cut=found.cut,

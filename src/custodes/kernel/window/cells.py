@@ -22,12 +22,14 @@ COUNT_EVERY = 512
 class Cells:
     """The states of all subjects under one limit. Engines say where those come from that are not at hand."""
 
-    __slots__ = ("_tally", "at_hand", "attempt", "fresh_charges", "meter", "shadow", "view", "wait")
+    __slots__ = ("_tally", "at_hand", "attempt", "fresh_charges", "lease", "meter", "shadow", "view", "wait")
 
     def __init__(self, meter: Meter, *, shadow: bool = False) -> None:
         self.meter = meter
         #: True for a limit that refuses nobody: what it would have refused is told.
         self.shadow = shadow
+        #: Units that an instance may take at once and hand out itself, where states are far away; 1 for none.
+        self.lease = 1
         #: States by subject.
         self.at_hand: dict[Key, State] = {}
         #: Subjects that were charged one unit and are not in the tally yet: a hot path appends here, and calls

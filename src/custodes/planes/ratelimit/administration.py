@@ -248,6 +248,7 @@ class Administration:
             "shadow": old.shadow,
             "enabled": old.enabled,
             "on_failure": old.on_failure,
+            "lease": old.lease,
             **changes,
         }
         stored: dict[str, Any] = {

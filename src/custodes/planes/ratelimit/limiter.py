@@ -207,6 +207,7 @@ class RateLimiter(Gatekeeping):
         shadow: bool = False,
         enabled: bool = True,
         on_failure: FailureMode | str | None = None,
+        lease: int = 1,
     ) -> Rule:
         """Add a rule; see :func:`custodes.planes.ratelimit.rules.make_rule`.
 
@@ -225,9 +226,17 @@ class RateLimiter(Gatekeeping):
             shadow=shadow,
             enabled=enabled,
             on_failure=on_failure,
+            lease=lease,
         )
         self._in_force.write(rule)
         return rule
+
+    def over_admission(self, rule: Rule) -> int:
+        """Tell how many units may pass beyond each limit of a rule in any window, with the instances that live now.
+
+        See ``storage/redis/leases.py`` for why it is not more. 0 where no leases are taken.
+        """
+        return self._windows.instances * (rule.lease - 1) if self._windows.lends else 0
 
     # ── Asking ───────────────────────────────────────────────────────────────
 

@@ -142,6 +142,9 @@ class Rule:
     enabled: bool = True
     #: What becomes of its requests when the engine cannot decide; None for what the install has chosen.
     on_failure: FailureMode | None = None
+    #: Units of each limit that an instance may take at once and hand out itself, where limits are kept in Redis. Up to
+    #: one less for each instance may pass beyond a limit. 1 for none: each request is decided on by itself.
+    lease: int = 1
     #: Tenant whose requests it holds for; ``*`` for all.
     tenant: str = EVERY_TENANT
     #: Where it comes from.

@@ -86,6 +86,8 @@ class Gate:
         self.cells: list[Cells] = [
             windows.cells(name, meter, shadow=rule.shadow) for name, meter in zip(self.names, meters, strict=True)
         ]
+        for cells in self.cells:
+            cells.lease = rule.lease
 
     def charge(self, call: Call) -> int:
         """Ask the host's callable what the request costs; 1 when it fails, at least 1."""

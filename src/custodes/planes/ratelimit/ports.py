@@ -27,6 +27,9 @@ class States(Protocol):
 class Windows(States, Protocol):
     """**Protocol:** an engine that keeps the states of limits and decides."""
 
+    #: Whether it takes leases, of limits for which they are allowed.
+    lends: bool
+
     def decide(self, asks: Sequence[Ask], now: int) -> Outcome | Awaitable[Outcome]:
         """Decide on all limits of a request at once: all are charged, or none.
 

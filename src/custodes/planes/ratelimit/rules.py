@@ -12,10 +12,12 @@ from custodes.planes.ratelimit.language import MAX_AMOUNT, parse_limits
 from custodes.planes.ratelimit.model import (
     EVERY_ENDPOINT,
     EVERY_TENANT,
+    Algorithm,
     Call,
     Cost,
     FailureMode,
     Kind,
+    Limit,
     Rule,
     Source,
     Subject,
@@ -30,6 +32,9 @@ MAX_NAME = 100
 
 #: Most methods and exempt paths of a rule.
 MAX_LIST = 32
+
+#: Largest lease, as a part of the limit: with ten instances or fewer, at most twice the limit can pass.
+LEASED_PART = 10
 
 # Printable ASCII without quote and backslash: a structured-field string that needs no escapes.
 _NAME = re.compile(r"[\x21\x23-\x5b\x5d-\x7e][\x20\x21\x23-\x5b\x5d-\x7e]*")
@@ -50,6 +55,7 @@ def make_rule(
     shadow: bool = False,
     enabled: bool = True,
     on_failure: FailureMode | str | None = None,
+    lease: int = 1,
     tenant: str = EVERY_TENANT,
     source: Source = Source.CODE,
     **stored: Any,
@@ -68,6 +74,8 @@ def make_rule(
         enabled: False to switch it off.
         on_failure: what becomes of its requests when the engine cannot decide: ``"open"``, ``"closed"`` or
             ``"degraded"``; what the install has chosen when None.
+        lease: units of each limit that an instance may take from Redis at once and hand out itself; up to one less for
+            each instance may pass beyond a limit. 1 for none.
         tenant: whose requests; all when ``*``.
         source: where the rule comes from.
         stored: ``id``, ``version``, ``updated_at`` and ``actor`` of a rule made at run time.
@@ -77,9 +85,10 @@ def make_rule(
     """
     template_parts(route)
     subjects = _subjects(by)
+    parsed = parse_limits(limits)
     return Rule(
         name=_name(name or f"{_spell(subjects)}:{route}"),
-        limits=parse_limits(limits),
+        limits=parsed,
         by=subjects,
         route=route,
         methods=_methods(methods),
@@ -88,6 +97,7 @@ def make_rule(
         shadow=shadow,
         enabled=enabled,
         on_failure=_failure_mode(on_failure),
+        lease=_lease(lease, parsed),
         tenant=_tenant(tenant),
         source=source,
         **stored,
@@ -169,6 +179,19 @@ def _failure_mode(mode: FailureMode | str | None) -> FailureMode | None:
         raise InvalidInput(
             msg, remedy="Use open, closed or degraded; leave it out for what the install has chosen"
         ) from None
+
+
+def _lease(lease: int, limits: Sequence[Limit]) -> int:
+    if lease == 1:
+        return lease
+    if any(limit.algorithm is Algorithm.CONCURRENCY for limit in limits):
+        msg = "Slots cannot be leased"
+        raise InvalidInput(msg, remedy="Leave the lease out, or give the concurrency limit a rule of its own")
+    largest = min(limit.burst or limit.amount for limit in limits) // LEASED_PART
+    if not 1 <= lease <= max(1, largest):
+        msg = f"An instance cannot take {lease} units at once"
+        raise InvalidInput(msg, remedy=f"Use 1 to {max(1, largest)}: at most a tenth of the smallest limit or burst")
+    return lease
 
 
 def _tenant(tenant: str) -> str:

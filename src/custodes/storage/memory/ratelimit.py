@@ -18,6 +18,8 @@ class MemoryWindows:
 
     #: Whether ``decide`` answers at once.
     synchronous = True
+    #: Nothing is far away: no leases.
+    lends = False
 
     def __init__(self, *, max_subjects: int = MAX_SUBJECTS) -> None:
         self._max_subjects = max_subjects

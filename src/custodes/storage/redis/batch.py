@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any, NamedTuple, cast
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, cast
 
 import msgspec
 
 from custodes.kernel.window import NEVER, Ask, Outcome
 from custodes.kernel.window.cells import COUNT_EVERY, Key, View
 from custodes.storage.dated import Decided, Objected
-from custodes.storage.redis.cells import RedisCells
+from custodes.storage.redis.cells import Lease, RedisCells
 
 # Statuses of a request.
 _CHARGED, _CONTESTED = 0, 1
@@ -54,7 +54,18 @@ class Look:
         self.answer = answer
 
 
-Item = Question | GiveBack | Look
+class Borrow(NamedTuple):
+    """A lease to ask for; nobody waits for it."""
+
+    cells: RedisCells
+    key: Key
+    #: Units.
+    units: int
+    #: How long it holds from when it is asked for, microseconds.
+    length: int
+
+
+Item = Question | GiveBack | Look | Borrow
 
 
 class Batch:
@@ -65,10 +76,12 @@ class Batch:
         now: what the server's time is believed to be.
     """
 
-    __slots__ = ("items", "keys", "packed")
+    __slots__ = ("items", "keys", "lent", "packed")
 
     def __init__(self, items: Sequence[Item], now: int) -> None:
         self.items = items
+        #: Limits that leases were had of.
+        self.lent: set[RedisCells] = set()
         keys: dict[bytes, int] = {}
         rows: dict[tuple[RedisCells, int], int] = {}
         script: list[int] = []
@@ -79,6 +92,9 @@ class Batch:
             elif type(item) is Look:
                 asks = ((item.cells, item.key, 1),)
                 script.append(_LOOK)
+            elif type(item) is Borrow:
+                asks = ((item.cells, item.key, item.units),)
+                script.append(1)
             else:
                 cells, key, _, cost = cast("GiveBack", item)
                 asks = ((cells, key, cost),)
@@ -95,8 +111,12 @@ class Batch:
         #: The argument of the script.
         self.packed = _encode([[cells.row(cost, now) for cells, cost in rows], script])
 
-    def settle(self, reply: bytes) -> tuple[int, list[Question]]:
+    def settle(self, reply: bytes, begun: int) -> tuple[int, list[Question]]:
         """Hand out the answers.
+
+        Args:
+            reply: what the script said.
+            begun: monotonic time before it was asked.
 
         Returns:
             The server's time, and the requests that could not be decided because ours was too far off.
@@ -111,10 +131,12 @@ class Batch:
                     if not item.answer.done():
                         item.answer.set_result(_view(item.cells, told[at], told[at + 1], now))
                     at += 2
+                elif type(item) is Borrow:
+                    at = self._lend(item, told, at, begun)
                 continue
             status = told[at]
             if status == _CHARGED:
-                outcome = _charged(item.asks, told, at + 1, now)
+                outcome = _charged(item.asks, told, at + 1, now, begun)
                 at += 1 + 2 * len(item.asks)
             elif status == _CONTESTED:
                 outcome = _contested(item.asks, told, at + 1, now)
@@ -127,29 +149,42 @@ class Batch:
                 item.answer.set_result(outcome)
         return now, off
 
+    def _lend(self, item: Borrow, told: list[int], at: int, begun: int) -> int:
+        """Take a lease over, if there was enough left; returns where the next answer begins."""
+        cells, key, units, length = item
+        cells.borrowing.discard(key)
+        if told[at] != _CHARGED:
+            return at + (4 if told[at] == _CONTESTED else 1)
+        now = told[0]
+        left, more_in = _view(cells, told[at + 1], told[at + 2], now)
+        cells.leases[key] = Lease(units, now, begun + length, left, now + more_in)
+        cells.saw(key, left, begun)
+        self.lent.add(cells)
+        return at + 3
+
     def fail(self, error: Exception) -> int:
         """Have all that wait hear of a failure; returns how many of them are requests."""
-        failed = 0
-        for item in self.items:
-            if not isinstance(item, GiveBack) and fail(item.answer, error):
-                failed += isinstance(item, Question)
-        return failed
+        return fail(self.items, error)
 
 
-def fail(answer: asyncio.Future[Any], error: Exception) -> bool:
-    """Have whoever waits hear of a failure; False when nobody waits any more."""
-    if answer.done():
-        return False
-    answer.set_exception(error)
-    answer.exception()  # read: a request that was not waited for leaves no "exception was never retrieved"
-    return True
+def fail(items: Iterable[Item], error: Exception) -> int:
+    """Have all that wait hear of a failure; returns how many of them are requests."""
+    failed = 0
+    for item in items:
+        if isinstance(item, Borrow):
+            item.cells.borrowing.discard(item.key)
+        elif not isinstance(item, GiveBack) and not item.answer.done():
+            item.answer.set_exception(error)
+            item.answer.exception()  # read: who does not wait leaves no "exception was never retrieved"
+            failed += isinstance(item, Question)
+    return failed
 
 
 def _view(cells: RedisCells, left: int, more_in: int, now: int) -> View:
     return cells.view(cells.state_of(left, more_in), now) if cells.exact_view else (left, more_in)
 
 
-def _charged(asks: Sequence[Ask], told: list[int], at: int, now: int) -> Outcome:
+def _charged(asks: Sequence[Ask], told: list[int], at: int, now: int, begun: int) -> Outcome:
     views: list[View] = []
     for cells, key, cost in asks:
         view = _view(cells, told[at], told[at + 1], now)
@@ -157,6 +192,8 @@ def _charged(asks: Sequence[Ask], told: list[int], at: int, now: int) -> Outcome
         views.append(view)
         if view[0] <= cells.near_at:
             cells.near.note(key, view[0])
+        if cells.lease > 1:
+            cells.saw(key, view[0], begun)
         if cost == 1 and len(cells.fresh_charges) < COUNT_EVERY:
             cells.fresh_charges.append(key)
         else:

@@ -40,6 +40,9 @@ _NAME_BYTES = 12
 #: Latest moment that the script can count with exactly: 2^53 microseconds, in the year 2255.
 _MAX_EXACT = 2**53 - 1
 
+#: How long a refusal by a limit with leases is taken for granted, microseconds.
+_ASK_AGAIN = SECOND // 2
+
 #: How much the server's clock may be behind what is believed before a calendar period has to be asked for again.
 _SLACK = 5 * SECOND
 
@@ -56,6 +59,25 @@ class Denial(NamedTuple):
     until: int | None
     #: Units that were left.
     left: int
+    #: Until when nobody is asked about it, server time: sooner, where leases of others may come back.
+    known_until: int | None
+
+
+class Lease:
+    """Units of a limit that were charged for a subject, and that this instance hands out; see ``leases.py``."""
+
+    __slots__ = ("at", "beyond", "ends", "left", "more_at")
+
+    def __init__(self, left: int, at: int, ends: int, beyond: int, more_at: int) -> None:
+        #: Units that were not used yet.
+        self.left = left
+        #: When they were charged, server time.
+        self.at = at
+        #: Until when they may be used, monotonic time.
+        self.ends = ends
+        #: Units that were left besides, and when there would be more, server time.
+        self.beyond = beyond
+        self.more_at = more_at
 
 
 class RedisCells(Cells):
@@ -67,13 +89,16 @@ class RedisCells(Cells):
         "_in_parts",
         "_row_of",
         "_secret",
+        "borrowing",
         "deniable",
         "denied",
         "exact_view",
+        "leases",
         "name",
         "names",
         "near",
         "near_at",
+        "seen",
     )
 
     def __init__(self, name: str, meter: Meter, secret: bytes, *, shadow: bool, in_parts: bool) -> None:
@@ -96,6 +121,11 @@ class RedisCells(Cells):
         #: What those had left who had nearly used up the limit, and how much that is at most.
         self.near: Near[int] = Near()
         self.near_at = left_when_near(meter)
+        #: What this instance holds of the limit, by subject, and for whom it has asked; see ``leases.py``.
+        self.leases: dict[Key, Lease] = {}
+        self.borrowing: set[Key] = set()
+        #: What was left when a subject was last decided on, and when that was asked, monotonic time.
+        self.seen: dict[Key, tuple[int, int]] = {}
 
     def named(self, key: Key) -> tuple[bytes, int]:
         """Return what the state of a subject is called in Redis, and the part that it belongs to."""
@@ -132,7 +162,16 @@ class RedisCells(Cells):
             return
         if len(self.denied) >= _MAX_REMEMBERED:
             self.denied.clear()
-        self.denied[key] = Denial(cost, None if wait is None else now + wait, left)
+        until = known_until = None if wait is None else now + wait
+        if self.lease > 1 and until is not None:
+            known_until = min(until, now + _ASK_AGAIN)
+        self.denied[key] = Denial(cost, until, left, known_until)
+
+    def saw(self, key: Key, left: int, at: int) -> None:
+        """Remember what was left of a limit with leases."""
+        if len(self.seen) >= _MAX_REMEMBERED:
+            self.seen.clear()
+        self.seen[key] = (left, at)
 
     def forget_refusals(self) -> None:
         """Ask again about everybody."""

@@ -21,6 +21,7 @@ from custodes.storage.dated import Objected
 from custodes.storage.redis.batch import Batch, GiveBack, Item, Look, Question, fail
 from custodes.storage.redis.cells import RedisCells
 from custodes.storage.redis.connection import connect, disconnect, is_cluster
+from custodes.storage.redis.leases import Leases
 from custodes.storage.redis.lines import Lines
 from custodes.storage.redis.presence import Presence
 from custodes.storage.redis.scripts import Commands, Script, decision
@@ -70,6 +71,8 @@ class RedisWindows:
 
     #: Whether ``decide`` answers at once.
     synchronous = False
+    #: Whether leases are taken.
+    lends = True
 
     def __init__(
         self,
@@ -93,6 +96,7 @@ class RedisWindows:
         self._ahead: int | None = None
         self._breaker = Breaker()
         self._presence = Presence(self._client)
+        self._leases = Leases(monotonic, lambda: self.instances, self.give_back)
         #: By part of the cluster; one part for all when there is none.
         self._waiting: dict[int, list[Item]] = {}
         self._count = 0
@@ -107,6 +111,11 @@ class RedisWindows:
         self.known_refusals = 0
 
     # ── Port ─────────────────────────────────────────────────────────────────
+
+    @property
+    def leased_decisions(self) -> int:
+        """Decisions made without a call, on units that this instance had taken before."""
+        return self._leases.decided
 
     @property
     def overflowed(self) -> int:
@@ -134,6 +143,7 @@ class RedisWindows:
     def keep_only(self, names: Iterable[str]) -> None:
         """Forget the limits of other names, and every refusal; what is in Redis ends by itself."""
         wanted = set(names)
+        self._leases.end()
         self._cells = {name: cells for name, cells in self._cells.items() if name in wanted}
         for cells in self._cells.values():
             cells.forget_refusals()
@@ -153,13 +163,20 @@ class RedisWindows:
                 if refused is not None:
                     return refused
                 break
+        if asks and asks[0][1] in asks[0][0].leases:
+            decided = self._leases.spend(asks, self._ahead)
+            if decided is not None:
+                return decided
         if self._breaker.open or self._count >= _MAX_WAITING:
             self.failures += 1
             raise _unavailable("Redis does not answer" if self._breaker.open else "Too many requests wait for Redis")
-        if self._in_parts:
-            return self._submit(asks)
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._enqueue(0, Question(asks, answer))
+        if self._in_parts:
+            self._submit(asks, answer)
+        else:
+            self._enqueue(0, Question(asks, answer))
+        for borrow in self._leases.renew(asks):
+            self._enqueue(self._part_of(borrow.cells, borrow.key), borrow)
         return answer
 
     def release(self, cells: RedisCells, key: Key, taken_at: int, cost: int) -> None:
@@ -180,7 +197,7 @@ class RedisWindows:
         loop = asyncio.get_running_loop()
         looks = [Look(cells, key, loop.create_future()) for key, _ in seen]
         for look in looks:
-            self._enqueue(cells.named(look.key)[1] if self._in_parts else 0, look)
+            self._enqueue(self._part_of(cells, look.key), look)
         views = await asyncio.gather(*(look.answer for look in looks), return_exceptions=True)
         found: list[tuple[Key, int]] = []
         for (key, left_then), view in zip(seen, views, strict=True):
@@ -202,7 +219,8 @@ class RedisWindows:
                 self._lose("Redis was not reached")
 
     async def stop(self) -> None:
-        """Decide on what waits, then close the connections."""
+        """Give back what is leased, decide on what waits, then close the connections."""
+        self._leases.end()
         while self._count and not self._breaker.open:
             self._send()
             await asyncio.sleep(0.001)
@@ -226,7 +244,7 @@ class RedisWindows:
             if denial is None or cost != denial.cost:
                 continue
             wait = NEVER if denial.until is None else denial.until - now
-            if wait <= 0 and denial.until is not None:
+            if denial.known_until is not None and denial.known_until <= now:
                 del cells.denied[key]
             elif not cells.shadow:
                 if refused is None:
@@ -241,24 +259,25 @@ class RedisWindows:
 
     # ── Gathering ────────────────────────────────────────────────────────────
 
-    def _submit(self, asks: Sequence[Ask]) -> asyncio.Future[Outcome]:
+    def _part_of(self, cells: RedisCells, key: Key) -> int:
+        return cells.named(key)[1] if self._in_parts else 0
+
+    def _submit(self, asks: Sequence[Ask], answer: asyncio.Future[Outcome]) -> None:
         """Ask the parts of a cluster that the limits are in."""
-        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         parts: dict[int, list[int]] = {}
         for number, (cells, key, _) in enumerate(asks):
             parts.setdefault(cells.named(key)[1], []).append(number)
         if len(parts) == 1:
             self._enqueue(next(iter(parts)), Question(asks, answer))
-            return answer
+            return
         split = Split(asks, answer, self.give_back)
         for part, numbers in parts.items():
             self._enqueue(part, split.question(numbers))
-        return answer
 
     def give_back(self, cells: RedisCells, key: Key, at: int, cost: int) -> None:
         """Take back a charge of a moment with the next call; lost when Redis does not answer."""
-        if self._count < _MAX_WAITING:
-            self._enqueue(cells.named(key)[1] if self._in_parts else 0, GiveBack(cells, key, at, cost))
+        if self._count < _MAX_WAITING and not self._breaker.open:
+            self._enqueue(self._part_of(cells, key), GiveBack(cells, key, at, cost))
 
     def _enqueue(self, part: int, item: Item) -> None:
         self._count += 1
@@ -316,11 +335,14 @@ class RedisWindows:
             self._failed(batch, f"Redis could not decide: {type(error).__name__}")
             return
         self._breaker.succeeded()
-        server_now, off = batch.settle(reply)
+        server_now, off = batch.settle(reply, begun)
         self._ahead = server_now - begun
+        if batch.lent:
+            self._leases.hold(batch.lent)
         for question in off:
             if not question.answer.done():
-                self._enqueue(question.asks[0][0].named(question.asks[0][1])[1] if self._in_parts else 0, question)
+                cells, key, _ = question.asks[0]
+                self._enqueue(self._part_of(cells, key), question)
 
     def _failed(self, batch: Batch, what: str) -> None:
         self.failures += batch.fail(_unavailable(what))
@@ -336,9 +358,7 @@ class RedisWindows:
         """Have all that wait hear that nobody will answer."""
         waiting, self._waiting, self._count = self._waiting, {}, 0
         for items in waiting.values():
-            for item in items:
-                if not isinstance(item, GiveBack) and fail(item.answer, error):
-                    self.failures += isinstance(item, Question)
+            self.failures += fail(items, error)
 
     async def _until_it_answers(self) -> None:
         """Ask now and then, so that no request has to."""

@@ -387,6 +387,7 @@ def _rule_columns(rule: Rule) -> dict[str, Any]:
             "shadow": rule.shadow,
             # Left out when it says nothing: versions before it would not know what to make of it.
             **({"on_failure": rule.on_failure} if rule.on_failure else {}),
+            **({"lease": rule.lease} if rule.lease > 1 else {}),
         },
         "enabled": rule.enabled,
         "version": rule.version,

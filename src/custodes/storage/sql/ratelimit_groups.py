@@ -115,6 +115,8 @@ class GroupedWindows(ABC):
 
     #: Whether ``decide`` always answers at once.
     synchronous = False
+    #: No leases are taken: what waits shares a transaction.
+    lends = False
 
     #: What to look at when decisions take too long.
     remedy = ""

@@ -53,6 +53,7 @@ function Known({ rule }: { rule: Rule }) {
             ['Not', rule.exempt.join(', ')],
             ['Cost', cost],
             ['Tenant', rule.tenant ?? 'all tenants'],
+            ['Lease', rule.lease > 1 ? `${rule.lease} units, up to ${rule.over_admission} above a limit` : null],
             ['When the engine fails', rule.on_failure ?? 'as the install has chosen'],
           ]}
         />

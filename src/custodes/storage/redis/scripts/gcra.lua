@@ -41,8 +41,11 @@ function gcra.store(state)
   redis.call('SET', state.key, cmsgpack.pack({state[1], state[2]}), 'PX', lifetime(state[1] + 1 - now))
 end
 
-function gcra.give_back(state, row)
-  state[1], state[2] = state[1] - row[5], state[2] - row[6]
+-- What has run out of the bucket since then is not given back: it would be poured out twice.
+function gcra.give_back(state, row, at)
+  local whole = row[5] - math.max(now - at, 0)
+  if whole < 0 then return false end
+  state[1], state[2] = state[1] - whole, state[2] - row[6]
   if state[2] < 0 then state[1], state[2] = state[1] - 1, state[2] + row[4] end
   if state[1] < 0 then state[1], state[2] = 0, 0 end
   return true

@@ -29,6 +29,7 @@ local function stamp(state, number)
   if number >= state.count then return state.newest end
   if state.events then return (struct.unpack('<d', state.events, number * 8 + 1)) end
   local at = HEAD + number % state.limit * 8
+  if state.ring then return (struct.unpack('<d', state.ring, at + 1)) end
   return (struct.unpack('<d', redis.call('GETRANGE', state.key, at, at + 7)))
 end
 
@@ -92,6 +93,7 @@ end
 
 -- Rare (another slot of the request refused, a lease is returned): the events of that moment are taken out one by one.
 function log.give_back(state, row, at, units)
+  if not state.events and state.count > 0 then state.ring = redis.call('GET', state.key) end
   local first, last = first_live(state)
   local kept, left = {}, units
   for number = last - 1, first, -1 do
@@ -111,6 +113,6 @@ function log.give_back(state, row, at, units)
   end
   local horizon = state.horizon
   for name, value in pairs(log.load(state.key, row)) do state[name] = value end
-  state.horizon, state.first = horizon, 0
+  state.horizon, state.first, state.ring = horizon, 0, nil
   return false
 end
