@@ -8,7 +8,7 @@ import { get, sent } from '../../api/hooks.ts';
 import { ConfirmAction } from '../../ui/ConfirmAction.tsx';
 import { Panel } from '../../ui/Panel.tsx';
 import { useSetSearch } from '../../view/view.ts';
-import { type Draft, draftOf, ruleOf, searchOf } from './draft.ts';
+import { type Draft, draftOf, ruleOf, searchOf, units } from './draft.ts';
 import { KEYS } from './model.ts';
 import style from './RateLimits.module.css';
 import type { RateLimitSearch } from './routes.ts';
@@ -42,7 +42,8 @@ export function Editor() {
     return () => window.clearTimeout(timer);
   }, [draft, set]);
 
-  const { cost: _, ...checked } = ruleOf(settled);
+  const { cost: _, ...rule } = ruleOf(settled);
+  const checked = { ...rule, lease: units(settled.lease) };
   const check = useQuery({
     queryKey: ['/rate-limits/rule-check', checked],
     queryFn: ({ signal }) => get('/rate-limits/rule-check', checked, { signal }),
@@ -63,6 +64,7 @@ export function Editor() {
       shadow: draft.shadow !== 'no',
       enabled: draft.off !== 'yes',
       on_failure: draft.fail ?? null,
+      lease: units(draft.lease),
     };
     const query = { reason };
     if (editing) {
@@ -135,6 +137,15 @@ export function Editor() {
             hideControls
             value={Number(draft.cost ?? 1)}
             onChange={(to) => write({ cost: String(to) })}
+          />
+          <NumberInput
+            label="Lease"
+            description="Units that an instance takes from Redis at once"
+            min={1}
+            allowDecimal={false}
+            hideControls
+            value={units(draft.lease)}
+            onChange={(to) => write({ lease: String(to) })}
           />
           <Select
             label="When the engine fails"

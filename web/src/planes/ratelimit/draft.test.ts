@@ -39,10 +39,13 @@ describe('a draft', () => {
       shadow: false,
       enabled: true,
       on_failure: null,
+      lease: 20,
+      over_admission: 19,
       version: 1,
       updated_at: null,
       actor: '',
     };
+    expect(draftOfRule({ ...rule, ...rest }).lease).toBe('20');
     expect(ruleOf(draftOfRule({ ...rule, ...rest }))).toMatchObject({
       name: 'login',
       limits: '5/minute; 9/day',

@@ -12,12 +12,25 @@ export interface Draft {
   methods?: string;
   exempt?: string;
   cost?: string;
+  lease?: string;
   shadow?: 'yes' | 'no';
   off?: 'yes';
   fail?: 'open' | 'closed' | 'degraded';
 }
 
-const FIELDS = ['name', 'limits', 'by', 'route', 'methods', 'exempt', 'cost', 'shadow', 'off', 'fail'] as const;
+const FIELDS = [
+  'name',
+  'limits',
+  'by',
+  'route',
+  'methods',
+  'exempt',
+  'cost',
+  'lease',
+  'shadow',
+  'off',
+  'fail',
+] as const;
 
 export function draftOf(raw: Raw): Draft {
   const found: Record<string, string> = {};
@@ -43,6 +56,7 @@ export function draftOfRule(rule: Rule): Draft {
     methods: rule.methods.join(', '),
     exempt: rule.exempt.join(', '),
     cost: String(rule.cost ?? 1),
+    lease: rule.lease > 1 ? String(rule.lease) : undefined,
     shadow: rule.shadow ? 'yes' : 'no',
     off: rule.enabled ? undefined : 'yes',
     fail: rule.on_failure ?? undefined,
@@ -56,6 +70,11 @@ export function list(written: string | undefined): string[] {
     .filter((part) => part !== '');
 }
 
+/** A whole number of units, at least one. */
+export function units(written: string | undefined): number {
+  return Math.max(1, Math.floor(Number(written ?? 1)) || 1);
+}
+
 /** What the API is sent for it. */
 export function ruleOf(draft: Draft): Schemas['TrialRule'] & { name: string } {
   return {
@@ -65,6 +84,6 @@ export function ruleOf(draft: Draft): Schemas['TrialRule'] & { name: string } {
     route: (draft.route ?? '*').trim() || '*',
     methods: list(draft.methods).map((method) => method.toUpperCase()),
     exempt: list(draft.exempt),
-    cost: Math.max(1, Math.floor(Number(draft.cost ?? 1)) || 1),
+    cost: units(draft.cost),
   };
 }
