@@ -43,8 +43,8 @@ QUALITY = 78
 #: Largest picture of the docs, bytes: all of them are in every clone.
 LARGEST = 150_000
 
-#: Longest page that is taken, pixels: the docs show the head of a tab, to look at it all of it is needed.
-TALLEST = 1_500
+#: Longest page that is taken, pixels: the docs show a whole tab on a wide screen, its head on a narrow one.
+TALLEST = 2_400
 TALLEST_WHOLE = 5_000
 
 WIDE = 1_440
@@ -136,6 +136,8 @@ class Camera:
         return taken
 
     async def _shoot(self, page: Page, name: str) -> Path:
+        for close in await page.locator(".mantine-Notification-closeButton").all():
+            await close.click()  # what happens to be said just now hides what the picture is of
         session = await page.context.new_cdp_session(page)
         shot = await session.send("Page.captureScreenshot", {"format": "webp", "quality": QUALITY})
         await session.detach()

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 from tests.browser.conftest import Window, settled
 
 #: Views with all that their URLs can say.
@@ -128,3 +128,29 @@ async def _tab_to(page: Page, selector: str, most: int = 120) -> None:
         if await page.evaluate("wanted => document.activeElement.matches(wanted)", selector):
             return
     pytest.fail(f"{selector} cannot be reached with Tab")
+
+
+async def test_what_a_role_may_not_do_is_not_offered(window: Callable[..., Any]) -> None:
+    """Given a role that may only read, as the server tells it; then no tab has a button for what it would refuse."""
+    seen: Window = await window()
+
+    async def reading_only(route: Route) -> None:
+        answer = await route.fetch()
+        told = await answer.json()
+        reads = [name for name in told["may"] if re.search(r"_(get|list|read|tell|check|me)_?", name)]
+        await route.fulfill(response=answer, json={**told, "may": reads})
+
+    await seen.page.route("**/api/admin/enterprise/me", reading_only)
+    changes = re.compile(r"^(Block|Replay|Add to a list|Acknowledge|Review all|Resolve|Save|I look|True positive)")
+    for place in ("?", "/webhooks?part=events", "/api?part=scans", "/audit?state=all", "/rate-limits?view=editor"):
+        page = await seen.open(f"{place}&from=now-15m")
+        await settled(page)
+        row = page.locator("tbody tr[data-row] td:first-child a").first
+        if place != "/api?part=scans" and await row.count():
+            await row.click()
+            await expect(page.get_by_role("dialog")).to_be_visible()
+            await settled(page)
+        await expect(page.get_by_role("button", name=changes, include_hidden=True)).to_have_text([])
+    await seen.page.unroute("**/api/admin/enterprise/me")
+    page = await seen.open("?from=now-15m")
+    await expect(page.get_by_role("button", name=changes).first).to_be_visible()

@@ -1,12 +1,14 @@
 /** One thing in full: a drawer over the list, and the same as a page of its own under its own address. */
 import { Button, Drawer } from '@mantine/core';
+import { useSearch } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
+import { stringifySearch } from '../view/search.ts';
 import style from './Detail.module.css';
 import { IconExternalLink } from './icons.ts';
 
 interface DetailDrawerProps {
   title: ReactNode;
-  /** Address of the page that shows the same. */
+  /** Address of the page that shows the same, without a query: that of the view goes along. */
   href: string;
   opened: boolean;
   onClose: () => void;
@@ -14,6 +16,7 @@ interface DetailDrawerProps {
 }
 
 export function DetailDrawer({ title, href, opened, onClose, children }: DetailDrawerProps) {
+  const search = useSearch({ strict: false });
   return (
     <Drawer
       opened={opened}
@@ -29,7 +32,7 @@ export function DetailDrawer({ title, href, opened, onClose, children }: DetailD
           size="xs"
           variant="default"
           component="a"
-          href={href}
+          href={`${href}${stringifySearch({ ...search, open: undefined, who: undefined })}`}
           leftSection={<IconExternalLink size={14} aria-hidden="true" />}
         >
           Open as a page

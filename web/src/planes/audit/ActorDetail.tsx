@@ -20,7 +20,7 @@ export function ActorDrawer({ actor }: { actor: string | undefined }) {
   return (
     <DetailDrawer
       title="Actor"
-      href={`${boot.base}/audit/actors/${encodeURIComponent(actor ?? '')}${window.location.search}`}
+      href={`${boot.base}/audit/actors/${encodeURIComponent(actor ?? '')}`}
       opened={actor !== undefined}
       onClose={() => set({ who: undefined })}
     >

@@ -24,12 +24,7 @@ export function EntryDrawer({ id }: { id: string | undefined }) {
   const close = useCallback(() => set({ open: undefined }), [set]);
   const known = id !== undefined && ID.test(id);
   return (
-    <DetailDrawer
-      title="Audit entry"
-      href={`${boot.base}/audit/${id ?? ''}${window.location.search}`}
-      opened={known}
-      onClose={close}
-    >
+    <DetailDrawer title="Audit entry" href={`${boot.base}/audit/${id ?? ''}`} opened={known} onClose={close}>
       {known && <EntryDetail key={id} id={id} onDecided={close} />}
     </DetailDrawer>
   );

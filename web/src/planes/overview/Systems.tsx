@@ -8,7 +8,7 @@ import style from './Systems.module.css';
 const NAMES: Record<string, string> = {
   storage: 'Storage',
   webhooks: 'Webhooks',
-  outgoing_webhooks: 'Webhooks out',
+  outgoing_webhooks: 'Deliveries',
   api: 'API',
   rate_limits: 'Rate limits',
   audit: 'Audit trail',

@@ -6,6 +6,7 @@ import { useEffect, useState } from 'react';
 import { api } from '../../api/client.ts';
 import { get, sent } from '../../api/hooks.ts';
 import { ConfirmAction } from '../../ui/ConfirmAction.tsx';
+import { May } from '../../ui/May.tsx';
 import { Panel } from '../../ui/Panel.tsx';
 import { useSetSearch } from '../../view/view.ts';
 import { type Draft, draftOf, ruleOf, searchOf, units } from './draft.ts';
@@ -165,9 +166,11 @@ export function Editor() {
             <Verdict draft={settled} check={check} />
           </div>
           <div className={style.buttons}>
-            <Button size="xs" variant="light" disabled={!valid} onClick={replay}>
-              Replay recorded calls
-            </Button>
+            <May operation="ratelimit_replay_what_if">
+              <Button size="xs" variant="light" disabled={!valid} onClick={replay}>
+                Replay recorded calls
+              </Button>
+            </May>
             <ConfirmAction
               operation={editing ? 'ratelimit_change_rule' : 'ratelimit_create_rule'}
               label={editing ? 'Save the change' : 'Save the rule'}

@@ -62,7 +62,7 @@ export function Ranking({ title, note, asked, rows = [], kind }: RankingProps) {
         id: 'action',
         header: '',
         cell: (row) => <AccessForm effect="block" kind={kind} identifier={name(row)} compact />,
-        width: 96,
+        width: 108,
       });
     }
     return found;

@@ -1,0 +1,49 @@
+"""What is packed: the dashboard is in the wheel, whole, and without it there is no wheel."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from zipfile import ZipFile
+
+import pytest
+from hatchling.builders.wheel import WheelBuilder
+
+ROOT = Path(__file__).parents[2]
+
+
+def _build(folder: Path) -> list[Path]:
+    """Build as a build front end does, without its separate environment; returns what was made."""
+    return [Path(made) for made in WheelBuilder(str(ROOT)).build(directory=str(folder), versions=["standard"])]
+
+
+def test_the_wheel_holds_the_dashboard_with_all_that_its_page_loads(tmp_path: Path) -> None:
+    """Given the wheel; then the page, each asset that it names, compressed too, and nothing of the workshop."""
+    (wheel,) = _build(tmp_path)
+    with ZipFile(wheel) as packed:
+        names = set(packed.namelist())
+        page = packed.read("custodes/_web/index.html").decode()
+
+    loaded = re.findall(r'(?:src|href)="[^"]*?(assets/[^"]+)"', page)
+    assert any(name.endswith(".js") for name in loaded)
+    assert any(name.endswith(".css") for name in loaded)
+    for name in loaded:
+        for suffix in ("", ".br", ".gz") if name.endswith((".js", ".css")) else ("",):
+            assert f"custodes/_web/{name}{suffix}" in names
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"custodes"}
+    assert not [name for name in names if "node_modules" in name or name.endswith((".ts", ".tsx", ".map"))]
+
+
+def test_a_dashboard_that_cannot_be_built_is_no_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise subprocess.CalledProcessError(1, "npm run build")
+
+    monkeypatch.setitem(sys.modules, "web", SimpleNamespace(build=fail))
+
+    with pytest.raises(subprocess.CalledProcessError):
+        _build(tmp_path)
+
+    assert list(tmp_path.iterdir()) == []
