@@ -25,7 +25,7 @@ export function Overview() {
       }
     >
       <Systems />
-      <KeyFigures api={api} />
+      <KeyFigures />
       <Row least={420}>
         <Requests api={api} />
         <Times api={api} />

@@ -12,9 +12,9 @@ export function Own({ api }: { api: ApiHealth }) {
   const moment = useMoment();
   const { now } = useView();
   const health = useGet('/health', undefined, { fresh: true });
-  const cpu = useTimed('/system-metrics/top', { name: 'process.cpu.percent', by: 'host', aggregation: 'avg' });
-  const memory = useTimed('/system-metrics/top', { name: 'process.memory.rss', by: 'host', aggregation: 'last' });
-  const lag = useTimed('/system-metrics/top', { name: 'process.event_loop.lag', by: 'host', aggregation: 'max' });
+  const cpu = useTop('process.cpu.percent', 'avg', api);
+  const memory = useTop('process.memory.rss', 'last', api);
+  const lag = useTop('process.event_loop.lag', 'max', api);
   const { shed } = useHappenings();
   const own = api.data?.monitor;
   const storage = health.data?.systems.find((system) => system.system === 'storage')?.figures;
@@ -78,4 +78,10 @@ export function Own({ api }: { api: ApiHealth }) {
       )}
     </Panel>
   );
+}
+
+/** A measurement of each host, asked once the figures above are there. */
+function useTop(name: string, aggregation: 'avg' | 'last' | 'max', api: ApiHealth) {
+  const query = { name, by: 'host', aggregation };
+  return useTimed('/system-metrics/top', query, { enabled: api.data !== undefined });
 }
