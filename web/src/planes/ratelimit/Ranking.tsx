@@ -53,8 +53,8 @@ export function Ranking({ title, note, asked, rows = [], kind }: RankingProps) {
         ),
         value: name,
       },
-      figure('refused', 'Refused', 76, (row) => row.refused, count),
-      figure('would_refuse', 'Shadow', 74, (row) => row.would_refuse, count),
+      figure('refused', 'Refused', 72, (row) => row.refused, count),
+      figure('would_refuse', 'Shadow', 70, (row) => row.would_refuse, count),
     ];
     if (!person) found.push(figure('allowed', 'Admitted', 84, (row) => row.allowed, count));
     else {
@@ -62,7 +62,7 @@ export function Ranking({ title, note, asked, rows = [], kind }: RankingProps) {
         id: 'action',
         header: '',
         cell: (row) => <AccessForm effect="block" kind={kind} identifier={name(row)} compact />,
-        width: 108,
+        width: 104,
       });
     }
     return found;
@@ -83,7 +83,7 @@ export function Ranking({ title, note, asked, rows = [], kind }: RankingProps) {
         rowId={(row) => row.label}
         name={`refused-${kind}`}
         height={300}
-        least={340}
+        least={person ? 372 : 340}
         link={(row, children) =>
           kind === 'rule' ? (
             <Link to="/rate-limits" search={((kept: object) => ({ ...kept, view: 'rules', open: row.label })) as never}>

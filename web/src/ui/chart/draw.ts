@@ -25,6 +25,10 @@ interface Drawn {
 /** Shortest stretch that a drag zooms into, milliseconds: shorter ones are clicks. */
 const SHORTEST_ZOOM = 1_000;
 
+/** Charts narrower than this, pixels, have room for moments without seconds only; ranges longer than this have those. */
+const NARROW = 400;
+const MINUTES = 240_000;
+
 const FONT = '11px system-ui, sans-serif';
 
 export function draw(
@@ -51,7 +55,7 @@ export function draw(
     axes: [
       axis(look.palette, {
         values: (_, splits, __, ___, step) => splits.map((at) => tick(at, step, look.zone)),
-        space: 64,
+        space: (plot, _, from, to) => (plot.width < NARROW && to - from > MINUTES ? 46 : 64),
         size: 26,
       }),
       axis(look.palette, { values: (_, splits) => splits.map((value) => look.format(value)), size: 58, space: 36 }),
