@@ -332,6 +332,7 @@ class Composition:
         """Outgoing webhooks."""
         from custodes.planes.outbound.webhooks import OutgoingWebhooks
         from custodes.storage.sql.deliveries import SqlDeliveryStore
+        from custodes.storage.sql.delivery_figures import SqlDeliveryFigureStore
         from custodes.storage.sql.jobs import SqlJobs
         from custodes.storage.sql.outbound import SqlEndpointStore, SqlEventTypeStore
 
@@ -340,6 +341,7 @@ class Composition:
             endpoints=SqlEndpointStore(),
             deliveries=SqlDeliveryStore(),
             types=SqlEventTypeStore(),
+            figures=SqlDeliveryFigureStore(),
             jobs=SqlJobs(),
             client=self.outgoing,
             sealer=self.sealer,

@@ -61,9 +61,22 @@ def _inbound(custodes: Composition) -> list[Policy]:
 
 
 def _outbound(custodes: Composition) -> list[Policy]:
+    from custodes.planes.outbound.figures import KEPT
+
     keep = custodes.settings.outbound_retention_days * DAY
+    outbound = custodes.outbound
     text = "Emitted webhooks with payloads, deliveries and attempts; open ones stay"
-    return [Policy("outbound.messages", text, keep, custodes.outbound.purge, custodes.outbound.count_purgeable)]
+    figures = [
+        Policy(
+            f"outbound.figures.{level.name.lower()}",
+            "Figures of deliveries",
+            kept,
+            partial(outbound.purge_figures, level),
+            partial(outbound.count_purgeable_figures, level),
+        )
+        for level, kept in KEPT.items()
+    ]
+    return [Policy("outbound.messages", text, keep, outbound.purge, outbound.count_purgeable), *figures]
 
 
 def _traffic(custodes: Composition) -> list[Policy]:

@@ -1171,26 +1171,6 @@ export interface paths {
         patch: operations["outbound_update_webhook_configuration"];
         trace?: never;
     };
-    "/api/admin/enterprise/webhook-configurations/{id}/health": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Get Webhook Configuration Health
-         * @description Tell how an endpoint has been doing lately.
-         */
-        get: operations["outbound_get_webhook_configuration_health"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/admin/enterprise/webhook-configurations/{id}/public-keys": {
         parameters: {
             query?: never;
@@ -1382,7 +1362,7 @@ export interface paths {
         put?: never;
         /**
          * Resend Webhook Deliveries
-         * @description Send a selection again, oldest first; a page at a time.
+         * @description Send a selection again, oldest first; a page at a time. A dry run changes nothing and leaves no entry.
          */
         post: operations["outbound_resend_webhook_deliveries"];
         delete?: never;
@@ -1425,6 +1405,46 @@ export interface paths {
          * @description Send one delivery again, from the start of its schedule; a waiting one at once.
          */
         post: operations["outbound_resend_webhook_delivery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/webhook-delivery-analytics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Webhook Delivery Analytics
+         * @description Tell how attempts went: success, status classes and speed, over time, by endpoint, type and tenant.
+         */
+        get: operations["outbound_webhook_delivery_analytics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/webhook-configurations/{id}/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Webhook Configuration Health
+         * @description Tell how an endpoint is, and why we say so.
+         */
+        get: operations["outbound_get_webhook_configuration_health"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2721,6 +2741,12 @@ export interface components {
          */
         Comparator: ">" | ">=" | "<" | "<=";
         /**
+         * Condition
+         * @description How an endpoint is.
+         * @enum {string}
+         */
+        Condition: "healthy" | "degraded" | "failing" | "paused" | "disabled";
+        /**
          * ConfigurationChange
          * @description What to change; what is left out stays.
          */
@@ -3005,6 +3031,124 @@ export interface components {
          */
         Delivery: "waiting" | "sent" | "failed";
         /**
+         * DeliveryAnalyticsModel
+         * @description How deliveries went in a range of time.
+         */
+        DeliveryAnalyticsModel: {
+            /**
+             * Since
+             * Format: date-time
+             * @description Begin of the range, at the begin of a stretch
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            since: string;
+            /**
+             * Until
+             * Format: date-time
+             * @description End of the range
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            until: string;
+            /**
+             * Step Seconds
+             * @description Length of a stretch of time
+             */
+            step_seconds: number;
+            /** @description Everything together */
+            total: components["schemas"]["DeliverySummaryModel"];
+            /**
+             * Points
+             * @description Over time, oldest first; empty stretches are left out
+             */
+            points: components["schemas"]["DeliveryPointModel"][];
+            /**
+             * By Endpoint
+             * @description By endpoint, busiest first, 200 at most
+             */
+            by_endpoint: components["schemas"]["DeliveryEndpointModel"][];
+            /**
+             * By Type
+             * @description By type, busiest first, 200 at most
+             */
+            by_type: components["schemas"]["DeliveryTypeModel"][];
+            /**
+             * By Tenant
+             * @description By tenant, busiest first, 200 at most
+             */
+            by_tenant: components["schemas"]["DeliveryTenantModel"][];
+        };
+        /**
+         * DeliveryEndpointModel
+         * @description Figures of an endpoint.
+         */
+        DeliveryEndpointModel: {
+            /**
+             * Attempts
+             * @description Attempts in all
+             */
+            attempts: number;
+            /**
+             * Succeeded
+             * @description Answered with 2xx
+             */
+            succeeded: number;
+            /**
+             * Redirects
+             * @description Answered with 1xx or 3xx, which are no success
+             */
+            redirects: number;
+            /**
+             * Client Errors
+             * @description Answered with 4xx
+             */
+            client_errors: number;
+            /**
+             * Server Errors
+             * @description Answered with 5xx
+             */
+            server_errors: number;
+            /**
+             * Unanswered
+             * @description Not answered: no name, no connection, no time left, not allowed
+             */
+            unanswered: number;
+            /**
+             * Exhausted
+             * @description Deliveries whose last attempt failed
+             */
+            exhausted: number;
+            /**
+             * Success Rate
+             * @description Share of attempts that succeeded, 0 to 1; null when there was none
+             */
+            success_rate: number | null;
+            /**
+             * P50 Ms
+             * @description Median of the time they took; null when there was none
+             */
+            p50_ms: number | null;
+            /**
+             * P95 Ms
+             * @description 95th percentile of it
+             */
+            p95_ms: number | null;
+            /**
+             * P99 Ms
+             * @description 99th percentile of it
+             */
+            p99_ms: number | null;
+            /**
+             * Tenant
+             * @description Whose it is
+             */
+            tenant: string;
+            /**
+             * Endpoint Id
+             * @description Which; it may have been deleted since
+             */
+            endpoint_id: string;
+        };
+        /**
          * DeliveryModel
          * @description One message on its way to one endpoint.
          */
@@ -3070,6 +3214,74 @@ export interface components {
             error: string;
         };
         /**
+         * DeliveryPointModel
+         * @description Figures of a stretch of time.
+         */
+        DeliveryPointModel: {
+            /**
+             * Attempts
+             * @description Attempts in all
+             */
+            attempts: number;
+            /**
+             * Succeeded
+             * @description Answered with 2xx
+             */
+            succeeded: number;
+            /**
+             * Redirects
+             * @description Answered with 1xx or 3xx, which are no success
+             */
+            redirects: number;
+            /**
+             * Client Errors
+             * @description Answered with 4xx
+             */
+            client_errors: number;
+            /**
+             * Server Errors
+             * @description Answered with 5xx
+             */
+            server_errors: number;
+            /**
+             * Unanswered
+             * @description Not answered: no name, no connection, no time left, not allowed
+             */
+            unanswered: number;
+            /**
+             * Exhausted
+             * @description Deliveries whose last attempt failed
+             */
+            exhausted: number;
+            /**
+             * Success Rate
+             * @description Share of attempts that succeeded, 0 to 1; null when there was none
+             */
+            success_rate: number | null;
+            /**
+             * P50 Ms
+             * @description Median of the time they took; null when there was none
+             */
+            p50_ms: number | null;
+            /**
+             * P95 Ms
+             * @description 95th percentile of it
+             */
+            p95_ms: number | null;
+            /**
+             * P99 Ms
+             * @description 99th percentile of it
+             */
+            p99_ms: number | null;
+            /**
+             * At
+             * Format: date-time
+             * @description Its begin
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            at: string;
+        };
+        /**
          * DeliveryStatus
          * @description Where a message is on its way to one endpoint.
          *
@@ -3082,6 +3294,199 @@ export interface components {
          * @enum {string}
          */
         DeliveryStatus: "pending" | "waiting" | "succeeded" | "failed" | "held";
+        /**
+         * DeliverySummaryModel
+         * @description Figures of some attempts.
+         */
+        DeliverySummaryModel: {
+            /**
+             * Attempts
+             * @description Attempts in all
+             */
+            attempts: number;
+            /**
+             * Succeeded
+             * @description Answered with 2xx
+             */
+            succeeded: number;
+            /**
+             * Redirects
+             * @description Answered with 1xx or 3xx, which are no success
+             */
+            redirects: number;
+            /**
+             * Client Errors
+             * @description Answered with 4xx
+             */
+            client_errors: number;
+            /**
+             * Server Errors
+             * @description Answered with 5xx
+             */
+            server_errors: number;
+            /**
+             * Unanswered
+             * @description Not answered: no name, no connection, no time left, not allowed
+             */
+            unanswered: number;
+            /**
+             * Exhausted
+             * @description Deliveries whose last attempt failed
+             */
+            exhausted: number;
+            /**
+             * Success Rate
+             * @description Share of attempts that succeeded, 0 to 1; null when there was none
+             */
+            success_rate: number | null;
+            /**
+             * P50 Ms
+             * @description Median of the time they took; null when there was none
+             */
+            p50_ms: number | null;
+            /**
+             * P95 Ms
+             * @description 95th percentile of it
+             */
+            p95_ms: number | null;
+            /**
+             * P99 Ms
+             * @description 99th percentile of it
+             */
+            p99_ms: number | null;
+        };
+        /**
+         * DeliveryTenantModel
+         * @description Figures of a tenant.
+         */
+        DeliveryTenantModel: {
+            /**
+             * Attempts
+             * @description Attempts in all
+             */
+            attempts: number;
+            /**
+             * Succeeded
+             * @description Answered with 2xx
+             */
+            succeeded: number;
+            /**
+             * Redirects
+             * @description Answered with 1xx or 3xx, which are no success
+             */
+            redirects: number;
+            /**
+             * Client Errors
+             * @description Answered with 4xx
+             */
+            client_errors: number;
+            /**
+             * Server Errors
+             * @description Answered with 5xx
+             */
+            server_errors: number;
+            /**
+             * Unanswered
+             * @description Not answered: no name, no connection, no time left, not allowed
+             */
+            unanswered: number;
+            /**
+             * Exhausted
+             * @description Deliveries whose last attempt failed
+             */
+            exhausted: number;
+            /**
+             * Success Rate
+             * @description Share of attempts that succeeded, 0 to 1; null when there was none
+             */
+            success_rate: number | null;
+            /**
+             * P50 Ms
+             * @description Median of the time they took; null when there was none
+             */
+            p50_ms: number | null;
+            /**
+             * P95 Ms
+             * @description 95th percentile of it
+             */
+            p95_ms: number | null;
+            /**
+             * P99 Ms
+             * @description 99th percentile of it
+             */
+            p99_ms: number | null;
+            /**
+             * Tenant
+             * @description Which
+             */
+            tenant: string;
+        };
+        /**
+         * DeliveryTypeModel
+         * @description Figures of a type of events.
+         */
+        DeliveryTypeModel: {
+            /**
+             * Attempts
+             * @description Attempts in all
+             */
+            attempts: number;
+            /**
+             * Succeeded
+             * @description Answered with 2xx
+             */
+            succeeded: number;
+            /**
+             * Redirects
+             * @description Answered with 1xx or 3xx, which are no success
+             */
+            redirects: number;
+            /**
+             * Client Errors
+             * @description Answered with 4xx
+             */
+            client_errors: number;
+            /**
+             * Server Errors
+             * @description Answered with 5xx
+             */
+            server_errors: number;
+            /**
+             * Unanswered
+             * @description Not answered: no name, no connection, no time left, not allowed
+             */
+            unanswered: number;
+            /**
+             * Exhausted
+             * @description Deliveries whose last attempt failed
+             */
+            exhausted: number;
+            /**
+             * Success Rate
+             * @description Share of attempts that succeeded, 0 to 1; null when there was none
+             */
+            success_rate: number | null;
+            /**
+             * P50 Ms
+             * @description Median of the time they took; null when there was none
+             */
+            p50_ms: number | null;
+            /**
+             * P95 Ms
+             * @description 95th percentile of it
+             */
+            p95_ms: number | null;
+            /**
+             * P99 Ms
+             * @description 99th percentile of it
+             */
+            p99_ms: number | null;
+            /**
+             * Event Type
+             * @description Which; `(other)` holds those beyond the bound on types
+             */
+            event_type: string;
+        };
         /**
          * DeliveryWithAttempts
          * @description A delivery and its attempts.
@@ -7748,6 +8153,46 @@ export interface components {
             };
         };
         /**
+         * HealthModel
+         * @description How an endpoint is.
+         */
+        custodes__admin__routes__outbound_figures_models__HealthModel: {
+            /** @description The judgement */
+            condition: components["schemas"]["Condition"];
+            /**
+             * Reasons
+             * @description Why, in sentences for people; empty when all is well
+             */
+            reasons: string[];
+            /**
+             * Failures
+             * @description Failures in a row
+             */
+            failures: number;
+            /**
+             * Failing Since
+             * @description When the first of them was; null when there are none
+             */
+            failing_since: string | null;
+            /**
+             * Open Until
+             * @description Nothing is sent before (circuit breaker); null when it is closed
+             */
+            open_until: string | null;
+            /**
+             * Noticed Percent
+             * @description Share of the time to being disabled that was told of
+             */
+            noticed_percent: number;
+            /**
+             * Missed
+             * @description Deliveries that failed for good or are held: what a recovery would send
+             */
+            missed: number;
+            /** @description Figures of the last hour */
+            recent: components["schemas"]["DeliverySummaryModel"];
+        };
+        /**
          * AttemptModel
          * @description One request, and what came of it.
          */
@@ -7814,32 +8259,6 @@ export interface components {
              * @description Until the end
              */
             total_ms: number;
-        };
-        /**
-         * HealthModel
-         * @description How an endpoint has been doing lately.
-         */
-        custodes__admin__routes__outbound_models__HealthModel: {
-            /**
-             * Failures
-             * @description Failures in a row
-             */
-            failures: number;
-            /**
-             * Failing Since
-             * @description When the first of them was; null when there are none
-             */
-            failing_since: string | null;
-            /**
-             * Open Until
-             * @description Nothing is sent before (circuit breaker); null when it is closed
-             */
-            open_until: string | null;
-            /**
-             * Noticed Percent
-             * @description Share of the time to being disabled that was told of
-             */
-            noticed_percent: number;
         };
         /**
          * SystemModel
@@ -10836,41 +11255,6 @@ export interface operations {
             };
         };
     };
-    outbound_get_webhook_configuration_health: {
-        parameters: {
-            query?: {
-                /** @description Only this tenant; default: all that you may see */
-                tenant?: string | null;
-            };
-            header?: never;
-            path: {
-                /** @description Id (UUIDv7) */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["custodes__admin__routes__outbound_models__HealthModel"];
-                };
-            };
-            /** @description Refused */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
     outbound_get_webhook_configuration_public_keys: {
         parameters: {
             query?: {
@@ -11181,6 +11565,10 @@ export interface operations {
                 event_type?: string | null;
                 /** @description Only in this state */
                 status?: components["schemas"]["DeliveryStatus"] | null;
+                /** @description Emitted at or after */
+                since?: string | null;
+                /** @description Emitted before */
+                until?: string | null;
                 /** @description Only this tenant; default: all that you may see */
                 tenant?: string | null;
                 /** @description Rows at most */
@@ -11307,6 +11695,81 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DeliveryModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    outbound_webhook_delivery_analytics: {
+        parameters: {
+            query?: {
+                /** @description Only to this endpoint */
+                endpoint_id?: string | null;
+                /** @description Only of this type, exactly */
+                event_type?: string | null;
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+                /** @description From this moment on (RFC 3339); default: a day before `until` */
+                since?: string | null;
+                /** @description Before this moment (RFC 3339); default: now */
+                until?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryAnalyticsModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    outbound_get_webhook_configuration_health: {
+        parameters: {
+            query?: {
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description Id (UUIDv7) */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["custodes__admin__routes__outbound_figures_models__HealthModel"];
                 };
             };
             /** @description Refused */

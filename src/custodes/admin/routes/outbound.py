@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import SecretStr
+from pydantic import AwareDatetime, SecretStr
 
 from custodes.admin.dependencies import AuditTrail, CustodesDep, TenantScope, Trail
 from custodes.admin.fields import Identifier
@@ -18,7 +18,6 @@ from custodes.admin.routes.outbound_models import (
     CreatedModel,
     DeliveryModel,
     DeliveryWithAttempts,
-    HealthModel,
     MessageModel,
     MessageWithBody,
     NewConfiguration,
@@ -33,7 +32,7 @@ from custodes.admin.routes.outbound_models import (
 from custodes.kernel.clock import HOUR, from_datetime
 from custodes.planes.outbound.model import DeliveryStatus, Endpoint, EndpointState, Options
 from custodes.planes.outbound.ports import DeliveryFilter
-from custodes.runtime.transactions import Work
+from custodes.runtime.transactions import Work, nothing
 
 router = APIRouter()
 
@@ -85,16 +84,6 @@ async def get_webhook_configuration(
 ) -> ConfigurationModel:
     """Return one endpoint."""
     return ConfigurationModel.of(await custodes.outbound.get_endpoint(id, tenant=tenant))
-
-
-@router.get("/webhook-configurations/{id}/health")
-async def get_webhook_configuration_health(
-    id: Identifier,  # noqa: A002
-    custodes: CustodesDep,
-    tenant: TenantScope,
-) -> HealthModel:
-    """Tell how an endpoint has been doing lately."""
-    return HealthModel.of(await custodes.outbound.get_endpoint_health(id, tenant=tenant))
 
 
 @router.get("/webhook-configurations/{id}/public-keys")
@@ -275,9 +264,12 @@ async def list_webhook_deliveries(
     message_id: Annotated[str | None, Query(max_length=36, description="Only of this message")] = None,
     event_type: Annotated[str | None, Query(max_length=100, description="Only of this type, exactly")] = None,
     status: Annotated[DeliveryStatus | None, Query(description="Only in this state")] = None,
+    since: Annotated[AwareDatetime | None, Query(description="Emitted at or after")] = None,
+    until: Annotated[AwareDatetime | None, Query(description="Emitted before")] = None,
 ) -> PageModel[DeliveryModel]:
     """List deliveries, newest first."""
-    wanted = DeliveryFilter(tenant, endpoint_id, message_id, event_type, (status,) if status else ())
+    statuses = (status,) if status else ()
+    wanted = DeliveryFilter(tenant, endpoint_id, message_id, event_type, statuses, _micros(since), _micros(until))
     found = await custodes.outbound.list_deliveries(wanted, limit=page.limit, cursor=page.cursor or "")
     return PageModel[DeliveryModel].of(found, DeliveryModel.of)
 
@@ -286,7 +278,7 @@ async def list_webhook_deliveries(
 async def resend_webhook_deliveries(
     body: ResendBody, custodes: CustodesDep, tenant: TenantScope, trail: Trail
 ) -> ResentModel:
-    """Send a selection again, oldest first; a page at a time."""
+    """Send a selection again, oldest first; a page at a time. A dry run changes nothing and leaves no entry."""
     wanted = DeliveryFilter(
         tenant,
         body.endpoint_id,
@@ -297,7 +289,7 @@ async def resend_webhook_deliveries(
         _micros(body.until),
     )
     context = body.model_dump(mode="json", exclude_none=True)
-    entry = trail.entry("webhook_deliveries.resent", tenant=tenant, context=context)
+    entry = nothing if body.dry_run else trail.entry("webhook_deliveries.resent", tenant=tenant, context=context)
     count, cursor = await custodes.outbound.resend_many(wanted, dry_run=body.dry_run, after=body.cursor, also=entry)
     return ResentModel(deliveries=count, next_cursor=cursor)
 

@@ -21,7 +21,6 @@ from custodes.planes.outbound.model import (
     Delivery,
     DeliveryStatus,
     Endpoint,
-    EndpointHealth,
     EndpointState,
     EventType,
     Message,
@@ -189,27 +188,6 @@ class RotateBody(BaseModel):
     """How long the secrets before stay valid."""
 
     overlap_hours: float = Field(default=24, ge=0, le=168, description="Hours that the secrets before stay valid")
-
-
-class HealthModel(BaseModel):
-    """How an endpoint has been doing lately."""
-
-    failures: int = Field(description="Failures in a row")
-    failing_since: Moment | None = Field(description="When the first of them was; null when there are none")
-    open_until: Moment | None = Field(description="Nothing is sent before (circuit breaker); null when it is closed")
-    noticed_percent: int = Field(description="Share of the time to being disabled that was told of")
-
-    @classmethod
-    def of(cls, health: EndpointHealth) -> HealthModel:
-        """Tell a health."""
-        return cls.model_validate(
-            {
-                "failures": health.failures,
-                "failing_since": health.failing_since or None,
-                "open_until": health.open_until or None,
-                "noticed_percent": health.noticed,
-            }
-        )
 
 
 class PublicKeysModel(BaseModel):

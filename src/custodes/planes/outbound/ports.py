@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from custodes.kernel.paging import Page
+from custodes.planes.outbound.figures import Figures, Level, Only, Series, Sums
 from custodes.planes.outbound.health import Standing
 from custodes.planes.outbound.model import (
     Attempt,
@@ -271,6 +272,26 @@ class DeliveryStore(Protocol):
 
     def purge(self, tx: Transaction, before: int, limit: int) -> int:
         """Remove messages that were emitted before a moment and have no open delivery, with all of theirs."""
+        ...
+
+
+class FigureStore(Protocol):
+    """**Protocol:** figures over time."""
+
+    def put(self, tx: Transaction, writer: str, figures: Sequence[tuple[Series, Figures]]) -> None:
+        """Write rows of one writer anew."""
+        ...
+
+    def sums(self, tx: Transaction, level: Level, since: int, until: int, only: Only) -> Sums:
+        """Add the rows of all writers up; a stretch that ``since`` falls into counts as a whole."""
+        ...
+
+    def count_purgeable(self, tx: Transaction, level: Level, before: int) -> int:
+        """Count the rows that :meth:`purge` would remove."""
+        ...
+
+    def purge(self, tx: Transaction, level: Level, before: int, limit: int) -> int:
+        """Remove the oldest rows of a level from before a moment; returns how many."""
         ...
 
 

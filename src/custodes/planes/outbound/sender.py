@@ -239,7 +239,7 @@ class Sender:
 
         def written() -> None:
             self._windows.succeeded(endpoint.lane, endpoint.options.concurrency)
-            self._tally.succeeded(endpoint.id, now)
+            self._tally.succeeded(attempt, delivery.event_type, now)
 
         return Done(Outcome(delivery, attempt, result, write), written)
 
@@ -279,7 +279,7 @@ class Sender:
 
         def written() -> None:
             self._windows.failed(endpoint.lane)
-            self._tally.failed(endpoint.id, now)
+            self._tally.failed(attempt, delivery.event_type, now, exhausted=due_at is None)
             for percent in told:
                 self._notices.tell_endpoint(endpoint, attempt, percent, now)
             if due_at is None and not test:

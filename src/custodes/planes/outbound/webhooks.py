@@ -6,29 +6,35 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from custodes.errors import CustodesError
 from custodes.kernel.clock import Clock
 from custodes.kernel.health import SystemHealth
 from custodes.kernel.ids import RandomBits
 from custodes.kernel.sealing import Sealer
+from custodes.planes.outbound.analytics import HEALTH_RANGE, DeliveryAnalytics, Examined, analyse, examine
 from custodes.planes.outbound.catalogue import Catalogue
 from custodes.planes.outbound.credentials import Authenticator
 from custodes.planes.outbound.deliveries import Deliveries
 from custodes.planes.outbound.emitter import TEST, Converter, Emitter
+from custodes.planes.outbound.figures import Figures, Level, Only, level_for
 from custodes.planes.outbound.gates import EndpointGates
 from custodes.planes.outbound.health import RECENT, assess
 from custodes.planes.outbound.keys import Keys
-from custodes.planes.outbound.model import JOB_KIND, Message
+from custodes.planes.outbound.model import HEALTHY, JOB_KIND, DeliveryStatus, Message
 from custodes.planes.outbound.notices import Notices
-from custodes.planes.outbound.ports import DeliveryStore, EndpointStore, EventTypeStore
+from custodes.planes.outbound.ports import DeliveryFilter, DeliveryStore, EndpointStore, EventTypeStore, FigureStore
 from custodes.planes.outbound.sender import HORIZON, Sender
 from custodes.planes.outbound.tally import Tally
 from custodes.runtime.bus import Bus
 from custodes.runtime.fairness import FairWorker, Windows
 from custodes.runtime.jobs import Jobs
+from custodes.runtime.log import get_logger
 from custodes.runtime.outgoing.client import OutgoingClient
 from custodes.runtime.periodic import Periodic
 from custodes.runtime.transactions import Store, Transaction, Work, nothing
 from custodes.runtime.worker import LEASE
+
+_log = get_logger("custodes.outbound")
 
 #: Deliveries that one process has under way at the same time.
 CONCURRENCY = 64
@@ -45,6 +51,7 @@ class OutgoingWebhooks(Deliveries):
         endpoints: where endpoints are kept.
         deliveries: where messages and deliveries are kept.
         types: where the catalogue is kept.
+        figures: where figures over time are kept.
         jobs: where jobs are kept.
         client: sends requests.
         sealer: seals secrets.
@@ -66,6 +73,7 @@ class OutgoingWebhooks(Deliveries):
         endpoints: EndpointStore,
         deliveries: DeliveryStore,
         types: EventTypeStore,
+        figures: FigureStore,
         jobs: Jobs,
         client: OutgoingClient,
         sealer: Sealer,
@@ -104,7 +112,8 @@ class OutgoingWebhooks(Deliveries):
             default_tenant=default_tenant,
             wake=self._wake,
         )
-        self._tally = Tally(store, endpoints)
+        self._figures = figures
+        self._tally = Tally(store, endpoints, figures, owner)
         windows = Windows()
         sender = Sender(
             store=store,
@@ -165,6 +174,59 @@ class OutgoingWebhooks(Deliveries):
         now = self._clock.now()
         standing = await self._store.read(lambda tx: self._deliveries.standing(tx, now, now - RECENT))
         return assess(standing, now, alive=self.worker.alive)
+
+    # ── Figures ──────────────────────────────────────────────────────────────
+
+    async def get_delivery_analytics(
+        self,
+        *,
+        since: int,
+        until: int,
+        tenant: str | None = None,
+        endpoint_id: str | None = None,
+        event_type: str | None = None,
+    ) -> DeliveryAnalytics:
+        """Tell how attempts went in a range of time: over time, by endpoint, type and tenant.
+
+        Args:
+            since: begin, microseconds since the epoch; the stretch that it falls into counts as a whole.
+            until: end, microseconds since the epoch.
+            tenant: only of this tenant.
+            endpoint_id: only to this endpoint.
+            event_type: only of this type, exactly.
+        """
+        await self._flush_if_possible()
+        level, only = level_for(since, until, self._clock.now()), Only(tenant, endpoint_id, event_type)
+        sums = await self._store.read(lambda tx: self._figures.sums(tx, level, since, until, only))
+        return analyse(sums, level=level, since=since, until=until)
+
+    async def examine_endpoint(self, endpoint_id: str, *, tenant: str | None = None) -> Examined:
+        """Judge one endpoint by its state, its breaker and the last hour, and say why.
+
+        Raises:
+            NotFound: no such endpoint.
+        """
+        await self._flush_if_possible()
+        now = self._clock.now()
+
+        def work(tx: Transaction) -> Examined:
+            endpoint = self._find(tx, endpoint_id, tenant)
+            only = Only(endpoint.tenant, endpoint.id)
+            sums = self._figures.sums(tx, Level.MINUTE, now - HEALTH_RANGE, now + 1, only)
+            missed = (DeliveryStatus.FAILED, DeliveryStatus.HELD)
+            count = self._deliveries.count(tx, DeliveryFilter(endpoint.tenant, endpoint.id, statuses=missed))
+            health = self._endpoints.health(tx, [endpoint.id]).get(endpoint.id, HEALTHY)
+            return examine(endpoint, health, sums.by_tenant.get(endpoint.tenant, Figures()), count, now)
+
+        return await self._store.read(work)
+
+    async def purge_figures(self, level: Level, before: int, limit: int) -> int:
+        """Delete figures of a level from before a moment."""
+        return await self._store.write(lambda tx: self._figures.purge(tx, level, before, limit))
+
+    async def count_purgeable_figures(self, level: Level, before: int) -> int:
+        """Count the figures that :meth:`purge_figures` would delete."""
+        return await self._store.read(lambda tx: self._figures.count_purgeable(tx, level, before))
 
     # ── Emitting ─────────────────────────────────────────────────────────────
 
@@ -250,6 +312,13 @@ class OutgoingWebhooks(Deliveries):
         await self.catalogue.put(name, **fields)
 
     # ── Parts ────────────────────────────────────────────────────────────────
+
+    async def _flush_if_possible(self) -> None:
+        """Write, for a reader who would rather see somewhat older figures than none."""
+        try:
+            await self.flush()
+        except CustodesError as error:
+            _log.warning("figures_not_written", error=str(error))
 
     def _wake(self) -> None:
         self.worker.wake()

@@ -176,6 +176,30 @@ webhook_delivery_attempts = Table(
     Index(None, "tenant_id", "started_at"),
 )
 
+#: Attempts by stretch of time, endpoint, type and what came of them (planes/outbound/figures.py).
+webhook_delivery_rollups = Table(
+    "webhook_delivery_rollups",
+    metadata,
+    # By level and time first: most readers ask for all endpoints of a range.
+    Column("level", Integer, primary_key=True),
+    #: Begin of the stretch, microseconds since the epoch.
+    Column("bucket", Micros, primary_key=True),
+    Column("tenant_id", Tenant, primary_key=True),
+    Column("configuration_id", Id, primary_key=True),
+    Column("event_type", String(255), primary_key=True),
+    #: Process that counted; each writes rows of its own, and only those.
+    Column("writer", Id, primary_key=True),
+    Column("succeeded", Count, nullable=False),
+    Column("redirects", Count, nullable=False),
+    Column("client_errors", Count, nullable=False),
+    Column("server_errors", Count, nullable=False),
+    Column("unanswered", Count, nullable=False),
+    Column("exhausted", Count, nullable=False),
+    #: Histogram of how long attempts took, microseconds (kernel/histogram.py).
+    Column("took", Bytes, nullable=False),
+    Index("ix_webhook_delivery_rollups_endpoint", "tenant_id", "configuration_id", "level", "bucket"),
+)
+
 #: The catalogue of event types: what they mean, and the schema of their payloads. The install's, so all rows are the
 #: default tenant's.
 webhook_event_types = Table(

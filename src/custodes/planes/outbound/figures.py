@@ -1,0 +1,189 @@
+"""Figures of deliveries: attempts by what came of them, and how long they took, folded as they happen.
+
+Each process keeps the stretches of time that are under way and writes its own rows of each anew at every flush. Rows of
+several processes are added up when they are read; times are histograms, so percentiles are merged and never averaged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import NamedTuple
+
+from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
+from custodes.kernel.histogram import Histogram
+from custodes.planes.outbound.model import Attempt
+
+#: Types of events that one process counts by name; further ones share the series :data:`OTHER`, so that whoever emits
+#: cannot make rows without end.
+MAX_TYPES = 300
+
+#: Series of the types beyond :data:`MAX_TYPES`.
+OTHER = "(other)"
+
+
+class Level(IntEnum):
+    """Length of a stretch of time, seconds."""
+
+    MINUTE = 60
+    HOUR = 3_600
+    DAY = 86_400
+
+    @property
+    def micros(self) -> int:
+        """Length, microseconds."""
+        return self.value * SECOND
+
+
+#: How long the rows of each level are kept, microseconds.
+KEPT = {Level.MINUTE: 2 * DAY, Level.HOUR: 60 * DAY, Level.DAY: 1_100 * DAY}
+
+#: Longest range that each level answers, microseconds: some 400 points at most.
+_SPAN = {Level.MINUTE: 6 * HOUR, Level.HOUR: 16 * DAY}
+
+
+class Series(NamedTuple):
+    """Whose figures, and of which stretch of time."""
+
+    #: Whose endpoint.
+    tenant: str
+    #: Length of the stretch.
+    level: Level
+    #: Begin of the stretch, microseconds since the epoch.
+    bucket: int
+    #: To which endpoint.
+    endpoint_id: str
+    #: Type of the events, or :data:`OTHER`.
+    event_type: str
+
+
+@dataclass(slots=True)
+class Figures:
+    """Attempts by what came of them; added up while they are current, so mutable."""
+
+    #: Answered with 2xx.
+    succeeded: int = 0
+    #: Answered with 1xx or 3xx, which are no success.
+    redirects: int = 0
+    #: Answered with 4xx.
+    client_errors: int = 0
+    #: Answered with 5xx.
+    server_errors: int = 0
+    #: Not answered: no name, no connection, no time left, not allowed.
+    unanswered: int = 0
+    #: Of all of them, those that were the last of their delivery and failed.
+    exhausted: int = 0
+    #: How long they took altogether, microseconds.
+    took: Histogram = field(default_factory=Histogram)
+
+    @property
+    def attempts(self) -> int:
+        """Attempts in all."""
+        return self.succeeded + self.redirects + self.client_errors + self.server_errors + self.unanswered
+
+    def count(self, attempt: Attempt, *, exhausted: bool) -> None:
+        """Count an attempt."""
+        status = attempt.status
+        if attempt.succeeded:
+            self.succeeded += 1
+        elif status is None:
+            self.unanswered += 1
+        elif status < 400:
+            self.redirects += 1
+        elif status < 500:
+            self.client_errors += 1
+        else:
+            self.server_errors += 1
+        self.exhausted += exhausted
+        self.took.record(attempt.timing.total)
+
+    def add(self, other: Figures) -> None:
+        """Add the counts of others; of times, only those that are there."""
+        self.succeeded += other.succeeded
+        self.redirects += other.redirects
+        self.client_errors += other.client_errors
+        self.server_errors += other.server_errors
+        self.unanswered += other.unanswered
+        self.exhausted += other.exhausted
+        self.took.merge(other.took)
+
+
+@dataclass(frozen=True, slots=True)
+class Only:
+    """Which deliveries are analysed; what is None does not matter."""
+
+    #: Whose.
+    tenant: str | None = None
+    #: To which endpoint.
+    endpoint_id: str | None = None
+    #: Of which type, exactly.
+    event_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Figures of a range of time, all added up in four ways."""
+
+    #: By begin of the stretch, microseconds since the epoch.
+    by_bucket: dict[int, Figures] = field(default_factory=dict[int, Figures])
+    #: By tenant and endpoint.
+    by_endpoint: dict[tuple[str, str], Figures] = field(default_factory=dict[tuple[str, str], Figures])
+    #: By type.
+    by_type: dict[str, Figures] = field(default_factory=dict[str, Figures])
+    #: By tenant.
+    by_tenant: dict[str, Figures] = field(default_factory=dict[str, Figures])
+
+
+def level_for(since: int, until: int, now: int) -> Level:
+    """Choose the finest level that answers a range with some hundred points and still has its rows."""
+    fit = (level for level, longest in _SPAN.items() if until - since <= longest and since > now - KEPT[level])
+    return next(fit, Level.DAY)
+
+
+class Course:
+    """The figures of one process, current and not yet written."""
+
+    def __init__(self) -> None:
+        self._running: dict[Series, Figures] = {}
+        self._changed: dict[Series, Figures] = {}
+        self._types: set[str] = set()
+        self._latest = 0
+        self._until = 0
+
+    def count(self, attempt: Attempt, event_type: str, now: int, *, exhausted: bool) -> None:
+        """Count an attempt that has ended."""
+        if now >= self._until:
+            self._begin_minute(now)
+        for level in Level:
+            # A clock that goes back counts into the stretch that is under way: those before may be forgotten here.
+            bucket = self._latest - self._latest % level.micros
+            series = Series(attempt.tenant, level, bucket, attempt.endpoint_id, self._bounded(event_type))
+            figures = self._running.setdefault(series, Figures())
+            figures.count(attempt, exhausted=exhausted)
+            self._changed[series] = figures
+
+    def changed(self) -> list[tuple[Series, Figures]]:
+        """Take what changed since the last time, to be written."""
+        changed, self._changed = self._changed, {}
+        return list(changed.items())
+
+    def unwritten(self, rows: Sequence[tuple[Series, Figures]]) -> None:
+        """Take back what could not be written."""
+        for series, figures in rows:
+            self._changed.setdefault(series, figures)
+
+    def _begin_minute(self, now: int) -> None:
+        self._latest = now
+        self._until = now - now % MINUTE + MINUTE
+        self._running = {
+            series: figures for series, figures in self._running.items() if series.bucket + series.level.micros > now
+        }
+
+    def _bounded(self, event_type: str) -> str:
+        if event_type in self._types:
+            return event_type
+        if len(self._types) >= MAX_TYPES:
+            return OTHER
+        self._types.add(event_type)
+        return event_type

@@ -1,0 +1,78 @@
+"""What the store of figures of deliveries promises on every engine."""
+
+import pytest
+from sqlalchemy import event
+
+from custodes.kernel.clock import MILLISECOND, MINUTE, SECOND
+from custodes.kernel.histogram import Histogram
+from custodes.planes.outbound.figures import Figures, Level, Only, Series
+from custodes.storage.sql.database import Database, connection_of
+from custodes.storage.sql.delivery_figures import SqlDeliveryFigureStore
+
+AT = 1_790_000_040 * SECOND
+UNTIL = AT + 10 * MINUTE
+store = SqlDeliveryFigureStore()
+
+
+def row(minute: int, *, tenant: str = "acme", endpoint: str = "e1", kind: str = "order.made", **counts: int):
+    took = Histogram([100 * MILLISECOND] * sum(counts.values()))
+    return Series(tenant, Level.MINUTE, AT + minute * MINUTE, endpoint, kind), Figures(**counts, took=took)
+
+
+async def test_rows_of_all_writers_add_up_in_every_way(database: Database):
+    # Given two processes that counted, one of them twice: it writes its rows anew
+    await database.write(lambda tx: store.put(tx, "w1", [row(0, succeeded=1)]))
+    await database.write(lambda tx: store.put(tx, "w1", [row(0, succeeded=3), row(1, server_errors=2)]))
+    await database.write(
+        lambda tx: store.put(tx, "w2", [row(0, succeeded=4), row(0, tenant="other", endpoint="e2", unanswered=5)])
+    )
+
+    everything = await database.read(lambda tx: store.sums(tx, Level.MINUTE, AT, UNTIL, Only()))
+    acme = await database.read(lambda tx: store.sums(tx, Level.MINUTE, AT, UNTIL, Only("acme", "e1", "order.made")))
+
+    assert {at: its.attempts for at, its in everything.by_bucket.items()} == {AT: 12, AT + MINUTE: 2}
+    assert {key: its.attempts for key, its in everything.by_endpoint.items()} == {("acme", "e1"): 9, ("other", "e2"): 5}
+    assert everything.by_tenant["other"].unanswered == 5
+    assert (acme.by_type["order.made"].succeeded, acme.by_type["order.made"].server_errors) == (7, 2)
+    assert acme.by_tenant["acme"].took.count == 9
+    assert "other" not in acme.by_tenant
+
+
+async def test_old_rows_of_a_level_go_in_bounded_bites(database: Database):
+    await database.write(lambda tx: store.put(tx, "w1", [row(minute, succeeded=1) for minute in range(4)]))
+
+    assert await database.read(lambda tx: store.count_purgeable(tx, Level.MINUTE, AT + 3 * MINUTE)) == 3
+    assert await database.write(lambda tx: store.purge(tx, Level.MINUTE, AT + 3 * MINUTE, 2)) == 2
+    assert await database.write(lambda tx: store.purge(tx, Level.MINUTE, AT + 3 * MINUTE, 2)) == 1
+    assert await database.write(lambda tx: store.purge(tx, Level.HOUR, UNTIL, 2)) == 0
+
+    left = await database.read(lambda tx: store.sums(tx, Level.MINUTE, AT, UNTIL, Only()))
+    assert list(left.by_bucket) == [AT + 3 * MINUTE]
+
+
+@pytest.mark.parametrize(
+    ("only", "index"),
+    [
+        (Only(), "(level=? AND bucket>? AND bucket<?)"),
+        (Only("acme", "e1"), "ix_webhook_delivery_rollups_endpoint"),
+    ],
+)
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+async def test_a_range_is_read_by_an_index(database: Database, only: Only, index: str):
+    plans: list[str] = []
+
+    def explain(tx):
+        connection = connection_of(tx)
+
+        def note(_connection, cursor, statement, parameters, _context, _many):
+            if statement.startswith("SELECT"):
+                cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+                plans.append("; ".join(line[3] for line in cursor.fetchall()))
+
+        event.listen(connection, "before_cursor_execute", note)
+        store.sums(tx, Level.MINUTE, AT, UNTIL, only)
+
+    await database.read(explain)
+
+    assert [index in plan for plan in plans] == [True] * 5, plans
+    assert not any("SCAN" in plan for plan in plans), plans
