@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -83,11 +83,10 @@ def _added(
 ) -> dict[K, Figures]:
     """Add up under each key; one of several columns is a tuple."""
     sums = [func.sum(r.c[name]).label(name) for name in _COUNTS]
-    of_row = attrgetter(*(column.key or "" for column in key))
-    found: dict[K, Figures] = {
-        of_row(row): Figures(*(int(getattr(row, name)) for name in _COUNTS))
-        for row in connection.execute(select(*key, *sums).where(*where).group_by(*key))
-    }
+    of_row: Callable[[Any], Any] = attrgetter(*(column.key or "" for column in key))
+    found: dict[K, Figures] = {}
+    for row in connection.execute(select(*key, *sums).where(*where).group_by(*key)):
+        found[of_row(row)] = Figures(**{name: int(getattr(row, name)) for name in _COUNTS})
     histograms: dict[K, list[Parsed]] = {}
     for which, took in times:
         histograms.setdefault(which, []).append(took)
