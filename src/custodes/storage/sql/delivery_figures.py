@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -83,16 +83,28 @@ def _added(
 ) -> dict[K, Figures]:
     """Add up under each key; one of several columns is a tuple."""
     sums = [func.sum(r.c[name]).label(name) for name in _COUNTS]
-    of_row: Callable[[Any], Any] = attrgetter(*(column.key or "" for column in key))
+    names = [column.key or "" for column in key]
     found: dict[K, Figures] = {}
     for row in connection.execute(select(*key, *sums).where(*where).group_by(*key)):
-        found[of_row(row)] = Figures(**{name: int(getattr(row, name)) for name in _COUNTS})
+        found[_read(row, names)] = Figures(
+            int(row.succeeded),
+            int(row.redirects),
+            int(row.client_errors),
+            int(row.server_errors),
+            int(row.unanswered),
+            int(row.exhausted),
+        )
     histograms: dict[K, list[Parsed]] = {}
     for which, took in times:
         histograms.setdefault(which, []).append(took)
     for which, some in histograms.items():
         found[which].took.merge_parsed(some)
     return found
+
+
+def _read(row: Any, names: Sequence[str]) -> Any:
+    """Return the value of one column, or the tuple of several."""
+    return attrgetter(*names)(row)
 
 
 def _key(series: Series, writer: str) -> dict[str, Any]:
