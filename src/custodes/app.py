@@ -13,6 +13,7 @@ from custodes.errors import ConfigurationError, CustodesError
 
 if TYPE_CHECKING:
     from custodes.live.feed import LiveFeed
+    from custodes.planes.inbound.origins import Origin
     from custodes.planes.inbound.sources.base import Source
     from custodes.planes.ratelimit.model import Rule
     from custodes.planes.ratelimit.rules import By
@@ -31,6 +32,7 @@ _SERVICES = (
     "traffic",
     "ratelimit",
     "inbound",
+    "completeness",
     "outbound",
     "retention",
     "scheduler",
@@ -94,6 +96,18 @@ class Custodes(Composition):
     def webhook(self, source: str, event_type: str = "*", **options: Any) -> Callable[[Any], Any]:
         """Make a decorator that registers a handler; the options are those of ``custodes.inbound.webhook``."""
         return self.inbound.webhook(source, event_type, **options)
+
+    def reconcile(self, source: str, origin: Origin, *, look_back: int = 0) -> None:
+        """Find events of a source that never arrived, at their origin, and fetch them.
+
+        ::
+
+            custodes.source("stripe", [secret])
+            custodes.reconcile("stripe", StripeEvents("rk_live_…", event_types=["invoice.*"]))
+
+        See :meth:`custodes.planes.inbound.completeness.Completeness.add_origin` for ``look_back`` and errors.
+        """
+        self.completeness.add_origin(source, origin, look_back=look_back)
 
     # ── Life ─────────────────────────────────────────────────────────────────
 

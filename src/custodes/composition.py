@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from custodes.planes.alerts.evaluator import Alerts
     from custodes.planes.audit.logger import AuditLogger
     from custodes.planes.identity.directory import Identity
+    from custodes.planes.inbound.completeness import Completeness
     from custodes.planes.inbound.monitor import WebhookMonitor
     from custodes.planes.metrics.health import HealthMonitor
     from custodes.planes.metrics.recorder import SystemMetrics
@@ -49,6 +50,7 @@ AdminAuth = Callable[[Any], "str | Awaitable[str | None] | None"]
 #: System → plane that speaks for it (``get_health_status``).
 _SYSTEMS = {
     "webhooks": "inbound",
+    "webhook_completeness": "completeness",
     "outgoing_webhooks": "outbound",
     "api": "traffic",
     "rate_limits": "ratelimit",
@@ -240,6 +242,37 @@ class Composition:
             flag_threshold=self.settings.audit_flag_threshold,
             default_tenant=self.settings.default_tenant,
         )
+
+    @cached_property
+    def completeness(self) -> Completeness:
+        """Whether incoming webhooks are complete."""
+        from custodes.planes.inbound.completeness import Completeness
+        from custodes.planes.inbound.origins import origins_of
+        from custodes.storage.sql.inbound import SqlEventStore
+        from custodes.storage.sql.inbound_completeness import SqlProofStore
+        from custodes.storage.sql.inbound_figures import SqlFigureStore
+
+        completeness = Completeness(
+            self.inbound,
+            store=self.database,
+            events=SqlEventStore(self.database),
+            figures=SqlFigureStore(),
+            proofs=SqlProofStore(),
+            client=self.outgoing,
+            clock=self.clock,
+            random_bits=self.trace_bits,
+            bus=self.bus,
+            scheduler=self.scheduler,
+        )
+        settings = self.settings
+        for name, origin in origins_of(
+            settings.stripe_api_key.get_secret_value(),
+            settings.stripe_event_types,
+            settings.github_token.get_secret_value(),
+            settings.github_hook,
+        ).items():
+            completeness.add_origin(name, origin)
+        return completeness
 
     @cached_property
     def health(self) -> HealthMonitor:

@@ -221,6 +221,17 @@ class Settings(BaseSettings):
         SecretStr(""), validation_alias=_env("CLERK_WEBHOOK_SECRET", "clerk_webhook_secret")
     )
     """Signing secrets of Clerk (Svix), comma-separated."""
+    stripe_api_key: SecretStr = Field(SecretStr(""), validation_alias=_env("CUSTODES_STRIPE_API_KEY", "stripe_api_key"))
+    """A restricted key of Stripe that may read events (``rk_live_…``): events of the source ``stripe`` that never
+    arrived are then found and fetched. Empty: they are not looked for."""
+    stripe_event_types: CommaList = Field(
+        (), validation_alias=_env("CUSTODES_STRIPE_EVENT_TYPES", "stripe_event_types")
+    )
+    """Types that the endpoint at Stripe is subscribed to, with ``*``: ``invoice.*,charge.refunded``. Empty: all."""
+    github_token: SecretStr = Field(SecretStr(""), validation_alias=_env("CUSTODES_GITHUB_TOKEN", "github_token"))
+    """A token of GitHub that may read the webhook's deliveries: the same for the source ``github``."""
+    github_hook: str = Field("", validation_alias=_env("CUSTODES_GITHUB_HOOK", "github_hook"))
+    """Which webhook that is: ``owner/repository/hooks/123``, ``orgs/name/hooks/123`` or ``app/hook``."""
 
     webhook_concurrency: int = Field(
         16, ge=0, le=1_000, validation_alias=_env("CUSTODES_WEBHOOK_CONCURRENCY", "webhook_concurrency")
@@ -278,6 +289,7 @@ class Settings(BaseSettings):
         "health_thresholds",
         "outgoing_allow_networks",
         "outgoing_ports",
+        "stripe_event_types",
         mode="before",
     )
     @classmethod

@@ -155,7 +155,7 @@ class AuditTrail:
         """Prepare the audit entry of an admin action, to pass as ``also`` to the verb: both commit, or neither.
 
         Args:
-            action: ``noun.verb`` in lower case: ``"webhook_event.replayed"``.
+            action: ``noun.verb`` in lower case: ``"webhook.replayed"``.
             target: ``kind:id`` of what it was done to.
             changes: what changed.
             context: small facts beside it; no secrets.

@@ -58,9 +58,7 @@ async def _one(custodes: Custodes, event_id: str, *, dry_run: bool) -> dict[str,
     if dry_run:
         await custodes.inbound.get_event(event_id)
     else:
-        entry = custodes.audit.admin_entry(
-            "webhook_event.replayed", actor=operator(), target=f"webhook_event:{event_id}"
-        )
+        entry = custodes.audit.admin_entry("webhook.replayed", actor=operator(), target=f"webhook_event:{event_id}")
         await custodes.inbound.replay_event(event_id, also=entry)
     return {"events": 1, "skipped": 0, "dry_run": dry_run}
 
@@ -83,4 +81,4 @@ async def _selection(custodes: Custodes, wanted: EventFilter, *, dry_run: bool) 
 
 def _entry(custodes: Custodes, cursor: str | None, done: Replayed) -> Work:
     context = {"events": len(done.event_ids), "skipped": len(done.skipped), "from": cursor or ""}
-    return custodes.audit.admin_entry("webhook_events.replayed", actor=operator(), context=context)
+    return custodes.audit.admin_entry("webhook.replayed", actor=operator(), context=context)

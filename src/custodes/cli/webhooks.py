@@ -12,12 +12,17 @@ from custodes.cli.console import DatabaseOption, JsonOption, operator, out, run,
 from custodes.cli.moments import moment
 from custodes.errors import InvalidInput
 from custodes.kernel.clock import HOUR, to_iso
+from custodes.planes.inbound.completeness_model import Proof
+from custodes.planes.inbound.diagnosis import Finding
 from custodes.planes.outbound.endpoints import Created
 from custodes.planes.outbound.model import Delivery, DeliveryStatus, Endpoint, EndpointState, Options, Signature
 from custodes.planes.outbound.ports import DeliveryFilter
 from custodes.runtime.transactions import Work
 
-app = typer.Typer(help="Outgoing webhooks: endpoints and deliveries.", no_args_is_help=True)
+app = typer.Typer(
+    help="Webhooks: endpoints and deliveries of those that go out, completeness of those that come in.",
+    no_args_is_help=True,
+)
 
 _Id = Annotated[str, typer.Argument(help="Id of the endpoint.")]
 _Since = Annotated[str | None, typer.Option(help="Emitted at or after: a moment, or 2h for two hours ago.")]
@@ -242,6 +247,48 @@ def recover(
         )
 
     _count(run(database, action), dry_run=False, as_json=as_json)
+
+
+@app.command()
+def completeness(
+    tenant: Annotated[str | None, typer.Option(help="Only of this tenant.")] = None,
+    database: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell up to when the incoming webhooks of each source are complete, and which sources are silent."""
+
+    async def action(custodes: Custodes) -> tuple[list[Proof], int]:
+        return list(await custodes.completeness.list_proofs(tenant=tenant)), custodes.clock.now()
+
+    proofs, now = run(database, action)
+    if as_json:
+        write_json(proofs)
+    else:
+        # What is compared is known to the server's process; that something was proven tells it as well.
+        rows = (
+            (one.source, one.tenant, str(one.fetched), str(one.lost), one.summary(now, compared=one.since is not None))
+            for one in proofs
+        )
+        write_table(("source", "tenant", "fetched", "lost", "state"), rows)
+
+
+@app.command()
+def diagnose(
+    refusal: Annotated[str, typer.Argument(help="Id of the refused delivery.")],
+    database: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find out why an incoming webhook was refused. Knows the sources of the environment; no secret is told."""
+
+    async def action(custodes: Custodes) -> list[Finding]:
+        return list(await custodes.inbound.diagnose_refusal(refusal))
+
+    found = run(database, action)
+    if as_json:
+        write_json(found)
+    else:
+        rows = (("proven" if one.proven else "likely", one.code, one.text, one.remedy) for one in found)
+        write_table(("", "finding", "what", "what to do"), rows)
 
 
 def _pattern(text: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """A stand-in for Stripe in a process of its own, driven by Stripe's own client, delivers to our Stripe route."""
 
+import json
 import os
 import socket
 import subprocess
@@ -11,6 +12,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+
+from custodes import Custodes, WebhookEvent
+from custodes.kernel.clock import DAY, HOUR, MINUTE
+from custodes.planes.inbound.origins import StripeEvents
+from custodes.runtime.system_clock import SystemClock
+from custodes.testing.clock import FakeClock
+from custodes.testing.webhooks import signed_webhook
 
 stripe = pytest.importorskip("stripe")
 
@@ -91,3 +99,55 @@ def test_stripes_client_makes_a_customer_and_our_handler_runs(tmp_path: Path, mo
         while "ada@example.com" not in output.read_text():
             assert time.monotonic() < until, "the webhook was not handled"
             time.sleep(0.1)
+
+
+@pytest.mark.acceptance
+async def test_events_that_never_arrived_are_fetched_from_stripes_own_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    localstripe = Path(sys.executable).with_name("localstripe")
+    if not localstripe.exists():
+        pytest.skip("localstripe is not installed")
+    theirs, seen = free_port(), list[str]()
+    api = f"http://127.0.0.1:{theirs}"
+    with running([str(localstripe), "--from-scratch", "--port", str(theirs)], theirs, TMPDIR=str(tmp_path)):
+        # Given three customers, of whom no webhook ever told us, and one event that did arrive
+        monkeypatch.setattr(stripe, "api_base", api)
+        monkeypatch.setattr(stripe, "api_key", "sk_test_12345")
+        for name in ("ada", "grace", "joan"):
+            stripe.Customer.create(email=f"{name}@example.com")
+        clock = FakeClock(SystemClock().now() + HOUR)  # what is younger than five minutes may still be on its way
+        custodes = Custodes(
+            f"sqlite:///{tmp_path}/c.db", clock=clock, outbound_allow_http=True, outgoing_allow_networks="127.0.0.0/8"
+        )
+        custodes.source("stripe", [SECRET])
+        origin = StripeEvents("sk_test_12345", event_types=["customer.*"], api=api)
+        custodes.reconcile("stripe", origin, look_back=DAY)
+
+        @custodes.webhook("stripe", "customer.created", name="books")
+        def created(event: WebhookEvent) -> None:
+            assert event.verified
+            seen.append(event.json()["data"]["object"]["email"])
+
+        await custodes.open()
+        listed = stripe.Event.list(limit=1).data[0]
+        body = json.dumps({"id": listed["id"], "type": "customer.created", "data": {"object": {"email": "here"}}})
+        signed = signed_webhook("stripe", body.encode(), SECRET, now=clock.now())
+        registration = custodes.inbound.source("stripe")
+        assert registration is not None
+        await custodes.inbound.receive(registration, signed.request, trace_id="a" * 32, client_ip="")
+
+        # When the source is compared, twice
+        proof = await custodes.completeness.reconcile("stripe")
+        clock.advance(HOUR)
+        again = await custodes.completeness.reconcile("stripe")
+        while await custodes.inbound.worker.run_due():
+            pass
+
+        # Then the two that never came are there, once, and are handled as the one that did
+        assert (proof.fetched, again.fetched, again.error) == (2, 2, "")
+        assert again.proven_until == clock.now() - 5 * MINUTE
+        assert len(seen) == 3
+        assert "here" in seen
+        await custodes.outgoing.close()
+        await custodes.close()

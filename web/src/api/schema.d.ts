@@ -1016,6 +1016,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/enterprise/webhook-completeness": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Webhook Completeness
+         * @description List up to when the webhooks of each source are complete, and which sources are silent.
+         */
+        get: operations["inbound_list_webhook_completeness"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/webhook-completeness/{source}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Reconcile Webhook Source
+         * @description Compare a source with its sender's list now, and fetch what never arrived.
+         */
+        post: operations["inbound_reconcile_webhook_source"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/webhook-refusals/{id}/diagnosis": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Diagnose Webhook Refusal
+         * @description Find out why a delivery was refused, by near misses tried offline; no secret is ever told.
+         */
+        get: operations["inbound_diagnose_webhook_refusal"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/enterprise/live": {
         parameters: {
             query?: never;
@@ -3558,6 +3618,17 @@ export interface components {
             tries: components["schemas"]["custodes__admin__routes__outbound_models__AttemptModel"][];
         };
         /**
+         * DiagnosisModel
+         * @description Why a delivery did not verify.
+         */
+        DiagnosisModel: {
+            /**
+             * Items
+             * @description What was found, the proven first
+             */
+            items: components["schemas"]["FindingModel"][];
+        };
+        /**
          * Effect
          * @description What an access entry does.
          * @enum {string}
@@ -3935,6 +4006,32 @@ export interface components {
              * @description What is wrong with it, never its value
              */
             message: string;
+        };
+        /**
+         * FindingModel
+         * @description Why a delivery did not verify, or likely did not.
+         */
+        FindingModel: {
+            /**
+             * Code
+             * @description Stable name: `body-changed`, `other-secret`, `other-scheme`, `clock`, …
+             */
+            code: string;
+            /**
+             * Text
+             * @description What was found
+             */
+            text: string;
+            /**
+             * Proven
+             * @description Whether it is proven; else it is likely
+             */
+            proven: boolean;
+            /**
+             * Remedy
+             * @description What to do
+             */
+            remedy: string;
         };
         /**
          * GroupState
@@ -5730,6 +5827,88 @@ export interface components {
             last_seen_at: string | null;
         };
         /**
+         * ProofModel
+         * @description What is proven of the completeness of a source.
+         */
+        ProofModel: {
+            /**
+             * Tenant
+             * @description Whose source it is
+             */
+            tenant: string;
+            /**
+             * Source
+             * @description Name of the source
+             */
+            source: string;
+            /**
+             * Compared
+             * @description Whether its events are compared with its sender's list
+             */
+            compared: boolean;
+            /**
+             * Summary
+             * @description All of it in one sentence
+             */
+            summary: string;
+            /**
+             * Since
+             * @description From when on they are compared; null: they were not yet
+             */
+            since: string | null;
+            /**
+             * Proven Until
+             * @description Up to when nothing is missing
+             */
+            proven_until: string | null;
+            /**
+             * Proven At
+             * @description When that was proven
+             */
+            proven_at: string | null;
+            /**
+             * Asked At
+             * @description When the sender was last asked
+             */
+            asked_at: string | null;
+            /**
+             * Fetched
+             * @description Events that never arrived and were fetched, of all time
+             */
+            fetched: number;
+            /**
+             * Lost
+             * @description Events that never arrived and that the sender has no more, of all time
+             */
+            lost: number;
+            /**
+             * Error
+             * @description Why the last comparison failed; empty when it did not
+             */
+            error: string;
+            /**
+             * Silent Since
+             * @description Last event before a silence that is not usual; null: none is
+             */
+            silent_since: string | null;
+            /**
+             * Silent Expected
+             * @description Events that usually come in a time as long
+             */
+            silent_expected: number;
+        };
+        /**
+         * ProofsModel
+         * @description Every source.
+         */
+        ProofsModel: {
+            /**
+             * Items
+             * @description By name
+             */
+            items: components["schemas"]["ProofModel"][];
+        };
+        /**
          * PublicKeysModel
          * @description Keys that verify `v1a` signatures (RFC 7517).
          */
@@ -5778,6 +5957,18 @@ export interface components {
              * @description How many
              */
             count: number;
+        };
+        /**
+         * ReconcileBody
+         * @description Why a source is compared now.
+         */
+        ReconcileBody: {
+            /**
+             * Reason
+             * @description For the audit trail
+             * @default
+             */
+            reason: string;
         };
         /**
          * RecoverBody
@@ -7279,7 +7470,7 @@ export interface components {
          * @description What is known of the sender.
          * @enum {string}
          */
-        Verdict: "verified" | "unverified";
+        Verdict: "verified" | "reconciled" | "unverified";
         /**
          * WebhookAnalyticsModel
          * @description Volume, success, processing times, errors and refusals.
@@ -10867,6 +11058,112 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RefusalModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    inbound_list_webhook_completeness: {
+        parameters: {
+            query?: {
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProofsModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    inbound_reconcile_webhook_source: {
+        parameters: {
+            query?: {
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description Name of the source */
+                source: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReconcileBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProofModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    inbound_diagnose_webhook_refusal: {
+        parameters: {
+            query?: {
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description Id (UUIDv7) */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DiagnosisModel"];
                 };
             };
             /** @description Refused */

@@ -135,6 +135,7 @@ _TABLE: list[Action] = [
         "webhook",
         ("webhook.signature_verified", 0, "", "A webhook's signature holds."),
         ("webhook.signature_refused", 25, "", "A webhook's signature does not hold."),
+        ("webhook.reconciled", 5, "", "A source was compared with what its sender has sent."),
         ("webhook.replayed", 10, "", "A stored webhook was handled again on demand."),
         ("webhook.suspicious", 45, "", "Incoming webhooks follow a suspicious pattern."),
         ("webhook_configuration.created", 15, "", "An endpoint for outgoing webhooks was added."),

@@ -93,7 +93,7 @@ class ErrorGroup:
     count: int
     #: When it was last seen, microseconds since the epoch.
     last_at: int
-    #: The most recent message.
+    #: One of the messages: the last in the order of their text.
     example: str
 
 

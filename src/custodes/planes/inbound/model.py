@@ -40,6 +40,8 @@ class Verdict(StrEnum):
 
     #: The signature held.
     VERIFIED = "verified"
+    #: It never arrived: it was fetched from its origin, over TLS and with our own key.
+    RECONCILED = "reconciled"
     #: Logged by the host's own code, which answers for it.
     UNVERIFIED = "unverified"
 
@@ -156,7 +158,7 @@ class WebhookEvent:
     body: bytes
     #: Headers by lower-case name; of a repeated one the last. Credentials are masked.
     headers: Mapping[str, str]
-    #: Whether the signature held.
+    #: Whether the signature held, or the event was fetched from its origin.
     verified: bool
     #: Which attempt this is, from 1.
     attempt: int

@@ -13,6 +13,7 @@ from custodes.kernel.ids import RandomBits
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
 from custodes.planes.inbound import analytics
 from custodes.planes.inbound.analytics import WebhookAnalytics
+from custodes.planes.inbound.diagnosis import Finding, diagnose
 from custodes.planes.inbound.figures import Figures, Level, Only, level_for
 from custodes.planes.inbound.handlers import MAX_ATTEMPTS, TIMEOUT_SECONDS, Handler, HandlerFunction, Handlers, name_of
 from custodes.planes.inbound.log import WebhookLog
@@ -22,7 +23,8 @@ from custodes.planes.inbound.processor import Processor
 from custodes.planes.inbound.receiver import Receipt, Receiver, Registration
 from custodes.planes.inbound.recorder import Recorder
 from custodes.planes.inbound.replay import Replayed, Replays, untold
-from custodes.planes.inbound.sources.base import Source, WebhookRequest
+from custodes.planes.inbound.sources.base import Headers, Source, Verified, WebhookRequest
+from custodes.planes.inbound.sources.registry import made_of_kind
 from custodes.planes.inbound.watch import Watch
 from custodes.runtime.bus import Bus
 from custodes.runtime.jobs import Jobs
@@ -223,6 +225,12 @@ class WebhookMonitor(WebhookLog):
         """Take a delivery in; see :meth:`custodes.planes.inbound.receiver.Receiver.receive`."""
         return self._receiver.receive(registration, request, trace_id=trace_id, client_ip=client_ip, event_id=event_id)
 
+    def admit(
+        self, registration: Registration, verified: Verified, request: WebhookRequest, *, trace_id: str
+    ) -> Awaitable[Receipt]:
+        """Take in what was fetched from its origin; see :meth:`custodes.planes.inbound.receiver.Receiver.admit`."""
+        return self._receiver.admit(registration, verified, request, trace_id=trace_id)
+
     def refuse(
         self,
         registration: Registration,
@@ -265,6 +273,46 @@ class WebhookMonitor(WebhookLog):
             msg = "No such refused delivery"
             raise NotFound(msg, remedy="Take the id from the list of refused deliveries")
         return found
+
+    async def diagnose_refusal(self, refusal_id: str, *, tenant: str | None = None) -> Sequence[Finding]:
+        """Find out why a delivery was refused, from its sample; for the operator only.
+
+        Raises:
+            NotFound: no such sample, or not this tenant's, or its source is gone.
+        """
+        sample = await self.get_refusal(refusal_id, tenant=tenant)
+        headers = Headers(
+            [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in sample.headers]
+        )
+        return self.diagnose(
+            sample.source,
+            WebhookRequest(headers, sample.body_head),
+            tenant=sample.tenant,
+            at=sample.received_at,
+            whole=len(sample.body_head) == sample.body_bytes,
+        )
+
+    def diagnose(
+        self, source: str, request: WebhookRequest, *, tenant: str | None = None, at: int = 0, whole: bool = True
+    ) -> Sequence[Finding]:
+        """Find out why a delivery does not verify; see :mod:`custodes.planes.inbound.diagnosis`.
+
+        Args:
+            source: name of the source that it was sent to.
+            request: the delivery.
+            tenant: only if the source is this tenant's.
+            at: when it came, microseconds since the epoch; default: now.
+            whole: whether the body is all there.
+
+        Raises:
+            NotFound: no such source.
+        """
+        registration = self._sources.get(source)
+        if registration is None or tenant not in (None, registration.tenant):
+            msg = "No such source"
+            raise NotFound(msg, remedy="Sources of the host's code are known to its own process only")
+        others = list(self._sources.values())
+        return diagnose(registration, request, at or self._clock.now(), others=others, make=made_of_kind, whole=whole)
 
     async def get_webhook_analytics(
         self,

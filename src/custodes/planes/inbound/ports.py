@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from typing import Protocol
 
 from custodes.kernel.paging import Page
+from custodes.planes.inbound.completeness_model import Proof
 from custodes.planes.inbound.figures import ALL, ErrorGroup, Figures, Level, Only, RefusalCount, Series, Sums
 from custodes.planes.inbound.model import (
     Arrival,
@@ -78,6 +79,10 @@ class EventStore(Protocol):
         """Return events, newest first."""
         ...
 
+    def known(self, tx: Transaction, tenant: str, source: str, event_ids: Sequence[str]) -> set[str]:
+        """Return which of the sender's ids are among the events of a source."""
+        ...
+
     def count(self, tx: Transaction, wanted: EventFilter, at_most: int) -> int:
         """Count the events that a filter means, and stop at so many."""
         ...
@@ -100,6 +105,22 @@ class EventStore(Protocol):
 
     def count_purgeable(self, tx: Transaction, before: int) -> int:
         """Count what :meth:`purge` would delete in the end."""
+        ...
+
+
+class ProofStore(Protocol):
+    """**Protocol:** what is proven of the completeness of sources."""
+
+    def get(self, tx: Transaction, tenant: str, source: str) -> Proof | None:
+        """Return what is known of a source; None when it was never looked at."""
+        ...
+
+    def all(self, tx: Transaction, tenant: str | None) -> Sequence[Proof]:
+        """Return what is known of all sources, by name."""
+        ...
+
+    def put(self, tx: Transaction, proof: Proof) -> None:
+        """Insert or replace what is known of a source."""
         ...
 
 

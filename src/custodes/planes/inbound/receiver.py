@@ -123,6 +123,32 @@ class Receiver:
         )
         return self._keep(source, arrival)
 
+    def admit(
+        self, registration: Registration, verified: Verified, request: WebhookRequest, *, trace_id: str
+    ) -> Awaitable[Receipt]:
+        """Take in an event that was fetched from its origin: kept, deduplicated and handled like any other.
+
+        Raises:
+            StorageUnavailable: the store did not take it in time.
+        """
+        source, now = registration.source, self._clock.now()
+        arrival = Arrival(
+            registration.tenant,
+            uuid7(now, self._random_bits),
+            now,
+            source.name,
+            verified.event_id,
+            verified.event_type,
+            verified.dedupe_key,
+            Verdict.RECONCILED,
+            trace_id,
+            "",
+            len(request.body),
+            masked_headers(request.headers),
+            request.body,
+        )
+        return self._keep(source, arrival)
+
     async def _keep(self, source: Source, arrival: Arrival) -> Receipt:
         kept = await self._events.accept(arrival)
         self._recorder.accepted(source, arrival, kept)

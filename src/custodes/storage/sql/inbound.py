@@ -148,6 +148,16 @@ class SqlEventStore:
         """Return events, newest first."""
         return queries.find_events(connection_of(tx), wanted, limit=limit, cursor=cursor)
 
+    def known(self, tx: Transaction, tenant: str, source: str, event_ids: Sequence[str]) -> set[str]:
+        """Return which of the sender's ids are among the events of a source."""
+        found: set[str] = set()
+        for some in _slices(event_ids):
+            query = select(events.c.event_id).where(
+                events.c.tenant_id == tenant, events.c.event_id.in_(some), events.c.source == source
+            )
+            found.update(connection_of(tx).execute(query).scalars())
+        return found
+
     def count(self, tx: Transaction, wanted: EventFilter, at_most: int) -> int:
         """Count events, and stop at so many."""
         return facets.count(connection_of(tx), wanted, at_most)
@@ -236,7 +246,7 @@ def _event_of(row: Any) -> WebhookEvent:
         type=row.event_type,
         body=bytes(row.body),
         headers=dict(json.loads(row.headers)),
-        verified=row.verdict == Verdict.VERIFIED,
+        verified=row.verdict != Verdict.UNVERIFIED,
         attempt=row.attempts,
         trace_id=row.trace_id,
         received_at=row.received_at,

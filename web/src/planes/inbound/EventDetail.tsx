@@ -90,6 +90,8 @@ function Facts({ event }: { event: Event }) {
             'Signature',
             event.verdict === 'verified' ? (
               <StatusBadge key="v" state="ok" label="verified over the exact bytes" />
+            ) : event.verdict === 'reconciled' ? (
+              <StatusBadge key="v" state="ok" label="it never arrived: fetched from the sender" />
             ) : (
               <StatusBadge key="v" state="unverified" label="not checked here: logged by the app itself" />
             ),

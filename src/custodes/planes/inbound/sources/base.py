@@ -177,6 +177,10 @@ class Source(ABC):
         del request
         return None
 
+    def secrets_for_diagnosis(self) -> Sequence[str]:
+        """Return the secrets, to try them in other ways (:mod:`custodes.planes.inbound.diagnosis`); never to show."""
+        return self._secrets
+
     def is_fraud(self, event_type: str) -> bool:
         """Tell whether this type speaks of fraud."""
         return self._fraud is not None and self._fraud.match(event_type) is not None

@@ -74,6 +74,11 @@ def make_source(name: str, secrets: Sequence[str], *, kind: str = "", **options:
     return made(secrets, name=name, **options)
 
 
+def made_of_kind(kind: str, secrets: Sequence[str]) -> Source:
+    """Make a source of one of our kinds with nothing but secrets, or raise ``ConfigurationError``."""
+    return make_source(kind, secrets)
+
+
 def source_class(kind: str) -> type[Source]:
     """Return the class of a kind, or raise ``ConfigurationError``."""
     if kind in BUILT_IN:

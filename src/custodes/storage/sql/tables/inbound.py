@@ -126,6 +126,28 @@ webhook_refusal_counts = Table(
     **partitioned("bucket"),
 )
 
+#: What is proven of the completeness of each source, and whether it is silent: one row a source.
+webhook_completeness = Table(
+    "webhook_completeness",
+    metadata,
+    Column("tenant_id", Tenant, primary_key=True),
+    Column("source", String(64), primary_key=True),
+    #: From when on its events are compared with the origin's; NULL: they are not.
+    Column("since", Micros),
+    Column("proven_until", Micros),
+    Column("proven_at", Micros),
+    #: End of the comparison under way, and where it goes on.
+    Column("window_until", Micros),
+    Column("cursor", String(500), nullable=False),
+    Column("fetched", Count, nullable=False),
+    Column("lost", Count, nullable=False),
+    Column("asked_at", Micros),
+    Column("error", Text(), nullable=False),
+    Column("silent_since", Micros),
+    Column("silent_expected", Count, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 #: What the analytics are made of: figures of a source and type in a stretch of time, one row per writer.
 webhook_rollups = Table(
     "webhook_rollups",
