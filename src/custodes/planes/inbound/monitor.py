@@ -5,26 +5,23 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from custodes.errors import ConfigurationError, CustodesError, NotFound
+from custodes.errors import ConfigurationError, CustodesError
 from custodes.kernel.backoff import Backoff
 from custodes.kernel.clock import DAY, Clock
 from custodes.kernel.health import SystemHealth, Threshold
 from custodes.kernel.ids import RandomBits
-from custodes.kernel.paging import DEFAULT_LIMIT, Page
 from custodes.planes.inbound import analytics
 from custodes.planes.inbound.analytics import WebhookAnalytics
-from custodes.planes.inbound.diagnosis import Finding, diagnose
 from custodes.planes.inbound.figures import Figures, Level, Only, level_for
 from custodes.planes.inbound.handlers import MAX_ATTEMPTS, TIMEOUT_SECONDS, Handler, HandlerFunction, Handlers, name_of
-from custodes.planes.inbound.log import WebhookLog
-from custodes.planes.inbound.model import JOB_KIND, EventFilter, EventRecord, Refusal
+from custodes.planes.inbound.model import JOB_KIND, EventFilter, EventRecord
 from custodes.planes.inbound.ports import EventStore, FigureStore
 from custodes.planes.inbound.processor import Processor
 from custodes.planes.inbound.receiver import Receipt, Receiver, Registration
 from custodes.planes.inbound.recorder import Recorder
+from custodes.planes.inbound.refused import RefusedDeliveries
 from custodes.planes.inbound.replay import Replayed, Replays, untold
-from custodes.planes.inbound.sources.base import Headers, Source, Verified, WebhookRequest
-from custodes.planes.inbound.sources.registry import made_of_kind
+from custodes.planes.inbound.sources.base import Source, Verified, WebhookRequest
 from custodes.planes.inbound.watch import Watch
 from custodes.runtime.bus import Bus
 from custodes.runtime.jobs import Jobs
@@ -45,7 +42,7 @@ def _nobody() -> None:
     """Tell nobody."""
 
 
-class WebhookMonitor(WebhookLog):
+class WebhookMonitor(RefusedDeliveries):
     """Incoming webhooks: taken in, handled until done, measured, watched.
 
     Args:
@@ -94,13 +91,17 @@ class WebhookMonitor(WebhookLog):
             enabled=measured,
         )
         super().__init__(
-            store=store, events=events, recorder=recorder, clock=clock, random_bits=random_bits, tenant=tenant
+            store=store,
+            events=events,
+            figures=figures,
+            recorder=recorder,
+            clock=clock,
+            random_bits=random_bits,
+            tenant=tenant,
         )
-        self._figures = figures
         self._jobs = jobs
         self._tell = tell
         self._thresholds = thresholds
-        self._sources: dict[str, Registration] = {}
         self._flusher = Periodic("inbound-flush", FLUSH_SECONDS, recorder.flush)
         self._replays = Replays(store=store, events=events, jobs=jobs, clock=clock)
         #: The handlers of this process.
@@ -242,77 +243,6 @@ class WebhookMonitor(WebhookLog):
     ) -> None:
         """Note a delivery that was refused before its signature was looked at (too large, over a limit)."""
         self._receiver.refuse(registration, request, error, trace_id=trace_id, client_ip=client_ip)
-
-    async def list_refusals(
-        self,
-        *,
-        tenant: str | None = None,
-        source: str | None = None,
-        reason: str | None = None,
-        since: int = 0,
-        until: int | None = None,
-        limit: int = DEFAULT_LIMIT,
-        cursor: str | None = None,
-    ) -> Page[Refusal]:
-        """Return samples of refused deliveries, newest first."""
-        end = self._clock.now() + 1 if until is None else until
-        await self._recorder.flush_if_possible()
-        return await self._store.read(
-            lambda tx: self._figures.refusals(tx, tenant, source, since, end, limit=limit, cursor=cursor, reason=reason)
-        )
-
-    async def get_refusal(self, refusal_id: str, *, tenant: str | None = None) -> Refusal:
-        """Return one sample of a refused delivery.
-
-        Raises:
-            NotFound: no such sample, or not this tenant's.
-        """
-        await self._recorder.flush_if_possible()
-        found = await self._store.read(lambda tx: self._figures.refusal(tx, tenant, refusal_id))
-        if found is None:
-            msg = "No such refused delivery"
-            raise NotFound(msg, remedy="Take the id from the list of refused deliveries")
-        return found
-
-    async def diagnose_refusal(self, refusal_id: str, *, tenant: str | None = None) -> Sequence[Finding]:
-        """Find out why a delivery was refused, from its sample; for the operator only.
-
-        Raises:
-            NotFound: no such sample, or not this tenant's, or its source is gone.
-        """
-        sample = await self.get_refusal(refusal_id, tenant=tenant)
-        headers = Headers(
-            [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in sample.headers]
-        )
-        return self.diagnose(
-            sample.source,
-            WebhookRequest(headers, sample.body_head),
-            tenant=sample.tenant,
-            at=sample.received_at,
-            whole=len(sample.body_head) == sample.body_bytes,
-        )
-
-    def diagnose(
-        self, source: str, request: WebhookRequest, *, tenant: str | None = None, at: int = 0, whole: bool = True
-    ) -> Sequence[Finding]:
-        """Find out why a delivery does not verify; see :mod:`custodes.planes.inbound.diagnosis`.
-
-        Args:
-            source: name of the source that it was sent to.
-            request: the delivery.
-            tenant: only if the source is this tenant's.
-            at: when it came, microseconds since the epoch; default: now.
-            whole: whether the body is all there.
-
-        Raises:
-            NotFound: no such source.
-        """
-        registration = self._sources.get(source)
-        if registration is None or tenant not in (None, registration.tenant):
-            msg = "No such source"
-            raise NotFound(msg, remedy="Sources of the host's code are known to its own process only")
-        others = list(self._sources.values())
-        return diagnose(registration, request, at or self._clock.now(), others=others, make=made_of_kind, whole=whole)
 
     async def get_webhook_analytics(
         self,
