@@ -103,11 +103,17 @@ async def fill(custodes: Custodes, size: Size, tell: Callable[[str], None] = lam
     await write("webhook_refusal_counts", webhooks.refusals(), _refusals.insert)
     await write("webhook_events", webhooks.events(), _put_events)
     await write("audit_logs", trail.entries(size.entries, now, DEFAULT_TENANT), _put_entries)
+    if "audit_logs" in filled.rows:
+        started, folded = time.perf_counter(), 0
+        while count := await custodes.audit.fold():
+            folded += count
+        tell(f"audit figures: {folded:,} entries folded in {time.perf_counter() - started:.0f} s")
     await write("rate_limit_tracking", limits.windows(now, DEFAULT_TENANT), _windows.insert)
     await write("metric_series", [series], lambda c, rows: _catalogue(c, rows[0], now - now % HOUR))
     await write("system_metrics", metrics.points(series, now - size.days * DAY, now), _points.insert)
     if custodes.database.dialect == "postgresql":
-        await custodes.database.write(lambda tx: connection_of(tx).exec_driver_sql("ANALYZE"), durable=False)
+        # As a migration: it takes longer than a work may.
+        await custodes.database.migrate(lambda tx: connection_of(tx).exec_driver_sql("ANALYZE"))
     filled.requests = traffic.requests
     filled.seconds = time.perf_counter() - began
     return filled

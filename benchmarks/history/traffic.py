@@ -19,7 +19,7 @@ from custodes.kernel.clock import DAY, HOUR, MINUTE
 from custodes.kernel.histogram import Histogram, bucket_of
 from custodes.kernel.ids import uuid7
 from custodes.planes.traffic.ranges import KEPT
-from custodes.planes.traffic.rollup import CONSUMERS, KEPT_CONSUMERS, LEVELS, OTHER, Keyspace, Level
+from custodes.planes.traffic.rollup import KEPT_CONSUMERS, LEVELS, OTHER, Keyspace, Level
 
 #: Series of endpoints, kinds of errors, users, addresses, API keys.
 ENDPOINTS = 600
@@ -176,8 +176,8 @@ class TrafficHistory:
             for place, count in self._errors.draw(chance, times * ERROR_SHARE):
                 key = (tenant, "error", number, bucket, self._errors.names[place][0], "", writer, folded)
                 yield (*key, *figures(count, 0, timed=False))
-        for kind in CONSUMERS:
-            yield from self._crowd(kind, level, bucket, writer, folded, times * CONSUMER_SHARE[kind])
+        for kind, share in CONSUMER_SHARE.items():  # no tenants are named: their keyspace stays empty
+            yield from self._crowd(kind, level, bucket, writer, folded, times * share)
 
     def _crowd(
         self, kind: Keyspace, level: Level, bucket: int, writer: str, folded: int, times: float

@@ -35,13 +35,15 @@ def entries(count: int, now: int, tenant: str) -> Iterator[tuple[tuple[Any, ...]
         address = (actor * 3 + int(chance.random() ** 4 * 5)) % ADDRESSES
         flagged = number % FLAGGED == 0
         target = f"invoice:{number % 50_000}"
+        identifier = uuid7(at, chance.getrandbits)
         values = (
-            uuid7(at, chance.getrandbits), tenant, at, at, SCHEMA_VERSION, "event", action, ACTIONS[action].category,
+            identifier, tenant, at, at, SCHEMA_VERSION, "event", action, ACTIONS[action].category,
             "failure" if number % FAILS == 0 else "success", f"user:{actor}",
             f"203.0.{address // 250}.{address % 250}", f"Browser/{actor % 7}", f"{number:032x}", "", "", None,
             f'{{"actor":{{"id":"{actor}","type":"user"}}}}', f'[{{"id":"{number % 50_000}","type":"invoice"}}]',
             '[{"new":"sent","old":"draft","path":"status"}]', '{"auth_method":"password"}', "{}",
-            60 if flagged else 5, _REASON if flagged else "[]", flagged, "open" if number % (FLAGGED * 10) == 0
+            60 if flagged else 5, _REASON if flagged else "[]", flagged, None,
+            identifier if flagged else None, "open" if number % (FLAGGED * 10) == 0
             else "benign" if flagged else None,
         )  # fmt: skip
         yield values, (target,)

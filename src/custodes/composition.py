@@ -230,9 +230,10 @@ class Composition:
     def audit(self) -> AuditLogger:
         """The audit trail."""
         from custodes.planes.audit.logger import AuditLogger
+        from custodes.planes.audit.reader import FOLD_SECONDS
         from custodes.storage.sql.audit import SqlAuditStore
 
-        return AuditLogger(
+        audit = AuditLogger(
             self.database,
             SqlAuditStore(self.database),
             self.clock,
@@ -242,6 +243,8 @@ class Composition:
             flag_threshold=self.settings.audit_flag_threshold,
             default_tenant=self.settings.default_tenant,
         )
+        self.scheduler.every(FOLD_SECONDS, "audit.fold", audit.fold)
+        return audit
 
     @cached_property
     def completeness(self) -> Completeness:

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from custodes.kernel.clock import SECOND
+from custodes.kernel.clock import DAY, HOUR, SECOND
 from custodes.kernel.paging import encode_cursor
 from custodes.planes.audit.activity import MAX_TRACES
 from custodes.planes.audit.model import ReviewState
@@ -114,7 +114,35 @@ async def test_analytics_read_only_their_range(store: SqlAuditStore, plan_of):
     for tenant in ("a", None):
         plans = await plan_of(lambda tx, tenant=tenant: store.analyse(tx, tenant, AT, AT + SECOND, width=SECOND, top=5))
 
-        assert len(plans) == 6
+        assert len(plans) == 7  # how far figures reach, then one a part of the answer; nobody acted: no origins
+        plans = plans[1:]
         assert not [plan for plan in plans if re.search(r"SCAN audit_logs(?! USING)", plan)]
         # by the range of ids; what was flagged by its own index, which is shorter still
         assert all("id>? AND id<?" in plan or "ix_audit_logs_review" in plan for plan in plans), plans
+
+
+async def test_analytics_of_weeks_read_figures_by_key_and_entries_by_place(
+    database: Database, store: SqlAuditStore, plan_of
+):
+    def folded(tx):
+        connection = connection_of(tx)
+        connection.exec_driver_sql("INSERT INTO audit_folds VALUES ('default', 0, 0)")
+        connection.exec_driver_sql("UPDATE audit_logs SET review_state = 'open' WHERE seq = 1")
+        assert store.fold(tx, 10) == 1
+        buckets = "SELECT level, 1790208000000000, actor, tenant_id, '1.1.1.1', 'A', 1 FROM audit_origin_figures"
+        connection.exec_driver_sql(f"INSERT INTO audit_origin_figures {buckets}")
+        buckets = "SELECT level, 1790208000000000, actor, tenant_id, 1, 1, 1, 1, 1, 1 FROM audit_actor_figures"
+        connection.exec_driver_sql(f"INSERT INTO audit_actor_figures {buckets}")
+
+    await database.write(folded)
+    for tenant in ("a", None):
+        plans = await plan_of(
+            lambda tx, tenant=tenant: store.analyse(tx, tenant, AT - DAY, AT + 35 * DAY, width=6 * HOUR, top=5)
+        )
+
+        (ranking,) = [plan for plan in plans if "audit_actor_figures" in plan and "actor=?" not in plan]
+        assert "SEARCH audit_logs USING INTEGER PRIMARY KEY (rowid>?)" in ranking
+        assert ranking.count("audit_actor_figures USING PRIMARY KEY (level=? AND bucket>? AND bucket<?)") == 5
+        (origins,) = [plan for plan in plans if "audit_origin_figures" in plan]
+        assert "SEARCH audit_origin_figures USING PRIMARY KEY (level=? AND bucket=? AND actor=?" in origins
+        assert not [plan for plan in plans if re.search(r"SCAN audit_(?!folds)", plan)]  # one row

@@ -101,7 +101,7 @@ class AuditAnalytics:
     by_kind: dict[str, int]
     #: Entries with a review by its state.
     by_review_state: dict[str, int]
-    #: Flagged entries by the rules that scored; of the newest 5,000.
+    #: Flagged entries by the rules that scored; of those not folded yet, the newest 5,000.
     by_rule: dict[str, int]
     #: Actions, most frequent first.
     actions: tuple[ActionCount, ...]

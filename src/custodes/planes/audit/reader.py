@@ -22,6 +22,12 @@ from custodes.planes.audit.reviews import (
 )
 from custodes.runtime.transactions import Store, Transaction, Work, nothing
 
+#: Seconds between two turns of folding, entries of one transaction (some 50 ms of the one writer of SQLite), and
+#: transactions of one turn.
+FOLD_SECONDS = 10.0
+FOLD_LIMIT = 1_000
+FOLD_STEPS = 50
+
 #: Makes the entry of an action on many, of their ids.
 EntryOf = Callable[[Sequence[str]], Work]
 
@@ -190,6 +196,19 @@ class AuditReader:
     async def count_purgeable(self, before: int) -> int:
         """Count what :meth:`purge` would remove in the end."""
         return await self._store.read(lambda tx: self._entries.count_purgeable(tx, before))
+
+    async def fold(self) -> int:
+        """Fold what was recorded since the last time into figures; returns how many entries.
+
+        At most :data:`FOLD_STEPS` short transactions: after an upgrade it catches up in several turns.
+        """
+        folded = 0
+        for _ in range(FOLD_STEPS):
+            count = await self._store.write(lambda tx: self._entries.fold(tx, FOLD_LIMIT))
+            folded += count
+            if count < FOLD_LIMIT:
+                break
+        return folded
 
     def _find(self, tx: Transaction, entry_id: str, tenant: str | None) -> AuditEntry:
         entry = self._entries.find(tx, tenant, entry_id)

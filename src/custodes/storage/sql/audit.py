@@ -30,7 +30,7 @@ from custodes.planes.audit.model import (
 )
 from custodes.planes.audit.ports import AuditQuery, ReviewChange, ReviewCounts
 from custodes.runtime.transactions import Transaction
-from custodes.storage.sql import audit_analytics, audit_behaviour, audit_flags
+from custodes.storage.sql import audit_analytics, audit_behaviour, audit_figures, audit_flags
 from custodes.storage.sql.audit_filters import floor_id, selection
 from custodes.storage.sql.bulk import counted
 from custodes.storage.sql.database import Database, Ingest, connection_of
@@ -152,18 +152,24 @@ class SqlAuditStore:
         return counted(connection_of(tx), audit_logs, *_purgeable(before))
 
     def purge(self, tx: Transaction, before: int, limit: int) -> int:
-        """Remove the oldest entries past their time."""
+        """Remove the oldest entries past their time, and the figures that tell of them."""
         connection = connection_of(tx)
         oldest = (
-            select(audit_logs.c.id, audit_logs.c.tenant_id, audit_logs.c.targets)
+            select(audit_logs.c.id, audit_logs.c.tenant_id, audit_logs.c.targets, audit_logs.c.recorded_at)
             .where(*_purgeable(before))
             .order_by(audit_logs.c.id)
             .limit(limit)
         )
         rows = connection.execute(oldest).all()
         if rows:
-            _delete(connection, [tuple(row) for row in rows], before)
+            audit_figures.hold(connection)
+            _delete(connection, [tuple(row[:3]) for row in rows], before)
+            audit_figures.forget(connection, max(row.recorded_at for row in rows))
         return len(rows)
+
+    def fold(self, tx: Transaction, limit: int) -> int:
+        """Add entries to the figures."""
+        return audit_figures.fold(connection_of(tx), limit)
 
 
 # ── Writing ──────────────────────────────────────────────────────────────────

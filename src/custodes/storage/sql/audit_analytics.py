@@ -1,38 +1,57 @@
-"""The trail as a whole, on SQL: five queries over one range of ids, four of them grouped in the store."""
+"""The trail as a whole, on SQL: each part of the answer is one query over figures and entries (``audit_figures``)."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Integer, case, cast, func, select
+from sqlalchemy import Connection, Integer, Subquery, Table, cast, func, literal_column, select, union_all
 
 from custodes.planes.audit.analytics import ActionCount, ActorBehaviour, AuditAnalytics, FailingAddress, RiskPoint
 from custodes.planes.audit.model import Outcome
+from custodes.storage.sql.audit_figures import (
+    LEVELS,
+    RISK_LEVELS,
+    Level,
+    Reach,
+    Stretch,
+    failed,
+    new_address,
+    rules_of,
+)
 from custodes.storage.sql.audit_filters import floor_id
 from custodes.storage.sql.tables.audit import audit_logs
+from custodes.storage.sql.tables.audit_figures import (
+    audit_actor_figures,
+    audit_failure_figures,
+    audit_group_figures,
+    audit_origin_figures,
+    audit_risk_figures,
+    audit_rule_figures,
+)
 
 #: Different (action, outcome, …) groups that are counted; names of an application are few.
 MAX_GROUPS = 5_000
 
-#: Flagged entries whose rules are counted.
+#: Flagged entries whose rules are counted where they are not folded yet.
 MAX_FLAGGED = 5_000
 
+#: Buckets that are named one by one, so that a key's next columns are searched in each.
+MAX_NAMED = 400
+
 _c = audit_logs.c
-_failed = func.sum(case((_c.outcome != Outcome.SUCCESS.value, 1), else_=0))
+_one = literal_column("1", Integer)
 
 
 def analyse(
     connection: Connection, tenant: str | None, since: int, until: int, *, width: int, top: int
 ) -> AuditAnalytics:
     """Answer for a range of time."""
-    where = [_c.id >= floor_id(since), _c.id < floor_id(until)]
-    if tenant is not None:
-        where.append(_c.tenant_id == tenant)
-    groups = _groups(connection, where)
-    by_review_state = _by_review_state(connection, where)
+    asked = _Asked.of(connection, tenant, since, until)
+    groups = _groups(asked)
+    by_review_state = _by_review_state(asked)
     return AuditAnalytics(
         since=since,
         until=until,
@@ -43,20 +62,102 @@ def analyse(
         by_category=_sum_by(groups, "category"),
         by_kind=_sum_by(groups, "kind"),
         by_review_state=by_review_state,
-        by_rule=_by_rule(connection, where),
+        by_rule=_by_rule(asked),
         actions=_actions(groups)[:top],
         width=width,
-        risk_trend=_trend(connection, where, width),
-        actors=_actors(connection, where, top),
-        failing_addresses=_failing_addresses(connection, where, top),
+        risk_trend=_trend(asked, width),
+        actors=_actors(asked, top),
+        failing_addresses=_failing_addresses(asked, top),
     )
 
 
-def _groups(connection: Connection, where: list[Any]) -> list[Any]:
-    keys = (_c.action, _c.category, _c.kind, _c.outcome)
-    events = func.count().label("events")
-    query = select(*keys, events).where(*where).group_by(*keys).order_by(events.desc()).limit(MAX_GROUPS)
-    return list(connection.execute(query))
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is asked: whose entries of which time, and how far figures tell of them."""
+
+    connection: Connection
+    tenant: str | None
+    since: int
+    until: int
+    reach: Reach
+
+    @classmethod
+    def of(cls, connection: Connection, tenant: str | None, since: int, until: int) -> _Asked:
+        return cls(connection, tenant, max(0, since), max(0, until), Reach.of(connection))
+
+    def entries(self) -> list[Any]:
+        """Conditions of all entries in the range."""
+        return [*_within(self.since, self.until), *self.of_tenant(_c.tenant_id)]
+
+    def rows(
+        self,
+        table: Table,
+        names: Sequence[str],
+        made: Sequence[Any],
+        *where: Any,
+        levels: Sequence[Level] = LEVELS,
+        only: tuple[str, Sequence[str]] | None = None,
+    ) -> Subquery:
+        """Put figures and entries below each other.
+
+        Args:
+            table: the figures.
+            names: their columns.
+            made: what stands in these columns for one entry.
+            where: which entries have figures there.
+            levels: levels of the figures.
+            only: column whose values are a few, and these.
+        """
+        stretches = self.reach.cover(self.since, self.until, levels)
+        whole = [each for each in stretches if each.level is not None]
+        entry = select(*(column.label(name) for name, column in zip(names, made, strict=True))).where(*where)
+        if only:
+            entry = entry.where(_c[only[0]].in_(only[1]))
+        parts = [
+            entry.where(*_within(each.since, each.until), *self.of_tenant(_c.tenant_id))
+            for each in stretches
+            if each.level is None
+        ]
+        if whole:
+            # By place alone, a short range: what is compared with a moment or a tenant here is in no index, on purpose.
+            unfolded = (_c.seq > self.reach.seq, _c.recorded_at >= whole[0].since, _c.recorded_at < whole[-1].until)
+            parts.append(entry.where(*unfolded, *self.of_tenant(_unordered(_c.tenant_id))))
+        for each in whole:
+            figures = select(*(table.c[name] for name in names)).where(*_buckets(table, each, only is not None))
+            if only:
+                figures = figures.where(table.c[only[0]].in_(only[1]))
+            parts.append(figures.where(*self.of_tenant(table.c.tenant_id)))
+        return (union_all(*parts) if len(parts) > 1 else parts[0]).subquery()
+
+    def of_tenant(self, column: Any) -> list[Any]:
+        """Conditions on the tenant."""
+        return [] if self.tenant is None else [column == self.tenant]
+
+
+def _within(since: int, until: int) -> list[Any]:
+    return [_c.id >= floor_id(since), _c.id < floor_id(until)]
+
+
+def _unordered(column: Any) -> Any:
+    """A column without its index: SQLite would read a tenant's whole index in its order rather than sort a range."""
+    return column.concat("")
+
+
+def _buckets(table: Table, stretch: Stretch, named: bool) -> list[Any]:
+    level = table.c.level == stretch.level
+    if named and len(stretch.buckets) <= MAX_NAMED:
+        return [level, table.c.bucket.in_(stretch.buckets)]
+    return [level, table.c.bucket >= stretch.since, table.c.bucket < stretch.until]
+
+
+def _groups(asked: _Asked) -> list[Any]:
+    names = ("action", "category", "kind", "outcome")
+    rows = asked.rows(audit_group_figures, (*names, "events"), (*(_c[name] for name in names), _one))
+    keys = [rows.c[name] for name in names]
+    events = cast(func.sum(rows.c.events), Integer).label("events")
+    query: Any = select(*keys, events).group_by(*keys).order_by(events.desc(), *keys).limit(MAX_GROUPS)
+    groups: Any = asked.connection.execute(query)
+    return list(groups)
 
 
 def _sum_by(groups: Iterable[Any], key: str) -> dict[str, int]:
@@ -76,60 +177,90 @@ def _actions(groups: Iterable[Any]) -> tuple[ActionCount, ...]:
     return tuple(ActionCount(*key, count, failures[key]) for key, count in events.most_common())
 
 
-def _by_review_state(connection: Connection, where: list[Any]) -> dict[str, int]:
-    query = select(_c.review_state, func.count()).where(*where, _c.review_state.is_not(None)).group_by(_c.review_state)
-    return {row[0]: row[1] for row in connection.execute(query)}
+def _by_review_state(asked: _Asked) -> dict[str, int]:
+    """Count reviews by their state, which changes: on their own index, never from figures."""
+    query = select(_c.review_state, func.count()).where(*asked.entries(), _c.review_state.is_not(None))
+    return {row[0]: row[1] for row in asked.connection.execute(query.group_by(_c.review_state))}
 
 
-def _by_rule(connection: Connection, where: list[Any]) -> dict[str, int]:
-    newest = (
-        select(_c.risk_reasons).where(*where, _c.review_state.is_not(None)).order_by(_c.id.desc()).limit(MAX_FLAGGED)
-    )
+def _by_rule(asked: _Asked) -> dict[str, int]:
+    stretches = asked.reach.cover(asked.since, asked.until, LEVELS)
+    whole = [each for each in stretches if each.level is not None]
     rules: Counter[str] = Counter()
-    for (reasons,) in connection.execute(newest):
-        rules.update(reason["rule"] for reason in json.loads(reasons))
-    return dict(rules.most_common())
+    for each in whole:
+        table = audit_rule_figures
+        query = select(table.c.rule, func.sum(table.c.entries)).where(*_buckets(table, each, named=False))
+        for rule, entries in asked.connection.execute(
+            query.where(*asked.of_tenant(table.c.tenant_id)).group_by(table.c.rule)
+        ):
+            rules[rule] += int(entries)
+    parts = [_within(each.since, each.until) for each in stretches if each.level is None]
+    if whole:
+        parts.append([*_within(whole[0].since, whole[-1].until), _c.seq > asked.reach.seq])
+    for where in parts:
+        newest = select(_c.risk_reasons).where(*where, *asked.of_tenant(_c.tenant_id), _c.review_state.is_not(None))
+        for (reasons,) in asked.connection.execute(newest.order_by(_c.id.desc()).limit(MAX_FLAGGED)):
+            rules.update(rules_of(reasons))
+    return dict(sorted(rules.items(), key=lambda one: (-one[1], one[0])))
 
 
-def _trend(connection: Connection, where: list[Any], width: int) -> tuple[RiskPoint, ...]:
-    point = (_c.recorded_at // width).label("point")
-    flagged = func.sum(cast(_c.flagged, Integer))
-    query = (
-        select(point, func.count(), func.avg(_c.risk_score), func.max(_c.risk_score), flagged)
-        .where(*where)
-        .group_by(point)
-        .order_by(point)
-    )
+def _trend(asked: _Asked, width: int) -> tuple[RiskPoint, ...]:
+    names = ("bucket", "events", "risk", "max_risk", "flagged")
+    made: tuple[Any, ...] = (_c.recorded_at, _one, _c.risk_score, _c.risk_score, cast(_c.flagged, Integer))
+    levels = [level for level in RISK_LEVELS if width % level.micros == 0]
+    rows = asked.rows(audit_risk_figures, names, made, levels=levels).c
+    point = (rows.bucket // literal_column(str(width))).label("point")
+    sums = (func.sum(rows.events), func.sum(rows.risk), func.max(rows.max_risk), func.sum(rows.flagged))
     return tuple(
-        RiskPoint(at * width, events, round(float(mean), 2), highest, marked)
-        for at, events, mean, highest, marked in connection.execute(query)
-    )
-
-
-def _actors(connection: Connection, where: list[Any], top: int) -> tuple[ActorBehaviour, ...]:
-    events = func.count()
-    new_address = func.sum(case((_c.risk_reasons.like('%"rule":"new_address"%'), 1), else_=0))
-    query = (
-        select(
-            _c.actor, events, _failed, func.max(_c.risk_score),
-            func.count(func.nullif(_c.ip, "").distinct()), func.count(func.nullif(_c.user_agent, "").distinct()),
-            new_address, func.min(_c.recorded_at), func.max(_c.recorded_at),
+        RiskPoint(at * width, int(events), round(float(risk) / int(events), 2), highest, int(flagged))
+        for at, events, risk, highest, flagged in asked.connection.execute(
+            select(point, *sums).group_by(point).order_by(point)
         )
-        .where(*where)
-        .group_by(_c.actor)
-        .order_by(events.desc(), _c.actor)
-        .limit(top)
-    )  # fmt: skip
-    return tuple(ActorBehaviour(*row) for row in connection.execute(query))
-
-
-def _failing_addresses(connection: Connection, where: list[Any], top: int) -> tuple[FailingAddress, ...]:
-    failures = func.count()
-    query = (
-        select(_c.ip, failures, func.count(_c.actor.distinct()))
-        .where(*where, _c.ip != "", _c.outcome != Outcome.SUCCESS.value)
-        .group_by(_c.ip)
-        .order_by(failures.desc(), _c.ip)
-        .limit(top)
     )
-    return tuple(FailingAddress(*row) for row in connection.execute(query))
+
+
+def _actors(asked: _Asked, top: int) -> tuple[ActorBehaviour, ...]:
+    names = ("actor", "events", "failures", "max_risk", "new_addresses", "first_at", "last_at")
+    made: tuple[Any, ...] = (_c.actor, _one, failed, _c.risk_score, new_address, _c.recorded_at, _c.recorded_at)
+    ranked = asked.rows(audit_actor_figures, names[:2], (_unordered(_c.actor), _one)).c
+    events = func.sum(ranked.events)
+    ranking = select(ranked.actor).group_by(ranked.actor).order_by(events.desc(), ranked.actor).limit(top)
+    actors = list(asked.connection.execute(ranking).scalars())
+    if not actors:
+        return ()
+    only = ("actor", actors)
+    rows = asked.rows(audit_actor_figures, names, made, only=only).c
+    sums = select(
+        rows.actor, func.sum(rows.events), func.sum(rows.failures), func.max(rows.max_risk),
+        func.sum(rows.new_addresses), func.min(rows.first_at), func.max(rows.last_at),
+    ).group_by(rows.actor)  # fmt: skip
+    did = {row[0]: row[1:] for row in asked.connection.execute(sums)}
+    origin_names = ("actor", "ip", "user_agent")
+    rows = asked.rows(audit_origin_figures, origin_names, [_c[name] for name in origin_names], only=only).c
+    counts = select(
+        rows.actor,
+        func.count(func.nullif(rows.ip, "").distinct()),
+        func.count(func.nullif(rows.user_agent, "").distinct()),
+    ).group_by(rows.actor)
+    origins = {row[0]: row[1:] for row in asked.connection.execute(counts)}
+    return tuple(
+        ActorBehaviour(
+            actor=actor, events=int(events), failures=int(failures), max_risk=highest, addresses=origins[actor][0],
+            devices=origins[actor][1], new_addresses=int(new), first_at=first, last_at=last,
+        )
+        for actor in actors
+        for events, failures, highest, new, first, last in [did[actor]]
+    )  # fmt: skip
+
+
+def _failing_addresses(asked: _Asked, top: int) -> tuple[FailingAddress, ...]:
+    where = (_c.ip != "", _c.outcome != Outcome.SUCCESS.value)
+    rows = asked.rows(audit_failure_figures, ("ip", "failures"), (_unordered(_c.ip), _one), *where).c
+    failures = func.sum(rows.failures)
+    ranking = select(rows.ip, failures).group_by(rows.ip).order_by(failures.desc(), rows.ip).limit(top)
+    ranked = list(asked.connection.execute(ranking))
+    only = ("ip", [row[0] for row in ranked])
+    rows = asked.rows(audit_failure_figures, ("ip", "actor"), (_c.ip, _c.actor), *where, only=only).c
+    counts = select(rows.ip, func.count(rows.actor.distinct())).group_by(rows.ip)
+    actors = {row[0]: row[1] for row in asked.connection.execute(counts)} if ranked else {}
+    return tuple(FailingAddress(ip, int(count), actors[ip]) for ip, count in ranked)

@@ -20,6 +20,7 @@ from custodes.storage.sql.tables import REST, metadata
 _TABLE_MODULES = (
     "alerts",
     "audit",
+    "audit_figures",
     "identity",
     "inbound",
     "jobs",

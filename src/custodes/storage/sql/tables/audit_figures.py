@@ -1,0 +1,97 @@
+"""Figures of the audit trail, folded from its entries (:mod:`custodes.storage.sql.audit_figures`).
+
+The keys begin with level and bucket, not with the tenant: most questions are about a stretch of time of everybody, and
+one about a tenant then reads no more rows than that. No row of these says anything that the trail does not.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Integer, SmallInteger, Table
+
+from custodes.storage.sql.tables import metadata
+from custodes.storage.sql.types import Count, Micros, String, Tenant
+
+#: One row: how far the trail is folded.
+audit_folds = Table(
+    "audit_folds",
+    metadata,
+    Column("tenant_id", Tenant, primary_key=True),
+    # Entries up to this place in the trail are in the figures.
+    Column("seq", Count, nullable=False),
+    # Retention has deleted from here back: figures of earlier moments do not count.
+    Column("valid_from", Micros, nullable=False),
+)
+
+
+def _figures(name: str, *columns: Column[object]) -> Table:
+    """A table of figures: one row for each series in each stretch of time."""
+    return Table(
+        name,
+        metadata,
+        Column("level", SmallInteger, primary_key=True, autoincrement=False),
+        Column("bucket", Micros, primary_key=True, autoincrement=False),
+        *columns,
+        sqlite_with_rowid=False,
+    )
+
+
+#: Entries by what they are.
+audit_group_figures = _figures(
+    "audit_group_figures",
+    Column("tenant_id", Tenant, primary_key=True),
+    Column("action", String(100), primary_key=True),
+    Column("category", String(40), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("outcome", String(16), primary_key=True),
+    Column("events", Integer, nullable=False),
+)
+
+#: Entries and their risk over time.
+audit_risk_figures = _figures(
+    "audit_risk_figures",
+    Column("tenant_id", Tenant, primary_key=True),
+    Column("events", Integer, nullable=False),
+    Column("risk", Count, nullable=False),
+    Column("max_risk", SmallInteger, nullable=False),
+    Column("flagged", Integer, nullable=False),
+)
+
+#: What each actor did; the actor before the tenant, because a few actors are asked for.
+audit_actor_figures = _figures(
+    "audit_actor_figures",
+    Column("actor", String(250), primary_key=True),
+    Column("tenant_id", Tenant, primary_key=True),
+    Column("events", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("max_risk", SmallInteger, nullable=False),
+    Column("new_addresses", Integer, nullable=False),
+    Column("first_at", Micros, nullable=False),
+    Column("last_at", Micros, nullable=False),
+)
+
+#: Where from and with what each actor came.
+audit_origin_figures = _figures(
+    "audit_origin_figures",
+    Column("actor", String(250), primary_key=True),
+    Column("tenant_id", Tenant, primary_key=True),
+    Column("ip", String(64), primary_key=True),
+    Column("user_agent", String(256), primary_key=True),
+    Column("events", Integer, nullable=False),
+)
+
+#: Failures by address and actor; the address before the tenant, because a few addresses are asked for.
+audit_failure_figures = _figures(
+    "audit_failure_figures",
+    Column("ip", String(64), primary_key=True),
+    Column("tenant_id", Tenant, primary_key=True),
+    Column("actor", String(250), primary_key=True),
+    Column("failures", Integer, nullable=False),
+)
+
+#: Entries with a review by the rules that scored.
+audit_rule_figures = _figures(
+    "audit_rule_figures",
+    Column("tenant_id", Tenant, primary_key=True),
+    Column("rule", String(100), primary_key=True),
+    Column("entries", Integer, nullable=False),
+)
