@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +92,16 @@ async def test_an_answer_counts_only_in_the_browser_that_asked(world: World) -> 
     assert mixed.status_code == 401
     assert "another attempt" in mixed.text
     assert (await world.browser.get(ME)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [b"\xff", b"{}", b"[1]", b'["a","b","c"]', b'["\\ud800","b","c","d"]', b'["a","b","c","\\ud800"]', b"[" * 5_000],
+)
+async def test_a_cookie_that_is_none_of_ours_counts_as_none(world: World, kept: bytes) -> None:
+    cookie = f"__Host-custodes-sign-in={base64.urlsafe_b64encode(kept).decode().rstrip('=')}"
+    answer = await world.browser.get(f"{HOME}/login/callback?state=a&code=b", headers={"Cookie": cookie})
+    assert (answer.status_code, answer.headers["location"]) == (303, f"{HOME}/login")
 
 
 async def test_a_token_that_does_not_hold_signs_nobody_in(world: World) -> None:

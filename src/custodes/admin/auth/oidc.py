@@ -66,7 +66,7 @@ class Attempt:
         except (ValueError, RecursionError):
             return None
         parts = cast("list[object]", found) if isinstance(found, list) else []
-        texts = [part for part in parts if isinstance(part, str)]
+        texts = [part for part in parts if isinstance(part, str) and part.isprintable()]  # half a surrogate is not
         return cls(*texts) if len(parts) == len(texts) == 4 else None
 
 
