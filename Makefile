@@ -27,7 +27,7 @@ demo: setup ## send demo traffic to the server that is running
 	@$(BIN)/custodes demo
 
 test: web ## the whole test suite
-	$(BIN)/pytest -n $(WORKERS) --dist worksteal
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal --durations 25 --durations-min 2
 
 check: setup ## format, lint, types, import rules, generated docs, the dashboard
 	$(BIN)/ruff format --check .
