@@ -1,7 +1,7 @@
 """Whether the webhooks of a source are complete, and whether it is silent.
 
-Revision ID: 0004_webhook_completeness
-Revises: 0003_exhausted_deliveries
+Revision ID: 0005_webhook_completeness
+Revises: 0004_delivery_figures
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from alembic import op
 
 from custodes.storage.sql.types import Count, Micros, String, Tenant, Text
 
-revision = "0004_webhook_completeness"
-down_revision = "0003_exhausted_deliveries"
+revision = "0005_webhook_completeness"
+down_revision = "0004_delivery_figures"
 branch_labels = None
 depends_on = None
 
