@@ -1,7 +1,7 @@
 """Figures of the audit trail, which the leader folds from its entries; nothing is filled here.
 
-Revision ID: 0004_audit_figures
-Revises: 0003_exhausted_deliveries
+Revision ID: 0006_audit_figures
+Revises: 0005_webhook_completeness
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from alembic import op
 
 from custodes.storage.sql.types import String
 
-revision = "0004_audit_figures"
-down_revision = "0003_exhausted_deliveries"
+revision = "0006_audit_figures"
+down_revision = "0005_webhook_completeness"
 branch_labels = None
 depends_on = None
 
