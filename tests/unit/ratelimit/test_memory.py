@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 
-from custodes.kernel.clock import MINUTE, SECOND
+from custodes.kernel.clock import HOUR, MINUTE, SECOND
 from custodes.kernel.window import Gcra, OwnCells, SlidingLog, decide
 from custodes.planes.ratelimit.quota import Quota
 from custodes.storage.memory.ratelimit import MemoryWindows
@@ -111,3 +111,15 @@ def test_a_quota_admits_exactly_its_limit_to_many_threads(clock: FakeClock):
 
     assert sum(admitted) == 500
     assert (quota.remaining("a"), quota.wait("a"), quota.wait("a", 501)) == (0, MINUTE, None)
+
+
+async def test_who_is_near_a_limit_is_told_after_a_change_of_generations():
+    """Given somebody who is near, when another's request changes the generation, then the first one is told still."""
+    windows = MemoryWindows()
+    cells = windows.cells("a", SlidingLog(5, HOUR))
+    windows.decide([(cells, "old", 5)], HOUR)
+
+    windows.decide([(cells, "new", 1)], 2 * HOUR - 1)
+    windows.decide([(cells, "newer", 1)], 2 * HOUR + 1)
+
+    assert ("old", 0) in await windows.near(cells, 2 * HOUR - 1)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain
+
 from custodes.kernel.window.cells import Cells, Key
 from custodes.kernel.window.meter import Meter, State
 
@@ -37,6 +40,10 @@ class OwnCells(Cells):
 
     def __len__(self) -> int:
         return len(self.at_hand) + len(self._earlier)
+
+    def known(self) -> Iterator[tuple[Key, State]]:
+        """List subjects and states, the latest generation first."""
+        return chain(self.at_hand.items(), self._earlier.items())
 
     def recall(self, key: Key, now: int) -> tuple[Key, State]:
         """Bring a state over from the earlier generation, or begin a new one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from itertools import islice
 
 from custodes.kernel.window import MAX_SUBJECTS, Concurrency, Meter, OwnCells, decide, left_when_near
 from custodes.kernel.window.cells import Key
@@ -50,7 +51,7 @@ class MemoryWindows:
         meter = cells.meter
         most_left = left_when_near(meter)
         found: list[tuple[Key, int]] = []
-        for number, (key, state) in enumerate(list(cells.at_hand.items())[:_MAX_LOOKED_AT]):
+        for number, (key, state) in enumerate(list(islice(cells.known(), _MAX_LOOKED_AT))):
             if number % _SLICE == _SLICE - 1:
                 await asyncio.sleep(0)
             # A copy: to look is not to touch.

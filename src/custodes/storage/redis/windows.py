@@ -49,6 +49,9 @@ MAX_BATCH = 32
 #: Requests that wait at most; beyond, they are not decided.
 _MAX_WAITING = 10_000
 
+#: How much of the deadline our own event loop may take away before a call that was not answered says nothing of Redis.
+_LATE_PART = 0.25
+
 #: How often it is tried whether Redis answers again, seconds.
 _PROBE_SECONDS = 0.25
 
@@ -104,6 +107,7 @@ class RedisWindows:
         self._sender: asyncio.Handle | None = None
         self._calls: set[asyncio.Task[None]] = set()
         self._probe: asyncio.Task[None] | None = None
+        self._doubt: asyncio.Task[None] | None = None
         #: Decisions that could not be made in time.
         self.failures = 0
         #: Calls to Redis, and refusals that needed none.
@@ -224,8 +228,9 @@ class RedisWindows:
         while self._count and not self._breaker.open:
             self._send()
             await asyncio.sleep(0.001)
-        if self._probe is not None:
-            self._probe.cancel()
+        for task in (self._probe, self._doubt):
+            if task is not None:
+                task.cancel()
         if self._calls:
             await asyncio.gather(*self._calls, return_exceptions=True)
         self._abandon(_unavailable("The limiter has stopped"))
@@ -322,6 +327,8 @@ class RedisWindows:
     # ── Calling ──────────────────────────────────────────────────────────────
 
     async def _call(self, items: Sequence[Item], now: int, ends: float) -> None:
+        loop = asyncio.get_running_loop()
+        given = loop.time()
         batch = Batch(items, now)
         try:
             async with asyncio.timeout_at(ends):
@@ -329,7 +336,11 @@ class RedisWindows:
                 reply = await self._script.run(self._commands, batch.keys, batch.packed)
                 self.calls += 1
         except TimeoutError:
-            self._failed(batch, f"Redis did not decide within {self._deadline * 1_000:g} ms")
+            what = f"Redis did not decide within {self._deadline * 1_000:g} ms"
+            late = self._deadline * _LATE_PART
+            # Sent late, or looked for late: then the answer may well have been there.
+            ours = ends - given < self._deadline - late or loop.time() - ends > late
+            self._failed(batch, what, ours=ours)
             return
         except Exception as error:  # noqa: BLE001 - whatever the client raises, those who wait must hear of it
             self._failed(batch, f"Redis could not decide: {type(error).__name__}")
@@ -344,9 +355,20 @@ class RedisWindows:
                 cells, key, _ = question.asks[0]
                 self._enqueue(self._part_of(cells, key), question)
 
-    def _failed(self, batch: Batch, what: str) -> None:
+    def _failed(self, batch: Batch, what: str, *, ours: bool = False) -> None:
         self.failures += batch.fail(_unavailable(what))
-        self._lose(what)
+        if not ours:
+            self._lose(what)
+        elif self._doubt is None or self._doubt.done():
+            self._doubt = asyncio.get_running_loop().create_task(self._make_sure(what))
+
+    async def _make_sure(self, what: str) -> None:
+        """Ask, with time to spare, whether Redis answers at all."""
+        try:
+            await self._ask_for_an_answer()
+        except Exception:  # noqa: BLE001 - whatever it is, it is not an answer
+            while not self._breaker.open:
+                self._lose(what)
 
     def _lose(self, what: str) -> None:
         if self._breaker.failed():
