@@ -25,6 +25,7 @@ ASGIApp = Callable[..., Any]
 _SERVICES = (
     "notices",
     "fanout",
+    "summaries",
     "leader",
     "audit",
     "metrics",

@@ -23,6 +23,7 @@ from custodes.runtime.notices import LIMITS, WEBHOOKS
 from custodes.runtime.randomness import fast_bits
 from custodes.runtime.scheduler import Scheduler
 from custodes.runtime.shield import Shield
+from custodes.runtime.summaries import Summaries
 from custodes.runtime.system_clock import SystemClock
 from custodes.settings import Settings, load_settings
 
@@ -141,6 +142,16 @@ class Composition:
         from custodes.storage.redis.fanout import RedisFanout
 
         return RedisFanout(url)
+
+    @cached_property
+    def summaries(self) -> Summaries:
+        """Answers that are dear to work out: shared for a moment through Redis where there is one."""
+        url = self.settings.redis_url.get_secret_value()
+        if not url:
+            return Summaries(None)
+        from custodes.storage.redis.summaries import RedisAnswers
+
+        return Summaries(RedisAnswers(url, self.sealer, self.clock.monotonic))
 
     @cached_property
     def scheduler(self) -> Scheduler:

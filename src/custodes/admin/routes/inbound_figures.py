@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import StringConstraints
+from starlette.responses import Response
 
 from custodes.admin.dependencies import CustodesDep, TenantScope
 from custodes.admin.fields import Identifier, TimeRange
@@ -17,6 +18,7 @@ from custodes.admin.routes.inbound_models import (
     WebhookAnalyticsModel,
     WebhookHealthModel,
 )
+from custodes.admin.summaries import SummaryDep
 
 router = APIRouter()
 
@@ -35,9 +37,10 @@ async def webhook_health(custodes: CustodesDep, tenant: TenantScope, when: TimeR
     return WebhookHealthModel.of(health, analytics)
 
 
-@router.get("/webhook-analytics")
+@router.get("/webhook-analytics", response_model=WebhookAnalyticsModel)
 async def webhook_analytics(
     custodes: CustodesDep,
+    summary: SummaryDep,
     tenant: TenantScope,
     when: TimeRange,
     source: Annotated[list[SourceName] | None, Query(max_length=50, description="Only of these sources")] = None,
@@ -45,12 +48,16 @@ async def webhook_analytics(
         list[TypeName] | None,
         Query(max_length=50, description="Only of these types (`invoice.*`: all that begin so); no refused ones then"),
     ] = None,
-) -> WebhookAnalyticsModel:
+) -> Response:
     """Analyse volume, success, processing times, errors and refusals by source, type and time."""
-    analytics = await custodes.inbound.get_webhook_analytics(
-        since=when.since, until=when.until, tenant=tenant, source=source, event_type=event_type
-    )
-    return WebhookAnalyticsModel.of(analytics)
+
+    async def compute() -> WebhookAnalyticsModel:
+        analytics = await custodes.inbound.get_webhook_analytics(
+            since=when.since, until=when.until, tenant=tenant, source=source, event_type=event_type
+        )
+        return WebhookAnalyticsModel.of(analytics)
+
+    return await summary.of(compute)
 
 
 @router.get("/webhook-sources")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
+from starlette.responses import Response
 
 from custodes.admin.dependencies import Admin, CustodesDep, TenantScope, Trail
 from custodes.admin.fields import Identifier, TimeRange
@@ -23,6 +24,7 @@ from custodes.admin.routes.ratelimit_models import (
     WindowModel,
 )
 from custodes.admin.routes.ratelimit_trial import EngineModel, RuleCheck, TrialRule, WhatIfModel
+from custodes.admin.summaries import SummaryDep
 from custodes.errors import InvalidInput
 from custodes.kernel.clock import SECOND
 from custodes.planes.ratelimit.language import MAX_TEXT
@@ -68,11 +70,17 @@ async def get_rate_limit_summary(
     )
 
 
-@router.get("/rate-limits/analytics")
-async def get_rate_limit_analytics(custodes: CustodesDep, tenant: TenantScope, when: TimeRange) -> AnalyticsModel:
+@router.get("/rate-limits/analytics", response_model=AnalyticsModel)
+async def get_rate_limit_analytics(
+    custodes: CustodesDep, summary: SummaryDep, tenant: TenantScope, when: TimeRange
+) -> Response:
     """Sum up what the limits did: totals, trend, most refused rules, endpoints and identifiers."""
-    found = await custodes.ratelimit.get_rate_limit_analytics(since=when.since, until=when.until, tenant=tenant)
-    return AnalyticsModel.of(found)
+
+    async def compute() -> AnalyticsModel:
+        found = await custodes.ratelimit.get_rate_limit_analytics(since=when.since, until=when.until, tenant=tenant)
+        return AnalyticsModel.of(found)
+
+    return await summary.of(compute)
 
 
 @router.get("/rate-limits/engine")

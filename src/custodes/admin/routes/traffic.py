@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from custodes.admin.dependencies import Admin, CustodesDep, TenantScope, Trail
 from custodes.admin.fields import Identifier, TimeRange
@@ -24,6 +24,7 @@ from custodes.admin.routes.traffic_models import (
     csv_row,
     ndjson_line,
 )
+from custodes.admin.summaries import SummaryDep
 from custodes.app import Custodes
 from custodes.errors import InvalidInput
 from custodes.kernel.clock import from_datetime
@@ -134,9 +135,10 @@ async def get_api_health(custodes: CustodesDep, admin: Admin, tenant: TenantScop
     )
 
 
-@router.get("/api-analytics")
+@router.get("/api-analytics", response_model=AnalyticsModel)
 async def get_api_analytics(
     custodes: CustodesDep,
+    summary: SummaryDep,
     tenant: TenantScope,
     when: TimeRange,
     route: Route = None,
@@ -147,20 +149,24 @@ async def get_api_analytics(
     consumers: Annotated[
         int, Query(ge=1, le=KEPT_CONSUMERS, description="Consumers of each kind to list")
     ] = SHOWN_CONSUMERS,
-) -> AnalyticsModel:
+) -> Response:
     """Analyse a stretch of time: volume, errors, percentiles over time, by endpoint, by consumer."""
-    found = await custodes.traffic.get_api_analytics(
-        when.since,
-        when.until,
-        tenant=tenant,
-        route=route,
-        method=method,
-        consumer=consumer,
-        step_seconds=step_seconds,
-        endpoints=endpoints,
-        consumers=consumers,
-    )
-    return AnalyticsModel.of(found)
+
+    async def compute() -> AnalyticsModel:
+        found = await custodes.traffic.get_api_analytics(
+            when.since,
+            when.until,
+            tenant=tenant,
+            route=route,
+            method=method,
+            consumer=consumer,
+            step_seconds=step_seconds,
+            endpoints=endpoints,
+            consumers=consumers,
+        )
+        return AnalyticsModel.of(found)
+
+    return await summary.of(compute)
 
 
 @router.get("/api-latency")
