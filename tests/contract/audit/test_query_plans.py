@@ -143,6 +143,7 @@ async def test_analytics_of_weeks_read_figures_by_key_and_entries_by_place(
         (ranking,) = [plan for plan in plans if "audit_actor_figures" in plan and "actor=?" not in plan]
         assert "SEARCH audit_logs USING INTEGER PRIMARY KEY (rowid>?)" in ranking
         assert ranking.count("audit_actor_figures USING PRIMARY KEY (level=? AND bucket>? AND bucket<?)") == 5
+        assert any("COVERING INDEX ix_audit_logs_review" in plan for plan in plans)
         (origins,) = [plan for plan in plans if "audit_origin_figures" in plan]
         assert "SEARCH audit_origin_figures USING PRIMARY KEY (level=? AND bucket=? AND actor=?" in origins
         assert not [plan for plan in plans if re.search(r"SCAN audit_(?!folds)", plan)]  # one row

@@ -85,9 +85,13 @@ class _Asked:
     def of(cls, connection: Connection, tenant: str | None, since: int, until: int) -> _Asked:
         return cls(connection, tenant, max(0, since), max(0, until), Reach.of(connection))
 
-    def entries(self) -> list[Any]:
-        """Conditions of all entries in the range."""
-        return [*_within(self.since, self.until), *self.of_tenant(_c.tenant_id)]
+    def unfolded(self, whole: Sequence[Stretch]) -> list[Any]:
+        """Conditions of the entries that the buckets of these stretches do not tell of yet.
+
+        By place alone, a short range: what is compared with a moment or a tenant here is in no index, on purpose.
+        """
+        place = (_c.seq > self.reach.seq, _c.recorded_at >= whole[0].since, _c.recorded_at < whole[-1].until)
+        return [*place, *self.of_tenant(_unordered(_c.tenant_id))]
 
     def rows(
         self,
@@ -119,9 +123,7 @@ class _Asked:
             if each.level is None
         ]
         if whole:
-            # By place alone, a short range: what is compared with a moment or a tenant here is in no index, on purpose.
-            unfolded = (_c.seq > self.reach.seq, _c.recorded_at >= whole[0].since, _c.recorded_at < whole[-1].until)
-            parts.append(entry.where(*unfolded, *self.of_tenant(_unordered(_c.tenant_id))))
+            parts.append(entry.where(*self.unfolded(whole)))
         for each in whole:
             figures = select(*(table.c[name] for name in names)).where(*_buckets(table, each, only is not None))
             if only:
@@ -179,7 +181,9 @@ def _actions(groups: Iterable[Any]) -> tuple[ActionCount, ...]:
 
 def _by_review_state(asked: _Asked) -> dict[str, int]:
     """Count reviews by their state, which changes: on their own index, never from figures."""
-    query = select(_c.review_state, func.count()).where(*asked.entries(), _c.review_state.is_not(None))
+    moment = _unordered(_c.id)  # by the short index of reviews, not by that of all entries
+    within = (moment >= floor_id(asked.since), moment < floor_id(asked.until), *asked.of_tenant(_c.tenant_id))
+    query = select(_c.review_state, func.count()).where(*within, _c.review_state.is_not(None))
     return {row[0]: row[1] for row in asked.connection.execute(query.group_by(_c.review_state))}
 
 
@@ -194,12 +198,12 @@ def _by_rule(asked: _Asked) -> dict[str, int]:
             query.where(*asked.of_tenant(table.c.tenant_id)).group_by(table.c.rule)
         ):
             rules[rule] += int(entries)
-    parts = [_within(each.since, each.until) for each in stretches if each.level is None]
-    if whole:
-        parts.append([*_within(whole[0].since, whole[-1].until), _c.seq > asked.reach.seq])
+    within = (_within(each.since, each.until) for each in stretches if each.level is None)
+    parts = [[*where, *asked.of_tenant(_c.tenant_id)] for where in within]
+    parts += [asked.unfolded(whole)] if whole else []
     for where in parts:
-        newest = select(_c.risk_reasons).where(*where, *asked.of_tenant(_c.tenant_id), _c.review_state.is_not(None))
-        for (reasons,) in asked.connection.execute(newest.order_by(_c.id.desc()).limit(MAX_FLAGGED)):
+        newest = select(_c.risk_reasons).where(*where, _c.review_state.is_not(None)).order_by(_c.seq.desc())
+        for (reasons,) in asked.connection.execute(newest.limit(MAX_FLAGGED)):
             rules.update(rules_of(reasons))
     return dict(sorted(rules.items(), key=lambda one: (-one[1], one[0])))
 
