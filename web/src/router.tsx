@@ -3,6 +3,7 @@ import { createRouter } from '@tanstack/react-router';
 import { boot } from './boot.ts';
 import { auditRoutes } from './planes/audit/routes.ts';
 import { inboundRoutes } from './planes/inbound/routes.ts';
+import { outboundRoutes } from './planes/outbound/routes.ts';
 import { overviewRoutes } from './planes/overview/routes.ts';
 import { ratelimitRoutes } from './planes/ratelimit/routes.ts';
 import { trafficRoutes } from './planes/traffic/routes.ts';
@@ -14,6 +15,7 @@ export const router = createRouter({
   routeTree: root.addChildren([
     ...overviewRoutes,
     ...inboundRoutes,
+    ...outboundRoutes,
     ...trafficRoutes,
     ...auditRoutes,
     ...ratelimitRoutes,

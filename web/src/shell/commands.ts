@@ -11,6 +11,7 @@ import {
   IconMoon,
   IconRoute,
   IconSun,
+  IconWebhook,
   IconWorld,
 } from '../ui/icons.ts';
 import { useSetRange, useSetSearch, useView } from '../view/view.ts';
@@ -65,6 +66,12 @@ export function useCommands(typed: string, open: (overlay: Overlay) => void): Co
     commands.push({ id: tab.to, label: tab.label, hint: tab.key, icon: tab.icon, run });
   }
   commands.push(
+    {
+      id: 'endpoints',
+      label: 'Webhook endpoints',
+      icon: IconWebhook,
+      run: () => void navigate({ to: '/webhooks/endpoints', search: (before) => before }),
+    },
     {
       id: 'compare',
       label: view.before ? 'Do not compare' : 'Compare with the period before',

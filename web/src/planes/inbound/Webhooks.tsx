@@ -1,5 +1,6 @@
 /** Webhooks that come in: how they do, each of them in full, and what was refused. */
 import { SegmentedControl } from '@mantine/core';
+import { Link } from '@tanstack/react-router';
 import { Page } from '../../ui/Page.tsx';
 import { useSetSearch } from '../../view/view.ts';
 import { Events } from './Events.tsx';
@@ -20,13 +21,18 @@ export function Webhooks() {
     <Page
       title="Webhooks"
       actions={
-        <SegmentedControl
-          size="xs"
-          aria-label="What is shown"
-          data={SHOWN}
-          value={part}
-          onChange={(next) => set({ part: next === 'figures' ? undefined : next, open: undefined, reason: undefined })}
-        />
+        <>
+          <Link to="/webhooks/endpoints">Outgoing: endpoints</Link>
+          <SegmentedControl
+            size="xs"
+            aria-label="What is shown"
+            data={SHOWN}
+            value={part}
+            onChange={(next) =>
+              set({ part: next === 'figures' ? undefined : next, open: undefined, reason: undefined })
+            }
+          />
+        </>
       }
     >
       {part === 'events' ? <Events /> : part === 'refused' ? <Refused /> : <Figures />}

@@ -1,0 +1,176 @@
+/** Where webhooks are sent to: each endpoint with its state and how it does. */
+import { SegmentedControl } from '@mantine/core';
+import { Link, useSearch } from '@tanstack/react-router';
+import { useMemo } from 'react';
+import { useRows, useTimed } from '../../api/hooks.ts';
+import { useMay } from '../../api/may.ts';
+import { boot } from '../../boot.ts';
+import { useFresh } from '../../live/useFresh.ts';
+import { ago, count, duration, percent } from '../../time/format.ts';
+import { type Column, DataTable } from '../../ui/DataTable.tsx';
+import { DetailDrawer } from '../../ui/Detail.tsx';
+import { IconWebhook } from '../../ui/icons.ts';
+import { Page } from '../../ui/Page.tsx';
+import { Panel } from '../../ui/Panel.tsx';
+import { Hint, installUrl } from '../../ui/Snippet.tsx';
+import { StatusBadge } from '../../ui/StatusBadge.tsx';
+import { useMoment, useSetSearch, useView } from '../../view/view.ts';
+import { EndpointDetail } from './EndpointDetail.tsx';
+import { EndpointForm } from './EndpointForm.tsx';
+import { concerns, type Endpoint, KEYS, lastAttempt, TONES } from './model.ts';
+import type { OutboundSearch } from './routes.ts';
+
+const CHOICES = [
+  { value: '', label: 'All' },
+  { value: 'enabled', label: 'Enabled' },
+  { value: 'paused', label: 'Paused' },
+  { value: 'disabled', label: 'Disabled' },
+];
+
+export function Endpoints() {
+  const { open, only }: OutboundSearch = useSearch({ strict: false });
+  const set = useSetSearch();
+  const may = useMay();
+  const moment = useMoment();
+  const { now } = useView();
+  useFresh(KEYS, concerns);
+  const { rows, hasMore, loadMore, asked } = useRows('/webhook-configurations', { state: only }, { timed: false });
+  const figures = useTimed('/webhook-delivery-analytics');
+  const known = useMemo(
+    () => new Map((figures.data?.by_endpoint ?? []).map((each) => [each.endpoint_id, each])),
+    [figures.data],
+  );
+  const columns = useMemo<Column<Endpoint>[]>(
+    () => [
+      {
+        id: 'url',
+        header: 'Endpoint',
+        cell: (row) => <span title={row.url}>{row.url}</span>,
+        value: (row) => row.url,
+      },
+      {
+        id: 'state',
+        header: 'State',
+        cell: (row) => <StatusBadge state={row.state} tone={TONES[row.state]} />,
+        value: (row) => row.state,
+        width: 110,
+      },
+      {
+        id: 'reason',
+        header: 'Reason',
+        cell: (row) => <span title={row.state_reason}>{row.state_reason || '–'}</span>,
+        value: (row) => row.state_reason,
+        width: 170,
+      },
+      { id: 'tenant', header: 'Tenant', cell: (row) => row.tenant, value: (row) => row.tenant, width: 110 },
+      {
+        id: 'event_types',
+        header: 'Event types',
+        cell: (row) => <span title={row.event_types.join(', ')}>{row.event_types.join(', ')}</span>,
+        value: (row) => row.event_types.join(' '),
+        width: 150,
+      },
+      {
+        id: 'attempts',
+        header: 'Attempts',
+        cell: (row) => count(known.get(row.id)?.attempts ?? 0),
+        value: (row) => known.get(row.id)?.attempts ?? 0,
+        width: 90,
+        align: 'right',
+      },
+      {
+        id: 'success_rate',
+        header: 'Success',
+        cell: (row) => percent(known.get(row.id)?.success_rate),
+        value: (row) => known.get(row.id)?.success_rate ?? null,
+        width: 90,
+        align: 'right',
+      },
+      {
+        id: 'p95_ms',
+        header: 'p95',
+        cell: (row) => duration(known.get(row.id)?.p95_ms),
+        value: (row) => known.get(row.id)?.p95_ms ?? null,
+        width: 90,
+        align: 'right',
+      },
+      {
+        id: 'last_attempt_at',
+        header: 'Last attempt',
+        cell: (row) => {
+          const at = lastAttempt(row);
+          if (at === null) return 'never';
+          return (
+            <time dateTime={at} title={moment(at)}>
+              {ago(at, now)}
+            </time>
+          );
+        },
+        value: lastAttempt,
+        width: 120,
+      },
+    ],
+    [known, moment, now],
+  );
+  const found = rows.find((row) => row.id === open);
+  return (
+    <Page
+      title="Webhook endpoints"
+      actions={
+        <>
+          <Link to="/webhooks">Incoming webhooks</Link>
+          {may('outbound_create_webhook_configuration') && <EndpointForm />}
+        </>
+      }
+    >
+      <Panel
+        title="Endpoints"
+        note="attempts, success and p95 are those of the time range"
+        of={[asked, figures]}
+        flush
+        actions={
+          <SegmentedControl
+            size="xs"
+            data={CHOICES}
+            value={only ?? ''}
+            aria-label="In which state"
+            onChange={(to) => set({ only: to || undefined })}
+          />
+        }
+        empty={rows.length === 0}
+        whenEmpty={
+          <Hint
+            icon={<IconWebhook size={28} />}
+            title={only ? `No endpoint is ${only}` : 'Nothing is sent anywhere yet'}
+            text="Add an endpoint above, or from a script; then emit an event with custodes.outbound.emit:"
+            snippet={`curl -X POST ${installUrl(boot.root)}/api/admin/enterprise/webhook-configurations \\\n  -H "X-API-Key: $CUSTODES_KEY" -H "Content-Type: application/json" \\\n  -d '{"url": "https://example.com/hooks", "event_types": ["order.*"]}'`}
+          />
+        }
+      >
+        <DataTable
+          label="Webhook endpoints"
+          columns={columns}
+          rows={rows}
+          rowId={(row) => row.id}
+          name="webhook-endpoints"
+          hasMore={hasMore}
+          loadMore={loadMore}
+          least={1160}
+          link={(row, children) => (
+            <Link to="." search={((kept: object) => ({ ...kept, open: row.id })) as never}>
+              {children}
+            </Link>
+          )}
+        />
+      </Panel>
+      <DetailDrawer
+        title={found ? found.url : 'Endpoint'}
+        href={`${boot.base}/webhooks/endpoints/${open ?? ''}`}
+        opened={open !== undefined}
+        onClose={() => set({ open: undefined, delivery: undefined, missed: undefined })}
+      >
+        {open && <EndpointDetail id={open} />}
+      </DetailDrawer>
+    </Page>
+  );
+}
