@@ -1,0 +1,228 @@
+/** The fields of an endpoint; loaded when they are asked for. The server's words when it refuses. */
+import { Alert, Button, Group, NumberInput, Select, Stack, Switch, Textarea, TextInput } from '@mantine/core';
+import { notifications } from '@mantine/notifications';
+import { type FormEvent, useState } from 'react';
+import { api, isProblem, sentence } from '../../api/client.ts';
+import { sent } from '../../api/hooks.ts';
+import { bodyOf, CREDENTIALS, type Draft, draftOf, faultsOf } from './draft.ts';
+import { type Endpoint, useAskAgain } from './model.ts';
+import style from './Outbound.module.css';
+import type { Shown } from './SecretShown.tsx';
+
+const AUTHS = [
+  { value: 'none', label: 'None: the signature is enough' },
+  { value: 'basic', label: 'Basic' },
+  { value: 'bearer', label: 'Bearer token' },
+  { value: 'oauth2', label: 'OAuth 2 client credentials' },
+  { value: 'mtls', label: 'Client certificate (mTLS)' },
+];
+
+const SIGNATURES = [
+  { value: 'v1', label: 'v1: shared secret (HMAC)' },
+  { value: 'v1a', label: 'v1a: public key (Ed25519)' },
+  { value: 'both', label: 'Both' },
+];
+
+/** Names of credentials for people. */
+const NAMES: Record<string, string> = {
+  username: 'User name',
+  password: 'Password',
+  token: 'Token',
+  token_url: 'Address of tokens',
+  client_id: 'Client id',
+  client_secret: 'Client secret',
+  scope: 'Scope',
+  audience: 'Audience',
+  certificate: 'Certificate (PEM)',
+  private_key: 'Private key (PEM)',
+};
+
+const SECRET = new Set(['password', 'token', 'client_secret', 'private_key']);
+
+interface FieldsProps {
+  endpoint?: Endpoint;
+  onClose: () => void;
+  onMade: (shown: Shown) => void;
+}
+
+export function EndpointFields({ endpoint, onClose, onMade }: FieldsProps) {
+  const again = useAskAgain();
+  const [draft, setDraft] = useState(() => draftOf(endpoint));
+  const [tenant, setTenant] = useState('');
+  const [fault, setFault] = useState<unknown>(null);
+  const [busy, setBusy] = useState(false);
+  const faults = faultsOf(draft);
+
+  function put<K extends keyof Draft>(name: K, value: Draft[K]): void {
+    setDraft((before) => ({ ...before, [name]: value }));
+  }
+  async function submit(event: FormEvent): Promise<void> {
+    event.preventDefault();
+    setBusy(true);
+    try {
+      const body = bodyOf(draft);
+      if (endpoint) {
+        const path = { id: endpoint.id };
+        await sent(api.PATCH('/api/admin/enterprise/webhook-configurations/{id}', { params: { path }, body }));
+        notifications.show({ message: 'The endpoint is changed' });
+      } else {
+        const query = tenant.trim() ? { tenant: tenant.trim() } : {};
+        const made = api.POST('/api/admin/enterprise/webhook-configurations', { params: { query }, body });
+        onMade(await sent<Shown>(made));
+      }
+      again();
+      onClose();
+    } catch (error) {
+      setFault(error);
+    } finally {
+      setBusy(false);
+    }
+  }
+  return (
+    <form onSubmit={(event) => void submit(event)}>
+      <Stack gap="sm">
+        {fault !== null && (
+          <Alert color="red" title={sentence(fault)}>
+            {isProblem(fault) ? fault.remedy : undefined}
+          </Alert>
+        )}
+        <TextInput
+          label="URL"
+          value={draft.url}
+          placeholder="https://example.com/hooks"
+          required
+          maxLength={2000}
+          data-autofocus
+          onChange={(event) => put('url', event.currentTarget.value)}
+        />
+        <TextInput
+          label="Event types"
+          description="order.shipped, order.* for all below, * for all of yours"
+          value={draft.types}
+          required
+          onChange={(event) => put('types', event.currentTarget.value)}
+        />
+        <TextInput
+          label="Description"
+          value={draft.description}
+          maxLength={500}
+          onChange={(event) => put('description', event.currentTarget.value)}
+        />
+        {!endpoint && (
+          <TextInput
+            label="Tenant"
+            description="Whose events it gets; empty: the default tenant"
+            value={tenant}
+            maxLength={64}
+            onChange={(event) => setTenant(event.currentTarget.value)}
+          />
+        )}
+        <Textarea
+          label="Payload filter"
+          description="Only payloads that match; empty: all"
+          placeholder={'{"data.total": {"$gte": 100}}'}
+          value={draft.match}
+          error={faults.match}
+          autosize
+          minRows={2}
+          onChange={(event) => put('match', event.currentTarget.value)}
+        />
+        <div className={style.pairs}>
+          <TextInput
+            label="Channels"
+            description="Only these; empty: all"
+            value={draft.channels}
+            onChange={(event) => put('channels', event.currentTarget.value)}
+          />
+          <Select
+            label="Signature"
+            description="Standard Webhooks"
+            data={SIGNATURES}
+            value={draft.signature}
+            allowDeselect={false}
+            onChange={(to) => put('signature', to ?? 'v1')}
+          />
+          <NumberInput
+            label="Deliveries a second"
+            description="0: as many as come"
+            value={draft.rate}
+            min={0}
+            max={10_000}
+            onChange={(to) => put('rate', Number(to))}
+          />
+          <NumberInput
+            label="At the same time"
+            description="From each process"
+            value={draft.concurrency}
+            min={1}
+            max={100}
+            onChange={(to) => put('concurrency', Number(to))}
+          />
+          <NumberInput
+            label="Longest attempt"
+            description="Seconds, 1 to 60"
+            value={draft.timeout}
+            min={1}
+            max={60}
+            onChange={(to) => put('timeout', Number(to))}
+          />
+          <NumberInput
+            label="Disabled after failing for"
+            description="Hours; 0: never"
+            value={draft.disableAfter}
+            min={0}
+            max={2_160}
+            onChange={(to) => put('disableAfter', Number(to))}
+          />
+        </div>
+        <TextInput
+          label="Waits between attempts"
+          description="Seconds, each ±20 %; one attempt more than there are waits"
+          value={draft.schedule}
+          error={faults.schedule}
+          onChange={(event) => put('schedule', event.currentTarget.value)}
+        />
+        <Textarea
+          label="Headers"
+          description="Sent with each delivery, one “Name: value” a line"
+          value={draft.headers}
+          error={faults.headers}
+          autosize
+          minRows={1}
+          onChange={(event) => put('headers', event.currentTarget.value)}
+        />
+        <Select
+          label="Authentication"
+          data={AUTHS}
+          value={draft.auth}
+          allowDeselect={false}
+          onChange={(to) => put('auth', to ?? 'none')}
+        />
+        {(CREDENTIALS[draft.auth] ?? []).map((name) => (
+          <TextInput
+            key={name}
+            label={NAMES[name]}
+            description={endpoint ? 'Sealed, never shown; all are given anew, or none' : 'Sealed, never shown'}
+            type={SECRET.has(name) ? 'password' : 'text'}
+            autoComplete="off"
+            value={draft.credentials[name] ?? ''}
+            onChange={(event) => put('credentials', { ...draft.credentials, [name]: event.currentTarget.value })}
+          />
+        ))}
+        <Switch
+          label="Keep the order of deliveries with the same order key"
+          checked={draft.ordered}
+          onChange={(event) => put('ordered', event.currentTarget.checked)}
+        />
+        <Group justify="flex-end" gap="xs">
+          <Button variant="default" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button type="submit" loading={busy} disabled={Object.keys(faults).length > 0}>
+            {endpoint ? 'Save' : 'Add'}
+          </Button>
+        </Group>
+      </Stack>
+    </form>
+  );
+}
