@@ -152,3 +152,31 @@ async def test_before_anything_has_come_the_page_says_what_to_paste(window: Call
     await expect(page.get_by_label("Lines for Stripe")).to_contain_text(f"{seen.shop.url}/hooks/stripe")
     await expect(page.get_by_label("Lines for GitHub")).to_contain_text("GITHUB_WEBHOOK_SECRET=")
     assert await seen.violations() == []
+
+
+async def test_a_refused_delivery_says_why_it_did_not_verify(window: Callable[..., Any]) -> None:
+    """Given a genuine delivery whose body was changed on its way; then the page says so, and what to do about it."""
+    seen = await window()
+    signed = signed_webhook("stripe", {"id": "evt_changed", "type": "invoice.paid"}, SECRETS["STRIPE_WEBHOOK_SECRET"])
+    changed = seen.shop.client.post("/hooks/stripe", content=signed.body + b"\n", headers=signed.headers)
+    assert changed.status_code in (400, 401)
+    found = read(seen.shop, "/webhook-refusals", source="stripe")["items"][0]
+
+    page = await seen.open(f"/webhooks/refused/{found['id']}")
+
+    causes = page.get_by_role("list", name=re.compile("What may be the cause"))
+    told = read(seen.shop, f"/webhook-refusals/{found['id']}/diagnosis")["items"]
+    await expect(causes.get_by_role("listitem")).to_have_count(len(told))
+    await expect(causes).to_contain_text(told[0]["text"])
+    assert await seen.violations() == []
+
+
+async def test_whether_webhooks_are_complete_is_told_for_each_source(window: Callable[..., Any]) -> None:
+    seen = await window()
+    page = await seen.open(f"/webhooks{NOW}")
+    table = page.get_by_role("table", name="Completeness of the sources")
+    told = read(seen.shop, "/webhook-completeness")["items"]
+    for proof in told:
+        await expect(table.get_by_role("row", name=re.compile(proof["source"]))).to_contain_text("not compared")
+    assert {"stripe", "github"} <= {proof["source"] for proof in told}
+    await expect(page.get_by_label("Lines to paste")).to_contain_text("CUSTODES_STRIPE_API_KEY")

@@ -4,6 +4,7 @@ import { useFresh } from '../../live/useFresh.ts';
 import { Chips } from '../../ui/Facets.tsx';
 import { Row } from '../../ui/Page.tsx';
 import { Backlog } from './Backlog.tsx';
+import { Completeness } from './Completeness.tsx';
 import { BySource, Outcomes, ProcessingTimes, SuccessBySource } from './Courses.tsx';
 import { ErrorGroups } from './ErrorGroups.tsx';
 import { concerns } from './model.ts';
@@ -42,6 +43,7 @@ export function Figures() {
             <Types asked={asked} />
           </Row>
           <ErrorGroups asked={asked} />
+          <Completeness />
         </>
       )}
     </>

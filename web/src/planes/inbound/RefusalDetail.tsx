@@ -9,6 +9,7 @@ import { KeyValue } from '../../ui/KeyValue.tsx';
 import { StatusBadge } from '../../ui/StatusBadge.tsx';
 import { useMoment } from '../../view/view.ts';
 import { BytesView } from './BytesView.tsx';
+import { Diagnosis } from './Diagnosis.tsx';
 import { HeaderList } from './Headers.tsx';
 import { reasonAdvice, reasonTitle } from './model.ts';
 import { TraceLink } from './TraceLink.tsx';
@@ -40,6 +41,9 @@ export function RefusalDetail({ id }: { id: string }) {
           ['Trace', refusal.trace_id && <TraceLink key="t" id={refusal.trace_id} />],
         ]}
       />
+      <Section title="What may be the cause">
+        <Diagnosis id={refusal.id} />
+      </Section>
       <Section title="Headers">
         <HeaderList headers={refusal.headers} />
       </Section>
