@@ -109,7 +109,7 @@ function useTold(): void {
         title: TITLES[event.kind] ?? 'Health has changed',
         message: event.title,
         color: well ? 'teal' : 'red',
-        autoClose: well ? 5_000 : 15_000,
+        autoClose: well ? 5_000 : 8_000,
         closeButtonProps: { 'aria-label': 'Close' },
       });
     }
