@@ -8,7 +8,7 @@ import style from './Diagnosis.module.css';
 export function Diagnosis({ id }: { id: string }) {
   const asked = useGet('/webhook-refusals/{id}/diagnosis', undefined, { path: { id } });
   if (asked.isError) return <p className="faint">{sentence(asked.error)}</p>;
-  if (!asked.data) return <Skeleton height={64} radius="sm" aria-label="Looking for the cause" />;
+  if (!asked.data) return <Skeleton height={64} radius="sm" />;
   if (asked.data.items.length === 0) {
     return <p className="faint">None of the usual causes explains it: the secret is another one, or it is forged.</p>;
   }

@@ -7,7 +7,7 @@ import type { Asked } from '../../ui/Panel.tsx';
 
 export function Asking({ asked, children }: { asked: Asked; children: ReactNode }) {
   if (asked.data !== undefined) return <>{children}</>;
-  if (!asked.isError) return <Skeleton height={320} aria-label="Loading" />;
+  if (!asked.isError) return <Skeleton height={320} />;
   const gone = isProblem(asked.error) && asked.error.status === 404;
   return (
     <Message
