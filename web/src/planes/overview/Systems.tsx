@@ -8,6 +8,7 @@ import style from './Systems.module.css';
 const NAMES: Record<string, string> = {
   storage: 'Storage',
   webhooks: 'Webhooks',
+  webhook_completeness: 'Completeness',
   outgoing_webhooks: 'Deliveries',
   api: 'API',
   rate_limits: 'Rate limits',
