@@ -40,9 +40,14 @@ async def test_everybody_can_use_the_list_and_an_endpoint(window: Callable[..., 
     endpoint = made(seen.shop, url)
     key = {"X-API-Key": seen.shop.key}
     seen.shop.client.post(f"{API}/webhook-configurations/{endpoint}/test", headers=key)
+    described = {"description": "An order was paid", "payload_schema": {"required": ["order_id"]}}
+    seen.shop.client.put(f"{API}/webhook-event-types/order.paid", json=described, headers=key)
 
     page = await seen.open(PLACE)
     await expect(page.get_by_role("link", name=url)).to_be_visible()
+    await expect(page.get_by_role("application", name="Attempts over time by answer")).to_be_visible()
+    await page.locator("summary").filter(has_text="order.paid").click()
+    await expect(page.get_by_text('"order_id"')).to_be_visible()
     assert await seen.violations() == []
     page = await seen.open(f"{PLACE}/{endpoint}")
     await page.get_by_role("link", name="custodes.test").click()
@@ -94,6 +99,10 @@ async def test_an_endpoint_lives_from_its_secret_to_its_end(window: Callable[...
     await confirm("Send a test")
     await page.get_by_role("link", name="custodes.test").click()
     await expect(page.get_by_text("refused: the address is not allowed").first).to_be_visible()
+    await page.get_by_role("button", name="Send missed again").click()
+    await expect(page.get_by_text(re.compile("^Of the time range, 1 delivery given up or held"))).to_be_visible()
+    await page.get_by_role("dialog", name="Send missed again").get_by_role("button", name="Send missed again").click()
+    await expect(page.get_by_text("Attempt 2,")).to_be_visible()
     await confirm("Recover")
     await confirm("Pause", "moving house")
     await expect(page.get_by_text("moving house").first).to_be_visible()
@@ -104,6 +113,8 @@ async def test_an_endpoint_lives_from_its_secret_to_its_end(window: Callable[...
     await confirm("Delete")
     await expect(page.get_by_role("link", name="https://10.9.9.9/hooks")).to_be_hidden()
 
+    resent = seen.shop.client.get(f"{API}/audit-logs", params={"limit": 100}, headers={"X-API-Key": seen.shop.key})
+    assert [entry["action"] for entry in resent.json()["items"]].count("webhook_deliveries.resent") == 1
     told = actions(seen.shop, endpoint)
     names = ("created", "updated", "tested", "recovery_begun", "recovered", "paused", "resumed", "secret_rotated")
     assert {f"webhook_configuration.{name}" for name in (*names, "deleted")} == told.keys()

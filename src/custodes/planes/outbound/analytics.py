@@ -180,10 +180,14 @@ def examine(endpoint: Endpoint, health: EndpointHealth, recent: Figures, missed:
         condition = Condition.FAILING
     elif health.failures:
         condition = Condition.DEGRADED
-    rate = summary.success_rate
-    if rate is not None and summary.attempts >= MIN_SAMPLE and 1 - rate >= FAILURE_RATE:
-        reasons.append(f"{1 - rate:.0%} of {summary.attempts} attempts failed within the last hour")
+    rate, attempts = summary.success_rate, summary.attempts
+    failed_share = (attempts - summary.succeeded) / attempts if attempts else 0.0  # 1 - rate is off by a rounding
+    if attempts >= MIN_SAMPLE and failed_share >= FAILURE_RATE:
+        reasons.append(f"{failed_share:.0%} of {attempts} attempts failed within the last hour")
         condition = Condition.FAILING if rate == 0 or condition is Condition.FAILING else Condition.DEGRADED
+    elif rate == 0 and not health.failures:
+        reasons.append(f"No attempt of the last hour succeeded, of {attempts}")
+        condition = Condition.DEGRADED
     if summary.p50_us is not None and summary.p50_us >= SLOW:
         reasons.append(f"It takes {summary.p50_us / 1_000_000:.1f} s to answer (median of the last hour)")
         condition = Condition.DEGRADED if condition is Condition.HEALTHY else condition

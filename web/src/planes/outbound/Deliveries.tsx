@@ -13,6 +13,7 @@ import { useMoment, useSetSearch, useView } from '../../view/view.ts';
 import { AttemptTiming } from './AttemptTiming.tsx';
 import { type Delivery, TONES, useAskAgain } from './model.ts';
 import style from './Outbound.module.css';
+import { ResendSelection } from './ResendSelection.tsx';
 import type { OutboundSearch } from './routes.ts';
 
 const CHOICES = [
@@ -80,13 +81,16 @@ export function Deliveries({ endpointId }: { endpointId: string }) {
       of={asked}
       flush
       actions={
-        <SegmentedControl
-          size="xs"
-          data={CHOICES}
-          value={missed ?? ''}
-          aria-label="Which deliveries"
-          onChange={(to) => set({ missed: to || undefined })}
-        />
+        <>
+          <ResendSelection endpointId={endpointId} missed={missed} />
+          <SegmentedControl
+            size="xs"
+            data={CHOICES}
+            value={missed ?? ''}
+            aria-label="Which deliveries"
+            onChange={(to) => set({ missed: to || undefined })}
+          />
+        </>
       }
     >
       {delivery && <Tries id={delivery} onClose={() => set({ delivery: undefined })} />}

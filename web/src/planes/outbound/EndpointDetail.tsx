@@ -1,6 +1,7 @@
 /** One endpoint in full: how it is and why, what it asks for, what was sent to it, and what can be done with it. */
+import { Skeleton } from '@mantine/core';
 import { useNavigate } from '@tanstack/react-router';
-import { useState } from 'react';
+import { lazy, Suspense, useState } from 'react';
 import { api } from '../../api/client.ts';
 import { sent, useGet } from '../../api/hooks.ts';
 import { useMay } from '../../api/may.ts';
@@ -17,6 +18,8 @@ import { EndpointForm } from './EndpointForm.tsx';
 import { concerns, type Endpoint, type Health, KEYS, TONES, useAskAgain } from './model.ts';
 import style from './Outbound.module.css';
 import { SecretShown, type Shown } from './SecretShown.tsx';
+
+const Courses = lazy(() => import('./Courses.tsx').then((module) => ({ default: module.Courses })));
 
 export function EndpointDetail({ id }: { id: string }) {
   const asked = useGet('/webhook-configurations/{id}', undefined, { path: { id }, fresh: true });
@@ -87,6 +90,9 @@ export function EndpointDetail({ id }: { id: string }) {
           </div>
         )}
       </Panel>
+      <Suspense fallback={<Skeleton height={260} radius="sm" />}>
+        <Courses endpointId={id} />
+      </Suspense>
       <Deliveries endpointId={id} />
     </div>
   );
@@ -159,7 +165,7 @@ function Actions({ endpoint, health }: { endpoint: Endpoint; health: Health }) {
             done(api.POST('/api/admin/enterprise/webhook-configurations/{id}/recover', { params, body: {} }))
           }
         >
-          {`${count(health.missed)} deliveries that failed for good or were held are sent again, oldest first.`}
+          {`Everything it has missed, whenever that was, is sent again, oldest first: ${count(health.missed)} in all.`}
         </ConfirmAction>
       )}
       <ConfirmAction

@@ -1,7 +1,7 @@
 /** Where webhooks are sent to: each endpoint with its state and how it does. */
-import { SegmentedControl } from '@mantine/core';
+import { SegmentedControl, Skeleton } from '@mantine/core';
 import { Link, useSearch } from '@tanstack/react-router';
-import { useMemo } from 'react';
+import { lazy, Suspense, useMemo } from 'react';
 import { useRows, useTimed } from '../../api/hooks.ts';
 import { useMay } from '../../api/may.ts';
 import { boot } from '../../boot.ts';
@@ -15,10 +15,13 @@ import { Panel } from '../../ui/Panel.tsx';
 import { Hint, installUrl } from '../../ui/Snippet.tsx';
 import { StatusBadge } from '../../ui/StatusBadge.tsx';
 import { useMoment, useSetSearch, useView } from '../../view/view.ts';
+import { Catalogue } from './Catalogue.tsx';
 import { EndpointDetail } from './EndpointDetail.tsx';
 import { EndpointForm } from './EndpointForm.tsx';
 import { concerns, type Endpoint, KEYS, lastAttempt, TONES } from './model.ts';
 import type { OutboundSearch } from './routes.ts';
+
+const Courses = lazy(() => import('./Courses.tsx').then((module) => ({ default: module.Courses })));
 
 const CHOICES = [
   { value: '', label: 'All' },
@@ -163,6 +166,12 @@ export function Endpoints() {
           )}
         />
       </Panel>
+      {rows.length > 0 && (
+        <Suspense fallback={<Skeleton height={260} radius="sm" />}>
+          <Courses />
+        </Suspense>
+      )}
+      <Catalogue />
       <DetailDrawer
         title={found ? found.url : 'Endpoint'}
         href={`${boot.base}/webhooks/endpoints/${open ?? ''}`}

@@ -1,0 +1,57 @@
+/** Attempts over time: what was answered, and how long it took. */
+import { useMemo } from 'react';
+import { useTimed } from '../../api/hooks.ts';
+import { compact, duration, millis } from '../../time/format.ts';
+import { Panel } from '../../ui/Panel.tsx';
+import { type ChartData, TimeChart } from '../../ui/TimeChart.tsx';
+import style from './Outbound.module.css';
+
+/** Steps at most, whatever the answer says. */
+const MOST = 2_000;
+
+export function Courses({ endpointId }: { endpointId?: string }) {
+  const asked = useTimed('/webhook-delivery-analytics', endpointId ? { endpoint_id: endpointId } : {});
+  const found = asked.data;
+  const [answers, times] = useMemo<[ChartData, ChartData]>(() => {
+    if (!found) return [NOTHING, NOTHING];
+    const step = found.step_seconds * 1_000;
+    const since = millis(found.since);
+    const steps = Math.min(MOST, Math.max(0, Math.ceil((millis(found.until) - since) / step)));
+    const grid = Array.from({ length: steps }, (_, at) => since + at * step);
+    const known = new Map(found.points.map((point) => [millis(point.at), point]));
+    const points = grid.map((at) => known.get(at));
+    return [
+      {
+        times: grid,
+        series: [
+          { label: '2xx', tone: 'good', values: points.map((one) => one?.succeeded ?? 0) },
+          { label: '3xx', tone: 'plain', values: points.map((one) => one?.redirects ?? 0) },
+          { label: '4xx', tone: 'warn', values: points.map((one) => one?.client_errors ?? 0) },
+          { label: '5xx', tone: 'bad', values: points.map((one) => one?.server_errors ?? 0) },
+          { label: 'No answer', tone: 'info', values: points.map((one) => one?.unanswered ?? 0) },
+        ],
+      },
+      {
+        times: grid,
+        series: [
+          { label: 'p50', values: points.map((one) => one?.p50_ms ?? null) },
+          { label: 'p95', values: points.map((one) => one?.p95_ms ?? null) },
+          { label: 'p99', values: points.map((one) => one?.p99_ms ?? null) },
+        ],
+      },
+    ];
+  }, [found]);
+  const empty = found?.total.attempts === 0;
+  return (
+    <div className={style.courses}>
+      <Panel title="Attempts" note="by what was answered" of={asked} empty={empty}>
+        <TimeChart label="Attempts over time by answer" data={answers} format={compact} kind="bars" height={180} />
+      </Panel>
+      <Panel title="Time to answer" note="half, 95 % and 99 % took at most this long" of={asked} empty={empty}>
+        <TimeChart label="Time of attempts" data={times} format={duration} height={180} />
+      </Panel>
+    </div>
+  );
+}
+
+const NOTHING: ChartData = { times: [], series: [] };
