@@ -1,5 +1,5 @@
 /** The fields of an endpoint; loaded when they are asked for. The server's words when it refuses. */
-import { Alert, Button, Group, NumberInput, Select, Stack, Switch, Textarea, TextInput } from '@mantine/core';
+import { Alert, Button, Group, Select, Stack, Switch, Textarea, TextInput } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { type FormEvent, useState } from 'react';
 import { api, isProblem, sentence } from '../../api/client.ts';
@@ -142,37 +142,44 @@ export function EndpointFields({ endpoint, onClose, onMade }: FieldsProps) {
             allowDeselect={false}
             onChange={(to) => put('signature', to ?? 'v1')}
           />
-          <NumberInput
+          <TextInput
+            type="number"
             label="Deliveries a second"
             description="0: as many as come"
             value={draft.rate}
+            step="any"
             min={0}
             max={10_000}
-            onChange={(to) => put('rate', Number(to))}
+            onChange={(event) => put('rate', Number(event.currentTarget.value))}
           />
-          <NumberInput
+          <TextInput
+            type="number"
             label="At the same time"
             description="From each process"
             value={draft.concurrency}
             min={1}
             max={100}
-            onChange={(to) => put('concurrency', Number(to))}
+            onChange={(event) => put('concurrency', Number(event.currentTarget.value))}
           />
-          <NumberInput
+          <TextInput
+            type="number"
             label="Longest attempt"
             description="Seconds, 1 to 60"
             value={draft.timeout}
+            step="any"
             min={1}
             max={60}
-            onChange={(to) => put('timeout', Number(to))}
+            onChange={(event) => put('timeout', Number(event.currentTarget.value))}
           />
-          <NumberInput
+          <TextInput
+            type="number"
             label="Disabled after failing for"
             description="Hours; 0: never"
             value={draft.disableAfter}
+            step="any"
             min={0}
             max={2_160}
-            onChange={(to) => put('disableAfter', Number(to))}
+            onChange={(event) => put('disableAfter', Number(event.currentTarget.value))}
           />
         </div>
         <TextInput
