@@ -64,6 +64,7 @@ PLACES = (
     "/webhooks?",
     "/webhooks?part=events",
     "/webhooks?part=refused",
+    "/webhooks/endpoints?",
     "/api?",
     "/api?part=endpoints",
     "/api?part=consumers",
@@ -124,9 +125,11 @@ def _plant(shop: Shop) -> None:
         taken += shop.client.post("/hooks/github", content=signed.body, headers=sent).is_success
         shop.client.post("/hooks/stripe", content=text.encode(), headers={"X-Seen": shown, "User-Agent": shown})
         shop.client.get(f"/products/{quote(text)}", headers={"User-Agent": shown, "X-Demo-User": shown[:80]})
+        endpoint = {"url": f"https://receiver.example.com/{place}", "description": text[:200]}
+        taken += shop.client.post(f"{API}/webhook-configurations", json=endpoint, headers=headers).is_success
         rule = {"name": f"rule {place}", "limits": "5/minute", "by": "ip", "route": f"/{shown}"[:200]}
         shop.client.post(f"{API}/rate-limits/rules", json=rule, headers=headers)
-    assert taken >= 50, "webhooks, blocks and list entries were taken"
+    assert taken >= 70, "webhooks, endpoints, blocks and list entries were taken"
 
 
 def _call(place: int, text: str) -> dict[str, Any]:

@@ -55,6 +55,8 @@ async def test_everything_with_the_trace_id_is_told_in_order_of_time(
     assert error["parent"] == request["id"]
     assert "no stock" in error["title"]
     assert webhook["title"] == "stripe invoice.paid"
+    (endpoint,) = (await custodes.outbound.list_endpoints()).items
+    assert delivery["parent"] == endpoint.id
     assert (delivery["title"].split()[0], delivery["detail"]) == ("order.shipped", "pending after 0 attempts")
     assert entry["title"] == "member.removed by user:1 on user:2"
     assert told["cut"] is False

@@ -134,6 +134,13 @@ function Lines({ spans, here }: { spans: readonly Span[]; here?: string | undefi
 }
 
 function Title({ span }: { span: Span }) {
+  if (span.kind === 'delivery') {
+    return (
+      <Link to={'/webhooks/endpoints' as '/audit'} search={{ open: span.parent, delivery: span.id } as never}>
+        {span.title}
+      </Link>
+    );
+  }
   const place = PLACES[span.kind];
   if (!place) return <span>{span.title}</span>;
   const open = span.kind === 'refusal' ? (span.parent ?? span.id) : span.id;

@@ -190,7 +190,7 @@ def _of_delivery(delivery: Delivery) -> SpanModel:
         DeliveryStatus.HELD: SpanOutcome.ATTENTION,
     }.get(delivery.status, SpanOutcome.SUCCESS)
     return SpanModel(
-        kind=SpanKind.DELIVERY, plane="outbound", id=delivery.id, parent=None, tenant=delivery.tenant,
+        kind=SpanKind.DELIVERY, plane="outbound", id=delivery.id, parent=delivery.endpoint_id, tenant=delivery.tenant,
         at=delivery.created_at,
         duration_us=None if delivery.finished_at is None else delivery.finished_at - delivery.created_at,
         title=f"{delivery.event_type} to endpoint {delivery.endpoint_id}",

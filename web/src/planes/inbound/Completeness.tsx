@@ -22,7 +22,7 @@ export function Completeness() {
   const columns = useMemo<Column<Proof>[]>(
     () => [
       { id: 'source', header: 'Source', width: 110, value: (row) => row.source, cell: (row) => row.source },
-      { id: 'state', header: 'State', width: 124, value: stateOf, cell: (row) => <State of={row} /> },
+      { id: 'state', header: 'State', width: 140, value: stateOf, cell: (row) => <State of={row} /> },
       {
         id: 'summary',
         header: 'What is known',
