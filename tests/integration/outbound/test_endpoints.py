@@ -22,6 +22,7 @@ from custodes.runtime.outgoing.client import OutgoingClient
 from custodes.runtime.outgoing.target import Policy
 from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.deliveries import SqlDeliveryStore
+from custodes.storage.sql.delivery_figures import SqlDeliveryFigureStore
 from custodes.storage.sql.jobs import SqlJobs
 from custodes.storage.sql.outbound import SqlEndpointStore, SqlEventTypeStore
 from custodes.storage.sql.tables.outbound import webhook_configurations, webhook_secrets
@@ -41,6 +42,7 @@ def registry_of(database: Database, clock: FakeClock, random_bits):
             endpoints=SqlEndpointStore(),
             deliveries=SqlDeliveryStore(),
             types=SqlEventTypeStore(),
+            figures=SqlDeliveryFigureStore(),
             jobs=SqlJobs(),
             client=OutgoingClient(Policy()),
             sealer=Sealer(keys or [KEY], random_bits),
