@@ -132,8 +132,8 @@ class LimitModel(BaseModel):
         )
 
 
-class NewRule(BaseModel):
-    """A rule to make."""
+class WrittenRule(BaseModel):
+    """What every rule says, whether it is to be made or only to be tried out."""
 
     name: str = Field(min_length=1, max_length=MAX_NAME, description="Unique name", examples=["login"])
     limits: str = Field(
@@ -148,6 +148,11 @@ class NewRule(BaseModel):
         default_factory=list, max_length=MAX_LIST, description="Path templates it does not hold for"
     )
     cost: int = Field(default=1, ge=1, le=MAX_AMOUNT, description="Units of a request")
+
+
+class NewRule(WrittenRule):
+    """A rule to make."""
+
     shadow: bool = Field(default=False, description="Refuse nobody, only tell whom it would")
     enabled: bool = Field(default=True, description="False to switch it off")
     on_failure: FailureMode | None = Field(default=None, description=_ON_FAILURE)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
 
 from pydantic import BaseModel, Field
 
 from custodes.admin.fields import Moment
-from custodes.admin.routes.ratelimit_models import OVER_ADMISSION, LimitModel, RuleModel, Template
+from custodes.admin.routes.ratelimit_models import OVER_ADMISSION, LimitModel, RuleModel, WrittenRule
 from custodes.kernel.clock import SECOND
-from custodes.planes.ratelimit.language import MAX_AMOUNT, MAX_TEXT
-from custodes.planes.ratelimit.model import EVERY_ENDPOINT, Engine, FailureMode, Rule
-from custodes.planes.ratelimit.rules import MAX_LIST, MAX_NAME
+from custodes.planes.ratelimit.model import Engine, FailureMode, Rule
+from custodes.planes.ratelimit.rules import MAX_NAME
 from custodes.planes.ratelimit.what_if import Hit, Point, WhatIf
 
 
@@ -52,7 +50,7 @@ class RuleCheck(BaseModel):
         return cls(valid=True, detail="", remedy="", limits=limits, over_admission=over_admission)
 
 
-class TrialRule(BaseModel):
+class TrialRule(WrittenRule):
     """A rule to try out."""
 
     name: str = Field(
@@ -60,18 +58,6 @@ class TrialRule(BaseModel):
         max_length=MAX_NAME,
         description="Name; calls that the rule of this name refused are asked again, instead of being left out",
     )
-    limits: str = Field(
-        min_length=1, max_length=MAX_TEXT, description="In the rule language", examples=["5/minute; 100/day"]
-    )
-    by: str = Field(default="ip", min_length=1, max_length=64, description="Whom to count", examples=["ip", "ip+user"])
-    route: Template = Field(default=EVERY_ENDPOINT, description="Path template; `*` for every path")
-    methods: list[Annotated[str, Field(max_length=16)]] = Field(
-        default_factory=list, max_length=MAX_LIST, description="Methods it holds for; empty for all"
-    )
-    exempt: list[Template] = Field(
-        default_factory=list, max_length=MAX_LIST, description="Path templates it does not hold for"
-    )
-    cost: int = Field(default=1, ge=1, le=MAX_AMOUNT, description="Units of a request")
 
 
 class HitModel(BaseModel):
