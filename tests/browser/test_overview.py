@@ -140,6 +140,27 @@ async def test_a_session_that_ends_is_taken_up_again_where_one_was(window: Calla
     seen.faults[:] = [fault for fault in seen.faults if "401" not in fault]
 
 
+async def test_a_dialog_that_opens_while_one_is_asked_to_sign_in_waits_behind(window: Callable[..., Any]) -> None:
+    """Given a session that has ended; when a click of before opens its dialog late; then one still can sign in."""
+    seen = await window()
+    page = await seen.open(NOW)
+    button = page.get_by_role("button", name="Block", exact=True)
+    await expect(button).to_be_visible()
+    await seen.context.clear_cookies()
+    await page.get_by_role("button", name="Compare").click()
+    await expect(page.get_by_text("Your session has ended")).to_be_visible()
+
+    await button.dispatch_event("click")
+    await expect(page.get_by_label("Reason")).to_be_attached()
+    await page.get_by_label("User name").fill("owner")
+    await page.get_by_role("textbox", name="Password").fill(PASSWORD)
+    await page.get_by_role("button", name="Sign in").click()
+
+    await expect(page.get_by_text("Your session has ended")).to_have_count(0)
+    await expect(page.get_by_label("Reason")).to_be_visible()
+    seen.faults[:] = [fault for fault in seen.faults if "401" not in fault]
+
+
 async def test_without_a_session_one_signs_in_first_and_gets_the_view_of_the_link(window: Callable[..., Any]) -> None:
     seen = await window(signed_in=False)
     page = await seen.open("?from=now-3h&compare=previous")

@@ -1,5 +1,5 @@
 /** Asks to sign in again over the page when the session has ended; what one was doing goes on after it. */
-import { Alert, Button, Modal, PasswordInput, Stack, TextInput } from '@mantine/core';
+import { Alert, Button, getDefaultZIndex, Modal, PasswordInput, Stack, TextInput } from '@mantine/core';
 import { type FormEvent, useEffect, useRef, useState } from 'react';
 import { sentence } from '../api/client.ts';
 import { onSessionEnd, signIn } from '../api/session.ts';
@@ -51,6 +51,8 @@ export function LoginDialog() {
       closeOnClickOutside={false}
       title="Your session has ended"
       centered
+      // Above every dialog and menu, also one that opens while this one asks.
+      zIndex={getDefaultZIndex('overlay')}
       overlayProps={{ blur: 3 }}
     >
       <form onSubmit={(event) => void submit(event)}>
