@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import cast
@@ -27,6 +28,18 @@ from custodes.testing.clock import FakeClock
 # The same examples in every run, and no time limit an example: a loaded machine must not fail a property.
 settings.register_profile("deterministic", deadline=None, derandomize=True)
 settings.load_profile("deterministic")
+
+#: Memory that is a folder (Linux). What tests write need not outlive them, and thousands of databases that are synced to
+#: a disk take longer than the tests themselves; kill -9 is not a power cut, so that drills may use it too.
+MEMORY = Path("/dev/shm")
+#: Room it must have, bytes: a PostgreSQL and a browser for each worker, the files of the tests under way.
+MEMORY_BYTES = 4 * 2**30
+
+
+def pytest_configure() -> None:
+    if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= MEMORY_BYTES:
+        os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
+
 
 #: Real payloads, signature vectors and a real access log, beside the checkout; absent in a plain clone.
 SHARED_DATA = Path(os.environ.get("CUSTODES_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -110,15 +123,23 @@ def postgres_template(postgres_server: PostgresServer) -> str:
 
 
 @pytest.fixture
-def postgres_url(postgres_server: PostgresServer, postgres_template: str) -> str:
-    """URL of a fresh PostgreSQL database with all tables."""
-    return postgres_server.url(postgres_server.new_database(postgres_template))
+def postgres_database(postgres_server: PostgresServer, postgres_template: str) -> Iterator[str]:
+    """Name of a fresh PostgreSQL database with all tables."""
+    name = postgres_server.new_database(postgres_template)
+    yield name
+    postgres_server.drop_database(name)
 
 
 @pytest.fixture
-def pgbouncer_url(pgbouncer: PgBouncer, postgres_server: PostgresServer, postgres_template: str) -> str:
+def postgres_url(postgres_server: PostgresServer, postgres_database: str) -> str:
+    """URL of a fresh PostgreSQL database with all tables."""
+    return postgres_server.url(postgres_database)
+
+
+@pytest.fixture
+def pgbouncer_url(pgbouncer: PgBouncer, postgres_database: str) -> str:
     """URL of a fresh PostgreSQL database with all tables, through a pooler in transaction mode."""
-    return pgbouncer.url(postgres_server.new_database(postgres_template))
+    return pgbouncer.url(postgres_database)
 
 
 @pytest.fixture(scope="session")

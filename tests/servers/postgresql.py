@@ -67,8 +67,15 @@ class PostgresServer:
         self._databases += 1
         name = f"test_{self._databases}"
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+            # Copying files is twice as fast as writing pages through the log; before 15 there was nothing else.
+            strategy = "STRATEGY file_copy" if connection.info.server_version >= 150_000 else ""
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} {strategy}".encode())
         return name
+
+    def drop_database(self, name: str) -> None:
+        """Delete a database, breaking its connections off."""
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
     def remove(self) -> None:
         """End it and delete everything."""
