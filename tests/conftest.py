@@ -29,8 +29,8 @@ from custodes.testing.clock import FakeClock
 settings.register_profile("deterministic", deadline=None, derandomize=True)
 settings.load_profile("deterministic")
 
-#: Memory that is a folder (Linux). What tests write need not outlive them, and thousands of databases that are synced to
-#: a disk take longer than the tests themselves; kill -9 is not a power cut, so that drills may use it too.
+#: Memory that is a folder (Linux). What tests write need not outlive them, and thousands of databases that are synced
+#: to a disk take longer than the tests themselves; kill -9 is not a power cut, so that drills may use it too.
 MEMORY = Path("/dev/shm")
 #: Room it must have, bytes: a PostgreSQL and a browser for each worker, the files of the tests under way.
 MEMORY_BYTES = 4 * 2**30

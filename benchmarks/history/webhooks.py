@@ -9,7 +9,8 @@ from typing import Any
 from custodes.kernel.clock import DAY, MINUTE, SECOND
 from custodes.kernel.histogram import Histogram
 from custodes.kernel.ids import uuid7
-from custodes.planes.inbound.figures import KEPT, REFUSAL_BUCKET, Level
+from custodes.kernel.stretches import KEPT, Level
+from custodes.planes.inbound.figures import REFUSAL_BUCKET
 
 #: Sources, and types of events of each.
 SOURCES = ("stripe", "github", "clerk", "shopify", "internal")

@@ -37,7 +37,7 @@ def _audit(custodes: Composition) -> list[Policy]:
 
 
 def _inbound(custodes: Composition) -> list[Policy]:
-    from custodes.planes.inbound.figures import KEPT
+    from custodes.kernel.stretches import KEPT
 
     inbound = custodes.inbound
     keep = custodes.settings.webhook_log_retention_days * DAY
@@ -61,7 +61,7 @@ def _inbound(custodes: Composition) -> list[Policy]:
 
 
 def _outbound(custodes: Composition) -> list[Policy]:
-    from custodes.planes.outbound.figures import KEPT
+    from custodes.kernel.stretches import KEPT
 
     keep = custodes.settings.outbound_retention_days * DAY
     outbound = custodes.outbound

@@ -7,7 +7,8 @@ from sqlalchemy.dialects import sqlite
 from custodes.kernel.clock import HOUR, MINUTE, SECOND
 from custodes.kernel.histogram import Histogram
 from custodes.kernel.ids import uuid7
-from custodes.planes.inbound.figures import Figures, Level, Only, RefusalCount, Series, Sums
+from custodes.kernel.stretches import Level
+from custodes.planes.inbound.figures import Figures, Only, RefusalCount, Series, Sums
 from custodes.planes.inbound.model import Attempt, Outcome, Refusal, WebhookEvent
 from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.inbound import SqlEventStore

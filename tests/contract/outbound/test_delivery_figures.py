@@ -5,7 +5,8 @@ from sqlalchemy import event
 
 from custodes.kernel.clock import MILLISECOND, MINUTE, SECOND
 from custodes.kernel.histogram import Histogram
-from custodes.planes.outbound.figures import Figures, Level, Only, Series
+from custodes.kernel.stretches import Level
+from custodes.planes.outbound.figures import Figures, Only, Series
 from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.delivery_figures import SqlDeliveryFigureStore
 

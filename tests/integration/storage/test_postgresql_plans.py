@@ -14,9 +14,9 @@ from sqlalchemy import Engine, event, text
 from custodes import Custodes
 from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from custodes.kernel.paging import encode_cursor
+from custodes.kernel.stretches import Level as FigureLevel
 from custodes.planes.audit.model import ReviewState
 from custodes.planes.audit.ports import AuditQuery
-from custodes.planes.inbound.figures import Level as FigureLevel
 from custodes.planes.inbound.model import EventFilter, Status
 from custodes.planes.traffic.model import CallFilter, GroupState
 from custodes.planes.traffic.ports import RollupQuery

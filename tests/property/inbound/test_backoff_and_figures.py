@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from custodes.kernel.backoff import Backoff
 from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
-from custodes.planes.inbound.figures import MAX_TYPES, OTHER, Figures, Level, RefusalTally, Series, Tally
+from custodes.kernel.stretches import MAX_TYPES, OTHER, Level
+from custodes.planes.inbound.figures import Figures, RefusalTally, Series, Tally
 
 backoffs = st.builds(
     Backoff,

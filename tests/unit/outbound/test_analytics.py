@@ -8,8 +8,9 @@ import pytest
 
 from custodes.kernel.clock import HOUR, MINUTE, SECOND
 from custodes.kernel.histogram import Histogram
+from custodes.kernel.stretches import MAX_TYPES, OTHER, Level, level_for
 from custodes.planes.outbound.analytics import Condition, examine
-from custodes.planes.outbound.figures import MAX_TYPES, OTHER, Course, Figures, Level, level_for
+from custodes.planes.outbound.figures import Course, Figures
 from custodes.planes.outbound.model import HEALTHY, Attempt, Endpoint, EndpointHealth, EndpointState, RetryPolicy
 from custodes.runtime.outgoing.timing import Timing
 

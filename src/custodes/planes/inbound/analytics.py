@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from custodes.kernel.clock import HOUR, MILLISECOND, MINUTE, SECOND
 from custodes.kernel.health import SystemHealth, Threshold, judge
-from custodes.planes.inbound.figures import ALL, ErrorGroup, Figures, Level, Only, RefusalCount, Sums
+from custodes.kernel.stretches import Level
+from custodes.planes.inbound.figures import ALL, ErrorGroup, Figures, Only, RefusalCount, Sums
 from custodes.planes.inbound.model import Status
 from custodes.runtime.jobs import Backlog
 

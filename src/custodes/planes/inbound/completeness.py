@@ -18,8 +18,8 @@ from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND, Clock
 from custodes.kernel.health import SystemHealth, Threshold, judge
 from custodes.kernel.ids import RandomBits, uuid7
 from custodes.kernel.signals import FailureSignal
+from custodes.kernel.stretches import Level
 from custodes.planes.inbound.completeness_model import Proof, ago
-from custodes.planes.inbound.figures import Level
 from custodes.planes.inbound.model import EventFilter
 from custodes.planes.inbound.origins import Gone, Listed, Origin, OriginFailed
 from custodes.planes.inbound.ports import EventStore, FigureStore, ProofStore

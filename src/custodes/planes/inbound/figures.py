@@ -7,46 +7,20 @@ merged and never averaged. What a killed process had not flushed yet is missing 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from enum import IntEnum
 from typing import NamedTuple
 
-from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
+from custodes.kernel.clock import MINUTE, SECOND
 from custodes.kernel.histogram import Histogram
-
-#: Types of one source that are counted by name; further ones share the series :data:`OTHER`, so that a sender cannot
-#: make rows without end.
-MAX_TYPES = 300
-
-#: Series of the types beyond :data:`MAX_TYPES`.
-OTHER = "(other)"
+from custodes.kernel.stretches import Level, TypeNames
 
 #: Length of the stretches that refused deliveries are counted in.
 REFUSAL_BUCKET = 10 * SECOND
 
 #: Pairs of source and reason that are counted in one stretch; both are ours, so no stranger can reach it.
 MAX_REFUSAL_KEYS = 500
-
-
-class Level(IntEnum):
-    """Length of a stretch of time, seconds."""
-
-    MINUTE = 60
-    HOUR = 3_600
-    DAY = 86_400
-
-    @property
-    def micros(self) -> int:
-        """Length, microseconds."""
-        return self.value * SECOND
-
-
-#: How long the rows of each level are kept, microseconds.
-KEPT = {Level.MINUTE: 2 * DAY, Level.HOUR: 60 * DAY, Level.DAY: 1_100 * DAY}
-
-#: Longest range that each level answers, microseconds: some 400 points at most.
-_SPAN = {Level.MINUTE: 6 * HOUR, Level.HOUR: 16 * DAY}
 
 
 class Series(NamedTuple):
@@ -60,7 +34,7 @@ class Series(NamedTuple):
     bucket: int
     #: Name of the source.
     source: str
-    #: Type of the events, or :data:`OTHER`.
+    #: Type of the events, or :data:`custodes.kernel.stretches.OTHER`.
     event_type: str
 
 
@@ -136,12 +110,6 @@ class Sums:
     by_source: dict[tuple[int, str], Figures]
 
 
-def level_for(since: int, until: int, now: int) -> Level:
-    """Choose the finest level that answers a range with some hundred points and still has its rows."""
-    fit = (level for level, longest in _SPAN.items() if until - since <= longest and since > now - KEPT[level])
-    return next(fit, Level.DAY)
-
-
 class Tally:
     """The figures of one process, current and not yet written."""
 
@@ -149,7 +117,7 @@ class Tally:
         self._fresh: dict[tuple[str, str, str], Figures] = {}
         self._running: dict[Series, Figures] = {}
         self._changed: dict[Series, Figures] = {}
-        self._types: dict[str, set[str]] = {}
+        self._types: defaultdict[str, TypeNames] = defaultdict(TypeNames)
         self._latest = 0
         self._until = 0
 
@@ -197,7 +165,7 @@ class Tally:
         key = (tenant, source, event_type)
         figures = self._fresh.get(key)
         if figures is None:
-            key = (tenant, source, self._bounded(source, event_type))
+            key = (tenant, source, self._types[source].name(event_type))
             figures = self._fresh.setdefault(key, Figures())
         return figures
 
@@ -219,15 +187,6 @@ class Tally:
                 running = self._running.setdefault(series, Figures())
                 running.merge(figures)
                 self._changed[series] = running
-
-    def _bounded(self, source: str, event_type: str) -> str:
-        types = self._types.setdefault(source, set())
-        if event_type in types:
-            return event_type
-        if len(types) >= MAX_TYPES:
-            return OTHER
-        types.add(event_type)
-        return event_type
 
 
 class RefusalTally:

@@ -10,9 +10,10 @@ from custodes.kernel.backoff import Backoff
 from custodes.kernel.clock import DAY, Clock
 from custodes.kernel.health import SystemHealth, Threshold
 from custodes.kernel.ids import RandomBits
+from custodes.kernel.stretches import Level, level_for
 from custodes.planes.inbound import analytics
 from custodes.planes.inbound.analytics import WebhookAnalytics
-from custodes.planes.inbound.figures import Figures, Level, Only, level_for
+from custodes.planes.inbound.figures import Figures, Only
 from custodes.planes.inbound.handlers import MAX_ATTEMPTS, TIMEOUT_SECONDS, Handler, HandlerFunction, Handlers, name_of
 from custodes.planes.inbound.model import JOB_KIND, EventFilter, EventRecord
 from custodes.planes.inbound.ports import EventStore, FigureStore
@@ -372,7 +373,7 @@ class WebhookMonitor(RefusedDeliveries):
     async def purge_figures(self, level: Level, before: int, limit: int) -> int:
         """Delete figures of a level from before a moment, at most ``limit`` rows; returns how many.
 
-        How long each level is meant to be kept: :data:`custodes.planes.inbound.figures.KEPT`.
+        How long each level is meant to be kept: :data:`custodes.kernel.stretches.KEPT`.
         """
         return await self._store.write(lambda tx: self._figures.purge_figures(tx, level, before, limit))
 

@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Mapping, Sequence
 from typing import Protocol
 
 from custodes.kernel.paging import Page
+from custodes.kernel.stretches import Level
 from custodes.planes.inbound.completeness_model import Proof
-from custodes.planes.inbound.figures import ALL, ErrorGroup, Figures, Level, Only, RefusalCount, Series, Sums
+from custodes.planes.inbound.figures import ALL, ErrorGroup, Figures, Only, RefusalCount, Series, Sums
 from custodes.planes.inbound.model import (
     Arrival,
     Attempt,

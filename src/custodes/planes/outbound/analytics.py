@@ -8,7 +8,8 @@ from enum import StrEnum
 from typing import Generic, TypeVar
 
 from custodes.kernel.clock import HOUR, MILLISECOND, to_iso
-from custodes.planes.outbound.figures import Figures, Level, Sums
+from custodes.kernel.stretches import Level
+from custodes.planes.outbound.figures import Figures, Sums
 from custodes.planes.outbound.model import Endpoint, EndpointHealth, EndpointState
 
 K = TypeVar("K", bound=object)

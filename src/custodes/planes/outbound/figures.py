@@ -8,39 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
 from typing import NamedTuple
 
-from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
+from custodes.kernel.clock import MINUTE
 from custodes.kernel.histogram import Histogram
+from custodes.kernel.stretches import Level, TypeNames
 from custodes.planes.outbound.model import Attempt
-
-#: Types of events that one process counts by name; further ones share the series :data:`OTHER`, so that whoever emits
-#: cannot make rows without end.
-MAX_TYPES = 300
-
-#: Series of the types beyond :data:`MAX_TYPES`.
-OTHER = "(other)"
-
-
-class Level(IntEnum):
-    """Length of a stretch of time, seconds."""
-
-    MINUTE = 60
-    HOUR = 3_600
-    DAY = 86_400
-
-    @property
-    def micros(self) -> int:
-        """Length, microseconds."""
-        return self.value * SECOND
-
-
-#: How long the rows of each level are kept, microseconds.
-KEPT = {Level.MINUTE: 2 * DAY, Level.HOUR: 60 * DAY, Level.DAY: 1_100 * DAY}
-
-#: Longest range that each level answers, microseconds: some 400 points at most.
-_SPAN = {Level.MINUTE: 6 * HOUR, Level.HOUR: 16 * DAY}
 
 
 class Series(NamedTuple):
@@ -54,7 +27,7 @@ class Series(NamedTuple):
     bucket: int
     #: To which endpoint.
     endpoint_id: str
-    #: Type of the events, or :data:`OTHER`.
+    #: Type of the events, or :data:`custodes.kernel.stretches.OTHER`.
     event_type: str
 
 
@@ -135,19 +108,13 @@ class Sums:
     by_tenant: dict[str, Figures] = field(default_factory=dict[str, Figures])
 
 
-def level_for(since: int, until: int, now: int) -> Level:
-    """Choose the finest level that answers a range with some hundred points and still has its rows."""
-    fit = (level for level, longest in _SPAN.items() if until - since <= longest and since > now - KEPT[level])
-    return next(fit, Level.DAY)
-
-
 class Course:
     """The figures of one process, current and not yet written."""
 
     def __init__(self) -> None:
         self._running: dict[Series, Figures] = {}
         self._changed: dict[Series, Figures] = {}
-        self._types: set[str] = set()
+        self._types = TypeNames()
         self._latest = 0
         self._until = 0
 
@@ -158,7 +125,7 @@ class Course:
         for level in Level:
             # A clock that goes back counts into the stretch that is under way: those before may be forgotten here.
             bucket = self._latest - self._latest % level.micros
-            series = Series(attempt.tenant, level, bucket, attempt.endpoint_id, self._bounded(event_type))
+            series = Series(attempt.tenant, level, bucket, attempt.endpoint_id, self._types.name(event_type))
             figures = self._running.setdefault(series, Figures())
             figures.count(attempt, exhausted=exhausted)
             self._changed[series] = figures
@@ -179,11 +146,3 @@ class Course:
         self._running = {
             series: figures for series, figures in self._running.items() if series.bucket + series.level.micros > now
         }
-
-    def _bounded(self, event_type: str) -> str:
-        if event_type in self._types:
-            return event_type
-        if len(self._types) >= MAX_TYPES:
-            return OTHER
-        self._types.add(event_type)
-        return event_type

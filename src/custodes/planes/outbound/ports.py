@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from custodes.kernel.paging import Page
-from custodes.planes.outbound.figures import Figures, Level, Only, Series, Sums
+from custodes.kernel.stretches import Level
+from custodes.planes.outbound.figures import Figures, Only, Series, Sums
 from custodes.planes.outbound.health import Standing
 from custodes.planes.outbound.model import (
     Attempt,

@@ -11,12 +11,13 @@ from custodes.kernel.clock import Clock
 from custodes.kernel.health import SystemHealth
 from custodes.kernel.ids import RandomBits
 from custodes.kernel.sealing import Sealer
+from custodes.kernel.stretches import Level, level_for
 from custodes.planes.outbound.analytics import HEALTH_RANGE, DeliveryAnalytics, Examined, analyse, examine
 from custodes.planes.outbound.catalogue import Catalogue
 from custodes.planes.outbound.credentials import Authenticator
 from custodes.planes.outbound.deliveries import Deliveries
 from custodes.planes.outbound.emitter import TEST, Converter, Emitter
-from custodes.planes.outbound.figures import Figures, Level, Only, level_for
+from custodes.planes.outbound.figures import Figures, Only
 from custodes.planes.outbound.gates import EndpointGates
 from custodes.planes.outbound.health import RECENT, assess
 from custodes.planes.outbound.keys import Keys

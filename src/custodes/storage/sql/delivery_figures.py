@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, tuple_
 
 from custodes.kernel.histogram import Parsed, parse
-from custodes.planes.outbound.figures import Figures, Level, Only, Series, Sums
+from custodes.kernel.stretches import Level
+from custodes.planes.outbound.figures import Figures, Only, Series, Sums
 from custodes.runtime.transactions import Transaction
 from custodes.storage.sql.bulk import affected, counted
 from custodes.storage.sql.database import connection_of

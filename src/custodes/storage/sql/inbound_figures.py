@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, delete, desc, f
 
 from custodes.kernel.histogram import Histogram, Parsed, parse
 from custodes.kernel.paging import Page, page_of
-from custodes.planes.inbound.figures import ALL, ErrorGroup, Figures, Level, Only, RefusalCount, Series, Sums
+from custodes.kernel.stretches import Level
+from custodes.planes.inbound.figures import ALL, ErrorGroup, Figures, Only, RefusalCount, Series, Sums
 from custodes.planes.inbound.model import Refusal, Status
 from custodes.runtime.transactions import Transaction
 from custodes.storage.sql.bulk import counted

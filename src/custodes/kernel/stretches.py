@@ -1,0 +1,60 @@
+"""Stretches of time that webhooks and deliveries are counted in: minutes, hours and days, each kept for its own time.
+
+The range that is asked for decides which of them answer, so that a chart has some hundred points whatever it shows.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from custodes.kernel.clock import DAY, HOUR, SECOND
+
+
+class Level(IntEnum):
+    """Length of a stretch of time, seconds."""
+
+    MINUTE = 60
+    HOUR = 3_600
+    DAY = 86_400
+
+    @property
+    def micros(self) -> int:
+        """Length, microseconds."""
+        return self.value * SECOND
+
+
+#: How long the rows of each level are kept, microseconds.
+KEPT = {Level.MINUTE: 2 * DAY, Level.HOUR: 60 * DAY, Level.DAY: 1_100 * DAY}
+
+#: Longest range that each level answers, microseconds: some 400 points at most.
+_SPAN = {Level.MINUTE: 6 * HOUR, Level.HOUR: 16 * DAY}
+
+
+def level_for(since: int, until: int, now: int) -> Level:
+    """Choose the finest level that answers a range with some hundred points and still has its rows."""
+    fit = (level for level, longest in _SPAN.items() if until - since <= longest and since > now - KEPT[level])
+    return next(fit, Level.DAY)
+
+
+#: Types that one process counts by name for one source; further ones share the series :data:`OTHER`, so that whoever
+#: sends cannot make rows without end.
+MAX_TYPES = 300
+
+#: Series of the types beyond :data:`MAX_TYPES`.
+OTHER = "(other)"
+
+
+class TypeNames:
+    """The types that are counted by name: the first :data:`MAX_TYPES` that come."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def name(self, event_type: str) -> str:
+        """Return the name that a type is counted under."""
+        if event_type in self._known:
+            return event_type
+        if len(self._known) >= MAX_TYPES:
+            return OTHER
+        self._known.add(event_type)
+        return event_type
