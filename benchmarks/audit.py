@@ -78,6 +78,8 @@ async def _peer(folder: Path) -> float:
     await database.close()
     rows = [_row(entry) for entry in entries]
     place_of_id = _COLUMNS.index("id")
+    insert = f"{_INSERT} VALUES ({', '.join('?' * len(_COLUMNS))})"
+    insert_target = f"{_INSERT_TARGET} VALUES (?, ?, ?)"
     connection = sqlite3.connect(folder / "audit.db", isolation_level=None)
     connection.execute("PRAGMA synchronous=FULL")
     began = time.perf_counter()
@@ -85,8 +87,8 @@ async def _peer(folder: Path) -> float:
         values, targets = rows[place % len(rows)]
         entry_id = f"{place:036x}"
         connection.execute("BEGIN IMMEDIATE")
-        connection.execute(_INSERT, (*values[:place_of_id], entry_id, *values[place_of_id + 1 :]))
-        connection.executemany(_INSERT_TARGET, [(values[1], target, entry_id) for target in targets])
+        connection.execute(insert, (*values[:place_of_id], entry_id, *values[place_of_id + 1 :]))
+        connection.executemany(insert_target, [(values[1], target, entry_id) for target in targets])
         connection.execute("COMMIT")
     rate = PEER_EVENTS / (time.perf_counter() - began)
     connection.close()

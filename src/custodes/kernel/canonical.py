@@ -64,7 +64,7 @@ def _write(value: object, parts: list[str], depth: int) -> None:
 
 def _write_object(value: Mapping[object, object], parts: list[str], depth: int) -> None:
     opening = "{"
-    for key in sorted(value, key=_utf16) if len(value) > 1 else value:
+    for key in _in_order(value) if len(value) > 1 else value:
         parts.append(f"{opening}{_text(_name(key))}:")
         _write(value[key], parts, depth)
         opening = ","
@@ -85,6 +85,12 @@ def _deeper(depth: int) -> int:
         msg = f"Nested deeper than {MAX_DEPTH} levels"
         raise InvalidInput(msg, remedy="Flatten the value")
     return depth - 1
+
+
+def _in_order(value: Mapping[object, object]) -> list[object]:
+    names = [_name(key) for key in value]
+    # The order of ASCII is the same in both, and nearly all names are ASCII.
+    return cast("list[object]", sorted(names) if "".join(names).isascii() else sorted(names, key=_utf16))
 
 
 def _utf16(key: object) -> bytes:

@@ -32,7 +32,7 @@ from custodes.planes.audit.ports import AuditQuery, ReviewChange, ReviewCounts
 from custodes.runtime.transactions import Transaction
 from custodes.storage.sql import audit_analytics, audit_behaviour, audit_figures, audit_flags
 from custodes.storage.sql.audit_filters import floor_id, selection
-from custodes.storage.sql.bulk import counted
+from custodes.storage.sql.bulk import counted, insert_at_once
 from custodes.storage.sql.database import Database, Ingest, connection_of
 from custodes.storage.sql.tables.audit import audit_logs, audit_purge_window, audit_sequence, audit_targets
 
@@ -44,8 +44,8 @@ _COLUMNS = (
 )  # fmt: skip
 _KEY = _COLUMNS.index("idempotency_key")
 
-_INSERT = f"INSERT INTO audit_logs ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 - column names of ours
-_INSERT_TARGET = "INSERT INTO audit_targets (tenant_id, target, entry_id) VALUES (?, ?, ?)"
+_INSERT = f"INSERT INTO audit_logs ({', '.join(_COLUMNS)})"
+_INSERT_TARGET = "INSERT INTO audit_targets (tenant_id, target, entry_id)"
 _FIND_KEY = "SELECT id FROM audit_logs WHERE tenant_id = ? AND idempotency_key = ? AND idempotency_key IS NOT NULL"
 
 #: One entry ready to be inserted: (values in the order of ``_COLUMNS``, distinct targets).
@@ -247,8 +247,8 @@ def _append_sqlite(driver: Any, rows: Sequence[_Row]) -> list[str]:
 
     ids, fresh = _sort_out(rows, id_of_key)
     entries = _grouped(fresh, _finder(driver, audit_flags.FIND_FLAG))
-    driver.executemany(_INSERT, [tuple(entry.values()) for entry in entries])
-    driver.executemany(_INSERT_TARGET, _target_rows(fresh))
+    insert_at_once(driver, _INSERT, [tuple(entry.values()) for entry in entries])
+    insert_at_once(driver, _INSERT_TARGET, _target_rows(fresh))
     return ids
 
 
@@ -274,7 +274,7 @@ def _append_postgresql(driver: Any, rows: Sequence[_Row]) -> list[str]:
         cursor.executemany(_INSERT_PLACED, [(place, *entry.values()) for place, entry in enumerate(entries, first)])
         targets = _target_rows(fresh)
         if targets:
-            cursor.executemany(_INSERT_TARGET.replace("?", "%s"), targets)
+            cursor.executemany(f"{_INSERT_TARGET} VALUES (%s, %s, %s)", targets)
     return ids
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+from itertools import chain
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Connection, Table, func, select
@@ -28,18 +30,54 @@ def counted(connection: Connection, table: Table, *where: ColumnElement[bool]) -
     return connection.execute(select(func.count()).select_from(table).where(*where)).scalar_one()
 
 
+#: Values of one statement: SQLite before 3.32 takes 999 at most where it was built with its defaults, Debian's and
+#: Python's own builds 32,766 and more.
+_MAX_VALUES = 8_192
+
+#: Rows of one statement: its text is prepared once for each number of rows that occurs.
+_MAX_ROWS = 128
+
+
+def insert_at_once(driver: Any, insert: str, rows: Sequence[Sequence[Any]], conflict: str = "") -> None:
+    """Insert rows on SQLite with one statement for many.
+
+    ``executemany`` gives the interpreter lock back and takes it again at each row. Beside an event loop that is busy
+    the writer waits for it up to 5 ms each time (``sys.getswitchinterval``).
+
+    Args:
+        driver: the connection of ``sqlite3``.
+        insert: how the statement begins, up to its values.
+        rows: values in the order of the columns.
+        conflict: how it ends.
+    """
+    if not rows:
+        return
+    width = len(rows[0])
+    at_once = max(1, min(_MAX_ROWS, _MAX_VALUES // width))
+    for start in range(0, len(rows), at_once):
+        some = rows[start : start + at_once]
+        statement = _many(insert, width, len(some), conflict)
+        driver.execute(statement, list(chain.from_iterable(some))).close()
+
+
+@lru_cache(maxsize=1_024)
+def _many(insert: str, width: int, rows: int, conflict: str) -> str:
+    row = f"({', '.join('?' * width)})"
+    return f"{insert} VALUES {', '.join([row] * rows)} {conflict}"
+
+
 class Bulk:
     """Inserts tuples of fixed columns into a table, passing over those whose key is there already.
 
-    The drivers take the tuples as they are: SQLite in one ``executemany``, PostgreSQL by COPY, which knows no conflict:
-    when there is one, the rows go into a temporary table first.
+    The drivers take the tuples as they are: SQLite many with one statement, PostgreSQL by COPY, which knows no
+    conflict: when there is one, the rows go into a temporary table first.
     """
 
     def __init__(self, table: Table, columns: Sequence[str]) -> None:
         names = ", ".join(columns)
         target = f"{table.name} ({names})"
         # Names of our own tables and columns are all that is written into these.
-        self._sqlite = f"INSERT INTO {target} VALUES ({', '.join('?' * len(columns))}) ON CONFLICT DO NOTHING"  # noqa: S608
+        self._sqlite = f"INSERT INTO {target}"
         self._copy = f"COPY {target} FROM STDIN"
         self._copy_beside = (
             f"CREATE TEMP TABLE beside ON COMMIT DROP AS SELECT {names} FROM {table.name} WITH NO DATA",  # noqa: S608
@@ -54,7 +92,7 @@ class Bulk:
             return
         driver = cast("Any", connection.connection.driver_connection)
         if connection.dialect.name == "sqlite":
-            driver.executemany(self._sqlite, rows).close()
+            insert_at_once(driver, self._sqlite, rows, "ON CONFLICT DO NOTHING")
             return
         try:
             with connection.begin_nested():
