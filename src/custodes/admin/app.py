@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from functools import lru_cache
 from types import ModuleType
 from typing import Any, cast
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.routing import APIRoute
 from starlette.responses import JSONResponse
+from starlette.routing import BaseRoute
 
 from custodes.admin import openapi
 from custodes.admin.auth.csrf import origin_of
@@ -98,6 +100,7 @@ def create_admin_app(custodes: Custodes, *, fetch: HttpFetcher | None = None) ->
         # be sent on to plain http.
         redirect_slashes=False,
         generate_unique_id_function=_operation_id,
+        routes=list(_routes()),
     )
     app.state.custodes = custodes
     fetch = fetch or GuardedFetcher(custodes.outgoing_policy)
@@ -107,19 +110,37 @@ def create_admin_app(custodes: Custodes, *, fetch: HttpFetcher | None = None) ->
     app.state.dashboard = Dashboard(random.SystemRandom().getrandbits)
     app.add_middleware(Shell, addresses=custodes.addresses, random_bits=custodes.trace_bits)
     install_problem_handlers(app)
-    app.include_router(session.router, prefix=API, tags=["session"], responses=PROBLEMS)
-    app.include_router(ingest.router, prefix=API, tags=["ingest"], responses=PROBLEMS)
-    app.state.required_roles = openapi.required_roles(session.router, "session", least="none")
-    app.state.required_roles |= openapi.required_roles(ingest.router, "ingest", least="none")
-    for plane, module in PLANES:
-        app.state.required_roles |= openapi.required_roles(module.router, plane, least="admin")
-        app.include_router(
-            module.router, prefix=API, tags=[plane], responses=PROBLEMS, dependencies=[Depends(require_admin)]
-        )
-    app.include_router(elsewhere.router, prefix=DASHBOARD, include_in_schema=False)
-    app.include_router(pages.router, prefix=DASHBOARD, include_in_schema=False)
+    app.state.required_roles = _required_roles()
     _serve_document(app)
     return app
+
+
+@lru_cache(maxsize=1)
+def _routes() -> tuple[BaseRoute, ...]:
+    """Make the routes, which know no install: what each takes and gives is worked out once for all apps of a process.
+
+    FastAPI puts that off until a request comes by, and would hold it up for the better part of a second.
+    """
+    router = APIRouter(generate_unique_id_function=_operation_id)
+    router.include_router(session.router, prefix=API, tags=["session"], responses=PROBLEMS)
+    router.include_router(ingest.router, prefix=API, tags=["ingest"], responses=PROBLEMS)
+    for plane, module in PLANES:
+        router.include_router(
+            module.router, prefix=API, tags=[plane], responses=PROBLEMS, dependencies=[Depends(require_admin)]
+        )
+    router.include_router(elsewhere.router, prefix=DASHBOARD, include_in_schema=False)
+    router.include_router(pages.router, prefix=DASHBOARD, include_in_schema=False)
+    for route in router.routes:
+        route.matches({"type": "http", "method": "GET", "path": "/"})
+    return tuple(router.routes)
+
+
+def _required_roles() -> dict[str, str]:
+    roles = openapi.required_roles(session.router, "session", least="none")
+    roles |= openapi.required_roles(ingest.router, "ingest", least="none")
+    for plane, module in PLANES:
+        roles |= openapi.required_roles(module.router, plane, least="admin")
+    return roles
 
 
 def _issuers(custodes: Custodes) -> list[Issuer]:

@@ -6,6 +6,8 @@ host. All paths are below the ``root_path`` that the server or an outer mount gi
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +43,8 @@ class Mounted(Middleware):
         self._ingress = Ingress(custodes)
         self._public_keys = PublicKeys(custodes)
         self._admin = Middleware(self._serve_admin, custodes, own=True)
+        self._admin_app: ASGIApp | None = None
+        self._opening = threading.Lock()
 
     def _find_door(self, scope: Scope) -> ASGIApp | None:
         """Find which door of ours a connection is for; None: it is the host's."""
@@ -70,7 +74,14 @@ class Mounted(Middleware):
         await self._life.serve(self.app, scope, receive, send)
 
     async def _serve_admin(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.custodes.admin_app(scope, receive, send)
+        if self._admin_app is None:
+            # Loading it takes seconds: in a thread, so that the host's own requests go on.
+            self._admin_app = await asyncio.to_thread(self._open_admin)
+        await self._admin_app(scope, receive, send)
+
+    def _open_admin(self) -> ASGIApp:
+        with self._opening:
+            return self.custodes.admin_app
 
 
 def wrap(custodes: Custodes, app: ASGIApp) -> ASGIApp:

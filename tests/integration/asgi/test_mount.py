@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Callable
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -91,6 +93,33 @@ async def test_the_client_address_is_known_inside_a_request(custodes_of: Any):
 
     assert seen == ["198.51.100.4"]
     assert current_client_ip() == ""
+
+
+async def test_the_host_goes_on_while_the_admin_app_is_loaded_once(custodes: Custodes, monkeypatch: pytest.MonkeyPatch):
+    # Given an admin app that takes its time to load, and two who ask for it at the same moment
+    begun, held, loaded = threading.Event(), threading.Event(), 0
+
+    def load(module: str) -> Any:
+        nonlocal loaded
+        loaded += 1
+        begun.set()
+        assert held.wait(10)
+        return import_module(module)
+
+    app = custodes.wrap(says_host)
+    monkeypatch.setattr("custodes.app.import_module", load)
+    asking = [asyncio.create_task(converse(app, http_scope("/api/admin/enterprise/session"))) for _ in range(2)]
+    await asyncio.to_thread(begun.wait, 10)
+
+    # When somebody asks the host meanwhile
+    answer = await converse(app, http_scope("/orders"))
+
+    # Then the host answers at once, and both get the same app once it is there
+    assert answer.body == b"host /orders"
+    assert not any(task.done() for task in asking)
+    held.set()
+    assert [is_ours(await task) for task in asking] == [True, True]
+    assert loaded == 1
 
 
 # ── Installed in place ───────────────────────────────────────────────────────
