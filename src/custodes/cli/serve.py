@@ -22,9 +22,9 @@ from custodes.settings import load_settings
 #: buffered.
 GRACEFUL_SHUTDOWN_SECONDS = 5
 
-#: Seconds that a worker may be deaf before it is replaced. uvicorn's own 5 are less than a process takes to start on a
-#: busy machine, where each new worker would be ended before it serves.
-WORKER_DEAF_SECONDS = 30
+#: Seconds that a worker may be deaf before it is replaced; one that dies is replaced at once. uvicorn's own 5 are less
+#: than a process takes to start on a busy machine, where each new worker would be ended before it serves.
+WORKER_DEAF_SECONDS = 60
 
 #: Connections that wait in the kernel until a worker takes them; uvicorn's own figure.
 BACKLOG = 2048
@@ -121,7 +121,8 @@ def serve_on(listener: socket.socket, factory: str, workers: int = 1, *, log_lev
     try:
         from uvicorn import Config, Server
         from uvicorn.config import STARTUP_FAILURE
-        from uvicorn.supervisors import Multiprocess
+
+        from custodes.cli.supervisor import Supervisor
     except ImportError:
         msg = "custodes serve needs a server"
         raise ConfigurationError(msg, remedy="pip install 'custodes[server]'") from None
@@ -141,7 +142,7 @@ def serve_on(listener: socket.socket, factory: str, workers: int = 1, *, log_lev
         timeout_worker_healthcheck=WORKER_DEAF_SECONDS,
     )
     if workers > 1:
-        supervisor = Multiprocess(config, sockets=[listener])
+        supervisor = Supervisor(config, sockets=[listener])
         supervisor.run()
         started = all(process.exitcode != STARTUP_FAILURE for process in supervisor.processes)
     else:
