@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 from aiohttp import web
 
 from custodes import Custodes
+from custodes.kernel.clock import Clock
 from custodes.testing.clock import FakeClock
 
 Answer = Callable[["Receiver", web.Request], Awaitable[web.StreamResponse]]
@@ -74,18 +75,25 @@ ENGINES = ("sqlite", "postgresql")
 
 
 @pytest.fixture
-def database_url(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
+def database_url(engine: str, request: pytest.FixtureRequest) -> str:
     if engine == "sqlite":
-        return f"sqlite:///{tmp_path}/custodes.db"
+        return request.getfixturevalue("sqlite_url")
     return request.getfixturevalue("postgres_url").replace("postgresql:", "postgresql+psycopg:")
 
 
-@pytest.fixture
-async def custodes(database_url: str, clock: FakeClock) -> AsyncIterator[Custodes]:
-    """Opened, nothing running in the background: tests deliver with ``custodes.outbound.worker.run_due()``."""
+@asynccontextmanager
+async def opened(database_url: str, clock: Clock | None = None) -> AsyncIterator[Custodes]:
+    """An install, opened, with nothing running: deliver with ``custodes.outbound.worker.run_due()``."""
     key = {} if database_url.startswith("sqlite") else {"secret_key": "k" * 32}
     made = Custodes(database_url, clock=clock, **LOOPBACK, **key)
     await made.open()
     yield made
     await made.outgoing.close()
     await made.close()
+
+
+@pytest.fixture
+async def custodes(database_url: str, clock: FakeClock) -> AsyncIterator[Custodes]:
+    """An install whose clock stands still."""
+    async with opened(database_url, clock) as made:
+        yield made

@@ -16,9 +16,11 @@ from urllib.parse import quote_plus, urlencode
 
 from custodes.errors import InvalidInput
 from custodes.kernel.clock import SECOND, Clock
+from custodes.planes.outbound.addresses import checked_url
 from custodes.planes.outbound.model import AuthKind
 from custodes.runtime.outgoing.client import Limits, OutgoingClient, tls_context
 from custodes.runtime.outgoing.failure import FailureKind, OutgoingFailed
+from custodes.runtime.outgoing.timing import Timing
 
 #: What each kind takes, all required unless a default stands there.
 FIELDS: Mapping[AuthKind, Mapping[str, str | None]] = {
@@ -39,7 +41,20 @@ _LIFE = 300 * SECOND
 #: Tokens and TLS contexts that are remembered.
 _MAX_REMEMBERED = 200
 
-_TOKEN_LIMITS = Limits(total_seconds=10, answer_bytes=65_536)
+#: Time and space for fetching a token.
+TOKEN_LIMITS = Limits(total_seconds=10, answer_bytes=65_536)
+
+#: What a token URL may say was wrong (RFC 6749 §5.2). Other words of it are not repeated: they may hold the secret.
+_TOKEN_ERRORS = frozenset(
+    {
+        "invalid_request",
+        "invalid_client",
+        "invalid_grant",
+        "unauthorized_client",
+        "unsupported_grant_type",
+        "invalid_scope",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +70,12 @@ class Credentials:
 NOTHING = Credentials({})
 
 
-def checked_auth(kind: AuthKind, values: Mapping[str, str]) -> dict[str, str]:
+def checked_auth(kind: AuthKind, values: Mapping[str, str], *, allow_http: bool = False) -> dict[str, str]:
     """Check what a kind of authentication takes; returns it complete.
 
     Raises:
-        InvalidInput: something is missing, too long or unknown, or the certificate and its key do not belong together.
+        InvalidInput: something is missing, too long or unknown, the token URL is none, or the certificate and its key
+            do not belong together.
     """
     wanted = FIELDS[kind]
     unknown = sorted(set(values) - set(wanted))
@@ -79,6 +95,8 @@ def checked_auth(kind: AuthKind, values: Mapping[str, str]) -> dict[str, str]:
     if kind is AuthKind.BASIC and ":" in kept["username"]:
         msg = "A user name of basic authentication has no colon"
         raise InvalidInput(msg, remedy="RFC 7617 §2")
+    if kind is AuthKind.OAUTH2:
+        checked_url(kept["token_url"], allow_http=allow_http, name="The token URL")
     if kind is AuthKind.MTLS:
         _client_context(kept)
     return kept
@@ -92,7 +110,7 @@ class Authenticator:
         self._clock = clock
         self._tokens: OrderedDict[str, tuple[str, int]] = OrderedDict()
         self._contexts: OrderedDict[str, ssl.SSLContext] = OrderedDict()
-        self._fetching: dict[str, asyncio.Lock] = {}
+        self._fetching: dict[str, asyncio.Task[str]] = {}
 
     async def credentials(self, kind: AuthKind, secret_id: str, sealed: bytes) -> Credentials:
         """Make what a request carries.
@@ -124,19 +142,26 @@ class Authenticator:
         self._tokens.pop(secret_id, None)
 
     async def _token(self, secret_id: str, values: Mapping[str, str]) -> str:
-        lock = self._fetching.setdefault(secret_id, asyncio.Lock())
-        try:
-            async with lock:
-                token, until = self._tokens.get(secret_id, ("", 0))
-                now = self._clock.now()
-                if until > now:
-                    return token
-                token, life = await self._fetch(values)
-                _remember(self._tokens, secret_id, (token, now + max(life - _EARLY, SECOND)))
-                return token
-        finally:
-            if not lock.locked():
-                self._fetching.pop(secret_id, None)
+        token, until = self._tokens.get(secret_id, ("", 0))
+        if until > self._clock.now():
+            return token
+        # One fetch for all who wait, and one failure for all: where none can be had, nobody waits twice.
+        fetching = self._fetching.get(secret_id)
+        if fetching is None:
+            fetching = self._fetching[secret_id] = asyncio.create_task(self._fetch_and_remember(secret_id, values))
+            fetching.add_done_callback(lambda task: self._fetched(secret_id, task))
+        return await asyncio.shield(fetching)
+
+    async def _fetch_and_remember(self, secret_id: str, values: Mapping[str, str]) -> str:
+        now = self._clock.now()
+        token, life = await self._fetch(values)
+        _remember(self._tokens, secret_id, (token, now + max(life - _EARLY, SECOND)))
+        return token
+
+    def _fetched(self, secret_id: str, task: asyncio.Task[str]) -> None:
+        self._fetching.pop(secret_id, None)
+        if not task.cancelled():
+            task.exception()  # seen, also when nobody waits for it any more
 
     async def _fetch(self, values: Mapping[str, str]) -> tuple[str, int]:
         """Fetch a token (RFC 6749 §4.4.2); the client proves itself by basic authentication (§2.3.1)."""
@@ -149,19 +174,23 @@ class Authenticator:
             "content-type": "application/x-www-form-urlencoded",
             "accept": "application/json",
         }
-        answer = await self._client.request(
-            "POST", values["token_url"], headers=headers, body=urlencode(form).encode(), limits=_TOKEN_LIMITS
-        )
         try:
-            found: Any = json.loads(answer.body)
-            token, life = found["access_token"], found.get("expires_in", _LIFE // SECOND)
-            sound = isinstance(token, str) and token.isascii() and token.isprintable() and 0 < len(token) <= MAX_VALUE
-            if answer.status != 200 or not sound:
-                raise ValueError
+            answer = await self._client.request(
+                "POST", values["token_url"], headers=headers, body=urlencode(form).encode(), limits=TOKEN_LIMITS
+            )
+        except OutgoingFailed as failure:
+            raise _no_token(f"{failure.kind}: {failure.message}", failure.timing) from None
+        found = _json_object(answer.body)
+        if answer.status != 200:
+            known = [error for error in _TOKEN_ERRORS if error == found.get("error")]
+            raise _no_token(" ".join([f"it answered {answer.status}", *known]), answer.timing)
+        token, life = found.get("access_token"), found.get("expires_in", _LIFE // SECOND)
+        if not (isinstance(token, str) and token.isascii() and token.isprintable() and 0 < len(token) <= MAX_VALUE):
+            raise _no_token("there is no access_token in its answer", answer.timing)
+        try:
             return token, int(float(life)) * SECOND
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
-            msg = f"no token could be had: the token URL answered {answer.status}"
-            raise OutgoingFailed(msg, FailureKind.REFUSED) from None
+        except (ValueError, TypeError, OverflowError):
+            raise _no_token("expires_in of its answer is no number of seconds", answer.timing) from None
 
     def _context(self, secret_id: str, values: Mapping[str, str]) -> ssl.SSLContext:
         known = self._contexts.get(secret_id)
@@ -185,6 +214,19 @@ def _client_context(values: Mapping[str, str]) -> ssl.SSLContext:
         os.close(descriptor)
         os.unlink(path)  # noqa: PTH108
     return context
+
+
+def _no_token(why: str, timing: Timing) -> OutgoingFailed:
+    """Say that it is the token that could not be had, and not the endpoint that failed."""
+    return OutgoingFailed(f"no token could be had from the token URL: {why}", FailureKind.CREDENTIALS, timing)
+
+
+def _json_object(body: bytes) -> Mapping[str, Any]:
+    try:
+        found: Any = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return cast("Mapping[str, Any]", found) if isinstance(found, dict) else {}
 
 
 def _remember(known: OrderedDict[str, Any], key: str, value: object) -> None:

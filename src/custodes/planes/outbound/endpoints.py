@@ -202,7 +202,7 @@ class Endpoints:
             created_at=now,
             updated_at=now,
         )
-        auth = checked_auth(options.auth, credentials or {})
+        auth = checked_auth(options.auth, credentials or {}, allow_http=self._allow_http)
 
         def add(tx: Transaction) -> Created:
             if self._endpoints.count(tx, tenant) >= MAX_ENDPOINTS:
@@ -259,7 +259,7 @@ class Endpoints:
         def rest(tx: Transaction, endpoint: Endpoint) -> None:
             self._keys.complete(tx, endpoint)
             if auth is not None:
-                values = checked_auth(AuthKind(endpoint.options.auth), auth[1])
+                values = checked_auth(AuthKind(endpoint.options.auth), auth[1], allow_http=self._allow_http)
                 self._keys.put_credentials(tx, endpoint, values)
 
         return await self._change(endpoint_id, tenant, change, also, rest)

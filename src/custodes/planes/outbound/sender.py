@@ -307,7 +307,7 @@ def _auth_secret(secrets: Sequence[SealedSecret]) -> SealedSecret:
     for secret in secrets:
         if secret.kind is SecretKind.AUTH:
             return secret
-    raise OutgoingFailed("its credentials are missing", FailureKind.REFUSED)
+    raise OutgoingFailed("its credentials are missing", FailureKind.CREDENTIALS)
 
 
 def _is_test(load: Load) -> bool:

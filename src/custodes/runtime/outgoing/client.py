@@ -21,9 +21,8 @@ from functools import cache
 from typing import Any
 
 import aiohttp
-from aiohttp.client_exceptions import ClientConnectorCertificateError, ClientConnectorSSLError
 
-from custodes.runtime.outgoing.failure import FailureKind, OutgoingFailed
+from custodes.runtime.outgoing.failure import FailureKind, OutgoingFailed, tls_failure
 from custodes.runtime.outgoing.resolver import CheckedResolver, Lookup, SystemLookup
 from custodes.runtime.outgoing.target import Policy
 from custodes.runtime.outgoing.timing import Stopwatch, Timing, running
@@ -136,7 +135,7 @@ class OutgoingClient:
             error.timing = watch.read(loop.time())
             raise
         except Exception as error:
-            failure = _failure(error)
+            failure = _failure(error, watch)
             if failure is None:
                 raise
             failure.timing = watch.read(loop.time())
@@ -272,14 +271,12 @@ async def _note_opened(_session: Any, _context: Any, _parameters: Any) -> None:
         watch.opened = asyncio.get_running_loop().time()
 
 
-#: What an exception of the library is, the more special ones first.
+#: How the library says that a handshake failed.
+_HANDSHAKE = (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError)
+
+#: What an exception of the library is, the more special ones first; of TLS: :func:`_tls_error`.
 _KINDS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], FailureKind, str], ...] = (
     (TimeoutError, FailureKind.TIMEOUT, "it took too long"),
-    (
-        (ClientConnectorCertificateError, ClientConnectorSSLError, ssl.SSLError, ssl.CertificateError),
-        FailureKind.TLS,
-        "the TLS handshake failed",
-    ),
     (aiohttp.ClientConnectorError, FailureKind.CONNECT, "nobody took the connection"),
     (
         (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError, aiohttp.ClientOSError),
@@ -293,8 +290,29 @@ _KINDS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Failu
 )
 
 
-def _failure(error: BaseException) -> OutgoingFailed | None:
+def _failure(error: BaseException, watch: Stopwatch) -> OutgoingFailed | None:
+    tls = _tls_error(error)
+    if tls is not None:
+        return tls_failure(tls)
+    if isinstance(error, aiohttp.ClientConnectorError) and watch.tls:
+        return OutgoingFailed("the connection ended during the TLS handshake", FailureKind.TLS)
     for kinds, kind, text in _KINDS:
         if isinstance(error, kinds):
             return OutgoingFailed(text, kind)
     return None
+
+
+def _tls_error(error: BaseException) -> ssl.SSLError | None:
+    """Find what OpenSSL said beneath an error of the library.
+
+    In TLS 1.3 a receiver says what it thinks of our certificate after the handshake has ended for us: the library takes
+    that for a connection that broke.
+    """
+    found: BaseException | None = error
+    while isinstance(found, aiohttp.ClientError):  # some of which are errors of TLS by their class
+        found = found.__cause__
+    if not isinstance(found, ssl.SSLError):
+        return None
+    # A connection that ends without a word of TLS is one that ended.
+    ended = isinstance(found, ssl.SSLEOFError | ssl.SSLZeroReturnError) and not isinstance(error, _HANDSHAKE)
+    return None if ended else found
