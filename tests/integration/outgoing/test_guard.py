@@ -16,7 +16,7 @@ from tests.unit.outgoing.test_target import SPELLINGS
 from custodes.runtime.outgoing.client import OutgoingClient
 from custodes.runtime.outgoing.failure import FailureKind, OutgoingFailed
 
-#: Tries against the canary in each of its cases together; 10,000 by ``CUSTODES_DRILL_TRIES=10000``.
+#: Tries against the canary in all of its cases together; 10,000 in ``make drills``.
 TRIES = int(os.environ.get("CUSTODES_DRILL_TRIES", "400"))
 
 #: What a hostile name may lead to; the name is asked for once and again.
@@ -72,6 +72,7 @@ async def test_a_name_that_changes_its_answer_between_check_and_connection_gains
     assert len(site.got) == outcomes.count("called")
 
 
+@pytest.mark.drill
 async def test_no_packet_reaches_the_canary(
     names: NameServer, site: Site, canary: Canary, client: OutgoingClient
 ) -> None:

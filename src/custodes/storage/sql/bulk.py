@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, Table, func, select
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    Connection,
+    Integer,
+    LargeBinary,
+    Table,
+    func,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.sql.dml import Delete, Insert, Update
+from sqlalchemy.types import TypeDecorator
+
+# ruff: noqa: S608 - nothing but names of our own tables and columns is written into these statements
 
 
 def insert_ignoring(connection: Connection, table: Table) -> Insert:
@@ -50,20 +64,97 @@ def insert_at_once(driver: Any, insert: str, rows: Sequence[Sequence[Any]], conf
         rows: values in the order of the columns.
         conflict: how it ends.
     """
-    if not rows:
-        return
-    width = len(rows[0])
-    at_once = max(1, min(_MAX_ROWS, _MAX_VALUES // width))
-    for start in range(0, len(rows), at_once):
-        some = rows[start : start + at_once]
-        statement = _many(insert, width, len(some), conflict)
+    for some in _pieces(rows):
+        statement = f"{insert} {_values(len(rows[0]), len(some))} {conflict}"
         driver.execute(statement, list(chain.from_iterable(some))).close()
 
 
+def _pieces(rows: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:
+    """Part rows into those of one statement each."""
+    at_once = max(1, min(_MAX_ROWS, _MAX_VALUES // len(rows[0]))) if rows else 1
+    for start in range(0, len(rows), at_once):
+        yield rows[start : start + at_once]
+
+
 @lru_cache(maxsize=1_024)
-def _many(insert: str, width: int, rows: int, conflict: str) -> str:
+def _values(width: int, rows: int) -> str:
     row = f"({', '.join('?' * width)})"
-    return f"{insert} VALUES {', '.join([row] * rows)} {conflict}"
+    return f"VALUES {', '.join([row] * rows)}"
+
+
+def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows, all with the same columns: one statement for many.
+
+    ``executemany`` is none: psycopg sends a statement a row, each of which the server takes apart and plans; for
+    ``sqlite3`` see :func:`insert_at_once`. PostgreSQL gets an array of values for each column.
+    """
+    if not rows:
+        return
+    names = tuple(rows[0])
+    into = f"INSERT INTO {table.name} ({', '.join(names)})"
+    if connection.dialect.name == "sqlite":
+        for some in _pieces(_tuples(table, names, rows)):
+            values = tuple(chain.from_iterable(some))
+            connection.exec_driver_sql(f"{into} {_values(len(names), len(some))}", values)
+    else:
+        connection.exec_driver_sql(f"{into} SELECT * FROM {_arrays(table, names)}", _columns(table, names, rows))
+
+
+def update_rows(connection: Connection, table: Table, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Set columns of rows that are found by one column, each to its own values: one statement, as :func:`insert_rows`.
+
+    Args:
+        connection: in a transaction.
+        table: which.
+        key: column that finds a row.
+        rows: of each row its key and what it is set to, all with the same columns.
+    """
+    if not rows:
+        return
+    names = tuple(rows[0])
+    sets = ", ".join(f"{name} = given.{name}" for name in names if name != key)
+    change, found = f"UPDATE {table.name} SET {sets} FROM", f"WHERE {table.name}.{key} = given.{key}"
+    if connection.dialect.name == "sqlite":
+        columns = ", ".join(f"column{place} AS {name}" for place, name in enumerate(names, 1))
+        for some in _pieces(_tuples(table, names, rows)):
+            given = f"(SELECT {columns} FROM ({_values(len(names), len(some))})) AS given"
+            connection.exec_driver_sql(f"{change} {given} {found}", tuple(chain.from_iterable(some)))
+    else:
+        given = f"{_arrays(table, names)} AS given({', '.join(names)})"
+        connection.exec_driver_sql(f"{change} {given} {found}", _columns(table, names, rows))
+
+
+def _arrays(table: Table, names: Sequence[str]) -> str:
+    return f"unnest({', '.join(_array(table.c[name]) for name in names)})"
+
+
+def _array(column: Column[Any]) -> str:
+    match column.type:
+        case BigInteger() | Integer():
+            kind = "bigint"
+        case Boolean():
+            kind = "boolean"
+        case LargeBinary():
+            kind = "bytea"
+        case _:
+            kind = "text"
+    return f"%({column.name})b::{kind}[]"
+
+
+def _columns(table: Table, names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    return {name: [_written(table.c[name], row[name]) for row in rows] for name in names}
+
+
+def _tuples(table: Table, names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
+    return list(zip(*_columns(table, names, rows).values(), strict=True))
+
+
+def _written(column: Column[Any], value: Any) -> Any:
+    return column.type.process_bind_param(value, _ANY) if isinstance(column.type, TypeDecorator) else value
+
+
+#: Our own types write the same on every engine.
+_ANY = postgresql.dialect()
 
 
 class Bulk:
@@ -80,9 +171,9 @@ class Bulk:
         self._sqlite = f"INSERT INTO {target}"
         self._copy = f"COPY {target} FROM STDIN"
         self._copy_beside = (
-            f"CREATE TEMP TABLE beside ON COMMIT DROP AS SELECT {names} FROM {table.name} WITH NO DATA",  # noqa: S608
+            f"CREATE TEMP TABLE beside ON COMMIT DROP AS SELECT {names} FROM {table.name} WITH NO DATA",
             "COPY beside FROM STDIN",
-            f"INSERT INTO {target} SELECT * FROM beside ON CONFLICT DO NOTHING",  # noqa: S608
+            f"INSERT INTO {target} SELECT * FROM beside ON CONFLICT DO NOTHING",
             "DROP TABLE beside",
         )
 

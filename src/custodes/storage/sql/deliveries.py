@@ -25,7 +25,7 @@ from custodes.planes.outbound.health import Standing
 from custodes.planes.outbound.model import JOB_KIND, Attempt, Delivery, DeliveryStatus, Endpoint, EndpointState, Message
 from custodes.planes.outbound.ports import DeliveryFilter, Line, Load, Result
 from custodes.runtime.transactions import Transaction
-from custodes.storage.sql.bulk import counted, insert_ignoring
+from custodes.storage.sql.bulk import counted, insert_ignoring, insert_rows, update_rows
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.delivery_rows import (
     attempt_of,
@@ -63,7 +63,7 @@ class SqlDeliveryStore:
         connection = connection_of(tx)
         free = [message for message in messages if not message.idempotency_key]
         if free:
-            connection.execute(insert(m), [message_row(message) for message in free])
+            insert_rows(connection, m, [message_row(message) for message in free])
         # In the order of the keys: two transactions that add the same ones do not wait for each other.
         left: list[Message] = sorted((one for one in messages if one.idempotency_key), key=key_of)
         before: dict[str, Message] = {}
@@ -93,12 +93,10 @@ class SqlDeliveryStore:
                 {"tenant_id": message.tenant, "message_id": message.id, "version": version, "body": body}
                 for message, version, body in bodies
             ]
-            connection.execute(insert(b), rows)
-        if deliveries:
-            connection.execute(insert(d), [delivery_row(delivery) for delivery in deliveries])
+            insert_rows(connection, b, rows)
+        insert_rows(connection, d, [delivery_row(delivery) for delivery in deliveries])
         due = [delivery for delivery in deliveries if delivery.status is DeliveryStatus.PENDING]
-        if due:
-            connection.execute(insert(jobs), [job_row(delivery) for delivery in due])
+        insert_rows(connection, jobs, [job_row(delivery) for delivery in due])
 
     def in_line(self, tx: Transaction, endpoint: Endpoint, order_keys: Iterable[str]) -> dict[str, Line]:
         """Tell how lines stand."""
@@ -139,20 +137,20 @@ class SqlDeliveryStore:
         if not records:
             return
         connection = connection_of(tx)
-        connection.execute(insert(a), [attempt_row(attempt) for _, attempt, _ in records])
+        insert_rows(connection, a, [attempt_row(attempt) for _, attempt, _ in records])
         moved = [
             {
-                "this": delivery.id,
-                "now_status": result.status.value,
-                "now_attempts": attempt.number,
-                "now_finished_at": result.finished_at,
-                "now_next": result.next_attempt_at,
-                "now_last": attempt.status,
-                "now_error": attempt.error,
+                "id": delivery.id,
+                "status": result.status.value,
+                "attempts": attempt.number,
+                "finished_at": result.finished_at,
+                "next_attempt_at": result.next_attempt_at,
+                "last_status": attempt.status,
+                "error": attempt.error,
             }
             for delivery, attempt, result in records
         ]
-        connection.execute(_RECORD, moved)
+        update_rows(connection, d, "id", moved)
 
     def move(self, tx: Transaction, delivery: Delivery, status: DeliveryStatus) -> None:
         """Move a delivery."""
@@ -206,8 +204,7 @@ class SqlDeliveryStore:
             begun = {"status": status.value, "finished_at": None, "next_attempt_at": due}
             if some:
                 connection.execute(update(d).where(d.c.id.in_([each.id for each in some])).values(begun))
-        if first:
-            connection.execute(insert(jobs), [job_row(delivery, due_at) for delivery in first])
+        insert_rows(connection, jobs, [job_row(delivery, due_at) for delivery in first])
         return [delivery.id for delivery in chosen]
 
     def _lined_up(self, connection: Connection, chosen: Sequence[Delivery]) -> tuple[list[Delivery], list[Delivery]]:
@@ -312,19 +309,6 @@ _LOAD = (
         d.join(m, m.c.id == d.c.message_id).join(b, and_(b.c.message_id == d.c.message_id, b.c.version == d.c.version))
     )
     .where(d.c.id.in_(bindparam("ids", expanding=True)))
-)
-
-_RECORD = (
-    update(d)
-    .where(d.c.id == bindparam("this"))
-    .values(
-        status=bindparam("now_status"),
-        attempts=bindparam("now_attempts"),
-        finished_at=bindparam("now_finished_at"),
-        next_attempt_at=bindparam("now_next"),
-        last_status=bindparam("now_last"),
-        error=bindparam("now_error"),
-    )
 )
 
 
