@@ -40,8 +40,9 @@ check: setup ## format, lint, types, import rules, generated docs, the dashboard
 docs: setup ## write docs/reference from the code
 	$(BIN)/python scripts/reference.py
 
-drills: setup ## the full count of every drill, with its figures (ROUNDS)
-	CUSTODES_DRILL_ROUNDS=$(or $(ROUNDS),30) $(BIN)/pytest -s -m drill --timeout 3600 tests/drills
+drills: setup ## the full count of every drill, with its figures (ROUNDS, TRIES)
+	CUSTODES_DRILL_ROUNDS=$(or $(ROUNDS),30) CUSTODES_DRILL_TRIES=$(or $(TRIES),10000) \
+	$(BIN)/pytest -s -m drill --timeout 3600 tests
 
 bench: setup ## every benchmark, with its peer in the same run
 	$(BIN)/python -m benchmarks

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Sequence
 
 import psycopg
 from tests.servers.programs import Program, find, free_port
@@ -19,15 +20,17 @@ class PostgresServer:
 
     Args:
         durable: whether commits reach the disk; only drills need that.
+        settings: settings of the server's own, ``name=value``.
     """
 
-    def __init__(self, *, durable: bool = False) -> None:
+    def __init__(self, *, durable: bool = False, settings: Sequence[str] = ()) -> None:
         self._postgres = find("postgres", "postgresql")
         initdb = find("initdb", "postgresql")
         self._program = Program("postgresql", user="postgres")
         self._data = self._program.folder / "data"
         self.port = free_port()
         self._durable = durable
+        self._settings = settings
         self._databases = 0
         self._program.run(
             [initdb, "-D", self._data, "-U", _USER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
@@ -38,6 +41,7 @@ class PostgresServer:
         """Start it, also after :meth:`stop` or :meth:`kill`, and wait until it answers."""
         safety = [] if self._durable else ["-c", "fsync=off", "-c", "full_page_writes=off"]
         options = ["-c", "max_connections=200", "-c", "listen_addresses=127.0.0.1", *safety]
+        options += [part for setting in self._settings for part in ("-c", setting)]
         command = [self._postgres, "-D", self._data, "-p", str(self.port), "-k", self._program.folder, *options]
         self._program.start(command, at_end=signal.SIGQUIT)
         wait_until_it_answers(self.url("postgres"), self._program)

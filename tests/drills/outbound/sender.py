@@ -20,6 +20,7 @@ def install(database: str) -> Custodes:
         outbound_lease_seconds=1,
         outbound_concurrency=int(os.environ["DRILL_PLACES"]),
         webhook_concurrency=0,
+        secret_key="d" * 32,
     )
 
 

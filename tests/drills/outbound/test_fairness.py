@@ -1,17 +1,37 @@
-"""A tenant whose endpoints hang, beside tenants whose endpoints answer."""
+"""A tenant whose endpoints hang, beside tenants whose endpoints answer.
+
+The full count: ``CUSTODES_DRILL_ROUNDS=5 pytest -s -m drill tests/drills/outbound``.
+"""
 
 import asyncio
+import os
+import statistics
+import sys
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from aiohttp import web
+from tests.drills.inbound.load import tell
+from tests.drills.outbound.measuring import at_pace, lateness, p99, receivers, sending
 
 from custodes import Custodes
 from custodes.kernel.clock import SECOND
 from custodes.planes.outbound.model import DeliveryStatus, RetryPolicy
 from custodes.planes.outbound.ports import DeliveryFilter
+
+#: Rounds of the comparison.
+ROUNDS = int(os.environ.get("CUSTODES_DRILL_ROUNDS", "1"))
+FULL = "CUSTODES_DRILL_ROUNDS" in os.environ
+
+#: Events a second of the tenant that hangs and of the healthy ones together; how long a stretch is, seconds.
+NOISY_PACE, GOOD_PACE, SECONDS = (400, 60, 15) if FULL else (100, 20, 1)
+
+#: Deadline of the endpoints that hang, microseconds.
+HANGS_FOR = 30 * SECOND
 
 #: Endpoints of the tenant that hangs, more than there are places; events for each of them and for each healthy tenant.
 HUNG, NOISE, GOOD = 40, 10, 60
@@ -78,3 +98,76 @@ async def test_who_hangs_costs_a_place_each_and_a_quarter_of_them_at_most(tmp_pa
         await custodes.outbound.worker.stop(drain_seconds=0)
         await custodes.stop()
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def noise(url: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The app of the noisy tenant: a process that emits and does not deliver; see ``noise.py``."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(Path(__file__).with_name("noise.py")),
+        url,
+        str(NOISY_PACE),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(60):
+            await process.stdout.readline()
+        yield process
+    finally:
+        process.kill()
+        await process.wait()
+
+
+@pytest.mark.drill
+@pytest.mark.timeout(120 + 120 * ROUNDS)
+async def test_what_hangs_is_not_felt_by_others(tmp_path: Path) -> None:
+    """Given a tenant for whom another process emits without a pause, when its endpoint hangs until its deadline instead
+    of being paused, then the events of healthy tenants come as fast as before.
+
+    Both stretches take in the same events; a third, without the noise, is only told.
+    """
+    url = f"sqlite:///{tmp_path}/noise.db"
+    found: dict[str, list[float]] = {"alone": [], "beside a paused one": [], "beside one that hangs": []}
+    async with receivers() as base, sending(url) as custodes:
+        for number in range(3):
+            await custodes.outbound.create_endpoint(f"{base}/good/{number}", tenant=f"good{number}")
+        retry = RetryPolicy(timeout=HANGS_FOR)
+        noisy = await custodes.outbound.create_endpoint(f"{base}/silent/0", tenant="noisy", retry=retry)
+        await custodes.outbound.pause_endpoint(noisy.endpoint.id)
+
+        async def good(number: int) -> None:
+            await custodes.outbound.emit("x", {"sent": time.time()}, tenant=f"good{number % 3}")
+
+        async def stretch(name: str) -> None:
+            count = await at_pace(GOOD_PACE, SECONDS, good)
+            found[name].append(p99(await lateness(custodes, base, count)))
+
+        await stretch("alone")  # all healthy endpoints have proven themselves
+        found["alone"].clear()
+        async with noise(url) as process:
+
+            async def tell_noise(word: str) -> None:
+                process.stdin.write(f"{word}\n".encode())
+                await process.stdin.drain()
+                await asyncio.sleep(0.5)
+
+            for _ in range(ROUNDS):
+                await stretch("alone")
+                await tell_noise("on")
+                await stretch("beside a paused one")
+                await custodes.outbound.resume_endpoint(noisy.endpoint.id, recover=False)
+                await stretch("beside one that hangs")
+                await custodes.outbound.pause_endpoint(noisy.endpoint.id)
+                await tell_noise("off")
+        emitted = await custodes.outbound.list_deliveries(DeliveryFilter(tenant="noisy"), limit=1)
+        assert emitted.items
+
+    medians = {name: statistics.median(values) for name, values in found.items()}
+    tell(
+        f"p99 of healthy tenants, {NOISY_PACE}/s of another beside them, median of {ROUNDS}: "
+        + ", ".join(f"{value * 1_000:.1f} ms {name}" for name, value in medians.items())
+    )
+    if FULL:
+        assert medians["beside one that hangs"] <= medians["beside a paused one"] * 1.1
