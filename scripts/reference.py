@@ -90,7 +90,20 @@ def http() -> str:
     from custodes.admin.app import create_admin_app
 
     document = create_admin_app(Custodes("sqlite://")).openapi()
-    lines = ["# Admin API", "", "The whole description is served at `/api/admin/enterprise/openapi.json`.", ""]
+    return _routes("Admin API", "/api/admin/enterprise/openapi.json", document)
+
+
+def portal() -> str:
+    """Every route of the customer portal."""
+    from custodes import Custodes
+    from custodes.admin.portal.app import create_portal_app
+
+    document = create_portal_app(Custodes("sqlite://")).openapi()
+    return _routes("Portal API, below `/portal/webhooks`", "/portal/webhooks/api/openapi.json", document)
+
+
+def _routes(title: str, served: str, document: dict[str, Any]) -> str:
+    lines = [f"# {title}", "", f"The whole description is served at `{served}`.", ""]
     tags: dict[str, list[str]] = {}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
@@ -150,6 +163,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "errors.md": errors,
     "tables.md": tables,
     "admin-api.md": http,
+    "portal-api.md": portal,
     "commands.md": commands,
     "signals.md": signals,
 }

@@ -28,6 +28,9 @@ BUILT = ROOT / "src" / "custodes" / "_web"
 #: Types of the API, written from the OpenAPI document.
 SCHEMA = WEB / "src" / "api" / "schema.d.ts"
 
+#: The same of the customer portal.
+PORTAL_SCHEMA = WEB / "src" / "portal" / "schema.d.ts"
+
 #: What was built and installed last, by a digest of what went in.
 STAMPS = ROOT / ".cache" / "web"
 
@@ -92,10 +95,11 @@ def check() -> None:
     """Check everything that a change of the dashboard can break, short of opening it in a browser."""
     install()
     with tempfile.TemporaryDirectory() as folder:
-        fresh = Path(folder) / "schema.d.ts"
-        _write_types(fresh)
-        if not SCHEMA.is_file() or fresh.read_bytes() != SCHEMA.read_bytes():
-            sys.exit("web/src/api/schema.d.ts is out of date with the API: make web-types")
+        for schema, document in ((SCHEMA, openapi()), (PORTAL_SCHEMA, portal_openapi())):
+            fresh = Path(folder) / "schema.d.ts"
+            _write_types(fresh, document)
+            if not schema.is_file() or fresh.read_bytes() != schema.read_bytes():
+                sys.exit(f"{schema.relative_to(ROOT)} is out of date with the API: make web-types")
     wanted = _digest(_sources())
     if not _is_stamped("checked", wanted):
         for command in ("types", "lint", "test"):
@@ -113,11 +117,19 @@ def openapi() -> dict[str, Any]:
     return create_admin_app(Custodes("sqlite:///:memory:")).openapi()
 
 
-def _write_types(target: Path) -> None:
-    document = target.with_suffix(".json")
-    document.write_text(json.dumps(_with_one_error(openapi())))
-    npm("run", "--silent", "codegen", "--", str(document), "--output", str(target))
-    document.unlink()
+def portal_openapi() -> dict[str, Any]:
+    """Return the OpenAPI document of the customer portal."""
+    from custodes import Custodes
+    from custodes.admin.portal.app import create_portal_app
+
+    return create_portal_app(Custodes("sqlite:///:memory:")).openapi()
+
+
+def _write_types(target: Path, document: dict[str, Any]) -> None:
+    source = target.with_suffix(".json")
+    source.write_text(json.dumps(_with_one_error(document)))
+    npm("run", "--silent", "codegen", "--", str(source), "--output", str(target))
+    source.unlink()
 
 
 def _with_one_error(document: dict[str, Any]) -> dict[str, Any]:
@@ -195,10 +207,11 @@ def main(command: str) -> None:
     elif command == "types":
         install()
         with tempfile.TemporaryDirectory() as folder:
-            fresh = Path(folder) / "schema.d.ts"
-            _write_types(fresh)
-            SCHEMA.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(fresh, SCHEMA)
+            for schema, document in ((SCHEMA, openapi()), (PORTAL_SCHEMA, portal_openapi())):
+                fresh = Path(folder) / "schema.d.ts"
+                _write_types(fresh, document)
+                schema.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(fresh, schema)
     elif command == "format":
         install()
         npm("run", "--silent", "format")

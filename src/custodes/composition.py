@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from custodes.planes.inbound.monitor import WebhookMonitor
     from custodes.planes.metrics.health import HealthMonitor
     from custodes.planes.metrics.recorder import SystemMetrics
+    from custodes.planes.outbound.portal import PortalLinks
     from custodes.planes.outbound.webhooks import OutgoingWebhooks
     from custodes.planes.ratelimit.limiter import RateLimiter
     from custodes.planes.traffic.monitor import ApiMonitor
@@ -235,6 +236,21 @@ class Composition(Foundation):
             lease=self.settings.outbound_lease_seconds * SECOND,
             allow_http=self.settings.outbound_allow_http,
             default_tenant=self.settings.default_tenant,
+        )
+
+    @cached_property
+    def portal(self) -> PortalLinks:
+        """Links that show a customer the endpoints of one tenant."""
+        from custodes.planes.outbound.portal import PortalLinks
+        from custodes.storage.sql.portal_links import SqlPortalLinkStore
+
+        return PortalLinks(
+            self.database,
+            SqlPortalLinkStore(),
+            self.clock,
+            # Never a seeded source: it makes tokens.
+            random.SystemRandom().getrandbits,
+            base=self.settings.portal_url or self.settings.public_url,
         )
 
     @cached_property

@@ -15,10 +15,11 @@ from custodes.planes.retention.model import Policy
 if TYPE_CHECKING:
     from custodes.composition import Composition
 
-#: How long kinds of errors, incidents that are over and ended sessions are kept, microseconds.
+#: How long kinds of errors, incidents that are over, ended sessions and ended links are kept, microseconds.
 KEEP_ERRORS = 90 * DAY
 KEEP_INCIDENTS = 90 * DAY
 KEEP_SESSIONS = 30 * DAY
+KEEP_LINKS = 30 * DAY
 
 
 def policies_of(custodes: Composition) -> list[Policy]:
@@ -76,7 +77,12 @@ def _outbound(custodes: Composition) -> list[Policy]:
         )
         for level, kept in KEPT.items()
     ]
-    return [Policy("outbound.messages", text, keep, outbound.purge, outbound.count_purgeable), *figures]
+    links = custodes.portal
+    return [
+        Policy("outbound.messages", text, keep, outbound.purge, outbound.count_purgeable),
+        Policy("outbound.links", "Links of the portal that have ended", KEEP_LINKS, links.purge, links.count_purgeable),
+        *figures,
+    ]
 
 
 def _traffic(custodes: Composition) -> list[Policy]:

@@ -171,6 +171,16 @@ class Settings(BaseSettings):
     )
     """Days that emitted events, their deliveries and attempts are kept; open ones stay."""
 
+    # ── Customer portal ──────────────────────────────────────────────────────
+    portal_url: str = Field("", validation_alias=_env("CUSTODES_PORTAL_URL", "portal_url"))
+    """Where customers reach the portal, for example ``https://app.example.com``; empty: as ``CUSTODES_PUBLIC_URL``."""
+    portal_name: str = Field("", max_length=60, validation_alias=_env("CUSTODES_PORTAL_NAME", "portal_name"))
+    """Your name at the top of the portal; empty: it says ``Webhooks``."""
+    portal_colour: str = Field(
+        "", pattern=r"^(#[0-9a-fA-F]{6})?$", validation_alias=_env("CUSTODES_PORTAL_COLOUR", "portal_colour")
+    )
+    """Your colour in the portal, as ``#rrggbb``; empty: blue."""
+
     # ── Requests that go out ─────────────────────────────────────────────────
     outgoing_allow_networks: CommaList = Field(
         (), validation_alias=_env("CUSTODES_OUTGOING_ALLOW_NETWORKS", "outgoing_allow_networks")

@@ -21,6 +21,7 @@ from custodes.admin.auth.tokens import Issuer, TokenVerifier, clerk_issuer, oidc
 from custodes.admin.dashboard import Dashboard
 from custodes.admin.dependencies import Admin, require_admin
 from custodes.admin.pages import elsewhere, pages
+from custodes.admin.portal.app import create_portal_app, show_portal_without_slash
 from custodes.admin.problems import PROBLEMS, install_problem_handlers
 from custodes.admin.refusals import Refusals
 from custodes.admin.routes import (
@@ -39,6 +40,7 @@ from custodes.admin.routes import (
     outbound,
     outbound_figures,
     overview,
+    portal_links,
     ratelimit,
     retention,
     session,
@@ -47,6 +49,7 @@ from custodes.admin.routes import (
 )
 from custodes.admin.shell import Shell
 from custodes.app import Custodes
+from custodes.planes.outbound.portal import PLACE as PORTAL
 from custodes.version import __version__
 
 #: Where the admin API lives, below the mount point.
@@ -71,6 +74,7 @@ PLANES: tuple[tuple[str, ModuleType], ...] = (
     ("outbound", outbound),
     ("outbound", outbound_figures),
     ("outbound", catalogue),
+    ("outbound", portal_links),
     ("overview", overview),
     ("ratelimit", ratelimit),
     ("retention", retention),
@@ -111,6 +115,7 @@ def create_admin_app(custodes: Custodes, *, fetch: HttpFetcher | None = None) ->
     app.add_middleware(Shell, addresses=custodes.addresses, random_bits=custodes.trace_bits)
     install_problem_handlers(app)
     app.state.required_roles = _required_roles()
+    app.mount(PORTAL, create_portal_app(custodes))
     _serve_document(app)
     return app
 
@@ -130,6 +135,7 @@ def _routes() -> tuple[BaseRoute, ...]:
         )
     router.include_router(elsewhere.router, prefix=DASHBOARD, include_in_schema=False)
     router.include_router(pages.router, prefix=DASHBOARD, include_in_schema=False)
+    router.add_api_route(PORTAL, show_portal_without_slash, include_in_schema=False)
     for route in router.routes:
         route.matches({"type": "http", "method": "GET", "path": "/"})
     return tuple(router.routes)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -82,12 +83,22 @@ class Dashboard:
             elsewhere: place that leads to where people sign in, and whose it is; None: they sign in here.
             status: 404 for a path that the page will not know either.
         """
+        way = {"place": elsewhere[0], "name": elsewhere[1]} if elsewhere else None
+        return self.render({"root": root, "base": base, "version": __version__, "elsewhere": way}, base, status=status)
+
+    def render(self, told: Mapping[str, Any], base: str, *, status: int = 200) -> Response:
+        """Return the page with what the server tells it, and a fresh nonce.
+
+        Args:
+            told: what is written into its ``<meta>``.
+            base: URL path that its files are below.
+            status: of the answer.
+        """
         if self._page is None:
             return HTMLResponse(_NOT_BUILT, status_code=503)
         nonce = b64encode(self._random_bits(128).to_bytes(16, "big")).decode()
-        way = {"place": elsewhere[0], "name": elsewhere[1]} if elsewhere else None
-        told = json.dumps({"root": root, "base": base, "nonce": nonce, "version": __version__, "elsewhere": way})
-        text = self._page.replace(_PLACEHOLDER, f'<meta name="custodes" content="{escape(told)}"')
+        said = escape(json.dumps({**told, "nonce": nonce}))
+        text = self._page.replace(_PLACEHOLDER, f'<meta name="custodes" content="{said}"')
         text = text.replace('="./', f'="{escape(base)}/')
         return HTMLResponse(text, status_code=status, headers={"Content-Security-Policy": _CSP.format(nonce=nonce)})
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
 from fastapi import APIRouter, FastAPI
@@ -33,8 +33,8 @@ SECURITY_SCHEMES: dict[str, dict[str, str]] = {
 _Document = dict[str, Any]
 
 
-def document(app: FastAPI) -> _Document:
-    """Write the OpenAPI document of an app."""
+def document(app: FastAPI, schemes: Mapping[str, Mapping[str, str]] = SECURITY_SCHEMES) -> _Document:
+    """Write the OpenAPI document of an app; any of the ways to sign in is enough."""
     found = get_openapi(
         title=app.title, version=app.version, summary=app.summary, description=app.description, routes=app.routes
     )
@@ -44,12 +44,13 @@ def document(app: FastAPI) -> _Document:
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     _lift_definitions(found, schemas)
-    components["securitySchemes"] = SECURITY_SCHEMES
-    found["security"] = [{name: []} for name in SECURITY_SCHEMES]
-    roles: dict[str, str] = app.state.required_roles
+    components["securitySchemes"] = schemes
+    found["security"] = [{name: []} for name in schemes]
+    roles: dict[str, str] = getattr(app.state, "required_roles", {})
     for operation in _operations(found):
         _tell_problems(operation)
-        operation["x-required-role"] = roles[operation["operationId"]]
+        if roles:
+            operation["x-required-role"] = roles[operation["operationId"]]
     return found
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from custodes.cli import doctor, export, migrate, replay, retention, serve, user, webhooks
+from custodes.cli import doctor, export, migrate, portal, replay, retention, serve, user, webhooks
 from custodes.cli.console import fail
 from custodes.cli.demo import command as demo
 from custodes.errors import CustodesError
@@ -29,6 +29,7 @@ app.add_typer(migrate.app, name="migrate")
 app.add_typer(user.app, name="user")
 app.add_typer(retention.app, name="retention")
 app.add_typer(webhooks.app, name="webhooks")
+app.add_typer(portal.app, name="portal")
 
 
 def _version(wanted: bool) -> None:

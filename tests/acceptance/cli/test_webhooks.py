@@ -89,3 +89,24 @@ def test_completeness_is_told_of_each_source(url: str, monkeypatch: pytest.Monke
 
     assert (proof["source"], proof["fetched"]) == ("stripe", 0)
     assert "Not compared" in run("webhooks", "completeness").stdout
+
+
+def test_links_to_the_portal_are_made_listed_and_revoked(url: str):
+    # Given a link, whose address is shown once
+    made = run_json("portal", "create", "acme", "--scope", "manage", "--hours", "2", "--note", "Ann")
+    address, _, token = made["url"].partition("#")
+    assert (address, len(token)) == ("http://127.0.0.1:8321/portal/webhooks/", 43)
+
+    # When it is listed, its token is nowhere
+    listed = run("portal", "list").stdout
+    assert token not in listed
+    [link] = run_json("portal", "list", "--tenant", "acme")
+    assert (link["id"], link["scope"], link["note"]) == (made["id"], "manage", "Ann")
+    assert not {"token_hash", "session_hash"} & link.keys()
+
+    # And when it is revoked, it says so; all of it is in the trail
+    run("portal", "revoke", made["id"])
+    [link] = run_json("portal", "list")
+    assert link["revoked_at"] is not None
+    assert [action for action, _ in audited(url)] == ["portal_link.created", "portal_link.revoked"]
+    run("portal", "create", "acme", "--hours", "1000", expect=1)

@@ -21,7 +21,7 @@ from custodes.storage.sql.tables.audit import audit_logs
 from custodes.storage.sql.tables.identity import admin_sessions, user_profiles
 from custodes.storage.sql.tables.inbound import webhook_events, webhook_refusals, webhook_rollups
 from custodes.storage.sql.tables.metrics import metric_series, system_metrics
-from custodes.storage.sql.tables.outbound import webhook_delivery_rollups, webhook_messages
+from custodes.storage.sql.tables.outbound import webhook_delivery_rollups, webhook_messages, webhook_portal_links
 from custodes.storage.sql.tables.ratelimit import rate_limit_tracking
 from custodes.storage.sql.tables.retention import retention_runs
 from custodes.storage.sql.tables.traffic import api_error_groups, api_monitoring, api_rollups
@@ -122,6 +122,7 @@ ANCIENT: dict[str, tuple[Table, dict[str, Any]]] = {
     "inbound.figures.hour": (webhook_rollups, {"level": 3_600}),
     "inbound.figures.day": (webhook_rollups, {"level": 86_400}),
     "outbound.messages": (webhook_messages, {"idempotency_key": None}),
+    "outbound.links": (webhook_portal_links, {}),
     "outbound.figures.minute": (webhook_delivery_rollups, {"level": 60}),
     "outbound.figures.hour": (webhook_delivery_rollups, {"level": 3_600}),
     "outbound.figures.day": (webhook_delivery_rollups, {"level": 86_400}),

@@ -1551,6 +1551,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/enterprise/webhook-portal-links": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Portal Links
+         * @description List links to the portal, ended ones too, newest first.
+         */
+        get: operations["outbound_list_portal_links"];
+        put?: never;
+        /**
+         * Create Portal Link
+         * @description Make a link that shows a customer the endpoints of one tenant; the answer holds its address, this once.
+         */
+        post: operations["outbound_create_portal_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/webhook-portal-links/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke Portal Link
+         * @description End a link, and whatever was opened with it, from the next request on.
+         */
+        delete: operations["outbound_revoke_portal_link"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/enterprise/overview": {
         parameters: {
             query?: never;
@@ -5052,6 +5096,78 @@ export interface components {
             new: string;
         };
         /**
+         * NewPortalLink
+         * @description A link that was just made.
+         */
+        NewPortalLink: {
+            /**
+             * Id
+             * @description UUIDv7
+             */
+            id: string;
+            /**
+             * Tenant
+             * @description Whose endpoints it shows
+             */
+            tenant: string;
+            /** @description What it lets do: `view` or `manage` */
+            scope: components["schemas"]["Scope"];
+            /**
+             * Channel
+             * @description Only endpoints of this channel; empty: all of the tenant
+             */
+            channel: string;
+            /**
+             * Note
+             * @description Who gets it
+             */
+            note: string;
+            /**
+             * Max Endpoints
+             * @description Endpoints that there may be before no more can be added through it
+             */
+            max_endpoints: number;
+            /**
+             * Made By
+             * @description Who made it
+             */
+            made_by: string;
+            /**
+             * Created At
+             * Format: date-time
+             * @description When it was made
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            created_at: string;
+            /**
+             * Expires At
+             * Format: date-time
+             * @description When it ends
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            expires_at: string;
+            /**
+             * Opened
+             * @description How often it was opened
+             */
+            opened: number;
+            /**
+             * Last Used At
+             * @description When it was used last, to the minute; null when never
+             */
+            last_used_at: string | null;
+            /**
+             * Revoked At
+             * @description When it was revoked; null while it is not
+             */
+            revoked_at: string | null;
+            /**
+             * Url
+             * @description Give this to the customer; it is shown this once. Without `CUSTODES_PORTAL_URL` or `CUSTODES_PUBLIC_URL` it begins with the path
+             */
+            url: string;
+        };
+        /**
          * NewProfileBody
          * @description A profile to make.
          */
@@ -5566,6 +5682,19 @@ export interface components {
              */
             next_cursor?: string | null;
         };
+        /** PageModel[PortalLinkModel] */
+        PageModel_PortalLinkModel_: {
+            /**
+             * Items
+             * @description The rows, newest first
+             */
+            items: components["schemas"]["PortalLinkModel"][];
+            /**
+             * Next Cursor
+             * @description Pass as `cursor` for the next page; null at the end
+             */
+            next_cursor?: string | null;
+        };
         /** PageModel[ProfileModel] */
         PageModel_ProfileModel_: {
             /**
@@ -5725,6 +5854,108 @@ export interface components {
             keep_days: number;
             /** @description Its newest run that was not a dry run; null when there was none */
             last_run: components["schemas"]["RunModel"] | null;
+        };
+        /**
+         * PortalLinkBody
+         * @description A link to make.
+         */
+        PortalLinkBody: {
+            /**
+             * @description `view`: look only; `manage`: change endpoints, too
+             * @default view
+             */
+            scope: components["schemas"]["Scope"];
+            /**
+             * Channel
+             * @description Only endpoints of this channel
+             * @default
+             */
+            channel: string;
+            /**
+             * Hours
+             * @description How long it works
+             * @default 24
+             */
+            hours: number;
+            /**
+             * Max Endpoints
+             * @description Endpoints that there may be before no more can be added
+             * @default 10
+             */
+            max_endpoints: number;
+            /**
+             * Note
+             * @description Who gets it, for people
+             * @default
+             */
+            note: string;
+        };
+        /**
+         * PortalLinkModel
+         * @description A link to the portal, without its token.
+         */
+        PortalLinkModel: {
+            /**
+             * Id
+             * @description UUIDv7
+             */
+            id: string;
+            /**
+             * Tenant
+             * @description Whose endpoints it shows
+             */
+            tenant: string;
+            /** @description What it lets do: `view` or `manage` */
+            scope: components["schemas"]["Scope"];
+            /**
+             * Channel
+             * @description Only endpoints of this channel; empty: all of the tenant
+             */
+            channel: string;
+            /**
+             * Note
+             * @description Who gets it
+             */
+            note: string;
+            /**
+             * Max Endpoints
+             * @description Endpoints that there may be before no more can be added through it
+             */
+            max_endpoints: number;
+            /**
+             * Made By
+             * @description Who made it
+             */
+            made_by: string;
+            /**
+             * Created At
+             * Format: date-time
+             * @description When it was made
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            created_at: string;
+            /**
+             * Expires At
+             * Format: date-time
+             * @description When it ends
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            expires_at: string;
+            /**
+             * Opened
+             * @description How often it was opened
+             */
+            opened: number;
+            /**
+             * Last Used At
+             * @description When it was used last, to the minute; null when never
+             */
+            last_used_at: string | null;
+            /**
+             * Revoked At
+             * @description When it was revoked; null while it is not
+             */
+            revoked_at: string | null;
         };
         /**
          * Problem
@@ -6841,6 +7072,12 @@ export interface components {
              */
             runs: components["schemas"]["RunModel"][];
         };
+        /**
+         * Scope
+         * @description What a link lets do.
+         * @enum {string}
+         */
+        Scope: "view" | "manage";
         /**
          * SeriesModel
          * @description What a query found.
@@ -12133,6 +12370,111 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["EventTypeModel"];
                 };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    outbound_list_portal_links: {
+        parameters: {
+            query?: {
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+                /** @description Rows at most */
+                limit?: number;
+                /** @description `next_cursor` of the page before; leave out for the first page */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageModel_PortalLinkModel_"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    outbound_create_portal_link: {
+        parameters: {
+            query?: {
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PortalLinkBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewPortalLink"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    outbound_revoke_portal_link: {
+        parameters: {
+            query?: {
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description Id (UUIDv7) */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Refused */
             default: {

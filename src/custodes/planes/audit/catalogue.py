@@ -144,6 +144,9 @@ _TABLE: list[Action] = [
         ("webhook_configuration.resumed", 5, "", "An endpoint gets webhooks again."),
         ("webhook_configuration.deleted", 15, "", "An endpoint for outgoing webhooks was removed."),
         ("webhook_configuration.secret_rotated", 15, "", "An endpoint's signing secret was replaced."),
+        ("portal_link.created", 20, "p", "A link to the customer portal was made."),
+        ("portal_link.opened", 5, "", "A link to the customer portal was opened."),
+        ("portal_link.revoked", 5, "", "A link to the customer portal was withdrawn."),
     ),
     *_actions(
         "rate_limit",

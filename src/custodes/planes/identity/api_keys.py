@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from custodes.errors import InvalidInput, NotFound, PermissionDenied
+from custodes.kernel.bearer import fingerprint
 from custodes.kernel.clock import DAY, Clock
 from custodes.kernel.ids import RandomBits, uuid7
 from custodes.kernel.paging import DEFAULT_LIMIT, Page, decode_cursor, page_of
 from custodes.kernel.tenant import valid_tenant
 from custodes.planes.identity.model import ApiKey, Principal, Profile, Role
 from custodes.planes.identity.ports import IdentityStore
-from custodes.planes.identity.tokens import fingerprint, new_api_key
+from custodes.planes.identity.tokens import new_api_key
 from custodes.runtime.transactions import Transaction, Work, nothing
 
 #: Longest name of a key, characters.

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from argon2 import PasswordHasher
 
 from custodes.errors import StorageUnavailable
+from custodes.kernel.bearer import MAX_TOKEN
 from custodes.kernel.clock import HOUR, MINUTE, Clock
 from custodes.kernel.health import SystemHealth, Threshold, judge
 from custodes.kernel.ids import RandomBits
@@ -18,7 +19,6 @@ from custodes.planes.identity.passwords import Passwords
 from custodes.planes.identity.ports import IdentityStore
 from custodes.planes.identity.profiles import Profiles
 from custodes.planes.identity.sessions import SEEN_EVERY, Sessions
-from custodes.planes.identity.tokens import MAX_TOKEN
 from custodes.runtime.bus import Bus
 from custodes.runtime.transactions import Transaction
 

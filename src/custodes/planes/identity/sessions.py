@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from custodes.errors import NotFound
+from custodes.kernel.bearer import fingerprint, new_secret
 from custodes.kernel.clock import DAY, HOUR, MINUTE, Clock
 from custodes.kernel.ids import RandomBits, uuid7
 from custodes.kernel.paging import DEFAULT_LIMIT, Page, decode_cursor, page_of
 from custodes.planes.identity.model import Profile, Session
 from custodes.planes.identity.ports import IdentityStore
-from custodes.planes.identity.tokens import fingerprint, new_session_token
 from custodes.runtime.transactions import Transaction, Work, nothing
 
 #: A session that is not used for so long has ended.
@@ -76,7 +76,7 @@ class Sessions:
     def draw(self, profile: Profile, client: Client) -> Opened:
         """Make a session with a fresh token, to be kept by :meth:`keep`."""
         now = self._clock.now()
-        token = new_session_token(self._random_bits)
+        token = new_secret(self._random_bits)
         session = Session(
             id=uuid7(now, self._random_bits),
             profile_id=profile.id,

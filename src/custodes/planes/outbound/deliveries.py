@@ -57,8 +57,10 @@ class Deliveries(Endpoints):
         """Return a page of events, newest first."""
         return await self._store.read(lambda tx: self._deliveries.messages(tx, tenant, event_type, limit, cursor))
 
-    async def get_message(self, message_id: str, *, tenant: str | None = None) -> tuple[Message, bytes]:
-        """Return one event and its body.
+    async def get_message(
+        self, message_id: str, *, tenant: str | None = None, version: str = ""
+    ) -> tuple[Message, bytes]:
+        """Return one event and its body, in the version that an endpoint got.
 
         Raises:
             NotFound: no such event.
@@ -69,7 +71,7 @@ class Deliveries(Endpoints):
             if message is None:
                 msg = "No such message"
                 raise NotFound(msg, remedy="Look at the list of messages; it may have been removed by retention")
-            return message, self._deliveries.body(tx, message) or b""
+            return message, self._deliveries.body(tx, message, version) or b""
 
         return await self._store.read(work)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Index, Integer, Table, UniqueConstraint, text
+from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, Table, UniqueConstraint, text
 
 from custodes.storage.sql.tables import metadata
 from custodes.storage.sql.types import Bytes, Count, Id, JsonText, Micros, String, Tenant, Text
@@ -214,4 +214,29 @@ webhook_event_types = Table(
     Column("archived", Boolean, nullable=False),
     Column("created_at", Micros, nullable=False),
     Column("updated_at", Micros, nullable=False),
+)
+
+#: Links of the customer portal; of their tokens only hashes.
+webhook_portal_links = Table(
+    "webhook_portal_links",
+    metadata,
+    Column("tenant_id", Tenant, primary_key=True),
+    Column("id", Id, primary_key=True),
+    Column("scope", String(16), nullable=False),
+    #: Only endpoints of this channel; empty: all of the tenant.
+    Column("channel", String(100), nullable=False),
+    Column("note", Text(), nullable=False),
+    Column("max_endpoints", Integer, nullable=False),
+    Column("token_hash", LargeBinary(32), nullable=False),
+    Column("session_hash", LargeBinary(32), nullable=False),
+    Column("made_by", Text(), nullable=False),
+    Column("created_at", Micros, nullable=False),
+    Column("expires_at", Micros, nullable=False),
+    Column("opened", Count, nullable=False),
+    Column("last_used_at", Micros),
+    Column("revoked_at", Micros),
+    UniqueConstraint("token_hash"),
+    UniqueConstraint("session_hash"),
+    Index("ix_webhook_portal_links_id", "id"),
+    Index("ix_webhook_portal_links_expires", "expires_at"),
 )

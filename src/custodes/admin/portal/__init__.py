@@ -1,0 +1,1 @@
+"""The customer portal: a page and an API of its own, which lead to nothing else."""
