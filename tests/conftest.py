@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import shutil
@@ -18,6 +19,7 @@ from tests.servers.postgresql import PgBouncer, PostgresServer
 from tests.servers.programs import required
 from tests.servers.redis import RedisCluster, RedisServer
 
+from custodes.app import Custodes
 from custodes.storage.sql.database import Database
 from custodes.storage.sql.postgresql import PostgresDatabase
 from custodes.storage.sql.schema import alembic_config
@@ -158,6 +160,23 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
     """URL of a fresh SQLite database with all tables, ``custodes.db`` of the test's folder."""
     return f"sqlite:///{shutil.copyfile(sqlite_template, tmp_path / 'custodes.db')}"
+
+
+@pytest.fixture(scope="session")
+def started_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The SQLite database of an install that was started before: it has tables and an owner.
+
+    A first start makes both, and hashes a password, which is meant to be slow.
+    """
+    file = tmp_path_factory.mktemp("started") / "custodes.db"
+
+    async def start_and_stop() -> None:
+        custodes = Custodes(f"sqlite:///{file}")
+        await custodes.start()
+        await custodes.stop()
+
+    asyncio.run(start_and_stop())
+    return file
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -146,12 +146,18 @@ class Custodes(Composition):
                 await self.close()
 
     async def _stop_services(self) -> None:
+        failures: list[Exception] = []
         try:
-            for name in reversed(_SERVICES):
-                await getattr(self, name).stop()
-            await self.outgoing.close()
+            for stop in [getattr(self, name).stop for name in reversed(_SERVICES)] + [self.outgoing.close]:
+                try:
+                    await stop()
+                except Exception as error:  # noqa: BLE001 - the others must still write what they have
+                    failures.append(error)
         finally:
             await self.close()
+        if failures:
+            msg = "Not everything could be stopped"
+            raise ExceptionGroup(msg, failures)
 
     async def migrate(self) -> list[str]:
         """Bring the schema to this version; returns the revisions that were applied.

@@ -116,10 +116,11 @@ def test_failed_logins_are_counted_over_both(install: Install):
         for server in (install.first, install.second)
     ]
 
-    # Then both shut them out, although half of the tries were at the other
+    # Then both shut them out, although half of the tries were at the other: alone, each would give five guesses away
     assert answers[0] == 401
-    assert answers[-2:] == [429, 429]
-    assert answers.count(401) < 8
+    assert 429 in answers[::2]
+    assert 429 in answers[1::2]
+    assert answers.count(401) < 10
 
 
 def test_a_block_reaches_both_in_time(install: Install):

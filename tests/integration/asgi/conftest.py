@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -47,12 +48,14 @@ def cases() -> list[Any]:
 
 
 @pytest.fixture
-async def custodes_of(tmp_path: Path) -> AsyncIterator[Callable[..., Custodes]]:
-    """Make installs on a database of their own; they are stopped at the end."""
+async def custodes_of(tmp_path: Path, started_before: Path) -> AsyncIterator[Callable[..., Custodes]]:
+    """Make installs on a database of their own, which were started before; they are stopped at the end."""
     made: list[Custodes] = []
 
     def make(**settings: Any) -> Custodes:
-        settings.setdefault("database_url", f"sqlite:///{tmp_path}/custodes{len(made)}.db")
+        if "database_url" not in settings:
+            file = shutil.copyfile(started_before, tmp_path / f"custodes{len(made)}.db")
+            settings["database_url"] = f"sqlite:///{file}"
         made.append(Custodes(**settings))
         return made[-1]
 
