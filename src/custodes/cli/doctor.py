@@ -24,6 +24,9 @@ from custodes.kernel.sealing import NoSealer
 #: Below so much free space the disk is a warning, bytes.
 LOW_DISK = 1 << 30
 
+#: Longest that a system may take to say how it is, seconds: here each is asked for the first time, by one who can wait.
+PATIENCE_SECONDS = 15.0
+
 #: A proxy block wider than this many bits of prefix trusts strangers.
 WIDEST_IPV4_PREFIX = 8
 WIDEST_IPV6_PREFIX = 16
@@ -200,7 +203,7 @@ async def _health(custodes: Custodes) -> AsyncIterator[Finding]:
     if await custodes.pending_migrations():
         return
     verdicts = {Health.HEALTHY: Verdict.OK, Health.DEGRADED: Verdict.WARNING, Health.UNHEALTHY: Verdict.FAILURE}
-    for status in (await custodes.health.check()).systems:
+    for status in (await custodes.health.check(PATIENCE_SECONDS)).systems:
         yield Finding(
             f"health of {status.system}", verdicts[status.state], "; ".join(status.reasons) or str(status.state)
         )

@@ -75,6 +75,27 @@ async def test_an_answer_is_good_for_a_second(monitor: HealthMonitor, api: Plane
     assert api.asked == 2
 
 
+async def test_who_has_more_patience_gets_the_answer(clock: FakeClock):
+    # Given a system that nobody waits for, who does not say so
+    monitor = HealthMonitor(clock, lambda signal: None, limit_seconds=0)
+    gate = asyncio.Event()
+
+    async def late() -> SystemHealth:
+        await gate.wait()
+        return SystemHealth("audit", Health.HEALTHY)
+
+    monitor.register("audit", late)
+    assert (await monitor.check()).overall is Health.UNHEALTHY
+    clock.advance(SECOND)
+
+    # When somebody says so
+    asked = asyncio.create_task(monitor.check(limit_seconds=30))
+    await asyncio.sleep(0)
+    gate.set()
+
+    assert (await asked).overall is Health.HEALTHY
+
+
 async def test_a_system_that_hangs_is_unhealthy_and_not_asked_twice(monitor: HealthMonitor, clock: FakeClock):
     asked = 0
     gate = asyncio.Event()

@@ -101,28 +101,32 @@ class HealthMonitor:
         """Return the thresholds that stand above the systems' own."""
         return {name: system.thresholds for name, system in self._systems.items() if system.thresholds}
 
-    async def check(self) -> HealthReport:
-        """Ask all systems; an answer is kept for a second."""
+    async def check(self, limit_seconds: float | None = None) -> HealthReport:
+        """Ask all systems; an answer is kept for a second.
+
+        Args:
+            limit_seconds: longest that a system may take, where somebody has more patience than a load balancer.
+        """
         async with self._lock:
             report = self._report
             if report is None or self._clock.monotonic() - self._asked_at >= CACHE_FOR:
                 self._asked_at = self._clock.monotonic()
-                report = self._report = await self._ask_all()
+                report = self._report = await self._ask_all(limit_seconds or self._limit_seconds)
             return report
 
-    async def _ask_all(self) -> HealthReport:
+    async def _ask_all(self, limit_seconds: float) -> HealthReport:
         systems = list(self._systems.items())
-        found = await asyncio.gather(*(self._ask(name, system) for name, system in systems))
+        found = await asyncio.gather(*(self._ask(name, system, limit_seconds) for name, system in systems))
         for health, (_, system) in zip(found, systems, strict=True):
             self._note(health, system)
         return HealthReport(self._clock.now(), worst(health.state for health in found), tuple(found))
 
-    async def _ask(self, name: str, system: _System) -> SystemHealth:
+    async def _ask(self, name: str, system: _System, limit_seconds: float) -> SystemHealth:
         if system.running is None:
             system.running = asyncio.ensure_future(_awaited(system.check))
-        done, _ = await asyncio.wait([system.running], timeout=self._limit_seconds)
+        done, _ = await asyncio.wait([system.running], timeout=limit_seconds)
         if not done:
-            return _unhealthy(name, f"It did not answer within {self._limit_seconds:g} s")
+            return _unhealthy(name, f"It did not answer within {limit_seconds:g} s")
         task, system.running = system.running, None
         try:
             found = task.result()
