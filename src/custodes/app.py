@@ -12,6 +12,7 @@ from custodes.composition import Composition
 from custodes.errors import ConfigurationError, CustodesError
 
 if TYPE_CHECKING:
+    from custodes.forwarding import Forwarding
     from custodes.live.feed import LiveFeed
     from custodes.planes.inbound.origins import Origin
     from custodes.planes.inbound.sources.base import Source
@@ -32,6 +33,7 @@ _SERVICES = (
     "alerts",
     "traffic",
     "ratelimit",
+    "forwarding",
     "inbound",
     "completeness",
     "outbound",
@@ -71,6 +73,17 @@ class Custodes(Composition):
         )
 
     @cached_property
+    def forwarding(self) -> Forwarding:
+        """Which incoming webhooks go on to where."""
+        from custodes.forwarding import Forwarding
+
+        settings = self.settings
+        of_sources = (
+            f"{name}={given.forward_to}" for name, given in settings.webhook_sources.items() if given.forward_to
+        )
+        return Forwarding(self, (*of_sources, *settings.forward_to))
+
+    @cached_property
     def live(self) -> LiveFeed:
         """What happens, as it happens, for whoever looks at the dashboard."""
         from custodes.live.feed import LiveFeed
@@ -88,11 +101,32 @@ class Custodes(Composition):
 
     # ── Webhooks in, the short way ───────────────────────────────────────────
 
-    def source(self, name: str, secrets: Sequence[str], *, kind: str = "", tenant: str = "", **options: Any) -> Source:
-        """Accept webhooks at ``POST /hooks/{name}``; the options are those of the source's class."""
+    def source(
+        self,
+        name: str,
+        secrets: Sequence[str],
+        *,
+        kind: str = "",
+        tenant: str = "",
+        forward_to: str = "",
+        **options: Any,
+    ) -> Source:
+        """Accept webhooks at ``POST /hooks/{name}``; the options are those of the source's class.
+
+        Args:
+            name: in URLs; also the kind when none is given.
+            secrets: signing secrets that are accepted.
+            kind: who sends.
+            tenant: whose webhooks these are.
+            forward_to: URL that verified events are delivered to, signed by us, until it takes them.
+            options: as the class takes them.
+        """
         from custodes.planes.inbound.sources.registry import make_source
 
-        return self.inbound.add_source(make_source(name, secrets, kind=kind, **options), tenant=tenant)
+        source = self.inbound.add_source(make_source(name, secrets, kind=kind, **options), tenant=tenant)
+        if forward_to:
+            self.forwarding.add(name, forward_to)
+        return source
 
     def webhook(self, source: str, event_type: str = "*", **options: Any) -> Callable[[Any], Any]:
         """Make a decorator that registers a handler; the options are those of ``custodes.inbound.webhook``."""

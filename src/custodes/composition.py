@@ -189,6 +189,10 @@ class Composition(Foundation):
         self.notices.on(WEBHOOKS, inbound.worker.wake)
         for name, secrets in self.settings.webhook_secrets().items():
             inbound.add_source(make_source(name, secrets), replaceable=True)
+        for name, given in self.settings.webhook_sources.items():
+            secrets = tuple(secret.get_secret_value() for secret in given.secrets)
+            source = make_source(name, secrets, kind=given.kind, **given.options)
+            inbound.add_source(source, tenant=given.tenant, replaceable=True)
         return inbound
 
     @cached_property

@@ -11,7 +11,16 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -30,6 +39,23 @@ CommaList = Annotated[tuple[str, ...], NoDecode]
 def _env(name: str, field: str) -> AliasChoices:
     """Accept the environment name and the field's own name (for arguments and the file)."""
     return AliasChoices(name, field)
+
+
+class SourceSettings(BaseModel):
+    """A source of webhooks that is set up without code."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: Who sends; empty: the source's name says it.
+    kind: str = ""
+    #: Signing secrets that are accepted.
+    secrets: tuple[SecretStr, ...]
+    #: URL that its verified events are forwarded to; empty: they are not.
+    forward_to: str = ""
+    #: Whose webhooks these are; empty: the default tenant's.
+    tenant: str = ""
+    #: What its kind takes besides: ``tolerance``, ``header``, ….
+    options: dict[str, Any] = {}
 
 
 class Settings(BaseSettings):
@@ -243,6 +269,15 @@ class Settings(BaseSettings):
     github_hook: str = Field("", validation_alias=_env("CUSTODES_GITHUB_HOOK", "github_hook"))
     """Which webhook that is: ``owner/repository/hooks/123``, ``orgs/name/hooks/123`` or ``app/hook``."""
 
+    webhook_sources: dict[str, SourceSettings] = Field(
+        default_factory=dict, validation_alias=_env("CUSTODES_WEBHOOK_SOURCES", "webhook_sources")
+    )
+    """Other sources, by name: in the file a table each (``[webhook_sources.shop]`` with ``kind``, ``secrets``,
+    ``forward_to``, ``tenant`` and ``options``), in the environment JSON."""
+    forward_to: CommaList = Field((), validation_alias=_env("CUSTODES_FORWARD_TO", "forward_to"))
+    """Where verified webhooks go on to, as ``source=url``: ``stripe=http://127.0.0.1:8000/hooks/stripe``. Addresses of
+    private networks must be named in ``CUSTODES_OUTGOING_ALLOW_NETWORKS``."""
+
     webhook_concurrency: int = Field(
         16, ge=0, le=1_000, validation_alias=_env("CUSTODES_WEBHOOK_CONCURRENCY", "webhook_concurrency")
     )
@@ -300,6 +335,7 @@ class Settings(BaseSettings):
         "outgoing_allow_networks",
         "outgoing_ports",
         "stripe_event_types",
+        "forward_to",
         mode="before",
     )
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import shutil
+import socket
 import stat
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from custodes.cli.console import DatabaseOption, JsonOption, out, write_json
 from custodes.errors import CustodesError
 from custodes.kernel.health import Health
 from custodes.kernel.sealing import NoSealer
+from custodes.planes.outbound.sender import FORWARD_SCHEMES
+from custodes.runtime.outgoing.failure import OutgoingFailed
 
 #: Below so much free space the disk is a warning, bytes.
 LOW_DISK = 1 << 30
@@ -172,6 +175,31 @@ async def _sources(custodes: Custodes) -> AsyncIterator[Finding]:
         yield Finding(
             "webhooks", Verdict.OK, "no sources configured", "Set STRIPE_WEBHOOK_SECRET, or custodes.source(…)"
         )
+    for source, url in custodes.forwarding.targets.items():
+        refusal = await _refusal(custodes, url)
+        if source not in names:
+            yield Finding("forwarding", Verdict.FAILURE, f"there is no source {source}", "Give its signing secret")
+        elif refusal:
+            remedy = (
+                "Name a private network in CUSTODES_OUTGOING_ALLOW_NETWORKS, an odd port in CUSTODES_OUTGOING_PORTS"
+            )
+            yield Finding("forwarding", Verdict.FAILURE, f"webhooks of {source} cannot go on: {refusal}", remedy)
+        else:
+            yield Finding("forwarding", Verdict.OK, f"webhooks of {source} go on to where they may")
+
+
+async def _refusal(custodes: Custodes, url: str) -> str:
+    """Tell why a URL may not be called; empty when it may, as far as the name server tells."""
+    policy = custodes.outgoing_policy
+    try:
+        target = policy.target(url, FORWARD_SCHEMES)
+        found = await asyncio.get_running_loop().getaddrinfo(target.raw_host, target.port, type=socket.SOCK_STREAM)
+        policy.check(ipaddress.ip_address(address[0]) for *_, address in found)
+    except OutgoingFailed as failure:
+        return failure.message
+    except OSError:
+        return "the name has no address"
+    return ""
 
 
 async def _switches(custodes: Custodes) -> AsyncIterator[Finding]:

@@ -39,11 +39,20 @@ def serve(
     ] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on. Default: CUSTODES_PORT, then 8321.")] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the work.")] = 1,
+    forward_to: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Where verified webhooks of a source go on to, as source=url; give it again for more. "
+            "Default: CUSTODES_FORWARD_TO."
+        ),
+    ] = None,
     database: DatabaseOption = None,
 ) -> None:
     """Serve the dashboard, the admin API and the webhook routes."""
     if database:
         os.environ["CUSTODES_DATABASE_URL"] = database
+    if forward_to:
+        os.environ["CUSTODES_FORWARD_TO"] = ",".join(target.replace(",", "%2C") for target in forward_to)
     if app:
         os.environ[standalone.APP_VARIABLE] = app
     settings = load_settings()

@@ -209,6 +209,21 @@ class TestDoctor:
 
         assert any(row["area"] == "proxies" and row["verdict"] == "failure" for row in findings)
 
+    def test_forwarding_to_where_it_may_not_is_a_failure(self, url: str, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", "whsec_canary")
+        monkeypatch.setenv("CUSTODES_FORWARD_TO", "stripe=http://localhost:8000/hooks,github=https://127.0.0.1/hooks")
+        run("migrate")
+
+        refused = [row["text"] for row in run_json_failing("doctor") if row["area"] == "forwarding"]
+        monkeypatch.setenv("CUSTODES_OUTGOING_ALLOW_NETWORKS", "127.0.0.1/32,::1/128")
+        allowed = [row["verdict"] for row in run_json_failing("doctor") if row["area"] == "forwarding"]
+
+        assert [("not allowed" in text, "no source github" in text) for text in refused] == [
+            (True, False),
+            (False, True),
+        ]
+        assert allowed == ["ok", "failure"]
+
     def test_no_secret_is_shown(self, url: str, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", "whsec_canary")
         monkeypatch.setenv("CUSTODES_ALERT_URLS", "https://canary@example.com/hook")

@@ -11,9 +11,11 @@ from custodes import Custodes
 from custodes.errors import Conflict
 from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from custodes.kernel.health import Health
+from custodes.kernel.redact import MASK
 from custodes.kernel.signals import FailureSignal
 from custodes.planes.outbound.model import (
     SCHEDULE,
+    AuthKind,
     Delivery,
     DeliveryStatus,
     EndpointState,
@@ -57,6 +59,28 @@ async def test_an_event_arrives_with_what_it_took(custodes: Custodes, receiver: 
     assert attempt.timing.connect > 0
     await custodes.outbound.flush()
     assert (await custodes.outbound.get_endpoint(made.endpoint.id)).success_count == 1
+
+
+async def test_an_attempt_keeps_the_headers_that_were_sent_without_their_secrets(
+    custodes: Custodes, receiver: Receiver
+) -> None:
+    """Given custom headers and authentication, then what was sent is there, and what is secret is masked."""
+    options = Options(
+        headers={"X-Team": "blue", "X-Api-Key": "hunter2", "X-Acme-Auth": "hunter3", "X-Note": "token=hunter45"},
+        auth=AuthKind.BEARER,
+    )
+    await custodes.outbound.create_endpoint(receiver.url, options=options, credentials={"token": "hunter6"})
+    await custodes.outbound.emit("order.shipped", {"order": 7})
+    await deliver(custodes)
+
+    [delivery] = await deliveries(custodes)
+    _, [attempt] = await custodes.outbound.get_delivery(delivery.id)
+    sent = receiver.got[0].headers
+    kept = dict(attempt.headers)
+    masked = dict.fromkeys(("x-api-key", "x-acme-auth", "authorization"), MASK) | {"x-note": f"token={MASK}"}
+    assert kept == {name: masked.get(name, sent[name]) for name in kept}
+    assert set(sent) - set(kept) == {"host", "content-length", "accept", "accept-encoding"}
+    assert "hunter" not in repr(attempt)
 
 
 @both_engines

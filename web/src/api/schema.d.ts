@@ -2945,6 +2945,11 @@ export interface components {
              * @example 2026-11-23T05:34:00.000001Z
              */
             updated_at: string;
+            /**
+             * Source
+             * @description Source of incoming webhooks that is forwarded to it; empty: it is a customer's
+             */
+            source: string;
         };
         /**
          * ConsumerModel
@@ -3100,6 +3105,11 @@ export interface components {
              * @example 2026-11-23T05:34:00.000001Z
              */
             updated_at: string;
+            /**
+             * Source
+             * @description Source of incoming webhooks that is forwarded to it; empty: it is a customer's
+             */
+            source: string;
             /**
              * Secret
              * @description Signing secret `whsec_…` (Standard Webhooks v1); shown this once
@@ -4187,22 +4197,6 @@ export interface components {
             duration_ms: number;
         };
         /**
-         * HeaderModel
-         * @description A header as it was received.
-         */
-        HeaderModel: {
-            /**
-             * Name
-             * @description Name in lower case
-             */
-            name: string;
-            /**
-             * Value
-             * @description Value; credentials are masked
-             */
-            value: string;
-        };
-        /**
          * HeadersModel
          * @description The headers of one event.
          */
@@ -4211,7 +4205,7 @@ export interface components {
              * Items
              * @description In the order received
              */
-            items: components["schemas"]["HeaderModel"][];
+            items: components["schemas"]["custodes__admin__routes__inbound_models__HeaderModel"][];
         };
         /**
          * Health
@@ -6289,7 +6283,7 @@ export interface components {
              * Headers
              * @description The headers, up to a total size
              */
-            headers: components["schemas"]["HeaderModel"][];
+            headers: components["schemas"]["custodes__admin__routes__inbound_models__HeaderModel"][];
             /**
              * Body Head
              * @description The first bytes of the body, in base64
@@ -8442,6 +8436,22 @@ export interface components {
             example: string;
         };
         /**
+         * HeaderModel
+         * @description A header as it was received.
+         */
+        custodes__admin__routes__inbound_models__HeaderModel: {
+            /**
+             * Name
+             * @description Name in lower case
+             */
+            name: string;
+            /**
+             * Value
+             * @description Value; credentials are masked
+             */
+            value: string;
+        };
+        /**
          * PointModel
          * @description Figures of one stretch of time.
          */
@@ -8687,6 +8697,27 @@ export interface components {
              * @description Until the end
              */
             total_ms: number;
+            /**
+             * Headers
+             * @description What was sent, without `host` and `content-length`; empty where none were kept
+             */
+            headers: components["schemas"]["custodes__admin__routes__outbound_models__HeaderModel"][];
+        };
+        /**
+         * HeaderModel
+         * @description One header that was sent.
+         */
+        custodes__admin__routes__outbound_models__HeaderModel: {
+            /**
+             * Name
+             * @description In lower case
+             */
+            name: string;
+            /**
+             * Value
+             * @description `[redacted]` when it is a secret
+             */
+            value: string;
         };
         /**
          * SystemModel

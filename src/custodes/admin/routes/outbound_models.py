@@ -118,6 +118,7 @@ class ConfigurationModel(BaseModel):
     last_failure_at: Moment | None = Field(description="When the last failure was; null when never")
     created_at: Moment = Field(description="When it was made")
     updated_at: Moment = Field(description="When it was changed last")
+    source: str = Field(description="Source of incoming webhooks that is forwarded to it; empty: it is a customer's")
 
     @classmethod
     def of(cls, endpoint: Endpoint) -> ConfigurationModel:
@@ -253,6 +254,13 @@ class DeliveryModel(BaseModel):
         return cls.model_validate({name: getattr(delivery, name) for name in DeliveryModel.model_fields})
 
 
+class HeaderModel(BaseModel):
+    """One header that was sent."""
+
+    name: str = Field(description="In lower case")
+    value: str = Field(description="`[redacted]` when it is a secret")
+
+
 class AttemptModel(BaseModel):
     """One request, and what came of it."""
 
@@ -268,6 +276,9 @@ class AttemptModel(BaseModel):
     tls_ms: float = Field(description="TLS handshake")
     first_byte_ms: float = Field(description="Until the head of the answer was there")
     total_ms: float = Field(description="Until the end")
+    headers: list[HeaderModel] = Field(
+        description="What was sent, without `host` and `content-length`; empty where none were kept"
+    )
 
     @classmethod
     def of(cls, attempt: Attempt) -> AttemptModel:
@@ -277,6 +288,7 @@ class AttemptModel(BaseModel):
             f"{part}_ms": getattr(timing, part) / 1_000 for part in ("dns", "connect", "tls", "first_byte", "total")
         }
         told = {name: getattr(attempt, name) for name in AttemptModel.model_fields if name not in spent}
+        told["headers"] = [{"name": name, "value": value} for name, value in attempt.headers]
         return cls.model_validate({**told, **spent})
 
 

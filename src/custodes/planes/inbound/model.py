@@ -166,6 +166,8 @@ class WebhookEvent:
     trace_id: str
     #: When it came, microseconds since the epoch.
     received_at: int
+    #: All headers in their order, repeated ones too: ``(name, value)``, values as latin-1.
+    all_headers: Sequence[tuple[str, str]] = ()
 
     def json(self, *, max_bytes: int = MAX_JSON_BYTES) -> Any:
         """Decode the body as JSON, each time anew and within limits.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from custodes.errors import Conflict, CustodesError, InvalidInput, PayloadTooLarge
+from custodes.errors import Conflict, CustodesError, InvalidInput, NotFound, PayloadTooLarge
 from custodes.kernel.clock import Clock, to_iso
 from custodes.kernel.ids import RandomBits, uuid7
 from custodes.kernel.json_bounds import JsonBounds, parse_json
@@ -48,7 +48,7 @@ class Emission:
     content: Any
     #: What the schema of its type is of: the payload as it was given, None when it was given as bytes.
     data: Any = None
-    #: Only to this endpoint, whatever it subscribes to: a test. Empty: to all that want it.
+    #: Only to this endpoint, whatever it subscribes to: a test, or what is forwarded. Empty: to all that want it.
     only: str = ""
 
 
@@ -132,12 +132,24 @@ class Emitter:
         )
         await self._catalogue.check(event_type, payload if emission.data is payload else emission.content)
         if connection is None:
-            put = await self._batches.do(emission)
-        else:
-            [put] = await self._store.join(connection, lambda tx: self.insert(tx, [emission]), committed=self._wake)
+            return await self.put(emission)
+        [put] = await self._store.join(connection, lambda tx: self.insert(tx, [emission]), committed=self._wake)
         if put.error is not None:
             raise put.error
-        if put.deliveries and connection is None:
+        return put.message
+
+    async def put(self, emission: Emission) -> Message:
+        """Put an event in that was drafted; it is durable when this returns.
+
+        Raises:
+            Conflict: another event was emitted with this idempotency key.
+            NotFound: the only endpoint that it is for is gone.
+            StorageUnavailable: nothing was kept.
+        """
+        put = await self._batches.do(emission)
+        if put.error is not None:
+            raise put.error
+        if put.deliveries:
             self._wake()
         return put.message
 
@@ -191,16 +203,22 @@ class Emitter:
         An idempotency key belongs to who puts its event in first, in whatever process: the others wait for that
         transaction to end and get its event.
         """
+        endpoints = self._endpoints.of_tenants(tx, sorted({emission.message.tenant for emission in emissions}))
+        there = {"", *(endpoint.id for endpoint in endpoints)}
         mine: dict[tuple[str, str], Message] = {}
         for emission in emissions:
-            mine.setdefault(_key(emission.message), emission.message)
+            if emission.only in there:
+                mine.setdefault(_key(emission.message), emission.message)
         before = self._deliveries.add_messages(tx, list(mine.values()))
-        endpoints = self._endpoints.of_tenants(tx, sorted({emission.message.tenant for emission in emissions}))
         draft, results = _Draft(), list[Put]()
-        new = [one for one in emissions if mine[_key(one.message)] is one.message and one.message.id not in before]
+        new = [one for one in emissions if mine.get(_key(one.message)) is one.message and one.message.id not in before]
         in_line = self._in_line(tx, endpoints, new)
         for emission in emissions:
-            message, first = emission.message, mine[_key(emission.message)]
+            message = emission.message
+            if emission.only not in there:
+                results.append(Put(message, error=NotFound("The endpoint is gone", remedy="Add it again")))
+                continue
+            first = mine[_key(message)]
             first = before.get(first.id, first)
             if first is not message:
                 results.append(_repeated(first, message))
@@ -237,7 +255,7 @@ class Emitter:
         message = emission.message
         key = message.order_key if endpoint.options.ordered else ""
         status, position = DeliveryStatus.PENDING, 0
-        held = endpoint.state is not EndpointState.ENABLED and not emission.only
+        held = endpoint.state is not EndpointState.ENABLED and message.event_type != TEST
         if held:
             status = DeliveryStatus.HELD
         if key:
@@ -266,6 +284,8 @@ class Emitter:
 def _wants(endpoint: Endpoint, emission: Emission) -> bool:
     if emission.only:
         return endpoint.id == emission.only
+    if endpoint.source:
+        return False  # it gets what its source sends, and nothing that is emitted
     message, options = emission.message, endpoint.options
     if not matches(endpoint.event_types, message.event_type):
         return False

@@ -31,7 +31,7 @@ from custodes.planes.outbound.model import (
     SecretKind,
 )
 from custodes.planes.outbound.ports import DeliveryStore, EndpointStore
-from custodes.planes.outbound.rules import checked_options, checked_retry, checked_text
+from custodes.planes.outbound.rules import check_change, checked_options, checked_retry, checked_text
 from custodes.runtime.transactions import Store, Transaction, Work, nothing
 
 #: Most endpoints of one tenant: each matching one is a delivery of every event.
@@ -87,6 +87,8 @@ class Endpoints:
         self._random_bits = random_bits
         self._allow_http = allow_http
         self._default_tenant = default_tenant
+        #: Endpoints that sources of this process are forwarded to, by id, with the name of the source.
+        self._forwarded_to: dict[str, str] = {}
 
     # ── Reading ──────────────────────────────────────────────────────────────
 
@@ -238,8 +240,7 @@ class Endpoints:
             NotFound: no such endpoint, or not in this tenant.
             InvalidInput: a value is not acceptable.
         """
-        new_url = None if url is None else checked_url(url, allow_http=self._allow_http)
-        new_types = None if event_types is None else checked(event_types)
+        new_types = None if event_types is None else tuple(event_types)
         new_text = None if description is None else checked_text(description)
         new_retry = None if retry is None else checked_retry(retry)
         asked = dict(options or {})
@@ -247,14 +248,19 @@ class Endpoints:
         auth = None if kind is None and credentials is None else (kind, credentials or {})
 
         def change(endpoint: Endpoint) -> Endpoint:
-            return replace(
+            changed = replace(
                 endpoint,
-                url=endpoint.url if new_url is None else new_url,
+                url=endpoint.url if url is None else url,
                 event_types=endpoint.event_types if new_types is None else new_types,
                 description=endpoint.description if new_text is None else new_text,
                 retry=endpoint.retry if new_retry is None else new_retry,
                 options=checked_options(replace(endpoint.options, **asked)) if asked else endpoint.options,
             )
+            check_change(endpoint, changed)
+            if not endpoint.source:
+                checked_url(changed.url, allow_http=self._allow_http)
+                return replace(changed, event_types=checked(changed.event_types))
+            return changed
 
         def rest(tx: Transaction, endpoint: Endpoint) -> None:
             self._keys.complete(tx, endpoint)
@@ -269,10 +275,14 @@ class Endpoints:
 
         Raises:
             NotFound: no such endpoint.
+            Conflict: a source is forwarded to it.
         """
 
         def remove(tx: Transaction) -> None:
             endpoint = self._find(tx, endpoint_id, tenant)
+            if endpoint.id in self._forwarded_to:
+                msg = f"The source {endpoint.source} is forwarded to this endpoint"
+                raise Conflict(msg, remedy="Pause it; or end the forwarding (CUSTODES_FORWARD_TO, forward_to) first")
             now = self._clock.now()
             gone = replace(
                 endpoint, state=EndpointState.DISABLED, state_reason="deleted", deleted_at=now, updated_at=now

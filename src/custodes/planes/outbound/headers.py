@@ -1,12 +1,13 @@
-"""The headers of a delivery: what an endpoint may ask for, and the signature."""
+"""The headers of a delivery: what an endpoint may ask for, what is forwarded, the signature, what is shown."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from custodes.errors import InvalidInput
 from custodes.kernel.clock import SECOND
+from custodes.kernel.redact import MASK, redact_text, sensitive_name
 from custodes.kernel.signing import PrivateKey, hmac_base64
 
 #: Most headers of one endpoint, and longest name and value, characters.
@@ -23,6 +24,21 @@ RESERVED = frozenset(
     """.split()  # noqa: SIM905 - a table is easier to read so
 )  # fmt: skip
 _RESERVED_PREFIXES = ("webhook-", "svix-", "x-forwarded-", "proxy-", "sec-")
+
+#: Of the headers that came with a webhook, those of its connection, of the proxies before us, and of ours.
+_NOT_FORWARDED = frozenset(
+    """
+    accept-encoding connection content-length cookie expect forwarded host keep-alive proxy-authenticate
+    proxy-authorization proxy-connection te trailer transfer-encoding traceparent tracestate upgrade via x-real-ip
+    """.split()  # noqa: SIM905 - a table is easier to read so
+)
+_PREFIXES_NOT_FORWARDED = ("x-forwarded-", "proxy-", "custodes-")
+
+#: Our own signature takes the names of Standard Webhooks: those of the sender go on with this before theirs.
+ORIGINAL = "original-"
+
+#: Characters of the headers of an attempt that are kept.
+MAX_SHOWN = 16_384
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE = re.compile(r"[\x20-\x7e\t]*")
@@ -49,6 +65,58 @@ def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
             raise _wrong(f"The header {lower} is there twice", "Names differ not by case")
         kept[lower] = value
     return kept
+
+
+def forwarded_headers(raw: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Choose, of the headers that a webhook came with, those that go on with it.
+
+    Left out are those of its connection and of proxies, cookies, and those whose value was masked when it came
+    (``authorization``, ``x-gitlab-token``): what is secret was not kept. Repeated ones are joined (RFC 9110 §5.3).
+
+    Args:
+        raw: names in lower case, values as latin-1: each character a byte.
+    """
+    kept: dict[str, str] = {}
+    for name, value in raw:
+        lower = name.lower()
+        if value == MASK or lower in _NOT_FORWARDED or lower.startswith(_PREFIXES_NOT_FORWARDED):
+            continue
+        text = _as_sent(value)
+        if text is None or not _TOKEN.fullmatch(lower):
+            continue
+        lower = ORIGINAL + lower if lower.startswith("webhook-") else lower
+        kept[lower] = f"{kept[lower]}, {text}" if lower in kept else text
+    return kept
+
+
+def _as_sent(value: str) -> str | None:
+    """Return the text that the client writes as these bytes: it writes UTF-8. None: no text does, or it is no value."""
+    try:
+        text = value.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return None
+    return None if any((ord(one) < 32 and one != "\t") or ord(one) == 127 for one in text) else text
+
+
+def shown_headers(headers: Mapping[str, str], own: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Return the headers of a request as they may be kept and shown: without secrets.
+
+    Args:
+        headers: what was sent.
+        own: names that the endpoint asked for: their values may be secret, and are masked where they look so.
+    """
+    asked, left, shown = frozenset(own), MAX_SHOWN, list[tuple[str, str]]()
+    for name, value in headers.items():
+        if sensitive_name(name) or (name in asked and "auth" in name):
+            value = MASK
+        elif name in asked:
+            value = redact_text(value, cards=False)
+        left -= len(name) + len(value)
+        if left < 0:
+            shown.append(("…", f"{len(headers) - len(shown)} more"))
+            break
+        shown.append((name, value))
+    return tuple(shown)
 
 
 def signed_headers(

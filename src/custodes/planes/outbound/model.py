@@ -142,6 +142,8 @@ class Endpoint:
     updated_at: int
     #: When it was deleted, microseconds; 0 while it is not. The row stays, so that past deliveries keep their name.
     deleted_at: int = 0
+    #: Source of incoming webhooks that is forwarded to it, and nothing else; empty: it is a customer's.
+    source: str = ""
 
     @property
     def lane(self) -> str:
@@ -204,6 +206,8 @@ class Message:
     trace_id: str = ""
     #: Kind of the body.
     content_type: str = "application/json"
+    #: Headers to send instead of ours, for what is forwarded: ``(name, value)``, names in lower case and each once.
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class DeliveryStatus(StrEnum):
@@ -291,6 +295,8 @@ class Attempt:
     excerpt: str
     #: Where the time went.
     timing: Timing
+    #: Headers that were sent, ``(name, value)``, secrets masked; ``Host`` and ``Content-Length`` are not among them.
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from custodes.errors import InvalidInput
+from custodes.errors import Conflict, InvalidInput
 from custodes.kernel.clock import DAY, HOUR, SECOND
 from custodes.planes.outbound.headers import checked_headers
 from custodes.planes.outbound.match import checked_pattern
-from custodes.planes.outbound.model import Options, RetryPolicy
+from custodes.planes.outbound.model import Endpoint, Options, RetryPolicy
 
 #: Longest description and reason, characters.
 MAX_TEXT = 500
@@ -22,6 +22,9 @@ MAX_VERSION = 64
 #: Most channels of an endpoint, and longest, characters.
 MAX_CHANNELS = 10
 MAX_CHANNEL = 100
+
+#: Options of an endpoint that follow from the source that is forwarded to it.
+_OF_SOURCE = ("match", "channels", "payload_version", "ordered")
 
 
 def checked_text(text: str) -> str:
@@ -87,6 +90,26 @@ def checked_channels(channels: tuple[str, ...]) -> tuple[str, ...]:
         msg = "The channels are not acceptable"
         raise InvalidInput(msg, remedy=f"Give at most {MAX_CHANNELS}, of 1 to {MAX_CHANNEL} characters each")
     return kept
+
+
+def check_change(before: Endpoint, after: Endpoint) -> None:
+    """Refuse what would part an endpoint from its source.
+
+    Raises:
+        Conflict: what follows from the source was changed.
+    """
+    bound = (before.url, before.event_types, *_bound(before.options)) == (
+        after.url,
+        after.event_types,
+        *_bound(after.options),
+    )
+    if before.source and not bound:
+        msg = f"URL, event types and filters of this endpoint are those of the source {before.source}"
+        raise Conflict(msg, remedy="Change where the source is forwarded to (CUSTODES_FORWARD_TO, forward_to) instead")
+
+
+def _bound(options: Options) -> tuple[object, ...]:
+    return tuple(getattr(options, name) for name in _OF_SOURCE)
 
 
 def _within(name: str, micros: int, least: int, most: int) -> None:

@@ -12,7 +12,7 @@ from custodes.kernel.signing import PrivateKey
 from custodes.planes.outbound.breaker import GONE, THROTTLING, Answered, judge, retry_after
 from custodes.planes.outbound.credentials import NOTHING, Authenticator, Credentials
 from custodes.planes.outbound.emitter import TEST, Emission, Emitter
-from custodes.planes.outbound.headers import signed_headers
+from custodes.planes.outbound.headers import shown_headers, signed_headers
 from custodes.planes.outbound.keys import Keys, private_key
 from custodes.planes.outbound.model import (
     HEALTHY,
@@ -44,6 +44,9 @@ EXCERPT = 2_000
 
 #: Longest that connecting may take, seconds.
 CONNECT_SECONDS = 10.0
+
+#: What is forwarded goes where the operator says, who may have an app without TLS beside us.
+FORWARD_SCHEMES = frozenset({"https", "http"})
 
 #: A job waits no longer than this by intention: the longest wait of a schedule with its jitter, microseconds.
 HORIZON = 30 * HOUR
@@ -154,8 +157,11 @@ class Sender:
     async def _attempt(self, lease: Lease, ready: _Ready) -> Done[Outcome] | Again[Outcome]:
         delivery, endpoint = ready.load.delivery, ready.endpoint
         started_at = self._clock.now()
+        headers: Mapping[str, str] = {}
         try:
-            answer = await self._send(ready, started_at)
+            credentials = await self._credentials(ready)
+            headers = self._headers(ready, credentials, started_at)
+            answer = await self._send(ready, headers, credentials)
         except OutgoingFailed as failure:
             answered, error, excerpt, timing = Answered(None), failure.message, "", failure.timing
             text = f"{failure.kind}: {error}"
@@ -175,18 +181,19 @@ class Sender:
             error=text,
             excerpt=excerpt,
             timing=timing,
+            headers=shown_headers(headers, endpoint.options.headers),
         )
         if answered.good:
             return self._succeeded(ready, attempt)
         return self._failed(lease, ready, attempt, answered)
 
-    async def _send(self, ready: _Ready, now: int) -> Answer:
-        endpoint, load = ready.endpoint, ready.load
-        credentials = await self._credentials(ready)
+    def _headers(self, ready: _Ready, credentials: Credentials, now: int) -> dict[str, str]:
+        load = ready.load
+        original = dict(load.message.headers) or {"content-type": load.message.content_type}
         headers = {
-            **endpoint.options.headers,
-            "content-type": load.message.content_type,
             "user-agent": f"Custodes/{__version__}",
+            **original,
+            **ready.endpoint.options.headers,
             **credentials.headers,
             **self._signature(ready, now),
         }
@@ -194,9 +201,19 @@ class Sender:
             headers["traceparent"] = f"00-{load.message.trace_id}-{self._random_bits(64) | 1 << 63:016x}-01"
         if load.delivery.version:
             headers["webhook-version"] = load.delivery.version
+        return headers
+
+    async def _send(self, ready: _Ready, headers: Mapping[str, str], credentials: Credentials) -> Answer:
+        endpoint = ready.endpoint
         limits = Limits(endpoint.retry.timeout / SECOND, CONNECT_SECONDS, answer_bytes=ANSWER_BYTES)
         answer = await self._client.request(
-            "POST", endpoint.url, headers=headers, body=load.body, limits=limits, trust=credentials.trust
+            "POST",
+            endpoint.url,
+            headers=headers,
+            body=ready.load.body,
+            limits=limits,
+            schemes=FORWARD_SCHEMES if endpoint.source else None,
+            trust=credentials.trust,
         )
         if answer.status == 401 and endpoint.options.auth is AuthKind.OAUTH2:
             self._authenticator.forget(_auth_secret(ready.secrets).id)  # the next attempt comes with a new token

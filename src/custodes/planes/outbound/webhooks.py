@@ -18,10 +18,11 @@ from custodes.planes.outbound.credentials import Authenticator
 from custodes.planes.outbound.deliveries import Deliveries
 from custodes.planes.outbound.emitter import TEST, Converter, Emitter
 from custodes.planes.outbound.figures import Figures, Only
+from custodes.planes.outbound.forwarding import Forward, Forwarder
 from custodes.planes.outbound.gates import EndpointGates
 from custodes.planes.outbound.health import RECENT, assess
 from custodes.planes.outbound.keys import Keys
-from custodes.planes.outbound.model import HEALTHY, JOB_KIND, DeliveryStatus, Message
+from custodes.planes.outbound.model import HEALTHY, JOB_KIND, DeliveryStatus, Endpoint, Message
 from custodes.planes.outbound.notices import Notices
 from custodes.planes.outbound.ports import DeliveryFilter, DeliveryStore, EndpointStore, EventTypeStore, FigureStore
 from custodes.planes.outbound.sender import HORIZON, Sender
@@ -112,6 +113,9 @@ class OutgoingWebhooks(Deliveries):
             random_bits=random_bits,
             default_tenant=default_tenant,
             wake=self._wake,
+        )
+        self._forwarder = Forwarder(
+            store=store, endpoints=endpoints, keys=keys, emitter=self._emitter, clock=clock, random_bits=random_bits
         )
         self._figures = figures
         self._tally = Tally(store, endpoints, figures, owner)
@@ -305,6 +309,31 @@ class OutgoingWebhooks(Deliveries):
         await self._store.write(work)
         self.worker.wake()
         return emission.message
+
+    # ── Forwarding ───────────────────────────────────────────────────────────
+
+    async def forward_to(self, source: str, url: str, *, tenant: str = "") -> Endpoint:
+        """Have the webhooks of a source go to a URL: makes their endpoint, or changes where it leads; idempotent.
+
+        It can be paused, tuned and looked at like any other; where it leads and what it gets follow from the source,
+        and it cannot be deleted while this process forwards to it.
+
+        Raises:
+            InvalidInput: the URL is none.
+            ConfigurationError: there is no key to seal its secret with.
+        """
+        endpoint = await self._forwarder.keep_endpoint(source, url, tenant or self._default_tenant)
+        self._forwarded_to[endpoint.id] = source
+        return endpoint
+
+    async def forward(self, forward: Forward) -> Message:
+        """Deliver a webhook that came in to the endpoint of its source; durable when this returns, and once.
+
+        Raises:
+            NotFound: the source has no endpoint; nothing was put in.
+            StorageUnavailable: nothing was put in.
+        """
+        return await self._forwarder.forward(forward)
 
     # ── The catalogue ────────────────────────────────────────────────────────
 

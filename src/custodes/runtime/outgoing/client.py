@@ -13,6 +13,7 @@ What it holds to, whoever asks:
 from __future__ import annotations
 
 import asyncio
+import io
 import socket
 import ssl
 from collections.abc import Mapping
@@ -37,6 +38,9 @@ MAX_HEADER_BYTES = 8_190
 #: How long an idle connection is kept, seconds: below the five after which common servers (uvicorn, Node) hang up, so
 #: that a request seldom meets a connection that is just being closed.
 KEEP_ALIVE_SECONDS = 4.0
+
+#: From this size on a body is written in pieces, bytes.
+LARGE_BODY = 65_536
 
 _DEFAULT_DEADLINE = 15.0
 _DEFAULT_CONNECT = 10.0
@@ -119,7 +123,6 @@ class OutgoingClient:
         token = running.set(watch)
         arguments: dict[str, Any] = {
             "headers": {"accept-encoding": "identity", **(headers or {})},
-            "data": body,
             "allow_redirects": False,
             "skip_auto_headers": ("content-type", "user-agent"),
             "timeout": aiohttp.ClientTimeout(
@@ -130,7 +133,7 @@ class OutgoingClient:
             arguments["ssl"] = trust
         try:
             async with asyncio.timeout(limits.total_seconds):
-                return await self._send(method, target, arguments, limits.answer_bytes, watch)
+                return await self._send(method, target, body, arguments, limits.answer_bytes, watch)
         except OutgoingFailed as error:
             error.timing = watch.read(loop.time())
             raise
@@ -152,15 +155,17 @@ class OutgoingClient:
         if system is not None:
             system.close()
 
-    async def _send(self, method: str, target: Any, arguments: dict[str, Any], limit: int, watch: Stopwatch) -> Answer:
+    async def _send(
+        self, method: str, target: Any, body: bytes | None, arguments: dict[str, Any], limit: int, watch: Stopwatch
+    ) -> Answer:
         session = self._opened()
         try:
-            return await self._exchange(session, method, target, arguments, limit, watch)
+            return await self._exchange(session, method, target, {**arguments, "data": _data(body)}, limit, watch)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
             if watch.socket:
                 raise
             # A connection that had been idle was just being closed by the other side: once more, on a new one.
-            return await self._exchange(session, method, target, arguments, limit, watch)
+            return await self._exchange(session, method, target, {**arguments, "data": _data(body)}, limit, watch)
 
     async def _exchange(
         self,
@@ -253,6 +258,11 @@ def tls_context(authorities: str | None = None) -> ssl.SSLContext:
 def system_trust() -> ssl.SSLContext:
     """Make the context that trusts the system's authorities, once: reading them takes a while."""
     return tls_context()
+
+
+def _data(body: bytes | None) -> bytes | io.BytesIO | None:
+    """Return a body as the library wants it: a large one in pieces, so that the loop goes on between them."""
+    return body if body is None or len(body) < LARGE_BODY else io.BytesIO(body)
 
 
 async def _read(content: aiohttp.StreamReader, limit: int) -> bytes:

@@ -302,6 +302,7 @@ _LOAD = (
         m.c.channels,
         m.c.trace_id,
         m.c.content_type,
+        m.c.headers,
         m.c.idempotency_key,
         b.c.body,
     )

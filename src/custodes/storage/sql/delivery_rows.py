@@ -43,6 +43,7 @@ def message_row(message: Message) -> dict[str, Any]:
         "channels": list(message.channels),
         "trace_id": message.trace_id,
         "content_type": message.content_type,
+        "headers": [list(header) for header in message.headers],
     }
 
 
@@ -58,6 +59,7 @@ def message_of(row: RowMapping) -> Message:
         channels=tuple(row["channels"]),
         trace_id=row["trace_id"],
         content_type=row["content_type"],
+        headers=_headers(row["headers"]),
     )
 
 
@@ -116,6 +118,7 @@ def load_of(row: RowMapping) -> Load:
         channels=tuple(row["channels"]),
         trace_id=row["trace_id"],
         content_type=row["content_type"],
+        headers=_headers(row["headers"]),
     )
     return Load(delivery, message, bytes(row["body"]))
 
@@ -139,6 +142,7 @@ def attempt_row(attempt: Attempt) -> dict[str, Any]:
         "tls_us": timing.tls,
         "first_byte_us": timing.first_byte,
         "total_us": timing.total,
+        "headers": [list(header) for header in attempt.headers],
     }
 
 
@@ -156,4 +160,9 @@ def attempt_of(row: RowMapping) -> Attempt:
         error=row["error"],
         excerpt=row["excerpt"],
         timing=Timing(row["dns_us"], row["connect_us"], row["tls_us"], row["first_byte_us"], row["total_us"]),
+        headers=_headers(row["headers"]),
     )
+
+
+def _headers(stored: list[list[str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, value in stored)

@@ -238,6 +238,7 @@ _ATTEMPTS = Bulk(
 
 
 def _event_of(row: Any) -> WebhookEvent:
+    headers = json.loads(row.headers)
     return WebhookEvent(
         id=row.id,
         tenant=row.tenant_id,
@@ -245,11 +246,12 @@ def _event_of(row: Any) -> WebhookEvent:
         event_id=row.event_id,
         type=row.event_type,
         body=bytes(row.body),
-        headers=dict(json.loads(row.headers)),
+        headers=dict(headers),
         verified=row.verdict != Verdict.UNVERIFIED,
         attempt=row.attempts,
         trace_id=row.trace_id,
         received_at=row.received_at,
+        all_headers=headers,
     )
 
 

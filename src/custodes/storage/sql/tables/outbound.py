@@ -28,6 +28,8 @@ webhook_configurations = Table(
     Column("deleted_at", Micros, nullable=False),
     #: What else it asks for: filters, headers, limits, signature.
     Column("options", JsonText, nullable=False, server_default="{}"),
+    #: Source of incoming webhooks that is forwarded to it; empty: none.
+    Column("source", String(64), nullable=False, server_default=""),
 )
 
 # Lists of one tenant, and of all of them.
@@ -83,6 +85,8 @@ webhook_messages = Table(
     Column("channels", JsonText, nullable=False),
     Column("trace_id", String(32), nullable=False),
     Column("content_type", String(100), nullable=False),
+    #: Of what is forwarded: ``[[name, value], …]`` to send instead of our own headers.
+    Column("headers", JsonText, nullable=False, server_default="[]"),
     UniqueConstraint("tenant_id", "idempotency_key"),
     Index(None, "tenant_id", "created_at", "id"),
     Index(None, "tenant_id", "trace_id"),
@@ -172,6 +176,8 @@ webhook_delivery_attempts = Table(
     Column("tls_us", Micros, nullable=False),
     Column("first_byte_us", Micros, nullable=False),
     Column("total_us", Micros, nullable=False),
+    #: What was sent: ``[[name, value], …]``, secrets masked.
+    Column("headers", JsonText, nullable=False, server_default="[]"),
     Index("ix_webhook_delivery_attempts_endpoint", "tenant_id", "configuration_id", "started_at"),
     Index(None, "tenant_id", "started_at"),
 )
