@@ -355,6 +355,11 @@ export interface components {
              * @description Until the end
              */
             total_ms: number;
+            /**
+             * Headers
+             * @description What was sent, without `host` and `content-length`; empty where none were kept
+             */
+            headers: components["schemas"]["HeaderModel"][];
         };
         /**
          * AuthKind
@@ -821,6 +826,22 @@ export interface components {
              * @description What is wrong with it, never its value
              */
             message: string;
+        };
+        /**
+         * HeaderModel
+         * @description One header that was sent.
+         */
+        HeaderModel: {
+            /**
+             * Name
+             * @description In lower case
+             */
+            name: string;
+            /**
+             * Value
+             * @description `[redacted]` when it is a secret
+             */
+            value: string;
         };
         /**
          * HealthModel
