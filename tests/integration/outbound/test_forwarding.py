@@ -14,9 +14,10 @@ from tests.integration.outbound.conftest import ENGINES, LOOPBACK, Receiver
 
 from custodes import Custodes
 from custodes.asgi.ingress import Ingress
-from custodes.errors import ConfigurationError, Conflict, InvalidInput, StorageUnavailable
+from custodes.errors import ConfigurationError, Conflict, InvalidInput, NotFound, StorageUnavailable
 from custodes.kernel.clock import HOUR
 from custodes.planes.inbound.model import EventFilter, Status
+from custodes.planes.outbound.customer import Customer
 from custodes.planes.outbound.forwarding import endpoint_of
 from custodes.planes.outbound.model import DeliveryStatus, EndpointState, RetryPolicy
 from custodes.planes.outbound.ports import DeliveryFilter
@@ -254,6 +255,19 @@ async def test_the_endpoint_belongs_to_its_source(custodes: Custodes, receiver: 
     await custodes.outbound.resume_endpoint(endpoint.id)
     await run(custodes)
     assert len(receiver.got) == 1
+
+
+async def test_a_customer_sees_nothing_of_what_is_forwarded(custodes: Custodes, receiver: Receiver) -> None:
+    await forwarded(custodes, receiver)
+    async with served(custodes) as client:
+        await post(client, custodes, b"{}")
+    await run(custodes)
+    made = await custodes.portal.create_link("default")
+    customer = Customer(custodes.outbound, made.link)
+    [delivery] = (await custodes.outbound.list_deliveries()).items
+    assert await customer.endpoints() == []
+    with pytest.raises(NotFound):
+        await customer.delivery(delivery.id)
 
 
 async def test_what_the_host_emits_is_not_for_it(custodes: Custodes, receiver: Receiver) -> None:

@@ -182,8 +182,8 @@ class Customer:
 
     def _is_theirs(self, endpoint: Endpoint) -> bool:
         """Tell whether an endpoint is within the link; one that also gets events of other channels is not."""
-        if endpoint.tenant != self.link.tenant:
-            return False
+        if endpoint.tenant != self.link.tenant or endpoint.source:
+            return False  # what is forwarded is the operator's
         return not self.link.channel or endpoint.options.channels == (self.link.channel,)
 
     def _must_manage(self) -> None:
