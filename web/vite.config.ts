@@ -29,14 +29,52 @@ function finish(): Plugin {
   };
 }
 
+/** The page names what its first script will import, so that all of it is fetched at once. */
+function preload(): Plugin {
+  return {
+    name: 'preload',
+    apply: 'build',
+    transformIndexHtml: {
+      order: 'post',
+      handler(html, { path, bundle = {} }) {
+        if (path !== '/index.html') return [];
+        const program = Object.values(bundle).find((file) => file.type === 'chunk' && file.name === 'App');
+        if (program?.type !== 'chunk') throw new Error('There is no chunk of App.tsx');
+        const scripts = [program.fileName, ...program.imports];
+        const styles = scripts.flatMap((name) => {
+          const chunk = bundle[name];
+          return chunk?.type === 'chunk' ? [...(chunk.viteMetadata?.importedCss ?? [])] : [];
+        });
+        const missing = (name: string) => !html.includes(name);
+        return [
+          ...scripts.filter(missing).map((name) => ({
+            tag: 'link',
+            attrs: { rel: 'modulepreload', crossorigin: true, href: `./${name}` },
+            injectTo: 'head' as const,
+          })),
+          ...styles.filter(missing).map((name) => ({
+            tag: 'link',
+            attrs: { rel: 'stylesheet', crossorigin: true, href: `./${name}` },
+            injectTo: 'head' as const,
+          })),
+        ];
+      },
+    },
+  };
+}
+
+/** What the first script needs, and the kit as well: pure, and small. */
+const AHEAD =
+  /[\\/]src[\\/](?:boot|api[\\/]ahead|time[\\/](?:format|range)|view[\\/]search|planes[\\/]overview[\\/]first)\./;
+
 /** What the overview is made of, and every tab uses. */
 const KIT =
-  /[\\/]src[\\/](?:api|live|time|view|ui[\\/](?:Bars|ConfirmAction|KeyValue|Page|Panel|Snippet|StatCard|StatusBadge|TimeChart)\.)/;
+  /[\\/]src[\\/](?:api|live|time|view|ui[\\/](?:Bars|ConfirmAction|KeyValue|May|Page|Panel|Snippet|StatCard|StatusBadge|TimeChart)\.)|[\\/]icons[\\/]Icon(?:Ban|Download|Refresh)\./;
 
 export default defineConfig({
   // Relative: the page is served below whatever path the host app mounts it at.
   base: './',
-  plugins: [react(), finish()],
+  plugins: [react(), preload(), finish()],
   build: {
     outDir: built,
     emptyOutDir: true,
@@ -53,7 +91,10 @@ export default defineConfig({
       output: {
         codeSplitting: {
           // One file of what the overview shares with the tabs: many small ones compress worse, and each tab makes more.
-          groups: [{ name: 'kit', test: KIT }],
+          groups: [
+            { name: 'ahead', test: AHEAD, priority: 1 },
+            { name: 'kit', test: KIT },
+          ],
         },
       },
       onwarn(warning, warn) {

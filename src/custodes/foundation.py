@@ -15,7 +15,6 @@ from custodes.kernel.address import Addresses
 from custodes.kernel.clock import Clock
 from custodes.kernel.ids import RandomBits, uuid7
 from custodes.runtime.bus import Bus
-from custodes.runtime.fanout import Fanout, LocalFanout
 from custodes.runtime.leases import Leader
 from custodes.runtime.randomness import fast_bits
 from custodes.runtime.scheduler import Scheduler
@@ -26,6 +25,7 @@ from custodes.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from custodes.kernel.sealing import Sealer
+    from custodes.runtime.fanout import Fanout
     from custodes.runtime.notices import Notices
     from custodes.runtime.outgoing.client import OutgoingClient
     from custodes.runtime.outgoing.target import Policy
@@ -109,13 +109,10 @@ class Foundation:
 
     @cached_property
     def fanout(self) -> Fanout:
-        """What instances tell each other: through Redis where there is one, else within this process."""
-        url = self.settings.redis_url.get_secret_value()
-        if not url:
-            return LocalFanout()
-        from custodes.storage.redis.fanout import RedisFanout
+        """What instances tell each other: through Redis, else through PostgreSQL, else within this process."""
+        from custodes.storage.databases import fanout_of
 
-        return RedisFanout(url)
+        return fanout_of(self.settings, self.notices)
 
     @cached_property
     def summaries(self) -> Summaries:

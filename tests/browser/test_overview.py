@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from playwright.async_api import expect
-from tests.browser.conftest import API, HOME, PASSWORD
+from tests.browser.conftest import API, HOME, PASSWORD, settled
 
 NOW = "?from=now-5m"
 
@@ -151,9 +151,20 @@ async def test_a_dialog_that_opens_while_one_is_asked_to_sign_in_waits_behind(wi
     await expect(page.get_by_text("Your session has ended")).to_be_visible()
 
     await button.dispatch_event("click")
+    who = page.get_by_label("Who")
     await expect(page.get_by_label("Reason")).to_be_attached()
-    await page.get_by_label("User name").fill("owner")
-    await page.get_by_role("textbox", name="Password").fill(PASSWORD)
+    name = page.get_by_label("User name")
+    await expect(name).to_be_focused()
+    await who.evaluate("field => field.focus()")
+    await expect(name).to_be_focused()
+    await page.keyboard.type("owner")
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("Tab")
+    await page.keyboard.type(PASSWORD)
+    for _ in range(6):  # all the way round: Tab leads nowhere else
+        await page.keyboard.press("Tab")
+        assert await page.evaluate("document.activeElement.closest('[role=dialog]').innerText.includes('session')")
+    await expect(who).to_have_value("")
     await page.get_by_role("button", name="Sign in").click()
 
     await expect(page.get_by_text("Your session has ended")).to_have_count(0)
@@ -199,3 +210,19 @@ async def test_everything_can_be_reached_by_keyboard(window: Callable[..., Any])
     await expect(page.locator("figure", has=chart).locator("[aria-live]")).to_contain_text("Good")
     await page.get_by_role("button", name="Table").first.click()
     await expect(page.get_by_role("region", name="Requests over time by status, figures")).to_contain_text("Time")
+
+
+async def test_what_is_shown_first_is_asked_once_and_before_the_program_is_there(window: Callable[..., Any]) -> None:
+    """Given the overview; when it is opened; then its first questions leave early, and none is sent twice."""
+    seen = await window()
+    asked: list[str] = []
+    seen.page.on("request", lambda request: asked.append(request.url))
+    page = await seen.open(f"{NOW}&live=off")  # nothing is asked again as time goes on
+    await settled(page)
+
+    data = [re.sub(r"^.*/enterprise/([\w-]+).*", r"\1", url) for url in asked if API in url]
+    program = next(place for place, url in enumerate(asked) if "/assets/Overview-" in url)
+    first = [re.sub(r"^.*/enterprise/([\w-]+).*", r"\1", url) for url in asked[:program] if API in url]
+    wanted = ["me", "api-health", "overview", "webhook-analytics", "rate-limit-summary", "audit-summary", "alerts"]
+    assert first[: len(wanted)] == wanted
+    assert [data.count(one) for one in ("me", "api-health", "overview", "audit-summary", "alerts")] == [1] * 5

@@ -3,6 +3,7 @@ import { Notifications } from '@mantine/notifications';
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { RouterProvider } from '@tanstack/react-router';
 import { setNonce } from 'get-nonce';
+import { createRoot } from 'react-dom/client';
 import { isProblem } from './api/client.ts';
 import { boot } from './boot.ts';
 import { router } from './router.tsx';
@@ -23,7 +24,13 @@ const queries = new QueryClient({
   },
 });
 
-export function App() {
+/** Draw the page. */
+export function start(): void {
+  const place = document.getElementById('root');
+  if (place) createRoot(place).render(<App />);
+}
+
+function App() {
   return (
     <MantineProvider theme={theme} defaultColorScheme="auto" getStyleNonce={() => boot.nonce}>
       <QueryClientProvider client={queries}>

@@ -14,4 +14,7 @@ interface Boot {
 const fallback: Boot = { root: '', base: '/dashboard/admin/enterprise', nonce: '', version: 'dev', elsewhere: null };
 const told = document.querySelector<HTMLMetaElement>('meta[name="custodes"]')?.content;
 
+/** When the page was opened, milliseconds since the epoch: what it asks first is about this moment. */
+export const opened = Date.now();
+
 export const boot: Boot = { ...fallback, ...(JSON.parse(told || '{}') as Partial<Boot>) };

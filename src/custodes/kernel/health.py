@@ -20,6 +20,12 @@ class Health(StrEnum):
 
 _ORDER = {Health.HEALTHY: 0, Health.DEGRADED: 1, Health.UNHEALTHY: 2}
 
+#: Units of time, in seconds.
+_SECONDS = {" ms": 0.001, " s": 1.0, " h": 3_600.0}
+
+#: Counts from here on are written without fractions, and with thousands apart.
+_WHOLE_FROM = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
@@ -33,12 +39,27 @@ class Threshold:
     unhealthy: float
     #: True when low values are bad (a success rate).
     below: bool = False
-    #: Unit shown in the reason, for example ``" ms"``; ``" %"`` for a share from 0 to 1, which is shown as percent.
+    #: Unit shown in the reason: ``" ms"``, ``" s"``, ``" h"``; ``" %"`` for a share from 0 to 1, shown as percent.
     unit: str = ""
+    #: What is wrong in the words of a person, ``{}`` where the value belongs: ``"Webhooks given up: {}"``. Without
+    #: ``{}`` the sentence says it all; empty: the name of the figure stands for it.
+    says: str = ""
 
     def shown(self, value: float) -> str:
-        """Write a value with its unit."""
-        return f"{100 * value:.4g}{self.unit}" if self.unit == " %" else f"{value:g}{self.unit}"
+        """Write a value with its unit; long times in minutes, hours or days."""
+        if self.unit == " %":
+            return f"{100 * value:.4g} %"
+        if self.unit in _SECONDS:
+            return _span(value * _SECONDS[self.unit])
+        return f"{value:,.0f}" if abs(value) >= _WHOLE_FROM else f"{value:.4g}{self.unit}"
+
+    def reason(self, value: float, state: Health) -> str:
+        """Say in a sentence what is wrong, how bad it is, and from where on."""
+        if self.says and "{}" not in self.says:
+            return f"{self.says} ({state})"
+        said = (self.says or f"{self.figure}: {{}}").replace("{}", self.shown(value))
+        limit = self.unhealthy if state is Health.UNHEALTHY else self.degraded
+        return f"{said} ({state} {'at or below' if self.below else 'from'} {self.shown(limit)})"
 
     def judge(self, value: float) -> Health:
         """Judge one value."""
@@ -63,6 +84,8 @@ class SystemHealth:
     reasons: tuple[str, ...] = ()
     #: The figures that were judged.
     figures: Mapping[str, float] = field(default_factory=dict[str, float])
+    #: What the figures were held against; no part of what it says.
+    thresholds: tuple[Threshold, ...] = field(default=(), compare=False, repr=False)
 
 
 def worst(states: Iterable[Health]) -> Health:
@@ -75,17 +98,23 @@ def judge(system: str, figures: Mapping[str, float], thresholds: Iterable[Thresh
 
     A figure without a threshold is shown and not judged; a threshold without its figure is passed over.
     """
+    held = tuple(thresholds)
     states: list[Health] = []
     reasons: list[str] = []
-    for threshold in thresholds:
+    for threshold in held:
         value = figures.get(threshold.figure)
         if value is None:
             continue
         state = threshold.judge(value)
-        if state is Health.HEALTHY:
-            continue
-        limit = threshold.unhealthy if state is Health.UNHEALTHY else threshold.degraded
-        bound = "at or below" if threshold.below else "at or above"
-        states.append(state)
-        reasons.append(f"{threshold.figure} is {threshold.shown(value)}, {bound} {threshold.shown(limit)} ({state})")
-    return SystemHealth(system, worst(states), tuple(reasons), dict(figures))
+        if state is not Health.HEALTHY:
+            states.append(state)
+            reasons.append(threshold.reason(value, state))
+    return SystemHealth(system, worst(states), tuple(reasons), dict(figures), held)
+
+
+def _span(seconds: float) -> str:
+    """Write how long something takes, in the unit that people would use."""
+    for unit, size in (("days", 86_400.0), ("h", 3_600.0), ("min", 60.0)):
+        if abs(seconds) >= 2 * size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{1_000 * seconds:.4g} ms" if abs(seconds) < 1 else f"{seconds:.4g} s"

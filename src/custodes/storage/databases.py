@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from custodes.errors import ConfigurationError
+from custodes.runtime.fanout import Fanout, LocalFanout
 from custodes.runtime.notices import NoNotices, Notices
 from custodes.settings import Settings
 from custodes.storage.sql.database import Database
@@ -46,3 +47,18 @@ def notices_of(settings: Settings, database: Database) -> Notices:
     from custodes.storage.sql.postgresql_notices import PostgresNotices
 
     return PostgresNotices(cast("PostgresDatabase", database), settings.database_listen_url)
+
+
+def fanout_of(settings: Settings, notices: Notices) -> Fanout:
+    """Choose how instances tell each other news: through Redis, else through PostgreSQL, else within this process."""
+    url = settings.redis_url.get_secret_value()
+    if url:
+        from custodes.storage.redis.fanout import RedisFanout
+
+        return RedisFanout(url)
+    if isinstance(notices, NoNotices):
+        return LocalFanout()
+    from custodes.storage.sql.postgresql_fanout import PostgresFanout
+    from custodes.storage.sql.postgresql_notices import PostgresNotices
+
+    return PostgresFanout(cast("PostgresNotices", notices))

@@ -329,7 +329,7 @@ async def test_health_tells_of_reviews_that_wait(audit: AuditLogger, clock: Fake
 
     assert health.state is Health.DEGRADED
     assert health.figures["oldest_unreviewed"] == 25
-    assert health.reasons == ("oldest_unreviewed is 25 h, at or above 24 h (degraded)",)
+    assert health.reasons == ("The oldest flagged entry has waited for review for 25 h (degraded from 24 h)",)
 
 
 # ── Analytics ────────────────────────────────────────────────────────────────

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from tests.servers.redis import RedisCluster, RedisServer
 
 from custodes import Custodes
+from custodes.kernel.signals import ActivitySignal
 from custodes.runtime.fanout import MAX_MESSAGE, LocalFanout
 from custodes.storage.redis.fanout import RedisFanout
 
@@ -137,3 +140,28 @@ async def test_a_block_reaches_the_other_instance_at_once(tmp_path: Path, redis_
             await asyncio.sleep(0.005)
     for one in instances:
         await one.stop()
+
+
+async def test_who_looks_at_one_instance_sees_within_two_seconds_what_happens_at_another(
+    tmp_path: Path, redis_server: RedisServer
+):
+    here, there = (Custodes(f"sqlite:///{tmp_path}/{name}.db", redis_url=redis_server.url) for name in ("one", "two"))
+    try:
+        await here.start()
+        await there.start()
+        await connected(here.fanout, there.fanout)
+        here.live.poll(None, None)
+        async with asyncio.timeout(10):
+            while not there.bus.heard(ActivitySignal):
+                await asyncio.sleep(0.01)
+
+        begun = time.monotonic()
+        there.bus.emit(
+            ActivitySignal(at=1, tenant="default", plane="inbound", kind="webhook.received", title="invoice.paid")
+        )
+        async with asyncio.timeout(10):
+            while not any(event.title == "invoice.paid" for event in here.live.poll(None, 0).events):
+                await asyncio.sleep(0.01)
+        sys.stdout.write(f"\nseen at another instance over Redis after {time.monotonic() - begun:.2f} s\n")
+    finally:
+        await asyncio.gather(here.stop(), there.stop())

@@ -1,6 +1,8 @@
 """PostgreSQL: processes tell each other what has changed, and poll all the same."""
 
 import asyncio
+import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -9,9 +11,11 @@ from sqlalchemy import text
 from tests.servers.postgresql import PgBouncer, PostgresServer
 
 from custodes import Custodes
+from custodes.kernel.signals import ActivitySignal
 from custodes.planes.inbound.model import Arrival
 from custodes.planes.ratelimit import limiter
 from custodes.runtime import worker
+from custodes.runtime.fanout import MAX_MESSAGE
 from custodes.runtime.notices import LIMITS
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.inbound import SqlEventStore
@@ -121,6 +125,61 @@ async def test_behind_a_pooler_the_server_itself_is_listened_to(process, pgbounc
     await pooled.ratelimit.block_identifier("192.0.2.8", reason="abuse", actor="user:1")
 
     await asyncio.wait_for(looked.wait(), PROMISE)
+
+
+async def test_who_looks_at_one_process_sees_within_two_seconds_what_happens_in_another(process):
+    """Given no Redis; while somebody looks at one; then the other tells it over the database, long titles too."""
+    here, there = await process(), await process()
+    await listening(here, there)
+    here.live.poll(None, None)
+    async with asyncio.timeout(10):
+        while not there.bus.heard(ActivitySignal):
+            await asyncio.sleep(0.01)
+
+    begun = time.monotonic()
+    for number in range(100):
+        title = f"{number} {'ü' * 290}"
+        there.bus.emit(
+            ActivitySignal(at=number, tenant="default", plane="inbound", kind="webhook.received", title=title)
+        )
+    found: list[str] = []
+    async with asyncio.timeout(10):
+        while len(found) < 100:
+            await asyncio.sleep(0.01)
+            found = [event.title for event in here.live.poll(None, 0).events if event.kind == "webhook.received"]
+    sys.stdout.write(f"\nseen at another process over PostgreSQL after {time.monotonic() - begun:.2f} s\n")
+
+    assert found == [f"{number} {'ü' * 290}" for number in range(100)]
+
+
+async def test_news_come_whole_and_once_and_what_is_no_news_is_passed_over(process):
+    here, there = await process(), await process()
+    await listening(here, there)
+    heard: list[tuple[str, bytes]] = []
+    for name, install in (("here", here), ("there", there)):
+        install.fanout.subscribe("news", lambda message, name=name: heard.append((name, message)))
+
+    here.fanout.publish("news", b"x" * (MAX_MESSAGE + 1))  # too long for others
+    for strange in ("", "a", "a b c d", "a 1 1 part of nothing", "a 0 0 ###", "a 0 999999 x"):
+        here.notices.say("news", [strange])
+    here.fanout.publish("news", b"\xff" * MAX_MESSAGE)
+    here.fanout.publish("news", b"")
+    async with asyncio.timeout(10):
+        while ("there", b"") not in heard:
+            await asyncio.sleep(0.01)
+
+    assert [message for name, message in heard if name == "there"] == [b"\xff" * MAX_MESSAGE, b""]
+    assert [len(message) for name, message in heard if name == "here"] == [MAX_MESSAGE + 1, MAX_MESSAGE, 0]
+    assert here.fanout.shed == 1
+
+
+async def test_news_that_cannot_be_sent_do_not_pile_up(process):
+    install = await process()
+    await listening(install)
+    for _ in range(2_000):
+        install.fanout.publish("news", b"")
+
+    assert install.fanout.shed == 1_000
 
 
 async def test_two_workers_never_share_a_job(process):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -63,7 +64,7 @@ async def test_the_worst_system_decides(monitor: HealthMonitor, api: Plane):
         ("api", Health.HEALTHY),
         ("webhooks", Health.DEGRADED),
     ]
-    assert report.systems[1].reasons == ("error_rate is 0.1, at or above 0.05 (degraded)",)
+    assert report.systems[1].reasons == ("error_rate: 0.1 (degraded from 0.05)",)
 
 
 async def test_an_answer_is_good_for_a_second(monitor: HealthMonitor, api: Plane, clock: FakeClock):
@@ -164,14 +165,26 @@ async def test_thresholds_can_be_set_while_it_runs(monitor: HealthMonitor, api: 
 
 async def test_other_reasons_survive_thresholds_of_ones_own(monitor: HealthMonitor):
     async def two_reasons() -> SystemHealth:
-        reasons = ("The worker is dead", "error_rate is 0.1, at or above 0.05 (degraded)")
-        return SystemHealth("api", Health.UNHEALTHY, reasons, {"error_rate": 0.1})
+        judged = judge("api", {"error_rate": 0.1}, [ERROR_RATE])
+        return replace(judged, state=Health.UNHEALTHY, reasons=("The worker is dead", *judged.reasons))
 
     monitor.register("api", two_reasons)
     monitor.set_thresholds("api", [Threshold("error_rate", 0.5, 0.9)])
 
     [found] = (await monitor.check()).systems
     assert (found.state, found.reasons) == (Health.UNHEALTHY, ("The worker is dead",))
+
+
+async def test_thresholds_of_ones_own_keep_the_words_and_the_unit_of_the_system(monitor: HealthMonitor):
+    async def slow() -> SystemHealth:
+        own = Threshold("p95", 1_000, 5_000, unit=" ms", says="The slowest requests take {}")
+        return judge("api", {"p95": 800}, [own])
+
+    monitor.register("api", slow)
+    monitor.set_thresholds("api", [Threshold("p95", 500, 2_500)])
+
+    [found] = (await monitor.check()).systems
+    assert found.reasons == ("The slowest requests take 800 ms (degraded from 500 ms)",)
 
 
 def test_thresholds_are_read_from_settings():

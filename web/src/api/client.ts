@@ -1,6 +1,7 @@
 /** The admin API: typed by its OpenAPI document, signed in by the session cookie. */
 import createFetchClient, { type Middleware } from 'openapi-fetch';
 import { boot } from '../boot.ts';
+import { fetchOrTake } from './ahead.ts';
 import type { components, paths } from './schema.d.ts';
 import { csrfToken, signInAgain } from './session.ts';
 
@@ -39,6 +40,7 @@ const session: Middleware = {
 
 export const api = createFetchClient<paths>({
   baseUrl: boot.root,
+  fetch: fetchOrTake,
   querySerializer: { array: { style: 'form', explode: true } },
 });
 api.use(session);

@@ -6,7 +6,7 @@
  */
 import { type UseQueryResult, useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { useCallback, useEffect, useMemo, useRef } from 'react';
-import { previous } from '../time/range.ts';
+import { asQuery, previous } from '../time/range.ts';
 import { useView, type View } from '../view/view.ts';
 import { api } from './client.ts';
 import type { paths } from './schema.d.ts';
@@ -53,8 +53,7 @@ export async function sent<T>(call: Promise<{ data?: T | unknown; error?: unknow
 
 function whenOf(view: View, which: 'now' | 'before'): { since: string; until: string } {
   if (which === 'now') return view.when;
-  const before = previous(view.span);
-  return { since: new Date(before.from).toISOString(), until: new Date(before.to).toISOString() };
+  return asQuery(previous(view.span));
 }
 
 interface Timed {

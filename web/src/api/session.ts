@@ -1,5 +1,6 @@
 /** Who is signed in, and what happens when that ends while the page is open. */
 import { boot } from '../boot.ts';
+import { fetchOrTake } from './ahead.ts';
 import type { components } from './schema.d.ts';
 
 export type Me = components['schemas']['Me'];
@@ -21,7 +22,7 @@ export function me({ anew = false } = {}): Promise<Me> {
 }
 
 async function fetchMe(): Promise<Me> {
-  const response = await fetch(`${PLACE}/me`);
+  const response = await fetchOrTake(new Request(`${PLACE}/me`));
   if (response.status === 401) {
     await signInAgain();
     return me();

@@ -11,11 +11,15 @@ function elsewhere(place: string): string {
   return `${boot.base}${place}?next=${encodeURIComponent(here)}`;
 }
 
+/** How Mantine's other dialogs are told that a key is none of theirs. */
+const DEAF = { 'data-mantine-stop-propagation': 'true' };
+
 export function LoginDialog() {
   const [opened, setOpened] = useState(false);
   const [fault, setFault] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
   const goOn = useRef<() => void>(undefined);
+  const form = useRef<HTMLFormElement>(null);
 
   useEffect(() => {
     onSessionEnd(() => {
@@ -26,12 +30,24 @@ export function LoginDialog() {
     });
   }, []);
 
+  // A dialog that opens beneath takes the focus for itself: it is brought back.
+  useEffect(() => {
+    if (!opened) return;
+    function keep({ target }: FocusEvent): void {
+      const dialog = form.current?.closest('[role=dialog]');
+      if (!dialog || !(target instanceof Node) || dialog.contains(target)) return;
+      form.current?.querySelector<HTMLElement>('[data-autofocus]')?.focus();
+    }
+    document.addEventListener('focusin', keep);
+    return () => document.removeEventListener('focusin', keep);
+  }, [opened]);
+
   async function submit(event: FormEvent<HTMLFormElement>): Promise<void> {
     event.preventDefault();
-    const form = new FormData(event.currentTarget);
+    const typed = new FormData(event.currentTarget);
     setBusy(true);
     try {
-      const who = await signIn(String(form.get('username')), String(form.get('password')));
+      const who = await signIn(String(typed.get('username')), String(typed.get('password')));
       if (who.must_change_password) window.location.assign(`${boot.base}/password`);
       setFault(null);
       setOpened(false);
@@ -55,7 +71,8 @@ export function LoginDialog() {
       zIndex={getDefaultZIndex('overlay')}
       overlayProps={{ blur: 3 }}
     >
-      <form onSubmit={(event) => void submit(event)}>
+      {/* Escape is not heard by dialogs beneath: what was typed there stays. */}
+      <form ref={form} onSubmit={(event) => void submit(event)}>
         <Stack gap="sm">
           <p style={{ margin: 0 }} className="faint">
             Sign in and go on where you were.
@@ -66,9 +83,9 @@ export function LoginDialog() {
             </Button>
           )}
           {fault && <Alert color="red">{fault}</Alert>}
-          <TextInput name="username" label="User name" autoComplete="username" required data-autofocus />
-          <PasswordInput name="password" label="Password" autoComplete="current-password" required />
-          <Button type="submit" variant={boot.elsewhere ? 'default' : 'filled'} loading={busy}>
+          <TextInput name="username" label="User name" autoComplete="username" required data-autofocus {...DEAF} />
+          <PasswordInput name="password" label="Password" autoComplete="current-password" required {...DEAF} />
+          <Button type="submit" variant={boot.elsewhere ? 'default' : 'filled'} loading={busy} {...DEAF}>
             Sign in
           </Button>
         </Stack>

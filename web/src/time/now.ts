@@ -1,5 +1,6 @@
 /** The page's idea of now. It moves in steps, so that all panels look at the same stretch, and stands still on demand. */
 import { useSyncExternalStore } from 'react';
+import { opened } from '../boot.ts';
 
 /** Milliseconds between two steps of a live page, by how much of the past is shown. */
 function period(shown: number): number {
@@ -7,7 +8,7 @@ function period(shown: number): number {
   return shown <= 6 * 3_600_000 ? 15_000 : 60_000;
 }
 
-let now = Date.now();
+let now = opened;
 let timer: number | undefined;
 let shown = 3_600_000;
 let running = true;

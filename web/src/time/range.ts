@@ -72,6 +72,11 @@ export function resolve(bounds: Bounds, now: number, zone: Zone): Span {
   return { from, to };
 }
 
+/** A stretch as query parameters of the API. */
+export function asQuery(span: Span): { since: string; until: string } {
+  return { since: new Date(span.from).toISOString(), until: new Date(span.to).toISOString() };
+}
+
 /** The stretch of the same length just before. */
 export function previous(span: Span): Span {
   return { from: span.from - (span.to - span.from), to: span.from };

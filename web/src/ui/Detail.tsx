@@ -1,7 +1,7 @@
 /** One thing in full: a drawer over the list, and the same as a page of its own under its own address. */
 import { Button, Drawer } from '@mantine/core';
-import { useSearch } from '@tanstack/react-router';
-import type { ReactNode } from 'react';
+import { useRouter, useSearch } from '@tanstack/react-router';
+import type { MouseEvent, ReactNode } from 'react';
 import { stringifySearch } from '../view/search.ts';
 import style from './Detail.module.css';
 import { IconExternalLink } from './icons.ts';
@@ -17,6 +17,15 @@ interface DetailDrawerProps {
 
 export function DetailDrawer({ title, href, opened, onClose, children }: DetailDrawerProps) {
   const search = useSearch({ strict: false });
+  const { history } = useRouter();
+  const page = `${href}${stringifySearch({ ...search, open: undefined, who: undefined })}`;
+
+  /** A plain click stays in this page's program; a new tab or window is the browser's own affair. */
+  function follow(event: MouseEvent): void {
+    if (event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    history.push(page);
+  }
   return (
     <Drawer
       opened={opened}
@@ -32,7 +41,8 @@ export function DetailDrawer({ title, href, opened, onClose, children }: DetailD
           size="xs"
           variant="default"
           component="a"
-          href={`${href}${stringifySearch({ ...search, open: undefined, who: undefined })}`}
+          href={page}
+          onClick={follow}
           leftSection={<IconExternalLink size={14} aria-hidden="true" />}
         >
           Open as a page

@@ -4,7 +4,16 @@ import { useCallback, useMemo } from 'react';
 import type { Detail, Zone } from '../time/format.ts';
 import * as format from '../time/format.ts';
 import { useNow } from '../time/now.ts';
-import { absolute, type Bounds, DEFAULT_BOUNDS, isRelative, previous, resolve, type Span } from '../time/range.ts';
+import {
+  absolute,
+  asQuery,
+  type Bounds,
+  DEFAULT_BOUNDS,
+  isRelative,
+  previous,
+  resolve,
+  type Span,
+} from '../time/range.ts';
 import type { ViewSearch } from './search.ts';
 
 export interface View {
@@ -24,10 +33,6 @@ export interface View {
   now: number;
 }
 
-function iso(span: Span): { since: string; until: string } {
-  return { since: new Date(span.from).toISOString(), until: new Date(span.to).toISOString() };
-}
-
 export function useView(): View {
   const search: ViewSearch = useSearch({ strict: false });
   const now = useNow();
@@ -40,8 +45,8 @@ export function useView(): View {
     return {
       bounds,
       span,
-      when: iso(span),
-      before: compare === 'previous' ? iso(previous(span)) : null,
+      when: asQuery(span),
+      before: compare === 'previous' ? asQuery(previous(span)) : null,
       relative,
       live: relative && live !== 'off',
       zone,

@@ -37,9 +37,9 @@ _ZERO_WHEN_SILENT = frozenset({"rate", "count_rate", "sum", "count"})
 
 #: When alerting itself is degraded or unhealthy.
 THRESHOLDS = (
-    Threshold("oldest_waiting_seconds", 120, 1_800, unit=" s"),
-    Threshold("disabled_sinks", 1, 1_000),
-    Threshold("failing_rules", 1, 1_000),
+    Threshold("oldest_waiting_seconds", 120, 1_800, unit=" s", says="The oldest notification has waited for {}"),
+    Threshold("disabled_sinks", 1, 1_000, says="Sinks that were disabled: {}"),
+    Threshold("failing_rules", 1, 1_000, says="Rules that cannot be evaluated: {}"),
 )
 
 _log = get_logger("custodes.alerts")

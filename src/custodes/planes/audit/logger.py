@@ -42,12 +42,18 @@ SYSTEM = "audit"
 #: When the trail is degraded or unhealthy. A lost signal or a refused write is never healthy (PCI DSS 10.7: failures of
 #: logging are detected); reviews may wait a day before they show, a week before they are a failure.
 THRESHOLDS = (
-    Threshold("signals_shed", degraded=1, unhealthy=1_000),
-    Threshold("signals_waiting", degraded=1_000, unhealthy=4_000),
-    Threshold("write_failures", degraded=1, unhealthy=10),
-    Threshold("write_lag", degraded=500, unhealthy=5_000, unit=" ms"),
-    Threshold("unreviewed", degraded=50, unhealthy=500),
-    Threshold("oldest_unreviewed", degraded=24, unhealthy=168, unit=" h"),
+    Threshold("signals_shed", degraded=1, unhealthy=1_000, says="Events that could not be logged: {}"),
+    Threshold("signals_waiting", degraded=1_000, unhealthy=4_000, says="Events that wait to be logged: {}"),
+    Threshold("write_failures", degraded=1, unhealthy=10, says="Failed writes of the trail: {}"),
+    Threshold("write_lag", degraded=500, unhealthy=5_000, unit=" ms", says="Entries are written {} late"),
+    Threshold("unreviewed", degraded=50, unhealthy=500, says="Flagged entries that wait for review: {}"),
+    Threshold(
+        "oldest_unreviewed",
+        degraded=24,
+        unhealthy=168,
+        unit=" h",
+        says="The oldest flagged entry has waited for review for {}",
+    ),
 )
 
 #: Fields that go from the draft into the entry as they are.

@@ -25,8 +25,10 @@ from custodes.runtime.transactions import Transaction
 #: When the identity system is not as it should be.
 THRESHOLDS: tuple[Threshold, ...] = (
     # Nobody can sign in, yet everything else works: never worse than degraded.
-    Threshold("owners", degraded=0.0, unhealthy=-1.0, below=True),
-    Threshold("failed_logins_per_hour", degraded=100.0, unhealthy=1_000.0),
+    Threshold(
+        "owners", degraded=0.0, unhealthy=-1.0, below=True, says="No owner is left, so nobody can give or take rights"
+    ),
+    Threshold("failed_logins_per_hour", degraded=100.0, unhealthy=1_000.0, says="Failed logins in the last hour: {}"),
 )
 
 #: How exactly it is known when a profile last asked for something.

@@ -27,11 +27,31 @@ MIN_SAMPLE = 10
 
 #: When the webhooks are degraded and unhealthy, unless told otherwise.
 THRESHOLDS = (
-    Threshold("failure_rate", degraded=0.05, unhealthy=0.25, unit=" %"),
-    Threshold("backlog_age_seconds", degraded=60.0, unhealthy=600.0, unit=" s"),
-    Threshold("dead_letters_last_hour", degraded=1.0, unhealthy=50.0),
-    Threshold("refused_share", degraded=0.2, unhealthy=0.6, unit=" %"),
-    Threshold("processing_p95_ms", degraded=10_000.0, unhealthy=45_000.0, unit=" ms"),
+    Threshold(
+        "failure_rate",
+        degraded=0.05,
+        unhealthy=0.25,
+        unit=" %",
+        says="Attempts to handle a webhook that failed in the last 15 minutes: {}",
+    ),
+    Threshold(
+        "backlog_age_seconds",
+        degraded=60.0,
+        unhealthy=600.0,
+        unit=" s",
+        says="The oldest webhook that is due has waited for {}",
+    ),
+    Threshold("dead_letters_last_hour", degraded=1.0, unhealthy=50.0, says="Webhooks given up in the last hour: {}"),
+    Threshold(
+        "refused_share", degraded=0.2, unhealthy=0.6, unit=" %", says="Deliveries refused in the last 15 minutes: {}"
+    ),
+    Threshold(
+        "processing_p95_ms",
+        degraded=10_000.0,
+        unhealthy=45_000.0,
+        unit=" ms",
+        says="The slowest 5 % of handlers take at least {}",
+    ),
 )
 
 #: Percentiles that are shown.

@@ -56,8 +56,16 @@ MAX_FOLLOWED = 200
 
 #: What the figures are held against. A comparison runs every five minutes.
 THRESHOLDS = (
-    Threshold("unproven_seconds", degraded=3_600.0, unhealthy=21_600.0, unit=" s"),
-    Threshold("silent_sources", degraded=1.0, unhealthy=50.0),
+    Threshold(
+        "unproven_seconds",
+        degraded=3_600.0,
+        unhealthy=21_600.0,
+        unit=" s",
+        says="Completeness has been unproven for {}",
+    ),
+    Threshold(
+        "silent_sources", degraded=1.0, unhealthy=50.0, says="Sources that are silent though they should send: {}"
+    ),
 )
 
 _log = get_logger("custodes.completeness")

@@ -162,18 +162,26 @@ class HealthMonitor:
 
 
 def rejudge(found: SystemHealth, thresholds: Sequence[Threshold]) -> SystemHealth:
-    """Judge the figures that have a threshold here by it, and leave what the system says of the others.
+    """Judge anew, with these thresholds in the place of the system's own for the same figures.
 
-    A reason that :func:`custodes.kernel.health.judge` wrote begins with the figure and ends with the state.
+    What the system says beside its thresholds stays, and so does the state that it has for that.
     """
     if not thresholds:
         return found
-    judged = judge(found.system, found.figures, thresholds)
-    replaced = tuple(f"{threshold.figure} is " for threshold in thresholds)
-    kept = tuple(reason for reason in found.reasons if not reason.startswith(replaced))
-    states = [Health.DEGRADED if reason.endswith(f"({Health.DEGRADED})") else found.state for reason in kept]
-    state = worst([judged.state, *states])
-    return SystemHealth(found.system, state, (*judged.reasons, *kept), found.figures)
+    own = {threshold.figure: threshold for threshold in found.thresholds}
+    said = judge(found.system, found.figures, found.thresholds).reasons
+    kept = tuple(reason for reason in found.reasons if reason not in said)
+    merged = own | {one.figure: _worded(one, own.get(one.figure)) for one in thresholds}
+    judged = judge(found.system, found.figures, merged.values())
+    state = worst([judged.state, *(found.state for _ in kept)])
+    return replace(judged, state=state, reasons=(*judged.reasons, *kept))
+
+
+def _worded(threshold: Threshold, own: Threshold | None) -> Threshold:
+    """Give a threshold the words and the unit of the system's own."""
+    if own is None:
+        return threshold
+    return replace(threshold, unit=threshold.unit or own.unit, says=threshold.says or own.says)
 
 
 def parse_thresholds(entries: Sequence[str]) -> dict[str, list[Threshold]]:

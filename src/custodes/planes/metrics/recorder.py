@@ -46,8 +46,14 @@ MAX_WARNINGS = 100
 
 #: What makes the metrics plane itself degraded or unhealthy.
 THRESHOLDS = (
-    Threshold("flush_age_seconds", 6 * INTERVAL_SECONDS, 30 * INTERVAL_SECONDS, unit=" s"),
-    Threshold("waiting_samples", 10_000, 19_000),
+    Threshold(
+        "flush_age_seconds",
+        6 * INTERVAL_SECONDS,
+        30 * INTERVAL_SECONDS,
+        unit=" s",
+        says="Metrics were last written {} ago",
+    ),
+    Threshold("waiting_samples", 10_000, 19_000, says="Measurements that wait to be written: {}"),
 )
 
 _log = get_logger("custodes.metrics")

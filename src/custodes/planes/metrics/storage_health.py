@@ -11,9 +11,9 @@ from custodes.kernel.health import Health, SystemHealth, Threshold, judge
 
 #: When the store is degraded or unhealthy. A durable commit takes 0.1 to 20 ms on disks that work.
 THRESHOLDS = (
-    Threshold("write_ms", 500, 5_000, unit=" ms"),
-    Threshold("read_ms", 250, 2_500, unit=" ms"),
-    Threshold("waiting_writes", 2_000, 15_000),
+    Threshold("write_ms", 500, 5_000, unit=" ms", says="A durable write takes {}"),
+    Threshold("read_ms", 250, 2_500, unit=" ms", says="A read takes {}"),
+    Threshold("waiting_writes", 2_000, 15_000, says="Writes that wait: {}"),
 )
 
 

@@ -17,10 +17,16 @@ RECENT = HOUR
 #: What the figures are held against. An event is sent within a second when all is well; a delivery is given up, and an
 #: endpoint disabled, after days of failing, so that each is news to somebody.
 THRESHOLDS = (
-    Threshold("oldest_due_seconds", degraded=60.0, unhealthy=600.0, unit=" s"),
-    Threshold("exhausted_last_hour", degraded=1.0, unhealthy=100.0),
-    Threshold("disabled_endpoints", degraded=1.0, unhealthy=50.0),
-    Threshold("worker_alive", degraded=0.0, unhealthy=0.0, below=True),
+    Threshold(
+        "oldest_due_seconds",
+        degraded=60.0,
+        unhealthy=600.0,
+        unit=" s",
+        says="The oldest delivery that is due has waited for {}",
+    ),
+    Threshold("exhausted_last_hour", degraded=1.0, unhealthy=100.0, says="Deliveries given up in the last hour: {}"),
+    Threshold("disabled_endpoints", degraded=1.0, unhealthy=50.0, says="Endpoints that were disabled: {}"),
+    Threshold("worker_alive", degraded=0.0, unhealthy=0.0, below=True, says="No worker sends deliveries"),
 )
 
 

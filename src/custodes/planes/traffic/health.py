@@ -21,10 +21,10 @@ HEALTH_MIN_REQUESTS = 20
 
 #: When the API counts as degraded and as unhealthy.
 THRESHOLDS = (
-    Threshold("error_rate", 0.05, 0.2, unit=" %"),
-    Threshold("p95", 1_000.0, 5_000.0, unit=" ms"),
-    Threshold("buffer_fill", 0.8, 1.0, unit=" %"),
-    Threshold("unwritten_for", 60.0, 300.0, unit=" s"),
+    Threshold("error_rate", 0.05, 0.2, unit=" %", says="Requests that failed in the last 5 minutes: {}"),
+    Threshold("p95", 1_000.0, 5_000.0, unit=" ms", says="The slowest 5 % of requests take at least {}"),
+    Threshold("buffer_fill", 0.8, 1.0, unit=" %", says="The buffer of calls is full to {}"),
+    Threshold("unwritten_for", 60.0, 300.0, unit=" s", says="Figures were last written {} ago"),
 )
 
 

@@ -1,4 +1,4 @@
-"""Notices between processes over PostgreSQL's LISTEN and NOTIFY.
+"""Notices between processes over PostgreSQL's LISTEN and NOTIFY: a topic alone, or with a message.
 
 A notice is sent after the commit that it is about, in a transaction of its own that waits for no disk, together with
 others of the same moment: the server commits transactions that notify one after the other (PostgreSQL documentation,
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import psycopg
 from sqlalchemy import text
@@ -28,6 +28,9 @@ CHECK_SECONDS = 15.0
 #: Wait before a new connection after one that failed, seconds.
 RETRY_SECONDS = 5.0
 
+#: Messages that wait to be sent at most; beyond, they are refused.
+MAX_WAITING = 1_000
+
 _log = get_logger("custodes.notices")
 
 
@@ -45,7 +48,9 @@ class PostgresNotices:
         self._listen_url = url.set(drivername="postgresql").render_as_string(hide_password=False)
         self._schema = database.schema
         self._then: defaultdict[str, list[Callable[[], object]]] = defaultdict(list)
+        self._hear: defaultdict[str, list[Callable[[str], object]]] = defaultdict(list)
         self._topics: set[str] = set()
+        self._said: list[str] = []
         self._sending: asyncio.Task[None] | None = None
         self._listening: asyncio.Task[None] | None = None
         #: Set while notices are heard.
@@ -58,8 +63,27 @@ class PostgresNotices:
     def tell(self, topic: str) -> None:
         """Tell all processes, soon; what cannot be sent is lost, and polling finds what it was about."""
         self._topics.add(topic)
-        if self._sending is None:
-            self._sending = asyncio.get_running_loop().create_task(self._send(), name="custodes-tell")
+        self._send_soon()
+
+    def hear(self, topic: str, then: Callable[[str], object]) -> None:
+        """Call something with each message that a process says about a topic, this one included."""
+        self._hear[topic].append(then)
+
+    def say(self, topic: str, messages: Sequence[str]) -> bool:
+        """Say something to all processes, soon: the messages together and in order, or none of them.
+
+        Args:
+            topic: a word without a space.
+            messages: each shorter than 8,000 bytes with its topic.
+
+        Returns:
+            False when too much waits already.
+        """
+        if len(self._said) + len(messages) > MAX_WAITING:
+            return False
+        self._said.extend(f"{topic} {message}" for message in messages)
+        self._send_soon()
+        return True
 
     async def start(self) -> None:
         """Begin to listen; idempotent."""
@@ -75,16 +99,21 @@ class PostgresNotices:
         if self._sending is not None:
             await self._sending
 
+    def _send_soon(self) -> None:
+        if self._sending is None:
+            self._sending = asyncio.get_running_loop().create_task(self._send(), name="custodes-tell")
+
     async def _send(self) -> None:
         await asyncio.sleep(GATHER_SECONDS)
-        topics, self._topics, self._sending = sorted(self._topics), set(), None
+        notices = [*sorted(self._topics), *self._said]
+        self._topics, self._said, self._sending = set(), [], None
         try:
             await self._database.write(
-                lambda tx: connection_of(tx).execute(_NOTIFY, {"topics": topics}).all(),
+                lambda tx: connection_of(tx).execute(_NOTIFY, {"notices": notices}).all(),
                 durable=False,
             )
         except StorageUnavailable as error:
-            _log.debug("notices_not_sent", topics=topics, error=error.message)
+            _log.debug("notices_not_sent", count=len(notices), error=error.message)
 
     async def _listen_for_ever(self) -> None:
         while True:
@@ -120,9 +149,16 @@ class PostgresNotices:
                 async with asyncio.timeout(CHECK_SECONDS):
                     await connection.execute("SELECT 1")
 
-    def _fire(self, topic: str) -> None:
+    def _fire(self, notice: str) -> None:
+        topic, _, message = notice.partition(" ")
+        if message:
+            for hear in self._hear.get(topic, ()):
+                hear(message)
+            return
         for then in self._then.get(topic, ()):
             then()
 
 
-_NOTIFY = text("SELECT pg_notify('custodes_' || current_schema(), topic) FROM unnest(CAST(:topics AS text[])) AS topic")
+_NOTIFY = text(
+    "SELECT pg_notify('custodes_' || current_schema(), notice) FROM unnest(CAST(:notices AS text[])) AS notice"
+)

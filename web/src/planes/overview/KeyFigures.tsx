@@ -1,6 +1,7 @@
 import { useGet, useTimed } from '../../api/hooks.ts';
 import { compact, duration, percent } from '../../time/format.ts';
 import { StatCard, StatCards } from '../../ui/StatCard.tsx';
+import { ALERTS } from './first.ts';
 
 /** The figures that one would ask for first, each with its course and its change. */
 export function KeyFigures() {
@@ -14,7 +15,7 @@ export function KeyFigures() {
   const limits = useTimed('/rate-limit-summary');
   const limitsBefore = useTimed('/rate-limit-summary', {}, then);
   const audit = useTimed('/audit-summary');
-  const alerts = useGet('/alerts', { state: 'firing', limit: 200 }, { fresh: true });
+  const alerts = useGet(ALERTS.path, ALERTS.query, { fresh: true });
 
   const totals = api.data?.analytics.totals;
   const before = apiBefore.data?.totals;

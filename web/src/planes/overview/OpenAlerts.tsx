@@ -10,6 +10,7 @@ import { Message } from '../../ui/Message.tsx';
 import { Panel } from '../../ui/Panel.tsx';
 import { StatusBadge } from '../../ui/StatusBadge.tsx';
 import { useMoment, useView } from '../../view/view.ts';
+import { ALERTS } from './first.ts';
 import style from './Lists.module.css';
 
 const KEYS = [['/alerts']];
@@ -18,7 +19,7 @@ const concerns = (event: Happening) =>
 
 /** Alerts that fire now, the latest first. */
 export function OpenAlerts() {
-  const asked = useGet('/alerts', { state: 'firing', limit: 200 }, { fresh: true });
+  const asked = useGet(ALERTS.path, ALERTS.query, { fresh: true });
   useFresh(KEYS, concerns);
   const items = asked.data?.items ?? [];
   return (

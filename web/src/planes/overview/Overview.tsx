@@ -10,8 +10,9 @@ import { Own } from './Own.tsx';
 import { Systems } from './Systems.tsx';
 import { ToReview } from './ToReview.tsx';
 
-// The forms of the quick actions come right after the figures: whoever opens the page looks before they act.
-const Actions = lazy(() => import('./Actions.tsx').then((module) => ({ default: module.Actions })));
+// The quick actions are fetched beside the figures, and hold nothing up.
+const forms = import('./Actions.tsx').then((module) => ({ default: module.Actions }));
+const Actions = lazy(() => forms);
 
 export function Overview() {
   const api = useTimed('/api-health');

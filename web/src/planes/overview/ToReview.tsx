@@ -8,6 +8,7 @@ import { Message } from '../../ui/Message.tsx';
 import { Panel } from '../../ui/Panel.tsx';
 import { StatusBadge } from '../../ui/StatusBadge.tsx';
 import { useMoment, useView } from '../../view/view.ts';
+import { TO_REVIEW } from './first.ts';
 import style from './Lists.module.css';
 
 const KEYS = [['/audit-logs']];
@@ -17,7 +18,7 @@ const concerns = (event: Happening) => event.plane === 'audit' && event.outcome 
 export function ToReview() {
   const { now } = useView();
   const moment = useMoment();
-  const asked = useGet('/audit-logs', { review_state: 'open', limit: 50 }, { fresh: true });
+  const asked = useGet(TO_REVIEW.path, TO_REVIEW.query, { fresh: true });
   useFresh(KEYS, concerns);
   const items = asked.data?.items ?? [];
   return (
