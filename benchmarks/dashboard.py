@@ -4,9 +4,10 @@ An install is filled as it would be after so many requests (``benchmarks/history
 as it is kept, raw rows, a million audit entries, webhooks, limits, metrics). Then each question that the tabs ask is
 asked again and again through the planes, in turn with all others, on a cache as warm as turns leave it.
 
-    python -m benchmarks.dashboard --requests 100000000 --times 20
-    python -m benchmarks.dashboard --keep /tmp/history.db      # fill once, ask again later
+    python -m benchmarks.dashboard --requests 100000000 --times 100
+    python -m benchmarks.dashboard --keep /tmp/history.db      # fill once, ask again later, as if it were still then
     python -m benchmarks.dashboard --postgresql                # on a throw-away server
+    python -m benchmarks.dashboard --url postgresql+psycopg://user@host/database --times 100
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ import contextlib
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +33,13 @@ from custodes.kernel.clock import DAY, HOUR
 from custodes.planes.audit.ports import AuditQuery
 from custodes.planes.metrics.model import Kind, Query
 from custodes.planes.traffic.model import CallFilter, GroupState
+from custodes.runtime.system_clock import SystemClock
 
 #: Slowest that 95 of 100 answers may be, milliseconds.
 TARGET_MS = 100.0
 
-#: Times that each question is asked.
-TIMES = 20
+#: Times that each question is asked: the 95th percentile of a hundred leaves five above it.
+TIMES = 100
 
 #: Ranges that the dashboard offers.
 RANGES = {"1 h": HOUR, "24 h": DAY, "7 d": 7 * DAY, "30 d": 30 * DAY, "90 d": 90 * DAY}
@@ -53,6 +56,19 @@ class Timing:
     question: str
     p50: float
     p95: float
+    #: 95th percentile of the processor time of our process, which does not hold how long others had the processors; on
+    #: PostgreSQL it does not hold the server's part either.
+    processor: float
+
+
+class HistoryClock(SystemClock):
+    """Goes on from where the history of an install ends, however long ago it was filled."""
+
+    behind = 0
+
+    def now(self) -> int:
+        """Wall clock of the install, microseconds."""
+        return super().now() - self.behind
 
 
 def questions(custodes: Custodes, now: int) -> dict[str, Ask]:
@@ -111,27 +127,37 @@ def _about(custodes: Custodes, name: str, since: int, until: int) -> dict[str, A
 async def ask(custodes: Custodes, times: int, only: str = "") -> list[Timing]:
     """Ask everything in turns."""
     asked = {name: one for name, one in questions(custodes, custodes.clock.now()).items() if only in name}
-    took: dict[str, list[float]] = {name: [] for name in asked}
+    took: dict[str, list[tuple[float, float]]] = {name: [] for name in asked}
     for _ in range(times):
         for name, one in asked.items():
-            began = time.perf_counter()
+            began, processor = time.perf_counter(), time.process_time()
             with contextlib.suppress(StorageUnavailable):  # given up after the time limit of reads: that long it took
                 await one()
-            took[name].append((time.perf_counter() - began) * 1_000)
-    return [Timing(name, _rank(ms, 0.5), _rank(ms, 0.95)) for name, ms in took.items()]
+            took[name].append((time.perf_counter() - began, time.process_time() - processor))
+    return [
+        Timing(name, rank(wall, 0.5), rank(wall, 0.95), rank(processor, 0.95))
+        for name, wall, processor in (
+            (name, *([1_000 * each for each in column] for column in zip(*pairs, strict=True)))
+            for name, pairs in took.items()
+        )
+    ]
 
 
-def _rank(values: list[float], q: float) -> float:
-    return sorted(values)[min(len(values) - 1, int(q * len(values)))]
+def rank(values: Sequence[float], q: float) -> float:
+    """Return the value that the share ``q`` of the values is not above (nearest rank)."""
+    return sorted(values)[max(0, ceil(q * len(values)) - 1)]
 
 
 async def measure(url: str, size: Size, times: int, only: str = "") -> tuple[Filled, list[Timing]]:
     """Fill an install, unless it is filled already, and ask."""
-    custodes = Custodes(url, enterprise_monitoring_enabled=False)
+    clock = HistoryClock()
+    custodes = Custodes(url, clock=clock, enterprise_monitoring_enabled=False)
     await custodes.open()
     try:
         filled = Filled()
-        if not (await custodes.traffic.list_calls(limit=1)).items:
+        if newest := (await custodes.traffic.list_calls(limit=1)).items:
+            clock.behind = clock.now() - newest[0].started_at
+        else:
             filled = await fill(custodes, size, lambda line: print(f"  {line}", flush=True))
         return filled, await ask(custodes, times, only)
     finally:
@@ -184,18 +210,22 @@ def main() -> None:
     parser.add_argument("--entries", type=int, default=1_000_000)
     parser.add_argument("--times", type=int, default=TIMES)
     parser.add_argument("--keep", type=Path, help="file to fill, or one that is filled already")
+    parser.add_argument("--url", help="database to fill, or one that is filled already")
     parser.add_argument("--postgresql", action="store_true", help="on PostgreSQL")
     parser.add_argument("--only", default="", help="ask only questions with this in their name")
     given = parser.parse_args()
     size = Size(requests=given.requests, days=given.days, entries=given.entries)
-    kept = contextlib.nullcontext(f"sqlite:///{given.keep}") if given.keep else None
-    with kept or throw_away("PostgreSQL" if given.postgresql else "SQLite") as url:
+    url = f"sqlite:///{given.keep}" if given.keep else given.url
+    with contextlib.nullcontext(url) if url else throw_away("PostgreSQL" if given.postgresql else "SQLite") as url:
         filled, timings = asyncio.run(measure(url, size, given.times, given.only))
     if filled.rows:
         print(f"{filled.requests:,} requests, {sum(filled.rows.values()):,} rows in {filled.seconds:.0f} s")
     for timing in timings:
         verdict = "" if timing.p95 < TARGET_MS else "  ≥ 100 ms"
-        print(f"{timing.question:45} p50 {timing.p50:8.1f} ms   p95 {timing.p95:8.1f} ms{verdict}")
+        print(
+            f"{timing.question:45} p50 {timing.p50:8.1f} ms   p95 {timing.p95:8.1f} ms"
+            f"   processor p95 {timing.processor:8.1f} ms{verdict}"
+        )
     sys.exit(any(timing.p95 >= TARGET_MS for timing in timings))
 
 

@@ -14,7 +14,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import partial
-from itertools import accumulate, pairwise
+from itertools import accumulate, compress, pairwise
 from math import ceil, isqrt
 from struct import pack, unpack_from
 
@@ -35,9 +35,10 @@ MAX_COUNT = (1 << 63) - 1
 #: First byte of an encoding, so that another scale can come later and be told apart.
 _FORMAT = SCALE
 
-#: Bytes of a count while dense histograms are added up, and before the counts of a dense encoding.
-_LANE = 8
+#: Bytes before the counts of a dense encoding, and widest count of one: two of them side by side are an integer that
+#: :mod:`struct` knows, which adding them up needs (:func:`_added`).
 _DENSE_HEAD = 4
+_DENSE_WIDTH = 4
 
 #: Second byte of a sparse encoding whose distances and counts have one byte each.
 _BYTEWISE = 0x11
@@ -78,6 +79,9 @@ def midpoint(bucket: int) -> float:
         return float(MAX_VALUE)
     low, high = BOUNDS[bucket - 1] + 1, BOUNDS[bucket]
     return 2.0 * low * high / (low + high)
+
+
+_MIDPOINTS = [midpoint(bucket) for bucket in range(OVERFLOW + 1)]
 
 
 class Histogram:
@@ -135,7 +139,7 @@ class Histogram:
             return [0.0] * len(qs)
         buckets = sorted(self.counts)
         passed = list(accumulate(map(self.counts.__getitem__, buckets)))
-        return [midpoint(buckets[bisect_left(passed, max(1, ceil(q * passed[-1])))]) for q in qs]
+        return [_MIDPOINTS[buckets[bisect_left(passed, max(1, ceil(q * passed[-1])))]] for q in qs]
 
     def encode(self) -> bytes:
         """Write as bytes, compact and quick to read; equal histograms have equal bytes, an empty one is ``b""``.
@@ -156,7 +160,7 @@ class Histogram:
         times = [self.counts[bucket] for bucket in buckets]
         step_width, count_width = _width(max(steps)), _width(max(times))
         span = buckets[-1] - buckets[0] + 1
-        if count_width <= _LANE // 2 and 2 + span * count_width <= _DENSE * len(buckets) * (step_width + count_width):
+        if count_width <= _DENSE_WIDTH and 2 + span * count_width <= _DENSE * len(buckets) * (step_width + count_width):
             counts = [0] * span
             for bucket, count in zip(buckets, times, strict=True):
                 counts[bucket - buckets[0]] = count
@@ -195,9 +199,6 @@ class Histogram:
     def merge_all(self, encodings: Iterable[bytes]) -> None:
         """Add many encoded histograms: the same as each by :meth:`merge_encoded`, and quicker when they are dense.
 
-        Counts get lanes of 64 bits in one large integer; adding two such integers adds all counts at once. A dense
-        count has at most 32 bits, so no lane can run over before four billion histograms.
-
         Raises:
             MalformedPayload: one is not an encoding of ours; this one is unchanged.
         """
@@ -205,24 +206,31 @@ class Histogram:
 
     def merge_parsed(self, parsed: Iterable[Parsed]) -> None:
         """Add many encodings that :func:`parse` took apart: for those who add the same ones to several histograms."""
-        dense: list[tuple[int, int]] = []
+        dense: dict[int, list[tuple[int, int]]] = {}
         sparse: list[tuple[int, int]] = []
         for one in parsed:
             if isinstance(one, tuple):
-                dense.append(one)
+                width, first, numbers = one
+                dense.setdefault(width, []).append((first, numbers))
             else:
                 sparse += one
+        for width, some in dense.items():
+            most = 1 << 8 * width
+            for begin in range(0, len(some), most):
+                self._add_run(*_added(width, some[begin : begin + most]))
         counts = self.counts
         for bucket, more in sparse:
             counts[bucket] += more
-        if dense:
-            base = min(first for first, _ in dense)
-            lanes = sum(counted << (first - base) * _LANE * 8 for first, counted in dense)
-            buckets = -(-lanes.bit_length() // (_LANE * 8))
-            added = unpack_from(f"<{buckets}Q", lanes.to_bytes(buckets * _LANE, "little"))
-            for bucket, more in enumerate(added, base):
-                if more:
-                    counts[bucket] += more
+
+    def _add_run(self, first: int, added: Sequence[int]) -> None:
+        """Add counts of buckets side by side."""
+        counts = self.counts
+        run = zip(compress(range(first, first + len(added)), added), filter(None, added), strict=True)
+        if not counts:
+            counts.update(run)  # all of it below Python
+            return
+        for bucket, more in run:
+            counts[bucket] += more
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Histogram) and self.encode() == other.encode()
@@ -233,9 +241,9 @@ class Histogram:
         return f"<Histogram of {self.count} values>"
 
 
-#: An encoding taken apart: of a dense one the first bucket and the lanes of its counts, of a sparse one its buckets,
-#: each with its count.
-Parsed = tuple[int, int] | list[tuple[int, int]]
+#: An encoding taken apart: of a dense one the width of its counts in bytes, its first bucket and all its counts as one
+#: integer, the first lowest; of a sparse one its buckets, each with its count.
+Parsed = tuple[int, int, int] | list[tuple[int, int]]
 
 
 def parse(encoded: bytes) -> Parsed:
@@ -244,9 +252,43 @@ def parse(encoded: bytes) -> Parsed:
     Raises:
         MalformedPayload: not an encoding of ours.
     """
-    if len(encoded) > _DENSE_HEAD and encoded[0] == _FORMAT and 0 < (width := encoded[1]) <= _LANE // 2:
-        return _in_lanes(encoded, width)
+    if len(encoded) > _DENSE_HEAD and encoded[0] == _FORMAT and 0 < (width := encoded[1]) <= _DENSE_WIDTH:
+        first, _ = _dense_span(encoded, width)
+        return width, first, int.from_bytes(encoded[_DENSE_HEAD:], "little")
     return _pairs(encoded) if encoded else []
+
+
+def _added(width: int, some: Sequence[tuple[int, int]]) -> tuple[int, Sequence[int]]:
+    """Add up dense counts of a width (first bucket, counts as one integer), all of a histogram at once.
+
+    Every other count is masked out, so that those which are left have room for a sum beside them; the others are what
+    is missing to the sum of all. Of a width of *w* bytes no more than 2^(8w) may be added.
+
+    Returns:
+        The first bucket and the sums from there on.
+    """
+    if len(some) == 1:
+        ((base, numbers),) = some
+        length = -(-numbers.bit_length() // (8 * width))
+        return base, unpack_from(f"<{length}{_CODES[width]}", numbers.to_bytes(length * width, "little"))
+    base = min(first for first, _ in some)
+    bits, mask = 8 * width, _EVERY_OTHER[width]
+    aligned = [numbers << (first - base) * bits for first, numbers in some]
+    even = sum([numbers & mask for numbers in aligned])
+    odd = (sum(aligned) - even) >> bits
+    pairs = -(-max(even.bit_length(), odd.bit_length()) // (2 * bits))
+    added = [0] * (2 * pairs)
+    for place, lanes in enumerate((even, odd)):
+        added[place::2] = unpack_from(f"<{pairs}{_CODES[2 * width]}", lanes.to_bytes(pairs * 2 * width, "little"))
+    return base, added
+
+
+#: Width of a dense count → mask of every other count.
+_EVERY_OTHER = {
+    width: int.from_bytes((b"\xff" * width + bytes(width)) * (OVERFLOW // 2 + 1), "little")
+    for width in _CODES
+    if width <= _DENSE_WIDTH
+}
 
 
 def _width(number: int) -> int:
@@ -269,7 +311,7 @@ def _pairs(encoded: bytes) -> list[tuple[int, int]]:
 
 def _dense_span(encoded: bytes, width: int) -> tuple[int, int]:
     """Tell the first bucket of a dense encoding and how many there are."""
-    if width not in _CODES or width > _LANE // 2:
+    if width not in _CODES or width > _DENSE_WIDTH:
         raise _malformed("its second byte names no widths")
     buckets, rest = divmod(len(encoded) - _DENSE_HEAD, width)
     if rest or buckets <= 0:
@@ -278,15 +320,6 @@ def _dense_span(encoded: bytes, width: int) -> tuple[int, int]:
     if first + buckets > OVERFLOW + 1:
         raise _malformed("its buckets do not exist")
     return first, buckets
-
-
-def _in_lanes(encoded: bytes, width: int) -> tuple[int, int]:
-    """Spread the counts of a dense encoding: (first bucket, one lane for each bucket, the first lowest)."""
-    first, buckets = _dense_span(encoded, width)
-    lanes = bytearray(buckets * _LANE)
-    for place in range(width):
-        lanes[place::_LANE] = encoded[_DENSE_HEAD + place :: width]
-    return first, int.from_bytes(lanes, "little")
 
 
 def _numbers(encoded: bytes) -> tuple[Sequence[int], Sequence[int]]:

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Select, select
 
-from custodes.kernel.clock import DAY
+from custodes.kernel.clock import DAY, HOUR
 from custodes.kernel.paging import encode_cursor
 from custodes.planes.traffic.model import CallFilter, GroupState
 from custodes.planes.traffic.ports import RollupQuery
 from custodes.planes.traffic.ranges import Stretch
-from custodes.planes.traffic.rollup import LEVELS, Keyspace, Level
+from custodes.planes.traffic.rollup import Keyspace, Level
 from custodes.runtime.transactions import Transaction
 from custodes.storage.sql import traffic_rollups
 from custodes.storage.sql.database import Database, connection_of
@@ -30,6 +30,14 @@ async def plan(database: Database, query: Any) -> str:
         connection = connection_of(tx)
         compiled = query.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
         return "\n".join(row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}"))
+
+    return await database.read(explain)
+
+
+async def plan_of_text(database: Database, statement: str, values: dict[str, Any]) -> str:
+    def explain(tx: Transaction) -> str:
+        rows = connection_of(tx).exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+        return "\n".join(row[3] for row in rows)
 
     return await database.read(explain)
 
@@ -77,20 +85,31 @@ async def test_a_call_is_looked_up_by_the_moment_in_its_id(database: Database):
 @pytest.mark.parametrize("tenants", [("acme",), ("*", "default")])
 @pytest.mark.parametrize("names", [None, ("/a", "/b")])
 async def test_charts_and_sums(database: Database, tenants: tuple[str, ...], names: tuple[str, ...] | None):
-    stretch = Stretch(Level.HOUR, 0, 30 * DAY)
+    stretch, unfolded = Stretch(Level.HOUR, 0, 30 * DAY), (Stretch(Level.MINUTE, 30 * DAY - HOUR, 30 * DAY),)
     query = RollupQuery(tenants, Keyspace.ENDPOINT, (stretch,), 0, DAY, names=names)
-    for statement, values in (traffic_rollups.rows_query(query, "sqlite"), traffic_rollups.sums_query(query, "sqlite")):
-        found = await plan(database, statement.bindparams(**values))
-        coarse, *finer = [line for line in found.splitlines() if "api_rollups" in line]
+    key = "PRIMARY KEY (tenant_id=? AND keyspace=? AND level=? AND bucket>? AND bucket<?)"
+    series = "ix_api_rollups_series (tenant_id=? AND keyspace=? AND level=? AND name=? AND bucket>? AND bucket<?)"
 
-        # The range itself by the key (or the index of names), what is not folded yet by the short index of that
-        assert "SEARCH" in coarse
-        assert "tenant_id=? AND keyspace=? AND level=?" in coarse
-        if names is not None:
-            assert "ix_api_rollups_series" in coarse
-        assert len(finer) == len([level for level in LEVELS if level < Level.HOUR])
-        for line in finer:
-            assert "ix_api_rollups_unfolded (level=? AND tenant_id=? AND keyspace=? AND bucket>? AND bucket<?)" in line
+    for write in (traffic_rollups.rows_query, traffic_rollups.totals_query, traffic_rollups.sums_query):
+        found = await plan_of_text(database, *write(query, unfolded, "sqlite"))
+        lines = [line for line in found.splitlines() if "api_rollups" in line]
+
+        # Both stretches in the order of the key, or of the index of names
+        assert len(lines) == 2
+        assert all((key if names is None else series) in line for line in lines)
+
+
+async def test_what_is_not_folded_is_found_in_an_index_of_it_alone(database: Database):
+    query = RollupQuery(("*", "default"), Keyspace.ENDPOINT, (Stretch(Level.HOUR, 0, 30 * DAY),), 0, DAY)
+    statement = traffic_rollups.unfolded_query(query, "sqlite")
+    assert statement is not None
+
+    lines = [line for line in (await plan_of_text(database, *statement)).splitlines() if " t USING" in line]
+
+    # The first of each level, and from each the next one
+    short = "INDEX ix_api_rollups_unfolded (level=? AND tenant_id=? AND keyspace=? AND bucket>? AND bucket<?)"
+    assert len(lines) == 2
+    assert all(short in line for line in lines)
 
 
 async def test_lists_of_error_groups(database: Database):

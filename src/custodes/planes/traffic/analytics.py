@@ -228,7 +228,7 @@ class Analytics:
             raise InvalidInput(msg, remedy=f"Use one of {', '.join(ORDERS)}")
         cut = steps(since, until, self._clock.now())
         query = _whole(RollupQuery(tenants_of(tenant), Keyspace.ENDPOINT, (), cut.since, cut.step), cut)
-        sums = await self._sums(query)
+        sums = await self._sums(replace(query, figures=_RANKED_BY))
         if order_by in ERROR_ORDERS:
             failing = [key for key, one in sums.items() if one.server_errors and one.count >= min_count]
             failing.sort(key=lambda key: (*_by_errors(sums[key], order_by), key))
@@ -261,7 +261,7 @@ class Analytics:
 
     async def _busiest(self, query: RollupQuery, limit: int) -> tuple[EndpointStats, ...]:
         query = replace(query, keyspace=Keyspace.ENDPOINT)
-        sums = await self._sums(query)
+        sums = await self._sums(replace(query, figures=("count",)))
         busiest = sorted(sums, key=lambda key: (-sums[key].count, key))[:limit]
         return await self._in_order(query, busiest)
 
@@ -282,6 +282,7 @@ class Analytics:
 
     async def _consumers(self, query: RollupQuery, tenant: str | None, limit: int) -> dict[str, tuple[Consumer, ...]]:
         found: dict[str, tuple[Consumer, ...]] = {}
+        query = replace(query, figures=_CONSUMER_FIGURES)
         asked = [self._sums(replace(query, keyspace=kind)) for kind in CONSUMERS]
         answers = dict(zip(CONSUMERS, await asyncio.gather(*asked), strict=True))
         if tenant is None and answers[Keyspace.TENANT]:
@@ -392,6 +393,11 @@ def _together(figures: Iterable[Figures]) -> Figures:
     for one in figures:
         sum_of_all.add(one)
     return sum_of_all
+
+
+#: Plain figures that consumers are shown with, and that endpoints are ranked by.
+_CONSUMER_FIGURES = ("count", "client_errors", "server_errors", "limited", "response_bytes")
+_RANKED_BY = ("count", "server_errors", "timed", "total_sum", "total_max")
 
 
 def _consumer(name: str, figures: Figures) -> Consumer:

@@ -40,6 +40,9 @@ class RollupQuery:
     pairs: tuple[tuple[str, str], ...] | None = None
     #: Batches that are in memory as well and must not be counted twice.
     besides: tuple[str, ...] = ()
+    #: Of :meth:`TrafficStore.sums`: the plain figures that are wanted, by their name in
+    #: :class:`~custodes.planes.traffic.rollup.Figures`; the others stay 0. Empty: all.
+    figures: tuple[str, ...] = ()
     #: Only the times to the last byte are wanted, in one bucket: enough to rank, and quicker.
     ranking: bool = False
 

@@ -22,7 +22,7 @@ make no difference to any figure.
 from __future__ import annotations
 
 from enum import IntEnum, StrEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from custodes.kernel.clock import SECOND
 from custodes.kernel.histogram import Histogram
@@ -155,10 +155,21 @@ class Figures:
         self.total_max = 0
         #: Status → requests.
         self.statuses: dict[int, int] = {}
-        #: Times to the last byte, microseconds.
-        self.total = Histogram()
-        #: Times to the first byte, microseconds.
-        self.ttfb = Histogram()
+
+    #: Times to the last byte, microseconds.
+    total: Histogram
+    #: Times to the first byte, microseconds.
+    ttfb: Histogram
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Histogram:
+            """Make a histogram when it is touched for the first time: of most figures only the sums are asked for."""
+            if name not in ("total", "ttfb"):
+                raise AttributeError(name)
+            histogram = Histogram()
+            setattr(self, name, histogram)
+            return histogram
 
     def add(self, other: Figures, *, times: bool = True) -> None:
         """Add the figures of another bucket, series or worker; ``times=False`` leaves the times out."""

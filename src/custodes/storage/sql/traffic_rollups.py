@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import compress, groupby, pairwise
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, TextClause, func, select, text, update
+from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from custodes.planes.traffic.ports import FoldUnit, RollupQuery
 from custodes.planes.traffic.ranges import Stretch
@@ -19,6 +20,9 @@ t = api_rollups
 
 #: Rows that one transaction folds, about: at 20 µs a row others wait for the writer no longer than 20 ms.
 FOLD_ROWS = 1_000
+
+#: Stretches of one level that are not folded and read by themselves: a statement of SQLite has 500 parts at most.
+MAX_RUNS = 10
 
 _KEY = ("tenant_id", "keyspace", "level", "bucket", "name", "method", "writer_id")
 _PLAIN = (
@@ -81,53 +85,40 @@ def insert_rows(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None
     _BULK.insert(connection, rows)
 
 
-class _Sums:
-    """Adds rows up; histograms all at once at the end, which is quicker."""
-
-    def __init__(self) -> None:
-        self._figures: dict[Series, Figures] = {}
-        self._totals: dict[Series, list[bytes]] = {}
-        self._ttfbs: dict[Series, list[bytes]] = {}
-
-    def add(self, series: Series, row: Sequence[Any]) -> None:
-        """Add a row that begins with the columns of :data:`_PLAIN` and :data:`_RICH`."""
-        figures = self._figures.get(series)
-        if figures is None:
-            figures = self._figures[series] = Figures()
-            self._totals[series], self._ttfbs[series] = [], []
-        statuses, total, ttfb = row[len(_PLAIN) : _WHOLE]
-        _add_plain(figures, row)
-        if statuses:
-            for status, count in json.loads(statuses).items():
-                figures.statuses[int(status)] = figures.statuses.get(int(status), 0) + count
-        if total:
-            self._totals[series].append(total)
-            self._ttfbs[series].append(ttfb)
-
-    def done(self) -> Rollups:
-        """Return the sums."""
-        for series, figures in self._figures.items():
-            figures.total.merge_all(self._totals[series])
-            figures.ttfb.merge_all(self._ttfbs[series])
-        return self._figures
+def _figures_of(rows: Sequence[Sequence[Any]]) -> Figures:
+    """Add up rows that begin with the columns of :data:`_PLAIN` and :data:`_RICH`: column by column, below Python."""
+    figures = Figures()
+    columns = tuple(zip(*rows, strict=True))
+    for name, column in zip(_ADDED, columns, strict=False):
+        setattr(figures, name, sum(column))
+    _time(figures, *columns[len(_ADDED) : len(_PLAIN)])
+    statuses, total, ttfb = columns[len(_PLAIN) : _WHOLE]
+    for told in filter(None, statuses):
+        for status, count in json.loads(told).items():
+            figures.statuses[int(status)] = figures.statuses.get(int(status), 0) + count
+    if figures.timed:
+        figures.total.merge_all(total)
+        figures.ttfb.merge_all(ttfb)
+    return figures
 
 
-def _add_plain(figures: Figures, row: Sequence[Any]) -> None:
-    count, client_errors, server_errors, limited, disconnected, request_bytes, response_bytes, *times = row[:_TIMES]
-    figures.count += count
-    figures.client_errors += client_errors
-    figures.server_errors += server_errors
-    figures.limited += limited
-    figures.disconnected += disconnected
-    figures.request_bytes += request_bytes
-    figures.response_bytes += response_bytes
-    if times[0]:
-        figures.add_times(*times)
+def _time(
+    figures: Figures, timed: Sequence[int], total_sum: Sequence[int], total_min: Sequence[int], total_max: Sequence[int]
+) -> None:
+    """Add up the plain figures of times; the shortest counts where something was timed."""
+    if any(timed):
+        figures.add_times(sum(timed), sum(total_sum), min(compress(total_min, timed)), max(total_max))
 
 
-#: Where the plain columns end in a row, and all of them.
-_TIMES = len(_PLAIN)
-_WHOLE = _TIMES + len(_RICH)
+#: Where all columns end in a row, and the plain ones that are added up.
+_WHOLE = len(_PLAIN) + len(_RICH)
+_ADDED = _PLAIN[: _PLAIN.index("timed")]
+
+#: How a plain figure is added up in SQL, where it is not by ``sum``; PostgreSQL adds up BIGINT to NUMERIC.
+_AGGREGATES = {
+    "total_min": "coalesce(min(total_min) FILTER (WHERE timed > 0), 0)",
+    "total_max": "max(total_max)",
+}
 
 
 # ── Adding up ────────────────────────────────────────────────────────────────
@@ -135,108 +126,175 @@ _WHOLE = _TIMES + len(_RICH)
 
 def read(connection: Connection, query: RollupQuery) -> Rollups:
     """Add up rollups with everything they hold."""
+    dialect = connection.dialect.name
+    unfolded = runs_of(connection, query)
     if query.ranking:
-        return _read_totals(connection, query)
-    sums = _Sums()
-    for *row, bucket, name, method in connection.execute(*rows_query(query, connection.dialect.name)):
-        at = bucket - (bucket - query.since) % query.step
-        sums.add(Series("", query.keyspace, at, name, method), row)
-    return sums.done()
+        return _totals(connection.exec_driver_sql(*totals_query(query, unfolded, dialect)).all(), query)
+    groups: dict[tuple[int, str, str], list[Sequence[Any]]] = {}
+    for row in connection.exec_driver_sql(*rows_query(query, unfolded, dialect)).all():
+        bucket, name, method = row[_WHOLE:]
+        groups.setdefault((bucket - (bucket - query.since) % query.step, name, method), []).append(row)
+    return {Series("", query.keyspace, *key): _figures_of(rows) for key, rows in groups.items()}
 
 
-def _read_totals(connection: Connection, query: RollupQuery) -> Rollups:
+def _totals(rows: Sequence[Any], query: RollupQuery) -> Rollups:
     """Add up what a ranking by time asks for: the times to the last byte."""
+    groups: dict[tuple[str, str], list[Sequence[Any]]] = {}
+    for name, method, *times in rows:
+        groups.setdefault((name, method), []).append(times)
     found: Rollups = {}
-    encoded: dict[Series, list[bytes]] = {}
-    parts, values = _parts(
-        query, connection.dialect.name, "name, method, timed, total_sum, total_min, total_max, total"
-    )
-    for name, method, timed, *times, total in connection.execute(text(" UNION ALL ".join(parts)), values):
-        if timed:
-            series = Series("", query.keyspace, query.since, name, method)
-            figures = found.setdefault(series, Figures())
-            figures.add_times(timed, *times)
-            encoded.setdefault(series, []).append(total)
-    for series, figures in found.items():
-        figures.total.merge_all(encoded[series])
+    for key, some in groups.items():
+        *plain, total = zip(*some, strict=True)
+        if any(plain[0]):
+            figures = found[Series("", query.keyspace, query.since, *key)] = Figures()
+            _time(figures, *plain)
+            figures.total.merge_all(total)
     return found
 
 
 def read_sums(connection: Connection, query: RollupQuery) -> Rollups:
     """Add up the plain figures in SQL: one row a series comes back."""
     found: Rollups = {}
-    for *row, name, method in connection.execute(*sums_query(query, connection.dialect.name)):
+    wanted = query.figures or _PLAIN
+    statement = sums_query(query, runs_of(connection, query), connection.dialect.name)
+    for name, method, *row in connection.exec_driver_sql(*statement).all():
         figures = found[Series("", query.keyspace, query.since, name, method)] = Figures()
-        _add_plain(figures, row)
+        for figure, value in zip(wanted, row, strict=True):
+            setattr(figures, figure, value)
     return found
 
 
-def rows_query(query: RollupQuery, dialect: str) -> tuple[TextClause, dict[str, Any]]:
-    """Write the query of all rows, with their bucket, name and method, and its parameters."""
-    parts, values = _parts(query, dialect, ", ".join((*_PLAIN, *_RICH, "bucket", "name", "method")))
-    return text(" UNION ALL ".join(parts)), values
+def runs_of(connection: Connection, query: RollupQuery) -> list[Stretch]:
+    """Tell where finer levels hold rows that are not folded yet: stretches of adjacent buckets, the finest first.
 
-
-def sums_query(query: RollupQuery, dialect: str) -> tuple[TextClause, dict[str, Any]]:
-    """Write the query that adds up plain figures by name and method, and its parameters."""
-    parts, values = _parts(query, dialect, ", ".join((*_PLAIN, "name", "method")))
-    # PostgreSQL adds up BIGINT to NUMERIC.
-    added = ", ".join(f"CAST(sum({name}) AS BIGINT)" for name in _PLAIN[:-2])
-    return text(
-        f"SELECT {added}, coalesce(min(total_min) FILTER (WHERE timed > 0), 0), max(total_max), name, method "  # noqa: S608 - names of our own columns
-        f"FROM ({' UNION ALL '.join(parts)}) AS parts GROUP BY name, method"
-    ), values
-
-
-def _parts(query: RollupQuery, dialect: str, columns: str) -> tuple[list[str], dict[str, Any]]:
-    """Write one SELECT for each stretch, and one for what each finer level holds that is not folded yet.
-
-    Text, since a question about a long time has some twenty of them: building as many expressions would take SQLAlchemy
-    longer than the database takes to answer.
+    There are few, as a rule: the buckets of the hour, the day, the week under way. They are looked up in an index of
+    what is not folded; the rows themselves are then read in their order, which is several times as fast as one by one.
     """
-    values: dict[str, Any] = {"keyspace": query.keyspace.value}
-    common = [f"tenant_id IN ({_listed('tenant', query.tenants, values)})", "keyspace = :keyspace"]
-    if query.method is not None:
-        values["method"] = query.method
-        common.append("method = :method")
-    wanted = query.names
-    if query.pairs is not None:
-        wanted = tuple(dict.fromkeys(name for name, _ in query.pairs))
-        # No method holds a space.
-        pairs = _listed("pair", [f"{method} {name}" for name, method in query.pairs], values)
-        common.append(f"method || ' ' || name IN ({pairs})")
-    names = _listed("name", wanted or (), values)
-    besides = _listed("besides", query.besides, values)
-    parts: list[str] = []
-
-    def part(level: Level, since: int, until: int, *conditions: str, source: str = t.name) -> None:
-        number = len(parts)
-        values.update({f"level{number}": level.value, f"since{number}": since, f"until{number}": until})
-        where = [*common, f"level = :level{number}", f"bucket >= :since{number}", f"bucket < :until{number}"]
-        if besides and level is LEVELS[0]:
-            where.append(f"writer_id NOT IN ({besides})")
-        parts.append(f"SELECT {columns} FROM {source} WHERE {' AND '.join((*where, *conditions))}")  # noqa: S608 - as above
-
-    # SQLite, which knows no statistics, would rather read all of a bucket by the key than a few rows by another index.
-    by_name, by_unfolded = (
-        f"{t.name} INDEXED BY ix_api_rollups_{index}" if dialect == "sqlite" else t.name
-        for index in ("series", "unfolded")
-    )
-    named = [f"name IN ({names})"] if wanted is not None else []
-    for stretch in query.stretches:
-        part(stretch.level, stretch.since, stretch.until, *named, source=by_name if named else t.name)
-    # Of the few unfolded rows the names are chosen afterwards: the index of names would lead through all folded ones.
-    chosen = [f"name || '' IN ({names})"] if named else []
-    for level in LEVELS:
-        for since, until in _coarser(query.stretches, level):
-            part(level, since, until, str(UNFOLDED), *chosen, source=by_unfolded)
-    return parts, values
+    statement = unfolded_query(query, connection.dialect.name)
+    if statement is None:
+        return []
+    buckets: dict[Level, list[int]] = {}
+    for number, bucket in connection.exec_driver_sql(*statement):
+        buckets.setdefault(Level(number), []).append(bucket)
+    return [run for level, some in sorted(buckets.items()) for run in _runs(level, sorted(set(some)))]
 
 
-def _listed(name: str, members: Sequence[str], values: dict[str, Any]) -> str:
-    """Name a parameter for each member; ``NULL``, which nothing equals, when there is none."""
-    values.update({f"{name}{number}": member for number, member in enumerate(members)})
-    return ", ".join(f":{name}{number}" for number in range(len(members))) or ("" if name == "besides" else "NULL")
+def _runs(level: Level, buckets: list[int]) -> list[Stretch]:
+    """Join buckets that touch, and those nearest to each other while there are more than :data:`MAX_RUNS`."""
+    gaps = sorted(((after - before, after) for before, after in pairwise(buckets)), reverse=True)
+    begins = sorted([buckets[0], *(after for gap, after in gaps[: MAX_RUNS - 1] if gap > level.micros)])
+    ends = [*(buckets[bisect_left(buckets, begin) - 1] for begin in begins[1:]), buckets[-1]]
+    return [Stretch(level, begin, last + level.micros) for begin, last in zip(begins, ends, strict=True)]
+
+
+#: A statement with the names of its parameters as the driver writes them, and their values. Text beneath SQLAlchemy: a
+#: question about a long time has some twenty parts, and building as many expressions, or looking for parameters in as
+#: much text, takes longer than the database takes to answer.
+Statement = tuple[str, dict[str, Any]]
+
+
+def rows_query(query: RollupQuery, unfolded: Sequence[Stretch], dialect: str) -> Statement:
+    """Write the query of all rows, with their bucket, name and method."""
+    return _Parts(query, unfolded, dialect).of((*_PLAIN, *_RICH, "bucket", "name", "method"))
+
+
+def totals_query(query: RollupQuery, unfolded: Sequence[Stretch], dialect: str) -> Statement:
+    """Write the query of names, methods and times to the last byte."""
+    return _Parts(query, unfolded, dialect).of(("name", "method", *_PLAIN[-4:], "total"))
+
+
+def sums_query(query: RollupQuery, unfolded: Sequence[Stretch], dialect: str) -> Statement:
+    """Write the query that adds up plain figures by name and method."""
+    wanted = query.figures or _PLAIN
+    read_of = dict.fromkeys((*wanted, "timed") if "total_min" in wanted else wanted)
+    parts, values = _Parts(query, unfolded, dialect).of(("name", "method", *read_of))
+    added = ", ".join(_AGGREGATES.get(name, f"CAST(sum({name}) AS BIGINT)") for name in wanted)
+    return f"SELECT name, method, {added} FROM ({parts}) AS parts GROUP BY name, method", values  # noqa: S608 - names of our own columns
+
+
+def unfolded_query(query: RollupQuery, dialect: str) -> Statement | None:
+    """Write the query of buckets of finer levels that hold rows which are not folded yet; None without finer levels.
+
+    From one bucket to the next through the index, however many rows each has.
+    """
+    parts = _Parts(query, (), dialect)
+    begins = [
+        f"({parts.one(f'tenant{number}', tenant)}, {level.value}, {since}, {until})"
+        for number, tenant in enumerate(query.tenants)
+        for level in LEVELS
+        for since, until in _coarser(query.stretches, level)
+    ]
+    if not begins:
+        return None
+    # SQLite, which knows no statistics, would rather read all of a bucket by the key.
+    source = f"{t.name} AS t INDEXED BY ix_api_rollups_unfolded" if dialect == "sqlite" else f"{t.name} AS t"
+
+    def first(since: str) -> str:
+        return (
+            f"(SELECT t.bucket FROM {source} WHERE t.tenant_id = s.tenant AND t.keyspace = {parts.keyspace}"  # noqa: S608 - names of our own columns
+            f" AND t.level = s.level AND t.bucket {since} AND t.bucket < s.until AND t.{UNFOLDED}"
+            f" ORDER BY t.bucket LIMIT 1)"
+        )
+
+    return (
+        f"WITH RECURSIVE begins (tenant, level, since, until) AS (VALUES {', '.join(begins)}),"  # noqa: S608 - as above
+        f" s (tenant, level, until, bucket) AS ("
+        f"SELECT s.tenant, s.level, s.until, {first('>= s.since')} FROM begins AS s"
+        f" UNION ALL SELECT s.tenant, s.level, s.until, {first('> s.bucket')} FROM s WHERE s.bucket IS NOT NULL"
+        f") SELECT level, bucket FROM s WHERE bucket IS NOT NULL"
+    ), parts.values
+
+
+class _Parts:
+    """Writes one SELECT for each stretch, and one for each stretch that is not folded yet.
+
+    Args:
+        query: what is asked.
+        unfolded: where finer levels hold rows that are not folded yet.
+        dialect: whose.
+    """
+
+    def __init__(self, query: RollupQuery, unfolded: Sequence[Stretch], dialect: str) -> None:
+        self._query = query
+        self._unfolded = unfolded
+        self._sqlite = dialect == "sqlite"
+        self.values: dict[str, Any] = {}
+        self.keyspace = self.one("keyspace", query.keyspace.value)
+
+    def of(self, columns: Sequence[str]) -> Statement:
+        """Write the query of some columns of all rows that are asked for."""
+        query = self._query
+        chosen = "" if query.method is None else f" AND method = {self.one('method', query.method)}"
+        wanted, source = query.names, t.name
+        if query.pairs is not None:
+            wanted = tuple(dict.fromkeys(name for name, _ in query.pairs))
+            # No method holds a space.
+            pairs = self._all("pair", [f"{method} {name}" for name, method in query.pairs])
+            chosen += f" AND method || ' ' || name IN ({pairs})"
+        if wanted is not None:
+            chosen += f" AND name IN ({self._all('name', wanted)})"
+            # SQLite, which knows no statistics, would rather read all of a bucket by the key.
+            source = f"{t.name} INDEXED BY ix_api_rollups_series" if self._sqlite else t.name
+        series = f"tenant_id IN ({self._all('tenant', query.tenants)}) AND keyspace = {self.keyspace}"
+        finest = f" AND writer_id NOT IN ({self._all('besides', query.besides)})" if query.besides else ""
+        select = f"SELECT {', '.join(columns)} FROM {source} WHERE "  # noqa: S608 - as above
+        parts = [(stretch, chosen) for stretch in query.stretches]
+        # Not in the words of the index of what is not folded: these rows are read in their own order.
+        parts += [(stretch, f"{chosen} AND folded + 0 = 0") for stretch in self._unfolded]
+        return " UNION ALL ".join(
+            f"{select}{series} AND level = {each.level.value} AND bucket >= {each.since} AND bucket < {each.until}"
+            f"{where}{finest if each.level is LEVELS[0] else ''}"
+            for each, where in parts
+        ), self.values
+
+    def one(self, name: str, value: object) -> str:
+        """Name a parameter."""
+        self.values[name] = value
+        return f":{name}" if self._sqlite else f"%({name})s"
+
+    def _all(self, name: str, members: Sequence[str]) -> str:
+        """Name a parameter for each member; ``NULL``, which nothing equals, when there is none."""
+        return ", ".join(self.one(f"{name}{number}", member) for number, member in enumerate(members)) or "NULL"
 
 
 def _coarser(stretches: Sequence[Stretch], level: Level) -> list[tuple[int, int]]:
@@ -310,11 +368,13 @@ def fold(connection: Connection, unit: FoldUnit, writer_id: str) -> int:
         .values(folded=1)
         .returning(*_FIGURES, *_SERIES)
     )
-    sums = _Sums()
     rows = connection.execute(marked).all()
+    groups: dict[Series, list[Sequence[Any]]] = {}
     for row in rows:
-        sums.add(Series(row.tenant_id, unit.keyspace, unit.bucket, row.name, row.method), row)
-    insert_rows(connection, rows_of(coarsen(sums.done(), unit.into), unit.into, writer_id))
+        series = Series(row.tenant_id, unit.keyspace, unit.bucket, row.name, row.method)
+        groups.setdefault(series, []).append(row)
+    sums = {series: _figures_of(some) for series, some in groups.items()}
+    insert_rows(connection, rows_of(coarsen(sums, unit.into), unit.into, writer_id))
     return len(rows)
 
 
