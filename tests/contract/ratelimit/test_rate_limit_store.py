@@ -11,6 +11,7 @@ from custodes.errors import Conflict
 from custodes.kernel.clock import DAY, HOUR, MINUTE
 from custodes.kernel.ids import uuid7
 from custodes.planes.ratelimit.model import FOREVER, Access, Effect, Kind, Rule, Source, Window
+from custodes.planes.ratelimit.ports import Usages
 from custodes.planes.ratelimit.rules import make_rule
 from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.ratelimit import SqlRateLimitStore
@@ -163,6 +164,10 @@ class TestRules:
         assert await store.version() == 0
 
 
+async def usages(store: SqlRateLimitStore, tenant: str | None = None) -> Usages:
+    return await store.usages(tenant=tenant, since=NOW, until=NOW + HOUR, bucket=MINUTE, top=3)
+
+
 class TestWindows:
     async def test_counts_of_the_same_window_add_up(self, store: SqlRateLimitStore):
         first = window(trace_id="a" * 32)
@@ -177,19 +182,21 @@ class TestWindows:
         await store.record([window(), window(""), window("", endpoint="/b", window_start=NOW + MINUTE)])
 
         assert [one.identifier for one in await self.page(store)] == ["203.0.113.9"]
-        (total,) = await store.totals(by="rule", tenant="acme", since=NOW, until=NOW + HOUR)
-        assert (total.label, total.allowed, total.refused, total.would_refuse) == ("login", 2, 4, 6)
-        points = await store.totals(by="time", tenant=None, since=NOW, until=NOW + HOUR, bucket=MINUTE)
-        assert [point.label for point in points] == [str(NOW), str(NOW + MINUTE)]
-        (who,) = await store.totals(by="identifier", tenant=None, since=NOW, until=NOW + HOUR)
-        assert who.label == "ip:203.0.113.9"
+        found = await usages(store, tenant="acme")
+        (rule,) = found.rules
+        assert (rule.label, rule.allowed, rule.refused, rule.would_refuse) == ("login", 2, 4, 6)
+        assert [point.label for point in found.points] == [str(NOW), str(NOW + MINUTE)]
+        assert [(kind, [who.label for who in some]) for kind, some in found.identifiers.items()] == [
+            ("ip", ["ip:203.0.113.9"])
+        ]
+        assert (await usages(store, tenant="other")) == Usages([], [], [], {})
 
     async def test_a_ranking_has_the_most_refused_first(self, store: SqlRateLimitStore):
         await store.record([window("", endpoint=f"/{number}", refused=number) for number in range(9)])
 
-        found = await store.totals(by="endpoint", tenant=None, since=NOW, until=NOW + HOUR, limit=3)
+        found = await usages(store)
 
-        assert [one.label for one in found] == ["/8", "/7", "/6"]
+        assert [one.label for one in found.endpoints] == ["/8", "/7", "/6"]
 
     async def test_identifiers_are_ranked_by_what_was_refused_with_all_that_they_were_allowed(
         self, store: SqlRateLimitStore
@@ -204,18 +211,29 @@ class TestWindows:
             ]
         )
 
-        found = await store.totals(by="identifier", tenant=None, since=NOW, until=NOW + HOUR, limit=3)
+        found = await usages(store)
 
-        assert [(one.label, one.allowed, one.refused, one.would_refuse) for one in found] == [
+        assert [(one.label, one.allowed, one.refused, one.would_refuse) for one in found.identifiers["ip"]] == [
             ("ip:198.51.100.1", 8, 2, 0),
             ("ip:198.51.100.2", 9, 0, 1),
         ]
 
+    async def test_each_kind_has_a_ranking_of_its_own(self, store: SqlRateLimitStore):
+        # Given many addresses that were refused more often than any user
+        many = [window(f"198.51.100.{number}", refused=number, would_refuse=0) for number in range(2, 9)]
+        await store.record([*many, window("ann", kind="user", refused=1, would_refuse=0)])
+
+        found = await usages(store)
+
+        assert {kind: [one.label for one in some] for kind, some in found.identifiers.items()} == {
+            "ip": ["ip:198.51.100.8", "ip:198.51.100.7", "ip:198.51.100.6"],
+            "user": ["user:ann"],
+        }
+
     async def test_thousands_of_windows_are_written_at_once(self, store: SqlRateLimitStore):
         await store.record([window(f"u{number}") for number in range(2_000)])
 
-        (total,) = await store.totals(by="rule", tenant=None, since=NOW, until=NOW + HOUR) or [None]
-        assert total is None, "identifiers are in no sum but their own"
+        assert (await usages(store)).rules == [], "identifiers are in no sum but their own"
         assert len(await self.page(store, limit=500)) == 500
 
     async def test_purging_takes_what_has_ended_oldest_first_and_no_more_than_asked(self, store: SqlRateLimitStore):

@@ -189,7 +189,8 @@ async def test_jobs_are_claimed_along_the_lane(custodes: Custodes, plans_of):
 async def test_limits_are_read_along_indexes(custodes: Custodes, plans_of):
     store = SqlRateLimitStore(custodes.database)
 
-    found = {**await plans_of(store.version()), **await plans_of(store.shared(NOW))}
+    usages = store.usages(tenant=None, since=NOW - DAY, until=NOW, bucket=HOUR, top=5)
+    found = {**await plans_of(store.version()), **await plans_of(store.shared(NOW)), **await plans_of(usages)}
 
     assert found
     # All rules are read, and few there are; blocks are found by their end.

@@ -68,32 +68,26 @@ async def analyse(store: RateLimitStore, *, tenant: str | None, since: int, unti
         msg = "since is not before until"
         raise InvalidInput(msg, remedy="Swap them")
     bucket = point_length(since, until)
-    trend = await store.totals(by="time", tenant=tenant, since=since, until=until, bucket=bucket, limit=MAX_POINTS)
-    rankings = [
-        await store.totals(by=by, tenant=tenant, since=since, until=until, limit=TOP, kind=kind)
-        for by, kind in (
-            ("rule", None),
-            ("endpoint", None),
-            ("identifier", None),
-            ("identifier", Kind.IP),
-            ("identifier", Kind.USER),
-            ("identifier", Kind.API_KEY),
-        )
-    ]
+    found = await store.usages(tenant=tenant, since=since, until=until, bucket=bucket, top=TOP)
+    # Whoever is among the first of all is among the first of a kind.
+    everybody = sorted(
+        (one for some in found.identifiers.values() for one in some),
+        key=lambda one: (-one.refused, -one.would_refuse, -one.allowed, one.label),
+    )
     return RateLimitAnalytics(
         since=since,
         until=until,
         bucket=bucket,
-        allowed=sum(point.allowed for point in trend),
-        refused=sum(point.refused for point in trend),
-        would_refuse=sum(point.would_refuse for point in trend),
-        trend=trend,
-        rules=rankings[0],
-        endpoints=rankings[1],
-        identifiers=rankings[2],
-        addresses=rankings[3],
-        users=rankings[4],
-        api_keys=rankings[5],
+        allowed=sum(point.allowed for point in found.points),
+        refused=sum(point.refused for point in found.points),
+        would_refuse=sum(point.would_refuse for point in found.points),
+        trend=found.points,
+        rules=found.rules,
+        endpoints=found.endpoints,
+        identifiers=everybody[:TOP],
+        addresses=found.identifiers.get(Kind.IP, ()),
+        users=found.identifiers.get(Kind.USER, ()),
+        api_keys=found.identifiers.get(Kind.API_KEY, ()),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -109,6 +109,19 @@ class Total:
     would_refuse: int
 
 
+@dataclass(frozen=True, slots=True)
+class Usages:
+    """Sums of the windows of a stretch of time, each way."""
+
+    #: By time, in order; the label is the begin of the point, microseconds as text.
+    points: Sequence[Total]
+    #: By rule and by endpoint, most refused first.
+    rules: Sequence[Total]
+    endpoints: Sequence[Total]
+    #: Kind → by identifier (``ip:203.0.113.9``), most refused first: those who were refused, or would have been.
+    identifiers: Mapping[str, Sequence[Total]]
+
+
 class RateLimitStore(Protocol):
     """**Protocol:** rules, blocks and counted windows, shared by all workers.
 
@@ -195,27 +208,15 @@ class RateLimitStore(Protocol):
         """List windows of identifiers, newest first."""
         ...
 
-    async def totals(
-        self,
-        *,
-        by: str,
-        tenant: str | None,
-        since: int,
-        until: int,
-        bucket: int = 0,
-        limit: int = 0,
-        kind: str | None = None,
-    ) -> list[Total]:
-        """Sum windows.
+    async def usages(self, *, tenant: str | None, since: int, until: int, bucket: int, top: int) -> Usages:
+        """Sum windows up, on one snapshot.
 
         Args:
-            by: ``"time"`` (in order), ``"rule"``, ``"endpoint"`` or ``"identifier"`` (most refused first).
             tenant: only this tenant's; all when None.
             since: windows that begin at this moment or later.
             until: windows that begin before this moment.
             bucket: length of a point of time, microseconds.
-            limit: sums at most; 0 for all.
-            kind: only identifiers of this kind; all when None.
+            top: sums of each ranking, and of each kind of identifiers, at most.
         """
         ...
 

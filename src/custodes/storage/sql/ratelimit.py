@@ -28,14 +28,14 @@ from custodes.errors import Conflict
 from custodes.kernel.paging import Page, decode_cursor, page_of
 from custodes.kernel.tenant import DEFAULT_TENANT
 from custodes.planes.ratelimit.model import Access, Effect, Kind, Rule, Source, Window
-from custodes.planes.ratelimit.ports import Shared, Total
+from custodes.planes.ratelimit.ports import Shared, Usages
 from custodes.planes.ratelimit.rules import make_rule, spell_subjects
 from custodes.runtime.notices import LIMITS
 from custodes.runtime.transactions import Store, Transaction
 from custodes.storage.sql.bulk import counted
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.partitions import purge
-from custodes.storage.sql.tables.ratelimit import IDENTIFIED, REFUSED, SUMS
+from custodes.storage.sql.ratelimit_usage import usages
 from custodes.storage.sql.tables.ratelimit import rate_limit_blocks as b
 from custodes.storage.sql.tables.ratelimit import rate_limit_rules as r
 from custodes.storage.sql.tables.ratelimit import rate_limit_state as s
@@ -184,36 +184,9 @@ class SqlRateLimitStore:
         query = _newest_first(select(w).where(*where), w.c.window_start, w.c.id, limit, cursor)
         return await self._page(query, _window, limit, lambda window: (window.window_start, window.id))
 
-    async def totals(
-        self,
-        *,
-        by: str,
-        tenant: str | None,
-        since: int,
-        until: int,
-        bucket: int = 0,
-        limit: int = 0,
-        kind: str | None = None,
-    ) -> list[Total]:
+    async def usages(self, *, tenant: str | None, since: int, until: int, bucket: int, top: int) -> Usages:
         """Sum windows up."""
-        where = [w.c.window_start >= since, w.c.window_start < until, *_of_tenant(w.c.tenant_id, tenant)]
-        if by == "identifier":
-            where += [] if kind is None else [w.c.kind == kind]
-            return await self._database.read(lambda tx: _refused(connection_of(tx), where, limit))
-        label = _label(by, bucket)
-        sums = [func.coalesce(func.sum(w.c[name]), 0).label(name) for name in _COUNTS]
-        query: Select[Any] = select(label.label("label"), *sums).where(*where, SUMS).group_by(label)
-        if by == "time":
-            query = query.order_by(label)
-        else:
-            query = query.order_by(sums[1].desc(), sums[2].desc(), sums[0].desc(), label)
-        if limit:
-            query = query.limit(limit)
-
-        def work(tx: Transaction) -> list[Total]:
-            return [_total(*row) for row in connection_of(tx).execute(query)]
-
-        return await self._database.read(work)
+        return await self._database.read(lambda tx: usages(connection_of(tx), tenant, since, until, bucket, top))
 
     async def purge(self, before: int, limit: int) -> int:
         """Delete what has ended, oldest first."""
@@ -285,31 +258,6 @@ def _newest_first(
     if cursor is not None:
         query = query.where(tuple_(moment, identifier) < tuple_(*decode_cursor(cursor)))
     return query.order_by(moment.desc(), identifier.desc()).limit(limit + 1)
-
-
-def _total(label: object, allowed: int, refused: int, would_refuse: int) -> Total:
-    return Total(str(label), int(allowed), int(refused), int(would_refuse))
-
-
-def _label(by: str, bucket: int) -> ColumnElement[Any]:
-    return w.c.window_start - w.c.window_start % bucket if by == "time" else w.c[by]
-
-
-def _refused(connection: Connection, where: Sequence[ColumnElement[bool]], limit: int) -> list[Total]:
-    """Rank who was refused, or would have been; what they were allowed is looked up for those alone."""
-    who = (w.c.kind, w.c.identifier)
-    refused, would = (func.sum(w.c[name]) for name in _COUNTS[1:])
-    ranked = select(*who, refused, would).where(*where, REFUSED).group_by(*who)
-    ranked = ranked.order_by(refused.desc(), would.desc(), *who)
-    found = {(row[0], row[1]): row[2:] for row in connection.execute(ranked.limit(limit) if limit else ranked)}
-    allowed: dict[tuple[str, str], int] = {}
-    names = sorted({identifier for _, identifier in found})
-    for first in range(0, len(names), _CHUNK):
-        some = w.c.identifier.in_(names[first : first + _CHUNK])
-        sums = select(*who, func.sum(w.c.allowed)).where(*where, some, IDENTIFIED).group_by(*who)
-        allowed.update({(kind, identifier): units for kind, identifier, units in connection.execute(sums)})
-    totals = [_total(":".join(key), allowed.get(key, 0), *counts) for key, counts in found.items()]
-    return sorted(totals, key=lambda one: (-one.refused, -one.would_refuse, -one.allowed, one.label))
 
 
 def _upsert(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:

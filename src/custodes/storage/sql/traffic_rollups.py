@@ -213,36 +213,45 @@ def sums_query(query: RollupQuery, unfolded: Sequence[Stretch], dialect: str) ->
 
 
 def unfolded_query(query: RollupQuery, dialect: str) -> Statement | None:
-    """Write the query of buckets of finer levels that hold rows which are not folded yet; None without finer levels.
-
-    From one bucket to the next through the index, however many rows each has.
-    """
+    """Write the query of buckets of finer levels that hold rows which are not folded yet; None without finer levels."""
+    where = [(level, since, until) for level in LEVELS for since, until in _coarser(query.stretches, level)]
     parts = _Parts(query, (), dialect)
-    begins = [
-        f"({parts.one(f'tenant{number}', tenant)}, {level.value}, {since}, {until})"
-        for number, tenant in enumerate(query.tenants)
-        for level in LEVELS
-        for since, until in _coarser(query.stretches, level)
-    ]
-    if not begins:
+    if not where:
         return None
-    # SQLite, which knows no statistics, would rather read all of a bucket by the key.
-    source = f"{t.name} AS t INDEXED BY ix_api_rollups_unfolded" if dialect == "sqlite" else f"{t.name} AS t"
+    if dialect == "sqlite":
+        return _walk(parts, query.tenants, where), parts.values
+    return " UNION ALL ".join(
+        f"SELECT DISTINCT level, bucket FROM {t.name} WHERE {parts.within(Stretch(*each))} AND {UNFOLDED}"  # noqa: S608 - names of our own columns
+        for each in where
+    ), parts.values
+
+
+def _walk(parts: _Parts, tenants: Sequence[str], where: Sequence[tuple[Level, int, int]]) -> str:
+    """Write the query for SQLite: from one bucket to the next through the index.
+
+    SQLite looks at the row of each entry of a partial index, even when it holds all that is asked for, and would rather
+    read all rows of a bucket by the key: hence one entry of each bucket, and the index by its name.
+    """
 
     def first(since: str) -> str:
         return (
-            f"(SELECT t.bucket FROM {source} WHERE t.tenant_id = s.tenant AND t.keyspace = {parts.keyspace}"  # noqa: S608 - names of our own columns
-            f" AND t.level = s.level AND t.bucket {since} AND t.bucket < s.until AND t.{UNFOLDED}"
-            f" ORDER BY t.bucket LIMIT 1)"
+            f"(SELECT t.bucket FROM {t.name} AS t INDEXED BY ix_api_rollups_unfolded"  # noqa: S608 - as above
+            f" WHERE t.tenant_id = s.tenant AND t.keyspace = {parts.keyspace} AND t.level = s.level"
+            f" AND t.bucket {since} AND t.bucket < s.until AND t.{UNFOLDED} ORDER BY t.bucket LIMIT 1)"
         )
 
+    begins = ", ".join(
+        f"({parts.one(f'tenant{number}', tenant)}, {level.value}, {since}, {until})"
+        for number, tenant in enumerate(tenants)
+        for level, since, until in where
+    )
     return (
-        f"WITH RECURSIVE begins (tenant, level, since, until) AS (VALUES {', '.join(begins)}),"  # noqa: S608 - as above
+        f"WITH RECURSIVE begins (tenant, level, since, until) AS (VALUES {begins}),"  # noqa: S608 - as above
         f" s (tenant, level, until, bucket) AS ("
         f"SELECT s.tenant, s.level, s.until, {first('>= s.since')} FROM begins AS s"
         f" UNION ALL SELECT s.tenant, s.level, s.until, {first('> s.bucket')} FROM s WHERE s.bucket IS NOT NULL"
         f") SELECT level, bucket FROM s WHERE bucket IS NOT NULL"
-    ), parts.values
+    )
 
 
 class _Parts:
@@ -260,6 +269,7 @@ class _Parts:
         self._sqlite = dialect == "sqlite"
         self.values: dict[str, Any] = {}
         self.keyspace = self.one("keyspace", query.keyspace.value)
+        self._series = f"tenant_id IN ({self._all('tenant', query.tenants)}) AND keyspace = {self.keyspace}"
 
     def of(self, columns: Sequence[str]) -> Statement:
         """Write the query of some columns of all rows that are asked for."""
@@ -275,17 +285,18 @@ class _Parts:
             chosen += f" AND name IN ({self._all('name', wanted)})"
             # SQLite, which knows no statistics, would rather read all of a bucket by the key.
             source = f"{t.name} INDEXED BY ix_api_rollups_series" if self._sqlite else t.name
-        series = f"tenant_id IN ({self._all('tenant', query.tenants)}) AND keyspace = {self.keyspace}"
         finest = f" AND writer_id NOT IN ({self._all('besides', query.besides)})" if query.besides else ""
         select = f"SELECT {', '.join(columns)} FROM {source} WHERE "  # noqa: S608 - as above
         parts = [(stretch, chosen) for stretch in query.stretches]
         # Not in the words of the index of what is not folded: these rows are read in their own order.
         parts += [(stretch, f"{chosen} AND folded + 0 = 0") for stretch in self._unfolded]
         return " UNION ALL ".join(
-            f"{select}{series} AND level = {each.level.value} AND bucket >= {each.since} AND bucket < {each.until}"
-            f"{where}{finest if each.level is LEVELS[0] else ''}"
-            for each, where in parts
+            f"{select}{self.within(each)}{where}{finest if each.level is LEVELS[0] else ''}" for each, where in parts
         ), self.values
+
+    def within(self, stretch: Stretch) -> str:
+        """Write the condition of the rows of a stretch."""
+        return f"{self._series} AND level = {stretch.level.value} AND bucket >= {stretch.since} AND bucket < {stretch.until}"
 
     def one(self, name: str, value: object) -> str:
         """Name a parameter."""
