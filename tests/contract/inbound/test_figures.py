@@ -1,10 +1,10 @@
 """What every keeper of figures and refusals promises (planes/inbound/ports.py), on every engine."""
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Engine, event, select
 from sqlalchemy.dialects import sqlite
 
-from custodes.kernel.clock import HOUR, MINUTE, SECOND
+from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from custodes.kernel.histogram import Histogram
 from custodes.kernel.ids import uuid7
 from custodes.kernel.stretches import Level
@@ -225,3 +225,35 @@ async def test_states_are_counted_along_the_index_of_what_is_open(database: Data
     plan = await database.read(lambda tx: connection_of(tx).exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}").all())
 
     assert "ix_webhook_events_unfinished" in plan[0][3]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+async def test_figures_of_all_tenants_are_searched_along_the_key_that_begins_with_the_tenant(
+    database: Database, figures: SqlFigureStore
+):
+    plans: list[str] = []
+
+    def explain(connection, cursor, statement, parameters, context, many):
+        if statement.startswith(("SELECT", "WITH")):
+            plans.append("; ".join(row[3] for row in cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)))
+
+    event.listen(Engine, "before_cursor_execute", explain)
+    try:
+        await database.read(lambda tx: figures.sums(tx, None, Level.HOUR, START, NOW))
+        await database.read(lambda tx: figures.refused(tx, None, START, NOW, HOUR))
+    finally:
+        event.remove(Engine, "before_cursor_execute", explain)
+
+    sums, refused = plans
+    assert "SEARCH webhook_rollups USING PRIMARY KEY (tenant_id=? AND level=? AND bucket>? AND bucket<?)" in sums
+    assert "SEARCH webhook_refusal_counts USING PRIMARY KEY (tenant_id=? AND bucket>? AND bucket<?)" in refused
+
+
+async def test_refused_deliveries_are_counted_by_stretches_of_any_length(database: Database, figures: SqlFigureStore):
+    first = START - START % HOUR
+    counts = [RefusalCount("default", first + number * 20 * MINUTE, "stripe", "no-match", 2) for number in range(5)]
+    await database.write(lambda tx: figures.put_refusals(tx, "w1", counts, []))
+
+    by_hour = await database.read(lambda tx: figures.refused(tx, None, first, first + DAY, HOUR))
+
+    assert [(row.bucket, row.refused) for row in by_hour] == [(first, 6), (first + HOUR, 4)]

@@ -13,8 +13,10 @@ from custodes.kernel.ids import uuid7
 from custodes.planes.ratelimit.model import FOREVER, Access, Effect, Kind, Rule, Source, Window
 from custodes.planes.ratelimit.ports import Usages
 from custodes.planes.ratelimit.rules import make_rule
+from custodes.runtime.transactions import Transaction
 from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.ratelimit import SqlRateLimitStore
+from custodes.storage.sql.ratelimit_usage import refused_query, sums_query, within
 
 NOW = 1_790_000_000_000_000 // MINUTE * MINUTE
 _bits = random.Random(5).getrandbits
@@ -308,3 +310,23 @@ async def test_the_lists_are_read_from_their_indexes(database: Database, query: 
 
     assert index in plan
     assert "TEMP B-TREE" not in plan
+
+
+@pytest.mark.parametrize("tenant", [None, "acme"])
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+async def test_usage_is_read_along_short_indexes_whoever_asks(database: Database, tenant: str | None):
+    where = within(tenant, 1, 2)
+
+    def explain(tx: Transaction) -> list[str]:
+        connection = connection_of(tx)
+        plans: list[str] = []
+        for query in (sums_query(where, MINUTE), refused_query(where, 20)):
+            compiled = query.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
+            plans.append("; ".join(row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}")))
+        return plans
+
+    sums, plan = await database.read(explain)
+
+    assert "INDEX ix_rate_limit_tracking_sums (window_start>?" in sums
+    assert "COVERING INDEX ix_rate_limit_tracking_refused (window_start>?" in plan
+    assert "INDEX ix_rate_limit_tracking_identifier (identifier=? AND window_start>?" in plan

@@ -274,7 +274,7 @@ class WebhookMonitor(RefusedDeliveries):
             first = begin - begin % level.micros
             return analytics.analyse(
                 self._figures.sums(tx, tenant, level, first, end, only),
-                self._figures.refused(tx, tenant, first, end),
+                self._figures.refused(tx, tenant, first, end, level.micros),
                 self._figures.errors(tx, tenant, first, end, MAX_ERROR_GROUPS, only),
                 level=level,
                 since=begin,

@@ -11,7 +11,7 @@ from typing import Protocol
 from custodes.kernel.paging import Page
 from custodes.kernel.stretches import Level
 from custodes.planes.inbound.completeness_model import Proof
-from custodes.planes.inbound.figures import ALL, ErrorGroup, Figures, Only, RefusalCount, Series, Sums
+from custodes.planes.inbound.figures import ALL, REFUSAL_BUCKET, ErrorGroup, Figures, Only, RefusalCount, Series, Sums
 from custodes.planes.inbound.model import (
     Arrival,
     Attempt,
@@ -148,8 +148,10 @@ class FigureStore(Protocol):
         """Add up what :meth:`figures` would return, by time and by type: far quicker for a long range."""
         ...
 
-    def refused(self, tx: Transaction, tenant: str | None, since: int, until: int) -> Sequence[RefusalCount]:
-        """Return how many deliveries were refused, by stretch of time, source and reason."""
+    def refused(
+        self, tx: Transaction, tenant: str | None, since: int, until: int, step: int = REFUSAL_BUCKET
+    ) -> Sequence[RefusalCount]:
+        """Return how many deliveries were refused, by stretch of time of a length, source and reason."""
         ...
 
     def refusals(

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, delete, desc, func, insert, or_, select
 
-from custodes.kernel.histogram import Histogram, Parsed, parse
+from custodes.kernel.histogram import Histogram, parse
 from custodes.kernel.paging import Page, page_of
 from custodes.kernel.stretches import Level
-from custodes.planes.inbound.figures import ALL, ErrorGroup, Figures, Only, RefusalCount, Series, Sums
+from custodes.planes.inbound.figures import ALL, REFUSAL_BUCKET, ErrorGroup, Figures, Only, RefusalCount, Series, Sums
 from custodes.planes.inbound.model import Refusal, Status
 from custodes.runtime.transactions import Transaction
 from custodes.storage.sql.bulk import counted
@@ -25,6 +25,8 @@ from custodes.storage.sql.tables.inbound import webhook_events as events
 from custodes.storage.sql.tables.inbound import webhook_refusal_counts as counts
 from custodes.storage.sql.tables.inbound import webhook_refusals as refusals
 from custodes.storage.sql.tables.inbound import webhook_rollups as rollups
+
+K = TypeVar("K")
 
 
 class SqlFigureStore:
@@ -84,7 +86,7 @@ class SqlFigureStore:
         self, tx: Transaction, tenant: str | None, level: Level, since: int, until: int
     ) -> Sequence[tuple[Series, Figures]]:
         """Return the folded figures of all writers, oldest first."""
-        query = select(rollups).where(*_figures_within(tenant, level, since, until))
+        query = select(rollups).where(*_figures_within(connection_of(tx), tenant, level, since, until))
         query = query.order_by(rollups.c.bucket, rollups.c.source, rollups.c.event_type)
         folded: dict[Series, Figures] = {}
         for row in connection_of(tx).execute(query):
@@ -93,39 +95,46 @@ class SqlFigureStore:
         return list(folded.items())
 
     def sums(self, tx: Transaction, tenant: str | None, level: Level, since: int, until: int, only: Only = ALL) -> Sums:
-        """Add figures up by time and by type: counts in SQL, histograms taken apart once for both."""
+        """Add figures up by time and by type: rows are read once, histograms taken apart once for both."""
         connection = connection_of(tx)
-        where = (*_figures_within(tenant, level, since, until), *_only(rollups, only))
-        by_bucket = {row.bucket: _counts_of(row) for row in _counted(connection, where, rollups.c.bucket)}
-        by_type = {(row.source, row.event_type): _counts_of(row) for row in _counted(connection, where, *_TYPE)}
-        source_counts = _counted(connection, where, rollups.c.bucket, rollups.c.source)
-        by_source = {(row.bucket, row.source): _counts_of(row) for row in source_counts}
-        times = select(rollups.c.bucket, *_TYPE, rollups.c.processing).where(
-            *where, func.length(rollups.c.processing) > 0
-        )
-        in_bucket: dict[int, list[Parsed]] = {bucket: [] for bucket in by_bucket}
-        of_type: dict[tuple[str, str], list[Parsed]] = {kind: [] for kind in by_type}
-        encodings: Sequence[Any] = connection.execute(times).all()
-        for bucket, source, kind, encoded in encodings:
-            parsed = parse(encoded)
-            in_bucket[bucket].append(parsed)
-            of_type[source, kind].append(parsed)
-        for bucket, some in in_bucket.items():
-            by_bucket[bucket].processing.merge_parsed(some)
-        for kind, some in of_type.items():
-            by_type[kind].processing.merge_parsed(some)
-        return Sums(by_bucket, by_type, by_source)
+        where = (*_figures_within(connection, tenant, level, since, until), *_only(rollups, only))
+        plain = (rollups.c[name] for name in _COUNTS)
+        rows: Sequence[Any] = connection.execute(
+            select(rollups.c.bucket, rollups.c.source, rollups.c.event_type, rollups.c.processing, *plain).where(*where)
+        ).all()
+        if not rows:
+            return Sums({}, {}, {})
+        buckets, sources, kinds, encoded, *plain = zip(*rows, strict=True)
+        parsed = [parse(one) for one in encoded]
 
-    def refused(self, tx: Transaction, tenant: str | None, since: int, until: int) -> Sequence[RefusalCount]:
+        def added(places: Sequence[int], *, times: bool = True) -> Figures:
+            figures = Figures()
+            for name, column in zip(_COUNTS, plain, strict=True):
+                setattr(figures, name, sum(map(column.__getitem__, places)))
+            if times:
+                figures.processing.merge_parsed(map(parsed.__getitem__, places))
+            return figures
+
+        return Sums(
+            {bucket: added(places) for bucket, places in _places(buckets).items()},
+            {kind: added(places) for kind, places in _places(zip(sources, kinds, strict=True)).items()},
+            {one: added(places, times=False) for one, places in _places(zip(buckets, sources, strict=True)).items()},
+        )
+
+    def refused(
+        self, tx: Transaction, tenant: str | None, since: int, until: int, step: int = REFUSAL_BUCKET
+    ) -> Sequence[RefusalCount]:
         """Return how many deliveries were refused, by stretch, source and reason."""
-        key = (counts.c.tenant_id, counts.c.bucket, counts.c.source, counts.c.reason)
+        connection = connection_of(tx)
+        stretch = counts.c.bucket - counts.c.bucket % step
+        key = (counts.c.tenant_id, stretch, counts.c.source, counts.c.reason)
         query = (
             select(*key, func.sum(counts.c.refused))
-            .where(*_of(counts, tenant), counts.c.bucket >= since, counts.c.bucket < until)
+            .where(*_in_key(connection, counts, tenant), counts.c.bucket >= since, counts.c.bucket < until)
             .group_by(*key)
             .order_by(*key)
         )
-        return [RefusalCount(*row) for row in connection_of(tx).execute(query)]
+        return [RefusalCount(*row[:4], int(row[4])) for row in connection.execute(query).all()]
 
     def refusals(
         self,
@@ -195,25 +204,38 @@ def _figures_before(level: Level, before: int) -> tuple[ColumnElement[bool], ...
     return rollups.c.level == int(level), rollups.c.bucket < before
 
 
-def _figures_within(tenant: str | None, level: Level, since: int, until: int) -> tuple[ColumnElement[bool], ...]:
+def _figures_within(
+    connection: Connection, tenant: str | None, level: Level, since: int, until: int
+) -> tuple[ColumnElement[bool], ...]:
     begin = since - since % level.micros
     within = (rollups.c.level == int(level), rollups.c.bucket >= begin, rollups.c.bucket < until)
-    return (*_of(rollups, tenant), *within)
+    return (*_in_key(connection, rollups, tenant), *within)
 
 
-def _counted(connection: Connection, where: Sequence[ColumnElement[bool]], *key: ColumnElement[Any]) -> Sequence[Any]:
-    """Add up the plain counts under each key."""
-    sums = [func.sum(rollups.c[name]).label(name) for name in _COUNTS]
-    return connection.execute(select(*key, *sums).where(*where).group_by(*key)).all()
+def _in_key(connection: Connection, table: Table, tenant: str | None) -> tuple[ColumnElement[bool], ...]:
+    """Choose a tenant, or all, so that SQLite reads along a key that begins with the tenant.
+
+    PostgreSQL reads the pieces of the time that is asked for, whoever's.
+    """
+    if tenant is not None or connection.dialect.name != "sqlite":
+        return _of(table, tenant)
+    own = table.c.tenant_id
+    walk = select(func.min(own).label("tenant")).cte("walk", recursive=True)
+    following = select(func.min(own)).where(own > walk.c.tenant).scalar_subquery()
+    walk = walk.union_all(select(following).where(walk.c.tenant.is_not(None)))
+    return (own.in_(select(walk.c.tenant).where(walk.c.tenant.is_not(None))),)
 
 
-def _counts_of(row: Any) -> Figures:
-    return Figures(int(row.received), int(row.duplicates), int(row.succeeded), int(row.retried), int(row.dead))
+def _places(keys: Iterable[K]) -> dict[K, list[int]]:
+    """Tell at which places each key stands."""
+    found: dict[K, list[int]] = {}
+    for place, key in enumerate(keys):
+        found.setdefault(key, []).append(place)
+    return found
 
 
-#: Columns of plain counts, and those that name a type.
+#: Columns of plain counts.
 _COUNTS = ("received", "duplicates", "succeeded", "retried", "dead")
-_TYPE = (rollups.c.source, rollups.c.event_type)
 
 
 def _series_key(series: Series) -> dict[str, Any]:

@@ -9,34 +9,32 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from custodes.planes.ratelimit.ports import Total, Usages
 from custodes.storage.sql.tables.ratelimit import IDENTIFIED, REFUSED, SUMS
 from custodes.storage.sql.tables.ratelimit import rate_limit_tracking as w
-
-#: Identifiers looked up by one statement: below the bind variable limit of every engine.
-_CHUNK = 500
 
 _COUNTS = ("allowed", "refused", "would_refuse")
 
 
 def usages(connection: Connection, tenant: str | None, since: int, until: int, bucket: int, top: int) -> Usages:
     """Sum windows up by time, rule, endpoint and identifier."""
-    where = [w.c.window_start >= since, w.c.window_start < until]
-    if tenant is not None:
-        where.append(w.c.tenant_id == tenant)
-    at = (w.c.window_start - w.c.window_start % bucket).label("at")
-    sums = [func.sum(w.c[name]) for name in _COUNTS]
-    rows = connection.execute(
-        select(at, w.c.rule, w.c.endpoint, *sums).where(*where, SUMS).group_by(at, w.c.rule, w.c.endpoint)
-    ).all()
+    where = within(tenant, since, until)
+    rows = connection.execute(sums_query(where, bucket)).all()
     return Usages(
         points=sorted(_added(rows, lambda row: str(row[0])), key=lambda point: int(point.label)),
         rules=sorted(_added(rows, lambda row: row[1]), key=_most_refused)[:top],
         endpoints=sorted(_added(rows, lambda row: row[2]), key=_most_refused)[:top],
         identifiers=_refused(connection, where, top),
     )
+
+
+def within(tenant: str | None, since: int, until: int) -> list[ColumnElement[bool]]:
+    """Choose the windows of a tenant (None: of all) and a stretch of time."""
+    where = [w.c.window_start >= since, w.c.window_start < until]
+    # Not as it stands: SQLite, which knows no statistics, would rather read all windows of the tenant by another index.
+    return where if tenant is None else [*where, w.c.tenant_id.concat("") == tenant]
 
 
 def _added(rows: Sequence[Any], key: Callable[[Any], str]) -> list[Total]:
@@ -51,7 +49,14 @@ def _added(rows: Sequence[Any], key: Callable[[Any], str]) -> list[Total]:
     return [Total(label, *its) for label, its in counts.items()]
 
 
-def _refused(connection: Connection, where: Sequence[ColumnElement[bool]], top: int) -> dict[str, list[Total]]:
+def sums_query(where: Sequence[ColumnElement[bool]], bucket: int) -> Select[*tuple[Any, ...]]:
+    """Add up what was counted of all identifiers, by time, rule and endpoint."""
+    at = (w.c.window_start - w.c.window_start % bucket).label("at")
+    sums = (func.sum(w.c[name]) for name in _COUNTS)
+    return select(at, w.c.rule, w.c.endpoint, *sums).where(*where, SUMS).group_by(at, w.c.rule, w.c.endpoint)
+
+
+def refused_query(where: Sequence[ColumnElement[bool]], top: int) -> Select[*tuple[Any, ...]]:
     """Rank who was refused, or would have been, by kind; what they were allowed is looked up for those alone."""
     who = (w.c.kind, w.c.identifier)
     summed = (
@@ -59,21 +64,20 @@ def _refused(connection: Connection, where: Sequence[ColumnElement[bool]], top: 
     ).cte("summed")
     order = (summed.c.refused.desc(), summed.c.would_refuse.desc(), summed.c.identifier)
     place = func.row_number().over(partition_by=summed.c.kind, order_by=order).label("place")
-    ranked = select(summed, place).subquery("ranked")
-    columns = (ranked.c.kind, ranked.c.identifier, ranked.c.refused, ranked.c.would_refuse)
-    found = {
-        (kind, identifier): counts
-        for kind, identifier, *counts in connection.execute(select(*columns).where(ranked.c.place <= top))
-    }
-    allowed: dict[tuple[str, str], int] = {}
-    names = sorted({identifier for _, identifier in found})
-    for first in range(0, len(names), _CHUNK):
-        some = w.c.identifier.in_(names[first : first + _CHUNK])
-        units = select(*who, func.sum(w.c.allowed)).where(*where, some, IDENTIFIED).group_by(*who)
-        allowed.update({(kind, identifier): int(its) for kind, identifier, its in connection.execute(units)})
+    ranked = select(summed, place).cte("ranked")
+    allowed = (
+        select(func.sum(w.c.allowed))
+        .where(*where, IDENTIFIED, w.c.identifier == ranked.c.identifier, w.c.kind == ranked.c.kind)
+        .scalar_subquery()
+    )
+    columns = (ranked.c.kind, ranked.c.identifier, allowed, ranked.c.refused, ranked.c.would_refuse)
+    return select(*columns).where(ranked.c.place <= top)
+
+
+def _refused(connection: Connection, where: Sequence[ColumnElement[bool]], top: int) -> dict[str, list[Total]]:
     by_kind: dict[str, list[Total]] = {}
-    for (kind, identifier), counts in found.items():
-        total = Total(f"{kind}:{identifier}", allowed.get((kind, identifier), 0), *map(int, counts))
+    for kind, identifier, allowed, refused, would_refuse in connection.execute(refused_query(where, top)):
+        total = Total(f"{kind}:{identifier}", int(allowed), int(refused), int(would_refuse))
         by_kind.setdefault(kind, []).append(total)
     return {kind: sorted(totals, key=_most_refused) for kind, totals in by_kind.items()}
 

@@ -296,7 +296,8 @@ class _Parts:
 
     def within(self, stretch: Stretch) -> str:
         """Write the condition of the rows of a stretch."""
-        return f"{self._series} AND level = {stretch.level.value} AND bucket >= {stretch.since} AND bucket < {stretch.until}"
+        bucket = f"bucket >= {stretch.since} AND bucket < {stretch.until}"
+        return f"{self._series} AND level = {stretch.level.value} AND {bucket}"
 
     def one(self, name: str, value: object) -> str:
         """Name a parameter."""
