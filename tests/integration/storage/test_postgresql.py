@@ -190,6 +190,16 @@ async def test_an_event_that_reaches_two_processes_at_once_is_one(open_database:
 # ── A server that goes away ──────────────────────────────────────────────────
 
 
+async def test_reads_are_not_compiled_and_leave_no_setting_behind(open_database: Open):
+    database = open_database()
+
+    def compiles(tx: Transaction) -> str:
+        return connection_of(tx).execute(text("SELECT current_setting('jit')")).scalar_one()
+
+    assert await database.read(compiles) == "off"
+    assert await database.write(compiles) == "on"  # the server's own
+
+
 async def test_connections_that_the_server_broke_off_are_made_anew(
     open_database: Open, postgres_server: PostgresServer, arrival
 ):

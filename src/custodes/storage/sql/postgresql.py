@@ -60,6 +60,9 @@ MIGRATION_LOCK = int.from_bytes(b"custodes", "big")
 #: Not waited for: figures that may be lost with the power. The server writes them within a second all the same.
 _NOT_DURABLE = "SET LOCAL synchronous_commit = off"
 
+#: Reads are not compiled: what takes the server milliseconds it may take for costly, and compile for two seconds.
+_NOT_COMPILED = "SET LOCAL jit = off"
+
 
 class _Insert:
     """A row of the hot path: goes with the others of its statement."""
@@ -140,7 +143,8 @@ class PostgresDatabase:
 
     async def read(self, work: Callable[[Transaction], T]) -> T:
         """Run a reading work on a snapshot of its own."""
-        return await self._run(self._readers, work, Terms(self._reader_engine, TIMEOUT_SECONDS, self.search_path))
+        preamble = _joined(_NOT_COMPILED, self.search_path)
+        return await self._run(self._readers, work, Terms(self._reader_engine, TIMEOUT_SECONDS, preamble))
 
     async def write(self, work: Callable[[Transaction], T], *, durable: bool = True) -> T:
         """Run a work and commit it."""
