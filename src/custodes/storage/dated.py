@@ -31,7 +31,10 @@ class Objected(Contested):
     def __init__(
         self, views: list[View], refused: Sequence[tuple[int, int]], would_refuse: Sequence[tuple[int, int]], at: int
     ) -> None:
-        super().__init__(views, refused, would_refuse)
+        # Written here, not by those that this extends: a flood of refused requests makes one of each.
+        self.views = views
+        self.refused = refused
+        self.would_refuse = would_refuse
         #: When, by the server's clock.
         self.at = at
 

@@ -46,6 +46,9 @@ _ASK_AGAIN = SECOND // 2
 #: How much the server's clock may be behind what is believed before a calendar period has to be asked for again.
 _SLACK = 5 * SECOND
 
+#: Counts the ways in which states have been written; instances that write them differently do not share them.
+_FORMAT = 2
+
 # Algorithms by their number in decide.lua.
 _LOG, _SUBWINDOWS, _GCRA, _CALENDAR, _CONCURRENCY = 1, 2, 3, 4, 5
 
@@ -106,7 +109,7 @@ class RedisCells(Cells):
         self.name = name
         self._secret = secret
         self._in_parts = in_parts
-        self._digest = blake2b(f"{name}\0".encode(), key=secret, digest_size=_NAME_BYTES)
+        self._digest = blake2b(f"{_FORMAT}\0{name}\0".encode(), key=secret, digest_size=_NAME_BYTES)
         #: What :meth:`named` said.
         self.names: dict[Key, tuple[bytes, int]] = {}
         bucket = _Bucket(meter) if isinstance(meter, Gcra) else None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 #: Longest that a connection may take to be made, seconds. Decisions have their own, shorter deadline.
 _CONNECT_SECONDS = 1.0
 
-#: How long a server may say nothing on a connection, seconds.
+#: How long a Sentinel may say nothing before the next one is asked, seconds.
 _SILENCE_SECONDS = 5.0
 
 #: Connections of a process at most.
@@ -83,7 +83,9 @@ def _options() -> dict[str, Any]:
         # Said outright: the default has changed between releases of the client.
         "protocol": 2,
         "socket_connect_timeout": _CONNECT_SECONDS,
-        "socket_timeout": _SILENCE_SECONDS,
+        # Whoever asks has a deadline of his own. With one of the client's, too, each command would be a task and a timer
+        # more, and before Python 3.12 the task would swallow a cancellation that comes in the moment in which it is done.
+        "socket_timeout": None,
         "max_connections": _MAX_CONNECTIONS,
         # A second try would come after the deadline; the breaker and the failure mode say what happens instead.
         "retry": Retry(NoBackoff(), 0),
@@ -103,7 +105,8 @@ def _sentinel(hosts: list[tuple[str, int]], parts: re.Match[str], options: dict[
     if not parts["service"]:
         msg = "The Redis URL does not name the primary that the Sentinels watch"
         raise ConfigurationError(msg, remedy=_REMEDY)
-    asked = {name: options[name] for name in ("protocol", "socket_connect_timeout", "socket_timeout", "ssl")}
+    asked = {name: options[name] for name in ("protocol", "socket_connect_timeout", "ssl")}
+    asked["socket_timeout"] = _SILENCE_SECONDS
     sentinel = Sentinel(hosts, sentinel_kwargs=asked, db=int(parts["db"] or 0), **options)
     return cast("Any", sentinel).master_for(parts["service"])
 

@@ -40,7 +40,6 @@ class Lines:
         connection = await self._take()
         try:
             await connection.send_packed_command(_pack(args), check_health=False)
-            _go_if_cancelled()
             answer = await connection.read_response()
         except BaseException as error:
             from redis.exceptions import ResponseError
@@ -66,14 +65,3 @@ class Lines:
         while self._free:
             connection, _ = self._free.pop()
             await self._pool.release(connection)
-
-
-def _go_if_cancelled() -> None:
-    """End here if this task was cancelled while it was sending.
-
-    The client sends in ``asyncio.wait_for``, which before Python 3.12 swallows what comes in the moment in which it is
-    done: the answer would be waited for as long as the server says nothing.
-    """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError

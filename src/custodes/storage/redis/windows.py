@@ -58,6 +58,9 @@ _PROBE_SECONDS = 0.25
 #: Longest that this may take, seconds.
 _PROBE_DEADLINE = 1.0
 
+#: What is told of limits that were not asked, because another one refuses.
+_NOT_ASKED: View = (0, 0)
+
 _log = get_logger("custodes.ratelimit")
 
 
@@ -161,13 +164,15 @@ class RedisWindows:
         """
         if self._ahead is None:
             self._ahead = now - self._monotonic()
+        leases = False
         for cells, key, _ in asks:
             if key in cells.denied:
                 refused = self._known_refusal(asks, self._monotonic() + self._ahead)
                 if refused is not None:
                     return refused
-                break
-        if asks and asks[0][1] in asks[0][0].leases:
+            if cells.lease > 1:
+                leases = True
+        if leases and asks[0][1] in asks[0][0].leases:
             decided = self._leases.spend(asks, self._ahead)
             if decided is not None:
                 return decided
@@ -179,8 +184,9 @@ class RedisWindows:
             self._submit(asks, answer)
         else:
             self._enqueue(0, Question(asks, answer))
-        for borrow in self._leases.renew(asks):
-            self._enqueue(self._part_of(borrow.cells, borrow.key), borrow)
+        if leases:
+            for borrow in self._leases.renew(asks):
+                self._enqueue(self._part_of(borrow.cells, borrow.key), borrow)
         return answer
 
     def release(self, cells: RedisCells, key: Key, taken_at: int, cost: int) -> None:
@@ -242,22 +248,22 @@ class RedisWindows:
     # ── What is known ────────────────────────────────────────────────────────
 
     def _known_refusal(self, asks: Sequence[Ask], now: int) -> Outcome | None:
-        refused: list[tuple[int, int]] | None = None
+        """Refuse a request of which a limit is known to refuse it; all that a flood costs."""
+        refused: list[tuple[int, int]] = []
         views: list[View] = []
-        for number, (cells, key, cost) in enumerate(asks):
+        for cells, key, cost in asks:
             denial = cells.denied.get(key)
-            if denial is None or cost != denial.cost:
-                continue
-            wait = NEVER if denial.until is None else denial.until - now
-            if denial.known_until is not None and denial.known_until <= now:
-                del cells.denied[key]
-            elif not cells.shadow:
-                if refused is None:
-                    refused = []
-                    views = [(0, 0)] * len(asks)
-                refused.append((number, wait))
-                views[number] = (denial.left, wait)
-        if refused is None:
+            if denial is not None:
+                asked, until, left, known_until = denial
+                if known_until is not None and known_until <= now:
+                    del cells.denied[key]
+                elif cost == asked and not cells.shadow:
+                    wait = NEVER if until is None else until - now
+                    refused.append((len(views), wait))
+                    views.append((left, wait))
+                    continue
+            views.append(_NOT_ASKED)
+        if not refused:
             return None
         self.known_refusals += 1
         return Objected(views, refused, (), now)

@@ -6,9 +6,9 @@ local gcra = {}
 
 function gcra.load(key)
   local packed = redis.call('GET', key)
-  local state = packed and cmsgpack.unpack(packed) or {0, 0}
-  state.key = key
-  return state
+  if not packed then return {0, 0, key} end
+  local whole, part = struct.unpack('<dd', packed)
+  return {whole, part, key}
 end
 
 -- The debt after the charge.
@@ -38,7 +38,7 @@ function gcra.view(state)
 end
 
 function gcra.store(state)
-  redis.call('SET', state.key, cmsgpack.pack({state[1], state[2]}), 'PX', lifetime(state[1] + 1 - now))
+  redis.call('SET', state[3], struct.pack('<dd', state[1], state[2]), 'PX', lifetime(state[1] + 1 - now))
 end
 
 -- What has run out of the bucket since then is not given back: it would be poured out twice.

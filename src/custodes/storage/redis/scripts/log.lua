@@ -1,62 +1,73 @@
 -- SlidingLog: 8 bytes an admitted event, oldest first. Up to WHOLE events are one string of stamps, read and written
 -- whole. Longer logs are a ring after a head of three numbers (events ever, number of the first that may count, newest
--- stamp): the event numbered e stands at place e % limit, and only what is needed is read and written.
+-- stamp): the event numbered e stands at place e % limit, and only what is needed is read and written. Whose limit is
+-- longer begins with a string, too; the first number tells them apart: no log sees more than EVER events, no clock less.
 
-local WHOLE, HEAD = 128, 24
+local WHOLE, HEAD, EVER = 128, 24, 1e15
+local LAST_WHOLE = tostring(WHOLE * 8 - 1)
 
 local log = {}
 
 function log.load(key, row)
-  local limit = row[4]
-  local state = {key = key, added = 0, first = 0, limit = limit, window = row[5]}
-  if limit <= WHOLE then
-    state.events = redis.call('GET', key) or ''
-    state.count = #state.events / 8
-    state.newest = state.count > 0 and struct.unpack('<d', state.events, #state.events - 7) or 0
+  local begin
+  if row[4] <= WHOLE then
+    begin = redis.call('GET', key) or ''
   else
-    local head = redis.call('GETRANGE', key, 0, HEAD - 1)
-    if head == '' then
-      state.count, state.newest = 0, 0
-    else
-      state.count, state.first, state.newest = struct.unpack('<ddd', head)
+    begin = redis.call('GETRANGE', key, '0', LAST_WHOLE)
+  end
+  if begin == '' then return {key = key, begin = begin, count = 0, first = 0, newest = 0, added = 0} end
+  local count, first, newest = #begin / 8, 0
+  if count >= 3 and row[4] > WHOLE then
+    local ever, live, latest = struct.unpack('<ddd', begin)
+    if ever < EVER then
+      return {key = key, begin = begin, ring = row[4], count = ever, first = live, newest = latest, added = 0}
     end
   end
-  return state
+  newest = struct.unpack('<d', begin, #begin - 7)
+  return {key = key, begin = begin, count = count, first = first, newest = newest, added = 0}
 end
 
 -- Stamp of the event with this number; those added by this script share one.
 local function stamp(state, number)
   if number >= state.count then return state.newest end
-  if state.events then return (struct.unpack('<d', state.events, number * 8 + 1)) end
-  local at = HEAD + number % state.limit * 8
-  if state.ring then return (struct.unpack('<d', state.ring, at + 1)) end
+  if not state.ring then return (struct.unpack('<d', state.begin, number * 8 + 1)) end
+  local at = HEAD + number % state.ring * 8
+  if at + 8 <= #state.begin then return (struct.unpack('<d', state.begin, at + 1)) end
   return (struct.unpack('<d', redis.call('GETRANGE', state.key, at, at + 7)))
 end
 
 -- Moves on to the first event in the window. A refused request may do that, too: the head is only written with a charge,
 -- and in between the clock of this script stands still.
-local function first_live(state)
+local function first_live(state, row)
   local last = state.count + state.added
   if state.horizon then return state.first, last end
-  state.horizon = math.max(now, state.newest) - state.window
+  local newest = state.newest
+  local horizon = (now > newest and now or newest) - row[5]
   local first = state.first
-  if last > first and stamp(state, first) <= state.horizon then
-    if state.newest <= state.horizon then
-      first = last
-    else
-      local high = last
-      while first < high do
-        local middle = math.floor((first + high) / 2)
-        if stamp(state, middle) <= state.horizon then first = middle + 1 else high = middle end
+  if last > first then
+    local oldest = stamp(state, first)
+    if oldest <= horizon then
+      if newest <= horizon then
+        first = last
+      else
+        local high = last
+        while first < high do
+          local middle = math.floor((first + high) / 2)
+          if stamp(state, middle) <= horizon then first = middle + 1 else high = middle end
+        end
+        state.oldest = stamp(state, first)
       end
+      state.first = first
+    else
+      state.oldest = oldest
     end
-    state.first = first
   end
+  state.horizon = horizon
   return first, last
 end
 
 function log.wait(state, row)
-  local first, last = first_live(state)
+  local first, last = first_live(state, row)
   local in_the_way = last - first + row[3] - row[4]
   if in_the_way <= 0 then return 0 end
   if row[3] > row[4] then return NEVER end
@@ -64,26 +75,37 @@ function log.wait(state, row)
 end
 
 function log.charge(state, row)
-  if state.added == 0 then state.newest = math.max(now, state.newest) end
+  if state.added == 0 then
+    if now > state.newest then state.newest = now end
+    if state.first == state.count then state.oldest = state.newest end
+  end
   state.added = state.added + row[3]
 end
 
 function log.view(state, row)
-  local first, last = first_live(state)
+  local first, last = first_live(state, row)
   if first == last then return row[4], 0 end
-  return row[4] - last + first, stamp(state, first) + row[5] - now
+  return row[4] - last + first, state.oldest + row[5] - now
 end
 
-function log.store(state)
-  local fresh = string.rep(struct.pack('<d', state.newest), state.added)
-  local keep = lifetime(state.newest + state.window - now)
-  if state.events then
-    redis.call('SET', state.key, string.sub(state.events, state.first * 8 + 1) .. fresh, 'PX', keep)
+local function head(count, first, newest)
+  return struct.pack('<ddd', count, first, newest)
+end
+
+function log.store(state, row)
+  local added, first = state.added, state.first
+  local fresh = struct.pack('<d', state.newest)
+  if added ~= 1 then fresh = string.rep(fresh, added) end
+  local keep = lifetime(state.newest + row[5] - now)
+  if not state.ring then
+    local events = first == 0 and state.begin .. fresh or string.sub(state.begin, first * 8 + 1) .. fresh
+    if #events > WHOLE * 8 then events = head(#events / 8, 0, state.newest) .. events end
+    redis.call('SET', state.key, events, 'PX', keep)
     return
   end
-  local place = state.count % state.limit
-  local before_the_end = math.min(state.added, state.limit - place) * 8
-  redis.call('SETRANGE', state.key, 0, struct.pack('<ddd', state.count + state.added, state.first, state.newest))
+  local place = state.count % state.ring
+  local before_the_end = math.min(added, state.ring - place) * 8
+  redis.call('SETRANGE', state.key, '0', head(state.count + added, first, state.newest))
   redis.call('SETRANGE', state.key, HEAD + place * 8, string.sub(fresh, 1, before_the_end))
   if #fresh > before_the_end then
     redis.call('SETRANGE', state.key, HEAD, string.sub(fresh, before_the_end + 1))
@@ -93,8 +115,8 @@ end
 
 -- Rare (another slot of the request refused, a lease is returned): the events of that moment are taken out one by one.
 function log.give_back(state, row, at, units)
-  if not state.events and state.count > 0 then state.ring = redis.call('GET', state.key) end
-  local first, last = first_live(state)
+  if state.ring then state.begin = redis.call('GET', state.key) or '' end
+  local first, last = first_live(state, row)
   local kept, left = {}, units
   for number = last - 1, first, -1 do
     local one = stamp(state, number)
@@ -108,11 +130,11 @@ function log.give_back(state, row, at, units)
   if #kept == 0 then
     redis.call('DEL', state.key)
   else
-    local head = state.events and '' or struct.pack('<ddd', #kept, 0, newest)
-    redis.call('SET', state.key, head .. events, 'PX', lifetime(newest + state.window - now))
+    if #kept > WHOLE then events = head(#kept, 0, newest) .. events end
+    redis.call('SET', state.key, events, 'PX', lifetime(newest + row[5] - now))
   end
-  local horizon = state.horizon
+  state.ring = nil
   for name, value in pairs(log.load(state.key, row)) do state[name] = value end
-  state.horizon, state.first, state.ring = horizon, 0, nil
+  state.first, state.oldest = 0, kept[#kept]
   return false
 end

@@ -7,7 +7,7 @@
 -- wait(state, row)          microseconds until the cost is admitted: 0 for now, NEVER, nil when it cannot be told
 -- charge(state, row)        charge it; only when wait is 0
 -- view(state, row)          units left, microseconds until there is more
--- store(state)              write it
+-- store(state, row)         write it; the row is one of those that have changed it
 -- give_back(state, row, at, units)  take back a charge of that moment; whether it is to be written
 
 local NEVER = -1
