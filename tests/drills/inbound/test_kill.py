@@ -69,10 +69,13 @@ def test_kill_dash_nine_under_load(servers: Servers, url: str, port: int):
 
     # And a server that comes up handles all that was left open
     servers.serve()
-    waited_until = time.monotonic() + RESUMED_WITHIN + 10  # the backlog itself takes a while too
-    while open_events(url):
-        assert time.monotonic() < waited_until, "open jobs were not resumed"
+    left, moved_at = open_events(url), time.monotonic()
+    while left:  # how long all of it takes depends on the rounds and on the machine; that it goes on does not
         time.sleep(0.1)
+        still_open = open_events(url)
+        if still_open < left:
+            left, moved_at = still_open, time.monotonic()
+        assert time.monotonic() < moved_at + RESUMED_WITHIN + 10, f"{len(left)} open jobs were not resumed"
     servers.kill()
     assert killed_with_open_jobs > 0, "no round was killed in the middle of something"
     if url.startswith("sqlite"):

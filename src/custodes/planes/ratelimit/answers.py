@@ -158,41 +158,51 @@ class Answers:
         self, views: Sequence[tuple[int, int]], refusals: Sequence[tuple[int, int]], *, jitter: float, salt: str
     ) -> Decision:
         """Answer a request that may not: only the limits that stand in its way are shown."""
-        wording = self._wording(tuple([number for number, _ in refusals]))
+        violated: list[int] = []
         figures: list[int] = []
+        longest, in_vain = 0, False
         for number, wait in refusals:
-            figures += (views[number][0], _seconds(wait))
-        waits = [wait for _, wait in refusals]
-        if NEVER in waits:  # no time will help, so none is named
-            return Refused([self.policy_header], wording.problem, wording.rule, NEVER, figures)
-        retry_after = max(waits)
-        seconds = _jittered(_seconds(retry_after), jitter, salt)
-        headers = [
-            self.policy_header,
-            (b"ratelimit", wording.template % (*figures,)),
-            (b"retry-after", b"%d" % seconds),
-        ]
-        return Refused(headers, wording.problem, wording.rule, retry_after, figures)
+            violated.append(number)
+            figures.append(views[number][0])
+            figures.append(_seconds(wait))
+            if wait == NEVER:
+                in_vain = True
+            elif wait > longest:
+                longest = wait
+        key = tuple(violated)
+        wording = self._wordings.get(key) or self._word(key)
+        if in_vain:  # no time will help, so none is named
+            return Refused((self.policy_header,), wording.problem, wording.rule, NEVER, figures)
+        if figures != wording.figures or jitter:
+            seconds = _jittered(_seconds(longest), jitter, salt)
+            wording.headers = (
+                self.policy_header,
+                (b"ratelimit", wording.template % (*figures,)),
+                (b"retry-after", b"%d" % seconds),
+            )
+            wording.figures = figures
+        return Refused(wording.headers, wording.problem, wording.rule, longest, figures)
 
-    def _wording(self, violated: tuple[int, ...]) -> _Wording:
-        wording = self._wordings.get(violated)
-        if wording is None:
-            if len(self._wordings) >= _MAX_WORDINGS:
-                self._wordings.clear()
-            names = [self.policies[number].name for number in violated]
-            wording = self._wordings[violated] = _Wording(names, self.rules[violated[0]].name)
+    def _word(self, violated: tuple[int, ...]) -> _Wording:
+        if len(self._wordings) >= _MAX_WORDINGS:
+            self._wordings.clear()
+        names = [self.policies[number].name for number in violated]
+        wording = self._wordings[violated] = _Wording(names, self.rules[violated[0]].name)
         return wording
 
 
 class _Wording:
     """What is always the same when the same limits refuse."""
 
-    __slots__ = ("problem", "rule", "template")
+    __slots__ = ("figures", "headers", "problem", "rule", "template")
 
     def __init__(self, names: Sequence[str], rule: str) -> None:
         self.template = _template(names)
         self.problem = (429, quota_problem(names))
         self.rule = rule
+        #: Header fields of the latest answer, and the figures in them: a flood is told the same for a whole second.
+        self.headers: Sequence[Header] = ()
+        self.figures: Sequence[int] = ()
 
 
 def _template(names: Sequence[str]) -> bytes:
@@ -248,7 +258,10 @@ def _document(problem: dict[str, object]) -> bytes:
 
 def _seconds(micros: int) -> int:
     """Round up to whole seconds, at least 1."""
-    return min(max(1, -(-micros // SECOND)), _MAX_SECONDS)
+    if micros <= SECOND:
+        return 1
+    seconds = -(-micros // SECOND)
+    return seconds if seconds < _MAX_SECONDS else _MAX_SECONDS  # noqa: FURB136 - min() is a call, and a flood makes it
 
 
 def _jittered(seconds: int, jitter: float, salt: str) -> int:

@@ -215,27 +215,31 @@ class Judge:
             outcome.views, outcome.refused, jitter=self._options.jitter, salt=f"{whom[1]}:{whom[2]}"
         )
         call.limited_by = decision.rule
-        for owner, key in _refusers(applicable, asks, outcome.refused):
-            self._track(call, owner, key, shadow=False)
-        self._escalate(call, gate, whom, now)
+        self._track(call, gate, whom, shadow=False)
+        if len(outcome.refused) > 1:
+            for owner, key in _refusers(applicable, asks, outcome.refused):
+                if owner is not gate:
+                    self._track(call, owner, owner.whom(key, call.tenant), shadow=False)
+        if self._escalation is not None:
+            self._escalate(self._escalation, call, gate, whom, now)
         return decision
 
     def _note_shadow(self, call: Call, applicable: Applicable, asks: list[Ask], outcome: Outcome) -> tuple[str, ...]:
         refusers = _refusers(applicable, asks, outcome.would_refuse)
         for owner, key in refusers:
-            self._track(call, owner, key, shadow=True)
+            self._track(call, owner, owner.whom(key, call.tenant), shadow=True)
         return tuple(owner.rule.name for owner, _ in refusers)
 
-    def _track(self, call: Call, gate: Gate, key: object, *, shadow: bool) -> None:
-        tenant, kind, identifier = gate.whom(key, call.tenant)  # pyright: ignore[reportArgumentType]
+    def _track(self, call: Call, gate: Gate, whom: tuple[str, str, str], *, shadow: bool) -> None:
+        tenant, kind, identifier = whom
         route = gate.rule.route
         endpoint = endpoint_of(call.path) if route == EVERY_ENDPOINT else route
         self._tracker.refuse((tenant, gate.rule.name, kind, identifier, endpoint), call.trace_id, shadow=shadow)
 
-    def _escalate(self, call: Call, gate: Gate, whom: tuple[str, str, str], now: int) -> None:
-        if self._escalation is None or whom[1] not in _BANNABLE:
+    def _escalate(self, escalation: Escalation, call: Call, gate: Gate, whom: tuple[str, str, str], now: int) -> None:
+        if whom[1] not in _BANNABLE:
             return
-        sentence = self._escalation.refused(whom, now)
+        sentence = escalation.refused(whom, now)
         if sentence is None:
             return
         tenant, kind, identifier = whom

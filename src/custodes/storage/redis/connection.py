@@ -83,8 +83,8 @@ def _options() -> dict[str, Any]:
         # Said outright: the default has changed between releases of the client.
         "protocol": 2,
         "socket_connect_timeout": _CONNECT_SECONDS,
-        # Whoever asks has a deadline of his own. With one of the client's, too, each command would be a task and a timer
-        # more, and before Python 3.12 the task would swallow a cancellation that comes in the moment in which it is done.
+        # Whoever asks has a deadline of his own. With one of the client's, too, each command would be a task and a
+        # timer more; before Python 3.12, that swallowed a cancellation that came in the moment in which it was done.
         "socket_timeout": None,
         "max_connections": _MAX_CONNECTIONS,
         # A second try would come after the deadline; the breaker and the failure mode say what happens instead.

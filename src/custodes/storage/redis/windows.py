@@ -58,6 +58,9 @@ _PROBE_SECONDS = 0.25
 #: Longest that this may take, seconds.
 _PROBE_DEADLINE = 1.0
 
+#: The same when it is not known whether our own lateness was the cause: until it is, each request waits its deadline.
+_DOUBT_DEADLINE = 0.5
+
 #: What is told of limits that were not asked, because another one refuses.
 _NOT_ASKED: View = (0, 0)
 
@@ -371,7 +374,7 @@ class RedisWindows:
     async def _make_sure(self, what: str) -> None:
         """Ask, with time to spare, whether Redis answers at all."""
         try:
-            await self._ask_for_an_answer()
+            await self._ask_for_an_answer(_DOUBT_DEADLINE)
         except Exception:  # noqa: BLE001 - whatever it is, it is not an answer
             while not self._breaker.open:
                 self._lose(what)
@@ -400,9 +403,9 @@ class RedisWindows:
                 self._breaker.succeeded()
                 _log.info("redis_answers_again")
 
-    async def _ask_for_an_answer(self) -> None:
+    async def _ask_for_an_answer(self, seconds: float = _PROBE_DEADLINE) -> None:
         """Have nothing decided. Longer than a decision may take, for a connection may have to be made first."""
-        async with asyncio.timeout(max(_PROBE_DEADLINE, self._deadline)):
+        async with asyncio.timeout(max(seconds, self._deadline)):
             await self._script.run(self._commands, [b"custodes:{0}:probe"], Batch((), 0).packed)
 
 
