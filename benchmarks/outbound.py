@@ -7,7 +7,7 @@ the targets.
 - SQLite (``synchronous=FULL``), one process emits and delivers: first everything is emitted as fast as it goes
   (throughput), then at a pace below that (latency of each event).
 - PostgreSQL (``fsync`` on), one process emits at a steady pace and another delivers, as an app and ``custodes serve``
-  do; statements are counted by the server itself (``pg_stat_statements``).
+  do, both on uvloop; statements are counted by the server itself (``pg_stat_statements``).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import uvloop
 from sqlalchemy import event
 from tests.servers.postgresql import PostgresServer
 
@@ -201,7 +202,7 @@ def emit_from_another_process(url: str, told: Connection) -> None:
         told.send(time.process_time() - cpu)
         await custodes.stop()
 
-    asyncio.run(run())
+    uvloop.run(run())
 
 
 async def measure_postgresql(url: str, base: str) -> dict[str, float]:
@@ -306,7 +307,7 @@ def run() -> list[dict[str, Any]]:
             custodes = Custodes(f"sqlite:///{Path(folder)}/bench.db", **LOOPBACK)
             rows = rows_of_sqlite(asyncio.run(measure(custodes, base)))
         url = server.url(server.new_database()).replace("postgresql:", "postgresql+psycopg:")
-        return rows + rows_of_postgresql(asyncio.run(measure_postgresql(url, base)))
+        return rows + rows_of_postgresql(uvloop.run(measure_postgresql(url, base)))
     finally:
         server.remove()
         receiver.kill()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -162,8 +163,9 @@ class Program:
         """End the server and delete its folder."""
         if self.running:
             for process in self._all():
-                process.resume()
-                process.kill()
+                with contextlib.suppress(psutil.NoSuchProcess):  # children come and go
+                    process.resume()
+                    process.kill()
             assert self._process is not None
             self._process.wait(30)
         shutil.rmtree(self.folder, ignore_errors=True)

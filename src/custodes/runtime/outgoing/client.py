@@ -18,10 +18,11 @@ import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import aiohttp
+from aiohttp.connector import Connection
 
 from custodes.runtime.outgoing.failure import FailureKind, OutgoingFailed, tls_failure
 from custodes.runtime.outgoing.resolver import CheckedResolver, Lookup, SystemLookup
@@ -41,6 +42,9 @@ KEEP_ALIVE_SECONDS = 4.0
 
 #: From this size on a body is written in pieces, bytes.
 LARGE_BODY = 65_536
+
+#: URLs that are remembered taken apart and checked: the text of one says the same each time.
+MAX_TARGETS = 1_000
 
 _DEFAULT_DEADLINE = 15.0
 _DEFAULT_CONNECT = 10.0
@@ -87,6 +91,8 @@ class OutgoingClient:
 
     def __init__(self, policy: Policy, *, lookup: Lookup | None = None, trust: ssl.SSLContext | None = None) -> None:
         self.policy = policy
+        # What is refused is not remembered.
+        self._target = lru_cache(MAX_TARGETS)(policy.target)
         self._lookup = lookup
         self._trust = trust
         self._system: SystemLookup | None = None
@@ -117,7 +123,7 @@ class OutgoingClient:
         Raises:
             OutgoingFailed: there was no answer; says where it ended.
         """
-        target = self.policy.target(url, schemes)
+        target = self._target(url, schemes)
         loop = asyncio.get_running_loop()
         watch = Stopwatch(loop.time())
         token = running.set(watch)
@@ -194,10 +200,8 @@ class OutgoingClient:
             lookup = self._lookup
             if lookup is None:
                 lookup = self._system = SystemLookup()
-            tracing = aiohttp.TraceConfig()
-            tracing.on_connection_create_end.append(_note_opened)
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
+                connector=_TimedConnector(
                     resolver=CheckedResolver(self.policy, lookup),
                     # The resolver is asked for each connection, in the task of the request that it times.
                     use_dns_cache=False,
@@ -212,7 +216,6 @@ class OutgoingClient:
                 max_headers=MAX_HEADERS,
                 max_field_size=MAX_HEADER_BYTES,
                 max_line_size=MAX_HEADER_BYTES,
-                trace_configs=[tracing],
             )
         return self._session
 
@@ -226,6 +229,18 @@ class OutgoingClient:
             watch.socket = asyncio.get_running_loop().time()
             watch.tls = watch.opened = 0.0
         return socket.socket(family, kind, protocol)
+
+
+class _TimedConnector(aiohttp.TCPConnector):
+    """Notes when a connection is ready."""
+
+    async def connect(self, *args: Any, **kwargs: Any) -> Connection:
+        """Give a connection: an idle one, or a new one."""
+        connection = await super().connect(*args, **kwargs)
+        watch = running.get()
+        if watch is not None and watch.socket:
+            watch.opened = asyncio.get_running_loop().time()
+        return connection
 
 
 class _TimedContext(ssl.SSLContext):
@@ -273,12 +288,6 @@ async def _read(content: aiohttp.StreamReader, limit: int) -> bytes:
             break
         read += chunk
     return bytes(read)
-
-
-async def _note_opened(_session: Any, _context: Any, _parameters: Any) -> None:
-    watch = running.get()
-    if watch is not None:
-        watch.opened = asyncio.get_running_loop().time()
 
 
 #: How the library says that a handshake failed.

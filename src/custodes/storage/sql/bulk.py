@@ -142,15 +142,16 @@ def _array(column: Column[Any]) -> str:
 
 
 def _columns(table: Table, names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    return {name: [_written(table.c[name], row[name]) for row in rows] for name in names}
+    return {name: _column(table.c[name], [row[name] for row in rows]) for name in names}
 
 
 def _tuples(table: Table, names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
     return list(zip(*_columns(table, names, rows).values(), strict=True))
 
 
-def _written(column: Column[Any], value: Any) -> Any:
-    return column.type.process_bind_param(value, _ANY) if isinstance(column.type, TypeDecorator) else value
+def _column(column: Column[Any], values: list[Any]) -> list[Any]:
+    kind = column.type
+    return [kind.process_bind_param(value, _ANY) for value in values] if isinstance(kind, TypeDecorator) else values
 
 
 #: Our own types write the same on every engine.
