@@ -4,14 +4,15 @@ A lane is named ``group/member`` (tenant and endpoint). Places go round by group
 neither who has many jobs nor who has many members gets more than its turn. How much one lane may hold grows with its
 successes and falls to one place with a failure (additive-increase / multiplicative-decrease, as TCP does it): a lane
 that hangs costs one place. Lanes that have not proven themselves (new ones, and those whose last job failed) hold at
-most a quarter of the places for each group, and three quarters together: the proven always have the rest.
+most a quarter of the places for each group, and three quarters together: the proven always have the rest. First in
+line is whoever has waited longest since its last turn; each failure in a row puts a lane so many turns behind.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from custodes.runtime.jobs import Claim, Lease
 from custodes.runtime.transactions import Transaction
@@ -23,11 +24,20 @@ R = TypeVar("R")
 MAX_REMEMBERED = 10_000
 
 
+#: Turns that each failure in a row puts a lane behind the others of its group: those that hang wait for those that may
+#: well not, and are not passed over for good.
+SETBACK_TURNS = 64
+
+
 class Gates(Protocol):
     """**Protocol:** says how many jobs of each lane may begin now."""
 
     def open(self, tx: Transaction, lanes: Sequence[str], now: int) -> Mapping[str, int]:
         """Tell for each of these lanes how many jobs may be under way at once; a lane that is left out: none."""
+        ...
+
+    def failing(self, lane: str) -> int:
+        """Tell how often in a row jobs of a lane have failed, as it stood when it was looked at last."""
         ...
 
     def passed(self, tx: Transaction, counts: Mapping[str, int], now: int) -> None:
@@ -64,12 +74,33 @@ class Windows:
         self._sizes.pop(lane, None)
 
 
+class Turns:
+    """When lanes and groups had a place last."""
+
+    def __init__(self) -> None:
+        self._last: OrderedDict[str, int] = OrderedDict()
+        self._count = 0
+
+    def last(self, name: str) -> int:
+        """Return the number of the last turn of a lane or a group; 0 when it had none, or it is forgotten."""
+        return self._last.get(name, 0)
+
+    def took(self, lane: str) -> None:
+        """Note that it is a lane's turn, and its group's."""
+        self._count += 1
+        for name in (lane, group_of(lane)):
+            self._last[name] = self._count
+            self._last.move_to_end(name)
+        while len(self._last) > MAX_REMEMBERED:
+            self._last.popitem(last=False)
+
+
 def shares(
     lanes: Sequence[str],
     room: Mapping[str, int],
     free: int,
     *,
-    turn: int = 0,
+    rank: Callable[[str], Any] = str,
     weights: Mapping[str, int] | None = None,
     unproven: frozenset[str] = frozenset(),
     unproven_free: int = 0,
@@ -81,7 +112,7 @@ def shares(
         lanes: lanes that have due jobs.
         room: how many more jobs each lane may have under way.
         free: places to give.
-        turn: a number that grows with each call, so that the first in line is another one each time.
+        rank: orders lanes within their group, and groups: the first in line is the one with the least.
         weights: places a round for each group; 1 where none is given.
         unproven: lanes that share ``unproven_free`` places.
         unproven_free: places that the unproven may still take together.
@@ -91,9 +122,9 @@ def shares(
     for lane in lanes:
         if room.get(lane, 0) > 0:
             groups[group_of(lane)].append(lane)
-    order = _rotated(sorted(groups), turn)
+    order = sorted(groups, key=rank)
     left = {lane: room[lane] for members in groups.values() for lane in members}
-    queues = {group: _rotated(groups[group], turn) for group in order}
+    queues = {group: sorted(groups[group], key=rank) for group in order}
     given: dict[str, int] = {}
     unproven_left = {group: unproven_room(group) if unproven_room else unproven_free for group in order}
     while free > 0 and order:
@@ -123,11 +154,6 @@ def group_of(lane: str) -> str:
     return lane.partition("/")[0]
 
 
-def _rotated(items: list[str], turn: int) -> list[str]:
-    cut = turn % len(items) if items else 0
-    return items[cut:] + items[:cut]
-
-
 class FairWorker(Worker[R], Generic[R]):
     """A worker that takes fair shares of what its gates let through."""
 
@@ -139,6 +165,10 @@ class FairWorker(Worker[R], Generic[R]):
 
     #: Places a round for groups that get more than others.
     weights: Mapping[str, int]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._turns = Turns()
 
     def _take(self, tx: Transaction, now: int, free: int, held: Sequence[Lease]) -> list[Lease]:
         self._jobs.pull_in(tx, self.kind, now + self.horizon, now)
@@ -159,7 +189,7 @@ class FairWorker(Worker[R], Generic[R]):
             lanes,
             room,
             free,
-            turn=self._turn,
+            rank=self._rank,
             weights=self.weights,
             unproven=unproven,
             unproven_free=max(1, self.concurrency * 3 // 4) - sum(slow.values()),
@@ -168,6 +198,7 @@ class FairWorker(Worker[R], Generic[R]):
         busy = frozenset(lease.ref for lease in held)
         taken: list[Lease] = []
         for lane, limit in given.items():
+            self._turns.took(lane)
             # A delivery that was under way when a process died is no suspect: nothing of ours runs what it carries.
             taken += self._jobs.claim(
                 tx, self.kind, lane, Claim(self.owner, now, now + self._lease, limit, busy, suspect=True)
@@ -178,3 +209,6 @@ class FairWorker(Worker[R], Generic[R]):
         self.gates.passed(tx, counts, now)
         self._doer.begin(tx, taken)
         return taken
+
+    def _rank(self, name: str) -> int:
+        return self._turns.last(name) + SETBACK_TURNS * self.gates.failing(name)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from custodes.runtime.fairness import Windows, shares
+from custodes.runtime.fairness import Turns, Windows, shares
 
 LANES = st.lists(
     st.builds("{}/{}".format, st.sampled_from("abc"), st.integers(0, 5)), min_size=1, max_size=15, unique=True
@@ -49,11 +50,22 @@ def test_the_unproven_of_one_group_hold_no_more_than_its_room() -> None:
     assert given_["new/0"] == 1
 
 
-@given(LANES, st.integers(0, 40), st.integers(0, 5), st.integers(0, 100))
-def test_shares_stay_within_what_is_there(lanes: list[str], free: int, room: int, turn: int) -> None:
-    given_ = shares(lanes, dict.fromkeys(lanes, room), free, turn=turn)
+@given(LANES, st.integers(0, 40), st.integers(0, 5), st.randoms())
+def test_shares_stay_within_what_is_there(lanes: list[str], free: int, room: int, chance: Random) -> None:
+    given_ = shares(lanes, dict.fromkeys(lanes, room), free, rank=lambda _: chance.random())
     assert sum(given_.values()) == min(free, room * len(lanes))
     assert all(0 < count <= room for count in given_.values())
+
+
+def test_whoever_has_waited_longest_is_next() -> None:
+    """Given more lanes than places, then each has had its turn before any has a second."""
+    lanes, turns, order = [f"{group}/{n}" for group in "abc" for n in range(7)], Turns(), list[str]()
+    for _ in range(21):
+        [lane] = shares(lanes, dict.fromkeys(lanes, 1), 1, rank=turns.last)
+        turns.took(lane)
+        order.append(lane)
+    assert sorted(order) == lanes
+    assert [lane[0] for lane in order[:6]] == list("abcabc")
 
 
 def test_a_window_grows_with_success_and_falls_to_one_with_a_failure() -> None:

@@ -24,6 +24,7 @@ class EndpointGates:
     def __init__(self, endpoints: EndpointStore) -> None:
         self._endpoints = endpoints
         self._rated: dict[str, tuple[Endpoint, EndpointHealth]] = {}
+        self._failing: dict[str, int] = {}
 
     def open(self, tx: Transaction, lanes: Sequence[str], now: int) -> Mapping[str, int]:
         """Tell how many deliveries to each endpoint may be under way."""
@@ -31,10 +32,11 @@ class EndpointGates:
         endpoints = self._endpoints.several(tx, ids.values())
         healths = self._endpoints.health(tx, ids.values())
         limits: dict[str, int] = {}
-        self._rated = {}
+        self._rated, self._failing = {}, {}
         for lane, endpoint_id in ids.items():
             endpoint = endpoints.get(endpoint_id)
             health = healths.get(endpoint_id, HEALTHY)
+            self._failing[lane] = health.failures
             if endpoint is None or endpoint.state is not EndpointState.ENABLED:
                 # Its open jobs are looked at one by one, and put aside.
                 limits[lane] = 1
@@ -46,6 +48,10 @@ class EndpointGates:
             if limit:
                 limits[lane] = limit
         return limits
+
+    def failing(self, lane: str) -> int:
+        """Tell how often in a row deliveries to an endpoint have failed: it is in the store, and outlives a process."""
+        return self._failing.get(lane, 0)
 
     def passed(self, tx: Transaction, counts: Mapping[str, int], now: int) -> None:
         """Charge those that have a rate limit (GCRA: the moment until which its allowance is used up moves on)."""

@@ -36,6 +36,10 @@ MAX_ANSWER = 65_536
 MAX_HEADERS = 64
 MAX_HEADER_BYTES = 8_190
 
+#: Bytes of an answer that the system may take in before they are read (Linux keeps twice as many): of an endless one it
+#: would otherwise take megabytes for each connection.
+RECEIVE_BUFFER = 65_536
+
 #: How long an idle connection is kept, seconds: below the five after which common servers (uvicorn, Node) hang up, so
 #: that a request seldom meets a connection that is just being closed.
 KEEP_ALIVE_SECONDS = 4.0
@@ -228,7 +232,9 @@ class OutgoingClient:
         if watch is not None:
             watch.socket = asyncio.get_running_loop().time()
             watch.tls = watch.opened = 0.0
-        return socket.socket(family, kind, protocol)
+        made = socket.socket(family, kind, protocol)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        return made
 
 
 class _TimedConnector(aiohttp.TCPConnector):
