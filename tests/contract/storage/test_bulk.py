@@ -33,7 +33,8 @@ async def test_rows_come_back_as_they_were_given(database: Database) -> None:
         for number, text in enumerate(ODD)
     ]
     await database.write(lambda tx: insert_rows(connection_of(tx), attempts, given))
-    assert await rows_of(database, attempts, attempts.c.number) == given
+    found = await rows_of(database, attempts, attempts.c.number)
+    assert [{name: row[name] for name in given[0]} for row in found] == given
 
 
 async def test_bytes_and_json_come_back_as_they_were_given(database: Database) -> None:
