@@ -255,7 +255,7 @@ def parse(encoded: bytes) -> Parsed:
     if encoded[:2] == _BYTEWISE:  # as most histograms of few values: the same as below, in a third of the time
         middle = len(encoded) // 2 + 1
         steps, times = encoded[2:middle], encoded[middle:]
-        if len(steps) == len(times) and 0 not in times and steps.find(0, 1) < 0 and 0 < sum(steps) <= OVERFLOW:
+        if len(steps) == len(times) and 0 not in times and 0 not in steps[1:] and 0 < sum(steps) <= OVERFLOW:
             return steps, times
     if not encoded:
         return b"", b""

@@ -153,9 +153,9 @@ class Figures:
         self.total_min = 0
         #: Longest of them.
         self.total_max = 0
-        #: Status → requests.
-        self.statuses: dict[int, int] = {}
 
+    #: Status → requests.
+    statuses: dict[int, int]
     #: Times to the last byte, microseconds.
     total: Histogram
     #: Times to the first byte, microseconds.
@@ -163,13 +163,13 @@ class Figures:
 
     if not TYPE_CHECKING:
 
-        def __getattr__(self, name: str) -> Histogram:
-            """Make a histogram when it is touched for the first time: of most figures only the sums are asked for."""
-            if name not in ("total", "ttfb"):
+        def __getattr__(self, name: str) -> object:
+            """Make what is no number when it is touched for the first time: of most figures only sums are asked for."""
+            made = _MADE_WHEN_TOUCHED.get(name)
+            if made is None:
                 raise AttributeError(name)
-            histogram = Histogram()
-            setattr(self, name, histogram)
-            return histogram
+            setattr(self, name, made := made())
+            return made
 
     def add(self, other: Figures, *, times: bool = True) -> None:
         """Add the figures of another bucket, series or worker; ``times=False`` leaves the times out."""
@@ -200,6 +200,8 @@ class Figures:
         twin.add(self)
         return twin
 
+
+_MADE_WHEN_TOUCHED = {"statuses": dict, "total": Histogram, "ttfb": Histogram}
 
 #: Figures of many series; the keys say which.
 Rollups = dict[Series, Figures]
