@@ -329,4 +329,4 @@ async def test_usage_is_read_along_short_indexes_whoever_asks(database: Database
 
     assert "INDEX ix_rate_limit_tracking_sums (window_start>?" in sums
     assert "COVERING INDEX ix_rate_limit_tracking_refused (window_start>?" in plan
-    assert "INDEX ix_rate_limit_tracking_identifier (identifier=? AND window_start>?" in plan
+    assert "COVERING INDEX ix_rate_limit_tracking_identifier (identifier=? AND window_start>?" in plan

@@ -42,11 +42,12 @@ def _partial(name: str, where: TextClause, *columns: str) -> None:
     Index(f"ix_rate_limit_tracking_{name}", *chosen, sqlite_where=where, postgresql_where=where)
 
 
-# Figures over days: the few rows that are sums, read from the index alone; who was refused; and all of one identifier.
+# Figures over days: the few rows that are sums, read from the index alone; who was refused; and all of one identifier,
+# with what it was allowed.
 _COUNTS = ("allowed", "refused", "would_refuse")
 _partial("sums", SUMS, "window_start", "tenant_id", "rule", "endpoint", *_COUNTS)
 _partial("refused", REFUSED, "window_start", "tenant_id", "kind", "identifier", *_COUNTS)
-_partial("identifier", IDENTIFIED, "identifier", "window_start")
+_partial("identifier", IDENTIFIED, "identifier", "window_start", "tenant_id", "kind", "allowed")
 
 #: Blocks, bans, the deny list and the allow list.
 rate_limit_blocks = Table(
