@@ -367,7 +367,8 @@ async def test_the_system_says_how_it_is(custodes: Custodes, receiver: Receiver,
     assert (late.state, late.figures["backlog"], late.figures["oldest_due_seconds"]) == (Health.DEGRADED, 1, 61)
     await deliver(custodes)
     gone = await custodes.outbound.get_health_status()
-    assert [reason.split(" ")[0] for reason in gone.reasons] == ["exhausted_last_hour", "disabled_endpoints"]
+    assert [reason.split(" ")[0] for reason in gone.reasons] == ["Deliveries", "Endpoints"]
+    assert (gone.figures["exhausted_last_hour"], gone.figures["disabled_endpoints"]) == (1, 1)
 
     receiver.status = 500
     await custodes.outbound.resume_endpoint(made.endpoint.id)
