@@ -599,7 +599,8 @@ async def test_when_the_primary_dies_the_one_that_sentinels_promote_decides(wind
     cells = engine.cells("a", SlidingLog(10, HOUR))
     await decide(engine, (cells, "x", 4))
     with sentinels.primary.client() as client:
-        assert client.wait(1, 5_000) == 1, "the replica has it"
+        client.set("after", "that")  # WAIT waits for what its own client has written, and for all before that
+        assert client.wait(1, 30_000) == 1, "the replica has it"
 
     sentinels.primary.kill()
     with pytest.raises(StorageUnavailable):
