@@ -150,13 +150,21 @@ def _check_sizes() -> None:
     for name, chunk in chunks.items():
         if chunk.get("isDynamicEntry") and name not in FIRST:
             sizes[name] = (_weight(_loaded(chunks, name) - first), EACH_TAB)
-    sheets = {path.relative_to(BUILT).as_posix() for path in BUILT.rglob("*.css")}
-    sizes["all styles"] = (_weight(sheets), STYLES)
+    sizes["all styles"] = (_weight(_sheets("assets")), STYLES)
+    # The portal is a page of its own: whoever opens it loads all of it, and nothing of the dashboard.
+    portal: dict[str, Any] = json.loads((STAMPS / "portal.json").read_text())
+    scripts = {f"portal/{chunk['file']}" for chunk in portal.values() if chunk["file"].endswith(".js")}
+    sizes["portal"] = (_weight(scripts), FIRST_LOAD)
+    sizes["portal styles"] = (_weight(_sheets("portal/assets")), STYLES)
     for name, (size, most) in sorted(sizes.items()):
         print(f"{size / 1000:7.1f} of {most / 1000:.0f} kB  {name}")
     heavy = [name for name, (size, most) in sizes.items() if size > most]
     if heavy:
         sys.exit(f"Too large for the browser: {', '.join(heavy)}")
+
+
+def _sheets(folder: str) -> set[str]:
+    return {path.relative_to(BUILT).as_posix() for path in (BUILT / folder).glob("*.css")}
 
 
 def _loaded(chunks: dict[str, Any], name: str) -> set[str]:
@@ -177,7 +185,8 @@ def _weight(names: set[str]) -> int:
 
 def _sources() -> list[Path]:
     kept = [path for path in WEB.iterdir() if path.is_file()]
-    return sorted([*kept, *(path for path in (WEB / "src").rglob("*") if path.is_file())])
+    folders = (WEB / "src", WEB / "portal")
+    return sorted([*kept, *(path for folder in folders for path in folder.rglob("*") if path.is_file())])
 
 
 def _digest(paths: list[Path]) -> str:

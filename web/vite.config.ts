@@ -2,20 +2,20 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import react from '@vitejs/plugin-react';
-import type { Plugin } from 'vite';
+import type { Plugin, UserConfig } from 'vite';
 import { defineConfig } from 'vitest/config';
 
-const built = join(import.meta.dirname, '../src/custodes/_web');
+const home = join(import.meta.dirname, '../src/custodes/_web');
 const cache = join(import.meta.dirname, '../.cache/web');
 
 /** Puts .br and .gz beside every text file, so that the server never compresses; takes the manifest out of the wheel. */
-function finish(): Plugin {
+function finish(built: string, name: string): Plugin {
   return {
     name: 'finish',
     apply: 'build',
     closeBundle() {
       mkdirSync(cache, { recursive: true });
-      renameSync(join(built, 'manifest.json'), join(cache, 'manifest.json'));
+      renameSync(join(built, 'manifest.json'), join(cache, `${name || 'manifest'}.json`));
       for (const name of readdirSync(join(built, 'assets'))) {
         if (!/\.(js|css|svg)$/.test(name)) continue;
         const path = join(built, 'assets', name);
@@ -69,40 +69,53 @@ const AHEAD =
 
 /** What the overview is made of, and every tab uses. */
 const KIT =
-  /[\\/]src[\\/](?:api|live|time|view|ui[\\/](?:Bars|ConfirmAction|KeyValue|May|Page|Panel|Snippet|StatCard|StatusBadge|TimeChart)\.)|[\\/]icons[\\/]Icon(?:Ban|Download|Refresh)\./;
+  /[\\/]src[\\/](?:api|live|time|view|ui[\\/](?:Bars|ConfirmAction|ConfirmButton|KeyValue|May|Page|Panel|Snippet|StatCard|StatusBadge|TimeChart)\.)|[\\/]icons[\\/]Icon(?:Ban|Download|Refresh)\./;
 
-export default defineConfig({
-  // Relative: the page is served below whatever path the host app mounts it at.
-  base: './',
-  plugins: [react(), preload(), finish()],
-  build: {
-    outDir: built,
-    emptyOutDir: true,
-    target: 'es2023',
-    // New enough for light-dark(), which would be replaced by something that Mantine's colour scheme does not switch.
-    cssTarget: ['chrome123', 'edge123', 'firefox120', 'safari17.5'],
-    manifest: 'manifest.json',
-    license: { fileName: 'LICENSES.md' },
-    // No data: URLs: the Content-Security-Policy allows files of our own only.
-    assetsInlineLimit: 0,
-    modulePreload: { polyfill: false },
-    rolldownOptions: {
-      checks: { pluginTimings: false },
-      output: {
-        codeSplitting: {
-          // One file of what the overview shares with the tabs: many small ones compress worse, and each tab makes more.
-          groups: [
-            { name: 'ahead', test: AHEAD, priority: 1 },
-            { name: 'kit', test: KIT },
-          ],
+/** How a page is built. `name`: its folder in the package; empty: the dashboard. `root`: where its index.html is. */
+export function options(name: string, root: string): UserConfig {
+  const built = join(home, name);
+  return {
+    root,
+    // Relative: the page is served below whatever path the host app mounts it at.
+    base: './',
+    plugins: [react(), ...(name ? [] : [preload()]), finish(built, name)],
+    build: {
+      outDir: built,
+      emptyOutDir: true,
+      target: 'es2023',
+      // New enough for light-dark(), which would be replaced by something that Mantine's colour scheme does not switch.
+      cssTarget: ['chrome123', 'edge123', 'firefox120', 'safari17.5'],
+      manifest: 'manifest.json',
+      license: { fileName: 'LICENSES.md' },
+      // No data: URLs: the Content-Security-Policy allows files of our own only.
+      assetsInlineLimit: 0,
+      modulePreload: { polyfill: false },
+      // What loads first is held against its bound by scripts/web.py.
+      chunkSizeWarningLimit: 1_000,
+      rolldownOptions: {
+        checks: { pluginTimings: false },
+        output: {
+          codeSplitting: {
+            // One file of what the overview shares with the tabs: many small ones compress worse, and each tab makes more.
+            groups: name
+              ? []
+              : [
+                  { name: 'ahead', test: AHEAD, priority: 1 },
+                  { name: 'kit', test: KIT },
+                ],
+          },
+        },
+        onwarn(warning, warn) {
+          // Mantine marks its files for server components; there are none here.
+          if (warning.code !== 'MODULE_LEVEL_DIRECTIVE') warn(warning);
         },
       },
-      onwarn(warning, warn) {
-        // Mantine marks its files for server components; there are none here.
-        if (warning.code !== 'MODULE_LEVEL_DIRECTIVE') warn(warning);
-      },
     },
-  },
+  };
+}
+
+export default defineConfig({
+  ...options('', import.meta.dirname),
   server: { proxy: { '/api/admin/enterprise': process.env.CUSTODES_URL ?? 'http://127.0.0.1:8321' } },
   test: { include: ['src/**/*.test.ts'] },
 });

@@ -13,6 +13,7 @@ from playwright.async_api import Page, expect
 
 from custodes import Custodes
 from custodes.cli.demo.driver import Driver
+from custodes.cli.demo.receiver import ENVIRONMENT
 
 HOME = "/dashboard/admin/enterprise"
 API = "/api/admin/enterprise"
@@ -59,7 +60,7 @@ def served(folder: Path) -> Iterator[Shop]:
     once = asyncio.run(_one_time_password(f"sqlite:///{folder}/custodes.db"))
     with servers_in(folder) as start:
         words = ("-m", "uvicorn", "--factory", "custodes.cli.demo.shop:create_app", "--port", "0")
-        client = start(*words, command="python", cwd=folder, **SECRETS).client()
+        client = start(*words, command="python", cwd=folder, **SECRETS, **ENVIRONMENT).client()
         first = client.post(f"{API}/login", json={"username": "owner", "password": once})
         assert first.status_code == 200, first.text
         changed = client.post(f"{API}/password", json={"current": once, "new": PASSWORD}, headers=_signed(first))

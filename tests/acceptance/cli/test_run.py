@@ -110,6 +110,20 @@ def test_the_printed_login_works_and_traffic_shows_in_the_four_summaries(client:
     for name, counted in SUMMARIES.items():
         until(lambda name=name, counted=counted: counted(summary(name)), name)
 
+    # And, where there is a key for their secrets, webhooks go out to receivers that each answer in their own way
+    if "No CUSTODES_SECRET_KEY" in (tmp_path / "log.txt").read_text():
+        return
+
+    def endpoints() -> dict[str, dict[str, object]]:
+        return {row["url"].rpartition("/")[2]: row for row in summary("webhook-configurations")["items"]}
+
+    until(lambda: endpoints()["legacy-shop"]["state"] == "disabled", "410 disables")
+    until(lambda: endpoints()["crm"]["success_count"] and endpoints()["crm"]["failure_count"], "some fail, some do not")
+    until(lambda: endpoints()["warehouse"]["success_count"], "deliveries")
+    found = summary(f"webhook-deliveries?status=succeeded&endpoint_id={endpoints()['warehouse']['id']}")["items"][0]
+    (attempt,) = summary(f"webhook-deliveries/{found['id']}")["tries"]
+    assert attempt["total_ms"] >= attempt["first_byte_ms"] > 0
+
 
 #: Each summary, and the figure that shows that traffic arrived.
 SUMMARIES = {

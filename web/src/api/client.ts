@@ -5,10 +5,9 @@ import { fetchOrTake } from './ahead.ts';
 import type { components, paths } from './schema.d.ts';
 import { csrfToken, signInAgain } from './session.ts';
 
-export type Schemas = components['schemas'];
+export { isProblem, type Problem, sentence } from './problem.ts';
 
-/** What an answer that is no success says (RFC 9457). */
-export type Problem = Schemas['Problem'];
+export type Schemas = components['schemas'];
 
 /** Where the API is, the mount prefix included. */
 export const API = `${boot.root}/api/admin/enterprise`;
@@ -44,13 +43,3 @@ export const api = createFetchClient<paths>({
   querySerializer: { array: { style: 'form', explode: true } },
 });
 api.use(session);
-
-/** One sentence for a person, of whatever was thrown. */
-export function sentence(error: unknown): string {
-  if (isProblem(error)) return error.detail || error.title;
-  return error instanceof TypeError ? 'The server cannot be reached.' : 'Something went wrong.';
-}
-
-export function isProblem(error: unknown): error is Problem {
-  return typeof error === 'object' && error !== null && 'title' in error && 'status' in error;
-}

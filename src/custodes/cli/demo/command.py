@@ -8,7 +8,7 @@ import secrets
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,6 +52,7 @@ def demo(
     """Send traffic as real clients would: shoppers, signed webhooks, bursts, attacks, an operator."""
     # Late, so that the other commands do not pay for what only this one needs.
     from custodes.cli.demo.driver import Driver
+    from custodes.cli.demo.receiver import receiving
 
     port = load_settings().port
     url = url or f"http://127.0.0.1:{port}"
@@ -66,7 +67,8 @@ def demo(
         server = subprocess.Popen([sys.executable, "-m", "custodes.cli.demo.server", str(port)])
         try:
             driver = Driver(url, shared_secrets(), api_key=key, rate=rate, seed=seed)
-            tally = asyncio.run(_drive(driver, url, seconds))
+            receiver = receiving(url, key, seed) if _keeps_secrets() else None
+            tally = asyncio.run(_drive(driver, url, seconds, receiver=receiver))
         finally:
             server.terminate()
             with suppress(subprocess.TimeoutExpired):
@@ -75,7 +77,9 @@ def demo(
         write_json({"answers": dict(sorted(tally.answers.items())), "lost": tally.lost})
 
 
-async def _drive(driver: Driver, url: str, seconds: float) -> Tally:
+async def _drive(
+    driver: Driver, url: str, seconds: float, *, receiver: AbstractAsyncContextManager[str] | None = None
+) -> Tally:
     from custodes.cli.demo.driver import wait_until_up
 
     if not await wait_until_up(url):
@@ -90,12 +94,17 @@ async def _drive(driver: Driver, url: str, seconds: float) -> Tally:
             progress.update(task, description=f"{tally.total:,} requests answered, {tally.lost} lost")
 
         with suppress(asyncio.CancelledError, KeyboardInterrupt):
-            await driver.run(seconds, tick)
+            async with receiver or nullcontext():
+                await driver.run(seconds, tick)
     return driver.tally
 
 
 def _environment() -> None:
-    """Give shop and driver the same secrets and a database of their own."""
+    """Give shop and driver the same secrets and a database of their own; webhooks may go to the demo's receiver."""
+    from custodes.cli.demo.receiver import ENVIRONMENT
+
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     DEMO_DATABASE.parent.mkdir(exist_ok=True)
     os.environ.setdefault("CUSTODES_DATABASE_URL", f"sqlite:///{DEMO_DATABASE}")
     os.environ.setdefault("STRIPE_WEBHOOK_SECRET", f"whsec_{secrets.token_hex(16)}")
@@ -103,6 +112,15 @@ def _environment() -> None:
     os.environ.setdefault(
         "CLERK_WEBHOOK_SECRET", "whsec_" + secrets.token_urlsafe(24).replace("-", "A").replace("_", "B")
     )
+
+
+def _keeps_secrets() -> bool:
+    """Tell whether endpoints can be made: on a database server their secrets need a key that stays."""
+    settings = load_settings()
+    kept = settings.database_url.startswith("sqlite") or bool(settings.secret_key.get_secret_value())
+    if not kept:
+        err.print("No CUSTODES_SECRET_KEY: the demo has no webhook endpoints.")
+    return kept
 
 
 async def _prepare() -> str:

@@ -155,6 +155,8 @@ def order_routes(shop: FastAPI, custodes: Custodes) -> None:
         custodes.metrics.count("orders.created", 1)
         custodes.metrics.observe("order.value_cents", cents)
         await custodes.audit.log_audit_event("order.created", actor=f"user:{user or 'guest'}", target=f"order:{number}")
+        item = CATALOGUE[order.product][0]
+        await custodes.outbound.emit("order.created", {"order": number, "cents": cents, "item": item})
         return {"order": number, "cents": cents}
 
     @shop.post("/orders/{order}/refund")
@@ -179,4 +181,5 @@ def order_routes(shop: FastAPI, custodes: Custodes) -> None:
             target=f"user:{member}",
             changes=[{"path": "role", "old": "member", "new": change.role}],
         )
+        await custodes.outbound.emit("member.role_changed", {"member": member, "role": change.role})
         return {"member": member, "role": change.role}

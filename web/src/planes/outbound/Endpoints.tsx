@@ -19,6 +19,7 @@ import { Catalogue } from './Catalogue.tsx';
 import { EndpointDetail } from './EndpointDetail.tsx';
 import { EndpointForm } from './EndpointForm.tsx';
 import { concerns, type Endpoint, KEYS, lastAttempt, TONES } from './model.ts';
+import { PortalButton } from './PortalButton.tsx';
 import type { OutboundSearch } from './routes.ts';
 
 const Courses = lazy(() => import('./Courses.tsx').then((module) => ({ default: module.Courses })));
@@ -122,6 +123,7 @@ export function Endpoints() {
       actions={
         <>
           <Link to="/webhooks">Incoming webhooks</Link>
+          {may('outbound_list_portal_links') && <PortalButton />}
           {may('outbound_create_webhook_configuration') && <EndpointForm />}
         </>
       }

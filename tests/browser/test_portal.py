@@ -1,0 +1,215 @@
+"""The customer portal in a real browser: opened by a link, bounded by it, and fit to be shown to customers."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from playwright.async_api import Page, expect
+from tests.browser.conftest import API, Shop
+
+PLACE = "/portal/webhooks/"
+
+HOSTILE = "<img src=x onerror=\"document.title='run'\"><script>document.title='run'</script>"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def receiver() -> AsyncIterator[str]:
+    """A server of the customer's on loopback: ``/ok`` answers 200, all else 500; both say something hostile."""
+
+    async def take(request: web.Request) -> web.Response:
+        await request.read()
+        await asyncio.sleep(0)
+        return web.Response(status=200 if request.path == "/ok" else 500, text=HOSTILE)
+
+    app = web.Application()
+    app.router.add_post("/{tail:.*}", take)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
+def link(shop: Shop, tenant: str, **body: Any) -> dict[str, Any]:
+    key = {"X-API-Key": shop.key}
+    made = shop.client.post(f"{API}/webhook-portal-links", params={"tenant": tenant}, json=body, headers=key)
+    assert made.status_code == 201, made.text
+    return made.json()
+
+
+def endpoint(shop: Shop, tenant: str, url: str, **more: Any) -> str:
+    made = shop.client.post(
+        f"{API}/webhook-configurations",
+        params={"tenant": tenant},
+        json={"url": url, "event_types": ["order.*"], "retry": {"schedule_seconds": []}, **more},
+        headers={"X-API-Key": shop.key},
+    )
+    assert made.status_code == 201, made.text
+    return made.json()["id"]
+
+
+def send_test(shop: Shop, endpoint_id: str) -> None:
+    shop.client.post(f"{API}/webhook-configurations/{endpoint_id}/test", headers={"X-API-Key": shop.key})
+
+
+async def enter(seen: Any, made: dict[str, Any], place: str = "") -> Page:
+    page = seen.page
+    await page.goto(seen.shop.url + made["url"])
+    await expect(page.get_by_role("heading", name="Endpoints", exact=True)).to_be_visible()
+    if place:
+        await page.goto(seen.shop.url + PLACE + place)
+    return page
+
+
+async def sideways(page: Page) -> int:
+    return await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1440, False), (390, True)])
+async def test_everybody_can_use_it(window: Callable[..., Any], receiver: str, width: int, dark: bool) -> None:
+    """Given endpoints that work and fail, and hostile texts; then axe finds nothing, and nothing is run or cut off."""
+    seen = await window(width=width, dark=dark, signed_in=False)
+    tenant = f"use-{width}"
+    works = endpoint(seen.shop, tenant, f"{receiver}/ok", description=HOSTILE)
+    fails = endpoint(seen.shop, tenant, f"{receiver}/{'long/' * 40}")
+    for one in (works, fails):
+        send_test(seen.shop, one)
+    key = {"X-API-Key": seen.shop.key}
+    described = {"description": HOSTILE, "payload_schema": {"title": HOSTILE}, "example": {"a": HOSTILE}}
+    seen.shop.client.put(f"{API}/webhook-event-types/order.hostile", json=described, headers=key)
+    page = await enter(seen, link(seen.shop, tenant, scope="manage"))
+
+    assert "#" not in page.url
+    await expect(page.get_by_text("Working")).to_be_visible(timeout=15_000)
+    await expect(page.get_by_text("Last attempt failed")).to_be_visible(timeout=15_000)
+    await page.locator("summary").filter(has_text="order.hostile").click()
+    await expect(page.get_by_label("Example of order.hostile")).to_be_visible()
+    assert await seen.violations() == []
+    assert await sideways(page) == 0
+    await page.get_by_role("link", name=f"{receiver}/ok").click()
+    await page.get_by_role("link", name=re.compile("custodes.test")).click()
+    await expect(page.get_by_label("Answer to attempt 1")).to_contain_text("<img src=x")
+    await expect(page.get_by_label("Body")).to_contain_text("This is a test.")
+    assert await page.title() == "Webhooks"
+    assert await seen.violations() == []
+    assert await sideways(page) == 0
+    await page.go_back()
+    await page.go_back()
+    await page.get_by_role("button", name="Add endpoint").click()
+    await expect(page.get_by_role("dialog", name="Add an endpoint")).to_be_visible()
+    assert await seen.violations() == []
+
+
+async def test_a_customer_looks_after_an_endpoint_and_the_trail_names_the_link(
+    window: Callable[..., Any], receiver: str
+) -> None:
+    """Given a link to manage with; when everything is done that can be; then each is an entry of the link's."""
+    seen = await window(signed_in=False)
+    made = link(seen.shop, "life", scope="manage")
+    page = await enter(seen, made)
+    await expect(page.get_by_text("No endpoint yet")).to_be_visible()
+    assert await seen.violations() == []
+
+    await page.get_by_role("button", name="Add endpoint").click()
+    form = page.get_by_role("dialog", name="Add an endpoint")
+    await form.get_by_role("textbox", name="URL").fill("gopher://example.com")
+    await form.get_by_role("button", name="Add", exact=True).click()
+    await expect(form.get_by_role("alert")).to_contain_text("is not an https URL")
+    seen.faults[:] = [fault for fault in seen.faults if "422" not in fault]
+    await form.get_by_role("textbox", name="URL").fill(f"{receiver}/ok")
+    await form.get_by_role("button", name="Add", exact=True).click()
+    secret = page.get_by_role("dialog", name="Signing secret")
+    await expect(secret.get_by_text(re.compile("^whsec_"))).to_be_visible()
+    assert await seen.violations() == []
+    await secret.get_by_role("button", name="I have kept it").click()
+
+    async def confirm(label: str) -> None:
+        await page.get_by_role("button", name=label, exact=True).click()
+        dialog = page.get_by_role("dialog", name=label)
+        await dialog.get_by_role("button", name=label, exact=True).click()
+        await expect(dialog).to_be_hidden()
+
+    await page.get_by_role("link", name=f"{receiver}/ok").click()
+    await page.get_by_role("button", name="Edit").click()
+    change = page.get_by_role("dialog", name="Change the endpoint")
+    await change.get_by_role("textbox", name="Description").fill("our warehouse")
+    await change.get_by_role("button", name="Save").click()
+    await expect(page.get_by_text("our warehouse")).to_be_visible()
+    await confirm("Send a test")
+    await page.get_by_role("link", name=re.compile("custodes.test")).click()
+    await expect(page.get_by_text("answered 200").first).to_be_visible()
+    await confirm("Send again")
+    await expect(page.get_by_text("Attempt 2,")).to_be_visible(timeout=15_000)
+    await confirm("Pause")
+    await expect(page.get_by_text("It is paused")).to_be_visible()
+    await confirm("Resume")
+    await confirm("New secret")
+    await expect(secret.get_by_text(re.compile("^whsec_"))).to_be_visible()
+    await secret.get_by_role("button", name="I have kept it").click()
+    await confirm("Delete")
+    await expect(page.get_by_text("No endpoint yet")).to_be_visible()
+
+    answer = seen.shop.client.get(
+        f"{API}/audit-logs", params={"limit": 100, "tenant": "life"}, headers={"X-API-Key": seen.shop.key}
+    )
+    entries = [entry for entry in answer.json()["items"] if entry["action"] != "portal_link.created"]
+    assert {entry["actor"]["type"] + ":" + entry["actor"]["id"] for entry in entries} == {f"portal_link:{made['id']}"}
+    done = {entry["action"].partition(".")[2] for entry in entries}
+    assert {
+        "opened",
+        "created",
+        "updated",
+        "tested",
+        "resent",
+        "paused",
+        "resumed",
+        "secret_rotated",
+        "deleted",
+    } <= done
+
+
+async def test_a_link_to_look_with_offers_nothing_else(window: Callable[..., Any], receiver: str) -> None:
+    seen = await window(signed_in=False)
+    send_test(seen.shop, made := endpoint(seen.shop, "look", f"{receiver}/ok"))
+    other = endpoint(seen.shop, "others", f"{receiver}/secret")
+    page = await enter(seen, link(seen.shop, "look"))
+
+    await expect(page.get_by_text("View only")).to_be_visible()
+    await expect(page.get_by_role("button")).to_have_count(2)  # colours, leave
+    assert "secret" not in await page.content()
+    await page.goto(f"{seen.shop.url}{PLACE}endpoints/{made}")
+    await page.get_by_role("link", name=re.compile("custodes.test")).click()
+    await expect(page.get_by_text("Attempt 1,")).to_be_visible()
+    for name in ("Edit", "Send again", "Delete", "Pause"):
+        await expect(page.get_by_role("button", name=name)).to_have_count(0)
+    await page.goto(f"{seen.shop.url}{PLACE}endpoints/{other}")
+    await expect(page.get_by_text("There is no such endpoint")).to_be_visible()
+    seen.faults[:] = [fault for fault in seen.faults if "404" not in fault]
+    await page.get_by_role("button", name="Leave").click()
+    await expect(page.get_by_text("No link was opened in this browser")).to_be_visible()
+    seen.faults[:] = [fault for fault in seen.faults if "401" not in fault]
+
+
+async def test_a_link_that_has_ended_says_so_and_shows_nothing(window: Callable[..., Any], receiver: str) -> None:
+    seen = await window(signed_in=False, width=390)
+    endpoint(seen.shop, "ended", f"{receiver}/ok")
+    made = link(seen.shop, "ended")
+    page = await enter(seen, made)
+    seen.shop.client.delete(f"{API}/webhook-portal-links/{made['id']}", headers={"X-API-Key": seen.shop.key})
+
+    await expect(page.get_by_text("This link was withdrawn")).to_be_visible(timeout=20_000)
+    assert f"{receiver}/ok" not in await page.content()
+    await page.goto(seen.shop.url + PLACE)
+    await page.goto(seen.shop.url + made["url"])
+    await expect(page.get_by_text("This link was withdrawn")).to_be_visible()
+    assert await seen.violations() == []
+    await page.goto("about:blank")
+    await page.goto(f"{seen.shop.url}{PLACE}#{'x' * 43}")
+    await expect(page.get_by_text("This link is not known")).to_be_visible()
+    seen.faults[:] = [fault for fault in seen.faults if "401" not in fault]

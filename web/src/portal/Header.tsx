@@ -1,0 +1,58 @@
+/** Whose portal it is, what the link lets one do and until when. */
+import { ActionIcon, Button, useComputedColorScheme, useMantineColorScheme } from '@mantine/core';
+import { useEffect } from 'react';
+import { moment } from '../time/format.ts';
+import { IconEye, IconMoon, IconSun } from '../ui/icons.ts';
+import { api, type Session } from './api.ts';
+import { boot } from './boot.ts';
+import style from './Portal.module.css';
+import { linkTo } from './place.ts';
+
+export function Header({ session }: { session?: Session }) {
+  const { setColorScheme } = useMantineColorScheme();
+  const dark = useComputedColorScheme('light') === 'dark';
+
+  useEffect(() => {
+    // Not in the HTML: the Content-Security-Policy lets no style be written there.
+    if (boot.colour) document.documentElement.style.setProperty('--c-brand', boot.colour);
+  }, []);
+
+  async function leave(): Promise<void> {
+    await api.DELETE('/api/session');
+    window.location.reload();
+  }
+  return (
+    <header className={style.header}>
+      <div className={style.bar}>
+        <a className={style.brand} {...linkTo({})}>
+          <span className={style.mark} aria-hidden="true" />
+          <span className="cut">
+            {boot.name && <b>{boot.name} </b>}
+            {boot.name ? <span className="faint">Webhooks</span> : <b>Webhooks</b>}
+          </span>
+        </a>
+        {session && (
+          <p className={style.until}>
+            {session.scope === 'view' && (
+              <span className={style.only}>
+                <IconEye size={14} aria-hidden="true" /> View only
+              </span>
+            )}
+            <span>Open until {moment(session.expires_at, 'local', 'minute')}</span>
+          </p>
+        )}
+        <ActionIcon
+          aria-label={dark ? 'Light colours' : 'Dark colours'}
+          onClick={() => setColorScheme(dark ? 'light' : 'dark')}
+        >
+          {dark ? <IconSun size={17} aria-hidden="true" /> : <IconMoon size={17} aria-hidden="true" />}
+        </ActionIcon>
+        {session && (
+          <Button size="xs" variant="default" onClick={() => void leave()}>
+            Leave
+          </Button>
+        )}
+      </div>
+    </header>
+  );
+}
