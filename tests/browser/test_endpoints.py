@@ -119,3 +119,86 @@ async def test_an_endpoint_lives_from_its_secret_to_its_end(window: Callable[...
     names = ("created", "updated", "tested", "recovery_begun", "recovered", "paused", "resumed", "secret_rotated")
     assert {f"webhook_configuration.{name}" for name in (*names, "deleted")} == told.keys()
     assert told["webhook_configuration.paused"] == "moving house"
+
+
+async def test_what_a_role_may_not_do_is_not_offered(window: Callable[..., Any]) -> None:
+    """Given somebody who may look only; then the page has nothing that changes anything."""
+    seen = await window()
+    endpoint = made(seen.shop, "https://10.1.2.4/roles")
+
+    async def looks_only(route: Any) -> None:
+        answer = await route.fetch()
+        told = await answer.json()
+        reading = ("_list_", "_get_", "_analytics")
+        told["may"] = [name for name in told["may"] if any(part in name for part in reading)]
+        told["may"].remove("outbound_list_portal_links")
+        await route.fulfill(response=answer, json=told)
+
+    await seen.page.route("**/me", looks_only)
+    page = await seen.open(PLACE)
+    await expect(page.get_by_role("link", name="https://10.1.2.4/roles")).to_be_visible()
+    for name in ("Add an endpoint", "Portal links"):
+        await expect(page.get_by_role("button", name=name)).to_have_count(0)
+    page = await seen.open(f"{PLACE}/{endpoint}")
+    await expect(page.get_by_text("How it is")).to_be_visible()
+    for name in ("Edit", "Send a test", "Pause", "Rotate the secret", "Delete", "Send missed again"):
+        await expect(page.get_by_role("button", name=name)).to_have_count(0)
+
+
+async def test_empty_failed_and_old_panels_say_so(window: Callable[..., Any]) -> None:
+    """Given a server that fails, then works, then cannot be reached; then the panel tells each, and what it knows."""
+    seen = await window(width=390, dark=True)
+    made(seen.shop, "https://10.1.2.5/states")
+    failing = True
+
+    async def answer(route: Any) -> None:
+        if failing:
+            await route.fulfill(
+                status=503, json={"title": "Storage unavailable", "status": 503, "detail": "The store is away"}
+            )
+        else:
+            await route.fallback()
+
+    await seen.page.route("**/webhook-delivery-analytics*", answer)
+    page = await seen.open(f"{PLACE}?only=paused")
+    await expect(page.get_by_text("The store is away").first).to_be_visible(timeout=20_000)
+    failing = False
+    await page.get_by_role("button", name="Try again").first.click()
+    await expect(page.get_by_text("No endpoint is paused")).to_be_visible()
+    assert await seen.violations() == []
+    await page.get_by_text("All", exact=True).click()
+    await expect(page.get_by_role("link", name="https://10.1.2.5/states")).to_be_visible()
+    failing = True
+    await expect(page.get_by_text(re.compile("^As of .*The store is away")).first).to_be_visible(timeout=30_000)
+    await expect(page.get_by_role("link", name="https://10.1.2.5/states")).to_be_visible()
+    assert await seen.violations() == []
+    seen.faults[:] = [fault for fault in seen.faults if "503" not in fault]
+
+
+async def test_a_link_to_the_portal_is_made_shown_once_and_withdrawn(window: Callable[..., Any]) -> None:
+    seen = await window()
+    page = await seen.open(PLACE)
+    await page.get_by_role("button", name="Portal links").click()
+    dialog = page.get_by_role("dialog", name="Links to the customer portal")
+    await dialog.get_by_role("textbox", name="Tenant").fill("dash board")
+    await dialog.get_by_role("button", name="Make a link").click()
+    await expect(dialog.get_by_role("alert")).to_contain_text("not a tenant id")
+    seen.faults[:] = [fault for fault in seen.faults if "422" not in fault]
+    await dialog.get_by_role("textbox", name="Tenant").fill("dashboard")
+    await dialog.get_by_role("textbox", name="Note").fill("<b>Ann</b>")
+    await dialog.get_by_role("button", name="Make a link").click()
+    link = await dialog.get_by_label("Link to the portal").inner_text()
+    assert re.search(re.escape(seen.shop.url) + r"/portal/webhooks/#[\w-]{43}", link.replace("\n", ""))
+    await expect(dialog.get_by_text("<b>Ann</b>")).to_be_visible()
+    assert await seen.violations() == []
+    await dialog.get_by_role("button", name="Make another").click()
+    await expect(dialog.get_by_text("#")).to_have_count(0)
+    await dialog.get_by_role("listitem").filter(has_text="Ann").get_by_role("button", name="Withdraw").click()
+    sure = page.get_by_role("dialog", name="Withdraw")
+    await sure.get_by_role("button", name="Withdraw").click()
+    await expect(dialog.get_by_role("listitem").filter(has_text="Ann").get_by_text("withdrawn")).to_be_visible()
+
+    answer = seen.shop.client.get(
+        f"{API}/audit-logs", params={"limit": 100, "tenant": "dashboard"}, headers={"X-API-Key": seen.shop.key}
+    )
+    assert {entry["action"] for entry in answer.json()["items"]} == {"portal_link.created", "portal_link.revoked"}

@@ -14,7 +14,6 @@ export function AttemptTiming({ attempt }: { attempt: Attempt }) {
     { name: 'first byte', ms: Math.max(0, first_byte_ms - before) },
     { name: first_byte_ms > 0 ? 'rest' : 'waiting', ms: Math.max(0, total_ms - Math.max(before, first_byte_ms)) },
   ];
-  const words = parts.filter(({ ms }) => ms > 0).map(({ name, ms }) => `${name} ${duration(ms)}`);
   return (
     <div>
       <svg className={style.bar} viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true">
@@ -26,7 +25,16 @@ export function AttemptTiming({ attempt }: { attempt: Attempt }) {
       </svg>
       <p className={style.spent}>
         <b>{duration(total_ms)}</b>
-        {words.length > 0 && `: ${words.join(', ')}`}
+        {parts.map(({ name, ms }, place) =>
+          ms > 0 ? (
+            <span key={name} className={style.part}>
+              <svg viewBox="0 0 1 1" aria-hidden="true" className={style.key}>
+                <rect data-part={place} width={1} height={1} />
+              </svg>
+              {name} {duration(ms)}
+            </span>
+          ) : null,
+        )}
       </p>
     </div>
   );

@@ -34,59 +34,63 @@ export function EndpointDetail({ id }: { id: string }) {
         {endpoint && judged && (
           <div className={style.stack}>
             <Actions endpoint={endpoint} health={judged} />
-            <Section title="How it is">
-              <p className={style.line}>
-                <StatusBadge state={judged.condition} tone={TONES[judged.condition]} />
-              </p>
-              {judged.reasons.length > 0 && (
-                <ul className={style.reasons}>
-                  {judged.reasons.map((reason) => (
-                    <li key={reason}>{reason}</li>
-                  ))}
-                </ul>
-              )}
-              <KeyValue
-                of={[
-                  ['Success, last hour', percent(judged.recent.success_rate)],
-                  ['Attempts, last hour', count(judged.recent.attempts)],
-                  [
-                    'Time, last hour',
-                    `${duration(judged.recent.p50_ms)} p50, ${duration(judged.recent.p95_ms)} p95, ${duration(judged.recent.p99_ms)} p99`,
-                  ],
-                  ['Delivered in all', count(endpoint.success_count)],
-                  ['Failed attempts in all', count(endpoint.failure_count)],
-                  ['Missed', count(judged.missed)],
-                ]}
-              />
-            </Section>
-            <Section title="What it asks for">
-              <KeyValue
-                of={[
-                  ['Description', endpoint.description],
-                  ['Tenant', endpoint.tenant],
-                  ['Event types', endpoint.event_types.join(', ')],
-                  [
-                    'Payload filter',
-                    Object.keys(endpoint.options?.match ?? {}).length > 0 ? JSON.stringify(endpoint.options.match) : '',
-                  ],
-                  ['Channels', (endpoint.options.channels ?? []).join(', ')],
-                  ['Headers', Object.keys(endpoint.options.headers ?? {}).join(', ')],
-                  ['Authentication', endpoint.options.auth],
-                  ['Signature', endpoint.options.signature],
-                  ['Rate', endpoint.options.rate ? `${endpoint.options.rate} a second` : 'as many as come'],
-                  ['At the same time', `${endpoint.options.concurrency} from each process`],
-                  ['Waits', endpoint.retry.schedule_seconds?.map((wait) => duration(wait * 1_000)).join(', ')],
-                  ['Added', moment(endpoint.created_at)],
-                  ['Changed', moment(endpoint.updated_at)],
-                  [
-                    'Id',
-                    <span key="id" className="mono">
-                      {endpoint.id}
-                    </span>,
-                  ],
-                ]}
-              />
-            </Section>
+            <div className={style.two}>
+              <Section title="How it is">
+                <p className={style.line}>
+                  <StatusBadge state={judged.condition} tone={TONES[judged.condition]} />
+                </p>
+                {judged.reasons.length > 0 && (
+                  <ul className={style.reasons}>
+                    {judged.reasons.map((reason) => (
+                      <li key={reason}>{reason}</li>
+                    ))}
+                  </ul>
+                )}
+                <KeyValue
+                  of={[
+                    ['Success, last hour', percent(judged.recent.success_rate)],
+                    ['Attempts, last hour', count(judged.recent.attempts)],
+                    [
+                      'Time, last hour',
+                      `${duration(judged.recent.p50_ms)} p50, ${duration(judged.recent.p95_ms)} p95, ${duration(judged.recent.p99_ms)} p99`,
+                    ],
+                    ['Delivered in all', count(endpoint.success_count)],
+                    ['Failed attempts in all', count(endpoint.failure_count)],
+                    ['Missed', count(judged.missed)],
+                  ]}
+                />
+              </Section>
+              <Section title="What it asks for">
+                <KeyValue
+                  of={[
+                    ['Description', endpoint.description],
+                    ['Tenant', endpoint.tenant],
+                    ['Event types', endpoint.event_types.join(', ')],
+                    [
+                      'Payload filter',
+                      Object.keys(endpoint.options?.match ?? {}).length > 0
+                        ? JSON.stringify(endpoint.options.match)
+                        : '',
+                    ],
+                    ['Channels', (endpoint.options.channels ?? []).join(', ')],
+                    ['Headers', Object.keys(endpoint.options.headers ?? {}).join(', ')],
+                    ['Authentication', endpoint.options.auth],
+                    ['Signature', endpoint.options.signature],
+                    ['Rate', endpoint.options.rate ? `${endpoint.options.rate} a second` : 'as many as come'],
+                    ['At the same time', `${endpoint.options.concurrency} from each process`],
+                    ['Waits', endpoint.retry.schedule_seconds?.map((wait) => duration(wait * 1_000)).join(', ')],
+                    ['Added', moment(endpoint.created_at)],
+                    ['Changed', moment(endpoint.updated_at)],
+                    [
+                      'Id',
+                      <span key="id" className="mono">
+                        {endpoint.id}
+                      </span>,
+                    ],
+                  ]}
+                />
+              </Section>
+            </div>
           </div>
         )}
       </Panel>
