@@ -9,7 +9,7 @@ import { IconInbox } from '../ui/icons.ts';
 import { Message } from '../ui/Message.tsx';
 import { Snippet } from '../ui/Snippet.tsx';
 import { StatusBadge } from '../ui/StatusBadge.tsx';
-import { api, type Delivery, sent } from './api.ts';
+import { api, type Delivery, type DeliveryInFull, sent } from './api.ts';
 import { Card } from './Card.tsx';
 import style from './Portal.module.css';
 import { go, linkTo, usePlace } from './place.ts';
@@ -162,10 +162,20 @@ function InFull({ id, manage }: { id: string; manage: boolean }) {
         ))}
       </ol>
       <h3>Request</h3>
-      <Snippet text={`webhook-id: ${found.message_id}\ncontent-type: ${found.content_type}`} label="Headers" />
+      <Snippet text={headersOf(found)} label="Headers" />
       <Snippet text={pretty(found.body, found.body_encoding)} label="Body" />
     </section>
   );
+}
+
+/** The headers that were sent last, secrets masked; what they will be of as long as nothing was sent. */
+function headersOf({ tries, message_id, content_type }: DeliveryInFull): string {
+  const last = tries[0]?.headers ?? [];
+  const known = [
+    { name: 'webhook-id', value: message_id },
+    { name: 'content-type', value: content_type },
+  ];
+  return (last.length > 0 ? last : known).map(({ name, value }) => `${name}: ${value}`).join('\n');
 }
 
 function pretty(body: string, encoding: string): string {
