@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import count
 from random import Random
 from typing import Any
 
@@ -32,8 +33,8 @@ SCHEDULE_SECONDS = [2, 5, 15, 60]
 #: Shortest and longest that the slow endpoint thinks, seconds.
 SLOW_SECONDS = (0.3, 1.8)
 
-#: Share of requests that the unreliable endpoint refuses.
-FAILING = 0.35
+#: Of so many requests the unreliable endpoint refuses one, the first.
+FAILS_ONE_OF = 3
 
 #: What the shop emits.
 EVENT_TYPES: dict[str, dict[str, Any]] = {
@@ -82,6 +83,7 @@ class Receiver:
 
     def __init__(self, random: Random) -> None:
         self._random = random
+        self._numbers = count()
         self._answers: dict[str, Callable[[], Awaitable[web.Response]]] = {
             "warehouse": self._warehouse,
             "analytics": self._analytics,
@@ -104,7 +106,7 @@ class Receiver:
         return web.Response(status=202, text="counted")
 
     async def _crm(self) -> web.Response:
-        if self._random.random() < FAILING:
+        if next(self._numbers) % FAILS_ONE_OF == 0:
             return web.json_response({"error": "deadlock detected, try again"}, status=503)
         await asyncio.sleep(self._random.uniform(0.02, 0.2))
         return web.Response(status=204)
