@@ -6,7 +6,6 @@ import inspect
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, get_args
 
 import httpx2
@@ -22,7 +21,7 @@ from custodes.admin.portal import session as module
 from custodes.admin.portal.app import create_portal_app
 from custodes.admin.portal.session import COOKIE, OPENINGS, LinkTrail
 from custodes.asgi.standalone import nothing_here
-from custodes.errors import ConfigurationError, InvalidInput
+from custodes.errors import InvalidInput
 from custodes.kernel.clock import DAY, HOUR, MINUTE
 from custodes.planes.audit.model import AuditEntry
 from custodes.planes.audit.ports import AuditQuery
@@ -518,24 +517,6 @@ async def test_the_page_is_locked_down_and_tells_nothing_of_the_inside(custodes:
     # What only begins alike is the host's
     assert (await client.get("/portal/webhooksX")).json()["detail"] == "Nothing is served here"
     assert (await client.get("/portal/other")).json()["detail"] == "Nothing is served here"
-
-
-async def test_the_page_carries_the_vendors_name_and_colour(tmp_path: Path, clock: FakeClock):
-    """Whatever the name holds, it is text; without the page (not built) there is nothing to look at."""
-    install = Custodes(
-        f"sqlite:///{tmp_path}/x.db", clock=clock, portal_name='A"><script>', portal_colour="#7A3e9d",
-        portal_url="https://hooks.example.com/",
-    )  # fmt: skip
-    transport = httpx2.ASGITransport(app=create_admin_app(install))
-    async with httpx2.AsyncClient(transport=transport, base_url=HOST) as client:
-        page = await client.get(f"{PLACE}/")
-    if page.status_code == 200:
-        assert "A\\&quot;&gt;&lt;script&gt;" in page.text
-        assert "#7A3e9d" in page.text
-        assert "version" not in page.text
-    assert install.portal.base == "https://hooks.example.com/"
-    with pytest.raises(ConfigurationError):
-        Custodes(f"sqlite:///{tmp_path}/x.db", portal_colour="red;}")
 
 
 def test_every_change_asks_for_the_trail_of_the_link():
