@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property
 from importlib import import_module
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from custodes.composition import Composition
@@ -23,23 +25,22 @@ if TYPE_CHECKING:
 ASGIApp = Callable[..., Any]
 
 #: Planes with background work, in order of start; stopped in reverse, so that what hears of others stops after them.
+#: Those of one line are stopped side by side: they let the work that is under way end, and a host waits for the longest
+#: of them, not for one after the other.
 _SERVICES = (
-    "notices",
-    "fanout",
-    "summaries",
-    "leader",
-    "audit",
-    "metrics",
-    "alerts",
-    "traffic",
-    "ratelimit",
-    "forwarding",
-    "inbound",
-    "completeness",
-    "outbound",
-    "retention",
-    "scheduler",
-    "live",
+    ("notices",),
+    ("fanout",),
+    ("summaries",),
+    ("leader",),
+    ("audit",),
+    ("metrics",),
+    ("alerts",),
+    ("traffic",),
+    ("ratelimit",),
+    ("forwarding", "inbound", "completeness", "outbound"),
+    ("retention",),
+    ("scheduler",),
+    ("live",),
 )
 
 
@@ -118,7 +119,7 @@ class Custodes(Composition):
             secrets: signing secrets that are accepted.
             kind: who sends.
             tenant: whose webhooks these are.
-            forward_to: URL that verified events are delivered to, signed by us, until it takes them.
+            forward_to: URL that verified events are delivered to, signed by us, with retries over days.
             options: as the class takes them.
         """
         from custodes.planes.inbound.sources.registry import make_source
@@ -161,12 +162,15 @@ class Custodes(Composition):
         async with self._life:
             if self._started:
                 return
+            # All of them first: one that cannot be made must not leave others running that nobody stops.
+            services = [[getattr(self, name) for name in line] for line in _SERVICES]
             try:
                 await self.open()
-                for name in _SERVICES:
-                    await getattr(self, name).start()
+                for service in chain.from_iterable(services):
+                    await service.start()
             except BaseException:
-                await self._stop_services()
+                with contextlib.suppress(Exception):  # why it did not start is what one wants to know
+                    await self._stop_services()
                 raise
             self._started = True
 
@@ -181,12 +185,17 @@ class Custodes(Composition):
 
     async def _stop_services(self) -> None:
         failures: list[Exception] = []
+
+        async def stop(stops: Callable[[], Awaitable[None]]) -> None:
+            try:
+                await stops()
+            except Exception as error:  # noqa: BLE001 - the others must still write what they have
+                failures.append(error)
+
         try:
-            for stop in [getattr(self, name).stop for name in reversed(_SERVICES)] + [self.outgoing.close]:
-                try:
-                    await stop()
-                except Exception as error:  # noqa: BLE001 - the others must still write what they have
-                    failures.append(error)
+            for line in reversed(_SERVICES):
+                await asyncio.gather(*(stop(getattr(self, name).stop) for name in line))
+            await stop(self.outgoing.close)
         finally:
             await self.close()
         if failures:

@@ -106,7 +106,7 @@ class Forwarding:
         try:
             await self._parts.outbound.forward(forward)
         except NotFound:  # deleted meanwhile, by a process that does not forward
-            await self._keep(event.source, self._targets[event.source])
+            await self._parts.outbound.forward_to(event.source, self._targets[event.source], tenant=event.tenant)
             await self._parts.outbound.forward(forward)
 
     async def _again(self, event: WebhookEvent) -> str:

@@ -26,6 +26,7 @@ from pydantic_settings import (
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -387,6 +388,9 @@ def load_settings(**arguments: Any) -> Settings:
     """
     try:
         return Settings(**arguments)
+    except SettingsError as error:
+        msg = f"A setting cannot be read: {error}"
+        raise ConfigurationError(msg, remedy="Lists and tables are written as JSON in the environment") from None
     except ValidationError as error:
         faults = "; ".join(
             ": ".join(filter(None, (".".join(str(part) for part in fault["loc"]), fault["msg"])))

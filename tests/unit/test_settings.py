@@ -85,3 +85,12 @@ def test_a_secret_is_not_shown_when_settings_are_printed_or_wrong(monkeypatch: p
 def test_settings_cannot_be_changed_once_they_are_read():
     with pytest.raises(Exception, match="frozen"):
         load_settings().port = 1  # type: ignore[misc]
+
+
+def test_a_table_that_is_no_json_is_refused_in_words(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CUSTODES_WEBHOOK_SOURCES", "shop=shopify")
+
+    with pytest.raises(ConfigurationError, match="webhook_sources") as refused:
+        load_settings()
+
+    assert "shopify" not in str(refused.value)

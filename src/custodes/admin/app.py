@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from functools import lru_cache
 from types import ModuleType
@@ -184,7 +185,8 @@ def _serve_document(app: FastAPI) -> None:
 
 async def _openapi_document(_admin: Admin, request: Request) -> JSONResponse:
     # No closure over the app: FastAPI remembers every route function of a process, and would keep the app with it.
-    return JSONResponse(cast("FastAPI", request.app).openapi())
+    # The first time it takes seconds to work out.
+    return JSONResponse(await asyncio.to_thread(cast("FastAPI", request.app).openapi))
 
 
 def _operation_id(route: APIRoute) -> str:

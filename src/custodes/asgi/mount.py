@@ -7,7 +7,6 @@ host. All paths are below the ``root_path`` that the server or an outer mount gi
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +43,7 @@ class Mounted(Middleware):
         self._public_keys = PublicKeys(custodes)
         self._admin = Middleware(self._serve_admin, custodes, own=True)
         self._admin_app: ASGIApp | None = None
-        self._opening = threading.Lock()
+        self._loading: asyncio.Task[ASGIApp] | None = None
 
     def _find_door(self, scope: Scope) -> ASGIApp | None:
         """Find which door of ours a connection is for; None: it is the host's."""
@@ -75,13 +74,18 @@ class Mounted(Middleware):
 
     async def _serve_admin(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._admin_app is None:
-            # Loading it takes seconds: in a thread, so that the host's own requests go on.
-            self._admin_app = await asyncio.to_thread(self._open_admin)
+            self._admin_app = await self._load_admin()
         await self._admin_app(scope, receive, send)
 
-    def _open_admin(self) -> ASGIApp:
-        with self._opening:
-            return self.custodes.admin_app
+    async def _load_admin(self) -> ASGIApp:
+        """Load it, which takes seconds, in one thread for all who wait: the host's requests and its threads go on."""
+        if self._loading is None or (self._loading.done() and not _succeeded(self._loading)):
+            self._loading = asyncio.create_task(asyncio.to_thread(lambda: self.custodes.admin_app))
+        return await asyncio.shield(self._loading)
+
+
+def _succeeded(task: asyncio.Task[ASGIApp]) -> bool:
+    return not task.cancelled() and task.exception() is None
 
 
 def wrap(custodes: Custodes, app: ASGIApp) -> ASGIApp:

@@ -197,7 +197,7 @@ async def _refusal(custodes: Custodes, url: str) -> str:
         policy.check(ipaddress.ip_address(address[0]) for *_, address in found)
     except OutgoingFailed as failure:
         return failure.message
-    except OSError:
+    except (OSError, UnicodeError):  # the latter for a label that no name can have
         return "the name has no address"
     return ""
 

@@ -241,6 +241,8 @@ class Worker(Generic[R]):
                 await asyncio.shield(self._claiming)
             except CustodesError as error:
                 _log.warning("claim_failed", kind=self.kind, error=str(error))
+            except Exception as error:  # noqa: BLE001 - one lane that cannot be judged must not end the worker
+                _log.error("claim_failed", kind=self.kind, error=repr(error))
             # A claim takes all that there are places for: until a job ends, or another comes, there is no more to have.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._poll_seconds):

@@ -200,6 +200,18 @@ class TestWindows:
 
         assert [one.label for one in found.endpoints] == ["/8", "/7", "/6"]
 
+    async def test_where_there_are_more_endpoints_than_are_read_the_figures_are_the_same(
+        self, store: SqlRateLimitStore, monkeypatch: pytest.MonkeyPatch
+    ):
+        """Given a scanner that made endpoints up: the database adds them up and ranks them."""
+        made_up = [window("", endpoint=f"/{number}", refused=number % 7, allowed=number) for number in range(40)]
+        await store.record([*made_up, window("", endpoint="/0", window_start=NOW + MINUTE)])
+        expected = await usages(store)
+
+        monkeypatch.setattr("custodes.storage.sql.ratelimit_usage.MAX_GROUPS", 10)
+
+        assert await usages(store) == expected
+
     async def test_identifiers_are_ranked_by_what_was_refused_with_all_that_they_were_allowed(
         self, store: SqlRateLimitStore
     ):

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from custodes import Custodes
+from custodes.errors import ConfigurationError
 from custodes.testing.asgi import converse, http_scope
 
 
@@ -69,3 +70,52 @@ def test_an_install_that_is_over_is_forgotten(tmp_path: Path):
     gc.collect()
 
     assert kept() is None
+
+
+async def test_a_part_that_cannot_be_made_leaves_no_other_running(tmp_path: Path):
+    custodes = Custodes(f"sqlite:///{tmp_path}/x.db", forward_to=["a source without a URL"])
+    before = asyncio.all_tasks()
+
+    with pytest.raises(ConfigurationError):
+        await custodes.start()
+
+    assert asyncio.all_tasks() == before
+    await custodes.stop()
+
+
+async def test_a_part_that_cannot_stop_keeps_no_other_from_it(custodes: Custodes, monkeypatch: pytest.MonkeyPatch):
+    async def fails() -> None:
+        msg = "stuck"
+        raise RuntimeError(msg)
+
+    before = asyncio.all_tasks()
+    await custodes.start()
+    stop = custodes.live.stop
+    monkeypatch.setattr(custodes.live, "stop", fails)
+
+    with pytest.raises(ExceptionGroup, match="Not everything could be stopped") as found:
+        await custodes.stop()
+
+    assert [str(error) for error in found.value.exceptions] == ["stuck"]
+    await stop()
+    assert asyncio.all_tasks() == before
+
+
+async def test_webhooks_in_and_out_end_side_by_side(custodes: Custodes, monkeypatch: pytest.MonkeyPatch):
+    """Given deliveries that end only once no more webhooks are handled: a host waits for the longer, not for both."""
+    await custodes.start()
+    inbound, outbound, ended = custodes.inbound.stop, custodes.outbound.stop, asyncio.Event()
+
+    async def last() -> None:
+        await ended.wait()
+        await outbound()
+
+    async def first() -> None:
+        await inbound()
+        ended.set()
+
+    monkeypatch.setattr(custodes.outbound, "stop", last)
+    monkeypatch.setattr(custodes.inbound, "stop", first)
+
+    async with asyncio.timeout(30):
+        await custodes.stop()

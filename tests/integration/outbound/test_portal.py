@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 import httpx2
@@ -25,8 +26,9 @@ from custodes.errors import InvalidInput
 from custodes.kernel.clock import DAY, HOUR, MINUTE
 from custodes.planes.audit.model import AuditEntry
 from custodes.planes.audit.ports import AuditQuery
-from custodes.planes.outbound.model import Options
+from custodes.planes.outbound.model import AuthKind, Options
 from custodes.planes.outbound.portal import PLACE, NewLink, Scope
+from custodes.storage.sql.outbound import SqlEndpointStore
 from custodes.testing.admin import key_for
 from custodes.testing.clock import FakeClock
 
@@ -526,3 +528,72 @@ def test_every_change_asks_for_the_trail_of_the_link():
         asks = any(LinkTrail in get_args(parameter.annotation) for parameter in parameters)
         assert asks or route.name == "open_link", route.path
     assert len(changing) > 8
+
+
+@pytest.mark.parametrize("rate", [5e-324, 1e-20, 0.0009])
+async def test_a_rate_beyond_every_clock_is_refused(custodes: Custodes, client: httpx2.AsyncClient, rate: float):
+    visitor = await visit(custodes, client)
+
+    refused = await visitor("POST", "/endpoints", {"url": "https://hooks.example.com/in", "rate": rate})
+
+    assert refused.status_code == 422
+    assert "0.001" in refused.text
+
+
+async def test_a_rate_that_was_kept_before_stops_nobody_else(custodes: Custodes, receiver: Receiver):
+    # Given an endpoint that was kept with a rate that is refused now, beside a healthy one
+    odd = (await custodes.outbound.create_endpoint(receiver.url, tenant="acme")).endpoint
+    await custodes.outbound.create_endpoint(receiver.url, tenant="other")
+    kept = replace(odd, options=replace(odd.options, rate=5e-324))
+    await custodes.database.write(lambda tx: SqlEndpointStore().put(tx, kept))
+
+    # When both get something
+    for tenant in ("acme", "other"):
+        await custodes.outbound.emit("order.paid", {"of": tenant}, tenant=tenant)
+    await custodes.outbound.worker.run_due()
+
+    # Then the healthy one's is delivered
+    assert any(b"other" in got.body for got in receiver.got)
+
+
+async def test_what_the_operator_gave_does_not_go_where_the_customer_says(
+    custodes: Custodes, client: httpx2.AsyncClient
+):
+    # Given endpoints with a token, and with a header, that the customer is not told
+    with_token = await custodes.outbound.create_endpoint(
+        "https://a.example.com/in", tenant="acme", options=Options(auth=AuthKind.BEARER), credentials={"token": "t0k"}
+    )
+    with_header = await custodes.outbound.create_endpoint(
+        "https://b.example.com/in", tenant="acme", options=Options(headers={"x-api-key": "s3cret"})
+    )
+    visitor = await visit(custodes, client)
+
+    # When the customer has them sent elsewhere
+    elsewhere = {"url": "https://mine.example.net/"}
+    moved = [await visitor("PATCH", f"/endpoints/{made.endpoint.id}", elsewhere) for made in (with_token, with_header)]
+    anew = await visitor("PATCH", f"/endpoints/{with_header.endpoint.id}", {**elsewhere, "headers": {"x-mine": "1"}})
+
+    # Then that is refused, unless all that is sent is the customer's own
+    assert [answer.status_code for answer in moved] == [409, 409]
+    assert anew.status_code == 200
+    assert (await custodes.outbound.get_endpoint(with_token.endpoint.id)).url == "https://a.example.com/in"
+
+
+async def test_the_count_of_the_link_holds_against_many_at_once(custodes: Custodes, client: httpx2.AsyncClient):
+    visitor = await visit(custodes, client, max_endpoints=3)
+
+    answers = await asyncio.gather(
+        *(visitor("POST", "/endpoints", {"url": f"https://hooks.example.com/{number}"}) for number in range(12))
+    )
+
+    assert sorted(answer.status_code for answer in answers) == [201] * 3 + [409] * 9
+
+
+async def test_a_subscriber_s_whole_network_counts_as_one_when_links_are_opened(custodes: Custodes):
+    statuses: list[int] = []
+    for number in range(OPENINGS + 1):
+        transport = httpx2.ASGITransport(app=custodes.wrap(nothing_here), client=(f"2001:db8::{number:x}", 50_000))
+        async with httpx2.AsyncClient(transport=transport, base_url=HOST) as client:
+            statuses.append((await client.post(f"{API}/session", json={"token": "x" * 43})).status_code)
+
+    assert statuses == [401] * OPENINGS + [429]

@@ -200,3 +200,30 @@ async def test_a_worker_without_places_does_nothing(database, clock, doing: Doin
 
     assert await worker.claim() == 0
     await worker.stop()
+
+
+async def test_a_claim_that_fails_for_whatever_reason_does_not_end_the_worker(
+    database, clock, worker: Worker, doing: Doing, monkeypatch: pytest.MonkeyPatch
+):
+    # Given a lane that cannot be judged, once
+    claim = worker.claim
+    failed = asyncio.Event()
+
+    async def fails_once() -> int:
+        if not failed.is_set():
+            failed.set()
+            raise OverflowError
+        return await claim()
+
+    monkeypatch.setattr(worker, "claim", fails_once)
+    await worker.start()
+    await failed.wait()
+
+    # When a job comes
+    await put(database, clock, "a", 1)
+    worker.wake()
+
+    # Then it is done
+    await doing.until(1)
+    assert worker.alive
+    await worker.stop()

@@ -6,6 +6,7 @@ admin API is reached with it, and no session of the dashboard lets anybody in he
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import lru_cache
@@ -128,7 +129,7 @@ async def show_asset(name: str, request: Request) -> Response:
 
 async def _openapi_document(_customer: CustomerDep, request: Request) -> JSONResponse:
     # No closure over the app: FastAPI remembers every route function of a process, and would keep the app with it.
-    return JSONResponse(cast("FastAPI", request.app).openapi())
+    return JSONResponse(await asyncio.to_thread(cast("FastAPI", request.app).openapi))
 
 
 def _operation_id(route: APIRoute) -> str:

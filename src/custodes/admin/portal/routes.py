@@ -53,7 +53,7 @@ router = APIRouter()
 async def open_link(body: OpenBody, request: Request, response: Response, custodes: CustodesDep) -> PortalSessionModel:
     """Open a link: sets the cookie of the portal. Each opening is written to the audit trail."""
     pace: Pace = request.app.state.pace
-    pace.hold("openings", client_ip(request), OPENINGS)
+    pace.hold("openings", custodes.addresses.limit_key(client_ip(request)), OPENINGS)
     check_origin(request, custodes.settings)
     if not can_keep_cookies(request, custodes.settings):
         msg = "The portal needs https"

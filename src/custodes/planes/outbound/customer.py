@@ -14,7 +14,16 @@ from custodes.errors import Conflict, NotFound, PermissionDenied
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
 from custodes.planes.outbound.analytics import Condition, Examined
 from custodes.planes.outbound.endpoints import MAX_ENDPOINTS, Created
-from custodes.planes.outbound.model import Attempt, Delivery, DeliveryStatus, Endpoint, EventType, Message, Options
+from custodes.planes.outbound.model import (
+    Attempt,
+    AuthKind,
+    Delivery,
+    DeliveryStatus,
+    Endpoint,
+    EventType,
+    Message,
+    Options,
+)
 from custodes.planes.outbound.portal import PortalLink, Scope
 from custodes.planes.outbound.ports import DeliveryFilter
 from custodes.planes.outbound.webhooks import OutgoingWebhooks
@@ -121,9 +130,6 @@ class Customer:
             PermissionDenied: the link lets only look.
         """
         self._must_manage()
-        if len(await self.endpoints()) >= self.link.max_endpoints:
-            msg = f"There are {self.link.max_endpoints} endpoints already"
-            raise Conflict(msg, remedy="Delete one that is not needed any more")
         channels = (self.link.channel,) if self.link.channel else ()
         return await self._webhooks.create_endpoint(
             url,
@@ -132,6 +138,7 @@ class Customer:
             description=description,
             options=Options(channels=channels, headers=dict(headers), rate=rate),
             tenant=self.link.tenant,
+            fits=lambda found: sum(map(self._is_theirs, found)) < self.link.max_endpoints,
             also=also,
         )
 
@@ -146,9 +153,12 @@ class Customer:
         Raises:
             NotFound: no such endpoint, or not the customer's.
             InvalidInput: a value is not acceptable.
+            Conflict: it would take values along that are not told to the customer.
             PermissionDenied: the link lets only look.
         """
         endpoint = await self.managed(endpoint_id)
+        if fields.get("url") not in {None, endpoint.url}:
+            _check_move(endpoint, fields)
         options = {name: fields.pop(name) for name in ("headers", "rate") if fields.get(name) is not None}
         fields.pop("headers", None)
         fields.pop("rate", None)
@@ -190,3 +200,13 @@ class Customer:
         if self.link.scope is not Scope.MANAGE:
             msg = "This link lets you look, not change"
             raise PermissionDenied(msg, remedy="Ask for a link that lets you manage endpoints")
+
+
+def _check_move(endpoint: Endpoint, fields: Mapping[str, Any]) -> None:
+    """Refuse to send to another place what was given for this one, and is told to nobody who did not give it."""
+    if endpoint.options.auth is not AuthKind.NONE:
+        msg = "This endpoint is authenticated to with credentials that were not given here"
+        raise Conflict(msg, remedy="Add an endpoint for the new URL, or ask who gave you the link")
+    if endpoint.options.headers and fields.get("headers") is None:
+        msg = "This endpoint gets headers, whose values would go to the new URL too"
+        raise Conflict(msg, remedy="Give the headers again together with the URL")

@@ -6,7 +6,7 @@ receiver can take over the new one without missing a delivery.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -169,6 +169,7 @@ class Endpoints:
         credentials: Mapping[str, str] | None = None,
         tenant: str | None = None,
         endpoint_id: str = "",
+        fits: Callable[[Sequence[Endpoint]], bool] = lambda _: True,
         also: Work = nothing,
     ) -> Created:
         """Add an endpoint and make its secret; ``endpoint_id`` (a UUIDv7) lets ``also`` name it beforehand.
@@ -182,6 +183,7 @@ class Endpoints:
             credentials: what ``options.auth`` takes; kept sealed, never shown.
             tenant: whose it is.
             endpoint_id: its id.
+            fits: tells, of the tenant's endpoints, whether there is room for one more.
             also: commits with it.
 
         Raises:
@@ -209,6 +211,9 @@ class Endpoints:
         def add(tx: Transaction) -> Created:
             if self._endpoints.count(tx, tenant) >= MAX_ENDPOINTS:
                 msg = f"The tenant has {MAX_ENDPOINTS} endpoints already"
+                raise Conflict(msg, remedy="Delete one that is not needed any more")
+            if not fits(self._endpoints.page(tx, tenant, None, MAX_ENDPOINTS, "").items):
+                msg = "There are as many endpoints as may be"
                 raise Conflict(msg, remedy="Delete one that is not needed any more")
             self._endpoints.put(tx, endpoint)
             shown = self._keys.complete(tx, endpoint)
@@ -257,9 +262,11 @@ class Endpoints:
                 options=checked_options(replace(endpoint.options, **asked)) if asked else endpoint.options,
             )
             check_change(endpoint, changed)
-            if not endpoint.source:
-                checked_url(changed.url, allow_http=self._allow_http)
-                return replace(changed, event_types=checked(changed.event_types))
+            # What was acceptable once stays, whatever else changes.
+            if url is not None and not endpoint.source:
+                checked_url(url, allow_http=self._allow_http)
+            if new_types is not None and not endpoint.source:
+                return replace(changed, event_types=checked(new_types))
             return changed
 
         def rest(tx: Transaction, endpoint: Endpoint) -> None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from custodes.kernel.clock import SECOND
 from custodes.planes.outbound.model import HEALTHY, Endpoint, EndpointHealth, EndpointState
 from custodes.planes.outbound.ports import EndpointStore
+from custodes.planes.outbound.rules import MIN_RATE
 from custodes.runtime.transactions import Transaction
 
 #: How much of its rate an endpoint may get at once, seconds.
@@ -58,7 +59,7 @@ class EndpointGates:
         for lane, count in counts.items():
             if lane in self._rated and count:
                 endpoint, health = self._rated[lane]
-                paced = max(health.paced_until, now) + int(count * SECOND / endpoint.options.rate)
+                paced = max(health.paced_until, now) + int(count * SECOND / _rate(endpoint))
                 self._endpoints.put_health(tx, endpoint.tenant, endpoint.id, replace(health, paced_until=paced))
 
 
@@ -70,6 +71,11 @@ def _limit(endpoint: Endpoint, health: EndpointHealth, now: int) -> int:
 
 
 def _affordable(endpoint: Endpoint, health: EndpointHealth, now: int) -> int:
-    burst = max(BURST_SECONDS, 1 / endpoint.options.rate) * SECOND
+    burst = max(BURST_SECONDS, 1 / _rate(endpoint)) * SECOND
     left = burst - max(health.paced_until - now, 0)
-    return int(left * endpoint.options.rate / SECOND + 1e-6)
+    return int(left * _rate(endpoint) / SECOND + 1e-6)
+
+
+def _rate(endpoint: Endpoint) -> float:
+    # One that was kept before there was a least one must not stop the claim, which is of all endpoints together.
+    return max(endpoint.options.rate, MIN_RATE)

@@ -29,10 +29,12 @@ _RESERVED_PREFIXES = ("webhook-", "svix-", "x-forwarded-", "proxy-", "sec-")
 _NOT_FORWARDED = frozenset(
     """
     accept-encoding connection content-length cookie expect forwarded host keep-alive proxy-authenticate
-    proxy-authorization proxy-connection te trailer transfer-encoding traceparent tracestate upgrade via x-real-ip
+    proxy-authorization proxy-connection te trailer transfer-encoding traceparent tracestate upgrade via
+    cf-connecting-ip fastly-client-ip true-client-ip x-client-ip x-cluster-client-ip x-original-url x-real-ip
+    x-rewrite-url
     """.split()  # noqa: SIM905 - a table is easier to read so
 )
-_PREFIXES_NOT_FORWARDED = ("x-forwarded-", "proxy-", "custodes-")
+_PREFIXES_NOT_FORWARDED = ("x-forwarded-", "proxy-", "custodes-", "original-webhook-")
 
 #: Our own signature takes the names of Standard Webhooks: those of the sender go on with this before theirs.
 ORIGINAL = "original-"
@@ -76,10 +78,12 @@ def forwarded_headers(raw: Iterable[tuple[str, str]]) -> dict[str, str]:
     Args:
         raw: names in lower case, values as latin-1: each character a byte.
     """
+    came = [(name.lower(), value) for name, value in raw]
+    # What the sender named as its connection's ends here (RFC 9110 §7.6.1).
+    nominated = {one.strip().lower() for name, value in came if name == "connection" for one in value.split(",")}
     kept: dict[str, str] = {}
-    for name, value in raw:
-        lower = name.lower()
-        if value == MASK or lower in _NOT_FORWARDED or lower.startswith(_PREFIXES_NOT_FORWARDED):
+    for lower, value in came:
+        if value == MASK or lower in _NOT_FORWARDED | nominated or lower.startswith(_PREFIXES_NOT_FORWARDED):
             continue
         text = _as_sent(value)
         if text is None or not _TOKEN.fullmatch(lower):

@@ -292,12 +292,16 @@ class PortalLinks:
             LinkEnded: it has expired or was revoked.
         """
 
+        def find(tx: Transaction) -> PortalLink:
+            return self._checked(self._links.by_token(tx, fingerprint(token)) if len(token) <= MAX_TOKEN else None)
+
         def work(tx: Transaction) -> PortalLink:
-            link = self._checked(self._links.by_token(tx, fingerprint(token)) if len(token) <= MAX_TOKEN else None)
+            link = find(tx)
             self._links.note_use(tx, link, self._clock.now(), opened=True)
             also_of(link)(tx)
             return link
 
+        await self._store.read(find)  # who has no link must not queue at the one writer
         return await self._store.write(work), derived(token, _SESSION)
 
     async def link_of_session(self, session: str) -> PortalLink:

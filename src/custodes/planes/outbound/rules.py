@@ -26,6 +26,11 @@ MAX_CHANNEL = 100
 #: Options of an endpoint that follow from the source that is forwarded to it.
 _OF_SOURCE = ("match", "channels", "payload_version", "ordered")
 
+#: Least and most deliveries a second that an endpoint may ask for: one in a quarter of an hour, and more than one
+#: process sends. What is below would put the next one off beyond every clock.
+MIN_RATE = 0.001
+MAX_RATE = 10_000
+
 
 def checked_text(text: str) -> str:
     """Check a description or a reason; returns it fit for every store.
@@ -60,9 +65,9 @@ def checked_options(options: Options) -> Options:
     Raises:
         InvalidInput: a value is not acceptable.
     """
-    if not 0 <= options.rate <= 10_000:
+    if options.rate != 0 and not MIN_RATE <= options.rate <= MAX_RATE:
         msg = f"The rate is {options.rate:g}"
-        raise InvalidInput(msg, remedy="Use up to 10000 a second; 0 for as many as come")
+        raise InvalidInput(msg, remedy=f"Use {MIN_RATE:g} to {MAX_RATE:g} a second; 0 for as many as come")
     if not 1 <= options.concurrency <= 100:
         msg = f"The concurrency is {options.concurrency}"
         raise InvalidInput(msg, remedy="Use 1 to 100")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, literal, select
 
 from custodes.planes.ratelimit.ports import Total, Usages
 from custodes.storage.sql.tables.ratelimit import IDENTIFIED, REFUSED, SUMS
@@ -17,15 +17,23 @@ from custodes.storage.sql.tables.ratelimit import rate_limit_tracking as w
 
 _COUNTS = ("allowed", "refused", "would_refuse")
 
+#: Sums that are read to be added up here; where a stranger made up more endpoints than that, the database ranks them.
+MAX_GROUPS = 20_000
+
 
 def usages(connection: Connection, tenant: str | None, since: int, until: int, bucket: int, top: int) -> Usages:
     """Sum windows up by time, rule, endpoint and identifier."""
     where = within(tenant, since, until)
-    rows = connection.execute(sums_query(where, bucket)).all()
+    rows = connection.execute(sums_query(where, bucket).limit(MAX_GROUPS + 1)).all()
+    if len(rows) <= MAX_GROUPS:
+        endpoints = sorted(_added(rows, lambda row: row[2]), key=_most_refused)[:top]
+    else:
+        rows = connection.execute(sums_query(where, bucket, of_all_endpoints=True)).all()
+        endpoints = [_total(row) for row in connection.execute(endpoints_query(where, top))]
     return Usages(
         points=sorted(_added(rows, lambda row: str(row[0])), key=lambda point: int(point.label)),
         rules=sorted(_added(rows, lambda row: row[1]), key=_most_refused)[:top],
-        endpoints=sorted(_added(rows, lambda row: row[2]), key=_most_refused)[:top],
+        endpoints=endpoints,
         identifiers=_refused(connection, where, top),
     )
 
@@ -49,11 +57,28 @@ def _added(rows: Sequence[Any], key: Callable[[Any], str]) -> list[Total]:
     return [Total(label, *its) for label, its in counts.items()]
 
 
-def sums_query(where: Sequence[ColumnElement[bool]], bucket: int) -> Select[*tuple[Any, ...]]:
-    """Add up what was counted of all identifiers, by time, rule and endpoint."""
+def _total(row: Sequence[Any]) -> Total:
+    label, allowed, refused, would_refuse = row
+    return Total(label, int(allowed), int(refused), int(would_refuse))
+
+
+def sums_query(
+    where: Sequence[ColumnElement[bool]], bucket: int, *, of_all_endpoints: bool = False
+) -> Select[*tuple[Any, ...]]:
+    """Add up what was counted of all identifiers, by time, rule and endpoint (empty: of all)."""
     at = (w.c.window_start - w.c.window_start % bucket).label("at")
     sums = (func.sum(w.c[name]) for name in _COUNTS)
+    if of_all_endpoints:
+        return select(at, w.c.rule, literal(""), *sums).where(*where, SUMS).group_by(at, w.c.rule)
     return select(at, w.c.rule, w.c.endpoint, *sums).where(*where, SUMS).group_by(at, w.c.rule, w.c.endpoint)
+
+
+def endpoints_query(where: Sequence[ColumnElement[bool]], top: int) -> Select[*tuple[Any, ...]]:
+    """Rank endpoints by what was refused there."""
+    allowed, refused, would_refuse = (func.sum(w.c[name]) for name in _COUNTS)
+    order = (refused.desc(), would_refuse.desc(), allowed.desc(), w.c.endpoint)
+    summed = select(w.c.endpoint, allowed, refused, would_refuse).where(*where, SUMS).group_by(w.c.endpoint)
+    return summed.order_by(*order).limit(top)
 
 
 def refused_query(where: Sequence[ColumnElement[bool]], top: int) -> Select[*tuple[Any, ...]]:
