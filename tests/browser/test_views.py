@@ -82,6 +82,33 @@ async def test_what_is_chosen_in_a_table_and_in_a_detail_is_in_the_url(window: C
     await expect(table.get_by_role("columnheader", name="Source")).to_have_attribute("aria-sort", "ascending")
 
 
+async def test_a_view_is_kept_under_a_name_found_again_and_forgotten(window: Callable[..., Any]) -> None:
+    """Given a view with filters; when it is kept; then it is opened from the menu and the palette, over a reload."""
+    seen: Window = await window()
+    page = await seen.open("/api?part=calls&status=5&from=now-6h")
+    await settled(page)
+    await page.get_by_role("button", name="Saved views").click()
+    await page.get_by_label("Keep this view as").fill("Errors <b>tonight</b>")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("link", name="Errors <b>tonight</b>")).to_be_visible()
+    assert await seen.violations() == []
+
+    page = await seen.open("?from=now-5m")
+    await page.get_by_role("button", name="Saved views").click()
+    await page.get_by_role("link", name="Errors <b>tonight</b>").click()
+    await page.wait_for_url(re.compile(r"/api\?part=calls&status=5&from=now-6h$"))
+    await page.keyboard.press("1")
+    await page.wait_for_url(re.compile(r"enterprise/?\?"))
+    await page.keyboard.press("Control+k")
+    await page.keyboard.type("errors <b>")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url(re.compile(r"/api\?part=calls&status=5&from=now-6h$"))
+
+    await page.get_by_role("button", name="Saved views").click()
+    await page.get_by_role("button", name="Forget Errors").click()
+    await expect(page.get_by_role("link", name="Errors <b>tonight</b>")).to_have_count(0)
+
+
 @pytest.mark.parametrize(
     ("key", "tab", "part", "table"),
     [

@@ -21,6 +21,7 @@ import { LiveSwitch } from './LiveSwitch.tsx';
 import { RangePicker } from './RangePicker.tsx';
 import type { Overlay } from './Shell.tsx';
 import style from './TopBar.module.css';
+import { Views } from './Views.tsx';
 
 export function TopBar({ onOverlay }: { onOverlay: (overlay: Overlay) => void }) {
   const view = useView();
@@ -57,6 +58,7 @@ export function TopBar({ onOverlay }: { onOverlay: (overlay: Overlay) => void })
           <IconCommand size={18} />
         </ActionIcon>
       </Tooltip>
+      <Views />
       <Bell />
       <ThemeMenu />
       <PersonMenu onOverlay={onOverlay} />

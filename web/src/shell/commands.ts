@@ -1,10 +1,12 @@
 /** What the command palette offers. */
 import { useMantineColorScheme } from '@mantine/core';
-import { useNavigate } from '@tanstack/react-router';
+import { useNavigate, useRouter } from '@tanstack/react-router';
+import { boot } from '../boot.ts';
 import { PRESETS, parseTyped, relativeLabel } from '../time/range.ts';
 import {
   type Icon,
   IconArrowsDiff,
+  IconBookmark,
   IconCalendarClock,
   IconKeyboard,
   IconLivePhoto,
@@ -14,6 +16,7 @@ import {
   IconWebhook,
   IconWorld,
 } from '../ui/icons.ts';
+import { useSavedViews } from '../view/saved.ts';
 import { useSetRange, useSetSearch, useView } from '../view/view.ts';
 import type { Overlay } from './Shell.tsx';
 import { TABS } from './tabs.ts';
@@ -35,6 +38,8 @@ export function useCommands(typed: string, open: (overlay: Overlay) => void): Co
   const set = useSetSearch();
   const setRange = useSetRange();
   const navigate = useNavigate();
+  const { history } = useRouter();
+  const saved = useSavedViews();
   const { setColorScheme } = useMantineColorScheme();
   const commands: Command[] = [];
   const trace = typed.trim().toLowerCase();
@@ -64,6 +69,10 @@ export function useCommands(typed: string, open: (overlay: Overlay) => void): Co
   for (const tab of TABS) {
     const run = () => void navigate({ to: tab.to, search: (before) => before });
     commands.push({ id: tab.to, label: tab.label, hint: tab.key, icon: tab.icon, run });
+  }
+  for (const [at, { name, place }] of saved.entries()) {
+    const run = () => history.push(`${boot.base}${place}`);
+    commands.push({ id: `view-${at}`, label: name, hint: 'saved view', icon: IconBookmark, run });
   }
   commands.push(
     {

@@ -1,5 +1,6 @@
 /** Parts of a tab, as links: each has its address, so that it can be shared and opened beside. */
 import { Link } from '@tanstack/react-router';
+import { useEffect, useRef } from 'react';
 import style from './SubTabs.module.css';
 
 interface SubTabsProps {
@@ -17,8 +18,16 @@ interface SubTabsProps {
 }
 
 export function SubTabs({ label, to, param, tabs, current, keep = (search) => search }: SubTabsProps) {
+  const bar = useRef<HTMLElement>(null);
+  // On a narrow screen the bar scrolls: the part that is shown is in sight.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another part, another place
+  useEffect(() => {
+    const shown = bar.current?.querySelector<HTMLElement>('[aria-current=page]');
+    if (bar.current && shown)
+      bar.current.scrollLeft = shown.offsetLeft - (bar.current.clientWidth - shown.offsetWidth) / 2;
+  }, [current]);
   return (
-    <nav className={style.tabs} aria-label={label}>
+    <nav ref={bar} className={style.tabs} aria-label={label}>
       {tabs.map(({ id, label: name }, at) => (
         <Link
           key={id}

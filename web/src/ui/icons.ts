@@ -9,6 +9,7 @@ export { default as IconArrowUp } from '@tabler/icons-react/icons/IconArrowUp';
 export { default as IconBan } from '@tabler/icons-react/icons/IconBan';
 export { default as IconBell } from '@tabler/icons-react/icons/IconBell';
 export { default as IconBolt } from '@tabler/icons-react/icons/IconBolt';
+export { default as IconBookmark } from '@tabler/icons-react/icons/IconBookmark';
 export { default as IconCalendarClock } from '@tabler/icons-react/icons/IconCalendarClock';
 export { default as IconChartLine } from '@tabler/icons-react/icons/IconChartLine';
 export { default as IconCheck } from '@tabler/icons-react/icons/IconCheck';

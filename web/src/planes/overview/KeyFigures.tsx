@@ -3,6 +3,9 @@ import { compact, duration, percent } from '../../time/format.ts';
 import { StatCard, StatCards } from '../../ui/StatCard.tsx';
 import { ALERTS } from './first.ts';
 
+/** In the place of a figure: null while it is on its way, a dash when it cannot be had; the panels below say why. */
+const missing = (asked: { isError: boolean }) => (asked.isError ? '–' : null);
+
 /** The figures that one would ask for first, each with its course and its change. */
 export function KeyFigures() {
   // The same question as the page's, but asked among the first: what is higher in the tree asks later.
@@ -28,7 +31,7 @@ export function KeyFigures() {
     <StatCards>
       <StatCard
         label="Requests"
-        value={totals ? compact(totals.count) : null}
+        value={totals ? compact(totals.count) : missing(api)}
         figure={totals?.count}
         before={before?.count}
         course={series.map((point) => point.stats.count)}
@@ -36,9 +39,9 @@ export function KeyFigures() {
       />
       <StatCard
         label="Server errors"
-        value={totals ? percent(totals.error_rate) : null}
-        figure={totals?.error_rate}
-        before={before?.error_rate}
+        value={totals ? percent(totals.count > 0 ? totals.error_rate : null) : missing(api)}
+        figure={totals?.count ? totals.error_rate : undefined}
+        before={before?.count ? before.error_rate : undefined}
         more="bad"
         tone={totals && totals.error_rate >= 0.05 ? 'bad' : undefined}
         course={series.map((point) => point.stats.error_rate)}
@@ -46,7 +49,7 @@ export function KeyFigures() {
       />
       <StatCard
         label="Response time p95"
-        value={totals ? duration(totals.total_ms.p95) : null}
+        value={totals ? duration(totals.timed > 0 ? totals.total_ms.p95 : null) : missing(api)}
         figure={totals?.total_ms.p95}
         before={before && before.count > 0 ? before.total_ms.p95 : null}
         more="bad"
@@ -55,7 +58,7 @@ export function KeyFigures() {
       />
       <StatCard
         label="Webhooks received"
-        value={total ? compact(total.received) : null}
+        value={total ? compact(total.received) : missing(hooks)}
         figure={total?.received}
         before={hooksBefore.data?.total.received}
         course={points.map((point) => point.summary.received)}
@@ -63,7 +66,7 @@ export function KeyFigures() {
       />
       <StatCard
         label="Webhook success"
-        value={total ? percent(total.success_rate) : null}
+        value={total ? percent(total.success_rate) : missing(hooks)}
         figure={total?.success_rate ?? undefined}
         before={hooksBefore.data?.total.success_rate}
         more="good"
@@ -73,7 +76,7 @@ export function KeyFigures() {
       />
       <StatCard
         label="Refused by limits"
-        value={limits.data ? compact(limits.data.refused) : null}
+        value={limits.data ? compact(limits.data.refused) : missing(limits)}
         figure={limits.data?.refused}
         before={limitsBefore.data?.refused}
         note={limits.data && `${limits.data.active_blocks.length} blocks in force`}
@@ -82,7 +85,7 @@ export function KeyFigures() {
       />
       <StatCard
         label="To review"
-        value={audit.data ? compact(open) : null}
+        value={audit.data ? compact(open) : missing(audit)}
         tone={open > 0 ? 'warn' : undefined}
         note={audit.data && `${compact(audit.data.flagged)} of ${compact(audit.data.total)} entries flagged`}
         course={audit.data?.risk_trend.map((point) => point.flagged)}
@@ -90,7 +93,7 @@ export function KeyFigures() {
       />
       <StatCard
         label="Alerts firing"
-        value={firing === undefined ? null : compact(firing)}
+        value={firing === undefined ? missing(alerts) : compact(firing)}
         tone={firing ? 'bad' : undefined}
         note={firing === 0 ? 'Nothing is wrong' : undefined}
       />

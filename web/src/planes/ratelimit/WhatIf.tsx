@@ -132,6 +132,7 @@ function Hits({ title, of, name, person }: { title: string; of: readonly Hit[]; 
       {
         id: 'label',
         header: person ? 'Who' : 'Endpoint',
+        width: person ? 150 : undefined,
         cell: (row) => (
           <span className="mono" title={row.label}>
             {person ? parted(row.label)[1] : row.label}
