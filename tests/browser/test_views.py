@@ -168,7 +168,7 @@ async def test_what_a_role_may_not_do_is_not_offered(window: Callable[..., Any])
         await route.fulfill(response=answer, json={**told, "may": reads})
 
     await seen.page.route("**/api/admin/enterprise/me", reading_only)
-    changes = re.compile(r"^(Block|Replay|Add to a list|Acknowledge|Review all|Resolve|Save|I look|True positive)")
+    changes = re.compile(r"^(Block|Replay|Add to a list|Acknowledge|Review all|Resolve|Save\b|I look|True positive)")
     for place in ("?", "/webhooks?part=events", "/api?part=scans", "/audit?state=all", "/rate-limits?view=editor"):
         page = await seen.open(f"{place}&from=now-15m")
         await settled(page)

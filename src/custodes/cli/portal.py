@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import typer
 from custodes.app import Custodes
 from custodes.cli.console import DatabaseOption, JsonOption, operator, out, run, write_json, write_table
 from custodes.kernel.clock import HOUR, to_iso
-from custodes.planes.outbound.portal import ENDPOINTS, LIFETIME, MAX_LIFETIME, PortalLink, Scope
+from custodes.planes.outbound.portal import ENDPOINTS, LIFETIME, PortalLink, Scope
 
 app = typer.Typer(help="Links to the customer portal.", no_args_is_help=True)
 
@@ -23,7 +24,7 @@ def create(
     tenant: Annotated[str, typer.Argument(help="Whose endpoints it shows.")],
     scope: Annotated[Scope, typer.Option(help="view: look only; manage: change endpoints, too.")] = Scope.VIEW,
     channel: Annotated[str, typer.Option(help="Only endpoints of this channel.")] = "",
-    hours: Annotated[float, typer.Option(min=0, max=MAX_LIFETIME / HOUR, help="How long it works.")] = LIFETIME / HOUR,
+    hours: Annotated[float, typer.Option(help="How long it works.")] = LIFETIME / HOUR,
     max_endpoints: Annotated[int, typer.Option(help="Endpoints before no more can be added.")] = ENDPOINTS,
     note: Annotated[str, typer.Option(help="Who gets it.")] = "",
     database: DatabaseOption = None,
@@ -44,7 +45,7 @@ def create(
             tenant,
             scope=scope,
             channel=channel,
-            lifetime=int(hours * HOUR),
+            lifetime=int(hours * HOUR) if math.isfinite(hours) else 0,
             max_endpoints=max_endpoints,
             note=note,
             made_by=operator(),

@@ -110,3 +110,4 @@ def test_links_to_the_portal_are_made_listed_and_revoked(url: str):
     assert link["revoked_at"] is not None
     assert [action for action, _ in audited(url)] == ["portal_link.created", "portal_link.revoked"]
     run("portal", "create", "acme", "--hours", "1000", expect=1)
+    run("portal", "create", "acme", "--hours", "nan", expect=1)

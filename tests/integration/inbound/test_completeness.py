@@ -189,7 +189,7 @@ async def test_a_sender_that_does_not_answer_is_told_and_proves_nothing(custodes
     assert TOKEN not in repr(proof)
     assert proof.summary(clock.now()).startswith("Complete, last proven 2 h ago. The last comparison failed")
     assert health.state is Health.DEGRADED
-    assert "unproven_seconds" in health.reasons[0]
+    assert "unproven for" in health.reasons[0]
 
 
 async def test_the_client_is_the_guarded_one(tmp_path, clock, github):

@@ -55,21 +55,33 @@ export async function signOut(): Promise<void> {
   window.location.assign(`${boot.base}/login`);
 }
 
+/** How long the dialog is waited for where a session ends while the page is still being loaded, milliseconds. */
+const DIALOG_PATIENCE = 5_000;
+
+let dialogIsHere: () => void;
+const dialogCame = new Promise<void>((resolve) => {
+  dialogIsHere = resolve;
+});
+
 /** The dialog that asks; set by the shell. */
 export function onSessionEnd(dialog: () => Promise<void>): void {
   ask = dialog;
+  dialogIsHere();
 }
 
 /** Wait until somebody has signed in again; all requests that found the session ended share one dialog. */
 export function signInAgain(): Promise<void> {
-  if (!ask) {
-    const here = `${window.location.pathname.slice(boot.base.length)}${window.location.search}`;
-    window.location.assign(`${boot.base}/login?next=${encodeURIComponent(here)}`);
-    return new Promise(() => undefined);
-  }
   known = null;
-  asking ??= ask().finally(() => {
+  asking ??= askOrLeave().finally(() => {
     asking = null;
   });
   return asking;
+}
+
+async function askOrLeave(): Promise<void> {
+  await Promise.race([dialogCame, new Promise((resolve) => setTimeout(resolve, DIALOG_PATIENCE))]);
+  if (ask) return ask();
+  const here = `${window.location.pathname.slice(boot.base.length)}${window.location.search}`;
+  window.location.assign(`${boot.base}/login?next=${encodeURIComponent(here)}`);
+  return new Promise(() => undefined);
 }
