@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from tests.acceptance.conftest import until
 from tests.browser.served import API, HOME, PASSWORD, SECRETS, Shop, served, settled
 from tests.servers.programs import find, required
 
@@ -39,6 +40,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     with served(tmp_path_factory.mktemp("browser")) as found:
         found.send_traffic(3)
+        until(
+            lambda: found.client.get(f"{API}/api-calls", headers={"X-API-Key": found.key}).json()["items"],
+            "calls are kept",
+        )
         yield found
 
 
