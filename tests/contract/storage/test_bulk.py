@@ -84,6 +84,14 @@ async def test_no_rows_are_no_statement_and_many_are_one(database: Database) -> 
     assert len([one for one in statements if "attempts" in one]) == 1
 
 
+async def test_more_rows_than_one_statement_takes_are_all_there_in_their_order(database: Database) -> None:
+    given = [attempt(number) for number in range(300)]
+
+    await database.write(lambda tx: insert_rows(connection_of(tx), attempts, given))
+
+    assert [row["number"] for row in await rows_of(database, attempts, attempts.c.number)] == list(range(300))
+
+
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 async def test_a_text_with_nul_is_taken(database: Database) -> None:
     await database.write(lambda tx: insert_rows(connection_of(tx), attempts, [attempt(1, error="a\x00b")]))

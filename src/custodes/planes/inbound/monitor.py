@@ -11,6 +11,7 @@ from custodes.kernel.clock import DAY, Clock
 from custodes.kernel.health import SystemHealth, Threshold
 from custodes.kernel.ids import RandomBits
 from custodes.kernel.stretches import Level, level_for
+from custodes.kernel.tenant import valid_tenant
 from custodes.planes.inbound import analytics
 from custodes.planes.inbound.analytics import WebhookAnalytics
 from custodes.planes.inbound.figures import Figures, Only
@@ -168,8 +169,11 @@ class WebhookMonitor(RefusedDeliveries):
             replaceable: another source of this name may take its place.
 
         Raises:
-            ConfigurationError: there is a source of this name.
+            ConfigurationError: there is a source of this name, or the tenant is none.
         """
+        if tenant and not valid_tenant(tenant):
+            msg = f"The tenant of the webhook source {source.name!r} is not acceptable"
+            raise ConfigurationError(msg, remedy="Use 1–64 of A–Z a–z 0–9 . _ : @ -, starting with a letter or digit")
         known = self._sources.get(source.name)
         if known is not None and not known.replaceable:
             msg = f"There are two webhook sources called {source.name!r}"

@@ -20,7 +20,7 @@ _PART = 7_000
 #: Parts of the longest message.
 _MAX_PARTS = 2 * MAX_MESSAGE // _PART
 
-#: Instances whose messages are put together at a time; one that died amid a message is forgotten.
+#: Instances whose messages are put together at a time; beyond that the oldest, which died amid a message, is forgotten.
 _MAX_SENDERS = 200
 
 
@@ -72,9 +72,11 @@ class PostgresFanout:
         except ValueError:
             return  # of another version
         known = self._parts.setdefault(sender, [])
+        if len(self._parts) > _MAX_SENDERS:
+            del self._parts[next(iter(self._parts))]
         if at == 0:
             known.clear()
-        if at != len(known) or end > _MAX_PARTS or len(self._parts) > _MAX_SENDERS:
+        if at != len(known) or end > _MAX_PARTS:
             del self._parts[sender]
             return
         known.append(part)
