@@ -137,7 +137,7 @@ async def test_a_session_that_ends_is_taken_up_again_where_one_was(window: Calla
     await page.get_by_role("button", name="Sign in").click()
 
     await expect(page.get_by_text("Your session has ended")).to_have_count(0)
-    await expect(page.get_by_text(re.compile("given up"))).to_be_visible()
+    await expect(page.get_by_role("dialog").get_by_text(re.compile("given up"))).to_be_visible()
     assert page.url.endswith("from=now-6h")
 
 

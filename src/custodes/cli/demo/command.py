@@ -80,6 +80,17 @@ def demo(
 async def _drive(
     driver: Driver, url: str, seconds: float, *, receiver: AbstractAsyncContextManager[str] | None = None
 ) -> Tally:
+    task = asyncio.current_task()
+    assert task is not None
+    with suppress(NotImplementedError):  # as on Windows
+        # Else SIGTERM would be raised in whichever task runs just then.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    with suppress(asyncio.CancelledError, KeyboardInterrupt):
+        await _send(driver, url, seconds, receiver)
+    return driver.tally
+
+
+async def _send(driver: Driver, url: str, seconds: float, receiver: AbstractAsyncContextManager[str] | None) -> None:
     from custodes.cli.demo.driver import wait_until_up
 
     if not await wait_until_up(url):
@@ -88,15 +99,13 @@ async def _drive(
     out.print(f"Dashboard: [bold]{url}{DASHBOARD}[/]   (Ctrl-C stops)", soft_wrap=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as progress:
-        task = progress.add_task("sending …", total=None)
+        bar = progress.add_task("sending …", total=None)
 
         def tick(tally: Tally) -> None:
-            progress.update(task, description=f"{tally.total:,} requests answered, {tally.lost} lost")
+            progress.update(bar, description=f"{tally.total:,} requests answered, {tally.lost} lost")
 
-        with suppress(asyncio.CancelledError, KeyboardInterrupt):
-            async with receiver or nullcontext():
-                await driver.run(seconds, tick)
-    return driver.tally
+        async with receiver or nullcontext():
+            await driver.run(seconds, tick)
 
 
 def _environment() -> None:
