@@ -1,10 +1,13 @@
 """Run every benchmark (or those named), print a table, write the results.
 
-``benchmarks/results/latest.json`` is for programs, ``docs/reference/benchmarks.md`` for people.
+``benchmarks/results/latest.json`` is for programs, ``docs/reference/benchmarks.md`` for people. Both hold the latest
+run of each benchmark on this machine, so that one can be measured anew without the hour that all of them take; rows
+of another machine are forgotten.
 
 Each module offers ``run() -> list[dict]`` with rows
-``{name, ours, peer, peer_name, ratio, unit, target, met, command}``. Each runs in a process of its own, so that none
-inherits the other's warm caches, threads or garbage.
+``{name, ours, peer, peer_name, ratio, unit, target, met, command}``, to which ``benchmark``, ``measured_on`` and
+``machine`` are added. Each runs in a process of its own, so that none inherits the other's warm caches, threads or
+garbage.
 """
 
 from __future__ import annotations
@@ -27,8 +30,18 @@ from rich.console import Console
 from rich.table import Table
 
 HERE = Path(__file__).parent
-RESULTS = HERE / "results"
+LATEST = HERE / "results" / "latest.json"
 PAGE = HERE.parent / "docs" / "reference" / "benchmarks.md"
+
+STACK = ("uvicorn", "starlette", "sqlalchemy", "psycopg", "redis")
+PEERS = (
+    "limits",
+    "slowapi",
+    "throttled-py",
+    "prometheus-fastapi-instrumentator",
+    "opentelemetry-sdk",
+    "sentry-sdk",
+)
 
 #: What a row that is only shown says in place of a target.
 NO_TARGET = ("no target", "shown")
@@ -88,36 +101,40 @@ def main() -> None:
         found = run_alone(name)
         console.print(table(found))
         rows += found
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "latest.json").write_text(json.dumps({**environment(), "rows": rows}, indent=1) + "\n")
-    if names == benchmarks():
-        PAGE.write_text(page(rows))
+        keep(name, found)
     console.print(
-        f"{sum(row['met'] for row in rows)} of {len(rows)} targets met; benchmarks/results/latest.json written"
+        f"{sum(row['met'] for row in rows)} of {len(rows)} targets met; "
+        f"{LATEST.relative_to(HERE.parent)} and {PAGE.relative_to(HERE.parent)} written"
     )
 
 
-def environment() -> dict[str, str]:
-    """Tell what was measured on."""
-    cpu = ""
+def keep(name: str, found: list[dict[str, Any]]) -> None:
+    """Put the rows of one benchmark in the place of those of its last run, and write the page anew."""
+    here = {"measured_on": time.strftime("%Y-%m-%d"), "machine": machine()}
+    before = json.loads(LATEST.read_text()) if LATEST.exists() else []
+    others = [row for row in before if row["machine"] == here["machine"] and row["benchmark"] != name]
+    rows = [*others, *({"benchmark": name, **row, **here} for row in found)]
+    rows.sort(key=lambda row: row["benchmark"])
+    LATEST.parent.mkdir(exist_ok=True)
+    LATEST.write_text(json.dumps(rows, indent=1) + "\n")
+    PAGE.write_text(page(rows))
+
+
+def machine() -> str:
+    """Tell what was measured on, in one line."""
+    cpu = platform.machine()
     with contextlib.suppress(OSError):
-        found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
-        cpu = found[1] if found else ""
-    peers = (
-        "limits",
-        "slowapi",
-        "throttled-py",
-        "prometheus-fastapi-instrumentator",
-        "opentelemetry-sdk",
-        "sentry-sdk",
+        if found := re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text()):
+            cpu = found[1]
+    return (
+        f"{os.cpu_count()} cores, {cpu}, {platform.system()} {platform.release()}, "
+        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
     )
-    stack = ("uvicorn", "starlette", "sqlalchemy", "psycopg", "redis")
-    return {
-        "machine": f"{os.cpu_count()} cores, {cpu or platform.machine()}, {platform.system()} {platform.release()}",
-        "python": platform.python_version(),
-        "sqlite": sqlite3.sqlite_version,
-        "packages": ", ".join(f"{name} {version(name)}" for name in (*stack, *peers) if _installed(name)),
-    }
+
+
+def packages() -> str:
+    """Tell the versions of what is measured with and against."""
+    return ", ".join(f"{name} {version(name)}" for name in (*STACK, *PEERS) if _installed(name))
 
 
 def _installed(name: str) -> bool:
@@ -136,34 +153,37 @@ def curves(rows: list[dict[str, Any]]) -> list[str]:
         lines.append("| --- " * len(points) + "|")
         costs = [f"{row['ours']:,.3g} {row['unit']}" for row in points]
         lines.append(f"| {' | '.join(costs)} |")
-        lines += ["", f"`{points[0]['command']}`"]
-    return ["", "## How costs grow", *lines] if lines else []
+    return lines
 
 
 def page(rows: list[dict[str, Any]]) -> str:
-    found = environment()
-    machine = f"{found['machine']}, Python {found['python']}, SQLite {found['sqlite']}; {found['packages']}"
     lines = [
-        "<!-- Written by `make bench`. Do not edit. -->",
+        "<!-- Written by `python -m benchmarks`. Do not edit. -->",
         "",
         "# Benchmarks",
         "",
         "Each row is our part and its peer in the same run, medians of interleaved rounds. What was missed says so.",
-        f"Measured on {time.strftime('%Y-%m-%d')}: {machine}. `make bench` measures on your machine.",
-        "",
-        "| what | ours | peer | ratio | to reach | | command |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        f"Measured on {machine()}; {packages()}. `make bench` measures all of it on your machine,",
+        "`python -m benchmarks NAME` one.",
     ]
-    for row in rows:
-        if "curve" in row:
-            continue
-        peer = f"{row['peer']:,.4g} {row['unit']} ({row['peer_name']})" if row["peer"] is not None else row["peer_name"]
-        ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"
-        ours = f"{row['ours']:,.4g} {row['unit']}"
-        outcome = verdict(row, missed="**missed**")
-        cells = (row["name"], ours, peer, ratio, row["target"], outcome, f"`{row['command']}`")
-        lines.append(f"| {' | '.join(map(str, cells))} |")
-    return "\n".join([*lines, *curves(rows)]) + "\n"
+    for name in dict.fromkeys(row["benchmark"] for row in rows):
+        of = [row for row in rows if row["benchmark"] == name]
+        lines += ["", f"## {name}", "", f"`python -m benchmarks {name}`, {of[0]['measured_on']}."]
+        compared = [row for row in of if "curve" not in row]
+        if compared:
+            lines += ["", "| what | ours | peer | ratio | to reach | |", "| --- | --- | --- | --- | --- | --- |"]
+        for row in compared:
+            peer = (
+                f"{row['peer']:,.4g} {row['unit']} ({row['peer_name']})"
+                if row["peer"] is not None
+                else row["peer_name"]
+            )
+            ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"
+            ours = f"{row['ours']:,.4g} {row['unit']}"
+            cells = (row["name"], ours, peer, ratio, row["target"], verdict(row, missed="**missed**"))
+            lines.append(f"| {' | '.join(map(str, cells))} |")
+        lines += curves(of)
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ ROUNDS = 3
 #: Events of one round of the peer: it is slower.
 PEER_EVENTS = 1_500
 
-COMMAND = "python -m benchmarks.audit"
+COMMAND = "python -m benchmarks audit"
 
 
 async def _open(folder: Path) -> SqliteDatabase:

@@ -37,7 +37,7 @@ ROUNDS = 7
 #: How much faster we mean to be.
 TARGET = 4.0
 
-COMMAND = "python benchmarks/limiter.py"
+COMMAND = "python -m benchmarks limiter"
 
 Hit = Callable[[str], object]
 

@@ -53,7 +53,7 @@ TARGET = 8.0
 THREE = 1.2
 FLOOD_TARGET = 500_000
 
-COMMAND = "python -m benchmarks.limiter_redis"
+COMMAND = "python -m benchmarks limiter_redis"
 
 Hit = Callable[[str], Awaitable[object]]
 
