@@ -1,4 +1,4 @@
-"""Moments as people type them: ``2026-11-23T05:00:00Z``, ``45m``, ``2h``, ``7d`` (ago)."""
+"""Moments and durations as people type them: ``2026-11-23T05:00:00Z``, ``45m``, ``2h``, ``7d`` (ago)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from custodes.errors import InvalidInput
 from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND, from_iso
 
-_AGO = re.compile(r"(\d{1,6})([smhd])")
+_SPAN = re.compile(r"(\d{1,6})([smhd])")
 
 _UNITS = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
 
@@ -20,11 +20,23 @@ def moment(text: str | None, now: int) -> int | None:
     """
     if text is None:
         return None
-    ago = _AGO.fullmatch(text)
-    if ago is not None:
-        return now - int(ago[1]) * _UNITS[ago[2]]
+    if _SPAN.fullmatch(text):
+        return now - span(text)
     try:
         return from_iso(text)
     except ValueError:
         msg = f"{text!r} is not a moment"
         raise InvalidInput(msg, remedy="Write 2026-11-23T05:00:00Z, or how long ago: 45m, 2h, 7d") from None
+
+
+def span(text: str) -> int:
+    """Read a duration, microseconds: ``30s``, ``5m``, ``2h``, ``7d``.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    found = _SPAN.fullmatch(text)
+    if found is None:
+        msg = f"{text!r} is not a duration"
+        raise InvalidInput(msg, remedy="Write 30s, 5m, 2h or 7d")
+    return int(found[1]) * _UNITS[found[2]]

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import typer
 
 from custodes.app import Custodes
+from custodes.cli import endpoints
 from custodes.cli.console import DatabaseOption, JsonOption, operator, out, run, write_json, write_table
+from custodes.cli.endpoints import ROWS, EndpointId
 from custodes.cli.moments import moment
 from custodes.errors import InvalidInput
-from custodes.kernel.clock import HOUR, to_iso
+from custodes.kernel.clock import to_iso
 from custodes.planes.inbound.completeness_model import Proof
 from custodes.planes.inbound.diagnosis import Finding
-from custodes.planes.outbound.endpoints import Created
-from custodes.planes.outbound.model import Delivery, DeliveryStatus, Endpoint, EndpointState, Options, Signature
+from custodes.planes.outbound.model import Delivery, DeliveryStatus
 from custodes.planes.outbound.ports import DeliveryFilter
 from custodes.runtime.transactions import Work
 
@@ -24,96 +24,28 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-_Id = Annotated[str, typer.Argument(help="Id of the endpoint.")]
 _Since = Annotated[str | None, typer.Option(help="Emitted at or after: a moment, or 2h for two hours ago.")]
 _Until = Annotated[str | None, typer.Option(help="Emitted before.")]
 
-#: Most rows that a list shows.
-_ROWS = 100
-
-
-@app.command("list")
-def list_endpoints(
-    tenant: Annotated[str | None, typer.Option(help="Only of this tenant.")] = None,
-    state: Annotated[EndpointState | None, typer.Option(help="Only in this state.")] = None,
-    database: DatabaseOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """List endpoints, newest first."""
-
-    async def action(custodes: Custodes) -> list[Endpoint]:
-        return list((await custodes.outbound.list_endpoints(tenant=tenant, state=state, limit=_ROWS)).items)
-
-    found = run(database, action)
-    if as_json:
-        write_json(found)
-    else:
-        rows = (
-            (one.id, one.tenant, one.url, " ".join(one.event_types), str(one.state), one.state_reason) for one in found
-        )
-        write_table(("id", "tenant", "url", "events", "state", "why"), rows)
-
-
-@app.command()
-def create(
-    url: Annotated[str, typer.Argument(help="Absolute https URL.")],
-    event: Annotated[list[str] | None, typer.Option(help="Event type; give it again for more. Default: all.")] = None,
-    tenant: Annotated[str | None, typer.Option(help="Whose it is.")] = None,
-    description: Annotated[str, typer.Option(help="What it is for.")] = "",
-    match: Annotated[str, typer.Option(help="Only payloads that match, as JSON.")] = "{}",
-    channel: Annotated[list[str] | None, typer.Option(help="Only this channel; give it again for more.")] = None,
-    signature: Annotated[Signature, typer.Option(help="How deliveries are signed.")] = Signature.V1,
-    rate: Annotated[float, typer.Option(help="Deliveries a second, at most; 0: as many as come.")] = 0,
-    ordered: Annotated[bool, typer.Option("--ordered", help="Keep the order of deliveries of one order key.")] = False,
-    database: DatabaseOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Add an endpoint; its secret is shown once."""
-    options = Options(
-        match=_pattern(match), channels=tuple(channel or ()), signature=signature, rate=rate, ordered=ordered
-    )
-
-    async def action(custodes: Custodes) -> Created:
-        endpoint_id = custodes.new_id()
-        return await custodes.outbound.create_endpoint(
-            url,
-            event_types=event or ("*",),
-            description=description,
-            options=options,
-            tenant=tenant,
-            endpoint_id=endpoint_id,
-            also=_entry(custodes, "created", endpoint_id),
-        )
-
-    _show(run(database, action), as_json=as_json)
-
-
-@app.command("rotate-secret")
-def rotate_secret(
-    endpoint: _Id,
-    overlap_hours: Annotated[float, typer.Option(help="Hours that the secret before stays valid.")] = 24,
-    database: DatabaseOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Make a new secret, shown once."""
-
-    async def action(custodes: Custodes) -> Created:
-        entry = _entry(custodes, "secret_rotated", endpoint)
-        return await custodes.outbound.rotate_secret(endpoint, overlap=int(overlap_hours * HOUR), also=entry)
-
-    _show(run(database, action), as_json=as_json)
+app.command("list")(endpoints.list_endpoints)
+app.command()(endpoints.show)
+app.command()(endpoints.create)
+app.command()(endpoints.update)
+app.command("rotate-secret")(endpoints.rotate_secret)
 
 
 @app.command()
 def pause(
-    endpoint: _Id,
+    endpoint: EndpointId,
     reason: Annotated[str, typer.Option(help="Why.")] = "",
     database: DatabaseOption = None,
 ) -> None:
     """Send nothing to an endpoint for now; what is emitted meanwhile is held."""
 
     async def action(custodes: Custodes) -> None:
-        await custodes.outbound.pause_endpoint(endpoint, reason=reason, also=_entry(custodes, "paused", endpoint))
+        await custodes.outbound.pause_endpoint(
+            endpoint, reason=reason, also=await endpoints.entry(custodes, "paused", endpoint)
+        )
 
     run(database, action)
     out.print("Paused.")
@@ -121,7 +53,7 @@ def pause(
 
 @app.command()
 def resume(
-    endpoint: _Id,
+    endpoint: EndpointId,
     recover: Annotated[
         bool | None, typer.Option("--recover/--no-recover", help="Send what was held; default: after a pause yes.")
     ] = None,
@@ -130,7 +62,7 @@ def resume(
     """Send to an endpoint again."""
 
     async def action(custodes: Custodes) -> None:
-        entry = _entry(custodes, "resumed", endpoint)
+        entry = await endpoints.entry(custodes, "resumed", endpoint)
         await custodes.outbound.resume_endpoint(
             endpoint,
             recover=recover,
@@ -143,22 +75,24 @@ def resume(
 
 
 @app.command()
-def delete(endpoint: _Id, database: DatabaseOption = None) -> None:
+def delete(endpoint: EndpointId, database: DatabaseOption = None) -> None:
     """Remove an endpoint, and its secrets for good."""
 
     async def action(custodes: Custodes) -> None:
-        await custodes.outbound.delete_endpoint(endpoint, also=_entry(custodes, "deleted", endpoint))
+        await custodes.outbound.delete_endpoint(endpoint, also=await endpoints.entry(custodes, "deleted", endpoint))
 
     run(database, action)
     out.print("Deleted.")
 
 
 @app.command("test")
-def send_test(endpoint: _Id, database: DatabaseOption = None) -> None:
+def send_test(endpoint: EndpointId, database: DatabaseOption = None) -> None:
     """Have the running server send an event of type custodes.test to an endpoint, once."""
 
     async def action(custodes: Custodes) -> str:
-        return (await custodes.outbound.send_test(endpoint, also=_entry(custodes, "tested", endpoint))).id
+        return (
+            await custodes.outbound.send_test(endpoint, also=await endpoints.entry(custodes, "tested", endpoint))
+        ).id
 
     out.print(f"Message {run(database, action)} is to be sent.")
 
@@ -175,7 +109,7 @@ def deliveries(
     wanted = DeliveryFilter(tenant, endpoint, statuses=(status,) if status else ())
 
     async def action(custodes: Custodes) -> list[Delivery]:
-        return list((await custodes.outbound.list_deliveries(wanted, limit=_ROWS)).items)
+        return list((await custodes.outbound.list_deliveries(wanted, limit=ROWS)).items)
 
     found = run(database, action)
     if as_json:
@@ -228,7 +162,7 @@ def resend(
 
 @app.command()
 def recover(
-    endpoint: _Id,
+    endpoint: EndpointId,
     since: _Since = None,
     until: _Until = None,
     database: DatabaseOption = None,
@@ -242,7 +176,7 @@ def recover(
             endpoint,
             since=moment(since, now),
             until=moment(until, now),
-            also=_entry(custodes, "recovery_begun", endpoint),
+            also=await endpoints.entry(custodes, "recovery_begun", endpoint),
             ended=lambda deliveries: _recovered(custodes, endpoint, deliveries),
         )
 
@@ -291,22 +225,6 @@ def diagnose(
         write_table(("", "finding", "what", "what to do"), rows)
 
 
-def _pattern(text: str) -> dict[str, Any]:
-    try:
-        pattern: object = json.loads(text)
-    except ValueError:
-        pattern = None
-    if not isinstance(pattern, dict):
-        msg = "The payload filter is no JSON object"
-        raise InvalidInput(msg, remedy='Write --match \'{"data.country": "DE"}\'')
-    return cast("dict[str, Any]", pattern)
-
-
-def _entry(custodes: Custodes, what: str, endpoint_id: str) -> Work:
-    action, target = f"webhook_configuration.{what}", f"webhook_configuration:{endpoint_id}"
-    return custodes.audit.admin_entry(action, actor=operator(), target=target)
-
-
 def _recovered(custodes: Custodes, endpoint_id: str, deliveries: int) -> Work:
     return custodes.audit.admin_entry(
         "webhook_configuration.recovered",
@@ -314,17 +232,6 @@ def _recovered(custodes: Custodes, endpoint_id: str, deliveries: int) -> Work:
         target=f"webhook_configuration:{endpoint_id}",
         context={"deliveries": deliveries},
     )
-
-
-def _show(made: Created, *, as_json: bool) -> None:
-    if as_json:
-        write_json({"id": made.endpoint.id, "secret": made.secret, "public_key": made.public_key})
-        return
-    out.print(f"Endpoint {made.endpoint.id}")
-    if made.secret:
-        out.print(f"Secret (shown this once): {made.secret}", soft_wrap=True)
-    if made.public_key:
-        out.print(f"Public key: {made.public_key}", soft_wrap=True)
 
 
 def _count(deliveries: int, *, dry_run: bool, as_json: bool) -> None:

@@ -1,9 +1,12 @@
 """``custodes webhooks``: each command does what it says, and stands in the audit trail."""
 
+from pathlib import Path
+
 import pytest
 from tests.acceptance.cli.test_commands import audited, run, run_json, url, with_custodes
 
 from custodes.errors import CustodesError
+from custodes.planes.audit.ports import AuditQuery
 
 __all__ = ["url"]  # the fixture
 
@@ -51,6 +54,54 @@ def test_the_life_of_an_endpoint(url: str):
     assert all(actor.startswith("cli:") for _, actor in entries)
 
 
+def test_an_endpoint_is_changed_in_all_that_it_asks_for(url: str, tmp_path: Path):
+    # Given an endpoint that takes a token, which is in a file and not among the words of the command
+    token = tmp_path / "token.json"
+    token.write_text('{"token": "not-to-be-seen"}')
+    endpoint = run_json(
+        *("webhooks", "create", "https://hooks.example.com/in", "--tenant", "acme"),
+        *("--auth", "bearer", "--credentials", str(token)),
+    )["id"]
+
+    # When all that can be asked for is changed
+    run(
+        *("webhooks", "update", endpoint, "--url", "https://hooks.example.com/new", "--event", "invoice.*"),
+        *("--description", "the books", "--channel", "eu", "--header", "X-Region: eu", "--signature", "both"),
+        *("--rate", "5", "--concurrency", "3", "--ordered", "--payload-version", "2025-01"),
+        *("--disable-after", "12h", "--schedule", "5s 5m 1h", "--timeout", "20s", "--match", '{"a": 1}'),
+    )
+
+    # Then it is so, and what was not named stays
+    shown = run_json("webhooks", "show", endpoint)
+    assert (shown["url"], shown["event_types"]) == ("https://hooks.example.com/new", ["invoice.*"])
+    assert (shown["description"], shown["retry"]["timeout"]) == ("the books", 20_000_000)
+    assert shown["retry"]["schedule"] == [5_000_000, 300_000_000, 3_600_000_000]
+    options = shown["options"]
+    assert (options["match"], options["channels"], options["headers"]) == ({"a": 1}, ["eu"], {"x-region": "eu"})
+    assert (options["auth"], options["signature"], options["payload_version"]) == ("bearer", "both", "2025-01")
+    assert (options["rate"], options["concurrency"], options["ordered"]) == (5, 3, True)
+    assert (options["disable_after"], shown["health"]["condition"]) == (12 * 3_600_000_000, "healthy")
+
+    # And one thing is changed without the others
+    run("webhooks", "update", endpoint, "--timeout", "10s", "--no-ordered")
+    changed = run_json("webhooks", "show", endpoint)
+    assert (changed["retry"]["timeout"], changed["options"]["ordered"]) == (10_000_000, False)
+    assert changed["retry"]["schedule"] == shown["retry"]["schedule"]
+
+    # And people read it without the secrets
+    told = run("webhooks", "show", endpoint).stdout
+    assert "12h" in told
+    assert "the books" in told
+    assert "not-to-be-seen" not in told
+
+    # And each change stands in the trail of its tenant, with what was and what is
+    found = with_custodes(url, lambda custodes: custodes.audit.list_entries(AuditQuery(tenant="acme")))
+    [second, first, _] = found.items
+    assert {one.action for one in (first, second)} == {f"{ACTIONS}.updated"}
+    assert ("options.headers", [], ["X-Region"]) in [(one.path, one.old, one.new) for one in first.changes]
+    assert ("options.ordered", True, False) in [(one.path, one.old, one.new) for one in second.changes]
+
+
 def test_what_was_missed_is_counted_and_sent_again(url: str):
     endpoint = run_json("webhooks", "create", "https://hooks.example.com/in")["id"]
     run("webhooks", "pause", endpoint)
@@ -71,6 +122,12 @@ def test_what_was_missed_is_counted_and_sent_again(url: str):
     [
         ("webhooks", "create", "http://hooks.example.com/in"),
         ("webhooks", "create", "https://hooks.example.com/in", "--match", "nonsense"),
+        ("webhooks", "create", "https://hooks.example.com/in", "--schedule", "soon"),
+        ("webhooks", "create", "https://hooks.example.com/in", "--header", "X-Region eu"),
+        ("webhooks", "create", "https://hooks.example.com/in", "--auth", "bearer", "--credentials", "/no/such/file"),
+        ("webhooks", "update", "no-such-endpoint"),
+        ("webhooks", "update", "no-such-endpoint", "--timeout", "10s"),
+        ("webhooks", "show", "no-such-endpoint"),
         ("webhooks", "resend"),
         ("webhooks", "pause", "no-such-endpoint"),
         ("webhooks", "diagnose", "no-such-refusal"),
