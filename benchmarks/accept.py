@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hmac
 import json
 import os
 import random
@@ -177,9 +178,32 @@ def served() -> Any:
     async def echo_route(request: Request) -> Response:
         return Response(await request.body(), media_type="application/json")
 
+    kept = SqlEventStore(custodes.database)
+    mac = hmac.new(SECRET.encode(), digestmod="sha256")
+
+    async def probe(scope: Any, receive: Any, send: Any) -> None:
+        message = await receive()
+        body = message["body"]
+        while message["more_body"]:
+            message = await receive()
+            body += message["body"]
+        signature = dict(scope["headers"])[b"stripe-signature"]
+        signed = mac.copy()
+        signed.update(signature[2:12] + b"." + body)
+        assert hmac.compare_digest(signed.hexdigest().encode(), signature[-64:])
+        event, now = json.loads(body), time.time_ns() // 1_000
+        await kept.accept(
+            Arrival(
+                "probe", uuid7(now, random.getrandbits), now, "stripe", event["id"], event["type"], event["id"],
+                Verdict.VERIFIED, "0" * 32, "127.0.0.1", len(body), "[]", body,
+            )
+        )  # fmt: skip
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"{}"})
+
     starlette = Starlette(routes=[Route("/route", echo_route, methods=["POST"])])
     ours = Probes(custodes, custodes.wrap(echo))
-    peers = {"/echo": echo, "/route": starlette}
+    peers = {"/echo": echo, "/route": starlette, "/probe": probe}
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await peers.get(scope.get("path", ""), ours)(scope, receive, send)
@@ -255,21 +279,30 @@ def load(path: str, port: int, count: int = HTTP_EVENTS) -> dict[str, Any]:
 
 
 def over_http() -> list[dict[str, Any]]:
-    ours, route, function = [], [], []
+    ours, route, function, least = [], [], [], []
     with tempfile.TemporaryDirectory() as folder:
         for number in range(HTTP_ROUNDS):
             with serving(f"sqlite:///{folder}/http{number}.db") as port:
                 function.append(measure("/echo", port)["rate"])
                 route.append(measure("/route", port)["rate"])
+                least.append(measure("/probe", port)["rate"])
                 ours.append(measure("/hooks/stripe", port)["rate"])
-            kept = (
-                sqlite3.connect(f"{folder}/http{number}.db").execute("SELECT count(*) FROM webhook_events").fetchone()
-            )
+            counted = "SELECT count(*) FROM webhook_events WHERE tenant_id = 'default'"
+            kept = sqlite3.connect(f"{folder}/http{number}.db").execute(counted).fetchone()
             assert kept == (HTTP_EVENTS,), kept
     name = f"durable accept over HTTP, signed {BODY_BYTES // 1024} kB, {IN_FLIGHT} connections"
     return [
         row(name, statistics.median(ours), statistics.median(route), "echo route of the same server (the bar)", 0.5),
         row(name, statistics.median(ours), statistics.median(function), "echo function without a framework", 0.5),
+        {
+            **row(name, statistics.median(ours), statistics.median(least), "the least that is a durable accept", 0),
+            "target": "shown",
+        },
+        {
+            **row(name, statistics.median(least), statistics.median(route), "echo route of the same server", 0),
+            "name": "the least that is a durable accept, over HTTP",
+            "target": "shown",
+        },
     ]
 
 

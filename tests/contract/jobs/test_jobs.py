@@ -109,7 +109,7 @@ def test_jobs_are_finished_through_the_key_however_many_are_open():
         event.listen(
             connection, "before_cursor_execute", lambda _c, _cursor, text, values, *_rest: ran.append((text, values))
         )
-        connection.execute(FINISH, {"kind": "webhook", "refs": ["a", "b"], "held": [("a", 1), ("b", 2)]})
+        connection.execute(FINISH, {"kind": "webhook", "refs": ["a", "b"], "held": ["a:1", "b:2"]})
         text, values = ran[-1]
         steps = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)]
 

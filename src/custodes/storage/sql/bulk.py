@@ -88,16 +88,38 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str
     ``executemany`` is none: psycopg sends a statement a row, each of which the server takes apart and plans; for
     ``sqlite3`` see :func:`insert_at_once`. PostgreSQL gets an array of values for each column.
     """
-    if not rows:
-        return
-    names = tuple(rows[0])
-    into = f"INSERT INTO {table.name} ({', '.join(names)})"
+    insert_tables(connection, [(table, rows)])
+
+
+def insert_tables(connection: Connection, parts: Sequence[tuple[Table, Sequence[Mapping[str, Any]]]]) -> None:
+    """Insert rows into several tables, none of which refers to another: on PostgreSQL all of it is one round trip."""
+    parts = [(table, rows) for table, rows in parts if rows]
     if connection.dialect.name == "sqlite":
-        for some in _pieces(_tuples(table, names, rows)):
-            values = tuple(chain.from_iterable(some))
-            connection.exec_driver_sql(f"{into} {_values(len(names), len(some))}", values)
-    else:
-        connection.exec_driver_sql(f"{into} SELECT * FROM {_arrays(table, names)}", _columns(table, names, rows))
+        for table, rows in parts:
+            names = tuple(rows[0])
+            for some in _pieces(_tuples(table, names, rows)):
+                values = tuple(chain.from_iterable(some))
+                connection.exec_driver_sql(f"{_into(table, names)} {_values(len(names), len(some))}", values)
+    elif parts:
+        shapes = tuple((table, tuple(rows[0])) for table, rows in parts)
+        values = [_columns(table, names, rows) for (table, names), (_, rows) in zip(shapes, parts, strict=True)]
+        given = {f"{name}_{place}": column for place, columns in enumerate(values) for name, column in columns.items()}
+        connection.exec_driver_sql(_insert_from_arrays(shapes), given)
+
+
+@lru_cache(maxsize=256)
+def _insert_from_arrays(shapes: tuple[tuple[Table, tuple[str, ...]], ...]) -> str:
+    """Write the statement that inserts into all of these: all but the last as CTEs (PostgreSQL, "WITH Queries")."""
+    *others, last = [
+        f"{_into(table, names)} SELECT * FROM {_arrays(table, names, f'_{place}')}"
+        for place, (table, names) in enumerate(shapes)
+    ]
+    before = ", ".join(f"part_{place} AS ({one})" for place, one in enumerate(others))
+    return f"WITH {before} {last}" if before else last
+
+
+def _into(table: Table, names: Sequence[str]) -> str:
+    return f"INSERT INTO {table.name} ({', '.join(names)})"
 
 
 def update_rows(connection: Connection, table: Table, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -124,11 +146,11 @@ def update_rows(connection: Connection, table: Table, key: str, rows: Sequence[M
         connection.exec_driver_sql(f"{change} {given} {found}", _columns(table, names, rows))
 
 
-def _arrays(table: Table, names: Sequence[str]) -> str:
-    return f"unnest({', '.join(_array(table.c[name]) for name in names)})"
+def _arrays(table: Table, names: Sequence[str], suffix: str = "") -> str:
+    return f"unnest({', '.join(_array(table.c[name], suffix) for name in names)})"
 
 
-def _array(column: Column[Any]) -> str:
+def _array(column: Column[Any], suffix: str) -> str:
     match column.type:
         case BigInteger() | Integer():
             kind = "bigint"
@@ -138,7 +160,7 @@ def _array(column: Column[Any]) -> str:
             kind = "bytea"
         case _:
             kind = "text"
-    return f"%({column.name})b::{kind}[]"
+    return f"%({column.name}{suffix})b::{kind}[]"
 
 
 def _columns(table: Table, names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:

@@ -9,7 +9,6 @@ from sqlalchemy import (
     Connection,
     Select,
     and_,
-    bindparam,
     case,
     delete,
     exists,
@@ -25,7 +24,7 @@ from custodes.planes.outbound.health import Standing
 from custodes.planes.outbound.model import JOB_KIND, Attempt, Delivery, DeliveryStatus, Endpoint, EndpointState, Message
 from custodes.planes.outbound.ports import DeliveryFilter, Line, Load, Result
 from custodes.runtime.transactions import Transaction
-from custodes.storage.sql.bulk import counted, insert_ignoring, insert_rows, update_rows
+from custodes.storage.sql.bulk import counted, insert_ignoring, insert_rows, insert_tables, update_rows
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.delivery_rows import (
     attempt_of,
@@ -38,6 +37,7 @@ from custodes.storage.sql.delivery_rows import (
     message_of,
     message_row,
 )
+from custodes.storage.sql.lists import among
 from custodes.storage.sql.tables.jobs import jobs
 from custodes.storage.sql.tables.outbound import webhook_configurations as endpoints
 from custodes.storage.sql.tables.outbound import webhook_deliveries as d
@@ -86,17 +86,13 @@ class SqlDeliveryStore:
     def add(
         self, tx: Transaction, bodies: Sequence[tuple[Message, str, bytes]], deliveries: Sequence[Delivery]
     ) -> None:
-        """Add everything, one statement a table."""
-        connection = connection_of(tx)
-        if bodies:
-            rows = [
-                {"tenant_id": message.tenant, "message_id": message.id, "version": version, "body": body}
-                for message, version, body in bodies
-            ]
-            insert_rows(connection, b, rows)
-        insert_rows(connection, d, [delivery_row(delivery) for delivery in deliveries])
-        due = [delivery for delivery in deliveries if delivery.status is DeliveryStatus.PENDING]
-        insert_rows(connection, jobs, [job_row(delivery) for delivery in due])
+        """Add everything at once."""
+        rows = [
+            {"tenant_id": message.tenant, "message_id": message.id, "version": version, "body": body}
+            for message, version, body in bodies
+        ]
+        due = [job_row(delivery) for delivery in deliveries if delivery.status is DeliveryStatus.PENDING]
+        insert_tables(connection_of(tx), [(b, rows), (d, [delivery_row(one) for one in deliveries]), (jobs, due)])
 
     def in_line(self, tx: Transaction, endpoint: Endpoint, order_keys: Iterable[str]) -> dict[str, Line]:
         """Tell how lines stand."""
@@ -309,7 +305,7 @@ _LOAD = (
     .select_from(
         d.join(m, m.c.id == d.c.message_id).join(b, and_(b.c.message_id == d.c.message_id, b.c.version == d.c.version))
     )
-    .where(d.c.id.in_(bindparam("ids", expanding=True)))
+    .where(among(d.c.id, "ids"))
 )
 
 

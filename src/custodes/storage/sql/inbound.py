@@ -29,6 +29,7 @@ from custodes.storage.sql import inbound_queries as queries
 from custodes.storage.sql.bulk import Bulk, counted
 from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.inbound_accept import ACCEPT, EVENT_COLUMNS
+from custodes.storage.sql.lists import among
 from custodes.storage.sql.tables.inbound import webhook_attempts as attempts
 from custodes.storage.sql.tables.inbound import webhook_events as events
 from custodes.storage.sql.tables.inbound import webhook_payloads as payloads
@@ -204,7 +205,7 @@ class SqlEventStore:
 
 # Statements of the worker's round are put together once: to do so costs as much as to run them.
 
-_THESE = events.c.id.in_(bindparam("ids", expanding=True))
+_THESE = among(events.c.id, "ids")
 
 _BEGIN = (
     update(events)

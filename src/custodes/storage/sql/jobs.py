@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import (
     Connection,
     CursorResult,
     Integer,
     Select,
+    Text,
     and_,
     bindparam,
+    cast,
     delete,
     exists,
     func,
     insert,
     select,
-    tuple_,
     update,
 )
 
 from custodes.runtime.jobs import SUSPECT_AFTER, Backlog, Claim, Lease, NewJob
 from custodes.runtime.transactions import Transaction
 from custodes.storage.sql.database import connection_of
+from custodes.storage.sql.lists import among, not_among
 from custodes.storage.sql.tables.jobs import jobs as t
 
 #: Leases of a job that ended without a word.
@@ -88,8 +90,9 @@ class SqlJobs:
         connection = connection_of(tx)
         gone: set[tuple[str, str, int]] = set()
         for kind in {lease.kind for lease in leases}:
-            held = [(lease.ref, lease.token) for lease in leases if lease.kind == kind]
-            these = {"kind": kind, "held": held, "refs": [ref for ref, _ in held]}
+            of_kind = [lease for lease in leases if lease.kind == kind]
+            held = [f"{lease.ref}:{lease.token}" for lease in of_kind]
+            these = {"kind": kind, "held": held, "refs": [lease.ref for lease in of_kind]}
             gone |= {(kind, ref, token) for ref, token in connection.execute(FINISH, these)}
         return [lease for lease in leases if (lease.kind, lease.ref, lease.token) in gone]
 
@@ -127,7 +130,7 @@ _DUE_ANY = (
         _KIND,
         t.c.lane == bindparam("lane"),
         t.c.due_at <= bindparam("now"),
-        t.c.ref.not_in(bindparam("busy", expanding=True)),
+        not_among(t.c.ref, "busy"),
     )
     .order_by(t.c.due_at)
     .limit(bindparam("most", type_=Integer))
@@ -140,7 +143,7 @@ _DUE_SUSPECTS = _DUE_ANY.where(_LOST >= SUSPECT_AFTER)
 
 _LEASE = (
     update(t)
-    .where(t.c.kind == bindparam("of_kind"), t.c.ref.in_(bindparam("refs", expanding=True)))
+    .where(t.c.kind == bindparam("of_kind"), among(t.c.ref, "refs"))
     .values(due_at=bindparam("until"), lease_owner=bindparam("owner"), token=t.c.token + 1)
 )
 
@@ -148,14 +151,14 @@ _PULL_IN = (
     update(t).where(t.c.kind == bindparam("of_kind"), t.c.due_at > bindparam("horizon")).values(due_at=bindparam("to"))
 )
 
-#: Deletes the jobs of leases that are held. It names the references alone, too: SQLite finds rows by a list of values
-#: through an index, and by a list of pairs it does not.
+#: Deletes the jobs of leases that are held. It names the references alone, too: by them the rows are found through an
+#: index, and by a pair they are not.
 FINISH = (
     delete(t)
     .where(
         _KIND,
-        t.c.ref.in_(bindparam("refs", expanding=True)),
-        tuple_(t.c.ref, t.c.token).in_(bindparam("held", expanding=True)),
+        among(t.c.ref, "refs"),
+        among(t.c.ref + ":" + cast(t.c.token, Text), "held"),
         t.c.lease_owner.is_not(None),
     )
     .returning(t.c.ref, t.c.token)
@@ -190,4 +193,5 @@ def _changed(connection: Connection, lease: Lease, **values: Any) -> bool:
 
 
 def _count(result: Any) -> int:
-    return cast("CursorResult[Any]", result).rowcount
+    rows: CursorResult[Any] = result
+    return rows.rowcount

@@ -39,6 +39,7 @@ from custodes.planes.outbound.ports import Counts
 from custodes.runtime.transactions import Transaction
 from custodes.storage.sql.bulk import insert_ignoring
 from custodes.storage.sql.database import connection_of
+from custodes.storage.sql.lists import among
 from custodes.storage.sql.tables.outbound import webhook_configurations as endpoints
 from custodes.storage.sql.tables.outbound import webhook_endpoint_health as healths
 from custodes.storage.sql.tables.outbound import webhook_event_types as event_types
@@ -81,13 +82,13 @@ class SqlEndpointStore:
 
     def several(self, tx: Transaction, ids: Iterable[str]) -> dict[str, Endpoint]:
         """Read endpoints by id, the deleted ones too."""
-        query = select(endpoints).where(endpoints.c.id.in_(list(ids)))
-        return {row["id"]: _endpoint(row) for row in connection_of(tx).execute(query).mappings()}
+        rows = connection_of(tx).execute(_SEVERAL, {"ids": list(ids)}).mappings()
+        return {row["id"]: _endpoint(row) for row in rows}
 
     def of_tenants(self, tx: Transaction, tenants: Iterable[str]) -> list[Endpoint]:
         """Read all of some tenants."""
-        query = select(endpoints).where(endpoints.c.tenant_id.in_(list(tenants)), endpoints.c.deleted_at == 0)
-        return [_endpoint(row) for row in connection_of(tx).execute(query).mappings()]
+        rows = connection_of(tx).execute(_OF_TENANTS, {"tenants": list(tenants)}).mappings()
+        return [_endpoint(row) for row in rows]
 
     def page(
         self, tx: Transaction, tenant: str | None, state: EndpointState | None, limit: int, cursor: str
@@ -130,8 +131,8 @@ class SqlEndpointStore:
 
     def health(self, tx: Transaction, ids: Iterable[str]) -> dict[str, EndpointHealth]:
         """Read how endpoints are doing."""
-        query = select(healths).where(healths.c.configuration_id.in_(list(ids)))
-        return {row["configuration_id"]: _health(row) for row in connection_of(tx).execute(query).mappings()}
+        rows = connection_of(tx).execute(_HEALTH, {"ids": list(ids)}).mappings()
+        return {row["configuration_id"]: _health(row) for row in rows}
 
     def put_health(self, tx: Transaction, tenant: str, endpoint_id: str, health: EndpointHealth) -> None:
         """Write how an endpoint is doing; an endpoint that is well has no row."""
@@ -159,8 +160,7 @@ class SqlEndpointStore:
 
     def secrets_of(self, tx: Transaction, ids: Iterable[str]) -> list[SealedSecret]:
         """Read the secrets of several endpoints, newest first."""
-        query = select(secrets).where(secrets.c.configuration_id.in_(list(ids))).order_by(secrets.c.id.desc())
-        return [_secret(row) for row in connection_of(tx).execute(query).mappings()]
+        return [_secret(row) for row in connection_of(tx).execute(_SECRETS, {"ids": list(ids)}).mappings()]
 
     def retire_secrets(self, tx: Transaction, endpoint: Endpoint, kind: SecretKind, expires_at: int) -> None:
         """Let them end."""
@@ -185,6 +185,17 @@ class SqlEndpointStore:
         newest = select(func.max(secrets.c.id)).group_by(secrets.c.key_id)
         query = select(secrets).where(secrets.c.id.in_(newest))
         return [_secret(row) for row in connection_of(tx).execute(query).mappings()]
+
+
+# Statements of every emit and every round of the sender are put together once.
+
+_SEVERAL = select(endpoints).where(among(endpoints.c.id, "ids"))
+
+_OF_TENANTS = select(endpoints).where(among(endpoints.c.tenant_id, "tenants"), endpoints.c.deleted_at == 0)
+
+_HEALTH = select(healths).where(among(healths.c.configuration_id, "ids"))
+
+_SECRETS = select(secrets).where(among(secrets.c.configuration_id, "ids")).order_by(secrets.c.id.desc())
 
 
 def _living(tenant: str | None) -> Any:
