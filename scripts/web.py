@@ -67,10 +67,10 @@ def npm(*arguments: str) -> None:
     # The wheel's own bin/npm is a broken copy of a link.
     script = home / "node_modules" / "npm" / "bin" / "npm-cli.js"
     path = f"{program.parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    # Trust whom this machine trusts, a company's own authority too, as pip and git do.
+    environment = {"NODE_USE_SYSTEM_CA": "1", **os.environ, "PATH": path}
     # To standard error: a build front end reads what the build hook says on standard output.
-    subprocess.run(
-        [program, script, *arguments], cwd=WEB, env={**os.environ, "PATH": path}, check=True, stdout=sys.stderr
-    )
+    subprocess.run([program, script, *arguments], cwd=WEB, env=environment, check=True, stdout=sys.stderr)
 
 
 def install() -> None:
