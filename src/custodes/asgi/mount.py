@@ -20,8 +20,11 @@ from custodes.errors import ConfigurationError
 if TYPE_CHECKING:
     from custodes.app import Custodes
 
+#: Where the dashboard is.
+DASHBOARD = "/dashboard/admin/enterprise"
+
 #: Where the admin API, its pages and the customer portal live.
-ADMIN_PATHS = ("/api/admin/enterprise", "/dashboard/admin/enterprise", "/portal/webhooks")
+ADMIN_PATHS = ("/api/admin/enterprise", DASHBOARD, "/portal/webhooks")
 
 #: What paths of ours begin with; a request that begins otherwise is the host's and is not looked at further.
 OWN_PREFIXES = ("/api/", "/hooks/", "/dashboard/", "/portal/", PLACE)

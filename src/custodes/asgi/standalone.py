@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from custodes.app import Custodes
 from custodes.asgi.drain import Drain
-from custodes.asgi.mount import install_in
+from custodes.asgi.mount import DASHBOARD, install_in
 from custodes.errors import ConfigurationError
 from custodes.runtime.garbage import settle
 
@@ -123,8 +123,14 @@ def _closing(send: Send) -> Send:
 
 
 async def nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer 404 to whatever is not one of Custodes' own routes."""
-    if scope["type"] == "http":
+    """Lead ``/`` to the dashboard, and answer 404 to whatever else is not one of Custodes' own routes."""
+    root = scope.get("root_path", "")
+    if scope["type"] == "http" and scope["path"].removeprefix(root) in {"", "/"}:
+        location = f"{root}{DASHBOARD}".encode()
+        headers = [(b"location", location), (b"content-length", b"0"), (b"cache-control", b"no-store")]
+        await send({"type": "http.response.start", "status": 303, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+    elif scope["type"] == "http":
         problem = {"type": "about:blank", "title": "Not Found", "status": 404, "detail": "Nothing is served here"}
         await answer(send, 404, problem, b"application/problem+json")
     elif scope["type"] == "websocket":

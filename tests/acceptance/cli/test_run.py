@@ -81,6 +81,7 @@ def session(answer: httpx2.Response) -> dict[str, str]:
 def test_the_printed_login_works_and_traffic_shows_in_the_four_summaries(client: httpx2.Client, tmp_path: Path):
     # Given the server is up
     until(lambda: client.get("/healthz").status_code == 200, "healthz")
+    assert client.get("/").headers["location"] == "/dashboard/admin/enterprise"
 
     # When the owner signs in with what was printed
     printed = re.search(r"password\s+(\S+)", (tmp_path / "log.txt").read_text())

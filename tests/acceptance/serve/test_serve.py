@@ -31,7 +31,8 @@ def test_it_says_that_it_lives_and_that_it_can_work(start: Start):
     assert client.get("/healthz").json() == {"status": "ok"}
     assert client.get("/readyz").json() == {"status": "ready"}
     assert client.head("/healthz").content == b""
-    assert client.get("/").status_code == 404
+    assert client.get("/elsewhere").status_code == 404
+    assert client.get("/").headers["location"] == "/dashboard/admin/enterprise"  # who types the address finds the page
     assert client.get("/api/admin/enterprise/webhook-health").status_code == 401
 
 

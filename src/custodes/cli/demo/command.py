@@ -16,6 +16,7 @@ import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from custodes.app import Custodes
+from custodes.asgi.mount import DASHBOARD
 from custodes.cli.console import JsonOption, err, out, write_json
 from custodes.cli.demo.stock import shared_secrets
 from custodes.cli.serve import announce_owner, leave
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 
 #: Where ``--serve`` keeps its database, below the working directory.
 DEMO_DATABASE = Path(".custodes") / "demo.db"
-
-#: Where the dashboard is.
-DASHBOARD = "/dashboard/admin/enterprise"
 
 #: Seconds that the server gets to stop.
 STOP_SECONDS = 15

@@ -12,10 +12,11 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Header, HTTPException
-from fastapi.responses import StreamingResponse
+from fastapi.responses import RedirectResponse, StreamingResponse
 from pydantic import BaseModel, Field
 
 from custodes.app import Custodes
+from custodes.asgi.mount import DASHBOARD
 from custodes.cli.demo.stock import CATALOGUE, GOOD_PASSWORD
 from custodes.planes.inbound.model import WebhookEvent
 
@@ -114,6 +115,10 @@ def handlers(custodes: Custodes) -> None:
 
 def catalogue_routes(shop: FastAPI) -> None:
     """Add what only reads."""
+
+    @shop.get("/", include_in_schema=False)
+    async def front_door() -> RedirectResponse:
+        return RedirectResponse(DASHBOARD, 303)  # nobody comes here to buy coffee
 
     @shop.get("/products")
     async def list_products() -> list[dict[str, Any]]:
