@@ -213,7 +213,7 @@ def update(
             retry=retry,
             options=asked,
             credentials=given,
-            also=_entry(custodes, "updated", before, changes),
+            also=entry_of(custodes, "updated", before, changes),
         )
 
     changed = run(database, action)
@@ -244,15 +244,24 @@ async def entry(custodes: Custodes, what: str, endpoint_id: str, changes: Change
     Raises:
         NotFound: no such endpoint.
     """
-    return _entry(custodes, what, await custodes.outbound.get_endpoint(endpoint_id), changes)
+    return entry_of(custodes, what, await custodes.outbound.get_endpoint(endpoint_id), changes)
 
 
-def _entry(custodes: Custodes, what: str, endpoint: Endpoint, changes: Changes = ()) -> Work:
+def entry_of(
+    custodes: Custodes,
+    what: str,
+    endpoint: Endpoint,
+    changes: Changes = (),
+    *,
+    context: Mapping[str, Any] | None = None,
+) -> Work:
+    """Make such an entry of an endpoint that is known."""
     return custodes.audit.admin_entry(
         f"webhook_configuration.{what}",
         actor=operator(),
         target=f"webhook_configuration:{endpoint.id}",
         changes=changes,
+        context=context,
         tenant=endpoint.tenant,
     )
 

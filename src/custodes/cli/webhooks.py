@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -62,12 +62,12 @@ def resume(
     """Send to an endpoint again."""
 
     async def action(custodes: Custodes) -> None:
-        entry = await endpoints.entry(custodes, "resumed", endpoint)
+        one = await custodes.outbound.get_endpoint(endpoint)
         await custodes.outbound.resume_endpoint(
             endpoint,
             recover=recover,
-            also=entry,
-            ended=lambda deliveries: _recovered(custodes, endpoint, deliveries),
+            also=endpoints.entry_of(custodes, "resumed", one),
+            ended=lambda done: endpoints.entry_of(custodes, "recovered", one, context={"deliveries": done}),
         )
 
     run(database, action)
@@ -147,15 +147,19 @@ def resend(
             since=moment(since, now),
             until=moment(until, now),
         )
-        total, after = 0, ""
-        while True:
-            entry = custodes.audit.admin_entry(
-                "webhook_deliveries.resent", actor=operator(), context={"dry_run": dry_run, "from": after}
-            )
-            done, after = await custodes.outbound.resend_many(wanted, dry_run=dry_run, after=after, also=entry)
-            total += done
-            if not after:
-                return total
+        named = _named(endpoint_id=endpoint, event_type=event, status=status, since=since, until=until)
+        tenant = (await custodes.outbound.get_endpoint(endpoint)).tenant if endpoint else None
+
+        def entry(what: str, context: dict[str, Any]) -> Work:
+            action = f"webhook_deliveries.{what}"
+            return custodes.audit.admin_entry(action, actor=operator(), context=context, tenant=tenant)
+
+        return await custodes.outbound.resend_many(
+            wanted,
+            dry_run=dry_run,
+            begun=lambda asked: entry("resend_begun", {**named, "deliveries": asked}),
+            ended=lambda done: entry("resent", {"deliveries": done}),
+        )
 
     _count(run(database, action), dry_run=dry_run, as_json=as_json)
 
@@ -171,13 +175,15 @@ def recover(
     """Have the running server send an endpoint everything that it has missed."""
 
     async def action(custodes: Custodes) -> int:
-        now = custodes.clock.now()
+        now, one = custodes.clock.now(), await custodes.outbound.get_endpoint(endpoint)
         return await custodes.outbound.recover(
             endpoint,
             since=moment(since, now),
             until=moment(until, now),
-            also=await endpoints.entry(custodes, "recovery_begun", endpoint),
-            ended=lambda deliveries: _recovered(custodes, endpoint, deliveries),
+            begun=lambda asked: endpoints.entry_of(
+                custodes, "recovery_begun", one, context=_named(since=since, until=until) | {"deliveries": asked}
+            ),
+            ended=lambda done: endpoints.entry_of(custodes, "recovered", one, context={"deliveries": done}),
         )
 
     _count(run(database, action), dry_run=False, as_json=as_json)
@@ -225,13 +231,9 @@ def diagnose(
         write_table(("", "finding", "what", "what to do"), rows)
 
 
-def _recovered(custodes: Custodes, endpoint_id: str, deliveries: int) -> Work:
-    return custodes.audit.admin_entry(
-        "webhook_configuration.recovered",
-        actor=operator(),
-        target=f"webhook_configuration:{endpoint_id}",
-        context={"deliveries": deliveries},
-    )
+def _named(**asked_for: str | None) -> dict[str, Any]:
+    """Return what was named of what could be."""
+    return {name: value for name, value in asked_for.items() if value}
 
 
 def _count(deliveries: int, *, dry_run: bool, as_json: bool) -> None:

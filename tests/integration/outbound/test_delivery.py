@@ -408,8 +408,8 @@ async def test_resending_one_a_selection_and_a_test(custodes: Custodes, receiver
         clock.advance(HOUR)
     receiver.status = 204
     failed = DeliveryFilter(endpoint_id=made.endpoint.id, until=clock.now() - HOUR)
-    assert await custodes.outbound.resend_many(failed, dry_run=True) == (2, "")
-    assert await custodes.outbound.resend_many(failed) == (2, "")
+    assert await custodes.outbound.resend_many(failed, dry_run=True) == 2
+    assert await custodes.outbound.resend_many(failed) == 2
     await deliver(custodes)
     clock.advance(HOUR)
     [left] = await deliveries(custodes, statuses=(DeliveryStatus.FAILED,))

@@ -182,7 +182,11 @@ async def recover(id: Identifier, customer: CustomerDep, trail: Trail) -> Recove
     count = await trail.custodes.outbound.recover(
         id,
         tenant=endpoint.tenant,
-        also=_entry("webhook_configuration.recovery_begun", endpoint, trail),
+        begun=lambda asked: trail.entry(
+            "webhook_configuration.recovery_begun",
+            target=f"webhook_configuration:{endpoint.id}",
+            context={"deliveries": asked},
+        ),
         ended=lambda deliveries: _recovered(endpoint, trail, deliveries),
     )
     return RecoveredModel(deliveries=count)

@@ -32,7 +32,7 @@ from custodes.admin.routes.outbound_models import (
 from custodes.kernel.clock import HOUR, from_datetime
 from custodes.planes.outbound.model import DeliveryStatus, Endpoint, EndpointState, Options
 from custodes.planes.outbound.ports import DeliveryFilter
-from custodes.runtime.transactions import Work, nothing
+from custodes.runtime.transactions import Work
 
 router = APIRouter()
 
@@ -205,7 +205,12 @@ async def recover_webhook_configuration(
         since=_micros(body.since),
         until=_micros(body.until),
         tenant=tenant,
-        also=_entry("webhook_configuration.recovery_begun", endpoint, trail),
+        begun=lambda asked: trail.entry(
+            "webhook_configuration.recovery_begun",
+            target=f"webhook_configuration:{endpoint.id}",
+            context={**body.model_dump(mode="json", exclude_none=True), "deliveries": asked},
+            tenant=endpoint.tenant,
+        ),
         ended=lambda deliveries: _recovered(endpoint, trail, deliveries),
     )
     return ResentModel(deliveries=count, next_cursor="")
@@ -278,7 +283,7 @@ async def list_webhook_deliveries(
 async def resend_webhook_deliveries(
     body: ResendBody, custodes: CustodesDep, tenant: TenantScope, trail: Trail
 ) -> ResentModel:
-    """Send a selection again, oldest first; a page at a time. A dry run changes nothing and leaves no entry."""
+    """Send a selection again, oldest first; the trail has its begin and its end. A dry run leaves no entry."""
     wanted = DeliveryFilter(
         tenant,
         body.endpoint_id,
@@ -288,10 +293,16 @@ async def resend_webhook_deliveries(
         _micros(body.since),
         _micros(body.until),
     )
-    context = body.model_dump(mode="json", exclude_none=True)
-    entry = nothing if body.dry_run else trail.entry("webhook_deliveries.resent", tenant=tenant, context=context)
-    count, cursor = await custodes.outbound.resend_many(wanted, dry_run=body.dry_run, after=body.cursor, also=entry)
-    return ResentModel(deliveries=count, next_cursor=cursor)
+    asked_for = body.model_dump(mode="json", exclude_none=True, exclude={"dry_run", "cursor"})
+    count = await custodes.outbound.resend_many(
+        wanted,
+        dry_run=body.dry_run,
+        begun=lambda asked: trail.entry(
+            "webhook_deliveries.resend_begun", tenant=tenant, context={**asked_for, "deliveries": asked}
+        ),
+        ended=lambda done: trail.entry("webhook_deliveries.resent", tenant=tenant, context={"deliveries": done}),
+    )
+    return ResentModel(deliveries=count, next_cursor="")
 
 
 @router.get("/webhook-deliveries/{id}")

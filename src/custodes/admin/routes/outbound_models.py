@@ -320,14 +320,14 @@ class ResendBody(BaseModel):
     since: AwareDatetime | None = Field(default=None, description="Emitted at or after")
     until: AwareDatetime | None = Field(default=None, description="Emitted before")
     dry_run: bool = Field(default=False, description="Only count them")
-    cursor: str = Field(default="", max_length=36, description="From the answer before")
+    cursor: str = Field(default="", max_length=36, description="Not used any more: one request is all of it")
 
 
 class ResentModel(BaseModel):
     """What was sent again."""
 
     deliveries: int = Field(description="How many; in a dry run, how many it would be")
-    next_cursor: str = Field(description="From where to go on; empty when there are no more")
+    next_cursor: str = Field(description="Always empty: one request is all of it")
 
 
 class RecoverBody(BaseModel):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from custodes.errors import Conflict, NotFound
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
+from custodes.planes.outbound.emitter import TEST
 from custodes.planes.outbound.endpoints import Endpoints
 from custodes.planes.outbound.model import (
     HEALTHY,
@@ -25,16 +27,16 @@ from custodes.runtime.fairness import FairWorker
 from custodes.runtime.jobs import Jobs
 from custodes.runtime.transactions import Transaction, Work, nothing
 
-#: Most deliveries that one call sends again; a cursor goes on from there.
-MAX_RESEND = 1_000
-
 #: Deliveries that are put back in one transaction.
 RELEASE_BATCH = 500
 
-#: Makes what commits with the end of something done in batches, out of how many deliveries it was.
+#: Makes what commits with the begin or the end of something done in batches, out of how many deliveries it is.
 Ended = Callable[[int], Work]
 
-_Begin = Callable[[Transaction], tuple[Endpoint, DeliveryFilter | None]]
+T = TypeVar("T")
+
+#: Where a delivery is that its receiver has missed.
+_MISSED = (DeliveryStatus.FAILED, DeliveryStatus.HELD)
 
 
 def _unsaid(_deliveries: int) -> Work:
@@ -129,35 +131,37 @@ class Deliveries(Endpoints):
         wanted: DeliveryFilter,
         *,
         dry_run: bool = False,
-        limit: int = MAX_RESEND,
-        after: str = "",
-        also: Work = nothing,
-    ) -> tuple[int, str]:
-        """Send a selection again, oldest first: those of it that have ended, whatever their end.
+        begun: Ended = _unsaid,
+        ended: Ended = _unsaid,
+    ) -> int:
+        """Send a selection again, oldest first: those of it that have ended by now, whatever their end.
+
+        It goes on in batches, as :meth:`recover` does. Tests are sent again only when their type is named.
 
         Args:
-            wanted: which.
+            wanted: which; those that failed or are held unless it names states.
             dry_run: only count them.
-            limit: how many at most.
-            after: id of the last of the call before, to go on from.
-            also: commits with it.
+            begun: commits with the first batch, made of how many were asked for.
+            ended: commits with the last, made of how many were sent again.
 
         Returns:
-            How many there are, and from where to go on; empty when there are no more.
+            How many there are.
         """
-        ended = wanted.statuses or (DeliveryStatus.FAILED, DeliveryStatus.HELD)
-        chosen = replace(wanted, statuses=ended)
+        chosen = replace(
+            wanted,
+            statuses=wanted.statuses or _MISSED,
+            until=self._clock.now() + 1 if wanted.until is None else wanted.until,
+            without_type=None if wanted.event_type else TEST,
+        )
+        if dry_run:
+            return await self._store.read(lambda tx: self._deliveries.count(tx, chosen))
 
-        def work(tx: Transaction) -> tuple[int, str]:
-            also(tx)
-            if dry_run:
-                return self._deliveries.count(tx, chosen), ""
-            done = self._deliveries.again(tx, chosen, self._clock.now(), min(limit, MAX_RESEND), after)
-            return len(done), done[-1] if len(done) == min(limit, MAX_RESEND) else ""
+        def begin(tx: Transaction) -> tuple[None, DeliveryFilter]:
+            begun(self._deliveries.count(tx, chosen))(tx)
+            return None, chosen
 
-        found = await self._store.write(work)
-        self.worker.wake()
-        return found
+        _, total = await self._put_back(begin, ended)
+        return total
 
     async def pause_endpoint(
         self, endpoint_id: str, *, reason: str = "", tenant: str | None = None, also: Work = nothing
@@ -226,27 +230,28 @@ class Deliveries(Endpoints):
         since: int | None = None,
         until: int | None = None,
         tenant: str | None = None,
-        also: Work = nothing,
+        begun: Ended = _unsaid,
         ended: Ended = _unsaid,
     ) -> int:
         """Send an endpoint everything that it has missed: what failed for good and what was held. Returns how many.
 
-        It goes on in batches: ``also`` commits with the first and ``ended`` with the last. When it is broken off, what
-        a batch has put back stays, there is no end to be read, and a second call does the rest.
+        It goes on in batches: what ``begun`` makes, of how many there are, commits with the first, and what ``ended``
+        makes, of how many were put back, with the last. When it is broken off, what a batch has put back stays, there
+        is no end to be read, and a second call does the rest. Tests are not among what was missed.
 
         Raises:
             NotFound: no such endpoint.
             Conflict: it is not enabled.
         """
-        missed = (DeliveryStatus.FAILED, DeliveryStatus.HELD)
 
         def begin(tx: Transaction) -> tuple[Endpoint, DeliveryFilter | None]:
             endpoint = self._find(tx, endpoint_id, tenant)
             if endpoint.state is not EndpointState.ENABLED:
                 msg = "The endpoint is not enabled"
                 raise Conflict(msg, remedy="Resume it first")
-            also(tx)
-            return endpoint, DeliveryFilter(endpoint.tenant, endpoint.id, statuses=missed, since=since, until=until)
+            missed = replace(missed_by(endpoint), since=since, until=until)
+            begun(self._deliveries.count(tx, missed))(tx)
+            return endpoint, missed
 
         _, total = await self._put_back(begin, ended)
         return total
@@ -263,7 +268,9 @@ class Deliveries(Endpoints):
 
     # ── Parts ────────────────────────────────────────────────────────────────
 
-    async def _put_back(self, begin: _Begin, ended: Ended) -> tuple[Endpoint, int]:
+    async def _put_back(
+        self, begin: Callable[[Transaction], tuple[T, DeliveryFilter | None]], ended: Ended
+    ) -> tuple[T, int]:
         """Put a selection back in batches, the first of them with what begins it, the last with what ends it."""
 
         def batch(tx: Transaction, wanted: DeliveryFilter, after: str, total: int) -> list[str]:
@@ -272,11 +279,11 @@ class Deliveries(Endpoints):
                 ended(total + len(done))(tx)
             return done
 
-        def first(tx: Transaction) -> tuple[Endpoint, DeliveryFilter | None, list[str]]:
-            endpoint, wanted = begin(tx)
-            return endpoint, wanted, [] if wanted is None else batch(tx, wanted, "", 0)
+        def first(tx: Transaction) -> tuple[T, DeliveryFilter | None, list[str]]:
+            of, wanted = begin(tx)
+            return of, wanted, [] if wanted is None else batch(tx, wanted, "", 0)
 
-        endpoint, wanted, done = await self._store.write(first)
+        of, wanted, done = await self._store.write(first)
         self.worker.wake()
         total = len(done)
         while wanted is not None and len(done) == RELEASE_BATCH:
@@ -285,7 +292,7 @@ class Deliveries(Endpoints):
             )
             total += len(done)
             self.worker.wake()
-        return endpoint, total
+        return of, total
 
     def _delivery(self, tx: Transaction, delivery_id: str, tenant: str | None) -> Delivery:
         delivery = self._deliveries.get(tx, tenant, delivery_id)
@@ -293,6 +300,11 @@ class Deliveries(Endpoints):
             msg = "No such delivery"
             raise NotFound(msg, remedy="Look at the list of deliveries; it may have been removed by retention")
         return delivery
+
+
+def missed_by(endpoint: Endpoint) -> DeliveryFilter:
+    """Select what an endpoint has missed; tests are no loss."""
+    return DeliveryFilter(endpoint.tenant, endpoint.id, statuses=_MISSED, without_type=TEST)
 
 
 def _moved(endpoint: Endpoint, allowed: tuple[EndpointState, ...], state: EndpointState, reason: str) -> Endpoint:

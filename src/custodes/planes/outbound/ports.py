@@ -143,6 +143,8 @@ class DeliveryFilter:
     delivery_id: str | None = None
     #: Of messages that belong to this trace.
     trace_id: str | None = None
+    #: Not of this type.
+    without_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

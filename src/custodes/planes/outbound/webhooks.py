@@ -15,16 +15,16 @@ from custodes.kernel.stretches import Level, level_for
 from custodes.planes.outbound.analytics import HEALTH_RANGE, DeliveryAnalytics, Examined, analyse, examine
 from custodes.planes.outbound.catalogue import Catalogue
 from custodes.planes.outbound.credentials import Authenticator
-from custodes.planes.outbound.deliveries import Deliveries
+from custodes.planes.outbound.deliveries import Deliveries, missed_by
 from custodes.planes.outbound.emitter import TEST, Converter, Emitter
 from custodes.planes.outbound.figures import Figures, Only
 from custodes.planes.outbound.forwarding import Forward, Forwarder
 from custodes.planes.outbound.gates import EndpointGates
 from custodes.planes.outbound.health import RECENT, assess
 from custodes.planes.outbound.keys import Keys
-from custodes.planes.outbound.model import HEALTHY, JOB_KIND, DeliveryStatus, Endpoint, Message
+from custodes.planes.outbound.model import HEALTHY, JOB_KIND, Endpoint, Message
 from custodes.planes.outbound.notices import Notices
-from custodes.planes.outbound.ports import DeliveryFilter, DeliveryStore, EndpointStore, EventTypeStore, FigureStore
+from custodes.planes.outbound.ports import DeliveryStore, EndpointStore, EventTypeStore, FigureStore
 from custodes.planes.outbound.sender import HORIZON, Sender
 from custodes.planes.outbound.tally import Tally
 from custodes.runtime.bus import Bus
@@ -218,8 +218,7 @@ class OutgoingWebhooks(Deliveries):
             endpoint = self._find(tx, endpoint_id, tenant)
             only = Only(endpoint.tenant, endpoint.id)
             sums = self._figures.sums(tx, Level.MINUTE, now - HEALTH_RANGE, now + 1, only)
-            missed = (DeliveryStatus.FAILED, DeliveryStatus.HELD)
-            count = self._deliveries.count(tx, DeliveryFilter(endpoint.tenant, endpoint.id, statuses=missed))
+            count = self._deliveries.count(tx, missed_by(endpoint))
             health = self._endpoints.health(tx, [endpoint.id]).get(endpoint.id, HEALTHY)
             return examine(endpoint, health, sums.by_tenant.get(endpoint.tenant, Figures()), count, now)
 

@@ -319,6 +319,8 @@ def _wanted(wanted: DeliveryFilter) -> list[Any]:
         (d.c.id, wanted.delivery_id),
     )
     where += [column == value for column, value in pairs if value is not None]
+    if wanted.without_type is not None:
+        where.append(d.c.event_type != wanted.without_type)
     if wanted.trace_id is not None:
         of_trace = _of_tenant(select(m.c.id), m, wanted.tenant).where(m.c.trace_id == wanted.trace_id)
         where.append(d.c.message_id.in_(of_trace))

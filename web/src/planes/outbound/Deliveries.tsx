@@ -164,6 +164,14 @@ function Tries({ id, onClose }: { id: string; onClose: () => void }) {
               </span>
             </p>
             <AttemptTiming attempt={attempt} />
+            {attempt.headers.length > 0 && (
+              <details>
+                <summary>{`Sent to ${attempt.url} with ${attempt.headers.length} headers`}</summary>
+                <pre className={style.excerpt}>
+                  {attempt.headers.map(({ name, value }) => `${name}: ${value}`).join('\n')}
+                </pre>
+              </details>
+            )}
             {attempt.error && <p className={style.error}>{attempt.error}</p>}
             {attempt.excerpt && <pre className={style.excerpt}>{attempt.excerpt}</pre>}
           </li>

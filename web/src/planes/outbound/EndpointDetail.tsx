@@ -64,6 +64,7 @@ export function EndpointDetail({ id }: { id: string }) {
                 <KeyValue
                   of={[
                     ['Description', endpoint.description],
+                    ['Forwards', endpoint.source && `what the source ${endpoint.source} sends`],
                     ['Tenant', endpoint.tenant],
                     ['Event types', endpoint.event_types.join(', ')],
                     [
@@ -73,6 +74,7 @@ export function EndpointDetail({ id }: { id: string }) {
                         : '',
                     ],
                     ['Channels', (endpoint.options.channels ?? []).join(', ')],
+                    ['Payload version', endpoint.options.payload_version || 'the newest'],
                     ['Headers', Object.keys(endpoint.options.headers ?? {}).join(', ')],
                     ['Authentication', endpoint.options.auth],
                     ['Signature', endpoint.options.signature],

@@ -52,6 +52,8 @@ export function EndpointFields({ endpoint, onClose, onMade }: FieldsProps) {
   const [fault, setFault] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
   const faults = faultsOf(draft);
+  // Where it leads and what it gets follow from its source; the server refuses to change that here.
+  const bound = endpoint !== undefined && endpoint.source !== '';
 
   function put<K extends keyof Draft>(name: K, value: Draft[K]): void {
     setDraft((before) => ({ ...before, [name]: value }));
@@ -86,8 +88,14 @@ export function EndpointFields({ endpoint, onClose, onMade }: FieldsProps) {
             {isProblem(fault) ? fault.remedy : undefined}
           </Alert>
         )}
+        {bound && (
+          <Alert color="blue" title={`The source ${endpoint.source} is forwarded to it`}>
+            URL, event types, filters and order follow from that; they are changed where the source is set up.
+          </Alert>
+        )}
         <TextInput
           label="URL"
+          disabled={bound}
           value={draft.url}
           placeholder="https://example.com/hooks"
           required
@@ -97,6 +105,7 @@ export function EndpointFields({ endpoint, onClose, onMade }: FieldsProps) {
         />
         <TextInput
           label="Event types"
+          disabled={bound}
           description="order.shipped, order.* for all below, * for all of yours"
           value={draft.types}
           required
@@ -119,6 +128,7 @@ export function EndpointFields({ endpoint, onClose, onMade }: FieldsProps) {
         )}
         <Textarea
           label="Payload filter"
+          disabled={bound}
           description="Only payloads that match; empty: all"
           placeholder={'{"data.total": {"$gte": 100}}'}
           value={draft.match}
@@ -131,8 +141,17 @@ export function EndpointFields({ endpoint, onClose, onMade }: FieldsProps) {
           <TextInput
             label="Channels"
             description="Only these; empty: all"
+            disabled={bound}
             value={draft.channels}
             onChange={(event) => put('channels', event.currentTarget.value)}
+          />
+          <TextInput
+            label="Payload version"
+            description="Empty: the newest"
+            disabled={bound}
+            value={draft.version}
+            maxLength={64}
+            onChange={(event) => put('version', event.currentTarget.value)}
           />
           <Select
             label="Signature"
@@ -219,6 +238,7 @@ export function EndpointFields({ endpoint, onClose, onMade }: FieldsProps) {
         <Switch
           label="Keep the order of deliveries with the same order key"
           checked={draft.ordered}
+          disabled={bound}
           onChange={(event) => put('ordered', event.currentTarget.checked)}
         />
         <Group justify="flex-end" gap="xs">

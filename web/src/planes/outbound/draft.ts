@@ -19,6 +19,7 @@ export interface Draft {
   types: string;
   match: string;
   channels: string;
+  version: string;
   headers: string;
   auth: string;
   credentials: Record<string, string>;
@@ -42,6 +43,7 @@ export function draftOf(endpoint?: Endpoint): Draft {
     types: (endpoint?.event_types ?? ['*']).join(', '),
     match: options?.match && Object.keys(options.match).length > 0 ? JSON.stringify(options.match, null, 2) : '',
     channels: (options?.channels ?? []).join(', '),
+    version: options?.payload_version ?? '',
     headers: Object.entries(options?.headers ?? {})
       .map(([name, value]) => `${name}: ${value}`)
       .join('\n'),
@@ -80,6 +82,7 @@ export function bodyOf(draft: Draft): New {
     options: {
       match: matchOf(draft.match) ?? {},
       channels: words(draft.channels),
+      payload_version: draft.version.trim(),
       headers: Object.fromEntries(
         lines(draft.headers).map((line) => {
           const at = line.indexOf(':');
