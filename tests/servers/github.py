@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 from dataclasses import dataclass, field
+from urllib.parse import urlencode
 
 from aiohttp import web
 
@@ -23,6 +24,7 @@ class SentDelivery:
     event: str
     payload: dict[str, object] | None
     signature: str
+    content_type: str
 
 
 @dataclass
@@ -39,11 +41,16 @@ class GitHubStandIn:
     url: str = ""
     _runner: web.AppRunner | None = None
 
-    def send(self, guid: str, delivered_at: str, payload: dict[str, object], event: str = "push") -> bytes:
+    def send(
+        self, guid: str, delivered_at: str, payload: dict[str, object], event: str = "push", *, form: bool = False
+    ) -> bytes:
         """Make a delivery; returns the bytes that were on the wire."""
         body = json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode()
+        content_type = "application/json"
+        if form:
+            body, content_type = urlencode({"payload": body}).encode(), "application/x-www-form-urlencoded"
         signature = "sha256=" + hmac.new(self.secret.encode(), body, hashlib.sha256).hexdigest()
-        self.sent.append(SentDelivery(len(self.sent) + 1, guid, delivered_at, event, payload, signature))
+        self.sent.append(SentDelivery(len(self.sent) + 1, guid, delivered_at, event, payload, signature, content_type))
         return body
 
     async def start(self) -> None:
@@ -91,6 +98,6 @@ class GitHubStandIn:
             "X-GitHub-Delivery": sent.guid,
             "X-GitHub-Event": sent.event,
             "X-Hub-Signature-256": sent.signature,
-            "content-type": "application/json",
+            "content-type": sent.content_type,
         }
         return web.json_response({"id": sent.id, "request": {"headers": headers, "payload": sent.payload}})

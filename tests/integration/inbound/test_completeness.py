@@ -108,6 +108,17 @@ async def test_a_handler_gets_it_as_verified(custodes, github, clock):
     assert seen == [("push", True, {"n": 1})]
 
 
+async def test_a_webhook_in_a_form_is_fetched_as_the_form_that_was_sent(custodes, github, clock):
+    """Given a webhook whose content type is a form, then the form whose signature holds is fetched, once."""
+    lost = github.send("guid-1", ago(custodes, HOUR), {"name": "Zoë + ~*"}, form=True)
+
+    assert (await custodes.completeness.reconcile("github")).fetched == 1
+    [event] = (await custodes.inbound.list_events()).items
+    assert (await custodes.inbound.get_payload(event.id)).body == lost
+    await deliver(custodes, lost, "guid-1")
+    assert len((await custodes.inbound.list_events()).items) == 1
+
+
 async def test_what_may_be_on_its_way_is_left_alone(custodes, github, clock):
     github.send("guid-1", ago(custodes, MINUTE), {"n": 1})
 

@@ -6,6 +6,7 @@ import pytest
 
 from custodes.kernel.clock import HOUR
 from custodes.planes.inbound.diagnosis import diagnose
+from custodes.planes.inbound.forms import forms_of, json_text
 from custodes.planes.inbound.receiver import Registration
 from custodes.planes.inbound.sources.base import Headers, WebhookRequest
 from custodes.planes.inbound.sources.registry import made_of_kind, make_source
@@ -56,6 +57,14 @@ def test_a_body_whose_end_was_trimmed():
     sent = signed(body=BODY + b"\n")
 
     assert codes(source(), WebhookRequest(sent.headers, BODY)) == [("body-changed", True)]
+
+
+def test_a_form_that_was_parsed_or_encoded_anew_on_the_way():
+    form, otherwise = forms_of(BODY.replace(b"}", b',"b":"~*"}'))
+    sent = signed("github", body=form)
+
+    for received in (json_text(form), otherwise):
+        assert codes(source("github"), WebhookRequest(sent.headers, received)) == [("body-changed", True)]
 
 
 def test_the_secret_of_another_source_of_the_same_tenant_only():

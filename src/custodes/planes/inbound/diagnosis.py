@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from custodes.errors import ConfigurationError, MalformedPayload, SignatureRefused
+from custodes.planes.inbound.forms import forms_of, json_text
 from custodes.planes.inbound.receiver import Registration
 from custodes.planes.inbound.sources.base import Source, Verified, WebhookRequest
 
@@ -242,10 +243,10 @@ def _holds(source: Source, request: WebhookRequest, now: int) -> bool:
 def _bodies(body: bytes) -> Iterator[tuple[str, bytes]]:
     """Near misses of a body, each once, with what is different."""
     seen = {body}
-    for what, make in (*_AS_BYTES, *_AS_JSON):
+    for what, make in (*_AS_BYTES, *_AS_JSON, *_AS_FORM):
         try:
             variant = make(body)
-        except (ValueError, RecursionError, UnicodeError):
+        except (ValueError, RecursionError, UnicodeError, MalformedPayload):
             continue
         if variant not in seen:
             seen.add(variant)
@@ -275,4 +276,9 @@ _AS_JSON: tuple[tuple[str, Callable[[bytes], bytes]], ...] = (
     ("as JSON indented by 2", _encoded(indent=2, ensure_ascii=False)),
     ("as JSON indented by 4", _encoded(indent=4, ensure_ascii=False)),
     ("as JSON with sorted keys", _encoded(separators=(",", ":"), ensure_ascii=False, sort_keys=True)),
+)
+
+_AS_FORM: tuple[tuple[str, Callable[[bytes], bytes]], ...] = (
+    ("as a form with the field payload", lambda body: forms_of(json_text(body))[0]),
+    ("as a form with the field payload, as RFC 3986 escapes", lambda body: forms_of(json_text(body))[1]),
 )

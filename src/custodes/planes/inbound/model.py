@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from custodes.kernel.json_bounds import JsonBounds, parse_json
+from custodes.planes.inbound.forms import json_text
 
 #: Kind of the jobs that webhooks are handled by.
 JOB_KIND = "webhook"
@@ -170,13 +171,14 @@ class WebhookEvent:
     all_headers: Sequence[tuple[str, str]] = ()
 
     def json(self, *, max_bytes: int = MAX_JSON_BYTES) -> Any:
-        """Decode the body as JSON, each time anew and within limits.
+        """Decode the body as JSON, each time anew and within limits; of a form its field ``payload``.
 
         Raises:
             PayloadTooLarge: more than ``max_bytes``.
-            MalformedPayload: not JSON in UTF-8, or beyond a bound of :mod:`custodes.kernel.json_bounds`.
+            MalformedPayload: not JSON in UTF-8, beyond a bound of :mod:`custodes.kernel.json_bounds`, or a form that
+                holds anything else.
         """
-        return parse_json(self.body, JsonBounds(size=max_bytes))
+        return parse_json(json_text(self.body), JsonBounds(size=max_bytes))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ import msgspec
 
 from custodes.errors import ConfigurationError, CustodesError, MalformedPayload, SignatureRefused
 from custodes.kernel.clock import SECOND, from_iso
+from custodes.planes.inbound.forms import MEDIA_TYPE, forms_of
 from custodes.planes.inbound.sources.base import (
     MAX_NAME,
     Headers,
@@ -232,13 +233,14 @@ class GitHubDeliveries(Origin):
             msg = "GitHub lists the delivery and has its payload no more"
             raise Gone(msg)
         headers = Headers([(name.lower().encode(), value.encode()) for name, value in (sent.headers or {}).items()])
-        for body in (_compact(sent.payload, ascii_only=False), _compact(sent.payload, ascii_only=True)):
+        bodies = _bodies(sent.payload, headers)
+        for body in bodies:
             request = WebhookRequest(headers, body)
             try:
                 return source.verify(request, now), request
             except (SignatureRefused, MalformedPayload):
                 continue
-        request = WebhookRequest(headers, _compact(sent.payload, ascii_only=False))
+        request = WebhookRequest(headers, bodies[0])
         event_type = (headers.get("x-github-event") or "")[:MAX_NAME]
         return Verified(listed.event_id, event_type, id_key(listed.event_id)), request
 
@@ -348,6 +350,14 @@ def _next_cursor(link: str) -> str:
         if 'rel="next"' in relation:
             return parse_qs(urlsplit(url.strip(" <>")).query).get("cursor", [""])[0]
     return ""
+
+
+def _bodies(payload: object, headers: Headers) -> list[bytes]:
+    """Encode a payload in each of the ways that it may have been sent in, the likeliest first."""
+    texts = [_compact(payload, ascii_only=False), _compact(payload, ascii_only=True)]
+    if not headers.get("content-type", "").lower().startswith(MEDIA_TYPE):
+        return texts
+    return [form for text in texts for form in forms_of(text)]
 
 
 def _compact(payload: object, *, ascii_only: bool) -> bytes:

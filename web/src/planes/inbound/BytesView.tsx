@@ -7,7 +7,7 @@ import { JsonTree } from '../../ui/JsonTree.tsx';
 import { Message } from '../../ui/Message.tsx';
 import { useSetSearch } from '../../view/view.ts';
 import style from './BytesView.module.css';
-import { decoded, parsed, TREE } from './bytes.ts';
+import { decoded, looksLikeJson, parsed, TREE } from './bytes.ts';
 import { useInbound, type Way } from './search.ts';
 import { TextView } from './TextView.tsx';
 
@@ -49,11 +49,6 @@ export function BytesView({ bytes, whole }: BytesViewProps) {
       </div>
     </div>
   );
-}
-
-function looksLikeJson(bytes: Uint8Array): boolean {
-  const first = bytes.find((byte) => byte > 32);
-  return first === 0x7b || first === 0x5b;
 }
 
 function Tree({ bytes, whole }: BytesViewProps) {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { decoded, lineStarts, parsed, TREE } from './bytes.ts';
+import { decoded, lineStarts, looksLikeJson, parsed, TREE } from './bytes.ts';
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
 
@@ -29,6 +29,22 @@ describe('JSON', () => {
   it('is parsed, and what is none is said', () => {
     expect(parsed(utf8('{"a":[1]}'))).toEqual({ value: { a: [1] } });
     expect(parsed(utf8('a=1&b=2'))).toEqual({ fault: 'no-json' });
+  });
+
+  it('is read out of a form that holds nothing else', () => {
+    expect(parsed(utf8('payload=%7B%22a%22%3A%22Zo%C3%AB+%2B1%22%7D'))).toEqual({ value: { a: 'Zoë +1' } });
+    for (const hostile of [
+      'payload=%7B%7D&x=1',
+      'payload=%7B%7D;',
+      'payload=%7',
+      'payload=',
+      'payload=%FF',
+      'payload={}\n',
+    ]) {
+      expect(parsed(utf8(hostile))).toEqual({ fault: 'no-json' });
+    }
+    expect(looksLikeJson(utf8('payload=%7B%7D'))).toBe(true);
+    expect(looksLikeJson(utf8('payload'))).toBe(false);
   });
 
   it('beyond the bound it is not even tried', () => {

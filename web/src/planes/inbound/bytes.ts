@@ -15,11 +15,22 @@ export function decoded(bytes: Uint8Array): { text: string; exact: boolean } {
   }
 }
 
-/** Parse bytes as JSON, within bounds. */
+/** How a form begins that holds JSON, and nothing but what forms are written with: the server takes no other. */
+const FORM = /^payload=[!-%'-:<-~]*$/;
+
+/** Whether bytes are likely JSON, as they are or in a form. */
+export function looksLikeJson(bytes: Uint8Array): boolean {
+  const first = bytes.find((byte) => byte > 32);
+  return first === 0x7b || first === 0x5b || decoded(bytes.subarray(0, 8)).text === 'payload=';
+}
+
+/** Parse bytes as JSON, within bounds; of a form its field `payload`. */
 export function parsed(bytes: Uint8Array): { value: unknown } | { fault: 'large' | 'no-json' } {
   if (bytes.length > TREE) return { fault: 'large' };
+  const { text } = decoded(bytes);
   try {
-    return { value: JSON.parse(decoded(bytes).text) as unknown };
+    const json = FORM.test(text) ? decodeURIComponent(text.slice(8).replaceAll('+', ' ')) : text;
+    return { value: JSON.parse(json) as unknown };
   } catch {
     return { fault: 'no-json' };
   }

@@ -1,7 +1,8 @@
 """GitHub: ``X-Hub-Signature-256: sha256=…``, hex HMAC-SHA256 of the body.
 
 Type and delivery id come in headers that are not signed, and there is no timestamp. GitHub does not deliver again by
-itself. The SHA-1 header that is still sent beside it is not looked at.
+itself. The SHA-1 header that is still sent beside it is not looked at. A webhook whose content type is a form is signed
+over the form as it is; :meth:`custodes.planes.inbound.model.WebhookEvent.json` reads the event out of it.
 Source: docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries.
 """
 
