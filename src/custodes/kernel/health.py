@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 
 
 class Health(StrEnum):
@@ -51,7 +52,7 @@ class Threshold:
             return f"{100 * value:.4g} %"
         if self.unit in _SECONDS:
             return _span(value * _SECONDS[self.unit])
-        return f"{value:,.0f}" if abs(value) >= _WHOLE_FROM else f"{value:.4g}{self.unit}"
+        return f"{value:,.0f}{self.unit}" if abs(value) >= _WHOLE_FROM else f"{value:.4g}{self.unit}"
 
     def reason(self, value: float, state: Health) -> str:
         """Say in a sentence what is wrong, how bad it is, and from where on."""
@@ -86,6 +87,8 @@ class SystemHealth:
     figures: Mapping[str, float] = field(default_factory=dict[str, float])
     #: What the figures were held against; no part of what it says.
     thresholds: tuple[Threshold, ...] = field(default=(), compare=False, repr=False)
+    #: What is wrong beside the figures, each with how bad it is; no part of what it says, ``reasons`` hold it.
+    faults: Mapping[str, Health] = field(default_factory=dict[str, Health], compare=False, repr=False)
 
 
 def worst(states: Iterable[Health]) -> Health:
@@ -93,13 +96,24 @@ def worst(states: Iterable[Health]) -> Health:
     return max(states, key=_ORDER.__getitem__, default=Health.HEALTHY)
 
 
-def judge(system: str, figures: Mapping[str, float], thresholds: Iterable[Threshold]) -> SystemHealth:
+def judge(
+    system: str,
+    figures: Mapping[str, float],
+    thresholds: Iterable[Threshold],
+    faults: Mapping[str, Health] = MappingProxyType({}),
+) -> SystemHealth:
     """Hold figures against thresholds.
 
     A figure without a threshold is shown and not judged; a threshold without its figure is passed over.
+
+    Args:
+        system: which.
+        figures: by name.
+        thresholds: of any of them.
+        faults: what else is wrong, a sentence each, with how bad it is.
     """
     held = tuple(thresholds)
-    states: list[Health] = []
+    states: list[Health] = [*faults.values()]
     reasons: list[str] = []
     for threshold in held:
         value = figures.get(threshold.figure)
@@ -109,7 +123,7 @@ def judge(system: str, figures: Mapping[str, float], thresholds: Iterable[Thresh
         if state is not Health.HEALTHY:
             states.append(state)
             reasons.append(threshold.reason(value, state))
-    return SystemHealth(system, worst(states), tuple(reasons), dict(figures), held)
+    return SystemHealth(system, worst(states), (*faults, *reasons), dict(figures), held, dict(faults))
 
 
 def _span(seconds: float) -> str:

@@ -175,6 +175,18 @@ async def test_other_reasons_survive_thresholds_of_ones_own(monitor: HealthMonit
     assert (found.state, found.reasons) == (Health.UNHEALTHY, ("The worker is dead",))
 
 
+async def test_a_figure_that_is_judged_more_mildly_leaves_nothing_of_its_old_state(monitor: HealthMonitor):
+    async def two_reasons() -> SystemHealth:
+        return judge("api", {"error_rate": 0.6}, [ERROR_RATE], {"The disk is nearly full": Health.DEGRADED})
+
+    monitor.register("api", two_reasons)
+    assert (await monitor.check()).overall is Health.UNHEALTHY
+    monitor.set_thresholds("api", [Threshold("error_rate", 0.7, 0.9)])
+
+    [found] = (await monitor.check()).systems
+    assert (found.state, found.reasons) == (Health.DEGRADED, ("The disk is nearly full",))
+
+
 async def test_thresholds_of_ones_own_keep_the_words_and_the_unit_of_the_system(monitor: HealthMonitor):
     async def slow() -> SystemHealth:
         own = Threshold("p95", 1_000, 5_000, unit=" ms", says="The slowest requests take {}")

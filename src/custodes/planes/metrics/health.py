@@ -164,17 +164,15 @@ class HealthMonitor:
 def rejudge(found: SystemHealth, thresholds: Sequence[Threshold]) -> SystemHealth:
     """Judge anew, with these thresholds in the place of the system's own for the same figures.
 
-    What the system says beside its thresholds stays, and so does the state that it has for that.
+    What else is wrong stays, as bad as it was; a reason of which that was not told is as bad as the whole was.
     """
     if not thresholds:
         return found
     own = {threshold.figure: threshold for threshold in found.thresholds}
     said = judge(found.system, found.figures, found.thresholds).reasons
-    kept = tuple(reason for reason in found.reasons if reason not in said)
+    faults = {each: found.faults.get(each, found.state) for each in found.reasons if each not in said}
     merged = own | {one.figure: _worded(one, own.get(one.figure)) for one in thresholds}
-    judged = judge(found.system, found.figures, merged.values())
-    state = worst([judged.state, *(found.state for _ in kept)])
-    return replace(judged, state=state, reasons=(*judged.reasons, *kept))
+    return judge(found.system, found.figures, merged.values(), faults)
 
 
 def _worded(threshold: Threshold, own: Threshold | None) -> Threshold:

@@ -66,7 +66,7 @@ class StorageHealth:
             figures["write_ms"] = await self._time_write()
             figures["read_ms"] = await self._time_read()
         except StorageUnavailable as error:
-            return SystemHealth("storage", Health.UNHEALTHY, (error.message,), figures)
+            return judge("storage", figures, self._thresholds, {error.message: Health.UNHEALTHY})
         return judge("storage", figures, self._thresholds)
 
     async def _time_write(self) -> float:
