@@ -37,6 +37,7 @@ class PostgresFanout:
         self._notices = notices
         self._here = LocalFanout()
         self._id = secrets.token_hex(8)
+        self._count = 0
         self._parts: dict[str, list[str]] = {}
         #: Messages that were not sent to others: too many, or too long.
         self.shed = 0
@@ -48,7 +49,9 @@ class PostgresFanout:
         text = b64encode(msgspec.msgpack.encode((topic, message))).decode("ascii")
         parts = [text[begin : begin + _PART] for begin in range(0, len(text), _PART)]
         last = len(parts) - 1
-        notices = [f"{self._id} {at} {last} {part}" for at, part in enumerate(parts)]
+        # Counted, so that no two notices are alike: of those that are, in one transaction, the server hands out one.
+        self._count += 1
+        notices = [f"{self._id} {self._count} {at} {last} {part}" for at, part in enumerate(parts)]
         if len(message) > MAX_MESSAGE or not self._notices.say(_NEWS, notices):
             self.shed += 1
 
@@ -67,7 +70,7 @@ class PostgresFanout:
         if sender == self._id:
             return
         try:
-            place, last, part = rest.split(" ", 2)
+            _, place, last, part = rest.split(" ", 3)
             at, end = int(place), int(last)
         except ValueError:
             return  # of another version

@@ -74,7 +74,8 @@ class PostgresNotices:
 
         Args:
             topic: a word without a space.
-            messages: each shorter than 8,000 bytes with its topic.
+            messages: each shorter than 8,000 bytes with its topic. Of those that are alike, and said at the same
+                moment, one is heard (PostgreSQL documentation, "NOTIFY").
 
         Returns:
             False when too much waits already.
