@@ -3,7 +3,7 @@
  *
  * So the answers are on their way while a browser still reads the program. What is imported here is small and stays so.
  */
-import './ui/mantine.css';
+import './mantine.css';
 import './ui/base.css';
 import { askAhead } from './api/ahead.ts';
 import { boot, opened } from './boot.ts';

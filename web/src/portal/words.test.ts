@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Endpoint } from './api.ts';
-import { headersOf, stateOf, statusOf } from './words.ts';
+import { stateOf, statusOf } from './words.ts';
 
 const endpoint = (fields: object): Endpoint =>
   ({ state: 'enabled', last_success_at: null, last_failure_at: null, ...fields }) as Endpoint;
@@ -17,9 +17,4 @@ test('an endpoint is what its last attempt says, unless somebody stopped it', ()
 test('what was tried and is tried again says so', () => {
   expect(statusOf({ status: 'pending', attempts: 0 }).label).toBe('On its way');
   expect(statusOf({ status: 'pending', attempts: 2 }).label).toBe('Trying again');
-});
-
-test('headers are one a line, and a value may hold a colon', () => {
-  expect(headersOf('X-Shop: a:b\n\n')).toEqual({ 'X-Shop': 'a:b' });
-  expect(headersOf('nothing')).toBeNull();
 });

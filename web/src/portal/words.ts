@@ -39,18 +39,3 @@ export const CONDITIONS: Record<string, Said> = {
   paused: { label: 'Paused', tone: 'plain' },
   disabled: { label: 'Disabled', tone: 'bad' },
 };
-
-/** Event types as they are written in a form. */
-export const wordsOf = (text: string): string[] => text.split(/[\s,]+/).filter((word) => word !== '');
-
-/** Headers, one “Name: value” a line; null when a line is none. */
-export function headersOf(text: string): Record<string, string> | null {
-  const lines = text.split('\n').filter((line) => line.trim() !== '');
-  if (lines.some((line) => !line.includes(':'))) return null;
-  return Object.fromEntries(
-    lines.map((line) => {
-      const at = line.indexOf(':');
-      return [line.slice(0, at).trim(), line.slice(at + 1).trim()];
-    }),
-  );
-}

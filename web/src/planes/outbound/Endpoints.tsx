@@ -49,7 +49,14 @@ export function Endpoints() {
       {
         id: 'url',
         header: 'Endpoint',
-        cell: (row) => <span title={row.url}>{row.url}</span>,
+        cell: (row) =>
+          row.source ? (
+            <span title={`What the source ${row.source} sends is forwarded to ${row.url}`}>
+              {row.source} → {row.url}
+            </span>
+          ) : (
+            <span title={row.url}>{row.url}</span>
+          ),
         value: (row) => row.url,
       },
       {

@@ -1,11 +1,12 @@
 /** Links to the customer portal: one is made and shown once; those that work can be withdrawn. */
-import { Alert, Button, Group, Select, Stack, TextInput } from '@mantine/core';
+import { Alert, Button, Select, Stack, TextInput } from '@mantine/core';
 import { useQueryClient } from '@tanstack/react-query';
-import { type FormEvent, useState } from 'react';
-import { api, isProblem, sentence } from '../../api/client.ts';
+import { useState } from 'react';
+import { api, sentence } from '../../api/client.ts';
 import { sent, useRows } from '../../api/hooks.ts';
 import { useMay } from '../../api/may.ts';
 import { ago, millis } from '../../time/format.ts';
+import { AskForm } from '../../ui/AskForm.tsx';
 import { ConfirmAction } from '../../ui/ConfirmAction.tsx';
 import { Snippet } from '../../ui/Snippet.tsx';
 import { StatusBadge } from '../../ui/StatusBadge.tsx';
@@ -101,27 +102,14 @@ function NewLink() {
   const [hours, setHours] = useState(24);
   const [channel, setChannel] = useState('');
   const [note, setNote] = useState('');
-  const [fault, setFault] = useState<unknown>(null);
-  const [busy, setBusy] = useState(false);
   const [url, setUrl] = useState('');
 
-  async function submit(event: FormEvent): Promise<void> {
-    event.preventDefault();
-    setBusy(true);
-    setFault(null);
-    try {
-      const body = { scope, hours, channel: channel.trim(), note, max_endpoints: 10 };
-      const params = { query: { tenant: tenant.trim() } };
-      const made = await sent<{ url: string }>(
-        api.POST('/api/admin/enterprise/webhook-portal-links', { params, body }),
-      );
-      setUrl(made.url.startsWith('/') ? `${window.location.origin}${made.url}` : made.url);
-      await queries.invalidateQueries({ queryKey: [KEY] });
-    } catch (error) {
-      setFault(error);
-    } finally {
-      setBusy(false);
-    }
+  async function submit(): Promise<void> {
+    const body = { scope, hours, channel: channel.trim(), note, max_endpoints: 10 };
+    const params = { query: { tenant: tenant.trim() } };
+    const made = await sent<{ url: string }>(api.POST('/api/admin/enterprise/webhook-portal-links', { params, body }));
+    setUrl(made.url.startsWith('/') ? `${window.location.origin}${made.url}` : made.url);
+    await queries.invalidateQueries({ queryKey: [KEY] });
   }
   if (url)
     return (
@@ -134,62 +122,50 @@ function NewLink() {
       </Alert>
     );
   return (
-    <form onSubmit={(event) => void submit(event)}>
-      <Stack gap="sm">
-        {fault !== null && (
-          <Alert color="red" title={sentence(fault)}>
-            {isProblem(fault) ? fault.remedy : undefined}
-          </Alert>
-        )}
-        <div className={style.pairs}>
-          <TextInput
-            label="Tenant"
-            description="Whose endpoints it shows"
-            value={tenant}
-            required
-            maxLength={64}
-            data-autofocus
-            onChange={(event) => setTenant(event.currentTarget.value)}
-          />
-          <Select
-            label="What it lets do"
-            description="Beside what was sent"
-            data={SCOPES}
-            value={scope}
-            allowDeselect={false}
-            onChange={(to) => setScope(to === 'manage' ? 'manage' : 'view')}
-          />
-          <TextInput
-            type="number"
-            label="Hours"
-            description="How long it works, up to 720"
-            value={hours}
-            step="any"
-            min={0.1}
-            max={720}
-            onChange={(event) => setHours(Number(event.currentTarget.value))}
-          />
-          <TextInput
-            label="Channel"
-            description="Only endpoints of this one; empty: all"
-            value={channel}
-            maxLength={100}
-            onChange={(event) => setChannel(event.currentTarget.value)}
-          />
-        </div>
+    <AskForm label="Make a link" submit={submit}>
+      <div className={style.pairs}>
         <TextInput
-          label="Note"
-          description="Who gets it"
-          value={note}
-          maxLength={500}
-          onChange={(event) => setNote(event.currentTarget.value)}
+          label="Tenant"
+          description="Whose endpoints it shows"
+          value={tenant}
+          required
+          maxLength={64}
+          data-autofocus
+          onChange={(event) => setTenant(event.currentTarget.value)}
         />
-        <Group justify="flex-end">
-          <Button type="submit" size="xs" loading={busy}>
-            Make a link
-          </Button>
-        </Group>
-      </Stack>
-    </form>
+        <Select
+          label="What it lets do"
+          description="Beside what was sent"
+          data={SCOPES}
+          value={scope}
+          allowDeselect={false}
+          onChange={(to) => setScope(to === 'manage' ? 'manage' : 'view')}
+        />
+        <TextInput
+          type="number"
+          label="Hours"
+          description="How long it works, up to 720"
+          value={hours}
+          step="any"
+          min={0.1}
+          max={720}
+          onChange={(event) => setHours(Number(event.currentTarget.value))}
+        />
+        <TextInput
+          label="Channel"
+          description="Only endpoints of this one; empty: all"
+          value={channel}
+          maxLength={100}
+          onChange={(event) => setChannel(event.currentTarget.value)}
+        />
+      </div>
+      <TextInput
+        label="Note"
+        description="Who gets it"
+        value={note}
+        maxLength={500}
+        onChange={(event) => setNote(event.currentTarget.value)}
+      />
+    </AskForm>
   );
 }

@@ -17,9 +17,9 @@ interface Selection {
   until: string;
 }
 
-function resend(selection: Selection, more: { dry_run: boolean; cursor?: string }): Promise<Resent> {
+function resend(selection: Selection, dry_run: boolean): Promise<Resent> {
   return sent<Resent>(
-    api.POST('/api/admin/enterprise/webhook-deliveries/resend', { body: { ...selection, cursor: '', ...more } }),
+    api.POST('/api/admin/enterprise/webhook-deliveries/resend', { body: { ...selection, cursor: '', dry_run } }),
   );
 }
 
@@ -29,10 +29,8 @@ export function ResendSelection({ endpointId, missed }: { endpointId: string; mi
   const selection: Selection = { endpoint_id: endpointId, statuses: missed ? [missed] : ['failed', 'held'], ...when };
 
   async function all(): Promise<void> {
-    let cursor = '';
     try {
-      do cursor = (await resend(selection, { dry_run: false, cursor })).next_cursor;
-      while (cursor);
+      await resend(selection, false);
     } finally {
       again();
     }
@@ -55,7 +53,7 @@ function Counted({ selection }: { selection: Selection }) {
   // By what is selected, not by the moments it means now: the count stays while one decides.
   const asked = useQuery({
     queryKey: ['/webhook-deliveries', 'dry run', endpoint_id, statuses],
-    queryFn: () => resend(selection, { dry_run: true }),
+    queryFn: () => resend(selection, true),
     gcTime: 0,
   });
   if (asked.isError) return 'They could not be counted.';

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { bodyOf, draftOf, faultsOf } from './draft.ts';
+import { headersOf } from './written.ts';
 
 test('what is written in the form becomes what the API takes', () => {
   const body = bodyOf({
@@ -27,4 +28,9 @@ test('what cannot be is said where it stands', () => {
   const faults = faultsOf({ ...draftOf(), match: '[1]', headers: 'nothing', schedule: '5, 0' });
   expect(Object.keys(faults)).toEqual(['match', 'headers', 'schedule']);
   expect(faultsOf(draftOf())).toEqual({});
+});
+
+test('headers are one a line, and a value may hold a colon', () => {
+  expect(headersOf('X-Shop: a:b\n\n')).toEqual({ 'X-Shop': 'a:b' });
+  expect(headersOf('nothing')).toBeNull();
 });

@@ -1,6 +1,7 @@
 /** An endpoint as it stands in the form, and as the API takes it. */
 import type { components } from '../../api/schema.d.ts';
 import type { Endpoint } from './model.ts';
+import { headersOf, NO_HEADERS, wordsOf } from './written.ts';
 
 type New = components['schemas']['NewConfiguration'];
 
@@ -65,8 +66,8 @@ export type Faults = Partial<Record<'match' | 'headers' | 'schedule', string>>;
 export function faultsOf(draft: Draft): Faults {
   const faults: Faults = {};
   if (matchOf(draft.match) === null) faults.match = 'Not a JSON object, such as {"data.total": {"$gte": 100}}';
-  if (lines(draft.headers).some((line) => !line.includes(':'))) faults.headers = 'One “Name: value” a line';
-  if (words(draft.schedule).some((wait) => !(Number(wait) >= 1 && Number(wait) <= 86_400)))
+  if (headersOf(draft.headers) === null) faults.headers = NO_HEADERS;
+  if (wordsOf(draft.schedule).some((wait) => !(Number(wait) >= 1 && Number(wait) <= 86_400)))
     faults.schedule = 'Seconds from 1 to 86400, separated by commas';
   return faults;
 }
@@ -77,18 +78,13 @@ export function bodyOf(draft: Draft): New {
   return {
     url: draft.url.trim(),
     description: draft.description,
-    event_types: words(draft.types),
-    retry: { schedule_seconds: words(draft.schedule).map(Number), timeout_seconds: draft.timeout },
+    event_types: wordsOf(draft.types),
+    retry: { schedule_seconds: wordsOf(draft.schedule).map(Number), timeout_seconds: draft.timeout },
     options: {
       match: matchOf(draft.match) ?? {},
-      channels: words(draft.channels),
+      channels: wordsOf(draft.channels),
       payload_version: draft.version.trim(),
-      headers: Object.fromEntries(
-        lines(draft.headers).map((line) => {
-          const at = line.indexOf(':');
-          return [line.slice(0, at).trim(), line.slice(at + 1).trim()];
-        }),
-      ),
+      headers: headersOf(draft.headers) ?? {},
       auth: draft.auth as 'none',
       rate: draft.rate,
       concurrency: draft.concurrency,
@@ -109,6 +105,3 @@ function matchOf(text: string): Record<string, unknown> | null {
     return null;
   }
 }
-
-const words = (text: string): string[] => text.split(/[\s,]+/).filter((word) => word !== '');
-const lines = (text: string): string[] => text.split('\n').filter((line) => line.trim() !== '');
