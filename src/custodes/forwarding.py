@@ -6,7 +6,7 @@ succeeded when that is on the disk. A handler that is tried again puts in nothin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from custodes.errors import ConfigurationError, NotFound, Permanent
@@ -15,9 +15,11 @@ from custodes.kernel.clock import HOUR
 from custodes.planes.inbound.model import Outcome, WebhookEvent
 from custodes.planes.outbound.addresses import checked_url
 from custodes.planes.outbound.forwarding import Forward
+from custodes.runtime.log import get_logger
 
 if TYPE_CHECKING:
     from custodes.composition import Composition
+    from custodes.planes.outbound.model import Endpoint
 
 #: What the names of its handlers begin with; the source's name follows.
 HANDLER_PREFIX = "custodes.forward."
@@ -28,6 +30,8 @@ _BACKOFF = Backoff(cap=HOUR)
 
 #: Attempts at an event that are looked through for the last time it was forwarded.
 _LOOK_BACK = 1_000
+
+_log = get_logger("custodes.forwarding")
 
 
 class Forwarding:
@@ -57,7 +61,7 @@ class Forwarding:
         Raises:
             InvalidInput: the URL is none.
         """
-        checked_url(url, allow_http=True)
+        checked_url(url, allow_http=True, name=f"The URL that webhooks of {source} go on to")
         known = source in self._targets
         self._targets[source] = url
         if not known:
@@ -79,6 +83,18 @@ class Forwarding:
         """
         for source, url in self._targets.items():
             await self._keep(source, url)
+        unknown = sorted({endpoint.source for endpoint in await self.unknown_here()})
+        if unknown:
+            _log.warning("forwarded_elsewhere_only", sources=unknown)
+
+    async def unknown_here(self) -> Sequence[Endpoint]:
+        """List endpoints of sources that go on to nowhere by what this process knows.
+
+        Another process forwarded to them, or still does. This one would handle events of their sources, and be done
+        with them without forwarding them.
+        """
+        found = await self._parts.outbound.list_forwarded()
+        return [endpoint for endpoint in found if endpoint.source not in self._targets]
 
     async def stop(self) -> None:
         """Nothing runs in the background."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AliasChoices,
@@ -200,7 +201,8 @@ class Settings(BaseSettings):
 
     # ── Customer portal ──────────────────────────────────────────────────────
     portal_url: str = Field("", validation_alias=_env("CUSTODES_PORTAL_URL", "portal_url"))
-    """Where customers reach the portal, for example ``https://app.example.com``; empty: as ``CUSTODES_PUBLIC_URL``."""
+    """Where customers reach the install, for example ``https://app.example.com``, with the path that it is mounted at
+    when there is one; empty: as ``CUSTODES_PUBLIC_URL``."""
     portal_name: str = Field("", max_length=60, validation_alias=_env("CUSTODES_PORTAL_NAME", "portal_name"))
     """Your name at the top of the portal; empty: it says ``Webhooks``."""
     portal_colour: str = Field(
@@ -343,6 +345,22 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("public_url", "portal_url")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        """Say at the start what would come out as a link that leads nowhere, or a request that is taken for forged."""
+        try:
+            parts = urlsplit(value)
+            wrong = parts.scheme not in {"https", "http"} or not parts.hostname or parts.port == 0
+        except ValueError:
+            wrong = True
+        else:
+            wrong = wrong or "@" in parts.netloc or "?" in value or "#" in value
+        if value and (wrong or not value.isascii() or not value.isprintable() or " " in value):
+            msg = "it is no address that browsers reach: write https://app.example.com, without query and fragment"
+            raise ValueError(msg)
         return value
 
     @model_validator(mode="after")

@@ -70,6 +70,7 @@ async def test_an_endpoint_lives_from_its_secret_to_its_end(window: Callable[...
     await expect(form.get_by_role("button", name="Add", exact=True)).to_be_disabled()
     await form.get_by_role("textbox", name="Payload filter").fill('{"data.total": {"$above": 1}}')
     await form.get_by_role("textbox", name="Waits between attempts").fill("")
+    await form.get_by_role("textbox", name="Payload version").fill("2026-11")
     await form.get_by_role("button", name="Add", exact=True).click()
     await expect(form.get_by_role("alert")).to_contain_text("$above")
     await form.get_by_role("textbox", name="Payload filter").fill('{"data.total": {"$gte": 1}}')
@@ -99,6 +100,15 @@ async def test_an_endpoint_lives_from_its_secret_to_its_end(window: Callable[...
     await confirm("Send a test")
     await page.get_by_role("link", name="custodes.test").click()
     await expect(page.get_by_text("refused: the address is not allowed").first).to_be_visible()
+    await page.get_by_text(re.compile(r"^Sent to https://10\.9\.9\.9/hooks with \d+ headers$")).click()
+    await expect(page.get_by_text("webhook-id: ")).to_be_visible()
+    # A test is no loss; an event is.
+    emitted = {"event_type": "order.made", "payload": {"total": 2}}
+    seen.shop.client.post(
+        f"{API}/ingest/webhook-events", json={"items": [emitted]}, headers={"X-API-Key": seen.shop.key}
+    )
+    await page.get_by_role("link", name="order.made").click()
+    await expect(page.get_by_text("refused: the address is not allowed").first).to_be_visible()
     await page.get_by_role("button", name="Send missed again").click()
     await expect(page.get_by_text(re.compile("^Of the time range, 1 delivery given up or held"))).to_be_visible()
     await page.get_by_role("dialog", name="Send missed again").get_by_role("button", name="Send missed again").click()
@@ -114,7 +124,8 @@ async def test_an_endpoint_lives_from_its_secret_to_its_end(window: Callable[...
     await expect(page.get_by_role("link", name="https://10.9.9.9/hooks")).to_be_hidden()
 
     resent = seen.shop.client.get(f"{API}/audit-logs", params={"limit": 100}, headers={"X-API-Key": seen.shop.key})
-    assert [entry["action"] for entry in resent.json()["items"]].count("webhook_deliveries.resent") == 1
+    done = [entry["action"] for entry in resent.json()["items"]]
+    assert [done.count(f"webhook_deliveries.{name}") for name in ("resend_begun", "resent")] == [1, 1]
     told = actions(seen.shop, endpoint)
     names = ("created", "updated", "tested", "recovery_begun", "recovered", "paused", "resumed", "secret_rotated")
     assert {f"webhook_configuration.{name}" for name in (*names, "deleted")} == told.keys()

@@ -73,6 +73,18 @@ def test_a_wrong_value_names_the_setting_and_where_to_read(monkeypatch: pytest.M
         load_settings()
 
 
+@pytest.mark.parametrize("name", ["public_url", "portal_url"])
+@pytest.mark.parametrize(
+    "wrong",
+    ["app.example.com", "//app.example.com", "ftp://app.example.com", "https://", "https://a:b@app.example.com",
+     "https://app.example.com?x", "https://app.example.com/#x", "https://app.example.com:0", "https://[::1",
+     "https://app.example.com/a b", "https://\u00e4.example.com"],
+)  # fmt: skip
+def test_an_address_that_no_browser_reaches_is_refused_at_the_start(name: str, wrong: str):
+    with pytest.raises(ConfigurationError, match=name):
+        load_settings(**{name: wrong})
+
+
 def test_a_secret_is_not_shown_when_settings_are_printed_or_wrong(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", "whsec_canary")
 

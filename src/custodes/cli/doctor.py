@@ -188,6 +188,20 @@ async def _sources(custodes: Custodes) -> AsyncIterator[Finding]:
             yield Finding("forwarding", Verdict.OK, f"webhooks of {source} go on to where they may")
 
 
+async def _forwarded(custodes: Custodes) -> AsyncIterator[Finding]:
+    if await custodes.pending_migrations():
+        return
+    for endpoint in await custodes.forwarding.unknown_here():
+        yield Finding(
+            "forwarding",
+            Verdict.WARNING,
+            f"webhooks of {endpoint.source} are forwarded by another process, and no setting says so here: a process "
+            "without it is done with them without forwarding them",
+            "Set CUSTODES_FORWARD_TO, or forward_to in code, in every process; "
+            f"when it is over, custodes webhooks delete {endpoint.id}",
+        )
+
+
 async def _refusal(custodes: Custodes, url: str) -> str:
     """Tell why a URL may not be called; empty when it may, as far as the name server tells."""
     policy = custodes.outgoing_policy
@@ -243,4 +257,14 @@ def _counted(number: int, what: str) -> str:
 
 _Check = Callable[[Custodes], AsyncIterator[Finding]]
 
-_CHECKS: tuple[_Check, ...] = (_database, _switches, _sign_in, _proxies, _secrets, _sources, _alerts, _health)
+_CHECKS: tuple[_Check, ...] = (
+    _database,
+    _switches,
+    _sign_in,
+    _proxies,
+    _secrets,
+    _sources,
+    _forwarded,
+    _alerts,
+    _health,
+)

@@ -53,7 +53,7 @@ def create(
             also=entry,
         )
         settings = custodes.settings
-        return made.link, made.url(custodes.portal.base or f"http://{settings.host}:{settings.port}")
+        return made.link, made.url(custodes.portal.base_at("") or f"http://{settings.host}:{settings.port}")
 
     link, url = run(database, action)
     if as_json:

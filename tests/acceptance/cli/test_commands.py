@@ -224,6 +224,15 @@ class TestDoctor:
         ]
         assert allowed == ["ok", "failure"]
 
+    def test_what_is_forwarded_by_another_process_only_is_a_warning(self, url: str, monkeypatch: pytest.MonkeyPatch):
+        with_custodes(url, lambda custodes: custodes.outbound.forward_to("stripe", "https://app.example.com/hooks"))
+
+        [found] = [row for row in run_json("doctor") if row["area"] == "forwarding"]
+
+        assert found["verdict"] == "warning"
+        assert "webhooks of stripe are forwarded by another process" in found["text"]
+        assert "CUSTODES_FORWARD_TO" in found["remedy"]
+
     def test_no_secret_is_shown(self, url: str, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", "whsec_canary")
         monkeypatch.setenv("CUSTODES_ALERT_URLS", "https://canary@example.com/hook")

@@ -114,7 +114,12 @@ def test_what_was_missed_is_counted_and_sent_again(url: str):
     run("webhooks", "resume", endpoint, "--no-recover")
     assert run_json("webhooks", "recover", endpoint, "--since", "1h") == {"deliveries": 1, "dry_run": False}
     assert [one["status"] for one in run_json("webhooks", "deliveries")] == ["pending"]
-    assert f"{ACTIONS}.recovery_begun" in [action for action, _ in audited(url)]
+    assert [action for action, _ in audited(url)][-2:] == [f"{ACTIONS}.recovery_begun", f"{ACTIONS}.recovered"]
+
+    run("webhooks", "resend", "--endpoint", endpoint, "--status", "succeeded", "--since", "2h")
+    done = [action for action, _ in audited(url)]
+    assert done[-2:] == ["webhook_deliveries.resend_begun", "webhook_deliveries.resent"]
+    assert done.count("webhook_deliveries.resend_begun") == 1, "a dry run leaves none"
 
 
 @pytest.mark.parametrize(
@@ -148,7 +153,7 @@ def test_completeness_is_told_of_each_source(url: str, monkeypatch: pytest.Monke
     assert "Not compared" in run("webhooks", "completeness").stdout
 
 
-def test_links_to_the_portal_are_made_listed_and_revoked(url: str):
+def test_links_to_the_portal_are_made_listed_and_revoked(url: str, monkeypatch: pytest.MonkeyPatch):
     # Given a link, whose address is shown once
     made = run_json("portal", "create", "acme", "--scope", "manage", "--hours", "2", "--note", "Ann")
     address, _, token = made["url"].partition("#")
@@ -166,5 +171,7 @@ def test_links_to_the_portal_are_made_listed_and_revoked(url: str):
     [link] = run_json("portal", "list")
     assert link["revoked_at"] is not None
     assert [action for action, _ in audited(url)] == ["portal_link.created", "portal_link.revoked"]
+    monkeypatch.setenv("CUSTODES_PORTAL_URL", "https://hooks.example.com/ops/")
+    assert run_json("portal", "create", "acme")["url"].startswith("https://hooks.example.com/ops/portal/webhooks/#")
     run("portal", "create", "acme", "--hours", "1000", expect=1)
     run("portal", "create", "acme", "--hours", "nan", expect=1)

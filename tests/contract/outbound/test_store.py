@@ -53,6 +53,14 @@ async def test_what_a_person_changes_leaves_the_counters_alone(database: Databas
     assert found == replace(changed, success_count=7)
 
 
+async def test_those_that_sources_are_forwarded_to_are_read_of_all_tenants(database: Database, make):
+    of_source, other = make(source="stripe"), make(1, source="github", tenant="other")
+    for endpoint in (make(2), of_source, other, make(3, source="gone", deleted_at=AT)):
+        await database.write(lambda tx, endpoint=endpoint: store.put(tx, endpoint))
+
+    assert await database.read(store.of_sources) == [of_source, other]
+
+
 async def test_deleted_endpoints_are_found_by_no_read(database: Database, make):
     endpoint = make()
     await database.write(lambda tx: store.put(tx, endpoint))

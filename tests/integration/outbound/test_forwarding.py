@@ -332,8 +332,24 @@ async def test_a_source_that_is_not_there_is_not_forwarded_in_silence(custodes: 
     custodes.forwarding.add("strpe", "https://app.example")
     with pytest.raises(ConfigurationError, match="strpe"):
         await custodes.forwarding.start()
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInput, match="webhooks of stripe go on to is neither an https nor an http") as refused:
         custodes.forwarding.add("stripe", "ftp://app.example")
+    assert "CUSTODES_OUTBOUND_ALLOW_HTTP" not in refused.value.remedy
+
+
+async def test_a_process_that_does_not_forward_knows_what_others_do(
+    custodes: Custodes, receiver: Receiver, database_url: str, clock: FakeClock
+) -> None:
+    """It would be done with their webhooks without forwarding them: so it is said, until the endpoint is deleted."""
+    await forwarded(custodes, receiver)
+    assert await custodes.forwarding.unknown_here() == []
+    other = Custodes(database_url, clock=clock, **LOOPBACK)
+    await other.open()
+    [unknown] = await other.forwarding.unknown_here()
+    assert (unknown.source, unknown.id) == ("github", endpoint_of("default", "github"))
+    await other.outbound.delete_endpoint(unknown.id)
+    assert await other.forwarding.unknown_here() == []
+    await other.close()
 
 
 async def test_where_it_may_go_is_guarded_as_ever(tmp_path: Path, receiver: Receiver, clock: FakeClock) -> None:

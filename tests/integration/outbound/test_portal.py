@@ -13,7 +13,7 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from tests.integration.outbound.conftest import Receiver
+from tests.integration.outbound.conftest import ENGINES, Receiver
 
 from custodes import Custodes
 from custodes.admin.app import create_admin_app
@@ -117,6 +117,47 @@ async def test_an_admin_makes_lists_and_revokes_links_and_the_token_is_seen_once
     assert {action for action, _ in actions} == {"portal_link.created", "portal_link.opened", "portal_link.revoked"}
     assert dict(actions)["portal_link.opened"] == f"portal_link:{link['id']}"
     assert token not in str(await trail(custodes))
+
+
+async def test_a_portal_at_an_address_of_its_own_works_behind_a_proxy_that_ends_tls(
+    database_url: str, clock: FakeClock
+):
+    """Given a proxy that names the server by another host, and pages of the portal's address; then a link is opened
+    there and used; pages from elsewhere, the dashboard's included, open nothing."""
+    install = Custodes(
+        database_url, clock=clock, portal_url="https://Hooks.example.com/", public_url="https://ops.example.com"
+    )
+    await install.open()
+    made = await install.portal.create_link("acme", scope=Scope.MANAGE)
+    transport = httpx2.ASGITransport(app=install.wrap(nothing_here), client=("203.0.113.9", 50_000))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://10.0.0.7:8321") as client:
+        page = {"Origin": "https://hooks.example.com", "Sec-Fetch-Site": "same-origin"}
+        body = {"token": made.token}
+        for elsewhere in ("https://ops.example.com", "https://hooks.example.com.evil", "http://hooks.example.com"):
+            refused = await client.post(f"{API}/session", json=body, headers={**page, "Origin": elsewhere})
+            assert refused.json()["code"] == "forged-request"
+        answer = await client.post(f"{API}/session", json=body, headers=page)
+        assert answer.status_code == 200, answer.text
+        cookie = answer.headers["set-cookie"].split(";")[0]
+        visitor = Visitor(client, {**page, "Cookie": cookie, "X-CSRF-Token": answer.json()["csrf_token"]})
+        await visitor.made()
+    await install.close()
+
+
+@pytest.mark.parametrize(
+    ("portal_url", "root", "base"),
+    [
+        ("https://hooks.example.com", "", "https://hooks.example.com"),
+        ("https://hooks.example.com/", "/ops", "https://hooks.example.com/ops"),
+        ("https://hooks.example.com/ops/", "/ops", "https://hooks.example.com/ops"),
+        ("https://hooks.example.com/outside", "/inside", "https://hooks.example.com/outside"),
+        ("", "/ops", "/ops"),
+    ],
+)
+def test_a_link_leads_to_where_the_settings_say_and_the_install_is_mounted(portal_url: str, root: str, base: str):
+    portal = Custodes("sqlite://", portal_url=portal_url).portal
+
+    assert portal.base_at(root) == base
 
 
 async def test_a_link_is_of_one_tenant_always(custodes: Custodes, client: httpx2.AsyncClient):
@@ -579,6 +620,7 @@ async def test_what_the_operator_gave_does_not_go_where_the_customer_says(
     assert (await custodes.outbound.get_endpoint(with_token.endpoint.id)).url == "https://a.example.com/in"
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 async def test_the_count_of_the_link_holds_against_many_at_once(custodes: Custodes, client: httpx2.AsyncClient):
     visitor = await visit(custodes, client, max_endpoints=3)
 

@@ -27,6 +27,6 @@ async def test_the_page_carries_the_vendors_name_and_colour(tmp_path: Path, cloc
         assert "A\\&quot;&gt;&lt;script&gt;" in page.text
         assert "#7A3e9d" in page.text
         assert "version" not in page.text
-    assert install.portal.base == "https://hooks.example.com/"
+    assert install.portal.base == "https://hooks.example.com"
     with pytest.raises(ConfigurationError):
         Custodes(f"sqlite:///{tmp_path}/x.db", portal_colour="red;}")

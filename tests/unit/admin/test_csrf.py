@@ -7,7 +7,6 @@ from starlette.requests import Request
 
 from custodes.admin.auth.csrf import ForgedRequest, check_origin, check_token
 from custodes.planes.identity.tokens import csrf_token
-from custodes.settings import load_settings
 
 
 def request(scheme: str = "http", **headers: str) -> Request:
@@ -27,10 +26,12 @@ def request(scheme: str = "http", **headers: str) -> Request:
         ("http", "", {"origin": "http://ops:8321", "sec_fetch_site": "same-origin"}),
         ("http", "", {"sec_fetch_site": "none"}),
         ("http", "https://custodes.example.com/x", {"origin": "https://custodes.example.com"}),
+        ("http", "https://Custodes.example.com:443", {"origin": "https://custodes.example.com"}),
+        ("http", "https://custodes.example.com:8443", {"origin": "https://custodes.example.com:8443"}),
     ],
 )
 def test_our_own_pages_and_programs_pass(scheme: str, public_url: str, headers: dict[str, str]) -> None:
-    check_origin(request(scheme, **headers), load_settings(public_url=public_url))
+    check_origin(request(scheme, **headers), public_url)
 
 
 @pytest.mark.parametrize(
@@ -48,11 +49,12 @@ def test_our_own_pages_and_programs_pass(scheme: str, public_url: str, headers: 
         ("http", "", {"sec_fetch_site": ""}),
         ("http", "https://custodes.example.com", {"origin": "http://custodes.example.com"}),
         ("http", "https://custodes.example.com", {"origin": "https://custodes.example.com.evil"}),
+        ("http", "https://custodes.example.com:80", {"origin": "https://custodes.example.com"}),
     ],
 )
 def test_other_sites_do_not(scheme: str, public_url: str, headers: dict[str, str]) -> None:
     with pytest.raises(ForgedRequest):
-        check_origin(request(scheme, **headers), load_settings(public_url=public_url))
+        check_origin(request(scheme, **headers), public_url)
 
 
 def test_the_token_belongs_to_one_session_and_tells_nothing_of_it() -> None:

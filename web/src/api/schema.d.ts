@@ -1422,7 +1422,7 @@ export interface paths {
         put?: never;
         /**
          * Resend Webhook Deliveries
-         * @description Send a selection again, oldest first; a page at a time. A dry run changes nothing and leaves no entry.
+         * @description Send a selection again, oldest first; the trail has its begin and its end. A dry run leaves no entry.
          */
         post: operations["outbound_resend_webhook_deliveries"];
         delete?: never;
@@ -2881,11 +2881,6 @@ export interface components {
              */
             id: string;
             /**
-             * Tenant
-             * @description Whose it is
-             */
-            tenant: string;
-            /**
              * Url
              * @description Where it is
              */
@@ -2900,10 +2895,6 @@ export interface components {
              * @description Types of events it gets
              */
             event_types: string[];
-            /** @description How deliveries are retried */
-            retry: components["schemas"]["RetryModel"];
-            /** @description What else it asks for */
-            options: components["schemas"]["OptionsModel"];
             /** @description Whether it gets webhooks */
             state: components["schemas"]["EndpointState"];
             /**
@@ -2945,6 +2936,15 @@ export interface components {
              * @example 2026-11-23T05:34:00.000001Z
              */
             updated_at: string;
+            /**
+             * Tenant
+             * @description Whose it is
+             */
+            tenant: string;
+            /** @description How deliveries are retried */
+            retry: components["schemas"]["RetryModel"];
+            /** @description What else it asks for */
+            options: components["schemas"]["OptionsModel"];
             /**
              * Source
              * @description Source of incoming webhooks that is forwarded to it; empty: it is a customer's
@@ -3041,11 +3041,6 @@ export interface components {
              */
             id: string;
             /**
-             * Tenant
-             * @description Whose it is
-             */
-            tenant: string;
-            /**
              * Url
              * @description Where it is
              */
@@ -3060,10 +3055,6 @@ export interface components {
              * @description Types of events it gets
              */
             event_types: string[];
-            /** @description How deliveries are retried */
-            retry: components["schemas"]["RetryModel"];
-            /** @description What else it asks for */
-            options: components["schemas"]["OptionsModel"];
             /** @description Whether it gets webhooks */
             state: components["schemas"]["EndpointState"];
             /**
@@ -3105,6 +3096,15 @@ export interface components {
              * @example 2026-11-23T05:34:00.000001Z
              */
             updated_at: string;
+            /**
+             * Tenant
+             * @description Whose it is
+             */
+            tenant: string;
+            /** @description How deliveries are retried */
+            retry: components["schemas"]["RetryModel"];
+            /** @description What else it asks for */
+            options: components["schemas"]["OptionsModel"];
             /**
              * Source
              * @description Source of incoming webhooks that is forwarded to it; empty: it is a customer's
@@ -3273,13 +3273,8 @@ export interface components {
              */
             id: string;
             /**
-             * Tenant
-             * @description Whose it is
-             */
-            tenant: string;
-            /**
              * Message Id
-             * @description What is delivered
+             * @description What is delivered; the receiver sees it as `webhook-id`
              */
             message_id: string;
             /**
@@ -3296,7 +3291,7 @@ export interface components {
             status: components["schemas"]["DeliveryStatus"];
             /**
              * Attempts
-             * @description Attempts that were recorded
+             * @description Attempts so far
              */
             attempts: number;
             /**
@@ -3326,6 +3321,11 @@ export interface components {
              * @description What went wrong last; empty when nothing did
              */
             error: string;
+            /**
+             * Tenant
+             * @description Whose it is
+             */
+            tenant: string;
         };
         /**
          * DeliveryPointModel
@@ -3612,13 +3612,8 @@ export interface components {
              */
             id: string;
             /**
-             * Tenant
-             * @description Whose it is
-             */
-            tenant: string;
-            /**
              * Message Id
-             * @description What is delivered
+             * @description What is delivered; the receiver sees it as `webhook-id`
              */
             message_id: string;
             /**
@@ -3635,7 +3630,7 @@ export interface components {
             status: components["schemas"]["DeliveryStatus"];
             /**
              * Attempts
-             * @description Attempts that were recorded
+             * @description Attempts so far
              */
             attempts: number;
             /**
@@ -3665,6 +3660,11 @@ export interface components {
              * @description What went wrong last; empty when nothing did
              */
             error: string;
+            /**
+             * Tenant
+             * @description Whose it is
+             */
+            tenant: string;
             /**
              * Tries
              * @description Attempts, newest first
@@ -6542,7 +6542,7 @@ export interface components {
             dry_run: boolean;
             /**
              * Cursor
-             * @description From the answer before
+             * @description Not used any more: one request is all of it
              * @default
              */
             cursor: string;
@@ -6559,7 +6559,7 @@ export interface components {
             deliveries: number;
             /**
              * Next Cursor
-             * @description From where to go on; empty when there are no more
+             * @description Always empty: one request is all of it
              */
             next_cursor: string;
         };

@@ -5,7 +5,7 @@ import type { components, paths } from './schema.d.ts';
 
 type Schemas = components['schemas'];
 export type Session = Schemas['PortalSessionModel'];
-export type Endpoint = Schemas['EndpointModel'];
+export type Endpoint = Schemas['CustomerEndpoint'];
 export type Created = Schemas['CreatedEndpoint'];
 export type Health = Schemas['HealthModel'];
 export type Delivery = Schemas['CustomerDelivery'];

@@ -426,25 +426,11 @@ export interface components {
              * @description Types of events it gets
              */
             event_types: string[];
-            /**
-             * Header Names
-             * @description Names of the headers that are sent along; their values are not told
-             */
-            header_names: string[];
-            /** @description How we prove who we are, beside the signature */
-            auth: components["schemas"]["AuthKind"];
-            /** @description How deliveries are signed (Standard Webhooks) */
-            signature: components["schemas"]["Signature"];
-            /**
-             * Rate
-             * @description Deliveries a second, at most; 0: as many as come
-             */
-            rate: number;
             /** @description Whether it gets webhooks */
             state: components["schemas"]["EndpointState"];
             /**
              * State Reason
-             * @description Why it was disabled; else empty
+             * @description Why it is in this state; empty when enabled
              */
             state_reason: string;
             /**
@@ -482,6 +468,20 @@ export interface components {
              */
             updated_at: string;
             /**
+             * Header Names
+             * @description Names of the headers that are sent along; their values are not told
+             */
+            header_names: string[];
+            /** @description How we prove who we are, beside the signature */
+            auth: components["schemas"]["AuthKind"];
+            /** @description How deliveries are signed (Standard Webhooks) */
+            signature: components["schemas"]["Signature"];
+            /**
+             * Rate
+             * @description Deliveries a second, at most; 0: as many as come
+             */
+            rate: number;
+            /**
              * Secret
              * @description Signing secret `whsec_…` (Standard Webhooks v1); shown this once
              */
@@ -494,7 +494,7 @@ export interface components {
         };
         /**
          * CustomerDelivery
-         * @description One event on its way to one endpoint.
+         * @description One event on its way to one endpoint, as a customer sees it.
          */
         CustomerDelivery: {
             /**
@@ -504,7 +504,7 @@ export interface components {
             id: string;
             /**
              * Message Id
-             * @description What the receiver sees as `webhook-id`
+             * @description What is delivered; the receiver sees it as `webhook-id`
              */
             message_id: string;
             /**
@@ -564,7 +564,7 @@ export interface components {
             id: string;
             /**
              * Message Id
-             * @description What the receiver sees as `webhook-id`
+             * @description What is delivered; the receiver sees it as `webhook-id`
              */
             message_id: string;
             /**
@@ -612,11 +612,6 @@ export interface components {
              */
             error: string;
             /**
-             * Content Type
-             * @description Kind of the body
-             */
-            content_type: string;
-            /**
              * Body
              * @description The exact bytes: as text, or as base64 when they are no UTF-8
              */
@@ -627,10 +622,96 @@ export interface components {
              */
             body_encoding: string;
             /**
+             * Content Type
+             * @description Kind of the body
+             */
+            content_type: string;
+            /**
              * Tries
              * @description Attempts, newest first
              */
             tries: components["schemas"]["AttemptModel"][];
+        };
+        /**
+         * CustomerEndpoint
+         * @description An endpoint, without its secrets.
+         */
+        CustomerEndpoint: {
+            /**
+             * Id
+             * @description UUIDv7
+             */
+            id: string;
+            /**
+             * Url
+             * @description Where it is
+             */
+            url: string;
+            /**
+             * Description
+             * @description What it is for
+             */
+            description: string;
+            /**
+             * Event Types
+             * @description Types of events it gets
+             */
+            event_types: string[];
+            /** @description Whether it gets webhooks */
+            state: components["schemas"]["EndpointState"];
+            /**
+             * State Reason
+             * @description Why it is in this state; empty when enabled
+             */
+            state_reason: string;
+            /**
+             * Success Count
+             * @description Deliveries that were answered with 2xx
+             */
+            success_count: number;
+            /**
+             * Failure Count
+             * @description Attempts that were not
+             */
+            failure_count: number;
+            /**
+             * Last Success At
+             * @description When the last success was; null when never
+             */
+            last_success_at: string | null;
+            /**
+             * Last Failure At
+             * @description When the last failure was; null when never
+             */
+            last_failure_at: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             * @description When it was made
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            created_at: string;
+            /**
+             * Updated At
+             * Format: date-time
+             * @description When it was changed last
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            updated_at: string;
+            /**
+             * Header Names
+             * @description Names of the headers that are sent along; their values are not told
+             */
+            header_names: string[];
+            /** @description How we prove who we are, beside the signature */
+            auth: components["schemas"]["AuthKind"];
+            /** @description How deliveries are signed (Standard Webhooks) */
+            signature: components["schemas"]["Signature"];
+            /**
+             * Rate
+             * @description Deliveries a second, at most; 0: as many as come
+             */
+            rate: number;
         };
         /**
          * DeliveryStatus
@@ -723,87 +804,6 @@ export interface components {
             } | null;
             /** Rate */
             rate?: number | null;
-        };
-        /**
-         * EndpointModel
-         * @description An endpoint, without its secrets.
-         */
-        EndpointModel: {
-            /**
-             * Id
-             * @description UUIDv7
-             */
-            id: string;
-            /**
-             * Url
-             * @description Where it is
-             */
-            url: string;
-            /**
-             * Description
-             * @description What it is for
-             */
-            description: string;
-            /**
-             * Event Types
-             * @description Types of events it gets
-             */
-            event_types: string[];
-            /**
-             * Header Names
-             * @description Names of the headers that are sent along; their values are not told
-             */
-            header_names: string[];
-            /** @description How we prove who we are, beside the signature */
-            auth: components["schemas"]["AuthKind"];
-            /** @description How deliveries are signed (Standard Webhooks) */
-            signature: components["schemas"]["Signature"];
-            /**
-             * Rate
-             * @description Deliveries a second, at most; 0: as many as come
-             */
-            rate: number;
-            /** @description Whether it gets webhooks */
-            state: components["schemas"]["EndpointState"];
-            /**
-             * State Reason
-             * @description Why it was disabled; else empty
-             */
-            state_reason: string;
-            /**
-             * Success Count
-             * @description Deliveries that were answered with 2xx
-             */
-            success_count: number;
-            /**
-             * Failure Count
-             * @description Attempts that were not
-             */
-            failure_count: number;
-            /**
-             * Last Success At
-             * @description When the last success was; null when never
-             */
-            last_success_at: string | null;
-            /**
-             * Last Failure At
-             * @description When the last failure was; null when never
-             */
-            last_failure_at: string | null;
-            /**
-             * Created At
-             * Format: date-time
-             * @description When it was made
-             * @example 2026-11-23T05:34:00.000001Z
-             */
-            created_at: string;
-            /**
-             * Updated At
-             * Format: date-time
-             * @description When it was changed last
-             * @example 2026-11-23T05:34:00.000001Z
-             */
-            updated_at: string;
         };
         /**
          * EndpointState
@@ -1155,7 +1155,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["EndpointModel"][];
+                    "application/json": components["schemas"]["CustomerEndpoint"][];
                 };
             };
             /** @description Refused */
@@ -1220,7 +1220,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["EndpointModel"];
+                    "application/json": components["schemas"]["CustomerEndpoint"];
                 };
             };
             /** @description Refused */
@@ -1286,7 +1286,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["EndpointModel"];
+                    "application/json": components["schemas"]["CustomerEndpoint"];
                 };
             };
             /** @description Refused */
@@ -1350,7 +1350,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["EndpointModel"];
+                    "application/json": components["schemas"]["CustomerEndpoint"];
                 };
             };
             /** @description Refused */
@@ -1382,7 +1382,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["EndpointModel"];
+                    "application/json": components["schemas"]["CustomerEndpoint"];
                 };
             };
             /** @description Refused */

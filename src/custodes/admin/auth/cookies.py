@@ -11,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from custodes.admin.auth.fetch import LOOPBACK
-from custodes.settings import Settings
 
 #: Name of the session cookie.
 SESSION_COOKIE = "__Host-custodes"
@@ -51,8 +50,8 @@ def clear_attempt(response: Response) -> None:
     response.delete_cookie(ATTEMPT_COOKIE, path="/", secure=True, httponly=True, samesite="lax")
 
 
-def can_keep_cookies(request: Request, settings: Settings) -> bool:
-    """Tell whether a browser would keep a Secure cookie of this address."""
-    if request.url.scheme == "https" or settings.public_url.startswith("https://"):
+def can_keep_cookies(request: Request, public_url: str) -> bool:
+    """Tell whether a browser would keep a Secure cookie of this address, or of the one that it really calls."""
+    if request.url.scheme == "https" or public_url.startswith("https://"):
         return True
     return (request.url.hostname or "") in LOOPBACK

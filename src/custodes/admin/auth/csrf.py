@@ -14,7 +14,6 @@ from starlette.requests import Request
 
 from custodes.errors import PermissionDenied
 from custodes.planes.identity.tokens import csrf_token
-from custodes.settings import Settings
 
 #: Header that carries the token.
 CSRF_HEADER = "x-csrf-token"
@@ -23,14 +22,22 @@ CSRF_HEADER = "x-csrf-token"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
+#: Ports that browsers leave out of an origin (RFC 6454 §6.2).
+_PORTS = {"https": ":443", "http": ":80"}
+
+
 class ForgedRequest(PermissionDenied):
     """The request looks like one that another site made the browser send."""
 
     code = "forged-request"
 
 
-def check_origin(request: Request, settings: Settings) -> None:
+def check_origin(request: Request, public_url: str) -> None:
     """Check what the browser says of where a request comes from; a client that says nothing is no browser.
+
+    Args:
+        request: what came.
+        public_url: where browsers reach the page that sends it; empty: taken from the request.
 
     Raises:
         ForgedRequest: it comes from another site.
@@ -39,7 +46,7 @@ def check_origin(request: Request, settings: Settings) -> None:
     if site is not None and site not in {"same-origin", "none"}:
         raise _forged("it comes from another site")
     origin = request.headers.get("origin")
-    if origin is not None and not _ours(origin, request, settings):
+    if origin is not None and not _ours(origin, request, public_url):
         raise _forged("it comes from another origin")
 
 
@@ -54,12 +61,12 @@ def check_token(session_token: str, presented: str) -> None:
         raise _forged("the CSRF token is missing or wrong")
 
 
-def _ours(origin: str, request: Request, settings: Settings) -> bool:
+def _ours(origin: str, request: Request, public_url: str) -> bool:
     try:
         found = urlsplit(origin)
     except ValueError:
         return False
-    if settings.public_url and origin == origin_of(settings.public_url):
+    if public_url and origin == origin_of(public_url):
         return True
     # A proxy that ends TLS makes our own scheme look like http: https of the same host is ours, too, never less.
     schemes = {"https", request.url.scheme}
@@ -67,9 +74,10 @@ def _ours(origin: str, request: Request, settings: Settings) -> bool:
 
 
 def origin_of(url: str) -> str:
-    """Return the origin of a URL, as browsers write it."""
+    """Return the origin of a URL, as browsers write it: in lower case, without the port that the scheme implies."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
+    host = parts.netloc.lower().removesuffix(_PORTS.get(parts.scheme, ""))
+    return f"{parts.scheme}://{host}"
 
 
 def _forged(why: str) -> ForgedRequest:

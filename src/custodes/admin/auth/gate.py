@@ -117,7 +117,7 @@ class Gate:
 
     def _check_origin(self, request: Request) -> None:
         if request.method not in SAFE_METHODS:
-            check_origin(request, self._custodes.settings)
+            check_origin(request, self._custodes.settings.public_url)
 
 
 async def authenticate(request: Request) -> Principal:

@@ -131,7 +131,7 @@ def _address(request: Request, custodes: Custodes, place: str) -> str:
         PermissionDenied: nothing says where browsers reach us, or none would keep the session there.
     """
     settings = custodes.settings
-    if not can_keep_cookies(request, settings):
+    if not can_keep_cookies(request, settings.public_url):
         msg = "Signing in needs https, or an address of this machine"
         raise PermissionDenied(msg, remedy="Put TLS in front and set CUSTODES_PUBLIC_URL=https://…")
     if settings.public_url:

@@ -69,7 +69,7 @@ async def show_asset(name: str, request: Request) -> Response:
 @router.get("/login")
 async def show_login(request: Request, custodes: CustodesDep) -> Response:
     """Ask for user name and password."""
-    if not can_keep_cookies(request, custodes.settings):
+    if not can_keep_cookies(request, custodes.settings.public_url):
         text = "Signing in needs https. Put TLS in front and set CUSTODES_PUBLIC_URL to the https address."
         return page_of(message(base_of(request), "Sign in", text), 403)
     then = safe_place(request.query_params.get("next", ""))
@@ -190,7 +190,7 @@ async def _own_request(request: Request, custodes: Custodes, form: dict[str, str
         PermissionDenied: the request may be forged.
     """
     token = request.cookies.get(SESSION_COOKIE, "")
-    check_origin(request, custodes.settings)
+    check_origin(request, custodes.settings.public_url)
     check_token(token, form.get("csrf", ""))
     principal = await custodes.identity.principal_of_session(token)
     if principal is None:

@@ -14,10 +14,9 @@ from custodes.admin.paging import PageModel, PageQuery
 from custodes.admin.portal.models import (
     CatalogueEntry,
     CreatedEndpoint,
-    CustomerDelivery,
     CustomerDeliveryInFull,
+    CustomerEndpoint,
     EndpointChange,
-    EndpointModel,
     NewEndpoint,
     OpenBody,
     PortalSessionModel,
@@ -36,6 +35,7 @@ from custodes.admin.portal.session import (
     trail_of,
 )
 from custodes.admin.routes.outbound_figures_models import HealthModel
+from custodes.admin.routes.outbound_models import CustomerDelivery
 from custodes.errors import PermissionDenied
 from custodes.kernel.clock import SECOND
 from custodes.planes.identity.tokens import csrf_token
@@ -54,8 +54,8 @@ async def open_link(body: OpenBody, request: Request, response: Response, custod
     """Open a link: sets the cookie of the portal. Each opening is written to the audit trail."""
     pace: Pace = request.app.state.pace
     pace.hold("openings", custodes.addresses.limit_key(client_ip(request)), OPENINGS)
-    check_origin(request, custodes.settings)
-    if not can_keep_cookies(request, custodes.settings):
+    check_origin(request, custodes.portal.base)
+    if not can_keep_cookies(request, custodes.portal.base):
         msg = "The portal needs https"
         raise PermissionDenied(msg, remedy="Open the https address")
 
@@ -85,9 +85,9 @@ async def leave(request: Request, response: Response, trail: Trail) -> None:
 
 
 @router.get("/endpoints")
-async def list_endpoints(customer: CustomerDep) -> list[EndpointModel]:
+async def list_endpoints(customer: CustomerDep) -> list[CustomerEndpoint]:
     """List the endpoints, newest first."""
-    return [EndpointModel.of(endpoint) for endpoint in await customer.endpoints()]
+    return [CustomerEndpoint.of(endpoint) for endpoint in await customer.endpoints()]
 
 
 @router.post("/endpoints", status_code=201)
@@ -112,21 +112,26 @@ async def create_endpoint(body: NewEndpoint, customer: CustomerDep, trail: Trail
 
 
 @router.get("/endpoints/{id}")
-async def get_endpoint(id: Identifier, customer: CustomerDep) -> EndpointModel:  # noqa: A002
+async def get_endpoint(id: Identifier, customer: CustomerDep) -> CustomerEndpoint:  # noqa: A002
     """Return one endpoint."""
-    return EndpointModel.of(await customer.endpoint(id))
+    return CustomerEndpoint.of(await customer.endpoint(id))
 
 
 @router.patch("/endpoints/{id}")
-async def update_endpoint(id: Identifier, body: EndpointChange, customer: CustomerDep, trail: Trail) -> EndpointModel:  # noqa: A002
+async def update_endpoint(
+    id: Identifier,  # noqa: A002
+    body: EndpointChange,
+    customer: CustomerDep,
+    trail: Trail,
+) -> CustomerEndpoint:
     """Change an endpoint."""
-    before = EndpointModel.of(await customer.managed(id)).model_dump(mode="json")
+    before = CustomerEndpoint.of(await customer.managed(id)).model_dump(mode="json")
     asked = body.model_dump(mode="json", exclude_none=True)
     changes = [(name, before[name], asked[name]) for name in asked if name != "headers"]
     if body.headers is not None:
         changes.append(("headers", before["header_names"], sorted(body.headers)))
     entry = trail.entry("webhook_configuration.updated", target=f"webhook_configuration:{id}", changes=changes)
-    return EndpointModel.of(await customer.change(id, also=entry, **body.model_dump(exclude_none=True)))
+    return CustomerEndpoint.of(await customer.change(id, also=entry, **body.model_dump(exclude_none=True)))
 
 
 @router.get("/endpoints/{id}/health")
@@ -136,18 +141,18 @@ async def get_endpoint_health(id: Identifier, customer: CustomerDep) -> HealthMo
 
 
 @router.post("/endpoints/{id}/pause")
-async def pause_endpoint(id: Identifier, customer: CustomerDep, trail: Trail) -> EndpointModel:  # noqa: A002
+async def pause_endpoint(id: Identifier, customer: CustomerDep, trail: Trail) -> CustomerEndpoint:  # noqa: A002
     """Send nothing to an endpoint for now; what happens meanwhile is held."""
     endpoint = await customer.managed(id)
     entry = _entry("webhook_configuration.paused", endpoint, trail)
     paused = await trail.custodes.outbound.pause_endpoint(
         id, reason="paused in the portal", tenant=endpoint.tenant, also=entry
     )
-    return EndpointModel.of(paused)
+    return CustomerEndpoint.of(paused)
 
 
 @router.post("/endpoints/{id}/resume")
-async def resume_endpoint(id: Identifier, customer: CustomerDep, trail: Trail) -> EndpointModel:  # noqa: A002
+async def resume_endpoint(id: Identifier, customer: CustomerDep, trail: Trail) -> CustomerEndpoint:  # noqa: A002
     """Send to an endpoint again; after a pause also what was held."""
     endpoint = await customer.managed(id)
     resumed = await trail.custodes.outbound.resume_endpoint(
@@ -156,7 +161,7 @@ async def resume_endpoint(id: Identifier, customer: CustomerDep, trail: Trail) -
         also=_entry("webhook_configuration.resumed", endpoint, trail),
         ended=lambda deliveries: _recovered(endpoint, trail, deliveries),
     )
-    return EndpointModel.of(resumed)
+    return CustomerEndpoint.of(resumed)
 
 
 @router.post("/endpoints/{id}/rotate-secret")

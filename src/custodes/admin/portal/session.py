@@ -127,7 +127,7 @@ async def customer_of(request: Request, custodes: CustodesDep) -> Customer:
     pace: Pace = request.app.state.pace
     pace.hold("requests", link.id, READS)
     if request.method not in SAFE_METHODS:
-        check_origin(request, custodes.settings)
+        check_origin(request, custodes.portal.base)
         check_token(session, request.headers.get(CSRF_HEADER, ""))
         pace.hold("changes", link.id, CHANGES)
     return Customer(custodes.outbound, link)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import AwareDatetime, BaseModel, Field, SecretStr
 
@@ -88,11 +88,13 @@ class OptionsModel(BaseModel):
         return asked
 
 
-_EventTypes = Annotated[
+#: What is given of an endpoint, by an administrator or in the portal.
+EventTypes = Annotated[
     list[str], Field(min_length=1, max_length=MAX_TYPES, description="`order.shipped`, `order.*` or `*`")
 ]
-_Url = Annotated[str, Field(min_length=1, max_length=MAX_URL, description="Absolute `https` URL, without credentials")]
-_Description = Annotated[str, Field(max_length=MAX_TEXT, description="What it is for")]
+Url = Annotated[str, Field(min_length=1, max_length=MAX_URL, description="Absolute `https` URL, without credentials")]
+Description = Annotated[str, Field(max_length=MAX_TEXT, description="What it is for")]
+
 _Credentials = Annotated[
     dict[str, SecretStr],
     Field(description="What `options.auth` takes: `username`, `password`; `token`; `token_url`, `client_id`, "
@@ -100,16 +102,13 @@ _Credentials = Annotated[
 ]  # fmt: skip
 
 
-class ConfigurationModel(BaseModel):
-    """An endpoint, without its secrets."""
+class EndpointModel(BaseModel):
+    """What anyone who may see an endpoint is told of it; a subclass adds what its readers may know besides."""
 
     id: str = Field(description="UUIDv7")
-    tenant: str = Field(description="Whose it is")
     url: str = Field(description="Where it is")
     description: str = Field(description="What it is for")
     event_types: list[str] = Field(description="Types of events it gets")
-    retry: RetryModel = Field(description="How deliveries are retried")
-    options: OptionsModel = Field(description="What else it asks for")
     state: EndpointState = Field(description="Whether it gets webhooks")
     state_reason: str = Field(description="Why it is in this state; empty when enabled")
     success_count: int = Field(description="Deliveries that were answered with 2xx")
@@ -118,43 +117,65 @@ class ConfigurationModel(BaseModel):
     last_failure_at: Moment | None = Field(description="When the last failure was; null when never")
     created_at: Moment = Field(description="When it was made")
     updated_at: Moment = Field(description="When it was changed last")
-    source: str = Field(description="Source of incoming webhooks that is forwarded to it; empty: it is a customer's")
 
     @classmethod
-    def of(cls, endpoint: Endpoint) -> ConfigurationModel:
-        """Tell an endpoint."""
-        return cls.model_validate(_told(endpoint))
+    def of(cls, endpoint: Endpoint, **more: Any) -> Self:
+        """Tell an endpoint; ``more`` are fields that it does not have itself."""
+        told = {
+            **{name: getattr(endpoint, name) for name in EndpointModel.model_fields},
+            "last_success_at": endpoint.last_success_at or None,
+            "last_failure_at": endpoint.last_failure_at or None,
+        }
+        return cls.model_validate({**told, **cls.besides(endpoint), **more})
+
+    @classmethod
+    def besides(cls, endpoint: Endpoint) -> dict[str, Any]:
+        """Return the fields of a subclass."""
+        del endpoint
+        return {}
 
 
-class CreatedModel(ConfigurationModel):
+class WithSecretModel(EndpointModel):
     """An endpoint with a new secret."""
 
     secret: str = Field(description="Signing secret `whsec_…` (Standard Webhooks v1); shown this once")
     public_key: str = Field(description="Public key `whpk_…` (Standard Webhooks v1a); empty when none signs")
 
     @classmethod
-    def made(cls, created: Created) -> CreatedModel:
+    def made(cls, created: Created) -> Self:
         """Tell an endpoint and its secret."""
-        shown = {"secret": created.secret, "public_key": created.public_key}
-        return cls.model_validate({**_told(created.endpoint), **shown})
+        return cls.of(created.endpoint, secret=created.secret, public_key=created.public_key)
 
 
-def _told(endpoint: Endpoint) -> dict[str, Any]:
-    return {
-        **{name: getattr(endpoint, name) for name in ConfigurationModel.model_fields},
-        "retry": RetryModel.of(endpoint.retry),
-        "options": OptionsModel.of(endpoint.options),
-        "last_success_at": endpoint.last_success_at or None,
-        "last_failure_at": endpoint.last_failure_at or None,
-    }
+class ConfigurationModel(EndpointModel):
+    """An endpoint, without its secrets."""
+
+    tenant: str = Field(description="Whose it is")
+    retry: RetryModel = Field(description="How deliveries are retried")
+    options: OptionsModel = Field(description="What else it asks for")
+    source: str = Field(description="Source of incoming webhooks that is forwarded to it; empty: it is a customer's")
+
+    @classmethod
+    def besides(cls, endpoint: Endpoint) -> dict[str, Any]:
+        """Return what administrators know."""
+        return {
+            "tenant": endpoint.tenant,
+            "retry": RetryModel.of(endpoint.retry),
+            "options": OptionsModel.of(endpoint.options),
+            "source": endpoint.source,
+        }
+
+
+class CreatedModel(WithSecretModel, ConfigurationModel):
+    """An endpoint with a new secret."""
 
 
 class NewConfiguration(BaseModel):
     """An endpoint to add."""
 
-    url: _Url
-    event_types: _EventTypes = ["*"]
-    description: _Description = ""
+    url: Url
+    event_types: EventTypes = ["*"]
+    description: Description = ""
     retry: RetryModel = Field(default_factory=RetryModel, description="How deliveries are retried")
     options: OptionsModel = Field(default_factory=OptionsModel, description="What else it asks for")
     credentials: _Credentials = {}
@@ -163,9 +184,9 @@ class NewConfiguration(BaseModel):
 class ConfigurationChange(BaseModel):
     """What to change; what is left out stays."""
 
-    url: _Url | None = None
-    event_types: _EventTypes | None = None
-    description: _Description | None = None
+    url: Url | None = None
+    event_types: EventTypes | None = None
+    description: Description | None = None
     retry: RetryModel | None = Field(default=None, description="How deliveries are retried")
     options: OptionsModel | None = Field(default=None, description="What else it asks for; what is left out stays")
     credentials: _Credentials | None = None
@@ -216,32 +237,40 @@ class MessageModel(BaseModel):
         return cls.model_validate({name: getattr(message, name) for name in MessageModel.model_fields})
 
 
-class MessageWithBody(MessageModel):
-    """An event and what is sent."""
+class BodyModel(BaseModel):
+    """What is sent."""
 
     body: str = Field(description="The exact bytes: as text, or as base64 when they are no UTF-8")
     body_encoding: str = Field(description="`text` or `base64`")
 
+
+def body_of(body: bytes) -> dict[str, str]:
+    """Return the fields of :class:`BodyModel`."""
+    try:
+        return {"body": body.decode("utf-8"), "body_encoding": "text"}
+    except UnicodeDecodeError:
+        return {"body": base64.b64encode(body).decode("ascii"), "body_encoding": "base64"}
+
+
+class MessageWithBody(BodyModel, MessageModel):
+    """An event and what is sent."""
+
     @classmethod
     def with_body(cls, message: Message, body: bytes) -> MessageWithBody:
         """Tell a message and its body."""
-        try:
-            shown = {"body": body.decode("utf-8"), "body_encoding": "text"}
-        except UnicodeDecodeError:
-            shown = {"body": base64.b64encode(body).decode("ascii"), "body_encoding": "base64"}
-        return cls.model_validate({**{name: getattr(message, name) for name in MessageModel.model_fields}, **shown})
+        told = {name: getattr(message, name) for name in MessageModel.model_fields}
+        return cls.model_validate({**told, **body_of(body)})
 
 
-class DeliveryModel(BaseModel):
-    """One message on its way to one endpoint."""
+class CustomerDelivery(BaseModel):
+    """One event on its way to one endpoint, as a customer sees it."""
 
     id: str = Field(description="UUIDv7")
-    tenant: str = Field(description="Whose it is")
-    message_id: str = Field(description="What is delivered")
+    message_id: str = Field(description="What is delivered; the receiver sees it as `webhook-id`")
     endpoint_id: str = Field(description="To where")
     event_type: str = Field(description="What happened")
     status: DeliveryStatus = Field(description="Where it is")
-    attempts: int = Field(description="Attempts that were recorded")
+    attempts: int = Field(description="Attempts so far")
     created_at: Moment = Field(description="When it was made")
     finished_at: Moment | None = Field(description="When it ended; null while it has not")
     next_attempt_at: Moment | None = Field(description="When the next attempt is due; null when there is none")
@@ -249,9 +278,15 @@ class DeliveryModel(BaseModel):
     error: str = Field(description="What went wrong last; empty when nothing did")
 
     @classmethod
-    def of(cls, delivery: Delivery) -> DeliveryModel:
+    def of(cls, delivery: Delivery) -> Self:
         """Tell a delivery."""
-        return cls.model_validate({name: getattr(delivery, name) for name in DeliveryModel.model_fields})
+        return cls.model_validate({name: getattr(delivery, name) for name in cls.model_fields})
+
+
+class DeliveryModel(CustomerDelivery):
+    """One message on its way to one endpoint."""
+
+    tenant: str = Field(description="Whose it is")
 
 
 class HeaderModel(BaseModel):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
-from custodes.admin.auth.csrf import origin_of
 from custodes.admin.dependencies import CustodesDep, TenantScope, Trail
 from custodes.admin.fields import Identifier, Moment
 from custodes.admin.pages.places import root_of
@@ -110,8 +109,7 @@ async def create_portal_link(
             context=body.model_dump(mode="json"),
         ),
     )
-    base = origin_of(custodes.portal.base) if custodes.portal.base else ""
-    return NewPortalLink.made(made, f"{base}{root_of(request)}")
+    return NewPortalLink.made(made, custodes.portal.base_at(root_of(request)))
 
 
 @router.delete("/webhook-portal-links/{id}", status_code=204)

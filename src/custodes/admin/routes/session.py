@@ -138,8 +138,8 @@ async def sign_in(request: Request, custodes: Custodes, username: str, password:
         TooManyAttempts: wait first.
         AuthenticationFailed: user name or password is wrong.
     """
-    check_origin(request, custodes.settings)
-    if not can_keep_cookies(request, custodes.settings):
+    check_origin(request, custodes.settings.public_url)
+    if not can_keep_cookies(request, custodes.settings.public_url):
         msg = "Signing in needs https, or an address of this machine"
         raise PermissionDenied(msg, remedy="Put TLS in front and set CUSTODES_PUBLIC_URL=https://…")
     client = client_of(request)

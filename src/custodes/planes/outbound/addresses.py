@@ -30,7 +30,9 @@ def checked_url(url: str, *, allow_http: bool = False, name: str = "The URL of t
         host, port = parts.hostname, parts.port
     except ValueError:
         _refuse(name, "is not a URL", "Write https://host/path")
-    if parts.scheme not in (("https", "http") if allow_http else ("https",)):
+    if allow_http and parts.scheme not in ("https", "http"):
+        _refuse(name, "is neither an https nor an http URL", "Write https://host/path or http://host/path")
+    if not allow_http and parts.scheme != "https":
         _refuse(name, "is not an https URL", "Use https, or allow http with CUSTODES_OUTBOUND_ALLOW_HTTP for tests")
     if not host or port == 0:
         _refuse(name, "names no host", "Write https://host/path")

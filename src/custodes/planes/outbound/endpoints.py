@@ -209,6 +209,7 @@ class Endpoints:
         auth = checked_auth(options.auth, credentials or {}, allow_http=self._allow_http)
 
         def add(tx: Transaction) -> Created:
+            self._endpoints.take_turn(tx, tenant)
             if self._endpoints.count(tx, tenant) >= MAX_ENDPOINTS:
                 msg = f"The tenant has {MAX_ENDPOINTS} endpoints already"
                 raise Conflict(msg, remedy="Delete one that is not needed any more")

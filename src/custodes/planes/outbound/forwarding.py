@@ -82,7 +82,7 @@ class Forwarder:
         fresh = Endpoint(
             id=endpoint_of(tenant, source),
             tenant=tenant,
-            url=checked_url(url, allow_http=True),
+            url=checked_url(url, allow_http=True, name=f"The URL that webhooks of {source} go on to"),
             description=f"Webhooks of the source {source}, forwarded",
             event_types=(f"{source}/*",),
             options=Options(disable_after=0),  # it is the operator's own: it is waited for, however long

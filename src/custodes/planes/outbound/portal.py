@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from custodes.errors import AuthenticationFailed, InvalidInput, NotFound
 from custodes.kernel.bearer import MAX_TOKEN, derived, fingerprint, new_secret
@@ -112,7 +113,7 @@ class NewLink:
         """Write the address to give to the customer; the token is in the fragment, which no browser sends.
 
         Args:
-            base: where browsers reach the install: ``https://app.example.com``.
+            base: where browsers reach the install, its path too: ``https://app.example.com``.
         """
         return f"{base.rstrip('/')}{PLACE}/#{self.token}"
 
@@ -169,7 +170,7 @@ class PortalLinks:
         links: where they are kept.
         clock: source of time.
         random_bits: source of tokens; never a seeded one.
-        base: where browsers reach the portal; may be empty.
+        base: where browsers reach the install; may be empty. With a path: at this very place, where it is mounted.
     """
 
     def __init__(
@@ -179,8 +180,16 @@ class PortalLinks:
         self._links = links
         self._clock = clock
         self._random_bits = random_bits
-        #: Where browsers reach the portal; empty when no setting says so.
-        self.base = base
+        #: Where browsers reach the install; empty when no setting says so.
+        self.base = base.rstrip("/")
+
+    def base_at(self, root: str) -> str:
+        """Return what :meth:`NewLink.url` takes: the base, with the path of the install where it has none itself.
+
+        Args:
+            root: path that the install is mounted at, as far as a request or a command knows: ``/ops``.
+        """
+        return self.base if urlsplit(self.base).path else f"{self.base}{root.rstrip('/')}"
 
     async def create_link(
         self,

@@ -58,6 +58,14 @@ class EndpointStore(Protocol):
         """Count a tenant's endpoints."""
         ...
 
+    def take_turn(self, tx: Transaction, tenant: str) -> None:
+        """Wait until no other transaction that took its turn for the tenant is open: one counts, then adds."""
+        ...
+
+    def of_sources(self, tx: Transaction) -> list[Endpoint]:
+        """Read the endpoints that sources are forwarded to, of all tenants."""
+        ...
+
     def lock(self, tx: Transaction, endpoint: Endpoint) -> None:
         """Keep other transactions that lock the endpoint out until this one ends."""
         ...

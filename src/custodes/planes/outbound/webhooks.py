@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from custodes.errors import CustodesError
@@ -324,6 +324,10 @@ class OutgoingWebhooks(Deliveries):
         endpoint = await self._forwarder.keep_endpoint(source, url, tenant or self._default_tenant)
         self._forwarded_to[endpoint.id] = source
         return endpoint
+
+    async def list_forwarded(self) -> Sequence[Endpoint]:
+        """List the endpoints that sources are forwarded to, by whichever process."""
+        return await self._store.read(self._endpoints.of_sources)
 
     async def forward(self, forward: Forward) -> Message:
         """Deliver a webhook that came in to the endpoint of its source; durable when this returns, and once.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Row, Select, Table, delete, func, insert, select, text, tuple_, update
+from sqlalchemy import ColumnElement, Row, Select, Table, delete, func, insert, select, tuple_, update
 
 from custodes.planes.identity.model import ApiKey, Attempts, Credential, Profile, Role, Session, State
 from custodes.planes.identity.ports import After
@@ -20,11 +20,9 @@ from custodes.storage.sql.tables.identity import (
     login_attempts,
     user_profiles,
 )
+from custodes.storage.sql.turns import take_turn
 
 T = TypeVar("T")
-
-#: Held until the transaction ends (PostgreSQL manual, "Advisory Locks").
-_TURN = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 
 _Record = Profile | Credential | Session | ApiKey | Attempts
 
@@ -52,14 +50,8 @@ class SqlIdentityStore:
         return await self._database.join(connection, work, committed=committed)
 
     def take_turn(self, tx: Transaction, *about: str) -> None:
-        """Wait for one's turn; where one writer does all, it has come already.
-
-        Locks are taken in the order of their names, so that two who want the same ones do not wait for each other.
-        """
-        connection = connection_of(tx)
-        if connection.dialect.name == "postgresql":
-            for name in sorted(set(about)):
-                connection.execute(_TURN, {"name": f"custodes:{name}"})
+        """Wait for one's turn."""
+        take_turn(tx, *about)
 
     # ── Profiles ─────────────────────────────────────────────────────────────
 

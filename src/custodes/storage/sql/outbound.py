@@ -44,6 +44,7 @@ from custodes.storage.sql.tables.outbound import webhook_configurations as endpo
 from custodes.storage.sql.tables.outbound import webhook_endpoint_health as healths
 from custodes.storage.sql.tables.outbound import webhook_event_types as event_types
 from custodes.storage.sql.tables.outbound import webhook_secrets as secrets
+from custodes.storage.sql.turns import take_turn
 from custodes.storage.sql.types import Micros
 
 #: What a person may change; the rest is the dispatcher's.
@@ -106,6 +107,15 @@ class SqlEndpointStore:
         """Count a tenant's."""
         query = select(func.count()).where(endpoints.c.tenant_id == tenant, endpoints.c.deleted_at == 0)
         return connection_of(tx).execute(query).scalar_one()
+
+    def take_turn(self, tx: Transaction, tenant: str) -> None:
+        """Wait for one's turn."""
+        take_turn(tx, f"endpoints:{tenant}")
+
+    def of_sources(self, tx: Transaction) -> list[Endpoint]:
+        """Read those of sources; the table has at most some hundred rows a tenant."""
+        query = _living(None).where(endpoints.c.source != "").order_by(endpoints.c.tenant_id, endpoints.c.source)
+        return [_endpoint(row) for row in connection_of(tx).execute(query).mappings()]
 
     def lock(self, tx: Transaction, endpoint: Endpoint) -> None:
         """Lock the row; on SQLite there is one writer anyway."""
