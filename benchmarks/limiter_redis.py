@@ -61,7 +61,7 @@ clock = SystemClock()
 
 
 def ours(windows: RedisWindows, meters: Sequence[Meter], run: str) -> Hit:
-    limits = [windows.cells(f"{run} {number}", meter) for number, meter in enumerate(meters)]
+    limits = [windows.cells(f"{run} {number}", meter, together=run) for number, meter in enumerate(meters)]
 
     async def hit(subject: str) -> bool:
         asks: list[Ask] = [(cells, subject, 1) for cells in limits]

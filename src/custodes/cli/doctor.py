@@ -155,6 +155,30 @@ async def _proxies(custodes: Custodes) -> AsyncIterator[Finding]:
             yield Finding("proxies", Verdict.OK, f"{text} may say who the client is")
 
 
+#: Where limits count, by engine.
+_COUNTED_IN = {
+    "memory": "in memory: each worker counts for itself",
+    "sqlite": "in a file, for all workers of this host together",
+    "postgresql": "in PostgreSQL, for all instances together",
+    "redis": "in Redis, for all instances together",
+}
+
+
+async def _limits(custodes: Custodes) -> AsyncIterator[Finding]:
+    engine = custodes.ratelimit.engine().name
+    if engine == "redis" and not await custodes.pending_migrations():
+        await custodes.ratelimit.start()
+        reached = custodes.ratelimit.engine().available
+        await custodes.ratelimit.stop()
+        if not reached:
+            remedy = (
+                "Look at Redis and CUSTODES_REDIS_URL; until then CUSTODES_RATE_LIMIT_FAILURE_MODE says what happens"
+            )
+            yield Finding("limits", Verdict.FAILURE, "count in Redis, which does not answer", remedy)
+            return
+    yield Finding("limits", Verdict.OK, f"count {_COUNTED_IN[engine]}")
+
+
 async def _secrets(custodes: Custodes) -> AsyncIterator[Finding]:
     if isinstance(custodes.sealer, NoSealer):
         yield Finding(
@@ -262,6 +286,7 @@ _CHECKS: tuple[_Check, ...] = (
     _switches,
     _sign_in,
     _proxies,
+    _limits,
     _secrets,
     _sources,
     _forwarded,

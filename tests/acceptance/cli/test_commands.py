@@ -233,6 +233,19 @@ class TestDoctor:
         assert "webhooks of stripe are forwarded by another process" in found["text"]
         assert "CUSTODES_FORWARD_TO" in found["remedy"]
 
+    def test_where_limits_count_is_said_and_a_redis_that_is_gone_is_a_failure(
+        self, url: str, monkeypatch: pytest.MonkeyPatch
+    ):
+        run("migrate")
+        in_memory = {row["area"]: row for row in run_json("doctor")}["limits"]
+        monkeypatch.setenv("CUSTODES_REDIS_URL", "redis://127.0.0.1:1/0")
+        monkeypatch.setenv("CUSTODES_SECRET_KEY", "s" * 32)
+        gone = {row["area"]: row for row in run_json_failing("doctor")}["limits"]
+
+        assert (in_memory["verdict"], gone["verdict"]) == ("ok", "failure")
+        assert "each worker" in in_memory["text"]
+        assert "CUSTODES_REDIS_URL" in gone["remedy"]
+
     def test_no_secret_is_shown(self, url: str, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", "whsec_canary")
         monkeypatch.setenv("CUSTODES_ALERT_URLS", "https://canary@example.com/hook")

@@ -59,5 +59,6 @@ def test_an_install_is_migrated_served_by_workers_and_examined(
     assert findings["database"]["verdict"] == "ok"
     assert findings["health of storage"]["verdict"] != "failure"  # a busy machine is slow
     assert "CUSTODES_SECRET_KEY" in findings["secrets"]["remedy"]
+    assert "PostgreSQL, for all instances together" in findings["limits"]["text"]
     assert server.stop() == 0
     assert "Traceback" not in server.said

@@ -13,6 +13,7 @@ from custodes import Custodes
 from custodes.errors import ConfigurationError, StorageUnavailable
 from custodes.kernel.clock import HOUR, MILLISECOND, SECOND
 from custodes.kernel.window import Concurrency, Gcra, Meter, SlidingLog, SubWindows
+from custodes.planes.ratelimit.answers import Decision
 from custodes.runtime.system_clock import SystemClock
 from custodes.storage.sql.ratelimit_postgresql import PostgresWindows
 
@@ -137,6 +138,10 @@ async def test_an_install_on_postgresql_counts_there_unless_told_otherwise(postg
     decisions = [await one.ratelimit.check(call()) for one in (custodes, other)]
 
     assert [decision.allowed for decision in decisions] == [True, False]
+    # And who is refused there is refused again without a statement
+    again = other.ratelimit.check(call())
+    assert isinstance(again, Decision)
+    assert not again.allowed
     for one in (custodes, other):
         await one.ratelimit._windows.stop()
     await custodes.close()

@@ -333,7 +333,7 @@ async def test_a_server_that_has_forgotten_the_script_is_sent_it_again(windows, 
 async def test_no_address_is_in_redis_in_clear_and_everything_there_ends(windows, redis_server: RedisServer):
     engine = windows()
     for name, meter in {"a": SlidingLog(5, MINUTE), "b": Gcra(5, MINUTE, 5), "c": SubWindows(5, MINUTE)}.items():
-        await decide(engine, (engine.cells(name, meter), "203.0.113.199", 1))
+        await decide(engine, (engine.cells(name, meter, together=name), "203.0.113.199", 1))
 
     with redis_server.client() as client:
         keys: list[bytes] = client.keys("*")

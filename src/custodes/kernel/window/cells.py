@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from typing import Any, TypeAlias
 
+from custodes.kernel.window.concurrency import Concurrency
 from custodes.kernel.window.meter import Meter, State
 
 #: Whom a limit counts: an address, a (tenant, user) pair, …
@@ -60,6 +61,15 @@ class Cells:
         """Hand over the units admitted by subject, and begin again."""
         tally, self._tally = self.tally, defaultdict(int)
         return tally
+
+    def stands(self, wait: int) -> int:
+        """Tell for how long a refusal is sure to stand, microseconds: 0 when anything may end it, such as a slot.
+
+        Args:
+            wait: how long the refused have to wait, :data:`~custodes.kernel.window.NEVER` for ever, and then it stands
+                for ever.
+        """
+        return 0 if isinstance(self.meter, Concurrency) else wait
 
     def recall(self, key: Key, now: int) -> tuple[Key, State]:
         """Find the state of a subject that is not at hand; also under which name to keep it."""

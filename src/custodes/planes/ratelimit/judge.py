@@ -14,6 +14,7 @@ from custodes.kernel.window.cells import COUNT_EVERY
 from custodes.planes.ratelimit.alarm import Alarm
 from custodes.planes.ratelimit.answers import FREE, Admitted, Decision, Noted, blocked_decision, unavailable_decision
 from custodes.planes.ratelimit.bans import Escalation
+from custodes.planes.ratelimit.counts import Counts
 from custodes.planes.ratelimit.endpoints import endpoint_of
 from custodes.planes.ratelimit.fallback import Fallback
 from custodes.planes.ratelimit.in_force import InForce
@@ -31,6 +32,7 @@ from custodes.planes.ratelimit.model import (
 from custodes.planes.ratelimit.pending import Pending
 from custodes.planes.ratelimit.plans import UNKNOWN, Applicable, Gate, Plan, gather
 from custodes.planes.ratelimit.ports import Windows
+from custodes.planes.ratelimit.standing import MAX_STANDING, Standing, standing
 from custodes.planes.ratelimit.tracking import Tracker
 from custodes.runtime.log import get_logger
 
@@ -116,6 +118,12 @@ class Judge:
             plan = book.look_up(call.method, call.path)
         steps = plan.steps
         if not steps:
+            if plan.standing:
+                known = plan.standing.get(client if plan.by_client else plan.whom(call, client))
+                if known is not None:
+                    now = self._ticks() // 1_000 + self._offset
+                    if now < known.worded_until or self._word(known, call, now):
+                        return self._refuse_again(call, known, now)
             return self._decide_generally(call, plan, client) if plan.gates else FREE
         now = self._ticks() // 1_000 + self._offset
         # Nearly every request: what gather, decide and admitted do together, in one loop.
@@ -158,12 +166,57 @@ class Judge:
         except StorageUnavailable:
             return self._fall_back(call, plan, applicable, asks, now)
         if isinstance(answer, Outcome):
-            return self._answer(call, applicable, asks, answer, now)
+            return self._hear(call, plan, client, applicable, asks, answer, now)
         return Pending(
             answer,
-            partial(self._answer, call, applicable, asks, now=now),
+            partial(self._hear, call, plan, client, applicable, asks, now=now),
             partial(self._fall_back, call, plan, applicable, asks, now),
         )
+
+    def _hear(
+        self,
+        call: Call,
+        plan: Plan,
+        client: str,
+        applicable: Applicable,
+        asks: list[Ask],
+        outcome: Outcome,
+        now: int,
+    ) -> Decision:
+        """Answer with what the engine said, and remember a refusal that stands."""
+        if outcome.refused and plan.remembers:
+            found = standing(applicable.answers, applicable.owners, asks, outcome, now)
+            if found is not None:
+                if len(plan.standing) >= MAX_STANDING:
+                    plan.standing.clear()
+                plan.standing[client if plan.by_client else plan.whom(call, client)] = found
+        return self._answer(call, applicable, asks, outcome, now)
+
+    def _word(self, known: Standing[Gate], call: Call, now: int) -> bool:
+        gate, key = known.whom[0]
+        _, kind, identifier = gate.whom(key, call.tenant)
+        return known.word(now, self._options.jitter, f"{kind}:{identifier}")
+
+    def _refuse_again(self, call: Call, known: Standing[Gate], now: int) -> Decision:
+        """Refuse as before; a flood of refused requests costs this and no more."""
+        self.limited += 1
+        decision = known.decision
+        if known.ends is not None:
+            decision.retry_after = known.ends - now
+        call.limited_by = decision.rule
+        if call.path == known.path and known.epoch == self._tracker.epoch and call.tenant == known.tenant:
+            for counts in known.counts:
+                counts.refused += 1
+                counts.trace_id = call.trace_id
+        else:
+            known.path, known.tenant, known.epoch = call.path, call.tenant, self._tracker.epoch
+            known.counts = [
+                self._track(call, gate, gate.whom(key, call.tenant), shadow=False) for gate, key in known.whom
+            ]
+        if self._escalation is not None:
+            gate, key = known.whom[0]
+            self._escalate(self._escalation, call, gate, gate.whom(key, call.tenant), now)
+        return decision
 
     def _contest(self, call: Call, plan: Plan, client: str, now: int, charged: int) -> Decision:
         """Decide where somebody is new or something refuses."""
@@ -230,11 +283,11 @@ class Judge:
             self._track(call, owner, owner.whom(key, call.tenant), shadow=True)
         return tuple(owner.rule.name for owner, _ in refusers)
 
-    def _track(self, call: Call, gate: Gate, whom: tuple[str, str, str], *, shadow: bool) -> None:
+    def _track(self, call: Call, gate: Gate, whom: tuple[str, str, str], *, shadow: bool) -> Counts:
         tenant, kind, identifier = whom
         route = gate.rule.route
         endpoint = endpoint_of(call.path) if route == EVERY_ENDPOINT else route
-        self._tracker.refuse((tenant, gate.rule.name, kind, identifier, endpoint), call.trace_id, shadow=shadow)
+        return self._tracker.refuse((tenant, gate.rule.name, kind, identifier, endpoint), call.trace_id, shadow=shadow)
 
     def _escalate(self, escalation: Escalation, call: Call, gate: Gate, whom: tuple[str, str, str], now: int) -> None:
         if whom[1] not in _BANNABLE:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import TypeAlias
 
 from custodes.kernel.window import Ask, Cells, Concurrency
@@ -14,6 +14,7 @@ from custodes.planes.ratelimit.model import EVERY_TENANT, Algorithm, Call, Kind,
 from custodes.planes.ratelimit.paths import PathTrie
 from custodes.planes.ratelimit.ports import States
 from custodes.planes.ratelimit.rules import spell_subjects
+from custodes.planes.ratelimit.standing import Standing
 from custodes.runtime.log import get_logger
 
 #: Paths whose plan is remembered for each method; forgotten all at once when there are more.
@@ -84,7 +85,8 @@ class Gate:
         prefix = f"{rule.tenant}\n{rule.name}\n{spell_subjects(rule)}\n"
         self.names = [prefix + limit.text for limit in rule.limits]
         self.cells: list[Cells] = [
-            windows.cells(name, meter, shadow=rule.shadow) for name, meter in zip(self.names, meters, strict=True)
+            windows.cells(name, meter, shadow=rule.shadow, together=rule.route)
+            for name, meter in zip(self.names, meters, strict=True)
         ]
         for cells in self.cells:
             cells.lease = rule.lease
@@ -123,7 +125,7 @@ class Applicable:
 class Plan:
     """All rules that hold for a method and path."""
 
-    __slots__ = ("applicable", "gates", "steps")
+    __slots__ = ("_for_one_tenant", "applicable", "by_client", "gates", "remembers", "standing", "steps")
 
     def __init__(self, gates: Sequence[Gate], *, at_once: bool) -> None:
         self.gates = tuple(gates)
@@ -139,6 +141,21 @@ class Plan:
             )
         #: By the mask of the rules that hold for the request: those by user do not when nobody is signed in.
         self.applicable: dict[int, Applicable] = {}
+        #: Refusals that stand, by :meth:`whom`, or by client where nothing else counts.
+        self.standing: dict[Hashable, Standing[Gate]] = {}
+        self._for_one_tenant = any(gate.tenant is not None for gate in gates)
+        self.by_client = not self._for_one_tenant and all(gate.by_ip for gate in gates)
+        #: Whether refusals are: not where a callable of the host tells the cost or the subject.
+        self.remembers = all(
+            gate.cost_of is None and all(isinstance(one, Kind) for one in gate.rule.by) for gate in gates
+        )
+
+    def whom(self, call: Call, client: str) -> Hashable:
+        """Name the subjects of a request under all rules."""
+        if len(self.gates) == 1 and not self._for_one_tenant:
+            return self.gates[0].key_of(call, client)
+        keys = [gate.key_of(call, client) for gate in self.gates]
+        return (call.tenant, *keys) if self._for_one_tenant else tuple(keys)
 
     def applicable_to(self, mask: int) -> Applicable:
         """Prepare what belongs to a mask."""

@@ -19,8 +19,16 @@ class States(Protocol):
     #: True when decisions are always made at once, False when they may have to be awaited.
     synchronous: bool
 
-    def cells(self, name: str, meter: Meter, *, shadow: bool = False) -> Cells:
-        """Return the states of a limit; those with the same name are the same."""
+    def cells(self, name: str, meter: Meter, *, shadow: bool = False, together: str = "") -> Cells:
+        """Return the states of a limit; those with the same name are the same.
+
+        Args:
+            name: name.
+            meter: how it counts.
+            shadow: whether it refuses nobody.
+            together: the same for limits that are asked together: an engine may keep what a subject has used of them
+                in one place. What it counted under another word, it may forget.
+        """
         ...
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from custodes.errors import StorageUnavailable
 from custodes.kernel.clock import MINUTE
 from custodes.kernel.window.cells import Key
+from custodes.planes.ratelimit.counts import Counts
 from custodes.planes.ratelimit.model import EVERY_ENDPOINT, Window
 from custodes.planes.ratelimit.plans import Gate
 from custodes.planes.ratelimit.ports import RateLimitStore
@@ -41,25 +42,6 @@ _Name = tuple[str, str, str, str, str]
 _log = get_logger("custodes.ratelimit")
 
 
-class Counts:
-    """Counts of one window."""
-
-    __slots__ = ("allowed", "refused", "trace_id", "would_refuse")
-
-    def __init__(self) -> None:
-        self.allowed = 0
-        self.refused = 0
-        self.would_refuse = 0
-        self.trace_id = ""
-
-    def add(self, other: Counts) -> None:
-        """Add the counts of another."""
-        self.allowed += other.allowed
-        self.refused += other.refused
-        self.would_refuse += other.would_refuse
-        self.trace_id = other.trace_id or self.trace_id
-
-
 class Tracker:
     """Collects counts and writes them.
 
@@ -79,13 +61,19 @@ class Tracker:
         self._endpoints: Counter[tuple[str, ...]] = Counter()
         self._waiting: list[Window] = []
         self._flushing = asyncio.Lock()
+        #: Changes when what was counted is taken to be written.
+        self.epoch = 0
         #: Identifiers whose counts are in the sums only.
         self.shed = 0
         #: Rows that could not be written and were dropped.
         self.lost = 0
 
-    def refuse(self, name: _Name, trace_id: str, *, shadow: bool) -> None:
-        """Count a refused request, or one that a rule in shadow would have refused."""
+    def refuse(self, name: _Name, trace_id: str, *, shadow: bool) -> Counts:
+        """Count a refused request, or one that a rule in shadow would have refused.
+
+        Returns:
+            Where it was counted: further ones may be added there while :attr:`epoch` is the same.
+        """
         counts = self._refused.get(name)
         if counts is None:
             counts = self._refused.setdefault(self._within_bounds(name), Counts())
@@ -94,6 +82,7 @@ class Tracker:
         else:
             counts.refused += 1
         counts.trace_id = trace_id
+        return counts
 
     def _within_bounds(self, name: _Name) -> _Name:
         """Name what is counted for the first time, or what it is counted with when there is too much of its sort."""
@@ -127,6 +116,7 @@ class Tracker:
 
     def _take_refused(self) -> dict[_Name, Counts]:
         refused, self._refused = self._refused, {}
+        self.epoch += 1
         self._endpoints.clear()
         return refused
 

@@ -169,7 +169,7 @@ class _Trial:
         self._whom: dict[str, Hit] = {}
         self._where: dict[str, Hit] = {}
 
-    def cells(self, name: str, meter: Meter, *, shadow: bool = False) -> OwnCells:
+    def cells(self, name: str, meter: Meter, *, shadow: bool = False, together: str = "") -> OwnCells:
         """Return states that nobody else counts in."""
         return OwnCells(meter, shadow=shadow)
 

@@ -26,7 +26,7 @@ class MemoryWindows:
         self._max_subjects = max_subjects
         self._cells: dict[str, OwnCells] = {}
 
-    def cells(self, name: str, meter: Meter, *, shadow: bool = False) -> OwnCells:
+    def cells(self, name: str, meter: Meter, *, shadow: bool = False, together: str = "") -> OwnCells:
         """Return the states of a limit; the same ones for the same name."""
         found = self._cells.get(name)
         if found is None:

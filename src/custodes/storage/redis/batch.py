@@ -12,6 +12,7 @@ from custodes.kernel.window import NEVER, Ask, Outcome
 from custodes.kernel.window.cells import COUNT_EVERY, Key, View
 from custodes.storage.dated import Decided, Objected
 from custodes.storage.redis.cells import Lease, RedisCells
+from custodes.storage.redis.subjects import Subjects
 
 # Statuses of a request.
 _CHARGED, _CONTESTED = 0, 1
@@ -82,8 +83,10 @@ class Batch:
         self.items = items
         #: Limits that leases were had of.
         self.lent: set[RedisCells] = set()
-        keys: dict[bytes, int] = {}
-        rows: dict[tuple[RedisCells, int], int] = {}
+        subjects: dict[bytes, int] = {}
+        own: dict[bytes, int] = {}
+        rows: list[list[int]] = []
+        row_of: dict[RedisCells | tuple[RedisCells, int], int] = {}
         script: list[int] = []
         for item in items:
             if type(item) is Question:
@@ -99,17 +102,30 @@ class Batch:
                 cells, key, _, cost = cast("GiveBack", item)
                 asks = ((cells, key, cost),)
                 script.append(0)
+            last_key: Key = None
+            named: Subjects | None = None
+            name, subject = b"", 0
+            # Numbers of the script begin at 1, and so do these.
             for cells, key, cost in asks:
-                # Numbers of the script begin at 1, and so do these.
-                name = (cells.names.get(key) or cells.named(key))[0]
-                script.append(rows.get((cells, cost)) or rows.setdefault((cells, cost), len(rows) + 1))
-                script.append(keys.get(name) or keys.setdefault(name, len(keys) + 1))
+                kind = cells if cost == 1 else (cells, cost)
+                row = row_of.get(kind)
+                if row is None:
+                    rows.append(cells.row(cost, now))
+                    row = row_of[kind] = len(rows)
+                if key is not last_key or cells.subjects is not named:
+                    last_key, named = key, cells.subjects
+                    name = (cells.subjects.names.get(key) or cells.named(key))[0]
+                    subject = subjects.get(name) or subjects.setdefault(name, len(subjects) + 1)
+                at = 0
+                if cells.long:
+                    own_key = name + cells.own_key
+                    at = own.get(own_key) or own.setdefault(own_key, len(own) + 1)
+                script += (row, subject, at)
             if type(item) is GiveBack:
                 script += (item.at, item.cost)
-        #: The states that take part, by name.
-        self.keys = list(keys)
-        #: The argument of the script.
-        self.packed = _encode([[cells.row(cost, now) for cells, cost in rows], script])
+        #: The keys of the script, and its argument.
+        self.keys = [*subjects, *own]
+        self.packed = _encode([rows, script, len(subjects)])
 
     def settle(self, reply: bytes, begun: int) -> tuple[int, list[Question]]:
         """Hand out the answers.

@@ -1,15 +1,14 @@
-"""One limit on Redis: what its states are called there, how it is asked about, and what is known to be refused."""
+"""One limit on Redis: how it is asked about, and what is known to be refused."""
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64encode
 from collections.abc import Callable
-from hashlib import blake2b
 from math import gcd
 from typing import NamedTuple
 
 from custodes.kernel.clock import SECOND
 from custodes.kernel.window import (
+    NEVER,
     SLICES,
     CalendarQuota,
     Cells,
@@ -22,32 +21,24 @@ from custodes.kernel.window import (
     left_when_near,
 )
 from custodes.kernel.window.cells import Key
+from custodes.storage.redis.subjects import Subjects
 
-#: Parts that subjects are spread over in a cluster: the keys of one part share a slot, and a call is about one part.
-#: Enough for every node to have its share, few enough for requests to share calls.
-PARTS = 64
-
-#: Names and refusals that are remembered of one limit; forgotten all at once when there are more, which costs one
-#: question more each.
+#: Refusals that are remembered of one limit; forgotten all at once when there are more, which costs one question more
+#: each.
 _MAX_REMEMBERED = 50_000
 
-#: Between tenant and the rest of a subject.
-_SEPARATOR = b"\x1f"
-
-#: Characters of a name: 96 bits.
-_NAME_BYTES = 12
+#: Events or slots that a record holds: those of a limit above may need a key of their own. LONGEST of ``meters.lua``.
+_MAX_IN_RECORD = 128
 
 #: Latest moment that the script can count with exactly: 2^53 microseconds, in the year 2255.
 _MAX_EXACT = 2**53 - 1
 
-#: How long a refusal by a limit with leases is taken for granted, microseconds.
+#: How long a refusal is taken for granted, microseconds, where units may be given back: leases of other instances, and
+#: in a cluster what one part charged for a request that another part refused.
 _ASK_AGAIN = SECOND // 2
 
 #: How much the server's clock may be behind what is believed before a calendar period has to be asked for again.
 _SLACK = 5 * SECOND
-
-#: Counts the ways in which states have been written; instances that write them differently do not share them.
-_FORMAT = 2
 
 # Algorithms by their number in decide.lua.
 _LOG, _SUBWINDOWS, _GCRA, _CALENDAR, _CONCURRENCY = 1, 2, 3, 4, 5
@@ -62,7 +53,7 @@ class Denial(NamedTuple):
     until: int | None
     #: Units that were left.
     left: int
-    #: Until when nobody is asked about it, server time: sooner, where leases of others may come back.
+    #: Until when nobody is asked about it, server time: sooner, where units may be given back.
     known_until: int | None
 
 
@@ -87,38 +78,40 @@ class RedisCells(Cells):
     """One limit; its states are in Redis."""
 
     __slots__ = (
-        "_digest",
         "_fraction",
         "_in_parts",
         "_row_of",
-        "_secret",
+        "_tag",
         "borrowing",
-        "deniable",
         "denied",
         "exact_view",
         "leases",
+        "long",
         "name",
-        "names",
+        "named",
         "near",
         "near_at",
+        "own_key",
         "seen",
+        "subjects",
     )
 
-    def __init__(self, name: str, meter: Meter, secret: bytes, *, shadow: bool, in_parts: bool) -> None:
+    def __init__(self, name: str, meter: Meter, subjects: Subjects, *, shadow: bool, in_parts: bool) -> None:
         super().__init__(meter, shadow=shadow)
         self.name = name
-        self._secret = secret
         self._in_parts = in_parts
-        self._digest = blake2b(f"{_FORMAT}\0{name}\0".encode(), key=secret, digest_size=_NAME_BYTES)
-        #: What :meth:`named` said.
-        self.names: dict[Key, tuple[bytes, int]] = {}
+        self.subjects = subjects
+        self._tag = subjects.tag(name)
+        #: What the states of a subject are called in Redis, and the part that they belong to.
+        self.named = subjects.named
+        #: Whether a state may need a key of its own, and what is added to the subject's then.
+        self.long = isinstance(meter, SlidingLog | Concurrency) and meter.limit > _MAX_IN_RECORD
+        self.own_key = b":%012x" % self._tag
         bucket = _Bucket(meter) if isinstance(meter, Gcra) else None
         self._row_of = bucket.row if bucket else _rows_of(meter)
         self._fraction = bucket.fraction if bucket else 1
         #: Whether the answer holds the state, from which view and wait are worked out, instead of these.
         self.exact_view = isinstance(meter, Gcra)
-        #: Whether a refusal stands until it was said to end: slots may be given back before.
-        self.deniable = not isinstance(meter, Concurrency)
         #: Refusals that are known to stand, by subject.
         self.denied: dict[Key, Denial] = {}
         #: What those had left who had nearly used up the limit, and how much that is at most.
@@ -130,45 +123,29 @@ class RedisCells(Cells):
         #: What was left when a subject was last decided on, and when that was asked, monotonic time.
         self.seen: dict[Key, tuple[int, int]] = {}
 
-    def named(self, key: Key) -> tuple[bytes, int]:
-        """Return what the state of a subject is called in Redis, and the part that it belongs to."""
-        found = self.names.get(key)
-        if found is None:
-            if len(self.names) >= _MAX_REMEMBERED:
-                self.names.clear()
-            found = self.names[key] = self._name(key)
-        return found
-
-    def _name(self, key: Key) -> tuple[bytes, int]:
-        text = (key if isinstance(key, str) else repr(key)).encode("utf-8", "surrogatepass")
-        digest = self._digest.copy()
-        digest.update(text)
-        part = 0
-        if self._in_parts:
-            # Subjects of a tenant stay together; an address, which is of no tenant, stands for itself.
-            whose = blake2b(text.partition(_SEPARATOR)[0], key=self._secret, digest_size=2).digest()
-            part = int.from_bytes(whose, "big") % PARTS
-        return b"custodes:{%d}:%s" % (part, urlsafe_b64encode(digest.digest())), part
-
     def row(self, cost: int, now: int) -> list[int]:
         """Write what the script has to know to charge a cost; see ``meters.lua``."""
-        algorithm, *rest = self._row_of(cost, now)
-        return [algorithm, int(self.shadow), cost, *rest]
+        algorithm, first, *rest = self._row_of(cost, now)
+        return [algorithm, int(self.shadow), cost, first, self._tag, *rest]
 
     def state_of(self, whole: int, part: int) -> int:
         """Put the state of a bucket together, as its meter reads it."""
         return whole * self._fraction + part
 
     def deny(self, key: Key, cost: int, wait: int | None, left: int, now: int) -> None:
-        """Remember a refusal, if it is sure to stand until it was said to end."""
-        if not self.deniable:
+        """Remember a refusal, if it is sure to stand for a while."""
+        stands = self.stands(NEVER if wait is None else wait)
+        if not stands:
             return
         if len(self.denied) >= _MAX_REMEMBERED:
             self.denied.clear()
-        until = known_until = None if wait is None else now + wait
-        if self.lease > 1 and until is not None:
-            known_until = min(until, now + _ASK_AGAIN)
-        self.denied[key] = Denial(cost, until, left, known_until)
+        until = None if wait is None else now + wait
+        self.denied[key] = Denial(cost, until, left, None if stands == NEVER else now + stands)
+
+    def stands(self, wait: int) -> int:
+        """Tell for how long a refusal is sure to stand; see :meth:`custodes.kernel.window.Cells.stands`."""
+        sure = super().stands(wait)
+        return min(sure, _ASK_AGAIN) if sure > 0 and (self.lease > 1 or self._in_parts) else sure
 
     def saw(self, key: Key, left: int, at: int) -> None:
         """Remember what was left of a limit with leases."""

@@ -137,7 +137,7 @@ class GroupedWindows(ABC):
 
     # ── Port ─────────────────────────────────────────────────────────────────
 
-    def cells(self, name: str, meter: Meter, *, shadow: bool = False) -> SharedCells:
+    def cells(self, name: str, meter: Meter, *, shadow: bool = False, together: str = "") -> SharedCells:
         """Return the states of a limit; the same ones for the same name, in every worker."""
         found = self._cells.get(name)
         if found is None:

@@ -1,23 +1,27 @@
 -- Decides on requests, one after the other, each on all its limits at once: all are charged, or none.
 --
--- KEYS     the states that take part
--- ARGV[1]  MessagePack: {rows, script}
---   rows    one list for each limit and cost: {algorithm, in shadow, cost, then what the algorithm needs}
---   script  for each request: how many limits, then for each the number of its row and of its key;
---           or 0, to give back: number of the row and of the key, the moment of the charge, units;
---           or -1, to look: number of the row and of the key
+-- KEYS     the states of the subjects that take part, then the keys of states that may need one of their own
+-- ARGV[1]  MessagePack: {rows, script, how many of the keys are subjects}
+--   rows    one list for each limit and cost: {algorithm, in shadow, cost, limit, tag, then what the algorithm needs}
+--   script  for each request: how many limits, then each of them; or 0, to give back: the limit, the moment of the charge,
+--           units; or -1, to look: the limit. A limit is three numbers: of its row, of the subject, of its own key or 0
 -- Returns  MessagePack: {now, then for each request a status and what belongs to it, see below; for each look the view}
 --
--- States are read once, decided on in memory and written once, however many requests of the call are about them.
+-- Subjects are read once, all in one command, decided on in memory and written once, however many requests of the call
+-- are about them and however many limits they have.
 
 local meters = {log, subwindows, gcra, calendar, concurrency}
 
+-- Keys that one command reads: Lua hands over no more than 8,000 values at once.
+local READ_AT_ONCE = 4000
+
 local asked = cmsgpack.unpack(ARGV[1])
-local rows, script = asked[1], asked[2]
--- By number of the key: states, and the row by which one that has changed is to be written.
-local states, changed = {}, {}
--- Of the limits of the request at hand: how long each has to be waited for.
-local waits = {}
+local rows, script, subjects = asked[1], asked[2], asked[3]
+local texts = subjects > 0 and redis.call('MGET', unpack(KEYS, 1, math.min(subjects, READ_AT_ONCE)))
+-- By number of the subject: states by tag of the limit, and whether one of them has changed.
+local held, changed = {}, {}
+-- Of the limits of the request at hand: state, row, and how long each has to be waited for.
+local the_states, the_rows, the_waits = {}, {}, {}
 local answer, size = {now}, 1
 
 -- All admit and were charged: what is left, and microseconds until there is more, of each.
@@ -27,27 +31,46 @@ local CONTESTED = 1
 -- The clock of who asked is too far off.
 local OFF = 2
 
-for _, row in ipairs(rows) do row[1] = meters[row[1]] end
+for _, row in ipairs(rows) do
+  local meter = meters[row[ALGORITHM]]
+  row.meter, row.load, row.wait, row.charge = meter, meter.load, meter.wait, meter.charge
+end
 
-local function state_of(row, number)
-  local state = states[number]
+local function read(number)
+  local states, text = {}, texts[number]
+  held[number] = states
+  if text == nil then text = redis.call('GET', KEYS[number]) end
+  if text then
+    local at, last = 1, #text
+    while at < last do
+      local tag, dead_at, length, body = struct.unpack(RECORD, text, at)
+      states[tag] = {text, body, length, dead_at, false, false, false, 0, 0, 0, 0}
+      at = body + length
+    end
+  end
+  return states
+end
+
+local function state_of(row, at)
+  local states = held[script[at + 1]] or read(script[at + 1])
+  local state = states[row[TAG]]
   if not state then
-    state = row[1].load(KEYS[number], row)
-    states[number] = state
+    state = {'', 0, 0, 0, false, false, false, 0, 0, 0, 0}
+    states[row[TAG]] = state
+  end
+  if not state[KNOWN] then
+    if script[at + 2] > 0 then state[OWN] = KEYS[subjects + script[at + 2]] end
+    row.load(state, row)
   end
   return state
 end
 
-local function give_back(at)
-  local row, number = rows[script[at]], script[at + 1]
-  if row[1].give_back(state_of(row, number), row, script[at + 2], script[at + 3]) then changed[number] = row end
-end
-
-local function decide(at, last)
-  local refused, contested = false, false
-  for here = at, last, 2 do
-    local row, number = rows[script[here]], script[here + 1]
-    local wait = row[1].wait(states[number] or state_of(row, number), row)
+local function decide(count, at)
+  local refused, contested, here = false, false, at
+  for number = 1, count do
+    local row = rows[script[here]]
+    local state = state_of(row, here)
+    local wait = row.wait(state, row)
     if wait ~= 0 then
       if not wait then
         size = size + 1
@@ -55,25 +78,67 @@ local function decide(at, last)
         return
       end
       contested = true
-      refused = refused or row[2] == 0
+      refused = refused or row[IN_SHADOW] == 0
     end
-    waits[here] = wait
+    the_states[number], the_rows[number], the_waits[number] = state, row, wait
+    here = here + 3
   end
   size = size + 1
-  answer[size] = contested and CONTESTED or CHARGED
-  for here = at, last, 2 do
-    local row, number = rows[script[here]], script[here + 1]
-    local meter, state = row[1], states[number]
-    if not refused and waits[here] == 0 then
-      meter.charge(state, row)
-      changed[number] = row
+  if not contested then
+    answer[size] = CHARGED
+    for number = 1, count do
+      local state, row = the_states[number], the_rows[number]
+      answer[size + 1], answer[size + 2] = row.charge(state, row)
+      size = size + 2
+      state[CHANGED_BY] = row
+      changed[script[at + 1]] = true
+      at = at + 3
     end
-    answer[size + 1], answer[size + 2] = meter.view(state, row)
-    size = size + 2
-    if contested then
-      size = size + 1
-      answer[size] = waits[here]
+    return
+  end
+  answer[size] = CONTESTED
+  for number = 1, count do
+    local state, row, wait = the_states[number], the_rows[number], the_waits[number]
+    if refused or wait ~= 0 then
+      answer[size + 1], answer[size + 2] = row.meter.view(state, row)
+    else
+      answer[size + 1], answer[size + 2] = row.charge(state, row)
+      state[CHANGED_BY] = row
+      changed[script[at + 1]] = true
     end
+    answer[size + 3] = wait
+    size = size + 3
+    at = at + 3
+  end
+end
+
+local function give_back(at)
+  local row = rows[script[at]]
+  local state = state_of(row, at)
+  if row.meter.give_back(state, row, script[at + 3], script[at + 4]) then
+    state[CHANGED_BY] = row
+    changed[script[at + 1]] = true
+  end
+end
+
+local function write(number)
+  local written, ends = '', 0
+  for _, state in pairs(held[number]) do
+    local row, record, dead_at = state[CHANGED_BY], nil, nil
+    if row then
+      record, dead_at = row.meter.pack(state, row)
+    elseif state[AT] > 0 then
+      record, dead_at = string.sub(state[TEXT], state[AT] - RECORD_HEAD, state[AT] + state[SIZE] - 1), state[DEAD_AT]
+    end
+    if record and dead_at > now then
+      written = written .. record
+      if dead_at > ends then ends = dead_at end
+    end
+  end
+  if ends > 0 then
+    redis.call('SET', KEYS[number], written, 'PX', lifetime(ends - now))
+  else
+    redis.call('DEL', KEYS[number])
   end
 end
 
@@ -82,16 +147,16 @@ while at <= length do
   local count = script[at]
   if count == 0 then
     give_back(at + 1)
-    at = at + 5
+    at = at + 6
   elseif count == -1 then
     local row = rows[script[at + 1]]
-    answer[size + 1], answer[size + 2] = row[1].view(state_of(row, script[at + 2]), row)
+    answer[size + 1], answer[size + 2] = row.meter.view(state_of(row, at + 1), row)
     size = size + 2
-    at = at + 3
+    at = at + 4
   else
-    decide(at + 1, at + 2 * count)
-    at = at + 1 + 2 * count
+    decide(count, at + 1)
+    at = at + 1 + 3 * count
   end
 end
-for number, row in pairs(changed) do row[1].store(states[number], row) end
+for number in pairs(changed) do write(number) end
 return cmsgpack.pack(answer)

@@ -1,140 +1,148 @@
--- SlidingLog: 8 bytes an admitted event, oldest first. Up to WHOLE events are one string of stamps, read and written
--- whole. Longer logs are a ring after a head of three numbers (events ever, number of the first that may count, newest
--- stamp): the event numbered e stands at place e % limit, and only what is needed is read and written. Whose limit is
--- longer begins with a string, too; the first number tells them apart: no log sees more than EVER events, no clock less.
+-- SlidingLog: 8 bytes an admitted event, oldest first; row[6] is the window. Longer ones than LONGEST have a key of their
+-- own, a ring after a head of three numbers (events ever, number of the first that may count, newest stamp): the event
+-- numbered e stands at place e % limit, and only what is needed is read and written.
 
-local WHOLE, HEAD, EVER = 128, 24, 1e15
-local LAST_WHOLE = tostring(WHOLE * 8 - 1)
+local HEAD = 24
+local LAST_OF_BEGIN = tostring(LONGEST - 1)
+
+-- Of a state: how many events are in the window, newest and oldest stamp, events added by this script, which share the
+-- newest stamp, and where the first one in the window stands in the text. KNOWN is LIVE.
+local LIVE, NEWEST, OLDEST, ADDED, FROM = 7, 8, 9, 10, 11
 
 local log = {}
 
-function log.load(key, row)
-  local begin
-  if row[4] <= WHOLE then
-    begin = redis.call('GET', key) or ''
-  else
-    begin = redis.call('GETRANGE', key, '0', LAST_WHOLE)
-  end
-  if begin == '' then return {key = key, begin = begin, count = 0, first = 0, newest = 0, added = 0} end
-  local count, first, newest = #begin / 8, 0
-  if count >= 3 and row[4] > WHOLE then
-    local ever, live, latest = struct.unpack('<ddd', begin)
-    if ever < EVER then
-      return {key = key, begin = begin, ring = row[4], count = ever, first = live, newest = latest, added = 0}
-    end
-  end
-  newest = struct.unpack('<d', begin, #begin - 7)
-  return {key = key, begin = begin, count = count, first = first, newest = newest, added = 0}
-end
-
--- Stamp of the event with this number; those added by this script share one.
+-- Stamp of one of the events in the window, from 1.
 local function stamp(state, number)
-  if number >= state.count then return state.newest end
-  if not state.ring then return (struct.unpack('<d', state.begin, number * 8 + 1)) end
-  local at = HEAD + number % state.ring * 8
-  if at + 8 <= #state.begin then return (struct.unpack('<d', state.begin, at + 1)) end
-  return (struct.unpack('<d', redis.call('GETRANGE', state.key, at, at + 7)))
+  if number > state[LIVE] then return state[NEWEST] end
+  local ring = state.ring
+  if not ring then return (struct.unpack('<d', state[TEXT], state[FROM] + (number - 1) * 8)) end
+  local at = HEAD + (ring.first + number - 1) % ring.size * 8
+  if at + 8 <= #ring.begin then return (struct.unpack('<d', ring.begin, at + 1)) end
+  return (struct.unpack('<d', redis.call('GETRANGE', state[OWN], at, at + 7)))
 end
 
--- Moves on to the first event in the window. A refused request may do that, too: the head is only written with a charge,
--- and in between the clock of this script stands still.
-local function first_live(state, row)
-  local last = state.count + state.added
-  if state.horizon then return state.first, last end
-  local newest = state.newest
-  local horizon = (now > newest and now or newest) - row[5]
-  local first = state.first
-  if last > first then
-    local oldest = stamp(state, first)
-    if oldest <= horizon then
-      if newest <= horizon then
-        first = last
-      else
-        local high = last
-        while first < high do
-          local middle = math.floor((first + high) / 2)
-          if stamp(state, middle) <= horizon then first = middle + 1 else high = middle end
-        end
-        state.oldest = stamp(state, first)
-      end
-      state.first = first
-    else
-      state.oldest = oldest
-    end
+-- Finds how many events have left the window. A refused request may do that, too: it is only written with a charge.
+local function drop_expired(state, horizon)
+  local oldest = stamp(state, 1)
+  if oldest > horizon then
+    state[OLDEST] = oldest
+    return 0
   end
-  state.horizon = horizon
-  return first, last
+  local live = state[LIVE]
+  if state[NEWEST] <= horizon then
+    state[LIVE] = 0
+    return live
+  end
+  local low, high = 2, live
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if stamp(state, middle) <= horizon then low = middle + 1 else high = middle end
+  end
+  state[OLDEST] = stamp(state, low)
+  state[LIVE] = live - low + 1
+  return low - 1
+end
+
+local function horizon_of(newest, row)
+  return (now > newest and now or newest) - row[6]
+end
+
+local function load_ring(state, row)
+  local begin = redis.call('GETRANGE', state[OWN], '0', LAST_OF_BEGIN)
+  if #begin < HEAD then return end -- the server was short of memory
+  local ever, first, newest = struct.unpack('<ddd', begin)
+  local ring = {begin = begin, size = row[LIMIT], ever = ever, first = first}
+  state.ring, state[LIVE], state[NEWEST] = ring, ever - first, newest
+  if ever > first then ring.first = first + drop_expired(state, horizon_of(newest, row)) end
+end
+
+function log.load(state, row)
+  local at, size = state[AT], state[SIZE]
+  if size == 0 then
+    state[LIVE], state[NEWEST] = 0, 0
+    if at > 0 then load_ring(state, row) end
+    return
+  end
+  local newest = struct.unpack('<d', state[TEXT], at + size - 8)
+  state[LIVE], state[NEWEST], state[FROM] = size / 8, newest, at
+  local expired = drop_expired(state, horizon_of(newest, row))
+  if expired > 0 then state[FROM] = at + expired * 8 end
 end
 
 function log.wait(state, row)
-  local first, last = first_live(state, row)
-  local in_the_way = last - first + row[3] - row[4]
+  local in_the_way = state[LIVE] + state[ADDED] + row[COST] - row[LIMIT]
   if in_the_way <= 0 then return 0 end
-  if row[3] > row[4] then return NEVER end
-  return stamp(state, first + in_the_way - 1) + row[5] - now
-end
-
-function log.charge(state, row)
-  if state.added == 0 then
-    if now > state.newest then state.newest = now end
-    if state.first == state.count then state.oldest = state.newest end
-  end
-  state.added = state.added + row[3]
+  if row[COST] > row[LIMIT] then return NEVER end
+  return stamp(state, in_the_way) + row[6] - now
 end
 
 function log.view(state, row)
-  local first, last = first_live(state, row)
-  if first == last then return row[4], 0 end
-  return row[4] - last + first, state.oldest + row[5] - now
+  local used = state[LIVE] + state[ADDED]
+  if used == 0 then return row[LIMIT], 0 end
+  return row[LIMIT] - used, state[OLDEST] + row[6] - now
 end
 
-local function head(count, first, newest)
-  return struct.pack('<ddd', count, first, newest)
-end
-
-function log.store(state, row)
-  local added, first = state.added, state.first
-  local fresh = struct.pack('<d', state.newest)
-  if added ~= 1 then fresh = string.rep(fresh, added) end
-  local keep = lifetime(state.newest + row[5] - now)
-  if not state.ring then
-    local events = first == 0 and state.begin .. fresh or string.sub(state.begin, first * 8 + 1) .. fresh
-    if #events > WHOLE * 8 then events = head(#events / 8, 0, state.newest) .. events end
-    redis.call('SET', state.key, events, 'PX', keep)
-    return
+function log.charge(state, row)
+  local added, live = state[ADDED], state[LIVE]
+  if added == 0 then
+    if now > state[NEWEST] then state[NEWEST] = now end
+    if live == 0 then state[OLDEST] = state[NEWEST] end
   end
-  local place = state.count % state.ring
-  local before_the_end = math.min(added, state.ring - place) * 8
-  redis.call('SETRANGE', state.key, '0', head(state.count + added, first, state.newest))
-  redis.call('SETRANGE', state.key, HEAD + place * 8, string.sub(fresh, 1, before_the_end))
+  added = added + row[COST]
+  state[ADDED] = added
+  return row[LIMIT] - live - added, state[OLDEST] + row[6] - now
+end
+
+local function head(ever, first, newest)
+  return struct.pack('<ddd', ever, first, newest)
+end
+
+local function write_ring(state, ring, fresh, keep)
+  local place = ring.ever % ring.size
+  local before_the_end = math.min(state[ADDED], ring.size - place) * 8
+  redis.call('SETRANGE', state[OWN], '0', head(ring.ever + state[ADDED], ring.first, state[NEWEST]))
+  redis.call('SETRANGE', state[OWN], HEAD + place * 8, string.sub(fresh, 1, before_the_end))
   if #fresh > before_the_end then
-    redis.call('SETRANGE', state.key, HEAD, string.sub(fresh, before_the_end + 1))
+    redis.call('SETRANGE', state[OWN], HEAD, string.sub(fresh, before_the_end + 1))
   end
-  redis.call('PEXPIRE', state.key, keep)
+  redis.call('PEXPIRE', state[OWN], keep)
+end
+
+function log.pack(state, row)
+  local live, added, newest = state[LIVE], state[ADDED], state[NEWEST]
+  local size, dead_at = (live + added) * 8, newest + row[6]
+  if size == 0 then return nil end
+  local ring, from = state.ring, state[FROM]
+  local before = not ring and live > 0 and string.sub(state[TEXT], from, from + live * 8 - 1) or ''
+  if added == 1 and not ring and size <= LONGEST then
+    return struct.pack('<ddI2c0d', row[TAG], dead_at, size, before, newest), dead_at
+  end
+  local fresh = string.rep(struct.pack('<d', newest), added)
+  if not ring and size <= LONGEST then
+    return struct.pack(RECORD, row[TAG], dead_at, size) .. before .. fresh, dead_at
+  end
+  local keep = lifetime(dead_at - now)
+  if ring then
+    write_ring(state, ring, fresh, keep)
+  else
+    redis.call('SET', state[OWN], head(live + added, 0, newest) .. before .. fresh, 'PX', keep)
+  end
+  return struct.pack(RECORD, row[TAG], dead_at, 0), dead_at
 end
 
 -- Rare (another slot of the request refused, a lease is returned): the events of that moment are taken out one by one.
 function log.give_back(state, row, at, units)
-  if state.ring then state.begin = redis.call('GET', state.key) or '' end
-  local first, last = first_live(state, row)
   local kept, left = {}, units
-  for number = last - 1, first, -1 do
+  if state.ring then state.ring.begin = redis.call('GET', state[OWN]) end
+  for number = state[LIVE] + state[ADDED], 1, -1 do
     local one = stamp(state, number)
     if one == at and left > 0 then left = left - 1 else kept[#kept + 1] = one end
   end
   if left == units then return false end
   local packed = {}
   for number = #kept, 1, -1 do packed[#packed + 1] = struct.pack('<d', kept[number]) end
-  local events = table.concat(packed)
-  local newest = kept[1] or 0
-  if #kept == 0 then
-    redis.call('DEL', state.key)
-  else
-    if #kept > WHOLE then events = head(#kept, 0, newest) .. events end
-    redis.call('SET', state.key, events, 'PX', lifetime(newest + row[5] - now))
-  end
   state.ring = nil
-  for name, value in pairs(log.load(state.key, row)) do state[name] = value end
-  state.first, state.oldest = 0, kept[#kept]
-  return false
+  state[TEXT], state[FROM], state[LIVE], state[ADDED] = table.concat(packed), 1, #kept, 0
+  state[NEWEST], state[OLDEST] = kept[1] or 0, kept[#kept] or 0
+  return true
 end

@@ -1,13 +1,34 @@
 -- What the files after this one each offer: one algorithm of kernel/window, decision for decision the same.
 --
--- row    what is asked: {algorithm, in shadow, cost, limit, then what the algorithm needs}
--- state  of one subject, in memory for as long as this script runs
+-- record  a state as it is kept: tag of the limit, moment from which on it says nothing more, length of the body, body.
+--         The states of a subject under all of its limits are one string of them. A body that is longer than LONGEST has
+--         a key of its own; its record says so by a length of 0.
+-- row     what is asked: {algorithm, in shadow, cost, limit, tag of the limit, then what the algorithm needs}
+-- state   of one subject under one limit, in memory for as long as this script runs: where its body is (AT is 0 for who
+--         has none), the row that has changed it, then what the algorithm knows
 --
--- load(key, row)            read a state
+-- load(state, row)          understand the body; state[OWN] is the key for one that is too long for a record
 -- wait(state, row)          microseconds until the cost is admitted: 0 for now, NEVER, nil when it cannot be told
--- charge(state, row)        charge it; only when wait is 0
+-- charge(state, row)        charge it, only when wait is 0; returns what view does
 -- view(state, row)          units left, microseconds until there is more
--- store(state, row)         write it; the row is one of those that have changed it
--- give_back(state, row, at, units)  take back a charge of that moment; whether it is to be written
+-- pack(state, row)          the record and the moment from which on it says nothing more; nothing when it says nothing now
+-- give_back(state, row, at, units)  take back a charge of that moment; whether that has changed anything
 
 local NEVER = -1
+
+local RECORD, RECORD_HEAD, LONGEST = '<ddI2', 18, 1024
+
+-- Of a row.
+local ALGORITHM, IN_SHADOW, COST, LIMIT, TAG = 1, 2, 3, 4, 5
+
+-- Of a state.
+-- What an algorithm knows begins at KNOWN, which is false until it does.
+local TEXT, AT, SIZE, DEAD_AT, CHANGED_BY, OWN, KNOWN, MORE = 1, 2, 3, 4, 5, 6, 7, 8
+
+local function has_key_of_its_own(state)
+  return state[AT] > 0 and state[SIZE] == 0
+end
+
+local function body_of(state)
+  return string.sub(state[TEXT], state[AT], state[AT] + state[SIZE] - 1)
+end

@@ -1,0 +1,160 @@
+"""A refusal that stands is told again without asking the engine, in the same words and no longer than it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+
+import pytest
+
+from custodes.kernel.clock import HOUR, MINUTE, SECOND
+from custodes.kernel.window import Ask, Outcome
+from custodes.planes.ratelimit.answers import Decision
+from custodes.planes.ratelimit.limiter import RateLimiter
+from custodes.planes.ratelimit.model import BanPolicy, Options
+from custodes.runtime.bus import Bus
+from custodes.storage.memory.ratelimit import MemoryWindows
+from custodes.storage.sql.ratelimit import SqlRateLimitStore
+from custodes.storage.sql.sqlite import SqliteDatabase
+from custodes.testing.clock import FakeClock
+
+
+class Elsewhere(MemoryWindows):
+    """States that have to be asked for, as those in a database have."""
+
+    synchronous = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    def decide(self, asks: Sequence[Ask], now: int) -> Awaitable[Outcome]:
+        async def answer() -> Outcome:
+            self.asked += 1
+            return MemoryWindows.decide(asks, now)
+
+        return answer()
+
+
+class Request:
+    """A request."""
+
+    def __init__(self, ip: str = "203.0.113.7", user: str = "", path: str = "/items/7", trace_id: str = "") -> None:
+        self.client_ip, self.user, self.path, self.trace_id = ip, user, path, trace_id
+        self.api_key = self.limited_by = ""
+        self.tenant, self.method = "default", "GET"
+
+
+class Limited:
+    """A limiter whose engine is elsewhere."""
+
+    def __init__(self, *limits: tuple[str, str], options: Options | None = None) -> None:
+        self.clock = FakeClock()
+        self.engine = Elsewhere()
+        self.limiter = RateLimiter(
+            self.engine,
+            SqlRateLimitStore(SqliteDatabase("sqlite://")),
+            clock=self.clock,
+            new_id=str,
+            bus=Bus(),
+            client_of=str,
+            immune=lambda _kind, _identifier: False,
+            options=options,
+        )
+        for number, (limit, by) in enumerate(limits):
+            self.limiter.limit(limit, by=by, name=f"rule-{number}")
+
+    async def ask(self, request: Request | None = None) -> Decision:
+        answer = self.limiter.check(request or Request())
+        return answer if isinstance(answer, Decision) else await answer
+
+    def counted(self) -> dict[tuple[str, ...], tuple[int, str]]:
+        """By rule, identifier and endpoint: refused requests, and the latest trace."""
+        return {name[1:]: (one.refused, one.trace_id) for name, one in self.limiter._tracker._refused.items()}
+
+
+async def test_a_flood_asks_the_engine_once_and_is_counted_all_the_same():
+    limited = Limited(("1/hour", "ip"))
+    requests = [Request(trace_id=str(number)) for number in range(101)]
+    decisions = [await limited.ask(request) for request in requests]
+
+    assert [decision.allowed for decision in decisions] == [True] + [False] * 100
+    assert limited.engine.asked == 2
+    assert limited.counted() == {("rule-0", "ip", "203.0.113.7", "/items/{}"): (100, "100")}
+    assert limited.limiter._judge.limited == 100
+    assert {request.limited_by for request in requests[1:]} == {"rule-0"}
+
+
+async def test_counts_go_on_after_they_were_taken_to_be_written():
+    limited = Limited(("1/hour", "ip"))
+    for _ in range(10):
+        await limited.ask()
+    limited.limiter._tracker._take_refused()
+
+    await limited.ask()
+    await limited.ask(Request(path="/orders"))
+
+    assert {name[3]: refused for name, (refused, _) in limited.counted().items()} == {"/items/{}": 1, "/orders": 1}
+    assert limited.engine.asked == 2
+
+
+async def test_what_is_told_grows_less_and_ends_when_it_was_said_to():
+    """Given a refusal of an hour, then the wait is exact at each moment, and when it is over the engine is asked."""
+    limited = Limited(("1/hour", "ip"))
+    await limited.ask()
+    for gone in (0, 1, SECOND - 1, SECOND, 17 * MINUTE, HOUR - 1):
+        limited.clock.advance(gone - (limited.clock.now() - FakeClock().now()))
+        decision = await limited.ask()
+        assert decision.retry_after == HOUR - gone
+        assert dict(decision.headers)[b"retry-after"] == b"%d" % -(-(HOUR - gone) // SECOND)
+    assert limited.engine.asked == 2
+
+    limited.clock.advance(1)
+
+    assert (await limited.ask()).allowed
+    assert limited.engine.asked == 3
+
+
+async def test_it_is_about_one_subject_only():
+    limited = Limited(("1/hour", "user"), ("100/hour", "ip"))
+    for _ in range(3):
+        await limited.ask(Request(user="ann"))
+
+    others = [await limited.ask(Request(user="bob")), await limited.ask(Request())]
+
+    assert all(decision.allowed for decision in others)
+    assert not (await limited.ask(Request(user="ann"))).allowed
+
+
+async def test_a_change_of_rules_forgets_it():
+    limited = Limited(("1/hour", "ip"))
+    for _ in range(3):
+        await limited.ask()
+
+    limited.limiter.limit("1000/hour", by="tenant")
+    await limited.ask()
+
+    assert limited.engine.asked == 3
+
+
+@pytest.mark.parametrize(
+    ("limit", "by", "cost"),
+    [("1 concurrent", "ip", 1), ("1/hour", lambda call: call.client_ip, 1), ("1/hour", "ip", lambda _call: 1)],
+    ids=["a slot may be given back", "a callable names the subject", "a callable tells the cost"],
+)
+async def test_what_may_change_at_any_moment_is_asked_each_time(limit: str, by: object, cost: object):
+    limited = Limited()
+    limited.limiter.limit(limit, by=by, cost=cost, name="a")
+
+    for _ in range(5):
+        await limited.ask()
+
+    assert limited.engine.asked == 5
+
+
+async def test_a_flood_leads_to_a_ban_as_ever():
+    limited = Limited(("1/hour", "ip"), options=Options(bans=BanPolicy(refusals=5, steps=(MINUTE,))))
+
+    decisions = [await limited.ask() for _ in range(7)]
+
+    assert limited.engine.asked == 2
+    assert decisions[-1].rule == "ban"
