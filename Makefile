@@ -2,6 +2,12 @@
 .PHONY: help run test check drills bench demo web web-types screenshots docs setup format clean
 
 BIN := .venv/bin
+# Where Python may not write bytecode beside the source, it does here: else each of the hundreds of processes that the
+# tests start compiles all that it imports, which takes longer than most of the tests.
+ifdef PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX ?= $(CURDIR)/.cache/python
+unexport PYTHONDONTWRITEBYTECODE
+endif
 # Two workers: the suite is built for a machine with two cores.
 WORKERS ?= 2
 

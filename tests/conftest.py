@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import random
 import shutil
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -15,7 +17,7 @@ import pytest
 from alembic import command
 from hypothesis import settings
 from sqlalchemy import create_engine
-from tests.servers.postgresql import PgBouncer, PostgresServer
+from tests.servers.postgresql import Databases, PgBouncer, PostgresServer
 from tests.servers.programs import required
 from tests.servers.redis import RedisCluster, RedisServer
 
@@ -38,9 +40,25 @@ MEMORY = Path("/dev/shm")
 MEMORY_BYTES = 4 * 2**30
 
 
+def keep_bytecode() -> None:
+    """Have this process, its workers and the servers keep what they compile, as the Makefile says; see there."""
+    if sys.dont_write_bytecode:
+        sys.dont_write_bytecode = False
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        sys.pycache_prefix = str(Path(__file__).parents[1] / ".cache" / "python")
+        os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+
+
 def pytest_configure() -> None:
+    keep_bytecode()
     if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= MEMORY_BYTES:
         os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays to the end: the garbage collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 #: Real payloads, signature vectors and a real access log, beside the checkout; absent in a plain clone.
@@ -124,24 +142,32 @@ def postgres_template(postgres_server: PostgresServer) -> str:
     return name
 
 
+@pytest.fixture(scope="session")
+def postgres_databases(postgres_server: PostgresServer, postgres_template: str) -> Databases:
+    """Copies of the template."""
+    return Databases(postgres_server, postgres_template)
+
+
 @pytest.fixture
-def postgres_database(postgres_server: PostgresServer, postgres_template: str) -> Iterator[str]:
-    """Name of a fresh PostgreSQL database with all tables."""
-    name = postgres_server.new_database(postgres_template)
+def postgres_database(postgres_databases: Databases) -> Iterator[str]:
+    """Name of an empty PostgreSQL database with all tables."""
+    name = postgres_databases.take()
     yield name
-    postgres_server.drop_database(name)
+    postgres_databases.give_back(name)
 
 
 @pytest.fixture
 def postgres_url(postgres_server: PostgresServer, postgres_database: str) -> str:
-    """URL of a fresh PostgreSQL database with all tables."""
+    """URL of an empty PostgreSQL database with all tables."""
     return postgres_server.url(postgres_database)
 
 
 @pytest.fixture
-def pgbouncer_url(pgbouncer: PgBouncer, postgres_database: str) -> str:
+def pgbouncer_url(pgbouncer: PgBouncer, postgres_server: PostgresServer, postgres_template: str) -> Iterator[str]:
     """URL of a fresh PostgreSQL database with all tables, through a pooler in transaction mode."""
-    return pgbouncer.url(postgres_database)
+    name = postgres_server.new_database(postgres_template)
+    yield pgbouncer.url(name)
+    postgres_server.drop_database(name)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import httpx2
 import pytest
+from tests.servers.warm import Warm
 
 T = TypeVar("T")
 
@@ -48,20 +49,28 @@ def until(promise: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
 
 
 class Server:
-    """One server process and what it printed."""
+    """One server process and what it printed.
 
-    def __init__(self, words: list[str], log: Path, env: dict[str, str], cwd: Path) -> None:
+    Args:
+        words: the command.
+        log: file that takes what it prints.
+        env: what its environment has beside that of the tests.
+        cwd: where it runs.
+        cold: whether it begins from nothing, as an operator's does; else it is a fork that has imported everything.
+    """
+
+    def __init__(self, words: list[str], log: Path, env: dict[str, str], cwd: Path, *, cold: bool) -> None:
         self._log = log
         self._clients: list[httpx2.Client] = []
         clean = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
-        with log.open("wb") as out:
-            self.process = subprocess.Popen(
-                [str(Path(sys.executable).parent / words[0]), *words[1:]],
-                cwd=cwd,
-                env={**clean, "COLUMNS": "200", **env},
-                stdout=out,
-                stderr=subprocess.STDOUT,
-            )
+        env = {**clean, "COLUMNS": "200", **env}
+        log.touch()
+        self.process = self._cold(words, env, cwd) if cold else Warm(words, log, env, cwd)
+
+    def _cold(self, words: list[str], env: dict[str, str], cwd: Path) -> subprocess.Popen[bytes]:
+        command = [str(Path(sys.executable).parent / words[0]), *words[1:]]
+        with self._log.open("wb") as out:
+            return subprocess.Popen(command, cwd=cwd, env=env, stdout=out, stderr=subprocess.STDOUT)
 
     @property
     def said(self) -> str:
@@ -143,7 +152,7 @@ def servers_in(folder: Path) -> Iterator[Callable[..., Server]]:
     """Start servers on a database in this folder; all are ended at the end."""
     servers: list[Server] = []
 
-    def start(*words: str, command: str = "custodes", cwd: Path = APPS, **env: str) -> Server:
+    def start(*words: str, command: str = "custodes", cwd: Path = APPS, cold: bool = False, **env: str) -> Server:
         env = {
             "CUSTODES_DATABASE_URL": f"sqlite:///{folder}/custodes.db",
             "CUSTODES_DRAIN_SECONDS": "0",  # nothing stands before these servers that would have to hear of it
@@ -151,9 +160,10 @@ def servers_in(folder: Path) -> Iterator[Callable[..., Server]]:
         }
         if command == "custodes":
             line = ["custodes", "serve", *([] if "--port" in words else ["--port", "0"]), *words]
+            cold = cold or "--workers" in words  # a fork of the warm process cannot supervise others
         else:
             line = [command, *words]
-        servers.append(Server(line, folder / f"server{len(servers)}.log", env, cwd))
+        servers.append(Server(line, folder / f"server{len(servers)}.log", env, cwd, cold=cold))
         return servers[-1]
 
     try:

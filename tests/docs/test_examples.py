@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from tests.servers.warm import Warm
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -34,18 +33,10 @@ asyncio.run(ask())
 def test_an_example_answers_refuses_strangers_and_takes_webhooks(example: Path, tmp_path: Path):
     env = {**os.environ, "CUSTODES_DATABASE_URL": f"sqlite:///{tmp_path}/custodes.db"}
 
-    done = subprocess.run(
-        [sys.executable, "-c", ASK, f"examples.{example.stem}"],
-        cwd=ROOT,
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    asked = Warm(["python", "-c", ASK, f"examples.{example.stem}"], tmp_path / "log", env, ROOT)
 
-    assert done.returncode == 0, done.stderr
-    status, refused, sources = done.stdout.split()
+    assert asked.wait(60) == 0, (tmp_path / "log").read_text()
+    status, refused, sources = (tmp_path / "log").read_text().splitlines()[-1].split()
     assert status == "200"
     assert refused in {"401", "503"}  # 503 while it starts: there is no lifespan here
     assert int(sources) >= 1

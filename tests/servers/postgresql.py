@@ -86,6 +86,84 @@ class PostgresServer:
         self._program.remove()
 
 
+#: What a test may have changed beside rows, in numbers and digests: tables, columns, triggers, functions, settings,
+#: statistics. A copy of a database has the very ids of what it was copied from.
+_SHAPE = """
+    SELECT (SELECT md5(string_agg(concat_ws(' ', oid, relname, relnatts, relchecks, reloptions), ',' ORDER BY oid))
+            FROM pg_class WHERE relnamespace = 'public'::regnamespace),
+        (SELECT md5(string_agg(concat_ws(' ', oid, tgenabled), ',' ORDER BY oid)) FROM pg_trigger),
+        (SELECT count(*) FROM pg_class), (SELECT count(*) FROM pg_attribute), (SELECT count(*) FROM pg_constraint),
+        (SELECT count(*) FROM pg_proc), (SELECT count(*) FROM pg_namespace), (SELECT count(*) FROM pg_type),
+        (SELECT count(*) FROM pg_statistic), (SELECT count(*) FROM pg_db_role_setting)
+"""
+
+#: Tables that have had rows.
+_USED = """
+    SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+    AND pg_relation_size(oid) > 0
+"""
+
+_OTHERS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+
+#: Longest that connections of a test may take to end after it, seconds.
+_LEAVE_SECONDS = 0.5
+
+
+class Databases:
+    """Copies of a template, one for each test that asks; those that tests gave back are emptied and used again.
+
+    Emptying one takes a tenth of making one. One that is not as the template in all but rows is not used again, nor is
+    one to which somebody is connected still.
+    """
+
+    def __init__(self, server: PostgresServer, template: str) -> None:
+        self._server = server
+        self._template = template
+        self._free: list[str] = []
+        with psycopg.connect(server.url(template), autocommit=True) as connection:
+            self._shape = connection.execute(_SHAPE).fetchone()
+            self._rows = {name: _rows(connection, name) for (name,) in connection.execute(_USED).fetchall()}
+
+    def take(self) -> str:
+        """Return the name of a database that is as the template."""
+        return self._free.pop() if self._free else self._server.new_database(self._template)
+
+    def give_back(self, name: str) -> None:
+        """Have a database used again, or deleted."""
+        with psycopg.connect(self._server.url(name), autocommit=True) as connection:
+            again = self._everybody_left(connection) and connection.execute(_SHAPE).fetchone() == self._shape
+            if again:
+                self._empty(connection)
+        if again:
+            self._free.append(name)
+        else:
+            self._server.drop_database(name)
+
+    def _everybody_left(self, connection: psycopg.Connection) -> bool:
+        end = time.monotonic() + _LEAVE_SECONDS
+        while connection.execute(_OTHERS).fetchone() != (0,):
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.002)
+        return True
+
+    def _empty(self, connection: psycopg.Connection) -> None:
+        used = [name for (name,) in connection.execute(_USED).fetchall()]
+        changed = [name for name in used if name not in self._rows or _rows(connection, name) != self._rows[name]]
+        if not changed:
+            return
+        connection.execute("SET session_replication_role = replica")  # the guards of the trail sleep
+        connection.execute(f"TRUNCATE {', '.join(changed)} RESTART IDENTITY CASCADE".encode())
+        for name in changed:
+            for row in self._rows.get(name, ()):
+                places = ", ".join(["%s"] * len(row))
+                connection.execute(f"INSERT INTO {name} VALUES ({places})".encode(), row)
+
+
+def _rows(connection: psycopg.Connection, table: str) -> list[tuple[object, ...]]:
+    return sorted(connection.execute(f"SELECT * FROM {table}".encode()).fetchall())
+
+
 class PgBouncer:
     """A connection pooler in transaction mode before a server."""
 

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 from tests.servers import programs
-from tests.servers.postgresql import PgBouncer, PostgresServer
+from tests.servers.postgresql import Databases, PgBouncer, PostgresServer
 from tests.servers.programs import NotFound, find
 from tests.servers.redis import RedisCluster, RedisServer
 
@@ -29,6 +29,42 @@ def test_a_database_server_comes_back_after_a_crash_with_what_was_committed(post
 
 def test_each_test_has_a_database_of_its_own(postgres_server: PostgresServer):
     assert postgres_server.new_database() != postgres_server.new_database()
+
+
+def test_a_database_that_was_given_back_is_as_the_template_and_one_that_was_altered_is_not_used_again(
+    postgres_server: PostgresServer, postgres_template: str
+):
+    databases = Databases(postgres_server, postgres_template)
+    rows = "SELECT (SELECT count(*) FROM leader_leases), (SELECT min(version_num) <> 'x' FROM custodes_schema_version)"
+
+    def use(name: str, *statements: str) -> tuple[object, ...] | None:
+        with psycopg.connect(postgres_server.url(name)) as connection:
+            found = connection.execute(rows.encode()).fetchone()
+            for statement in statements:
+                connection.execute(statement.encode())
+        return found
+
+    # Given rows that a test added and changed
+    first = databases.take()
+    assert use(
+        first,
+        "INSERT INTO leader_leases VALUES ('default', 'leader', 'me', 1, 1, 1)",
+        "UPDATE custodes_schema_version SET version_num = 'x'",
+    ) == (0, True)
+    databases.give_back(first)
+
+    # Then the next has none of it; when it alters a table, the one after has another database
+    second = databases.take()
+    assert second == first
+    assert use(second, "ALTER TABLE leader_leases ADD COLUMN more TEXT") == (0, True)
+    databases.give_back(second)
+    third = databases.take()
+    assert third != second
+
+    # And one in which somebody stayed is not used again
+    with psycopg.connect(postgres_server.url(third)):
+        databases.give_back(third)
+    assert databases.take() not in {first, third}
 
 
 def test_a_pooler_stands_before_the_server(pgbouncer: PgBouncer):

@@ -6,9 +6,9 @@ import asyncio
 import random
 from functools import lru_cache
 from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute
@@ -94,6 +94,22 @@ def create_admin_app(custodes: Custodes, *, fetch: HttpFetcher | None = None) ->
     Raises:
         ConfigurationError: issuers are configured without an audience.
     """
+    app = _bare_app()
+    app.state.custodes = custodes
+    fetch = fetch or GuardedFetcher(custodes.outgoing_policy)
+    app.state.oidc_login = _oidc_login(custodes, fetch)
+    app.state.gate = Gate(custodes, TokenVerifier(_issuers(custodes), fetch, custodes.clock))
+    app.state.refusals = Refusals(custodes)
+    app.state.dashboard = Dashboard(random.SystemRandom().getrandbits)
+    app.add_middleware(Shell, addresses=custodes.addresses, random_bits=custodes.trace_bits)
+    install_problem_handlers(app)
+    app.mount(PORTAL, create_portal_app(custodes))
+    app.openapi = _document
+    return app
+
+
+def _bare_app() -> FastAPI:
+    """Make the app with its routes, which serves no install yet."""
     app = FastAPI(
         title="Custodes admin API",
         version=__version__,
@@ -107,17 +123,7 @@ def create_admin_app(custodes: Custodes, *, fetch: HttpFetcher | None = None) ->
         generate_unique_id_function=_operation_id,
         routes=list(_routes()),
     )
-    app.state.custodes = custodes
-    fetch = fetch or GuardedFetcher(custodes.outgoing_policy)
-    app.state.oidc_login = _oidc_login(custodes, fetch)
-    app.state.gate = Gate(custodes, TokenVerifier(_issuers(custodes), fetch, custodes.clock))
-    app.state.refusals = Refusals(custodes)
-    app.state.dashboard = Dashboard(random.SystemRandom().getrandbits)
-    app.add_middleware(Shell, addresses=custodes.addresses, random_bits=custodes.trace_bits)
-    install_problem_handlers(app)
     app.state.required_roles = _required_roles()
-    app.mount(PORTAL, create_portal_app(custodes))
-    _serve_document(app)
     return app
 
 
@@ -136,12 +142,14 @@ def _routes() -> tuple[BaseRoute, ...]:
         )
     router.include_router(elsewhere.router, prefix=DASHBOARD, include_in_schema=False)
     router.include_router(pages.router, prefix=DASHBOARD, include_in_schema=False)
+    router.add_api_route(f"{API}/openapi.json", _openapi_document, include_in_schema=False)
     router.add_api_route(PORTAL, show_portal_without_slash, include_in_schema=False)
     for route in router.routes:
         route.matches({"type": "http", "method": "GET", "path": "/"})
     return tuple(router.routes)
 
 
+@lru_cache(maxsize=1)
 def _required_roles() -> dict[str, str]:
     roles = openapi.required_roles(session.router, "session", least="none")
     roles |= openapi.required_roles(ingest.router, "ingest", least="none")
@@ -178,22 +186,15 @@ def _oidc_login(custodes: Custodes, fetch: HttpFetcher) -> OidcLogin | None:
     )
 
 
-def _serve_document(app: FastAPI) -> None:
-    app.openapi = lambda: _document(app)
-    app.get(f"{API}/openapi.json", include_in_schema=False)(_openapi_document)
-
-
-async def _openapi_document(_admin: Admin, request: Request) -> JSONResponse:
-    # No closure over the app: FastAPI remembers every route function of a process, and would keep the app with it.
-    # The first time it takes seconds to work out.
-    return JSONResponse(await asyncio.to_thread(cast("FastAPI", request.app).openapi))
+async def _openapi_document(_admin: Admin) -> JSONResponse:
+    return JSONResponse(await asyncio.to_thread(_document))
 
 
 def _operation_id(route: APIRoute) -> str:
     return f"{route.tags[0]}_{route.name}" if route.tags else route.name
 
 
-def _document(app: FastAPI) -> dict[str, Any]:
-    if app.openapi_schema is None:
-        app.openapi_schema = openapi.document(app)
-    return app.openapi_schema
+@lru_cache(maxsize=1)
+def _document() -> dict[str, Any]:
+    """Write the OpenAPI document, which takes seconds: once for all apps of a process, as their routes are."""
+    return openapi.document(_bare_app())

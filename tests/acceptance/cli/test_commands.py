@@ -17,11 +17,10 @@ from custodes.planes.inbound.model import Status
 
 
 @pytest.fixture
-def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def url(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.chdir(tmp_path)
-    address = f"sqlite:///{tmp_path}/custodes.db"
-    monkeypatch.setenv("CUSTODES_DATABASE_URL", address)
-    return address
+    monkeypatch.setenv("CUSTODES_DATABASE_URL", sqlite_url)
+    return sqlite_url
 
 
 def run(*words: str, expect: int = 0) -> Result:
@@ -56,6 +55,7 @@ def audited(url: str) -> list[tuple[str, str]]:
 
 class TestMigrate:
     def test_check_says_what_is_to_do_and_migrate_does_it(self, url: str):
+        Path(url.removeprefix("sqlite:///")).unlink()
         assert run_json_failing("migrate", "--check") != {"pending": []}
 
         assert run_json("migrate")["applied"]

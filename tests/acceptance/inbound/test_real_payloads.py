@@ -40,10 +40,10 @@ def deliveries(payloads: Path):
 
 
 @pytest.mark.acceptance
-async def test_every_real_payload_is_accepted_and_kept_byte_by_byte(tmp_path: Path, shared_data: Path):
+async def test_every_real_payload_is_accepted_and_kept_byte_by_byte(sqlite_url: str, shared_data: Path):
     files = list(deliveries(shared_data / "payloads"))
     assert len(files) > 300
-    custodes = Custodes(f"sqlite:///{tmp_path}/custodes.db", webhook_ip_limit="")
+    custodes = Custodes(sqlite_url, webhook_ip_limit="")
     for kind, name in sorted({(kind, name) for _, kind, name, _ in files}):
         custodes.source(name, secrets=[SECRETS[kind]], kind=kind)
     handled: dict[str, bytes] = {}

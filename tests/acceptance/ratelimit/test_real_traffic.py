@@ -54,16 +54,14 @@ def count(lines: list[tuple[int, str, str, str]]) -> tuple[int, Counter[str]]:
 
 @pytest.mark.parametrize("engine", ["memory", "sqlite"])
 async def test_a_day_of_real_requests_is_limited_as_a_count_by_hand_says(
-    shared_data: Path, tmp_path: Path, clock: FakeClock, engine: str
+    shared_data: Path, sqlite_url: str, clock: FakeClock, engine: str
 ):
     """Given 30,969 requests of 1995-08-01, when each host has 10 a minute, then exactly those over it are refused."""
     lines = read(shared_data)
     if engine == "sqlite":
         lines = lines[:6_000]
     clock.jump(lines[0][0] - clock.now())
-    custodes = Custodes(
-        f"sqlite:///{tmp_path}/custodes.db", clock=clock, rate_limit_store=engine, rate_limit_deadline_ms=10_000
-    )
+    custodes = Custodes(sqlite_url, clock=clock, rate_limit_store=engine, rate_limit_deadline_ms=10_000)
     await custodes.open()
     custodes.limit(f"{LIMIT}/minute", by="user", name="host")
 

@@ -16,7 +16,7 @@ Until = Callable[..., Any]
 
 
 def test_a_first_start_prints_a_login_and_no_later_one_does(start: Start):
-    first = start()
+    first = start(cold=True)
     first.client()
     assert len(first.logins) == 1
     assert first.stop() == 0
@@ -48,7 +48,7 @@ def test_who_signs_in_elsewhere_gets_no_login_but_is_told_how_to_begin(start: St
 def test_an_app_that_mounts_it_prints_the_login_too_once(start: Start, until: Until, free_port: int):
     # Given an app with Custodes in it, served by a plain server
     words = ("mounted_host:app", "--no-proxy-headers", "--port", str(free_port))
-    first = start(*words, command="uvicorn")
+    first = start(*words, command="uvicorn", cold=True)
     until(lambda: len(first.logins) == 1, "the login is printed")
     first.stop()
 

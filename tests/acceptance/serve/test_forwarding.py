@@ -6,7 +6,6 @@ The full count: ``CUSTODES_DRILL_ROUNDS=50 pytest -m drill -s tests/acceptance/s
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import signal
 import threading
@@ -18,13 +17,15 @@ from typing import Any
 
 import httpx2
 import pytest
+from tests.counts import rounds
 
 from custodes.testing.webhooks import signed_webhook
 
 pytestmark = pytest.mark.acceptance
 
 SECRET = "a secret of the hub"
-ROUNDS = int(os.environ.get("CUSTODES_DRILL_ROUNDS", "0")) or 10
+#: Kills on each engine.
+ROUNDS = rounds(1)
 #: Webhooks a round, at most: as many as come before the kill.
 LOAD = 60
 
@@ -77,21 +78,15 @@ def deliver(url: str, first: int, accepted: dict[str, bytes], killed: threading.
             accepted[answer.json()["id"]] = webhook.body
 
 
-@pytest.mark.parametrize(
-    ("engine", "kills"),
-    [
-        ("sqlite", 1),
-        pytest.param("sqlite", ROUNDS, marks=[pytest.mark.drill, pytest.mark.timeout(60 + 20 * ROUNDS)]),
-        pytest.param("postgresql", ROUNDS, marks=[pytest.mark.drill, pytest.mark.timeout(60 + 20 * ROUNDS)]),
-    ],
-)
+@pytest.mark.drill
+@pytest.mark.timeout(100 + 20 * ROUNDS)
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
 def test_what_was_accepted_reaches_the_app_though_the_server_is_killed(
     start: Callable[..., Any],
     until: Callable[..., Any],
     app: App,
     request: pytest.FixtureRequest,
     engine: str,
-    kills: int,
 ) -> None:
     """Given nothing but settings and kill -9 under load, then every accepted webhook reaches the app, byte for byte;
     one that comes twice has the same ``webhook-id``."""
@@ -107,7 +102,7 @@ def test_what_was_accepted_reaches_the_app_though_the_server_is_killed(
         env["CUSTODES_DATABASE_URL"] = url
     accepted: dict[str, bytes] = {}
     choose = random.Random(20261126)
-    for number in range(kills):
+    for number in range(ROUNDS):
         server = start("--forward-to", f"github={app.url}", **env)
         server.client()
         killed = threading.Event()
@@ -128,5 +123,5 @@ def test_what_was_accepted_reaches_the_app_though_the_server_is_killed(
     assert {event: bodies[event] for event in accepted} == accepted
     ids = Counter(event for event, _ in {(event, identifier) for event, identifier, _ in app.got})
     assert set(ids.values()) == {1}
-    assert len(accepted) >= kills
-    print(f"{engine}: {kills} kills, {len(accepted)} accepted, 0 lost, {len(app.got) - len(bodies)} sent twice")  # noqa: T201 - its figures
+    assert len(accepted) >= ROUNDS
+    print(f"{engine}: {ROUNDS} kills, {len(accepted)} accepted, 0 lost, {len(app.got) - len(bodies)} sent twice")  # noqa: T201 - its figures

@@ -26,7 +26,7 @@ Start = Callable[..., Any]
 
 
 def test_it_says_that_it_lives_and_that_it_can_work(start: Start):
-    client = start().client()
+    client = start(cold=True).client()
 
     assert client.get("/healthz").json() == {"status": "ok"}
     assert client.get("/readyz").json() == {"status": "ready"}

@@ -92,15 +92,14 @@ def log(shared_data: Path) -> tuple[Line, ...]:
 
 
 @pytest.fixture
-async def custodes(tmp_path: Path, log: tuple[Line, ...]) -> AsyncIterator[Custodes]:
+async def custodes(sqlite_url: str, log: tuple[Line, ...]) -> AsyncIterator[Custodes]:
     made = Custodes(
-        f"sqlite:///{tmp_path}/custodes.db",
+        sqlite_url,
         clock=FakeClock(log[0].at),
         random_bits=random.Random(7).getrandbits,
         rate_limiting_enabled=False,
     )
     await made.database.open()
-    await made.migrate()
     yield made
     await made.database.close()
 

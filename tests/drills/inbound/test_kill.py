@@ -3,13 +3,13 @@
 The full count: ``CUSTODES_DRILL_ROUNDS=300 pytest -s tests/drills/inbound``.
 """
 
-import os
 import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.counts import rounds
 from tests.drills.inbound.load import (
     Ledger,
     Servers,
@@ -21,9 +21,8 @@ from tests.drills.inbound.load import (
     tell,
 )
 
-#: Kills of the server on each engine, unless a number is given.
-ROUNDS = {"sqlite": 30, "postgresql": 5}
-GIVEN = int(os.environ.get("CUSTODES_DRILL_ROUNDS", "0"))
+#: Kills of the server on each engine.
+ROUNDS = {"sqlite": rounds(5), "postgresql": rounds(2)}
 #: A round is killed at a random moment in this stretch after the first answer, seconds.
 EARLIEST, LATEST = 0.05, 0.6
 #: Lease of the drill's server and the slack that a takeover may need, seconds.
@@ -50,12 +49,12 @@ def servers(url: str, port: int) -> Iterator[Servers]:
 
 
 @pytest.mark.drill
-@pytest.mark.timeout(240 + 5 * GIVEN)
+@pytest.mark.timeout(240 + 5 * ROUNDS["sqlite"])
 def test_kill_dash_nine_under_load(servers: Servers, url: str, port: int):
-    rounds = GIVEN or ROUNDS["sqlite" if url.startswith("sqlite") else "postgresql"]
+    kills = ROUNDS["sqlite" if url.startswith("sqlite") else "postgresql"]
     ledger, choose = Ledger(), random.Random(20261123)
     killed_with_open_jobs = 0
-    for number in range(rounds):
+    for number in range(kills):
         # Given a server under load
         servers.serve()
         with senders(port, ledger, number) as first:
@@ -81,5 +80,5 @@ def test_kill_dash_nine_under_load(servers: Servers, url: str, port: int):
     if url.startswith("sqlite"):
         assert rows_of(url, "PRAGMA integrity_check") == [("ok",)]
     assert rows_of(url, "SELECT count(*) FROM custodes_jobs") == [(0,)]
-    assert len(ledger.accepted) > rounds, f"{rounds} kills, {len(ledger.accepted)} accepted of {len(ledger.sent)} sent"
-    tell(f"{rounds} kills: {len(ledger.accepted)} accepted, 0 lost, {killed_with_open_jobs} in the middle of something")
+    assert len(ledger.accepted) > kills, f"{kills} kills, {len(ledger.accepted)} accepted of {len(ledger.sent)} sent"
+    tell(f"{kills} kills: {len(ledger.accepted)} accepted, 0 lost, {killed_with_open_jobs} in the middle of something")

@@ -16,13 +16,13 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from sqlalchemy import Engine, create_engine, select, text
+from tests.counts import rounds
 from tests.drills.inbound.load import tell
 
 from custodes.storage.sql.tables.jobs import jobs
 
-#: Kills of the sender on each engine, unless a number is given.
-ROUNDS = {"sqlite": 6, "postgresql": 4}
-GIVEN = int(os.environ.get("CUSTODES_DRILL_ROUNDS", "0"))
+#: Kills of the sender on each engine.
+ROUNDS = {"sqlite": rounds(3), "postgresql": rounds(2)}
 PLACES = 16
 #: A round is killed at a random moment in this stretch after its first event, seconds.
 EARLIEST, LATEST = 0.02, 0.4
@@ -115,12 +115,12 @@ def leases(url: str) -> Iterator[Leases]:
 
 
 @pytest.mark.drill
-@pytest.mark.timeout(300 + 10 * GIVEN)
+@pytest.mark.timeout(300 + 10 * ROUNDS["sqlite"])
 async def test_every_event_arrives_and_repeats_are_few(url: str, leases: Leases) -> None:
     """Given a sender that is killed again and again, then every event that was emitted arrives, unchanged, and what
     arrives again is no more than the killed processes had in their hands."""
     random.seed(20261125)
-    rounds = GIVEN or ROUNDS["sqlite" if url.startswith("sqlite") else "postgresql"]
+    kills = ROUNDS["sqlite" if url.startswith("sqlite") else "postgresql"]
     ledger = Ledger()
     app = web.Application()
     app.router.add_post("/hooks", ledger.take)
@@ -144,7 +144,7 @@ async def test_every_event_arrives_and_repeats_are_few(url: str, leases: Leases)
     in_flight = list[int]()
     try:
         assert await drill.line() == "ready"
-        for number in range(rounds):
+        for number in range(kills):
             await drill.begin(number)
             drill.note(await drill.line())
             await asyncio.sleep(random.uniform(EARLIEST, LATEST))
@@ -164,11 +164,11 @@ async def test_every_event_arrives_and_repeats_are_few(url: str, leases: Leases)
 
     repeats = ledger.seen.total() - len(ledger.seen)
     tell(
-        f"{rounds} kills of the sender on {url.partition(':')[0]}: {len(drill.emitted)} emitted, "
+        f"{kills} kills of the sender on {url.partition(':')[0]}: {len(drill.emitted)} emitted, "
         f"{len(drill.emitted - set(ledger.seen))} lost, {repeats} repeats of {sum(in_flight)} in flight at the kills, "
         f"{sum(len(bodies) > 1 for bodies in ledger.bodies.values())} altered"
     )
-    assert len(drill.emitted) >= rounds
+    assert len(drill.emitted) >= kills
     assert drill.emitted <= set(ledger.seen)
     assert all(len(bodies) == 1 for bodies in ledger.bodies.values())
     assert repeats <= sum(in_flight)

@@ -6,7 +6,6 @@ The full count: ``CUSTODES_DRILL_ROUNDS=30 pytest -s tests/drills/postgresql``.
 from __future__ import annotations
 
 import http.client
-import os
 import random
 import statistics
 import threading
@@ -16,6 +15,7 @@ from contextlib import contextmanager
 from typing import cast
 
 import pytest
+from tests.counts import FULL, rounds
 from tests.drills.inbound.load import (
     Ledger,
     Servers,
@@ -28,17 +28,20 @@ from tests.drills.inbound.load import (
 from tests.servers.postgresql import PostgresServer
 from tests.servers.programs import required
 
-ROUNDS = int(os.environ.get("CUSTODES_DRILL_ROUNDS", "3"))
+#: Outages.
+ROUNDS = rounds(2)
 
-#: Longest until the first 2xx after the database is back, and until a killed worker's jobs are done, seconds.
+#: Longest until the first 2xx after the database is back, seconds.
 BACK_SECONDS = 5.0
-RETAKEN_SECONDS = 15.0
 
 #: How long the database stays away, seconds; 0: it is started again at once.
-AWAY = (0.0, 0.5, 1.5)
+AWAY = (0.0, 1.5, 0.5)
 
-#: Lease of the usual settings, seconds.
-LEASE = 10
+#: Lease of a job, seconds: in full that of the usual settings.
+LEASE = 10 if FULL else 2
+
+#: Longest until a killed worker's jobs are done, seconds.
+RETAKEN_SECONDS = LEASE + 5.0
 
 
 @pytest.fixture
@@ -132,7 +135,7 @@ def test_nothing_accepted_is_lost_while_the_database_comes_and_goes(server: Post
 
 @pytest.mark.drill
 def test_a_killed_worker_s_jobs_are_taken_over_in_time(url: str):
-    # Given two processes on one database, both handling, with the usual lease
+    # Given two processes on one database, both handling
     ledger, ports = Ledger(), (free_port(), free_port())
     doomed, other = (Servers(url, port, lease=LEASE) for port in ports)
     try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
@@ -39,10 +38,10 @@ class World:
 
 
 @pytest.fixture
-async def world(tmp_path: Path, clock: FakeClock) -> AsyncIterator[World]:
+async def world(sqlite_url: str, clock: FakeClock) -> AsyncIterator[World]:
     async with IssuerServer(clock, client_id="custodes", secret="s3cret", redirect_uri=CALLBACK) as issuer:
         custodes = Custodes(
-            f"sqlite:///{tmp_path}/custodes.db",
+            sqlite_url,
             clock=clock,
             public_url=HOST,
             oidc_issuers=issuer.url,
@@ -170,11 +169,11 @@ async def test_without_the_issuer_one_is_told_so_and_a_password_still_works(worl
     assert "cannot be had" in answer.text
 
 
-async def test_clerks_session_cookie_becomes_a_session_of_ours(tmp_path: Path, clock: FakeClock) -> None:
+async def test_clerks_session_cookie_becomes_a_session_of_ours(sqlite_url: str, clock: FakeClock) -> None:
     """Given no cookie, one goes to Clerk's page and comes back; with the cookie there is a session of ours."""
     clerk = FakeIssuer(clock, "https://clerk.example.com", audience="")
     custodes = Custodes(
-        f"sqlite:///{tmp_path}/custodes.db",
+        sqlite_url,
         clock=clock,
         public_url=HOST,
         clerk_issuer=clerk.url,

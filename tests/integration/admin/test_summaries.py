@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 
 import httpx2
 import pytest
@@ -24,12 +23,12 @@ PATHS = ["/api-analytics", "/webhook-analytics", "/rate-limits/analytics"]
 
 
 @pytest.fixture
-async def install(tmp_path: Path) -> AsyncIterator[Callable[..., Custodes]]:
+async def install(sqlite_url: str) -> AsyncIterator[Callable[..., Custodes]]:
     """Makes instances of one install."""
     made: list[Custodes] = []
 
     def make(redis_url: str, patience: float = 10) -> Custodes:
-        made.append(Custodes(f"sqlite:///{tmp_path}/custodes.db", redis_url=redis_url, secret_key="s" * 40))
+        made.append(Custodes(sqlite_url, redis_url=redis_url, secret_key="s" * 40))
         # However busy the machine is, what can be answered is.
         cache = RedisAnswers(redis_url, made[-1].sealer, made[-1].clock.monotonic, kept=MINUTE, seconds=patience)
         made[-1].summaries = Summaries(cache)

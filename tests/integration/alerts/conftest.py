@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx2
 import pytest
@@ -14,8 +13,8 @@ from custodes.testing.clock import FakeClock
 
 
 @pytest.fixture
-async def custodes(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Custodes]:
-    install = Custodes(f"sqlite:///{tmp_path}/custodes.db", clock=clock)
+async def custodes(sqlite_url: str, clock: FakeClock) -> AsyncIterator[Custodes]:
+    install = Custodes(sqlite_url, clock=clock)
     await install.open()
     await install.audit.start()
     yield install

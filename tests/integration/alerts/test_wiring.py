@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -53,13 +52,13 @@ async def receiver() -> AsyncIterator[tuple[str, Got]]:
     await runner.cleanup()
 
 
-async def test_a_dead_letter_and_a_bad_health_reach_the_receiver(tmp_path: Path, receiver: tuple[str, Got]):
+async def test_a_dead_letter_and_a_bad_health_reach_the_receiver(sqlite_url: str, receiver: tuple[str, Got]):
     """Given an install with an alert URL, when a job dies and a system degrades, then two signed messages arrive; when
     the health is good again, a third one does."""
     url, got = receiver
     clock = WarpClock()
     custodes = Custodes(
-        f"sqlite:///{tmp_path}/custodes.db",
+        sqlite_url,
         clock=clock,
         alert_urls=url,
         alert_webhook_secret=SECRET,

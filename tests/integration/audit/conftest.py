@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -47,8 +48,8 @@ def audit(logger_of) -> AuditLogger:
 
 
 @pytest.fixture
-async def custodes(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Custodes]:
-    install = Custodes(f"sqlite:///{tmp_path}/install.db", clock=clock)
+async def custodes(sqlite_template: Path, tmp_path: Path, clock: FakeClock) -> AsyncIterator[Custodes]:
+    install = Custodes(f"sqlite:///{shutil.copyfile(sqlite_template, tmp_path / 'install.db')}", clock=clock)
     await install.open()
     yield install
     await install.close()

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx2
 import pytest
@@ -18,8 +17,6 @@ from custodes.planes.audit.ports import AuditQuery
 from custodes.planes.inbound import completeness
 from custodes.planes.inbound.model import Verdict
 from custodes.planes.inbound.origins import GitHubDeliveries, StripeEvents
-from custodes.storage.sql.database import connection_of
-from custodes.storage.sql.schema import metadata
 from custodes.testing.admin import key_for
 from custodes.testing.clock import FakeClock
 from custodes.testing.webhooks import signed_webhook
@@ -36,17 +33,12 @@ async def github() -> AsyncIterator[GitHubStandIn]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-async def custodes(
-    request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock, github: GitHubStandIn
-) -> AsyncIterator[Custodes]:
-    sqlite = request.param == "sqlite"
-    url = f"sqlite:///{tmp_path}/custodes.db" if sqlite else request.getfixturevalue("postgres_url")
+async def custodes(request: pytest.FixtureRequest, clock: FakeClock, github: GitHubStandIn) -> AsyncIterator[Custodes]:
+    url = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
     made = Custodes(url, clock=clock, outbound_allow_http=True, outgoing_allow_networks="127.0.0.0/8")
     made.source("github", [SECRET])
     made.reconcile("github", GitHubDeliveries(TOKEN, "acme/shop/hooks/7", api=github.url), look_back=DAY)
     await made.database.open()
-    if sqlite:
-        await made.database.write(lambda tx: metadata.create_all(connection_of(tx)))
     await made.audit.start()
     yield made
     await made.audit.stop()

@@ -216,8 +216,8 @@ async def test_the_number_of_endpoints_of_a_tenant_is_bounded(
 # ── Over HTTP ────────────────────────────────────────────────────────────────
 
 
-async def test_the_whole_life_over_http_with_an_audit_entry_for_each_step(tmp_path: Path, clock: FakeClock):
-    custodes = Custodes(f"sqlite:///{tmp_path}/install.db", clock=clock)
+async def test_the_whole_life_over_http_with_an_audit_entry_for_each_step(sqlite_url: str, clock: FakeClock):
+    custodes = Custodes(sqlite_url, clock=clock)
     await custodes.open()
     admin = await key_for(custodes, "admin", "acme")
     stranger = await key_for(custodes, "admin", "other")

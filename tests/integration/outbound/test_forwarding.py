@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -294,14 +293,13 @@ async def test_an_endpoint_that_another_process_deleted_is_made_again(
     assert len((await custodes.outbound.list_endpoints()).items) == 1
 
 
-async def test_the_settings_are_enough(tmp_path: Path, receiver: Receiver, clock: FakeClock) -> None:
+async def test_the_settings_are_enough(sqlite_url: str, receiver: Receiver, clock: FakeClock) -> None:
     """Given nothing but settings, whatever the kind of the source, then its webhooks are forwarded; and where they go
     can be changed later."""
-    url = f"sqlite:///{tmp_path}/custodes.db"
     given = {"hub": {"kind": "github", "secrets": [SECRET], "forward_to": f"{receiver.url}/hub"}}
     settings = {**LOOPBACK, "webhook_sources": given, "outbound_allow_http": False}
     github = {"github_webhook_secret": SECRET, "forward_to": f"github={receiver.url}/old"}
-    first = Custodes(url, clock=clock, **settings, **github)
+    first = Custodes(sqlite_url, clock=clock, **settings, **github)
     await first.open()
     await first.forwarding.start()
     async with served(first) as client:
@@ -309,7 +307,7 @@ async def test_the_settings_are_enough(tmp_path: Path, receiver: Receiver, clock
     await first.inbound.worker.run_due()
     await first.close()
 
-    second = Custodes(url, clock=clock, **settings, **github | {"forward_to": f"github={receiver.url}/new"})
+    second = Custodes(sqlite_url, clock=clock, **settings, **github | {"forward_to": f"github={receiver.url}/new"})
     await second.open()
     await second.forwarding.start()
     signed = signed_webhook("github", b"{}", SECRET, now=clock.now())
@@ -352,9 +350,9 @@ async def test_a_process_that_does_not_forward_knows_what_others_do(
     await other.close()
 
 
-async def test_where_it_may_go_is_guarded_as_ever(tmp_path: Path, receiver: Receiver, clock: FakeClock) -> None:
+async def test_where_it_may_go_is_guarded_as_ever(sqlite_url: str, receiver: Receiver, clock: FakeClock) -> None:
     """Without a named exception no private address is called: the attempt says so, and the event waits."""
-    install = Custodes(f"sqlite:///{tmp_path}/custodes.db", clock=clock)
+    install = Custodes(sqlite_url, clock=clock)
     await install.open()
     install.source("github", [SECRET], forward_to=receiver.url)
     await install.forwarding.start()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 
 import httpx2
 import pytest
@@ -33,12 +32,12 @@ def call() -> type[Call]:
 
 
 @pytest.fixture
-async def install(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Callable[..., Custodes]]:
+async def install(sqlite_url: str, clock: FakeClock) -> AsyncIterator[Callable[..., Custodes]]:
     """Makes installs on one database; each is opened by the test and closed here."""
     made: list[Custodes] = []
 
     def make(**settings: object) -> Custodes:
-        custodes = Custodes(f"sqlite:///{tmp_path}/custodes.db", clock=clock, **settings)
+        custodes = Custodes(sqlite_url, clock=clock, **settings)
         made.append(custodes)
         return custodes
 

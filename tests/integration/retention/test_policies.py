@@ -1,7 +1,6 @@
 """The policies of a real install."""
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -30,16 +29,16 @@ from custodes.testing.clock import FakeClock
 
 
 @pytest.fixture
-async def custodes(tmp_path: Path, clock: FakeClock):
-    install = Custodes(f"sqlite:///{tmp_path}/install.db", clock=clock)
+async def custodes(sqlite_url: str, clock: FakeClock):
+    install = Custodes(sqlite_url, clock=clock)
     await install.open()
     yield install
     await install.close()
 
 
-async def test_every_policy_keeps_as_long_as_its_setting_says(tmp_path: Path, clock: FakeClock):
+async def test_every_policy_keeps_as_long_as_its_setting_says(sqlite_url: str, clock: FakeClock):
     install = Custodes(
-        f"sqlite:///{tmp_path}/x.db", clock=clock, audit_log_retention_days=400, webhook_log_retention_days=3,
+        sqlite_url, clock=clock, audit_log_retention_days=400, webhook_log_retention_days=3,
         api_log_retention_days=2,
     )  # fmt: skip
     await install.open()

@@ -1,7 +1,6 @@
 """The past that benchmarks write is one that the planes can read: every question of the dashboard has an answer."""
 
 from itertools import islice
-from pathlib import Path
 
 import pytest
 from benchmarks.dashboard import ask, questions
@@ -14,10 +13,10 @@ from custodes.testing.clock import FakeClock
 
 
 async def test_every_question_of_the_dashboard_is_answered_from_the_beginning_of_a_past(
-    tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    sqlite_url: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(install, "_chunks", lambda rows: [list(islice(rows, 400))])
-    custodes = Custodes(f"sqlite:///{tmp_path}/history.db", clock=clock, enterprise_monitoring_enabled=False)
+    custodes = Custodes(sqlite_url, clock=clock, enterprise_monitoring_enabled=False)
     await custodes.open()
     try:
         filled = await fill(custodes, Size(entries=400))

@@ -34,11 +34,10 @@ ENTRIES = 60
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
+def file(sqlite_url: str) -> Path:
     """A SQLite install in which every kind of value occurs: NUL, all bytes, old and new times, NULL, sealed secrets."""
-    path = tmp_path / "custodes.db"
-    asyncio.run(_fill(f"sqlite:///{path}"))
-    return path
+    asyncio.run(_fill(sqlite_url))
+    return Path(sqlite_url.removeprefix("sqlite:///"))
 
 
 async def _fill(url: str) -> None:
@@ -67,11 +66,10 @@ async def _fill(url: str) -> None:
 
 
 @pytest.fixture
-def target(postgres_server: PostgresServer) -> str:
+def target(postgres_url: str) -> str:
     """An empty database with the schema of this version."""
-    url = postgres_server.url(postgres_server.new_database())
-    asyncio.run(_migrated(url))
-    return url
+    asyncio.run(_migrated(postgres_url))
+    return postgres_url
 
 
 async def _migrated(url: str) -> None:

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -31,8 +30,8 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-async def custodes(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Custodes]:
-    made = Custodes(f"sqlite:///{tmp_path}/custodes.db", clock=clock)
+async def custodes(sqlite_url: str, clock: FakeClock) -> AsyncIterator[Custodes]:
+    made = Custodes(sqlite_url, clock=clock)
     await made.open()
     await made.audit.start()
     yield made

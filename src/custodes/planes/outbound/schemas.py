@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, cast
-
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, ValidationError
+from typing import TYPE_CHECKING, Any, cast
 
 from custodes.errors import InvalidInput
+
+# Most installs have no catalogue, and importing it takes a tenth of a second.
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import ValidationError
 
 #: Largest schema, bytes of JSON.
 MAX_SCHEMA = 65_536
@@ -33,6 +35,9 @@ def checked_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InvalidInput: it is none, is too large, or refers to another document.
     """
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError
+
     try:
         text = json.dumps(dict(schema), allow_nan=False)
         plain: dict[str, Any] = json.loads(text)
@@ -50,6 +55,8 @@ def checked_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 def validator(schema: Mapping[str, Any]) -> Draft202012Validator:
     """Make what checks payloads, once for many."""
+    from jsonschema import Draft202012Validator
+
     return Draft202012Validator(dict(schema))
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, column, inspect, select, table
 
 from custodes.errors import ConfigurationError
 from custodes.storage.sql.tables import REST, metadata
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 #: Modules that define tables; importing them registers the tables on :data:`metadata`.
 _TABLE_MODULES = (
@@ -35,6 +36,9 @@ _TABLE_MODULES = (
 #: Alembic's table of our own: the host's ``alembic_version`` is never touched.
 VERSION_TABLE = "custodes_schema_version"
 
+#: Alembic's script folder.
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
 for _module in _TABLE_MODULES:
     import_module(f"custodes.storage.sql.tables.{_module}")
 
@@ -51,6 +55,8 @@ def migrate(connection: Connection) -> list[str]:
     """
     pending = pending_revisions(connection)
     if pending:
+        from alembic import command
+
         if current_revision(connection) is None:
             _refuse_foreign_tables(connection)
         command.upgrade(alembic_config(connection), "head")
@@ -59,7 +65,19 @@ def migrate(connection: Connection) -> list[str]:
 
 def current_revision(connection: Connection) -> str | None:
     """Tell which version the database has; None when it has none of ours."""
-    return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    return connection.execute(select(column("version_num")).select_from(table(VERSION_TABLE))).scalar_one_or_none()
+
+
+@cache
+def known_revisions() -> tuple[str, ...]:
+    """List the versions that this code knows, oldest first: a file each, numbered.
+
+    Read off the files once: every start and every readiness probe asks, and Alembic would run them all each time.
+    """
+    files = sorted((_MIGRATIONS / "versions").glob("[0-9]*.py"))
+    return tuple(re.findall(r'^revision = ["\'](.+)["\']$', file.read_text("utf-8"), re.MULTILINE)[0] for file in files)
 
 
 def pending_revisions(connection: Connection) -> list[str]:
@@ -68,8 +86,7 @@ def pending_revisions(connection: Connection) -> list[str]:
     Raises:
         ConfigurationError: the database is newer than this version of Custodes.
     """
-    newest_first = ScriptDirectory.from_config(alembic_config(connection)).walk_revisions()
-    known = [script.revision for script in newest_first][::-1]
+    known = list(known_revisions())
     current = current_revision(connection)
     if current is None:
         return known
@@ -111,8 +128,10 @@ def _refuse_foreign_tables(connection: Connection) -> None:
 
 def alembic_config(connection: Connection) -> Config:
     """Make Alembic's configuration: our script folder, on this connection."""
+    from alembic.config import Config
+
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(_MIGRATIONS))
     config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
     config.attributes["connection"] = connection
     return config
