@@ -199,6 +199,7 @@ def started_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
     async def start_and_stop() -> None:
         custodes = Custodes(f"sqlite:///{file}")
         await custodes.start()
+        await custodes.identity.ensure_owner()  # as whoever serves it does
         await custodes.stop()
 
     asyncio.run(start_and_stop())

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, column, inspect, select, table
+from sqlalchemy import Connection, String, column, inspect, select, table
 
 from custodes.errors import ConfigurationError
 from custodes.storage.sql.tables import REST, metadata
@@ -67,7 +67,9 @@ def current_revision(connection: Connection) -> str | None:
     """Tell which version the database has; None when it has none of ours."""
     if not inspect(connection).has_table(VERSION_TABLE):
         return None
-    return connection.execute(select(column("version_num")).select_from(table(VERSION_TABLE))).scalar_one_or_none()
+    return connection.execute(
+        select(column("version_num", String)).select_from(table(VERSION_TABLE))
+    ).scalar_one_or_none()
 
 
 @cache
