@@ -14,6 +14,12 @@ from custodes.testing.asgi import converse
 PASSWORD = re.compile(r"password  (\S+)")
 
 
+@pytest.fixture
+def custodes(custodes_of: Callable[..., Custodes], sqlite_url: str) -> Custodes:
+    """An install that nobody has started before."""
+    return custodes_of(database_url=sqlite_url)
+
+
 async def host(scope: Any, receive: Any, send: Any) -> None:
     raise NotImplementedError  # knows no lifespan
 
@@ -50,9 +56,9 @@ async def test_it_is_printed_once_and_not_logged(
     ids=["host", "clerk", "oidc"],
 )
 async def test_where_people_sign_in_elsewhere_there_is_none(
-    custodes_of: Callable[..., Custodes], capsys: pytest.CaptureFixture[str], settings: dict[str, Any]
+    custodes_of: Callable[..., Custodes], sqlite_url: str, capsys: pytest.CaptureFixture[str], settings: dict[str, Any]
 ):
-    custodes = custodes_of(**settings)
+    custodes = custodes_of(database_url=sqlite_url, **settings)
 
     await live(custodes)
 
