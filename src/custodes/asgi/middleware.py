@@ -8,8 +8,9 @@ the host answers as if we were not there.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextvars import Token
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, cast
 
 from custodes.asgi.http_passage import HttpPassage
@@ -17,6 +18,7 @@ from custodes.asgi.observation import Door
 from custodes.asgi.passage import Passage, Receive, Refusal, Scope, Send
 from custodes.asgi.routes import cut_of
 from custodes.asgi.websocket_passage import WebSocketPassage
+from custodes.asgi.weighing import WeighedPassage, turns
 from custodes.kernel.caller import Identity
 from custodes.planes.ratelimit.answers import Admitted, Decision
 from custodes.planes.ratelimit.pending import Pending
@@ -74,6 +76,9 @@ class Middleware:
         self._passages: dict[str, type[HttpPassage | WebSocketPassage]] = {}
         if own or self._record or self._check:
             self._passages = {"http": HttpPassage, "websocket": WebSocketPassage}
+        self._weighed = {**self._passages, "http": WeighedPassage}
+        self._weighs: Iterator[bool] = turns() if self._passages and not own else repeat(False)
+        self._note_cost = custodes.traffic.overhead.note
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: C901 - see below
         """Serve one connection.
@@ -82,12 +87,13 @@ class Middleware:
         ours in the processor's caches, so each call weighs more than it does in a loop (a passage without limits and
         record: 3.2 µs in a loop, 8.5 µs around FastAPI).
         """
+        began = self._begin() if next(self._weighs) else 0
         app = (self._divert(scope) if self._divert is not None else None) or self.app
         passage: HttpPassage | WebSocketPassage | None = None
         if app is self.app:
             try:
                 kind = scope["type"]
-                opens = self._passages.get(kind)
+                opens = (self._weighed if began else self._passages).get(kind)
                 if opens is not None:
                     opening = opens()
                     opening.open(self._door, kind, scope, receive, send)
@@ -118,6 +124,8 @@ class Middleware:
                 if refusal is not None and not isinstance(refusal, Refusal):
                     refusal = await self._judge_later(passage, refusal)
             if refusal is None:
+                if began and type(passage) is WeighedPassage:
+                    passage.enter(began)
                 await app(scope, passage.receive, passage.send)
             else:
                 await passage.refuse(refusal)
@@ -126,6 +134,17 @@ class Middleware:
             raise
         finally:
             self._close(passage, token)
+            if began and type(passage) is WeighedPassage:
+                passage.left(self._note_cost)
+
+    def _begin(self) -> int:
+        """Read the clock when a request comes that is to be weighed; 0 where the clock is broken: then it is not."""
+        try:
+            return self._door.ticks()
+        except BaseException as error:
+            if not self.absorbs("middleware", error):
+                raise
+            return 0
 
     async def _ask_who(self, passage: Passage, scope: Scope) -> None:
         """Ask the host's ``identify`` who calls; without an answer the caller is anonymous."""

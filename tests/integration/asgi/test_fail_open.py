@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
+import itertools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +19,7 @@ import pytest
 
 from custodes import Identity
 from custodes.app import Custodes
+from custodes.asgi import middleware
 from custodes.runtime.system_clock import SystemClock
 from custodes.testing.asgi import converse, http_scope
 
@@ -151,6 +153,11 @@ def break_clock(custodes: Custodes, failure: Any, patch: Patch) -> None:
     patch(custodes.clock, "failure", failure)
 
 
+def break_clock_while_weighed(custodes: Custodes, failure: Any, patch: Patch) -> None:
+    patch(middleware, "turns", lambda: itertools.repeat(True))
+    break_clock(custodes, failure, patch)
+
+
 def break_inbound(custodes: Custodes, failure: Any, patch: Patch) -> None:
     patch(custodes.inbound, "source", failure)
 
@@ -172,6 +179,7 @@ FAULTS = [
     *((break_addresses, failure) for failure in AT_ONCE),
     *((break_randomness, failure) for failure in AT_ONCE),
     *((break_clock, failure) for failure in AT_ONCE),
+    (break_clock_while_weighed, raises),
     *((break_inbound, failure) for failure in AT_ONCE),
     *((break_start, failure) for failure in AT_ONCE + LATER),
     (break_bus, raises),

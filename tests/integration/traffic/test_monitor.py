@@ -586,6 +586,7 @@ async def test_retention_purges_calls_and_groups(monitor: ApiMonitor):
 def test_own_figures_start_at_zero(monitor: ApiMonitor):
     own = monitor.own_figures()
 
-    assert replace(own, capacity=0, last_success_at=0) == replace(
+    assert own.own_time is None
+    assert replace(own, capacity=0, last_success_at=0, own_time=0) == replace(
         own, **dict.fromkeys((name for name in own.__slots__), 0)
     )

@@ -5545,6 +5545,34 @@ export interface components {
              * @example 2026-11-23T05:34:00.000001Z
              */
             last_success_at: string;
+            /** @description What a request costs; null before one was weighed */
+            own_time: components["schemas"]["OwnTimeModel"] | null;
+        };
+        /**
+         * OwnTimeModel
+         * @description What passing the middleware costs a request: the time of ours in it, without the app's and the server's.
+         */
+        OwnTimeModel: {
+            /**
+             * Weighed
+             * @description Requests that it was taken from: the latest of those that were weighed
+             */
+            weighed: number;
+            /**
+             * Mean Ms
+             * @description On average
+             */
+            mean_ms: number;
+            /**
+             * P50 Ms
+             * @description Of half of them at most
+             */
+            p50_ms: number;
+            /**
+             * P99 Ms
+             * @description Of 99 % of them at most
+             */
+            p99_ms: number;
         };
         /** PageModel[AccessModel] */
         PageModel_AccessModel_: {

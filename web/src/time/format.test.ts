@@ -52,6 +52,7 @@ it('a stretch does not say the date twice', () => {
 describe('a figure', () => {
   it.each([
     [0, '0 ms'],
+    [0.0093, '9.3 µs'],
     [0.4213, '0.42 ms'],
     [38.2, '38 ms'],
     [1_240, '1.24 s'],

@@ -140,6 +140,7 @@ export function length(span: number): string {
 export function duration(ms: number | null | undefined): string {
   if (ms === null || ms === undefined || !Number.isFinite(ms)) return '–';
   if (ms === 0) return '0 ms';
+  if (ms < 0.1) return `${digits(ms * 1_000, ms < 0.01 ? 1 : 0)} µs`;
   if (ms < 1) return `${digits(ms, 2)} ms`;
   if (ms < 1_000) return `${digits(ms, ms < 10 ? 1 : 0)} ms`;
   if (ms < MINUTE) return `${digits(ms / 1_000, 2)} s`;

@@ -2,7 +2,9 @@
 import { Button, Drawer } from '@mantine/core';
 import { useRouter, useSearch } from '@tanstack/react-router';
 import type { MouseEvent, ReactNode } from 'react';
+import { boot } from '../boot.ts';
 import { stringifySearch } from '../view/search.ts';
+import { useSetSearch } from '../view/view.ts';
 import style from './Detail.module.css';
 import { IconExternalLink } from './icons.ts';
 
@@ -50,6 +52,31 @@ export function DetailDrawer({ title, href, opened, onClose, children }: DetailD
       </div>
       <div className={style.body}>{children}</div>
     </Drawer>
+  );
+}
+
+interface OpenedProps {
+  title: ReactNode;
+  /** Path below the dashboard that the pages of such things have in common: `/webhooks`. */
+  below: string;
+  /** What else of the URL is about the thing that is open: closed with it. */
+  also?: readonly string[];
+  children: (id: string) => ReactNode;
+}
+
+/** The drawer of whichever row the URL says is open. */
+export function Opened({ title, below, also = [], children }: OpenedProps) {
+  const { open }: { open?: string } = useSearch({ strict: false });
+  const set = useSetSearch();
+  return (
+    <DetailDrawer
+      title={title}
+      href={`${boot.base}${below}/${encodeURIComponent(open ?? '')}`}
+      opened={open !== undefined}
+      onClose={() => set(Object.fromEntries(['open', ...also].map((name) => [name, undefined])))}
+    >
+      {open && children(open)}
+    </DetailDrawer>
   );
 }
 

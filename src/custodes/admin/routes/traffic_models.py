@@ -23,6 +23,7 @@ from custodes.planes.traffic.analytics import (
 from custodes.planes.traffic.health import OwnFigures
 from custodes.planes.traffic.latency import Latency, LatencyPoint, Measure
 from custodes.planes.traffic.model import ApiCall, ErrorGroup, GroupState
+from custodes.planes.traffic.overhead import OwnTime
 
 #: First characters by which spreadsheet programs take a cell for a formula (OWASP, "CSV Injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -321,6 +322,25 @@ class ErrorGroupModel(BaseModel):
         )
 
 
+class OwnTimeModel(BaseModel):
+    """What passing the middleware costs a request: the time of ours in it, without the app's and the server's."""
+
+    weighed: int = Field(description="Requests that it was taken from: the latest of those that were weighed")
+    mean_ms: float = Field(description="On average")
+    p50_ms: float = Field(description="Of half of them at most")
+    p99_ms: float = Field(description="Of 99 % of them at most")
+
+    @classmethod
+    def of(cls, own: OwnTime) -> OwnTimeModel:
+        """Show what a request costs."""
+        return cls(
+            weighed=own.weighed,
+            mean_ms=own.mean / 1_000_000,
+            p50_ms=own.p50 / 1_000_000,
+            p99_ms=own.p99 / 1_000_000,
+        )
+
+
 class OwnFiguresModel(BaseModel):
     """How the monitor itself is doing in the process that answers, since its start."""
 
@@ -335,6 +355,7 @@ class OwnFiguresModel(BaseModel):
     flush_failures: int = Field(description="Attempts that the store refused")
     last_flush_ms: float = Field(description="How long the last flush took")
     last_success_at: Moment = Field(description="When everything was last written")
+    own_time: OwnTimeModel | None = Field(description="What a request costs; null before one was weighed")
 
     @classmethod
     def of(cls, own: OwnFigures) -> OwnFiguresModel:
@@ -351,6 +372,7 @@ class OwnFiguresModel(BaseModel):
             flush_failures=own.flush_failures,
             last_flush_ms=_ms(own.last_flush_us),
             last_success_at=own.last_success_at,
+            own_time=None if own.own_time is None else OwnTimeModel.of(own.own_time),
         )
 
 

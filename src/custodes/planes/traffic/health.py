@@ -10,6 +10,7 @@ from custodes.kernel.health import SystemHealth, Threshold, judge
 from custodes.planes.traffic.analytics import percentiles
 from custodes.planes.traffic.flusher import Flusher
 from custodes.planes.traffic.folder import Folder
+from custodes.planes.traffic.overhead import Overhead, OwnTime
 from custodes.planes.traffic.recorder import Recorder
 from custodes.planes.traffic.rollup import Figures
 
@@ -54,9 +55,11 @@ class OwnFigures:
     last_success_at: int
     #: Rollup rows folded into coarser ones by this process.
     folded: int
+    #: What a request costs that passes the middleware; None before one was weighed.
+    own_time: OwnTime | None
 
 
-def own_figures(recorder: Recorder, flusher: Flusher, folder: Folder) -> OwnFigures:
+def own_figures(recorder: Recorder, flusher: Flusher, folder: Folder, overhead: Overhead) -> OwnFigures:
     """Collect the monitor's own figures."""
     return OwnFigures(
         recorded=recorder.recorded,
@@ -71,6 +74,7 @@ def own_figures(recorder: Recorder, flusher: Flusher, folder: Folder) -> OwnFigu
         last_flush_us=flusher.last_flush_us,
         last_success_at=flusher.last_success_at,
         folded=folder.folded,
+        own_time=overhead.figures(),
     )
 
 
@@ -83,6 +87,9 @@ def judged(figures: Figures, own: OwnFigures, now: int, thresholds: Iterable[Thr
         "shed_requests": float(own.shed_requests),
         "shed_calls": float(own.shed_calls),
     }
+    if own.own_time is not None:
+        shown["own_time_p50"] = own.own_time.p50 / 1_000_000
+        shown["own_time_p99"] = own.own_time.p99 / 1_000_000
     if figures.count >= HEALTH_MIN_REQUESTS:
         shown["error_rate"] = figures.server_errors / figures.count
         shown["p95"] = percentiles(figures.total, figures.total_min, figures.total_max).p95 / 1_000

@@ -29,6 +29,7 @@ from custodes.planes.traffic.health import HEALTH_SPAN, THRESHOLDS, OwnFigures, 
 from custodes.planes.traffic.latency import Latency, Measure
 from custodes.planes.traffic.measure import CallMeter
 from custodes.planes.traffic.model import ApiCall, CallFilter, ErrorGroup, Exchange, GroupState
+from custodes.planes.traffic.overhead import Overhead
 from custodes.planes.traffic.ports import TrafficStore
 from custodes.planes.traffic.ranges import KEPT
 from custodes.planes.traffic.recorder import RawCall, Recorder
@@ -58,8 +59,7 @@ class ApiMonitor:
         bus: where new kinds of errors are announced.
         is_leader: whether this process folds; one of several must.
         flush_seconds: time between two flushes.
-        thresholds: when the API counts as degraded and unhealthy; figures ``error_rate`` (a share,
-            0 to 1), ``p95`` (ms), ``buffer_fill`` (a share), ``unwritten_for`` (s).
+        thresholds: when the API counts as degraded and unhealthy; for the figures of the usual ones.
         default_tenant: tenant of what names none.
         recorder: the hot path, when its bounds shall be others than the usual.
     """
@@ -87,6 +87,8 @@ class ApiMonitor:
         self._analytics = Analytics(store, self._flusher, clock)
         self._flushing = Periodic("traffic-flush", flush_seconds, self._flush_and_fold)
         self._relief = Periodic("traffic-relief", flush_seconds, self._flusher.flush_calls)
+        #: What passing the middleware costs a request, told by it.
+        self.overhead = Overhead()
         #: Take one exchange in: synchronous, a few µs, from any thread; the middleware calls it for every request.
         self.record: Callable[[Exchange], None] = self._recorder.record
 
@@ -403,7 +405,7 @@ class ApiMonitor:
 
     def own_figures(self) -> OwnFigures:
         """Tell how the monitor itself is doing."""
-        return own_figures(self._recorder, self._flusher, self._folder)
+        return own_figures(self._recorder, self._flusher, self._folder, self.overhead)
 
     # ── Retention ────────────────────────────────────────────────────────────
 

@@ -1,19 +1,19 @@
 /** Every webhook that was accepted, by filters that combine; one of them in full. */
 import { useQuery } from '@tanstack/react-query';
-import { Link } from '@tanstack/react-router';
 import { useMemo } from 'react';
 import { get, useRows } from '../../api/hooks.ts';
-import { boot } from '../../boot.ts';
 import { useFresh } from '../../live/useFresh.ts';
-import { bytes, clock, duration, millis } from '../../time/format.ts';
+import { duration } from '../../time/format.ts';
 import { type Column, DataTable } from '../../ui/DataTable.tsx';
-import { DetailDrawer } from '../../ui/Detail.tsx';
+import { Opened } from '../../ui/Detail.tsx';
 import { Chips, type Facet, Facets } from '../../ui/Facets.tsx';
 import { May } from '../../ui/May.tsx';
 import { Message } from '../../ui/Message.tsx';
+import { OpenRow } from '../../ui/OpenRow.tsx';
 import { Panel } from '../../ui/Panel.tsx';
 import { StatusBadge } from '../../ui/StatusBadge.tsx';
-import { useMoment, useSetSearch, useView } from '../../view/view.ts';
+import { useView } from '../../view/view.ts';
+import { SIZE, useReceived } from './columns.tsx';
 import { EventDetail } from './EventDetail.tsx';
 import style from './Events.module.css';
 import { concerns, type Event, STATUS_LABELS } from './model.ts';
@@ -26,8 +26,6 @@ const KEYS = [['/webhook-events', 'rows'], ['/webhook-events/facets']];
 
 export function Events() {
   const query = useEventQuery();
-  const { open } = useInbound();
-  const set = useSetSearch();
   const { rows, hasMore, loadMore, asked } = useRows('/webhook-events', query);
   useFresh(KEYS, concerns);
   const columns = useColumns();
@@ -63,43 +61,23 @@ export function Events() {
           loadMore={loadMore}
           height={680}
           least={860}
-          link={(event, children) => (
-            <Link to="." search={((kept: object) => ({ ...kept, open: event.id })) as never}>
-              {children}
-            </Link>
-          )}
+          link={(event, children) => <OpenRow id={event.id}>{children}</OpenRow>}
         >
           <Chips names={FILTERS} />
         </DataTable>
       </Panel>
-      <DetailDrawer
-        title="Webhook"
-        href={`${boot.base}/webhooks/${open ?? ''}`}
-        opened={open !== undefined}
-        onClose={() => set({ open: undefined })}
-      >
-        {open && <EventDetail id={open} />}
-      </DetailDrawer>
+      <Opened title="Webhook" below="/webhooks">
+        {(id) => <EventDetail id={id} />}
+      </Opened>
     </div>
   );
 }
 
 function useColumns(): readonly Column<Event>[] {
-  const { zone, now } = useView();
-  const moment = useMoment();
-  return useMemo(
+  const received = useReceived();
+  return useMemo<readonly Column<Event>[]>(
     () => [
-      {
-        id: 'received_at',
-        header: 'Received',
-        width: 140,
-        value: (event) => event.received_at,
-        cell: (event) => (
-          <time dateTime={event.received_at} title={moment(event.received_at, 'milli')}>
-            {clock(millis(event.received_at), zone, now)}
-          </time>
-        ),
-      },
+      received,
       {
         id: 'status',
         header: 'Status',
@@ -136,16 +114,9 @@ function useColumns(): readonly Column<Event>[] {
         value: (event) => (event.processing_us === null ? null : event.processing_us / 1_000),
         cell: (event) => duration(event.processing_us === null ? null : event.processing_us / 1_000),
       },
-      {
-        id: 'body_bytes',
-        header: 'Size',
-        width: 78,
-        align: 'right',
-        value: (event) => event.body_bytes,
-        cell: (event) => bytes(event.body_bytes),
-      },
+      SIZE,
     ],
-    [zone, now, moment],
+    [received],
   );
 }
 

@@ -2,19 +2,19 @@
 import { Link } from '@tanstack/react-router';
 import { useMemo } from 'react';
 import { useRows, useTimed } from '../../api/hooks.ts';
-import { boot } from '../../boot.ts';
 import { useFresh } from '../../live/useFresh.ts';
-import { bytes, clock, compact, count, millis } from '../../time/format.ts';
+import { compact, count } from '../../time/format.ts';
 import { Bars } from '../../ui/Bars.tsx';
 import { type Column, DataTable } from '../../ui/DataTable.tsx';
-import { DetailDrawer } from '../../ui/Detail.tsx';
+import { Opened } from '../../ui/Detail.tsx';
 import { Chips } from '../../ui/Facets.tsx';
 import { IconShieldCheck } from '../../ui/icons.ts';
 import { Message } from '../../ui/Message.tsx';
+import { OpenRow } from '../../ui/OpenRow.tsx';
 import { Row } from '../../ui/Page.tsx';
 import { Panel } from '../../ui/Panel.tsx';
 import { TimeChart } from '../../ui/TimeChart.tsx';
-import { useMoment, useSetSearch, useView } from '../../view/view.ts';
+import { SIZE, useReceived } from './columns.tsx';
 import { gridOf } from './course.ts';
 import { concerns, type Refusal, reasonTitle } from './model.ts';
 import { RefusalDetail } from './RefusalDetail.tsx';
@@ -32,8 +32,7 @@ const GOOD = (
 );
 
 export function Refused() {
-  const { source, reason, open } = useInbound();
-  const set = useSetSearch();
+  const { source, reason } = useInbound();
   const analytics = useTimed('/webhook-analytics', { source });
   const { rows, hasMore, loadMore, asked } = useRows('/webhook-refusals', { source: source?.[0], reason });
   useFresh(KEYS, concerns);
@@ -96,41 +95,21 @@ export function Refused() {
           hasMore={hasMore}
           loadMore={loadMore}
           least={760}
-          link={(row, children) => (
-            <Link to="." search={((kept: object) => ({ ...kept, open: row.id })) as never}>
-              {children}
-            </Link>
-          )}
+          link={(row, children) => <OpenRow id={row.id}>{children}</OpenRow>}
         />
       </Panel>
-      <DetailDrawer
-        title="Refused delivery"
-        href={`${boot.base}/webhooks/refused/${open ?? ''}`}
-        opened={open !== undefined}
-        onClose={() => set({ open: undefined })}
-      >
-        {open && <RefusalDetail id={open} />}
-      </DetailDrawer>
+      <Opened title="Refused delivery" below="/webhooks/refused">
+        {(id) => <RefusalDetail id={id} />}
+      </Opened>
     </>
   );
 }
 
 function useColumns(): readonly Column<Refusal>[] {
-  const { zone, now } = useView();
-  const moment = useMoment();
-  return useMemo(
+  const received = useReceived();
+  return useMemo<readonly Column<Refusal>[]>(
     () => [
-      {
-        id: 'received_at',
-        header: 'Received',
-        width: 150,
-        value: (row) => row.received_at,
-        cell: (row) => (
-          <time dateTime={row.received_at} title={moment(row.received_at, 'milli')}>
-            {clock(millis(row.received_at), zone, now)}
-          </time>
-        ),
-      },
+      received,
       { id: 'source', header: 'Source', width: 110, value: (row) => row.source, cell: (row) => row.source },
       { id: 'reason', header: 'Why', value: (row) => row.reason, cell: (row) => reasonTitle(row.reason) },
       {
@@ -140,15 +119,8 @@ function useColumns(): readonly Column<Refusal>[] {
         value: (row) => row.client_ip,
         cell: (row) => row.client_ip || '–',
       },
-      {
-        id: 'body_bytes',
-        header: 'Size',
-        width: 90,
-        align: 'right',
-        value: (row) => row.body_bytes,
-        cell: (row) => bytes(row.body_bytes),
-      },
+      SIZE,
     ],
-    [zone, now, moment],
+    [received],
   );
 }

@@ -8,8 +8,9 @@ import { boot } from '../../boot.ts';
 import { useFresh } from '../../live/useFresh.ts';
 import { ago, count, duration, percent } from '../../time/format.ts';
 import { type Column, DataTable } from '../../ui/DataTable.tsx';
-import { DetailDrawer } from '../../ui/Detail.tsx';
+import { Opened } from '../../ui/Detail.tsx';
 import { IconWebhook } from '../../ui/icons.ts';
+import { OpenRow } from '../../ui/OpenRow.tsx';
 import { Page } from '../../ui/Page.tsx';
 import { Panel } from '../../ui/Panel.tsx';
 import { Hint, installUrl } from '../../ui/Snippet.tsx';
@@ -168,11 +169,7 @@ export function Endpoints() {
           hasMore={hasMore}
           loadMore={loadMore}
           least={1160}
-          link={(row, children) => (
-            <Link to="." search={((kept: object) => ({ ...kept, open: row.id })) as never}>
-              {children}
-            </Link>
-          )}
+          link={(row, children) => <OpenRow id={row.id}>{children}</OpenRow>}
         />
       </Panel>
       {rows.length > 0 && (
@@ -181,14 +178,9 @@ export function Endpoints() {
         </Suspense>
       )}
       <Catalogue />
-      <DetailDrawer
-        title={found ? found.url : 'Endpoint'}
-        href={`${boot.base}/webhooks/endpoints/${open ?? ''}`}
-        opened={open !== undefined}
-        onClose={() => set({ open: undefined, delivery: undefined, missed: undefined })}
-      >
-        {open && <EndpointDetail id={open} />}
-      </DetailDrawer>
+      <Opened title={found ? found.url : 'Endpoint'} below="/webhooks/endpoints" also={['delivery', 'missed']}>
+        {(id) => <EndpointDetail id={id} />}
+      </Opened>
     </Page>
   );
 }

@@ -1,129 +1,25 @@
 /** What one does first in an incident. */
-import { Alert, Button, Group, Menu, Modal, Select, Stack, TextInput } from '@mantine/core';
+import { Alert, Button, Group, Menu, Modal, Stack, TextInput } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useQueryClient } from '@tanstack/react-query';
-import { type FormEvent, useState } from 'react';
+import { useState } from 'react';
 import { api, sentence } from '../../api/client.ts';
 import { sent } from '../../api/hooks.ts';
 import { boot } from '../../boot.ts';
 import { count } from '../../time/format.ts';
-import { IconBan, IconDownload, IconRefresh } from '../../ui/icons.ts';
+import { AccessForm } from '../../ui/AccessForm.tsx';
+import { IconDownload, IconRefresh } from '../../ui/icons.ts';
 import { May } from '../../ui/May.tsx';
 import { useView } from '../../view/view.ts';
 
 export function Actions() {
   return (
     <>
-      <May operation="ratelimit_create_block">
-        <Block />
-      </May>
+      <AccessForm effect="block" />
       <May operation="inbound_replay_webhook_events">
         <Replay />
       </May>
       <Export />
-    </>
-  );
-}
-
-const DURATIONS = [
-  { value: '3600', label: 'An hour' },
-  { value: '86400', label: 'A day' },
-  { value: '604800', label: 'A week' },
-  { value: '', label: 'Until it is lifted' },
-];
-
-const KINDS = [
-  { value: 'ip', label: 'Address or network' },
-  { value: 'user', label: 'User' },
-  { value: 'api_key', label: 'API key' },
-];
-
-type Kind = 'ip' | 'user' | 'api_key';
-
-function Block() {
-  const queries = useQueryClient();
-  const [opened, setOpened] = useState(false);
-  const [kind, setKind] = useState<Kind>('ip');
-  const [seconds, setSeconds] = useState('86400');
-  const [fault, setFault] = useState<string | null>(null);
-  const [busy, setBusy] = useState(false);
-
-  async function submit(event: FormEvent<HTMLFormElement>): Promise<void> {
-    event.preventDefault();
-    const form = new FormData(event.currentTarget);
-    const identifier = String(form.get('identifier')).trim();
-    const body = {
-      identifier,
-      kind,
-      reason: String(form.get('reason')),
-      duration_seconds: seconds ? Number(seconds) : null,
-    };
-    setBusy(true);
-    try {
-      await sent(api.POST('/api/admin/enterprise/rate-limits/blocks', { body }));
-      setOpened(false);
-      setFault(null);
-      notifications.show({ message: `${identifier} is blocked` });
-      await queries.invalidateQueries({ queryKey: ['/rate-limit-summary'] });
-    } catch (error) {
-      setFault(sentence(error));
-    } finally {
-      setBusy(false);
-    }
-  }
-  return (
-    <>
-      <Button
-        size="xs"
-        variant="default"
-        leftSection={<IconBan size={15} aria-hidden="true" />}
-        onClick={() => setOpened(true)}
-      >
-        Block
-      </Button>
-      <Modal
-        opened={opened}
-        onClose={() => setOpened(false)}
-        title="Block somebody"
-        closeButtonProps={{ 'aria-label': 'Close' }}
-      >
-        <form onSubmit={(event) => void submit(event)}>
-          <Stack gap="sm">
-            {fault && <Alert color="red">{fault}</Alert>}
-            <Select
-              label="What"
-              data={KINDS}
-              value={kind}
-              allowDeselect={false}
-              onChange={(value) => setKind((value ?? 'ip') as Kind)}
-            />
-            <TextInput
-              name="identifier"
-              label="Who"
-              placeholder={kind === 'ip' ? '203.0.113.9 or 203.0.113.0/24' : ''}
-              required
-              maxLength={256}
-              data-autofocus
-            />
-            <Select
-              label="How long"
-              data={DURATIONS}
-              value={seconds}
-              allowDeselect={false}
-              onChange={(value) => setSeconds(value ?? '')}
-            />
-            <TextInput name="reason" label="Reason" description="Written to the audit trail" required maxLength={500} />
-            <Group justify="flex-end" gap="xs">
-              <Button variant="default" onClick={() => setOpened(false)}>
-                Cancel
-              </Button>
-              <Button type="submit" color="red" loading={busy}>
-                Block
-              </Button>
-            </Group>
-          </Stack>
-        </form>
-      </Modal>
     </>
   );
 }

@@ -1,13 +1,14 @@
 /** Blocks and bans, or the entries of the allow list and the deny list, newest first. */
 import { SegmentedControl, Switch } from '@mantine/core';
-import { Link, useSearch } from '@tanstack/react-router';
+import { useSearch } from '@tanstack/react-router';
 import { useMemo } from 'react';
 import { useRows } from '../../api/hooks.ts';
 import { boot } from '../../boot.ts';
 import { ago } from '../../time/format.ts';
 import { type Column, DataTable } from '../../ui/DataTable.tsx';
-import { DetailDrawer } from '../../ui/Detail.tsx';
+import { Opened } from '../../ui/Detail.tsx';
 import { IconBan } from '../../ui/icons.ts';
+import { OpenRow } from '../../ui/OpenRow.tsx';
 import { Panel } from '../../ui/Panel.tsx';
 import { Hint, installUrl } from '../../ui/Snippet.tsx';
 import { StatusBadge } from '../../ui/StatusBadge.tsx';
@@ -178,20 +179,11 @@ export function AccessTable({ which }: { which: 'blocks' | 'lists' }) {
         hasMore={hasMore}
         loadMore={loadMore}
         least={980}
-        link={(row, children) => (
-          <Link to="." search={((kept: object) => ({ ...kept, open: row.id })) as never}>
-            {children}
-          </Link>
-        )}
+        link={(row, children) => <OpenRow id={row.id}>{children}</OpenRow>}
       />
-      <DetailDrawer
-        title={found ? found.identifier : 'Block'}
-        href={`${boot.base}/rate-limits/blocks/${open ?? ''}`}
-        opened={open !== undefined}
-        onClose={() => set({ open: undefined })}
-      >
-        {open && <AccessDetail id={open} />}
-      </DetailDrawer>
+      <Opened title={found ? found.identifier : 'Block'} below="/rate-limits/blocks">
+        {(id) => <AccessDetail id={id} />}
+      </Opened>
     </Panel>
   );
 }

@@ -1,5 +1,13 @@
 /** Write a rule, see what it promises while one types, replay recorded calls against it, then save it. */
-import { Button, NumberInput, Select, Switch, TextInput } from '@mantine/core';
+import {
+  Button,
+  NumberInput,
+  type NumberInputProps,
+  Select,
+  Switch,
+  TextInput,
+  type TextInputProps,
+} from '@mantine/core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useSearch } from '@tanstack/react-router';
 import { useEffect, useState } from 'react';
@@ -25,6 +33,38 @@ const FAILURES = [
   { value: 'open', label: 'Let requests through' },
   { value: 'closed', label: 'Refuse with 503' },
 ];
+
+const TEXTS = [
+  { name: 'name', label: 'Name', description: 'In headers, figures and the audit trail', maxLength: 100 },
+  {
+    name: 'limits',
+    label: 'Limits',
+    description: '100/minute; 2000/day · burst · calendar month · concurrent',
+    placeholder: '5/minute; 100/day',
+    maxLength: 500,
+  },
+  {
+    name: 'by',
+    label: 'Count by',
+    description: 'ip, user, api_key, tenant, or several with +',
+    usual: 'ip',
+    maxLength: 64,
+  },
+  {
+    name: 'route',
+    label: 'Path',
+    description: '/items/{id}, /api/*, or * for every path',
+    usual: '*',
+    maxLength: 256,
+  },
+  { name: 'methods', label: 'Methods', description: 'Separated by commas; none for all', placeholder: 'POST, PUT' },
+  { name: 'exempt', label: 'Except', description: 'Paths that it does not hold for', placeholder: '/api/health' },
+] satisfies ({ name: keyof Draft; usual?: string } & TextInputProps)[];
+
+const NUMBERS = [
+  { name: 'cost', label: 'Cost', description: 'Units of a request', max: 1_000_000 },
+  { name: 'lease', label: 'Lease', description: 'Units that an instance takes from Redis at once' },
+] satisfies ({ name: keyof Draft } & NumberInputProps)[];
 
 export function Editor() {
   const search: RateLimitSearch = useSearch({ strict: false });
@@ -52,6 +92,7 @@ export function Editor() {
     placeholderData: (before) => before,
   });
   const valid = check.data?.valid === true && draft === settled && !check.isPlaceholderData;
+  const refused = draft.limits && check.data && !check.data.valid;
   const write = (change: Draft) => setDraft((before) => ({ ...before, ...change }));
 
   function replay(): void {
@@ -84,70 +125,27 @@ export function Editor() {
         note="Nothing counts before it is saved. Try it on the calls of the chosen stretch of time first."
       >
         <div className={style.editor}>
-          <TextInput
-            label="Name"
-            description="In headers, figures and the audit trail"
-            value={draft.name ?? ''}
-            maxLength={100}
-            disabled={editing !== undefined}
-            onChange={(event) => write({ name: event.currentTarget.value })}
-          />
-          <TextInput
-            label="Limits"
-            description="100/minute; 2000/day · burst · calendar month · concurrent"
-            placeholder="5/minute; 100/day"
-            value={draft.limits ?? ''}
-            maxLength={500}
-            error={draft.limits && check.data && !check.data.valid ? 'See below' : undefined}
-            onChange={(event) => write({ limits: event.currentTarget.value })}
-          />
-          <TextInput
-            label="Count by"
-            description="ip, user, api_key, tenant, or several with +"
-            value={draft.by ?? 'ip'}
-            maxLength={64}
-            onChange={(event) => write({ by: event.currentTarget.value })}
-          />
-          <TextInput
-            label="Path"
-            description="/items/{id}, /api/*, or * for every path"
-            value={draft.route ?? '*'}
-            maxLength={256}
-            onChange={(event) => write({ route: event.currentTarget.value })}
-          />
-          <TextInput
-            label="Methods"
-            description="Separated by commas; none for all"
-            placeholder="POST, PUT"
-            value={draft.methods ?? ''}
-            onChange={(event) => write({ methods: event.currentTarget.value })}
-          />
-          <TextInput
-            label="Except"
-            description="Paths that it does not hold for"
-            placeholder="/api/health"
-            value={draft.exempt ?? ''}
-            onChange={(event) => write({ exempt: event.currentTarget.value })}
-          />
-          <NumberInput
-            label="Cost"
-            description="Units of a request"
-            min={1}
-            max={1_000_000}
-            allowDecimal={false}
-            hideControls
-            value={Number(draft.cost ?? 1)}
-            onChange={(to) => write({ cost: String(to) })}
-          />
-          <NumberInput
-            label="Lease"
-            description="Units that an instance takes from Redis at once"
-            min={1}
-            allowDecimal={false}
-            hideControls
-            value={units(draft.lease)}
-            onChange={(to) => write({ lease: String(to) })}
-          />
+          {TEXTS.map(({ name, usual = '', ...about }) => (
+            <TextInput
+              key={name}
+              {...about}
+              value={draft[name] ?? usual}
+              disabled={name === 'name' && editing !== undefined}
+              error={name === 'limits' && refused ? 'See below' : undefined}
+              onChange={(event) => write({ [name]: event.currentTarget.value })}
+            />
+          ))}
+          {NUMBERS.map(({ name, ...about }) => (
+            <NumberInput
+              key={name}
+              {...about}
+              min={1}
+              allowDecimal={false}
+              hideControls
+              value={units(draft[name])}
+              onChange={(to) => write({ [name]: String(to) })}
+            />
+          ))}
           <Select
             label="When the engine fails"
             description="What becomes of its requests"

@@ -3,12 +3,12 @@ import { Link } from '@tanstack/react-router';
 import { useMemo } from 'react';
 import type { Schemas } from '../../api/client.ts';
 import { count } from '../../time/format.ts';
+import { AccessForm } from '../../ui/AccessForm.tsx';
 import { figure } from '../../ui/columns.ts';
 import { type Column, DataTable } from '../../ui/DataTable.tsx';
 import { IconCircleCheck } from '../../ui/icons.ts';
 import { Message } from '../../ui/Message.tsx';
 import { type Asked, Panel } from '../../ui/Panel.tsx';
-import { AccessForm } from './AccessForm.tsx';
 import { parted } from './model.ts';
 
 type Total = Schemas['TotalModel'];

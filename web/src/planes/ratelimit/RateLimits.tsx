@@ -2,10 +2,10 @@
 import { useSearch } from '@tanstack/react-router';
 import { lazy, Suspense } from 'react';
 import { useFresh } from '../../live/useFresh.ts';
+import { AccessForm } from '../../ui/AccessForm.tsx';
 import { Page } from '../../ui/Page.tsx';
 import { PageWaiting } from '../../ui/PageStates.tsx';
 import { SubTabs } from '../../ui/SubTabs.tsx';
-import { AccessForm } from './AccessForm.tsx';
 import { AccessTable } from './AccessTable.tsx';
 import { concerns, KEYS } from './model.ts';
 import { Rules } from './Rules.tsx';

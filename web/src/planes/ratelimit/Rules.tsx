@@ -3,15 +3,14 @@ import { Button } from '@mantine/core';
 import { Link, useSearch } from '@tanstack/react-router';
 import { useMemo } from 'react';
 import { useGet } from '../../api/hooks.ts';
-import { boot } from '../../boot.ts';
 import { duration } from '../../time/format.ts';
 import { type Column, DataTable } from '../../ui/DataTable.tsx';
-import { DetailDrawer } from '../../ui/Detail.tsx';
+import { Opened } from '../../ui/Detail.tsx';
 import { IconHandStop, IconPlus } from '../../ui/icons.ts';
+import { OpenRow } from '../../ui/OpenRow.tsx';
 import { Panel } from '../../ui/Panel.tsx';
 import { Hint } from '../../ui/Snippet.tsx';
 import { StatusBadge } from '../../ui/StatusBadge.tsx';
-import { useSetSearch } from '../../view/view.ts';
 import type { Rule } from './model.ts';
 import { RuleDetail } from './RuleDetail.tsx';
 import type { RateLimitSearch } from './routes.ts';
@@ -29,7 +28,6 @@ const algorithms = (rule: Rule): string => [...new Set(rule.limits.map((limit) =
 export function Rules() {
   const asked = useGet('/rate-limits/rules', undefined, { fresh: true });
   const { open }: RateLimitSearch = useSearch({ strict: false });
-  const set = useSetSearch();
   const rows = asked.data ?? [];
   const columns = useMemo<Column<Rule>[]>(
     () => [
@@ -141,20 +139,11 @@ export function Rules() {
         rowId={(row) => row.name}
         name="rate-limit-rules"
         least={1_100}
-        link={(row, children) => (
-          <Link to="." search={((kept: object) => ({ ...kept, open: row.name })) as never}>
-            {children}
-          </Link>
-        )}
+        link={(row, children) => <OpenRow id={row.name}>{children}</OpenRow>}
       />
-      <DetailDrawer
-        title={open ?? 'Rule'}
-        href={`${boot.base}/rate-limits/rules/${encodeURIComponent(open ?? '')}`}
-        opened={open !== undefined}
-        onClose={() => set({ open: undefined })}
-      >
-        {open && <RuleDetail name={open} />}
-      </DetailDrawer>
+      <Opened title={open ?? 'Rule'} below="/rate-limits/rules">
+        {(name) => <RuleDetail name={name} />}
+      </Opened>
     </Panel>
   );
 }

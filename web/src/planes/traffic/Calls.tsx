@@ -5,16 +5,16 @@ import { useRows } from '../../api/hooks.ts';
 import { boot } from '../../boot.ts';
 import { clock, millis } from '../../time/format.ts';
 import { type Column, DataTable } from '../../ui/DataTable.tsx';
-import { DetailDrawer } from '../../ui/Detail.tsx';
+import { Opened } from '../../ui/Detail.tsx';
 import { IconRoute } from '../../ui/icons.ts';
 import { Message } from '../../ui/Message.tsx';
+import { OpenRow } from '../../ui/OpenRow.tsx';
 import { Panel } from '../../ui/Panel.tsx';
 import { Hint, installUrl } from '../../ui/Snippet.tsx';
-import { useSetSearch, useView } from '../../view/view.ts';
+import { useView } from '../../view/view.ts';
 import { CallDetail } from './CallDetail.tsx';
 import { useCallColumns } from './callColumns.tsx';
-import { type Call, useFilters, useTrafficSearch } from './model.ts';
-import { OpenRow } from './OpenRow.tsx';
+import { type Call, useFilters } from './model.ts';
 import { callQuery } from './search.ts';
 
 export function Calls() {
@@ -73,16 +73,9 @@ export function Calls() {
 
 /** The call that the URL says is open, over what is shown. */
 export function CallDrawer() {
-  const { open } = useTrafficSearch();
-  const set = useSetSearch();
   return (
-    <DetailDrawer
-      title="API call"
-      href={`${boot.base}/api/${open ?? ''}`}
-      opened={open !== undefined}
-      onClose={() => set({ open: undefined })}
-    >
-      {open && <CallDetail id={open} />}
-    </DetailDrawer>
+    <Opened title="API call" below="/api">
+      {(id) => <CallDetail id={id} />}
+    </Opened>
   );
 }

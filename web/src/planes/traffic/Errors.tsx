@@ -2,18 +2,17 @@
 import { SegmentedControl } from '@mantine/core';
 import { useMemo } from 'react';
 import { useRows } from '../../api/hooks.ts';
-import { boot } from '../../boot.ts';
 import { ago, count, millis } from '../../time/format.ts';
 import { type Column, DataTable } from '../../ui/DataTable.tsx';
-import { DetailDrawer } from '../../ui/Detail.tsx';
+import { Opened } from '../../ui/Detail.tsx';
 import { IconCircleCheck } from '../../ui/icons.ts';
 import { Message } from '../../ui/Message.tsx';
+import { OpenRow } from '../../ui/OpenRow.tsx';
 import { Panel } from '../../ui/Panel.tsx';
 import { StatusBadge } from '../../ui/StatusBadge.tsx';
 import { useMoment, useSetSearch, useView } from '../../view/view.ts';
 import { ErrorDetail } from './ErrorDetail.tsx';
 import { type ErrorGroup, useFilters, useTrafficSearch } from './model.ts';
-import { OpenRow } from './OpenRow.tsx';
 
 const CHOICES = [
   { value: 'all', label: 'All' },
@@ -22,7 +21,7 @@ const CHOICES = [
 ];
 
 export function Errors() {
-  const { open, state } = useTrafficSearch();
+  const { state } = useTrafficSearch();
   const filters = useFilters();
   const { now, when } = useView();
   const moment = useMoment();
@@ -123,14 +122,9 @@ export function Errors() {
         least={900}
         link={(group, children) => <OpenRow id={group.id}>{children}</OpenRow>}
       />
-      <DetailDrawer
-        title="Error group"
-        href={`${boot.base}/api/errors/${open ?? ''}`}
-        opened={open !== undefined}
-        onClose={() => set({ open: undefined })}
-      >
-        {open && <ErrorDetail id={open} />}
-      </DetailDrawer>
+      <Opened title="Error group" below="/api/errors">
+        {(id) => <ErrorDetail id={id} />}
+      </Opened>
     </Panel>
   );
 }

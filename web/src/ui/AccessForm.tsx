@@ -3,11 +3,10 @@ import { Alert, Button, Group, Modal, Select, Stack, TextInput } from '@mantine/
 import { notifications } from '@mantine/notifications';
 import { useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
-import { api, isProblem, sentence } from '../../api/client.ts';
-import { sent } from '../../api/hooks.ts';
-import { useMay } from '../../api/may.ts';
-import { IconBan, IconPlus } from '../../ui/icons.ts';
-import { KEYS } from './model.ts';
+import { api, isProblem, sentence } from '../api/client.ts';
+import { sent } from '../api/hooks.ts';
+import { useMay } from '../api/may.ts';
+import { IconBan, IconPlus } from './icons.ts';
 
 const DURATIONS = [
   { value: '900', label: '15 minutes' },
@@ -75,7 +74,8 @@ export function AccessForm({ effect, kind: given = 'ip', identifier = '', compac
       setOpened(false);
       setFault(null);
       notifications.show({ message: block ? `${who} is blocked` : `${who} is on the ${list} list` });
-      for (const queryKey of KEYS) void queries.invalidateQueries({ queryKey });
+      // Whatever shows limits, blocks or lists, in whichever tab.
+      await queries.invalidateQueries({ predicate: ({ queryKey }) => String(queryKey[0]).startsWith('/rate-limit') });
     } catch (error) {
       setFault(error);
     } finally {
