@@ -29,6 +29,9 @@ function finish(built: string, name: string): Plugin {
   };
 }
 
+/** What is fetched at once with the page: the program, and the tab that one sees first. */
+const AT_ONCE = ['App', 'Overview'];
+
 /** The page names what its first script will import, so that all of it is fetched at once. */
 function preload(): Plugin {
   return {
@@ -38,9 +41,13 @@ function preload(): Plugin {
       order: 'post',
       handler(html, { path, bundle = {} }) {
         if (path !== '/index.html') return [];
-        const program = Object.values(bundle).find((file) => file.type === 'chunk' && file.name === 'App');
-        if (program?.type !== 'chunk') throw new Error('There is no chunk of App.tsx');
-        const scripts = [program.fileName, ...program.imports];
+        const chunks = Object.values(bundle).filter((file) => file.type === 'chunk');
+        const entries = AT_ONCE.map((name) => {
+          const chunk = chunks.find((file) => file.name === name);
+          if (!chunk) throw new Error(`There is no chunk of ${name}.tsx`);
+          return chunk;
+        });
+        const scripts = [...new Set(entries.flatMap((chunk) => [chunk.fileName, ...chunk.imports]))];
         const styles = scripts.flatMap((name) => {
           const chunk = bundle[name];
           return chunk?.type === 'chunk' ? [...(chunk.viteMetadata?.importedCss ?? [])] : [];
@@ -65,11 +72,11 @@ function preload(): Plugin {
 
 /** What the first script needs, and the kit as well: pure, and small. */
 const AHEAD =
-  /[\\/]src[\\/](?:boot|api[\\/]ahead|time[\\/](?:format|range)|view[\\/]search|planes[\\/]overview[\\/]first)\./;
+  /[\\/]src[\\/](?:boot|api[\\/]ahead|time[\\/](?:format|range)|view[\\/]search|planes[\\/]overview[\\/]first)\.|vite[\\/]preload-helper/;
 
 /** What the overview is made of, and every tab uses. */
 const KIT =
-  /[\\/]src[\\/](?:api|live|time|view|ui[\\/](?:Bars|ConfirmAction|ConfirmButton|KeyValue|May|Page|Panel|Snippet|StatCard|StatusBadge|TimeChart)\.)|[\\/]icons[\\/]Icon(?:Ban|Download|Refresh)\./;
+  /[\\/]src[\\/](?:api|live|time|view|ui[\\/](?:AccessButton|Bars|ConfirmAction|ConfirmButton|KeyValue|May|Page|Panel|Snippet|StatCard|StatusBadge|TimeChart|useAfterPaint|useDialog)\.)|[\\/]icons[\\/]Icon(?:Ban|Download|Plus|Refresh|ShieldCheck)\.|[\\/]core[\\/]esm[\\/]components[\\/](?:Checkbox[\\/]CheckIcon\.|(?:FloatingIndicator|Input|InputBase|Menu|SegmentedControl|TextInput)[\\/])/;
 
 /** How a page is built. `name`: its folder in the package; empty: the dashboard. `root`: where its index.html is. */
 export function options(name: string, root: string): UserConfig {

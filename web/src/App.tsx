@@ -5,9 +5,13 @@ import { RouterProvider } from '@tanstack/react-router';
 import { setNonce } from 'get-nonce';
 import { createRoot } from 'react-dom/client';
 import { isProblem } from './api/client.ts';
+import { plain, timed } from './api/hooks.ts';
+import { whoIAm } from './api/may.ts';
 import { boot } from './boot.ts';
+import { FIRST, FIRST_DRAWN } from './planes/overview/first.ts';
 import { router } from './router.tsx';
 import { theme } from './ui/theme.ts';
+import type { View } from './view/view.ts';
 
 // Mantine's dialogs keep the page from scrolling by a style of their own, which asks here.
 setNonce(boot.nonce);
@@ -24,8 +28,19 @@ const queries = new QueryClient({
   },
 });
 
-/** Draw the page. */
-export function start(): void {
+/** Longest that the first answers are waited for before anything is drawn, milliseconds: not long enough to be felt. */
+const PATIENCE = 150;
+
+/** Draw the page. `first`: the stretch of time of the overview when that is what one sees first. */
+export async function start(first?: Pick<View, 'bounds' | 'zone' | 'span' | 'when'>): Promise<void> {
+  if (first) {
+    const known = FIRST.map(({ path, query, timed: ofRange }) =>
+      ofRange ? queries.prefetchQuery(timed(path, query ?? {}, first)) : queries.prefetchQuery(plain(path, query)),
+    );
+    // What was asked ahead is mostly here by now: drawing it at once is faster than drawing twice.
+    const wanted = Promise.all([queries.prefetchQuery(whoIAm), ...known.slice(0, FIRST_DRAWN)]);
+    await Promise.race([wanted, new Promise((resolve) => setTimeout(resolve, PATIENCE))]);
+  }
   const place = document.getElementById('root');
   if (place) createRoot(place).render(<App />);
 }

@@ -17,9 +17,11 @@ askAhead(`${API}/me`);
 if (window.location.pathname.replace(/\/$/, '') === boot.base) {
   const view = viewSearch(parseSearch(window.location.search));
   const bounds = { from: view.from ?? DEFAULT_BOUNDS.from, to: view.to ?? DEFAULT_BOUNDS.to };
-  const when = asQuery(resolve(bounds, opened, view.tz === 'utc' ? 'utc' : 'local'));
+  const zone = view.tz === 'utc' ? 'utc' : 'local';
+  const span = resolve(bounds, opened, zone);
+  const when = asQuery(span);
   for (const { path, query, timed } of FIRST)
     askAhead(`${API}${path}${stringifySearch({ ...query, ...(timed && when) })}`);
   void import('./planes/overview/Overview.tsx');
-}
-void import('./App.tsx').then(({ start }) => start());
+  void import('./App.tsx').then(({ start }) => start({ bounds, zone, span, when }));
+} else void import('./App.tsx').then(({ start }) => start());

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from custodes.cli import doctor, export, migrate, portal, replay, retention, serve, user, webhooks
+from custodes.cli import doctor, export, migrate, portal, replay, retention, serve, status, user, webhooks
 from custodes.cli.console import fail
 from custodes.cli.demo import command as demo
 from custodes.errors import CustodesError
@@ -23,6 +23,7 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
+app.command("status")(status.status)
 app.command("replay")(replay.replay)
 app.command("export")(export.export)
 app.add_typer(migrate.app, name="migrate")

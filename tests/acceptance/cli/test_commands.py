@@ -277,6 +277,21 @@ def test_a_name_with_brackets_is_shown_as_it_is(url: str, name: str):
     run("user", "role", f"{name}nobody", "owner", expect=1)
 
 
+def test_status_tells_what_the_overview_shows(url: str):
+    """Given a block, then it is told with the figures of the last hour, to people and to programs."""
+    run("migrate")
+    block = {"reason": "scans [since] midnight", "actor": "user:ada"}
+    with_custodes(url, lambda custodes: custodes.ratelimit.block_identifier("203.0.113.9", **block))
+
+    told = run_json("status")
+    assert (told["requests"], told["error_rate"], told["alerts"]) == (0, None, [])
+    assert [(each["identifier"], each["reason"]) for each in told["blocks"]] == [("203.0.113.9", block["reason"])]
+    shown = run("status", "--since", "2h").stdout
+    assert "203.0.113.9" in shown
+    assert block["reason"] in shown
+    assert "Open errors: none" in shown
+
+
 def test_a_demo_with_a_wrong_port_says_which_setting_is_wrong(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("CUSTODES_PORT", "abc")
 

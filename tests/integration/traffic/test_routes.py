@@ -61,6 +61,7 @@ async def test_the_summary_shows_health_volume_slow_endpoints_and_errors(
         *[{"route": "/slow", "total_us": 700_000, "ttfb_us": 600_000}] * 3,
         {"route": "/broken", "status": 500, "error": KeyError("x")},
     )
+    custodes.traffic.overhead.note(9_000)
     answer = await client.get(f"{API}/api-health", headers=await key_for(custodes))
     shown = answer.json()
 
@@ -73,6 +74,7 @@ async def test_the_summary_shows_health_volume_slow_endpoints_and_errors(
     assert shown["slow_endpoints"][0]["route"] == "/slow"
     assert [error["count"] for error in shown["errors"]] == [1]
     assert shown["monitor"]["recorded"] == 34
+    assert shown["monitor"]["own_time"] == {"weighed": 1, "mean_ms": 0.009, "p50_ms": 0.009, "p99_ms": 0.009}
 
 
 async def test_who_may_see_one_tenant_sees_that_tenant_only(custodes: Custodes, client: httpx2.AsyncClient):

@@ -4,7 +4,7 @@
  * The key of a query holds the bounds as they are in the URL, not the moments they mean now: so what was answered last
  * stays on screen while the next answer is on its way, and when that fails.
  */
-import { type UseQueryResult, useInfiniteQuery, useQuery } from '@tanstack/react-query';
+import { queryOptions, type UseQueryResult, useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { useCallback, useEffect, useMemo, useRef } from 'react';
 import { asQuery, previous } from '../time/range.ts';
 import { useView, type View } from '../view/view.ts';
@@ -51,9 +51,30 @@ export async function sent<T>(call: Promise<{ data?: T | unknown; error?: unknow
   return data as T;
 }
 
-function whenOf(view: View, which: 'now' | 'before'): { since: string; until: string } {
+function whenOf(view: Pick<View, 'when' | 'span'>, which: 'now' | 'before'): { since: string; until: string } {
   if (which === 'now') return view.when;
   return asQuery(previous(view.span));
+}
+
+/** A question about a stretch of time, as it is kept. */
+export function timed<P extends GetPath>(
+  path: P,
+  query: Partial<Params<P>>,
+  view: Pick<View, 'bounds' | 'zone' | 'when' | 'span'>,
+  which: 'now' | 'before' = 'now',
+) {
+  return queryOptions({
+    queryKey: [path, query, view.bounds, view.zone, which],
+    queryFn: ({ signal }) => get(path, { ...query, ...whenOf(view, which) } as Partial<Params<P>>, { signal }),
+  });
+}
+
+/** A question that does not depend on the time range, as it is kept. */
+export function plain<P extends GetPath>(path: P, query?: Partial<Params<P>>, places?: Places<P>) {
+  return queryOptions({
+    queryKey: [path, query, places],
+    queryFn: ({ signal }) => get(path, query, { signal, ...(places ? { path: places } : {}) }),
+  });
 }
 
 interface Timed {
@@ -69,11 +90,7 @@ export function useTimed<P extends GetPath>(
   { which = 'now', enabled = true }: Timed = {},
 ): UseQueryResult<Answer<P>> {
   const view = useView();
-  const result = useQuery({
-    queryKey: [path, query, view.bounds, view.zone, which],
-    queryFn: ({ signal }) => get(path, { ...query, ...whenOf(view, which) } as Partial<Params<P>>, { signal }),
-    enabled,
-  });
+  const result = useQuery({ ...timed(path, query, view, which), enabled });
   useAsTimeGoesOn(view.now, result.refetch, enabled);
   return result as UseQueryResult<Answer<P>>;
 }
@@ -92,11 +109,7 @@ export function useGet<P extends GetPath>(
   { path: places, enabled = true, fresh = false }: Plain<P> = {},
 ): UseQueryResult<Answer<P>> {
   const { now } = useView();
-  const result = useQuery({
-    queryKey: [path, query, places],
-    queryFn: ({ signal }) => get(path, query, { signal, ...(places ? { path: places } : {}) }),
-    enabled,
-  });
+  const result = useQuery({ ...plain(path, query, places), enabled });
   useAsTimeGoesOn(now, result.refetch, enabled && fresh);
   return result as UseQueryResult<Answer<P>>;
 }

@@ -2,15 +2,15 @@
 import { Button, Popover, TextInput } from '@mantine/core';
 import { type FormEvent, useState } from 'react';
 import { moment, span, zoneName, zoneOffset } from '../time/format.ts';
-import { absolute, type Bounds, PRESETS, parseTyped, relativeLabel, widened } from '../time/range.ts';
+import { type Bounds, PRESETS, parseTyped, relativeLabel } from '../time/range.ts';
 import { IconCalendarClock, IconChevronDown, IconZoomOut } from '../ui/icons.ts';
-import { useSetRange, useView } from '../view/view.ts';
+import { useSetRange, useView, useWiden } from '../view/view.ts';
 import style from './RangePicker.module.css';
 
 export function RangePicker() {
   const [opened, setOpened] = useState(false);
   const view = useView();
-  const setRange = useSetRange();
+  const widen = useWiden();
   const label = relativeLabel(view.bounds);
   return (
     <div className={style.group}>
@@ -42,13 +42,7 @@ export function RangePicker() {
         </Popover.Dropdown>
       </Popover>
       {!label && (
-        <Button
-          size="xs"
-          variant="default"
-          className={style.wider}
-          aria-label="Twice as much time"
-          onClick={() => setRange(absolute(widened(view.span, view.now)))}
-        >
+        <Button size="xs" variant="default" className={style.wider} aria-label="Twice as much time" onClick={widen}>
           <IconZoomOut size={16} aria-hidden="true" />
         </Button>
       )}

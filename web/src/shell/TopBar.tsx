@@ -1,7 +1,8 @@
 /** The bar above every page: time, comparison, live, and the menu of whoever is signed in. */
 import { ActionIcon, Button, Menu, Tooltip, useMantineColorScheme } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { me, signOut } from '../api/session.ts';
+import { whoIAm } from '../api/may.ts';
+import { signOut } from '../api/session.ts';
 import { boot } from '../boot.ts';
 import { zoneName } from '../time/format.ts';
 import {
@@ -50,7 +51,7 @@ export function TopBar({ onOverlay }: { onOverlay: (overlay: Overlay) => void })
           aria-label={`Time zone ${zoneName(view.zone)}, change`}
           onClick={() => set({ tz: view.zone === 'utc' ? undefined : 'utc' }, { replace: true })}
         >
-          {zoneName(view.zone)}
+          <span className={style.zoneName}>{zoneName(view.zone)}</span>
         </Button>
       </Tooltip>
       <Tooltip label="Find a page or an action (Ctrl K)">
@@ -97,7 +98,7 @@ function ThemeMenu() {
 }
 
 function PersonMenu({ onOverlay }: { onOverlay: (overlay: Overlay) => void }) {
-  const { data } = useQuery({ queryKey: ['me'], queryFn: () => me(), staleTime: Number.POSITIVE_INFINITY });
+  const { data } = useQuery(whoIAm);
   return (
     <Menu position="bottom-end" withinPortal>
       <Menu.Target>

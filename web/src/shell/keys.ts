@@ -1,8 +1,7 @@
 /** Single keys, off while one types; never those that a browser uses for itself. */
 import { useNavigate } from '@tanstack/react-router';
 import { useEffect } from 'react';
-import { absolute, isRelative, widened } from '../time/range.ts';
-import { useSetRange, useSetSearch, useView } from '../view/view.ts';
+import { useSetSearch, useView, useWiden } from '../view/view.ts';
 import type { Overlay } from './Shell.tsx';
 import { TABS } from './tabs.ts';
 
@@ -34,18 +33,13 @@ function isTyping(target: EventTarget | null): boolean {
 export function useKeys(open: (overlay: Overlay) => void): void {
   const view = useView();
   const set = useSetSearch();
-  const setRange = useSetRange();
+  const widen = useWiden();
   const navigate = useNavigate();
   useEffect(() => {
     const actions: Record<string, () => void> = {
       '?': () => open('keys'),
       t: () => document.querySelector<HTMLElement>('[data-range]')?.click(),
-      '-': () => {
-        const wide = widened(view.span, view.now);
-        setRange(
-          isRelative(view.bounds.from) && view.bounds.to === 'now' ? backFromNow(wide.to - wide.from) : absolute(wide),
-        );
-      },
+      '-': widen,
       c: () => set({ compare: view.before ? undefined : 'previous' }),
       l: () => view.relative && set({ live: view.live ? 'off' : undefined }, { replace: true }),
       z: () => set({ tz: view.zone === 'utc' ? undefined : 'utc' }, { replace: true }),
@@ -70,10 +64,5 @@ export function useKeys(open: (overlay: Overlay) => void): void {
     }
     window.addEventListener('keydown', onKey);
     return () => window.removeEventListener('keydown', onKey);
-  }, [view, set, setRange, navigate, open]);
-}
-
-function backFromNow(span: number): { from: string; to: string } {
-  const minutes = Math.round(span / 60_000);
-  return { from: minutes >= 1 ? `now-${minutes}m` : `now-${Math.round(span / 1_000)}s`, to: 'now' };
+  }, [view, set, widen, navigate, open]);
 }

@@ -7,7 +7,7 @@
 import { useCallback, useEffect, useId, useMemo, useRef, useState } from 'react';
 import type uPlot from 'uplot';
 import { pause, resume } from '../time/now.ts';
-import { useMoment, useView, useZoom } from '../view/view.ts';
+import { useMoment, useView, useWiden, useZoom } from '../view/view.ts';
 import { draw } from './chart/draw.ts';
 import { FiguresTable } from './chart/FiguresTable.tsx';
 import { Legend } from './chart/Legend.tsx';
@@ -34,6 +34,7 @@ interface TimeChartProps {
 export function TimeChart({ label, data, format, kind = 'line', height = 220 }: TimeChartProps) {
   const view = useView();
   const zoom = useZoom();
+  const widen = useWiden();
   const moment = useMoment();
   const palette = usePalette();
   const id = useId();
@@ -113,7 +114,12 @@ export function TimeChart({ label, data, format, kind = 'line', height = 220 }: 
         <FiguresTable label={label} data={data} format={format} height={height} />
       ) : (
         // biome-ignore lint/a11y/noStaticElementInteractions: hovering only holds the page still
-        <div className={style.hover} onMouseEnter={() => pause(id)} onMouseLeave={() => resume(id)}>
+        <div
+          className={style.hover}
+          onMouseEnter={() => pause(id)}
+          onMouseLeave={() => resume(id)}
+          onDoubleClick={widen}
+        >
           <div
             ref={place}
             className={style.place}

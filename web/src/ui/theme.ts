@@ -44,6 +44,7 @@ export const theme = createTheme({
   components: {
     Notification: Notification.extend({ defaultProps: { closeButtonProps: { 'aria-label': 'Close' } } }),
     ActionIcon: ActionIcon.extend({ defaultProps: { variant: 'subtle', color: 'gray' } }),
-    Tooltip: Tooltip.extend({ defaultProps: { openDelay: 300, withArrow: true } }),
+    // Below menus (300): what is said of a button is not over what it has opened.
+    Tooltip: Tooltip.extend({ defaultProps: { openDelay: 300, withArrow: true, zIndex: 290 } }),
   },
 });

@@ -13,6 +13,7 @@ import {
   previous,
   resolve,
   type Span,
+  widened,
 } from '../time/range.ts';
 import type { ViewSearch } from './search.ts';
 
@@ -81,6 +82,21 @@ export function useSetRange(): (bounds: Bounds) => void {
 export function useZoom(): (span: Span) => void {
   const set = useSetRange();
   return useCallback((span) => set(absolute(span)), [set]);
+}
+
+/** Look at twice as much time; one that ends now goes on to. */
+export function useWiden(): () => void {
+  const { span, now, bounds } = useView();
+  const set = useSetRange();
+  return useCallback(() => {
+    const wide = widened(span, now);
+    set(isRelative(bounds.from) && bounds.to === 'now' ? backFromNow(wide.to - wide.from) : absolute(wide));
+  }, [span, now, bounds, set]);
+}
+
+function backFromNow(span: number): Bounds {
+  const minutes = Math.round(span / 60_000);
+  return { from: minutes >= 1 ? `now-${minutes}m` : `now-${Math.round(span / 1_000)}s`, to: 'now' };
 }
 
 /** Write moments in the reader's zone. */

@@ -36,6 +36,10 @@ export function Activity() {
   const list = useRef<HTMLOListElement>(null);
   const id = useId();
   const still = paused || !view.live;
+  // What one has read while it stood still is fainter afterwards: what is new stands out.
+  const read = useRef({ still, upTo: 0 });
+  if (still && !read.current.still) read.current.upTo = held.current[0]?.id ?? 0;
+  read.current.still = still;
   if (!still) held.current = events;
   const newest = held.current[0]?.id ?? 0;
   const fresh = still ? events.filter((event) => event.id > newest) : [];
@@ -94,7 +98,7 @@ export function Activity() {
             onScroll={(event) => (event.currentTarget.scrollTop > 8 ? pause(`${id}scroll`) : resume(`${id}scroll`))}
           >
             {shown.slice(0, SHOWN).map((event) => (
-              <Row key={event.id} event={event} />
+              <Row key={event.id} event={event} old={!still && event.id <= read.current.upTo} />
             ))}
           </ol>
         )}
@@ -103,7 +107,7 @@ export function Activity() {
   );
 }
 
-function Row({ event }: { event: Happening }) {
+function Row({ event, old }: { event: Happening; old: boolean }) {
   const { zone, now } = useView();
   const link = linkOf(event);
   const title = (
@@ -113,7 +117,7 @@ function Row({ event }: { event: Happening }) {
     </>
   );
   return (
-    <li className={style.row}>
+    <li className={style.row} data-old={old || undefined}>
       <time className={style.when} dateTime={event.at}>
         {clock(millis(event.at), zone, now)}
       </time>

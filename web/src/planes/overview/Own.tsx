@@ -92,8 +92,8 @@ function Cost({ of }: { of: NonNullable<Answer<'/api-health'>['monitor']>['own_t
           A request takes <b>{duration(of.mean_ms)}</b> longer than without Custodes, on average; half of them{' '}
           <b>{duration(of.p50_ms)}</b> at most, 99 % <b>{duration(of.p99_ms)}</b>.{' '}
           <span className="faint">
-            The time of the middleware, your identify hook and the counting of limits included, taken from the latest{' '}
-            {count(of.weighed)} of a sample of the requests.
+            The middleware, your identify hook and the counting of limits are in it. Measured on a sample of the
+            requests: {count(of.weighed)} so far, the latest thousand at most.
           </span>
         </>
       ) : (

@@ -6,6 +6,9 @@ type First = { [P in GetPath]: { path: P; query?: Partial<Params<P>>; timed?: tr
 export const ALERTS = { path: '/alerts', query: { state: 'firing', limit: 200 } } as const;
 export const TO_REVIEW = { path: '/audit-logs', query: { review_state: 'open', limit: 50 } } as const;
 
+/** Of these, how many are on the part of the page that is drawn first. */
+export const FIRST_DRAWN = 2;
+
 /** The most wanted first: a browser asks six things at a time. */
 export const FIRST: readonly First[] = [
   { path: '/api-health', timed: true },

@@ -3,7 +3,7 @@ import { Link } from '@tanstack/react-router';
 import { useMemo } from 'react';
 import type { Schemas } from '../../api/client.ts';
 import { count } from '../../time/format.ts';
-import { AccessForm } from '../../ui/AccessForm.tsx';
+import { AccessButton } from '../../ui/AccessButton.tsx';
 import { figure } from '../../ui/columns.ts';
 import { type Column, DataTable } from '../../ui/DataTable.tsx';
 import { IconCircleCheck } from '../../ui/icons.ts';
@@ -61,7 +61,7 @@ export function Ranking({ title, note, asked, rows = [], kind }: RankingProps) {
       found.push({
         id: 'action',
         header: '',
-        cell: (row) => <AccessForm effect="block" kind={kind} identifier={name(row)} compact />,
+        cell: (row) => <AccessButton effect="block" kind={kind} identifier={name(row)} compact />,
         width: 104,
       });
     }

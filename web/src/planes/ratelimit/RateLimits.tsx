@@ -2,7 +2,7 @@
 import { useSearch } from '@tanstack/react-router';
 import { lazy, Suspense } from 'react';
 import { useFresh } from '../../live/useFresh.ts';
-import { AccessForm } from '../../ui/AccessForm.tsx';
+import { AccessButton } from '../../ui/AccessButton.tsx';
 import { Page } from '../../ui/Page.tsx';
 import { PageWaiting } from '../../ui/PageStates.tsx';
 import { SubTabs } from '../../ui/SubTabs.tsx';
@@ -30,8 +30,8 @@ export function RateLimits() {
       title="Rate limits"
       actions={
         <>
-          <AccessForm effect="block" />
-          <AccessForm effect="list" />
+          <AccessButton effect="block" />
+          <AccessButton effect="list" />
         </>
       }
     >

@@ -5,8 +5,6 @@ import { useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 import { api, isProblem, sentence } from '../api/client.ts';
 import { sent } from '../api/hooks.ts';
-import { useMay } from '../api/may.ts';
-import { IconBan, IconPlus } from './icons.ts';
 
 const DURATIONS = [
   { value: '900', label: '15 minutes' },
@@ -36,25 +34,23 @@ const EXAMPLES: Record<string, string> = {
   tenant: 'tenant id',
 };
 
-interface AccessFormProps {
+export interface AccessDialogProps {
   effect: 'block' | 'list';
   /** Filled in already. */
-  kind?: string;
-  identifier?: string;
-  compact?: boolean;
+  kind?: string | undefined;
+  identifier?: string | undefined;
+  opened: boolean;
+  close: () => void;
 }
 
-export function AccessForm({ effect, kind: given = 'ip', identifier = '', compact }: AccessFormProps) {
+export function AccessDialog({ effect, kind: given = 'ip', identifier = '', opened, close }: AccessDialogProps) {
   const queries = useQueryClient();
-  const [opened, setOpened] = useState(false);
   const [kind, setKind] = useState(given);
   const [seconds, setSeconds] = useState('86400');
   const [list, setList] = useState('allow');
   const [fault, setFault] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
-  const may = useMay();
   const block = effect === 'block';
-  const title = block ? 'Block' : 'Add to a list';
 
   async function submit(event: FormEvent<HTMLFormElement>): Promise<void> {
     event.preventDefault();
@@ -71,7 +67,7 @@ export function AccessForm({ effect, kind: given = 'ip', identifier = '', compac
           api.POST('/api/admin/enterprise/rate-limits/lists', { body: { ...shared, effect: list as 'allow' } }),
         );
       }
-      setOpened(false);
+      close();
       setFault(null);
       notifications.show({ message: block ? `${who} is blocked` : `${who} is on the ${list} list` });
       // Whatever shows limits, blocks or lists, in whichever tab.
@@ -82,77 +78,59 @@ export function AccessForm({ effect, kind: given = 'ip', identifier = '', compac
       setBusy(false);
     }
   }
-  if (!may(block ? 'ratelimit_create_block' : 'ratelimit_create_access_entry')) return null;
   return (
-    <>
-      <Button
-        size={compact ? 'compact-xs' : 'xs'}
-        variant="default"
-        leftSection={block ? <IconBan size={15} aria-hidden="true" /> : <IconPlus size={15} aria-hidden="true" />}
-        aria-label={compact ? `Block ${identifier}` : undefined}
-        onClick={() => setOpened(true)}
-      >
-        {title}
-      </Button>
-      <Modal
-        opened={opened}
-        onClose={() => setOpened(false)}
-        title={block ? 'Block somebody' : 'Add to a list'}
-        closeButtonProps={{ 'aria-label': 'Close' }}
-      >
-        <form onSubmit={(event) => void submit(event)}>
-          <Stack gap="sm">
-            {fault !== null && (
-              <Alert color="red" title={sentence(fault)}>
-                {isProblem(fault) ? fault.remedy : undefined}
-              </Alert>
-            )}
-            {!block && (
-              <Select
-                label="List"
-                data={EFFECTS}
-                value={list}
-                allowDeselect={false}
-                onChange={(to) => setList(to ?? 'allow')}
-              />
-            )}
+    <Modal
+      opened={opened}
+      onClose={close}
+      title={block ? 'Block somebody' : 'Add to a list'}
+      closeButtonProps={{ 'aria-label': 'Close' }}
+    >
+      <form onSubmit={(event) => void submit(event)}>
+        <Stack gap="sm">
+          {fault !== null && (
+            <Alert color="red" title={sentence(fault)}>
+              {isProblem(fault) ? fault.remedy : undefined}
+            </Alert>
+          )}
+          {!block && (
             <Select
-              label="What"
-              data={KINDS}
-              value={kind}
+              label="List"
+              data={EFFECTS}
+              value={list}
               allowDeselect={false}
-              onChange={(to) => setKind(to ?? 'ip')}
+              onChange={(to) => setList(to ?? 'allow')}
             />
-            <TextInput
-              name="identifier"
-              label="Who"
-              defaultValue={identifier}
-              placeholder={EXAMPLES[kind]}
-              required
-              maxLength={256}
-              data-autofocus
+          )}
+          <Select label="What" data={KINDS} value={kind} allowDeselect={false} onChange={(to) => setKind(to ?? 'ip')} />
+          <TextInput
+            name="identifier"
+            label="Who"
+            defaultValue={identifier}
+            placeholder={EXAMPLES[kind]}
+            required
+            maxLength={256}
+            data-autofocus
+          />
+          {block && (
+            <Select
+              label="How long"
+              data={DURATIONS}
+              value={seconds}
+              allowDeselect={false}
+              onChange={(to) => setSeconds(to ?? '')}
             />
-            {block && (
-              <Select
-                label="How long"
-                data={DURATIONS}
-                value={seconds}
-                allowDeselect={false}
-                onChange={(to) => setSeconds(to ?? '')}
-              />
-            )}
-            <TextInput name="reason" label="Reason" description="Written to the audit trail" required maxLength={500} />
-            <Group justify="flex-end" gap="xs">
-              <Button variant="default" onClick={() => setOpened(false)}>
-                Cancel
-              </Button>
-              <Button type="submit" color={block || list === 'deny' ? 'red' : undefined} loading={busy}>
-                {block ? 'Block' : 'Add'}
-              </Button>
-            </Group>
-          </Stack>
-        </form>
-      </Modal>
-    </>
+          )}
+          <TextInput name="reason" label="Reason" description="Written to the audit trail" required maxLength={500} />
+          <Group justify="flex-end" gap="xs">
+            <Button variant="default" onClick={close}>
+              Cancel
+            </Button>
+            <Button type="submit" color={block || list === 'deny' ? 'red' : undefined} loading={busy}>
+              {block ? 'Block' : 'Add'}
+            </Button>
+          </Group>
+        </Stack>
+      </form>
+    </Modal>
   );
 }
