@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from custodes.app import Custodes
 from custodes.errors import CustodesError
@@ -92,10 +92,13 @@ def write_json(value: Any) -> None:
 
 
 def write_table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
-    """Write a table for people."""
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
-    for row in rows:
-        table.add_row(*(escape(str(cell)) for cell in row))
+    """Write a table for people; what is in its first column is whole, so that the next command can be given it."""
+    cells = [[escape(str(cell)) for cell in row] for row in rows]
+    first, *others = columns
+    widest = max((len(row[0]) for row in cells), default=0)
+    table = Table(Column(first, no_wrap=True, min_width=widest), *others, box=None, pad_edge=False, header_style="bold")
+    for row in cells:
+        table.add_row(*row)
     out.print(table)
 
 

@@ -27,6 +27,7 @@ def test_the_life_of_an_endpoint(url: str):
         ["order.*"],
     )
     assert made["secret"] not in run("webhooks", "list").stdout
+    assert endpoint in run("webhooks", "list").stdout, "an id is never cut, however narrow the terminal is"
 
     # And when it goes through its states
     rotated = run_json("webhooks", "rotate-secret", endpoint)
@@ -120,6 +121,20 @@ def test_what_was_missed_is_counted_and_sent_again(url: str):
     done = [action for action, _ in audited(url)]
     assert done[-2:] == ["webhook_deliveries.resend_begun", "webhook_deliveries.resent"]
     assert done.count("webhook_deliveries.resend_begun") == 1, "a dry run leaves none"
+
+
+def test_a_server_whose_key_is_another_or_whose_source_is_none_refuses_to_start(
+    url: str, monkeypatch: pytest.MonkeyPatch
+):
+    run("webhooks", "create", "https://hooks.example.com/in")
+
+    monkeypatch.setenv("CUSTODES_FORWARD_TO", "strpe=https://app.example.com")
+    unknown = run("serve", "--port", "0", expect=1).exception
+    assert "no such source" in str(unknown)
+    monkeypatch.delenv("CUSTODES_FORWARD_TO")
+    monkeypatch.setenv("CUSTODES_SECRET_KEY", "another-key-of-thirty-two-characters-or-more")
+    refused = run("serve", "--port", "0", expect=1).exception
+    assert "not among the keys given" in str(refused)
 
 
 @pytest.mark.parametrize(

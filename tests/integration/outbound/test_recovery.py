@@ -74,6 +74,17 @@ async def test_a_selection_is_sent_again_with_its_begin_and_its_end_in_the_trail
     assert len(receiver.got) == 5
 
 
+async def test_what_is_on_its_way_is_not_counted_as_to_be_sent_again(
+    custodes: Custodes, admin: httpx2.AsyncClient, endpoint: str
+) -> None:
+    await custodes.outbound.emit("order.made", {})
+
+    for statuses, count in ((["pending", "failed"], 5), (["pending", "waiting"], 0)):
+        for dry_run in (True, False):
+            asked = {"endpoint_id": endpoint, "statuses": statuses, "dry_run": dry_run}
+            assert (await admin.post("/webhook-deliveries/resend", json=asked)).json()["deliveries"] == count
+
+
 async def test_a_test_is_sent_again_when_it_is_named_and_counts_as_no_loss(
     custodes: Custodes, admin: httpx2.AsyncClient, receiver: Receiver, endpoint: str
 ) -> None:

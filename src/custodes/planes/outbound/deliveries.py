@@ -38,6 +38,9 @@ T = TypeVar("T")
 #: Where a delivery is that its receiver has missed.
 _MISSED = (DeliveryStatus.FAILED, DeliveryStatus.HELD)
 
+#: Where it is while it need not be sent again.
+_ON_THEIR_WAY = frozenset({DeliveryStatus.PENDING, DeliveryStatus.WAITING})
+
 
 def _unsaid(_deliveries: int) -> Work:
     return nothing
@@ -147,9 +150,12 @@ class Deliveries(Endpoints):
         Returns:
             How many there are.
         """
+        ended_as = tuple(status for status in wanted.statuses or _MISSED if status not in _ON_THEIR_WAY)
+        if not ended_as:
+            return 0
         chosen = replace(
             wanted,
-            statuses=wanted.statuses or _MISSED,
+            statuses=ended_as,
             until=self._clock.now() + 1 if wanted.until is None else wanted.until,
             without_type=None if wanted.event_type else TEST,
         )

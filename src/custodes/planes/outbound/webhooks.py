@@ -156,9 +156,17 @@ class OutgoingWebhooks(Deliveries):
         Raises:
             ConfigurationError: secrets were sealed with a key that is not given, or with another one of its id.
         """
-        self._keys.check(await self._store.read(self._endpoints.key_samples))
+        await self.check_secrets()
         await self._flusher.start()
         await self.worker.start()
+
+    async def check_secrets(self) -> None:
+        """Check that every stored secret can be opened.
+
+        Raises:
+            ConfigurationError: secrets were sealed with a key that is not given, or with another one of its id.
+        """
+        self._keys.check(await self._store.read(self._endpoints.key_samples))
 
     async def stop(self) -> None:
         """Let deliveries end, give back the rest, write what is counted; idempotent."""
