@@ -57,6 +57,9 @@ describe('a figure', () => {
     [38.2, '38 ms'],
     [1_240, '1.24 s'],
     [125_000, '2 min 5 s'],
+    [300_000, '5 min'],
+    [5 * 3_600_000, '5 h'],
+    [36 * 3_600_000 + 59_000, '1 d 12 h'],
     [null, '–'],
   ])('of %s milliseconds is %s', (ms, written) => {
     expect(duration(ms)).toBe(written);

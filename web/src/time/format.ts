@@ -136,7 +136,7 @@ export function length(span: number): string {
   return span < 2 * DAY ? `${Math.floor(span / HOUR)} h` : `${Math.floor(span / DAY)} d`;
 }
 
-/** Milliseconds as they are measured: `0.42 ms`, `38 ms`, `1.24 s`, `2 min 5 s`. */
+/** Milliseconds as they are measured: `0.42 ms`, `38 ms`, `1.24 s`, `2 min 5 s`, `5 h`, `1 d 12 h`. */
 export function duration(ms: number | null | undefined): string {
   if (ms === null || ms === undefined || !Number.isFinite(ms)) return '–';
   if (ms === 0) return '0 ms';
@@ -144,7 +144,14 @@ export function duration(ms: number | null | undefined): string {
   if (ms < 1) return `${digits(ms, 2)} ms`;
   if (ms < 1_000) return `${digits(ms, ms < 10 ? 1 : 0)} ms`;
   if (ms < MINUTE) return `${digits(ms / 1_000, 2)} s`;
-  return `${Math.floor(ms / MINUTE)} min ${Math.floor((ms % MINUTE) / 1_000)} s`;
+  if (ms < HOUR) return inTwo(ms, MINUTE, 'min', 1_000, 's');
+  return ms < DAY ? inTwo(ms, HOUR, 'h', MINUTE, 'min') : inTwo(ms, DAY, 'd', HOUR, 'h');
+}
+
+/** A length in a unit and the next smaller one; without that one where there is nothing of it. */
+function inTwo(ms: number, large: number, unit: string, small: number, smaller: string): string {
+  const rest = Math.floor((ms % large) / small);
+  return `${Math.floor(ms / large)} ${unit}${rest > 0 ? ` ${rest} ${smaller}` : ''}`;
 }
 
 const whole = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
