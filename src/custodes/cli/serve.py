@@ -70,12 +70,12 @@ def serve(
 async def prepare() -> None:
     """Bring the schema up to date and print the one-time owner login of a first start, before any worker runs.
 
-    A worker that cannot start tries again, since it may stand around an app that can. What will not mend itself ends the
-    command here.
+    A worker that cannot start tries again, since it may stand around an app that can. What will not mend itself ends
+    the command here.
 
     Raises:
-        CustodesError: the store cannot be opened, the app cannot be loaded, stored secrets do not open, or a source that
-            is to be forwarded is not there.
+        CustodesError: the store cannot be opened, the app cannot be loaded, stored secrets do not open, or a source
+            that is to be forwarded is not there.
     """
     custodes, _ = standalone.load()
     try:
