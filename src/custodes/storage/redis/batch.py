@@ -77,7 +77,7 @@ class Batch:
         now: what the server's time is believed to be.
     """
 
-    __slots__ = ("items", "keys", "lent", "packed")
+    __slots__ = ("_limits", "items", "keys", "lent", "packed")
 
     def __init__(self, items: Sequence[Item], now: int) -> None:
         self.items = items
@@ -123,6 +123,8 @@ class Batch:
                 script += (row, subject, at)
             if type(item) is GiveBack:
                 script += (item.at, item.cost)
+        #: Limits that take part.
+        self._limits = [kind for kind in row_of if isinstance(kind, RedisCells)]
         #: The keys of the script, and its argument.
         self.keys = [*subjects, *own]
         self.packed = _encode([rows, script, len(subjects)])
@@ -163,6 +165,9 @@ class Batch:
                 continue
             if not item.answer.done():  # whoever asked may have gone
                 item.answer.set_result(outcome)
+        for cells in self._limits:
+            if len(cells.fresh_charges) >= COUNT_EVERY:
+                cells.count()
         return now, off
 
     def _lend(self, item: Borrow, told: list[int], at: int, begun: int) -> int:
@@ -172,7 +177,9 @@ class Batch:
         if told[at] != _CHARGED:
             return at + (4 if told[at] == _CONTESTED else 1)
         now = told[0]
-        left, more_in = _view(cells, told[at + 1], told[at + 2], now)
+        left, more_in = told[at + 1], told[at + 2]
+        if cells.exact_charge:
+            left, more_in = cells.view(cells.state_of(left, more_in), now)
         cells.leases[key] = Lease(units, now, begun + length, left, now + more_in)
         cells.saw(key, left, begun)
         self.lent.add(cells)
@@ -203,14 +210,17 @@ def _view(cells: RedisCells, left: int, more_in: int, now: int) -> View:
 def _charged(asks: Sequence[Ask], told: list[int], at: int, now: int, begun: int) -> Outcome:
     views: list[View] = []
     for cells, key, cost in asks:
-        view = _view(cells, told[at], told[at + 1], now)
+        left = told[at]
+        more_in = told[at + 1]
         at += 2
-        views.append(view)
-        if view[0] <= cells.near_at:
-            cells.near.note(key, view[0])
+        if cells.exact_charge:
+            left, more_in = cells.view(cells.state_of(left, more_in), now)
+        views.append((left, more_in))
+        if left <= cells.near_at:
+            cells.near.note(key, left)
         if cells.lease > 1:
-            cells.saw(key, view[0], begun)
-        if cost == 1 and len(cells.fresh_charges) < COUNT_EVERY:
+            cells.saw(key, left, begun)
+        if cost == 1:
             cells.fresh_charges.append(key)
         else:
             cells.tally[key] += cost

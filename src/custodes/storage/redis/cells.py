@@ -84,6 +84,7 @@ class RedisCells(Cells):
         "_tag",
         "borrowing",
         "denied",
+        "exact_charge",
         "exact_view",
         "leases",
         "long",
@@ -111,7 +112,9 @@ class RedisCells(Cells):
         self._row_of = bucket.row if bucket else _rows_of(meter)
         self._fraction = bucket.fraction if bucket else 1
         #: Whether the answer holds the state, from which view and wait are worked out, instead of these.
-        self.exact_view = isinstance(meter, Gcra)
+        self.exact_view = bucket is not None
+        #: The same where it was charged.
+        self.exact_charge = bucket is not None and not bucket.parts
         #: Refusals that are known to stand, by subject.
         self.denied: dict[Key, Denial] = {}
         #: What those had left who had nearly used up the limit, and how much that is at most.
@@ -180,9 +183,12 @@ class _Bucket:
         self.fraction = meter.limit // common
         self._token = meter.window // common
         self._capacity = self._split(meter.burst)
+        capacity = meter.burst * self._token
+        #: What the script needs to tell what is left; nothing where its numbers end before that.
+        self.parts = [capacity, self._token] if 4 * capacity <= _MAX_EXACT else []
 
     def row(self, cost: int, _now: int) -> list[int]:
-        return [_GCRA, self.fraction, *self._split(cost), *self._capacity]
+        return [_GCRA, self.fraction, *self._split(cost), *self._capacity, *self.parts]
 
     def _split(self, tokens: int) -> tuple[int, int]:
         whole, part = divmod(tokens * self._token, self.fraction)

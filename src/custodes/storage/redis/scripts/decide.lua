@@ -99,13 +99,12 @@ local function decide(count, at)
   answer[size] = CONTESTED
   for number = 1, count do
     local state, row, wait = the_states[number], the_rows[number], the_waits[number]
-    if refused or wait ~= 0 then
-      answer[size + 1], answer[size + 2] = row.meter.view(state, row)
-    else
-      answer[size + 1], answer[size + 2] = row.charge(state, row)
+    if not refused and wait == 0 then
+      row.charge(state, row)
       state[CHANGED_BY] = row
       changed[script[at + 1]] = true
     end
+    answer[size + 1], answer[size + 2] = row.meter.view(state, row)
     answer[size + 3] = wait
     size = size + 3
     at = at + 3

@@ -1,6 +1,7 @@
 -- Gcra: the theoretical arrival time as {microseconds, parts of one}. The parts are 1/row[4] of a microsecond, so that a
 -- token is a whole number of them; kept apart, both numbers are exact where their product would pass 53 bits.
--- row[6], row[7] is the charge and row[8], row[9] the capacity, written the same way.
+-- row[6], row[7] is the charge and row[8], row[9] the capacity, written the same way. Where 53 bits hold all products,
+-- row[10] is the capacity and row[11] a token, in parts: then what is left is told, else the state, for who asks to read.
 
 local gcra = {}
 
@@ -32,7 +33,11 @@ end
 function gcra.charge(state, row)
   local debt, part = debt_with(state, row)
   state[KNOWN], state[MORE] = now + debt, part
-  return now + debt, part
+  local token = row[11]
+  if not token then return now + debt, part end
+  local free = row[10] - debt * row[4] - part
+  local left = math.floor(free / token)
+  return left, math.ceil(((left + 1) * token - free) / row[4])
 end
 
 function gcra.view(state)

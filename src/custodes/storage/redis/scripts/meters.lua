@@ -9,7 +9,7 @@
 --
 -- load(state, row)          understand the body; state[OWN] is the key for one that is too long for a record
 -- wait(state, row)          microseconds until the cost is admitted: 0 for now, NEVER, nil when it cannot be told
--- charge(state, row)        charge it, only when wait is 0; returns what view does
+-- charge(state, row)        charge it, only when wait is 0; returns what is left
 -- view(state, row)          units left, microseconds until there is more
 -- pack(state, row)          the record and the moment from which on it says nothing more; nothing when it says nothing now
 -- give_back(state, row, at, units)  take back a charge of that moment; whether that has changed anything
