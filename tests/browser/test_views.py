@@ -82,21 +82,49 @@ async def test_what_is_chosen_in_a_table_and_in_a_detail_is_in_the_url(window: C
     await expect(table.get_by_role("columnheader", name="Source")).to_have_attribute("aria-sort", "ascending")
 
 
-async def test_a_view_is_kept_under_a_name_found_again_and_forgotten(window: Callable[..., Any]) -> None:
-    """Given a view with filters; when it is kept; then it is opened from the menu and the palette, over a reload."""
+KEPT = "Errors <b>tonight</b>"
+
+
+async def test_a_view_is_kept_found_again_shared_opens_its_tab_and_is_deleted(window: Callable[..., Any]) -> None:
+    """Given a view with filters; when it is kept; then it is there in another browser, and its tab opens with it."""
     seen: Window = await window()
     page = await seen.open("/api?part=calls&status=5&from=now-6h")
     await settled(page)
     await page.get_by_role("button", name="Saved views").click()
-    await page.get_by_label("Keep this view as").fill("Errors <b>tonight</b>")
+    await expect(page.get_by_label("Keep this view as")).to_be_focused()
+    await page.keyboard.type(KEPT)
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("link", name="Errors <b>tonight</b>")).to_be_visible()
+    row = page.get_by_role("dialog", name="Saved views").get_by_role("listitem").filter(has_text=KEPT)
+    await expect(row).to_contain_text("Only you see it")
     assert await seen.violations() == []
 
-    page = await seen.open("?from=now-5m")
+    # By keyboard: its actions, opened and used
+    await row.get_by_role("button", name="Change Errors").press("Enter")
+    await row.get_by_role("button", name="Share").press("Enter")
+    await expect(row).to_contain_text("Shared by you")
+    await row.get_by_role("button", name="Open the tab with it", exact=True).press("Enter")
+    await expect(row).to_contain_text("opens its tab for you")
+    await row.get_by_role("button", name="Open the tab with it for everybody").press("Enter")
+    await expect(row).to_contain_text("for you and everybody")
+    assert await seen.violations() == []
+
+    other: Window = await window(width=390, dark=True)
+    page = await other.open("?from=now-5m&tz=utc")
+    await settled(page)
+    await page.get_by_role("link", name="API performance").click()
+    await page.wait_for_url(re.compile(r"/api\?from=now-6h&tz=utc&part=calls&status=5$"))
+    await page.keyboard.press("1")
+    await page.wait_for_url(re.compile(r"enterprise/?\?.*tz=utc"))
+    await page.keyboard.press("3")
+    await page.wait_for_url(re.compile(r"/api\?.*part=calls&status=5"))
+
+    page = await other.open("?from=now-5m")
     await page.get_by_role("button", name="Saved views").click()
-    await page.get_by_role("link", name="Errors <b>tonight</b>").click()
+    await page.get_by_role("button", name="Change Errors").click()
+    assert await other.violations() == []
+    await page.get_by_role("link", name=KEPT).click()
     await page.wait_for_url(re.compile(r"/api\?part=calls&status=5&from=now-6h$"))
+    await expect(page.get_by_role("dialog")).to_have_count(0)
     await page.keyboard.press("1")
     await page.wait_for_url(re.compile(r"enterprise/?\?"))
     await page.keyboard.press("Control+k")
@@ -105,8 +133,69 @@ async def test_a_view_is_kept_under_a_name_found_again_and_forgotten(window: Cal
     await page.wait_for_url(re.compile(r"/api\?part=calls&status=5&from=now-6h$"))
 
     await page.get_by_role("button", name="Saved views").click()
-    await page.get_by_role("button", name="Forget Errors").click()
-    await expect(page.get_by_role("link", name="Errors <b>tonight</b>")).to_have_count(0)
+    await page.get_by_role("button", name="Change Errors").click()
+    await page.get_by_role("button", name="Delete", exact=True).click()
+    await expect(page.get_by_text("It goes for everybody.")).to_be_visible()
+    await page.get_by_role("button", name="Delete it").click()
+    await expect(page.get_by_role("link", name=KEPT)).to_have_count(0)
+    await expect(page.get_by_label("Keep this view as")).to_be_focused()
+
+
+async def test_views_that_a_browser_kept_before_are_moved_once_and_none_is_lost(window: Callable[..., Any]) -> None:
+    """Given views of an earlier version, one of which leads nowhere; then the others are moved, under free names."""
+    seen: Window = await window()
+    seen.expected = ("422",)
+    page = await seen.open("?from=now-5m")
+    await settled(page)
+    old = [
+        {"name": "Refused", "place": "/webhooks?part=refused"},
+        {"name": "Refused ", "place": "/audit?tab=entries"},
+        {"name": "Gone", "place": "/nowhere"},
+    ]
+    await page.evaluate(
+        "views => localStorage.setItem('custodes views of /dashboard/admin/enterprise', JSON.stringify(views))", old
+    )
+    await page.get_by_role("button", name="Saved views").click()
+    kept = page.get_by_role("region", name="Kept in this browser only")
+    await expect(kept.get_by_role("link")).to_have_count(3)
+    await kept.get_by_role("button", name="Move to the server").click()
+
+    await expect(kept.get_by_role("alert")).to_contain_text("This is not the address of a view")
+    await expect(kept.get_by_role("link")).to_have_text(["Gone"])
+    await kept.get_by_role("button", name="Forget Gone").click()
+    await expect(kept).to_have_count(0)
+    await page.reload()
+    await page.get_by_role("button", name="Saved views").click()
+    sheet = page.get_by_role("dialog", name="Saved views")
+    await expect(sheet.get_by_role("link")).to_have_text(["Refused", "Refused (2)"])
+    assert await page.evaluate("localStorage.getItem('custodes views of /dashboard/admin/enterprise')") is None
+    for left in (1, 0):
+        await sheet.get_by_role("button", name="Change Refused").first.click()
+        await sheet.get_by_role("button", name="Delete", exact=True).click()
+        await sheet.get_by_role("button", name="Delete it").click()
+        await expect(sheet.get_by_role("link")).to_have_count(left)
+    await expect(sheet.get_by_text("No view is kept yet")).to_be_visible()
+
+
+async def test_views_that_cannot_be_had_are_said_to_be_and_asked_for_again(window: Callable[..., Any]) -> None:
+    seen: Window = await window()
+    seen.expected = ("500",)
+
+    async def failing(route: Route) -> None:
+        problem = {"title": "Error", "status": 500, "detail": "The disk is full.", "code": "error"}
+        await route.fulfill(status=500, content_type="application/problem+json", json=problem)
+
+    await seen.page.route("**/saved-views?*", failing)
+    page = await seen.open("?from=now-5m")
+    await page.get_by_role("button", name="Saved views").click()
+    await expect(page.get_by_role("alert")).to_contain_text("The disk is full.")
+    # Without them the tabs open as they come
+    await expect(page.get_by_role("link", name="Webhooks", exact=True)).to_be_visible()
+    await seen.page.unroute("**/saved-views?*")
+
+    await page.get_by_role("dialog", name="Saved views").get_by_role("button", name="Try again").click()
+
+    await expect(page.get_by_text("No view is kept yet")).to_be_visible()
 
 
 @pytest.mark.parametrize(

@@ -18,3 +18,8 @@ const told = document.querySelector<HTMLMetaElement>('meta[name="custodes"]')?.c
 export const opened = Date.now();
 
 export const boot: Boot = { ...fallback, ...(JSON.parse(told || '{}') as Partial<Boot>) };
+
+/** The place that is shown: path below the dashboard, with the query. */
+export function here(): string {
+  return `${window.location.pathname.slice(boot.base.length)}${window.location.search}`;
+}

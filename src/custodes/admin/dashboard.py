@@ -21,10 +21,11 @@ from starlette.responses import HTMLResponse, Response
 
 from custodes.errors import NotFound
 from custodes.kernel.ids import RandomBits
+from custodes.planes.identity.places import SEGMENTS
 from custodes.version import __version__
 
-#: First segment of the paths that the page itself routes; web/src/router.tsx has the same.
-TABS = frozenset({"webhooks", "api", "audit", "rate-limits", "traces"})
+#: First segment of the paths that the page itself routes, beside that of the overview, which has none.
+TABS = frozenset(SEGMENTS) - {""}
 
 #: A year: the name of an asset changes with its content.
 _FOR_EVER = "public, max-age=31536000, immutable"

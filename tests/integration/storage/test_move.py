@@ -18,7 +18,7 @@ from custodes import Custodes
 from custodes.cli.main import app
 from custodes.errors import ConfigurationError, Conflict, StorageUnavailable
 from custodes.kernel.clock import DAY
-from custodes.planes.identity.model import Role
+from custodes.planes.identity.model import Method, Principal, Role
 from custodes.planes.inbound.model import Arrival
 from custodes.planes.traffic.report import CallReport
 from custodes.storage.sql import move
@@ -54,7 +54,11 @@ async def _fill(url: str) -> None:
             Arrival("default", custodes.new_id(), at, "stripe", f"evt_{number}", "a\0b", f"evt_{number}", "verified",
                     "0" * 32, "192.0.2.1", 256, "[]", bytes(range(256)))
         )  # fmt: skip
-    await custodes.identity.profiles.create("ann", role=Role.OWNER)
+    ann = (await custodes.identity.profiles.create("ann", role=Role.OWNER)).profile
+    by = Principal(profile_id=ann.id, subject="ann", role=Role.OWNER, tenant=None, method=Method.HOST)
+    for shared in (True, False):
+        view = (await custodes.identity.views.create(f"Shared {shared}", "/api?q=%00", by=by, shared=shared)).view
+        await custodes.identity.views.set_default(view.id, by=by, on=True)
     await custodes.ratelimit.block_identifier("192.0.2.9", reason="abuse", actor="user:1")
     await custodes.outbound.create_endpoint("https://example.com/hook")
     custodes.metrics.gauge("queue.depth", 4.0)
@@ -112,7 +116,8 @@ def test_every_row_of_every_table_is_moved_and_counted(file: Path, target: str):
     counts = assert_same(file, target)
     assert {one.table: one.rows for one in done} == counts
     assert counts["audit_logs"] > ENTRIES
-    assert sum(rows > 0 for rows in counts.values()) >= 14
+    assert (counts["admin_saved_views"], counts["admin_view_defaults"]) == (2, 1)
+    assert sum(rows > 0 for rows in counts.values()) >= 16
 
 
 def test_old_rows_are_in_pieces_that_retention_can_drop(file: Path, target: str):

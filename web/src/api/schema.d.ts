@@ -733,6 +733,102 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/enterprise/saved-views": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Saved Views
+         * @description List your views and those that others share with you, newest first.
+         */
+        get: operations["identity_list_saved_views"];
+        put?: never;
+        /**
+         * Create Saved View
+         * @description Keep a view under a name: for yourself, or shared with the other administrators of your tenant.
+         */
+        post: operations["identity_create_saved_view"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/saved-views/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete Saved View
+         * @description Delete a view: your own; those that others shared as an owner.
+         */
+        delete: operations["identity_delete_saved_view"];
+        options?: never;
+        head?: never;
+        /**
+         * Change Saved View
+         * @description Rename a view, let it be another, share it or take it back: your own; those that others shared as an owner.
+         */
+        patch: operations["identity_change_saved_view"];
+        trace?: never;
+    };
+    "/api/admin/enterprise/saved-views/{id}/default": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set Default View
+         * @description Have a view's tab open with it, for you, whatever is the default for everybody.
+         */
+        put: operations["identity_set_default_view"];
+        post?: never;
+        /**
+         * Clear Default View
+         * @description Have a view's tab open with it no more, for you.
+         */
+        delete: operations["identity_clear_default_view"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/saved-views/{id}/shared-default": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set Shared Default View
+         * @description Have a shared view's tab open with it, for all who have chosen no other (owners only).
+         */
+        put: operations["identity_set_shared_default_view"];
+        post?: never;
+        /**
+         * Clear Shared Default View
+         * @description Have a shared view's tab open with it no more (owners only).
+         */
+        delete: operations["identity_clear_shared_default_view"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/enterprise/webhook-events": {
         parameters: {
             query?: never;
@@ -5323,6 +5419,29 @@ export interface components {
             lease: number;
         };
         /**
+         * NewSavedView
+         * @description A view to keep.
+         */
+        NewSavedView: {
+            /**
+             * Name
+             * @description What it is called
+             */
+            name: string;
+            /**
+             * Place
+             * @description Path and query below the dashboard, never a whole URL
+             * @example /api?part=calls&status=5
+             */
+            place: string;
+            /**
+             * Shared
+             * @description Whether the other administrators of the same tenant see it
+             * @default false
+             */
+            shared: boolean;
+        };
+        /**
          * News
          * @description Why somebody is told.
          * @enum {string}
@@ -5750,6 +5869,19 @@ export interface components {
              * @description The rows, newest first
              */
             items: components["schemas"]["RunModel"][];
+            /**
+             * Next Cursor
+             * @description Pass as `cursor` for the next page; null at the end
+             */
+            next_cursor?: string | null;
+        };
+        /** PageModel[SavedViewModel] */
+        PageModel_SavedViewModel_: {
+            /**
+             * Items
+             * @description The rows, newest first
+             */
+            items: components["schemas"]["SavedViewModel"][];
             /**
              * Next Cursor
              * @description Pass as `cursor` for the next page; null at the end
@@ -7095,6 +7227,90 @@ export interface components {
             runs: components["schemas"]["RunModel"][];
         };
         /**
+         * SavedViewChange
+         * @description What to change; what is left out stays.
+         */
+        SavedViewChange: {
+            /** Name */
+            name?: string | null;
+            /** Place */
+            place?: string | null;
+            /** Shared */
+            shared?: boolean | null;
+        };
+        /**
+         * SavedViewModel
+         * @description A view of the dashboard that is kept under a name, as the caller sees it.
+         */
+        SavedViewModel: {
+            /**
+             * Id
+             * @description UUIDv7
+             */
+            id: string;
+            /**
+             * Tenant
+             * @description Whose administrators it is for; null for those of all tenants
+             */
+            tenant: string | null;
+            /**
+             * Name
+             * @description What it is called
+             */
+            name: string;
+            /** @description Tab that it is of */
+            tab: components["schemas"]["Tab"];
+            /**
+             * Place
+             * @description Path and query below the dashboard
+             */
+            place: string;
+            /**
+             * Shared
+             * @description Whether the other administrators of the same tenant see it
+             */
+            shared: boolean;
+            /**
+             * Made By
+             * @description Who made it, for people; empty when there is no such profile any more
+             */
+            made_by: string;
+            /**
+             * Mine
+             * @description Whether the caller made it
+             */
+            mine: boolean;
+            /**
+             * May Change
+             * @description Whether the caller may change, share and delete it
+             */
+            may_change: boolean;
+            /**
+             * My Default
+             * @description Whether its tab opens with it for the caller, by the caller's own choice
+             */
+            my_default: boolean;
+            /**
+             * Shared Default
+             * @description Whether its tab opens with it for all who have chosen no other
+             */
+            shared_default: boolean;
+            /**
+             * Created At
+             * Format: date-time
+             * @description When it was made
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            created_at: string;
+            /**
+             * Changed At
+             * Format: date-time
+             * @description When it was last changed
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            changed_at: string;
+        };
+        /**
          * Scope
          * @description What a link lets do.
          * @enum {string}
@@ -7511,6 +7727,12 @@ export interface components {
          * @enum {string}
          */
         Status: "received" | "processing" | "succeeded" | "failed" | "dead";
+        /**
+         * Tab
+         * @description A tab of the dashboard.
+         * @enum {string}
+         */
+        Tab: "overview" | "webhooks" | "api" | "audit" | "rate-limits";
         /**
          * TallyModel
          * @description How often somebody did something, with one outcome.
@@ -10779,6 +11001,269 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    identity_list_saved_views: {
+        parameters: {
+            query?: {
+                /** @description Only those of this tab */
+                tab?: components["schemas"]["Tab"] | null;
+                /** @description Rows at most */
+                limit?: number;
+                /** @description `next_cursor` of the page before; leave out for the first page */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageModel_SavedViewModel_"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    identity_create_saved_view: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSavedView"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedViewModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    identity_delete_saved_view: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id (UUIDv7) */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    identity_change_saved_view: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id (UUIDv7) */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SavedViewChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedViewModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    identity_set_default_view: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id (UUIDv7) */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedViewModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    identity_clear_default_view: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id (UUIDv7) */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedViewModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    identity_set_shared_default_view: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id (UUIDv7) */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedViewModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    identity_clear_shared_default_view: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id (UUIDv7) */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedViewModel"];
+                };
             };
             /** @description Refused */
             default: {

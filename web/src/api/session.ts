@@ -1,5 +1,5 @@
 /** Who is signed in, and what happens when that ends while the page is open. */
-import { boot } from '../boot.ts';
+import { boot, here } from '../boot.ts';
 import { fetchOrTake } from './ahead.ts';
 import type { components } from './schema.d.ts';
 
@@ -81,7 +81,6 @@ export function signInAgain(): Promise<void> {
 async function askOrLeave(): Promise<void> {
   await Promise.race([dialogCame, new Promise((resolve) => setTimeout(resolve, DIALOG_PATIENCE))]);
   if (ask) return ask();
-  const here = `${window.location.pathname.slice(boot.base.length)}${window.location.search}`;
-  window.location.assign(`${boot.base}/login?next=${encodeURIComponent(here)}`);
+  window.location.assign(`${boot.base}/login?next=${encodeURIComponent(here())}`);
   return new Promise(() => undefined);
 }

@@ -3,12 +3,11 @@ import { Alert, Button, getDefaultZIndex, Modal, PasswordInput, Stack, TextInput
 import { type FormEvent, useEffect, useRef, useState } from 'react';
 import { sentence } from '../api/client.ts';
 import { onSessionEnd, signIn } from '../api/session.ts';
-import { boot } from '../boot.ts';
+import { boot, here } from '../boot.ts';
 
 /** To where one signs in and back to this view, which is all in the URL. */
 function elsewhere(place: string): string {
-  const here = `${window.location.pathname.slice(boot.base.length)}${window.location.search}`;
-  return `${boot.base}${place}?next=${encodeURIComponent(here)}`;
+  return `${boot.base}${place}?next=${encodeURIComponent(here())}`;
 }
 
 /** How Mantine's other dialogs are told that a key is none of theirs. */

@@ -1,8 +1,11 @@
-import { Link } from '@tanstack/react-router';
+import { Link, useMatchRoute, useRouter } from '@tanstack/react-router';
+import { isPlainClick } from '../view/links.ts';
+import { type Opening, useOpenings } from './opening.ts';
 import style from './Sidebar.module.css';
 import { TABS } from './tabs.ts';
 
 export function Sidebar() {
+  const openings = useOpenings();
   return (
     <nav className={style.bar} aria-label="Tabs">
       <div className={style.brand}>
@@ -13,23 +16,57 @@ export function Sidebar() {
         <span className={style.name}>Custodes</span>
       </div>
       <ul className={style.tabs}>
-        {TABS.map(({ to, label, short, icon: Icon }) => (
-          <li key={to}>
-            <Link
-              to={to}
-              className={style.tab}
-              activeProps={{ className: style.active, 'aria-current': 'page' }}
-              activeOptions={{ exact: to === '/', includeSearch: false }}
-            >
-              <Icon size={19} stroke={1.7} aria-hidden="true" />
-              <span className={style.label}>{label}</span>
-              <span className={style.short} aria-hidden="true">
-                {short}
-              </span>
-            </Link>
+        {TABS.map((tab) => (
+          <li key={tab.to}>
+            <TabLink tab={tab} opening={openings.of(tab.to)} />
           </li>
         ))}
       </ul>
     </nav>
+  );
+}
+
+interface TabLinkProps {
+  tab: (typeof TABS)[number];
+  opening: Opening | null;
+}
+
+function TabLink({ tab: { to, label, short, icon: Icon }, opening }: TabLinkProps) {
+  const { history } = useRouter();
+  const isShown = useMatchRoute()({ to, fuzzy: to !== '/' }) !== false;
+  const shown = (
+    <>
+      <Icon size={19} stroke={1.7} aria-hidden="true" />
+      <span className={style.label}>{label}</span>
+      <span className={style.short} aria-hidden="true">
+        {short}
+      </span>
+    </>
+  );
+  if (!opening)
+    return (
+      <Link
+        to={to}
+        className={style.tab}
+        activeProps={{ className: style.active, 'aria-current': 'page' }}
+        activeOptions={{ exact: to === '/', includeSearch: false }}
+      >
+        {shown}
+      </Link>
+    );
+  return (
+    <a
+      href={opening.href}
+      className={isShown ? `${style.tab} ${style.active}` : style.tab}
+      aria-current={isShown ? 'page' : undefined}
+      title={`Opens with ${opening.name}`}
+      onClick={(event) => {
+        if (!isPlainClick(event)) return;
+        event.preventDefault();
+        history.push(opening.href);
+      }}
+    >
+      {shown}
+    </a>
   );
 }

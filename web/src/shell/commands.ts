@@ -16,8 +16,9 @@ import {
   IconWebhook,
   IconWorld,
 } from '../ui/icons.ts';
-import { useSavedViews } from '../view/saved.ts';
+import { useSavedViews } from '../view/useSavedViews.ts';
 import { useSetRange, useSetSearch, useView } from '../view/view.ts';
+import { useOpenings } from './opening.ts';
 import type { Overlay } from './Shell.tsx';
 import { TABS } from './tabs.ts';
 
@@ -39,7 +40,8 @@ export function useCommands(typed: string, open: (overlay: Overlay) => void): Co
   const setRange = useSetRange();
   const navigate = useNavigate();
   const { history } = useRouter();
-  const saved = useSavedViews();
+  const saved = useSavedViews().data?.items ?? [];
+  const openings = useOpenings();
   const { setColorScheme } = useMantineColorScheme();
   const commands: Command[] = [];
   const trace = typed.trim().toLowerCase();
@@ -67,12 +69,13 @@ export function useCommands(typed: string, open: (overlay: Overlay) => void): Co
     });
   }
   for (const tab of TABS) {
-    const run = () => void navigate({ to: tab.to, search: (before) => before });
+    const run = () => openings.open(tab.to);
     commands.push({ id: tab.to, label: tab.label, hint: tab.key, icon: tab.icon, run });
   }
-  for (const [at, { name, place }] of saved.entries()) {
+  for (const { id, name, place, mine, made_by } of saved) {
     const run = () => history.push(`${boot.base}${place}`);
-    commands.push({ id: `view-${at}`, label: name, hint: 'saved view', icon: IconBookmark, run });
+    const hint = mine || !made_by ? 'saved view' : `view of ${made_by}`;
+    commands.push({ id: `view-${id}`, label: name, hint, icon: IconBookmark, run });
   }
   commands.push(
     {

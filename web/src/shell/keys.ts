@@ -1,7 +1,7 @@
 /** Single keys, off while one types; never those that a browser uses for itself. */
-import { useNavigate } from '@tanstack/react-router';
 import { useEffect } from 'react';
 import { useSetSearch, useView, useWiden } from '../view/view.ts';
+import { useOpenings } from './opening.ts';
 import type { Overlay } from './Shell.tsx';
 import { TABS } from './tabs.ts';
 
@@ -34,7 +34,7 @@ export function useKeys(open: (overlay: Overlay) => void): void {
   const view = useView();
   const set = useSetSearch();
   const widen = useWiden();
-  const navigate = useNavigate();
+  const { open: openTab } = useOpenings();
   useEffect(() => {
     const actions: Record<string, () => void> = {
       '?': () => open('keys'),
@@ -54,9 +54,7 @@ export function useKeys(open: (overlay: Overlay) => void): void {
       if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
       if (document.querySelector('[role=dialog]')) return;
       const tab = TABS.find((one) => one.key === event.key);
-      const action = tab
-        ? () => void navigate({ to: tab.to, search: (before) => before })
-        : actions[event.key.toLowerCase()];
+      const action = tab ? () => openTab(tab.to) : actions[event.key.toLowerCase()];
       if (action) {
         event.preventDefault();
         action();
@@ -64,5 +62,5 @@ export function useKeys(open: (overlay: Overlay) => void): void {
     }
     window.addEventListener('keydown', onKey);
     return () => window.removeEventListener('keydown', onKey);
-  }, [view, set, widen, navigate, open]);
+  }, [view, set, widen, openTab, open]);
 }

@@ -3,6 +3,7 @@ import { Button, Drawer } from '@mantine/core';
 import { useRouter, useSearch } from '@tanstack/react-router';
 import type { MouseEvent, ReactNode } from 'react';
 import { boot } from '../boot.ts';
+import { isPlainClick } from '../view/links.ts';
 import { stringifySearch } from '../view/search.ts';
 import { useSetSearch } from '../view/view.ts';
 import style from './Detail.module.css';
@@ -24,7 +25,7 @@ export function DetailDrawer({ title, href, opened, onClose, children }: DetailD
 
   /** A plain click stays in this page's program; a new tab or window is the browser's own affair. */
   function follow(event: MouseEvent): void {
-    if (event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    if (!isPlainClick(event)) return;
     event.preventDefault();
     history.push(page);
   }

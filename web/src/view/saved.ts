@@ -1,67 +1,32 @@
-/**
- * Views that somebody keeps under a name, in this browser: a view is its address, so a name for one is all there is to keep.
- *
- * For others, the link is copied.
- */
-import { useSyncExternalStore } from 'react';
-import { boot } from '../boot.ts';
+/** Views that are kept under a name, by the server: a view is its address, so a name for one is all there is to keep. */
+import type { components } from '../api/schema.d.ts';
 
-export interface SavedView {
-  name: string;
-  /** Path below the dashboard, with the query. */
-  place: string;
-}
+export type SavedView = components['schemas']['SavedViewModel'];
 
-const KEY = `custodes views of ${boot.base}`;
-
-/** Views that are kept at most, and how long a name may be. */
-export const MOST = 30;
+/** How long a name may be. */
 export const LONGEST_NAME = 60;
 
-const listeners = new Set<() => void>();
-let views = read();
+/** Who sees a view, and for whom its tab opens with it. */
+export function toldOf(view: SavedView): string {
+  const seen = !view.shared
+    ? 'Only you see it'
+    : `Shared by ${view.mine ? 'you' : view.made_by || 'somebody who is gone'}`;
+  const opensFor = [view.my_default && 'you', view.shared_default && 'everybody'].filter(Boolean);
+  return opensFor.length > 0 ? `${seen}, opens its tab for ${opensFor.join(' and ')}` : seen;
+}
 
-/** What is kept; what cannot be read is as if it were not there. */
-function read(): readonly SavedView[] {
-  try {
-    const kept: unknown = JSON.parse(localStorage.getItem(KEY) ?? '[]');
-    return Array.isArray(kept) ? kept.filter(isView).slice(0, MOST) : [];
-  } catch {
-    return [];
+/** The view that a tab opens with: one's own choice before what is chosen for everybody. */
+export function opener(views: readonly SavedView[], tab: string): SavedView | undefined {
+  const of = views.filter((view) => view.tab === tab);
+  return of.find((view) => view.my_default) ?? of.find((view) => view.shared_default);
+}
+
+/** A name like this one that is not taken. */
+export function freeName(name: string, taken: readonly string[]): string {
+  let found = name.trim().slice(0, LONGEST_NAME);
+  for (let number = 2; taken.includes(found); number++) {
+    const end = ` (${number})`;
+    found = `${name.trim().slice(0, LONGEST_NAME - end.length)}${end}`;
   }
-}
-
-function isView(one: unknown): one is SavedView {
-  const { name, place } = (one ?? {}) as Partial<SavedView>;
-  return typeof name === 'string' && typeof place === 'string' && /^\/(?!\/)|^$|^\?/.test(place);
-}
-
-function write(next: readonly SavedView[]): void {
-  views = next;
-  try {
-    localStorage.setItem(KEY, JSON.stringify(next));
-  } catch {
-    // A browser that keeps nothing: they are there as long as the page is.
-  }
-  for (const listener of listeners) listener();
-}
-
-/** Keep the view that is shown; one of the same name gives way. */
-export function saveView(name: string): void {
-  const place = `${window.location.pathname.slice(boot.base.length)}${window.location.search}`;
-  write([{ name, place }, ...views.filter((one) => one.name !== name)].slice(0, MOST));
-}
-
-export function forgetView(name: string): void {
-  write(views.filter((one) => one.name !== name));
-}
-
-export function useSavedViews(): readonly SavedView[] {
-  return useSyncExternalStore(
-    (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    () => views,
-  );
+  return found;
 }

@@ -18,6 +18,9 @@ export interface ViewSearch {
 
 export type Raw = Record<string, unknown>;
 
+/** What lasts from tab to tab. */
+export const LASTING = ['from', 'to', 'compare', 'live', 'tz', 'sort'] as const;
+
 const ORDER = /^[\w-]{1,64}:-?\w{1,64}$/;
 
 /** Tables whose order is kept at once. */

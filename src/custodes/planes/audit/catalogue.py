@@ -130,6 +130,11 @@ _TABLE: list[Action] = [
         ("retention.run", 10, "", "Old data was cleaned up on demand."),
         ("alert_rule.changed", 20, "p", "What raises an alert was changed."),
         ("alert.acknowledged", 0, "", "An alert was taken note of."),
+        ("saved_view.created", 0, "", "A view of the dashboard was kept under a name."),
+        ("saved_view.changed", 0, "", "A saved view was changed, shared, or shared no more."),
+        ("saved_view.deleted", 0, "", "A saved view was deleted."),
+        ("saved_view.default_set", 0, "", "A tab of the dashboard opens with a saved view."),
+        ("saved_view.default_cleared", 0, "", "A tab of the dashboard opens with a saved view no more."),
     ),
     *_actions(
         "webhook",

@@ -18,6 +18,7 @@ from custodes.planes.identity.model import Method, Principal, Profile, State
 from custodes.planes.identity.passwords import Passwords
 from custodes.planes.identity.ports import IdentityStore
 from custodes.planes.identity.profiles import Profiles
+from custodes.planes.identity.saved_views import SavedViews
 from custodes.planes.identity.sessions import SEEN_EVERY, Sessions
 from custodes.runtime.bus import Bus
 from custodes.runtime.transactions import Transaction
@@ -36,7 +37,7 @@ _PROFILE_SEEN_EVERY = 5 * MINUTE
 
 
 class Identity:
-    """Who may administer. Its parts: :attr:`profiles`, :attr:`logins`, :attr:`sessions`, :attr:`keys`.
+    """Who may administer. Its parts: :attr:`profiles`, :attr:`logins`, :attr:`sessions`, :attr:`keys`, :attr:`views`.
 
     Args:
         store: where it is kept.
@@ -68,6 +69,7 @@ class Identity:
         self.profiles = Profiles(store, clock, random_bits, passwords)
         self.sessions = Sessions(store, clock, random_bits, lifetime=session_lifetime)
         self.keys = ApiKeys(store, clock, random_bits)
+        self.views = SavedViews(store, clock, random_bits)
         self.logins = Logins(store, clock, passwords, self.sessions, bus, client_of)
 
     async def ensure_owner(self) -> str | None:

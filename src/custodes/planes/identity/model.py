@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from custodes.planes.identity.places import Tab
+
 #: Issuer of accounts that this install keeps itself, and of subjects that the host app vouches for.
 LOCAL = "local"
 HOST = "host"
@@ -193,3 +195,43 @@ class Attempts:
     last_at: int
     #: No other attempt is looked at before this moment, microseconds.
     blocked_until: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedView:
+    """A view of the dashboard that is kept under a name."""
+
+    #: UUIDv7.
+    id: str
+    #: Whose administrators it is for; None for those of all tenants.
+    tenant: str | None
+    #: Id of the profile that made it; None when there is no such profile any more.
+    made_by: str | None
+    #: What it is called; unique among those of its maker.
+    name: str
+    #: Tab that it is of.
+    tab: Tab
+    #: Path and query below the dashboard.
+    place: str
+    #: False: only its maker sees it. True: every administrator with the same tenant does.
+    shared: bool
+    #: Whether its tab opens with it, for all who have chosen no view of their own for it.
+    opens_tab: bool
+    #: When it was made, microseconds.
+    created_at: int
+    #: When it was last changed, microseconds.
+    changed_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenView:
+    """A saved view as one profile sees it."""
+
+    #: The view.
+    view: SavedView
+    #: Name of its maker, for people; empty when there is no such profile any more.
+    maker: str
+    #: Whether the profile has made it.
+    mine: bool
+    #: Whether its tab opens with it for the profile, by its own choice.
+    my_default: bool

@@ -9,7 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from custodes.planes.identity.model import ApiKey, Attempts, Credential, Profile, Role, Session, State
+from custodes.planes.identity.model import (
+    ApiKey,
+    Attempts,
+    Credential,
+    Profile,
+    Role,
+    SavedView,
+    SeenView,
+    Session,
+    State,
+)
+from custodes.planes.identity.places import Tab
 from custodes.runtime.transactions import Store, Transaction
 
 #: (created_at, id) of the last row of the page before.
@@ -162,6 +173,59 @@ class AttemptRows(Protocol):
         ...
 
 
+class ViewRows(Protocol):
+    """**Protocol:** saved views. A tenant of None is one like any other: those who see all tenants.
+
+    When a profile is deleted, its private views go with it; those that it shared stay.
+    """
+
+    def add_view(self, tx: Transaction, view: SavedView) -> None:
+        """Keep a new one."""
+        ...
+
+    def get_view(self, tx: Transaction, view_id: str, *, tenant: str | None, profile_id: str) -> SeenView | None:
+        """Find one by id; None also when this profile does not see it."""
+        ...
+
+    def list_views(
+        self, tx: Transaction, *, tenant: str | None, profile_id: str, tab: Tab | None, limit: int, after: After
+    ) -> Sequence[SeenView]:
+        """List those that a profile sees: its own and those that are shared; a tab of None filters nothing."""
+        ...
+
+    def put_view(self, tx: Transaction, view: SavedView) -> None:
+        """Replace what one is; nothing happens when there is no such view."""
+        ...
+
+    def drop_view(self, tx: Transaction, view_id: str) -> None:
+        """Delete one, and whose default it is; nothing happens when there is no such view."""
+        ...
+
+    def find_view(self, tx: Transaction, made_by: str, name: str) -> str | None:
+        """Find the id of the view that a profile keeps under a name, compared exactly."""
+        ...
+
+    def count_made_views(self, tx: Transaction, made_by: str) -> int:
+        """Count the views that a profile has made."""
+        ...
+
+    def count_shared_views(self, tx: Transaction, tenant: str | None) -> int:
+        """Count the views that the administrators of a tenant share."""
+        ...
+
+    def set_default(self, tx: Transaction, profile_id: str, view: SavedView) -> None:
+        """Have a view's tab open with it for one profile, in the place of the view that it opened with before."""
+        ...
+
+    def clear_defaults(self, tx: Transaction, view_id: str, *, of: str | None = None, but: str | None = None) -> None:
+        """Have no tab open with a view any more: for one profile (``of``), for all but one, or for all."""
+        ...
+
+    def clear_shared_default(self, tx: Transaction, tenant: str | None, tab: Tab) -> None:
+        """Have a tab open with no shared view any more."""
+        ...
+
+
 class Turns(Protocol):
     """**Protocol:** decisions that are made one after another, in whichever process."""
 
@@ -173,5 +237,7 @@ class Turns(Protocol):
         ...
 
 
-class IdentityStore(Store, Turns, ProfileRows, CredentialRows, SessionRows, ApiKeyRows, AttemptRows, Protocol):
+class IdentityStore(
+    Store, Turns, ProfileRows, CredentialRows, SessionRows, ApiKeyRows, AttemptRows, ViewRows, Protocol
+):
     """**Protocol:** all that the identity plane keeps, and the works that touch it."""

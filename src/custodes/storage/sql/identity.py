@@ -1,4 +1,4 @@
-"""Profiles, passwords, sessions, API keys and failed logins in SQL."""
+"""Profiles, passwords, sessions, API keys and failed logins in SQL; saved views beside it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from custodes.planes.identity.ports import After
 from custodes.runtime.transactions import Transaction
 from custodes.storage.sql.bulk import counted
 from custodes.storage.sql.database import Database, connection_of
+from custodes.storage.sql.saved_views import SqlViewRows
 from custodes.storage.sql.tables.identity import (
     admin_sessions,
     api_keys,
@@ -27,7 +28,7 @@ T = TypeVar("T")
 _Record = Profile | Credential | Session | ApiKey | Attempts
 
 
-class SqlIdentityStore:
+class SqlIdentityStore(SqlViewRows):
     """The identity plane's :class:`~custodes.planes.identity.ports.IdentityStore`."""
 
     def __init__(self, database: Database) -> None:

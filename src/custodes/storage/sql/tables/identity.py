@@ -89,3 +89,33 @@ login_attempts = Table(
     Column("blocked_until", Micros, nullable=False),
     Index("ix_admin_login_attempts_last", "last_at"),
 )
+
+saved_views = Table(
+    "admin_saved_views",
+    metadata,
+    Column("id", Id, primary_key=True),
+    #: NULL: those who see all tenants.
+    Column("tenant_id", Tenant),
+    Column("made_by", Id, ForeignKey("user_profiles.id", ondelete="SET NULL")),
+    #: Who alone sees it, and with whom it goes; NULL: it is shared.
+    Column("private_to", Id, ForeignKey("user_profiles.id", ondelete="CASCADE")),
+    Column("name", String(60), nullable=False),
+    Column("tab", String(16), nullable=False),
+    Column("place", String(2048), nullable=False),
+    Column("opens_tab", Boolean, nullable=False),
+    Column("created_at", Micros, nullable=False),
+    Column("changed_at", Micros, nullable=False),
+    Index("ix_admin_saved_views_tenant", "tenant_id", "created_at", "id"),
+    Index("ix_admin_saved_views_maker", "made_by", "name"),
+    Index("ix_admin_saved_views_private", "private_to"),
+)
+
+view_defaults = Table(
+    "admin_view_defaults",
+    metadata,
+    Column("profile_id", Id, ForeignKey("user_profiles.id", ondelete="CASCADE"), primary_key=True),
+    Column("tab", String(16), primary_key=True),
+    Column("tenant_id", Tenant),
+    Column("view_id", Id, ForeignKey("admin_saved_views.id", ondelete="CASCADE"), nullable=False),
+    Index("ix_admin_view_defaults_view", "view_id"),
+)
