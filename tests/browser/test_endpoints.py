@@ -156,6 +156,31 @@ async def test_what_a_role_may_not_do_is_not_offered(window: Callable[..., Any])
         await expect(page.get_by_role("button", name=name)).to_have_count(0)
 
 
+async def test_an_endpoint_that_a_source_is_forwarded_to_is_marked_and_bound(window: Callable[..., Any]) -> None:
+    """Given one that belongs to a source, then the list says so, and its form does not offer what follows from that."""
+    seen = await window()
+    endpoint = made(seen.shop, "https://10.1.2.6/forwarded")
+
+    async def of_a_source(route: Any) -> None:
+        answer = await route.fetch()
+        told = await answer.json()
+        for one in told.get("items", [told]):
+            if one.get("id") == endpoint:
+                one["source"] = "github"
+        await route.fulfill(response=answer, json=told)
+
+    await seen.page.route(re.compile(rf"/webhook-configurations(\?|/{endpoint}$|$)"), of_a_source)
+    page = await seen.open(PLACE)
+    await page.get_by_role("link", name="github → https://10.1.2.6/forwarded").click()
+    await expect(page.get_by_text("what the source github sends")).to_be_visible()
+    await page.get_by_role("button", name="Edit").click()
+    form = page.get_by_role("dialog", name="Change the endpoint")
+    for name in ("URL", "Event types", "Payload filter", "Channels", "Payload version"):
+        await expect(form.get_by_role("textbox", name=name)).to_be_disabled()
+    await expect(form.get_by_role("textbox", name="Description")).to_be_enabled()
+    assert await seen.violations() == []
+
+
 async def test_empty_failed_and_old_panels_say_so(window: Callable[..., Any]) -> None:
     """Given a server that fails, then works, then cannot be reached; then the panel tells each, and what it knows."""
     seen = await window(width=390, dark=True)
