@@ -18,6 +18,7 @@ import pytest
 import requests
 import schemathesis
 import uvicorn
+from argon2 import PasswordHasher
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import (
@@ -29,18 +30,21 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from tests.counts import cases
 
 from custodes import Custodes
 from custodes.admin.app import create_admin_app
+from custodes.planes.identity.directory import Identity
 from custodes.planes.identity.model import Role
 from custodes.storage.sql import schema as tables
 from custodes.storage.sql.database import connection_of
+from custodes.storage.sql.identity import SqlIdentityStore
 from custodes.testing.admin import key_for
 
 pytestmark = pytest.mark.acceptance
 
 #: Examples of each operation and kind of value.
-EXAMPLES = 6
+EXAMPLES = cases(6, share=2)
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
@@ -68,6 +72,13 @@ class Server:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     install = Custodes(f"sqlite:///{tmp_path_factory.mktemp('schemathesis')}/custodes.db")
+    install.identity = Identity(
+        SqlIdentityStore(install.database),
+        clock=install.clock,
+        random_bits=install.random_bits,
+        bus=install.bus,
+        hasher=PasswordHasher(time_cost=1, memory_cost=8, parallelism=1),
+    )
     listener = socket.create_server(("127.0.0.1", 0))
     ready = threading.Event()
     keys: dict[str, dict[str, str]] = {}
@@ -128,11 +139,13 @@ def has_input(operation_id: str) -> bool:
     return bool(operation.get("parameters") or operation.get("requestBody"))
 
 
+@pytest.mark.drill
 @pytest.mark.parametrize("operation_id", OPERATIONS)
 def test_an_owner_gets_only_documented_answers_to_good_values(server: Server, operation_id: str) -> None:
     assert attack(server, operation_id, GenerationMode.POSITIVE, server.owner, EXAMPLES) > 0
 
 
+@pytest.mark.drill
 @pytest.mark.parametrize("operation_id", [name for name in OPERATIONS if has_input(name)])
 def test_an_owner_gets_only_documented_answers_to_bad_values(server: Server, operation_id: str) -> None:
     assert attack(server, operation_id, GenerationMode.NEGATIVE, server.owner, EXAMPLES) > 0

@@ -54,13 +54,15 @@ def test_what_is_not_is_refused_with_our_error_only(text):
     ids=lambda text: repr(text[:8]),
 )  # fmt: skip
 def test_a_hostile_text_is_refused_in_no_time(hostile):
-    begin = time.process_time()
+    took: list[float] = []
+    for _ in range(3):
+        begin = time.process_time()
+        with pytest.raises(MalformedPayload):
+            parse_json(hostile)
+        took.append(time.process_time() - begin)
 
-    with pytest.raises(MalformedPayload):
-        parse_json(hostile)
-
-    # 50 ms is the bar; processor time, so that a busy machine does not count
-    assert time.process_time() - begin < 0.05
+    # 50 ms is the bar; processor time, and the best of three, so that a busy machine does not count
+    assert min(took) < 0.05
 
 
 def test_the_count_of_values_is_bounded():
