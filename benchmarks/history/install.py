@@ -23,6 +23,7 @@ from custodes.storage.sql.bulk import Bulk
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.metrics import _catalogue
 from custodes.storage.sql.partitions import SLICES, make_piece
+from custodes.storage.sql.ratelimit_record import record
 from custodes.storage.sql.tables.audit import audit_logs, audit_targets
 from custodes.storage.sql.tables.inbound import (
     webhook_attempts,
@@ -30,21 +31,28 @@ from custodes.storage.sql.tables.inbound import (
     webhook_payloads,
     webhook_refusal_counts,
     webhook_rollups,
+    webhook_source_rollups,
 )
 from custodes.storage.sql.tables.metrics import system_metrics
-from custodes.storage.sql.tables.ratelimit import rate_limit_tracking
 from custodes.storage.sql.tables.traffic import api_error_groups
 
-#: Rows of one transaction.
+#: Rows of one transaction, and windows of limits, which are written as the product does and take longer.
 CHUNK = 20_000
+WINDOWS = 2_000
 
 _audit = Bulk(audit_logs, AUDIT_COLUMNS)
 _targets = Bulk(audit_targets, ("tenant_id", "target", "entry_id"))
-_events, _payloads, _attempts, _webhook_figures, _refusals = (
+_events, _payloads, _attempts, _type_figures, _source_figures, _refusals = (
     Bulk(table, [column.name for column in table.columns])
-    for table in (webhook_events, webhook_payloads, webhook_attempts, webhook_rollups, webhook_refusal_counts)
+    for table in (
+        webhook_events,
+        webhook_payloads,
+        webhook_attempts,
+        webhook_rollups,
+        webhook_source_rollups,
+        webhook_refusal_counts,
+    )
 )
-_windows = Bulk(rate_limit_tracking, limits.COLUMNS)
 _points = Bulk(system_metrics, metrics.COLUMNS)
 
 
@@ -80,17 +88,19 @@ async def fill(custodes: Custodes, size: Size, tell: Callable[[str], None] = lam
     """Write everything; the install is open and empty."""
     now = custodes.clock.now()
     filled = Filled()
-    await _make_pieces(custodes, now)
+    await make_pieces(custodes, now)
     began = time.perf_counter()
     traffic = TrafficHistory(size.requests, size.days, now, DEFAULT_TENANT, size.writers)
     webhooks = WebhookHistory(size.events, now, DEFAULT_TENANT)
     series = metrics.catalogue(DEFAULT_TENANT)
 
-    async def write(what: str, rows: Iterable[Any], put: Callable[[Connection, Sequence[Any]], object]) -> None:
+    async def write(
+        what: str, rows: Iterable[Any], put: Callable[[Connection, Sequence[Any]], object], at_once: int = CHUNK
+    ) -> None:
         if size.only and what not in size.only:
             return
         started, count = time.perf_counter(), 0
-        for chunk in _chunks(rows):
+        for chunk in _chunks(rows, at_once):
             await custodes.database.write(lambda tx, chunk=chunk: put(connection_of(tx), chunk), durable=False)
             count += len(chunk)
         filled.rows[what] = count
@@ -99,16 +109,12 @@ async def fill(custodes: Custodes, size: Size, tell: Callable[[str], None] = lam
     await write("api_rollups", traffic.rollups(), traffic_rollups.insert_rows)
     await write("api_monitoring", traffic.calls(), sql_traffic._calls.insert)
     await write("api_error_groups", traffic.error_groups(), lambda c, rows: c.execute(insert(api_error_groups), rows))
-    await write("webhook_rollups", webhooks.rollups(), _webhook_figures.insert)
+    await write("webhook_rollups", webhooks.rollups(), _put_webhook_figures)
     await write("webhook_refusal_counts", webhooks.refusals(), _refusals.insert)
     await write("webhook_events", webhooks.events(), _put_events)
     await write("audit_logs", trail.entries(size.entries, now, DEFAULT_TENANT), _put_entries)
-    if "audit_logs" in filled.rows:
-        started, folded = time.perf_counter(), 0
-        while count := await custodes.audit.fold():
-            folded += count
-        tell(f"audit figures: {folded:,} entries folded in {time.perf_counter() - started:.0f} s")
-    await write("rate_limit_tracking", limits.windows(now, DEFAULT_TENANT), _windows.insert)
+    await fold(custodes, tell)
+    await write("rate_limit_tracking", limits.windows(now, DEFAULT_TENANT), record, WINDOWS)
     await write("metric_series", [series], lambda c, rows: _catalogue(c, rows[0], now - now % HOUR))
     await write("system_metrics", metrics.points(series, now - size.days * DAY, now), _points.insert)
     if custodes.database.dialect == "postgresql":
@@ -119,7 +125,16 @@ async def fill(custodes: Custodes, size: Size, tell: Callable[[str], None] = lam
     return filled
 
 
-async def _make_pieces(custodes: Custodes, now: int) -> None:
+async def fold(custodes: Custodes, tell: Callable[[str], None] = lambda _: None) -> None:
+    """Fold the trail into its figures, as the leader would have."""
+    started, folded = time.perf_counter(), 0
+    while count := await custodes.audit.fold():
+        folded += count
+    if folded:
+        tell(f"audit figures: {folded:,} entries folded in {time.perf_counter() - started:.0f} s")
+
+
+async def make_pieces(custodes: Custodes, now: int) -> None:
     """PostgreSQL: make the pieces that would have been made while time went by."""
     if custodes.database.dialect != "postgresql":
         return
@@ -127,6 +142,11 @@ async def _make_pieces(custodes: Custodes, now: int) -> None:
         kept = slices.width * 7  # a piece is a sixth of how long rows are kept, about
         for start in range(slices.start_of(max(0, now - kept)), now + slices.width, slices.width):
             await custodes.database.write(lambda tx, each=slices, at=start: make_piece(connection_of(tx), each, at))
+
+
+def _put_webhook_figures(connection: Connection, rows: Sequence[Any]) -> None:
+    _type_figures.insert(connection, [row for of_source, row in rows if not of_source])
+    _source_figures.insert(connection, [row for of_source, row in rows if of_source])
 
 
 def _put_events(connection: Connection, rows: Sequence[Any]) -> None:
@@ -141,7 +161,7 @@ def _put_entries(connection: Connection, rows: Sequence[Any]) -> None:
     _targets.insert(connection, targets)
 
 
-def _chunks(rows: Iterable[Any]) -> Iterator[list[Any]]:
+def _chunks(rows: Iterable[Any], at_once: int) -> Iterator[list[Any]]:
     iterator = iter(rows)
-    while chunk := list(islice(iterator, CHUNK)):
+    while chunk := list(islice(iterator, at_once)):
         yield chunk

@@ -40,21 +40,25 @@ class WebhookHistory:
         self._tenant = tenant
         self._writer = uuid7(now, self._chance.getrandbits)
 
-    def rollups(self) -> Iterator[tuple[Any, ...]]:
-        """Yield ``webhook_rollups``: every type has figures in every stretch in which it was met."""
+    def rollups(self) -> Iterator[tuple[bool, tuple[Any, ...]]]:
+        """Yield (of a source, row): every type has figures in every stretch in which it was met, its source their sum.
+
+        A row of a source is one of ``webhook_source_rollups``, the others are of ``webhook_rollups``.
+        """
         for level in Level:
             span = min(KEPT[level], EVENT_DAYS * DAY)
             each = self._events / (EVENT_DAYS * DAY) * level.micros / (len(SOURCES) * TYPES)
             pool = [self._processing(max(1, round(each))) for _ in range(20)]
             for bucket in range(self._now - span - (self._now - span) % level.micros, self._now, level.micros):
                 for source in SOURCES:
+                    met: list[tuple[int, bytes]] = []
                     for kind in range(TYPES):
                         if each >= 1 or self._chance.random() < each:
-                            count, times = pool[int(self._chance.random() * 20)]
-                            yield (
-                                self._tenant, level.value, bucket, source, f"type.{kind}", self._writer,
-                                count, count // 20, count, count // FAILS, 0, times,
-                            )  # fmt: skip
+                            met.append(pool[int(self._chance.random() * 20)])
+                            key = (self._tenant, level.value, bucket, source, f"type.{kind}", self._writer)
+                            yield False, (*key, *_figures(*met[-1:]))
+                    if met:
+                        yield True, (self._tenant, level.value, bucket, source, self._writer, *_figures(*met))
 
     def _processing(self, count: int) -> tuple[int, bytes]:
         histogram = Histogram(int(self._chance.lognormvariate(10, 1)) for _ in range(min(count, 1_000)))
@@ -92,3 +96,11 @@ class WebhookHistory:
                 for attempt in range(1, 2 + failed)
             ]  # fmt: skip
             yield event, payload, attempts
+
+
+def _figures(*met: tuple[int, bytes]) -> tuple[Any, ...]:
+    """Add up the figures of some types: (events, processing times) of each."""
+    times = Histogram()
+    times.merge_all(each for _, each in met)
+    counts = [(count, count // 20, count, count // FAILS, 0) for count, _ in met]
+    return (*map(sum, zip(*counts, strict=True)), times.encode())

@@ -5,6 +5,7 @@ The range that is asked for decides which of them answer, so that a chart has so
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import IntEnum
 
 from custodes.kernel.clock import DAY, HOUR, SECOND
@@ -21,6 +22,31 @@ class Level(IntEnum):
     def micros(self) -> int:
         """Length, microseconds."""
         return self.value * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A range of time in stretches of one level, from the begin of one to the end of one."""
+
+    #: Length of the stretches.
+    level: Level
+    #: Begin, microseconds since the epoch.
+    since: int
+    #: End, not included.
+    until: int
+
+
+def cover(whole: Stretch) -> list[Stretch]:
+    """Cover a range with as few stretches as possible: wider ones in the middle, its own at both ends."""
+    level, begin, end = whole.level, whole.since, whole.until
+    wider = next((one for one in Level if one > level), None)
+    if wider is None:
+        return [whole]
+    inner, outer = begin + -begin % wider.micros, end - end % wider.micros
+    if inner >= outer:
+        return [whole]
+    parts = [Stretch(level, begin, inner), *cover(Stretch(wider, inner, outer)), Stretch(level, outer, end)]
+    return [part for part in parts if part.since < part.until]
 
 
 #: How long the rows of each level are kept, microseconds.

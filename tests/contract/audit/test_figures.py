@@ -13,10 +13,19 @@ from tests.contract.audit.conftest import START
 from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from custodes.planes.audit.analytics import width_of
 from custodes.planes.audit.model import AuditEntry, Context, Kind, Outcome, Reference, Review, ReviewState, RiskReason
+from custodes.runtime.transactions import Transaction
 from custodes.storage.sql.audit import SqlAuditStore
-from custodes.storage.sql.audit_figures import LEVELS, Level, cover
+from custodes.storage.sql.audit_figures import LEVELS, Level
+from custodes.storage.sql.audit_reading import cover
 from custodes.storage.sql.database import Database, connection_of
-from custodes.storage.sql.tables.audit_figures import audit_actor_figures, audit_folds, audit_origin_figures
+from custodes.storage.sql.tables.audit_figures import (
+    audit_actor_figures,
+    audit_duty_figures,
+    audit_folds,
+    audit_habit_figures,
+    audit_habit_folds,
+    audit_origin_figures,
+)
 
 #: Ranges: within an hour, at the borders of buckets and beside them, of weeks, and of all time.
 RANGES = (
@@ -45,6 +54,7 @@ def drawn(make: Callable[..., AuditEntry]) -> Callable[[random.Random, int], lis
                     action=chance.choice(["member.removed", "auth.login", "role.granted"]),
                     outcome=chance.choice(list(Outcome)),
                     actor=Reference("user", str(chance.randrange(6))),
+                    impersonator=Reference("user", "9") if chance.random() < 0.1 else None,
                     context=Context(chance.choice(["", "1.1.1.1", "2.2.2.2", "::1"]), chance.choice(["", "A", "B"])),
                     risk_score=chance.randrange(100),
                     risk_reasons=tuple(RiskReason(rule, 5, "Because") for rule in rules),
@@ -58,27 +68,37 @@ def drawn(make: Callable[..., AuditEntry]) -> Callable[[random.Random, int], lis
 
 
 async def answers(database: Database, store: SqlAuditStore) -> list[dict[str, Any]]:
+    """What the dashboard tells: the trail as a whole, of two actors (one in a zone of half hours), and the report."""
+
+    def ask(tx: Transaction, since: int, until: int, tenant: str | None) -> dict[str, Any]:
+        whole = store.analyse(tx, tenant, since, until, width=width_of(since, until), top=4)
+        actors = [
+            store.behaviour(tx, tenant, f"user:{number}", since, until, shift)
+            for number, shift in ((0, 0), (1, 5 * HOUR + 30 * MINUTE))
+        ]
+        report = store.compliance(tx, tenant, since, until)
+        return {**asdict(whole), "behaviour": [asdict(one) for one in actors], "report": asdict(report)}
+
     return [
-        asdict(
-            await database.read(
-                lambda tx, since=since, until=until, tenant=tenant: store.analyse(
-                    tx, tenant, since, until, width=width_of(since, until), top=4
-                )
-            )
-        )
+        await database.read(lambda tx, given=(since, until, tenant): ask(tx, *given))
         for (since, until), tenant in product(RANGES, (None, "acme"))
     ]
 
 
 async def counted(database: Database, store: SqlAuditStore) -> list[dict[str, Any]]:
     """The answers of counting entries: the figures are looked away from for a moment."""
-    read = select(audit_folds.c.seq)
-    folded = await database.read(lambda tx: connection_of(tx).execute(read).scalar()) or 0
-    await database.write(lambda tx: connection_of(tx).execute(audit_folds.update().values(seq=0)))
+    folded = {
+        marks: await database.read(lambda tx, marks=marks: connection_of(tx).execute(select(marks.c.seq)).scalar()) or 0
+        for marks in (audit_folds, audit_habit_folds)
+    }
+    for marks in folded:
+        await database.write(lambda tx, marks=marks: connection_of(tx).execute(marks.update().values(seq=0)))
     try:
         return await answers(database, store)
     finally:
-        await database.write(lambda tx: connection_of(tx).execute(audit_folds.update().values(seq=folded)))
+        for marks, seq in folded.items():
+            back = marks.update().values(seq=seq)
+            await database.write(lambda tx, back=back: connection_of(tx).execute(back))
 
 
 async def folded(database: Database, store: SqlAuditStore, limit: int = 1_000) -> int:
@@ -105,9 +125,12 @@ async def test_folded_figures_are_those_of_counting_entries(database: Database, 
     assert await answers(database, store) == after
 
     # and a range of weeks is answered from figures, not from entries
-    wrong = audit_actor_figures.update().values(events=audit_actor_figures.c.events + 1_000)
-    await database.write(lambda tx: connection_of(tx).execute(wrong))
-    assert (await answers(database, store))[-1]["actors"] != after[-1]["actors"]
+    for figures, part in (
+        (audit_actor_figures, "actors"), (audit_habit_figures, "behaviour"), (audit_duty_figures, "report")
+    ):  # fmt: skip
+        wrong = figures.update().values(events=figures.c.events + 1_000)
+        await database.write(lambda tx, wrong=wrong: connection_of(tx).execute(wrong))
+        assert (await answers(database, store))[-1][part] != after[-1][part]
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)

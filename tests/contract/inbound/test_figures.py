@@ -1,5 +1,7 @@
 """What every keeper of figures and refusals promises (planes/inbound/ports.py), on every engine."""
 
+import random
+
 import pytest
 from sqlalchemy import Engine, event, select
 from sqlalchemy.dialects import sqlite
@@ -8,12 +10,12 @@ from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from custodes.kernel.histogram import Histogram
 from custodes.kernel.ids import uuid7
 from custodes.kernel.stretches import Level
-from custodes.planes.inbound.figures import Figures, Only, RefusalCount, Series, Sums
+from custodes.planes.inbound.figures import Figures, Only, RefusalCount, Series, Sums, Tally
 from custodes.planes.inbound.model import Attempt, Outcome, Refusal, WebhookEvent
 from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.inbound import SqlEventStore
 from custodes.storage.sql.inbound_figures import SqlFigureStore
-from custodes.storage.sql.tables.inbound import FAILED, webhook_attempts, webhook_refusals
+from custodes.storage.sql.tables.inbound import FAILED, webhook_attempts, webhook_refusals, webhook_rollups
 
 NOW = 1_790_000_000 * SECOND
 START = NOW - NOW % MINUTE
@@ -94,6 +96,61 @@ async def test_sums_are_those_of_all_figures_by_time_and_by_type(database: Datab
     narrowed = await database.read(lambda tx: figures.sums(tx, None, Level.MINUTE, START, until, one_type))
     assert narrowed.by_type == {("stripe", "type.1"): sums.by_type["stripe", "type.1"]}
     assert await database.read(lambda tx: figures.sums(tx, "acme", Level.MINUTE, START, until)) == Sums({}, {}, {})
+
+
+async def test_sums_of_days_are_those_of_their_hours_whoever_wrote_them(database: Database, figures: SqlFigureStore):
+    # Given three days of three types from two sources, counted by a process of today and by one that knew no sources
+    midnight, chance = START - START % DAY, random.Random(5)
+    tally = Tally()
+    for hour in range(3 * 24):
+        at = midnight + hour * HOUR + chance.randrange(HOUR)
+        names = (chance.choice(["default", "acme"]), chance.choice(["stripe", "github"]), f"type.{hour % 3}")
+        tally.received(*names, at)
+        tally.succeeded(*names, at, int(chance.lognormvariate(9, 2)))
+    rows = tally.changed()
+    older = [(one, values) for one, values in rows if one.event_type is not None]
+    await database.write(lambda tx: figures.put_figures(tx, "new", rows))
+    await database.write(lambda tx: figures.put_figures(tx, "old", older))
+
+    # Then a range of days, from some hour to some hour, is what its hours say
+    for tenant, only, since, until in (
+        (None, Only(), midnight + 5 * HOUR, midnight + 2 * DAY + 3 * HOUR + 1),
+        ("acme", Only.of("stripe", None), midnight, midnight + 2 * DAY),
+        ("acme", Only.of(None, "type.1"), midnight + HOUR, midnight + 3 * DAY),
+        (None, Only(), midnight + 2 * HOUR, midnight + 9 * HOUR),
+    ):
+        sums = await database.read(lambda tx, given=(tenant, Level.HOUR, since, until, only): figures.sums(tx, *given))
+        by_hour: dict[int, Figures] = {}
+        by_type: dict[tuple[str, str], Figures] = {}
+        by_source: dict[tuple[int, str], int] = {}
+        for one, values in older:
+            asked = one.level is Level.HOUR and since <= one.bucket < until and tenant in (None, one.tenant)
+            if not asked or not only.has(one.source, one.event_type or ""):
+                continue
+            for _ in ("new", "old"):
+                by_hour.setdefault(one.bucket, Figures()).merge(values)
+                by_type.setdefault((one.source, one.event_type or ""), Figures()).merge(values)
+                key = (one.bucket, one.source)
+                by_source[key] = by_source.get(key, 0) + values.received
+        assert sums.by_bucket == by_hour
+        assert sums.by_type == by_type
+        assert {key: one.received for key, one in sums.by_source.items()} == by_source
+
+
+async def test_a_chart_of_days_is_read_from_the_rows_of_sources(database: Database, figures: SqlFigureStore):
+    # Given figures of two types and of their source
+    tally = Tally()
+    for kind in ("a", "b"):
+        tally.received("default", "stripe", kind, START)
+    await database.write(lambda tx: figures.put_figures(tx, "w1", tally.changed()))
+
+    # When those of the types are gone
+    await database.write(lambda tx: connection_of(tx).execute(webhook_rollups.delete()))
+
+    # Then the points are still there, and no type
+    sums = await database.read(lambda tx: figures.sums(tx, None, Level.MINUTE, START, START + MINUTE))
+    assert {at: one.received for at, one in sums.by_bucket.items()} == {START: 2}
+    assert sums.by_type == {}
 
 
 async def test_refusals_are_counted_and_sampled(database: Database, figures: SqlFigureStore, random_bits):
@@ -244,8 +301,9 @@ async def test_figures_of_all_tenants_are_searched_along_the_key_that_begins_wit
     finally:
         event.remove(Engine, "before_cursor_execute", explain)
 
-    sums, refused = plans
-    assert "SEARCH webhook_rollups USING PRIMARY KEY (tenant_id=? AND level=? AND bucket>? AND bucket<?)" in sums
+    *sums, refused = plans
+    key = "USING PRIMARY KEY (tenant_id=? AND level=? AND bucket>? AND bucket<?)"
+    assert all(f"SEARCH webhook_rollups {key}" in one or f"SEARCH webhook_source_rollups {key}" in one for one in sums)
     assert "SEARCH webhook_refusal_counts USING PRIMARY KEY (tenant_id=? AND bucket>? AND bucket<?)" in refused
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Sequence
 
 import pytest
 from sqlalchemy import text
@@ -11,12 +12,12 @@ from custodes.errors import Conflict
 from custodes.kernel.clock import DAY, HOUR, MINUTE
 from custodes.kernel.ids import uuid7
 from custodes.planes.ratelimit.model import FOREVER, Access, Effect, Kind, Rule, Source, Window
-from custodes.planes.ratelimit.ports import Usages
+from custodes.planes.ratelimit.ports import Total, Usages
 from custodes.planes.ratelimit.rules import make_rule
 from custodes.runtime.transactions import Transaction
 from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.ratelimit import SqlRateLimitStore
-from custodes.storage.sql.ratelimit_usage import refused_query, sums_query, within
+from custodes.storage.sql.ratelimit_usage import Asked, refused_query, sums_query
 
 NOW = 1_790_000_000_000_000 // MINUTE * MINUTE
 _bits = random.Random(5).getrandbits
@@ -170,6 +171,19 @@ async def usages(store: SqlRateLimitStore, tenant: str | None = None) -> Usages:
     return await store.usages(tenant=tenant, since=NOW, until=NOW + HOUR, bucket=MINUTE, top=3)
 
 
+def said(totals: Sequence[Total]) -> dict[str, tuple[int, int, int]]:
+    return {one.label: (one.allowed, one.refused, one.would_refuse) for one in totals}
+
+
+def added(windows: Sequence[Window], label: Callable[[Window], str]) -> dict[str, tuple[int, int, int]]:
+    """Add up by hand."""
+    sums: dict[str, tuple[int, int, int]] = {}
+    for one in windows:
+        allowed, refused, would_refuse = sums.get(label(one), (0, 0, 0))
+        sums[label(one)] = (allowed + one.allowed, refused + one.refused, would_refuse + one.would_refuse)
+    return sums
+
+
 class TestWindows:
     async def test_counts_of_the_same_window_add_up(self, store: SqlRateLimitStore):
         first = window(trace_id="a" * 32)
@@ -231,6 +245,44 @@ class TestWindows:
             ("ip:198.51.100.1", 8, 2, 0),
             ("ip:198.51.100.2", 9, 0, 1),
         ]
+
+    @pytest.mark.parametrize("tenant", [None, "acme"])
+    async def test_days_say_what_their_minutes_say(self, store: SqlRateLimitStore, tenant: str | None):
+        # Given windows of eight hours, some of them written in parts, and a range that begins and ends within an hour
+        chance, midnight = random.Random(3), NOW - NOW % DAY
+        windows = [
+            window(
+                chance.choice(["", "203.0.113.1", "203.0.113.2"]),
+                tenant=chance.choice(["acme", "bolt"]),
+                endpoint=chance.choice(["/a", "/b"]),
+                window_start=midnight + chance.randrange(8 * 60) * MINUTE,
+                allowed=chance.randrange(9),
+                refused=chance.randrange(3),
+                would_refuse=chance.randrange(2),
+            )
+            for _ in range(300)
+        ]
+        for one in windows:
+            await store.record([one])
+        since, until = midnight + 7 * MINUTE, midnight + 6 * HOUR + 40 * MINUTE
+
+        found = await store.usages(tenant=tenant, since=since, until=until, bucket=2 * HOUR, top=9)
+
+        asked = [one for one in windows if since <= one.window_start < until and tenant in (None, one.tenant)]
+        sums = [one for one in asked if not one.identifier]
+        assert said(found.points) == added(sums, lambda one: str(one.window_start - one.window_start % (2 * HOUR)))
+        assert said(found.rules) == added(sums, lambda one: one.rule)
+        assert said(found.endpoints) == added(sums, lambda one: one.endpoint)
+        by_identifier = added([one for one in asked if one.identifier], lambda one: f"{one.kind}:{one.identifier}")
+        assert said(found.identifiers["ip"]) == by_identifier
+
+    async def test_hours_go_with_their_windows(self, store: SqlRateLimitStore):
+        await store.record([window(window_start=NOW), window("", window_start=NOW), window("", window_start=NOW + DAY)])
+
+        assert await store.purge(NOW + 2 * HOUR, 100) == 2
+
+        query = text("SELECT count(*) FROM rate_limit_figures")
+        assert await store.units.read(lambda tx: connection_of(tx).execute(query).scalar()) == 1
 
     async def test_each_kind_has_a_ranking_of_its_own(self, store: SqlRateLimitStore):
         # Given many addresses that were refused more often than any user
@@ -327,18 +379,23 @@ async def test_the_lists_are_read_from_their_indexes(database: Database, query: 
 @pytest.mark.parametrize("tenant", [None, "acme"])
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 async def test_usage_is_read_along_short_indexes_whoever_asks(database: Database, tenant: str | None):
-    where = within(tenant, 1, 2)
+    minutes, days = Asked(tenant, 1, 2), Asked(tenant, 1, 2 * DAY + 1)
 
     def explain(tx: Transaction) -> list[str]:
         connection = connection_of(tx)
         plans: list[str] = []
-        for query in (sums_query(where, MINUTE), refused_query(where, 20)):
+        queries = (
+            sums_query(minutes, MINUTE), refused_query(minutes, 20), sums_query(days, HOUR), refused_query(days, 20)
+        )  # fmt: skip
+        for query in queries:
             compiled = query.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
             plans.append("; ".join(row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}")))
         return plans
 
-    sums, plan = await database.read(explain)
+    sums, plan, *of_days = await database.read(explain)
 
     assert "INDEX ix_rate_limit_tracking_sums (window_start>?" in sums
     assert "COVERING INDEX ix_rate_limit_tracking_refused (window_start>?" in plan
     assert "COVERING INDEX ix_rate_limit_tracking_identifier (identifier=? AND window_start>?" in plan
+    hours = "rate_limit_figures USING PRIMARY KEY (identified=? AND bucket>? AND bucket<?)"
+    assert all(hours in one for one in of_days)

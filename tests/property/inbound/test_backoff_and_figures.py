@@ -1,6 +1,7 @@
 """Laws of waiting and counting."""
 
 import random
+from itertools import product
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -73,11 +74,11 @@ def test_every_level_counts_everything_once_whatever_the_clock_does(happened, fl
             keep(written, tally)
     keep(written, tally)
 
-    for level in Level:
+    for level, of_type in product(Level, ("x", None)):
         total = Figures()
         for series, figures in written.items():
             assert series.bucket % series.level.micros == 0
-            if series.level is level:
+            if (series.level, series.event_type) == (level, of_type):
                 total.merge(figures)
         kinds = [kind for kind, _, _ in happened]
         assert total.received == kinds.count("received")
@@ -104,9 +105,11 @@ def test_types_without_end_share_one_series(count: int):
     for number in range(count):
         tally.received("t", "stripe", f"type.{number}", MINUTE)
 
-    rows = [series for series, _ in tally.changed() if series.level is Level.MINUTE]
+    minutes = {series: figures for series, figures in tally.changed() if series.level is Level.MINUTE}
+    rows = [series for series in minutes if series.event_type is not None]
 
     assert len(rows) == min(count, MAX_TYPES + 1)
+    assert [figures.received for series, figures in minutes.items() if series.event_type is None] == [count]
     assert (OTHER in {series.event_type for series in rows}) == (count > MAX_TYPES)
 
 

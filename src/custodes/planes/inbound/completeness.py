@@ -20,6 +20,7 @@ from custodes.kernel.ids import RandomBits, uuid7
 from custodes.kernel.signals import FailureSignal
 from custodes.kernel.stretches import Level
 from custodes.planes.inbound.completeness_model import Proof, ago
+from custodes.planes.inbound.figures import Only
 from custodes.planes.inbound.model import EventFilter
 from custodes.planes.inbound.origins import Gone, Listed, Origin, OriginFailed
 from custodes.planes.inbound.ports import EventStore, FigureStore, ProofStore
@@ -300,8 +301,8 @@ class Completeness:
             return None, None
         last_at = newest[0].received_at
         since = now - (LEARNED_DAYS + 1) * DAY
-        sums = self._figures.sums(tx, tenant, Level.HOUR, since - since % HOUR, now + 1)
-        hours = {at: its.received for (at, name), its in sums.by_source.items() if name == source}
+        sums = self._figures.sums(tx, tenant, Level.HOUR, since - since % HOUR, now + 1, Only.of(source, None))
+        hours = {at: its.received for (at, _), its in sums.by_source.items()}
         return silence(hours, last_at, now), last_at
 
     # ── What is known ────────────────────────────────────────────────────────

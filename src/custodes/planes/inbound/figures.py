@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import product
 from typing import NamedTuple
 
 from custodes.kernel.clock import MINUTE, SECOND
@@ -34,8 +35,8 @@ class Series(NamedTuple):
     bucket: int
     #: Name of the source.
     source: str
-    #: Type of the events, or :data:`custodes.kernel.stretches.OTHER`.
-    event_type: str
+    #: Type of the events, or :data:`custodes.kernel.stretches.OTHER`; None: all types of the source together.
+    event_type: str | None
 
 
 class RefusalCount(NamedTuple):
@@ -182,8 +183,8 @@ class Tally:
         """Add what is fresh to the stretches that are under way."""
         fresh, self._fresh = self._fresh, {}
         for (tenant, source, event_type), figures in fresh.items():
-            for level in Level:
-                series = Series(tenant, level, self._latest - self._latest % level.micros, source, event_type)
+            for level, kind in product(Level, (event_type, None)):
+                series = Series(tenant, level, self._latest - self._latest % level.micros, source, kind)
                 running = self._running.setdefault(series, Figures())
                 running.merge(figures)
                 self._changed[series] = running

@@ -274,7 +274,7 @@ class Analytics:
 
     async def _in_order(self, query: RollupQuery, keys: list[tuple[str, str]]) -> tuple[EndpointStats, ...]:
         """Read the histograms of some endpoints: of those on screen, not of all."""
-        rollups = await self._rollups(replace(query, pairs=tuple(keys))) if keys else {}
+        rollups = await self._rollups(replace(query, pairs=tuple(keys), statuses=False)) if keys else {}
         found = {(series.name, series.method): stats_of(figures) for series, figures in rollups.items()}
         return tuple(
             EndpointStats(method, route, found[route, method]) for route, method in keys if (route, method) in found

@@ -45,6 +45,8 @@ class RollupQuery:
     figures: tuple[str, ...] = ()
     #: Only the times to the last byte are wanted, in one bucket: enough to rank, and quicker.
     ranking: bool = False
+    #: Requests by status are wanted.
+    statuses: bool = True
 
 
 @dataclass(frozen=True, slots=True)

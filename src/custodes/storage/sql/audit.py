@@ -30,7 +30,7 @@ from custodes.planes.audit.model import (
 )
 from custodes.planes.audit.ports import AuditQuery, ReviewChange, ReviewCounts
 from custodes.runtime.transactions import Transaction
-from custodes.storage.sql import audit_analytics, audit_behaviour, audit_figures, audit_flags
+from custodes.storage.sql import audit_analytics, audit_behaviour, audit_compliance, audit_figures, audit_flags
 from custodes.storage.sql.audit_filters import floor_id, selection
 from custodes.storage.sql.bulk import counted, insert_at_once
 from custodes.storage.sql.database import Database, Ingest, connection_of
@@ -139,7 +139,7 @@ class SqlAuditStore:
 
     def compliance(self, tx: Transaction, tenant: str | None, since: int, until: int) -> Compliance:
         """Sum up what a report says of the trail."""
-        return audit_behaviour.compliance(connection_of(tx), tenant, since, until)
+        return audit_compliance.compliance(connection_of(tx), tenant, since, until)
 
     def unreviewed(self, tx: Transaction) -> tuple[int, int]:
         """Count what waits for a review."""

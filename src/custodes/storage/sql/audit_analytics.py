@@ -1,27 +1,24 @@
-"""The trail as a whole, on SQL: each part of the answer is one query over figures and entries (``audit_figures``)."""
+"""The trail as a whole, on SQL: each part of the answer is one query over figures and entries (``audit_reading``)."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Subquery, Table, cast, func, literal_column, select, union_all
+from sqlalchemy import Connection, Integer, cast, func, literal_column, select
 
 from custodes.planes.audit.analytics import ActionCount, ActorBehaviour, AuditAnalytics, FailingAddress, RiskPoint
 from custodes.planes.audit.model import Outcome
 from custodes.storage.sql.audit_figures import (
     LEVELS,
     RISK_LEVELS,
-    Level,
-    Reach,
-    Stretch,
     failed,
     new_address,
     rules_of,
 )
 from custodes.storage.sql.audit_filters import floor_id
+from custodes.storage.sql.audit_reading import Asked, buckets_of, unordered, within
 from custodes.storage.sql.tables.audit import audit_logs
 from custodes.storage.sql.tables.audit_figures import (
     audit_actor_figures,
@@ -38,9 +35,6 @@ MAX_GROUPS = 5_000
 #: Flagged entries whose rules are counted where they are not folded yet.
 MAX_FLAGGED = 5_000
 
-#: Buckets that are named one by one, so that a key's next columns are searched in each.
-MAX_NAMED = 400
-
 _c = audit_logs.c
 _one = literal_column("1", Integer)
 
@@ -49,19 +43,19 @@ def analyse(
     connection: Connection, tenant: str | None, since: int, until: int, *, width: int, top: int
 ) -> AuditAnalytics:
     """Answer for a range of time."""
-    asked = _Asked.of(connection, tenant, since, until)
+    asked = Asked.of(connection, tenant, since, until)
     groups = _groups(asked)
-    by_review_state = _by_review_state(asked)
+    reviews = by_review_state(asked)
     return AuditAnalytics(
         since=since,
         until=until,
         total=sum(group.events for group in groups),
         failures=sum(group.events for group in groups if group.outcome != Outcome.SUCCESS.value),
-        flagged=sum(by_review_state.values()),
+        flagged=sum(reviews.values()),
         by_outcome=_sum_by(groups, "outcome"),
         by_category=_sum_by(groups, "category"),
         by_kind=_sum_by(groups, "kind"),
-        by_review_state=by_review_state,
+        by_review_state=reviews,
         by_rule=_by_rule(asked),
         actions=_actions(groups)[:top],
         width=width,
@@ -71,88 +65,7 @@ def analyse(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What is asked: whose entries of which time, and how far figures tell of them."""
-
-    connection: Connection
-    tenant: str | None
-    since: int
-    until: int
-    reach: Reach
-
-    @classmethod
-    def of(cls, connection: Connection, tenant: str | None, since: int, until: int) -> _Asked:
-        return cls(connection, tenant, max(0, since), max(0, until), Reach.of(connection))
-
-    def unfolded(self, whole: Sequence[Stretch]) -> list[Any]:
-        """Conditions of the entries that the buckets of these stretches do not tell of yet.
-
-        By place alone, a short range: what is compared with a moment or a tenant here is in no index, on purpose.
-        """
-        place = (_c.seq > self.reach.seq, _c.recorded_at >= whole[0].since, _c.recorded_at < whole[-1].until)
-        return [*place, *self.of_tenant(_unordered(_c.tenant_id))]
-
-    def rows(
-        self,
-        table: Table,
-        names: Sequence[str],
-        made: Sequence[Any],
-        *where: Any,
-        levels: Sequence[Level] = LEVELS,
-        only: tuple[str, Sequence[str]] | None = None,
-    ) -> Subquery:
-        """Put figures and entries below each other.
-
-        Args:
-            table: the figures.
-            names: their columns.
-            made: what stands in these columns for one entry.
-            where: which entries have figures there.
-            levels: levels of the figures.
-            only: column whose values are a few, and these.
-        """
-        stretches = self.reach.cover(self.since, self.until, levels)
-        whole = [each for each in stretches if each.level is not None]
-        entry = select(*(column.label(name) for name, column in zip(names, made, strict=True))).where(*where)
-        if only:
-            entry = entry.where(_c[only[0]].in_(only[1]))
-        parts = [
-            entry.where(*_within(each.since, each.until), *self.of_tenant(_c.tenant_id))
-            for each in stretches
-            if each.level is None
-        ]
-        if whole:
-            parts.append(entry.where(*self.unfolded(whole)))
-        for each in whole:
-            figures = select(*(table.c[name] for name in names)).where(*_buckets(table, each, only is not None))
-            if only:
-                figures = figures.where(table.c[only[0]].in_(only[1]))
-            parts.append(figures.where(*self.of_tenant(table.c.tenant_id)))
-        return (union_all(*parts) if len(parts) > 1 else parts[0]).subquery()
-
-    def of_tenant(self, column: Any) -> list[Any]:
-        """Conditions on the tenant."""
-        return [] if self.tenant is None else [column == self.tenant]
-
-
-def _within(since: int, until: int) -> list[Any]:
-    return [_c.id >= floor_id(since), _c.id < floor_id(until)]
-
-
-def _unordered(column: Any) -> Any:
-    """A column without its index: SQLite would read a tenant's whole index in its order rather than sort a range."""
-    return column.concat("")
-
-
-def _buckets(table: Table, stretch: Stretch, named: bool) -> list[Any]:
-    level = table.c.level == stretch.level
-    if named and len(stretch.buckets) <= MAX_NAMED:
-        return [level, table.c.bucket.in_(stretch.buckets)]
-    return [level, table.c.bucket >= stretch.since, table.c.bucket < stretch.until]
-
-
-def _groups(asked: _Asked) -> list[Any]:
+def _groups(asked: Asked) -> list[Any]:
     names = ("action", "category", "kind", "outcome")
     rows = asked.rows(audit_group_figures, (*names, "events"), (*(_c[name] for name in names), _one))
     keys = [rows.c[name] for name in names]
@@ -179,27 +92,27 @@ def _actions(groups: Iterable[Any]) -> tuple[ActionCount, ...]:
     return tuple(ActionCount(*key, count, failures[key]) for key, count in events.most_common())
 
 
-def _by_review_state(asked: _Asked) -> dict[str, int]:
+def by_review_state(asked: Asked) -> dict[str, int]:
     """Count reviews by their state, which changes: on their own index, never from figures."""
-    moment = _unordered(_c.id)  # by the short index of reviews, not by that of all entries
-    within = (moment >= floor_id(asked.since), moment < floor_id(asked.until), *asked.of_tenant(_c.tenant_id))
-    query = select(_c.review_state, func.count()).where(*within, _c.review_state.is_not(None))
+    moment = unordered(_c.id)  # by the short index of reviews, not by that of all entries
+    asked_for = (moment >= floor_id(asked.since), moment < floor_id(asked.until), *asked.of_tenant(_c.tenant_id))
+    query = select(_c.review_state, func.count()).where(*asked_for, _c.review_state.is_not(None))
     return {row[0]: row[1] for row in asked.connection.execute(query.group_by(_c.review_state))}
 
 
-def _by_rule(asked: _Asked) -> dict[str, int]:
+def _by_rule(asked: Asked) -> dict[str, int]:
     stretches = asked.reach.cover(asked.since, asked.until, LEVELS)
     whole = [each for each in stretches if each.level is not None]
     rules: Counter[str] = Counter()
     for each in whole:
         table = audit_rule_figures
-        query = select(table.c.rule, func.sum(table.c.entries)).where(*_buckets(table, each, named=False))
+        query = select(table.c.rule, func.sum(table.c.entries)).where(*buckets_of(table, each, named=False))
         for rule, entries in asked.connection.execute(
             query.where(*asked.of_tenant(table.c.tenant_id)).group_by(table.c.rule)
         ):
             rules[rule] += int(entries)
-    within = (_within(each.since, each.until) for each in stretches if each.level is None)
-    parts = [[*where, *asked.of_tenant(_c.tenant_id)] for where in within]
+    ends = (within(each.since, each.until) for each in stretches if each.level is None)
+    parts = [[*where, *asked.of_tenant(_c.tenant_id)] for where in ends]
     parts += [asked.unfolded(whole)] if whole else []
     for where in parts:
         newest = select(_c.risk_reasons).where(*where, _c.review_state.is_not(None)).order_by(_c.seq.desc())
@@ -208,7 +121,7 @@ def _by_rule(asked: _Asked) -> dict[str, int]:
     return dict(sorted(rules.items(), key=lambda one: (-one[1], one[0])))
 
 
-def _trend(asked: _Asked, width: int) -> tuple[RiskPoint, ...]:
+def _trend(asked: Asked, width: int) -> tuple[RiskPoint, ...]:
     names = ("bucket", "events", "risk", "max_risk", "flagged")
     made: tuple[Any, ...] = (_c.recorded_at, _one, _c.risk_score, _c.risk_score, cast(_c.flagged, Integer))
     levels = [level for level in RISK_LEVELS if width % level.micros == 0]
@@ -223,10 +136,10 @@ def _trend(asked: _Asked, width: int) -> tuple[RiskPoint, ...]:
     )
 
 
-def _actors(asked: _Asked, top: int) -> tuple[ActorBehaviour, ...]:
+def _actors(asked: Asked, top: int) -> tuple[ActorBehaviour, ...]:
     names = ("actor", "events", "failures", "max_risk", "new_addresses", "first_at", "last_at")
     made: tuple[Any, ...] = (_c.actor, _one, failed, _c.risk_score, new_address, _c.recorded_at, _c.recorded_at)
-    ranked = asked.rows(audit_actor_figures, names[:2], (_unordered(_c.actor), _one)).c
+    ranked = asked.rows(audit_actor_figures, names[:2], (unordered(_c.actor), _one)).c
     events = func.sum(ranked.events)
     ranking = select(ranked.actor).group_by(ranked.actor).order_by(events.desc(), ranked.actor).limit(top)
     actors = list(asked.connection.execute(ranking).scalars())
@@ -257,9 +170,9 @@ def _actors(asked: _Asked, top: int) -> tuple[ActorBehaviour, ...]:
     )  # fmt: skip
 
 
-def _failing_addresses(asked: _Asked, top: int) -> tuple[FailingAddress, ...]:
+def _failing_addresses(asked: Asked, top: int) -> tuple[FailingAddress, ...]:
     where = (_c.ip != "", _c.outcome != Outcome.SUCCESS.value)
-    rows = asked.rows(audit_failure_figures, ("ip", "failures"), (_unordered(_c.ip), _one), *where).c
+    rows = asked.rows(audit_failure_figures, ("ip", "failures"), (unordered(_c.ip), _one), *where).c
     failures = func.sum(rows.failures)
     ranking = select(rows.ip, failures).group_by(rows.ip).order_by(failures.desc(), rows.ip).limit(top)
     ranked = list(asked.connection.execute(ranking))

@@ -1,133 +1,196 @@
-"""One actor, and the lines of a compliance report, on SQL: grouped in the store over one range of ids."""
+"""What one actor usually does, on SQL: from the figures of its habits, and from entries where there are none yet."""
 
 from __future__ import annotations
 
 import json
-from statistics import median_low
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Integer, case, cast, func, select
+from sqlalchemy import Connection, Integer, Select, cast, func, select
 
 from custodes.kernel.clock import DAY, HOUR
 from custodes.planes.audit.analytics import ActionCount
-from custodes.planes.audit.behaviour import MAX_LINES, MAX_LISTED, Behaviour, Compliance, Habit, Tally
-from custodes.planes.audit.catalogue import ACTIONS
-from custodes.planes.audit.model import UNREVIEWED, Kind, Outcome
-from custodes.storage.sql.audit_filters import floor_id
+from custodes.planes.audit.behaviour import MAX_LISTED, Behaviour, Habit
+from custodes.storage.sql.audit_figures import HABIT_LEVELS, QUARTER, failed, impersonated
+from custodes.storage.sql.audit_reading import Reach, Stretch, buckets_of, unordered, within
 from custodes.storage.sql.tables.audit import audit_logs
+from custodes.storage.sql.tables.audit_figures import audit_habit_figures, audit_habit_folds
+from custodes.storage.sql.tenants import walk
 
 _c = audit_logs.c
-_events = func.count()
-_failed = func.sum(case((_c.outcome != Outcome.SUCCESS.value, 1), else_=0))
+_h = audit_habit_figures.c
 
-#: Verdicts that the time to a verdict is taken of, newest first.
-MAX_VERDICTS = 10_000
+#: What an entry is read for.
+_OF_ENTRY: tuple[Any, ...] = (
+    failed, cast(_c.flagged, Integer), impersonated, _c.risk_score, _c.recorded_at, _c.ip, _c.user_agent, _c.action,
+    _c.category,
+)  # fmt: skip
+
+#: How the figures of a habit are added up.
+_SUMS = (
+    *(func.sum(_h[name]) for name in ("events", "failures", "flagged", "impersonated", "risk")),
+    func.max(_h.max_risk),
+    func.min(_h.first_at),
+    func.max(_h.last_at),
+)
 
 
 def behaviour(
     connection: Connection, tenant: str | None, actor: str, since: int, until: int, *, shift: int
 ) -> Behaviour:
     """Sum up what one actor did."""
-    always = [_c.actor == actor, *_of(tenant)]
-    where = [*always, *_within(since, until)]
-    first, last = connection.execute(select(func.min(_c.recorded_at), func.max(_c.recorded_at)).where(*always)).one()
-    events, failures, flagged, impersonated, mean, highest = connection.execute(
-        select(
-            _events, _failed, func.sum(cast(_c.flagged, Integer)),
-            func.sum(case((_c.people.like('%"impersonator":%'), 1), else_=0)),
-            func.avg(_c.risk_score), func.max(_c.risk_score),
-        ).where(*where)
-    ).one()  # fmt: skip
-    hour = (((_c.recorded_at + shift) % DAY) // HOUR).label("hour")
-    hours = {
-        row.hour: row.events
-        for row in connection.execute(select(hour, _events.label("events")).where(*where).group_by(hour))
-    }
-    actions = connection.execute(
-        select(_c.action, _c.category, _events, _failed)
-        .where(*where)
-        .group_by(_c.action, _c.category)
-        .order_by(_events.desc(), _c.action)
-        .limit(MAX_LISTED)
-    )
+    known = _known(connection, tenant, actor)
+    # Hours of a zone that is off by other than quarters are told by entries alone.
+    reach = Reach(0, 0) if shift % QUARTER else Reach.of(connection, audit_habit_folds)
+    stretches = reach.cover(max(0, since), max(0, until), HABIT_LEVELS)
+    habits = _Habits(minutes=bool(shift % QUARTER))
+    if known.tenants:
+        for each in stretches:
+            if each.level is None:
+                habits.count(connection.execute(_entries(known.tenants, actor, each)))
+            else:
+                habits.add(connection.execute(_figures(known.tenants, actor, each)))
+        if whole := [each for each in stretches if each.level is not None]:
+            behind = Stretch(None, whole[0].since, whole[-1].until)
+            habits.count(connection.execute(_unfolded(known.tenants, actor, behind, reach.seq)))
+    everything = habits.of("all", "", "")
     return Behaviour(
-        actor=actor, name=_name(connection, always), first_seen_at=first or 0, last_seen_at=last or 0, events=events,
-        failures=failures or 0, flagged=flagged or 0, impersonated=impersonated or 0,
-        mean_risk=round(float(mean or 0), 2), max_risk=highest or 0,
-        hours=tuple(hours.get(each, 0) for each in range(24)),
-        addresses=_habits(connection, where, _c.ip), devices=_habits(connection, where, _c.user_agent),
-        actions=tuple(ActionCount(*row) for row in actions),
+        actor=actor, name=known.name, first_seen_at=known.first_at, last_seen_at=known.last_at,
+        events=everything.events, failures=everything.failures, flagged=everything.flagged,
+        impersonated=everything.impersonated,
+        mean_risk=round(everything.risk / everything.events, 2) if everything.events else 0.0,
+        max_risk=everything.max_risk, hours=habits.hours(shift),
+        addresses=habits.most("address"), devices=habits.most("device"), actions=habits.actions(),
     )  # fmt: skip
 
 
-def compliance(connection: Connection, tenant: str | None, since: int, until: int) -> Compliance:
-    """Sum up what a report says of the trail."""
-    where = [*_of(tenant), *_within(since, until)]
-    admin, admin_cut = _tallies(connection, [*where, _c.kind == Kind.ADMIN.value])
-    sign_ins, sign_ins_cut = _tallies(connection, [*where, _c.action.in_(_SIGN_INS)])
-    privileged, _ = _tallies(connection, [*where, _c.action.in_(_PRIVILEGED)])
-    flagged = [*where, _c.review_state.is_not(None)]
-    reviews = connection.execute(select(_c.review_state, _events).where(*flagged).group_by(_c.review_state))
-    decided = (
-        select(_c.reviewed_at - _c.recorded_at)
-        .where(*flagged, _c.review_state.not_in(_UNREVIEWED), _c.reviewed_at.is_not(None))
-        .order_by(_c.id.desc())
-        .limit(MAX_VERDICTS)
-    )
-    took = list(connection.execute(decided).scalars())
-    waiting = select(func.min(_c.recorded_at)).where(
-        *_of(tenant), _c.review_state.is_not(None), _c.review_state.in_(_UNREVIEWED)
-    )
-    entries, first, last = connection.execute(select(_events, func.min(_c.seq), func.max(_c.seq)).where(*where)).one()
-    return Compliance(
-        admin_actions=admin, admin_actions_cut=admin_cut, sign_ins=sign_ins, sign_ins_cut=sign_ins_cut,
-        privileged=privileged, reviews={row[0]: row[1] for row in reviews},
-        median_to_verdict=median_low(took) if took else None,
-        oldest_waiting_at=connection.execute(waiting).scalar() or 0,
-        entries=entries, first_sequence=first or 0, last_sequence=last or 0,
-    )  # fmt: skip
+# ── Who ──────────────────────────────────────────────────────────────────────
 
 
-_UNREVIEWED = [state.value for state in UNREVIEWED]
-_SIGN_INS = sorted(name for name, action in ACTIONS.items() if action.sign_in)
-_PRIVILEGED = sorted(name for name, action in ACTIONS.items() if action.privileged)
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What all that is kept tells of an actor."""
+
+    #: Whose trails know it.
+    tenants: Sequence[str]
+    first_at: int = 0
+    last_at: int = 0
+    name: str = ""
 
 
-def _of(tenant: str | None) -> list[Any]:
-    return [] if tenant is None else [_c.tenant_id == tenant]
+def _known(connection: Connection, tenant: str | None, actor: str) -> _Known:
+    """Find the first and last entry of an actor: two probes of the index a tenant."""
+    tenants = walk(audit_logs)
+    theirs = select(_c.id).where(_c.tenant_id == tenants.c.tenant, _c.actor == actor)
+    first = theirs.order_by(_c.id).limit(1).scalar_subquery()
+    last = theirs.order_by(_c.id.desc()).limit(1).scalar_subquery()
+    found = select(tenants.c.tenant, first.label("first"), last.label("last"))
+    if tenant is not None:
+        found = found.where(tenants.c.tenant == tenant)
+    rows = [row for row in connection.execute(found) if row.first is not None]
+    if not rows:
+        return _Known(())
+    ends = (min(row.first for row in rows), max(row.last for row in rows))
+    entries = select(_c.id, _c.recorded_at, _c.people).where(_c.id.in_(ends))
+    by_id = {row.id: row for row in connection.execute(entries)}
+    newest = by_id[ends[1]]
+    name = json.loads(newest.people)["actor"].get("name", "")
+    return _Known([row.tenant for row in rows], by_id[ends[0]].recorded_at, newest.recorded_at, name)
 
 
-def _within(since: int, until: int) -> list[Any]:
-    return [_c.id >= floor_id(since), _c.id < floor_id(until)]
+# ── What, how, where from and when ───────────────────────────────────────────
 
 
-def _name(connection: Connection, where: list[Any]) -> str:
-    newest = select(_c.people).where(*where).order_by(_c.id.desc()).limit(1)
-    people = connection.execute(newest).scalar()
-    return json.loads(people)["actor"].get("name", "") if people else ""
+@dataclass(slots=True)
+class _Figures:
+    """Figures of a habit."""
+
+    events: int = 0
+    failures: int = 0
+    flagged: int = 0
+    impersonated: int = 0
+    risk: int = 0
+    max_risk: int = 0
+    first_at: int = 0
+    last_at: int = 0
+
+    def add(self, other: Sequence[int]) -> None:
+        """Add others, in the order of the fields."""
+        events, failures, flagged, by_others, risk, max_risk, first_at, last_at = other
+        self.first_at = min(self.first_at, first_at) if self.events else first_at
+        self.last_at = max(self.last_at, last_at)
+        self.max_risk = max(self.max_risk, max_risk)
+        self.events += events
+        self.failures += failures
+        self.flagged += flagged
+        self.impersonated += by_others
+        self.risk += risk
 
 
-def _habits(connection: Connection, where: list[Any], column: Any) -> tuple[Habit, ...]:
-    query = (
-        select(column, _events, _failed, func.min(_c.recorded_at), func.max(_c.recorded_at))
-        .where(*where, column != "")
-        .group_by(column)
-        .order_by(_events.desc(), column)
-        .limit(MAX_LISTED)
-    )
-    return tuple(Habit(*row) for row in connection.execute(query))
+class _Habits:
+    """Figures by habit, value and category; a time of day is told in quarters of an hour, or exactly."""
 
+    def __init__(self, *, minutes: bool) -> None:
+        self._found: dict[tuple[str, str, str], _Figures] = {}
+        self._time = 1 if minutes else QUARTER
 
-def _tallies(connection: Connection, where: list[Any]) -> tuple[tuple[Tally, ...], bool]:
-    query = (
-        select(
-            _c.actor, _c.action, _c.outcome, _events, func.count(func.nullif(_c.ip, "").distinct()),
-            func.max(_c.recorded_at),
+    def of(self, *key: str) -> _Figures:
+        """Find the figures of a key."""
+        return self._found.setdefault((key[0], key[1], key[2]), _Figures())
+
+    def add(self, rows: Iterable[Any]) -> None:
+        """Add rows of figures."""
+        for habit, value, category, *figures in rows:
+            self.of(habit, value, category).add([int(one) for one in figures])
+
+    def count(self, entries: Iterable[Any]) -> None:
+        """Add entries."""
+        for failures, flagged, by_others, risk, at, ip, device, action, category in entries:
+            figures = (1, failures, flagged, by_others, risk, risk, at, at)
+            self.of("all", "", "").add(figures)
+            self.of("action", action, category).add(figures)
+            self.of("time", str(at % DAY // self._time), "").add(figures)
+            if ip:
+                self.of("address", ip, "").add(figures)
+            if device:
+                self.of("device", device, "").add(figures)
+
+    def hours(self, shift: int) -> tuple[int, ...]:
+        """Count by hour of the day in a zone."""
+        hours = [0] * 24
+        for (habit, value, _), figures in self._found.items():
+            if habit == "time":
+                hours[(int(value) * self._time + shift) % DAY // HOUR] += figures.events
+        return tuple(hours)
+
+    def most(self, habit: str) -> tuple[Habit, ...]:
+        """List the values of a habit, most frequent first."""
+        found = [(value, figures) for (name, value, _), figures in self._found.items() if name == habit]
+        found.sort(key=lambda one: (-one[1].events, one[0]))
+        return tuple(
+            Habit(value, its.events, its.failures, its.first_at, its.last_at) for value, its in found[:MAX_LISTED]
         )
-        .where(*where)
-        .group_by(_c.actor, _c.action, _c.outcome)
-        .order_by(_events.desc(), _c.actor, _c.action, _c.outcome)
-        .limit(MAX_LINES + 1)
-    )  # fmt: skip
-    rows = tuple(Tally(*row) for row in connection.execute(query))
-    return rows[:MAX_LINES], len(rows) > MAX_LINES
+
+    def actions(self) -> tuple[ActionCount, ...]:
+        """List actions, most frequent first."""
+        found = [(key[1:], figures) for key, figures in self._found.items() if key[0] == "action"]
+        found.sort(key=lambda one: (-one[1].events, one[0]))
+        return tuple(ActionCount(*key, its.events, its.failures) for key, its in found[:MAX_LISTED])
+
+
+def _entries(tenants: Sequence[str], actor: str, stretch: Stretch) -> Select[*tuple[Any, ...]]:
+    mine = (_c.tenant_id.in_(tenants), _c.actor == actor)
+    return select(*_OF_ENTRY).where(*mine, *within(stretch.since, stretch.until))
+
+
+def _unfolded(tenants: Sequence[str], actor: str, stretch: Stretch, folded: int) -> Select[*tuple[Any, ...]]:
+    """By place alone, a short range: what else is compared here is in no index, on purpose."""
+    behind = (_c.seq > folded, _c.recorded_at >= stretch.since, _c.recorded_at < stretch.until)
+    return select(*_OF_ENTRY).where(*behind, unordered(_c.actor) == actor, unordered(_c.tenant_id).in_(tenants))
+
+
+def _figures(tenants: Sequence[str], actor: str, stretch: Stretch) -> Select[*tuple[Any, ...]]:
+    key = (_h.habit, _h.value, _h.category)
+    mine = (_h.actor == actor, _h.tenant_id.in_(tenants))
+    return select(*key, *_SUMS).where(*buckets_of(audit_habit_figures, stretch, named=True), *mine).group_by(*key)

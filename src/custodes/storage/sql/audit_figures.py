@@ -1,17 +1,16 @@
-"""Figures of the trail: folded from its entries in their order, and which of them a question about a time reads.
+"""Figures of the trail: folded from its entries in their order, and forgotten with them.
 
 The leader adds every entry to a bucket of each level, in the order of ``seq``, which has no gap and which entries
-become visible in; how far it came stands in ``audit_folds`` and moves in the same transaction. A question reads the
-widest buckets that lie whole in its range, the entries at both ends of the range, and those that are not folded yet: it
-gets what counting all entries would give (ADR 0009).
+become visible in; how far it came stands in a row beside (``audit_folds``, ``audit_habit_folds``) and moves in the same
+transaction. How they are read is in :mod:`custodes.storage.sql.audit_reading` (ADR 0009).
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
@@ -19,6 +18,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Integer,
+    String,
     Table,
     case,
     cast,
@@ -30,19 +30,24 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from custodes.kernel.clock import HOUR, MINUTE
+from custodes.kernel.clock import DAY, HOUR, MINUTE
 from custodes.kernel.tenant import DEFAULT_TENANT
-from custodes.planes.audit.model import Outcome
+from custodes.planes.audit.catalogue import ACTIONS
+from custodes.planes.audit.model import Kind, Outcome
 from custodes.storage.sql.bulk import insert_ignoring
 from custodes.storage.sql.tables.audit import audit_logs
 from custodes.storage.sql.tables.audit_figures import (
     audit_actor_figures,
+    audit_duty_figures,
     audit_failure_figures,
     audit_folds,
     audit_group_figures,
+    audit_habit_figures,
+    audit_habit_folds,
     audit_origin_figures,
     audit_risk_figures,
     audit_rule_figures,
+    audit_span_figures,
 )
 
 _c = audit_logs.c
@@ -68,14 +73,18 @@ LEVELS = (Level.HOUR, Level.DAY, Level.TEN_DAYS)
 #: Levels of the risk over time: those that a point of the trend is a multiple of.
 RISK_LEVELS = (Level.QUARTER, Level.HOUR, Level.DAY)
 
+#: Levels of habits: the entries of one actor at the ends of a range are found by an index.
+HABIT_LEVELS = (Level.DAY, Level.TEN_DAYS)
+
 failed: ColumnElement[int] = case((_c.outcome != Outcome.SUCCESS.value, 1), else_=0)
 new_address: ColumnElement[int] = case((_c.risk_reasons.like('%"rule":"new_address"%'), 1), else_=0)
+impersonated: ColumnElement[int] = case((_c.people.like('%"impersonator":%'), 1), else_=0)
 
 _SUM, _LOWEST, _HIGHEST = "sum", "lowest", "highest"
 
 
 @dataclass(frozen=True, slots=True)
-class _Fold:
+class Fold:
     """How entries become rows of one table."""
 
     table: Table
@@ -83,30 +92,86 @@ class _Fold:
     figures: Mapping[str, tuple[Any, str]]
     levels: tuple[Level, ...] = LEVELS
     where: tuple[Any, ...] = ()
+    #: Columns of the key that are no columns of an entry → what they are made of, or what they always are.
+    made: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    always: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
-    def keys(self) -> tuple[str, ...]:
-        """Columns of the key that are columns of an entry, too."""
-        return tuple(column.name for column in self.table.primary_key if column.name not in ("level", "bucket"))
+    def keys(self) -> dict[str, Any]:
+        """Columns of the key besides the bucket → what they are made of."""
+        names = [column.name for column in self.table.primary_key if column.name not in ("level", "bucket")]
+        return {name: self.made.get(name, _c.get(name)) for name in names if name not in self.always}
 
     def add(self, connection: Connection, level: Level, entries: Sequence[Any]) -> None:
         """Add entries to the buckets of a level."""
         bucket: Any = _c.recorded_at - _c.recorded_at % literal_column(str(level.micros))
-        keys = [_c[name] for name in self.keys]
+        keys = self.keys
         which = literal_column(str(level.value), Integer)
+        fixed = [literal_column(f"'{value}'", String) for value in self.always.values()]
         rows = (
-            select(which, bucket, *keys, *(made for made, _ in self.figures.values()))
+            select(which, bucket, *keys.values(), *fixed, *(made for made, _ in self.figures.values()))
             .where(*entries, *self.where)
-            .group_by(bucket, *keys)
+            .group_by(bucket, *keys.values())
         )
         insert = _insert(connection, self.table)
-        adding = insert.from_select(["level", "bucket", *self.keys, *self.figures], rows)
+        adding = insert.from_select(["level", "bucket", *keys, *self.always, *self.figures], rows)
         merged = {
             name: _merged(self.table.c[name], adding.excluded[name], how) for name, (_, how) in self.figures.items()
         }
         connection.execute(
             adding.on_conflict_do_update(index_elements=list(self.table.primary_key.columns), set_=merged)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class FigureSet:
+    """Figures that are folded together."""
+
+    #: The table of one row that says how far.
+    marks: Table
+    #: What is folded.
+    folds: tuple[Fold, ...]
+    #: What else is done with the entries of a slice, by their conditions.
+    also: Callable[[Connection, Sequence[Any]], None] = lambda _connection, _entries: None
+    #: Tables that :attr:`also` fills, all of :data:`LEVELS`.
+    others: tuple[Table, ...] = ()
+
+    def fold(self, connection: Connection, limit: int) -> int:
+        """Add the next entries of the trail, at most ``limit``; returns how many."""
+        done, valid_from = self.locked(connection)
+        last = connection.execute(select(func.max(_c.seq)).where(_c.seq > done, _c.seq <= done + limit)).scalar()
+        if last is None:  # none, or a gap that retention left
+            last = connection.execute(select(func.min(_c.seq)).where(_c.seq > done)).scalar()
+            if last is None:
+                return 0
+            last = min(last + limit - 1, connection.execute(select(func.max(_c.seq))).scalar_one())
+        entries = [_c.seq > done, _c.seq <= last, _c.recorded_at >= valid_from]
+        for each in self.folds:
+            for level in each.levels:
+                each.add(connection, level, entries)
+        self.also(connection, entries)
+        connection.execute(update(self.marks).values(seq=last))
+        return last - done
+
+    def forget(self, connection: Connection, moment: int) -> None:
+        """Drop the figures of the hour of a moment and of all that was before: entries up to it are deleted.
+
+        What is left of that time is few entries that wait for a review; they are counted where they are.
+        """
+        marks, valid_from = self.marks, moment - moment % HOUR + HOUR
+        later = update(marks).where(marks.c.valid_from < valid_from).values(valid_from=valid_from)
+        if connection.execute(later).rowcount:
+            tables = [*((each.table, each.levels) for each in self.folds), *((one, LEVELS) for one in self.others)]
+            for table, levels in tables:
+                for level in levels:
+                    connection.execute(delete(table).where(table.c.level == level.value, table.c.bucket < valid_from))
+
+    def locked(self, connection: Connection) -> tuple[int, int]:
+        """How far the trail is folded and from when on figures count; nobody else changes it until the commit."""
+        marks = self.marks
+        connection.execute(insert_ignoring(connection, marks).values(tenant_id=DEFAULT_TENANT, seq=0, valid_from=0))
+        done, valid_from = connection.execute(select(marks.c.seq, marks.c.valid_from).with_for_update()).one()
+        return done, valid_from
 
 
 def _insert(connection: Connection, table: Table) -> Any:
@@ -120,57 +185,6 @@ def _merged(kept: Any, added: Any, how: str) -> Any:
 
 
 _events = (func.count(), _SUM)
-
-_FOLDS = (
-    _Fold(audit_group_figures, {"events": _events}),
-    _Fold(
-        audit_risk_figures,
-        {
-            "events": _events,
-            "risk": (func.sum(_c.risk_score), _SUM),
-            "max_risk": (func.max(_c.risk_score), _HIGHEST),
-            "flagged": (func.sum(cast(_c.flagged, Integer)), _SUM),
-        },
-        RISK_LEVELS,
-    ),
-    _Fold(
-        audit_actor_figures,
-        {
-            "events": _events,
-            "failures": (func.sum(failed), _SUM),
-            "max_risk": (func.max(_c.risk_score), _HIGHEST),
-            "new_addresses": (func.sum(new_address), _SUM),
-            "first_at": (func.min(_c.recorded_at), _LOWEST),
-            "last_at": (func.max(_c.recorded_at), _HIGHEST),
-        },
-    ),
-    _Fold(audit_origin_figures, {"events": _events}),
-    _Fold(audit_failure_figures, {"failures": _events}, where=(_c.ip != "", _c.outcome != Outcome.SUCCESS.value)),
-)
-
-#: Every table of figures, with its levels.
-_TABLES = (*((each.table, each.levels) for each in _FOLDS), (audit_rule_figures, LEVELS))
-
-
-# ── Writing ──────────────────────────────────────────────────────────────────
-
-
-def fold(connection: Connection, limit: int) -> int:
-    """Add the next entries of the trail to the figures, at most ``limit``; returns how many."""
-    done, valid_from = _locked(connection)
-    last = connection.execute(select(func.max(_c.seq)).where(_c.seq > done, _c.seq <= done + limit)).scalar()
-    if last is None:  # none, or a gap that retention left
-        last = connection.execute(select(func.min(_c.seq)).where(_c.seq > done)).scalar()
-        if last is None:
-            return 0
-        last = min(last + limit - 1, connection.execute(select(func.max(_c.seq))).scalar_one())
-    entries = [_c.seq > done, _c.seq <= last, _c.recorded_at >= valid_from]
-    for each in _FOLDS:
-        for level in each.levels:
-            each.add(connection, level, entries)
-    _add_rules(connection, entries)
-    connection.execute(update(audit_folds).values(seq=last))
-    return last - done
 
 
 def _add_rules(connection: Connection, entries: Sequence[Any]) -> None:
@@ -198,79 +212,111 @@ def rules_of(reasons: str) -> list[str]:
     return [reason["rule"] for reason in json.loads(reasons)]
 
 
+_TRAIL = (
+    Fold(audit_group_figures, {"events": _events}),
+    Fold(
+        audit_risk_figures,
+        {
+            "events": _events,
+            "risk": (func.sum(_c.risk_score), _SUM),
+            "max_risk": (func.max(_c.risk_score), _HIGHEST),
+            "flagged": (func.sum(cast(_c.flagged, Integer)), _SUM),
+        },
+        RISK_LEVELS,
+    ),
+    Fold(
+        audit_actor_figures,
+        {
+            "events": _events,
+            "failures": (func.sum(failed), _SUM),
+            "max_risk": (func.max(_c.risk_score), _HIGHEST),
+            "new_addresses": (func.sum(new_address), _SUM),
+            "first_at": (func.min(_c.recorded_at), _LOWEST),
+            "last_at": (func.max(_c.recorded_at), _HIGHEST),
+        },
+    ),
+    Fold(audit_origin_figures, {"events": _events}),
+    Fold(audit_failure_figures, {"failures": _events}, where=(_c.ip != "", _c.outcome != Outcome.SUCCESS.value)),
+)
+
+
+#: Length of a stretch of the day that entries are counted in, microseconds: no zone is off by less.
+QUARTER = 15 * MINUTE
+
+
+def _habit(name: str, *, value: Any = None, category: Any = None, where: tuple[Any, ...] = ()) -> Fold:
+    """Count what an actor did in some way; without a value, all of it."""
+    made = {"value": value, "category": category}
+    return Fold(
+        audit_habit_figures,
+        {
+            "events": _events,
+            "failures": (func.sum(failed), _SUM),
+            "flagged": (func.sum(cast(_c.flagged, Integer)), _SUM),
+            "impersonated": (func.sum(impersonated), _SUM),
+            "risk": (func.sum(_c.risk_score), _SUM),
+            "max_risk": (func.max(_c.risk_score), _HIGHEST),
+            "first_at": (func.min(_c.recorded_at), _LOWEST),
+            "last_at": (func.max(_c.recorded_at), _HIGHEST),
+        },
+        HABIT_LEVELS,
+        where,
+        made={column: of_entry for column, of_entry in made.items() if of_entry is not None},
+        always={"habit": name, **{column: "" for column, of_entry in made.items() if of_entry is None}},
+    )
+
+
+_quarter: Any = _c.recorded_at % literal_column(str(DAY), Integer) // literal_column(str(QUARTER), Integer)
+
+_HABITS = (
+    _habit("all"),
+    _habit("address", value=_c.ip, where=(_c.ip != "",)),
+    _habit("device", value=_c.user_agent, where=(_c.user_agent != "",)),
+    _habit("action", value=_c.action, category=_c.category),
+    _habit("time", value=cast(_quarter, String)),
+)
+
+#: What a compliance report lists → which entries.
+DUTIES: Mapping[str, Any] = {
+    "admin": _c.kind == Kind.ADMIN.value,
+    "sign_in": _c.action.in_(sorted(name for name, action in ACTIONS.items() if action.sign_in)),
+    "privileged": _c.action.in_(sorted(name for name, action in ACTIONS.items() if action.privileged)),
+}
+
+_REPORTED = (
+    Fold(
+        audit_span_figures,
+        {"events": _events, "first_seq": (func.min(_c.seq), _LOWEST), "last_seq": (func.max(_c.seq), _HIGHEST)},
+    ),
+    *(
+        Fold(
+            audit_duty_figures,
+            {"events": _events, "last_at": (func.max(_c.recorded_at), _HIGHEST)},
+            where=(where,),
+            always={"duty": duty},
+        )
+        for duty, where in DUTIES.items()
+    ),
+)
+
+_SETS = (
+    FigureSet(audit_folds, _TRAIL, _add_rules, (audit_rule_figures,)),
+    FigureSet(audit_habit_folds, (*_HABITS, *_REPORTED)),
+)
+
+
+def fold(connection: Connection, limit: int) -> int:
+    """Add the next entries of the trail to the figures, at most ``limit``; returns how many of them at most."""
+    return max(each.fold(connection, limit) for each in _SETS)
+
+
 def hold(connection: Connection) -> None:
     """Keep the figures as they are until the commit: taken by who deletes entries, before it does."""
-    _locked(connection)
+    for each in _SETS:
+        each.locked(connection)
 
 
 def forget(connection: Connection, moment: int) -> None:
-    """Drop the figures of the hour of a moment and of all that was before: entries up to it are deleted.
-
-    What is left of that time is few entries that wait for a review; they are counted where they are.
-    """
-    valid_from = moment - moment % HOUR + HOUR
-    later = update(audit_folds).where(audit_folds.c.valid_from < valid_from).values(valid_from=valid_from)
-    if connection.execute(later).rowcount:
-        for table, levels in _TABLES:
-            for level in levels:
-                connection.execute(delete(table).where(table.c.level == level.value, table.c.bucket < valid_from))
-
-
-def _locked(connection: Connection) -> tuple[int, int]:
-    """How far the trail is folded and from when on figures count; nobody else changes it until the commit."""
-    connection.execute(insert_ignoring(connection, audit_folds).values(tenant_id=DEFAULT_TENANT, seq=0, valid_from=0))
-    done, valid_from = connection.execute(select(audit_folds.c.seq, audit_folds.c.valid_from).with_for_update()).one()
-    return done, valid_from
-
-
-# ── Reading ──────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """A stretch of time, and where it is read: in the buckets of a level, or (None) in the entries themselves."""
-
-    level: Level | None
-    since: int
-    until: int
-
-    @property
-    def buckets(self) -> range:
-        """Begins of its buckets; none in the entries."""
-        return range(self.since, self.until, self.level.micros) if self.level else range(0)
-
-
-def cover(since: int, until: int, levels: Sequence[Level]) -> list[Stretch]:
-    """Cut a range into the widest whole buckets and what is left at its ends, in order of time."""
-    if since >= until:
-        return []
-    if not levels:
-        return [Stretch(None, since, until)]
-    *finer, level = levels
-    begin, end = -(-since // level.micros) * level.micros, until - until % level.micros
-    if begin >= end:
-        return cover(since, until, finer)
-    return [*cover(since, begin, finer), Stretch(level, begin, end), *cover(end, until, finer)]
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """How far figures reach."""
-
-    #: The last place in the trail that is in them.
-    seq: int
-    #: Figures of earlier moments do not count.
-    valid_from: int
-
-    @classmethod
-    def of(cls, connection: Connection) -> Reach:
-        """Read it."""
-        row = connection.execute(select(audit_folds.c.seq, audit_folds.c.valid_from)).first()
-        return cls(row.seq, row.valid_from) if row else cls(0, 0)
-
-    def cover(self, since: int, until: int, levels: Sequence[Level]) -> list[Stretch]:
-        """Cut a range as :func:`cover`; all of it is read in the entries where nothing is folded."""
-        if self.seq == 0:
-            return cover(since, until, ())
-        border = min(max(since, self.valid_from), until)
-        return cover(since, border, ()) + cover(border, until, levels)
+    """Drop the figures of the hour of a moment and of all that was before: entries up to it are deleted."""
+    for each in _SETS:
+        each.forget(connection, moment)

@@ -8,8 +8,9 @@ from dataclasses import replace
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from custodes.planes.inbound.model import MAX_COUNTED, EventFilter, FacetCount, Facets
-from custodes.storage.sql.inbound_queries import conditions, newest_first, tenants_of
+from custodes.storage.sql.inbound_queries import conditions, newest_first
 from custodes.storage.sql.tables.inbound import webhook_events as t
+from custodes.storage.sql.tenants import tenants_of
 
 #: Values of one facet.
 _MAX_VALUES = 100

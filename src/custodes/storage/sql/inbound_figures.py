@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, delete, desc, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, delete, desc, func, insert, select, tuple_
 
-from custodes.kernel.histogram import Histogram, parse
+from custodes.kernel.histogram import Histogram
 from custodes.kernel.paging import Page, page_of
 from custodes.kernel.stretches import Level
 from custodes.planes.inbound.figures import ALL, REFUSAL_BUCKET, ErrorGroup, Figures, Only, RefusalCount, Series, Sums
 from custodes.planes.inbound.model import Refusal, Status
 from custodes.runtime.transactions import Transaction
-from custodes.storage.sql.bulk import counted
+from custodes.storage.sql.bulk import counted, insert_rows
 from custodes.storage.sql.database import connection_of
-from custodes.storage.sql.inbound_queries import matches, newest, newest_first
+from custodes.storage.sql.inbound_queries import newest, newest_first
+from custodes.storage.sql.inbound_sums import of_only, sums
 from custodes.storage.sql.partitions import purge
 from custodes.storage.sql.tables.inbound import FAILED, UNFINISHED
 from custodes.storage.sql.tables.inbound import webhook_attempts as attempts
@@ -25,8 +26,11 @@ from custodes.storage.sql.tables.inbound import webhook_events as events
 from custodes.storage.sql.tables.inbound import webhook_refusal_counts as counts
 from custodes.storage.sql.tables.inbound import webhook_refusals as refusals
 from custodes.storage.sql.tables.inbound import webhook_rollups as rollups
+from custodes.storage.sql.tables.inbound import webhook_source_rollups as source_rollups
+from custodes.storage.sql.tenants import in_key
 
-K = TypeVar("K")
+#: Rows written by one statement: below the bind variable limit of every engine.
+_CHUNK = 500
 
 
 class SqlFigureStore:
@@ -36,11 +40,20 @@ class SqlFigureStore:
 
     def put_figures(self, tx: Transaction, writer: str, figures: Sequence[tuple[Series, Figures]]) -> None:
         """Write the rows of one writer anew."""
-        connection = connection_of(tx)
-        for series, values in figures:
-            key = {**_series_key(series), "writer": writer}
-            connection.execute(delete(rollups).where(*(rollups.c[name] == value for name, value in key.items())))
-            connection.execute(insert(rollups).values(**key, **_figure_values(values)))
+        of_types = [(series, values) for series, values in figures if series.event_type is not None]
+        of_sources = [(series, values) for series, values in figures if series.event_type is None]
+        for table, some in ((rollups, of_types), (source_rollups, of_sources)):
+            key = [column.name for column in table.primary_key.columns]
+            for begin in range(0, len(some), _CHUNK):
+                rows = [
+                    {**_series_key(series), "writer": writer, **_figure_values(values)}
+                    for series, values in some[begin : begin + _CHUNK]
+                ]
+                before = tuple_(*(table.c[name] for name in key)).in_(
+                    [tuple(row[name] for name in key) for row in rows]
+                )
+                connection_of(tx).execute(delete(table).where(before))
+                insert_rows(connection_of(tx), table, rows)
 
     def put_refusals(
         self, tx: Transaction, writer: str, refused: Sequence[RefusalCount], samples: Sequence[Refusal]
@@ -62,11 +75,14 @@ class SqlFigureStore:
 
     def purge_figures(self, tx: Transaction, level: Level, before: int, limit: int) -> int:
         """Delete folded figures of a level from before."""
-        return purge(connection_of(tx), rollups, before, limit, level=int(level))
+        connection = connection_of(tx)
+        gone = purge(connection, rollups, before, limit, level=int(level))
+        return gone + purge(connection, source_rollups, before, max(0, limit - gone), level=int(level))
 
     def count_purgeable_figures(self, tx: Transaction, level: Level, before: int) -> int:
         """Count folded figures of a level from before."""
-        return counted(connection_of(tx), rollups, *_figures_before(level, before))
+        tables = (rollups, source_rollups)
+        return sum(counted(connection_of(tx), one, *_figures_before(one, level, before)) for one in tables)
 
     def purge_refusals(self, tx: Transaction, before: int, limit: int) -> int:
         """Delete samples and counts of refused deliveries from before."""
@@ -95,31 +111,8 @@ class SqlFigureStore:
         return list(folded.items())
 
     def sums(self, tx: Transaction, tenant: str | None, level: Level, since: int, until: int, only: Only = ALL) -> Sums:
-        """Add figures up by time and by type: rows are read once, histograms taken apart once for both."""
-        connection = connection_of(tx)
-        where = (*_figures_within(connection, tenant, level, since, until), *_only(rollups, only))
-        plain = (rollups.c[name] for name in _COUNTS)
-        rows: Sequence[Any] = connection.execute(
-            select(rollups.c.bucket, rollups.c.source, rollups.c.event_type, rollups.c.processing, *plain).where(*where)
-        ).all()
-        if not rows:
-            return Sums({}, {}, {})
-        buckets, sources, kinds, encoded, *plain = zip(*rows, strict=True)
-        parsed = [parse(one) for one in encoded]
-
-        def added(places: Sequence[int], *, times: bool = True) -> Figures:
-            figures = Figures()
-            for name, column in zip(_COUNTS, plain, strict=True):
-                setattr(figures, name, sum(map(column.__getitem__, places)))
-            if times:
-                figures.processing.merge_parsed(map(parsed.__getitem__, places))
-            return figures
-
-        return Sums(
-            {bucket: added(places) for bucket, places in _places(buckets).items()},
-            {kind: added(places) for kind, places in _places(zip(sources, kinds, strict=True)).items()},
-            {one: added(places, times=False) for one, places in _places(zip(buckets, sources, strict=True)).items()},
-        )
+        """Add figures up by time and by type."""
+        return sums(connection_of(tx), tenant, level, since, until, only)
 
     def refused(
         self, tx: Transaction, tenant: str | None, since: int, until: int, step: int = REFUSAL_BUCKET
@@ -130,7 +123,7 @@ class SqlFigureStore:
         key = (counts.c.tenant_id, stretch, counts.c.source, counts.c.reason)
         query = (
             select(*key, func.sum(counts.c.refused))
-            .where(*_in_key(connection, counts, tenant), counts.c.bucket >= since, counts.c.bucket < until)
+            .where(*in_key(connection, counts, tenant), counts.c.bucket >= since, counts.c.bucket < until)
             .group_by(*key)
             .order_by(*key)
         )
@@ -180,7 +173,7 @@ class SqlFigureStore:
         count = func.count().label("failures")
         query = (
             select(*key, count, func.max(attempts.c.started_at), func.max(attempts.c.error))
-            .where(*_of(attempts, tenant), *_only(attempts, only), FAILED)
+            .where(*_of(attempts, tenant), *of_only(attempts, only), FAILED)
             .where(attempts.c.started_at >= since, attempts.c.started_at < until)
             .group_by(*key)
             .order_by(desc(count), *key)
@@ -193,15 +186,8 @@ def _of(table: Table, tenant: str | None) -> tuple[ColumnElement[bool], ...]:
     return () if tenant is None else (table.c.tenant_id == tenant,)
 
 
-def _only(table: Table, only: Only) -> Iterable[ColumnElement[bool]]:
-    if only.sources:
-        yield table.c.source.in_(sorted(only.sources))
-    if only.types:
-        yield or_(*(matches(table.c.event_type, pattern) for pattern in sorted(only.types)))
-
-
-def _figures_before(level: Level, before: int) -> tuple[ColumnElement[bool], ...]:
-    return rollups.c.level == int(level), rollups.c.bucket < before
+def _figures_before(table: Table, level: Level, before: int) -> tuple[ColumnElement[bool], ...]:
+    return table.c.level == int(level), table.c.bucket < before
 
 
 def _figures_within(
@@ -209,33 +195,7 @@ def _figures_within(
 ) -> tuple[ColumnElement[bool], ...]:
     begin = since - since % level.micros
     within = (rollups.c.level == int(level), rollups.c.bucket >= begin, rollups.c.bucket < until)
-    return (*_in_key(connection, rollups, tenant), *within)
-
-
-def _in_key(connection: Connection, table: Table, tenant: str | None) -> tuple[ColumnElement[bool], ...]:
-    """Choose a tenant, or all, so that SQLite reads along a key that begins with the tenant.
-
-    PostgreSQL reads the pieces of the time that is asked for, whoever's.
-    """
-    if tenant is not None or connection.dialect.name != "sqlite":
-        return _of(table, tenant)
-    own = table.c.tenant_id
-    walk = select(func.min(own).label("tenant")).cte("walk", recursive=True)
-    following = select(func.min(own)).where(own > walk.c.tenant).scalar_subquery()
-    walk = walk.union_all(select(following).where(walk.c.tenant.is_not(None)))
-    return (own.in_(select(walk.c.tenant).where(walk.c.tenant.is_not(None))),)
-
-
-def _places(keys: Iterable[K]) -> dict[K, list[int]]:
-    """Tell at which places each key stands."""
-    found: dict[K, list[int]] = {}
-    for place, key in enumerate(keys):
-        found.setdefault(key, []).append(place)
-    return found
-
-
-#: Columns of plain counts.
-_COUNTS = ("received", "duplicates", "succeeded", "retried", "dead")
+    return (*in_key(connection, rollups, tenant), *within)
 
 
 def _series_key(series: Series) -> dict[str, Any]:
@@ -244,7 +204,7 @@ def _series_key(series: Series) -> dict[str, Any]:
         "level": int(series.level),
         "bucket": series.bucket,
         "source": series.source,
-        "event_type": series.event_type,
+        **({} if series.event_type is None else {"event_type": series.event_type}),
     }
 
 

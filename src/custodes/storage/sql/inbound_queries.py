@@ -26,6 +26,7 @@ from custodes.kernel.paging import Page, decode_cursor, page_of
 from custodes.planes.inbound.model import EventFilter, EventRecord, Outcome, Status, Verdict
 from custodes.storage.sql.tables.inbound import UNFINISHED
 from custodes.storage.sql.tables.inbound import webhook_events as t
+from custodes.storage.sql.tenants import tenants_of
 
 T = TypeVar("T")
 
@@ -33,14 +34,6 @@ _RECEIVED = attrgetter("received_at", "id")
 
 #: An id of ours (UUIDv7), as opposed to one of a sender.
 _OUR_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}").fullmatch
-
-
-def tenants_of(connection: Connection, table: Table) -> list[str]:
-    """Name the tenants of a table by jumping through an index that begins with the tenant: one probe a tenant."""
-    first = select(func.min(table.c.tenant_id).label("tenant")).cte("seen", recursive=True)
-    following = select(func.min(table.c.tenant_id)).where(table.c.tenant_id > first.c.tenant).scalar_subquery()
-    walk = first.union_all(select(following).where(first.c.tenant.is_not(None)))
-    return [tenant for (tenant,) in connection.execute(select(walk.c.tenant).where(walk.c.tenant.is_not(None)))]
 
 
 def newest(

@@ -22,9 +22,14 @@ from custodes.kernel.clock import DAY, HOUR, Clock, to_iso
 from custodes.storage.sql.bulk import affected
 from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.tables import REST
-from custodes.storage.sql.tables.inbound import webhook_refusal_counts, webhook_refusals, webhook_rollups
+from custodes.storage.sql.tables.inbound import (
+    webhook_refusal_counts,
+    webhook_refusals,
+    webhook_rollups,
+    webhook_source_rollups,
+)
 from custodes.storage.sql.tables.metrics import system_metrics
-from custodes.storage.sql.tables.ratelimit import rate_limit_tracking
+from custodes.storage.sql.tables.ratelimit import rate_limit_figures, rate_limit_tracking
 from custodes.storage.sql.tables.traffic import api_monitoring, api_rollups
 
 #: How often pieces are made, seconds: a sixth of the shortest.
@@ -91,9 +96,13 @@ SLICES: tuple[Slices, ...] = (
     Slices(webhook_rollups, "bucket", 12 * HOUR, 60),
     Slices(webhook_rollups, "bucket", 14 * DAY, 3_600),
     Slices(webhook_rollups, "bucket", 180 * DAY, 86_400),
+    Slices(webhook_source_rollups, "bucket", 12 * HOUR, 60),
+    Slices(webhook_source_rollups, "bucket", 14 * DAY, 3_600),
+    Slices(webhook_source_rollups, "bucket", 180 * DAY, 86_400),
     Slices(webhook_refusals, "received_at", 5 * DAY),
     Slices(webhook_refusal_counts, "bucket", 5 * DAY),
     Slices(rate_limit_tracking, "window_start", DAY),
+    Slices(rate_limit_figures, "bucket", DAY),
 )
 
 

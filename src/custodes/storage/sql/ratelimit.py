@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    Connection,
     Row,
     RowMapping,
     Select,
@@ -20,11 +19,10 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import IntegrityError
 
 from custodes.errors import Conflict
+from custodes.kernel.clock import HOUR
 from custodes.kernel.paging import Page, decode_cursor, page_of
 from custodes.kernel.tenant import DEFAULT_TENANT
 from custodes.planes.ratelimit.model import Access, Effect, Kind, Rule, Source, Window
@@ -35,17 +33,13 @@ from custodes.runtime.transactions import Store, Transaction
 from custodes.storage.sql.bulk import counted
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.partitions import purge
-from custodes.storage.sql.ratelimit_usage import usages
+from custodes.storage.sql.ratelimit_record import record
+from custodes.storage.sql.ratelimit_usage import Asked, usages
 from custodes.storage.sql.tables.ratelimit import rate_limit_blocks as b
+from custodes.storage.sql.tables.ratelimit import rate_limit_figures as f
 from custodes.storage.sql.tables.ratelimit import rate_limit_rules as r
 from custodes.storage.sql.tables.ratelimit import rate_limit_state as s
 from custodes.storage.sql.tables.ratelimit import rate_limit_tracking as w
-
-#: Windows written by one statement: below the bind variable limit of every engine.
-_CHUNK = 500
-
-_COUNTS = ("allowed", "refused", "would_refuse")
-_WINDOW_KEY = ("tenant_id", "window_start", "rule", "kind", "identifier", "endpoint")
 
 
 class SqlRateLimitStore:
@@ -157,8 +151,7 @@ class SqlRateLimitStore:
 
     async def record(self, windows: Sequence[Window]) -> None:
         """Upsert windows, adding counts."""
-        rows = [_window_columns(window) for window in windows]
-        await self._database.write(lambda tx: _upsert(connection_of(tx), rows), durable=False)
+        await self._database.write(lambda tx: record(connection_of(tx), windows), durable=False)
 
     async def window_page(
         self,
@@ -186,7 +179,8 @@ class SqlRateLimitStore:
 
     async def usages(self, *, tenant: str | None, since: int, until: int, bucket: int, top: int) -> Usages:
         """Sum windows up."""
-        return await self._database.read(lambda tx: usages(connection_of(tx), tenant, since, until, bucket, top))
+        asked = Asked(tenant, since, until)
+        return await self._database.read(lambda tx: usages(connection_of(tx), asked, bucket, top))
 
     async def purge(self, before: int, limit: int) -> int:
         """Delete what has ended, oldest first."""
@@ -194,6 +188,8 @@ class SqlRateLimitStore:
         def work(tx: Transaction) -> int:
             connection = connection_of(tx)
             deleted = purge(connection, w, before - _WINDOW_LENGTH, limit)
+            # Never more than there were windows, and part of what these said: not counted.
+            purge(connection, f, before - HOUR, limit)
             ended = select(b.c.id).where(_ended(before)).order_by(b.c.ends_at).limit(max(0, limit - deleted))
             return deleted + connection.execute(delete(b).where(b.c.id.in_(ended.scalar_subquery()))).rowcount
 
@@ -258,35 +254,6 @@ def _newest_first(
     if cursor is not None:
         query = query.where(tuple_(moment, identifier) < tuple_(*decode_cursor(cursor)))
     return query.order_by(moment.desc(), identifier.desc()).limit(limit + 1)
-
-
-def _upsert(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    make = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    for first in range(0, len(rows), _CHUNK):
-        statement = make(w).values(rows[first : first + _CHUNK])
-        new = statement.excluded
-        added: dict[str, Any] = {name: w.c[name] + new[name] for name in _COUNTS}
-        trace = func.coalesce(func.nullif(new.trace_id, ""), w.c.trace_id)
-        connection.execute(
-            statement.on_conflict_do_update(index_elements=list(_WINDOW_KEY), set_={**added, "trace_id": trace})
-        )
-
-
-def _window_columns(window: Window) -> dict[str, Any]:
-    return {
-        "tenant_id": window.tenant,
-        "id": window.id,
-        "window_start": window.window_start,
-        "window_end": window.window_end,
-        "rule": window.rule,
-        "kind": window.kind,
-        "identifier": window.identifier,
-        "endpoint": window.endpoint,
-        "allowed": window.allowed,
-        "refused": window.refused,
-        "would_refuse": window.would_refuse,
-        "trace_id": window.trace_id,
-    }
 
 
 def _window(row: RowMapping) -> Window:

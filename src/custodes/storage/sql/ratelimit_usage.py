@@ -1,18 +1,21 @@
-"""What limits admitted and refused over a stretch of time, read in two passes over the counted windows.
+"""What limits admitted and refused over a stretch of time: sums of all identifiers, and who was refused.
 
-One goes over the sums of all identifiers, the other over the windows in which somebody was refused; each along an index
-that holds all it needs.
+Whole hours are read from their figures, which are written with the windows; the minutes at both ends, and charts with
+points of minutes, from the windows, along indexes that hold all that is needed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, literal, select
+from sqlalchemy import ColumnElement, Connection, Select, Subquery, func, literal, select, union_all
 
+from custodes.kernel.clock import HOUR
 from custodes.planes.ratelimit.ports import Total, Usages
 from custodes.storage.sql.tables.ratelimit import IDENTIFIED, REFUSED, SUMS
+from custodes.storage.sql.tables.ratelimit import rate_limit_figures as f
 from custodes.storage.sql.tables.ratelimit import rate_limit_tracking as w
 
 _COUNTS = ("allowed", "refused", "would_refuse")
@@ -21,28 +24,70 @@ _COUNTS = ("allowed", "refused", "would_refuse")
 MAX_GROUPS = 20_000
 
 
-def usages(connection: Connection, tenant: str | None, since: int, until: int, bucket: int, top: int) -> Usages:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Whose windows of which time."""
+
+    #: None: of all tenants.
+    tenant: str | None
+    #: Begin and end of the range, microseconds; the end is not included.
+    since: int
+    until: int
+
+    def windows(self) -> list[ColumnElement[bool]]:
+        """Conditions of all windows of the range."""
+        return self._windows(self.since, self.until)
+
+    def sums(self, bucket: int) -> Subquery:
+        """What was counted of all identifiers: ``at``, rule, endpoint, counts."""
+        names = ("rule", "endpoint", *_COUNTS)
+        edges, hours = self._parts(by_hour=bucket % HOUR == 0)
+        parts = [
+            select(w.c.window_start.label("at"), *(w.c[name] for name in names)).where(*edge, SUMS) for edge in edges
+        ]
+        if hours is not None:
+            parts.append(select(f.c.bucket, *(f.c[name] for name in names)).where(f.c.identified == 0, *hours))
+        return union_all(*parts).subquery()
+
+    def refused(self) -> Subquery:
+        """What was refused to each identifier: kind, identifier, counts."""
+        names = ("kind", "identifier", *_COUNTS[1:])
+        edges, hours = self._parts(by_hour=True)
+        parts = [select(*(w.c[name] for name in names)).where(*edge, REFUSED) for edge in edges]
+        if hours is not None:
+            parts.append(select(*(f.c[name] for name in names)).where(f.c.identified == 1, *hours))
+        return union_all(*parts).subquery()
+
+    def _parts(self, *, by_hour: bool) -> tuple[list[list[ColumnElement[bool]]], list[ColumnElement[bool]] | None]:
+        """Conditions of the windows at both ends of the range, and of the figures of whole hours (None: none)."""
+        begin, end = self.since + -self.since % HOUR, self.until - self.until % HOUR
+        if not by_hour or begin >= end:
+            return [self.windows()], None
+        edges = [self._windows(*edge) for edge in ((self.since, begin), (end, self.until)) if edge[0] < edge[1]]
+        hours = [f.c.bucket >= begin, f.c.bucket < end]
+        return edges, hours if self.tenant is None else [*hours, f.c.tenant_id == self.tenant]
+
+    def _windows(self, since: int, until: int) -> list[ColumnElement[bool]]:
+        where = [w.c.window_start >= since, w.c.window_start < until]
+        # Not as it stands: SQLite, which knows no statistics, would rather read all windows of the tenant by another
+        # index.
+        return where if self.tenant is None else [*where, w.c.tenant_id.concat("") == self.tenant]
+
+
+def usages(connection: Connection, asked: Asked, bucket: int, top: int) -> Usages:
     """Sum windows up by time, rule, endpoint and identifier."""
-    where = within(tenant, since, until)
-    rows = connection.execute(sums_query(where, bucket).limit(MAX_GROUPS + 1)).all()
+    rows = connection.execute(sums_query(asked, bucket).limit(MAX_GROUPS + 1)).all()
     if len(rows) <= MAX_GROUPS:
         endpoints = sorted(_added(rows, lambda row: row[2]), key=_most_refused)[:top]
     else:
-        rows = connection.execute(sums_query(where, bucket, of_all_endpoints=True)).all()
-        endpoints = [_total(row) for row in connection.execute(endpoints_query(where, top))]
+        rows = connection.execute(sums_query(asked, bucket, of_all_endpoints=True)).all()
+        endpoints = [_total(row) for row in connection.execute(endpoints_query(asked, bucket, top))]
     return Usages(
         points=sorted(_added(rows, lambda row: str(row[0])), key=lambda point: int(point.label)),
         rules=sorted(_added(rows, lambda row: row[1]), key=_most_refused)[:top],
         endpoints=endpoints,
-        identifiers=_refused(connection, where, top),
+        identifiers=_refused(connection, asked, top),
     )
-
-
-def within(tenant: str | None, since: int, until: int) -> list[ColumnElement[bool]]:
-    """Choose the windows of a tenant (None: of all) and a stretch of time."""
-    where = [w.c.window_start >= since, w.c.window_start < until]
-    # Not as it stands: SQLite, which knows no statistics, would rather read all windows of the tenant by another index.
-    return where if tenant is None else [*where, w.c.tenant_id.concat("") == tenant]
 
 
 def _added(rows: Sequence[Any], key: Callable[[Any], str]) -> list[Total]:
@@ -62,47 +107,46 @@ def _total(row: Sequence[Any]) -> Total:
     return Total(label, int(allowed), int(refused), int(would_refuse))
 
 
-def sums_query(
-    where: Sequence[ColumnElement[bool]], bucket: int, *, of_all_endpoints: bool = False
-) -> Select[*tuple[Any, ...]]:
+def sums_query(asked: Asked, bucket: int, *, of_all_endpoints: bool = False) -> Select[*tuple[Any, ...]]:
     """Add up what was counted of all identifiers, by time, rule and endpoint (empty: of all)."""
-    at = (w.c.window_start - w.c.window_start % bucket).label("at")
-    sums = (func.sum(w.c[name]) for name in _COUNTS)
+    rows = asked.sums(bucket).c
+    at = (rows.at - rows.at % bucket).label("point")
+    sums = (func.sum(rows[name]) for name in _COUNTS)
     if of_all_endpoints:
-        return select(at, w.c.rule, literal(""), *sums).where(*where, SUMS).group_by(at, w.c.rule)
-    return select(at, w.c.rule, w.c.endpoint, *sums).where(*where, SUMS).group_by(at, w.c.rule, w.c.endpoint)
+        return select(at, rows.rule, literal(""), *sums).group_by(at, rows.rule)
+    return select(at, rows.rule, rows.endpoint, *sums).group_by(at, rows.rule, rows.endpoint)
 
 
-def endpoints_query(where: Sequence[ColumnElement[bool]], top: int) -> Select[*tuple[Any, ...]]:
+def endpoints_query(asked: Asked, bucket: int, top: int) -> Select[*tuple[Any, ...]]:
     """Rank endpoints by what was refused there."""
-    allowed, refused, would_refuse = (func.sum(w.c[name]) for name in _COUNTS)
-    order = (refused.desc(), would_refuse.desc(), allowed.desc(), w.c.endpoint)
-    summed = select(w.c.endpoint, allowed, refused, would_refuse).where(*where, SUMS).group_by(w.c.endpoint)
+    rows = asked.sums(bucket).c
+    allowed, refused, would_refuse = (func.sum(rows[name]) for name in _COUNTS)
+    order = (refused.desc(), would_refuse.desc(), allowed.desc(), rows.endpoint)
+    summed = select(rows.endpoint, allowed, refused, would_refuse).group_by(rows.endpoint)
     return summed.order_by(*order).limit(top)
 
 
-def refused_query(where: Sequence[ColumnElement[bool]], top: int) -> Select[*tuple[Any, ...]]:
+def refused_query(asked: Asked, top: int) -> Select[*tuple[Any, ...]]:
     """Rank who was refused, or would have been, by kind; what they were allowed is looked up for those alone."""
-    who = (w.c.kind, w.c.identifier)
-    summed = (
-        select(*who, *(func.sum(w.c[name]).label(name) for name in _COUNTS[1:])).where(*where, REFUSED).group_by(*who)
-    ).cte("summed")
+    rows = asked.refused().c
+    who = (rows.kind, rows.identifier)
+    summed = select(*who, *(func.sum(rows[name]).label(name) for name in _COUNTS[1:])).group_by(*who).cte("summed")
     order = (summed.c.refused.desc(), summed.c.would_refuse.desc(), summed.c.identifier)
     place = func.row_number().over(partition_by=summed.c.kind, order_by=order).label("place")
     ranked = select(summed, place).cte("ranked")
     allowed = (
         select(func.sum(w.c.allowed))
-        .where(*where, IDENTIFIED, w.c.identifier == ranked.c.identifier, w.c.kind == ranked.c.kind)
+        .where(*asked.windows(), IDENTIFIED, w.c.identifier == ranked.c.identifier, w.c.kind == ranked.c.kind)
         .scalar_subquery()
     )
     columns = (ranked.c.kind, ranked.c.identifier, allowed, ranked.c.refused, ranked.c.would_refuse)
     return select(*columns).where(ranked.c.place <= top)
 
 
-def _refused(connection: Connection, where: Sequence[ColumnElement[bool]], top: int) -> dict[str, list[Total]]:
+def _refused(connection: Connection, asked: Asked, top: int) -> dict[str, list[Total]]:
     by_kind: dict[str, list[Total]] = {}
-    for kind, identifier, allowed, refused, would_refuse in connection.execute(refused_query(where, top)):
-        total = Total(f"{kind}:{identifier}", int(allowed), int(refused), int(would_refuse))
+    for kind, identifier, allowed, refused, would_refuse in connection.execute(refused_query(asked, top)):
+        total = Total(f"{kind}:{identifier}", int(allowed or 0), int(refused), int(would_refuse))
         by_kind.setdefault(kind, []).append(total)
     return {kind: sorted(totals, key=_most_refused) for kind, totals in by_kind.items()}
 

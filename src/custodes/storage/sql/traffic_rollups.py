@@ -21,6 +21,9 @@ t = api_rollups
 #: Rows that one transaction folds, about: at 20 µs a row others wait for the writer no longer than 20 ms.
 FOLD_ROWS = 1_000
 
+#: Buckets of a stretch that are named one by one, so that a key's next columns are searched in each.
+MAX_NAMED = 100
+
 #: Stretches of one level that are not folded and read by themselves: a statement of SQLite has 500 parts at most.
 MAX_RUNS = 10
 
@@ -195,7 +198,8 @@ Statement = tuple[str, dict[str, Any]]
 
 def rows_query(query: RollupQuery, unfolded: Sequence[Stretch], dialect: str) -> Statement:
     """Write the query of all rows, with their bucket, name and method."""
-    return _Parts(query, unfolded, dialect).of((*_PLAIN, *_RICH, "bucket", "name", "method"))
+    rich = _RICH if query.statuses else ("''", *_RICH[1:])
+    return _Parts(query, unfolded, dialect).of((*_PLAIN, *rich, "bucket", "name", "method"))
 
 
 def totals_query(query: RollupQuery, unfolded: Sequence[Stretch], dialect: str) -> Statement:
@@ -274,25 +278,46 @@ class _Parts:
     def of(self, columns: Sequence[str]) -> Statement:
         """Write the query of some columns of all rows that are asked for."""
         query = self._query
-        chosen = "" if query.method is None else f" AND method = {self.one('method', query.method)}"
-        wanted, source = query.names, t.name
-        if query.pairs is not None:
-            wanted = tuple(dict.fromkeys(name for name, _ in query.pairs))
-            # No method holds a space.
-            pairs = self._all("pair", [f"{method} {name}" for name, method in query.pairs])
-            chosen += f" AND method || ' ' || name IN ({pairs})"
-        if wanted is not None:
-            chosen += f" AND name IN ({self._all('name', wanted)})"
-            # SQLite, which knows no statistics, would rather read all of a bucket by the key.
-            source = f"{t.name} INDEXED BY ix_api_rollups_series" if self._sqlite else t.name
+        method = "" if query.method is None else f" AND method = {self.one('method', query.method)}"
+        named, paired, begin = self._names()
         finest = f" AND writer_id NOT IN ({self._all('besides', query.besides)})" if query.besides else ""
-        select = f"SELECT {', '.join(columns)} FROM {source} WHERE "  # noqa: S608 - as above
-        parts = [(stretch, chosen) for stretch in query.stretches]
+        select = f"SELECT {', '.join(columns)} FROM"
+        parts = [(stretch, "") for stretch in query.stretches]
         # Not in the words of the index of what is not folded: these rows are read in their own order.
-        parts += [(stretch, f"{chosen} AND folded + 0 = 0") for stretch in self._unfolded]
-        return " UNION ALL ".join(
-            f"{select}{self.within(each)}{where}{finest if each.level is LEVELS[0] else ''}" for each, where in parts
+        parts += [(stretch, " AND folded + 0 = 0") for stretch in self._unfolded]
+        return begin + " UNION ALL ".join(
+            f"{select} {self._rows(each, named, paired)}{method}{where}{finest if each.level is LEVELS[0] else ''}"
+            for each, where in parts
         ), self.values
+
+    def _names(self) -> tuple[str, str, str]:
+        """Write the conditions on names and on pairs of name and method, and what they need before all parts."""
+        names, pairs = self._query.names, self._query.pairs
+        if pairs is None:
+            return "" if names is None else f" AND name {self._among('name', names)}", "", ""
+        named = f" AND name {self._among('name', tuple(dict.fromkeys(name for name, _ in pairs)))}"
+        if not pairs or not self._sqlite:
+            # No method holds a space.
+            return named, f" AND method || ' ' || name {self._among('pair', [f'{m} {n}' for n, m in pairs])}", ""
+        listed = ", ".join(
+            f"({self.one(f'pair{number}', name)}, {self.one(f'of{number}', method)})"
+            for number, (name, method) in enumerate(pairs)
+        )
+        return named, " AND (name, method) IN pairs", f"WITH pairs (name, method) AS (VALUES {listed}) "
+
+    def _rows(self, stretch: Stretch, named: str, paired: str) -> str:
+        """Write the table and the condition of a stretch.
+
+        On SQLite, which knows no statistics and would rather read all of a bucket by the key: a few series in few
+        buckets are looked up by the whole key, else some names over a long time by the index of series. PostgreSQL
+        would look through pieces of other times for buckets that are named one by one.
+        """
+        buckets = range(stretch.since, stretch.until, stretch.level.micros)
+        if self._sqlite and paired and len(buckets) <= MAX_NAMED:
+            within = f"{self._series} AND level = {stretch.level.value} AND bucket IN ({', '.join(map(str, buckets))})"
+            return f"{t.name} WHERE {within}{paired}"
+        index = " INDEXED BY ix_api_rollups_series" if named and self._sqlite else ""
+        return f"{t.name}{index} WHERE {self.within(stretch)}{named}{paired}"
 
     def within(self, stretch: Stretch) -> str:
         """Write the condition of the rows of a stretch."""
@@ -303,6 +328,10 @@ class _Parts:
         """Name a parameter."""
         self.values[name] = value
         return f":{name}" if self._sqlite else f"%({name})s"
+
+    def _among(self, name: str, members: Sequence[str]) -> str:
+        """Write the condition of being among these: on PostgreSQL one parameter, which is planned far quicker."""
+        return f"IN ({self._all(name, members)})" if self._sqlite else f"= ANY({self.one(name, list(members))})"
 
     def _all(self, name: str, members: Sequence[str]) -> str:
         """Name a parameter for each member; ``NULL``, which nothing equals, when there is none."""

@@ -11,16 +11,24 @@ from sqlalchemy import Column, Integer, SmallInteger, Table
 from custodes.storage.sql.tables import metadata
 from custodes.storage.sql.types import Count, Micros, String, Tenant
 
-#: One row: how far the trail is folded.
-audit_folds = Table(
-    "audit_folds",
-    metadata,
-    Column("tenant_id", Tenant, primary_key=True),
-    # Entries up to this place in the trail are in the figures.
-    Column("seq", Count, nullable=False),
-    # Retention has deleted from here back: figures of earlier moments do not count.
-    Column("valid_from", Micros, nullable=False),
-)
+
+def _folds(name: str) -> Table:
+    """One row: how far the trail is folded into a set of figures."""
+    return Table(
+        name,
+        metadata,
+        Column("tenant_id", Tenant, primary_key=True),
+        # Entries up to this place in the trail are in the figures.
+        Column("seq", Count, nullable=False),
+        # Retention has deleted from here back: figures of earlier moments do not count.
+        Column("valid_from", Micros, nullable=False),
+    )
+
+
+#: How far the figures of the trail are, and how far those of habits and duties, which came later: a process of a
+#: version before them folds the former and must not move the mark of the latter.
+audit_folds = _folds("audit_folds")
+audit_habit_folds = _folds("audit_habit_folds")
 
 
 def _figures(name: str, *columns: Column[object]) -> Table:
@@ -94,4 +102,47 @@ audit_rule_figures = _figures(
     Column("tenant_id", Tenant, primary_key=True),
     Column("rule", String(100), primary_key=True),
     Column("entries", Integer, nullable=False),
+)
+
+#: What each actor did, how, from where and when: see :mod:`custodes.storage.sql.audit_habits`. Days and tens of days
+#: only: entries of one actor are found by an index.
+audit_habit_figures = _figures(
+    "audit_habit_figures",
+    Column("actor", String(250), primary_key=True),
+    Column("tenant_id", Tenant, primary_key=True),
+    # ``all``, ``address``, ``device``, ``action`` or ``time``; which; and the category of an action.
+    Column("habit", String(16), primary_key=True),
+    Column("value", String(256), primary_key=True),
+    Column("category", String(40), primary_key=True),
+    Column("events", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("flagged", Integer, nullable=False),
+    Column("impersonated", Integer, nullable=False),
+    Column("risk", Count, nullable=False),
+    Column("max_risk", SmallInteger, nullable=False),
+    Column("first_at", Micros, nullable=False),
+    Column("last_at", Micros, nullable=False),
+)
+
+#: What a compliance report lists: who did what of each duty (``admin``, ``sign_in``, ``privileged``), how it ended, and
+#: where from.
+audit_duty_figures = _figures(
+    "audit_duty_figures",
+    Column("duty", String(16), primary_key=True),
+    Column("actor", String(250), primary_key=True),
+    Column("tenant_id", Tenant, primary_key=True),
+    Column("action", String(100), primary_key=True),
+    Column("outcome", String(16), primary_key=True),
+    Column("ip", String(64), primary_key=True),
+    Column("events", Integer, nullable=False),
+    Column("last_at", Micros, nullable=False),
+)
+
+#: Entries, and their first and last place in the trail.
+audit_span_figures = _figures(
+    "audit_span_figures",
+    Column("tenant_id", Tenant, primary_key=True),
+    Column("events", Integer, nullable=False),
+    Column("first_seq", Count, nullable=False),
+    Column("last_seq", Count, nullable=False),
 )

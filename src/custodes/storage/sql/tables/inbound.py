@@ -172,3 +172,19 @@ webhook_rollups = Table(
     sqlite_with_rowid=False,
     **partitioned("level", "bucket"),
 )
+
+#: Figures of all types of a source together, written with those of its types: over a long time, a point of a chart is
+#: then a row a source, however many types there are.
+webhook_source_rollups = Table(
+    "webhook_source_rollups",
+    metadata,
+    Column("tenant_id", Tenant, primary_key=True),
+    Column("level", Integer, primary_key=True),
+    Column("bucket", Micros, primary_key=True),
+    Column("source", String(64), primary_key=True),
+    Column("writer", Id, primary_key=True),
+    *(Column(name, Count, nullable=False) for name in ("received", "duplicates", "succeeded", "retried", "dead")),
+    Column("processing", Bytes, nullable=False),
+    sqlite_with_rowid=False,
+    **partitioned("level", "bucket"),
+)

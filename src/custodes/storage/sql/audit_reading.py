@@ -1,0 +1,165 @@
+"""Which figures and which entries of the trail a question about a stretch of time reads.
+
+The widest buckets that lie whole in its range, the entries at both ends of it, and those that are not folded yet: it
+gets what counting all entries would give (ADR 0009).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Subquery, Table, select, union_all
+
+from custodes.storage.sql.audit_figures import LEVELS, Level
+from custodes.storage.sql.audit_filters import floor_id
+from custodes.storage.sql.tables.audit import audit_logs
+from custodes.storage.sql.tables.audit_figures import audit_folds
+
+#: Buckets that are named one by one, so that a key's next columns are searched in each.
+MAX_NAMED = 400
+
+_c = audit_logs.c
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A stretch of time, and where it is read: in the buckets of a level, or (None) in the entries themselves."""
+
+    level: Level | None
+    since: int
+    until: int
+
+    @property
+    def buckets(self) -> range:
+        """Begins of its buckets; none in the entries."""
+        return range(self.since, self.until, self.level.micros) if self.level else range(0)
+
+
+def cover(since: int, until: int, levels: Sequence[Level]) -> list[Stretch]:
+    """Cut a range into the widest whole buckets and what is left at its ends, in order of time."""
+    if since >= until:
+        return []
+    if not levels:
+        return [Stretch(None, since, until)]
+    *finer, level = levels
+    begin, end = -(-since // level.micros) * level.micros, until - until % level.micros
+    if begin >= end:
+        return cover(since, until, finer)
+    return [*cover(since, begin, finer), Stretch(level, begin, end), *cover(end, until, finer)]
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far figures reach."""
+
+    #: The last place in the trail that is in them.
+    seq: int
+    #: Figures of earlier moments do not count.
+    valid_from: int
+
+    @classmethod
+    def of(cls, connection: Connection, marks: Table = audit_folds) -> Reach:
+        """Read it, of one set of figures."""
+        row = connection.execute(select(marks.c.seq, marks.c.valid_from)).first()
+        return cls(row.seq, row.valid_from) if row else cls(0, 0)
+
+    def cover(self, since: int, until: int, levels: Sequence[Level]) -> list[Stretch]:
+        """Cut a range as :func:`cover`; all of it is read in the entries where nothing is folded."""
+        if self.seq == 0:
+            return cover(since, until, ())
+        border = min(max(since, self.valid_from), until)
+        return cover(since, border, ()) + cover(border, until, levels)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked: whose entries of which time, and how far figures tell of them."""
+
+    connection: Connection
+    tenant: str | None
+    since: int
+    until: int
+    reach: Reach
+
+    @classmethod
+    def of(
+        cls, connection: Connection, tenant: str | None, since: int, until: int, marks: Table = audit_folds
+    ) -> Asked:
+        """Ask a set of figures."""
+        return cls(connection, tenant, max(0, since), max(0, until), Reach.of(connection, marks))
+
+    def unfolded(self, whole: Sequence[Stretch]) -> list[Any]:
+        """Conditions of the entries that the buckets of these stretches do not tell of yet.
+
+        By place alone, a short range: what is compared with a moment or a tenant here is in no index, on purpose.
+        """
+        place = (_c.seq > self.reach.seq, _c.recorded_at >= whole[0].since, _c.recorded_at < whole[-1].until)
+        return [*place, *self.of_tenant(unordered(_c.tenant_id))]
+
+    def rows(
+        self,
+        table: Table,
+        names: Sequence[str],
+        made: Sequence[Any],
+        *where: Any,
+        levels: Sequence[Level] = LEVELS,
+        only: tuple[str, Sequence[str]] | None = None,
+        of: tuple[str, str] | None = None,
+    ) -> Subquery:
+        """Put figures and entries below each other.
+
+        Args:
+            table: the figures.
+            names: their columns.
+            made: what stands in these columns for one entry.
+            where: which entries have figures there.
+            levels: levels of the figures.
+            only: column whose values are a few, and these.
+            of: column of the figures alone, and the value that is meant.
+        """
+        stretches = self.reach.cover(self.since, self.until, levels)
+        whole = [each for each in stretches if each.level is not None]
+        entry = select(*(column.label(name) for name, column in zip(names, made, strict=True))).where(*where)
+        if only:
+            entry = entry.where(_c[only[0]].in_(only[1]))
+        parts = [
+            entry.where(*within(each.since, each.until), *self.of_tenant(_c.tenant_id))
+            for each in stretches
+            if each.level is None
+        ]
+        if whole:
+            parts.append(entry.where(*self.unfolded(whole)))
+        for each in whole:
+            figures = select(*(table.c[name] for name in names)).where(
+                *buckets_of(table, each, named=only is not None or of is not None)
+            )
+            if only:
+                figures = figures.where(table.c[only[0]].in_(only[1]))
+            if of:
+                figures = figures.where(table.c[of[0]] == of[1])
+            parts.append(figures.where(*self.of_tenant(table.c.tenant_id)))
+        return (union_all(*parts) if len(parts) > 1 else parts[0]).subquery()
+
+    def of_tenant(self, column: Any) -> list[Any]:
+        """Conditions on the tenant."""
+        return [] if self.tenant is None else [column == self.tenant]
+
+
+def within(since: int, until: int) -> list[Any]:
+    """Conditions of the entries of a stretch of time."""
+    return [_c.id >= floor_id(since), _c.id < floor_id(until)]
+
+
+def unordered(column: Any) -> Any:
+    """A column without its index: SQLite would read a tenant's whole index in its order rather than sort a range."""
+    return column.concat("")
+
+
+def buckets_of(table: Table, stretch: Stretch, *, named: bool) -> list[Any]:
+    """Conditions of the buckets of a stretch; ``named``: by name, so that a key's next columns are searched in each."""
+    level = table.c.level == stretch.level
+    if named and len(stretch.buckets) <= MAX_NAMED:
+        return [level, table.c.bucket.in_(stretch.buckets)]
+    return [level, table.c.bucket >= stretch.since, table.c.bucket < stretch.until]

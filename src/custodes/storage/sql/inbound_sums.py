@@ -1,0 +1,96 @@
+"""Figures of webhooks added up over a range of time: points by the rows of sources, types by the widest stretches.
+
+A process writes the figures of the minute, the hour and the day under way of each type, and the same of each source.
+So a chart of hours is read from one row a source and hour, and what each type did in a week from its days and from the
+hours at both ends: the figures that all rows add up to, from a tenth of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, Select, Table, literal, or_, select
+
+from custodes.kernel.histogram import parse
+from custodes.kernel.stretches import Level, Stretch, cover
+from custodes.planes.inbound.figures import ALL, Figures, Only, Sums
+from custodes.storage.sql.inbound_queries import matches
+from custodes.storage.sql.tables.inbound import webhook_rollups as types
+from custodes.storage.sql.tables.inbound import webhook_source_rollups as sources
+from custodes.storage.sql.tenants import in_key
+
+K = TypeVar("K", bound=Hashable)
+
+#: Columns of plain counts.
+COUNTS = ("received", "duplicates", "succeeded", "retried", "dead")
+
+
+def sums(connection: Connection, tenant: str | None, level: Level, since: int, until: int, only: Only = ALL) -> Sums:
+    """Add figures up by time, by type, and by time and source."""
+    whole = Stretch(level, since - since % level.micros, until + -until % level.micros)
+    parts = cover(whole)
+
+    def of_types(stretch: Stretch) -> Select[Any]:
+        where = (*_within(connection, types, tenant, stretch), *of_only(types, only))
+        return _rows(types, types.c.event_type).where(*where)
+
+    by_parts = _Added(connection.execute(of_types(each)).all() for each in parts)
+    if only.types:  # the rows of sources know no types
+        points = by_parts if parts == [whole] else _Added([connection.execute(of_types(whole)).all()])
+    else:
+        within = _within(connection, sources, tenant, whole)
+        of_sources = _rows(sources, literal("")).where(*within, *of_only(sources, only))
+        # Processes of a version that wrote no rows of sources.
+        alone = of_types(whole).where(types.c.writer.not_in(select(sources.c.writer).where(*within)))
+        points = _Added(connection.execute(query).all() for query in (of_sources, alone))
+    return Sums(
+        points.by(points.buckets),
+        by_parts.by(zip(by_parts.sources, by_parts.types, strict=True)),
+        points.by(zip(points.buckets, points.sources, strict=True), times=False),
+    )
+
+
+class _Added:
+    """Rows, column by column, to be added up in several ways; histograms are taken apart once for all of them."""
+
+    def __init__(self, found: Iterable[Sequence[Any]]) -> None:
+        rows = [row for some in found for row in some]
+        columns: Sequence[Sequence[Any]] = tuple(zip(*rows, strict=True)) or [()] * (4 + len(COUNTS))
+        self.buckets, self.sources, self.types = columns[:3]
+        self._parsed = [parse(one) for one in columns[3]]
+        self._counts = columns[4:]
+
+    def by(self, keys: Iterable[K], *, times: bool = True) -> dict[K, Figures]:
+        """Add up the rows of each key; ``times=False`` leaves the histograms out."""
+        places: dict[K, list[int]] = {}
+        for place, key in enumerate(keys):
+            places.setdefault(key, []).append(place)
+        return {key: self._sum(some, times=times) for key, some in places.items()}
+
+    def _sum(self, places: Sequence[int], *, times: bool) -> Figures:
+        figures = Figures()
+        for name, column in zip(COUNTS, self._counts, strict=True):
+            setattr(figures, name, sum(map(column.__getitem__, places)))
+        if times:
+            figures.processing.merge_parsed(map(self._parsed.__getitem__, places))
+        return figures
+
+
+def _rows(table: Table, event_type: ColumnElement[str]) -> Select[Any]:
+    return select(table.c.bucket, table.c.source, event_type, table.c.processing, *(table.c[name] for name in COUNTS))
+
+
+def of_only(table: Table, only: Only) -> Iterable[ColumnElement[bool]]:
+    """Conditions of the webhooks that are asked for."""
+    if only.sources:
+        yield table.c.source.in_(sorted(only.sources))
+    if only.types:
+        yield or_(*(matches(table.c.event_type, pattern) for pattern in sorted(only.types)))
+
+
+def _within(
+    connection: Connection, table: Table, tenant: str | None, stretch: Stretch
+) -> tuple[ColumnElement[bool], ...]:
+    within = (table.c.level == int(stretch.level), table.c.bucket >= stretch.since, table.c.bucket < stretch.until)
+    return (*in_key(connection, table, tenant), *within)
