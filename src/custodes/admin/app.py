@@ -8,8 +8,7 @@ from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
-from fastapi import APIRouter, Depends, FastAPI
-from fastapi.routing import APIRoute
+from fastapi import Depends, FastAPI
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute
 
@@ -23,7 +22,7 @@ from custodes.admin.dashboard import Dashboard
 from custodes.admin.dependencies import Admin, require_admin
 from custodes.admin.pages import elsewhere, pages
 from custodes.admin.portal.app import create_portal_app, show_portal_without_slash
-from custodes.admin.problems import PROBLEMS, install_problem_handlers
+from custodes.admin.problems import PROBLEMS
 from custodes.admin.refusals import Refusals
 from custodes.admin.routes import (
     alerts,
@@ -49,10 +48,10 @@ from custodes.admin.routes import (
     traces,
     traffic,
 )
+from custodes.admin.serving import new_router, served_app, worked_out
 from custodes.admin.shell import Shell
 from custodes.app import Custodes
 from custodes.planes.outbound.portal import PLACE as PORTAL
-from custodes.version import __version__
 
 #: Where the admin API lives, below the mount point.
 API = "/api/admin/enterprise"
@@ -104,7 +103,6 @@ def create_admin_app(custodes: Custodes, *, fetch: HttpFetcher | None = None) ->
     app.state.refusals = Refusals(custodes)
     app.state.dashboard = Dashboard(random.SystemRandom().getrandbits)
     app.add_middleware(Shell, addresses=custodes.addresses, random_bits=custodes.trace_bits)
-    install_problem_handlers(app)
     app.mount(PORTAL, create_portal_app(custodes))
     app.openapi = _document
     return app
@@ -112,18 +110,10 @@ def create_admin_app(custodes: Custodes, *, fetch: HttpFetcher | None = None) ->
 
 def _bare_app() -> FastAPI:
     """Make the app with its routes, which serves no install yet."""
-    app = FastAPI(
-        title="Custodes admin API",
-        version=__version__,
-        summary="Webhooks, API performance, rate limits, the audit trail and system metrics of one install.",
-        openapi_url=None,
-        docs_url=None,
-        redoc_url=None,
-        # They would name the host and the scheme that the request names: behind a proxy that ends TLS, a password would
-        # be sent on to plain http.
-        redirect_slashes=False,
-        generate_unique_id_function=_operation_id,
-        routes=list(_routes()),
+    app = served_app(
+        "Custodes admin API",
+        "Webhooks, API performance, rate limits, the audit trail and system metrics of one install.",
+        _routes(),
     )
     app.state.required_roles = _required_roles()
     return app
@@ -131,11 +121,7 @@ def _bare_app() -> FastAPI:
 
 @lru_cache(maxsize=1)
 def _routes() -> tuple[BaseRoute, ...]:
-    """Make the routes, which know no install: what each takes and gives is worked out once for all apps of a process.
-
-    FastAPI puts that off until a request comes by, and would hold it up for the better part of a second.
-    """
-    router = APIRouter(generate_unique_id_function=_operation_id)
+    router = new_router()
     router.include_router(session.router, prefix=API, tags=["session"], responses=PROBLEMS)
     router.include_router(ingest.router, prefix=API, tags=["ingest"], responses=PROBLEMS)
     for plane, module in PLANES:
@@ -146,9 +132,7 @@ def _routes() -> tuple[BaseRoute, ...]:
     router.include_router(pages.router, prefix=DASHBOARD, include_in_schema=False)
     router.add_api_route(f"{API}/openapi.json", _openapi_document, include_in_schema=False)
     router.add_api_route(PORTAL, show_portal_without_slash, include_in_schema=False)
-    for route in router.routes:
-        route.matches({"type": "http", "method": "GET", "path": "/"})
-    return tuple(router.routes)
+    return worked_out(router)
 
 
 @lru_cache(maxsize=1)
@@ -190,10 +174,6 @@ def _oidc_login(custodes: Custodes, fetch: HttpFetcher) -> OidcLogin | None:
 
 async def _openapi_document(_admin: Admin) -> JSONResponse:
     return JSONResponse(await asyncio.to_thread(_document))
-
-
-def _operation_id(route: APIRoute) -> str:
-    return f"{route.tags[0]}_{route.name}" if route.tags else route.name
 
 
 @lru_cache(maxsize=1)

@@ -11,10 +11,9 @@ import random
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any, cast
+from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request
-from fastapi.routing import APIRoute
+from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute
 
@@ -24,10 +23,10 @@ from custodes.admin.dependencies import CustodesDep
 from custodes.admin.pages.pages import icon
 from custodes.admin.portal import routes
 from custodes.admin.portal.session import COOKIE, CustomerDep, Pace, PortalRefusals, place_of
-from custodes.admin.problems import PROBLEMS, install_problem_handlers
+from custodes.admin.problems import PROBLEMS
+from custodes.admin.serving import new_router, served_app, worked_out
 from custodes.app import Custodes
 from custodes.planes.outbound.portal import PLACE
-from custodes.version import __version__
 
 #: Where its API is, below the portal.
 API = "/api"
@@ -72,41 +71,36 @@ class NoReferrer:
 
 def create_portal_app(custodes: Custodes) -> FastAPI:
     """Make the app that serves the portal."""
-    app = FastAPI(
-        title="Custodes customer portal",
-        version=__version__,
-        summary="The endpoints of one customer, what was sent to them and what came of it.",
-        openapi_url=None,
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-        generate_unique_id_function=_operation_id,
-        routes=list(_routes()),
-    )
+    app = _bare_app()
     app.state.custodes = custodes
     app.state.pace = Pace(custodes.clock)
     app.state.refusals = PortalRefusals(custodes)
     built = files("custodes").joinpath("_web", "portal")
     app.state.page = Dashboard(random.SystemRandom().getrandbits, built)
     app.add_middleware(NoReferrer)
-    install_problem_handlers(app)
-    app.openapi = lambda: _document(app)
+    app.openapi = _document
     return app
+
+
+def _bare_app() -> FastAPI:
+    """Make the app with its routes, which serves no install yet."""
+    return served_app(
+        "Custodes customer portal",
+        "The endpoints of one customer, what was sent to them and what came of it.",
+        _routes(),
+    )
 
 
 @lru_cache(maxsize=1)
 def _routes() -> tuple[BaseRoute, ...]:
-    """Make the routes, which know no install, once for all apps of a process, as the admin app does."""
-    router = APIRouter(generate_unique_id_function=_operation_id)
+    router = new_router()
     router.include_router(routes.router, prefix=API, tags=["portal"], responses=PROBLEMS)
     router.add_api_route(f"{API}/openapi.json", _openapi_document, include_in_schema=False)
     router.add_api_route("/icon.svg", icon, include_in_schema=False)
     router.add_api_route("/assets/{name}", show_asset, include_in_schema=False)
     for path in ("/", "/endpoints/{id}"):
         router.add_api_route(path, show_portal, include_in_schema=False)
-    for route in router.routes:
-        route.matches({"type": "http", "method": "GET", "path": "/"})
-    return tuple(router.routes)
+    return worked_out(router)
 
 
 async def show_portal(request: Request, custodes: CustodesDep) -> Response:
@@ -127,16 +121,11 @@ async def show_asset(name: str, request: Request) -> Response:
     return page.asset(name, request)
 
 
-async def _openapi_document(_customer: CustomerDep, request: Request) -> JSONResponse:
-    # No closure over the app: FastAPI remembers every route function of a process, and would keep the app with it.
-    return JSONResponse(await asyncio.to_thread(cast("FastAPI", request.app).openapi))
+async def _openapi_document(_customer: CustomerDep) -> JSONResponse:
+    return JSONResponse(await asyncio.to_thread(_document))
 
 
-def _operation_id(route: APIRoute) -> str:
-    return f"{route.tags[0]}_{route.name}" if route.tags else route.name
-
-
-def _document(app: FastAPI) -> dict[str, Any]:
-    if app.openapi_schema is None:
-        app.openapi_schema = openapi.document(app, _SCHEMES)
-    return app.openapi_schema
+@lru_cache(maxsize=1)
+def _document() -> dict[str, Any]:
+    """Write the OpenAPI document: once for all apps of a process, as their routes are."""
+    return openapi.document(_bare_app(), _SCHEMES)
