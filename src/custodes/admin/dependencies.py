@@ -52,8 +52,8 @@ from fastapi import Depends, Query, Request
 from custodes.admin.auth.gate import authenticate
 from custodes.admin.problems import trace_of
 from custodes.app import Custodes
-from custodes.errors import InvalidInput, NotFound, PermissionDenied
-from custodes.kernel.tenant import valid_tenant
+from custodes.errors import NotFound, PermissionDenied
+from custodes.kernel.tenant import check_tenant
 from custodes.planes.audit.drafting import Changeable
 from custodes.planes.identity.model import Principal, Role
 from custodes.runtime.transactions import Work
@@ -102,6 +102,22 @@ Admin = Annotated[Principal, Depends(require_admin)]
 Owner = Annotated[Principal, Depends(require_owner)]
 
 
+def seen_tenant(principal: Principal, wanted: str | None) -> str | None:
+    """Tell which tenant somebody means who names this one, or none: their own, or any for somebody who sees all.
+
+    Raises:
+        InvalidInput: not a tenant id.
+        NotFound: another tenant's, which does not exist for this principal.
+    """
+    if wanted is None:
+        return principal.tenant
+    check_tenant(wanted)
+    if principal.tenant not in (None, wanted):
+        msg = "No such tenant"
+        raise NotFound(msg)
+    return wanted
+
+
 def tenant_scope(
     principal: Admin,
     tenant: Annotated[
@@ -114,15 +130,7 @@ def tenant_scope(
         InvalidInput: not a tenant id.
         NotFound: another tenant's, which does not exist for this principal.
     """
-    if tenant is None:
-        return principal.tenant
-    if not valid_tenant(tenant):
-        msg = "The tenant is not a tenant id"
-        raise InvalidInput(msg, remedy="1 to 64 of A-Z a-z 0-9 . _ : @ -, starting with a letter or digit")
-    if principal.tenant not in (None, tenant):
-        msg = "No such tenant"
-        raise NotFound(msg)
-    return tenant
+    return seen_tenant(principal, tenant)
 
 
 #: The tenant that every query of the route must be limited to; None for all.

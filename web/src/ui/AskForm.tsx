@@ -1,7 +1,7 @@
 /** A form that asks the server for something: its words when it refuses, and no second time while it is at it. */
-import { Alert, Button, Group, Stack } from '@mantine/core';
+import { Button, Group, Stack } from '@mantine/core';
 import { type FormEvent, type ReactNode, useState } from 'react';
-import { isProblem, sentence } from '../api/problem.ts';
+import { Fault } from './Fault.tsx';
 
 interface AskFormProps {
   /** On the button that asks. */
@@ -34,11 +34,7 @@ export function AskForm({ label, submit, onClose, disabled, children }: AskFormP
   return (
     <form onSubmit={(event) => void ask(event)}>
       <Stack gap="sm">
-        {fault !== null && (
-          <Alert color="red" title={sentence(fault)}>
-            {isProblem(fault) ? fault.remedy : undefined}
-          </Alert>
-        )}
+        {fault !== null && <Fault error={fault} />}
         {children}
         <Group justify="flex-end" gap="xs">
           {onClose && (

@@ -12,7 +12,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from fastapi.exceptions import RequestValidationError
 
-from custodes.admin.dependencies import CustodesDep, requires
+from custodes.admin.dependencies import CustodesDep, requires, seen_tenant
 from custodes.admin.routes.ingest_models import (
     AuditBatch,
     AuditItem,
@@ -27,9 +27,8 @@ from custodes.admin.routes.ingest_models import (
     parsed,
     refusal,
 )
-from custodes.errors import CustodesError, InvalidInput, NotFound, StorageUnavailable
+from custodes.errors import CustodesError, StorageUnavailable
 from custodes.kernel.clock import from_datetime
-from custodes.kernel.tenant import valid_tenant
 from custodes.planes.identity.model import Principal, Role
 
 router = APIRouter()
@@ -44,7 +43,7 @@ async def metrics(body: MetricBatch, custodes: CustodesDep, sender: Sender) -> I
 
     async def take(item: object) -> str:
         one = parsed(MetricItem, item)
-        custodes.metrics.record(one.kind, one.name, one.value, one.labels, _tenant(sender, one.tenant))
+        custodes.metrics.record(one.kind, one.name, one.value, one.labels, seen_tenant(sender, one.tenant))
         return ""
 
     return await _each(body.items, take)
@@ -72,7 +71,7 @@ async def audit_events(body: AuditBatch, custodes: CustodesDep, sender: Sender) 
             time=None if one.time is None else from_datetime(one.time),
             idempotency_key=one.idempotency_key,
             observer=sender.subject,
-            tenant=_tenant(sender, one.tenant),
+            tenant=seen_tenant(sender, one.tenant),
         )
         return entry.id
 
@@ -85,7 +84,7 @@ async def api_calls(body: CallBatch, custodes: CustodesDep, sender: Sender) -> I
 
     async def take(item: object) -> str:
         one = parsed(CallItem, item)
-        custodes.traffic.log_api_call(one.report(_tenant(sender, one.tenant)))
+        custodes.traffic.log_api_call(one.report(seen_tenant(sender, one.tenant)))
         return ""
 
     return await _each(body.items, take)
@@ -108,7 +107,7 @@ async def webhook_events(body: WebhookBatch, custodes: CustodesDep, sender: Send
             order_key=one.order_key,
             channels=one.channels,
             trace_id=one.trace_id,
-            tenant=_tenant(sender, one.tenant) or "",
+            tenant=seen_tenant(sender, one.tenant) or "",
         )
         return message.id
 
@@ -137,21 +136,3 @@ async def _one(index: int, item: object, take: Callable[[object], Awaitable[str]
         raise
     except CustodesError as error:
         return refusal(index, error)
-
-
-def _tenant(sender: Principal, wanted: str | None) -> str | None:
-    """Find the tenant of an item: the sender's own, or any for a sender who sees all.
-
-    Raises:
-        NotFound: another tenant's, which does not exist for this sender.
-        InvalidInput: not a tenant id.
-    """
-    if wanted is None:
-        return sender.tenant
-    if not valid_tenant(wanted):
-        msg = "The tenant is not a tenant id"
-        raise InvalidInput(msg, remedy="1 to 64 of A-Z a-z 0-9 . _ : @ -, starting with a letter or digit")
-    if sender.tenant not in (None, wanted):
-        msg = "No such tenant"
-        raise NotFound(msg)
-    return wanted

@@ -9,8 +9,9 @@ from custodes.kernel.bearer import fingerprint
 from custodes.kernel.clock import DAY, Clock
 from custodes.kernel.ids import RandomBits, uuid7
 from custodes.kernel.paging import DEFAULT_LIMIT, Page, decode_cursor, page_of
-from custodes.kernel.tenant import valid_tenant
+from custodes.kernel.tenant import check_tenant
 from custodes.planes.identity.model import ApiKey, Principal, Profile, Role
+from custodes.planes.identity.names import check_name
 from custodes.planes.identity.ports import IdentityStore
 from custodes.planes.identity.tokens import new_api_key
 from custodes.runtime.transactions import Transaction, Work, nothing
@@ -144,12 +145,9 @@ class ApiKeys:
 
 
 def _check(name: str, tenant: str | None, days: int | None) -> None:
-    if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
-        msg = f"name is empty, longer than {MAX_NAME} characters or holds characters that cannot be shown"
-        raise InvalidInput(msg)
-    if tenant is not None and not valid_tenant(tenant):
-        msg = "tenant is not a tenant id"
-        raise InvalidInput(msg, remedy="1 to 64 of A-Z a-z 0-9 . _ : @ -, starting with a letter or digit")
+    check_name(name, MAX_NAME)
+    if tenant is not None:
+        check_tenant(tenant)
     if days is not None and not 1 <= days <= MAX_DAYS:
         msg = f"days is not between 1 and {MAX_DAYS}"
         raise InvalidInput(msg)

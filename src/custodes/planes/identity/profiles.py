@@ -9,7 +9,7 @@ from custodes.errors import Conflict, InvalidInput, NotFound, PermissionDenied
 from custodes.kernel.clock import Clock
 from custodes.kernel.ids import RandomBits, uuid7
 from custodes.kernel.paging import DEFAULT_LIMIT, Page, decode_cursor, page_of
-from custodes.kernel.tenant import valid_tenant
+from custodes.kernel.tenant import check_tenant
 from custodes.planes.identity.model import LOCAL, Credential, Principal, Profile, Role, State
 from custodes.planes.identity.passwords import Passwords
 from custodes.planes.identity.ports import IdentityStore
@@ -295,6 +295,5 @@ def _check_texts(subject: str, issuer: str, email: str, display_name: str, tenan
     if not subject.strip() or not issuer.strip():
         msg = "subject and issuer must not be empty"
         raise InvalidInput(msg)
-    if tenant is not None and not valid_tenant(tenant):
-        msg = "tenant is not a tenant id"
-        raise InvalidInput(msg, remedy="1 to 64 of A-Z a-z 0-9 . _ : @ -, starting with a letter or digit")
+    if tenant is not None:
+        check_tenant(tenant)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from custodes.errors import Conflict, InvalidInput, NotFound, PermissionDenied
+from custodes.errors import Conflict, NotFound, PermissionDenied
 from custodes.kernel.clock import Clock
 from custodes.kernel.ids import RandomBits, uuid7
 from custodes.kernel.paging import DEFAULT_LIMIT, Page, decode_cursor, page_of
 from custodes.planes.identity.model import Principal, Role, SavedView, SeenView
+from custodes.planes.identity.names import check_name
 from custodes.planes.identity.places import Tab, tab_of
 from custodes.planes.identity.ports import IdentityStore
 from custodes.runtime.transactions import Transaction, Work, nothing
@@ -82,7 +83,7 @@ class SavedViews:
             InvalidInput: the name cannot be shown, or the place is none of the dashboard.
             Conflict: ``by`` keeps a view of this name, or there are as many as there may be.
         """
-        _check_name(name)
+        check_name(name, MAX_NAME)
         now = self._clock.now()
         view = SavedView(
             id=view_id or self.new_id(),
@@ -133,7 +134,7 @@ class SavedViews:
                 nobody would see it.
         """
         if name is not None:
-            _check_name(name)
+            check_name(name, MAX_NAME)
         tab = None if place is None else tab_of(place)
 
         def work(tx: Transaction) -> SeenView:
@@ -270,9 +271,3 @@ class SavedViews:
 def may_change(seen: SeenView, by: Principal) -> bool:
     """Tell whether somebody may change, share and delete a view that they see."""
     return by.role.covers(Role.OWNER) or (seen.mine and not seen.view.opens_tab)
-
-
-def _check_name(name: str) -> None:
-    if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
-        msg = f"name is empty, longer than {MAX_NAME} characters or holds characters that cannot be shown"
-        raise InvalidInput(msg)

@@ -14,7 +14,7 @@ from custodes.errors import CustodesError, InvalidInput, StorageUnavailable
 from custodes.kernel.clock import HOUR, SECOND, Clock
 from custodes.kernel.health import SystemHealth, Threshold, judge
 from custodes.kernel.paging import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
-from custodes.kernel.tenant import DEFAULT_TENANT, valid_tenant
+from custodes.kernel.tenant import DEFAULT_TENANT, check_tenant
 from custodes.planes.metrics.analytics import Flushes, MetricReader
 from custodes.planes.metrics.collector import Collector, LagMeter
 from custodes.planes.metrics.fold import Fold, samples_of
@@ -183,9 +183,8 @@ class SystemMetrics:
             InvalidInput: the name, a label, the tenant or the value is not acceptable.
         """
         _check_value(kind, value)
-        if tenant is not None and not valid_tenant(tenant):
-            msg = "The tenant is not a tenant id"
-            raise InvalidInput(msg, remedy="1 to 64 of A-Z a-z 0-9 . _ : @ -, starting with a letter or digit")
+        if tenant is not None:
+            check_tenant(tenant)
         self._fold.add(self._registry.find(tenant or self._tenant, name, kind, labels), value)
 
     def _record(

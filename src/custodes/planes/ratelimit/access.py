@@ -7,7 +7,7 @@ from ipaddress import ip_network
 
 from custodes.errors import InvalidInput
 from custodes.kernel.address import Address, Network, parse_address
-from custodes.kernel.tenant import valid_tenant
+from custodes.kernel.tenant import check_tenant
 from custodes.planes.ratelimit.model import EVERY_TENANT, Access, Call, Effect, Kind
 
 #: Longest identifier, characters.
@@ -32,9 +32,8 @@ def normal_identifier(kind: Kind, identifier: str) -> str:
     if not text or len(text) > MAX_IDENTIFIER or not text.isprintable():
         msg = "The identifier is empty, longer than 256 characters or not printable"
         raise InvalidInput(msg, remedy="Pass the user, key id or tenant as the host names it")
-    if kind is Kind.TENANT and not valid_tenant(text):
-        msg = "The identifier is not a tenant id"
-        raise InvalidInput(msg, remedy="1 to 64 of A-Z a-z 0-9 . _ : @ -, starting with a letter or digit")
+    if kind is Kind.TENANT:
+        check_tenant(text, "The identifier")
     return text
 
 
