@@ -136,8 +136,10 @@ class Camera:
         return taken
 
     async def _shoot(self, page: Page, name: str) -> Path:
-        for close in await page.locator(".mantine-Notification-closeButton").all():
-            await close.click()  # what happens to be said just now hides what the picture is of
+        # What happens to be said just now hides what the picture is of. All at once: they also go by themselves.
+        said = page.locator(".mantine-Notification-closeButton")
+        await said.evaluate_all("all => all.forEach(close => close.click())")
+        await said.first.wait_for(state="detached")
         session = await page.context.new_cdp_session(page)
         shot = await session.send("Page.captureScreenshot", {"format": "webp", "quality": QUALITY})
         await session.detach()
