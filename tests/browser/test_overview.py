@@ -147,6 +147,31 @@ async def test_a_session_that_ends_is_taken_up_again_where_one_was(window: Calla
     assert page.url.endswith("from=now-6h")
 
 
+async def test_somebody_else_who_signs_in_is_shown_nothing_of_the_one_before(window: Callable[..., Any]) -> None:
+    """Given a page that somebody else had open; when one signs in over it; then it is loaded anew, at the same view."""
+    seen = await window()
+    seen.expected = ("401",)
+
+    async def as_somebody_else(route: Route) -> None:
+        answer = await route.fetch()
+        await route.fulfill(response=answer, json={**await answer.json(), "profile_id": "somebody-else"})
+
+    await seen.page.route("**/api/admin/enterprise/me", as_somebody_else)
+    page = await seen.open("/?from=now-6h")
+    await expect(page.get_by_text("Calls recorded")).to_be_visible()
+    await page.unroute("**/api/admin/enterprise/me")
+    await page.evaluate("window.ofTheOneBefore = true")
+    await seen.context.clear_cookies()
+    await page.get_by_role("button", name="Replay failed webhooks").dispatch_event("click")
+    await page.get_by_label("User name").fill("owner")
+    await page.get_by_role("textbox", name="Password").fill(PASSWORD)
+    await page.get_by_role("button", name="Sign in").click()
+
+    await page.wait_for_function("!window.ofTheOneBefore")
+    await expect(page.get_by_text("Calls recorded")).to_be_visible()
+    assert page.url.endswith("from=now-6h")
+
+
 async def test_a_dialog_that_opens_while_one_is_asked_to_sign_in_waits_behind(window: Callable[..., Any]) -> None:
     """Given a session that has ended; when a click of before opens its dialog late; then one still can sign in."""
     seen = await window()

@@ -109,7 +109,10 @@ class Middleware:
         token = serving.set(passage)
         try:
             if self._identify is not None:
+                asked = self._begin() if began else 0
                 await self._ask_who(passage, scope)
+                if asked:  # what the host takes to tell who calls is the host's
+                    began += max(0, self._begin() - asked)
             refusal = None
             if self._check is not None:
                 try:
@@ -133,9 +136,12 @@ class Middleware:
             passage.failed(error)
             raise
         finally:
+            weighed = passage if began and type(passage) is WeighedPassage else None
+            if weighed is not None:
+                weighed.leave()
             self._close(passage, token)
-            if began and type(passage) is WeighedPassage:
-                passage.left(self._note_cost)
+            if weighed is not None:
+                weighed.left(self._note_cost)
 
     def _begin(self) -> int:
         """Read the clock when a request comes that is to be weighed; 0 where the clock is broken: then it is not."""

@@ -26,12 +26,12 @@ def turns() -> Iterator[bool]:
 class WeighedPassage(HttpPassage):
     """An HTTP request that is weighed."""
 
-    __slots__ = ("_of_server", "_receive_of_server", "_send_of_server", "_spent", "_spoilt", "_waited")
+    __slots__ = ("_left_at", "_of_server", "_receive_of_server", "_send_of_server", "_spent", "_spoilt", "_waited")
 
     def open(self, door: Door, kind: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Begin as any other, with the server's ``receive`` and ``send`` timed."""
         self._spent: int | None = None
-        self._of_server = self._waited = 0
+        self._left_at = self._of_server = self._waited = 0
         self._spoilt = False
         self._receive_of_server = receive
         self._send_of_server = send
@@ -41,11 +41,16 @@ class WeighedPassage(HttpPassage):
         """The host's turn begins: what has passed since ``began`` (ticks) was ours."""
         self._spent = self._now() - began
 
+    def leave(self) -> None:
+        """The host's turn ends: what follows is ours again."""
+        self._left_at = self._now()
+
     def left(self, note: Callable[[int], object]) -> None:
         """Everything of ours is done: tell what it took, unless the host had no turn or something of ours broke."""
-        end = self.seen.end
-        if self._spent is not None and end:
-            spent = self._spent + self._now() - end
+        # They hold this passage, which holds them: end the cycle here.
+        self._receive, self._send = self._receive_of_server, self._send_of_server
+        if self._spent is not None:
+            spent = self._spent + self._now() - self._left_at
             if not self._spoilt:
                 note(spent)
 

@@ -1,4 +1,4 @@
-"""``custodes status``: what the overview of the dashboard shows, where there is only a terminal."""
+"""``custodes status``: key figures and what calls for somebody, where there is only a terminal."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ class Status:
     alerts: list[Incident]
     errors: list[ErrorGroup]
     blocks: list[Access]
+    #: Which of these lists go on beyond what is told.
+    more: list[str]
 
 
 def status(
@@ -73,6 +75,7 @@ async def _look(custodes: Custodes, since: int, until: int, tenant: str | None) 
         alerts=list(alerts.items),
         errors=list(errors.items),
         blocks=list(blocks.items),
+        more=[name for name, page in (("alerts", alerts), ("errors", errors), ("blocks", blocks)) if page.next_cursor],
     )
 
 
@@ -93,9 +96,14 @@ def _show(found: Status) -> None:
         ],
     )
     lists = (
-        ("Alerts that fire", [(to_iso(one.started_at), one.severity, one.name, one.summary) for one in found.alerts]),
-        ("Open errors", [(to_iso(one.last_seen_at), f"{one.count:,} ×", one.title) for one in found.errors]),
         (
+            "alerts",
+            "Alerts that fire",
+            [(to_iso(one.started_at), one.severity, one.name, one.summary) for one in found.alerts],
+        ),
+        ("errors", "Open errors", [(to_iso(one.last_seen_at), f"{one.count:,} ×", one.title) for one in found.errors]),
+        (
+            "blocks",
             "Blocks in force",
             [
                 (one.identifier, one.reason, to_iso(one.ends_at) if one.ends_at < FOREVER else "until lifted")
@@ -103,10 +111,12 @@ def _show(found: Status) -> None:
             ],
         ),
     )
-    for title, rows in lists:
+    for name, title, rows in lists:
         out.print(f"\n[bold]{title}[/]{'' if rows else ': none'}")
         if rows:
             write_table(("",) * len(rows[0]), rows)
+        if name in found.more:
+            out.print("… and more, see the dashboard or the admin API")
 
 
 def _share(share: float | None) -> str:

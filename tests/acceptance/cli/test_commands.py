@@ -290,6 +290,14 @@ def test_status_tells_what_the_overview_shows(url: str):
     assert "203.0.113.9" in shown
     assert block["reason"] in shown
     assert "Open errors: none" in shown
+    assert told["more"] == []
+
+    for number in range(5):  # and what does not fit is not passed over in silence
+        with_custodes(
+            url, lambda custodes, n=number: custodes.ratelimit.block_identifier(f"203.0.113.{20 + n}", **block)
+        )
+    assert run_json("status")["more"] == ["blocks"]
+    assert "and more" in run("status").stdout
 
 
 def test_a_demo_with_a_wrong_port_says_which_setting_is_wrong(monkeypatch: pytest.MonkeyPatch):

@@ -74,7 +74,7 @@ async def answers(database: Database, store: SqlAuditStore) -> list[dict[str, An
         whole = store.analyse(tx, tenant, since, until, width=width_of(since, until), top=4)
         actors = [
             store.behaviour(tx, tenant, f"user:{number}", since, until, shift)
-            for number, shift in ((0, 0), (1, 5 * HOUR + 30 * MINUTE))
+            for number, shift in ((0, 0), (1, 5 * HOUR + 30 * MINUTE), (2, 7 * MINUTE))
         ]
         report = store.compliance(tx, tenant, since, until)
         return {**asdict(whole), "behaviour": [asdict(one) for one in actors], "report": asdict(report)}

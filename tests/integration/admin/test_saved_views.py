@@ -63,10 +63,13 @@ async def test_a_view_is_kept_changed_and_deleted_each_with_its_entry(custodes: 
     told = {entry.action: entry for entry in trail}
     assert sorted(told) == ["saved_view.changed", "saved_view.created", "saved_view.deleted"]
     changes = told["saved_view.changed"].changes
+    # What is private is not told to those who read the trail
     assert [(change.path, change.old, change.new) for change in changes] == [
-        ("name", "Errors tonight", "Faults"),
-        ("place", "/api?part=calls&status=5", "/audit?state=all"),
+        ("name", "(private)", "(private)"),
+        ("place", "(private)", "(private)"),
     ]
+    assert "Errors tonight" not in repr(trail)
+    assert "Faults" not in repr(trail)
     assert {entry.tenant for entry in trail} == {"acme"}
 
 

@@ -32,6 +32,7 @@ def test_a_place_is_of_the_tab_that_shows_it(place: str, tab: Tab) -> None:
         "javascript:alert(1)", "https://evil.example/api", "//evil.example/api", "/\\evil.example", "\\\\evil", "api",
         "/unknown", "/password", "/login?next=/api", "/API", "/traces/1",
         "/api/../../../elsewhere", "/api/%2e%2E/%2e./elsewhere", "/./api", "/api//x", "/%61pi/../x",
+        "/api/..%2fx", "/api/a%5cb",
         "/api#part", "/api?x#y", "/api?q=<script>", '/api?q="', "/api?q=a b", "/api\n", "/api?q=\u00f6", "/api?q=\0",
         " /api",
         "/api?" + "x" * (MAX_PLACE - 4),

@@ -1,7 +1,9 @@
 /** Asks to sign in again over the page when the session has ended; what one was doing goes on after it. */
 import { Alert, Button, getDefaultZIndex, Modal, PasswordInput, Stack, TextInput } from '@mantine/core';
+import { useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useEffect, useRef, useState } from 'react';
 import { sentence } from '../api/client.ts';
+import { whoIAm } from '../api/may.ts';
 import { onSessionEnd, signIn } from '../api/session.ts';
 import { boot, here } from '../boot.ts';
 
@@ -19,6 +21,7 @@ export function LoginDialog() {
   const [busy, setBusy] = useState(false);
   const goOn = useRef<() => void>(undefined);
   const form = useRef<HTMLFormElement>(null);
+  const queries = useQueryClient();
 
   useEffect(() => {
     onSessionEnd(() => {
@@ -48,6 +51,9 @@ export function LoginDialog() {
     try {
       const who = await signIn(String(typed.get('username')), String(typed.get('password')));
       if (who.must_change_password) window.location.assign(`${boot.base}/password`);
+      // Somebody else sees nothing of what was loaded for the one before: the page begins anew, at the same view.
+      const before = queries.getQueryData(whoIAm.queryKey);
+      if (before && before.profile_id !== who.profile_id) window.location.reload();
       setFault(null);
       setOpened(false);
       goOn.current?.();

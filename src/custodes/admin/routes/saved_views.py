@@ -99,7 +99,8 @@ async def list_saved_views(
 async def create_saved_view(body: NewSavedView, custodes: CustodesDep, admin: Admin, trail: Trail) -> SavedViewModel:
     """Keep a view under a name: for yourself, or shared with the other administrators of your tenant."""
     view_id = custodes.identity.views.new_id()
-    entry = trail.entry("saved_view.created", target=f"saved_view:{view_id}", context=body.model_dump())
+    context = body.model_dump() if body.shared else {"shared": False}
+    entry = trail.entry("saved_view.created", target=f"saved_view:{view_id}", context=context)
     made = await custodes.identity.views.create(**dict(body), by=admin, view_id=view_id, also=entry)
     return SavedViewModel.of(made, admin)
 
@@ -120,6 +121,8 @@ async def change_saved_view(
         for name, value in asked.items()
         if value != getattr(before.view, name)
     ]
+    if not (before.view.shared or asked.get("shared")):  # what is private is told to nobody
+        changes = [(name, "(private)", "(private)") for name, _, _ in changes]
     entry = trail.entry("saved_view.changed", target=f"saved_view:{id}", changes=changes)
     changed = await custodes.identity.views.change(id, by=admin, also=entry, **asked)
     return SavedViewModel.of(changed, admin)
@@ -134,7 +137,7 @@ async def delete_saved_view(
 ) -> None:
     """Delete a view: your own; those that others shared as an owner."""
     before = await custodes.identity.views.get(id, by=admin)
-    context = {"name": before.view.name, "shared": before.view.shared}
+    context = {"shared": before.view.shared, **({"name": before.view.name} if before.view.shared else {})}
     entry = trail.entry("saved_view.deleted", target=f"saved_view:{id}", context=context)
     await custodes.identity.views.delete(id, by=admin, also=entry)
 

@@ -22,7 +22,7 @@ from custodes.planes.audit.reviews import (
 )
 from custodes.runtime.transactions import Store, Transaction, Work, nothing
 
-#: Seconds between two turns of folding, entries of one transaction (some 50 ms of the one writer of SQLite), and
+#: Seconds between two turns of folding, entries of one transaction (it holds the one writer of SQLite meanwhile), and
 #: transactions of one turn.
 FOLD_SECONDS = 10.0
 FOLD_LIMIT = 1_000

@@ -19,7 +19,7 @@ class Tab(StrEnum):
     RATE_LIMITS = "rate-limits"
 
 
-#: First segment of a path → the tab that it is of; web/src/router.tsx has the same.
+#: First segment of a path → the tab that it is of; the routes.ts of each tab in web/src/planes have the same.
 SEGMENTS: dict[str, Tab] = {"": Tab.OVERVIEW} | {tab.value: tab for tab in Tab if tab is not Tab.OVERVIEW}
 
 #: Longest place, characters: a view with all its filters.
@@ -28,7 +28,8 @@ MAX_PLACE = 2_048
 #: Segments of ``pchar`` (RFC 3986 §3.3), then whatever printable ASCII browsers write into a query.
 _PLACE = re.compile(r"((?:/[A-Za-z0-9\-._~!$&'()*+,;=:@%]+)*/?)(\?[!$-;=?-\[\]^_a-z{|}~]*)?")
 
-#: Segments that browsers take for the way up, once they are decoded (URL standard, "double-dot URL path segment").
+#: Segments that browsers take for the way up, once they are decoded (URL standard, "double-dot URL path segment"). A
+#: decoded slash would hide one from us, and not from a proxy that decodes before it looks.
 _WAYS_UP = frozenset({".", ".."})
 
 
@@ -47,7 +48,7 @@ def tab_of(place: str) -> Tab:
     found = _PLACE.fullmatch(place)
     segments = [unquote(segment) for segment in found[1].split("/")[1:]] if found else []
     tab = SEGMENTS.get(segments[0] if segments else "")
-    if found is None or tab is None or not _WAYS_UP.isdisjoint(segments):
+    if found is None or tab is None or any(one in _WAYS_UP or "/" in one or "\\" in one for one in segments):
         msg = "This is not the address of a view"
         raise InvalidInput(msg, remedy="Give path and query below the dashboard: /api?part=calls&status=5")
     return tab

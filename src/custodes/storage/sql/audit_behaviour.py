@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Select, cast, func, select
+from sqlalchemy import Connection, Integer, Select, String, cast, func, literal, select
 
-from custodes.kernel.clock import DAY, HOUR
+from custodes.kernel.clock import DAY, HOUR, MINUTE
 from custodes.planes.audit.analytics import ActionCount
 from custodes.planes.audit.behaviour import MAX_LISTED, Behaviour, Habit
 from custodes.storage.sql.audit_figures import HABIT_LEVELS, QUARTER, failed, impersonated
@@ -21,11 +21,15 @@ from custodes.storage.sql.tenants import walk
 _c = audit_logs.c
 _h = audit_habit_figures.c
 
-#: What an entry is read for.
-_OF_ENTRY: tuple[Any, ...] = (
-    failed, cast(_c.flagged, Integer), impersonated, _c.risk_score, _c.recorded_at, _c.ip, _c.user_agent, _c.action,
-    _c.category,
+#: What entries come to, in the order of :class:`_Figures`.
+_COUNTED: tuple[Any, ...] = (
+    func.count(), func.sum(failed), func.sum(cast(_c.flagged, Integer)), func.sum(impersonated),
+    func.sum(_c.risk_score), func.max(_c.risk_score), func.min(_c.recorded_at), func.max(_c.recorded_at),
 )  # fmt: skip
+
+#: Entries that figures may be behind before an actor's are counted by its index instead: after an upgrade, an old trail
+#: is folded in the course of minutes or hours.
+_MAX_BEHIND = 20_000
 
 #: How the figures of a habit are added up.
 _SUMS = (
@@ -42,18 +46,19 @@ def behaviour(
     """Sum up what one actor did."""
     known = _known(connection, tenant, actor)
     # Hours of a zone that is off by other than quarters are told by entries alone.
-    reach = Reach(0, 0) if shift % QUARTER else Reach.of(connection, audit_habit_folds)
+    unit = MINUTE if shift % QUARTER else QUARTER
+    reach = _reach(connection) if unit == QUARTER else Reach(0, 0)
     stretches = reach.cover(max(0, since), max(0, until), HABIT_LEVELS)
-    habits = _Habits(minutes=bool(shift % QUARTER))
+    habits = _Habits(unit)
     if known.tenants:
         for each in stretches:
             if each.level is None:
-                habits.count(connection.execute(_entries(known.tenants, actor, each)))
+                habits.add(_counted(connection, _entries(known.tenants, actor, each), unit))
             else:
                 habits.add(connection.execute(_figures(known.tenants, actor, each)))
         if whole := [each for each in stretches if each.level is not None]:
             behind = Stretch(None, whole[0].since, whole[-1].until)
-            habits.count(connection.execute(_unfolded(known.tenants, actor, behind, reach.seq)))
+            habits.add(_counted(connection, _unfolded(known.tenants, actor, behind, reach.seq), unit))
     everything = habits.of("all", "", "")
     return Behaviour(
         actor=actor, name=known.name, first_seen_at=known.first_at, last_seen_at=known.last_at,
@@ -129,11 +134,11 @@ class _Figures:
 
 
 class _Habits:
-    """Figures by habit, value and category; a time of day is told in quarters of an hour, or exactly."""
+    """Figures by habit, value and category; a time of day is told in units of so many microseconds."""
 
-    def __init__(self, *, minutes: bool) -> None:
+    def __init__(self, unit: int) -> None:
         self._found: dict[tuple[str, str, str], _Figures] = {}
-        self._time = 1 if minutes else QUARTER
+        self._unit = unit
 
     def of(self, *key: str) -> _Figures:
         """Find the figures of a key."""
@@ -144,24 +149,12 @@ class _Habits:
         for habit, value, category, *figures in rows:
             self.of(habit, value, category).add([int(one) for one in figures])
 
-    def count(self, entries: Iterable[Any]) -> None:
-        """Add entries."""
-        for failures, flagged, by_others, risk, at, ip, device, action, category in entries:
-            figures = (1, failures, flagged, by_others, risk, risk, at, at)
-            self.of("all", "", "").add(figures)
-            self.of("action", action, category).add(figures)
-            self.of("time", str(at % DAY // self._time), "").add(figures)
-            if ip:
-                self.of("address", ip, "").add(figures)
-            if device:
-                self.of("device", device, "").add(figures)
-
     def hours(self, shift: int) -> tuple[int, ...]:
         """Count by hour of the day in a zone."""
         hours = [0] * 24
         for (habit, value, _), figures in self._found.items():
             if habit == "time":
-                hours[(int(value) * self._time + shift) % DAY // HOUR] += figures.events
+                hours[(int(value) * self._unit + shift) % DAY // HOUR] += figures.events
         return tuple(hours)
 
     def most(self, habit: str) -> tuple[Habit, ...]:
@@ -179,15 +172,37 @@ class _Habits:
         return tuple(ActionCount(*key, its.events, its.failures) for key, its in found[:MAX_LISTED])
 
 
-def _entries(tenants: Sequence[str], actor: str, stretch: Stretch) -> Select[*tuple[Any, ...]]:
-    mine = (_c.tenant_id.in_(tenants), _c.actor == actor)
-    return select(*_OF_ENTRY).where(*mine, *within(stretch.since, stretch.until))
+def _reach(connection: Connection) -> Reach:
+    """How far figures of habits reach; not at all while they are far behind."""
+    reach = Reach.of(connection, audit_habit_folds)
+    last = connection.execute(select(func.max(_c.seq))).scalar() or 0
+    return reach if last - reach.seq <= _MAX_BEHIND else Reach(0, 0)
 
 
-def _unfolded(tenants: Sequence[str], actor: str, stretch: Stretch, folded: int) -> Select[*tuple[Any, ...]]:
+def _counted(connection: Connection, entries: Sequence[Any], unit: int) -> Iterator[Any]:
+    """Count entries by each habit, in the shape of figures: what comes back grows with what differs, not with them."""
+    time = cast(_c.recorded_at % DAY // unit, String)
+    for habit, where, *key in (
+        ("all", (), literal(""), literal("")),
+        ("action", (), _c.action, _c.category),
+        ("time", (), time, literal("")),
+        ("address", (_c.ip != "",), _c.ip, literal("")),
+        ("device", (_c.user_agent != "",), _c.user_agent, literal("")),
+    ):
+        value, category = key[0].label("value"), key[1].label("category")
+        query = select(value, category, *_COUNTED).where(*entries, *where)
+        query = query.group_by(value, category).having(func.count() > 0)
+        yield from ((habit, *row) for row in connection.execute(query))
+
+
+def _entries(tenants: Sequence[str], actor: str, stretch: Stretch) -> list[Any]:
+    return [_c.tenant_id.in_(tenants), _c.actor == actor, *within(stretch.since, stretch.until)]
+
+
+def _unfolded(tenants: Sequence[str], actor: str, stretch: Stretch, folded: int) -> list[Any]:
     """By place alone, a short range: what else is compared here is in no index, on purpose."""
     behind = (_c.seq > folded, _c.recorded_at >= stretch.since, _c.recorded_at < stretch.until)
-    return select(*_OF_ENTRY).where(*behind, unordered(_c.actor) == actor, unordered(_c.tenant_id).in_(tenants))
+    return [*behind, unordered(_c.actor) == actor, unordered(_c.tenant_id).in_(tenants)]
 
 
 def _figures(tenants: Sequence[str], actor: str, stretch: Stretch) -> Select[*tuple[Any, ...]]:

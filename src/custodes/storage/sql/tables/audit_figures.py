@@ -104,7 +104,7 @@ audit_rule_figures = _figures(
     Column("entries", Integer, nullable=False),
 )
 
-#: What each actor did, how, from where and when: see :mod:`custodes.storage.sql.audit_habits`. Days and tens of days
+#: What each actor did, how, from where and when: see :mod:`custodes.storage.sql.audit_behaviour`. Days and tens of days
 #: only: entries of one actor are found by an index.
 audit_habit_figures = _figures(
     "audit_habit_figures",
