@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import httpx2
 import pytest
-from tests.servers.warm import Warm
+from tests.servers.warm import FOREIGN, Warm
 
 T = TypeVar("T")
 
@@ -25,9 +25,6 @@ APPS = Path(__file__).parent / "serve" / "apps"
 
 #: Longest that a server may take to come up on a busy machine, seconds.
 PATIENCE = 90.0
-
-#: Settings of this machine that must not reach the servers.
-FOREIGN = ("CUSTODES_", "STRIPE_", "GITHUB_", "CLERK_", "ENTERPRISE_", "RATE_LIMIT", "AUDIT_", "WEBHOOK_", "API_LOG_")
 
 
 @pytest.fixture(name="until")

@@ -8,7 +8,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import threading
 from importlib import import_module
+
+from tests.servers.warm import FOREIGN
+
+# What is set where tests are run is nothing to the install that starts here.
+for name in [name for name in os.environ if name.startswith(FOREIGN)]:
+    del os.environ[name]
 
 # Consoles ask once, when they are made. Lines that tests read are not broken.
 os.environ["COLUMNS"] = "200"
@@ -45,5 +52,6 @@ async def start_and_stop() -> None:
 for module in LATE:
     import_module(module)
 asyncio.run(start_and_stop())
+assert threading.active_count() == 1, "a fork has none of the other threads, and all of their locks"
 gc.collect()
 gc.freeze()

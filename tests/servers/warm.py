@@ -21,6 +21,9 @@ from pathlib import Path
 #: Commands that a process can be, beside ``python -m …`` and ``python -c …``: the module that has their ``main``.
 COMMANDS = {"custodes": "custodes.cli.main", "uvicorn": "uvicorn.main"}
 
+#: Settings of the machine that tests run on, which must not reach any server.
+FOREIGN = ("CUSTODES_", "STRIPE_", "GITHUB_", "CLERK_", "ENTERPRISE_", "RATE_LIMIT", "AUDIT_", "WEBHOOK_", "API_LOG_")
+
 
 class Warm:
     """A process; what tests need of :class:`subprocess.Popen`.

@@ -165,6 +165,9 @@ _COUNTED_IN = {
 
 
 async def _limits(custodes: Custodes) -> AsyncIterator[Finding]:
+    if not custodes.settings.rate_limiting_enabled:
+        yield Finding("limits", Verdict.OK, "are switched off (RATE_LIMITING_ENABLED)")
+        return
     engine = custodes.ratelimit.engine().name
     if engine == "redis" and not await custodes.pending_migrations():
         await custodes.ratelimit.start()

@@ -225,7 +225,9 @@ def update(
 
 def rotate_secret(
     endpoint: EndpointId,
-    overlap_hours: Annotated[float, typer.Option(help="Hours that the secret before stays valid.")] = 24,
+    overlap_hours: Annotated[
+        float, typer.Option(min=0, max=168, help="Hours that the secret before stays valid.")
+    ] = 24,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -335,7 +337,7 @@ def _read(path: Path | None) -> dict[str, str] | None:
 def _json_object(text: str | bytes, what: str, remedy: str) -> dict[str, Any]:
     try:
         value: object = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         msg = f"The {what} is no JSON object"

@@ -4,7 +4,6 @@ The full count: ``CUSTODES_DRILL_ROUNDS=5 pytest -s -m drill tests/drills/outbou
 """
 
 import asyncio
-import os
 import statistics
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from tests.counts import FULL, rounds
 from tests.drills.inbound.load import tell
 from tests.drills.outbound.measuring import at_pace, lateness, p99, receivers, sending
 
@@ -24,8 +24,7 @@ from custodes.planes.outbound.model import DeliveryStatus, RetryPolicy
 from custodes.planes.outbound.ports import DeliveryFilter
 
 #: Rounds of the comparison.
-ROUNDS = int(os.environ.get("CUSTODES_DRILL_ROUNDS", "1"))
-FULL = "CUSTODES_DRILL_ROUNDS" in os.environ
+ROUNDS = rounds(1)
 
 #: Events a second of the tenant that hangs and of the healthy ones together; how long a stretch is, seconds.
 NOISY_PACE, GOOD_PACE, SECONDS = (400, 60, 15) if FULL else (100, 20, 1)

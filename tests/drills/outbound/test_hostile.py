@@ -4,12 +4,12 @@ The full count, whose bounds of time are checked: ``CUSTODES_DRILL_ROUNDS=1 pyte
 """
 
 import asyncio
-import os
 import time
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
+from tests.counts import FULL
 from tests.drills.inbound.load import tell
 from tests.drills.outbound.measuring import at_pace, lateness, p99, receivers, sending, strain
 from tests.drills.outbound.receivers import HOSTILE
@@ -20,8 +20,6 @@ from custodes.planes.outbound.model import RetryPolicy
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.tables.outbound import webhook_configurations as endpoints
 from custodes.storage.sql.tables.outbound import webhook_delivery_attempts as attempts
-
-FULL = "CUSTODES_DRILL_ROUNDS" in os.environ
 
 #: Tenants; good and hostile endpoints of each (of each kind of hostility). In full a thousand endpoints, three in ten
 #: of them hostile.

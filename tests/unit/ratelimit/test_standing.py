@@ -8,9 +8,11 @@ import pytest
 
 from custodes.kernel.clock import HOUR, MINUTE, SECOND
 from custodes.kernel.window import Ask, Outcome
+from custodes.planes.ratelimit import plans
 from custodes.planes.ratelimit.answers import Decision
 from custodes.planes.ratelimit.limiter import RateLimiter
 from custodes.planes.ratelimit.model import BanPolicy, Options
+from custodes.planes.ratelimit.standing import ASK_AGAIN
 from custodes.runtime.bus import Bus
 from custodes.storage.memory.ratelimit import MemoryWindows
 from custodes.storage.sql.ratelimit import SqlRateLimitStore
@@ -38,10 +40,17 @@ class Elsewhere(MemoryWindows):
 class Request:
     """A request."""
 
-    def __init__(self, ip: str = "203.0.113.7", user: str = "", path: str = "/items/7", trace_id: str = "") -> None:
+    def __init__(
+        self,
+        ip: str = "203.0.113.7",
+        user: str = "",
+        path: str = "/items/7",
+        trace_id: str = "",
+        tenant: str = "default",
+    ) -> None:
         self.client_ip, self.user, self.path, self.trace_id = ip, user, path, trace_id
         self.api_key = self.limited_by = ""
-        self.tenant, self.method = "default", "GET"
+        self.tenant, self.method = tenant, "GET"
 
 
 class Limited:
@@ -98,7 +107,7 @@ async def test_counts_go_on_after_they_were_taken_to_be_written():
 
 
 async def test_what_is_told_grows_less_and_ends_when_it_was_said_to():
-    """Given a refusal of an hour, then the wait is exact at each moment, and when it is over the engine is asked."""
+    """Given a refusal of an hour, then the wait is exact at each moment, and every few seconds the engine is asked."""
     limited = Limited(("1/hour", "ip"))
     await limited.ask()
     for gone in (0, 1, SECOND - 1, SECOND, 17 * MINUTE, HOUR - 1):
@@ -106,12 +115,50 @@ async def test_what_is_told_grows_less_and_ends_when_it_was_said_to():
         decision = await limited.ask()
         assert decision.retry_after == HOUR - gone
         assert dict(decision.headers)[b"retry-after"] == b"%d" % -(-(HOUR - gone) // SECOND)
-    assert limited.engine.asked == 2
+    assert limited.engine.asked == 4
 
     limited.clock.advance(1)
 
     assert (await limited.ask()).allowed
-    assert limited.engine.asked == 3
+    assert limited.engine.asked == 5
+    assert not any(plan.standing for plan in limited.limiter._judge._in_force.book._plans.values())
+
+
+async def test_an_engine_that_was_emptied_lets_in_after_a_few_seconds():
+    limited = Limited(("1/day", "ip"))
+    before = [await limited.ask() for _ in range(3)]
+    for cells in limited.engine._cells.values():
+        cells.at_hand.clear()
+    assert not (await limited.ask()).allowed
+
+    limited.clock.advance(ASK_AGAIN)
+
+    assert (await limited.ask()).allowed
+    assert before[1].retry_after == before[2].retry_after  # what was handed out does not change any more
+
+
+async def test_refusals_of_all_rules_are_bounded_together(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(plans, "MAX_STANDING", 3)
+    limited = Limited()
+    for path in ("/a", "/b"):
+        limited.limiter.limit("1/hour", by="ip", route=path, name=path)
+
+    for number in range(4):
+        for path in ("/a", "/b"):
+            for _ in range(2):
+                await limited.ask(Request(f"203.0.113.{number}", path=path))
+
+    book = limited.limiter._judge._in_force.book
+    assert 0 < sum(len(plan.standing) for plan in book._plans.values()) <= 3
+
+
+async def test_a_limit_of_a_tenant_refuses_nobody_elses_requests():
+    limited = Limited(("1/hour", "tenant"), ("100/hour", "ip"))
+
+    refused = [await limited.ask(Request(tenant="acme")) for _ in range(3)]
+
+    assert [decision.allowed for decision in refused] == [True, False, False]
+    assert (await limited.ask(Request(tenant="bolt"))).allowed
 
 
 async def test_it_is_about_one_subject_only():

@@ -355,7 +355,7 @@ class ResendBody(BaseModel):
     since: AwareDatetime | None = Field(default=None, description="Emitted at or after")
     until: AwareDatetime | None = Field(default=None, description="Emitted before")
     dry_run: bool = Field(default=False, description="Only count them")
-    cursor: str = Field(default="", max_length=36, description="Not used any more: one request is all of it")
+    cursor: str = Field(default="", max_length=0, description="Not used any more: one request is all of it")
 
 
 class ResentModel(BaseModel):

@@ -12,7 +12,15 @@ from custodes.kernel.signals import SecuritySignal
 from custodes.kernel.window import NEVER, Ask, Concurrency, Outcome, decide_contested
 from custodes.kernel.window.cells import COUNT_EVERY
 from custodes.planes.ratelimit.alarm import Alarm
-from custodes.planes.ratelimit.answers import FREE, Admitted, Decision, Noted, blocked_decision, unavailable_decision
+from custodes.planes.ratelimit.answers import (
+    FREE,
+    Admitted,
+    Decision,
+    Noted,
+    Refused,
+    blocked_decision,
+    unavailable_decision,
+)
 from custodes.planes.ratelimit.bans import Escalation
 from custodes.planes.ratelimit.counts import Counts
 from custodes.planes.ratelimit.endpoints import endpoint_of
@@ -32,7 +40,7 @@ from custodes.planes.ratelimit.model import (
 from custodes.planes.ratelimit.pending import Pending
 from custodes.planes.ratelimit.plans import UNKNOWN, Applicable, Gate, Plan, gather
 from custodes.planes.ratelimit.ports import Windows
-from custodes.planes.ratelimit.standing import MAX_STANDING, Standing, standing
+from custodes.planes.ratelimit.standing import Standing, standing
 from custodes.planes.ratelimit.tracking import Tracker
 from custodes.runtime.log import get_logger
 
@@ -119,11 +127,13 @@ class Judge:
         steps = plan.steps
         if not steps:
             if plan.standing:
-                known = plan.standing.get(client if plan.by_client else plan.whom(call, client))
+                subject = client if plan.by_client else plan.whom(call, client)
+                known = plan.standing.get(subject)
                 if known is not None:
                     now = self._ticks() // 1_000 + self._offset
                     if now < known.worded_until or self._word(known, call, now):
                         return self._refuse_again(call, known, now)
+                    book.forget(plan, subject)
             return self._decide_generally(call, plan, client) if plan.gates else FREE
         now = self._ticks() // 1_000 + self._offset
         # Nearly every request: what gather, decide and admitted do together, in one loop.
@@ -187,9 +197,7 @@ class Judge:
         if outcome.refused and plan.remembers:
             found = standing(applicable.answers, applicable.owners, asks, outcome, now)
             if found is not None:
-                if len(plan.standing) >= MAX_STANDING:
-                    plan.standing.clear()
-                plan.standing[client if plan.by_client else plan.whom(call, client)] = found
+                self._in_force.book.remember(plan, client if plan.by_client else plan.whom(call, client), found)
         return self._answer(call, applicable, asks, outcome, now)
 
     def _word(self, known: Standing[Gate], call: Call, now: int) -> bool:
@@ -200,10 +208,10 @@ class Judge:
     def _refuse_again(self, call: Call, known: Standing[Gate], now: int) -> Decision:
         """Refuse as before; a flood of refused requests costs this and no more."""
         self.limited += 1
-        decision = known.decision
-        if known.ends is not None:
-            decision.retry_after = known.ends - now
-        call.limited_by = decision.rule
+        said = known.decision
+        wait = said.retry_after if known.ends is None else known.ends - now
+        decision = Refused(said.headers, said.problem, said.rule, wait, said.figures)  # the one before is another's
+        call.limited_by = said.rule
         if call.path == known.path and known.epoch == self._tracker.epoch and call.tenant == known.tenant:
             for counts in known.counts:
                 counts.refused += 1

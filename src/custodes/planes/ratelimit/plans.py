@@ -14,7 +14,7 @@ from custodes.planes.ratelimit.model import EVERY_TENANT, Algorithm, Call, Kind,
 from custodes.planes.ratelimit.paths import PathTrie
 from custodes.planes.ratelimit.ports import States
 from custodes.planes.ratelimit.rules import spell_subjects
-from custodes.planes.ratelimit.standing import Standing
+from custodes.planes.ratelimit.standing import MAX_STANDING, Standing
 from custodes.runtime.log import get_logger
 
 #: Paths whose plan is remembered for each method; forgotten all at once when there are more.
@@ -179,6 +179,21 @@ class RuleBook:
         #: Plans of the paths that came lately, by method.
         self.by_method: dict[str, dict[str, Plan]] = {}
         self._plans: dict[tuple[Gate, ...], Plan] = {}
+        self._standing = 0
+
+    def remember(self, plan: Plan, subject: Hashable, refusal: Standing[Gate]) -> None:
+        """Remember a refusal that stands; there is one bound for those of all plans."""
+        if self._standing >= MAX_STANDING:
+            for each in self._plans.values():
+                each.standing.clear()
+            self._standing = 0
+        self._standing += subject not in plan.standing
+        plan.standing[subject] = refusal
+
+    def forget(self, plan: Plan, subject: Hashable) -> None:
+        """Forget a refusal that stands no more."""
+        if plan.standing.pop(subject, None) is not None:
+            self._standing -= 1
 
     def look_up(self, method: str, path: str) -> Plan:
         """Find the rules that hold for a method and path, and remember them in :attr:`by_method`."""

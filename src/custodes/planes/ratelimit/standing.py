@@ -8,11 +8,15 @@ from typing import Generic, TypeVar
 from custodes.kernel.clock import SECOND
 from custodes.kernel.window import NEVER, Ask, Outcome
 from custodes.kernel.window.cells import Key
-from custodes.planes.ratelimit.answers import Answers, Decision
+from custodes.planes.ratelimit.answers import Answers, Refused
 from custodes.planes.ratelimit.counts import Counts
 
-#: Refusals that are remembered of the same rules; forgotten all at once when there are more: then the engine is asked.
+#: Refusals that are remembered in all; forgotten all at once when there are more: then the engine is asked.
 MAX_STANDING = 10_000
+
+#: Longest that a refusal stands without the engine being asked again, microseconds: it may have been emptied meanwhile,
+#: or be away, which the rule's failure mode is for.
+ASK_AGAIN = 5 * SECOND
 
 #: Shortest time for which it is worth it, microseconds.
 _WORTH_IT = SECOND // 1_000
@@ -30,7 +34,7 @@ class Standing(Generic[Owner]):
         whom: the rules that refuse, and whose request they do, each once.
         refused: number of the ask and wait of each refusal that stands.
         at: when the engine was asked, microseconds.
-        until: until when it stands, microseconds; None for ever.
+        until: until when it stands, microseconds.
     """
 
     __slots__ = (
@@ -56,7 +60,7 @@ class Standing(Generic[Owner]):
         whom: Sequence[tuple[Owner, Key]],
         refused: Sequence[tuple[int, int]],
         at: int,
-        until: int | None,
+        until: int,
     ) -> None:
         self._answers = answers
         self._views = outcome.views
@@ -65,7 +69,7 @@ class Standing(Generic[Owner]):
         self._until = until
         self.whom = whom
         #: What is answered, and until when its words are true, microseconds; how long to wait is told anew each time.
-        self.decision: Decision
+        self.decision: Refused
         self.worded_until = 0
         #: When the longest wait is over, microseconds; None when one of them never is.
         waits = [wait for _, wait in refused]
@@ -78,14 +82,14 @@ class Standing(Generic[Owner]):
 
     def word(self, now: int, jitter: float, salt: str) -> bool:
         """Put the answer in words, as it is true at a moment; returns whether the refusal still stands."""
-        if self._until is not None and now >= self._until:
+        if now >= self._until:
             return False
         gone = now - self._at
         left = [(number, wait if wait == NEVER else wait - gone) for number, wait in self._refused]
         self.decision = self._answers.refused(self._views, left, jitter=jitter, salt=salt)
         # Seconds are told, rounded up: until one of them is over, and no longer than it stands.
         ends = [now + (wait - 1) % SECOND + 1 for _, wait in left if wait != NEVER]
-        self.worded_until = min([*ends, now + SECOND if self._until is None else self._until])
+        self.worded_until = min([*ends, self._until])
         return True
 
 
@@ -117,4 +121,4 @@ def standing(
     if not refused or (ends and min(ends) < _WORTH_IT):
         return None
     whom = {owners[number]: asks[number][1] for number, _ in refused}
-    return Standing(answers, outcome, list(whom.items()), refused, at, at + min(ends) if ends else None)
+    return Standing(answers, outcome, list(whom.items()), refused, at, at + min([*ends, ASK_AGAIN]))

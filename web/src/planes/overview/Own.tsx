@@ -92,7 +92,7 @@ function Cost({ of }: { of: NonNullable<Answer<'/api-health'>['monitor']>['own_t
           A request takes <b>{duration(of.mean_ms)}</b> longer than without Custodes, on average; half of them{' '}
           <b>{duration(of.p50_ms)}</b> at most, 99 % <b>{duration(of.p99_ms)}</b>.{' '}
           <span className="faint">
-            The middleware, your identify hook and the counting of limits are in it. Measured on a sample of the
+            The middleware and the counting of limits are in it, your identify hook is not. Measured on a sample of the
             requests: {count(of.weighed)} so far, the latest thousand at most.
           </span>
         </>
