@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from custodes.kernel.clock import SECOND
 from custodes.kernel.window import NEVER, Ask, Outcome
 from custodes.kernel.window.cells import Key
-from custodes.planes.ratelimit.answers import Answers, Refused
+from custodes.planes.ratelimit.answers import Answers, Decision
 from custodes.planes.ratelimit.counts import Counts
 
 #: Refusals that are remembered in all; forgotten all at once when there are more: then the engine is asked.
@@ -69,7 +69,7 @@ class Standing(Generic[Owner]):
         self._until = until
         self.whom = whom
         #: What is answered, and until when its words are true, microseconds; how long to wait is told anew each time.
-        self.decision: Refused
+        self.decision: Decision
         self.worded_until = 0
         #: When the longest wait is over, microseconds; None when one of them never is.
         waits = [wait for _, wait in refused]
