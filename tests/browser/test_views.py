@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from playwright.async_api import Page, Route, expect
-from tests.browser.conftest import Window, settled
+from tests.browser.conftest import PATIENCE_MS, Window, settled
 
 #: Views with all that their URLs can say.
 VIEWS = (
@@ -26,6 +26,10 @@ VIEWS = (
     "/rate-limits?view=rules&sort=rate-limit-rules:name&open=login",
     "/rate-limits?view=editor&limits=5/minute&by=ip&route=/login&name=trial&shadow=no",
 )
+
+
+#: How long the two are looked at again, milliseconds.
+LOOK_MS = 250
 
 
 def _fixed_range() -> str:
@@ -60,6 +64,10 @@ async def test_a_copied_link_shows_the_same_view(window: Callable[..., Any]) -> 
 
         await other.page.goto(page.url)
 
+        for _ in range(PATIENCE_MS // LOOK_MS):  # what is compared with comes after what is shown
+            if await _told(other.page) == await _told(page):
+                break
+            await page.wait_for_timeout(LOOK_MS)
         assert await _told(other.page) == await _told(page), view
         assert other.page.url == page.url
 
