@@ -108,11 +108,13 @@ def test_what_was_missed_is_counted_and_sent_again(url: str):
     run("webhooks", "pause", endpoint)
     with_custodes(url, lambda custodes: custodes.outbound.emit("order.shipped", {"n": 1}))
 
-    would = run_json("webhooks", "resend", "--endpoint", endpoint, "--dry-run")
-    assert would == {"deliveries": 1, "dry_run": True}
+    # Nothing is sent to an endpoint that is paused, and nothing is said to be
+    would = ("webhooks", "resend", "--endpoint", endpoint, "--dry-run")
+    assert run_json(*would) == {"deliveries": 0, "dry_run": True}
     assert [one["status"] for one in run_json("webhooks", "deliveries")] == ["held"]
 
     run("webhooks", "resume", endpoint, "--no-recover")
+    assert run_json(*would) == {"deliveries": 1, "dry_run": True}
     assert run_json("webhooks", "recover", endpoint, "--since", "1h") == {"deliveries": 1, "dry_run": False}
     assert [one["status"] for one in run_json("webhooks", "deliveries")] == ["pending"]
     assert [action for action, _ in audited(url)][-2:] == [f"{ACTIONS}.recovery_begun", f"{ACTIONS}.recovered"]

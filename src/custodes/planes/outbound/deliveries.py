@@ -139,7 +139,8 @@ class Deliveries(Endpoints):
     ) -> int:
         """Send a selection again, oldest first: those of it that have ended by now, whatever their end.
 
-        It goes on in batches, as :meth:`recover` does. Tests are sent again only when their type is named.
+        It goes on in batches, as :meth:`recover` does. Tests are sent again only when their type is named. What was for
+        endpoints that are paused or disabled is not among them: it is held until they are resumed.
 
         Args:
             wanted: which; those that failed or are held unless it names states.
@@ -158,6 +159,7 @@ class Deliveries(Endpoints):
             statuses=ended_as,
             until=self._clock.now() + 1 if wanted.until is None else wanted.until,
             without_type=None if wanted.event_type else TEST,
+            to_enabled=True,
         )
         if dry_run:
             return await self._store.read(lambda tx: self._deliveries.count(tx, chosen))

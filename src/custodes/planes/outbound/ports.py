@@ -153,6 +153,8 @@ class DeliveryFilter:
     trace_id: str | None = None
     #: Not of this type.
     without_type: str | None = None
+    #: Only to endpoints that are enabled: to others nothing is sent.
+    to_enabled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

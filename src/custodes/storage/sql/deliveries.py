@@ -321,6 +321,10 @@ def _wanted(wanted: DeliveryFilter) -> list[Any]:
     where += [column == value for column, value in pairs if value is not None]
     if wanted.without_type is not None:
         where.append(d.c.event_type != wanted.without_type)
+    if wanted.to_enabled:
+        enabled = _of_tenant(select(endpoints.c.id), endpoints, wanted.tenant)
+        enabled = enabled.where(endpoints.c.state == EndpointState.ENABLED.value, endpoints.c.deleted_at == 0)
+        where.append(d.c.configuration_id.in_(enabled))
     if wanted.trace_id is not None:
         of_trace = _of_tenant(select(m.c.id), m, wanted.tenant).where(m.c.trace_id == wanted.trace_id)
         where.append(d.c.message_id.in_(of_trace))
