@@ -47,6 +47,9 @@ _GATHER_SECONDS = 0.0005
 #: for a call to cost each of them little: with half as many, the processors work a fifth more for each decision.
 MAX_BATCH = 64
 
+#: Requests that are decided by one call rather than by two.
+_LEAST = 16
+
 #: Requests that wait at most; beyond, they are not decided.
 _MAX_WAITING = 10_000
 
@@ -335,8 +338,10 @@ class RedisWindows:
         now = self._monotonic() + (self._ahead or 0)
         waiting, self._waiting, self._count = self._waiting, {}, 0
         for items in waiting.values():
-            for first in range(0, len(items), MAX_BATCH):
-                call = asyncio.get_running_loop().create_task(self._call(items[first : first + MAX_BATCH], now, ends))
+            # Two calls at least: while the server decides on one, this process writes or reads the other.
+            size = min(MAX_BATCH, max(_LEAST, -(-len(items) // 2)))
+            for first in range(0, len(items), size):
+                call = asyncio.get_running_loop().create_task(self._call(items[first : first + size], now, ends))
                 self._calls.add(call)
                 call.add_done_callback(self._ended)
 
