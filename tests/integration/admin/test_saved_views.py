@@ -73,6 +73,21 @@ async def test_a_view_is_kept_changed_and_deleted_each_with_its_entry(custodes: 
     assert {entry.tenant for entry in trail} == {"acme"}
 
 
+async def test_of_a_view_that_becomes_shared_the_trail_tells_what_is_shared(custodes: Custodes, somebody: Any) -> None:
+    ann = await somebody(tenant="acme")
+    made = await kept(ann)
+
+    await ann("PATCH", f"/{made['id']}", json={"name": "For all", "shared": True})
+    await ann("PATCH", f"/{made['id']}", json={"name": "Mine", "shared": False})
+
+    trail = (await custodes.audit.list_entries(AuditQuery(target=f"saved_view:{made['id']}", limit=10))).items
+    told = {(change.path, change.old, change.new) for entry in trail for change in entry.changes}
+    assert told == {
+        ("name", "(private)", "For all"), ("shared", False, True), ("name", "For all", "(private)"),
+        ("shared", True, False),
+    }  # fmt: skip
+
+
 async def test_a_private_view_is_nobody_elses_and_a_shared_one_is_the_tenants(somebody: Any) -> None:
     """Given a view; while it is private, not even an owner sees it; once shared, the tenant does, and nobody else."""
     ann, bob, boss = await somebody(tenant="acme"), await somebody(tenant="acme"), await somebody(Role.OWNER, "acme")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
@@ -10,12 +11,15 @@ from pydantic import BaseModel, Field
 from custodes.admin.dependencies import Admin, AuditTrail, CustodesDep, Owner, Trail
 from custodes.admin.fields import Identifier, Moment
 from custodes.admin.paging import PageModel, PageQuery
-from custodes.planes.identity.model import Principal, SeenView
+from custodes.planes.identity.model import Principal, SavedView, SeenView
 from custodes.planes.identity.places import MAX_PLACE, Tab
 from custodes.planes.identity.saved_views import MAX_NAME, may_change
 from custodes.runtime.transactions import Work
 
 router = APIRouter()
+
+#: What the trail tells in place of what only one person sees.
+_PRIVATE = "(private)"
 
 _Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME, description="What it is called")]
 _Place = Annotated[
@@ -116,14 +120,7 @@ async def change_saved_view(
     """Rename a view, let it be another, share it or take it back: your own; those that others shared as an owner."""
     before = await custodes.identity.views.get(id, by=admin)
     asked = body.model_dump(exclude_none=True)
-    changes = [
-        (name, getattr(before.view, name), value)
-        for name, value in asked.items()
-        if value != getattr(before.view, name)
-    ]
-    if not (before.view.shared or asked.get("shared")):  # what is private is told to nobody
-        changes = [(name, "(private)", "(private)") for name, _, _ in changes]
-    entry = trail.entry("saved_view.changed", target=f"saved_view:{id}", changes=changes)
+    entry = trail.entry("saved_view.changed", target=f"saved_view:{id}", changes=_changes(before.view, asked))
     changed = await custodes.identity.views.change(id, by=admin, also=entry, **asked)
     return SavedViewModel.of(changed, admin)
 
@@ -190,6 +187,21 @@ async def clear_shared_default_view(
     return SavedViewModel.of(
         await custodes.identity.views.set_shared_default(id, by=owner, on=False, also=entry), owner
     )
+
+
+def _changes(view: SavedView, asked: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """List what changes; what is private, before or after, is told to nobody."""
+    shared = asked.get("shared", view.shared)
+    changes: list[tuple[str, Any, Any]] = []
+    for name, new in asked.items():
+        old: Any = getattr(view, name)
+        if new == old:
+            continue
+        if name == "shared":
+            changes.append((name, old, new))
+        else:
+            changes.append((name, old if view.shared else _PRIVATE, new if shared else _PRIVATE))
+    return changes
 
 
 def _default(trail: AuditTrail, action: str, view_id: str, whose: str) -> Work:
