@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from playwright.async_api import Page, expect
+from tests.acceptance.conftest import until
 from tests.browser.conftest import API, SECRETS, Shop
 
 from custodes.testing.webhooks import signed_webhook
@@ -96,6 +97,36 @@ async def test_filters_combine_in_the_url_and_one_event_opens_in_full(window: Ca
     await expect(page.get_by_role("main")).to_contain_text("evt_in_full")
     assert await seen.violations() == []
     assert "owned" not in await page.title()
+
+
+async def test_two_attempts_at_an_event_are_compared_in_the_drawer_and_on_the_page(window: Callable[..., Any]) -> None:
+    """Given an event that failed and was replayed; then the URL names the two that are compared, and what differs."""
+    seen = await window()
+    # The shop's bank is away at the first attempt of every seventh event, by the last digits of its id.
+    tried = (deliver(seen.shop, f"evt_bank_{number}", type="payment_intent.created") for number in range(200))
+    event = next(identifier for identifier in tried if int(identifier[-2:], 16) % 7 == 0)
+    until(lambda: read(seen.shop, f"/webhook-events/{event}")["status"] == "failed", "the first attempt failed")
+    key = {"X-API-Key": seen.shop.key}
+    seen.shop.client.post(f"{API}/webhook-events/{event}/replay", json={}, headers=key)
+    until(lambda: read(seen.shop, f"/webhook-events/{event}")["status"] == "succeeded", "the second succeeded")
+
+    page = await seen.open(f"/webhooks{NOW}&part=events&open={event}")
+    await page.get_by_role("dialog").get_by_role("button", name="Compare two attempts").click()
+    compared = page.get_by_role("region", name="Two attempts compared")
+    await expect(compared.get_by_role("row", name=re.compile(": outcome"))).to_contain_text("failedsucceeded")
+    await expect(compared.get_by_role("row", name=re.compile(": error"))).to_contain_text("bank gateway timed out")
+    await page.wait_for_url(re.compile("versus=1&versus=2"))
+    assert await seen.violations() == []
+
+    await page.get_by_role("dialog").get_by_role("link", name="Open as a page").click()
+    await page.wait_for_url(re.compile(f"/webhooks/{event}.*versus=1&versus=2"))
+    await compared.get_by_label("with").select_option("1")
+    await expect(compared).to_contain_text("one and the same attempt")
+    await page.go_back()
+    await expect(compared.get_by_role("row", name=re.compile(": outcome"))).to_contain_text("failedsucceeded")
+    assert await seen.violations() == []
+    await compared.get_by_role("button", name="Close the comparison").click()
+    await expect(compared).to_have_count(0)
 
 
 async def test_a_replay_says_why_in_the_trail(window: Callable[..., Any]) -> None:

@@ -8,7 +8,7 @@ export interface Change {
 }
 
 function shown(value: unknown): string {
-  if (value === undefined || value === null) return '–';
+  if (value === undefined || value === null || value === '') return '–';
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 

@@ -3,24 +3,30 @@ import { Skeleton } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useGet } from '../../api/hooks.ts';
 import { ago, duration, millis } from '../../time/format.ts';
+import { Comparison } from '../../ui/Comparison.tsx';
 import { StatusBadge, toneOf } from '../../ui/StatusBadge.tsx';
 import { useMoment, useView } from '../../view/view.ts';
 import style from './Attempts.module.css';
-import type { Attempt, Event } from './model.ts';
-
-const OUTCOMES: Record<string, string> = {
-  succeeded: 'succeeded',
-  failed: 'failed',
-  timed_out: 'took too long',
-  permanent: 'failed for good',
-};
+import { type Attempt, comparable, type Event, OUTCOMES } from './model.ts';
 
 export function Attempts({ event }: { event: Event }) {
   const asked = useGet('/webhook-events/{id}/attempts', undefined, { path: { id: event.id }, fresh: true });
-  const moment = useMoment();
-  const { now } = useView();
   if (!asked.data) return <Skeleton height={80} radius="sm" />;
   const attempts = [...asked.data.items].reverse();
+  return (
+    <>
+      <Course event={event} attempts={attempts} />
+      <Comparison
+        of={comparable(attempts)}
+        note="Each attempt gets the stored bytes and headers, so what came is the same in all."
+      />
+    </>
+  );
+}
+
+function Course({ event, attempts }: { event: Event; attempts: readonly Attempt[] }) {
+  const moment = useMoment();
+  const { now } = useView();
   return (
     <ol className={style.line} aria-label="What was done with it, oldest first">
       <Step tone="info" at={moment(event.received_at, 'milli')}>

@@ -10,7 +10,10 @@ export function EventPage() {
     <Page
       title="Webhook"
       actions={
-        <Link to="/webhooks" search={((kept: object) => ({ ...kept, part: 'events', open: undefined })) as never}>
+        <Link
+          to="/webhooks"
+          search={((kept: object) => ({ ...kept, part: 'events', open: undefined, versus: undefined })) as never}
+        >
           All webhooks
         </Link>
       }

@@ -66,7 +66,7 @@ export function Events() {
           <Chips names={FILTERS} />
         </DataTable>
       </Panel>
-      <Opened title="Webhook" below="/webhooks">
+      <Opened title="Webhook" below="/webhooks" also={['versus']}>
         {(id) => <EventDetail id={id} />}
       </Opened>
     </div>

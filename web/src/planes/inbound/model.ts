@@ -1,6 +1,8 @@
 /** What the webhooks tab shows, by the names of the API. */
 import type { Answer } from '../../api/hooks.ts';
 import type { Happening } from '../../live/source.ts';
+import { duration } from '../../time/format.ts';
+import type { Compared } from '../../ui/Comparison.tsx';
 
 export type Event = Answer<'/webhook-events/{id}'>;
 export type Attempt = Answer<'/webhook-events/{id}/attempts'>['items'][number];
@@ -19,6 +21,32 @@ export const STATUS_LABELS: Record<string, string> = {
   failed: 'waits for retry',
   dead: 'given up',
 };
+
+/** How an attempt of a handler ended. */
+export const OUTCOMES: Record<string, string> = {
+  succeeded: 'succeeded',
+  failed: 'failed',
+  timed_out: 'took too long',
+  permanent: 'failed for good',
+};
+
+/** Attempts at an event by number, oldest first, each with what every handler made of it. */
+export function comparable(attempts: readonly Attempt[]): Compared[] {
+  const found = new Map<string, { fields: Record<string, string>; failed: boolean }>();
+  for (const { number, handler, outcome, duration_us, error_type, error } of attempts) {
+    const id = String(number);
+    const one = found.get(id) ?? { fields: {}, failed: false };
+    one.fields[`${handler}: outcome`] = OUTCOMES[outcome] ?? outcome;
+    if (error_type) one.fields[`${handler}: error`] = `${error_type}: ${error}`;
+    one.fields[`${handler}: took`] = duration(duration_us / 1_000);
+    found.set(id, { ...one, failed: one.failed || outcome !== 'succeeded' });
+  }
+  return [...found].map(([id, { fields, failed }]) => ({
+    id,
+    label: `Attempt ${id}, ${failed ? 'failed' : 'succeeded'}`,
+    fields,
+  }));
+}
 
 /** Why a delivery was refused, and what to do about it. */
 const REASONS: Record<string, readonly [title: string, advice: string]> = {

@@ -25,6 +25,8 @@ export interface InboundSearch {
   reason?: string;
   /** How the payload of the open event is shown; unless told, as a tree where it is JSON. */
   way?: Way;
+  /** The two attempts at the open event that are compared. */
+  versus?: string[];
   /** The event, or the refused delivery, that is open. */
   open?: string;
 }
@@ -39,6 +41,7 @@ export function inboundSearch(raw: Raw): InboundSearch {
     id: text(raw.id),
     reason: text(raw.reason),
     way: oneOf(raw.way, WAYS),
+    versus: texts(raw.versus),
     open: text(raw.open),
   };
 }

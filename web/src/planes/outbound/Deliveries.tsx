@@ -5,13 +5,14 @@ import { useMemo } from 'react';
 import { api } from '../../api/client.ts';
 import { sent, useGet, useRows } from '../../api/hooks.ts';
 import { ago } from '../../time/format.ts';
+import { Comparison } from '../../ui/Comparison.tsx';
 import { ConfirmAction } from '../../ui/ConfirmAction.tsx';
 import { type Column, DataTable } from '../../ui/DataTable.tsx';
 import { Panel } from '../../ui/Panel.tsx';
 import { StatusBadge } from '../../ui/StatusBadge.tsx';
 import { useMoment, useSetSearch, useView } from '../../view/view.ts';
 import { AttemptTiming } from './AttemptTiming.tsx';
-import { type Delivery, TONES, useAskAgain } from './model.ts';
+import { comparable, type Delivery, TONES, useAskAgain } from './model.ts';
 import style from './Outbound.module.css';
 import { ResendSelection } from './ResendSelection.tsx';
 import type { OutboundSearch } from './routes.ts';
@@ -64,7 +65,7 @@ export function Deliveries({ endpointId }: { endpointId: string }) {
         id: 'created_at',
         header: 'Emitted',
         cell: (row) => (
-          <time dateTime={row.created_at} title={moment(row.created_at)}>
+          <time dateTime={row.created_at} title={moment(row.created_at, 'iso')}>
             {ago(row.created_at, now)}
           </time>
         ),
@@ -93,7 +94,7 @@ export function Deliveries({ endpointId }: { endpointId: string }) {
         </>
       }
     >
-      {delivery && <Tries id={delivery} onClose={() => set({ delivery: undefined })} />}
+      {delivery && <Tries id={delivery} onClose={() => set({ delivery: undefined, versus: undefined })} />}
       {rows.length === 0 ? (
         <p className={style.none}>Nothing was sent in this stretch of time.</p>
       ) : (
@@ -108,7 +109,7 @@ export function Deliveries({ endpointId }: { endpointId: string }) {
           height={320}
           least={560}
           link={(row, children) => (
-            <Link to="." search={((kept: object) => ({ ...kept, delivery: row.id })) as never}>
+            <Link to="." search={((kept: object) => ({ ...kept, delivery: row.id, versus: undefined })) as never}>
               {children}
             </Link>
           )}
@@ -150,6 +151,11 @@ function Tries({ id, onClose }: { id: string; onClose: () => void }) {
       </header>
       <p className="faint mono">{message_id}</p>
       {tries.length === 0 && <p>Not tried yet.</p>}
+      {tries.length > 1 && (
+        <div>
+          <Comparison of={comparable(tries)} note="Each attempt sends the same body: that of the event." />
+        </div>
+      )}
       <ol className={style.list}>
         {tries.map((attempt) => (
           <li key={attempt.number}>

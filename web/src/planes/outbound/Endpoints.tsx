@@ -113,7 +113,7 @@ export function Endpoints() {
           const at = lastAttempt(row);
           if (at === null) return 'never';
           return (
-            <time dateTime={at} title={moment(at)}>
+            <time dateTime={at} title={moment(at, 'iso')}>
               {ago(at, now)}
             </time>
           );
@@ -178,7 +178,11 @@ export function Endpoints() {
         </Suspense>
       )}
       <Catalogue />
-      <Opened title={found ? found.url : 'Endpoint'} below="/webhooks/endpoints" also={['delivery', 'missed']}>
+      <Opened
+        title={found ? found.url : 'Endpoint'}
+        below="/webhooks/endpoints"
+        also={['delivery', 'missed', 'versus']}
+      >
         {(id) => <EndpointDetail id={id} />}
       </Opened>
     </Page>

@@ -1,6 +1,8 @@
 import { useQueryClient } from '@tanstack/react-query';
 import type { Answer } from '../../api/hooks.ts';
 import type { Happening } from '../../live/source.ts';
+import { duration } from '../../time/format.ts';
+import type { Compared } from '../../ui/Comparison.tsx';
 import type { Tone } from '../../ui/palette.ts';
 
 export type Endpoint = Answer<'/webhook-configurations'>['items'][number];
@@ -48,4 +50,38 @@ export const TONES: Record<string, Tone> = {
 export function lastAttempt(endpoint: Endpoint): string | null {
   const moments = [endpoint.last_success_at, endpoint.last_failure_at].filter((at) => at !== null && at !== undefined);
   return moments.sort().at(-1) ?? null;
+}
+
+/** Attempts of a delivery, oldest first, each with what was sent, what was answered and where its time went. */
+export function comparable(tries: readonly Attempt[]): Compared[] {
+  return [...tries].reverse().map((attempt) => ({
+    id: String(attempt.number),
+    label: `Attempt ${attempt.number}, ${answer(attempt)}`,
+    fields: {
+      'Sent to': attempt.url,
+      Answer: answer(attempt),
+      Error: attempt.error,
+      'Answer begins': attempt.excerpt,
+      ...headers(attempt),
+      Took: duration(attempt.total_ms),
+      DNS: duration(attempt.dns_ms),
+      Connect: duration(attempt.connect_ms),
+      TLS: duration(attempt.tls_ms),
+      'First byte': duration(attempt.first_byte_ms),
+    },
+  }));
+}
+
+function answer({ status }: Attempt): string {
+  return status === null || status === undefined ? 'no answer' : `answered ${status}`;
+}
+
+/** A header may be sent more than once. */
+function headers(attempt: Attempt): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const { name, value } of attempt.headers) {
+    const key = `Header ${name}`;
+    found[key] = key in found ? `${found[key]}, ${value}` : value;
+  }
+  return found;
 }

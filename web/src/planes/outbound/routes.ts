@@ -1,6 +1,6 @@
 import { createRoute, lazyRouteComponent } from '@tanstack/react-router';
 import { root } from '../../shell/root.tsx';
-import { oneOf, type Raw, text } from '../../view/search.ts';
+import { oneOf, type Raw, text, texts } from '../../view/search.ts';
 
 export const STATES = ['enabled', 'paused', 'disabled'] as const;
 
@@ -10,6 +10,8 @@ export interface OutboundSearch {
   open?: string;
   /** The delivery whose attempts are shown. */
   delivery?: string;
+  /** The two attempts of the delivery that are compared. */
+  versus?: string[];
   /** Only endpoints in this state. */
   only?: (typeof STATES)[number];
   /** Only deliveries that were given up or are held. */
@@ -20,6 +22,7 @@ function search(raw: Raw): OutboundSearch {
   return {
     open: text(raw.open),
     delivery: text(raw.delivery),
+    versus: texts(raw.versus),
     only: oneOf(raw.only, STATES),
     missed: oneOf(raw.missed, ['failed', 'held']),
   };
