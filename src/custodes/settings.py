@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
+from zoneinfo import available_timezones
 
 from pydantic import (
     AliasChoices,
@@ -32,7 +33,7 @@ from pydantic_settings import (
 )
 
 from custodes.errors import ConfigurationError
-from custodes.kernel.tenant import DEFAULT_TENANT
+from custodes.kernel.tenant import DEFAULT_TENANT, valid_tenant
 
 #: A list written with commas in the environment and as a list in the file.
 CommaList = Annotated[tuple[str, ...], NoDecode]
@@ -314,6 +315,14 @@ class Settings(BaseSettings):
     send requests elsewhere; up to five more are for requests under way."""
     default_tenant: str = Field(DEFAULT_TENANT, validation_alias=_env("CUSTODES_DEFAULT_TENANT", "default_tenant"))
     """Tenant of everything that names none."""
+    tenant_time_zones: CommaList = Field((), validation_alias=_env("CUSTODES_TENANT_TIME_ZONES", "tenant_time_zones"))
+    """Time zones that the dashboard offers beside UTC and the reader's own: ``acme=Europe/Berlin`` for a tenant,
+    ``*=America/New_York`` for all others. Who sees all tenants is offered that of the default tenant."""
+
+    def time_zone_of(self, tenant: str | None) -> str:
+        """Time zone of a tenant, None: the default one, by its name in the IANA database; empty: none is set."""
+        zones = dict(_zone_entry(entry) for entry in self.tenant_time_zones)
+        return zones.get(tenant or self.default_tenant, zones.get("*", ""))
 
     def webhook_secrets(self) -> dict[str, tuple[str, ...]]:
         """Signing secrets from the environment or the file, by source; sources without one are left out."""
@@ -335,6 +344,7 @@ class Settings(BaseSettings):
         "clerk_authorized_parties",
         "alert_urls",
         "health_thresholds",
+        "tenant_time_zones",
         "outgoing_allow_networks",
         "outgoing_ports",
         "stripe_event_types",
@@ -345,6 +355,17 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("tenant_time_zones")
+    @classmethod
+    def _are_zones(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        # An image without time zone data knows none: then the browser, which has its own, is the judge.
+        known = available_timezones() if value else frozenset[str]()
+        for tenant, zone in map(_zone_entry, value):
+            if (tenant != "*" and not valid_tenant(tenant)) or (known and zone not in known):
+                msg = f"{tenant[:64]}={zone[:64]} is no tenant with its time zone: write acme=Europe/Berlin"
+                raise ValueError(msg)
         return value
 
     @field_validator("public_url", "portal_url")
@@ -396,6 +417,11 @@ class Settings(BaseSettings):
         del dotenv_settings, file_secret_settings
         file = Path(os.environ.get("CUSTODES_CONFIG", "custodes.toml"))
         return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file))
+
+
+def _zone_entry(entry: str) -> tuple[str, str]:
+    tenant, _, zone = entry.partition("=")
+    return tenant.strip(), zone.strip()
 
 
 def load_settings(**arguments: Any) -> Settings:

@@ -28,6 +28,10 @@ SECRETS = {
 }
 
 
+#: The shop's people are in a zone half an hour off the full hour, and never on summer time.
+ZONE = "Asia/Kolkata"
+
+
 @dataclass
 class Shop:
     """The demo shop, served, with an owner who has signed in."""
@@ -60,7 +64,8 @@ def served(folder: Path) -> Iterator[Shop]:
     once = asyncio.run(_one_time_password(f"sqlite:///{folder}/custodes.db"))
     with servers_in(folder) as start:
         words = ("-m", "uvicorn", "--factory", "custodes.cli.demo.shop:create_app", "--port", "0")
-        client = start(*words, command="python", cwd=folder, **SECRETS, **ENVIRONMENT).client()
+        zones = {"CUSTODES_TENANT_TIME_ZONES": f"*={ZONE}"}
+        client = start(*words, command="python", cwd=folder, **SECRETS, **ENVIRONMENT, **zones).client()
         first = client.post(f"{API}/login", json={"username": "owner", "password": once})
         assert first.status_code == 200, first.text
         changed = client.post(f"{API}/password", json={"current": once, "new": PASSWORD}, headers=_signed(first))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Request, Route, expect
 from tests.browser.conftest import API, HOME, PASSWORD, PATIENCE_MS, settled
+from tests.browser.served import ZONE
 
 NOW = "?from=now-5m"
 
@@ -96,6 +97,8 @@ async def test_a_copied_link_shows_the_same_view(window: Callable[..., Any]) -> 
     await page.wait_for_url(re.compile("from=now-45m"))
     await page.get_by_role("heading", name="Overview").click()
     await page.keyboard.press("c")
+    await page.keyboard.press("z")
+    await page.wait_for_url(re.compile(f"tz={ZONE}"))
     await page.keyboard.press("z")
     await page.wait_for_url(re.compile("compare=previous.*tz=utc|tz=utc.*compare=previous"))
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, Route, expect
 from tests.browser.conftest import PATIENCE_MS, Window, settled
+from tests.browser.served import ZONE
 
 #: Views with all that their URLs can say.
 VIEWS = (
@@ -90,6 +91,37 @@ async def test_what_is_chosen_in_a_table_and_in_a_detail_is_in_the_url(window: C
     await expect(drawer.get_by_label("Payload, hexadecimal")).to_be_visible()
     await drawer.get_by_role("button", name="Close").click()
     await expect(table.get_by_role("columnheader", name="Source")).to_have_attribute("aria-sort", "ascending")
+
+
+async def test_all_moments_are_told_in_the_zone_that_is_chosen(window: Callable[..., Any]) -> None:
+    """Given a tenant with a zone of its own; when it is chosen; then rows, hints, charts and range are all in it."""
+    seen: Window = await window()
+    page = await seen.open("/api?part=calls&from=now-15m&live=off")
+    await page.get_by_role("button", name="Time zone", exact=False).click()
+    await page.get_by_role("menuitem", name=f"{ZONE} the tenant's").click()
+    await page.wait_for_url(re.compile(f"tz={ZONE}"))
+
+    moment = page.get_by_role("table", name="API calls").locator("tbody time").first
+    told = datetime.fromisoformat(str(await moment.get_attribute("title")))
+    meant = datetime.fromisoformat(str(await moment.get_attribute("datetime")))
+    assert told.utcoffset() == timedelta(hours=5, minutes=30)
+    assert abs(told - meant) < timedelta(milliseconds=1)
+    await expect(moment).to_contain_text(f"{told:%H:%M:%S}")
+
+    page = await seen.open(f"/webhooks?{_fixed_range().replace('tz=utc', f'tz={ZONE}')}")
+    begin = re.search(r"from=([^&]+)", page.url)
+    assert begin is not None
+    there = datetime.fromisoformat(begin[1]).astimezone(told.tzinfo)
+    await expect(page.locator("[data-range]")).to_contain_text(f"{there:%Y-%m-%d %H:%M}")
+    await page.get_by_role("button", name="Table").first.click()
+    newest = page.get_by_role("region", name=re.compile("figures")).first.get_by_role("rowheader").first
+    drawn = datetime.fromisoformat(await newest.inner_text()).replace(tzinfo=told.tzinfo)
+    assert there <= drawn < there + timedelta(minutes=10)
+
+    await page.get_by_role("button", name=f"Time zone {ZONE}, change").click()
+    await page.get_by_role("menuitem", name="UTC for everybody").click()
+    await page.wait_for_url(re.compile("tz=utc"))
+    await expect(page.locator("[data-range]")).to_contain_text(f"{there.astimezone(UTC):%Y-%m-%d %H:%M}")
 
 
 KEPT = "Errors <b>tonight</b>"

@@ -85,6 +85,22 @@ def test_an_address_that_no_browser_reaches_is_refused_at_the_start(name: str, w
         load_settings(**{name: wrong})
 
 
+def test_a_tenant_has_its_time_zone_or_that_of_all_others(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CUSTODES_TENANT_TIME_ZONES", "acme=Europe/Berlin, default=Asia/Kolkata,*=America/New_York")
+
+    settings = load_settings()
+
+    zones = [settings.time_zone_of(tenant) for tenant in ("acme", "globex", None)]
+    assert zones == ["Europe/Berlin", "America/New_York", "Asia/Kolkata"]
+    assert load_settings(tenant_time_zones=()).time_zone_of("acme") == ""
+
+
+@pytest.mark.parametrize("wrong", ["acme", "acme=", "acme=Europe/Atlantis", "=Europe/Berlin", "a b=Europe/Berlin"])
+def test_what_is_no_time_zone_of_a_tenant_is_refused_at_the_start(wrong: str):
+    with pytest.raises(ConfigurationError, match=r"tenant_time_zones.*write acme=Europe/Berlin"):
+        load_settings(tenant_time_zones=wrong)
+
+
 def test_a_secret_is_not_shown_when_settings_are_printed_or_wrong(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", "whsec_canary")
 

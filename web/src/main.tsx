@@ -17,7 +17,7 @@ askAhead(`${API}/me`);
 if (window.location.pathname.replace(/\/$/, '') === boot.base) {
   const view = viewSearch(parseSearch(window.location.search));
   const bounds = { from: view.from ?? DEFAULT_BOUNDS.from, to: view.to ?? DEFAULT_BOUNDS.to };
-  const zone = view.tz === 'utc' ? 'utc' : 'local';
+  const zone = view.tz ?? 'local';
   const span = resolve(bounds, opened, zone);
   const when = asQuery(span);
   for (const { path, query, timed } of FIRST)

@@ -4790,6 +4790,11 @@ export interface components {
              */
             must_change_password: boolean;
             /**
+             * Tenant Time Zone
+             * @description Time zone of its tenant, or of the default tenant for who sees all; empty: none is set
+             */
+            tenant_time_zone: string;
+            /**
              * May
              * @description Operations of this API that the role may call, by their ids, sorted
              */

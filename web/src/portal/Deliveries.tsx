@@ -95,7 +95,7 @@ function Row({ row, open, manage }: { row: Delivery; open: boolean; manage: bool
         <span className={style.what}>
           <span className="mono cut">{row.event_type}</span>
           <span className="faint">
-            <time dateTime={row.created_at} title={moment(row.created_at, 'local')}>
+            <time dateTime={row.created_at} title={moment(row.created_at, 'local', 'iso')}>
               {ago(row.created_at, now)}
             </time>
             {' · '}

@@ -74,7 +74,7 @@ function Row({ row }: { row: Endpoint }) {
             {last && (
               <>
                 {' · '}
-                <time dateTime={last} title={moment(last, 'local')}>
+                <time dateTime={last} title={moment(last, 'local', 'iso')}>
                   {ago(last, now)}
                 </time>
               </>

@@ -76,7 +76,7 @@ export function Bell() {
                     <b>{incident.name}</b>
                     {incident.summary !== incident.name && <span className="faint">{incident.summary}</span>}
                   </span>
-                  <time className="faint" dateTime={incident.started_at} title={moment(incident.started_at)}>
+                  <time className="faint" dateTime={incident.started_at} title={moment(incident.started_at, 'iso')}>
                     {ago(incident.started_at, now)}
                   </time>
                 </li>

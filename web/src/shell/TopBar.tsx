@@ -4,7 +4,6 @@ import { useQuery } from '@tanstack/react-query';
 import { whoIAm } from '../api/may.ts';
 import { signOut } from '../api/session.ts';
 import { boot } from '../boot.ts';
-import { zoneName } from '../time/format.ts';
 import {
   IconCommand,
   IconDeviceDesktop,
@@ -14,7 +13,6 @@ import {
   IconPassword,
   IconSun,
   IconUserCircle,
-  IconWorld,
 } from '../ui/icons.ts';
 import { useSetSearch, useView } from '../view/view.ts';
 import { Bell } from './Bell.tsx';
@@ -23,6 +21,7 @@ import { RangePicker } from './RangePicker.tsx';
 import type { Overlay } from './Shell.tsx';
 import style from './TopBar.module.css';
 import { Views } from './Views.tsx';
+import { ZoneMenu } from './ZoneMenu.tsx';
 
 export function TopBar({ onOverlay }: { onOverlay: (overlay: Overlay) => void }) {
   const view = useView();
@@ -42,18 +41,7 @@ export function TopBar({ onOverlay }: { onOverlay: (overlay: Overlay) => void })
       </Tooltip>
       <LiveSwitch />
       <span className={style.gap} />
-      <Tooltip label="Show times in UTC or in your zone (Z)">
-        <Button
-          size="xs"
-          variant="default"
-          className={style.zone}
-          leftSection={<IconWorld size={15} aria-hidden="true" />}
-          aria-label={`Time zone ${zoneName(view.zone)}, change`}
-          onClick={() => set({ tz: view.zone === 'utc' ? undefined : 'utc' }, { replace: true })}
-        >
-          <span className={style.zoneName}>{zoneName(view.zone)}</span>
-        </Button>
-      </Tooltip>
+      <ZoneMenu />
       <Tooltip label="Find a page or an action (Ctrl K)">
         <ActionIcon size="lg" aria-label="Command palette" onClick={() => onOverlay('palette')}>
           <IconCommand size={18} />

@@ -21,6 +21,7 @@ import { useSetRange, useSetSearch, useView } from '../view/view.ts';
 import { useOpenings } from './opening.ts';
 import type { Overlay } from './Shell.tsx';
 import { TABS } from './tabs.ts';
+import { useZones } from './zones.ts';
 
 export interface Command {
   id: string;
@@ -42,6 +43,7 @@ export function useCommands(typed: string, open: (overlay: Overlay) => void): Co
   const { history } = useRouter();
   const saved = useSavedViews().data?.items ?? [];
   const openings = useOpenings();
+  const zones = useZones();
   const { setColorScheme } = useMantineColorScheme();
   const commands: Command[] = [];
   const trace = typed.trim().toLowerCase();
@@ -98,13 +100,15 @@ export function useCommands(typed: string, open: (overlay: Overlay) => void): Co
       icon: IconLivePhoto,
       run: () => set({ live: view.live ? 'off' : undefined }, { replace: true }),
     },
-    {
-      id: 'zone',
-      label: view.zone === 'utc' ? 'Times in your zone' : 'Times in UTC',
-      hint: 'Z',
-      icon: IconWorld,
-      run: () => set({ tz: view.zone === 'utc' ? undefined : 'utc' }, { replace: true }),
-    },
+    ...zones.choices
+      .filter(({ zone }) => zone !== zones.chosen)
+      .map(({ zone, name, whose }) => ({
+        id: `zone-${zone}`,
+        label: zone === 'local' ? 'Times in your zone' : `Times in ${name}`,
+        hint: whose,
+        icon: IconWorld,
+        run: () => zones.choose(zone),
+      })),
     { id: 'light', label: 'Light', hint: 'theme', icon: IconSun, run: () => setColorScheme('light') },
     { id: 'dark', label: 'Dark', hint: 'theme', icon: IconMoon, run: () => setColorScheme('dark') },
     { id: 'keys', label: 'Keys', hint: '?', icon: IconKeyboard, run: () => open('keys') },

@@ -4,6 +4,7 @@ import { useSetSearch, useView, useWiden } from '../view/view.ts';
 import { useOpenings } from './opening.ts';
 import type { Overlay } from './Shell.tsx';
 import { TABS } from './tabs.ts';
+import { useZones } from './zones.ts';
 
 /** What the key sheet shows. */
 export const KEYS: readonly { keys: string[]; does: string }[] = [
@@ -13,7 +14,7 @@ export const KEYS: readonly { keys: string[]; does: string }[] = [
   { keys: ['−'], does: 'Twice as much time' },
   { keys: ['C'], does: 'Compare with the period before' },
   { keys: ['L'], does: 'Live on or off' },
-  { keys: ['Z'], does: 'Time zone: yours or UTC' },
+  { keys: ['Z'], does: 'The next time zone: yours, the tenant’s, UTC' },
   { keys: ['/'], does: 'Filter the table' },
   { keys: ['J'], does: 'Next row of a table (or ↓)' },
   { keys: ['K'], does: 'Row before (or ↑)' },
@@ -34,6 +35,7 @@ export function useKeys(open: (overlay: Overlay) => void): void {
   const view = useView();
   const set = useSetSearch();
   const widen = useWiden();
+  const zones = useZones();
   const { open: openTab } = useOpenings();
   useEffect(() => {
     const actions: Record<string, () => void> = {
@@ -42,7 +44,7 @@ export function useKeys(open: (overlay: Overlay) => void): void {
       '-': widen,
       c: () => set({ compare: view.before ? undefined : 'previous' }),
       l: () => view.relative && set({ live: view.live ? 'off' : undefined }, { replace: true }),
-      z: () => set({ tz: view.zone === 'utc' ? undefined : 'utc' }, { replace: true }),
+      z: zones.next,
       '/': () => document.querySelector<HTMLInputElement>('[data-filter]')?.focus(),
     };
     function onKey(event: KeyboardEvent): void {
@@ -62,5 +64,5 @@ export function useKeys(open: (overlay: Overlay) => void): void {
     }
     window.addEventListener('keydown', onKey);
     return () => window.removeEventListener('keydown', onKey);
-  }, [view, set, widen, openTab, open]);
+  }, [view, set, widen, zones.next, openTab, open]);
 }

@@ -11,6 +11,9 @@ import {
   span,
   startOfDay,
   tick,
+  zoneName,
+  zoneNamed,
+  zoneOffset,
 } from './format.ts';
 
 const AT = Date.parse('2026-11-25T18:44:48.123Z');
@@ -41,6 +44,31 @@ describe('a moment', () => {
     expect(ago(AT - 3 * MINUTE, AT)).toBe('3 min ago');
     expect(ago(AT - 3 * DAY, AT)).toBe('3 d ago');
     expect(ago(AT + 2 * MINUTE, AT)).toBe('in 2 min');
+  });
+});
+
+describe('a zone', () => {
+  const SUMMER = Date.parse('2026-07-01T12:00:00.250Z');
+  it('may be any that the browser knows', () => {
+    expect(moment(AT, 'Europe/Berlin')).toBe('2026-11-25 19:44:48');
+    expect(moment(SUMMER, 'Europe/Berlin')).toBe('2026-07-01 14:00:00');
+    expect(zoneNamed('Asia/Kolkata')).toBe('Asia/Kolkata');
+    expect(zoneNamed('UTC')).toBe('utc');
+    expect(zoneName('Asia/Kolkata')).toBe('Asia/Kolkata');
+  });
+  it.each(['Nowhere/Atall', '', 'local', '../etc', '<b>', 'a'.repeat(99)])('is not %j', (name) => {
+    expect(zoneNamed(name)).toBeUndefined();
+  });
+  it('says how far it is from UTC', () => {
+    expect(zoneOffset('Asia/Kolkata', AT)).toBe('UTC+05:30');
+    expect(zoneOffset('America/New_York', SUMMER)).toBe('UTC−04:00');
+    expect(moment(SUMMER, 'America/New_York', 'iso')).toBe('2026-07-01T08:00:00.250-04:00');
+    expect(moment(SUMMER, 'utc', 'iso')).toBe('2026-07-01T12:00:00.250Z');
+  });
+  it('is that of what is typed, and of the begin of a day', () => {
+    expect(parseLocal('2026-11-25 19:44:48', 'Europe/Berlin')).toBe(AT - 123);
+    expect(parseLocal('2026-03-29 03:30', 'Europe/Berlin')).toBe(Date.parse('2026-03-29T01:30:00Z'));
+    expect(startOfDay(Date.parse('2026-03-29T12:00:00Z'), 'Europe/Berlin')).toBe(Date.parse('2026-03-28T23:00:00Z'));
   });
 });
 

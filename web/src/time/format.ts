@@ -5,8 +5,10 @@
  * 24-hour clock and the order of ISO, which nobody can misread at 3 a.m.
  */
 
-export type Zone = 'local' | 'utc';
-export type Detail = 'date' | 'minute' | 'second' | 'milli';
+/** `local` is the reader's own; else a name of the IANA database: `Europe/Berlin`. */
+export type Zone = 'local' | 'utc' | (string & {});
+/** `iso` is what a machine reads, and says its distance from UTC: `2026-11-25T18:44:48.123+01:00`. */
+export type Detail = 'date' | 'minute' | 'second' | 'milli' | 'iso';
 type When = string | number;
 
 const MINUTE = 60_000;
@@ -24,11 +26,13 @@ interface Parts {
   weekday: string;
 }
 
-const formatters: Partial<Record<Zone, Intl.DateTimeFormat>> = {};
+const formatters = new Map<Zone, Intl.DateTimeFormat>();
 
 function formatter(zone: Zone): Intl.DateTimeFormat {
-  formatters[zone] ??= new Intl.DateTimeFormat('en-GB', {
-    timeZone: zone === 'utc' ? 'UTC' : undefined,
+  const known = formatters.get(zone);
+  if (known) return known;
+  const made = new Intl.DateTimeFormat('en-GB', {
+    timeZone: zone === 'local' ? undefined : zone === 'utc' ? 'UTC' : zone,
     hourCycle: 'h23',
     year: 'numeric',
     month: '2-digit',
@@ -39,7 +43,19 @@ function formatter(zone: Zone): Intl.DateTimeFormat {
     fractionalSecondDigits: 3,
     weekday: 'short',
   });
-  return formatters[zone];
+  formatters.set(zone, made);
+  return made;
+}
+
+/** The zone that a name means; undefined when this browser knows none of that name. */
+export function zoneNamed(name: string): Zone | undefined {
+  if (name.toLowerCase() === 'utc') return 'utc';
+  if (!/^[A-Za-z][\w+-]{0,31}(\/[\w+-]{1,31}){0,2}$/.test(name)) return undefined;
+  try {
+    return new Intl.DateTimeFormat('en-GB', { timeZone: name }).resolvedOptions().timeZone && name;
+  } catch {
+    return undefined;
+  }
 }
 
 function parts(at: number, zone: Zone): Parts {
@@ -63,15 +79,19 @@ export function millis(when: When): number {
 
 /** Name of a zone as it is shown beside times: `UTC`, `Europe/Berlin`. */
 export function zoneName(zone: Zone): string {
-  return zone === 'utc' ? 'UTC' : new Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (zone === 'utc') return 'UTC';
+  return zone === 'local' ? new Intl.DateTimeFormat().resolvedOptions().timeZone : zone;
 }
 
 /** How far a zone is from UTC: `UTC+02:00`. */
 export function zoneOffset(zone: Zone, at: number): string {
   const minutes = Math.round(offset(at, zone) / MINUTE);
-  if (minutes === 0) return 'UTC';
+  return minutes === 0 ? 'UTC' : `UTC${distance(minutes, '−')}`;
+}
+
+function distance(minutes: number, minus: string): string {
   const [hours, rest] = [Math.floor(Math.abs(minutes) / 60), Math.abs(minutes) % 60];
-  return `UTC${minutes < 0 ? '−' : '+'}${pad(hours)}:${pad(rest)}`;
+  return `${minutes < 0 ? minus : '+'}${pad(hours)}:${pad(rest)}`;
 }
 
 /** `2026-11-25 18:44:48`. */
@@ -81,6 +101,10 @@ export function moment(when: When, zone: Zone, detail: Detail = 'second'): strin
   const p = parts(at, zone);
   const date = `${p.year}-${p.month}-${p.day}`;
   if (detail === 'date') return date;
+  if (detail === 'iso') {
+    const away = zone === 'utc' ? 'Z' : distance(Math.round(offset(at, zone) / MINUTE), '-');
+    return `${date}T${p.hour}:${p.minute}:${p.second}.${p.milli}${away}`;
+  }
   const minute = `${date} ${p.hour}:${p.minute}`;
   if (detail === 'minute') return minute;
   return detail === 'second' ? `${minute}:${p.second}` : `${minute}:${p.second}.${p.milli}`;
@@ -222,7 +246,11 @@ export function parseLocal(text: string, zone: Zone): number | null {
 /** Milliseconds that a zone is ahead of UTC at a moment. */
 function offset(at: number, zone: Zone): number {
   if (zone === 'utc') return 0;
-  return -new Date(at).getTimezoneOffset() * MINUTE;
+  if (zone === 'local') return -new Date(at).getTimezoneOffset() * MINUTE;
+  const p = parts(at, zone);
+  const [year, month, day, hour, minute] = [p.year, p.month, p.day, p.hour, p.minute].map(Number);
+  const there = Date.UTC(year ?? 0, (month ?? 1) - 1, day, hour, minute, Number(p.second));
+  return there - Math.floor(at / 1_000) * 1_000;
 }
 
 function digits(value: number, most: number): string {

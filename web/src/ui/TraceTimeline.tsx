@@ -113,7 +113,7 @@ function Lines({ spans, here }: { spans: readonly Span[]; here?: string | undefi
               {span.outcome !== 'success' && <span className="unseen">, {span.outcome}</span>}
               {span.detail && <span className={style.detail}>{span.detail}</span>}
             </span>
-            <time className={style.when} dateTime={span.at} title={moment(span.at, 'milli')}>
+            <time className={style.when} dateTime={span.at} title={moment(span.at, 'iso')}>
               +{duration(from)}
             </time>
             <span className={style.took}>{span.duration_us === null ? '' : duration(long)}</span>

@@ -10,10 +10,12 @@ it.each([
 });
 
 it('what cannot be read is left out, and so is what is the default', () => {
-  expect(viewSearch({ from: 'javascript:alert(1)', to: 'now', compare: 'x', live: 'off', tz: ['utc'] })).toEqual({
+  expect(viewSearch({ from: 'javascript:alert(1)', to: 'now', compare: 'x', live: 'off', tz: ['<b>'] })).toEqual({
     live: 'off',
   });
   expect(viewSearch({ from: 'now-1h', tz: 'utc', compare: 'previous' })).toEqual({ tz: 'utc', compare: 'previous' });
+  expect(viewSearch({ tz: 'Europe/Berlin' })).toEqual({ tz: 'Europe/Berlin' });
+  expect(viewSearch({ tz: 'Europe/Atlantis' })).toEqual({});
 });
 
 it('each table keeps its own order, and a mangled one is left out', () => {

@@ -1,4 +1,5 @@
 /** The state of a view is its URL: readable, copied whole, undone by Back. */
+import { type Zone, zoneNamed } from '../time/format.ts';
 import { DEFAULT_BOUNDS } from '../time/range.ts';
 
 /** What every view has; absent means the default. */
@@ -10,8 +11,8 @@ export interface ViewSearch {
   compare?: 'previous';
   /** `off`: nothing moves by itself. */
   live?: 'off';
-  /** `utc`: all moments in UTC, not in the reader's zone. */
-  tz?: 'utc';
+  /** The zone of all moments: `utc`, `Europe/Berlin`. Absent: the reader's own. */
+  tz?: Zone;
   /** Order of the tables: `api-calls:-total_ms` sorts that one by that column, the most first. */
   sort?: string[];
 }
@@ -39,7 +40,7 @@ export function viewSearch(raw: Raw): ViewSearch {
     to: bound(raw.to, DEFAULT_BOUNDS.to),
     compare: raw.compare === 'previous' ? 'previous' : undefined,
     live: raw.live === 'off' ? 'off' : undefined,
-    tz: raw.tz === 'utc' ? 'utc' : undefined,
+    tz: zoneNamed(text(raw.tz) ?? ''),
     sort: sort?.length ? sort.slice(-ORDERS) : undefined,
   };
 }

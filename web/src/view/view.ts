@@ -40,7 +40,7 @@ export function useView(): View {
   const { from = DEFAULT_BOUNDS.from, to = DEFAULT_BOUNDS.to, compare, live, tz } = search;
   return useMemo(() => {
     const bounds = { from, to };
-    const zone: Zone = tz === 'utc' ? 'utc' : 'local';
+    const zone: Zone = tz ?? 'local';
     const relative = isRelative(to);
     const span = resolve(bounds, now, zone);
     return {

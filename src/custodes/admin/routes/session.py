@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, SecretStr
@@ -50,6 +50,9 @@ class Me(BaseModel):
     tenant: str | None = Field(description="The only tenant it may see; null for all")
     method: Method = Field(description="How it has proven who it is")
     must_change_password: bool = Field(description="Whether the password must be changed before anything else")
+    tenant_time_zone: str = Field(
+        description="Time zone of its tenant, or of the default tenant for who sees all; empty: none is set"
+    )
     may: list[str] = Field(description="Operations of this API that the role may call, by their ids, sorted")
     csrf_token: str | None = Field(
         default=None, description="Send as `X-CSRF-Token` with requests that change something; null without a session"
@@ -59,7 +62,7 @@ class Me(BaseModel):
     def of(cls, principal: Principal, request: Request, csrf: str | None = None) -> Me:
         """Tell a principal."""
         told = {name: getattr(principal, name) for name in _PRINCIPAL}
-        return cls(**told, may=_allowed(request, principal.role), csrf_token=csrf)
+        return cls(**told, **_around(request, principal), csrf_token=csrf)
 
     @classmethod
     def signed_in(cls, login: Login, request: Request) -> Me:
@@ -73,7 +76,7 @@ class Me(BaseModel):
             tenant=profile.tenant,
             method=Method.SESSION,
             must_change_password=login.must_change_password,
-            may=_allowed(request, profile.role),
+            **_around(request, profile),
             csrf_token=csrf_token(login.opened.token),
         )
 
@@ -82,9 +85,19 @@ class Me(BaseModel):
 _PRINCIPAL = ("profile_id", "subject", "issuer", "role", "tenant", "method", "must_change_password")
 
 
-def _allowed(request: Request, role: Role) -> list[str]:
+class _Around(TypedDict):
+    may: list[str]
+    tenant_time_zone: str
+
+
+def _around(request: Request, who: Principal | Profile) -> _Around:
+    """What follows for somebody from this API and from the settings."""
     required: dict[str, str] = request.app.state.required_roles
-    return sorted(name for name, least in required.items() if least == "none" or role.covers(Role(least)))
+    custodes: Custodes = request.app.state.custodes
+    return {
+        "may": sorted(name for name, least in required.items() if least == "none" or who.role.covers(Role(least))),
+        "tenant_time_zone": custodes.settings.time_zone_of(who.tenant),
+    }
 
 
 @router.post("/login", openapi_extra={"security": []})

@@ -17,7 +17,7 @@ export function Actors() {
   const asked = useTimed('/audit-summary', { top: 100 });
   const rows = asked.data?.actors ?? [];
   const when = (value: string) => (
-    <time dateTime={value} title={moment(value)}>
+    <time dateTime={value} title={moment(value, 'iso')}>
       {ago(value, now)}
     </time>
   );

@@ -41,7 +41,11 @@ export function Entries({ only }: { only?: 'admin' }) {
       id: 'recorded_at',
       header: 'When',
       width: 160,
-      cell: (row) => <time dateTime={row.recorded_at}>{moment(row.recorded_at)}</time>,
+      cell: (row) => (
+        <time dateTime={row.recorded_at} title={moment(row.recorded_at, 'iso')}>
+          {moment(row.recorded_at)}
+        </time>
+      ),
       value: (row) => row.recorded_at,
     },
     {

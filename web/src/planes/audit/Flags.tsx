@@ -73,7 +73,7 @@ export function Flags() {
       header: 'Last',
       width: 110,
       cell: (row) => (
-        <time dateTime={row.last_at ?? row.recorded_at} title={moment(row.last_at ?? row.recorded_at)}>
+        <time dateTime={row.last_at ?? row.recorded_at} title={moment(row.last_at ?? row.recorded_at, 'iso')}>
           {ago(row.last_at ?? row.recorded_at, now)}
         </time>
       ),

@@ -14,7 +14,7 @@ export function useReceived(): Column<{ received_at: string }> {
       width: 145,
       value: (row) => row.received_at,
       cell: (row) => (
-        <time dateTime={row.received_at} title={moment(row.received_at, 'milli')}>
+        <time dateTime={row.received_at} title={moment(row.received_at, 'iso')}>
           {clock(millis(row.received_at), zone, now)}
         </time>
       ),

@@ -3,7 +3,7 @@ import { SegmentedControl } from '@mantine/core';
 import { Link, useSearch } from '@tanstack/react-router';
 import { useId, useRef } from 'react';
 import { type Happening, useHappenings } from '../../live/source.ts';
-import { clock, count, duration, millis } from '../../time/format.ts';
+import { clock, count, duration, millis, moment } from '../../time/format.ts';
 import { pause, resume, usePaused } from '../../time/now.ts';
 import { IconBolt } from '../../ui/icons.ts';
 import { Message } from '../../ui/Message.tsx';
@@ -118,7 +118,7 @@ function Row({ event, old }: { event: Happening; old: boolean }) {
   );
   return (
     <li className={style.row} data-old={old || undefined}>
-      <time className={style.when} dateTime={event.at}>
+      <time className={style.when} dateTime={event.at} title={moment(event.at, zone, 'iso')}>
         {clock(millis(event.at), zone, now)}
       </time>
       {event.status > 0 ? (

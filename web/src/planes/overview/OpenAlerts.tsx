@@ -55,7 +55,7 @@ function Incident({ incident }: { incident: Schemas['IncidentModel'] }) {
         <span className={style.title}>{incident.name}</span>
         <span className="faint">{incident.summary}</span>
       </div>
-      <time className={style.when} dateTime={incident.started_at} title={moment(incident.started_at)}>
+      <time className={style.when} dateTime={incident.started_at} title={moment(incident.started_at, 'iso')}>
         {ago(incident.started_at, now)}
       </time>
       {incident.acknowledged_by ? (

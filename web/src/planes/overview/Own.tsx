@@ -47,7 +47,7 @@ export function Own({ api }: { api: ApiHealth }) {
                   'Last flush',
                   <span
                     key="flush"
-                    title={moment(own.last_success_at)}
+                    title={moment(own.last_success_at, 'iso')}
                   >{`${duration(own.last_flush_ms)}, ${ago(own.last_success_at, now)}`}</span>,
                 ],
                 ['Refused flushes', count(own.flush_failures)],

@@ -48,7 +48,7 @@ export function ToReview() {
               </Link>
               <span className="faint">{entry.risk_reasons.map((reason) => reason.sentence).join(' · ')}</span>
             </div>
-            <time className={style.when} dateTime={entry.recorded_at} title={moment(entry.recorded_at)}>
+            <time className={style.when} dateTime={entry.recorded_at} title={moment(entry.recorded_at, 'iso')}>
               {ago(entry.recorded_at, now)}
             </time>
           </li>

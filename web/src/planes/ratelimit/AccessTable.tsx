@@ -84,7 +84,7 @@ export function AccessTable({ which }: { which: 'blocks' | 'lists' }) {
         id: 'created_at',
         header: 'Since',
         cell: (row) => (
-          <time dateTime={row.created_at} title={moment(row.created_at)}>
+          <time dateTime={row.created_at} title={moment(row.created_at, 'iso')}>
             {ago(row.created_at, now)}
           </time>
         ),
@@ -96,7 +96,7 @@ export function AccessTable({ which }: { which: 'blocks' | 'lists' }) {
         header: 'Ends',
         cell: (row) =>
           row.ends_at ? (
-            <time dateTime={row.ends_at} title={moment(row.ends_at)}>
+            <time dateTime={row.ends_at} title={moment(row.ends_at, 'iso')}>
               {ago(row.ends_at, now)}
             </time>
           ) : (

@@ -66,14 +66,14 @@ export function Errors() {
         id: 'first_seen_at',
         header: 'First seen',
         width: 112,
-        cell: (group) => <When at={group.first_seen_at} now={now} title={moment(group.first_seen_at)} />,
+        cell: (group) => <When at={group.first_seen_at} now={now} title={moment(group.first_seen_at, 'iso')} />,
         value: (group) => group.first_seen_at,
       },
       {
         id: 'last_seen_at',
         header: 'Last seen',
         width: 112,
-        cell: (group) => <When at={group.last_seen_at} now={now} title={moment(group.last_seen_at)} />,
+        cell: (group) => <When at={group.last_seen_at} now={now} title={moment(group.last_seen_at, 'iso')} />,
         value: (group) => group.last_seen_at,
       },
       {

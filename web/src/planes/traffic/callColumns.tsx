@@ -17,7 +17,7 @@ export function useCallColumns(): readonly Column<Call>[] {
         header: 'When',
         width: 122,
         cell: (call) => (
-          <time dateTime={call.started_at} title={moment(call.started_at, 'milli')}>
+          <time dateTime={call.started_at} title={moment(call.started_at, 'iso')}>
             {clock(millis(call.started_at), zone, now)}
           </time>
         ),

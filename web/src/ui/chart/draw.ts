@@ -1,7 +1,7 @@
 /** Draws with uPlot. Nothing else of the dashboard knows it. */
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
-import { tick, type Zone } from '../../time/format.ts';
+import { tick, type Zone, zoneName } from '../../time/format.ts';
 import type { Span } from '../../time/range.ts';
 import { DASHES, type Palette } from '../palette.ts';
 import type { Figures, Kind } from './model.ts';
@@ -45,7 +45,7 @@ export function draw(
     width: Math.max(120, place.clientWidth),
     height: look.height,
     ms: 1,
-    tzDate: (at) => (look.zone === 'utc' ? uPlot.tzDate(new Date(at), 'UTC') : new Date(at)),
+    tzDate: (at) => (look.zone === 'local' ? new Date(at) : uPlot.tzDate(new Date(at), zoneName(look.zone))),
     legend: { show: false },
     padding: [8, 26, 0, 0],
     scales: {
