@@ -18,7 +18,8 @@ from rich.table import Column, Table
 
 from custodes.app import Custodes
 from custodes.errors import CustodesError
-from custodes.kernel.clock import to_iso
+from custodes.kernel.clock import MILLISECOND, to_iso
+from custodes.kernel.paging import MAX_LIMIT, Page
 
 T = TypeVar("T")
 
@@ -34,6 +35,16 @@ DatabaseOption = Annotated[
     str | None,
     typer.Option("--database", help="Database URL. Default: CUSTODES_DATABASE_URL, then sqlite:///custodes.db."),
 ]
+
+#: ``--tenant`` of commands that look at something.
+TenantOption = Annotated[str | None, typer.Option("--tenant", help="Only this tenant's.")]
+
+#: ``--limit`` of lists, and what it is when nothing is said.
+LimitOption = Annotated[int, typer.Option("--limit", min=1, max=MAX_LIMIT, help="Rows at most.")]
+ROWS = 100
+
+#: ``--reason`` of changes.
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for the audit trail.")]
 
 
 def operator() -> str:
@@ -59,7 +70,7 @@ def run(database: str | None, action: Callable[[Custodes], Awaitable[T]]) -> T:
 
 
 #: Fields of what planes return that hold a moment, beside those whose names end in ``_at``.
-_MOMENTS = frozenset({"at", "before", "since", "until"})
+_MOMENTS = frozenset({"at", "before", "since", "time", "until"})
 
 
 def plain(value: Any) -> Any:
@@ -91,15 +102,66 @@ def write_json(value: Any) -> None:
     sys.stdout.write(json.dumps(plain(value), ensure_ascii=False, indent=2) + "\n")
 
 
+#: Width of tables where no person looks, columns: nothing is wrapped for who greps.
+_WIDE = 10_000
+
+
 def write_table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
-    """Write a table for people; what is in its first column is whole, so that the next command can be given it."""
+    """Write a table for people: nothing is cut, and the first column is in one piece, for the command after."""
     cells = [[escape(str(cell)) for cell in row] for row in rows]
     first, *others = columns
     widest = max((len(row[0]) for row in cells), default=0)
-    table = Table(Column(first, no_wrap=True, min_width=widest), *others, box=None, pad_edge=False, header_style="bold")
+    table = Table(
+        Column(first, no_wrap=True, min_width=widest),
+        *(Column(other, overflow="fold") for other in others),
+        box=None,
+        pad_edge=False,
+        header_style="bold",
+    )
     for row in cells:
         table.add_row(*row)
-    out.print(table)
+    console = out if out.is_terminal else Console(file=out.file, width=_WIDE, highlight=False)
+    console.print(table)
+
+
+def write_page(
+    page: Page[T],
+    columns: Iterable[str],
+    row: Callable[[T], Iterable[object]],
+    *,
+    as_json: bool,
+    shown: Callable[[T], Any] = plain,
+) -> None:
+    """Write a page of a list; that there is more is said on standard error.
+
+    Args:
+        page: the page.
+        columns: heads of the table for people.
+        row: makes its rows.
+        as_json: whether it is for programs.
+        shown: makes what these are told.
+    """
+    if as_json:
+        write_json([shown(item) for item in page.items])
+    else:
+        write_table(columns, (row(item) for item in page.items))
+    if page.next_cursor:
+        err.print("There is more: narrow it down, or give a higher --limit.")
+
+
+def write_fields(title: str, fields: Iterable[tuple[str, object]]) -> None:
+    """Write what is known of one thing, for people; what is empty is left out."""
+    write_table(("", title), ((name, value) for name, value in fields if value not in ("", None, (), [])))
+
+
+def told_at(micros: int) -> str:
+    """Write a moment to the second, as ``--since`` takes it."""
+    return f"{to_iso(micros)[:19]}Z"
+
+
+def told_ms(micros: int) -> str:
+    """Write how long something took."""
+    return f"{micros / MILLISECOND:,.1f} ms"
 
 
 def fail(error: CustodesError, *, as_json: bool = False) -> NoReturn:

@@ -7,7 +7,23 @@ from typing import Annotated
 
 import typer
 
-from custodes.cli import doctor, export, migrate, portal, replay, retention, serve, status, user, webhooks
+from custodes.cli import (
+    access,
+    audit,
+    calls,
+    doctor,
+    export,
+    limits,
+    migrate,
+    portal,
+    replay,
+    retention,
+    serve,
+    status,
+    user,
+    views,
+    webhooks,
+)
 from custodes.cli.console import fail
 from custodes.cli.demo import command as demo
 from custodes.errors import CustodesError
@@ -24,6 +40,7 @@ app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 app.command("status")(status.status)
+app.command("trace")(calls.trace)
 app.command("replay")(replay.replay)
 app.command("export")(export.export)
 app.add_typer(migrate.app, name="migrate")
@@ -31,6 +48,12 @@ app.add_typer(user.app, name="user")
 app.add_typer(retention.app, name="retention")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(portal.app, name="portal")
+app.add_typer(calls.app, name="calls")
+app.add_typer(audit.app, name="audit")
+app.add_typer(limits.app, name="limits")
+app.add_typer(access.blocks, name="blocks")
+app.add_typer(access.lists, name="lists")
+app.add_typer(views.app, name="views")
 
 
 def _version(wanted: bool) -> None:

@@ -40,3 +40,19 @@ def span(text: str) -> int:
         msg = f"{text!r} is not a duration"
         raise InvalidInput(msg, remedy="Write 30s, 5m, 2h or 7d")
     return int(found[1]) * _UNITS[found[2]]
+
+
+def stretch(since: str | None, until: str | None, now: int) -> tuple[int, int]:
+    """Read a stretch of time, microseconds: from a moment, a day before the end when None, to one, now when None.
+
+    Raises:
+        InvalidInput: one of them is no moment, or they are the wrong way round.
+    """
+    end = moment(until, now)
+    end = now + 1 if end is None else end
+    begin = moment(since, now)
+    begin = max(0, end - DAY) if begin is None else begin
+    if begin >= end:
+        msg = "--since is not before --until"
+        raise InvalidInput(msg, remedy="Swap them, or leave one out")
+    return begin, end

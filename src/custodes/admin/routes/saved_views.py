@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
@@ -11,15 +10,12 @@ from pydantic import BaseModel, Field
 from custodes.admin.dependencies import Admin, AuditTrail, CustodesDep, Owner, Trail
 from custodes.admin.fields import Identifier, Moment
 from custodes.admin.paging import PageModel, PageQuery
-from custodes.planes.identity.model import Principal, SavedView, SeenView
+from custodes.planes.identity.model import Principal, SeenView
 from custodes.planes.identity.places import MAX_PLACE, Tab
-from custodes.planes.identity.saved_views import MAX_NAME, may_change
+from custodes.planes.identity.saved_views import MAX_NAME, may_change, told, told_changes
 from custodes.runtime.transactions import Work
 
 router = APIRouter()
-
-#: What the trail tells in place of what only one person sees.
-_PRIVATE = "(private)"
 
 _Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME, description="What it is called")]
 _Place = Annotated[
@@ -120,7 +116,7 @@ async def change_saved_view(
     """Rename a view, let it be another, share it or take it back: your own; those that others shared as an owner."""
     before = await custodes.identity.views.get(id, by=admin)
     asked = body.model_dump(exclude_none=True)
-    entry = trail.entry("saved_view.changed", target=f"saved_view:{id}", changes=_changes(before.view, asked))
+    entry = trail.entry("saved_view.changed", target=f"saved_view:{id}", changes=told_changes(before.view, asked))
     changed = await custodes.identity.views.change(id, by=admin, also=entry, **asked)
     return SavedViewModel.of(changed, admin)
 
@@ -134,8 +130,7 @@ async def delete_saved_view(
 ) -> None:
     """Delete a view: your own; those that others shared as an owner."""
     before = await custodes.identity.views.get(id, by=admin)
-    context = {"shared": before.view.shared, **({"name": before.view.name} if before.view.shared else {})}
-    entry = trail.entry("saved_view.deleted", target=f"saved_view:{id}", context=context)
+    entry = trail.entry("saved_view.deleted", target=f"saved_view:{id}", context=told(before.view))
     await custodes.identity.views.delete(id, by=admin, also=entry)
 
 
@@ -187,21 +182,6 @@ async def clear_shared_default_view(
     return SavedViewModel.of(
         await custodes.identity.views.set_shared_default(id, by=owner, on=False, also=entry), owner
     )
-
-
-def _changes(view: SavedView, asked: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    """List what changes; what is private, before or after, is told to nobody."""
-    shared = asked.get("shared", view.shared)
-    changes: list[tuple[str, Any, Any]] = []
-    for name, new in asked.items():
-        old: Any = getattr(view, name)
-        if new == old:
-            continue
-        if name == "shared":
-            changes.append((name, old, new))
-        else:
-            changes.append((name, old if view.shared else _PRIVATE, new if shared else _PRIVATE))
-    return changes
 
 
 def _default(trail: AuditTrail, action: str, view_id: str, whose: str) -> Work:

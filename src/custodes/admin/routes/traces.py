@@ -1,9 +1,7 @@
-"""One trace across the planes: requests, limit refusals, errors, webhooks in and out, and audit entries."""
+"""One trace across the planes."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from enum import StrEnum
 from typing import Annotated
 
 from fastapi import APIRouter, Path
@@ -11,43 +9,9 @@ from pydantic import BaseModel, Field
 
 from custodes.admin.dependencies import CustodesDep, TenantScope
 from custodes.admin.fields import Moment
-from custodes.app import Custodes
-from custodes.errors import NotFound
-from custodes.planes.audit.model import AuditEntry, Outcome
-from custodes.planes.audit.ports import AuditQuery
-from custodes.planes.inbound.model import Attempt, EventFilter, EventRecord, Status
-from custodes.planes.inbound.model import Outcome as AttemptOutcome
-from custodes.planes.outbound.model import Delivery, DeliveryStatus
-from custodes.planes.outbound.ports import DeliveryFilter
-from custodes.planes.traffic.model import ApiCall, CallFilter
+from custodes.traces import MAX_OF_A_KIND, SpanKind, SpanOutcome, Trace, read_trace
 
 router = APIRouter()
-
-#: Things of one kind that a trace shows at most; a trace has a handful, and what repeats one for ever is an attack.
-MAX_OF_A_KIND = 200
-
-#: Attempts at one webhook that a trace shows at most.
-MAX_ATTEMPTS = 50
-
-
-class SpanKind(StrEnum):
-    """What happened."""
-
-    REQUEST = "request"
-    REFUSAL = "refusal"
-    ERROR = "error"
-    WEBHOOK = "webhook"
-    ATTEMPT = "attempt"
-    DELIVERY = "delivery"
-    AUDIT = "audit"
-
-
-class SpanOutcome(StrEnum):
-    """How it went; ``attention``: somebody should look."""
-
-    SUCCESS = "success"
-    FAILURE = "failure"
-    ATTENTION = "attention"
 
 
 class SpanModel(BaseModel):
@@ -74,6 +38,11 @@ class TraceModel(BaseModel):
     spans: list[SpanModel] = Field(description="Earliest first")
     cut: bool = Field(description=f"Whether there is more: of each kind the newest {MAX_OF_A_KIND} are shown")
 
+    @classmethod
+    def of(cls, trace: Trace) -> TraceModel:
+        """Tell a trace."""
+        return cls.model_validate(trace, from_attributes=True)
+
 
 #: A trace id as it is kept: the 32 hex digits of W3C, or what a caller of the audit trail gave.
 TraceId = Annotated[str, Path(min_length=1, max_length=64, description="W3C trace id")]
@@ -85,139 +54,4 @@ async def get_trace(trace_id: TraceId, custodes: CustodesDep, tenant: TenantScop
 
     Requests show up some seconds after they ended, with the next flush.
     """
-    spans: list[SpanModel] = []
-    cut = False
-    for read in _SOURCES:
-        found, more = await read(custodes, trace_id, tenant)
-        spans += found
-        cut = cut or more
-    if not spans:
-        msg = "Nothing with this trace id is known"
-        raise NotFound(msg, remedy="It may be past its retention time, or not written yet: try again in some seconds")
-    return TraceModel(trace_id=trace_id, spans=sorted(spans, key=lambda span: (span.at, _ORDER[span.kind])), cut=cut)
-
-
-#: What comes first of things that begin at the same moment.
-_ORDER = {kind: place for place, kind in enumerate(SpanKind)}
-
-_Found = tuple[list[SpanModel], bool]
-
-
-async def _calls(custodes: Custodes, trace_id: str, tenant: str | None) -> _Found:
-    page = await custodes.traffic.list_calls(CallFilter(trace_id=trace_id), tenant=tenant, limit=MAX_OF_A_KIND)
-    return [span for call in page.items for span in _of_call(call)], page.next_cursor is not None
-
-
-def _of_call(call: ApiCall) -> list[SpanModel]:
-    failed = call.status >= 500 or call.status == 0
-    who = " · ".join(part for part in (call.user, call.client_ip) if part)
-    status = "client left" if call.status == 0 else str(call.status)
-    request = SpanModel(
-        kind=SpanKind.REQUEST, plane="traffic", id=call.id, parent=None, tenant=call.tenant, at=call.started_at,
-        duration_us=call.total_us, title=f"{call.method} {call.path} → {status}", detail=who,
-        outcome=SpanOutcome.FAILURE if failed else SpanOutcome.SUCCESS,
-    )  # fmt: skip
-    spans = [request]
-    ended = call.started_at + call.total_us
-    if call.limited_by:
-        spans.append(
-            request.model_copy(
-                update={
-                    "kind": SpanKind.REFUSAL, "plane": "ratelimit", "parent": call.id, "duration_us": None,
-                    "title": f"Refused by {call.limited_by}", "detail": who, "outcome": SpanOutcome.ATTENTION,
-                }
-            )
-        )  # fmt: skip
-    if call.error_group:
-        spans.append(
-            request.model_copy(
-                update={
-                    "kind": SpanKind.ERROR, "id": call.error_group, "parent": call.id, "at": ended,
-                    "duration_us": None, "title": call.error, "detail": call.route or "",
-                    "outcome": SpanOutcome.FAILURE,
-                }
-            )
-        )  # fmt: skip
-    return spans
-
-
-async def _webhooks(custodes: Custodes, trace_id: str, tenant: str | None) -> _Found:
-    page = await custodes.inbound.list_events(EventFilter(tenant=tenant, trace_id=trace_id), limit=MAX_OF_A_KIND)
-    spans: list[SpanModel] = []
-    cut = page.next_cursor is not None
-    for event in page.items:
-        spans.append(_of_event(event))
-        attempts = await custodes.inbound.list_attempts(event.id, tenant=tenant, limit=MAX_ATTEMPTS + 1)
-        spans += [_of_attempt(event, attempt) for attempt in attempts[:MAX_ATTEMPTS]]
-        cut = cut or len(attempts) > MAX_ATTEMPTS
-    return spans, cut
-
-
-def _of_event(event: EventRecord) -> SpanModel:
-    bad = event.status in (Status.DEAD, Status.FAILED)
-    return SpanModel(
-        kind=SpanKind.WEBHOOK, plane="inbound", id=event.id, parent=None, tenant=event.tenant, at=event.received_at,
-        duration_us=None if event.finished_at is None else event.finished_at - event.received_at,
-        title=f"{event.source} {event.event_type}".rstrip(),
-        detail=f"{event.status.value}, {event.verdict.value}" + (f": {event.error}" if event.error else ""),
-        outcome=SpanOutcome.FAILURE if bad else SpanOutcome.SUCCESS,
-    )  # fmt: skip
-
-
-def _of_attempt(event: EventRecord, attempt: Attempt) -> SpanModel:
-    done = attempt.outcome is AttemptOutcome.SUCCEEDED
-    error = ": ".join(part for part in (attempt.error_type, attempt.error) if part)
-    return SpanModel(
-        kind=SpanKind.ATTEMPT, plane="inbound", id=event.id, parent=event.id, tenant=event.tenant,
-        at=attempt.started_at, duration_us=attempt.duration_us,
-        title=f"Attempt {attempt.number}: {attempt.handler} {attempt.outcome.value}", detail=error,
-        outcome=SpanOutcome.SUCCESS if done else SpanOutcome.FAILURE,
-    )  # fmt: skip
-
-
-async def _deliveries(custodes: Custodes, trace_id: str, tenant: str | None) -> _Found:
-    wanted = DeliveryFilter(tenant=tenant, trace_id=trace_id)
-    page = await custodes.outbound.list_deliveries(wanted, limit=MAX_OF_A_KIND)
-    return [_of_delivery(delivery) for delivery in page.items], page.next_cursor is not None
-
-
-def _of_delivery(delivery: Delivery) -> SpanModel:
-    attempts = f"{delivery.attempts} attempt{'' if delivery.attempts == 1 else 's'}"
-    answered = "" if delivery.last_status is None else f", last answer {delivery.last_status}"
-    error = f": {delivery.error}" if delivery.error else ""
-    outcome = {
-        DeliveryStatus.FAILED: SpanOutcome.FAILURE,
-        DeliveryStatus.HELD: SpanOutcome.ATTENTION,
-    }.get(delivery.status, SpanOutcome.SUCCESS)
-    return SpanModel(
-        kind=SpanKind.DELIVERY, plane="outbound", id=delivery.id, parent=delivery.endpoint_id, tenant=delivery.tenant,
-        at=delivery.created_at,
-        duration_us=None if delivery.finished_at is None else delivery.finished_at - delivery.created_at,
-        title=f"{delivery.event_type} to endpoint {delivery.endpoint_id}",
-        detail=f"{delivery.status.value} after {attempts}{answered}{error}", outcome=outcome,
-    )  # fmt: skip
-
-
-async def _audit(custodes: Custodes, trace_id: str, tenant: str | None) -> _Found:
-    query = AuditQuery(tenant=tenant, trace_id=trace_id, limit=MAX_OF_A_KIND)
-    page = await custodes.audit.list_entries(query)
-    return [_of_entry(entry) for entry in page.items], page.next_cursor is not None
-
-
-def _of_entry(entry: AuditEntry) -> SpanModel:
-    targets = ", ".join(str(target) for target in entry.targets[:3])
-    done = SpanOutcome.SUCCESS if entry.outcome is Outcome.SUCCESS else SpanOutcome.FAILURE
-    return SpanModel(
-        kind=SpanKind.AUDIT, plane="audit", id=entry.id, parent=None, tenant=entry.tenant, at=entry.recorded_at,
-        duration_us=None, title=f"{entry.action} by {entry.actor}" + (f" on {targets}" if targets else ""),
-        detail=entry.reason, outcome=SpanOutcome.ATTENTION if entry.flagged else done,
-    )  # fmt: skip
-
-
-#: What a trace is made of: each tells its part, and whether there was more.
-_SOURCES: tuple[Callable[[Custodes, str, str | None], Awaitable[_Found]], ...] = (
-    _calls,
-    _webhooks,
-    _deliveries,
-    _audit,
-)
+    return TraceModel.of(await read_trace(custodes, trace_id, tenant=tenant))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from custodes.errors import Conflict, NotFound, PermissionDenied
 from custodes.kernel.clock import Clock
@@ -20,6 +22,9 @@ MAX_NAME = 60
 #: Views that one profile may keep, and that the administrators of one tenant may share: a menu that one still reads.
 MAX_MADE = 50
 MAX_SHARED = 100
+
+#: What the trail tells in place of what only one person sees.
+_PRIVATE = "(private)"
 
 
 class SavedViews:
@@ -271,3 +276,28 @@ class SavedViews:
 def may_change(seen: SeenView, by: Principal) -> bool:
     """Tell whether somebody may change, share and delete a view that they see."""
     return by.role.covers(Role.OWNER) or (seen.mine and not seen.view.opens_tab)
+
+
+def told(view: SavedView) -> dict[str, Any]:
+    """Tell the trail of a view; of one that is private only that it is."""
+    return {"shared": True, "name": view.name} if view.shared else {"shared": False}
+
+
+def told_changes(view: SavedView, asked: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Tell the trail what changes; what is private, before or after, is told to nobody.
+
+    Args:
+        view: the view before.
+        asked: what :meth:`SavedViews.change` takes.
+    """
+    shared = asked.get("shared", view.shared)
+    changes: list[tuple[str, Any, Any]] = []
+    for name, new in asked.items():
+        old: Any = getattr(view, name)
+        if new == old:
+            continue
+        if name == "shared":
+            changes.append((name, old, new))
+        else:
+            changes.append((name, old if view.shared else _PRIVATE, new if shared else _PRIVATE))
+    return changes

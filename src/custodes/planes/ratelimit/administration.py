@@ -12,7 +12,7 @@ from custodes.planes.ratelimit.access import normal_identifier
 from custodes.planes.ratelimit.in_force import MAX_RULES, InForce
 from custodes.planes.ratelimit.model import EVERY_TENANT, FOREVER, Access, Effect, Kind, Rule, Source
 from custodes.planes.ratelimit.ports import RateLimitStore
-from custodes.planes.ratelimit.rules import make_rule, spell_subjects
+from custodes.planes.ratelimit.rules import given_of, make_rule
 from custodes.runtime.transactions import Transaction, Work
 
 #: Longest reason, characters.
@@ -237,20 +237,7 @@ class Administration:
             InvalidInput: a value is not acceptable.
         """
         old = self._own_rule(rule_id, tenant)
-        given: dict[str, Any] = {
-            "limits": "; ".join(limit.text for limit in old.limits),
-            "name": old.name,
-            "by": spell_subjects(old),
-            "route": old.route,
-            "methods": sorted(old.methods),
-            "exempt": old.exempt,
-            "cost": old.cost,
-            "shadow": old.shadow,
-            "enabled": old.enabled,
-            "on_failure": old.on_failure,
-            "lease": old.lease,
-            **changes,
-        }
+        given = {**given_of(old), **changes}
         stored: dict[str, Any] = {
             "id": old.id,
             "version": old.version + 1,

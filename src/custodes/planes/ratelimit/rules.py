@@ -104,6 +104,23 @@ def make_rule(
     )
 
 
+def given_of(rule: Rule) -> dict[str, Any]:
+    """Tell what :func:`make_rule` takes to make this rule again, but for its tenant and where it comes from."""
+    return {
+        "limits": "; ".join(limit.text for limit in rule.limits),
+        "name": rule.name,
+        "by": spell_subjects(rule),
+        "route": rule.route,
+        "methods": sorted(rule.methods),
+        "exempt": rule.exempt,
+        "cost": rule.cost,
+        "shadow": rule.shadow,
+        "enabled": rule.enabled,
+        "on_failure": rule.on_failure,
+        "lease": rule.lease,
+    }
+
+
 def spell_subjects(rule: Rule) -> str:
     """Write whom a rule counts: ``"ip+user"``."""
     return _spell(rule.by)

@@ -1,0 +1,245 @@
+"""``custodes limits``: the rate limit rules that are made at run time.
+
+Rules that are written in an app's code are known to the app's processes only, and are changed there.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from custodes.app import Custodes
+from custodes.cli import trial
+from custodes.cli.console import (
+    DatabaseOption,
+    JsonOption,
+    ReasonOption,
+    TenantOption,
+    operator,
+    out,
+    run,
+    write_json,
+    write_table,
+)
+from custodes.cli.rule import (
+    ByOption,
+    CostOption,
+    ExemptOption,
+    LeaseOption,
+    LimitsArgument,
+    MethodOption,
+    NameOption,
+    RouteOption,
+    gather,
+    plain_rule,
+    state_of,
+    tenant_of,
+    text_of,
+    told,
+    told_whole,
+    write_promises,
+    write_rule,
+)
+from custodes.errors import InvalidInput, NotFound
+from custodes.planes.ratelimit.model import Rule
+from custodes.planes.ratelimit.rules import given_of, spell_subjects
+
+app = typer.Typer(help="Rate limit rules made at run time; those in code are changed in code.", no_args_is_help=True)
+
+_RuleArgument = Annotated[str, typer.Argument(help="Name or id of the rule.")]
+_Shadow = Annotated[
+    bool | None, typer.Option("--shadow/--enforce", help="Whether it refuses nobody and only tells whom it would.")
+]
+_Enabled = Annotated[bool | None, typer.Option("--enable/--disable", help="Whether it counts at all.")]
+_OnFailure = Annotated[
+    str | None,
+    typer.Option(help="When limits cannot be decided: open, closed, degraded; '' for what the install has chosen."),
+]
+
+
+@app.command("list")
+def list_rules(tenant: TenantOption = None, database: DatabaseOption = None, as_json: JsonOption = False) -> None:
+    """List the rules made at run time, by name."""
+
+    async def action(custodes: Custodes) -> list[Rule]:
+        await custodes.ratelimit.refresh()
+        return custodes.ratelimit.list_rules(tenant=tenant)
+
+    found = run(database, action)
+    if as_json:
+        write_json([plain_rule(rule) for rule in found])
+        return
+    rows = (
+        (
+            rule.name,
+            text_of(rule),
+            spell_subjects(rule),
+            rule.route,
+            tenant_of(rule) or "all",
+            state_of(rule),
+            rule.actor,
+        )
+        for rule in found
+    )
+    write_table(("name", "limits", "by", "route", "tenant", "state", "changed by"), rows)
+
+
+@app.command()
+def show(rule: _RuleArgument, database: DatabaseOption = None, as_json: JsonOption = False) -> None:
+    """Show a rule, and what its limits promise."""
+    found = run(database, lambda custodes: _find(custodes, rule))
+    if as_json:
+        write_json(plain_rule(found))
+        return
+    write_rule(found)
+    out.print()
+    write_promises(found)
+
+
+@app.command()
+def create(
+    limits: LimitsArgument,
+    name: NameOption = "",
+    by: ByOption = None,
+    route: RouteOption = None,
+    method: MethodOption = None,
+    exempt: ExemptOption = None,
+    cost: CostOption = None,
+    lease: LeaseOption = None,
+    shadow: _Shadow = None,
+    enabled: _Enabled = None,
+    on_failure: _OnFailure = None,
+    tenant: Annotated[str | None, typer.Option(help="Only for requests of this tenant. Default: all.")] = None,
+    reason: ReasonOption = "",
+    database: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a rule; every worker holds it within two seconds."""
+    given = gather(
+        limits=limits,
+        name=name,
+        by=by,
+        route=route,
+        methods=method,
+        exempt=exempt,
+        cost=cost,
+        lease=lease,
+        shadow=shadow,
+        enabled=enabled,
+        on_failure=on_failure,
+    )
+
+    async def action(custodes: Custodes) -> Rule:
+        limiter = custodes.ratelimit
+        await limiter.refresh()
+        drafted = limiter.draft(given, tenant=tenant)
+        entry = custodes.audit.admin_entry(
+            "rate_limit.rule_changed",
+            actor=operator(),
+            target=f"rule:{drafted.name}",
+            context=told_whole(drafted),
+            reason=reason,
+            tenant=tenant,
+        )
+        return await limiter.create_rule(actor=operator(), tenant=tenant, also=entry, **given_of(drafted))
+
+    _done(run(database, action), as_json=as_json)
+
+
+@app.command()
+def update(
+    rule: _RuleArgument,
+    limits: Annotated[str | None, typer.Option(help="In the rule language: '5/minute; 100/day'.")] = None,
+    by: ByOption = None,
+    route: RouteOption = None,
+    method: MethodOption = None,
+    exempt: ExemptOption = None,
+    cost: CostOption = None,
+    lease: LeaseOption = None,
+    shadow: _Shadow = None,
+    enabled: _Enabled = None,
+    on_failure: _OnFailure = None,
+    reason: ReasonOption = "",
+    database: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Change a rule; what is not given stays, and so does what was counted under limits that stay the same."""
+    changes = gather(
+        limits=limits,
+        by=by,
+        route=route,
+        methods=method,
+        exempt=exempt,
+        cost=cost,
+        lease=lease,
+        shadow=shadow,
+        enabled=enabled,
+        on_failure=on_failure,
+    )
+    if not changes:
+        msg = "Nothing says what to change"
+        raise InvalidInput(msg, remedy="Give at least one option, such as --shadow")
+
+    async def action(custodes: Custodes) -> Rule:
+        found = await _find(custodes, rule)
+        entry = custodes.audit.admin_entry(
+            "rate_limit.rule_changed",
+            actor=operator(),
+            target=f"rule:{found.id}",
+            context=told(changes),
+            reason=reason,
+            tenant=tenant_of(found),
+        )
+        return await custodes.ratelimit.change_rule(found.id, actor=operator(), also=entry, **changes)
+
+    _done(run(database, action), as_json=as_json)
+
+
+@app.command()
+def delete(
+    rule: _RuleArgument, reason: ReasonOption = "", database: DatabaseOption = None, as_json: JsonOption = False
+) -> None:
+    """Delete a rule."""
+
+    async def action(custodes: Custodes) -> Rule:
+        found = await _find(custodes, rule)
+        entry = custodes.audit.admin_entry(
+            "rate_limit.rule_deleted",
+            actor=operator(),
+            target=f"rule:{found.id}",
+            reason=reason,
+            tenant=tenant_of(found),
+        )
+        return await custodes.ratelimit.delete_rule(found.id, also=entry)
+
+    found = run(database, action)
+    if as_json:
+        write_json(plain_rule(found))
+    else:
+        out.print(f"Rule {found.name} is deleted.", markup=False)
+
+
+app.command()(trial.check)
+app.command("what-if")(trial.what_if)
+
+
+async def _find(custodes: Custodes, rule: str) -> Rule:
+    """Find a rule by its name or id.
+
+    Raises:
+        NotFound: there is none.
+    """
+    await custodes.ratelimit.refresh()
+    found = [one for one in custodes.ratelimit.list_rules() if rule in (one.name, one.id)]
+    if not found:
+        msg = f"There is no rule {rule[:100]!r} made at run time"
+        raise NotFound(msg, remedy="Look at custodes limits list; rules in code are changed in code")
+    return found[0]
+
+
+def _done(rule: Rule, *, as_json: bool) -> None:
+    if as_json:
+        write_json(plain_rule(rule))
+    else:
+        out.print(f"Rule {rule.name}: {text_of(rule)}, {state_of(rule)}.", markup=False)
