@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from custodes.planes.ratelimit.model import Rule
     from custodes.planes.ratelimit.rules import By
     from custodes.planes.retention.sweeper import Retention
+    from custodes.runtime.transactions import Transaction
 
 ASGIApp = Callable[..., Any]
 
@@ -210,8 +211,15 @@ class Custodes(Composition):
         """
         from custodes.storage.sql import schema
         from custodes.storage.sql.database import connection_of
+        from custodes.storage.sql.outbound import SqlEndpointStore
 
-        applied = await self.database.migrate(lambda tx: schema.migrate(connection_of(tx)))
+        def work(tx: Transaction) -> list[str]:
+            applied = schema.migrate(connection_of(tx))
+            if "0012_sealed_headers" in applied and (found := SqlEndpointStore().headers_in_the_open(tx)):
+                self.outbound.seal_headers(tx, found)  # a migration has no keys
+            return applied
+
+        applied = await self.database.migrate(work)
         await self.partitions.make()
         return applied
 

@@ -71,6 +71,10 @@ async def test_an_endpoint_lives_from_its_secret_to_its_end(window: Callable[...
     await form.get_by_role("textbox", name="Payload filter").fill('{"data.total": {"$above": 1}}')
     await form.get_by_role("textbox", name="Waits between attempts").fill("")
     await form.get_by_role("textbox", name="Payload version").fill("2026-11")
+    for number, name in ((1, "X-Kept"), (2, "X-Gone")):
+        await form.get_by_role("button", name="Add a header").click()
+        await form.get_by_label(f"Name of header {number}").fill(name)
+        await form.get_by_label(f"Value of {name}").fill("hunter2")
     await form.get_by_role("button", name="Add", exact=True).click()
     await expect(form.get_by_role("alert")).to_contain_text("$above")
     await form.get_by_role("textbox", name="Payload filter").fill('{"data.total": {"$gte": 1}}')
@@ -95,13 +99,18 @@ async def test_an_endpoint_lives_from_its_secret_to_its_end(window: Callable[...
     await page.get_by_role("button", name="Edit").click()
     change = page.get_by_role("dialog", name="Change the endpoint")
     await change.get_by_role("textbox", name="Description").fill("for <b>bold</b> people")
+    await expect(change.get_by_label("Value of x-kept")).to_have_value("")
+    await change.get_by_role("button", name="Remove x-gone").click()
+    assert await seen.violations() == []
     await change.get_by_role("button", name="Save").click()
     await expect(page.get_by_text("for <b>bold</b> people")).to_be_visible()
+    await expect(page.get_by_text("x-kept", exact=True)).to_be_visible()
     await confirm("Send a test")
     await page.get_by_role("link", name="custodes.test").click()
     await expect(page.get_by_text("refused: the address is not allowed").first).to_be_visible()
     await page.get_by_text(re.compile(r"^Sent to https://10\.9\.9\.9/hooks with \d+ headers$")).click()
     await expect(page.get_by_text("webhook-id: ")).to_be_visible()
+    await expect(page.get_by_text("x-kept: [redacted]")).to_be_visible()
     # A test is no loss; an event is.
     emitted = {"event_type": "order.made", "payload": {"total": 2}}
     seen.shop.client.post(

@@ -139,6 +139,10 @@ async def test_a_customer_looks_after_an_endpoint_and_the_trail_names_the_link(
     await page.get_by_role("button", name="Edit").click()
     change = page.get_by_role("dialog", name="Change the endpoint")
     await change.get_by_role("textbox", name="Description").fill("our warehouse")
+    await change.get_by_role("button", name="Add a header").click()
+    await change.get_by_label("Name of header 1").fill("X-Warehouse")
+    await change.get_by_label("Value of X-Warehouse").fill("hunter2")
+    assert await seen.violations() == []
     await change.get_by_role("button", name="Save").click()
     await expect(page.get_by_text("our warehouse")).to_be_visible()
     await confirm("Send a test")

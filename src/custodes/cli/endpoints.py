@@ -16,17 +16,16 @@ from custodes.cli.moments import span
 from custodes.errors import InvalidInput
 from custodes.kernel.clock import DAY, HOUR
 from custodes.planes.outbound.analytics import Examined
+from custodes.planes.outbound.changes import FieldChange
 from custodes.planes.outbound.endpoints import Created
 from custodes.planes.outbound.model import AuthKind, Endpoint, EndpointState, Options, RetryPolicy, Signature
 from custodes.runtime.transactions import Work
 
-Changes = Sequence[tuple[str, Any, Any]]
-
 #: Most rows that a list shows.
 ROWS = 100
 
-#: Longest file with credentials, bytes: a chain of certificates and a key.
-_MAX_CREDENTIALS = 64 * 1024
+#: Longest file with credentials or headers, bytes: a chain of certificates and a key.
+_MAX_SECRETS = 64 * 1024
 
 EndpointId = Annotated[str, typer.Argument(help="Id of the endpoint.")]
 
@@ -37,7 +36,12 @@ _Channels = Annotated[
     list[str] | None, typer.Option("--channel", help="Only this channel; give it again for more; '' for all.")
 ]
 _Headers = Annotated[
-    list[str] | None, typer.Option("--header", help="Header to send, 'Name: value'; give it again for more.")
+    list[str] | None,
+    typer.Option(
+        "--header",
+        help="Header to send, 'Name: value'; give it again for more, '' for none. A name alone keeps the value that it "
+        "has. @FILE reads them, one a line, @- from standard input. Values are sealed, and never shown.",
+    ),
 ]
 _Signature = Annotated[Signature | None, typer.Option(help="How deliveries are signed. Default: v1.")]
 _Rate = Annotated[float | None, typer.Option(help="Deliveries a second, at most; 0: as many as come.")]
@@ -135,7 +139,7 @@ def create(
         disable_after=disable_after,
         auth=auth,
     )
-    retry = _retry(RetryPolicy(), schedule, timeout)
+    retry = RetryPolicy(**_retry(schedule, timeout))
     given = _read(credentials)
 
     async def action(custodes: Custodes) -> Created:
@@ -153,6 +157,7 @@ def create(
                 "webhook_configuration.created",
                 actor=operator(),
                 target=f"webhook_configuration:{endpoint_id}",
+                context={"url": url, "event_types": event or ["*"]},
                 tenant=tenant,
             ),
         )
@@ -195,16 +200,12 @@ def update(
         auth=auth,
     )
     given = _read(credentials)
-    new_retry = schedule is not None or timeout is not None
-    if not asked and given is None and not new_retry and url is None and event is None and description is None:
+    retry = _retry(schedule, timeout)
+    if not asked and given is None and not retry and url is None and event is None and description is None:
         msg = "Nothing says what is to change"
         raise InvalidInput(msg, remedy="Give one of the options, such as --url or --event")
 
     async def action(custodes: Custodes) -> Endpoint:
-        before = await custodes.outbound.get_endpoint(endpoint)
-        retry = _retry(before.retry, schedule, timeout) if new_retry else None
-        named = {"url": url, "event_types": event, "description": description, "retry": retry}
-        changes = [*_changes(before, named, asked), *([("credentials", "(sealed)", "(new)")] if given else [])]
         return await custodes.outbound.update_endpoint(
             endpoint,
             url=url,
@@ -213,7 +214,7 @@ def update(
             retry=retry,
             options=asked,
             credentials=given,
-            also=entry_of(custodes, "updated", before, changes),
+            told=lambda one, changes: entry_of(custodes, "updated", one, changes),
         )
 
     changed = run(database, action)
@@ -240,7 +241,7 @@ def rotate_secret(
     _show_created(run(database, action), as_json=as_json)
 
 
-async def entry(custodes: Custodes, what: str, endpoint_id: str, changes: Changes = ()) -> Work:
+async def entry(custodes: Custodes, what: str, endpoint_id: str, changes: Sequence[FieldChange] = ()) -> Work:
     """Make the audit entry of something done to an endpoint, in the trail of its tenant.
 
     Raises:
@@ -253,7 +254,7 @@ def entry_of(
     custodes: Custodes,
     what: str,
     endpoint: Endpoint,
-    changes: Changes = (),
+    changes: Sequence[FieldChange] = (),
     *,
     context: Mapping[str, Any] | None = None,
 ) -> Work:
@@ -266,18 +267,6 @@ def entry_of(
         context=context,
         tenant=endpoint.tenant,
     )
-
-
-def _changes(before: Endpoint, named: Mapping[str, object], options: Mapping[str, Any]) -> Changes:
-    """List what was named with what it was, without what may be secret: of headers only their names."""
-    was = plain(before)
-    changes = [(name, was[name], plain(value)) for name, value in named.items() if value is not None]
-    for name, value in options.items():
-        old, new = was["options"][name], plain(value)
-        if name == "headers":
-            old, new = sorted(old), sorted(new)
-        changes.append((f"options.{name}", old, new))
-    return changes
 
 
 def _asked(
@@ -295,43 +284,57 @@ def _asked(
     if channels is not None:
         asked["channels"] = tuple(one for one in channels if one)
     if headers is not None:
-        asked["headers"] = dict(_header(one) for one in headers if one)
+        lines = (line for one in headers for line in (_lines(one[1:]) if one.startswith("@") else [one]))
+        asked["headers"] = dict(_header(line) for line in lines if line.strip())
     if disable_after is not None:
         asked["disable_after"] = span(disable_after)
     return asked
 
 
-def _header(text: str) -> tuple[str, str]:
+def _header(text: str) -> tuple[str, str | None]:
     name, colon, value = text.partition(":")
-    if not colon:
-        msg = "A header has no colon"
-        raise InvalidInput(msg, remedy="Write --header 'X-Region: eu'")
-    return name.strip(), value.strip()
+    return name.strip(), value.strip() if colon else None
 
 
-def _retry(policy: RetryPolicy, schedule: str | None, timeout: str | None) -> RetryPolicy:
-    return RetryPolicy(
-        schedule=policy.schedule if schedule is None else tuple(span(wait) for wait in schedule.split()),
-        timeout=policy.timeout if timeout is None else span(timeout),
-    )
+def _lines(path: str) -> list[str]:
+    """Read headers from where no list of processes shows them."""
+    return _text(Path(path), "headers", "--header").decode("utf-8", "replace").splitlines()
+
+
+def _retry(schedule: str | None, timeout: str | None) -> dict[str, Any]:
+    """Gather what was given of a retry policy."""
+    asked: dict[str, Any] = {}
+    if schedule is not None:
+        asked["schedule"] = tuple(span(wait) for wait in schedule.split())
+    if timeout is not None:
+        asked["timeout"] = span(timeout)
+    return asked
 
 
 def _read(path: Path | None) -> dict[str, str] | None:
-    """Read credentials: from a file or standard input, so that they are in no list of processes and no history."""
+    """Read credentials."""
     if path is None:
         return None
-    try:
-        stream = sys.stdin.buffer if str(path) == "-" else path.open("rb")
-        with stream:
-            text = stream.read(_MAX_CREDENTIALS)
-    except OSError as error:
-        msg = f"The credentials cannot be read: {error.strerror}"
-        raise InvalidInput(msg, remedy="Give --credentials a file that can be read, or -") from None
+    text = _text(path, "credentials", "--credentials")
     values = _json_object(text, "credentials file", '{"token": "…"} into it; a certificate as one string with \\n')
     if not all(isinstance(value, str) for value in values.values()):
         msg = "The credentials are not all texts"
         raise InvalidInput(msg, remedy="Put each value in quotes")
     return values
+
+
+def _text(path: Path, what: str, option: str) -> bytes:
+    """Read secrets from a file or standard input: so they are in no list of processes and no history."""
+    try:
+        stream = sys.stdin.buffer if str(path) == "-" else path.open("rb")
+        with stream:
+            return stream.read(_MAX_SECRETS)
+    except OSError as error:
+        why = error.strerror
+    except ValueError:
+        why = "it was read already"  # standard input, for another option
+    msg = f"The {what} cannot be read: {why}"
+    raise InvalidInput(msg, remedy=f"Give {option} a file that can be read; one option only may read standard input")
 
 
 def _json_object(text: str | bytes, what: str, remedy: str) -> dict[str, Any]:
@@ -346,7 +349,7 @@ def _json_object(text: str | bytes, what: str, remedy: str) -> dict[str, Any]:
 
 
 def _options(options: Options) -> list[tuple[str, str]]:
-    """Tell the options that are set; values of headers are not shown."""
+    """Tell the options that are set."""
     values: dict[str, Any] = plain(options)
     values["headers"] = sorted(options.headers)
     values["disable_after"] = _told(options.disable_after) if options.disable_after else "never"

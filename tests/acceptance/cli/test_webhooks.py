@@ -78,16 +78,32 @@ def test_an_endpoint_is_changed_in_all_that_it_asks_for(url: str, tmp_path: Path
     assert (shown["description"], shown["retry"]["timeout"]) == ("the books", 20_000_000)
     assert shown["retry"]["schedule"] == [5_000_000, 300_000_000, 3_600_000_000]
     options = shown["options"]
-    assert (options["match"], options["channels"], options["headers"]) == ({"a": 1}, ["eu"], {"x-region": "eu"})
+    assert (options["match"], options["channels"], options["headers"]) == ({"a": 1}, ["eu"], {"x-region": None})
     assert (options["auth"], options["signature"], options["payload_version"]) == ("bearer", "both", "2025-01")
     assert (options["rate"], options["concurrency"], options["ordered"]) == (5, 3, True)
     assert (options["disable_after"], shown["health"]["condition"]) == (12 * 3_600_000_000, "healthy")
 
     # And one thing is changed without the others
-    run("webhooks", "update", endpoint, "--timeout", "10s", "--no-ordered")
+    secret = tmp_path / "headers"
+    secret.write_text("X-Api-Key: not-to-be-seen\n\nX-Trace: a:b\n")
+    run(
+        "webhooks",
+        "update",
+        endpoint,
+        "--timeout",
+        "10s",
+        "--no-ordered",
+        "--header",
+        f"@{secret}",
+        "--header",
+        "X-Region",
+    )
     changed = run_json("webhooks", "show", endpoint)
     assert (changed["retry"]["timeout"], changed["options"]["ordered"]) == (10_000_000, False)
     assert changed["retry"]["schedule"] == shown["retry"]["schedule"]
+    assert changed["options"]["headers"] == dict.fromkeys(("x-region", "x-api-key", "x-trace"))
+    for wrong, why in (("X-Other", "x-other has no value"), ("@nowhere", "cannot be read: No such file")):
+        assert why in str(run("webhooks", "update", endpoint, "--header", wrong, expect=1).exception)
 
     # And people read it without the secrets
     told = run("webhooks", "show", endpoint).stdout
@@ -99,7 +115,8 @@ def test_an_endpoint_is_changed_in_all_that_it_asks_for(url: str, tmp_path: Path
     found = with_custodes(url, lambda custodes: custodes.audit.list_entries(AuditQuery(tenant="acme")))
     [second, first, _] = found.items
     assert {one.action for one in (first, second)} == {f"{ACTIONS}.updated"}
-    assert ("options.headers", [], ["X-Region"]) in [(one.path, one.old, one.new) for one in first.changes]
+    assert ("options.headers.x-region", None, "(new)") in [(one.path, one.old, one.new) for one in first.changes]
+    assert not {"options.headers.x-region", "options.auth"} & {one.path for one in second.changes}
     assert ("options.ordered", True, False) in [(one.path, one.old, one.new) for one in second.changes]
 
 

@@ -11,6 +11,7 @@ from custodes import Custodes
 from custodes.admin.app import create_admin_app
 from custodes.errors import ConfigurationError, Conflict, InvalidInput, NotFound
 from custodes.kernel.clock import DAY, HOUR, SECOND
+from custodes.kernel.redact import MASK
 from custodes.kernel.sealing import Sealer
 from custodes.planes.audit.ports import AuditQuery
 from custodes.planes.outbound import endpoints as module
@@ -232,6 +233,16 @@ async def test_the_whole_life_over_http_with_an_audit_entry_for_each_step(sqlite
             await client.post(f"{path}/pause", json={"reason": "noisy"}, headers=admin),
             await client.post(f"{path}/resume", headers=admin),
             await client.post(f"{path}/rotate-secret", headers=admin),
+            await client.patch(
+                path,
+                json={"retry": {"timeout_seconds": 5}, "options": {"headers": {"X-Api-Key": "hunter2"}}},
+                headers=admin,
+            ),
+            await client.patch(
+                path,
+                json={"retry": {"schedule_seconds": [7]}, "options": {"headers": {"x-api-key": None}}},
+                headers=admin,
+            ),
         ]
         listed = await client.get(here, headers=admin)
         hidden = [
@@ -247,7 +258,7 @@ async def test_the_whole_life_over_http_with_an_audit_entry_for_each_step(sqlite
     await custodes.close()
 
     assert (made.status_code, gone.status_code, missing.status_code, refused.status_code) == (201, 204, 404, 422)
-    assert [step.status_code for step in steps] == [200] * 4
+    assert [step.status_code for step in steps] == [200] * 6
     assert [answer.status_code for answer in hidden] == [404] * 4
     assert "u:p@" not in refused.text
     # secrets: in the two answers that made them, and nowhere else
@@ -258,7 +269,16 @@ async def test_the_whole_life_over_http_with_an_audit_entry_for_each_step(sqlite
         "created", "updated", "paused", "resumed", "recovered", "secret_rotated", "deleted",
     }  # fmt: skip
     assert {str(entry.targets[0]) for entry in entries} == {f"webhook_configuration:{made.json()['id']}"}
-    updated = next(entry for entry in entries if entry.action.endswith("updated"))
-    assert [(one.path, one.old, one.new) for one in updated.changes] == [
-        ("url", "https://example.com/", "https://example.org/")
-    ]
+    # Each change says what it changed, and what is left out of it stays; of headers nobody sees more than the name.
+    last, before, first = (entry.changes for entry in entries if entry.action.endswith("updated"))
+    assert [(one.path, one.old, one.new) for one in first] == [("url", "https://example.com/", "https://example.org/")]
+    assert [(one.path, one.old, one.new) for one in before] == [
+        ("retry.timeout_seconds", 15, 5), ("options.headers.x-api-key", None, MASK),
+    ]  # fmt: skip
+    assert [(one.path, one.new) for one in last] == [("retry.schedule_seconds", [7])]
+    [told] = listed.json()["items"]
+    assert (told["retry"], told["options"]["headers"]) == (
+        {"schedule_seconds": [7], "timeout_seconds": 5},
+        {"x-api-key": None},
+    )
+    assert "hunter2" not in listed.text + "".join(step.text for step in steps) + repr(entries)

@@ -2957,7 +2957,7 @@ export interface components {
             event_types?: string[] | null;
             /** Description */
             description?: string | null;
-            /** @description How deliveries are retried */
+            /** @description How deliveries are retried; what is left out stays */
             retry?: components["schemas"]["RetryModel"] | null;
             /** @description What else it asks for; what is left out stays */
             options?: components["schemas"]["OptionsModel"] | null;
@@ -5528,11 +5528,11 @@ export interface components {
             channels: string[];
             /**
              * Headers
-             * @description Headers to send
+             * @description Headers to send, all of them. Values are sealed and never told: null stands for each, and given back keeps the value that there is
              * @default {}
              */
             headers: {
-                [key: string]: string;
+                [key: string]: string | null;
             };
             /**
              * @description How we prove who we are

@@ -1,10 +1,11 @@
 /** Add an endpoint, or change one; the server's words when it refuses. */
-import { TagsInput, Textarea, TextInput } from '@mantine/core';
+import { TagsInput, TextInput } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { EndpointDialog, type FieldsProps } from '../planes/outbound/EndpointDialog.tsx';
-import { headersOf, NO_HEADERS } from '../planes/outbound/written.ts';
+import { HeaderFields } from '../planes/outbound/HeaderFields.tsx';
+import { differing, headersOf, keptHeaders } from '../planes/outbound/written.ts';
 import { AskForm } from '../ui/AskForm.tsx';
 import { IconPlus } from '../ui/icons.ts';
 import { api, type Endpoint, sent } from './api.ts';
@@ -30,28 +31,24 @@ function Fields({ endpoint, onClose, onMade }: FieldsProps<Endpoint>) {
   const [url, setUrl] = useState(endpoint?.url ?? '');
   const [types, setTypes] = useState(endpoint?.event_types ?? ['*']);
   const [description, setDescription] = useState(endpoint?.description ?? '');
-  const [headers, setHeaders] = useState('');
+  const [headers, setHeaders] = useState(() => keptHeaders(endpoint?.header_names ?? []));
   const [rate, setRate] = useState(endpoint?.rate ?? 0);
-  const read = headersOf(headers);
 
   async function submit(): Promise<void> {
-    const given = headers.trim() && read ? { headers: read } : {};
-    const body = { url: url.trim(), event_types: types, description, rate, ...given };
+    const body = { url: url.trim(), event_types: types, description, rate, headers: headersOf(headers) };
     if (endpoint) {
-      await sent(api.PATCH('/api/endpoints/{id}', { params: { path: { id: endpoint.id } }, body }));
+      const before = { ...endpoint, headers: headersOf(keptHeaders(endpoint.header_names)) };
+      await sent(
+        api.PATCH('/api/endpoints/{id}', { params: { path: { id: endpoint.id } }, body: differing(before, body) }),
+      );
       notifications.show({ message: 'The endpoint is changed' });
     } else {
-      onMade(await sent(api.POST('/api/endpoints', { body: { headers: {}, ...body } })));
+      onMade(await sent(api.POST('/api/endpoints', { body })));
     }
     void queries.invalidateQueries();
   }
   return (
-    <AskForm
-      label={endpoint ? 'Save' : 'Add'}
-      submit={submit}
-      onClose={onClose}
-      disabled={read === null || types.length === 0}
-    >
+    <AskForm label={endpoint ? 'Save' : 'Add'} submit={submit} onClose={onClose} disabled={types.length === 0}>
       <TextInput
         label="URL"
         description="Where your server takes the requests"
@@ -78,19 +75,7 @@ function Fields({ endpoint, onClose, onMade }: FieldsProps<Endpoint>) {
         maxLength={500}
         onChange={(event) => setDescription(event.currentTarget.value)}
       />
-      <Textarea
-        label="Headers"
-        description={
-          endpoint && endpoint.header_names.length > 0
-            ? `Kept as they are (${endpoint.header_names.join(', ')}) unless you write them anew, one “Name: value” a line`
-            : 'Sent with each request, one “Name: value” a line'
-        }
-        value={headers}
-        error={read === null ? NO_HEADERS : undefined}
-        autosize
-        minRows={2}
-        onChange={(event) => setHeaders(event.currentTarget.value)}
-      />
+      <HeaderFields of={headers} onChange={setHeaders} />
       <TextInput
         type="number"
         label="Requests a second, at most"

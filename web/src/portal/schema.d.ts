@@ -789,7 +789,7 @@ export interface components {
         };
         /**
          * EndpointChange
-         * @description What to change; what is left out stays. Headers are given all anew, or not at all.
+         * @description What to change; what is left out stays.
          */
         EndpointChange: {
             /** Url */
@@ -800,7 +800,7 @@ export interface components {
             description?: string | null;
             /** Headers */
             headers?: {
-                [key: string]: string;
+                [key: string]: string | null;
             } | null;
             /** Rate */
             rate?: number | null;
@@ -909,11 +909,11 @@ export interface components {
             description: string;
             /**
              * Headers
-             * @description Headers to send; their values are kept
+             * @description Headers to send, all of them. Values are sealed and never told: null stands for each, and given back keeps the value that there is
              * @default {}
              */
             headers: {
-                [key: string]: string;
+                [key: string]: string | null;
             };
             /**
              * Rate

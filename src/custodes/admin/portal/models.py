@@ -15,12 +15,12 @@ from custodes.admin.routes.outbound_models import (
     Description,
     EndpointModel,
     EventTypes,
+    Headers,
     Url,
     WithSecretModel,
     body_of,
 )
 from custodes.kernel.bearer import MAX_TOKEN
-from custodes.planes.outbound.headers import MAX_HEADERS
 from custodes.planes.outbound.model import (
     Attempt,
     AuthKind,
@@ -79,9 +79,6 @@ class CreatedEndpoint(WithSecretModel, CustomerEndpoint):
     """An endpoint with a new secret."""
 
 
-_Headers = Annotated[
-    dict[str, str], Field(max_length=MAX_HEADERS, description="Headers to send; their values are kept")
-]
 _Rate = Annotated[float, Field(ge=0, le=10_000, description="Deliveries a second, at most; 0: as many as come")]
 
 
@@ -91,17 +88,17 @@ class NewEndpoint(BaseModel):
     url: Url
     event_types: EventTypes = ["*"]
     description: Description = ""
-    headers: _Headers = {}
+    headers: Headers = {}
     rate: _Rate = 0
 
 
 class EndpointChange(BaseModel):
-    """What to change; what is left out stays. Headers are given all anew, or not at all."""
+    """What to change; what is left out stays."""
 
     url: Url | None = None
     event_types: EventTypes | None = None
     description: Description | None = None
-    headers: _Headers | None = None
+    headers: Headers | None = None
     rate: _Rate | None = None
 
 

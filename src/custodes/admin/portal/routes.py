@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -35,10 +36,11 @@ from custodes.admin.portal.session import (
     trail_of,
 )
 from custodes.admin.routes.outbound_figures_models import HealthModel
-from custodes.admin.routes.outbound_models import CustomerDelivery
+from custodes.admin.routes.outbound_models import CustomerDelivery, plain_values
 from custodes.errors import PermissionDenied
 from custodes.kernel.clock import SECOND
 from custodes.planes.identity.tokens import csrf_token
+from custodes.planes.outbound.changes import FieldChange
 from custodes.planes.outbound.model import DeliveryStatus, Endpoint
 from custodes.planes.outbound.portal import PortalLink
 from custodes.runtime.transactions import Work
@@ -104,7 +106,7 @@ async def create_endpoint(body: NewEndpoint, customer: CustomerDep, trail: Trail
         endpoint_id=endpoint_id,
         event_types=body.event_types,
         description=body.description,
-        headers=body.headers,
+        headers=plain_values(body.headers),
         rate=body.rate,
         also=entry,
     )
@@ -125,13 +127,16 @@ async def update_endpoint(
     trail: Trail,
 ) -> CustomerEndpoint:
     """Change an endpoint."""
-    before = CustomerEndpoint.of(await customer.managed(id)).model_dump(mode="json")
-    asked = body.model_dump(mode="json", exclude_none=True)
-    changes = [(name, before[name], asked[name]) for name in asked if name != "headers"]
+
+    def told(endpoint: Endpoint, changes: Sequence[FieldChange]) -> Work:
+        return trail.entry(
+            "webhook_configuration.updated", target=f"webhook_configuration:{endpoint.id}", changes=changes
+        )
+
+    asked = body.model_dump(exclude_none=True, exclude={"headers"})
     if body.headers is not None:
-        changes.append(("headers", before["header_names"], sorted(body.headers)))
-    entry = trail.entry("webhook_configuration.updated", target=f"webhook_configuration:{id}", changes=changes)
-    return CustomerEndpoint.of(await customer.change(id, also=entry, **body.model_dump(exclude_none=True)))
+        asked["headers"] = plain_values(body.headers)
+    return CustomerEndpoint.of(await customer.change(id, told=told, **asked))
 
 
 @router.get("/endpoints/{id}/health")

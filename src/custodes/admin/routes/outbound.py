@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, SecretStr
@@ -30,6 +30,7 @@ from custodes.admin.routes.outbound_models import (
     RotateBody,
 )
 from custodes.kernel.clock import HOUR, from_datetime
+from custodes.planes.outbound.changes import FieldChange
 from custodes.planes.outbound.model import DeliveryStatus, Endpoint, EndpointState, Options
 from custodes.planes.outbound.ports import DeliveryFilter
 from custodes.runtime.transactions import Work
@@ -106,22 +107,20 @@ async def update_webhook_configuration(
     trail: Trail,
 ) -> ConfigurationModel:
     """Change an endpoint."""
-    before = await custodes.outbound.get_endpoint(id, tenant=tenant)
+
+    def told(endpoint: Endpoint, changes: Sequence[FieldChange]) -> Work:
+        return _entry("webhook_configuration.updated", endpoint, trail, changes=changes)
+
     changed = await custodes.outbound.update_endpoint(
         id,
         url=body.url,
         event_types=body.event_types,
         description=body.description,
-        retry=body.retry.policy() if body.retry else None,
+        retry=body.retry.asked() if body.retry else None,
         options=body.options.asked() if body.options else None,
         credentials=None if body.credentials is None else _plain(body.credentials),
         tenant=tenant,
-        also=trail.entry(
-            "webhook_configuration.updated",
-            target=f"webhook_configuration:{id}",
-            changes=_changes(before, body),
-            tenant=before.tenant,
-        ),
+        told=told,
     )
     return ConfigurationModel.of(changed)
 
@@ -337,28 +336,12 @@ def _micros(moment: datetime | None) -> int | None:
     return None if moment is None else from_datetime(moment)
 
 
-def _changes(before: Endpoint, body: ConfigurationChange) -> list[tuple[str, Any, Any]]:
-    """List what changes, without what may be secret: of headers and credentials only that they were given."""
-    shown = ConfigurationModel.of(before).model_dump(mode="json")
-    asked = body.model_dump(mode="json", exclude_none=True, exclude_unset=True, exclude={"credentials", "options"})
-    changes = [(name, shown[name], asked[name]) for name in asked]
-    if body.options is not None:
-        options = body.options.model_dump(mode="json", exclude_unset=True)
-        for name, value in options.items():
-            old = shown["options"][name]
-            changes.append(
-                (f"options.{name}", sorted(old), sorted(value))
-                if name == "headers"
-                else (f"options.{name}", old, value)
-            )
-    if body.credentials is not None:
-        changes.append(("credentials", "(sealed)", "(new)"))
-    return changes
-
-
-def _entry(action: str, endpoint: Endpoint, trail: AuditTrail, reason: str = "") -> Work:
+def _entry(
+    action: str, endpoint: Endpoint, trail: AuditTrail, reason: str = "", changes: Sequence[FieldChange] = ()
+) -> Work:
     """Prepare the entry of an action in the trail of the endpoint's own tenant."""
-    return trail.entry(action, target=f"webhook_configuration:{endpoint.id}", reason=reason, tenant=endpoint.tenant)
+    target = f"webhook_configuration:{endpoint.id}"
+    return trail.entry(action, target=target, reason=reason, changes=changes, tenant=endpoint.tenant)
 
 
 def _recovered(endpoint: Endpoint, trail: AuditTrail, deliveries: int) -> Work:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import AwareDatetime, BaseModel, Field, SecretStr
@@ -51,9 +52,32 @@ class RetryModel(BaseModel):
 
     def policy(self) -> RetryPolicy:
         """Make the policy."""
-        return RetryPolicy(
-            tuple(int(wait * SECOND) for wait in self.schedule_seconds), int(self.timeout_seconds * SECOND)
-        )
+        return RetryPolicy(**self.asked())
+
+    def asked(self) -> dict[str, Any]:
+        """Return what was named, as the plane takes it."""
+        asked: dict[str, Any] = {}
+        if "schedule_seconds" in self.model_fields_set:
+            asked["schedule"] = tuple(int(wait * SECOND) for wait in self.schedule_seconds)
+        if "timeout_seconds" in self.model_fields_set:
+            asked["timeout"] = int(self.timeout_seconds * SECOND)
+        return asked
+
+
+#: Headers of an endpoint: the values come in and never go out.
+Headers = Annotated[
+    dict[str, SecretStr | None],
+    Field(
+        max_length=MAX_HEADERS,
+        description="Headers to send, all of them. Values are sealed and never told: null stands for each, and given "
+        "back keeps the value that there is",
+    ),
+]
+
+
+def plain_values(values: Mapping[str, SecretStr | None]) -> dict[str, str | None]:
+    """Return what was given in secret."""
+    return {name: None if value is None else value.get_secret_value() for name, value in values.items()}
 
 
 class OptionsModel(BaseModel):
@@ -61,7 +85,7 @@ class OptionsModel(BaseModel):
 
     match: dict[str, Any] = Field(default={}, description="Only payloads that match; empty: all")
     channels: list[str] = Field(default=[], max_length=MAX_CHANNELS, description="Only these channels; empty: all")
-    headers: dict[str, str] = Field(default={}, max_length=MAX_HEADERS, description="Headers to send")
+    headers: Headers = {}
     auth: AuthKind = Field(default=AuthKind.NONE, description="How we prove who we are")
     payload_version: str = Field(default="", max_length=MAX_VERSION, description="Version of payloads; empty: newest")
     signature: Signature = Field(default=Signature.V1, description="How deliveries are signed")
@@ -83,6 +107,8 @@ class OptionsModel(BaseModel):
         asked = {name: getattr(self, name) for name in self.model_fields_set}
         if "channels" in asked:
             asked["channels"] = tuple(self.channels)
+        if "headers" in asked:
+            asked["headers"] = plain_values(self.headers)
         if "disable_after_hours" in asked:
             asked["disable_after"] = int(asked.pop("disable_after_hours") * HOUR)
         return asked
@@ -187,7 +213,7 @@ class ConfigurationChange(BaseModel):
     url: Url | None = None
     event_types: EventTypes | None = None
     description: Description | None = None
-    retry: RetryModel | None = Field(default=None, description="How deliveries are retried")
+    retry: RetryModel | None = Field(default=None, description="How deliveries are retried; what is left out stays")
     options: OptionsModel | None = Field(default=None, description="What else it asks for; what is left out stays")
     credentials: _Credentials | None = None
 

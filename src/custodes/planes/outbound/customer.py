@@ -13,6 +13,7 @@ from typing import Any
 from custodes.errors import Conflict, NotFound, PermissionDenied
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
 from custodes.planes.outbound.analytics import Condition, Examined
+from custodes.planes.outbound.changes import Told
 from custodes.planes.outbound.endpoints import MAX_ENDPOINTS, Created
 from custodes.planes.outbound.model import (
     Attempt,
@@ -118,7 +119,7 @@ class Customer:
         endpoint_id: str,
         event_types: Iterable[str],
         description: str,
-        headers: Mapping[str, str],
+        headers: Mapping[str, str | None],
         rate: float,
         also: Work,
     ) -> Created:
@@ -142,12 +143,12 @@ class Customer:
             also=also,
         )
 
-    async def change(self, endpoint_id: str, *, also: Work, **fields: Any) -> Endpoint:
+    async def change(self, endpoint_id: str, *, told: Told, **fields: Any) -> Endpoint:
         """Change an endpoint; what is None stays.
 
         Args:
             endpoint_id: which.
-            also: commits with it.
+            told: makes what commits with it.
             fields: ``url``, ``event_types``, ``description``, ``headers``, ``rate``.
 
         Raises:
@@ -163,7 +164,7 @@ class Customer:
         fields.pop("headers", None)
         fields.pop("rate", None)
         return await self._webhooks.update_endpoint(
-            endpoint.id, options=options or None, tenant=self.link.tenant, also=also, **fields
+            endpoint.id, options=options or None, tenant=self.link.tenant, told=told, **fields
         )
 
     async def managed(self, endpoint_id: str) -> Endpoint:
@@ -207,6 +208,7 @@ def _check_move(endpoint: Endpoint, fields: Mapping[str, Any]) -> None:
     if endpoint.options.auth is not AuthKind.NONE:
         msg = "This endpoint is authenticated to with credentials that were not given here"
         raise Conflict(msg, remedy="Add an endpoint for the new URL, or ask who gave you the link")
-    if endpoint.options.headers and fields.get("headers") is None:
+    headers: Mapping[str, str | None] | None = fields.get("headers")
+    if endpoint.options.headers and (headers is None or None in headers.values()):
         msg = "This endpoint gets headers, whose values would go to the new URL too"
         raise Conflict(msg, remedy="Give the headers again together with the URL")

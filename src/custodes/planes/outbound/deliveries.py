@@ -182,14 +182,14 @@ class Deliveries(Endpoints):
         """
         text = checked_text(reason)
 
-        def hold(tx: Transaction, endpoint: Endpoint) -> None:
+        def hold(tx: Transaction, _before: Endpoint, endpoint: Endpoint) -> None:
             self._deliveries.hold(tx, endpoint)
+            also(tx)
 
         return await self._change(
             endpoint_id,
             tenant,
             lambda one: _moved(one, (EndpointState.ENABLED,), EndpointState.PAUSED, text),
-            also,
             hold,
         )
 
@@ -219,7 +219,7 @@ class Deliveries(Endpoints):
         stopped = (EndpointState.PAUSED, EndpointState.DISABLED)
 
         def begin(tx: Transaction) -> tuple[Endpoint, DeliveryFilter | None]:
-            before = self._find(tx, endpoint_id, tenant)
+            before = self._find(tx, endpoint_id, tenant, locked=True)
             endpoint = replace(_moved(before, stopped, EndpointState.ENABLED, ""), updated_at=self._clock.now())
             self._endpoints.put(tx, endpoint)
             self._endpoints.put_health(tx, endpoint.tenant, endpoint.id, HEALTHY)

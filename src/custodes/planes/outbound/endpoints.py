@@ -16,8 +16,10 @@ from custodes.kernel.ids import RandomBits, uuid7
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
 from custodes.kernel.tenant import DEFAULT_TENANT, valid_tenant
 from custodes.planes.outbound.addresses import checked_url
+from custodes.planes.outbound.changes import FieldChange, Told, changed_credentials, changed_headers, changes_of
 from custodes.planes.outbound.credentials import checked_auth
 from custodes.planes.outbound.filters import checked
+from custodes.planes.outbound.headers import checked_headers, filled
 from custodes.planes.outbound.keys import MAX_OVERLAP, OVERLAP, Keys, jwk
 from custodes.planes.outbound.model import (
     HEALTHY,
@@ -31,7 +33,7 @@ from custodes.planes.outbound.model import (
     SecretKind,
 )
 from custodes.planes.outbound.ports import DeliveryStore, EndpointStore
-from custodes.planes.outbound.rules import check_change, checked_options, checked_retry, checked_text
+from custodes.planes.outbound.rules import changed_retry, check_change, checked_options, checked_retry, checked_text
 from custodes.runtime.transactions import Store, Transaction, Work, nothing
 
 #: Most endpoints of one tenant: each matching one is a delivery of every event.
@@ -39,6 +41,14 @@ MAX_ENDPOINTS = 200
 
 #: Makes the changed endpoint out of the current one.
 _Change = Callable[[Endpoint], Endpoint]
+
+
+def _untold(_endpoint: Endpoint, _changes: Sequence[FieldChange]) -> Work:
+    return nothing
+
+
+def _without_values(options: Options) -> Options:
+    return replace(options, headers=dict.fromkeys(options.headers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +204,8 @@ class Endpoints:
         if not valid_tenant(tenant):
             msg = "The tenant is not acceptable"
             raise InvalidInput(msg, remedy="Use 1–64 of A–Z a–z 0–9 . _ : @ -, starting with a letter or digit")
-        now = self._clock.now()
+        now, asked = self._clock.now(), checked_options(options)
+        headers = filled(asked.headers, {})
         endpoint = Endpoint(
             id=endpoint_id or uuid7(now, self._random_bits),
             tenant=tenant,
@@ -202,7 +213,7 @@ class Endpoints:
             description=checked_text(description),
             event_types=checked(event_types),
             retry=checked_retry(retry),
-            options=checked_options(options),
+            options=_without_values(asked),
             created_at=now,
             updated_at=now,
         )
@@ -218,7 +229,8 @@ class Endpoints:
                 raise Conflict(msg, remedy="Delete one that is not needed any more")
             self._endpoints.put(tx, endpoint)
             shown = self._keys.complete(tx, endpoint)
-            self._keys.put_credentials(tx, endpoint, auth)
+            self._keys.keep(tx, endpoint, SecretKind.AUTH, auth)
+            self._keys.keep(tx, endpoint, SecretKind.HEADERS, headers)
             also(tx)
             return Created(endpoint, shown.secret, shown.public_key)
 
@@ -231,16 +243,27 @@ class Endpoints:
         url: str | None = None,
         event_types: Iterable[str] | None = None,
         description: str | None = None,
-        retry: RetryPolicy | None = None,
+        retry: RetryPolicy | Mapping[str, Any] | None = None,
         options: Mapping[str, Any] | None = None,
         credentials: Mapping[str, str] | None = None,
         tenant: str | None = None,
-        also: Work = nothing,
+        told: Told = _untold,
     ) -> Endpoint:
-        """Change an endpoint; what is None stays, and so do the options that are not named.
+        """Change an endpoint; what is None stays, and so do the options, and the fields of ``retry``, not named.
 
         A changed signature makes the secrets that it needs; see them with :meth:`rotate_secret`, or the public key with
         :meth:`public_keys`.
+
+        Args:
+            endpoint_id: which.
+            url: where it is.
+            event_types: which events it gets.
+            description: what it is for.
+            retry: how deliveries are retried; a mapping changes ``schedule`` or ``timeout`` alone.
+            options: what else it asks for. ``headers`` are all of them; one that is None keeps the value that it has.
+            credentials: what ``options["auth"]`` takes, all anew; None keeps them, unless that is another kind.
+            tenant: whose it is.
+            told: commits with it, made of the changed endpoint and of what that changed.
 
         Raises:
             NotFound: no such endpoint, or not in this tenant.
@@ -248,10 +271,8 @@ class Endpoints:
         """
         new_types = None if event_types is None else tuple(event_types)
         new_text = None if description is None else checked_text(description)
-        new_retry = None if retry is None else checked_retry(retry)
         asked = dict(options or {})
-        kind = asked.get("auth")
-        auth = None if kind is None and credentials is None else (kind, credentials or {})
+        headers = checked_headers(asked["headers"]) if "headers" in asked else None
 
         def change(endpoint: Endpoint) -> Endpoint:
             changed = replace(
@@ -259,8 +280,10 @@ class Endpoints:
                 url=endpoint.url if url is None else url,
                 event_types=endpoint.event_types if new_types is None else new_types,
                 description=endpoint.description if new_text is None else new_text,
-                retry=endpoint.retry if new_retry is None else new_retry,
-                options=checked_options(replace(endpoint.options, **asked)) if asked else endpoint.options,
+                retry=changed_retry(endpoint.retry, retry),
+                options=_without_values(checked_options(replace(endpoint.options, **asked)))
+                if asked
+                else endpoint.options,
             )
             check_change(endpoint, changed)
             # What was acceptable once stays, whatever else changes.
@@ -270,13 +293,22 @@ class Endpoints:
                 return replace(changed, event_types=checked(new_types))
             return changed
 
-        def rest(tx: Transaction, endpoint: Endpoint) -> None:
+        def rest(tx: Transaction, before: Endpoint, endpoint: Endpoint) -> None:
+            changes = changes_of(before, endpoint)
             self._keys.complete(tx, endpoint)
-            if auth is not None:
-                values = checked_auth(AuthKind(endpoint.options.auth), auth[1], allow_http=self._allow_http)
-                self._keys.put_credentials(tx, endpoint, values)
+            if headers is not None:
+                was = self._keys.kept(tx, endpoint, SecretKind.HEADERS)
+                values = filled(headers, was)
+                self._keys.keep(tx, endpoint, SecretKind.HEADERS, values)
+                changes += changed_headers(was, values)
+            if credentials is not None or endpoint.options.auth != before.options.auth:
+                kind = AuthKind(endpoint.options.auth)
+                values = checked_auth(kind, credentials or {}, allow_http=self._allow_http)
+                self._keys.keep(tx, endpoint, SecretKind.AUTH, values)
+                changes += changed_credentials(before, endpoint)
+            told(endpoint, changes)(tx)
 
-        return await self._change(endpoint_id, tenant, change, also, rest)
+        return await self._change(endpoint_id, tenant, change, rest)
 
     async def delete_endpoint(self, endpoint_id: str, *, tenant: str | None = None, also: Work = nothing) -> None:
         """Remove an endpoint from all lists and its secrets for good; its row stays for the past deliveries.
@@ -287,7 +319,7 @@ class Endpoints:
         """
 
         def remove(tx: Transaction) -> None:
-            endpoint = self._find(tx, endpoint_id, tenant)
+            endpoint = self._find(tx, endpoint_id, tenant, locked=True)
             if endpoint.id in self._forwarded_to:
                 msg = f"The source {endpoint.source} is forwarded to this endpoint"
                 raise Conflict(msg, remedy="Pause it; or end the forwarding (CUSTODES_FORWARD_TO, forward_to) first")
@@ -324,12 +356,23 @@ class Endpoints:
             raise InvalidInput(msg, remedy="Use up to seven days")
 
         def rotate(tx: Transaction) -> Created:
-            endpoint = self._find(tx, endpoint_id, tenant)
+            endpoint = self._find(tx, endpoint_id, tenant, locked=True)
             shown = self._keys.rotate(tx, endpoint, overlap)
             also(tx)
             return Created(endpoint, shown.secret, shown.public_key)
 
         return await self._store.write(rotate)
+
+    def seal_headers(self, tx: Transaction, found: Iterable[tuple[Endpoint, Mapping[str, str]]]) -> None:
+        """Seal the values of headers that a version before kept in the open, as the store found them.
+
+        Raises:
+            ConfigurationError: there is no key to seal them with.
+        """
+        for endpoint, values in found:
+            self._endpoints.put(tx, endpoint)
+            if not endpoint.deleted_at:
+                self._keys.keep(tx, endpoint, SecretKind.HEADERS, values)
 
     # ── Parts ────────────────────────────────────────────────────────────────
 
@@ -338,20 +381,21 @@ class Endpoints:
         endpoint_id: str,
         tenant: str | None,
         change: _Change,
-        also: Work,
-        then: Callable[[Transaction, Endpoint], None],
+        then: Callable[[Transaction, Endpoint, Endpoint], None],
     ) -> Endpoint:
+        """Change an endpoint as it stands in the transaction; ``then`` is given what it was and what it is."""
+
         def work(tx: Transaction) -> Endpoint:
-            endpoint = replace(change(self._find(tx, endpoint_id, tenant)), updated_at=self._clock.now())
+            before = self._find(tx, endpoint_id, tenant, locked=True)
+            endpoint = replace(change(before), updated_at=self._clock.now())
             self._endpoints.put(tx, endpoint)
-            then(tx, endpoint)
-            also(tx)
+            then(tx, before, endpoint)
             return endpoint
 
         return await self._store.write(work)
 
-    def _find(self, tx: Transaction, endpoint_id: str, tenant: str | None) -> Endpoint:
-        endpoint = self._endpoints.find(tx, tenant, endpoint_id)
+    def _find(self, tx: Transaction, endpoint_id: str, tenant: str | None, *, locked: bool = False) -> Endpoint:
+        endpoint = self._endpoints.find(tx, tenant, endpoint_id, locked=locked)
         if endpoint is None:
             msg = "No such webhook configuration"
             raise NotFound(msg, remedy="Look at the list of configurations; it may have been deleted")

@@ -92,8 +92,8 @@ class Forwarder:
         )
 
         def work(tx: Transaction) -> Endpoint:
-            known = self._endpoints.several(tx, [fresh.id]).get(fresh.id)
-            if known is not None and not known.deleted_at:
+            known = self._endpoints.find(tx, tenant, fresh.id, locked=True)
+            if known is not None:
                 if known.url == fresh.url:
                     return known
                 wanted = replace(known, url=fresh.url, updated_at=now)

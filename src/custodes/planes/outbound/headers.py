@@ -46,27 +46,46 @@ _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE = re.compile(r"[\x20-\x7e\t]*")
 
 
-def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+def checked_headers(headers: Mapping[str, str | None]) -> dict[str, str | None]:
     """Check the headers that an endpoint asks for; returns them with names in lower case.
+
+    None stands for a value that is sealed.
 
     Raises:
         InvalidInput: a name or a value is none, or the name is ours.
     """
     if len(headers) > MAX_HEADERS:
         raise _wrong(f"There are {len(headers)} headers", f"Use at most {MAX_HEADERS}")
-    kept: dict[str, str] = {}
+    kept: dict[str, str | None] = {}
     for name, value in headers.items():
         lower = name.lower()
         if not _TOKEN.fullmatch(name) or len(name) > MAX_NAME:
             raise _wrong("A header's name is none", "Use letters, digits and -")
         if lower in RESERVED or lower.startswith(_RESERVED_PREFIXES):
             raise _wrong(f"The header {lower} is reserved", "Choose another name; credentials belong in the auth")
-        if not _VALUE.fullmatch(value) or len(value) > MAX_VALUE or value != value.strip():
+        if value is not None and not _acceptable(value):
             raise _wrong(f"The value of {lower} is none", f"Use printable ASCII, at most {MAX_VALUE} characters")
         if lower in kept:
             raise _wrong(f"The header {lower} is there twice", "Names differ not by case")
         kept[lower] = value
     return kept
+
+
+def _acceptable(value: str) -> bool:
+    return bool(_VALUE.fullmatch(value)) and len(value) <= MAX_VALUE and value == value.strip()
+
+
+def filled(asked: Mapping[str, str | None], kept: Mapping[str, str]) -> dict[str, str]:
+    """Return headers with their values: what is given, and for None what was kept under the name.
+
+    Raises:
+        InvalidInput: nothing was.
+    """
+    values = {name: kept.get(name) if value is None else value for name, value in asked.items()}
+    missing = [name for name, value in values.items() if value is None]
+    if missing:
+        raise _wrong(f"The header {missing[0]} has no value that could be kept", "Give its value")
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def forwarded_headers(raw: Iterable[tuple[str, str]]) -> dict[str, str]:

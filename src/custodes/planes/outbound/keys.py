@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 from custodes.errors import ConfigurationError, Conflict
 from custodes.kernel.clock import DAY, Clock
@@ -100,11 +101,30 @@ class Keys:
         missing = [kind for kind in kinds_of(endpoint) if not self._endpoints.secrets(tx, endpoint, kind)]
         return self.make(tx, endpoint, missing)
 
-    def put_credentials(self, tx: Transaction, endpoint: Endpoint, values: Mapping[str, str]) -> None:
-        """Keep what proves who we are, instead of what there was; nothing when there are no values."""
-        self._endpoints.remove_secrets(tx, endpoint, kind=SecretKind.AUTH)
+    def keep(self, tx: Transaction, endpoint: Endpoint, kind: SecretKind, values: Mapping[str, str]) -> None:
+        """Keep named values, such as credentials, instead of those there were; nothing when there are none."""
+        self._endpoints.remove_secrets(tx, endpoint, kind=kind)
         if values:
-            self._endpoints.put_secret(tx, self._sealed(endpoint, SecretKind.AUTH, json.dumps(dict(values)).encode()))
+            self._endpoints.put_secret(tx, self._sealed(endpoint, kind, json.dumps(dict(values)).encode()))
+
+    def kept(self, tx: Transaction, endpoint: Endpoint, kind: SecretKind) -> dict[str, str]:
+        """Return the named values that are kept; empty when there are none.
+
+        Raises:
+            ConfigurationError: they do not open.
+        """
+        return self.values(self._endpoints.secrets(tx, endpoint, kind), kind)
+
+    def values(self, secrets: Iterable[SealedSecret], kind: SecretKind) -> dict[str, str]:
+        """Open the named values among secrets; empty when there are none of the kind.
+
+        Raises:
+            ConfigurationError: they do not open.
+        """
+        for secret in secrets:
+            if secret.kind is kind:
+                return cast("dict[str, str]", json.loads(self.open(secret)))
+        return {}
 
     def _sealed(self, endpoint: Endpoint, kind: SecretKind, raw: bytes) -> SealedSecret:
         now = self._clock.now()

@@ -88,8 +88,9 @@ class Options:
     match: Mapping[str, Any] = field(default_factory=dict[str, Any])
     #: Only events of one of these channels; empty: whatever the channel.
     channels: tuple[str, ...] = ()
-    #: Headers to send with each delivery.
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    #: Headers to send with each delivery. Their values are sealed, beside the signing secrets: of an endpoint that was
+    #: read, each is None; in a change, None keeps the value that there is.
+    headers: Mapping[str, str | None] = field(default_factory=dict[str, str | None], repr=False)
     #: How we prove who we are; what it takes is sealed, beside the signing secrets.
     auth: AuthKind = AuthKind.NONE
     #: Version of the payloads that it gets; empty: the newest.
@@ -160,6 +161,8 @@ class SecretKind(StrEnum):
     V1A = "v1a"
     #: Proves who we are: JSON.
     AUTH = "auth"
+    #: Values of its own headers: JSON.
+    HEADERS = "headers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,8 +32,11 @@ class EndpointStore(Protocol):
         """Insert an endpoint, or replace what a person may change of it; counters stay as they are in the store."""
         ...
 
-    def find(self, tx: Transaction, tenant: str | None, endpoint_id: str) -> Endpoint | None:
-        """Read one endpoint; None when there is none of this id, or not in this tenant."""
+    def find(self, tx: Transaction, tenant: str | None, endpoint_id: str, *, locked: bool = False) -> Endpoint | None:
+        """Read one endpoint; None when there is none of this id, or not in this tenant.
+
+        ``locked``: to change it; nobody else changes it before this transaction ends.
+        """
         ...
 
     def several(self, tx: Transaction, ids: Iterable[str]) -> dict[str, Endpoint]:

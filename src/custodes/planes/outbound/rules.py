@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from custodes.errors import Conflict, InvalidInput
 from custodes.kernel.clock import DAY, HOUR, SECOND
@@ -57,6 +59,17 @@ def checked_retry(retry: RetryPolicy) -> RetryPolicy:
         _within("wait of the schedule", wait, SECOND, DAY)
     _within("timeout", retry.timeout, SECOND, 60 * SECOND)
     return retry
+
+
+def changed_retry(before: RetryPolicy, asked: RetryPolicy | Mapping[str, Any] | None) -> RetryPolicy:
+    """Return a policy with what is asked for: another one, or some of its fields, or nothing.
+
+    Raises:
+        InvalidInput: a value is out of bounds.
+    """
+    if not asked:
+        return before
+    return checked_retry(asked if isinstance(asked, RetryPolicy) else replace(before, **asked))
 
 
 def checked_options(options: Options) -> Options:

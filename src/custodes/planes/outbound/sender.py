@@ -193,7 +193,7 @@ class Sender:
         headers = {
             "user-agent": f"Custodes/{__version__}",
             **original,
-            **ready.endpoint.options.headers,
+            **self._own_headers(ready),
             **credentials.headers,
             **self._signature(ready, now),
         }
@@ -225,6 +225,15 @@ class Sender:
             return NOTHING
         secret = _auth_secret(ready.secrets)
         return await self._authenticator.credentials(kind, secret.id, self._keys.open(secret))
+
+    def _own_headers(self, ready: _Ready) -> Mapping[str, str]:
+        names = ready.endpoint.options.headers
+        if not names:
+            return {}
+        values = self._keys.values(ready.secrets, SecretKind.HEADERS)
+        if not values:
+            raise OutgoingFailed("the values of its headers are missing", FailureKind.CREDENTIALS)
+        return {name: values[name] for name in names if name in values}
 
     def _signature(self, ready: _Ready, now: int) -> Mapping[str, str]:
         wanted = ready.endpoint.options.signature
@@ -306,7 +315,7 @@ class Sender:
         return Done(outcome, written) if due_at is None else Again(due_at, outcome, written)
 
     def _disable(self, tx: Transaction, endpoint: Endpoint, why: str, now: int) -> None:
-        current = self._endpoints.find(tx, endpoint.tenant, endpoint.id)
+        current = self._endpoints.find(tx, endpoint.tenant, endpoint.id, locked=True)
         if current is not None and current.state is EndpointState.ENABLED:
             disabled = replace(current, state=EndpointState.DISABLED, state_reason=why, updated_at=now)
             self._endpoints.put(tx, disabled)

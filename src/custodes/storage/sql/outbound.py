@@ -11,6 +11,7 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     RowMapping,
+    Text,
     bindparam,
     case,
     delete,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    type_coerce,
     update,
 )
 
@@ -75,9 +77,11 @@ class SqlEndpointStore:
         if connection_of(tx).execute(edited).rowcount == 0:
             connection_of(tx).execute(insert(endpoints).values(values))
 
-    def find(self, tx: Transaction, tenant: str | None, endpoint_id: str) -> Endpoint | None:
-        """Read one."""
+    def find(self, tx: Transaction, tenant: str | None, endpoint_id: str, *, locked: bool = False) -> Endpoint | None:
+        """Read one; on SQLite there is one writer anyway."""
         query = _living(tenant).where(endpoints.c.id == endpoint_id)
+        if locked:
+            query = query.with_for_update()
         row = connection_of(tx).execute(query).mappings().first()
         return None if row is None else _endpoint(row)
 
@@ -111,6 +115,13 @@ class SqlEndpointStore:
     def take_turn(self, tx: Transaction, tenant: str) -> None:
         """Wait for one's turn."""
         take_turn(tx, f"endpoints:{tenant}")
+
+    def headers_in_the_open(self, tx: Transaction) -> list[tuple[Endpoint, dict[str, str]]]:
+        """Read endpoints, the deleted ones too, whose headers a version before kept with their values."""
+        as_text = type_coerce(endpoints.c.options, Text())
+        rows = connection_of(tx).execute(select(endpoints).where(as_text.like('%"headers":{"%'))).mappings()
+        found = ((row, row["options"]["headers"]) for row in rows)
+        return [(_endpoint(row), headers) for row, headers in found if isinstance(headers, dict)]
 
     def of_sources(self, tx: Transaction) -> list[Endpoint]:
         """Read those of sources; the table has at most some hundred rows a tenant."""
@@ -242,6 +253,7 @@ def _values(endpoint: Endpoint) -> dict[str, Any]:
     retry = {"schedule": list(endpoint.retry.schedule), "timeout": endpoint.retry.timeout}
     options = asdict(endpoint.options)
     options["channels"] = list(endpoint.options.channels)
+    options["headers"] = sorted(endpoint.options.headers)  # their values are sealed elsewhere
     return {
         **values,
         "event_types": list(endpoint.event_types),
@@ -261,6 +273,7 @@ def _options(stored: dict[str, Any]) -> Options:
         return Options()
     fields: dict[str, Any] = dict(stored)
     fields["channels"] = tuple(stored["channels"])
+    fields["headers"] = dict.fromkeys(stored["headers"])
     fields["auth"], fields["signature"] = AuthKind(stored["auth"]), Signature(stored["signature"])
     return Options(**fields)
 

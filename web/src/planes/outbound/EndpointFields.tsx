@@ -5,8 +5,9 @@ import { useState } from 'react';
 import { api } from '../../api/client.ts';
 import { sent } from '../../api/hooks.ts';
 import { AskForm } from '../../ui/AskForm.tsx';
-import { bodyOf, CREDENTIALS, type Draft, draftOf, faultsOf } from './draft.ts';
+import { bodyOf, CREDENTIALS, changeOf, type Draft, draftOf, faultsOf } from './draft.ts';
 import type { FieldsProps } from './EndpointDialog.tsx';
+import { HeaderFields } from './HeaderFields.tsx';
 import { type Endpoint, useAskAgain } from './model.ts';
 import style from './Outbound.module.css';
 import type { Shown } from './SecretShown.tsx';
@@ -43,7 +44,8 @@ const SECRET = new Set(['password', 'token', 'client_secret', 'private_key']);
 
 export function EndpointFields({ endpoint, onClose, onMade }: FieldsProps<Endpoint>) {
   const again = useAskAgain();
-  const [draft, setDraft] = useState(() => draftOf(endpoint));
+  const [before] = useState(() => draftOf(endpoint));
+  const [draft, setDraft] = useState(before);
   const [tenant, setTenant] = useState('');
   const faults = faultsOf(draft);
   // Where it leads and what it gets follow from its source; the server refuses to change that here.
@@ -53,12 +55,13 @@ export function EndpointFields({ endpoint, onClose, onMade }: FieldsProps<Endpoi
     setDraft((before) => ({ ...before, [name]: value }));
   }
   async function submit(): Promise<void> {
-    const body = bodyOf(draft);
     if (endpoint) {
       const path = { id: endpoint.id };
+      const body = changeOf(before, draft);
       await sent(api.PATCH('/api/admin/enterprise/webhook-configurations/{id}', { params: { path }, body }));
       notifications.show({ message: 'The endpoint is changed' });
     } else {
+      const body = bodyOf(draft);
       const query = tenant.trim() ? { tenant: tenant.trim() } : {};
       const made = api.POST('/api/admin/enterprise/webhook-configurations', { params: { query }, body });
       onMade(await sent<Shown>(made));
@@ -192,15 +195,7 @@ export function EndpointFields({ endpoint, onClose, onMade }: FieldsProps<Endpoi
         error={faults.schedule}
         onChange={(event) => put('schedule', event.currentTarget.value)}
       />
-      <Textarea
-        label="Headers"
-        description="Sent with each delivery, one “Name: value” a line"
-        value={draft.headers}
-        error={faults.headers}
-        autosize
-        minRows={1}
-        onChange={(event) => put('headers', event.currentTarget.value)}
-      />
+      <HeaderFields of={draft.headers} onChange={(to) => put('headers', to)} />
       <Select
         label="Authentication"
         data={AUTHS}

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { bodyOf, draftOf, faultsOf } from './draft.ts';
-import { headersOf } from './written.ts';
+import { bodyOf, changeOf, draftOf, faultsOf } from './draft.ts';
+import { headersOf, keptHeaders, newHeader } from './written.ts';
 
 test('what is written in the form becomes what the API takes', () => {
   const body = bodyOf({
@@ -8,7 +8,7 @@ test('what is written in the form becomes what the API takes', () => {
     url: ' https://example.com/hooks ',
     types: 'order.*, invoice.paid',
     match: '{"data.total": {"$gte": 100}}',
-    headers: 'X-Shop: a:b\n\n',
+    headers: [{ ...newHeader(), name: ' X-Shop', value: 'a:b ' }],
     auth: 'bearer',
     credentials: { token: 't', username: '' },
   });
@@ -25,12 +25,29 @@ test('without new credentials those that are sealed stay', () => {
 });
 
 test('what cannot be is said where it stands', () => {
-  const faults = faultsOf({ ...draftOf(), match: '[1]', headers: 'nothing', schedule: '5, 0' });
-  expect(Object.keys(faults)).toEqual(['match', 'headers', 'schedule']);
+  const faults = faultsOf({ ...draftOf(), match: '[1]', schedule: '5, 0' });
+  expect(Object.keys(faults)).toEqual(['match', 'schedule']);
   expect(faultsOf(draftOf())).toEqual({});
 });
 
-test('headers are one a line, and a value may hold a colon', () => {
-  expect(headersOf('X-Shop: a:b\n\n')).toEqual({ 'X-Shop': 'a:b' });
-  expect(headersOf('nothing')).toBeNull();
+test('a header keeps its value until another is written', () => {
+  const kept = keptHeaders(['x-b', 'x-a']).map((one) => (one.name === 'x-b' ? { ...one, value: 'new' } : one));
+  expect(headersOf([...kept, { ...newHeader(), name: 'X-C' }])).toEqual({
+    'x-a': null,
+    'x-b': 'new',
+    'X-C': '',
+  });
+});
+
+test('a change is what differs, and nothing else', () => {
+  const before = { ...draftOf(), auth: 'bearer', headers: keptHeaders(['x-a', 'x-b']) };
+  expect(changeOf(before, before)).toEqual({});
+  expect(changeOf(before, { ...before, timeout: 20, rate: 5, headers: before.headers.slice(1) })).toEqual({
+    retry: { timeout_seconds: 20 },
+    options: { rate: 5, headers: { 'x-b': null } },
+  });
+  expect(changeOf(before, { ...before, url: 'https://example.com', credentials: { token: 't' } })).toEqual({
+    url: 'https://example.com',
+    credentials: { token: 't' },
+  });
 });

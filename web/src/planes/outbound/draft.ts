@@ -1,9 +1,10 @@
 /** An endpoint as it stands in the form, and as the API takes it. */
 import type { components } from '../../api/schema.d.ts';
 import type { Endpoint } from './model.ts';
-import { headersOf, NO_HEADERS, wordsOf } from './written.ts';
+import { differing, type Header, headersOf, keptHeaders, wordsOf } from './written.ts';
 
 type New = components['schemas']['NewConfiguration'];
+type Change = components['schemas']['ConfigurationChange'];
 
 /** What each way of authentication takes, beside its name. */
 export const CREDENTIALS: Record<string, readonly string[]> = {
@@ -21,7 +22,7 @@ export interface Draft {
   match: string;
   channels: string;
   version: string;
-  headers: string;
+  headers: Header[];
   auth: string;
   credentials: Record<string, string>;
   rate: number;
@@ -45,9 +46,7 @@ export function draftOf(endpoint?: Endpoint): Draft {
     match: options?.match && Object.keys(options.match).length > 0 ? JSON.stringify(options.match, null, 2) : '',
     channels: (options?.channels ?? []).join(', '),
     version: options?.payload_version ?? '',
-    headers: Object.entries(options?.headers ?? {})
-      .map(([name, value]) => `${name}: ${value}`)
-      .join('\n'),
+    headers: keptHeaders(Object.keys(options?.headers ?? {})),
     auth: options?.auth ?? 'none',
     credentials: {},
     rate: options?.rate ?? 0,
@@ -60,19 +59,18 @@ export function draftOf(endpoint?: Endpoint): Draft {
   };
 }
 
-export type Faults = Partial<Record<'match' | 'headers' | 'schedule', string>>;
+export type Faults = Partial<Record<'match' | 'schedule', string>>;
 
 /** What is wrong with a draft; the server checks all of it once more. */
 export function faultsOf(draft: Draft): Faults {
   const faults: Faults = {};
   if (matchOf(draft.match) === null) faults.match = 'Not a JSON object, such as {"data.total": {"$gte": 100}}';
-  if (headersOf(draft.headers) === null) faults.headers = NO_HEADERS;
   if (wordsOf(draft.schedule).some((wait) => !(Number(wait) >= 1 && Number(wait) <= 86_400)))
     faults.schedule = 'Seconds from 1 to 86400, separated by commas';
   return faults;
 }
 
-/** The body of a request that makes or changes an endpoint. */
+/** The body of a request that makes an endpoint. */
 export function bodyOf(draft: Draft): New {
   const given = Object.entries(draft.credentials).filter(([, value]) => value !== '');
   return {
@@ -84,7 +82,7 @@ export function bodyOf(draft: Draft): New {
       match: matchOf(draft.match) ?? {},
       channels: wordsOf(draft.channels),
       payload_version: draft.version.trim(),
-      headers: headersOf(draft.headers) ?? {},
+      headers: headersOf(draft.headers),
       auth: draft.auth as 'none',
       rate: draft.rate,
       concurrency: draft.concurrency,
@@ -94,6 +92,14 @@ export function bodyOf(draft: Draft): New {
     },
     ...(given.length > 0 ? { credentials: Object.fromEntries(given) } : {}),
   } as New;
+}
+
+/** The body of a request that changes an endpoint: what differs, so that what others change meanwhile stays. */
+export function changeOf(before: Draft, after: Draft): Change {
+  const { retry: retried, options: opted, ...was } = bodyOf(before);
+  const { retry, options, ...is } = bodyOf(after);
+  const parts = { retry: differing(retried ?? {}, retry ?? {}), options: differing(opted ?? {}, options ?? {}) };
+  return { ...differing(was, is), ...differing({ retry: {}, options: {} }, parts) } as Change;
 }
 
 function matchOf(text: string): Record<string, unknown> | null {

@@ -3,17 +3,32 @@
 /** Words apart by commas or white space. */
 export const wordsOf = (text: string): string[] => text.split(/[\s,]+/).filter((word) => word !== '');
 
-/** Headers, one “Name: value” a line; null when a line is none. */
-export function headersOf(text: string): Record<string, string> | null {
-  const lines = text.split('\n').filter((line) => line.trim() !== '');
-  if (lines.some((line) => !line.includes(':'))) return null;
-  return Object.fromEntries(
-    lines.map((line) => {
-      const at = line.indexOf(':');
-      return [line.slice(0, at).trim(), line.slice(at + 1).trim()];
-    }),
-  );
+/** One header in the form. */
+export interface Header {
+  /** Tells it from the others, whatever is written. */
+  key: number;
+  name: string;
+  /** What is written; of one that is kept, empty: as it is. */
+  value: string;
+  /** Whether the endpoint has it, with a value that nobody is told. */
+  kept: boolean;
 }
 
-/** What is said of headers that are none. */
-export const NO_HEADERS = 'One “Name: value” a line';
+let made = 0;
+
+export const newHeader = (): Header => ({ key: made++, name: '', value: '', kept: false });
+
+/** Headers that an endpoint has, by their names. */
+export const keptHeaders = (names: readonly string[]): Header[] =>
+  [...names].sort().map((name) => ({ ...newHeader(), name, kept: true }));
+
+/** Headers as the API takes them, all of them: null keeps the value that there is. */
+export const headersOf = (headers: readonly Header[]): Record<string, string | null> =>
+  Object.fromEntries(headers.map(({ name, value, kept }) => [name.trim(), kept && value === '' ? null : value.trim()]));
+
+/** The members of one object that are not so in another. */
+export function differing<T extends object>(was: T, is: T): Partial<T> {
+  const before = was as Record<string, unknown>;
+  const changed = Object.entries(is).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(before[name]));
+  return Object.fromEntries(changed) as Partial<T>;
+}
