@@ -1,17 +1,19 @@
 """Figures of the trail say what counting its entries says, however far they are folded and whatever was deleted."""
 
 import random
-from collections.abc import Callable
-from dataclasses import asdict
-from itertools import product
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import count, product
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select
+from tests.contract.audit import counting
 from tests.contract.audit.conftest import START
 
 from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
-from custodes.planes.audit.analytics import width_of
+from custodes.planes.audit.analytics import AuditAnalytics, width_of
+from custodes.planes.audit.behaviour import Behaviour, Compliance
 from custodes.planes.audit.model import AuditEntry, Context, Kind, Outcome, Reference, Review, ReviewState, RiskReason
 from custodes.runtime.transactions import Transaction
 from custodes.storage.sql.audit import SqlAuditStore
@@ -23,7 +25,6 @@ from custodes.storage.sql.tables.audit_figures import (
     audit_duty_figures,
     audit_folds,
     audit_habit_figures,
-    audit_habit_folds,
     audit_origin_figures,
 )
 
@@ -35,6 +36,17 @@ RANGES = (
     (START + 11 * MINUTE, START + 33 * DAY + 2 * HOUR),
     (0, START + 100 * DAY),
 )
+
+#: Everybody's trail, and that of one.
+TENANTS = (None, "acme")
+
+#: Actors whose behaviour is asked for, and how far their zones are off: one of half hours, one of odd minutes.
+ACTORS = (("user:0", 0), ("user:1", 5 * HOUR + 30 * MINUTE), ("user:2", 7 * MINUTE))
+
+#: Actors and addresses of a ranking: fewer than there are.
+TOP = 4
+
+Answer = dict[str, Any]
 
 
 @pytest.fixture
@@ -67,62 +79,93 @@ def drawn(make: Callable[..., AuditEntry]) -> Callable[[random.Random, int], lis
     return draw
 
 
-async def answers(database: Database, store: SqlAuditStore) -> list[dict[str, Any]]:
-    """What the dashboard tells: the trail as a whole, of two actors (one in a zone of half hours), and the report."""
+@dataclass
+class Trail:
+    """A trail in a store, and beside it the list of the entries that it keeps."""
 
-    def ask(tx: Transaction, since: int, until: int, tenant: str | None) -> dict[str, Any]:
-        whole = store.analyse(tx, tenant, since, until, width=width_of(since, until), top=4)
-        actors = [
-            store.behaviour(tx, tenant, f"user:{number}", since, until, shift)
-            for number, shift in ((0, 0), (1, 5 * HOUR + 30 * MINUTE), (2, 7 * MINUTE))
+    database: Database
+    store: SqlAuditStore
+    kept: list[AuditEntry] = field(default_factory=list[AuditEntry])
+    #: Places to come.
+    places: Iterator[int] = field(default_factory=lambda: count(1))
+
+    async def add(self, entries: Sequence[AuditEntry]) -> None:
+        await self.database.write(lambda tx: self.store.add(tx, entries))
+        self.kept += [replace(entry, sequence=next(self.places)) for entry in entries]
+
+    async def purge(self, before: int, limit: int) -> None:
+        """Delete the oldest: those that nobody has to decide about."""
+        open_ones = {one.id for one in self.kept if one.review and one.review.state is ReviewState.OPEN}
+        gone = sorted(one.id for one in self.kept if one.recorded_at < before and one.id not in open_ones)[:limit]
+        assert await self.database.write(lambda tx: self.store.purge(tx, before, limit)) == len(gone) > 0
+        self.kept = [one for one in self.kept if one.id not in gone]
+
+    async def fold(self, limit: int = 1_000) -> int:
+        return await self.database.write(lambda tx: self.store.fold(tx, limit))
+
+    async def answers(self, ranges: Sequence[tuple[int, int]] = RANGES) -> list[Answer]:
+        """What the dashboard tells: the trail as a whole, of some actors, and the report."""
+
+        def ask(tx: Transaction, since: int, until: int, tenant: str | None) -> Answer:
+            return answer(
+                self.store.analyse(tx, tenant, since, until, width=width_of(since, until), top=TOP),
+                [self.store.behaviour(tx, tenant, actor, since, until, shift) for actor, shift in ACTORS],
+                self.store.compliance(tx, tenant, since, until),
+            )
+
+        return [
+            await self.database.read(lambda tx, given=(*limits, tenant): ask(tx, *given))
+            for limits, tenant in product(ranges, TENANTS)
         ]
-        report = store.compliance(tx, tenant, since, until)
-        return {**asdict(whole), "behaviour": [asdict(one) for one in actors], "report": asdict(report)}
 
-    return [
-        await database.read(lambda tx, given=(since, until, tenant): ask(tx, *given))
-        for (since, until), tenant in product(RANGES, (None, "acme"))
-    ]
-
-
-async def counted(database: Database, store: SqlAuditStore) -> list[dict[str, Any]]:
-    """The answers of counting entries: the figures are looked away from for a moment."""
-    folded = {
-        marks: await database.read(lambda tx, marks=marks: connection_of(tx).execute(select(marks.c.seq)).scalar()) or 0
-        for marks in (audit_folds, audit_habit_folds)
-    }
-    for marks in folded:
-        await database.write(lambda tx, marks=marks: connection_of(tx).execute(marks.update().values(seq=0)))
-    try:
-        return await answers(database, store)
-    finally:
-        for marks, seq in folded.items():
-            back = marks.update().values(seq=seq)
-            await database.write(lambda tx, back=back: connection_of(tx).execute(back))
+    def counted(self) -> list[Answer]:
+        """The same, of going through the list."""
+        told: list[Answer] = []
+        for (since, until), tenant in product(RANGES, TENANTS):
+            theirs = [entry for entry in self.kept if tenant in (None, entry.tenant)]
+            asked = [entry for entry in theirs if since <= entry.recorded_at < until]
+            told.append(
+                answer(
+                    counting.analytics(asked, since, until, width_of(since, until), TOP),
+                    [counting.behaviour(theirs, asked, actor, shift) for actor, shift in ACTORS],
+                    counting.compliance(theirs, asked),
+                )
+            )
+        return told
 
 
-async def folded(database: Database, store: SqlAuditStore, limit: int = 1_000) -> int:
-    return await database.write(lambda tx: store.fold(tx, limit))
+def answer(whole: AuditAnalytics, actors: Sequence[Behaviour], report: Compliance) -> Answer:
+    # Which of two actions that were as frequent comes first is open.
+    ranked = sorted(whole.actions, key=lambda one: (-one.events, one.action))
+    assert [one.events for one in ranked] == [one.events for one in whole.actions]
+    told = asdict(replace(whole, actions=tuple(ranked)))
+    return {**told, "behaviour": [asdict(one) for one in actors], "report": asdict(report)}
+
+
+@pytest.fixture
+def trail(database: Database, store: SqlAuditStore) -> Trail:
+    return Trail(database, store)
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
-async def test_folded_figures_are_those_of_counting_entries(database: Database, store: SqlAuditStore, drawn):
+async def test_folded_figures_are_those_of_counting_entries(database: Database, trail: Trail, drawn):
     chance = random.Random(7)
-    await database.write(lambda tx: store.add(tx, drawn(chance, 250)))
-    before = await answers(database, store)
+    await trail.add(drawn(chance, 250))
+    before = trail.counted()
+    assert await trail.answers() == before
 
     # Given one slice is folded, then all of it, then come late ones: the answers stay those of counting
-    assert await folded(database, store, limit=90) == 90
-    assert await answers(database, store) == before
-    assert await folded(database, store) == 160
-    assert await folded(database, store) == 0
-    assert await answers(database, store) == before
-    await database.write(lambda tx: store.add(tx, drawn(chance, 50)))
-    after = await answers(database, store)
-    assert after == await counted(database, store)
+    assert await trail.fold(limit=90) == 90
+    assert await trail.answers() == before
+    assert await trail.fold() == 160
+    assert await trail.fold() == 0
+    assert await trail.answers() == before
+    await trail.add(drawn(chance, 50))
+    after = trail.counted()
+    assert await trail.answers() == after
     assert after[-2]["total"] == 300
-    assert await folded(database, store) == 50
-    assert await answers(database, store) == after
+    assert await trail.fold() == 50
+    assert await trail.answers() == after
 
     # and a range of weeks is answered from figures, not from entries
     for figures, part in (
@@ -130,25 +173,25 @@ async def test_folded_figures_are_those_of_counting_entries(database: Database, 
     ):  # fmt: skip
         wrong = figures.update().values(events=figures.c.events + 1_000)
         await database.write(lambda tx, wrong=wrong: connection_of(tx).execute(wrong))
-        assert (await answers(database, store))[-1][part] != after[-1][part]
+        assert (await trail.answers(RANGES[-1:]))[-1][part] != after[-1][part]
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
-async def test_what_retention_deleted_is_counted_no_more(database: Database, store: SqlAuditStore, drawn):
+async def test_what_retention_deleted_is_counted_no_more(database: Database, trail: Trail, drawn):
     chance = random.Random(11)
-    await database.write(lambda tx: store.add(tx, drawn(chance, 250)))
-    await folded(database, store)
+    await trail.add(drawn(chance, 250))
+    await trail.fold()
 
     for days, limit in ((0.1, 5), (3.3, 40), (20.7, 1_000)):
-        before = START + int(days * DAY)
-        assert await database.write(lambda tx, before=before, limit=limit: store.purge(tx, before, limit)) > 0
-        assert await answers(database, store) == await counted(database, store)
+        await trail.purge(START + int(days * DAY), limit)
+        assert await trail.answers() == trail.counted()
 
     # entries that come in with a moment of the past are counted, before and after they are folded
-    await database.write(lambda tx: store.add(tx, drawn(chance, 50)))
-    after = await answers(database, store)
-    await folded(database, store)
-    assert await answers(database, store) == after == await counted(database, store)
+    await trail.add(drawn(chance, 50))
+    after = trail.counted()
+    assert await trail.answers() == after
+    await trail.fold()
+    assert await trail.answers() == after
 
     # and the figures of what is gone are gone, too
     def oldest(tx):
@@ -159,16 +202,16 @@ async def test_what_retention_deleted_is_counted_no_more(database: Database, sto
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-async def test_folding_passes_over_the_places_that_retention_emptied(database: Database, store: SqlAuditStore, make):
-    await database.write(lambda tx: store.add(tx, [make(seconds) for seconds in range(30)]))
-    await database.write(lambda tx: store.purge(tx, START + 25 * SECOND, 100))
+async def test_folding_passes_over_the_places_that_retention_emptied(database: Database, trail: Trail, make):
+    await trail.add([make(seconds) for seconds in range(30)])
+    await trail.purge(START + 25 * SECOND, 100)
 
-    while await folded(database, store, limit=3):
+    while await trail.fold(limit=3):
         pass
 
     read = select(audit_folds.c.seq)
     assert await database.read(lambda tx: connection_of(tx).execute(read).scalar()) == 30
-    assert await answers(database, store) == await counted(database, store)
+    assert await trail.answers() == trail.counted()
 
 
 def test_a_range_is_cut_into_the_widest_buckets_without_gap_or_overlap():
