@@ -86,14 +86,24 @@ class PostgresServer:
         self._program.remove()
 
 
-#: What a test may have changed beside rows, in numbers and digests: tables, columns, triggers, functions, settings,
-#: statistics. A copy of a database has the very ids of what it was copied from.
+#: What a test may have changed beside rows: what each table of the catalogue says of what is not the server's own
+#: (whose ids are below 16384), as digests; and what only changes in number. A copy of a database has the very ids of
+#: what it was copied from.
 _SHAPE = """
-    SELECT (SELECT md5(string_agg(concat_ws(' ', oid, relname, relnatts, relchecks, reloptions), ',' ORDER BY oid))
-            FROM pg_class WHERE relnamespace = 'public'::regnamespace),
-        (SELECT md5(string_agg(concat_ws(' ', oid, tgenabled), ',' ORDER BY oid)) FROM pg_trigger),
-        (SELECT count(*) FROM pg_class), (SELECT count(*) FROM pg_attribute), (SELECT count(*) FROM pg_constraint),
-        (SELECT count(*) FROM pg_proc), (SELECT count(*) FROM pg_namespace), (SELECT count(*) FROM pg_type),
+    SELECT (SELECT md5(string_agg(concat_ws(' ', oid, relname, relnamespace, relkind, relnatts, relchecks, reloptions,
+                relrowsecurity, relispartition), ',' ORDER BY oid)) FROM pg_class WHERE oid >= 16384),
+        (SELECT md5(string_agg(concat_ws(' ', attrelid, attnum, attname, atttypid, atttypmod, attnotnull, attcollation),
+                ',' ORDER BY attrelid, attnum)) FROM pg_attribute WHERE attrelid >= 16384),
+        (SELECT md5(string_agg(concat_ws(' ', oid, adbin), ',' ORDER BY oid)) FROM pg_attrdef),
+        (SELECT md5(string_agg(concat_ws(' ', oid, conname, convalidated, conbin), ',' ORDER BY oid))
+            FROM pg_constraint WHERE oid >= 16384),
+        (SELECT md5(string_agg(concat_ws(' ', indexrelid, indisvalid, indisunique, indkey, indpred), ',' ORDER BY
+                indexrelid)) FROM pg_index WHERE indexrelid >= 16384),
+        (SELECT md5(string_agg(concat_ws(' ', oid, tgname, tgfoid, tgtype, tgenabled, tgqual), ',' ORDER BY oid))
+            FROM pg_trigger),
+        (SELECT md5(string_agg(concat_ws(' ', oid, proname, pronamespace, prosrc, proconfig), ',' ORDER BY oid))
+            FROM pg_proc WHERE oid >= 16384),
+        (SELECT count(*) FROM pg_namespace), (SELECT count(*) FROM pg_type), (SELECT count(*) FROM pg_rewrite),
         (SELECT count(*) FROM pg_statistic), (SELECT count(*) FROM pg_db_role_setting)
 """
 
