@@ -17,8 +17,9 @@ from custodes.runtime.garbage import YOUNG_OBJECTS, settle
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
     thresholds = gc.get_threshold()
-    yield
     gc.unfreeze()
+    yield
+    gc.freeze()  # what the tests imported is left alone again: see the first conftest.py
     gc.set_threshold(*thresholds)
 
 
