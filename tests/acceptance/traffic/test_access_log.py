@@ -1,8 +1,8 @@
 """A real day's traffic: 30,969 requests of an access log, replayed and held against an independent count of the file.
 
-Given the log of NASA's web server of 1 August 1995, when every request of it passes through the recorder or the real
-middleware around a Starlette app that answers as the log says, then every figure is what plain counting of the file
-says, before and after folding, and every percentile is what sorting says.
+Given the log of NASA's web server of 1 August 1995, when every request of it passes through the real middleware around
+a Starlette app that answers as the log says, then every figure is what plain counting of the file says, before and
+after folding, and every percentile is what sorting says.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ from custodes.planes.traffic.analytics import QUANTILES
 from custodes.planes.traffic.monitor import ApiMonitor
 from custodes.planes.traffic.rollup import OTHER, UNMATCHED
 from custodes.testing.clock import FakeClock
-from custodes.testing.traffic import exchange
 
 #: Folders of the site that get a route; the rest of the paths is matched by none.
 FOLDERS = ("images", "shuttle", "history", "software", "facilities", "icons")
@@ -104,25 +103,9 @@ async def custodes(sqlite_url: str, log: tuple[Line, ...]) -> AsyncIterator[Cust
     await made.database.close()
 
 
-# ── Two ways in ──────────────────────────────────────────────────────────────
+# ── The way in ───────────────────────────────────────────────────────────────
 
-Replay = Callable[[Custodes, Line], Awaitable[None]]
-
-
-async def through_the_recorder(custodes: Custodes, line: Line) -> None:
-    custodes.traffic.record(
-        exchange(
-            started_at=line.at,
-            client_ip=line.host,
-            method=line.method,
-            path=line.path,
-            route=line.route,
-            status=line.status,
-            response_bytes=line.size,
-            ttfb_us=line.ttfb,
-            total_us=line.total,
-        )
-    )
+Replay = Callable[[Line], Awaitable[None]]
 
 
 def through_the_middleware(custodes: Custodes) -> Replay:
@@ -148,7 +131,7 @@ def through_the_middleware(custodes: Custodes) -> Replay:
     site.router.default = lambda scope, receive, send: _answer(answer, scope, receive, send)
     app = Middleware(site, custodes)
 
-    async def replay(custodes: Custodes, line: Line) -> None:
+    async def replay(line: Line) -> None:
         async def receive() -> dict[str, Any]:
             return {"type": "http.request", "body": b"", "more_body": False}
 
@@ -180,13 +163,13 @@ async def _answer(handler: Any, scope: Any, receive: Any, send: Any) -> None:
     await response(scope, receive, send)
 
 
-async def replayed(custodes: Custodes, log: tuple[Line, ...], way: str) -> ApiMonitor:
+async def replayed(custodes: Custodes, log: tuple[Line, ...]) -> ApiMonitor:
     clock = custodes.clock
     assert isinstance(clock, FakeClock)
-    replay = through_the_recorder if way == "record" else through_the_middleware(custodes)
+    replay = through_the_middleware(custodes)
     for number, line in enumerate(log, 1):
         clock.advance(max(0, line.at - clock.now()))
-        await replay(custodes, line)
+        await replay(line)
         if number % 2_500 == 0:
             await custodes.traffic.flush()
             await custodes.leader.campaign()
@@ -202,9 +185,8 @@ def within(estimate: float, ordered: list[int], q: float) -> bool:
     return abs(estimate - exact) <= MAX_RELATIVE_ERROR * exact
 
 
-@pytest.mark.parametrize("way", ["record", "middleware"])
-async def test_a_day_of_real_traffic(custodes: Custodes, log: tuple[Line, ...], way: str):
-    monitor = await replayed(custodes, log, way)
+async def test_a_day_of_real_traffic(custodes: Custodes, log: tuple[Line, ...]):
+    monitor = await replayed(custodes, log)
 
     await every_figure_is_that_of_the_file(monitor, log)
     await every_request_is_there_as_a_row(monitor, log)
