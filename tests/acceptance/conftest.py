@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import httpx2
 import pytest
+from tests.acceptance import plain
 from tests.servers.warm import FOREIGN, Warm
 
 T = TypeVar("T")
@@ -91,7 +92,7 @@ class Server:
 
     def client(self) -> httpx2.Client:
         """A client, once the server is ready."""
-        client = httpx2.Client(base_url=self.url, timeout=15)
+        client = plain.Client(base_url=self.url)
         self._clients.append(client)
         until(lambda: client.get("/readyz").status_code == 200, "readyz")
         return client
@@ -157,7 +158,8 @@ def servers_in(folder: Path) -> Iterator[Callable[..., Server]]:
         }
         if command == "custodes":
             line = ["custodes", "serve", *([] if "--port" in words else ["--port", "0"]), *words]
-            cold = cold or "--workers" in words  # a fork of the warm process cannot supervise others
+            if "--workers" in words:  # a fork of the warm process cannot supervise others
+                cold = cold or words[words.index("--workers") + 1] != "1"
         else:
             line = [command, *words]
         servers.append(Server(line, folder / f"server{len(servers)}.log", env, cwd, cold=cold))

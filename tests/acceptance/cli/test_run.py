@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from tests.acceptance import plain
 
 ADMIN = "/api/admin/enterprise"
 
@@ -54,7 +55,7 @@ def base_url(tmp_path: Path, request: pytest.FixtureRequest):
 
 @pytest.fixture
 def client(base_url: str):
-    with httpx2.Client(base_url=base_url, timeout=30) as connected:
+    with plain.Client(base_url=base_url) as connected:
         yield connected
 
 

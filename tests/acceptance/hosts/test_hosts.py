@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from tests.acceptance import plain
 
 from custodes import Custodes
 from custodes.testing import signed_webhook
@@ -55,7 +56,7 @@ def host(
     words = (f"examples.{example}:app", "--no-proxy-headers", "--lifespan", lifespan, "--port", str(port))
     with servers_in(folder) as start:
         server = start(*words, command="uvicorn", cwd=ROOT)
-        with httpx2.Client(base_url=server.url, timeout=20) as client:
+        with plain.Client(base_url=server.url) as client:
             yield Host(client, folder / "custodes.db", server, lifespan)
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
+from tests.acceptance import plain
 
 from custodes.testing import signed_webhook
 
@@ -28,7 +28,7 @@ def test_a_backup_taken_while_webhooks_arrive_holds_every_one_answered_before_an
     enough = threading.Event()
 
     def deliver(writer: int) -> None:
-        with httpx2.Client(base_url=server.url, timeout=20) as client:
+        with plain.Client(base_url=server.url) as client:
             number = 0
             while not enough.is_set() and number < 2_000:
                 name = f"evt_{writer}_{number}"

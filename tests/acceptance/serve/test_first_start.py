@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import httpx2
 import pytest
+from tests.acceptance import plain
 
 pytestmark = pytest.mark.acceptance
 
@@ -56,6 +56,6 @@ def test_an_app_that_mounts_it_prints_the_login_too_once(start: Start, until: Un
     second = start(*words, command="uvicorn")
 
     # Then it serves, and prints none
-    assert httpx2.get(f"{second.url}/pid", timeout=10).status_code == 200
+    assert plain.get(f"{second.url}/pid", timeout=10).status_code == 200
     second.stop()
     assert second.logins == []

@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from tests.acceptance import plain
 from tests.counts import rounds
 
 from custodes.testing.webhooks import signed_webhook
@@ -68,7 +69,7 @@ def app() -> Iterator[App]:
 
 def deliver(url: str, first: int, accepted: dict[str, bytes], killed: threading.Event) -> None:
     """Deliver as GitHub does, until there is nobody; notes what was answered with 2xx."""
-    with httpx2.Client(base_url=url, timeout=15) as client, contextlib.suppress(httpx2.TransportError):
+    with plain.Client(base_url=url) as client, contextlib.suppress(httpx2.TransportError):
         for number in range(first, first + LOAD):
             if killed.is_set():
                 return

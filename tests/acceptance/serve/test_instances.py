@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from tests.acceptance import plain
 from tests.drills.inbound.load import rows_of
 
 pytestmark = pytest.mark.acceptance
@@ -37,7 +38,7 @@ class Install:
     def ask(self, server: Any, method: str, path: str, **more: Any) -> httpx2.Response:
         """Ask one instance as the owner whose session was opened at the first."""
         headers = {"Cookie": self.cookie, "X-CSRF-Token": self.csrf, **more.pop("headers", {})}
-        return httpx2.request(method, f"{server.url}{API}{path}", headers=headers, timeout=20, **more)
+        return plain.request(method, f"{server.url}{API}{path}", headers=headers, **more)
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -57,11 +58,10 @@ def install(
         second = start("--app", "plain_host:app", "--workers", workers, **env)
         second.client()
         opened = sign_in(first.url, first.logins[0])
-        changed = httpx2.post(
+        changed = plain.post(
             f"{first.url}{API}/password",
             json={"current": first.logins[0], "new": PASSWORD},
             headers={"Cookie": cookie_of(opened), "X-CSRF-Token": opened.json()["csrf_token"]},
-            timeout=20,
         )
         assert changed.status_code == 200, changed.text
         yield Install(first, second, database, cookie_of(changed), changed.json()["csrf_token"])
@@ -69,7 +69,7 @@ def install(
 
 def sign_in(url: str, password: str, user: str = "owner", ip: str = "203.0.113.1") -> httpx2.Response:
     body = {"username": user, "password": password}
-    return httpx2.post(f"{url}{API}/login", json=body, headers={"x-forwarded-for": ip}, timeout=20)
+    return plain.post(f"{url}{API}/login", json=body, headers={"x-forwarded-for": ip})
 
 
 def cookie_of(answer: httpx2.Response) -> str:
@@ -77,7 +77,7 @@ def cookie_of(answer: httpx2.Response) -> str:
 
 
 def get(server: Any, path: str, ip: str) -> int:
-    return httpx2.get(f"{server.url}{path}", headers={"x-forwarded-for": ip}, timeout=20).status_code
+    return plain.get(f"{server.url}{path}", headers={"x-forwarded-for": ip}).status_code
 
 
 def test_only_the_first_prints_a_login(install: Install):
@@ -98,14 +98,14 @@ def test_a_session_and_its_csrf_token_hold_at_both_until_it_is_ended_at_one(inst
 def test_an_api_key_holds_at_both_until_it_is_revoked_at_one(install: Install):
     made = install.ask(install.first, "POST", "/api-keys", json={"name": "ci"}).json()
     key = {"X-API-Key": made["key"]}
-    assert [httpx2.get(f"{s.url}{API}/me", headers=key).status_code for s in (install.first, install.second)] == [
+    assert [plain.get(f"{s.url}{API}/me", headers=key).status_code for s in (install.first, install.second)] == [
         200,
         200,
     ]
 
     assert install.ask(install.second, "DELETE", f"/api-keys/{made['id']}").status_code == 204
 
-    assert httpx2.get(f"{install.first.url}{API}/me", headers=key).status_code == 401
+    assert plain.get(f"{install.first.url}{API}/me", headers=key).status_code == 401
 
 
 def test_failed_logins_are_counted_over_both(install: Install):

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from tests.acceptance import plain
 
 from custodes import Custodes
 from custodes.asgi.standalone import load_app
@@ -60,7 +61,7 @@ def test_asked_to_stop_it_lets_requests_finish_and_writes_what_it_has_seen(start
     answers: list[httpx2.Response] = []
 
     # Given a slow request under way, and one that has just been answered
-    slow = threading.Thread(target=lambda: answers.append(httpx2.get(f"{server.url}/slow", timeout=15)))
+    slow = threading.Thread(target=lambda: answers.append(plain.get(f"{server.url}/slow", timeout=15)))
     slow.start()
     time.sleep(0.5)  # the server has it, and takes longer for it
     assert client.get("/just-before").status_code == 200
@@ -90,13 +91,13 @@ def test_asked_to_stop_it_first_says_that_it_is_not_ready(start: Start, tmp_path
     # When it is asked to stop
     asked = time.monotonic()
     server.process.send_signal(signal.SIGTERM)
-    until(lambda: httpx2.get(f"{server.url}/readyz", timeout=5).status_code == 503, "it is not ready", 5)
+    until(lambda: plain.get(f"{server.url}/readyz", timeout=5).status_code == 503, "it is not ready", 5)
 
     # Then it goes on serving, and asks those who come to come back elsewhere
     answer = client.get("/after")
     assert (answer.status_code, answer.headers["connection"]) == (200, "close")
-    assert httpx2.get(f"{server.url}/readyz", timeout=5).json() == {"status": "draining"}
-    assert httpx2.get(f"{server.url}/healthz", timeout=5).status_code == 200
+    assert plain.get(f"{server.url}/readyz", timeout=5).json() == {"status": "draining"}
+    assert plain.get(f"{server.url}/healthz", timeout=5).status_code == 200
 
     # And ends in time, with everything written and the lease given back
     assert server.wait(20) == 0, server.said
@@ -236,8 +237,8 @@ def test_a_mounted_app_answers_although_the_store_cannot_be_opened(start: Start,
         CUSTODES_DATABASE_URL=f"sqlite:///{tmp_path}/file/custodes.db",
     )
 
-    answer = until(lambda: httpx2.get(f"http://127.0.0.1:{free_port}/pid", timeout=10), "the app answers")
+    answer = until(lambda: plain.get(f"http://127.0.0.1:{free_port}/pid", timeout=10), "the app answers")
     assert answer.status_code == 200
-    refused = httpx2.post(f"http://127.0.0.1:{free_port}/hooks/stripe", content=b"{}", timeout=10)
+    refused = plain.post(f"http://127.0.0.1:{free_port}/hooks/stripe", content=b"{}", timeout=10)
     assert 400 <= refused.status_code < 600
     assert server.stop() in {0, -signal.SIGTERM}

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from tests.acceptance import plain
 
 from custodes import Custodes
 from custodes.testing import signed_webhook
@@ -64,7 +65,7 @@ def server(servers_in: Callable[[Path], Any], folder: Path) -> Iterator[Any]:
 def client() -> Iterator[None]:
     """One client for all who ask: each that is made reads the certificates of the machine, and hundreds of times."""
     global CLIENT
-    with httpx2.Client(timeout=20) as CLIENT:
+    with plain.Client() as CLIENT:
         yield
 
 
@@ -116,11 +117,10 @@ def test_a_block_reaches_both_within_two_seconds(server: Any, folder: Path):
     assert get(f"{server.url}/pid", **blocked).status_code == 200
 
     # When it is blocked through whichever worker
-    answer = httpx2.post(
+    answer = CLIENT.post(
         f"{server.url}/api/admin/enterprise/rate-limits/blocks",
         json={"identifier": "203.0.113.66", "kind": "ip", "reason": "a test"},
         headers=key,
-        timeout=20,
     )
     assert answer.status_code == 201, answer.text
 
@@ -136,11 +136,10 @@ def test_webhooks_are_handled_once_whoever_takes_them_in(server: Any, folder: Pa
     def deliver(number: int) -> int:
         body = {"id": f"evt_{number // 2}", "object": "event", "type": "invoice.paid"}
         webhook = signed_webhook("stripe", body, SECRET)
-        answer = httpx2.post(
+        answer = CLIENT.post(
             f"{server.url}/hooks/stripe",
             content=webhook.body,
             headers={**webhook.headers, "connection": "close"},
-            timeout=20,
         )
         return answer.status_code
 
