@@ -169,11 +169,10 @@ async def _limits(custodes: Custodes) -> AsyncIterator[Finding]:
         yield Finding("limits", Verdict.OK, "are switched off (RATE_LIMITING_ENABLED)")
         return
     engine = custodes.ratelimit.engine().name
-    if engine == "redis" and not await custodes.pending_migrations():
-        await custodes.ratelimit.start()
-        reached = custodes.ratelimit.engine().available
-        await custodes.ratelimit.stop()
-        if not reached:
+    if engine == "redis":
+        from custodes.storage.redis.windows import answers
+
+        if not await answers(custodes.settings.redis_url.get_secret_value()):
             remedy = (
                 "Look at Redis and CUSTODES_REDIS_URL; until then CUSTODES_RATE_LIMIT_FAILURE_MODE says what happens"
             )

@@ -13,6 +13,7 @@ from custodes.kernel.clock import DAY
 from custodes.planes.audit.model import ReviewState
 from custodes.planes.audit.ports import AuditQuery
 from custodes.planes.audit.reviews import Verdict
+from custodes.planes.retention.sweeper import TASK
 from custodes.runtime.transactions import Transaction
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.tables.alerts import alert_incidents
@@ -36,18 +37,20 @@ async def custodes(sqlite_url: str, clock: FakeClock):
     await install.close()
 
 
-async def test_every_policy_keeps_as_long_as_its_setting_says(sqlite_url: str, clock: FakeClock):
+async def test_every_policy_keeps_as_long_and_sweeps_as_often_as_its_setting_says(sqlite_url: str, clock: FakeClock):
     install = Custodes(
         sqlite_url, clock=clock, audit_log_retention_days=400, webhook_log_retention_days=3,
-        api_log_retention_days=2,
+        api_log_retention_days=2, rate_limit_cleanup_minutes=15,
     )  # fmt: skip
     await install.open()
     keep = {policy.name: policy.keep for policy in install.retention.policies}
+    [sweep] = [task for task in install.scheduler.reports() if task.name == TASK]
     await install.close()
 
     assert keep["audit.entries"] == 400 * DAY
     assert keep["inbound.events"] == 3 * DAY
     assert keep["traffic.calls"] == 2 * DAY
+    assert (sweep.every_seconds, sweep.leader_only) == (15 * 60, True)
 
 
 async def test_all_policies_run_on_an_empty_and_on_a_used_install(custodes: Custodes, clock: FakeClock):

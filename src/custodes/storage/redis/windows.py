@@ -426,7 +426,29 @@ class RedisWindows:
     async def _ask_for_an_answer(self, seconds: float = _PROBE_DEADLINE) -> None:
         """Have nothing decided. Longer than a decision may take, for a connection may have to be made first."""
         async with asyncio.timeout(max(seconds, self._deadline)):
-            await self._script.run(self._commands, [b"custodes:{0}:probe"], Batch((), 0).packed)
+            await _decide_nothing(self._script, self._commands)
+
+
+async def answers(url: str) -> bool:
+    """Ask Redis once whether it decides, as a limiter would that starts; nothing begins, and nothing stays open.
+
+    Args:
+        url: see :func:`custodes.storage.redis.connection.connect`, also for what is raised.
+    """
+    client = connect(url)
+    try:
+        async with asyncio.timeout(_PROBE_DEADLINE):
+            await _decide_nothing(decision(), client)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is not an answer
+        _log.debug("redis_not_reached", error=repr(error))
+        return False
+    finally:
+        await disconnect(client)
+    return True
+
+
+async def _decide_nothing(script: Script, commands: Commands) -> None:
+    await script.run(commands, [b"custodes:{0}:probe"], Batch((), 0).packed)
 
 
 def _unavailable(what: str) -> StorageUnavailable:
