@@ -434,6 +434,42 @@ async def test_a_frozen_redis_holds_up_a_few_requests_and_then_none(windows):
         server.remove()
 
 
+async def test_slots_taken_by_a_decision_that_came_too_late_are_given_back(windows):
+    """Given a Redis that charges a slot after the deadline, then nobody holds it, and the next one is admitted."""
+    server = RedisServer()
+    try:
+        engine = windows(server.url, deadline=20 * MILLISECOND)
+        await engine.start()
+        cells = engine.cells("a", Concurrency(1, HOUR))
+        server.freeze()
+        with pytest.raises(StorageUnavailable):
+            await decide(engine, (cells, "x", 1))
+        server.thaw()
+        while engine._late_calls:
+            await asyncio.sleep(0.01)
+
+        other = windows(server.url)
+        async with asyncio.timeout(10):
+            while (await decide(other, (other.cells("a", Concurrency(1, HOUR)), "x", 1))).refused:
+                await asyncio.sleep(0.01)
+    finally:
+        await engine.stop()
+        await other.stop()
+        server.remove()
+
+
+async def test_slots_of_a_caller_who_left_are_given_back(windows):
+    """Given whoever asked has gone when the answer comes, then the slot is free."""
+    engine = windows()
+    cells = engine.cells("a", Concurrency(1, HOUR))
+    asked = asyncio.ensure_future(engine.decide([(cells, "x", 1)], clock.now()))
+    asked.cancel()
+    while engine._calls or engine._count:
+        await asyncio.sleep(0.001)
+
+    assert not (await decide(engine, (cells, "x", 1))).refused
+
+
 async def ask_late(engine: RedisWindows) -> None:
     """Ask about somebody, and have our own loop do something else for longer than a decision may take."""
     answer = engine.decide([(engine.cells("a", SlidingLog(1_000, HOUR)), "x", 1)], clock.now())

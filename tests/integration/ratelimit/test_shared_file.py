@@ -14,7 +14,7 @@ import pytest
 from custodes import Custodes
 from custodes.errors import StorageUnavailable
 from custodes.kernel.clock import HOUR, MILLISECOND, MINUTE, SECOND
-from custodes.kernel.window import SlidingLog
+from custodes.kernel.window import Concurrency, SlidingLog
 from custodes.storage.sql.ratelimit_windows import SqliteWindows
 
 START = 1_790_000_000 * SECOND
@@ -86,6 +86,26 @@ async def test_a_locked_file_delays_nobody_beyond_the_deadline(tmp_path: Path):
     outcome = await windows.decide([(cells, "x", 1)], START)
 
     assert (windows.failures, bool(outcome.refused)) == (1, False)
+    await windows.stop()
+
+
+async def test_slots_taken_by_a_decision_that_came_too_late_are_given_back(tmp_path: Path):
+    """Given a decision made after its deadline, and one whose asker has left, then neither holds a slot."""
+    windows = SqliteWindows(tmp_path / "limits", deadline=10 * SECOND)
+    cells = windows.cells("a", Concurrency(2, HOUR))
+    windows._deadline = 0
+
+    with pytest.raises(StorageUnavailable):
+        await windows.decide([(cells, "x", 1)], START)
+    windows._deadline = 10
+    left = asyncio.ensure_future(windows.decide([(cells, "x", 1)], START))
+    await asyncio.sleep(0)
+    left.cancel()
+    await asyncio.gather(left, return_exceptions=True)
+    await windows.decide([(cells, "y", 1)], START)  # behind those two
+    await asyncio.gather(*windows._releases)
+
+    assert (await windows.decide([(cells, "x", 2)], START)).refused == ()
     await windows.stop()
 
 

@@ -6,7 +6,7 @@ import random
 import threading
 
 from custodes.kernel.clock import HOUR, MINUTE, SECOND
-from custodes.kernel.window import Gcra, OwnCells, SlidingLog, decide
+from custodes.kernel.window import Concurrency, Gcra, OwnCells, SlidingLog, decide
 from custodes.planes.ratelimit.quota import Quota
 from custodes.storage.memory.ratelimit import MemoryWindows
 from custodes.testing.clock import FakeClock
@@ -123,3 +123,15 @@ async def test_who_is_near_a_limit_is_told_after_a_change_of_generations():
     windows.decide([(cells, "newer", 1)], 2 * HOUR + 1)
 
     assert ("old", 0) in await windows.near(cells, 2 * HOUR - 1)
+
+
+def test_slots_of_an_earlier_generation_are_given_back():
+    """Given a slot taken before the generations changed, when it is given back, then it is free."""
+    cells = OwnCells(Concurrency(1, MINUTE))
+    decide([(cells, "other", 1)], START)
+    decide([(cells, "x", 1)], START + MINUTE)
+    decide([(cells, "other", 1)], START + MINUTE + 1)  # changes the generation
+
+    cells.release("x", START + MINUTE, 1)
+
+    assert not decide([(cells, "x", 1)], START + MINUTE + 2).refused

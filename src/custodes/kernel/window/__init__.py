@@ -14,7 +14,7 @@ Concurrency    8 B per held slot        limit, held at one moment               
 """
 
 from custodes.kernel.window.calendar import CalendarQuota, CalendarUnit
-from custodes.kernel.window.cells import Ask, Cells, Outcome, decide, decide_contested
+from custodes.kernel.window.cells import Ask, Cells, Outcome, decide, decide_contested, held
 from custodes.kernel.window.concurrency import Concurrency
 from custodes.kernel.window.gcra import Gcra
 from custodes.kernel.window.log import MAX_LOG, SlidingLog
@@ -44,5 +44,6 @@ __all__ = [
     "SubWindows",
     "decide",
     "decide_contested",
+    "held",
     "left_when_near",
 ]

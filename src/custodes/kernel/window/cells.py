@@ -112,6 +112,24 @@ class Contested(Outcome):
         self.would_refuse = would_refuse
 
 
+def held(asks: Sequence[Ask], outcome: Outcome, now: int) -> list[tuple[Ask, int]]:
+    """List the slots that a request holds until it gives them back, and the moment at which each was taken.
+
+    Args:
+        asks: the limits of the request.
+        outcome: what was decided on them.
+        now: when they were asked, microseconds.
+    """
+    if outcome.refused:
+        return []
+    spared = {number for number, _ in outcome.would_refuse}
+    return [
+        (ask, outcome.charged_at(number, now))
+        for number, ask in enumerate(asks)
+        if number not in spared and isinstance(ask[0].meter, Concurrency)
+    ]
+
+
 def decide(asks: Sequence[Ask], now: int) -> Outcome:
     """Ask all limits of a request and charge all of them or none.
 

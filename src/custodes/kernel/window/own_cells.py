@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from custodes.kernel.window.cells import Cells, Key
+from custodes.kernel.window.concurrency import Concurrency
 from custodes.kernel.window.meter import Meter, State
 
 #: Subjects per limit whose states are kept apart, those of up to two windows together. A subject takes about 250
@@ -58,6 +59,15 @@ class OwnCells(Cells):
             return key, self.meter.fresh()
         self.overflowed += 1
         return self._shared(key)
+
+    def release(self, key: Key, taken_at: int, cost: int) -> None:
+        """Give back slots taken at a moment, of whichever generation the state is; nothing where none are held."""
+        meter = self.meter
+        if isinstance(meter, Concurrency):
+            state = self.at_hand.get(key)
+            if state is None:
+                _, state = self.recall(key, taken_at)
+            meter.release(state, taken_at, cost)
 
     def _shared(self, key: Key) -> tuple[Key, State]:
         # str hashes are keyed per process: nobody outside can choose whom to share with.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from custodes.kernel.window import Ask, Cells, Concurrency, Outcome, OwnCells, decide
+from custodes.kernel.window import Ask, Cells, Outcome, OwnCells, decide
 from custodes.kernel.window.cells import Key
 from custodes.planes.ratelimit.language import meter_of
 from custodes.planes.ratelimit.model import FailureMode, Limit, Options
@@ -73,9 +73,7 @@ class Fallback:
 
     def release(self, cells: OwnCells, key: Key, taken_at: int, cost: int) -> None:
         """Give back slots that were taken here."""
-        state = cells.at_hand.get(key)
-        if state is not None and isinstance(cells.meter, Concurrency):
-            cells.meter.release(state, taken_at, cost)
+        cells.release(key, taken_at, cost)
 
     def keep_only(self, names: Iterable[str]) -> None:
         """Forget the limits of other names."""

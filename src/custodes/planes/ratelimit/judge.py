@@ -9,7 +9,7 @@ from typing import Any
 from custodes.errors import StorageUnavailable
 from custodes.kernel.clock import Clock, ticks_of
 from custodes.kernel.signals import SecuritySignal
-from custodes.kernel.window import NEVER, Ask, Concurrency, Outcome, decide_contested
+from custodes.kernel.window import NEVER, Ask, Outcome, decide_contested, held
 from custodes.kernel.window.cells import COUNT_EVERY
 from custodes.planes.ratelimit.alarm import Alarm
 from custodes.planes.ratelimit.answers import (
@@ -348,18 +348,12 @@ _BANNABLE = frozenset({str(Kind.IP), str(Kind.USER), str(Kind.API_KEY)})
 
 
 def _release_of(asks: list[Ask], outcome: Outcome, now: int, release: Release) -> Callable[[], None]:
-    skipped = {number for number, _ in outcome.would_refuse}
-    held = [
-        (ask, outcome.charged_at(number, now))
-        for number, ask in enumerate(asks)
-        if number not in skipped and isinstance(ask[0].meter, Concurrency)
-    ]
-    return partial(_release, held, release)
+    return partial(_release, held(asks, outcome, now), release)
 
 
-def _release(held: list[tuple[Ask, int]], release: Release) -> None:
-    while held:  # emptied, so that a second call gives nothing back twice
-        (cells, key, cost), taken_at = held.pop()
+def _release(slots: list[tuple[Ask, int]], release: Release) -> None:
+    while slots:  # emptied, so that a second call gives nothing back twice
+        (cells, key, cost), taken_at = slots.pop()
         release(cells, key, taken_at, cost)
 
 

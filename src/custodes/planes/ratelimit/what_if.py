@@ -204,9 +204,7 @@ class _Trial:
         while self._held and self._held[0][0] <= now:
             _, _, asks, taken_at = heapq.heappop(self._held)
             for cells, key, cost in asks:
-                state = cells.at_hand.get(key)
-                if state is not None and isinstance(cells.meter, Concurrency):
-                    cells.meter.release(state, taken_at, cost)
+                cells.release(key, taken_at, cost)
 
     def _note(self, call: RecordedCall, ask: Ask, refused: bool) -> None:
         at = call.started_at // self._bucket * self._bucket

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from itertools import islice
 
-from custodes.kernel.window import MAX_SUBJECTS, Concurrency, Meter, OwnCells, decide, left_when_near
+from custodes.kernel.window import MAX_SUBJECTS, Meter, OwnCells, decide, left_when_near
 from custodes.kernel.window.cells import Key
 
 #: Subjects looked at under one limit to find those near it, and before other tasks get a turn.
@@ -39,12 +39,7 @@ class MemoryWindows:
 
     def release(self, cells: OwnCells, key: Key, taken_at: int, cost: int) -> None:
         """Give back slots."""
-        state = cells.at_hand.get(key)
-        if state is None:
-            key, state = cells.recall(key, taken_at)
-        meter = cells.meter
-        if isinstance(meter, Concurrency):
-            meter.release(state, taken_at, cost)
+        cells.release(key, taken_at, cost)
 
     async def near(self, cells: OwnCells, now: int) -> list[tuple[Key, int]]:
         """List subjects that have used 80 % of a limit or more, and what each has left."""

@@ -77,12 +77,16 @@ class Batch:
         now: what the server's time is believed to be.
     """
 
-    __slots__ = ("_limits", "items", "keys", "lent", "packed")
+    __slots__ = ("_limits", "items", "keys", "late", "lent", "packed", "unclaimed")
 
     def __init__(self, items: Sequence[Item], now: int) -> None:
         self.items = items
         #: Limits that leases were had of.
         self.lent: set[RedisCells] = set()
+        #: Whether those who waited have been told that there is no decision in time.
+        self.late = False
+        #: Decisions that came when nobody waited for them any more.
+        self.unclaimed: list[tuple[Sequence[Ask], Outcome]] = []
         subjects: dict[bytes, int] = {}
         own: dict[bytes, int] = {}
         rows: list[list[int]] = []
@@ -163,7 +167,9 @@ class Batch:
                 off.append(item)
                 at += 1
                 continue
-            if not item.answer.done():  # whoever asked may have gone
+            if item.answer.done():  # whoever asked has gone
+                self.unclaimed.append((item.asks, outcome))
+            else:
                 item.answer.set_result(outcome)
         for cells in self._limits:
             if len(cells.fresh_charges) >= COUNT_EVERY:

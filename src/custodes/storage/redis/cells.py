@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import gcd
 from typing import NamedTuple
 
@@ -10,17 +10,20 @@ from custodes.kernel.clock import SECOND
 from custodes.kernel.window import (
     NEVER,
     SLICES,
+    Ask,
     CalendarQuota,
     Cells,
     Concurrency,
     Gcra,
     Meter,
     Near,
+    Outcome,
     SlidingLog,
     SubWindows,
     left_when_near,
 )
-from custodes.kernel.window.cells import Key
+from custodes.kernel.window.cells import Key, View
+from custodes.storage.dated import Objected
 from custodes.storage.redis.subjects import Subjects
 
 #: Refusals that are remembered of one limit; forgotten all at once when there are more, which costs one question more
@@ -32,6 +35,9 @@ _MAX_IN_RECORD = 128
 
 #: Latest moment that the script can count with exactly: 2^53 microseconds, in the year 2255.
 _MAX_EXACT = 2**53 - 1
+
+#: What is told of limits that were not asked, because another one refuses.
+_NOT_ASKED: View = (0, 0)
 
 #: How long a refusal is taken for granted, microseconds, where units may be given back: leases of other instances, and
 #: in a cluster what one part charged for a request that another part refused.
@@ -211,3 +217,27 @@ class _Periods:
             begin = earlier if self._meter.period_end(earlier) == end else self._meter.period_end(earlier)
             self._known = (begin, end, self._meter.period_end(end))
         return [_CALENDAR, self._meter.limit, *self._known]
+
+
+def known_refusal(asks: Sequence[Ask], now: int) -> Outcome | None:
+    """Refuse a request of which a limit is known to refuse it; all that a flood costs.
+
+    Args:
+        asks: the limits of the request.
+        now: what the server's time is believed to be.
+    """
+    refused: list[tuple[int, int]] = []
+    views: list[View] = []
+    for cells, key, cost in asks:
+        denial = cells.denied.get(key)
+        if denial is not None:
+            asked, until, left, known_until = denial
+            if known_until is not None and known_until <= now:
+                del cells.denied[key]
+            elif cost == asked and not cells.shadow:
+                wait = NEVER if until is None else until - now
+                refused.append((len(views), wait))
+                views.append((left, wait))
+                continue
+        views.append(_NOT_ASKED)
+    return Objected(views, refused, (), now) if refused else None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from custodes.kernel.window import Ask, Outcome
+from custodes.kernel.window import Ask, Outcome, held
 from custodes.kernel.window.cells import Contested, Key, View
 from custodes.storage.redis.batch import Question
 from custodes.storage.redis.cells import RedisCells
@@ -51,12 +51,21 @@ class Split:
         if failed is not None or any(outcome.refused for _, outcome in outcomes):
             for numbers, outcome in outcomes:
                 self._undo(numbers, outcome)
-        if self._answer.done():
+        if self._answer.done():  # whoever asked has gone
+            if failed is None:
+                self._give_back_slots(outcomes)
             return
         if failed is not None:
             self._answer.set_exception(failed)
         else:
             self._answer.set_result(self._together(outcomes))
+
+    def _give_back_slots(self, outcomes: Sequence[tuple[list[int], Outcome]]) -> None:
+        if any(outcome.refused for _, outcome in outcomes):
+            return  # all has been given back
+        for numbers, outcome in outcomes:
+            for (cells, key, cost), taken_at in held([self._asks[number] for number in numbers], outcome, 0):
+                self._give_back(cells, key, taken_at, cost)
 
     def _undo(self, numbers: list[int], outcome: Outcome) -> None:
         if outcome.refused:

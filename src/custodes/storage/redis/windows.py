@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from custodes.errors import StorageUnavailable
 from custodes.kernel.clock import SECOND
-from custodes.kernel.window import NEVER, Ask, Concurrency, Meter, Outcome
-from custodes.kernel.window.cells import Key, View
+from custodes.kernel.window import Ask, Concurrency, Meter, Outcome, held
+from custodes.kernel.window.cells import Key
 from custodes.runtime.breaker import Breaker
 from custodes.runtime.log import get_logger
-from custodes.storage.dated import Objected
 from custodes.storage.redis.batch import Batch, GiveBack, Item, Look, Question, fail
-from custodes.storage.redis.cells import RedisCells
+from custodes.storage.redis.cells import RedisCells, known_refusal
 from custodes.storage.redis.connection import connect, disconnect, is_cluster
 from custodes.storage.redis.leases import Leases
 from custodes.storage.redis.lines import Lines
@@ -53,6 +53,11 @@ _LEAST = 16
 #: Requests that wait at most; beyond, they are not decided.
 _MAX_WAITING = 10_000
 
+#: Longest that the answer to a call is listened for when those who asked were told that there is none in time, seconds,
+#: and calls that are: an answer that comes late tells which slots are held by nobody.
+_LISTEN_SECONDS = 5.0
+_MAX_LATE_CALLS = 8
+
 #: How much of the deadline our own event loop may take away before a call that was not answered says nothing of Redis.
 _LATE_PART = 0.25
 
@@ -64,9 +69,6 @@ _PROBE_DEADLINE = 1.0
 
 #: The same when it is not known whether our own lateness was the cause: until it is, each request waits its deadline.
 _DOUBT_DEADLINE = 0.5
-
-#: What is told of limits that were not asked, because another one refuses.
-_NOT_ASKED: View = (0, 0)
 
 _log = get_logger("custodes.ratelimit")
 
@@ -120,6 +122,8 @@ class RedisWindows:
         self._since = 0.0
         self._sender: asyncio.Handle | None = None
         self._calls: set[asyncio.Task[None]] = set()
+        #: Calls that were not answered in time, and may yet be.
+        self._late_calls: set[asyncio.Task[None]] = set()
         self._probe: asyncio.Task[None] | None = None
         self._doubt: asyncio.Task[None] | None = None
         #: Decisions that could not be made in time.
@@ -182,8 +186,9 @@ class RedisWindows:
         leases = False
         for cells, key, _ in asks:
             if key in cells.denied:
-                refused = self._known_refusal(asks, self._monotonic() + self._ahead)
+                refused = known_refusal(asks, self._monotonic() + self._ahead)
                 if refused is not None:
+                    self.known_refusals += 1
                     return refused
             if cells.lease > 1:
                 leases = True
@@ -260,34 +265,13 @@ class RedisWindows:
                 task.cancel()
         if self._calls:
             await asyncio.gather(*self._calls, return_exceptions=True)
+        for call in list(self._late_calls):
+            call.cancel()
         self._abandon(_unavailable("The limiter has stopped"))
         await self._presence.stop()
         if self._lines is not None:
             await self._lines.close()
         await disconnect(self._client)
-
-    # ── What is known ────────────────────────────────────────────────────────
-
-    def _known_refusal(self, asks: Sequence[Ask], now: int) -> Outcome | None:
-        """Refuse a request of which a limit is known to refuse it; all that a flood costs."""
-        refused: list[tuple[int, int]] = []
-        views: list[View] = []
-        for cells, key, cost in asks:
-            denial = cells.denied.get(key)
-            if denial is not None:
-                asked, until, left, known_until = denial
-                if known_until is not None and known_until <= now:
-                    del cells.denied[key]
-                elif cost == asked and not cells.shadow:
-                    wait = NEVER if until is None else until - now
-                    refused.append((len(views), wait))
-                    views.append((left, wait))
-                    continue
-            views.append(_NOT_ASKED)
-        if not refused:
-            return None
-        self.known_refusals += 1
-        return Objected(views, refused, (), now)
 
     # ── Gathering ────────────────────────────────────────────────────────────
 
@@ -347,6 +331,7 @@ class RedisWindows:
 
     def _ended(self, call: asyncio.Task[None]) -> None:
         self._calls.discard(call)
+        self._late_calls.discard(call)
         if self._count and len(self._calls) < _MAX_CALLS:
             # After those that this call has answered, who may ask again at once.
             if self._sender is not None:
@@ -357,24 +342,22 @@ class RedisWindows:
 
     async def _call(self, items: Sequence[Item], now: int, ends: float) -> None:
         loop = asyncio.get_running_loop()
-        given = loop.time()
         batch = Batch(items, now)
+        call = cast("asyncio.Task[None]", asyncio.current_task())
+        late = loop.call_at(ends, self._be_late, call, batch, loop.time(), ends)
         try:
-            async with asyncio.timeout_at(ends):
+            async with asyncio.timeout_at(ends + _LISTEN_SECONDS):
                 begun = self._monotonic()
                 reply = await self._script.run(self._commands, batch.keys, batch.packed)
                 self.calls += 1
-        except TimeoutError:
-            what = f"Redis did not decide within {self._deadline * 1_000:g} ms"
-            late = self._deadline * _LATE_PART
-            # Sent late, or looked for late: then the answer may well have been there.
-            ours = ends - given < self._deadline - late or loop.time() - ends > late
-            self._failed(batch, what, ours=ours)
-            return
         except Exception as error:  # noqa: BLE001 - whatever the client raises, those who wait must hear of it
-            self._failed(batch, f"Redis could not decide: {type(error).__name__}")
+            if not batch.late:
+                self._failed(batch, f"Redis could not decide: {type(error).__name__}")
             return
-        self._breaker.succeeded()
+        finally:
+            late.cancel()
+        if not batch.late:
+            self._breaker.succeeded()
         server_now, off = batch.settle(reply, begun)
         self._ahead = server_now - begun
         if batch.lent:
@@ -383,6 +366,31 @@ class RedisWindows:
             if not question.answer.done():
                 cells, key, _ = question.asks[0]
                 self._enqueue(self._part_of(cells, key), question)
+        for asks, outcome in batch.unclaimed:
+            for (cells, key, cost), taken_at in held(asks, outcome, now):
+                self.give_back(cells, key, taken_at, cost)
+
+    def _be_late(
+        self, call: asyncio.Task[None], batch: Batch, given: float, ends: float, *, looked: bool = False
+    ) -> None:
+        """Tell those who wait that there is no decision in time; the call goes on, for it may have taken slots."""
+        loop = asyncio.get_running_loop()
+        late = self._deadline * _LATE_PART
+        if call.done():
+            return
+        if loop.time() - ends > late and not looked:
+            # The loop did something else: the answer may be there, and is read in this turn.
+            loop.call_soon(partial(self._be_late, call, batch, given, ends, looked=True))
+            return
+        batch.late = True
+        # Sent late, or looked for late: then the answer may well have been there.
+        ours = looked or ends - given < self._deadline - late
+        self._failed(batch, f"Redis did not decide within {self._deadline * 1_000:g} ms", ours=ours)
+        if len(self._late_calls) >= _MAX_LATE_CALLS:
+            call.cancel()
+            return
+        self._ended(call)
+        self._late_calls.add(call)
 
     def _failed(self, batch: Batch, what: str, *, ours: bool = False) -> None:
         self.failures += batch.fail(_unavailable(what))

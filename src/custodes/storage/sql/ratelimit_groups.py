@@ -9,12 +9,24 @@ from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 from typing import TypeAlias, cast
 
 from custodes.errors import StorageUnavailable
 from custodes.kernel.clock import SECOND
-from custodes.kernel.window import SHARED_STATES, Ask, Cells, Concurrency, Meter, Near, Outcome, decide, left_when_near
+from custodes.kernel.window import (
+    SHARED_STATES,
+    Ask,
+    Cells,
+    Concurrency,
+    Meter,
+    Near,
+    Outcome,
+    decide,
+    held,
+    left_when_near,
+)
 from custodes.kernel.window.cells import Key
 from custodes.kernel.window.meter import State
 from custodes.runtime.writer import GroupCommitWriter, Pending
@@ -152,15 +164,22 @@ class GroupedWindows(ABC):
             StorageUnavailable: there is no decision within the deadline.
         """
         try:
-            async with asyncio.timeout(self._deadline):
-                return cast("Outcome", await self._running().submit(Decision(asks, now)))
-        except TimeoutError:
-            self.failures += 1
-            msg = f"Limits were not decided within {self._deadline * 1_000:g} ms"
-            raise StorageUnavailable(msg, remedy=self.remedy) from None
+            deciding = self._running().hand_in(Decision(asks, now))
+            # Neither cancelled at the deadline nor with whoever asked: it will be decided all the same.
+            try:
+                await asyncio.wait((deciding,), timeout=self._deadline)
+            except asyncio.CancelledError:
+                deciding.add_done_callback(partial(self._unclaimed, asks, now))
+                raise
+            if deciding.done():
+                return cast("Outcome", deciding.result())
         except StorageUnavailable:
             self.failures += 1
             raise
+        deciding.add_done_callback(partial(self._unclaimed, asks, now))
+        self.failures += 1
+        msg = f"Limits were not decided within {self._deadline * 1_000:g} ms"
+        raise StorageUnavailable(msg, remedy=self.remedy)
 
     def release(self, cells: SharedCells, key: Key, taken_at: int, cost: int) -> None:
         """Give back slots in the background; what cannot be given back is free at the end of its lease."""
@@ -197,6 +216,12 @@ class GroupedWindows(ABC):
         writer, self._writer = self._writer, None
         if writer is not None:
             await asyncio.to_thread(writer.close)
+
+    def _unclaimed(self, asks: Sequence[Ask], now: int, deciding: asyncio.Future[object]) -> None:
+        """Give back the slots of a request that was decided when nobody waited for it any more."""
+        if deciding.exception() is None:
+            for (cells, key, cost), taken_at in held(asks, cast("Outcome", deciding.result()), now):
+                self.release(cells, key, taken_at, cost)
 
     async def _release(self, release: Release) -> None:
         with contextlib.suppress(StorageUnavailable):
