@@ -112,7 +112,7 @@ class Foundation:
         """What instances tell each other: through Redis, else through PostgreSQL, else within this process."""
         from custodes.storage.databases import fanout_of
 
-        return fanout_of(self.settings, self.notices)
+        return fanout_of(self.settings, self.notices, lambda: self.sealer)
 
     @cached_property
     def summaries(self) -> Summaries:

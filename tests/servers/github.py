@@ -38,6 +38,8 @@ class GitHubStandIn:
     asked: list[str] = field(default_factory=list)
     #: When set, what every request is answered with.
     status: int = 200
+    #: From which place in the list on it answers 502; None: it answers all of it.
+    fails_from: int | None = None
     url: str = ""
     _runner: web.AppRunner | None = None
 
@@ -79,6 +81,8 @@ class GitHubStandIn:
             return refusal
         newest_first = sorted(self.sent, key=lambda sent: (sent.delivered_at, sent.id), reverse=True)
         start = int(request.query.get("cursor", "0"))
+        if self.fails_from is not None and start >= self.fails_from:
+            return web.json_response({"message": "Bad gateway"}, status=502)
         size = min(self.per_page, int(request.query["per_page"]))
         rows = [
             {"id": sent.id, "guid": sent.guid, "delivered_at": sent.delivered_at, "event": sent.event, "status": "OK"}

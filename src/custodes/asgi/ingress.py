@@ -215,23 +215,17 @@ async def _read_body(receive: Receive, length: int, most: int) -> bytes | None:
     """Read a body of at most ``most`` bytes; None when the sender leaves before its end."""
     if length > most:
         raise _refusal(413, PayloadTooLarge, f"The body has more than {most} bytes")
-    message = await receive()
-    if message["type"] == "http.request" and not message.get("more_body", False):
-        whole: bytes = message.get("body", b"")
-        if len(whole) > most:
-            raise _refusal(413, PayloadTooLarge, f"The body has more than {most} bytes")
-        return whole
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            return await _collect(message, receive, most)
+            return await _collect(receive, most)
     except TimeoutError:
         raise _refusal(408, InvalidInput, f"The body did not arrive within {BODY_SECONDS:g} s") from None
 
 
-async def _collect(message: Message, receive: Receive, most: int) -> bytes | None:
+async def _collect(receive: Receive, most: int) -> bytes | None:
     parts: list[bytes] = []
     size = 0
-    while message["type"] == "http.request":
+    while (message := await receive())["type"] == "http.request":
         part: bytes = message.get("body", b"")
         size += len(part)
         if size > most:
@@ -239,7 +233,6 @@ async def _collect(message: Message, receive: Receive, most: int) -> bytes | Non
         parts.append(part)
         if not message.get("more_body", False):
             return b"".join(parts)
-        message = await receive()
     return None
 
 

@@ -17,6 +17,7 @@ from rich.progress import Progress
 from custodes.app import Custodes
 from custodes.cli.console import DatabaseOption, err, operator, plain, run
 from custodes.cli.moments import moment
+from custodes.errors import InvalidInput
 from custodes.kernel.paging import MAX_LIMIT, Page
 from custodes.planes.audit.ports import AuditQuery
 from custodes.planes.inbound.model import EventFilter
@@ -59,14 +60,22 @@ def export(
     async def action(custodes: Custodes) -> int:
         now = custodes.clock.now()
         rows = _rows(custodes, kind, moment(since, now), moment(until, now), tenant)
-        await custodes.audit.log_admin_action(
-            "data.exported", actor=operator(), target=f"export:{kind}", context={"format": str(form)}
-        )
-        with nullcontext(sys.stdout) if output is None else output.open("w", newline="") as file:
+        with nullcontext(sys.stdout) if output is None else _opened(output) as file:
+            await custodes.audit.log_admin_action(
+                "data.exported", actor=operator(), target=f"export:{kind}", context={"format": str(form)}
+            )
             return await _write(rows, file, form)
 
     count = run(database, action)
     err.print(f"{count:,} rows written{'' if output is None else f' to {output}'}.")
+
+
+def _opened(output: Path) -> TextIO:
+    try:
+        return output.open("w", newline="")
+    except OSError as error:
+        msg = f"{output} cannot be written: {error.strerror}"
+        raise InvalidInput(msg, remedy="Name a file in a folder that is there and may be written to") from None
 
 
 async def _write(rows: AsyncIterator[dict[str, Any]], file: TextIO, form: Format) -> int:

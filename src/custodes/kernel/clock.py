@@ -20,6 +20,9 @@ DAY = 24 * HOUR
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+#: The last moment that can be written, microseconds: the end of the year 9999.
+LAST_MOMENT = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
+
 
 class Clock(Protocol):
     """**Protocol:** a source of time.
@@ -49,7 +52,7 @@ def to_iso(micros: int) -> str:
 
 
 def from_datetime(moment: datetime) -> int:
-    """Turn an aware datetime into microseconds.
+    """Turn an aware datetime into microseconds, no later than :data:`LAST_MOMENT`.
 
     Raises:
         ValueError: the datetime is naive, so the moment it names is unknown.
@@ -57,7 +60,7 @@ def from_datetime(moment: datetime) -> int:
     if moment.tzinfo is None:
         msg = f"{moment!r} has no time zone; pass one with tzinfo=UTC"
         raise ValueError(msg)
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+    return min((moment - _EPOCH) // timedelta(microseconds=1), LAST_MOMENT)
 
 
 def from_iso(text: str) -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 from custodes.errors import ConfigurationError
+from custodes.kernel.sealing import Sealer
 from custodes.runtime.fanout import Fanout, LocalFanout
 from custodes.runtime.notices import NoNotices, Notices
 from custodes.settings import Settings
@@ -49,13 +51,13 @@ def notices_of(settings: Settings, database: Database) -> Notices:
     return PostgresNotices(cast("PostgresDatabase", database), settings.database_listen_url)
 
 
-def fanout_of(settings: Settings, notices: Notices) -> Fanout:
+def fanout_of(settings: Settings, notices: Notices, sealer: Callable[[], Sealer]) -> Fanout:
     """Choose how instances tell each other news: through Redis, else through PostgreSQL, else within this process."""
     url = settings.redis_url.get_secret_value()
     if url:
         from custodes.storage.redis.fanout import RedisFanout
 
-        return RedisFanout(url)
+        return RedisFanout(url, sealer())
     if isinstance(notices, NoNotices):
         return LocalFanout()
     from custodes.storage.sql.postgresql_fanout import PostgresFanout

@@ -161,6 +161,14 @@ class TestExport:
         run("export", "audit-logs", "--format", "csv", "--output", str(tmp_path / "out.csv"))
         assert "data.exported" in (tmp_path / "out.csv").read_text()
 
+    def test_a_file_that_cannot_be_written_is_said_before_anything_is_exported(self, url: str, tmp_path: Path):
+        with pytest.raises(InvalidInput, match="cannot be written: No such file"):
+            CliRunner().invoke(
+                app, ["export", "audit-logs", "--output", str(tmp_path / "no" / "out")], catch_exceptions=False
+            )
+
+        assert len(run("export", "audit-logs").stdout.splitlines()) == 1  # of this export
+
     def test_a_value_that_a_spreadsheet_would_run_is_disarmed(self, url: str, tmp_path: Path):
         async def action(custodes: Custodes) -> None:
             await custodes.inbound.log_webhook_event("stripe", "=HYPERLINK(1)", b"{}", event_id="evt_1")

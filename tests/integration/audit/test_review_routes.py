@@ -133,6 +133,27 @@ async def test_a_report_tells_who_has_access_and_what_was_done_and_taking_it_awa
     assert len((await custodes.audit.list_entries(AuditQuery(action="audit.exported"))).items) == 2
 
 
+async def test_a_report_on_a_tenant_tells_of_all_who_reach_it_and_an_admin_of_its_own_keys(
+    custodes: Custodes, client: httpx2.AsyncClient
+):
+    # Given an owner and an admin of all tenants, one of each of acme, and an owner of another tenant
+    everywhere = await key_for(custodes, "owner")
+    await key_for(custodes, "admin")
+    theirs, admin = await key_for(custodes, "owner", "acme"), await key_for(custodes, "admin", "acme")
+    await key_for(custodes, "owner", "globex")
+
+    async def told(headers: dict[str, str]) -> tuple[int, int]:
+        params = {"tenant": "acme"}
+        report = (await client.get("/compliance-report", params=params, headers=headers)).json()
+        return len(report["access"]), len(report["api_keys"])
+
+    # When each reads the report on acme, then those who span all tenants are in it for those who do, too
+    assert await told(everywhere) == (4, 4)
+    # And acme's owner sees who is acme's, its admin of the keys only its own, as in the list of keys
+    assert await told(theirs) == (2, 2)
+    assert await told(admin) == (2, 1)
+
+
 @pytest.mark.parametrize(
     "body", [{}, {"state": "open", "limit": 0}, {"state": "x"}, {"state": "open", "note": "x" * 4001}]
 )

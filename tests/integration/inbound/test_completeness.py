@@ -169,6 +169,26 @@ async def test_a_payload_that_the_sender_has_no_more_is_told_and_counted_once(cu
     assert [signal.name for signal in told] == ["webhook.lost"]
 
 
+async def test_what_is_lost_is_not_counted_again_by_a_comparison_that_begins_anew(custodes, github, clock, monkeypatch):
+    # Given pages of one, of which the first is lost and the second is not answered
+    told: list[FailureSignal] = []
+    custodes.bus.subscribe(FailureSignal, told.append)
+    github.per_page = 1
+    for number in range(2):
+        github.send(f"guid-{number}", ago(custodes, 2 * HOUR - number * MINUTE), {"n": number})
+    github.sent[1].payload = None
+    github.fails_from = 1
+
+    # When the source is compared again and again, and at last to the end
+    counts = [(await custodes.completeness.reconcile("github")).lost for _ in range(3)]
+    github.fails_from = None
+    proof = await custodes.completeness.reconcile("github")
+
+    # Then it is counted once, with the comparison that reached the end, and told once
+    assert (counts, proof.lost, proof.fetched) == ([0, 0, 0], 1, 1)
+    assert [signal.name for signal in told] == ["webhook.gap_healed", "webhook.lost"]
+
+
 async def test_bytes_that_cannot_be_made_again_are_taken_on_the_senders_word(custodes, github):
     github.send("guid-1", ago(custodes, HOUR), {"n": 1})
     github.sent[0].signature = "sha256=" + "0" * 64  # it was sent in another form

@@ -238,6 +238,25 @@ async def test_an_endless_body_is_cut_off_at_the_limit(ingress):
     assert read <= 100_000 + 10_000
 
 
+@pytest.mark.parametrize("begun", [[], [{"type": "http.request", "body": b"{", "more_body": True}]])
+async def test_a_body_that_does_not_come_is_not_waited_for(ingress, monkeypatch, begun):
+    """Given a sender that stops, before the first byte of the body or after it, then it is told so in time."""
+    monkeypatch.setattr("custodes.asgi.ingress.BODY_SECONDS", 0.01)
+    parts, sent = list(begun), []
+
+    async def receive():
+        if parts:
+            return parts.pop(0)
+        return await asyncio.Event().wait()
+
+    async def send(message):
+        sent.append(message)
+
+    await ingress(http_scope("/hooks/stripe", "POST"), receive, send)
+
+    assert sent[0]["status"] == 408
+
+
 async def test_a_sender_that_leaves_in_the_middle_leaves_nothing_behind(custodes, ingress, clock):
     scope = http_scope("/hooks/stripe", "POST", headers=stripe(clock).headers)
     answer = await converse(

@@ -440,8 +440,11 @@ async def test_an_address_that_may_not_be_reached_is_a_failure_that_tells_nothin
 async def test_what_is_old_and_ended_is_purged_with_all_that_is_its_own(
     custodes: Custodes, receiver: Receiver, clock: FakeClock
 ) -> None:
-    await custodes.outbound.create_endpoint(receiver.url)
+    await custodes.outbound.create_endpoint(receiver.url, event_types=["x"])
+    paused = (await custodes.outbound.create_endpoint(receiver.url, event_types=["held"])).endpoint
+    await custodes.outbound.pause_endpoint(paused.id)
     old = await custodes.outbound.emit("x", {})
+    held = await custodes.outbound.emit("held", {})
     await deliver(custodes)
     receiver.status = 500
     still_open = await custodes.outbound.emit("x", {})
@@ -449,5 +452,5 @@ async def test_what_is_old_and_ended_is_purged_with_all_that_is_its_own(
     clock.advance(40 * DAY)
     assert await custodes.outbound.purge(clock.now() - 30 * DAY, 100) == 1
     left = (await custodes.outbound.list_messages()).items
-    assert [message.id for message in left] == [still_open.id]
+    assert {message.id for message in left} == {still_open.id, held.id}
     assert not await deliveries(custodes, message_id=old.id)

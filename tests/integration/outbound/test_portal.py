@@ -495,6 +495,20 @@ IMPOSSIBLE: list[Any] = [
 ]
 
 
+@pytest.mark.parametrize("tenant", ["default", "acme"])
+async def test_a_link_of_the_operators_tenant_does_not_hear_what_is_told_of_all_tenants(
+    custodes: Custodes, client: httpx2.AsyncClient, tenant: str
+):
+    link = await custodes.portal.create_link(tenant, scope=Scope.MANAGE)
+    visitor = await opened(client, link)
+    made = await visitor.made()
+    body = {"url": "https://hooks.example.com/in", "event_types": ["order.*", "custodes.*"]}
+
+    answers = (await visitor("POST", "/endpoints", body), await visitor("PATCH", f"/endpoints/{made['id']}", body))
+
+    assert {answer.status_code for answer in answers} == ({403} if tenant == "default" else {200, 201})
+
+
 async def test_what_cannot_be_is_refused_as_a_problem(custodes: Custodes, client: httpx2.AsyncClient):
     visitor = await visit(custodes, client)
     for body in IMPOSSIBLE:

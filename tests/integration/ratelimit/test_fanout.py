@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -12,6 +13,7 @@ import pytest
 from tests.servers.redis import RedisCluster, RedisServer
 
 from custodes import Custodes
+from custodes.kernel.sealing import Sealer
 from custodes.kernel.signals import ActivitySignal
 from custodes.runtime.fanout import MAX_MESSAGE, LocalFanout
 from custodes.storage.redis.fanout import RedisFanout
@@ -22,8 +24,8 @@ async def fanouts() -> AsyncIterator[Callable[[str], RedisFanout]]:
     """Makes instances; each is stopped."""
     made: list[RedisFanout] = []
 
-    def make(url: str) -> RedisFanout:
-        made.append(RedisFanout(url))
+    def make(url: str, key: str = "k" * 40) -> RedisFanout:
+        made.append(RedisFanout(url, Sealer([key], random.SystemRandom().getrandbits)))
         return made[-1]
 
     yield make
@@ -55,6 +57,35 @@ async def test_a_message_reaches_every_instance_once_and_only_who_wants_its_topi
         await last.wait()
 
     assert sorted(heard) == [("here", b"1"), ("there", b"1")]
+
+
+async def test_another_install_on_the_same_redis_hears_nothing_and_what_is_told_is_not_in_clear(
+    fanouts, redis_server: RedisServer
+):
+    """Given two installs on one Redis, whatever the database number, then each hears its own, and nobody reads it."""
+    ours, ours_too = fanouts(redis_server.url), fanouts(redis_server.url)
+    theirs = fanouts(redis_server.url.replace("/0", "/5"), key="s" * 40)
+    heard: list[str] = []
+    last = asyncio.Event()
+    ours_too.subscribe("news", lambda message: heard.append(f"ours {message.decode()}"))
+    ours_too.subscribe("last", lambda _: last.set())
+    theirs.subscribe("news", lambda message: heard.append(f"theirs {message.decode()}"))
+    for one in (ours, ours_too, theirs):
+        await one.start()
+    await connected(ours, ours_too, theirs)
+
+    with redis_server.client() as client:
+        wire = client.pubsub(ignore_subscribe_messages=True)
+        wire.psubscribe("*")
+        ours.publish("news", b"GET /patients/4711")
+        ours.publish("last", b"")
+        async with asyncio.timeout(10):
+            await last.wait()
+        told = [message for _ in range(10) if (message := wire.get_message(timeout=0.1))]
+
+    assert heard == ["ours GET /patients/4711"]
+    assert len(told) == 2
+    assert not any(b"patients" in message["data"] for message in told)
 
 
 async def test_listening_goes_on_after_redis_was_away(fanouts):
@@ -145,7 +176,10 @@ async def test_a_block_reaches_the_other_instance_at_once(tmp_path: Path, redis_
 async def test_who_looks_at_one_instance_sees_within_two_seconds_what_happens_at_another(
     tmp_path: Path, redis_server: RedisServer
 ):
-    here, there = (Custodes(f"sqlite:///{tmp_path}/{name}.db", redis_url=redis_server.url) for name in ("one", "two"))
+    here, there = (
+        Custodes(f"sqlite:///{tmp_path}/{name}.db", redis_url=redis_server.url, secret_key="k" * 40)
+        for name in ("one", "two")
+    )
     try:
         await here.start()
         await there.start()

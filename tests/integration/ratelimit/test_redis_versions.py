@@ -17,6 +17,7 @@ from tests.servers.redis import PACKAGED, RedisCluster, RedisServer, packaged
 from tests.servers.redis_time import set_time, still_decision
 
 from custodes.kernel.clock import SECOND
+from custodes.kernel.sealing import Sealer
 from custodes.kernel.window import Outcome, SlidingLog
 from custodes.planes.ratelimit.language import meter_of, parse_limits
 from custodes.planes.ratelimit.ports import Windows
@@ -114,7 +115,8 @@ async def hundred_at_once(url: str, windows: Callable[..., RedisWindows], keys: 
 
 
 async def test_what_one_instance_tells_reaches_the_other(server: RedisServer):
-    here, there, heard = RedisFanout(server.url), RedisFanout(server.url), asyncio.Event()
+    sealer = Sealer(["k" * 40], random.SystemRandom().getrandbits)
+    here, there, heard = RedisFanout(server.url, sealer), RedisFanout(server.url, sealer), asyncio.Event()
     there.subscribe("news", lambda _: heard.set())
     try:
         await here.start()

@@ -23,7 +23,7 @@ from custodes.app import Custodes
 from custodes.kernel.clock import MINUTE, to_iso
 from custodes.kernel.paging import MAX_LIMIT
 from custodes.planes.audit.ports import AuditQuery
-from custodes.planes.identity.model import State
+from custodes.planes.identity.model import Principal, Role, State
 
 router = APIRouter()
 
@@ -71,7 +71,7 @@ async def get_compliance_report(
     if take or format == "csv":
         period = {"since": to_iso(when.since), "until": to_iso(when.until), "format": format}
         await custodes.audit.commit(trail.entry("audit.exported", target="report:compliance", context=period))
-    report = await _report(custodes, tenant, when, whole=admin.tenant is None)
+    report = await _report(custodes, tenant, when, admin)
     name = f'attachment; filename="compliance-report.{format}"'
     if format == "csv":
         return Response("".join(_csv(report)), media_type="text/csv", headers={"content-disposition": name})
@@ -82,13 +82,19 @@ async def get_compliance_report(
     return report
 
 
-async def _report(custodes: Custodes, tenant: str | None, when: Range, *, whole: bool) -> ReportModel:
+async def _report(custodes: Custodes, tenant: str | None, when: Range, reader: Principal) -> ReportModel:
+    whole = reader.tenant is None  # those of all tenants have access to each, and are told to those of all tenants
     found = await custodes.audit.get_compliance(when.since, when.until, tenant=tenant)
     flags = await custodes.audit.list_entries(
         AuditQuery(tenant=tenant, flagged=True, since=when.since, until=when.until, limit=MAX_LIMIT)
     )
-    profiles = await custodes.identity.profiles.list_profiles(tenant=tenant, limit=MAX_LIMIT)
-    keys = await custodes.identity.keys.list_keys(tenant=tenant, limit=MAX_LIMIT)
+    profiles = await custodes.identity.profiles.list_profiles(tenant=tenant, reaching=whole, limit=MAX_LIMIT)
+    keys = await custodes.identity.keys.list_keys(
+        tenant=tenant,
+        profile_id=None if reader.role.covers(Role.OWNER) else reader.profile_id,
+        reaching=whole,
+        limit=MAX_LIMIT,
+    )
     policies = await custodes.retention.get_policies()
     health = await custodes.audit.get_health_status()
     return ReportModel(

@@ -107,13 +107,24 @@ class ApiKeys:
         *,
         tenant: str | None = None,
         profile_id: str | None = None,
+        reaching: bool = False,
         limit: int = DEFAULT_LIMIT,
         cursor: str | None = None,
     ) -> Page[ApiKey]:
-        """List, revoked ones too, newest first; None filters nothing."""
+        """List, revoked ones too, newest first; None filters nothing.
+
+        Args:
+            tenant: only this tenant's.
+            profile_id: only this profile's.
+            reaching: with a tenant's also those that span all tenants.
+            limit: rows at most.
+            cursor: after the page before.
+        """
         after = None if cursor is None else decode_cursor(cursor)
         rows = await self._store.read(
-            lambda tx: self._store.list_keys(tx, tenant=tenant, profile_id=profile_id, limit=limit + 1, after=after)
+            lambda tx: self._store.list_keys(
+                tx, tenant=tenant, profile_id=profile_id, limit=limit + 1, after=after, reaching=reaching
+            )
         )
         return page_of(rows, limit, lambda key: (key.created_at, key.id))
 

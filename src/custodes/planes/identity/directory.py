@@ -29,7 +29,12 @@ THRESHOLDS: tuple[Threshold, ...] = (
     Threshold(
         "owners", degraded=0.0, unhealthy=-1.0, below=True, says="No owner is left, so nobody can give or take rights"
     ),
-    Threshold("failed_logins_per_hour", degraded=100.0, unhealthy=1_000.0, says="Failed logins in the last hour: {}"),
+    Threshold(
+        "failed_logins_per_hour",
+        degraded=100.0,
+        unhealthy=1_000.0,
+        says="Failed logins in a row of those who failed in the last hour: {}",
+    ),
 )
 
 #: How exactly it is known when a profile last asked for something.

@@ -43,9 +43,17 @@ class ProfileRows(Protocol):
         ...
 
     def list_profiles(
-        self, tx: Transaction, *, tenant: str | None, role: Role | None, state: State | None, limit: int, after: After
+        self,
+        tx: Transaction,
+        *,
+        tenant: str | None,
+        role: Role | None,
+        state: State | None,
+        limit: int,
+        after: After,
+        reaching: bool = False,
     ) -> Sequence[Profile]:
-        """List; a None filters nothing."""
+        """List; a None filters nothing. ``reaching``: with the tenant's also those that span all tenants."""
         ...
 
     def change_profile(self, tx: Transaction, profile_id: str, role: Role, state: State) -> None:
@@ -131,9 +139,16 @@ class ApiKeyRows(Protocol):
         ...
 
     def list_keys(
-        self, tx: Transaction, *, tenant: str | None, profile_id: str | None, limit: int, after: After
+        self,
+        tx: Transaction,
+        *,
+        tenant: str | None,
+        profile_id: str | None,
+        limit: int,
+        after: After,
+        reaching: bool = False,
     ) -> Sequence[ApiKey]:
-        """List, revoked ones too."""
+        """List, revoked ones too. ``reaching``: with the tenant's also those that span all tenants."""
         ...
 
     def get_key(self, tx: Transaction, key_id: str, tenant: str | None) -> ApiKey | None:

@@ -138,14 +138,15 @@ class Profiles:
         tenant: str | None = None,
         role: Role | None = None,
         state: State | None = None,
+        reaching: bool = False,
         limit: int = DEFAULT_LIMIT,
         cursor: str | None = None,
     ) -> Page[Profile]:
-        """List, newest first; None filters nothing."""
+        """List, newest first; None filters nothing. ``reaching``: with a tenant's also those that span all tenants."""
         after = None if cursor is None else decode_cursor(cursor)
         rows = await self._store.read(
             lambda tx: self._store.list_profiles(
-                tx, tenant=tenant, role=role, state=state, limit=limit + 1, after=after
+                tx, tenant=tenant, role=role, state=state, limit=limit + 1, after=after, reaching=reaching
             )
         )
         return page_of(rows, limit, lambda profile: (profile.created_at, profile.id))

@@ -216,8 +216,8 @@ class Completeness:
         except TimeoutError:
             pass  # a turn's time is up: the next one goes on at the cursor
         except OriginFailed as error:
-            # It may be the cursor that the sender does not take any more: begin anew.
-            turn.proof = replace(turn.proof, error=error.message, window_until=None, cursor="")
+            # It may be the cursor that the sender does not take any more: begin anew, and count anew what is lost.
+            turn.proof = replace(turn.proof, error=error.message, window_until=None, cursor="", lost=before.lost)
         except OutgoingFailed as error:
             turn.proof = replace(turn.proof, error=error.message)
         proof = turn.proof
@@ -237,11 +237,14 @@ class Completeness:
             page = await origin.page(self._client, begin, until, turn.proof.cursor)
             ids = [listed.event_id for listed in page.items]
             known = await self._store.read(lambda tx, ids=ids: self._events.known(tx, tenant, source, ids))
+            lost = 0
             for listed in reversed(page.items):  # oldest first
                 if listed.event_id not in known:
                     if turn.asked >= MAX_FETCHED:
                         return  # this page again in the next turn: what was fetched is known then
-                    await self._fetch(registration, origin, listed, turn)
+                    lost += not await self._fetched(registration, origin, listed, turn) and listed.at > proven
+            # With the page, so that a page that comes again is not counted again; those of the overlap were before.
+            turn.proof = replace(turn.proof, lost=turn.proof.lost + lost)
             if not page.next_cursor:
                 turn.proof = replace(
                     turn.proof, proven_until=until, proven_at=self._clock.now(), window_until=None, cursor=""
@@ -249,7 +252,8 @@ class Completeness:
                 return
             turn.proof = replace(turn.proof, cursor=page.next_cursor)
 
-    async def _fetch(self, registration: Registration, origin: Origin, listed: Listed, turn: _Turn) -> None:
+    async def _fetched(self, registration: Registration, origin: Origin, listed: Listed, turn: _Turn) -> bool:
+        """Fetch an event and take it in; False when the sender has it no more."""
         source, now = registration.source, self._clock.now()
         turn.asked += 1
         try:
@@ -258,13 +262,12 @@ class Completeness:
                 msg = "The event is larger than its source takes"
                 raise Gone(msg)
         except Gone:
-            if listed.at > (turn.proof.proven_until or 0):  # those of the overlap were counted the time before
-                turn.proof = replace(turn.proof, lost=turn.proof.lost + 1)
-            return
+            return False
         trace_id = uuid7(now, self._random_bits).replace("-", "")
         receipt = await self._door.admit(registration, verified, request, trace_id=trace_id)
         if receipt.first:
             turn.proof = replace(turn.proof, fetched=turn.proof.fetched + 1)
+        return True
 
     def _tell_found(self, proof: Proof, fetched: int, lost: int) -> None:
         if fetched > 0:

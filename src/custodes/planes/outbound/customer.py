@@ -13,6 +13,7 @@ from typing import Any
 from custodes.errors import Conflict, NotFound, PermissionDenied
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
 from custodes.planes.outbound.analytics import Condition, Examined
+from custodes.planes.outbound.catalogue import OWN_PREFIX
 from custodes.planes.outbound.changes import Told
 from custodes.planes.outbound.endpoints import MAX_ENDPOINTS, Created
 from custodes.planes.outbound.model import (
@@ -131,6 +132,7 @@ class Customer:
             PermissionDenied: the link lets only look.
         """
         self._must_manage()
+        self._check_types(event_types := tuple(event_types))
         channels = (self.link.channel,) if self.link.channel else ()
         return await self._webhooks.create_endpoint(
             url,
@@ -158,6 +160,7 @@ class Customer:
             PermissionDenied: the link lets only look.
         """
         endpoint = await self.managed(endpoint_id)
+        self._check_types(fields.get("event_types") or ())
         if fields.get("url") not in {None, endpoint.url}:
             _check_move(endpoint, fields)
         options = {name: fields.pop(name) for name in ("headers", "rate") if fields.get(name) is not None}
@@ -201,6 +204,12 @@ class Customer:
         if self.link.scope is not Scope.MANAGE:
             msg = "This link lets you look, not change"
             raise PermissionDenied(msg, remedy="Ask for a link that lets you manage endpoints")
+
+    def _check_types(self, event_types: Iterable[str]) -> None:
+        """Refuse news of our own to a link of the operator's tenant: that tenant gets what is told of all tenants."""
+        if self.link.tenant == self._webhooks.operator and any(one.startswith(OWN_PREFIX) for one in event_types):
+            msg = f"Events that begin with {OWN_PREFIX} are told to the operator's own endpoints only"
+            raise PermissionDenied(msg, remedy="Leave them out, or ask who gave you the link")
 
 
 def _check_move(endpoint: Endpoint, fields: Mapping[str, Any]) -> None:

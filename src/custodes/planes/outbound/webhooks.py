@@ -117,6 +117,8 @@ class OutgoingWebhooks(Deliveries):
         self._forwarder = Forwarder(
             store=store, endpoints=endpoints, keys=keys, emitter=self._emitter, clock=clock, random_bits=random_bits
         )
+        #: Whose tenant hears what is told of the endpoints of all tenants.
+        self.operator = default_tenant
         self._figures = figures
         self._tally = Tally(store, endpoints, figures, owner)
         windows = Windows()
@@ -310,7 +312,9 @@ class OutgoingWebhooks(Deliveries):
         emission = self._emitter.draft(TEST, data, tenant=endpoint.tenant, only=endpoint.id)
 
         def work(tx: Transaction) -> None:
-            self._emitter.insert(tx, [emission])
+            [put] = self._emitter.insert(tx, [emission])
+            if put.error is not None:
+                raise put.error
             also(tx)
 
         await self._store.write(work)

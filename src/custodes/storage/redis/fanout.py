@@ -1,4 +1,4 @@
-"""What instances tell each other, by Redis Pub/Sub."""
+"""What instances tell each other, by Redis Pub/Sub: sealed, for it holds paths and tenants."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from typing import Any, cast
 
 import msgspec
 
+from custodes.errors import ConfigurationError
+from custodes.kernel.sealing import Sealer
 from custodes.runtime.fanout import MAX_MESSAGE, Listener, LocalFanout
 from custodes.runtime.log import get_logger
 from custodes.storage.redis.connection import connect, disconnect
 
-#: One channel for all topics: an instance listens to all of them anyway.
-_CHANNEL = "custodes:news"
+#: What messages are sealed for.
+_PURPOSE = "news"
 
 #: Messages that wait to be sent at most; beyond, they are shed and counted.
 _MAX_WAITING = 1_000
@@ -33,14 +35,19 @@ _log = get_logger("custodes.fanout")
 
 
 class RedisFanout:
-    """The :class:`~custodes.runtime.fanout.Fanout` of all instances on one Redis.
+    """The :class:`~custodes.runtime.fanout.Fanout` of all instances of an install on one Redis.
 
     Args:
         url: see :func:`custodes.storage.redis.connection.connect`.
+        sealer: seals messages; with the same keys in all instances.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, sealer: Sealer) -> None:
         self._client: Any = connect(url)
+        self._sealer = sealer
+        # One channel for all topics: an instance listens to all of them anyway. Channels know nothing of the number of
+        # a database, so it is the key that keeps installs apart.
+        self._channel = f"custodes:{sealer.derive(b'channel of an install', 8).hex()}:news"
         self._here = LocalFanout()
         self._id = secrets.token_bytes(8)
         self._waiting: asyncio.Queue[bytes] = asyncio.Queue(_MAX_WAITING)
@@ -84,7 +91,7 @@ class RedisFanout:
             message = await self._waiting.get()
             try:
                 async with asyncio.timeout(_SEND_SECONDS):
-                    await self._client.execute_command("PUBLISH", _CHANNEL, message)
+                    await self._client.execute_command("PUBLISH", self._channel, self._sealer.seal(message, _PURPOSE))
             except Exception as error:  # noqa: BLE001 - news may be lost
                 self.shed += 1
                 _log.debug("news_not_sent", error=repr(error))
@@ -102,7 +109,7 @@ class RedisFanout:
         await self._client.initialize()  # a cluster's nodes have to be known first
         pubsub = self._client.pubsub()
         try:
-            await pubsub.subscribe(_CHANNEL)
+            await pubsub.subscribe(self._channel)
             unanswered = 0
             while unanswered <= 1:  # a connection that died without a word is found out by the second ping
                 said = await pubsub.get_message(timeout=_SILENCE_SECONDS)
@@ -117,10 +124,11 @@ class RedisFanout:
             with contextlib.suppress(Exception):
                 await pubsub.aclose()
 
-    def _take(self, packed: bytes) -> None:
+    def _take(self, sealed: bytes) -> None:
         try:
+            packed = self._sealer.open(sealed, _PURPOSE)
             sender, topic, message = msgspec.msgpack.decode(packed, type=tuple[bytes, str, bytes])
-        except msgspec.DecodeError:
+        except (ConfigurationError, msgspec.DecodeError):
             return  # somebody else's, or another version's
         if sender != self._id:
             self._here.hand_out(topic, message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from contextlib import suppress
+from hashlib import blake2b
 
 from custodes.kernel.clock import SECOND
 from custodes.runtime.periodic import Periodic
@@ -17,18 +18,18 @@ _BEATS = 3
 #: Longest that this may take, seconds: nobody waits for it.
 _SECONDS = 1.0
 
-_KEY = b"custodes:{0}:instances"
-
 
 class Presence:
-    """This instance's part in the list of those that live.
+    """This instance's part in the list of those of its install that live.
 
     Args:
         client: where the list is.
+        secret: the same in all instances of an install, and in no other's.
     """
 
-    def __init__(self, client: Commands) -> None:
+    def __init__(self, client: Commands, secret: bytes) -> None:
         self._client = client
+        self._key = b"custodes:{0}:%b:instances" % blake2b(key=secret, digest_size=8).hexdigest().encode()
         self._script = Script(read("presence"))
         self._id = secrets.token_hex(8)
         self._beats = Periodic("redis-presence", BEAT_SECONDS, self.beat)
@@ -45,11 +46,11 @@ class Presence:
         await self._beats.stop()
         with suppress(Exception):  # who says nothing more is gone soon, too
             async with asyncio.timeout(_SECONDS):
-                await self._script.run(self._client, [_KEY], self._id, "")
+                await self._script.run(self._client, [self._key], self._id, "")
 
     async def beat(self) -> None:
         """Say so once; what is known is kept when Redis does not answer, which others notice soon enough."""
         with suppress(Exception):
             async with asyncio.timeout(_SECONDS):
-                alive = await self._script.run(self._client, [_KEY], self._id, int(_BEATS * BEAT_SECONDS * SECOND))
+                alive = await self._script.run(self._client, [self._key], self._id, int(_BEATS * BEAT_SECONDS * SECOND))
                 self.instances = max(1, int(alive))

@@ -114,7 +114,7 @@ class RedisWindows:
         #: Server time minus monotonic time: never less than it is, so that no refusal outlives its end.
         self._ahead: int | None = None
         self._breaker = Breaker()
-        self._presence = Presence(self._client)
+        self._presence = Presence(self._client, secret)
         self._leases = Leases(monotonic, lambda: self.instances, self.give_back)
         #: By part of the cluster; one part for all when there is none.
         self._waiting: dict[int, list[Item]] = {}

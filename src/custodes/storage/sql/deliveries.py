@@ -14,6 +14,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    or_,
     select,
     tuple_,
     update,
@@ -287,8 +288,15 @@ class SqlDeliveryStore:
 
 
 def _past(before: int) -> tuple[Any, ...]:
-    still_open = exists().where(d.c.tenant_id == m.c.tenant_id, d.c.message_id == m.c.id, d.c.status.in_(_OPEN))
-    return m.c.created_at < before, ~still_open
+    """Old, and nothing is to be sent of it any more; what is held while an endpoint is paused, is."""
+    paused = exists().where(
+        endpoints.c.id == d.c.configuration_id,
+        endpoints.c.state == EndpointState.PAUSED.value,
+        endpoints.c.deleted_at == 0,
+    )
+    still_open = or_(d.c.status.in_(_OPEN), and_(d.c.status == DeliveryStatus.HELD.value, paused))
+    of_message = exists().where(d.c.tenant_id == m.c.tenant_id, d.c.message_id == m.c.id, still_open)
+    return m.c.created_at < before, ~of_message
 
 
 _LOAD = (

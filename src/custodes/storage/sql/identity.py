@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Row, Select, Table, delete, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, Row, Select, Table, delete, func, insert, or_, select, tuple_, update
 
 from custodes.planes.identity.model import ApiKey, Attempts, Credential, Profile, Role, Session, State
 from custodes.planes.identity.ports import After
@@ -73,10 +73,18 @@ class SqlIdentityStore(SqlViewRows):
         return _profile(connection_of(tx).execute(query).first())
 
     def list_profiles(
-        self, tx: Transaction, *, tenant: str | None, role: Role | None, state: State | None, limit: int, after: After
+        self,
+        tx: Transaction,
+        *,
+        tenant: str | None,
+        role: Role | None,
+        state: State | None,
+        limit: int,
+        after: After,
+        reaching: bool = False,
     ) -> Sequence[Profile]:
         """List, newest first."""
-        query = _newest_first(user_profiles, tenant, limit, after)
+        query = _newest_first(user_profiles, tenant, limit, after, reaching=reaching)
         if role is not None:
             query = query.where(user_profiles.c.role == role.value)
         if state is not None:
@@ -192,10 +200,18 @@ class SqlIdentityStore(SqlViewRows):
         return None if row is None or profile is None else (_read_key(row), profile)
 
     def list_keys(
-        self, tx: Transaction, *, tenant: str | None, profile_id: str | None, limit: int, after: After
+        self,
+        tx: Transaction,
+        *,
+        tenant: str | None,
+        profile_id: str | None,
+        limit: int,
+        after: After,
+        reaching: bool = False,
     ) -> Sequence[ApiKey]:
         """List, newest first."""
-        query = _of_profile(_newest_first(api_keys, tenant, limit, after), api_keys, profile_id)
+        query = _newest_first(api_keys, tenant, limit, after, reaching=reaching)
+        query = _of_profile(query, api_keys, profile_id)
         return [_read_key(row) for row in connection_of(tx).execute(query)]
 
     def get_key(self, tx: Transaction, key_id: str, tenant: str | None) -> ApiKey | None:
@@ -250,11 +266,12 @@ _COLUMNS = {"tenant": "tenant_id"}
 _KINDS: dict[str, Callable[[Any], Any]] = {"role": Role, "state": State}
 
 
-def _newest_first(table: Table, tenant: str | None, limit: int, after: After) -> Select[Any]:
+def _newest_first(table: Table, tenant: str | None, limit: int, after: After, *, reaching: bool = False) -> Select[Any]:
     order = (table.c.created_at, table.c.id)
     query = select(table).order_by(*(column.desc() for column in order)).limit(limit)
     if tenant is not None:
-        query = query.where(table.c.tenant_id == tenant)
+        of_tenant = table.c.tenant_id == tenant
+        query = query.where(or_(of_tenant, table.c.tenant_id.is_(None)) if reaching else of_tenant)
     return query if after is None else query.where(tuple_(*order) < tuple_(*after))
 
 

@@ -53,6 +53,18 @@ def test_a_json_body_is_signed_by_its_hash_in_the_url():
         make_source("twilio", ["token"]).verify(replace(request, body=b'{"a": 2}'), NOW)
 
 
+def test_no_part_of_a_body_of_square_can_be_moved_into_the_url():
+    body = b'{"event_id": "e1", "type": "payment.updated"}'
+    url = "https://app.example.com/hooks/square?shop=1"
+    request = replace(signed_webhook("square", body, "key", url=url).request, url=url)
+    source = make_source("square", ["key"])
+    assert source.verify(request, NOW).event_id == "e1"
+
+    for cut in range(1, len(body)):
+        with pytest.raises(SignatureRefused):
+            source.verify(replace(request, url=url + body[:cut].decode(), body=body[cut:]), NOW)
+
+
 @pytest.mark.parametrize("extra", [b"&Extra=1", b"&Extra", b"&=1", b"Extra", b"&%FF", b"&\xff"])
 def test_nothing_can_be_put_beside_the_signed_fields(extra):
     request = twilio()
