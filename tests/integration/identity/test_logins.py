@@ -266,9 +266,76 @@ async def test_one_address_cannot_go_through_many_accounts(identity: Identity, c
 
 
 async def test_a_clock_that_is_set_back_stretches_no_wait(identity: Identity, ann: str, clock: FakeClock) -> None:
+    """Given a wait of a second; when the clock is set back by an hour; then it is a second from now, looked at or not."""
     await fail(identity, HERE, times=FREE_FAILURES)
     clock.jump(-HOUR)
+    for _ in range(2):
+        with pytest.raises(TooManyAttempts) as caught:
+            await identity.logins.sign_in("ann", PASSWORD, HERE)
+        assert caught.value.retry_after == 1
+        clock.advance(SECOND // 2)
     assert (await identity.logins.sign_in("ann", PASSWORD, HERE)).profile.id == ann
+
+
+async def test_clocks_that_differ_do_not_forget_failures(identity: Identity, ann: str, clock: FakeClock) -> None:
+    """
+    Given two instances whose clocks are 20 ms apart,
+    When somebody guesses at both in turn,
+    Then no more than the free guesses are looked at.
+    """
+    looked_at = 0
+    for number in range(30):
+        clock.jump(20_000 if number % 2 else -20_000)
+        try:
+            await identity.logins.sign_in("ann", "wrong password!", HERE)
+        except TooManyAttempts:
+            pass
+        except AuthenticationFailed:
+            looked_at += 1
+    assert looked_at == FREE_FAILURES
+
+
+async def test_the_time_of_an_attempt_is_told_when_it_has_its_turn(
+    identity: Identity, ann: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given an attempt that waits five seconds for its turn; then its wait begins when it had it."""
+    await fail(identity, HERE, times=FREE_FAILURES - 1)
+    take_turn = identity._store.take_turn
+
+    def late(tx: Transaction, *about: str) -> None:
+        take_turn(tx, *about)
+        clock.advance(5 * SECOND)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(identity._store, "take_turn", late)
+        await fail(identity, HERE)
+    with pytest.raises(TooManyAttempts):
+        await identity.logins.sign_in("ann", PASSWORD, HERE)
+
+
+async def test_a_login_under_way_does_not_survive_a_reset_of_the_password(
+    identity: Identity, ann: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Given a login whose password was found right,
+    When an owner resets the password before its session is kept,
+    Then no session is opened.
+    """
+    passwords = identity.logins._passwords
+    verify = passwords.verify
+
+    async def verify_then_reset(password_hash: str | None, password: str) -> bool:
+        right = await verify(password_hash, password)
+        clock.advance(SECOND)
+        await identity.profiles.reset_password(ann)
+        return right
+
+    with monkeypatch.context() as patch:
+        patch.setattr(passwords, "verify", verify_then_reset)
+        with pytest.raises(AuthenticationFailed):
+            await identity.logins.sign_in("ann", PASSWORD, HERE)
+    sessions = await identity.sessions.list_sessions(profile_id=ann)
+    assert not any(identity.sessions.lasts(session) for session in sessions.items)
 
 
 async def test_old_counts_are_cleaned_away(identity: Identity, clock: FakeClock) -> None:

@@ -11,7 +11,7 @@ from custodes.kernel.clock import MINUTE, Clock
 from custodes.kernel.signals import SecuritySignal
 from custodes.kernel.tenant import DEFAULT_TENANT
 from custodes.planes.identity.model import LOCAL, Credential, Profile, State
-from custodes.planes.identity.passwords import Passwords, check_password
+from custodes.planes.identity.passwords import Passwords, check_password, password_turn
 from custodes.planes.identity.ports import IdentityStore
 from custodes.planes.identity.profiles import MAX_SUBJECT
 from custodes.planes.identity.sessions import Client, Opened, Sessions
@@ -39,6 +39,14 @@ class Login:
 AlsoOf = Callable[[Profile], Work]
 
 
+def _same_password(current: Credential | None, verified: Credential) -> bool:
+    """Tell whether a password is still the one that was verified; another login may have renewed its hash."""
+    return current is not None and (current.changed_at, current.must_change) == (
+        verified.changed_at,
+        verified.must_change,
+    )
+
+
 def _nothing_of(_profile: Profile) -> Work:
     return nothing
 
@@ -60,7 +68,7 @@ class Logins:
         self._passwords = passwords
         self._sessions = sessions
         self._bus = bus
-        self._throttle = Throttle(store, client_of)
+        self._throttle = Throttle(store, clock, client_of)
         self._minute = -1
         self._locked = 0
         #: Attempts turned away unseen that were not told, since the start.
@@ -76,28 +84,38 @@ class Logins:
 
         Raises:
             TooManyAttempts: wait first; the password was not looked at.
-            AuthenticationFailed: user name or password is wrong, or the account is disabled.
+            AuthenticationFailed: user name or password is wrong, the account is disabled, or the password was replaced
+                while it was looked at.
         """
         subject = subject[:MAX_SUBJECT]
         profile, credential = await self._admit(subject, client, trace_id)
         right = await self._passwords.verify(credential.password_hash if credential else None, password)
         if profile is None or credential is None or not right or profile.state is not State.ACTIVE:
-            self._tell("auth.login", profile, client, trace_id, "User name or password is wrong")
-            msg = "User name or password is wrong"
-            raise AuthenticationFailed(msg)
+            raise self._refused(profile, client, trace_id)
         fresh = await self._rehash(credential, password)
         opened = self._sessions.draw(profile, client)
         beside = also(profile)
 
-        def work(tx: Transaction) -> None:
+        def work(tx: Transaction) -> bool:
+            self._store.take_turn(tx, password_turn(profile.id))
+            current = self._store.get_credential(tx, profile.id)
+            if not _same_password(current, credential):
+                return False
             self._throttle.forgive(tx, subject, client.ip)
-            if fresh is not credential and self._store.get_credential(tx, profile.id) == credential:
+            if fresh is not credential and current == credential:
                 self._store.put_credential(tx, fresh)
             self._sessions.keep(tx, opened)
             beside(tx)
+            return True
 
-        await self._store.write(work)
+        if not await self._store.write(work):
+            raise self._refused(profile, client, trace_id)
         return Login(opened, profile, credential.must_change)
+
+    def _refused(self, profile: Profile | None, client: Client, trace_id: str) -> AuthenticationFailed:
+        msg = "User name or password is wrong"
+        self._tell("auth.login", profile, client, trace_id, msg)
+        return AuthenticationFailed(msg)
 
     async def sign_in_as(self, issuer: str, subject: str, client: Client, *, also: AlsoOf = _nothing_of) -> Login:
         """Open a session for somebody whom an issuer has vouched for: no profile is ever made here.
@@ -154,6 +172,7 @@ class Logins:
         after = replace(before, password_hash=password_hash, must_change=False, changed_at=now)
 
         def work(tx: Transaction) -> None:
+            self._store.take_turn(tx, password_turn(profile.id))
             if self._store.get_credential(tx, profile.id) != before:
                 msg = "The password was changed meanwhile"
                 raise Conflict(msg, remedy="Sign in again")
@@ -170,18 +189,18 @@ class Logins:
         """Count the attempt, and find the account."""
         now = self._clock.now()
 
-        def work(tx: Transaction) -> tuple[Profile | None, Credential | None]:
+        def work(tx: Transaction) -> tuple[int, Profile | None, Credential | None]:
             profile = self._store.find_profile(tx, LOCAL, subject)
             known = profile is not None and self._store.signed_in_from(tx, profile.id, client.ip, now - KNOWN_FOR)
-            self._throttle.reserve(tx, subject, client.ip, now, known_address=known)
-            return profile, None if profile is None else self._store.get_credential(tx, profile.id)
+            wait = self._throttle.reserve(tx, subject, client.ip, known_address=known)
+            return wait, profile, None if profile is None else self._store.get_credential(tx, profile.id)
 
-        try:
-            return await self._store.write(work)
-        except TooManyAttempts as error:
+        wait, profile, credential = await self._store.write(work)
+        if wait:
             if self._room(now):
-                self._tell("auth.locked", None, client, trace_id, f"{error.retry_after} s to wait")
-            raise
+                self._tell("auth.locked", None, client, trace_id, f"{wait} s to wait")
+            raise TooManyAttempts(wait)
+        return profile, credential
 
     def _room(self, now: int) -> bool:
         if now // MINUTE != self._minute:

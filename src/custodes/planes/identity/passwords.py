@@ -29,6 +29,11 @@ CONCURRENT_HASHES = 2
 MAX_WAITING = 32
 
 
+def password_turn(profile_id: str) -> str:
+    """Name the turn of those who change a password or sign in with it: no login ends between the two."""
+    return f"password:{profile_id}"
+
+
 def check_password(password: str, subject: str) -> None:
     """Check that a new password is fit for use.
 

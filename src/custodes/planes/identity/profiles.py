@@ -11,7 +11,7 @@ from custodes.kernel.ids import RandomBits, uuid7
 from custodes.kernel.paging import DEFAULT_LIMIT, Page, decode_cursor, page_of
 from custodes.kernel.tenant import check_tenant
 from custodes.planes.identity.model import LOCAL, Credential, Principal, Profile, Role, State
-from custodes.planes.identity.passwords import Passwords
+from custodes.planes.identity.passwords import Passwords, password_turn
 from custodes.planes.identity.ports import IdentityStore
 from custodes.planes.identity.tokens import new_one_time_password
 from custodes.runtime.transactions import Transaction, Work, nothing
@@ -188,6 +188,7 @@ class Profiles:
         now = self._clock.now()
 
         def work(tx: Transaction) -> None:
+            self._store.take_turn(tx, password_turn(profile_id))
             profile = self._touchable(tx, profile_id, by)
             if profile.issuer != LOCAL:
                 msg = f"This profile signs in at {profile.issuer}"

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from custodes.errors import RateLimited
-from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
+from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND, Clock
 from custodes.planes.identity.model import Attempts
 from custodes.planes.identity.ports import IdentityStore
 from custodes.runtime.transactions import Transaction
@@ -53,41 +53,49 @@ class Throttle:
 
     Args:
         store: where they are counted.
+        clock: tells the time of an attempt once it has its turn, so that attempts that waited for one another are in order.
         client_of: names the client behind an address (IPv6 by its prefix): one subscriber has a whole prefix, and could
             use a new address for each guess.
     """
 
-    def __init__(self, store: IdentityStore, client_of: Callable[[str], str]) -> None:
+    def __init__(self, store: IdentityStore, clock: Clock, client_of: Callable[[str], str]) -> None:
         self._store = store
+        self._clock = clock
         self._client_of = client_of
 
-    def reserve(self, tx: Transaction, subject: str, ip: str, now: int, *, known_address: bool) -> None:
+    def reserve(self, tx: Transaction, subject: str, ip: str, *, known_address: bool) -> int:
         """Count an attempt as failed, in advance.
 
-        Raises:
-            TooManyAttempts: it must not even be looked at; nothing was counted.
+        Returns:
+            0 when it was counted, else the seconds to wait: it must not even be looked at, and nothing was counted.
         """
         account = _key("account", subject, ip) if known_address else _key("account", subject)
         counted = ((_key("ip", self._client_of(ip)), ADDRESS_CAP), (account, ACCOUNT_CAP))
         self._store.take_turn(tx, *(key.hex() for key, _ in counted))
-        before = [(self._current(tx, key, now), cap) for key, cap in counted]
+        now = self._clock.now()
+        before = [(self._current(tx, key, now, cap), cap) for key, cap in counted]
         wait = max(attempts.blocked_until for attempts, _ in before) - now
         if wait > 0:
-            raise TooManyAttempts(-(-wait // SECOND))
+            return -(-wait // SECOND)
         for attempts, cap in before:
             self._store.put_attempts(tx, _one_more(attempts, now, cap))
         self._store.drop_attempts(tx, now - FORGET_AFTER, _CLEAN_UP)
+        return 0
 
     def forgive(self, tx: Transaction, subject: str, ip: str) -> None:
         """Forget the failures: the password was right."""
         for key in (_key("ip", self._client_of(ip)), _key("account", subject), _key("account", subject, ip)):
             self._store.forget_attempts(tx, key)
 
-    def _current(self, tx: Transaction, key: bytes, now: int) -> Attempts:
+    def _current(self, tx: Transaction, key: bytes, now: int, cap: int) -> Attempts:
         found = self._store.get_attempts(tx, key)
-        # A clock that was set back must not stretch a wait: nothing lasts longer than its cap.
-        if found is None or now - found.last_at > FORGET_AFTER or found.last_at > now:
+        if found is None or now - found.last_at > FORGET_AFTER:
             return Attempts(key=key, failures=0, last_at=now, blocked_until=0)
+        if found.last_at > now:
+            # Another instance's clock is ahead, or ours was set back. The failures stand, the wait begins now: it is
+            # never longer than its cap. Kept, because a wait that began anew at each look would have no end.
+            found = replace(found, last_at=now, blocked_until=now + wait_after(found.failures, cap))
+            self._store.put_attempts(tx, found)
         return found
 
 
