@@ -133,6 +133,11 @@ def redact_text(text: str, *, cards: bool = True) -> str:
     return _CARD.sub(_mask_card, masked) if cards else masked
 
 
+def storable(text: str) -> str:
+    """Replace what a store may refuse: NUL (PostgreSQL) and halves of surrogate pairs (every driver)."""
+    return _whole(text).replace("\0", "\ufffd")
+
+
 def sensitive_path(path: str) -> bool:
     """Tell whether a dotted path (``user.profile.api_key``) leads into something secret."""
     return any(sensitive_name(part) for part in path.replace("/", ".").split("."))

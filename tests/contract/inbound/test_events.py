@@ -14,8 +14,10 @@ from custodes.planes.inbound.model import (
     Ending,
     EventFilter,
     Outcome,
+    Progress,
     Status,
     Verdict,
+    Wait,
 )
 from custodes.runtime.jobs import Claim
 from custodes.storage.sql.database import Database, connection_of
@@ -143,16 +145,17 @@ async def test_handlers_get_the_event_with_its_attempt_and_what_is_done(
 ):
     kept = await events.accept(arrival("evt_1"))
     await database.write(lambda tx: events.begin(tx, [kept]))
-    await conclude(database, events, kept, Status.FAILED, done={"a": Outcome.SUCCEEDED}, error="b: boom")
+    progress = Progress({"a": Outcome.SUCCEEDED}, {"b": Wait(tries=2, due_at=NOW + 7)})
+    await conclude(database, events, kept, Status.FAILED, progress=progress, error="b: boom")
     await database.write(lambda tx: events.begin(tx, [kept]))
 
     loaded = await database.read(lambda tx: events.load(tx, [kept, "nothing"]))
 
-    [(event, done)] = loaded.values()
+    [(event, reached)] = loaded.values()
     assert (event.id, event.type, event.attempt, event.verified) == (kept, "invoice.paid", 2, True)
     assert event.json() == {"id": "evt_1"}
     assert event.headers == {"content-type": "application/json"}
-    assert done == {"a": Outcome.SUCCEEDED}
+    assert reached == progress
 
 
 async def test_an_event_that_is_gone_is_not_loaded(database: Database, events: SqlEventStore):
@@ -264,7 +267,7 @@ async def test_counting_stops_where_it_is_told_to(database: Database, events: Sq
 
 async def test_reopening_forgets_what_handlers_did(database: Database, events: SqlEventStore, arrival):
     kept = await database.write(lambda tx: events.log(tx, arrival("evt_1"), Status.RECEIVED))
-    await conclude(database, events, kept, Status.DEAD, done={"a": Outcome.PERMANENT}, error="a: no")
+    await conclude(database, events, kept, Status.DEAD, progress=Progress({"a": Outcome.PERMANENT}), error="a: no")
 
     await database.write(lambda tx: events.reopen(tx, [kept]))
 
@@ -325,7 +328,9 @@ async def test_every_list_goes_along_an_index(database: Database, wanted: EventF
         assert not any("TEMP B-TREE" in step for step in steps), steps
 
 
-async def conclude(database: Database, events: SqlEventStore, event_id: str, status: Status, *, done, error) -> None:
+async def conclude(
+    database: Database, events: SqlEventStore, event_id: str, status: Status, *, progress, error
+) -> None:
     await database.write(
         lambda tx: events.conclude(
             tx,
@@ -333,7 +338,7 @@ async def conclude(database: Database, events: SqlEventStore, event_id: str, sta
                 Ending(
                     event_id=event_id,
                     status=status,
-                    done=done,
+                    progress=progress,
                     at=NOW,
                     processing_us=5,
                     next_retry_at=None,

@@ -266,7 +266,8 @@ async def test_one_address_cannot_go_through_many_accounts(identity: Identity, c
 
 
 async def test_a_clock_that_is_set_back_stretches_no_wait(identity: Identity, ann: str, clock: FakeClock) -> None:
-    """Given a wait of a second; when the clock is set back by an hour; then it is a second from now, looked at or not."""
+    """Given a wait of a second; when the clock is set back by an hour; then it is a second from now, however often
+    somebody tries."""
     await fail(identity, HERE, times=FREE_FAILURES)
     clock.jump(-HOUR)
     for _ in range(2):

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from custodes.errors import ConfigurationError, Permanent
+from custodes.errors import ConfigurationError, InvalidInput, Permanent
 from custodes.kernel.backoff import Backoff
 from custodes.kernel.clock import HOUR, SECOND
 from custodes.planes.inbound.model import EventFilter, Outcome, Status, WebhookEvent
@@ -175,6 +175,37 @@ async def test_of_several_handlers_each_succeeds_once(house):
     }
 
 
+async def test_each_handler_has_attempts_and_waits_of_its_own(house):
+    """
+    Given a handler that is called again after a second, eight times, and one after an hour, three times,
+    When both fail at every attempt,
+    Then each is called when its own wait is over, as often as it says.
+    """
+    runs: dict[str, list[int]] = {"fast": [], "slow": []}
+    begun = house.clock.now()
+
+    @house.inbound.webhook("stripe", name="fast", max_attempts=8, backoff=Backoff(base=SECOND, cap=SECOND, jitter=0.0))
+    async def fast(event: WebhookEvent) -> None:
+        runs["fast"].append((house.clock.now() - begun) // SECOND)
+        raise RuntimeError("fast")
+
+    @house.inbound.webhook("stripe", name="slow", max_attempts=3, backoff=Backoff(base=HOUR, cap=HOUR, jitter=0.0))
+    async def slow(event: WebhookEvent) -> None:
+        runs["slow"].append((house.clock.now() - begun) // SECOND)
+        raise RuntimeError("slow")
+
+    receipt = await house.deliver()
+    for _ in range(10):
+        record = await house.inbound.get_event(receipt.event_id)
+        house.clock.advance(max(0, (record.next_retry_at or 0) - house.clock.now()))
+        assert await house.inbound.worker.run_due() == 1
+
+    record = await house.inbound.get_event(receipt.event_id)
+    assert record.status is Status.DEAD
+    assert runs == {"fast": [0, 1, 2, 3, 4, 5, 6, 7], "slow": [0, 3600, 7200]}
+    assert record.handlers_done == {"fast": Outcome.FAILED, "slow": Outcome.FAILED}
+
+
 async def test_an_event_that_nobody_wants_has_succeeded(house):
     @house.inbound.webhook("stripe", "charge.*")
     async def handler(event: WebhookEvent) -> None:
@@ -245,6 +276,39 @@ async def test_an_error_that_cannot_be_shown_is_recorded_all_the_same(house):
     await house.inbound.worker.run_due()
 
     assert "Mean" in (await house.inbound.get_event(receipt.event_id)).error
+
+
+async def test_an_error_that_no_store_takes_as_it_is_counts_as_any_other(house):
+    """A file name that is no UTF-8 comes as halves of surrogate pairs (PEP 383), as does the error that quotes it."""
+    runs: list[str] = []
+
+    @house.inbound.webhook("stripe", name="good")
+    async def good(event: WebhookEvent) -> None:
+        runs.append("good")
+
+    @house.inbound.webhook("stripe", name="bad", backoff=QUICK, max_attempts=2)
+    async def bad(event: WebhookEvent) -> None:
+        runs.append("bad")
+        raise RuntimeError("no such file \udcff.txt")
+
+    receipt = await house.deliver()
+    for _ in range(3):
+        await house.inbound.worker.run_due()
+        house.clock.advance(HOUR)
+
+    assert runs == ["good", "bad", "bad"]
+    record = await house.inbound.get_event(receipt.event_id)
+    assert (record.status, record.error) == (Status.DEAD, "bad: RuntimeError: no such file ?.txt")
+
+
+async def test_what_the_host_tells_of_its_events_is_made_storable_or_refused(house):
+    record = await house.inbound.log_webhook_event("partner", "order.paid", b"{}")
+
+    record = await house.inbound.update_webhook_status(record.id, Status.FAILED, error="no such file \udcff\0")
+
+    assert record.error == "no such file ?\ufffd"
+    with pytest.raises(InvalidInput, match="event_id"):
+        await house.inbound.log_webhook_event("partner", "order.paid", b"{}", event_id="\udcff")
 
 
 # ── Crashes ──────────────────────────────────────────────────────────────────

@@ -43,8 +43,11 @@ class Unreliable(SqlTrafficStore):
         super().__init__(database)
         self.error: Exception | None = None
         self.after = False
+        self.takes: Callable[[Batch], bool] | None = None
 
     async def keep(self, batch: Batch) -> Sequence[GroupSighting]:
+        if self.takes is not None and not self.takes(batch):
+            raise ValueError
         if self.error is not None and not self.after:
             raise self.error
         news = await super().keep(batch)
@@ -384,6 +387,26 @@ async def test_a_batch_that_can_never_be_written_does_not_hold_up_the_others(mon
     assert await count(monitor) == 1
     assert monitor.own_figures().shed_requests == 4
     assert monitor.own_figures().shed_calls == 4
+
+
+async def test_what_of_a_batch_cannot_be_written_does_not_take_the_rest_with_it(monitor: ApiMonitor, store: Unreliable):
+    """
+    Given a kind of error, and then a raw row, that the store can never take,
+    When they are flushed,
+    Then only the error groups, and only the raw rows, are given up.
+    """
+    store.takes = lambda batch: not batch.sightings
+    monitor.record(exchange(started_at=NOW, error=RuntimeError(), status=500))
+    seen(monitor, 2)
+    await monitor.flush()
+    assert (await count(monitor), len((await monitor.list_calls()).items)) == (3, 3)
+
+    store.takes = lambda batch: not batch.calls
+    seen(monitor, 4)
+    await monitor.flush()
+
+    assert await count(monitor) == 7
+    assert (monitor.own_figures().shed_requests, monitor.own_figures().shed_calls) == (0, 4)
 
 
 async def test_a_flush_that_is_cancelled_loses_nothing(monitor: ApiMonitor):

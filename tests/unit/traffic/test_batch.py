@@ -44,6 +44,19 @@ def test_texts_that_no_store_takes_are_made_storable():
     assert plain["path"] == "/ü"
 
 
+def test_errors_that_quote_what_is_no_text_are_made_storable():
+    """A file name that is no UTF-8 comes as halves of surrogate pairs (PEP 383), as does the error that quotes it."""
+    recorder = Recorder()
+    recorder.record(exchange(error=OSError("no file \udcff\0"), status=500))
+    batch = seal("batch", recorder.take(), random.Random(1).getrandbits)
+
+    [sighting], [call] = batch.sightings, batch.calls
+    assert call[-2] == "OSError: no file ?\ufffd"
+    texts = "".join(str(field) for field in call) + sighting.traceback + sighting.seen.title
+    assert texts.encode().decode() == texts
+    assert "\0" not in texts
+
+
 def test_an_empty_batch_says_so():
     assert Batch("batch").is_empty
     assert seal("batch", Recorder().take(), random.Random(1).getrandbits).is_empty

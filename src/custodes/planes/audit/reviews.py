@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from custodes.errors import Conflict, InvalidInput
-from custodes.kernel.redact import redact_text
+from custodes.kernel.redact import redact_text, storable
 from custodes.planes.audit.model import Review, ReviewState
 from custodes.planes.audit.ports import ReviewChange
 
@@ -83,8 +83,8 @@ def change_of_many(verdict: Verdict, now: int) -> ReviewChange:
     _check("note", verdict.note, MAX_NOTE)
     _check("assignee", verdict.assignee, MAX_PERSON)
     _check("reviewer", verdict.by, MAX_PERSON)
-    note = None if verdict.note is None else _clean(redact_text(verdict.note))
-    assignee = None if verdict.assignee is None else _clean(verdict.assignee)
+    note = None if verdict.note is None else storable(redact_text(verdict.note))
+    assignee = None if verdict.assignee is None else storable(verdict.assignee)
     return ReviewChange(verdict.state, verdict.by, now, assignee, note)
 
 
@@ -103,14 +103,9 @@ def next_review(current: Review | None, verdict: Verdict, now: int) -> Review:
     _check("note", verdict.note, MAX_NOTE)
     _check("assignee", verdict.assignee, MAX_PERSON)
     _check("reviewer", verdict.by, MAX_PERSON)
-    note = _clean(redact_text(verdict.note)) if verdict.note is not None else (current.note if current else "")
-    assignee = _clean(verdict.assignee) if verdict.assignee is not None else (current.assignee if current else "")
+    note = storable(redact_text(verdict.note)) if verdict.note is not None else (current.note if current else "")
+    assignee = storable(verdict.assignee) if verdict.assignee is not None else (current.assignee if current else "")
     return Review(verdict.state, assignee, note, verdict.by, now)
-
-
-def _clean(text: str) -> str:
-    """Replace what no store takes."""
-    return text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "\ufffd")
 
 
 def _check(what: str, text: str | None, limit: int) -> None:

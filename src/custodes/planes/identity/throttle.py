@@ -53,7 +53,7 @@ class Throttle:
 
     Args:
         store: where they are counted.
-        clock: tells the time of an attempt once it has its turn, so that attempts that waited for one another are in order.
+        clock: tells the time of an attempt once it has its turn, so that those who waited for one another are in order.
         client_of: names the client behind an address (IPv6 by its prefix): one subscriber has a whole prefix, and could
             use a new address for each guess.
     """

@@ -10,6 +10,7 @@ from custodes.errors import InvalidInput, NotFound
 from custodes.kernel.clock import Clock
 from custodes.kernel.ids import RandomBits, uuid7
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
+from custodes.kernel.redact import storable
 from custodes.planes.inbound.model import (
     Arrival,
     Attempt,
@@ -134,14 +135,14 @@ class WebhookLog:
             NotFound: no such event, or not this tenant's.
         """
         now = self._clock.now()
-        message = None if error is None else error[:_MAX_ERROR]
+        message = None if error is None else storable(error[:_MAX_ERROR])
 
         def work(tx: Transaction) -> EventRecord:
             event = _found(self._events.get(tx, tenant, event_id))
             ending = Ending(
                 event_id=event_id,
                 status=status,
-                done=event.handlers_done,
+                progress=event.progress,
                 at=now,
                 processing_us=processing_us,
                 next_retry_at=None,
@@ -197,7 +198,7 @@ def _found(thing: T | None) -> T:
 
 
 def _short(name: str, text: str, longest: int) -> str:
-    if len(text) > longest or "\x00" in text:
+    if len(text) > longest or storable(text) != text:
         msg = f"{name} has {len(text)} characters or one that cannot be kept"
-        raise InvalidInput(msg, remedy=f"Give at most {longest} characters, none of them NUL")
+        raise InvalidInput(msg, remedy=f"Give at most {longest} characters, no NUL and no half of a surrogate pair")
     return text

@@ -91,6 +91,25 @@ class Arrival(NamedTuple):
     body: bytes
 
 
+class Wait(NamedTuple):
+    """A handler that has failed and is called again."""
+
+    #: How often it was called.
+    tries: int
+    #: When it is called again, microseconds since the epoch.
+    due_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an event has come, handler by handler; one that is named nowhere was not called yet."""
+
+    #: Handlers that are done with it, each with how it ended.
+    done: Mapping[str, Outcome] = field(default_factory=dict[str, Outcome])
+    #: Handlers that are called again.
+    waiting: Mapping[str, Wait] = field(default_factory=dict[str, Wait])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRecord:
     """What is known of a stored event, without its payload."""
@@ -121,14 +140,19 @@ class EventRecord:
     next_retry_at: int | None
     #: Last error; None when there was none.
     error: str | None
-    #: Handlers that are done with it, each with how it ended.
-    handlers_done: Mapping[str, Outcome]
+    #: How far it has come, handler by handler.
+    progress: Progress
     #: Trace that it belongs to.
     trace_id: str
     #: Client address; empty when unknown.
     client_ip: str
     #: Bytes of the body.
     body_bytes: int
+
+    @property
+    def handlers_done(self) -> Mapping[str, Outcome]:
+        """Handlers that are done with it, each with how it ended."""
+        return self.progress.done
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,8 +233,8 @@ class Ending:
     event_id: str
     #: Its state now.
     status: Status
-    #: Handlers that are done with it by now, each with how it ended.
-    done: Mapping[str, Outcome]
+    #: How far it has come by now.
+    progress: Progress
     #: When, microseconds since the epoch: the end of an event that is finished.
     at: int
     #: Time that the handlers took together, microseconds; None when none was called.

@@ -19,8 +19,8 @@ from custodes.planes.inbound.model import (
     EventFilter,
     EventRecord,
     Facets,
-    Outcome,
     Payload,
+    Progress,
     Refusal,
     Status,
     WebhookEvent,
@@ -47,10 +47,8 @@ class EventStore(Protocol):
         """Keep an event without a job, in a given state; returns its id as :meth:`accept` does."""
         ...
 
-    def load(
-        self, tx: Transaction, event_ids: Sequence[str]
-    ) -> Mapping[str, tuple[WebhookEvent, Mapping[str, Outcome]]]:
-        """Return events as handlers get them, and the handlers that are done with each, with how they ended.
+    def load(self, tx: Transaction, event_ids: Sequence[str]) -> Mapping[str, tuple[WebhookEvent, Progress]]:
+        """Return events as handlers get them, each with how far it has come.
 
         By id; one that is gone is not among them.
         """

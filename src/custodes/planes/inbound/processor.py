@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +13,10 @@ from custodes.errors import Permanent
 from custodes.kernel.clock import Clock
 from custodes.kernel.fingerprint import type_name
 from custodes.kernel.ids import RandomBits
-from custodes.kernel.redact import redact_text
+from custodes.kernel.redact import redact_text, storable
 from custodes.kernel.trace import NEW_FLAGS, Trace
 from custodes.planes.inbound.handlers import Handler, Handlers
-from custodes.planes.inbound.model import Attempt, Ending, Outcome, Status, WebhookEvent
+from custodes.planes.inbound.model import Attempt, Ending, Outcome, Progress, Status, Wait, WebhookEvent
 from custodes.planes.inbound.ports import EventStore
 from custodes.runtime.batches import Batches
 from custodes.runtime.current import serving
@@ -39,14 +39,17 @@ MAX_LOST = 5
 #: Outcomes after which a handler is not called again.
 _FINAL = frozenset({Outcome.SUCCEEDED, Outcome.PERMANENT})
 
+#: What is known of a handler before its first attempt.
+_NOT_CALLED = Wait(tries=0, due_at=0)
+
 _GIVEN_UP = "A handler had given up before"
 
 #: Stands for "it did not end in time".
 _LATE = TimeoutError()
 
 
-#: An event, and the handlers that are done with it.
-_Loaded = tuple[WebhookEvent, Mapping[str, Outcome]]
+#: An event, and how far it has come.
+_Loaded = tuple[WebhookEvent, Progress]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +62,8 @@ class Conclusion:
     status: Status
     #: What each handler did.
     attempts: Sequence[Attempt]
-    #: Handlers that are done with it by now, each with how it ended.
-    done: Mapping[str, Outcome]
+    #: How far it has come by now.
+    progress: Progress
     #: When it ended, microseconds since the epoch.
     at: int
     #: Time that the handlers took together, microseconds; None when none was called.
@@ -74,8 +77,8 @@ class Conclusion:
 class Processor:
     """Does the jobs of kind ``webhook``: the :class:`custodes.runtime.worker.Doer` of this plane.
 
-    Handlers run one after the other in order of registration, each once: a retry calls only those that have not
-    succeeded. An event that nobody wants has succeeded.
+    Handlers run one after the other in order of registration. Each has attempts and waits of its own: a retry calls
+    only those that are not done and whose wait is over. An event that nobody wants has succeeded.
     """
 
     def __init__(
@@ -110,11 +113,11 @@ class Processor:
         loaded = await self._loading.do(lease.ref)
         if loaded is None:  # purged, or its restore was left half done: there is nothing to do any more
             return Done()
-        event, done = loaded
+        event, progress = loaded
         if lease.lost >= MAX_LOST:
-            conclusion = self._poisoned(event, done, lease.lost)
+            conclusion = self._poisoned(event, progress, lease.lost)
         else:
-            conclusion = await self._handle(event, done, lease.attempts + 1)
+            conclusion = await self._handle(event, progress)
 
         def written() -> None:
             self._concluded(conclusion)
@@ -134,24 +137,31 @@ class Processor:
 
     # ── Calling ──────────────────────────────────────────────────────────────
 
-    async def _handle(self, event: WebhookEvent, done: Mapping[str, Outcome], tries: int) -> Conclusion:
+    async def _handle(self, event: WebhookEvent, progress: Progress) -> Conclusion:
         wanting = self._handlers.wanting(event.source, event.type)
-        left = [handler for handler in wanting if handler.name not in done]
-        attempts = [await self._call(handler, event) for handler in left]
-        now, now_done, waits = self._clock.now(), dict(done), list[int]()
-        for handler, attempt in zip(left, attempts, strict=True):
+        left = {handler.name: progress.waiting.get(handler.name, _NOT_CALLED) for handler in wanting}
+        left = {name: wait for name, wait in left.items() if name not in progress.done}
+        # Whoever is next is called in any case: the clock of the instance that set the job's time may be ahead of ours.
+        due = max(self._clock.now(), min((wait.due_at for wait in left.values()), default=0))
+        called = [handler for handler in wanting if handler.name in left and left[handler.name].due_at <= due]
+        attempts = [await self._call(handler, event) for handler in called]
+        now, done, waiting = self._clock.now(), dict(progress.done), dict(left)
+        for handler, attempt in zip(called, attempts, strict=True):
+            tries = waiting.pop(handler.name).tries + 1
             if attempt.outcome in _FINAL or tries >= handler.max_attempts:
-                now_done[handler.name] = attempt.outcome
+                done[handler.name] = attempt.outcome
             else:
-                waits.append(handler.backoff.delay(tries, self._random_bits))
+                waiting[handler.name] = Wait(tries, now + handler.backoff.delay(tries, self._random_bits))
         spent = sum(attempt.duration_us for attempt in attempts) if attempts else None
         error = "; ".join(f"{a.handler}: {a.error_type}: {a.error}" for a in attempts if a.error_type)[:MAX_ERROR]
-        if waits:
-            due_at = now + min(waits)
-            return Conclusion(event, Status.FAILED, attempts, now_done, now, spent, due_at, error)
-        good = all(outcome is Outcome.SUCCEEDED for outcome in now_done.values())
+        reached = Progress(done, waiting)
+        if waiting:
+            due_at = min(wait.due_at for wait in waiting.values())
+            why = error or f"Called again: {', '.join(waiting)}"[:MAX_ERROR]
+            return Conclusion(event, Status.FAILED, attempts, reached, now, spent, due_at, why)
+        good = all(outcome is Outcome.SUCCEEDED for outcome in done.values())
         status = Status.SUCCEEDED if good else Status.DEAD
-        return Conclusion(event, status, attempts, now_done, now, spent, None, None if good else error or _GIVEN_UP)
+        return Conclusion(event, status, attempts, reached, now, spent, None, None if good else error or _GIVEN_UP)
 
     async def _call(self, handler: Handler, event: WebhookEvent) -> Attempt:
         started_at, begun = self._clock.now(), self._clock.monotonic()
@@ -190,16 +200,16 @@ class Processor:
             return loop.create_task(_await(handler, event), context=context)
         return loop.run_in_executor(self._threads, lambda: context.run(_plainly, handler, event))
 
-    def _poisoned(self, event: WebhookEvent, done: Mapping[str, Outcome], lost: int) -> Conclusion:
+    def _poisoned(self, event: WebhookEvent, progress: Progress, lost: int) -> Conclusion:
         error = f"Given up: {lost} workers in a row died or were cut off while they handled it"
-        return Conclusion(event, Status.DEAD, [], done, self._clock.now(), None, None, error)
+        return Conclusion(event, Status.DEAD, [], Progress(progress.done), self._clock.now(), None, None, error)
 
 
 def _ending_of(conclusion: Conclusion) -> Ending:
     return Ending(
         event_id=conclusion.event.id,
         status=conclusion.status,
-        done=conclusion.done,
+        progress=conclusion.progress,
         at=conclusion.at,
         processing_us=conclusion.processing_us,
         next_retry_at=conclusion.next_retry_at,
@@ -249,7 +259,7 @@ def _judge(error: BaseException | None, seconds: float) -> tuple[Outcome, str, s
     if error is _LATE:
         return Outcome.TIMED_OUT, "TimeoutError", f"It took longer than {seconds:g} s"
     outcome = Outcome.PERMANENT if isinstance(error, Permanent) else Outcome.FAILED
-    return outcome, type_name(error)[:128], _message(error)
+    return outcome, storable(type_name(error))[:128], _message(error)
 
 
 def _message(error: BaseException) -> str:
@@ -257,4 +267,4 @@ def _message(error: BaseException) -> str:
         text = str(error)
     except Exception:  # noqa: BLE001 - a foreign __str__ must not keep the failure from being recorded
         text = "(its message cannot be shown)"
-    return redact_text(text[: MAX_ERROR * 2])[:MAX_ERROR].replace("\x00", "\ufffd")
+    return redact_text(storable(text[: MAX_ERROR * 2]))[:MAX_ERROR]

@@ -8,6 +8,7 @@ from typing import Any
 
 from custodes.errors import Conflict, InvalidInput
 from custodes.kernel.clock import DAY, HOUR, SECOND
+from custodes.kernel.redact import storable
 from custodes.planes.outbound.headers import checked_headers
 from custodes.planes.outbound.match import checked_pattern
 from custodes.planes.outbound.model import Endpoint, Options, RetryPolicy
@@ -43,7 +44,7 @@ def checked_text(text: str) -> str:
     if len(text) > MAX_TEXT:
         msg = f"The text has {len(text)} characters"
         raise InvalidInput(msg, remedy=f"Use at most {MAX_TEXT}")
-    return text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "\ufffd")
+    return storable(text)
 
 
 def checked_retry(retry: RetryPolicy) -> RetryPolicy:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from custodes.kernel.ids import RandomBits, uuid7
+from custodes.kernel.redact import storable
 from custodes.kernel.tenant import DEFAULT_TENANT
 from custodes.planes.traffic.faults import Sighting, write_out
 from custodes.planes.traffic.recorder import CALL_FIELDS, Fold, RawCall, Taken, Window
@@ -147,13 +148,8 @@ def _cleaned(calls: list[RawCall]) -> list[RawCall]:
 def _clean(call: RawCall) -> RawCall:
     fields = list(call)
     for index in _FREE_TEXTS:
-        fields[index] = storable(fields[index])
+        fields[index] = storable(fields[index][:MAX_TEXT])
     return tuple(fields)
-
-
-def storable(text: str) -> str:
-    """Cut a text to :data:`MAX_TEXT` and replace what a store may refuse: NUL and halves of surrogate pairs."""
-    return text[:MAX_TEXT].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def _encodes(text: str) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from traceback import TracebackException
 
 from custodes.kernel.fingerprint import fingerprint, places, type_name
-from custodes.kernel.redact import redact_text
+from custodes.kernel.redact import redact_text, storable
 from custodes.planes.traffic.model import Exchange
 
 #: Kinds of errors reported in one flush; further occurrences are counted as ``(overflow)``.
@@ -113,7 +113,7 @@ def write_out(captured: TracebackException | None) -> str:
     """Write a captured traceback as text, secrets masked, cut to :data:`MAX_TRACEBACK`; empty for None."""
     if captured is None:
         return ""
-    written = "".join(captured.format()).replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    written = storable("".join(captured.format()))
     # An exception may quote a whole request: masked is only what is near to what is kept, and no half of a secret is.
     return _shortened(redact_text(_shortened(written, 2 * MAX_TRACEBACK)), MAX_TRACEBACK)
 
@@ -139,10 +139,10 @@ def _text_of(error: BaseException) -> str:
     except Exception:  # noqa: BLE001 - a foreign __str__ must not keep an exchange from being recorded
         message = ""
     name = type_name(error)
-    return redact_text(f"{name}: {message}" if message else name)[:MAX_ERROR_TEXT]
+    return redact_text(storable(f"{name}: {message}" if message else name))[:MAX_ERROR_TEXT]
 
 
 def _title_of(error: BaseException) -> str:
     passed = places(error)
     name = type_name(error)
-    return (f"{name} in {passed[-1]}" if passed else name)[:MAX_TITLE]
+    return storable(f"{name} in {passed[-1]}" if passed else name)[:MAX_TITLE]

@@ -151,11 +151,29 @@ class Flusher:
                 raise
             except Exception as error:  # noqa: BLE001 - a batch that can never be written must not hold up the others
                 self.failures += 1
+                if self._lighten(batch, error):
+                    continue
                 _log.error("batch_given_up", error=repr(error), calls=len(batch.calls), requests=batch.recorded)
                 self._give_up(batch)
                 news = ()
             self._sent.popleft()
             self._announce(news)
+
+    def _lighten(self, batch: Batch, error: Exception) -> bool:
+        """Leave out of a batch what others may have written into it, and which is worth least; False: nothing is left.
+
+        Its figures are what must not get lost; it keeps its id, so that nothing of it is written twice.
+        """
+        if batch.sightings:
+            _log.error("error_groups_given_up", error=repr(error), kinds=len(batch.sightings))
+            batch.sightings.clear()
+        elif batch.calls and batch.rollups:
+            _log.error("calls_given_up", error=repr(error), calls=len(batch.calls))
+            self.shed_calls += len(batch.calls)
+            batch.calls.clear()
+        else:
+            return False
+        return True
 
     def _shed_excess(self) -> None:
         while sum(len(batch.rollups) for batch in self._sent) > MAX_WAITING_ROLLUPS:

@@ -19,6 +19,7 @@ from custodes.planes.inbound.model import (
     Facets,
     Outcome,
     Payload,
+    Progress,
     Status,
     Verdict,
     WebhookEvent,
@@ -78,12 +79,10 @@ class SqlEventStore:
 
     # ── Work ─────────────────────────────────────────────────────────────────
 
-    def load(
-        self, tx: Transaction, event_ids: Sequence[str]
-    ) -> Mapping[str, tuple[WebhookEvent, Mapping[str, Outcome]]]:
-        """Return events as handlers get them, and the handlers that are done with each."""
+    def load(self, tx: Transaction, event_ids: Sequence[str]) -> Mapping[str, tuple[WebhookEvent, Progress]]:
+        """Return events as handlers get them, each with how far it has come."""
         rows = connection_of(tx).execute(_LOAD, {"ids": event_ids})
-        return {row.id: (_event_of(row), queries.done_of(row)) for row in rows}
+        return {row.id: (_event_of(row), queries.progress_of(row)) for row in rows}
 
     def begin(self, tx: Transaction, event_ids: Sequence[str]) -> None:
         """Note that a worker is at these events."""
@@ -97,7 +96,7 @@ class SqlEventStore:
                 {
                     "of": ending.event_id,
                     "status": ending.status.value,
-                    "handlers_done": ending.done,
+                    "handlers_done": {**ending.progress.done, **ending.progress.waiting},
                     "finished_at": ending.at if ending.status in FINISHED else None,
                     "processing_us": ending.processing_us,
                     "next_retry_at": ending.next_retry_at,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any, TypeVar, cast
 
@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from custodes.kernel.paging import Page, decode_cursor, page_of
-from custodes.planes.inbound.model import EventFilter, EventRecord, Outcome, Status, Verdict
+from custodes.planes.inbound.model import EventFilter, EventRecord, Outcome, Progress, Status, Verdict, Wait
 from custodes.storage.sql.tables.inbound import UNFINISHED
 from custodes.storage.sql.tables.inbound import webhook_events as t
 from custodes.storage.sql.tenants import tenants_of
@@ -139,9 +139,15 @@ def _before(table: Table, cursor: str) -> ColumnElement[bool]:
     return and_(table.c.received_at <= at, or_(table.c.received_at < at, table.c.id < last))
 
 
-def done_of(row: Any) -> Mapping[str, Outcome]:
-    """Read which handlers are done, and how each ended."""
-    return {name: Outcome(outcome) for name, outcome in row.handlers_done.items()}
+def progress_of(row: Any) -> Progress:
+    """Read how far an event has come: the outcome of a handler that is done, ``[tries, due_at]`` of one that waits."""
+    done, waiting = dict[str, Outcome](), dict[str, Wait]()
+    for name, kept in row.handlers_done.items():
+        if isinstance(kept, str):
+            done[name] = Outcome(kept)
+        else:
+            waiting[name] = Wait(*kept)
+    return Progress(done, waiting)
 
 
 def record_of(row: Any) -> EventRecord:
@@ -160,7 +166,7 @@ def record_of(row: Any) -> EventRecord:
         finished_at=row.finished_at,
         next_retry_at=row.next_retry_at,
         error=row.error,
-        handlers_done=done_of(row),
+        progress=progress_of(row),
         trace_id=row.trace_id,
         client_ip=row.client_ip,
         body_bytes=row.body_bytes,
