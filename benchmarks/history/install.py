@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, Table, insert
 
 from benchmarks.history import limits, metrics, trail
 from benchmarks.history.traffic import TrafficHistory
@@ -16,6 +16,7 @@ from benchmarks.history.webhooks import WebhookHistory
 from custodes.app import Custodes
 from custodes.kernel.clock import DAY, HOUR
 from custodes.kernel.tenant import DEFAULT_TENANT
+from custodes.planes.ratelimit.model import Window
 from custodes.storage.sql import traffic as sql_traffic
 from custodes.storage.sql import traffic_rollups
 from custodes.storage.sql.audit import _COLUMNS as AUDIT_COLUMNS
@@ -23,7 +24,7 @@ from custodes.storage.sql.bulk import Bulk
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.metrics import _catalogue
 from custodes.storage.sql.partitions import SLICES, make_piece
-from custodes.storage.sql.ratelimit_record import record
+from custodes.storage.sql.ratelimit_record import _columns, _figures
 from custodes.storage.sql.tables.audit import audit_logs, audit_targets
 from custodes.storage.sql.tables.inbound import (
     webhook_attempts,
@@ -34,11 +35,12 @@ from custodes.storage.sql.tables.inbound import (
     webhook_source_rollups,
 )
 from custodes.storage.sql.tables.metrics import system_metrics
+from custodes.storage.sql.tables.ratelimit import rate_limit_figures, rate_limit_tracking
 from custodes.storage.sql.tables.traffic import api_error_groups
 
-#: Rows of one transaction, and windows of limits, which are written as the product does and take longer.
+#: Rows of one transaction; hours of limits, each of some six thousand windows.
 CHUNK = 20_000
-WINDOWS = 2_000
+HOURS = 2
 
 _audit = Bulk(audit_logs, AUDIT_COLUMNS)
 _targets = Bulk(audit_targets, ("tenant_id", "target", "entry_id"))
@@ -52,6 +54,9 @@ _events, _payloads, _attempts, _type_figures, _source_figures, _refusals = (
         webhook_source_rollups,
         webhook_refusal_counts,
     )
+)
+_windows, _limit_figures = (
+    Bulk(table, [column.name for column in table.columns]) for table in (rate_limit_tracking, rate_limit_figures)
 )
 _points = Bulk(system_metrics, metrics.COLUMNS)
 
@@ -114,7 +119,7 @@ async def fill(custodes: Custodes, size: Size, tell: Callable[[str], None] = lam
     await write("webhook_events", webhooks.events(), _put_events)
     await write("audit_logs", trail.entries(size.entries, now, DEFAULT_TENANT), _put_entries)
     await fold(custodes, tell)
-    await write("rate_limit_tracking", limits.windows(now, DEFAULT_TENANT), record, WINDOWS)
+    await write("hours of rate_limit_tracking", limits.hours(now, DEFAULT_TENANT), _put_windows, HOURS)
     await write("metric_series", [series], lambda c, rows: _catalogue(c, rows[0], now - now % HOUR))
     await write("system_metrics", metrics.points(series, now - size.days * DAY, now), _points.insert)
     if custodes.database.dialect == "postgresql":
@@ -147,6 +152,17 @@ async def make_pieces(custodes: Custodes, now: int) -> None:
 def _put_webhook_figures(connection: Connection, rows: Sequence[Any]) -> None:
     _type_figures.insert(connection, [row for of_source, row in rows if not of_source])
     _source_figures.insert(connection, [row for of_source, row in rows if of_source])
+
+
+def _put_windows(connection: Connection, hours: Sequence[Sequence[Window]]) -> None:
+    """Write windows of whole hours and the figures of these, as the product would have by and by."""
+    windows = [window for hour in hours for window in hour]
+    _windows.insert(connection, [_in_order(rate_limit_tracking, _columns(window)) for window in windows])
+    _limit_figures.insert(connection, [_in_order(rate_limit_figures, row) for row in _figures(windows)])
+
+
+def _in_order(table: Table, row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[column.name] for column in table.columns)
 
 
 def _put_events(connection: Connection, rows: Sequence[Any]) -> None:

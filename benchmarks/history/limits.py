@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from itertools import groupby
 
-from custodes.kernel.clock import DAY, MINUTE
+from custodes.kernel.clock import DAY, HOUR, MINUTE
 from custodes.kernel.ids import uuid7
 from custodes.planes.ratelimit.model import Window
 from custodes.planes.ratelimit.tracking import WINDOW
@@ -16,6 +17,12 @@ DAYS = 7
 
 #: Identifiers with a row of their own in each minute.
 IDENTIFIERS = 100
+
+
+def hours(now: int, tenant: str) -> Iterator[list[Window]]:
+    """Yield the windows of each hour, oldest first: their figures add up whole hours."""
+    for _, some in groupby(windows(now, tenant), lambda window: window.window_start // HOUR):
+        yield list(some)
 
 
 def windows(now: int, tenant: str, identifiers: int = IDENTIFIERS) -> Iterator[Window]:

@@ -17,8 +17,8 @@ from custodes.storage.sql.audit_figures import (
     new_address,
     rules_of,
 )
-from custodes.storage.sql.audit_filters import floor_id
-from custodes.storage.sql.audit_reading import Asked, buckets_of, unordered, within
+from custodes.storage.sql.audit_filters import floor_id, unordered
+from custodes.storage.sql.audit_reading import Asked, buckets_of, within
 from custodes.storage.sql.tables.audit import audit_logs
 from custodes.storage.sql.tables.audit_figures import (
     audit_actor_figures,

@@ -13,7 +13,8 @@ from custodes.kernel.clock import DAY, HOUR, MINUTE
 from custodes.planes.audit.analytics import ActionCount
 from custodes.planes.audit.behaviour import MAX_LISTED, Behaviour, Habit
 from custodes.storage.sql.audit_figures import HABIT_LEVELS, QUARTER, failed, impersonated
-from custodes.storage.sql.audit_reading import Reach, Stretch, buckets_of, unordered, within
+from custodes.storage.sql.audit_filters import unordered
+from custodes.storage.sql.audit_reading import Reach, Stretch, buckets_of, within
 from custodes.storage.sql.tables.audit import audit_logs
 from custodes.storage.sql.tables.audit_figures import audit_habit_figures, audit_habit_folds
 from custodes.storage.sql.tenants import walk

@@ -1,8 +1,8 @@
 """Figures of the trail: folded from its entries in their order, and forgotten with them.
 
 The leader adds every entry to a bucket of each level, in the order of ``seq``, which has no gap and which entries
-become visible in; how far it came stands in a row beside (``audit_folds``, ``audit_habit_folds``) and moves in the same
-transaction. How they are read is in :mod:`custodes.storage.sql.audit_reading` (ADR 0009).
+become visible in; how far it came stands in a row beside (``audit_folds`` and its like, one for each set of figures)
+and moves in the same transaction. How they are read is in :mod:`custodes.storage.sql.audit_reading` (ADR 0009).
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ from sqlalchemy import (
     cast,
     delete,
     func,
+    literal,
     literal_column,
     select,
+    true,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -34,6 +36,7 @@ from custodes.kernel.clock import DAY, HOUR, MINUTE
 from custodes.kernel.tenant import DEFAULT_TENANT
 from custodes.planes.audit.catalogue import ACTIONS
 from custodes.planes.audit.model import Kind, Outcome
+from custodes.storage.sql.audit_filters import unordered
 from custodes.storage.sql.bulk import insert_ignoring
 from custodes.storage.sql.tables.audit import audit_logs
 from custodes.storage.sql.tables.audit_figures import (
@@ -44,6 +47,10 @@ from custodes.storage.sql.tables.audit_figures import (
     audit_group_figures,
     audit_habit_figures,
     audit_habit_folds,
+    audit_line_addresses,
+    audit_line_figures,
+    audit_line_folds,
+    audit_lines,
     audit_origin_figures,
     audit_risk_figures,
     audit_rule_figures,
@@ -92,7 +99,8 @@ class Fold:
     figures: Mapping[str, tuple[Any, str]]
     levels: tuple[Level, ...] = LEVELS
     where: tuple[Any, ...] = ()
-    #: Columns of the key that are no columns of an entry → what they are made of, or what they always are.
+    #: Columns of the key that are no columns of an entry → what they are made of, or what they always are. Columns of
+    #: another table are joined by :attr:`where`.
     made: Mapping[str, Any] = field(default_factory=dict[str, Any])
     always: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -131,10 +139,12 @@ class FigureSet:
     marks: Table
     #: What is folded.
     folds: tuple[Fold, ...]
-    #: What else is done with the entries of a slice, by their conditions.
+    #: What else is done, first, with the entries of a slice, by their conditions.
     also: Callable[[Connection, Sequence[Any]], None] = lambda _connection, _entries: None
-    #: Tables that :attr:`also` fills, all of :data:`LEVELS`.
+    #: Tables that :attr:`also` fills, or versions before did, all of :data:`LEVELS`.
     others: tuple[Table, ...] = ()
+    #: What else is done, first, when the figures from before a moment are dropped.
+    also_forget: Callable[[Connection, int], None] = lambda _connection, _before: None
 
     def fold(self, connection: Connection, limit: int) -> int:
         """Add the next entries of the trail, at most ``limit``; returns how many."""
@@ -146,10 +156,10 @@ class FigureSet:
                 return 0
             last = min(last + limit - 1, connection.execute(select(func.max(_c.seq))).scalar_one())
         entries = [_c.seq > done, _c.seq <= last, _c.recorded_at >= valid_from]
+        self.also(connection, entries)
         for each in self.folds:
             for level in each.levels:
                 each.add(connection, level, entries)
-        self.also(connection, entries)
         connection.execute(update(self.marks).values(seq=last))
         return last - done
 
@@ -161,6 +171,7 @@ class FigureSet:
         marks, valid_from = self.marks, moment - moment % HOUR + HOUR
         later = update(marks).where(marks.c.valid_from < valid_from).values(valid_from=valid_from)
         if connection.execute(later).rowcount:
+            self.also_forget(connection, valid_from)
             tables = [*((each.table, each.levels) for each in self.folds), *((one, LEVELS) for one in self.others)]
             for table, levels in tables:
                 for level in levels:
@@ -283,25 +294,74 @@ DUTIES: Mapping[str, Any] = {
     "privileged": _c.action.in_(sorted(name for name, action in ACTIONS.items() if action.privileged)),
 }
 
-_REPORTED = (
-    Fold(
-        audit_span_figures,
-        {"events": _events, "first_seq": (func.min(_c.seq), _LOWEST), "last_seq": (func.max(_c.seq), _HIGHEST)},
-    ),
-    *(
-        Fold(
-            audit_duty_figures,
-            {"events": _events, "last_at": (func.max(_c.recorded_at), _HIGHEST)},
-            where=(where,),
-            always={"duty": duty},
+_span = Fold(
+    audit_span_figures,
+    {"events": _events, "first_seq": (func.min(_c.seq), _LOWEST), "last_seq": (func.max(_c.seq), _HIGHEST)},
+)
+
+_lines = audit_lines.c
+
+#: What tells the line of an entry, within a duty.
+LINE = ("actor", "action", "outcome")
+
+
+def is_its_line(duty: str) -> tuple[Any, ...]:
+    """Join entries of a duty to their lines, from the entries: no index of theirs is looked into for each line."""
+    return (DUTIES[duty], _lines.duty == duty, *(unordered(_c[name]) == _lines[name] for name in LINE))
+
+
+def _number_lines(connection: Connection, entries: Sequence[Any]) -> None:
+    """Count entries in their lines, and number new ones; nobody else does meanwhile, by the lock on the mark."""
+    names = [_c[name] for name in LINE]
+    for duty, where in DUTIES.items():
+        counted = select(*names, func.count().label("events"), func.max(_c.recorded_at).label("last_at"))
+        met = counted.where(*entries, where).group_by(*names).subquery()
+        highest = select(func.coalesce(func.max(_lines.line), 0)).scalar_subquery()
+        place = func.row_number().over(order_by=[met.c[name] for name in LINE])
+        rows = select(literal(DEFAULT_TENANT), literal(duty), highest + place, *met.c).where(true())
+        adding = _insert(connection, audit_lines).from_select(
+            ["tenant_id", "duty", "line", *LINE, "events", "last_at"], rows
         )
-        for duty, where in DUTIES.items()
-    ),
+        merged = {
+            name: _merged(_lines[name], adding.excluded[name], how)
+            for name, how in (("events", _SUM), ("last_at", _HIGHEST))
+        }
+        key = [_lines.duty, *(_lines[name] for name in LINE)]
+        connection.execute(adding.on_conflict_do_update(index_elements=key, set_=merged))
+
+
+def _forget_lines(connection: Connection, before: int) -> None:
+    """Count out of their lines what figures of hours tell of the time before, and drop lines of that time alone."""
+    hours = audit_line_figures.c
+    gone = (
+        select(hours.line, func.sum(hours.events).label("events"))
+        .where(hours.level == Level.HOUR.value, hours.bucket < before)
+        .group_by(hours.line)
+        .subquery()
+    )
+    connection.execute(
+        update(audit_lines).where(_lines.line == gone.c.line).values(events=_lines.events - gone.c.events)
+    )
+    connection.execute(delete(audit_lines).where(_lines.last_at < before))
+
+
+def _of_lines(table: Table, figures: Mapping[str, tuple[Any, str]]) -> tuple[Fold, ...]:
+    """Count the entries of each duty by their lines."""
+    return tuple(
+        Fold(table, figures, where=is_its_line(duty), made={"line": _lines.line}, always={"duty": duty})
+        for duty in DUTIES
+    )
+
+
+_LINES = (
+    *_of_lines(audit_line_figures, {"events": _events}),
+    *_of_lines(audit_line_addresses, {"events": _events, "last_at": (func.max(_c.recorded_at), _HIGHEST)}),
 )
 
 _SETS = (
     FigureSet(audit_folds, _TRAIL, _add_rules, (audit_rule_figures,)),
-    FigureSet(audit_habit_folds, (*_HABITS, *_REPORTED)),
+    FigureSet(audit_habit_folds, (*_HABITS, _span), others=(audit_duty_figures,)),
+    FigureSet(audit_line_folds, _LINES, _number_lines, also_forget=_forget_lines),
 )
 
 

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Subquery, Table, select, union_all
+from sqlalchemy import Connection, Select, Subquery, Table, select, union_all
 
 from custodes.storage.sql.audit_figures import LEVELS, Level
-from custodes.storage.sql.audit_filters import floor_id
+from custodes.storage.sql.audit_filters import floor_id, unordered
 from custodes.storage.sql.tables.audit import audit_logs
 from custodes.storage.sql.tables.audit_figures import audit_folds
 
@@ -105,7 +105,7 @@ class Asked:
         made: Sequence[Any],
         *where: Any,
         levels: Sequence[Level] = LEVELS,
-        only: tuple[str, Sequence[str]] | None = None,
+        only: tuple[str, Sequence[Any] | Select[Any]] | None = None,
         of: tuple[str, str] | None = None,
     ) -> Subquery:
         """Put figures and entries below each other.
@@ -116,45 +116,57 @@ class Asked:
             made: what stands in these columns for one entry.
             where: which entries have figures there.
             levels: levels of the figures.
-            only: column whose values are a few, and these.
+            only: one of these columns, whose values are a few, and these.
             of: column of the figures alone, and the value that is meant.
         """
         stretches = self.reach.cover(self.since, self.until, levels)
-        whole = [each for each in stretches if each.level is not None]
+        searched = (only is not None or of is not None) and _begins_with_time(table)
         entry = select(*(column.label(name) for name, column in zip(names, made, strict=True))).where(*where)
         if only:
-            entry = entry.where(_c[only[0]].in_(only[1]))
-        parts = [
-            entry.where(*within(each.since, each.until), *self.of_tenant(_c.tenant_id))
-            for each in stretches
-            if each.level is None
-        ]
-        if whole:
-            parts.append(entry.where(*self.unfolded(whole)))
-        for each in whole:
-            figures = select(*(table.c[name] for name in names)).where(
-                *buckets_of(table, each, named=only is not None or of is not None)
-            )
+            entry = entry.where(made[names.index(only[0])].in_(only[1]))
+        parts = self._entries(entry, stretches)
+        for each in stretches:
+            if each.level is None:
+                continue
+            figures = select(*(table.c[name] for name in names)).where(*buckets_of(table, each, named=searched))
             if only:
                 figures = figures.where(table.c[only[0]].in_(only[1]))
             if of:
                 figures = figures.where(table.c[of[0]] == of[1])
             parts.append(figures.where(*self.of_tenant(table.c.tenant_id)))
-        return (union_all(*parts) if len(parts) > 1 else parts[0]).subquery()
+        return _below(parts)
+
+    def entries(self, columns: Sequence[Any], *where: Any) -> Subquery:
+        """Put the entries below each other that no figures are read of, at the ends and not folded yet."""
+        return _below(self._entries(select(*columns).where(*where), self.reach.cover(self.since, self.until, LEVELS)))
+
+    def _entries(self, entry: Select[Any], stretches: Sequence[Stretch]) -> list[Select[Any]]:
+        parts = [
+            entry.where(*within(each.since, each.until), *self.of_tenant(_c.tenant_id))
+            for each in stretches
+            if each.level is None
+        ]
+        if whole := [each for each in stretches if each.level is not None]:
+            parts.append(entry.where(*self.unfolded(whole)))
+        return parts
 
     def of_tenant(self, column: Any) -> list[Any]:
         """Conditions on the tenant."""
         return [] if self.tenant is None else [column == self.tenant]
 
 
+def _below(parts: Sequence[Select[Any]]) -> Subquery:
+    return (union_all(*parts) if len(parts) > 1 else parts[0]).subquery()
+
+
+def _begins_with_time(table: Table) -> bool:
+    """Tell whether what a few values are asked of stands behind the time in the key of some figures."""
+    return [column.name for column in table.primary_key][1] == "bucket"
+
+
 def within(since: int, until: int) -> list[Any]:
     """Conditions of the entries of a stretch of time."""
     return [_c.id >= floor_id(since), _c.id < floor_id(until)]
-
-
-def unordered(column: Any) -> Any:
-    """A column without its index: SQLite would read a tenant's whole index in its order rather than sort a range."""
-    return column.concat("")
 
 
 def buckets_of(table: Table, stretch: Stretch, *, named: bool) -> list[Any]:

@@ -6,7 +6,7 @@ one about a tenant then reads no more rows than that. No row of these says anyth
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Integer, SmallInteger, Table
+from sqlalchemy import Column, Index, Integer, SmallInteger, Table
 
 from custodes.storage.sql.tables import metadata
 from custodes.storage.sql.types import Count, Micros, String, Tenant
@@ -25,10 +25,11 @@ def _folds(name: str) -> Table:
     )
 
 
-#: How far the figures of the trail are, and how far those of habits and duties, which came later: a process of a
-#: version before them folds the former and must not move the mark of the latter.
+#: How far the figures of the trail are, how far those of habits and duties, and how far those of lines, each of which
+#: came later: a process of a version before them folds the former and must not move the mark of the latter.
 audit_folds = _folds("audit_folds")
 audit_habit_folds = _folds("audit_habit_folds")
+audit_line_folds = _folds("audit_line_folds")
 
 
 def _figures(name: str, *columns: Column[object]) -> Table:
@@ -124,8 +125,55 @@ audit_habit_figures = _figures(
     Column("last_at", Micros, nullable=False),
 )
 
-#: What a compliance report lists: who did what of each duty (``admin``, ``sign_in``, ``privileged``), how it ended, and
-#: where from.
+#: Lines of a compliance report: of each duty (``admin``, ``sign_in``, ``privileged``) who did what and how it ended,
+#: under a number, so that ranking them adds up and sorts numbers. A line is the same in every tenant, so the tenant is
+#: a constant here; the figures tell whose entries they are.
+audit_lines = Table(
+    "audit_lines",
+    metadata,
+    Column("tenant_id", Tenant, nullable=False),
+    Column("line", Integer, primary_key=True, autoincrement=False),
+    Column("duty", String(16), nullable=False),
+    Column("actor", String(250), nullable=False),
+    Column("action", String(100), nullable=False),
+    Column("outcome", String(16), nullable=False),
+    # Entries that are in figures: no range holds more of them.
+    Column("events", Integer, nullable=False),
+    # The last of them: once figures of that time are forgotten, nothing needs the number.
+    Column("last_at", Micros, nullable=False),
+    Index("ix_audit_lines_name", "duty", "actor", "action", "outcome", unique=True),
+    Index("ix_audit_lines_events", "duty", "events"),
+    Index("ix_audit_lines_last_at", "last_at"),
+)
+
+#: Entries by line, duty after duty.
+audit_line_figures = _figures(
+    "audit_line_figures",
+    Column("duty", String(16), primary_key=True),
+    Column("line", Integer, primary_key=True, autoincrement=False),
+    Column("tenant_id", Tenant, primary_key=True),
+    Column("events", Integer, nullable=False),
+)
+
+#: Where the entries of a line are from. The line before the time: some hundred lines are asked for, each a search.
+audit_line_addresses = Table(
+    "audit_line_addresses",
+    metadata,
+    Column("level", SmallInteger, primary_key=True, autoincrement=False),
+    Column("duty", String(16), primary_key=True),
+    Column("line", Integer, primary_key=True, autoincrement=False),
+    Column("bucket", Micros, primary_key=True, autoincrement=False),
+    Column("tenant_id", Tenant, primary_key=True),
+    Column("ip", String(64), primary_key=True),
+    Column("events", Integer, nullable=False),
+    Column("last_at", Micros, nullable=False),
+    # Retention deletes a level by age.
+    Index("ix_audit_line_addresses_level", "level", "bucket"),
+    sqlite_with_rowid=False,
+)
+
+#: Lines of a report by name, as versions before :data:`audit_line_figures` wrote them. Nothing reads these any more; a
+#: table goes in a release after.
 audit_duty_figures = _figures(
     "audit_duty_figures",
     Column("duty", String(16), primary_key=True),
