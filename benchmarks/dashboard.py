@@ -2,13 +2,15 @@
 
 An install is filled as it would be after so many requests (``benchmarks/history``: every level of rollups as far back
 as it is kept, raw rows, a million audit entries, webhooks, limits, metrics). Then each question that the tabs ask is
-asked again and again through the planes, in turn with all others, on a cache as warm as turns leave it.
+asked again and again through the planes, in turn with all others, on a cache as warm as turns leave it. The garbage
+collector is settled as in ``custodes serve``: else it looks at all that was imported now and then, 0.1 s at a time.
 
     python -m benchmarks.dashboard --requests 100000000 --times 100
     python -m benchmarks.dashboard --keep /tmp/history.db      # fill once, ask again later, as if it were still then
     python -m benchmarks.dashboard --postgresql                # on a throw-away server
     python -m benchmarks.dashboard --url postgresql+psycopg://user@host/database --times 100
     python -m benchmarks.dashboard --keep /tmp/history.db --times 40 --table      # of docs/howto/dashboard.md, minutes
+    python -m benchmarks.dashboard --keep /tmp/history.db --record   # and keep it with the results of all benchmarks
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import sys
 import tempfile
 import time
@@ -34,6 +37,7 @@ from custodes.kernel.clock import DAY, HOUR
 from custodes.planes.audit.ports import AuditQuery
 from custodes.planes.metrics.model import Kind, Query
 from custodes.planes.traffic.model import CallFilter, GroupState
+from custodes.runtime.garbage import settle
 from custodes.runtime.system_clock import SystemClock
 
 #: Slowest that 95 of 100 answers may be, milliseconds.
@@ -177,6 +181,7 @@ async def measure(url: str, size: Size, times: int, only: str = "") -> tuple[Fil
             await fold(custodes)  # where a version that knew fewer figures filled it
         else:
             filled = await fill(custodes, size, lambda line: print(f"  {line}", flush=True))
+        settle()
         return filled, await ask(custodes, times, only)
     finally:
         await custodes.close()
@@ -207,6 +212,15 @@ def run() -> list[dict[str, Any]]:
     return rows
 
 
+def record(timings: Sequence[Timing], engine: str) -> None:
+    """Keep figures of one engine with the results of all benchmarks, beside those of the other."""
+    from benchmarks.__main__ import LATEST, keep
+
+    known: list[dict[str, Any]] = json.loads(LATEST.read_text()) if LATEST.exists() else []
+    others = [row for row in known if row["benchmark"] == "dashboard" and not row["name"].endswith(f", {engine}")]
+    keep("dashboard", [*others, *(_row(timing, engine) for timing in timings)])
+
+
 def _row(timing: Timing, engine: str) -> dict[str, Any]:
     return {
         "name": f"{timing.question}, {engine}",
@@ -231,12 +245,15 @@ def main() -> None:
     parser.add_argument("--url", help="database to fill, or one that is filled already")
     parser.add_argument("--postgresql", action="store_true", help="on PostgreSQL")
     parser.add_argument("--table", action="store_true", help="print a table by range of time, in Markdown")
+    parser.add_argument("--record", action="store_true", help="keep the figures with the results of all benchmarks")
     parser.add_argument("--only", default="", help="ask only questions with this in their name")
     given = parser.parse_args()
     size = Size(requests=given.requests, days=given.days, entries=given.entries)
     url = f"sqlite:///{given.keep}" if given.keep else given.url
     with contextlib.nullcontext(url) if url else throw_away("PostgreSQL" if given.postgresql else "SQLite") as url:
         filled, timings = asyncio.run(measure(url, size, given.times, given.only))
+    if given.record:
+        record(timings, "SQLite" if url.startswith("sqlite") else "PostgreSQL")
     if given.table:
         print(table(timings))
         return

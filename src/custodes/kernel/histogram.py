@@ -13,7 +13,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from itertools import accumulate, compress, pairwise
 from math import ceil, isqrt
 from struct import pack, unpack_from
@@ -84,6 +84,14 @@ def midpoint(bucket: int) -> float:
 _MIDPOINTS = [midpoint(bucket) for bucket in range(OVERFLOW + 1)]
 
 
+@lru_cache(maxsize=64)
+def _check_ranks(qs: tuple[float, ...]) -> None:
+    """Hold ranks against what they may be; whoever reads percentiles asks for the same ones again and again."""
+    if any(not 0 <= q <= 1 for q in qs) or any(low > high for low, high in pairwise(qs)):
+        msg = f"Quantiles must rise and be from 0 to 1: {list(qs)}"
+        raise ValueError(msg)
+
+
 class Histogram:
     """Counts per bucket, sparse.
 
@@ -132,13 +140,14 @@ class Histogram:
         Raises:
             ValueError: they do not rise, or one is outside of 0..1.
         """
-        if any(not 0 <= q <= 1 for q in qs) or any(low > high for low, high in pairwise(qs)):
-            msg = f"Quantiles must rise and be from 0 to 1: {list(qs)}"
-            raise ValueError(msg)
-        if not self.counts:
+        _check_ranks(tuple(qs))
+        counts = self.counts
+        if not counts:
             return [0.0] * len(qs)
-        buckets = sorted(self.counts)
-        passed = list(accumulate(map(self.counts.__getitem__, buckets)))
+        buckets = sorted(counts)
+        # Added up from dense encodings they are in their order already, and need not be looked up one by one.
+        times = counts.values() if buckets == list(counts) else map(counts.__getitem__, buckets)
+        passed = list(accumulate(times))
         return [_MIDPOINTS[buckets[bisect_left(passed, max(1, ceil(q * passed[-1])))]] for q in qs]
 
     def encode(self) -> bytes:

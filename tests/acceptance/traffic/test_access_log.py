@@ -27,8 +27,8 @@ from custodes import Custodes
 from custodes.asgi.middleware import Middleware
 from custodes.kernel.clock import DAY, HOUR, SECOND
 from custodes.kernel.histogram import MAX_RELATIVE_ERROR
-from custodes.planes.traffic.analytics import QUANTILES
 from custodes.planes.traffic.monitor import ApiMonitor
+from custodes.planes.traffic.ranking import QUANTILES
 from custodes.planes.traffic.rollup import OTHER, UNMATCHED
 from custodes.testing.clock import FakeClock
 

@@ -17,11 +17,11 @@ from custodes.kernel.health import Health
 from custodes.kernel.histogram import MAX_RELATIVE_ERROR
 from custodes.kernel.signals import FailureSignal
 from custodes.planes.traffic import flusher
-from custodes.planes.traffic.analytics import QUANTILES, SLOW_ORDERS
 from custodes.planes.traffic.batch import Batch, GroupSighting
 from custodes.planes.traffic.latency import Measure
 from custodes.planes.traffic.model import CallFilter, GroupState
 from custodes.planes.traffic.monitor import ApiMonitor
+from custodes.planes.traffic.ranking import QUANTILES, SLOW_ORDERS
 from custodes.planes.traffic.recorder import Recorder
 from custodes.planes.traffic.report import CallReport
 from custodes.planes.traffic.rollup import Keyspace, Level

@@ -299,11 +299,15 @@ def _merge(
 ) -> dict[tuple[Labels, int], Cell]:
     """Merge samples into one cell for each line and step."""
     lines = {one.id: _line_of(one, by) for one in series}
-    cells: dict[tuple[Labels, int], Cell] = {}
+    together: dict[tuple[Labels, int], list[Sample]] = {}
     for sample in samples:
         line = lines.get(sample.series.id)
         if line is not None:
-            absorb(cells.setdefault((line, slot(sample.bucket)), Cell(sample.series)), sample)
+            together.setdefault((line, slot(sample.bucket)), []).append(sample)
+    cells: dict[tuple[Labels, int], Cell] = {}
+    for key, some in together.items():
+        cells[key] = Cell(some[0].series)
+        absorb(cells[key], some)
     return cells
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 from custodes.kernel.clock import Clock
 from custodes.kernel.histogram import Histogram
@@ -156,13 +157,14 @@ def _merge(into: Cells, cells: Cells) -> None:
             mine.merge(cell)
 
 
-def absorb(cell: Cell, sample: Sample) -> None:
-    """Fold a row into a cell."""
-    cell.count += sample.count
-    cell.total += sample.total
-    cell.minimum = min(cell.minimum, sample.minimum)
-    cell.maximum = max(cell.maximum, sample.maximum)
-    if sample.last_at >= cell.last_at:
-        cell.last, cell.last_at = sample.last, sample.last_at
-    if sample.histogram is not None and cell.histogram is not None:
-        cell.histogram.merge_encoded(sample.histogram)
+def absorb(cell: Cell, samples: Sequence[Sample]) -> None:
+    """Fold rows of the same series, or line, into a cell; their histograms together, which is several times as fast."""
+    for sample in samples:
+        cell.count += sample.count
+        cell.total += sample.total
+        cell.minimum = min(cell.minimum, sample.minimum)
+        cell.maximum = max(cell.maximum, sample.maximum)
+        if sample.last_at >= cell.last_at:
+            cell.last, cell.last_at = sample.last, sample.last_at
+    if cell.histogram is not None:
+        cell.histogram.merge_all(sample.histogram for sample in samples if sample.histogram is not None)

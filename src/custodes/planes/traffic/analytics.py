@@ -18,6 +18,7 @@ from custodes.planes.traffic.flusher import Flusher
 from custodes.planes.traffic.latency import Latency, Measure, latency_of
 from custodes.planes.traffic.ports import RollupQuery, TrafficStore
 from custodes.planes.traffic.ranges import Steps, Stretch, cover, steps
+from custodes.planes.traffic.ranking import ERROR_ORDERS, ORDERS, QUANTILES, at_most, by_errors, value_of
 from custodes.planes.traffic.rollup import (
     CONSUMERS,
     OTHER,
@@ -28,15 +29,6 @@ from custodes.planes.traffic.rollup import (
     add_rollups,
     tenants_of,
 )
-
-#: The percentiles of every answer.
-QUANTILES = {"p50": 0.5, "p75": 0.75, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99_9": 0.999}
-
-#: What endpoints can be ordered by: a percentile, the mean, the longest, all the time spent, server errors, their
-#: share.
-SLOW_ORDERS = (*QUANTILES, "mean", "max", "time")
-ERROR_ORDERS = ("errors", "error_rate")
-ORDERS = (*SLOW_ORDERS, *ERROR_ORDERS)
 
 #: Endpoints and consumers of each kind in an answer, and the most that may be asked for.
 SHOWN_ENDPOINTS = 50
@@ -231,14 +223,14 @@ class Analytics:
         sums = await self._sums(replace(query, figures=_RANKED_BY))
         if order_by in ERROR_ORDERS:
             failing = [key for key, one in sums.items() if one.server_errors and one.count >= min_count]
-            failing.sort(key=lambda key: (*_by_errors(sums[key], order_by), key))
+            failing.sort(key=lambda key: (*by_errors(sums[key], order_by), key))
             return await self._in_order(query, failing[:limit])
         candidates = [key for key, figures in sums.items() if figures.timed and figures.count >= min_count]
-        candidates.sort(key=lambda key: (-_at_most(sums[key], order_by), key))
+        candidates.sort(key=lambda key: (-at_most(sums[key], order_by), key))
         ranked: list[tuple[float, tuple[str, str]]] = []
         for begin in range(0, len(candidates), _PORTION):
             portion = candidates[begin : begin + _PORTION]
-            if len(ranked) >= limit and -ranked[-1][0] >= _at_most(sums[portion[0]], order_by):
+            if len(ranked) >= limit and -ranked[-1][0] >= at_most(sums[portion[0]], order_by):
                 break  # none of the rest can be slower: their upper bounds only fall
             ranked += [(-value, key) for key, value in (await self._measured(query, portion, order_by)).items()]
             ranked = sorted(ranked)[:limit]
@@ -270,7 +262,7 @@ class Analytics:
     ) -> dict[tuple[str, str], float]:
         """Read what some endpoints are ranked by."""
         rollups = await self._rollups(replace(query, pairs=tuple(keys), ranking=True))
-        return {(series.name, series.method): _value(stats_of(one), order_by) for series, one in rollups.items()}
+        return {(series.name, series.method): value_of(one, order_by) for series, one in rollups.items()}
 
     async def _in_order(self, query: RollupQuery, keys: list[tuple[str, str]]) -> tuple[EndpointStats, ...]:
         """Read the histograms of some endpoints: of those on screen, not of all."""
@@ -384,7 +376,11 @@ def _whole(query: RollupQuery, cut: Steps) -> RollupQuery:
 def _by_bucket(rollups: Rollups) -> dict[int, Figures]:
     points: dict[int, Figures] = {}
     for series, figures in rollups.items():
-        points.setdefault(series.bucket, Figures()).add(figures)
+        known = points.get(series.bucket)
+        if known is None:
+            points[series.bucket] = figures  # most steps have one series; nobody else looks at its figures
+        else:
+            known.add(figures)
     return points
 
 
@@ -409,39 +405,3 @@ def _consumer(name: str, figures: Figures) -> Consumer:
         figures.limited,
         figures.response_bytes,
     )
-
-
-def _value(stats: Stats, order_by: str) -> float:
-    match order_by:
-        case "mean":
-            return stats.mean_us
-        case "max":
-            return float(stats.max_us)
-        case "time":
-            return stats.mean_us * stats.timed
-        case _:
-            return float(getattr(stats.total, order_by))
-
-
-def _by_errors(figures: Figures, order_by: str) -> tuple[float, float]:
-    """Order by errors or by their share, the most first; the other one decides between equals."""
-    errors, share = -figures.server_errors, -figures.server_errors / figures.count
-    return (errors, share) if order_by == "errors" else (share, errors)
-
-
-def _at_most(figures: Figures, order_by: str) -> float:
-    """Bound a value from above by plain sums: a quantile q is at most mean / (1 − q) (Markov's inequality).
-
-    The estimate of a quantile may be above the true one by the histogram's error, hence the margin; never above the
-    longest.
-    """
-    mean = figures.total_sum / figures.timed
-    match order_by:
-        case "mean":
-            return mean
-        case "max":
-            return float(figures.total_max)
-        case "time":
-            return mean * figures.timed
-        case _:
-            return min(float(figures.total_max), mean / (1 - QUANTILES[order_by]) * 1.03)

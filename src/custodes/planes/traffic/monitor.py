@@ -276,7 +276,7 @@ class ApiMonitor:
             tenant: whose; None for everybody.
             limit: how many.
             min_count: leave out endpoints with fewer requests.
-            order_by: one of :data:`custodes.planes.traffic.analytics.ORDERS`.
+            order_by: one of :data:`custodes.planes.traffic.ranking.ORDERS`.
 
         Raises:
             InvalidInput: an argument is out of bounds.

@@ -27,6 +27,9 @@ from custodes.storage.sql.tables.audit_figures import (
 _c = audit_logs.c
 _one = literal_column("1", Integer)
 
+#: The number of a line, not to be searched by: where entries are joined to lines, the entries come first.
+_line: Any = audit_lines.c.line + literal_column("0")
+
 #: Verdicts that the time to a verdict is taken of, newest first.
 MAX_VERDICTS = 10_000
 
@@ -78,13 +81,13 @@ def _ranked(asked: Asked, duty: str) -> list[Any]:
     """
     numbered = _ranked_of_likely(asked, duty)
     if numbered is None:
-        made = (audit_lines.c.line, _one)
+        made = (_line, _one)
         rows = asked.rows(audit_line_figures, ("line", "events"), made, *is_its_line(duty), of=("duty", duty))
         numbered = _named(asked, rows)
     entries = asked.entries([_c[name] for name in LINE], DUTIES[duty], _has_no_line(duty)).c
     names, events = [entries[name] for name in LINE], func.count()
     others = select(*names, events, null()).group_by(*names).order_by(events.desc(), *names).limit(_MOST)
-    found = [*numbered, *asked.connection.execute(others)]
+    found: list[Any] = [*numbered, *asked.connection.execute(others)]
     return sorted(found, key=lambda row: (-row[3], *row[:3]))[:_MOST]
 
 
@@ -99,10 +102,10 @@ def _ranked_of_likely(asked: Asked, duty: str) -> Sequence[Any] | None:
         return None
     by_events = select(lines.line, lines.events).where(lines.duty == duty).order_by(lines.events.desc())
     least = connection.execute(by_events.offset(LIKELY).limit(1)).first()
-    top, met = by_events.limit(LIKELY).subquery(), asked.entries((lines.line,), *is_its_line(duty))
+    top, met = by_events.limit(LIKELY).subquery(), asked.entries((_line.label("line"),), *is_its_line(duty))
     likely = union(select(top.c.line), select(met.c.line)).cte("likely")
     rows = asked.rows(
-        audit_line_addresses, ("line", "events"), (lines.line, _one), *is_its_line(duty),
+        audit_line_addresses, ("line", "events"), (_line, _one), *is_its_line(duty),
         of=("duty", duty), only=("line", select(likely.c.line)),
     )  # fmt: skip
     ranked = _named(asked, rows)
@@ -113,10 +116,13 @@ def _ranked_of_likely(asked: Asked, duty: str) -> Sequence[Any] | None:
 
 def _is_most(asked: Asked) -> bool:
     """Tell whether a range is more than half of the time that figures tell of."""
-    days = audit_line_figures.c
-    ends = select(func.min(days.bucket), func.max(days.bucket) + Level.DAY.micros).where(days.level == Level.DAY.value)
-    first, last = asked.connection.execute(ends).one()
-    return first is not None and 2 * (min(asked.until, last) - max(asked.since, first)) > last - first
+    day = select(audit_line_figures.c.bucket).where(audit_line_figures.c.level == Level.DAY.value).limit(1)
+    first = asked.connection.execute(day.order_by(audit_line_figures.c.bucket)).scalar()
+    last = asked.connection.execute(day.order_by(audit_line_figures.c.bucket.desc())).scalar()
+    if first is None or last is None:
+        return False
+    last += Level.DAY.micros
+    return 2 * (min(asked.until, last) - max(asked.since, first)) > last - first
 
 
 def _named(asked: Asked, rows: Subquery) -> Sequence[Any]:
@@ -139,7 +145,7 @@ def _seen(asked: Asked, duty: str, ranked: Sequence[Any]) -> dict[tuple[str, str
     numbered = {row[4]: (row[0], row[1], row[2]) for row in ranked if row[4] is not None}
     found: dict[tuple[str, str, str], tuple[int, int]] = {}
     if numbered:
-        names, made = ("line", "ip", "last_at"), (audit_lines.c.line, _c.ip, _c.recorded_at)
+        names, made = ("line", "ip", "last_at"), (_line, _c.ip, _c.recorded_at)
         only = ("line", list(numbered))
         rows = asked.rows(audit_line_addresses, names, made, *is_its_line(duty), of=("duty", duty), only=only).c
         query = select(rows.line, *_addresses(rows)).group_by(rows.line)

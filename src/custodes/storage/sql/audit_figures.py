@@ -306,8 +306,8 @@ LINE = ("actor", "action", "outcome")
 
 
 def is_its_line(duty: str) -> tuple[Any, ...]:
-    """Join entries of a duty to their lines, from the entries: no index of theirs is looked into for each line."""
-    return (DUTIES[duty], _lines.duty == duty, *(unordered(_c[name]) == _lines[name] for name in LINE))
+    """Join entries of a duty to their lines, from the entries: lines are many, entries beside figures few."""
+    return (DUTIES[duty], *(unordered(_c[name]) == _lines[name] for name in LINE), unordered(_lines.duty) == duty)
 
 
 def _number_lines(connection: Connection, entries: Sequence[Any]) -> None:
@@ -326,7 +326,7 @@ def _number_lines(connection: Connection, entries: Sequence[Any]) -> None:
             name: _merged(_lines[name], adding.excluded[name], how)
             for name, how in (("events", _SUM), ("last_at", _HIGHEST))
         }
-        key = [_lines.duty, *(_lines[name] for name in LINE)]
+        key = [*(_lines[name] for name in LINE), _lines.duty]
         connection.execute(adding.on_conflict_do_update(index_elements=key, set_=merged))
 
 

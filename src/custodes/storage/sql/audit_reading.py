@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, Subquery, Table, select, union_all
+from sqlalchemy import Connection, Subquery, Table, select, union_all
 
 from custodes.storage.sql.audit_figures import LEVELS, Level
 from custodes.storage.sql.audit_filters import floor_id, unordered
@@ -105,7 +105,7 @@ class Asked:
         made: Sequence[Any],
         *where: Any,
         levels: Sequence[Level] = LEVELS,
-        only: tuple[str, Sequence[Any] | Select[Any]] | None = None,
+        only: tuple[str, Any] | None = None,
         of: tuple[str, str] | None = None,
     ) -> Subquery:
         """Put figures and entries below each other.
@@ -116,7 +116,7 @@ class Asked:
             made: what stands in these columns for one entry.
             where: which entries have figures there.
             levels: levels of the figures.
-            only: one of these columns, whose values are a few, and these.
+            only: one of these columns, whose values are a few, and these, or a query of them.
             of: column of the figures alone, and the value that is meant.
         """
         stretches = self.reach.cover(self.since, self.until, levels)
@@ -140,7 +140,7 @@ class Asked:
         """Put the entries below each other that no figures are read of, at the ends and not folded yet."""
         return _below(self._entries(select(*columns).where(*where), self.reach.cover(self.since, self.until, LEVELS)))
 
-    def _entries(self, entry: Select[Any], stretches: Sequence[Stretch]) -> list[Select[Any]]:
+    def _entries(self, entry: Any, stretches: Sequence[Stretch]) -> list[Any]:
         parts = [
             entry.where(*within(each.since, each.until), *self.of_tenant(_c.tenant_id))
             for each in stretches
@@ -155,7 +155,7 @@ class Asked:
         return [] if self.tenant is None else [column == self.tenant]
 
 
-def _below(parts: Sequence[Select[Any]]) -> Subquery:
+def _below(parts: Sequence[Any]) -> Subquery:
     return (union_all(*parts) if len(parts) > 1 else parts[0]).subquery()
 
 

@@ -195,13 +195,16 @@ def _fold(connection: Connection, level: Level, into: Level, before: int, limit:
         .returning(t.c.tenant_id, t.c.name, t.c.series_id, t.c.bucket, *_VALUES)
     )
     rows = connection.execute(marked).all()
-    cells: dict[tuple[str, int], Cell] = {}
+    together: dict[tuple[str, int], list[Sample]] = {}
     for row in rows:
         sample = _sample(row, _bare(row[0], row[1], row[2], row[10]), row[3])
-        key = (sample.series.id, sample.bucket - sample.bucket % into.width)
-        absorb(cells.setdefault(key, Cell(sample.series)), sample)
-    if cells:
-        merged = [_row(cell.sample(bucket), into, writer) for (_, bucket), cell in cells.items()]
+        together.setdefault((sample.series.id, sample.bucket - sample.bucket % into.width), []).append(sample)
+    merged: list[dict[str, object]] = []
+    for (_, bucket), samples in together.items():
+        cell = Cell(samples[0].series)
+        absorb(cell, samples)
+        merged.append(_row(cell.sample(bucket), into, writer))
+    if merged:
         connection.execute(insert(t), merged)
     return len(rows)
 

@@ -141,7 +141,7 @@ audit_lines = Table(
     Column("events", Integer, nullable=False),
     # The last of them: once figures of that time are forgotten, nothing needs the number.
     Column("last_at", Micros, nullable=False),
-    Index("ix_audit_lines_name", "duty", "actor", "action", "outcome", unique=True),
+    Index("ix_audit_lines_name", "actor", "action", "outcome", "duty", unique=True),
     Index("ix_audit_lines_events", "duty", "events"),
     Index("ix_audit_lines_last_at", "last_at"),
 )

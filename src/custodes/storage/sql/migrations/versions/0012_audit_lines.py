@@ -40,7 +40,7 @@ def upgrade() -> None:
         sa.Column("last_at", Micros, nullable=False),
         sa.PrimaryKeyConstraint("line", name=op.f("pk_audit_lines")),
     )
-    op.create_index("ix_audit_lines_name", "audit_lines", ["duty", "actor", "action", "outcome"], unique=True)
+    op.create_index("ix_audit_lines_name", "audit_lines", ["actor", "action", "outcome", "duty"], unique=True)
     op.create_index("ix_audit_lines_events", "audit_lines", ["duty", "events"])
     op.create_index("ix_audit_lines_last_at", "audit_lines", ["last_at"])
     op.create_table(

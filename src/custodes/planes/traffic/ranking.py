@@ -1,0 +1,52 @@
+"""What endpoints are ranked by, and how much it can be at most, from plain sums alone."""
+
+from __future__ import annotations
+
+from custodes.planes.traffic.rollup import Figures
+
+#: The percentiles of every answer.
+QUANTILES = {"p50": 0.5, "p75": 0.75, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99_9": 0.999}
+
+#: What endpoints can be ordered by: a percentile, the mean, the longest, all the time spent, server errors, their
+#: share.
+SLOW_ORDERS = (*QUANTILES, "mean", "max", "time")
+ERROR_ORDERS = ("errors", "error_rate")
+ORDERS = (*SLOW_ORDERS, *ERROR_ORDERS)
+
+
+def value_of(figures: Figures, order_by: str) -> float:
+    """Read what an endpoint is ranked by, as :func:`custodes.planes.traffic.analytics.stats_of` does."""
+    match order_by:
+        case "mean":
+            return figures.total_sum / figures.timed if figures.timed else 0.0
+        case "max":
+            return float(figures.total_max)
+        case "time":
+            return float(figures.total_sum)
+        case _:
+            value = figures.total.quantile(QUANTILES[order_by])
+            return min(max(value, float(figures.total_min)), float(figures.total_max))
+
+
+def by_errors(figures: Figures, order_by: str) -> tuple[float, float]:
+    """Order by errors or by their share, the most first; the other one decides between equals."""
+    errors, share = -figures.server_errors, -figures.server_errors / figures.count
+    return (errors, share) if order_by == "errors" else (share, errors)
+
+
+def at_most(figures: Figures, order_by: str) -> float:
+    """Bound a value from above by plain sums: a quantile q is at most mean / (1 − q) (Markov's inequality).
+
+    The estimate of a quantile may be above the true one by the histogram's error, hence the margin; never above the
+    longest.
+    """
+    mean = figures.total_sum / figures.timed
+    match order_by:
+        case "mean":
+            return mean
+        case "max":
+            return float(figures.total_max)
+        case "time":
+            return float(figures.total_sum)
+        case _:
+            return min(float(figures.total_max), mean / (1 - QUANTILES[order_by]) * 1.03)
