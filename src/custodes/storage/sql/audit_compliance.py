@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import median_low
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Subquery, exists, func, literal_column, null, select, union
+from sqlalchemy import Connection, Integer, Subquery, func, literal_column, null, select, union
 
 from custodes.planes.audit.behaviour import MAX_LINES, Compliance, Tally
 from custodes.planes.audit.model import UNREVIEWED
@@ -26,9 +26,6 @@ from custodes.storage.sql.tables.audit_figures import (
 
 _c = audit_logs.c
 _one = literal_column("1", Integer)
-
-#: The number of a line, not to be searched by: where entries are joined to lines, the entries come first.
-_line: Any = audit_lines.c.line + literal_column("0")
 
 #: Verdicts that the time to a verdict is taken of, newest first.
 MAX_VERDICTS = 10_000
@@ -81,10 +78,10 @@ def _ranked(asked: Asked, duty: str) -> list[Any]:
     """
     numbered = _ranked_of_likely(asked, duty)
     if numbered is None:
-        made = (_line, _one)
-        rows = asked.rows(audit_line_figures, ("line", "events"), made, *is_its_line(duty), of=("duty", duty))
+        made = (_line_of(duty), _one)
+        rows = asked.rows(audit_line_figures, ("line", "events"), made, DUTIES[duty], of=("duty", duty))
         numbered = _named(asked, rows)
-    entries = asked.entries([_c[name] for name in LINE], DUTIES[duty], _has_no_line(duty)).c
+    entries = asked.entries([_c[name] for name in LINE], DUTIES[duty], _line_of(duty).is_(None)).c
     names, events = [entries[name] for name in LINE], func.count()
     others = select(*names, events, null()).group_by(*names).order_by(events.desc(), *names).limit(_MOST)
     found: list[Any] = [*numbered, *asked.connection.execute(others)]
@@ -102,11 +99,13 @@ def _ranked_of_likely(asked: Asked, duty: str) -> Sequence[Any] | None:
         return None
     by_events = select(lines.line, lines.events).where(lines.duty == duty).order_by(lines.events.desc())
     least = connection.execute(by_events.offset(LIKELY).limit(1)).first()
-    top, met = by_events.limit(LIKELY).subquery(), asked.entries((_line.label("line"),), *is_its_line(duty))
-    likely = union(select(top.c.line), select(met.c.line)).cte("likely")
+    top, met = by_events.limit(LIKELY).subquery(), asked.entries((_line_of(duty).label("line"),), DUTIES[duty])
+    likely: Any = select(union(select(top.c.line), select(met.c.line)).cte("likely").c.line)
+    if connection.dialect.name == "postgresql":  # which would rather look through all lines than search for a query's
+        likely = connection.execute(likely).scalars().all()
     rows = asked.rows(
-        audit_line_addresses, ("line", "events"), (_line, _one), *is_its_line(duty),
-        of=("duty", duty), only=("line", select(likely.c.line)),
+        audit_line_addresses, ("line", "events"), (_line_of(duty), _one), DUTIES[duty],
+        of=("duty", duty), only=("line", likely),
     )  # fmt: skip
     ranked = _named(asked, rows)
     if least is None or (len(ranked) == _MOST and ranked[-1][3] > least.events):
@@ -145,23 +144,23 @@ def _seen(asked: Asked, duty: str, ranked: Sequence[Any]) -> dict[tuple[str, str
     numbered = {row[4]: (row[0], row[1], row[2]) for row in ranked if row[4] is not None}
     found: dict[tuple[str, str, str], tuple[int, int]] = {}
     if numbered:
-        names, made = ("line", "ip", "last_at"), (_line, _c.ip, _c.recorded_at)
+        names, made = ("line", "ip", "last_at"), (_line_of(duty), _c.ip, _c.recorded_at)
         only = ("line", list(numbered))
-        rows = asked.rows(audit_line_addresses, names, made, *is_its_line(duty), of=("duty", duty), only=only).c
+        rows = asked.rows(audit_line_addresses, names, made, DUTIES[duty], of=("duty", duty), only=only).c
         query = select(rows.line, *_addresses(rows)).group_by(rows.line)
         found |= {numbered[line]: (addresses, last) for line, addresses, last in asked.connection.execute(query)}
     if len(numbered) < len(ranked):
         columns = (*(_c[name] for name in LINE), _c.ip, _c.recorded_at.label("last_at"))
-        rows = asked.entries(columns, DUTIES[duty], _has_no_line(duty)).c
+        rows = asked.entries(columns, DUTIES[duty], _line_of(duty).is_(None)).c
         names = [rows[name] for name in LINE]
         query = select(*names, *_addresses(rows)).group_by(*names)
         found |= {(row[0], row[1], row[2]): (row[3], row[4]) for row in asked.connection.execute(query)}
     return found
 
 
-def _has_no_line(duty: str) -> Any:
-    """Tell entries whose line has no number yet."""
-    return ~exists().where(*is_its_line(duty)[1:])
+def _line_of(duty: str) -> Any:
+    """Find the number of an entry's line, None where it has none yet: a search each, not a join of all lines."""
+    return select(audit_lines.c.line).where(*is_its_line(duty)[1:]).correlate(audit_logs).scalar_subquery()
 
 
 def _addresses(rows: Any) -> tuple[Any, Any]:

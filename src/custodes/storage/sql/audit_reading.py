@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Subquery, Table, select, union_all
+from sqlalchemy import Connection, Subquery, Table, any_, bindparam, select, union_all
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from custodes.storage.sql.audit_figures import LEVELS, Level
 from custodes.storage.sql.audit_filters import floor_id, unordered
@@ -123,14 +124,14 @@ class Asked:
         searched = (only is not None or of is not None) and _begins_with_time(table)
         entry = select(*(column.label(name) for name, column in zip(names, made, strict=True))).where(*where)
         if only:
-            entry = entry.where(made[names.index(only[0])].in_(only[1]))
+            entry = entry.where(self.among(made[names.index(only[0])], only[1]))
         parts = self._entries(entry, stretches)
         for each in stretches:
             if each.level is None:
                 continue
             figures = select(*(table.c[name] for name in names)).where(*buckets_of(table, each, named=searched))
             if only:
-                figures = figures.where(table.c[only[0]].in_(only[1]))
+                figures = figures.where(self.among(table.c[only[0]], only[1]))
             if of:
                 figures = figures.where(table.c[of[0]] == of[1])
             parts.append(figures.where(*self.of_tenant(table.c.tenant_id)))
@@ -149,6 +150,12 @@ class Asked:
         if whole := [each for each in stretches if each.level is not None]:
             parts.append(entry.where(*self.unfolded(whole)))
         return parts
+
+    def among(self, column: Any, values: Any) -> Any:
+        """Condition of being one of these: on PostgreSQL one parameter, which is planned far quicker than hundreds."""
+        if self.connection.dialect.name == "sqlite" or not isinstance(values, Sequence):
+            return column.in_(values)
+        return column == any_(bindparam(None, list(values), ARRAY(column.type)))
 
     def of_tenant(self, column: Any) -> list[Any]:
         """Conditions on the tenant."""
