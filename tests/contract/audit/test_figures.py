@@ -16,15 +16,18 @@ from custodes.planes.audit.analytics import AuditAnalytics, width_of
 from custodes.planes.audit.behaviour import Behaviour, Compliance
 from custodes.planes.audit.model import AuditEntry, Context, Kind, Outcome, Reference, Review, ReviewState, RiskReason
 from custodes.runtime.transactions import Transaction
+from custodes.storage.sql import audit_compliance
 from custodes.storage.sql.audit import SqlAuditStore
 from custodes.storage.sql.audit_figures import LEVELS, Level
 from custodes.storage.sql.audit_reading import cover
 from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.tables.audit_figures import (
     audit_actor_figures,
-    audit_duty_figures,
     audit_folds,
     audit_habit_figures,
+    audit_line_addresses,
+    audit_line_figures,
+    audit_lines,
     audit_origin_figures,
 )
 
@@ -169,11 +172,47 @@ async def test_folded_figures_are_those_of_counting_entries(database: Database, 
 
     # and a range of weeks is answered from figures, not from entries
     for figures, part in (
-        (audit_actor_figures, "actors"), (audit_habit_figures, "behaviour"), (audit_duty_figures, "report")
+        (audit_actor_figures, "actors"), (audit_habit_figures, "behaviour"), (audit_line_addresses, "report")
     ):  # fmt: skip
         wrong = figures.update().values(events=figures.c.events + 1_000)
         await database.write(lambda tx, wrong=wrong: connection_of(tx).execute(wrong))
         assert (await trail.answers(RANGES[-1:]))[-1][part] != after[-1][part]
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+async def test_the_first_lines_of_a_report_are_the_same_however_they_are_found(
+    database: Database, trail: Trail, drawn, monkeypatch: pytest.MonkeyPatch
+):
+    """Given more lines than are listed, then the likely ones are enough, or all are looked at: the answer is one."""
+    monkeypatch.setattr(audit_compliance, "MAX_LINES", 3)
+    monkeypatch.setattr(audit_compliance, "_MOST", 4)
+    chance = random.Random(5)
+    await trail.add(drawn(chance, 250))
+    await trail.fold()
+    await trail.add(drawn(chance, 30))
+    asked = list(product(RANGES[-2:], TENANTS))
+
+    for turn in range(2):
+        for likely in (0, 6, 1_000):
+            monkeypatch.setattr(audit_compliance, "LIKELY", likely)
+            reports = await database.read(
+                lambda tx: [trail.store.compliance(tx, tenant, *limits) for limits, tenant in asked]
+            )
+            for ((since, until), tenant), report in zip(asked, reports, strict=True):
+                theirs = [entry for entry in trail.kept if tenant in (None, entry.tenant)]
+                told = counting.compliance(theirs, [one for one in theirs if since <= one.recorded_at < until])
+                assert report.privileged == told.privileged[:3]
+                assert report.sign_ins == told.sign_ins[:3]
+                assert report.admin_actions == told.admin_actions[:3]
+                assert report.admin_actions_cut
+        # and when retention has deleted some, the lines count what is left
+        await trail.purge(START + (3 + turn) * DAY, 1_000)
+
+    most = select(func.sum(audit_lines.c.events), func.min(audit_lines.c.last_at))
+    lasting = select(func.sum(audit_line_figures.c.events)).where(audit_line_figures.c.level == Level.HOUR)
+    events, oldest = await database.read(lambda tx: connection_of(tx).execute(most).one())
+    assert events == await database.read(lambda tx: connection_of(tx).execute(lasting).scalar_one())
+    assert oldest >= START + 2 * DAY
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)

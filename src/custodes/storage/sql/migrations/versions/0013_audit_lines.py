@@ -3,8 +3,8 @@
 Nothing is filled: the leader folds the trail from its begin, and until then the entries themselves are counted. The
 figures of duties, which lines take the place of, fade with retention; the table goes in a release after.
 
-Revision ID: 0012_audit_lines
-Revises: 0011_finer_figures
+Revision ID: 0013_audit_lines
+Revises: 0012_sealed_headers
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from alembic import op
 
 from custodes.storage.sql.types import Count, Micros, String, Tenant
 
-revision = "0012_audit_lines"
-down_revision = "0011_finer_figures"
+revision = "0013_audit_lines"
+down_revision = "0012_sealed_headers"
 branch_labels = None
 depends_on = None
 
