@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Subquery, Table, any_, bindparam, select, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.sql import ClauseElement
 
 from custodes.storage.sql.audit_figures import LEVELS, Level
 from custodes.storage.sql.audit_filters import floor_id, unordered
@@ -153,7 +154,7 @@ class Asked:
 
     def among(self, column: Any, values: Any) -> Any:
         """Condition of being one of these: on PostgreSQL one parameter, which is planned far quicker than hundreds."""
-        if self.connection.dialect.name == "sqlite" or not isinstance(values, Sequence):
+        if self.connection.dialect.name == "sqlite" or isinstance(values, ClauseElement):
             return column.in_(values)
         return column == any_(bindparam(None, list(values), ARRAY(column.type)))
 
