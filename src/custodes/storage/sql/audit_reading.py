@@ -6,11 +6,12 @@ gets what counting all entries would give (ADR 0009).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Subquery, Table, any_, bindparam, select, union_all
+from sqlalchemy import Connection, Integer, Subquery, Table, any_, bindparam, func, select, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql import ClauseElement
 
@@ -153,10 +154,14 @@ class Asked:
         return parts
 
     def among(self, column: Any, values: Any) -> Any:
-        """Condition of being one of these: on PostgreSQL one parameter, which is planned far quicker than hundreds."""
-        if self.connection.dialect.name == "sqlite" or isinstance(values, ClauseElement):
+        """Condition of being one of these: hundreds are one parameter, which is written and planned far quicker."""
+        if isinstance(values, ClauseElement):
             return column.in_(values)
-        return column == any_(bindparam(None, list(values), ARRAY(column.type)))
+        if self.connection.dialect.name == "postgresql":
+            return column == any_(bindparam(None, list(values), ARRAY(column.type)))
+        if isinstance(column.type, Integer):
+            return column.in_(select(func.json_each(json.dumps(list(values))).table_valued("value").c.value))
+        return column.in_(values)
 
     def of_tenant(self, column: Any) -> list[Any]:
         """Conditions on the tenant."""
