@@ -13,11 +13,9 @@ from custodes.kernel.clock import SECOND
 from custodes.kernel.json_bounds import parse_json
 from custodes.kernel.signing import hmac_hex, matching, unix_seconds
 from custodes.planes.inbound.sources import (
-    Source,
+    TimedSource,
     Verified,
     WebhookRequest,
-    check_time,
-    checked_tolerance,
     content_type,
     header,
     id_key,
@@ -29,7 +27,7 @@ from custodes.planes.inbound.sources import (
 SECRET = "only-for-this-example"
 
 
-class Parcels(Source):
+class Parcels(TimedSource):
     """Webhooks of the parcel service: ``Parcel-Signature: MOMENT:HEX``."""
 
     name = "parcels"
@@ -47,12 +45,12 @@ class Parcels(Source):
             raise SignatureRefused("The header parcel-signature has no moment", reason="malformed-header")
         # 2. The raw bytes, against every secret, in constant time
         message = moment.encode() + request.body
-        expected = (hmac_hex(secret.encode(), message, "sha512") for secret in self._secrets)
+        expected = (hmac_hex(key, message, "sha512") for key in self._keys)
         signed_with = matching(expected, [signature])
         if signed_with is None:
             raise no_match(self.name)
         # 3. Not too old, and not from the future
-        check_time(seconds * SECOND, now, checked_tolerance(self.name, 300))
+        self.check_time(seconds * SECOND, now)
         # 4. Only now the body, within bounds
         event = parse_json(request.body)
         if not isinstance(event, dict) or not is_name(str(event.get("id", ""))):

@@ -9,9 +9,11 @@ import typer
 
 from custodes.cli import (
     access,
+    alerts,
     audit,
     calls,
     doctor,
+    events,
     export,
     limits,
     migrate,
@@ -48,6 +50,8 @@ app.add_typer(user.app, name="user")
 app.add_typer(retention.app, name="retention")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(portal.app, name="portal")
+app.add_typer(alerts.app, name="alerts")
+app.add_typer(events.app, name="events")
 app.add_typer(calls.app, name="calls")
 app.add_typer(audit.app, name="audit")
 app.add_typer(limits.app, name="limits")

@@ -86,7 +86,11 @@ def list_links(
 
 
 @app.command()
-def revoke(link: Annotated[str, typer.Argument(help="Id of the link.")], database: DatabaseOption = None) -> None:
+def revoke(
+    link: Annotated[str, typer.Argument(help="Id of the link.")],
+    database: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """End a link, and whatever was opened with it."""
 
     async def action(custodes: Custodes) -> None:
@@ -97,7 +101,10 @@ def revoke(link: Annotated[str, typer.Argument(help="Id of the link.")], databas
         await custodes.portal.revoke_link(link, also=entry)
 
     run(database, action)
-    out.print("Revoked.")
+    if as_json:
+        write_json({"id": link, "revoked": True})
+    else:
+        out.print("Revoked.")
 
 
 def _shown(link: PortalLink) -> dict[str, object]:

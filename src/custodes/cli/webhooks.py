@@ -15,7 +15,7 @@ from custodes.errors import InvalidInput
 from custodes.kernel.clock import to_iso
 from custodes.planes.inbound.completeness_model import Proof
 from custodes.planes.inbound.diagnosis import Finding
-from custodes.planes.outbound.model import Delivery, DeliveryStatus
+from custodes.planes.outbound.model import Delivery, DeliveryStatus, Endpoint
 from custodes.planes.outbound.ports import DeliveryFilter
 from custodes.runtime.transactions import Work
 
@@ -39,16 +39,15 @@ def pause(
     endpoint: EndpointId,
     reason: Annotated[str, typer.Option(help="Why.")] = "",
     database: DatabaseOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Send nothing to an endpoint for now; what is emitted meanwhile is held."""
 
-    async def action(custodes: Custodes) -> None:
-        await custodes.outbound.pause_endpoint(
-            endpoint, reason=reason, also=await endpoints.entry(custodes, "paused", endpoint)
-        )
+    async def action(custodes: Custodes) -> Endpoint:
+        also = await endpoints.entry(custodes, "paused", endpoint)
+        return await custodes.outbound.pause_endpoint(endpoint, reason=reason, also=also)
 
-    run(database, action)
-    out.print("Paused.")
+    _moved(run(database, action), "Paused.", as_json=as_json)
 
 
 @app.command()
@@ -58,35 +57,38 @@ def resume(
         bool | None, typer.Option("--recover/--no-recover", help="Send what was held; default: after a pause yes.")
     ] = None,
     database: DatabaseOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Send to an endpoint again."""
 
-    async def action(custodes: Custodes) -> None:
+    async def action(custodes: Custodes) -> Endpoint:
         one = await custodes.outbound.get_endpoint(endpoint)
-        await custodes.outbound.resume_endpoint(
+        return await custodes.outbound.resume_endpoint(
             endpoint,
             recover=recover,
             also=endpoints.entry_of(custodes, "resumed", one),
             ended=lambda done: endpoints.entry_of(custodes, "recovered", one, context={"deliveries": done}),
         )
 
-    run(database, action)
-    out.print("Resumed.")
+    _moved(run(database, action), "Resumed.", as_json=as_json)
 
 
 @app.command()
-def delete(endpoint: EndpointId, database: DatabaseOption = None) -> None:
+def delete(endpoint: EndpointId, database: DatabaseOption = None, as_json: JsonOption = False) -> None:
     """Remove an endpoint, and its secrets for good."""
 
     async def action(custodes: Custodes) -> None:
         await custodes.outbound.delete_endpoint(endpoint, also=await endpoints.entry(custodes, "deleted", endpoint))
 
     run(database, action)
-    out.print("Deleted.")
+    if as_json:
+        write_json({"id": endpoint, "deleted": True})
+    else:
+        out.print("Deleted.")
 
 
 @app.command("test")
-def send_test(endpoint: EndpointId, database: DatabaseOption = None) -> None:
+def send_test(endpoint: EndpointId, database: DatabaseOption = None, as_json: JsonOption = False) -> None:
     """Have the running server send an event of type custodes.test to an endpoint, once."""
 
     async def action(custodes: Custodes) -> str:
@@ -94,7 +96,11 @@ def send_test(endpoint: EndpointId, database: DatabaseOption = None) -> None:
             await custodes.outbound.send_test(endpoint, also=await endpoints.entry(custodes, "tested", endpoint))
         ).id
 
-    out.print(f"Message {run(database, action)} is to be sent.")
+    message = run(database, action)
+    if as_json:
+        write_json({"id": message, "endpoint": endpoint})
+    else:
+        out.print(f"Message {message} is to be sent.")
 
 
 @app.command()
@@ -229,6 +235,13 @@ def diagnose(
     else:
         rows = (("proven" if one.proven else "likely", one.code, one.text, one.remedy) for one in found)
         write_table(("", "finding", "what", "what to do"), rows)
+
+
+def _moved(endpoint: Endpoint, done: str, *, as_json: bool) -> None:
+    if as_json:
+        write_json({"id": endpoint.id, "state": endpoint.state, "state_reason": endpoint.state_reason})
+    else:
+        out.print(done)
 
 
 def _named(**asked_for: str | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
 from custodes import Custodes
@@ -313,3 +314,19 @@ def test_a_demo_with_a_wrong_port_says_which_setting_is_wrong(monkeypatch: pytes
 
     with pytest.raises(CustodesError, match="CUSTODES_PORT"):
         CliRunner().invoke(app, ["demo", "--seconds", "1"], catch_exceptions=False)
+
+
+#: Commands that write something else than an answer: a server, a stream of rows, exact bytes.
+STREAMS = {"serve", "export", "events body"}
+
+
+def test_every_command_answers_programs_in_json():
+    def commands(group, path: str = ""):
+        for name, command in group.commands.items():
+            yield from commands(command, f"{path}{name} ") if hasattr(command, "commands") else [(path + name, command)]
+
+    named = dict(commands(typer.main.get_command(app)))
+    without = {name for name, command in named.items() if not any("--json" in one.opts for one in command.params)}
+
+    assert len(named) > 50
+    assert without == STREAMS

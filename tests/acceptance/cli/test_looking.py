@@ -1,10 +1,11 @@
-"""``custodes calls | trace | audit``: one call, one trace, one actor, where there is only a terminal."""
+"""``custodes calls | trace | audit | events | alerts``: what happened, where there is only a terminal."""
 
 import pytest
 from tests.acceptance.cli.test_commands import audited, run, run_json, url, with_custodes
 
 from custodes.cli.console import operator
-from custodes.errors import Conflict, NotFound
+from custodes.errors import Conflict, InvalidInput, NotFound
+from custodes.kernel.signals import FailureSignal
 from custodes.planes.traffic.report import CallReport
 
 __all__ = ["url"]  # the fixture
@@ -93,3 +94,40 @@ def test_a_review_goes_on_from_the_command_line(busy: str):
     assert "as agreed" in run("audit", "show", entry["id"]).stdout
     assert isinstance(run("audit", "review", entry["id"], "acknowledged", expect=1).exception, Conflict)
     assert [who for action, who in audited(busy) if action == "audit.reviewed"] == [operator()] * 2
+
+
+def test_webhooks_are_found_and_shown_with_their_headers_bytes_and_attempts(busy: str):
+    [event] = run_json("events", "list", "--source", "stripe", "--type", "invoice.*", "--since", "1h")
+    assert event["trace_id"] == TRACE
+    assert run_json("events", "list", "--status", "dead") == []
+    assert [one["id"] for one in run_json("events", "list", "--id", TRACE)] == [event["id"]]
+
+    shown = run_json("events", "show", event["id"])
+    assert (shown["id"], shown["headers"], shown["tries"]) == (event["id"], [], [])
+    assert "invoice.paid" in run("events", "show", event["id"]).stdout
+    assert run("events", "body", event["id"]).stdout_bytes == b"{}"
+    assert run_json("events", "refused") == []
+    assert isinstance(run("events", "show", "x", expect=1).exception, NotFound)
+
+
+def test_an_alert_is_seen_and_silenced(busy: str):
+    """Given the alert of a new kind of error; When somebody looks; Then reminders end, and the trail says who."""
+
+    async def fire(custodes) -> None:
+        alerts = custodes.alerts  # it listens from now on
+        custodes.bus.emit(
+            FailureSignal(at=custodes.clock.now(), tenant="default", system="api", name="api.new_error", summary="one")
+        )
+        await alerts.write_events()
+
+    with_custodes(busy, fire)
+
+    [alert] = run_json("alerts", "list", "--state", "firing")
+    assert alert["acknowledged_by"] == ""
+    assert run_json("alerts", "acknowledge", alert["id"])["acknowledged_by"] == operator()
+    assert run_json("alerts", "silence", alert["id"], "--for", "2h", "--reason", "known")["silenced_until"][-1] == "Z"
+    assert operator() in run("alerts", "list").stdout
+    assert "silent until" in run("alerts", "show", alert["id"]).stdout
+    assert isinstance(run("alerts", "silence", alert["id"], "--for", "60d", expect=1).exception, InvalidInput)
+    done = [entry for entry in audited(busy) if entry[0].startswith("alert.")]
+    assert done == [("alert.acknowledged", operator()), ("alert.silenced", operator())]

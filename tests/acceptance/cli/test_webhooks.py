@@ -32,13 +32,13 @@ def test_the_life_of_an_endpoint(url: str):
     # And when it goes through its states
     rotated = run_json("webhooks", "rotate-secret", endpoint)
     assert rotated["secret"] != made["secret"]
-    run("webhooks", "pause", endpoint, "--reason", "they asked")
+    assert run_json("webhooks", "pause", endpoint, "--reason", "they asked")["state"] == "paused"
     assert [one["state_reason"] for one in run_json("webhooks", "list", "--state", "paused")] == ["they asked"]
-    run("webhooks", "resume", endpoint)
-    run("webhooks", "test", endpoint)
+    assert run_json("webhooks", "resume", endpoint)["state"] == "enabled"
+    assert run_json("webhooks", "test", endpoint)["endpoint"] == endpoint
     [delivery] = run_json("webhooks", "deliveries", "--endpoint", endpoint)
     assert (delivery["event_type"], delivery["status"]) == ("custodes.test", "pending")
-    run("webhooks", "delete", endpoint)
+    assert run_json("webhooks", "delete", endpoint)["deleted"]
     assert run_json("webhooks", "list") == []
 
     # Then each action is in the trail, in the name of whoever sat there

@@ -6,6 +6,7 @@ What a source of one's own is made of stands here; see docs/howto/add-a-webhook-
 from custodes.planes.inbound.sources.base import (
     Headers,
     Source,
+    TimedSource,
     Verified,
     WebhookRequest,
     check_time,
@@ -23,6 +24,7 @@ from custodes.planes.inbound.sources.base import (
 __all__ = [
     "Headers",
     "Source",
+    "TimedSource",
     "Verified",
     "WebhookRequest",
     "check_time",

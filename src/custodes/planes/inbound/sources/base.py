@@ -125,7 +125,8 @@ class Verified(NamedTuple):
 class Source(ABC):
     """One sender of webhooks. Subclass it, or one of the ready ones, and implement :meth:`verify`.
 
-    A subclass finds its secrets, checked, in ``self._secrets``.
+    A subclass finds its secrets, checked, in ``self._secrets``, and as bytes, which most senders sign with, in
+    ``self._keys``.
 
     Args:
         secrets: Signing secrets that are accepted, newest first; several while a secret is rotated.
@@ -152,6 +153,7 @@ class Source(ABC):
     def __init__(self, secrets: Sequence[str], *, name: str = "", max_body: int = 0) -> None:
         self.name = checked_name(name or self.name)
         self._secrets = checked_secrets(self.name, secrets)
+        self._keys = [secret.encode() for secret in self._secrets]
         if max_body < 0:
             msg = f"max_body of source {self.name!r} is {max_body}"
             raise ConfigurationError(msg, remedy="Give a number of bytes above 0")
@@ -192,6 +194,27 @@ class Source(ABC):
     def __repr__(self) -> str:
         # Secrets never show up in logs and tracebacks.
         return f"<{type(self).__name__} {self.name!r}>"
+
+
+class TimedSource(Source):
+    """A sender that signs the moment, too. Subclasses hold it against the tolerance by :meth:`check_time`.
+
+    Args:
+        secrets: As of every source.
+        name: As of every source.
+        max_body: As of every source.
+        tolerance: Seconds that the signed moment may differ from now, either way.
+    """
+
+    def __init__(
+        self, secrets: Sequence[str], *, name: str = "", max_body: int = 0, tolerance: int = DEFAULT_TOLERANCE
+    ) -> None:
+        super().__init__(secrets, name=name, max_body=max_body)
+        self._tolerance = checked_tolerance(self.name, tolerance)
+
+    def check_time(self, signed_at: int | None, now: int) -> None:
+        """Refuse a signed moment too far from now; see :func:`check_time`. To be asked after the signature."""
+        check_time(signed_at, now, self._tolerance)
 
 
 def _one_pattern(patterns: tuple[str, ...]) -> re.Pattern[str] | None:

@@ -48,7 +48,6 @@ class BodySigned(Source):
             msg = f"dedupe of source {self.name!r} is {dedupe!r}"
             raise ConfigurationError(msg, remedy='Use "body" or "delivery"')
         self._dedupe: Dedupe = dedupe
-        self._keys = [secret.encode() for secret in self._secrets]
 
     @abstractmethod
     def signature(self, key: bytes, body: bytes) -> str:

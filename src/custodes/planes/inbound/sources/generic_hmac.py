@@ -17,11 +17,9 @@ from custodes.kernel.clock import SECOND
 from custodes.kernel.signing import MAX_SIGNATURES, hmac_base64, hmac_hex, matching, unix_seconds
 from custodes.planes.inbound.sources.base import (
     DEFAULT_TOLERANCE,
-    Source,
+    TimedSource,
     Verified,
     WebhookRequest,
-    check_time,
-    checked_tolerance,
     content_key,
     content_type,
     header,
@@ -47,7 +45,7 @@ _PART = re.compile(r"\{([a-z]*)\}")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 
 
-class GenericHmac(Source):
+class GenericHmac(TimedSource):
     """Webhooks of a sender that signs with an HMAC.
 
     Args:
@@ -96,10 +94,8 @@ class GenericHmac(Source):
         max_body: int = 0,
     ) -> None:
         self.fraud_types = tuple(fraud_types)
-        super().__init__(secrets, name=name, max_body=max_body)
+        super().__init__(secrets, name=name, max_body=max_body, tolerance=tolerance)
         self.retries = retries
-        self._tolerance = checked_tolerance(self.name, tolerance)
-        self._keys = [secret.encode() for secret in self._secrets]
         self._prefix = prefix
         self._header = header
         self._headers = {"timestamp": timestamp_header, "id": id_header}
@@ -131,7 +127,7 @@ class GenericHmac(Source):
             raise no_match(self.name)
         signed_at = None if timestamp is None else int(timestamp) * SECOND
         if signed_at is not None:
-            check_time(signed_at, now, self._tolerance)
+            self.check_time(signed_at, now)
         return self._verified(request, values, signed_at, signed_with)
 
     def _given(self, request: WebhookRequest) -> list[str]:

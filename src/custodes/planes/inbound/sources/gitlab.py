@@ -16,11 +16,9 @@ from custodes.kernel.clock import SECOND
 from custodes.kernel.signing import SYMMETRIC_PREFIX, matching
 from custodes.planes.inbound.sources.base import (
     DEFAULT_TOLERANCE,
-    Source,
+    TimedSource,
     Verified,
     WebhookRequest,
-    check_time,
-    checked_tolerance,
     content_key,
     content_type,
     header,
@@ -43,7 +41,7 @@ class _Event(msgspec.Struct):
 _EVENT = msgspec.json.Decoder(_Event)
 
 
-class GitLab(Source):
+class GitLab(TimedSource):
     """Webhooks of GitLab; the type is ``object_kind`` (or ``event_name``) of the body."""
 
     name = "gitlab"
@@ -56,26 +54,25 @@ class GitLab(Source):
     def __init__(
         self, secrets: Sequence[str], *, name: str = "", max_body: int = 0, tolerance: int = DEFAULT_TOLERANCE
     ) -> None:
-        super().__init__(secrets, name=name, max_body=max_body)
-        self._tolerance = checked_tolerance(self.name, tolerance)
+        super().__init__(secrets, name=name, max_body=max_body, tolerance=tolerance)
         #: Places of the secrets of each kind, so that a verdict names the right one.
         self._signing = [n for n, secret in enumerate(self._secrets) if secret.startswith(SYMMETRIC_PREFIX)]
         self._plain = [n for n in range(len(self._secrets)) if n not in self._signing]
-        self._keys = [read_key(self.name, self._secrets[n]) for n in self._signing]
+        self._signing_keys = [read_key(self.name, self._secrets[n]) for n in self._signing]
 
     def verify(self, request: WebhookRequest, now: int) -> Verified:
         """Check the signature where there is one and a signing token, the secret token otherwise."""
-        if self._keys and (not self._plain or "webhook-signature" in request.headers):
+        if self._signing_keys and (not self._plain or "webhook-signature" in request.headers):
             return self._signed(request, now)
         return self._by_token(request)
 
     def _signed(self, request: WebhookRequest, now: int) -> Verified:
         envelope = read_envelope(request, (STANDARD_NAMES,))
-        place = explaining(self._keys, envelope, request.body)
+        place = explaining(self._signing_keys, envelope, request.body)
         if place is None:
             raise no_match(self.name)
         signed_at = int(envelope.timestamp) * SECOND
-        check_time(signed_at, now, self._tolerance)
+        self.check_time(signed_at, now)
         event_type = _type(request.body)
         return Verified(
             event_id=envelope.id,

@@ -7,20 +7,15 @@ Source: docs.slack.dev/authentication/verifying-requests-from-slack.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import msgspec
 
 from custodes.errors import SignatureRefused
 from custodes.kernel.clock import SECOND
 from custodes.kernel.signing import hmac_hex, matching, unix_seconds
 from custodes.planes.inbound.sources.base import (
-    DEFAULT_TOLERANCE,
-    Source,
+    TimedSource,
     Verified,
     WebhookRequest,
-    check_time,
-    checked_tolerance,
     content_key,
     content_type,
     header,
@@ -52,18 +47,11 @@ _CALLBACK = msgspec.json.Decoder(_Callback)
 _FORMS = {b"command=": "slash_command", b"payload=": "interaction"}
 
 
-class Slack(Source):
+class Slack(TimedSource):
     """Webhooks of Slack: Events API, slash commands, interactions."""
 
     name = "slack"
     scheme = "HMAC-SHA256 of version, timestamp and body, hex (v0)"
-
-    def __init__(
-        self, secrets: Sequence[str], *, name: str = "", max_body: int = 0, tolerance: int = DEFAULT_TOLERANCE
-    ) -> None:
-        super().__init__(secrets, name=name, max_body=max_body)
-        self._tolerance = checked_tolerance(self.name, tolerance)
-        self._keys = [secret.encode() for secret in self._secrets]
 
     def verify(self, request: WebhookRequest, now: int) -> Verified:
         """Check the signature, then its moment, then read id and type."""
@@ -77,7 +65,7 @@ class Slack(Source):
         if signed_with is None:
             raise no_match(self.name)
         signed_at = int(timestamp) * SECOND
-        check_time(signed_at, now, self._tolerance)
+        self.check_time(signed_at, now)
         event_id, event_type = _identity(request.body)
         return Verified(
             event_id=event_id,

@@ -54,7 +54,6 @@ class Square(Source):
     def __init__(self, secrets: Sequence[str], *, url: str = "", name: str = "", max_body: int = 0) -> None:
         super().__init__(secrets, name=name, max_body=max_body)
         self._url = url
-        self._keys = [secret.encode() for secret in self._secrets]
 
     def verify(self, request: WebhookRequest, now: int) -> Verified:
         """Check the signature, then read id, type and moment of the event."""

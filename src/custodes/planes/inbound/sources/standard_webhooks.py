@@ -27,11 +27,9 @@ from custodes.kernel.signing import (
 )
 from custodes.planes.inbound.sources.base import (
     DEFAULT_TOLERANCE,
-    Source,
+    TimedSource,
     Verified,
     WebhookRequest,
-    check_time,
-    checked_tolerance,
     content_type,
     header,
     id_key,
@@ -95,7 +93,7 @@ STANDARD_NAMES = Names("webhook-id", "webhook-timestamp", "webhook-signature")
 SVIX_NAMES = Names("svix-id", "svix-timestamp", "svix-signature")
 
 
-class StandardWebhooks(Source):
+class StandardWebhooks(TimedSource):
     """Webhooks after the Standard Webhooks specification; secrets are ``whsec_…`` or public keys ``whpk_…``."""
 
     name = "standard-webhooks"
@@ -106,18 +104,17 @@ class StandardWebhooks(Source):
     def __init__(
         self, secrets: Sequence[str], *, name: str = "", max_body: int = 0, tolerance: int = DEFAULT_TOLERANCE
     ) -> None:
-        super().__init__(secrets, name=name, max_body=max_body)
-        self._tolerance = checked_tolerance(self.name, tolerance)
-        self._keys = [read_key(self.name, secret) for secret in self._secrets]
+        super().__init__(secrets, name=name, max_body=max_body, tolerance=tolerance)
+        self._signing_keys = [read_key(self.name, secret) for secret in self._secrets]
 
     def verify(self, request: WebhookRequest, now: int) -> Verified:
         """Check the signature, then its moment, then read the type of the event."""
         envelope = read_envelope(request, self.header_names)
-        signed_with = explaining(self._keys, envelope, request.body)
+        signed_with = explaining(self._signing_keys, envelope, request.body)
         if signed_with is None:
             raise no_match(self.name)
         signed_at = int(envelope.timestamp) * SECOND
-        check_time(signed_at, now, self._tolerance)
+        self.check_time(signed_at, now)
         return Verified(
             event_id=envelope.id,
             event_type=_type(request.body),

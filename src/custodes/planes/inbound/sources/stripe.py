@@ -6,20 +6,15 @@ signature of test mode that proves nothing. Source: docs.stripe.com/webhooks#ver
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import msgspec
 
 from custodes.errors import SignatureRefused
 from custodes.kernel.clock import SECOND, from_iso
 from custodes.kernel.signing import MAX_SIGNATURES, MAX_TIMESTAMP_DIGITS, hmac_hex, matching, unix_seconds
 from custodes.planes.inbound.sources.base import (
-    DEFAULT_TOLERANCE,
-    Source,
+    TimedSource,
     Verified,
     WebhookRequest,
-    check_time,
-    checked_tolerance,
     content_type,
     header,
     id_key,
@@ -52,7 +47,7 @@ _FAMILIES = """
 """
 
 
-class Stripe(Source):
+class Stripe(TimedSource):
     """Webhooks of Stripe; secrets are the endpoints' ``whsec_…``, used as they stand."""
 
     name = "stripe"
@@ -68,13 +63,6 @@ class Stripe(Source):
     )
     known_types = tuple(f"{family}.*" for family in _FAMILIES.split())
 
-    def __init__(
-        self, secrets: Sequence[str], *, name: str = "", max_body: int = 0, tolerance: int = DEFAULT_TOLERANCE
-    ) -> None:
-        super().__init__(secrets, name=name, max_body=max_body)
-        self._tolerance = checked_tolerance(self.name, tolerance)
-        self._keys = [secret.encode() for secret in self._secrets]
-
     def verify(self, request: WebhookRequest, now: int) -> Verified:
         """Check the signature, then its moment, then read id, type and moment of the event."""
         timestamp, signatures = _parts(header(request, "stripe-signature"))
@@ -82,7 +70,7 @@ class Stripe(Source):
         signed_with = matching((hmac_hex(key, message) for key in self._keys), signatures)
         if signed_with is None:
             raise no_match(self.name)
-        check_time(int(timestamp) * SECOND, now, self._tolerance)
+        self.check_time(int(timestamp) * SECOND, now)
         event = read_fields(_EVENT, request.body)
         if event is None or not is_name(event.id) or (event.type and not is_name(event.type)):
             raise malformed_body(self.name, "is not an event with an id")

@@ -57,7 +57,6 @@ class Twilio(Source):
     def __init__(self, secrets: Sequence[str], *, url: str = "", name: str = "", max_body: int = 0) -> None:
         super().__init__(secrets, name=name, max_body=max_body)
         self._url = url
-        self._keys = [secret.encode() for secret in self._secrets]
 
     def verify(self, request: WebhookRequest, now: int) -> Verified:
         """Check the signature, then read what it is about."""

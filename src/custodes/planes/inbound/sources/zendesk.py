@@ -6,7 +6,6 @@ Source: developer.zendesk.com/documentation/webhooks/verifying.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 import msgspec
 
@@ -14,12 +13,9 @@ from custodes.errors import SignatureRefused
 from custodes.kernel.clock import from_iso
 from custodes.kernel.signing import hmac_base64, matching
 from custodes.planes.inbound.sources.base import (
-    DEFAULT_TOLERANCE,
-    Source,
+    TimedSource,
     Verified,
     WebhookRequest,
-    check_time,
-    checked_tolerance,
     content_key,
     content_type,
     header,
@@ -44,18 +40,11 @@ class _Event(msgspec.Struct):
 _EVENT = msgspec.json.Decoder(_Event)
 
 
-class Zendesk(Source):
+class Zendesk(TimedSource):
     """Webhooks of Zendesk: of event subscriptions and of triggers."""
 
     name = "zendesk"
     scheme = "HMAC-SHA256 of timestamp and body, base64"
-
-    def __init__(
-        self, secrets: Sequence[str], *, name: str = "", max_body: int = 0, tolerance: int = DEFAULT_TOLERANCE
-    ) -> None:
-        super().__init__(secrets, name=name, max_body=max_body)
-        self._tolerance = checked_tolerance(self.name, tolerance)
-        self._keys = [secret.encode() for secret in self._secrets]
 
     def verify(self, request: WebhookRequest, now: int) -> Verified:
         """Check the signature, then its moment, then read id and type."""
@@ -69,7 +58,7 @@ class Zendesk(Source):
         if signed_with is None:
             raise no_match(self.name)
         signed_at = _moment(timestamp)
-        check_time(signed_at, now, self._tolerance)
+        self.check_time(signed_at, now)
         event = read_fields(_EVENT, request.body) or _Event()
         event_id = event.id if is_name(event.id) else ""
         return Verified(
