@@ -77,7 +77,8 @@ class Settings(BaseSettings):
     """PostgreSQL: schema of our tables, made when it is missing; empty: the first of the role's ``search_path``."""
     database_listen_url: str = Field("", validation_alias=_env("CUSTODES_DATABASE_LISTEN_URL", "database_listen_url"))
     """PostgreSQL behind a pooler: URL of the server itself, where notices are heard, since ``LISTEN`` does not pass
-    PgBouncer in transaction mode; empty: ``database_url``. Without them, changes elsewhere are seen within a second."""
+    PgBouncer in transaction mode; empty: ``database_url``, unless a pooler answers there. Without notices, changes
+    elsewhere are seen within a second."""
     database_readers: int = Field(
         4, ge=1, le=100, validation_alias=_env("CUSTODES_DATABASE_READERS", "database_readers")
     )

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import text
 from tests.servers.postgresql import PgBouncer, PostgresServer
@@ -125,6 +126,27 @@ async def test_behind_a_pooler_the_server_itself_is_listened_to(process, pgbounc
     await pooled.ratelimit.block_identifier("192.0.2.8", reason="abuse", actor="user:1")
 
     await asyncio.wait_for(looked.wait(), PROMISE)
+
+
+async def test_a_pooler_is_left_as_it_was(process, pgbouncer: PgBouncer, empty_url: str):
+    """Given a pooler and no URL of the server itself, then nothing is set on connections that the host has next."""
+    url = pgbouncer.url(empty_url.rpartition("/")[2])
+    pooled = await process(url, database_schema="watch", secret_key="k" * 32)
+    await pooled.start()
+    assert isinstance(pooled.notices, PostgresNotices)
+    await asyncio.wait_for(asyncio.shield(pooled.notices._listening), 30)
+
+    left: set[tuple[str, str | None]] = set()
+    for _ in range(10):
+        async with await psycopg.AsyncConnection.connect(url.replace("+psycopg", ""), autocommit=True) as host:
+            row = await (
+                await host.execute("SELECT current_setting('search_path'), pg_listening_channels()")
+            ).fetchall()
+            left |= set(row)
+            left.add((await (await host.execute("SHOW search_path")).fetchone())[0])
+
+    assert not pooled.notices.heard.is_set()
+    assert left == {'"$user", public'}
 
 
 async def test_who_looks_at_one_process_sees_within_two_seconds_what_happens_in_another(process):

@@ -5,7 +5,7 @@ import random
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import delete, false, text
 from tests.servers.postgresql import PostgresServer
 
 from custodes import Custodes
@@ -24,6 +24,7 @@ from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.inbound import SqlEventStore
 from custodes.storage.sql.metrics import SqlMetricStore
 from custodes.storage.sql.postgresql import PostgresDatabase
+from custodes.storage.sql.tables.ratelimit import rate_limit_tracking
 
 AT = 1_790_000_000 * SECOND
 
@@ -256,6 +257,38 @@ async def test_a_slow_query_is_stopped_and_the_connection_goes_on(open_database:
         await database.read(lambda tx: connection_of(tx).execute(text("SELECT pg_sleep(30)")).all())
 
     assert await database.read(lambda tx: connection_of(tx).execute(text("SELECT 1")).scalar_one()) == 1
+
+
+async def test_a_server_that_became_a_standby_is_unavailable_and_its_connection_is_not_used_again(open_database: Open):
+    database = open_database()
+    pids: list[int] = []
+
+    def insert(tx: Transaction) -> None:
+        pids.append(connection_of(tx).exec_driver_sql("SELECT pg_backend_pid()").scalar_one())
+        if len(pids) == 1:
+            connection_of(tx).exec_driver_sql("SET TRANSACTION READ ONLY")
+        connection_of(tx).execute(delete(rate_limit_tracking).where(false()))
+
+    with pytest.raises(StorageUnavailable):
+        await database.write(insert)
+    await database.write(insert)
+
+    assert len(set(pids)) == 2
+
+
+async def test_a_query_that_the_server_itself_stops_is_run_twice_at_most(open_database: Open):
+    database = open_database()
+    runs: list[int] = []
+
+    def slow(tx: Transaction) -> None:
+        runs.append(1)
+        connection_of(tx).exec_driver_sql("SET LOCAL statement_timeout = 10")
+        connection_of(tx).exec_driver_sql("SELECT pg_sleep(5)")
+
+    with pytest.raises(StorageUnavailable):
+        await database.read(slow)
+
+    assert len(runs) == 2
 
 
 async def test_a_server_that_is_not_there_is_unavailable_and_the_password_is_not_told():

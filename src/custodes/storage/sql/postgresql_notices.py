@@ -39,12 +39,14 @@ class PostgresNotices:
 
     Args:
         database: where notices are sent.
-        listen_url: where they are heard: the server itself, not a pooler; empty: the database's own URL.
+        listen_url: where they are heard: the server itself, not a pooler; empty: the database's own URL, unless a
+            pooler answers there.
     """
 
     def __init__(self, database: PostgresDatabase, listen_url: str = "") -> None:
         self._database = database
         url = database.url if not listen_url else checked(listen_url)
+        self._may_be_pooled = not listen_url
         self._listen_url = url.set(drivername="postgresql").render_as_string(hide_password=False)
         self._schema = database.schema
         self._then: defaultdict[str, list[Callable[[], object]]] = defaultdict(list)
@@ -120,6 +122,9 @@ class PostgresNotices:
         while True:
             try:
                 await self._listen()
+            except _Pooled:
+                _log.info("notices_not_heard", error="a pooler answers", remedy="Set CUSTODES_DATABASE_LISTEN_URL")
+                return
             except (psycopg.Error, OSError) as error:
                 _log.info("notices_not_heard", error=type(error).__name__)
             finally:
@@ -135,12 +140,14 @@ class PostgresNotices:
             application_name="custodes-listen",
         )
         async with connection:
-            if self._schema:
-                await connection.execute("SELECT set_config('search_path', %s, false)", (f'"{self._schema}"',))
             # The channel is the schema's own: installs in two schemas of one database do not hear each other.
-            found = await (await connection.execute("SELECT quote_ident('custodes_' || current_schema())")).fetchone()
+            found = await (await connection.execute(_WHERE, (self._schema,))).fetchone()
             assert found is not None
-            await connection.execute(f"LISTEN {found[0]}".encode())
+            channel, backend = found
+            if self._may_be_pooled and backend != connection.info.backend_pid:
+                # What a session sets or listens to would be left to whoever has the server's connection next.
+                raise _Pooled
+            await connection.execute(f"LISTEN {channel}".encode())
             self.heard.set()
             for topic in self._then:  # something may have happened while nobody listened
                 self._fire(topic)
@@ -159,6 +166,13 @@ class PostgresNotices:
         for then in self._then.get(topic, ()):
             then()
 
+
+class _Pooled(Exception):
+    """Another process than the one that we greeted answers: a pooler stands before the server."""
+
+
+#: The channel, and the process of the server. No setting of the session takes part.
+_WHERE = "SELECT quote_ident('custodes_' || coalesce(nullif(%s, ''), current_schema())), pg_backend_pid()"
 
 _NOTIFY = text(
     "SELECT pg_notify('custodes_' || current_schema(), notice) FROM unnest(CAST(:notices AS text[])) AS notice"

@@ -25,6 +25,12 @@ RETRIES = 5
 ROLLED_BACK = frozenset({"40001", "40P01", "57014"})
 
 
+#: query_canceled: the same once. A second time it is the server's own statement_timeout, which the work always exceeds.
+_CANCELLED = "57014"
+
+#: read_only_sql_transaction: the server is a standby, as in a fail-over; a new connection may reach the primary.
+_READ_ONLY = "25006"
+
 #: unique_violation: most works look before they insert, and somebody else was faster. Run again, they see it.
 _TAKEN = "23505"
 
@@ -57,6 +63,7 @@ class PooledWork:
         # Whether a text held NUL, and whether a key was taken.
         self._has_nul = False
         self._was_taken = False
+        self._was_cancelled = False
 
     def run(self) -> object:
         """Run it and commit; blocks.
@@ -93,7 +100,7 @@ class PooledWork:
         except DBAPIError as error:
             if not last and self._may_succeed_now(error):
                 raise _Again from error
-            if isinstance(error, (OperationalError, InterfaceError)):
+            if isinstance(error, (OperationalError, InterfaceError)) or code_of(error) == _READ_ONLY:
                 raise unavailable(error) from error
             raise
 
@@ -108,6 +115,10 @@ class PooledWork:
                     result = self._work(as_transaction(connection))
                     self._committing = True
                 return result
+            except DBAPIError as error:
+                if code_of(error) == _READ_ONLY:
+                    connection.invalidate(error)
+                raise
             finally:
                 self._driver = None
 
@@ -119,6 +130,9 @@ class PooledWork:
         if code == _TAKEN and not self._was_taken:
             self._was_taken = True
             return True
+        if code == _CANCELLED:
+            again, self._was_cancelled = not self._was_cancelled, True
+            return again
         return code in ROLLED_BACK or (error.connection_invalidated and not self._committing)
 
 
