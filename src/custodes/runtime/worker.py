@@ -151,14 +151,15 @@ class Worker(Generic[R]):
     async def stop(self, drain_seconds: float = DRAIN_SECONDS) -> None:
         """Take no more, let what is under way end, give back what does not end in time; idempotent."""
         loops, self._loops = self._loops, []
-        for loop in loops:
-            loop.cancel()
-        await asyncio.gather(*loops, return_exceptions=True)
-        if self._claiming is not None:  # what it has leased is done or given back, not left to lie until the lease ends
-            await asyncio.gather(self._claiming, return_exceptions=True)
-        running = [task for _, task in self._running.values()]
-        if running:
-            await asyncio.wait(running, timeout=drain_seconds)
+        try:
+            await _cancel(loops[:1])  # leases are renewed for as long as jobs are under way
+            if self._claiming is not None:  # what it leased is done or given back, not left until the lease ends
+                await asyncio.gather(self._claiming, return_exceptions=True)
+            running = [task for _, task in self._running.values()]
+            if running:
+                await asyncio.wait(running, timeout=drain_seconds)
+        finally:
+            await _cancel(loops[1:])
         await self._break_off()
 
     def wake(self) -> None:
@@ -303,8 +304,8 @@ class Worker(Generic[R]):
             await asyncio.sleep(self._lease / SECOND / 3)
             try:
                 await self.renew()
-            except CustodesError as error:
-                _log.warning("leases_not_renewed", kind=self.kind, error=str(error))
+            except Exception as error:  # noqa: BLE001 - what fails once must not end it: jobs would be done twice
+                _log.warning("leases_not_renewed", kind=self.kind, error=repr(error))
 
     async def _break_off(self) -> None:
         left = list(self._running.values())
@@ -320,3 +321,9 @@ class Worker(Generic[R]):
     def _give_back(self, tx: Transaction, leases: Sequence[Lease], now: int) -> None:
         for lease in leases:
             self._jobs.again(tx, lease, now, counted=False)
+
+
+async def _cancel(loops: Sequence[asyncio.Task[None]]) -> None:
+    for loop in loops:
+        loop.cancel()
+    await asyncio.gather(*loops, return_exceptions=True)

@@ -1,5 +1,7 @@
 """The monitor: what can be asked of webhooks, logging by hand, replay, analytics, health, clean-up."""
 
+import asyncio
+
 import pytest
 
 from custodes.errors import Conflict, InvalidInput, NotFound, Permanent
@@ -232,6 +234,20 @@ async def test_health_is_judged_by_failures_backlog_and_dead_letters(house):
     assert failing.figures["failure_rate"] == 1.0
     assert failing.figures["dead_letters"] == 12
     assert any("100 % (unhealthy from 25 %)" in reason for reason in failing.reasons)
+
+
+async def test_a_worker_that_is_dead_is_told_by_the_health(house):
+    worker = house.inbound.worker
+    await worker.start()
+    assert (await house.inbound.get_health_status()).figures["worker_alive"] == 1
+
+    worker._loops[1].cancel()
+    await asyncio.wait(worker._loops[1:])
+    health = await house.inbound.get_health_status()
+    await worker.stop()
+
+    assert health.state is Health.UNHEALTHY
+    assert "No worker handles webhooks" in str(health.reasons)
 
 
 async def test_a_burst_of_failures_is_an_alert_once(house):

@@ -227,3 +227,35 @@ async def test_a_claim_that_fails_for_whatever_reason_does_not_end_the_worker(
     await doing.until(1)
     assert worker.alive
     await worker.stop()
+
+
+async def test_leases_are_renewed_after_a_failure_of_any_kind_and_while_the_worker_drains(
+    database, clock, doing: Doing, monkeypatch: pytest.MonkeyPatch
+):
+    """Given a job that takes long, when a renewal fails, and when the worker stops, then its lease is renewed on."""
+    worker = Worker("k", doing, store=database, jobs=SqlJobs(), clock=clock, owner="w", lease=3_000)
+    renewed = asyncio.Event()
+    failures = iter([RuntimeError("the server is read-only")])
+
+    async def renew() -> None:
+        for failure in failures:
+            raise failure
+        renewed.set()
+
+    monkeypatch.setattr(worker, "renew", renew)
+    doing.hangs = {"long"}
+    await put(database, clock, "long", 1)
+    await worker.claim()
+    await worker.start()
+    await asyncio.wait_for(renewed.wait(), 30)
+    assert worker.alive
+
+    stopping = asyncio.create_task(worker.stop())
+    await asyncio.sleep(0)
+    renewed.clear()
+    await asyncio.wait({stopping, asyncio.create_task(renewed.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    assert renewed.is_set()
+
+    doing.gate.set()
+    await stopping
+    assert doing.done == ["long0"]

@@ -52,6 +52,7 @@ THRESHOLDS = (
         unit=" ms",
         says="The slowest 5 % of handlers take at least {}",
     ),
+    Threshold("worker_alive", degraded=0.0, unhealthy=0.0, below=True, says="No worker handles webhooks"),
 )
 
 #: Percentiles that are shown.
@@ -243,6 +244,7 @@ def assess(
     states: dict[Status, int],
     *,
     now: int,
+    alive: bool | None = None,
     thresholds: Sequence[Threshold] = THRESHOLDS,
 ) -> SystemHealth:
     """Judge the health of the webhooks.
@@ -254,6 +256,7 @@ def assess(
         backlog: what waits.
         states: events that are not well, by state.
         now: microseconds since the epoch.
+        alive: whether the worker of this process lives; None when this process has none.
         thresholds: what the figures are held against.
     """
     summary = _summary(recent, refused)
@@ -275,6 +278,8 @@ def assess(
     arrived = recent.received + recent.duplicates + refused
     if arrived >= MIN_SAMPLE:
         figures["refused_share"] = refused / arrived
+    if alive is not None:
+        figures["worker_alive"] = float(alive)
     return judge("webhooks", figures, thresholds)
 
 

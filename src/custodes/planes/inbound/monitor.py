@@ -304,6 +304,7 @@ class WebhookMonitor(RefusedDeliveries):
                 self._jobs.backlog(tx, JOB_KIND, now, tenant),
                 self._figures.states(tx, tenant),
                 now=now,
+                alive=self.worker.alive,
                 thresholds=self._thresholds,
             )
 
