@@ -17,8 +17,13 @@ Identify = Callable[[Any], Awaitable[Identity | None] | Identity | None]
 
 
 def clean_id(value: object) -> str:
-    """Make an id fit to be kept: text, bounded."""
-    return str(value)[:MAX_ID_LENGTH] if value is not None else ""
+    """Make an id fit to be kept and seen: text, bounded; what cannot be printed is written as Python writes it."""
+    text = str(value)[:MAX_ID_LENGTH] if value is not None else ""
+    return text if text.isprintable() else "".join(map(_visible, text))[:MAX_ID_LENGTH]
+
+
+def _visible(character: str) -> str:
+    return character if character.isprintable() else ascii(character)[1:-1]
 
 
 def clean_tenant(value: object, otherwise: str) -> str:

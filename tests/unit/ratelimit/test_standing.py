@@ -205,3 +205,12 @@ async def test_a_flood_leads_to_a_ban_as_ever():
 
     assert limited.engine.asked == 2
     assert decisions[-1].rule == "ban"
+
+
+async def test_who_cannot_be_banned_is_refused_all_the_same():
+    """Given a user whose name cannot be written into an entry, when an offence is complete, then the refusal stands."""
+    limited = Limited(("1/hour", "user"), options=Options(bans=BanPolicy(refusals=2, steps=(MINUTE,))))
+
+    decisions = [await limited.ask(Request(user="bob\u200b")) for _ in range(7)]
+
+    assert [decision.allowed for decision in decisions] == [True] + [False] * 6

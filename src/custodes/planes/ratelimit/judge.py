@@ -21,7 +21,7 @@ from custodes.planes.ratelimit.answers import (
     blocked_decision,
     unavailable_decision,
 )
-from custodes.planes.ratelimit.bans import Escalation
+from custodes.planes.ratelimit.bans import Escalation, Sentence
 from custodes.planes.ratelimit.counts import Counts
 from custodes.planes.ratelimit.endpoints import endpoint_of
 from custodes.planes.ratelimit.fallback import Fallback
@@ -303,6 +303,12 @@ class Judge:
         sentence = escalation.refused(whom, now)
         if sentence is None:
             return
+        try:
+            self._sentence(call, gate, whom, sentence)
+        except Exception as error:  # noqa: BLE001 - the request is refused, whatever becomes of the ban
+            _log.warning("rate_limit_sentence_failed", kind=whom[1], error=repr(error))
+
+    def _sentence(self, call: Call, gate: Gate, whom: tuple[str, str, str], sentence: Sentence) -> None:
         tenant, kind, identifier = whom
         if sentence.duration:
             # An address is the same client everywhere, unless the rule speaks for one tenant only.
