@@ -109,7 +109,7 @@ class LiveFeed:
             after: ``last_id`` of the batch before; None: only what comes from now on.
         """
         self._look()
-        return self._unread(tenant, self._last_id if after is None else after)
+        return self._unread(tenant, self._begin(after))
 
     async def follow(self, tenant: str | None, after: int | None, *, patience: float) -> AsyncIterator[Batch | None]:
         """Go on telling what happens, until the process ends; None when nothing did for ``patience`` seconds."""
@@ -117,18 +117,23 @@ class LiveFeed:
         try:
             self._look()
             when_terminated(self.end)
-            read = self._last_id if after is None else after
+            read = self._begin(after)
             while not self._ended:
+                stepped = self._stepped  # before looking: what comes while the reader is busy wakes it, too
                 batch = self._unread(tenant, read)
                 read = batch.last_id
                 if batch.events or batch.shed:
                     yield batch
                 try:
-                    await asyncio.wait_for(self._stepped.wait(), patience)
+                    await asyncio.wait_for(stepped.wait(), patience)
                 except TimeoutError:
                     yield None
         finally:
             self.readers -= 1
+
+    def _begin(self, after: int | None) -> int:
+        """Tell where to read on; a number that was not given out here, but by an instance that is younger, is now."""
+        return self._last_id if after is None else min(after, self._last_id)
 
     def _unread(self, tenant: str | None, after: int) -> Batch:
         found: list[Happening] = []

@@ -224,3 +224,31 @@ async def test_who_looks_at_one_instance_sees_what_happens_on_the_other(tmp_path
     for one in (here, there):
         await one.live.stop()
         await one.database.close()
+
+
+async def test_who_comes_from_a_younger_instance_is_told_what_happens_from_now_on(
+    custodes: Custodes, feed: LiveFeed
+) -> None:
+    begun = feed.poll(None, 2**53).last_id
+    call(custodes)
+    feed.step()
+
+    assert len(feed.poll(None, begun).events) == 1
+
+
+async def test_what_happens_while_a_reader_is_busy_is_told_at_once(custodes: Custodes, feed: LiveFeed) -> None:
+    """Given a reader that has not yet come back for more, when something happens, then it need not wait to be told."""
+    stream = feed.follow(None, None, patience=60)
+    reading = asyncio.ensure_future(anext(stream))
+    await asyncio.sleep(0)
+    for path in ("/first", "/second"):
+        call(custodes, path)
+        feed.step()
+        if path == "/first":
+            assert await reading
+
+    second = await asyncio.wait_for(anext(stream), 5)
+
+    assert second
+    assert [one.title for one in second.events] == ["GET /second"]
+    await stream.aclose()
