@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
 from custodes.errors import ConfigurationError, StorageUnavailable
+from custodes.runtime.transactions import Transaction
 from custodes.storage.sql.database import Ingest, connection_of
 from custodes.storage.sql.sqlite import SqliteDatabase
 
@@ -102,6 +104,23 @@ async def test_a_query_that_runs_wild_is_stopped(store: SqliteDatabase, monkeypa
 
     with pytest.raises(StorageUnavailable, match="took longer"):
         await store.read(lambda tx: connection_of(tx).exec_driver_sql(endless).scalar_one())
+
+
+async def test_closing_stops_a_query_that_runs_and_holds_up_nobody(store: SqliteDatabase):
+    begun = threading.Event()
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+
+    def read(tx: Transaction) -> object:
+        begun.set()
+        return connection_of(tx).exec_driver_sql(endless).scalar_one()
+
+    reading = asyncio.create_task(store.read(read))
+    await asyncio.to_thread(begun.wait)
+    closing = asyncio.create_task(store.close())
+
+    with pytest.raises(StorageUnavailable):
+        await reading
+    await closing
 
 
 async def test_a_folder_that_cannot_be_made_says_so(tmp_path: Path):

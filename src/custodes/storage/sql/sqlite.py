@@ -52,6 +52,9 @@ READERS = 4
 #: Longest a read may take, seconds: a dashboard query must never hold a reader for good.
 READ_TIMEOUT_SECONDS = 20.0
 
+#: How often reads under way are interrupted when the database is closed, seconds: one may be between two statements.
+INTERRUPT_SECONDS = 0.05
+
 _Work = Callable[[Transaction], object]
 
 
@@ -89,6 +92,8 @@ class SqliteDatabase:
         self._connection: Connection | None = None
         self._synchronous = ""
         self._closed = False
+        #: Reads that the threads have not done with.
+        self._under_way: set[_Reading] = set()
         self._start_threads()
 
     # ── Life ─────────────────────────────────────────────────────────────────
@@ -114,7 +119,11 @@ class SqliteDatabase:
         """Commit what waits, close every connection."""
         self._closed = True
         await asyncio.to_thread(self._writer.close)
-        self._readers.shutdown(wait=True)
+        ended = asyncio.ensure_future(asyncio.to_thread(self._readers.shutdown))
+        while not ended.done():
+            for reading in tuple(self._under_way):
+                reading.interrupt()
+            await asyncio.wait((ended,), timeout=INTERRUPT_SECONDS)
         if self._reader_engine is not None:
             self._reader_engine.dispose()
         self._writer_engine.dispose()
@@ -130,11 +139,13 @@ class SqliteDatabase:
         """Run a reading work on a reader's snapshot."""
         if self._reader_engine is None:
             return await self.write(work, durable=False)
-        loop = asyncio.get_running_loop()
         reading = _Reading(self._reader_engine, work)
+        self._under_way.add(reading)
+        running = self._readers.submit(reading.run)
+        running.add_done_callback(lambda _: self._under_way.discard(reading))
         try:
             async with asyncio.timeout(READ_TIMEOUT_SECONDS):
-                return cast("T", await loop.run_in_executor(self._readers, reading.run))
+                return cast("T", await asyncio.wrap_future(running))
         except TimeoutError:
             reading.interrupt()
             msg = f"A query took longer than {READ_TIMEOUT_SECONDS:g} s and was stopped"
