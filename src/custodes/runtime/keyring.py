@@ -38,7 +38,10 @@ def keys_from(setting: Sequence[str], file: Path | None, random_bits: RandomBits
         return [_new_key(random_bits)]
     try:
         if not file.exists():
-            _make(file, _new_key(random_bits))
+            # By chance, not by the process id, which is the same at each start in a container: a draft that was left
+            # would be in the way for ever.
+            draft = file.with_name(f"{file.name}.{random_bits(64):016x}")
+            _make(file, draft, _new_key(random_bits))
         return _read(file)
     except OSError as error:
         msg = f"The key file {file} cannot be used: {error.strerror}"
@@ -51,10 +54,9 @@ def _new_key(random_bits: RandomBits) -> str:
     return base64.urlsafe_b64encode(random_bits(KEY_BYTES * 8).to_bytes(KEY_BYTES, "big")).decode("ascii")
 
 
-def _make(file: Path, key: str) -> None:
+def _make(file: Path, draft: Path, key: str) -> None:
     """Write a whole file or none: of several processes that start at once, one wins and all read the same key."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(f"{file.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:
         os.write(descriptor, f"{key}\n".encode("ascii"))

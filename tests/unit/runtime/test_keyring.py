@@ -31,10 +31,24 @@ def test_a_file_is_made_once_for_this_user_only(tmp_path: Path):
     assert [path.name for path in file.parent.iterdir()] == [file.name]
 
 
-def test_processes_that_start_at_once_agree_on_one_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_start_that_was_killed_is_not_in_the_way_of_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Given a process that was killed while it made the file, and one that has the same process id."""
     file = tmp_path / "custodes.db.key"
-    pids = iter(range(10_000, 10_100))
-    monkeypatch.setattr("os.getpid", lambda: next(pids))
+    with monkeypatch.context() as killed:
+        killed.setattr("os.link", _raise)
+        killed.setattr(Path, "unlink", _raise)
+        with pytest.raises(KeyboardInterrupt):
+            keys_from([], file, bits)
+
+    assert len(keys_from([], file, bits)) == 1
+
+
+def _raise(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_processes_that_start_at_once_agree_on_one_key(tmp_path: Path):
+    file = tmp_path / "custodes.db.key"
 
     with ThreadPoolExecutor(8) as pool:
         keys = list(pool.map(lambda _: tuple(keys_from([], file, random.SystemRandom().getrandbits)), range(16)))
