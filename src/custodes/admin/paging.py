@@ -9,7 +9,7 @@ from typing import Annotated, Generic, TypeVar
 from fastapi import Depends, Query
 from pydantic import BaseModel, Field
 
-from custodes.kernel.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
+from custodes.kernel.paging import DEFAULT_LIMIT, MAX_CURSOR, MAX_LIMIT, Page
 
 T = TypeVar("T")
 Row = TypeVar("Row")
@@ -28,7 +28,8 @@ class PageRequest:
 def page_request(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows at most")] = DEFAULT_LIMIT,
     cursor: Annotated[
-        str | None, Query(max_length=200, description="`next_cursor` of the page before; leave out for the first page")
+        str | None,
+        Query(max_length=MAX_CURSOR, description="`next_cursor` of the page before; leave out for the first page"),
     ] = None,
 ) -> PageRequest:
     """Read ``limit`` and ``cursor`` of a query."""

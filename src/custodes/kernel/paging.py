@@ -21,8 +21,8 @@ U = TypeVar("U")
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
 
-#: Longest cursor that is looked at, characters.
-_MAX_CURSOR = 200
+#: Longest cursor that is looked at, characters: that of a metric with the longest name, of the longest tenant, has 223.
+MAX_CURSOR = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def decode_cursor(cursor: str) -> tuple[int, str]:
         InvalidInput: not a cursor of ours.
     """
     try:
-        if len(cursor) > _MAX_CURSOR:
+        if len(cursor) > MAX_CURSOR:
             raise ValueError
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
         at, dot, identifier = raw.partition(".")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from dataclasses import replace
 from typing import Any
@@ -15,7 +16,7 @@ from custodes.kernel.ids import RandomBits, uuid7
 from custodes.kernel.signals import FailureSignal, Signal
 from custodes.planes.alerts.evaluator import Alerts
 from custodes.planes.alerts.events import QUIET, EventBuffer
-from custodes.planes.alerts.model import Comparator, Delivery, Notification, Origin, Rule, Severity, State
+from custodes.planes.alerts.model import Comparator, Delivery, News, Notification, Origin, Rule, Severity, State
 from custodes.planes.alerts.rules import BUILT_IN, checked, from_dict, to_dict
 from custodes.planes.alerts.sinks import SinkFailed
 from custodes.planes.metrics.recorder import SystemMetrics
@@ -206,6 +207,22 @@ class TestLife:
 
         assert sorted(str(one.payload["labels"]) for one in pager.got) == ["{'queue': 'mail'}", "{'queue': 'push'}"]
 
+    async def test_a_problem_that_others_are_worse_than_goes_on(
+        self, alerts: Alerts, metrics: SystemMetrics, clock: FakeClock, pager: Pager, monkeypatch: pytest.MonkeyPatch
+    ):
+        """Given more lines than a rule may open problems for, then those that are open are looked at all the same."""
+        monkeypatch.setattr("custodes.planes.alerts.evaluation.MAX_LINES_PER_RULE", 1)
+        alerts.rules.add(replace(DEPTH, by=("queue",), hold=0, clear_hold=0))
+        desk = Desk(alerts, metrics, clock)
+        metrics.gauge("queue.depth", 200, labels={"queue": "mail"})
+        await desk.turn(None)
+
+        metrics.gauge("queue.depth", 200, labels={"queue": "mail"})
+        metrics.gauge("queue.depth", 300, labels={"queue": "jobs"})
+        await desk.turn(None)
+
+        assert pager.news == ["firing", "firing"]
+
     async def test_a_counter_that_falls_silent_has_the_rate_zero(self, make: Any, clock: FakeClock, pager: Pager):
         """Given a rule on orders that stop, when no order was ever made, then it fires all the same."""
         alerts: Alerts = make()
@@ -372,6 +389,29 @@ class TestEvents:
         [incident] = (await alerts.incidents.list()).items
         assert incident.occurrences == 2
 
+    async def test_what_is_cut_off_while_it_commits_is_counted_once(
+        self, alerts: Alerts, database: Database, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    ):
+        alerts.on_failure(self.signal(clock))
+        committed, goes_on, write = asyncio.Event(), asyncio.Event(), database.write
+
+        async def slow(*given: Any, **options: Any) -> Any:
+            result = await write(*given, **options)
+            committed.set()
+            await goes_on.wait()
+            return result
+
+        monkeypatch.setattr(database, "write", slow)
+        writing = asyncio.create_task(alerts.write_events())
+        await committed.wait()
+        writing.cancel()
+        await asyncio.gather(writing, return_exceptions=True)
+        goes_on.set()
+        await alerts.write_events()
+
+        [incident] = (await alerts.incidents.list()).items
+        assert incident.occurrences == 1
+
     async def test_different_failures_are_bounded_and_shed_ones_counted(self, clock: FakeClock):
         buffer = EventBuffer(max_events=5)
         for number in range(8):
@@ -477,6 +517,41 @@ class TestMessages:
 
         assert await alerts.dispatch() == 1
         assert fine.news == ["firing"]
+
+    async def test_what_waits_for_a_broken_sink_is_not_in_the_way_of_the_others(
+        self, make: Any, database: Database, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    ):
+        """Given more messages for a broken sink than one run takes, then the others get theirs."""
+        monkeypatch.setattr("custodes.planes.alerts.dispatch.BATCH", 3)
+        broken, fine = Pager("broken"), Pager("fine")
+        broken.failure = SinkFailed("It could not be reached")
+        alerts: Alerts = make(sinks=[broken, fine])
+        store = SqlAlertStore(database)
+
+        def fill(tx: Transaction) -> None:
+            for number in range(9):
+                store.add_notification(
+                    tx,
+                    Notification(
+                        id=f"n{number}",
+                        tenant="default",
+                        incident_id="i",
+                        sink="fine" if number == 8 else "broken",
+                        news=News.FIRING,
+                        payload={},
+                        created_at=number,
+                        due_at=number,
+                    ),
+                )
+
+        await database.write(fill)
+
+        assert await alerts.dispatch() == 1
+        assert [one.id for one in fine.got] == ["n8"]
+        told = await database.read(lambda tx: store.list_notifications(tx, "i", 20))
+        assert [one.attempts for one in told] == [1, 0, 0, 0, 0, 0, 0, 0, 1]
+        assert len({one.due_at for one in told[:8]}) == 1
+        assert told[0].due_at > clock.now()
 
     async def test_messages_for_a_sink_that_was_removed_are_given_up(self, desk: Desk, make: Any, pager: Pager):
         pager.failure = SinkFailed("down")

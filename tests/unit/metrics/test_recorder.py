@@ -427,3 +427,40 @@ class TestQueries:
         assert await single(metrics, clock, "orders.created", "sum", tenant="acme") == 1
         assert await single(metrics, clock, "orders.created", "sum", tenant="globex") == 6
         assert await single(metrics, clock, "orders.created", "sum") == 7
+
+
+async def test_metrics_with_the_longest_names_are_paged(metrics: SystemMetrics):
+    names = ["m" * 99 + end for end in "ab"]
+    for name in names:
+        metrics.count(name, tenant="t" * 64)
+    await metrics.flush()
+
+    first = await metrics.list_metrics(limit=1)
+    second = await metrics.list_metrics(limit=1, cursor=first.next_cursor)
+
+    assert [page.items[0].name for page in (first, second)] == names
+
+
+async def test_a_flush_that_is_cancelled_while_it_commits_is_written_once(
+    metrics: SystemMetrics, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+):
+    """Given a flush that is cut off after its commit, as at a stop, then the next one doubles nothing."""
+    committed, goes_on = asyncio.Event(), asyncio.Event()
+    append = metrics._store.append
+
+    async def slow(*given: Any) -> None:
+        await append(*given)
+        committed.set()
+        await goes_on.wait()
+
+    monkeypatch.setattr(metrics._store, "append", slow)
+    metrics.count("orders.created", 100)
+    flush = asyncio.create_task(metrics.flush())
+    await committed.wait()
+
+    flush.cancel()
+    await asyncio.gather(flush, return_exceptions=True)
+    goes_on.set()
+    await metrics.flush()
+
+    assert await single(metrics, clock, "orders.created", "sum") == 100

@@ -59,13 +59,18 @@ class Dispatcher:
 
     async def dispatch(self) -> int:
         """Send what is due; returns how many messages were taken. Sinks do not wait for each other."""
-        now = self._clock.now()
-        due = await self._store.read(lambda tx: self._store.due_notifications(tx, now, BATCH))
-        by_sink: dict[str, list[Notification]] = {}
-        for notification in due:
-            by_sink.setdefault(notification.sink, []).append(notification)
-        taken = await asyncio.gather(*(self._send_all(name, some) for name, some in by_sink.items()))
-        return sum(taken)
+        taken = 0
+        while True:
+            now = self._clock.now()
+            due = await self._store.read(lambda tx, now=now: self._store.due_notifications(tx, now, BATCH))
+            by_sink: dict[str, list[Notification]] = {}
+            for notification in due:
+                by_sink.setdefault(notification.sink, []).append(notification)
+            sent = sum(await asyncio.gather(*(self._send_all(name, some) for name, some in by_sink.items())))
+            taken += sent
+            # A sink that failed has nothing due any more; what was due behind its messages is looked for again.
+            if len(due) < BATCH or sent == len(due):
+                return taken
 
     async def announce(self, notification: Notification) -> None:
         """Send one message to all sinks at once, kept nowhere: for when the store itself is the problem."""
@@ -118,6 +123,8 @@ class Dispatcher:
 
         def work(tx: Transaction) -> None:
             self._store.put_attempt(tx, notification.id, state, attempts, due_at, error, now)
+            if state is Delivery.WAITING:
+                self._store.postpone(tx, notification.sink, due_at)
 
         await self._store.write(work)
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from custodes.kernel.clock import to_iso
 from custodes.planes.alerts.events import QUIET, SIGNAL_RULE, Event
 from custodes.planes.alerts.machine import look, resolved, silenced
 from custodes.planes.alerts.model import Incident, Labels, News, Notification, Rule, State
 from custodes.planes.alerts.ports import AlertStore
+from custodes.planes.alerts.rules import MAX_LINES_PER_RULE
 from custodes.runtime.transactions import Transaction
 
 #: Open incidents that one evaluation looks at, at most.
 MAX_OPEN = 2_000
 
-#: Figures of one rule: fingerprint → (labels, value).
+#: Figures of one rule, the worst first: fingerprint → (labels, value). Only so many open problems, all keep them open.
 Lines = dict[str, tuple[Labels, float]]
 
 
@@ -90,7 +92,7 @@ class Evaluation:
 
     def _open_new(self, rule: Rule, lines: Lines, seen: set[tuple[str, str]]) -> None:
         tenant = rule.tenant or self._tenant
-        for key, (labels, value) in lines.items():
+        for key, (labels, value) in islice(lines.items(), MAX_LINES_PER_RULE):
             if rule.breaks(value) and (tenant, key) not in seen:
                 pending = self._pending(rule, tenant, key, labels, value)
                 after, news = self._looked(rule, pending, value)

@@ -19,6 +19,7 @@ from custodes.planes.alerts.ports import AlertStore, Figures
 from custodes.planes.alerts.rulebook import Rulebook
 from custodes.planes.alerts.rules import MAX_LINES_PER_RULE, fingerprint
 from custodes.planes.alerts.sinks import Sink
+from custodes.runtime.completion import to_the_end
 from custodes.runtime.log import get_logger
 from custodes.runtime.scheduler import Scheduler
 from custodes.runtime.transactions import Transaction, Work, nothing
@@ -156,9 +157,7 @@ class Alerts:
         self.lines_left_out += max(0, len(found) - MAX_LINES_PER_RULE)
         worst_first = sorted(found, key=lambda line: line[1], reverse=rule.comparator.upward)
         tenant = rule.tenant or self._tenant
-        return {
-            fingerprint(rule.id, tenant, labels): (labels, value) for labels, value in worst_first[:MAX_LINES_PER_RULE]
-        }
+        return {fingerprint(rule.id, tenant, labels): (labels, value) for labels, value in worst_first}
 
     def _evaluation(self, tx: Transaction, disabled: frozenset[str]) -> Evaluation:
         sinks = [name for name in self._dispatcher.names if name not in disabled]
@@ -176,6 +175,9 @@ class Alerts:
         Raises:
             StorageUnavailable: nothing was written; they are kept for the next time.
         """
+        await to_the_end(self._write_events())
+
+    async def _write_events(self) -> None:
         await self._tell_outage()
         events = self._events.take()
         if not events:

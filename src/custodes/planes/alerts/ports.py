@@ -121,6 +121,10 @@ class AlertStore(Protocol):
         """Note how an attempt went."""
         ...
 
+    def postpone(self, tx: Transaction, sink: str, until: int) -> None:
+        """Have no message that waits for a sink be due before a moment."""
+        ...
+
     def fail_waiting(self, tx: Transaction, sink: str, error: str, at: int) -> int:
         """Give up all messages that wait for a sink; returns how many."""
         ...

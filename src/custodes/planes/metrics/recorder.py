@@ -23,6 +23,7 @@ from custodes.planes.metrics.model import LEVELS, Answer, Kind, Labels, Level, M
 from custodes.planes.metrics.ports import MetricStore
 from custodes.planes.metrics.probes import Probe, Reading
 from custodes.planes.metrics.registry import Registry
+from custodes.runtime.completion import to_the_end
 from custodes.runtime.log import get_logger
 from custodes.runtime.scheduler import Scheduler
 
@@ -241,6 +242,9 @@ class SystemMetrics:
         Raises:
             StorageUnavailable: nothing was written; it is kept for the next flush.
         """
+        await to_the_end(self._flush())
+
+    async def _flush(self) -> None:
         async with self._flushes:
             taken = self._fold.take()
             try:

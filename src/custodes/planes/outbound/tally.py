@@ -7,6 +7,7 @@ import asyncio
 from custodes.planes.outbound.figures import Course
 from custodes.planes.outbound.model import Attempt
 from custodes.planes.outbound.ports import Counts, EndpointStore, FigureStore
+from custodes.runtime.completion import to_the_end
 from custodes.runtime.transactions import Store, Transaction
 
 
@@ -47,6 +48,9 @@ class Tally:
         Raises:
             StorageUnavailable: nothing was written; it is kept for the next time.
         """
+        await to_the_end(self._flush())
+
+    async def _flush(self) -> None:
         async with self._flushing:
             counts, self._counts = self._counts, {}
             figures = self._course.changed()

@@ -13,6 +13,7 @@ from custodes.planes.ratelimit.counts import Counts
 from custodes.planes.ratelimit.model import EVERY_ENDPOINT, Window
 from custodes.planes.ratelimit.plans import Gate
 from custodes.planes.ratelimit.ports import RateLimitStore
+from custodes.runtime.completion import to_the_end
 from custodes.runtime.log import get_logger
 
 #: Length of a counted window.
@@ -97,6 +98,9 @@ class Tracker:
 
     async def flush(self, gates: Iterable[Gate]) -> None:
         """Write what was counted since the last time; what cannot be written is tried once more, then dropped."""
+        await to_the_end(self._flush(gates))
+
+    async def _flush(self, gates: Iterable[Gate]) -> None:
         async with self._flushing:
             start = self._now() // WINDOW * WINDOW
             counted = self._take_refused()

@@ -1,0 +1,38 @@
+"""Counts of limits are written once, whoever is cut off."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, cast
+
+from custodes.planes.ratelimit.model import Window
+from custodes.planes.ratelimit.tracking import Tracker
+
+
+class SlowStore:
+    """Tells when it has kept something, and lets its caller know only then."""
+
+    def __init__(self) -> None:
+        self.kept: list[Window] = []
+        self.committed, self.goes_on = asyncio.Event(), asyncio.Event()
+
+    async def record(self, windows: Sequence[Window]) -> None:
+        self.kept += windows
+        self.committed.set()
+        await self.goes_on.wait()
+
+
+async def test_a_flush_that_is_cancelled_while_it_commits_is_written_once():
+    store = SlowStore()
+    tracker = Tracker(cast("Any", store), lambda: 0, lambda: "id", "default")
+    tracker.refuse(("default", "login", "ip", "203.0.113.9", "/login"), "", shadow=False)
+    flush = asyncio.create_task(tracker.flush([]))
+    await store.committed.wait()
+
+    flush.cancel()
+    await asyncio.gather(flush, return_exceptions=True)
+    store.goes_on.set()
+    await tracker.flush([])
+
+    assert sum(window.refused for window in store.kept if window.identifier) == 1
