@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from starlette.authentication import BaseUser, SimpleUser, UnauthenticatedUser
 
-from custodes.asgi.identity import clean_tenant, user_of
+from custodes.asgi.identity import clean_id, clean_tenant, user_of
 
 
 class Account(BaseUser):
@@ -46,3 +46,14 @@ def test_the_session_is_left_alone_when_no_key_is_named():
 def test_what_is_no_tenant_is_the_one_before(tenant):
     assert clean_tenant(tenant, "default") == "default"
     assert clean_tenant("acme", "default") == "acme"
+
+
+def test_what_cannot_be_printed_is_written_with_escapes_and_stays_apart():
+    assert [clean_id(one) for one in ("bob", "bob\u200b", "bob\ud800", 7, None)] == [
+        "bob",
+        "bob\\u200b",
+        "bob\\ud800",
+        "7",
+        "",
+    ]
+    assert len(clean_id("\0" * 300)) == 256
