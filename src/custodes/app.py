@@ -158,6 +158,17 @@ class Custodes(Composition):
         await self.notices.stop()
         await self.database.close()
 
+    def load(self) -> None:
+        """Import what :meth:`start` needs, which takes about a second; for a thread, so that a loop goes on meanwhile.
+
+        It makes the parts of another install with these settings, which is never started: those of this one belong to
+        the loop, where a request may ask for one at the same time.
+        """
+        another = Custodes(self.settings.database_url, clock=self.clock)
+        another.settings = self.settings
+        for name in chain.from_iterable(_SERVICES):
+            getattr(another, name)
+
     async def start(self) -> None:
         """Open, then start what runs in the background; idempotent. When a part cannot start, none runs."""
         async with self._life:

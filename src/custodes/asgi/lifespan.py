@@ -58,7 +58,12 @@ class Life:
         now = self._clock.monotonic()
         if self._tried_at is None or now - self._tried_at >= RETRY_EVERY:
             self._tried_at = now
-            self._task = asyncio.get_running_loop().create_task(self.start(), name="custodes-start")
+            self._task = asyncio.get_running_loop().create_task(self._start_beside(), name="custodes-start")
+
+    async def _start_beside(self) -> None:
+        """Start without holding up the host's loop, which serves already: what is to be imported is in a thread."""
+        await self._shield.wait("load", asyncio.to_thread(self._custodes.load), None, seconds=START_LIMIT)
+        await self.start()
 
     async def serve(
         self, host: Callable[[Any, Any, Any], Awaitable[None]], scope: Scope, receive: Receive, send: Send

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import subprocess
+import sys
 import threading
 import weakref
 from pathlib import Path
@@ -119,3 +121,53 @@ async def test_webhooks_in_and_out_end_side_by_side(custodes: Custodes, monkeypa
 
     async with asyncio.timeout(30):
         await custodes.stop()
+
+
+async def test_without_a_lifespan_what_is_imported_holds_up_no_loop(
+    custodes: Custodes, monkeypatch: pytest.MonkeyPatch
+):
+    """Given a server without lifespan, when the first request has us start, then a thread loads first."""
+    order: list[tuple[str, bool]] = []
+    load, start = custodes.load, custodes.start
+
+    def noted_load() -> None:
+        load()
+        order.append(("load", threading.current_thread() is threading.main_thread()))
+
+    async def noted_start() -> None:
+        order.append(("start", threading.current_thread() is threading.main_thread()))
+        await start()
+
+    monkeypatch.setattr(custodes, "load", noted_load)
+    monkeypatch.setattr(custodes, "start", noted_start)
+    app = custodes.wrap(host)
+
+    await converse(app, http_scope("/"))
+    async with asyncio.timeout(30):
+        while not app._life.running:
+            await asyncio.sleep(0.001)
+    await custodes.stop()
+
+    assert order == [("load", False), ("start", True)]
+
+
+def test_loading_makes_no_part_and_leaves_nothing_to_import():
+    """Given a process of its own, when it has loaded, then composing imports nothing more and nothing was composed."""
+    told = subprocess.run([sys.executable, "-c", LOADING], check=True, capture_output=True, text=True).stdout
+
+    assert told == "[] []\n"
+
+
+LOADING = """
+import sys
+from custodes import Custodes
+from custodes.app import _SERVICES
+install = Custodes("sqlite://")
+before = set(vars(install))
+install.load()
+made, known = set(vars(install)) - before, set(sys.modules)
+for line in _SERVICES:
+    for name in line:
+        getattr(install, name)
+print(sorted(made), sorted(set(sys.modules) - known))
+"""
