@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Sequence
 
 import pytest
@@ -214,3 +215,23 @@ async def test_who_cannot_be_banned_is_refused_all_the_same():
     decisions = [await limited.ask(Request(user="bob\u200b")) for _ in range(7)]
 
     assert [decision.allowed for decision in decisions] == [True] + [False] * 6
+
+
+async def test_who_leaves_in_the_moment_of_the_decision_holds_no_slot(monkeypatch: pytest.MonkeyPatch):
+    """Given a caller who is cancelled when the engine has decided, and before it heard of it, then the slot is free."""
+    limited = Limited(("1 concurrent", "ip"))
+    answers: list[asyncio.Future[Outcome]] = []
+
+    def decide(asks: Sequence[Ask], now: int) -> Awaitable[Outcome]:
+        answers.append(asyncio.get_running_loop().create_future())
+        answers[-1].get_loop().call_soon(lambda: answers[-1].set_result(MemoryWindows.decide(asks, now)))
+        return answers[-1]
+
+    monkeypatch.setattr(limited.engine, "decide", decide)
+    asking = asyncio.create_task(limited.ask())
+    while not (answers and answers[-1].done()):
+        await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+
+    assert (await limited.ask()).allowed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
@@ -35,7 +36,19 @@ class Pending:
             outcome = yield from self._outcome.__await__()
         except StorageUnavailable:
             return self._fall_back()
+        except asyncio.CancelledError:
+            self._give_back()
+            raise
         return self._answer(outcome)
+
+    def _give_back(self) -> None:
+        """Give back the slots of a caller who left in the moment in which the engine had decided."""
+        outcome = self._outcome
+        if isinstance(outcome, asyncio.Future) and not outcome.cancelled() and outcome.done():
+            with contextlib.suppress(StorageUnavailable):
+                release = self._answer(outcome.result()).release
+                if release is not None:
+                    release()
 
     def undecided(self) -> Decision:
         """Decide without the engine: it hangs, is known to hang, or has a fault."""
