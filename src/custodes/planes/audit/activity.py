@@ -197,6 +197,10 @@ class Activity:
         here = _touch(self._addresses, (tenant, ip)) if ip else AddressPast()
         return Past(mine, here) if mine is not None and here is not None else None
 
+    def of_address(self, tenant: str, ip: str) -> AddressPast | None:
+        """Return the past of an address; None when it is not in memory."""
+        return _touch(self._addresses, (tenant, ip)) if ip else None
+
     def learn(self, tenant: str, actor: str, ip: str, past: Past) -> Past:
         """Keep what the store told, unless something is known already; returns what is known now."""
         mine = self._actors.setdefault((tenant, actor), past.actor)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, TypedDict, cast
 
@@ -268,7 +269,7 @@ def _context(fields: EventFields) -> Context:
     else:
         said = given or {}
         extra = {str(name): value for name, value in said.items() if name not in _CONTEXT_FIELDS}
-    texts = {name: _plain(_said(said[name]), MAX_USER_AGENT) for name in _CONTEXT_FIELDS if said.get(name)}
+    texts = {name: _part(name, _said(said[name])) for name in _CONTEXT_FIELDS if said.get(name)}
     for name in ("ip", "trace_id"):
         texts[name] = _plain(fields.get(name) or texts.get(name, ""), MAX_ADDRESS)
     return Context(**texts, extra=cast("dict[str, Json]", redact(extra, CONTEXT_LIMITS)) if extra else {})
@@ -276,8 +277,22 @@ def _context(fields: EventFields) -> Context:
 
 _CONTEXT_FIELDS = ("ip", "user_agent", "session", "request_id", "trace_id", "auth_method")
 
+#: Parts that many events share: what is kept of them is remembered, for to look for secrets takes longer than all else.
+_SHARED = frozenset({"user_agent", "auth_method"})
+
+
+def _part(name: str, text: str) -> str:
+    return _shared(text) if name in _SHARED and len(text) <= MAX_USER_AGENT else _plain(text, MAX_USER_AGENT)
+
+
+@lru_cache(maxsize=1_024)
+def _shared(text: str) -> str:
+    return _plain(text, MAX_USER_AGENT)
+
 
 def _labels(labels: Mapping[str, str]) -> dict[str, str]:
+    if not labels:
+        return {}
     kept = redact(dict(_at_most(labels.items(), MAX_LABELS, "labels")), LABEL_LIMITS)
     return {name: str(value) for name, value in cast("dict[str, Json]", kept).items()}
 

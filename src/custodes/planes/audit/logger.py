@@ -229,11 +229,13 @@ class AuditLogger(AuditReader):
         known = self._activity.recall(tenant, actor, ip)
         if known is not None:
             return known
+        here = self._activity.of_address(tenant, ip)
+        unknown = "" if here is not None else ip  # of many behind one address, each asks about himself only
         try:
-            past = await self._store.read(lambda tx: self._entries.past(tx, tenant, actor, ip))
+            past = await self._store.read(lambda tx: self._entries.past(tx, tenant, actor, unknown))
         except StorageUnavailable:
             return Past()  # a score without its patterns is better than no entry
-        return self._activity.learn(tenant, actor, ip, past)
+        return self._activity.learn(tenant, actor, ip, past if here is None else Past(past.actor, here))
 
     def _entry(self, drafted: Draft, past: Past) -> AuditEntry:
         now = self._clock.now()

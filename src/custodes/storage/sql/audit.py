@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Sequence
-from functools import partial
-from typing import Any, cast
+from functools import lru_cache, partial
+from typing import Any, TypeAlias, cast
 
-from sqlalchemy import Connection, RowMapping, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, Select, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql
 
 from custodes.kernel.canonical import canonical
@@ -48,6 +48,9 @@ _INSERT = f"INSERT INTO audit_logs ({', '.join(_COLUMNS)})"
 _INSERT_TARGET = "INSERT INTO audit_targets (tenant_id, target, entry_id)"
 _FIND_KEY = "SELECT id FROM audit_logs WHERE tenant_id = ? AND idempotency_key = ? AND idempotency_key IS NOT NULL"
 
+#: A query of what traces consist of.
+_Traces: TypeAlias = Select[Any, Any, Any, Any, Any, Any]
+
 #: One entry ready to be inserted: (values in the order of ``_COLUMNS``, distinct targets).
 _Row = tuple[tuple[Any, ...], tuple[str, ...]]
 
@@ -80,8 +83,8 @@ class SqlAuditStore:
     def past(self, tx: Transaction, tenant: str, actor: str, ip: str) -> Past:
         """Build a past from the newest entries of both."""
         connection = connection_of(tx)
-        mine = _traces(connection, tenant, audit_logs.c.actor == actor)
-        here = _traces(connection, tenant, audit_logs.c.ip == ip, audit_logs.c.ip != "") if ip else []
+        mine = _traces(connection, _OF_ACTOR, tenant, actor)
+        here = _traces(connection, _FROM_ADDRESS, tenant, ip) if ip else []
         return Past.of(mine, here)
 
     def find(self, tx: Transaction, tenant: str | None, entry_id: str) -> AuditEntry | None:
@@ -190,10 +193,15 @@ def _row(entry: AuditEntry) -> _Row:
         canonical([{"path": change.path, "old": change.old, "new": change.new} for change in entry.changes]),
         canonical({name: value for name in _CONTEXT if (value := getattr(context, name))}),
         canonical(entry.labels), entry.risk_score,
-        canonical([{"rule": r.rule, "points": r.points, "sentence": r.sentence} for r in entry.risk_reasons]),
+        _reasons(entry.risk_reasons),
         entry.flagged, entry.flag_key or None, None, entry.review.state.value if entry.review else None,
     )  # fmt: skip
     return values, tuple(dict.fromkeys(str(target) for target in entry.targets))
+
+
+@lru_cache(maxsize=1_024)
+def _reasons(reasons: tuple[RiskReason, ...]) -> str:
+    return canonical([{"rule": r.rule, "points": r.points, "sentence": r.sentence} for r in reasons])
 
 
 #: Parts of the context that have no column of their own.
@@ -364,16 +372,25 @@ def _review(row: RowMapping) -> Review:
     )
 
 
-def _traces(connection: Connection, tenant: str, *conditions: Any) -> list[Trace]:
+def _newest(*conditions: Any) -> _Traces:
     columns = (audit_logs.c.recorded_at, audit_logs.c.actor, audit_logs.c.action, audit_logs.c.outcome,
                audit_logs.c.ip, audit_logs.c.user_agent)  # fmt: skip
-    newest = (
+    return (
         select(*columns)
-        .where(audit_logs.c.tenant_id == tenant, *conditions)
+        .where(audit_logs.c.tenant_id == bindparam("tenant"), *conditions)
         .order_by(audit_logs.c.id.desc())
         .limit(MAX_TRACES)
     )
-    return [Trace(*row) for row in reversed(connection.execute(newest).all())]
+
+
+# Written once: an actor who is new to an instance is asked about while somebody waits.
+_OF_ACTOR = _newest(audit_logs.c.actor == bindparam("whose"))
+_FROM_ADDRESS = _newest(audit_logs.c.ip == bindparam("whose"), audit_logs.c.ip != "")
+
+
+def _traces(connection: Connection, newest: _Traces, tenant: str, whose: str) -> list[Trace]:
+    found = connection.execute(newest, {"tenant": tenant, "whose": whose}).all()
+    return [Trace(*row) for row in reversed(found)]
 
 
 # ── Retention ────────────────────────────────────────────────────────────────
