@@ -205,7 +205,7 @@ async def test_what_is_not_used_of_a_lease_is_given_back(windows, ends: str):
 
     if ends == "rules change":
         engine.keep_only([])
-        await asyncio.gather(*engine._calls)
+        await asyncio.gather(*engine._calls.under_way)
     else:
         await engine.stop()
     await asyncio.sleep(0)
@@ -445,7 +445,7 @@ async def test_slots_taken_by_a_decision_that_came_too_late_are_given_back(windo
         with pytest.raises(StorageUnavailable):
             await decide(engine, (cells, "x", 1))
         server.thaw()
-        while engine._late_calls:
+        while engine._calls.late:
             await asyncio.sleep(0.01)
 
         other = windows(server.url)
@@ -464,7 +464,7 @@ async def test_slots_of_a_caller_who_left_are_given_back(windows):
     cells = engine.cells("a", Concurrency(1, HOUR))
     asked = asyncio.ensure_future(engine.decide([(cells, "x", 1)], clock.now()))
     asked.cancel()
-    while engine._calls or engine._count:
+    while engine._calls.under_way or engine._count:
         await asyncio.sleep(0.001)
 
     assert not (await decide(engine, (cells, "x", 1))).refused

@@ -44,7 +44,7 @@ class Both:
         if give_back and not outcome.refused:
             self.redis.give_back(self.there, "x", self.now, cost)
             self.redis._send()
-            await asyncio.gather(*self.redis._calls)
+            await asyncio.gather(*self.redis._calls.under_way)
             return outcome
         expected = self.memory.decide([(self.here, "x", cost)], self.now)
         assert (outcome.views, outcome.refused) == (expected.views, expected.refused)

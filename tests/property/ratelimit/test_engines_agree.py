@@ -146,7 +146,7 @@ class EnginesAgree(RuleBasedStateMachine):
             await asyncio.gather(*engine._releases)
         elif isinstance(engine, RedisWindows):
             engine._send()
-            await asyncio.gather(*engine._calls)
+            await asyncio.gather(*engine._calls.under_way)
 
     @invariant()
     def nothing_failed(self) -> None:

@@ -68,8 +68,8 @@ class Fleet:
         engine = self.engines[number]
         answer = engine.decide([(engine.cells("a", self.meter), "x", cost)], self.now)
         outcome = answer if isinstance(answer, Outcome) else await answer
-        while engine._calls:  # a lease that was asked for behind the request is there
-            await asyncio.gather(*engine._calls)
+        while engine._calls.under_way:  # a lease that was asked for behind the request is there
+            await asyncio.gather(*engine._calls.under_way)
         if outcome.refused:
             return False
         self.passed.append((self.now, cost))
@@ -85,7 +85,7 @@ class Fleet:
         for engine in self.engines:
             engine._leases.sweep()
             engine._send()
-            await asyncio.gather(*engine._calls)
+            await asyncio.gather(*engine._calls.under_way)
             assert engine.failures == 0
         cells = self.engines[0].cells("a", self.meter)
         cells.near.note("x", 0)

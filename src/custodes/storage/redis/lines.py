@@ -8,6 +8,8 @@ Sentinels. Once one is made, its bytes come here.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import hiredis
@@ -26,16 +28,24 @@ class Line(asyncio.Protocol):
         self._transport: asyncio.Transport = connection._writer.transport  # noqa: SLF001 - it has no other name
         self._streams = cast("asyncio.Protocol", self._transport.get_protocol())
         self._reader: Any = cast("Any", hiredis).Reader(replyError=_error)
-        self._answer: asyncio.Future[Any] | None = None
+        self._hear: Callable[[Any], None] | None = None
         #: Whether it can be used no more.
         self.lost = False
         self._transport.set_protocol(self)
 
-    def ask(self, command: bytes) -> asyncio.Future[Any]:
-        """Send a command; the one before has been answered."""
-        answer = self._answer = asyncio.get_running_loop().create_future()
-        self._transport.write(command)
-        return answer
+    def ask(self, args: Sequence[Any], hear: Callable[[Any], None]) -> None:
+        """Send a command; the one before has been answered.
+
+        Args:
+            args: the command.
+            hear: called with the answer, or with what went wrong.
+        """
+        self._hear = hear
+        self._transport.write(_pack(args))
+
+    def give_up(self) -> None:
+        """Hear no answer; the connection is of no use any more."""
+        self._hear = None
 
     async def give_back(self, pool: Any, *, usable: bool) -> None:
         """Let the pool have the connection; one that is not usable makes itself anew when it is taken again."""
@@ -68,14 +78,9 @@ class Line(asyncio.Protocol):
         self._streams.connection_lost(exc)
 
     def _settle(self, reply: Any) -> None:
-        answer, self._answer = self._answer, None
-        if answer is None or answer.done():
-            return
-        if isinstance(reply, Exception):
-            answer.set_exception(reply)
-            answer.exception()  # read: who does not wait leaves no "exception was never retrieved"
-        else:
-            answer.set_result(reply)
+        hear, self._hear = self._hear, None
+        if hear is not None:
+            hear(reply)
 
 
 class Lines:
@@ -88,6 +93,7 @@ class Lines:
     def __init__(self, client: Redis) -> None:
         self._pool: Any = client.connection_pool
         self._free: list[Line] = []
+        self._leaving: set[asyncio.Task[None]] = set()
 
     async def execute_command(self, *args: Any) -> Any:
         """Send a command and return the answer.
@@ -95,18 +101,33 @@ class Lines:
         Raises:
             redis.RedisError: it failed, or the connection did.
         """
-        free = self._free
-        line = free.pop() if free and not free[-1].lost else await self._take()
+        line = self.take_free() or await self._take()
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         try:
-            answer = await line.ask(_pack(args))
+            line.ask(args, partial(_hand_over, answer))
+            reply = await answer
         except BaseException as error:
             from redis.exceptions import NoScriptError
 
             # A half-read answer must not be the next one's, and who says that it only reads is no primary any more.
+            line.give_up()
             await line.give_back(self._pool, usable=isinstance(error, NoScriptError))
             raise
-        free.append(line)
-        return answer
+        self._free.append(line)
+        return reply
+
+    def take_free(self) -> Line | None:
+        """Return a connection that is free; None when none is."""
+        return self._free.pop() if self._free and not self._free[-1].lost else None
+
+    def put_back(self, line: Line, *, usable: bool) -> None:
+        """Take a connection back; one that is not usable is made anew when it is needed again."""
+        if usable and not line.lost:
+            self._free.append(line)
+            return
+        leaving = asyncio.get_running_loop().create_task(line.give_back(self._pool, usable=False))
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
 
     async def _take(self) -> Line:
         while self._free:
@@ -118,8 +139,19 @@ class Lines:
 
     async def close(self) -> None:
         """Give the connections back."""
+        await asyncio.gather(*self._leaving)
         while self._free:
             await self._free.pop().give_back(self._pool, usable=True)
+
+
+def _hand_over(answer: asyncio.Future[Any], reply: Any) -> None:
+    if answer.done():
+        return
+    if isinstance(reply, Exception):
+        answer.set_exception(reply)
+        answer.exception()  # read: who does not wait leaves no "exception was never retrieved"
+    else:
+        answer.set_result(reply)
 
 
 def _error(text: str) -> Exception:

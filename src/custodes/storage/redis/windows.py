@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from custodes.errors import StorageUnavailable
@@ -18,9 +17,11 @@ from custodes.kernel.window import Ask, Concurrency, Meter, Outcome, held
 from custodes.kernel.window.cells import Key
 from custodes.runtime.breaker import Breaker
 from custodes.runtime.log import get_logger
-from custodes.storage.redis.batch import Batch, GiveBack, Item, Look, Question, fail
+from custodes.storage.redis.batch import Batch, GiveBack, Item, Look, Question, answer_of, asks_of, fail
+from custodes.storage.redis.calls import Calls
 from custodes.storage.redis.cells import RedisCells, known_refusal
 from custodes.storage.redis.connection import connect, disconnect, is_cluster
+from custodes.storage.redis.kinds import Kind
 from custodes.storage.redis.leases import Leases
 from custodes.storage.redis.lines import Lines
 from custodes.storage.redis.presence import Presence
@@ -52,14 +53,6 @@ _LEAST = 16
 
 #: Requests that wait at most; beyond, they are not decided.
 _MAX_WAITING = 10_000
-
-#: Longest that the answer to a call is listened for when those who asked were told that there is none in time, seconds,
-#: and calls that are: an answer that comes late tells which slots are held by nobody.
-_LISTEN_SECONDS = 5.0
-_MAX_LATE_CALLS = 8
-
-#: How much of the deadline our own event loop may take away before a call that was not answered says nothing of Redis.
-_LATE_PART = 0.25
 
 #: How often it is tried whether Redis answers again, seconds.
 _PROBE_SECONDS = 0.25
@@ -101,7 +94,6 @@ class RedisWindows:
         self._client: Redis | RedisCluster = connect(url)
         self._in_parts = is_cluster(url)
         self._lines = None if self._in_parts else Lines(cast("Redis", self._client))
-        self._commands: Commands = self._lines or self._client
         self._secret = secret
         #: By what the limits have in common that are asked together.
         self._subjects: dict[str, Subjects] = {}
@@ -109,6 +101,7 @@ class RedisWindows:
         self._deadline = deadline / SECOND
         self._script = script or decision()
         self._cells: dict[str, RedisCells] = {}
+        self._kinds = Kind()
         #: The loop of the host. Asking for it is a system call before Python 3.12, and each request would.
         self._loop: asyncio.AbstractEventLoop | None = None
         #: Server time minus monotonic time: never less than it is, so that no refusal outlives its end.
@@ -121,9 +114,7 @@ class RedisWindows:
         self._count = 0
         self._since = 0.0
         self._sender: asyncio.Handle | None = None
-        self._calls: set[asyncio.Task[None]] = set()
-        #: Calls that were not answered in time, and may yet be.
-        self._late_calls: set[asyncio.Task[None]] = set()
+        self._calls = Calls(self._script, self._client, self._lines, monotonic, self._deadline, self)
         self._probe: asyncio.Task[None] | None = None
         self._doubt: asyncio.Task[None] | None = None
         #: Decisions that could not be made in time.
@@ -170,6 +161,7 @@ class RedisWindows:
         wanted = set(names)
         self._leases.end()
         self._cells = {name: cells for name, cells in self._cells.items() if name in wanted}
+        self._kinds = Kind()
         for cells in self._cells.values():
             cells.forget_refusals()
         self._subjects = {cells.subjects.together: cells.subjects for cells in self._cells.values()}
@@ -183,8 +175,8 @@ class RedisWindows:
         """
         if self._ahead is None:
             self._ahead = now - self._monotonic()
-        leases = False
-        for cells, key, _ in asks:
+        leases, kind, subject = False, self._kinds, asks[0][1]
+        for cells, key, cost in asks:
             if key in cells.denied:
                 refused = known_refusal(asks, self._monotonic() + self._ahead)
                 if refused is not None:
@@ -192,13 +184,17 @@ class RedisWindows:
                     return refused
             if cells.lease > 1:
                 leases = True
-        if leases and asks[0][1] in asks[0][0].leases:
-            decided = self._leases.spend(asks, self._ahead)
-            if decided is not None:
-                return decided
-        return self._ask(asks, leases=leases)
+            if kind is not None:
+                kind = (kind.further.get(cells) or kind.also(cells)) if cost == 1 and key == subject else None
+        if leases:
+            if subject in asks[0][0].leases:
+                decided = self._leases.spend(asks, self._ahead)
+                if decided is not None:
+                    return decided
+            kind = None
+        return self._ask(asks, kind if kind is not None and kind.common else None, leases=leases)
 
-    def _ask(self, asks: Sequence[Ask], *, leases: bool) -> Awaitable[Outcome]:
+    def _ask(self, asks: Sequence[Ask], kind: Kind | None, *, leases: bool) -> Awaitable[Outcome]:
         if self._breaker.open or self._count >= _MAX_WAITING:
             self.failures += 1
             raise _unavailable("Redis does not answer" if self._breaker.open else "Too many requests wait for Redis")
@@ -209,7 +205,7 @@ class RedisWindows:
         if self._in_parts:
             self._submit(asks, answer)
         else:
-            self._enqueue(0, Question(asks, answer))
+            self._enqueue(0, Question(asks, answer) if kind is None else (asks, answer, kind))
         if leases:
             for borrow in self._leases.renew(asks):
                 self._enqueue(self._part_of(borrow.cells, borrow.key), borrow)
@@ -263,10 +259,7 @@ class RedisWindows:
         for task in (self._probe, self._doubt):
             if task is not None:
                 task.cancel()
-        if self._calls:
-            await asyncio.gather(*self._calls, return_exceptions=True)
-        for call in list(self._late_calls):
-            call.cancel()
+        await self._calls.stop()
         self._abandon(_unavailable("The limiter has stopped"))
         await self._presence.stop()
         if self._lines is not None:
@@ -305,10 +298,10 @@ class RedisWindows:
         if self._count == 1:
             loop = asyncio.get_running_loop()
             self._since = loop.time()
-            if len(self._calls) < _FEW_CALLS:
+            if len(self._calls.under_way) < _FEW_CALLS:
                 # After whatever else is ready now: what comes together goes together.
                 self._sender = loop.call_soon(self._send)
-            elif len(self._calls) < _MAX_CALLS:
+            elif len(self._calls.under_way) < _MAX_CALLS:
                 self._sender = loop.call_later(_GATHER_SECONDS, self._send)
 
     def _send(self) -> None:
@@ -325,74 +318,37 @@ class RedisWindows:
             # Two calls at least: while the server decides on one, this process writes or reads the other.
             size = min(MAX_BATCH, max(_LEAST, -(-len(items) // 2)))
             for first in range(0, len(items), size):
-                call = asyncio.get_running_loop().create_task(self._call(items[first : first + size], now, ends))
-                self._calls.add(call)
-                call.add_done_callback(self._ended)
+                self._calls.begin(Batch(items[first : first + size], now), ends)
 
-    def _ended(self, call: asyncio.Task[None]) -> None:
-        self._calls.discard(call)
-        self._late_calls.discard(call)
-        if self._count and len(self._calls) < _MAX_CALLS:
+    # ── What comes of calls ──────────────────────────────────────────────────
+
+    def ended(self) -> None:
+        """Send what has gathered meanwhile."""
+        if self._count and len(self._calls.under_way) < _MAX_CALLS:
             # After those that this call has answered, who may ask again at once.
             if self._sender is not None:
                 self._sender.cancel()
             self._sender = asyncio.get_running_loop().call_soon(self._send)
 
-    # ── Calling ──────────────────────────────────────────────────────────────
-
-    async def _call(self, items: Sequence[Item], now: int, ends: float) -> None:
-        loop = asyncio.get_running_loop()
-        batch = Batch(items, now)
-        call = cast("asyncio.Task[None]", asyncio.current_task())
-        late = loop.call_at(ends, self._be_late, call, batch, loop.time(), ends)
-        try:
-            async with asyncio.timeout_at(ends + _LISTEN_SECONDS):
-                begun = self._monotonic()
-                reply = await self._script.run(self._commands, batch.keys, batch.packed)
-                self.calls += 1
-        except Exception as error:  # noqa: BLE001 - whatever the client raises, those who wait must hear of it
-            if not batch.late:
-                self._failed(batch, f"Redis could not decide: {type(error).__name__}")
-            return
-        finally:
-            late.cancel()
+    def heard(self, batch: Batch, reply: bytes, begun: int) -> None:
+        """Hand out the answers."""
+        self.calls += 1
         if not batch.late:
             self._breaker.succeeded()
-        server_now, off = batch.settle(reply, begun)
+        server_now, again = batch.settle(reply, begun)
         self._ahead = server_now - begun
         if batch.lent:
             self._leases.hold(batch.lent)
-        for question in off:
-            if not question.answer.done():
-                cells, key, _ = question.asks[0]
+        for question in again:
+            if not answer_of(question).done():
+                cells, key, _ = asks_of(question)[0]
                 self._enqueue(self._part_of(cells, key), question)
         for asks, outcome in batch.unclaimed:
-            for (cells, key, cost), taken_at in held(asks, outcome, now):
+            for (cells, key, cost), taken_at in held(asks, outcome, server_now):
                 self.give_back(cells, key, taken_at, cost)
 
-    def _be_late(
-        self, call: asyncio.Task[None], batch: Batch, given: float, ends: float, *, looked: bool = False
-    ) -> None:
-        """Tell those who wait that there is no decision in time; the call goes on, for it may have taken slots."""
-        loop = asyncio.get_running_loop()
-        late = self._deadline * _LATE_PART
-        if call.done():
-            return
-        if loop.time() - ends > late and not looked:
-            # The loop did something else: the answer may be there, and is read in this turn.
-            loop.call_soon(partial(self._be_late, call, batch, given, ends, looked=True))
-            return
-        batch.late = True
-        # Sent late, or looked for late: then the answer may well have been there.
-        ours = looked or ends - given < self._deadline - late
-        self._failed(batch, f"Redis did not decide within {self._deadline * 1_000:g} ms", ours=ours)
-        if len(self._late_calls) >= _MAX_LATE_CALLS:
-            call.cancel()
-            return
-        self._ended(call)
-        self._late_calls.add(call)
-
-    def _failed(self, batch: Batch, what: str, *, ours: bool = False) -> None:
+    def failed(self, batch: Batch, what: str, *, ours: bool = False) -> None:
+        """Have those who wait hear of it, and find out whether Redis is still there."""
         self.failures += batch.fail(_unavailable(what))
         if not ours:
             self._lose(what)
@@ -434,7 +390,7 @@ class RedisWindows:
     async def _ask_for_an_answer(self, seconds: float = _PROBE_DEADLINE) -> None:
         """Have nothing decided. Longer than a decision may take, for a connection may have to be made first."""
         async with asyncio.timeout(max(seconds, self._deadline)):
-            await _decide_nothing(self._script, self._commands)
+            await _decide_nothing(self._script, self._lines or self._client)
 
 
 async def answers(url: str) -> bool:

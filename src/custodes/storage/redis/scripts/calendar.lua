@@ -8,7 +8,7 @@ function calendar.load(state)
   if state[SIZE] == 0 then
     state[KNOWN], state[MORE] = 0, 0
   else
-    state[KNOWN], state[MORE] = struct.unpack('<dd', state[TEXT], state[AT])
+    state[KNOWN], state[MORE] = unpack_text('<dd', state[TEXT], state[AT])
   end
 end
 
@@ -36,7 +36,7 @@ function calendar.charge(state, row)
 end
 
 function calendar.pack(state, row)
-  return struct.pack('<ddI2dd', row[TAG], state[KNOWN], 16, state[KNOWN], state[MORE]), state[KNOWN]
+  return pack('<ddI2dd', row[TAG], state[KNOWN], 16, state[KNOWN], state[MORE]), state[KNOWN]
 end
 
 function calendar.give_back(state, row, at, units)
@@ -44,3 +44,5 @@ function calendar.give_back(state, row, at, units)
   state[MORE] = math.max(state[MORE] - units, 0)
   return true
 end
+
+return calendar

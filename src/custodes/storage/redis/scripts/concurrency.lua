@@ -3,27 +3,33 @@
 local concurrency = {}
 
 function concurrency.load(state)
-  state[KNOWN] = has_key_of_its_own(state) and (redis.call('GET', state[OWN]) or '') or body_of(state)
+  if has_key_of_its_own(state) and not state[OWN] then return end
+  state[KNOWN] = has_key_of_its_own(state) and (call('GET', state[OWN]) or '') or body_of(state)
 end
 
 local function lease_end(state, number)
-  return (struct.unpack('<d', state[KNOWN], number * 8 + 1))
+  return (unpack_text('<d', state[KNOWN], number * 8 + 1))
 end
 
 -- Number of leases that end at this moment or before.
 local function ended_by(state, moment)
   local low, high = 0, #state[KNOWN] / 8
   while low < high do
-    local middle = math.floor((low + high) / 2)
+    local middle = floor((low + high) / 2)
     if lease_end(state, middle) <= moment then low = middle + 1 else high = middle end
   end
   return low
 end
 
 function concurrency.wait(state, row)
+  if not state[KNOWN] then return nil end
   local gone = ended_by(state, now)
-  local in_the_way = #state[KNOWN] / 8 - gone + row[COST] - row[LIMIT]
-  if in_the_way <= 0 then return 0 end
+  local used = #state[KNOWN] / 8 - gone + row[COST]
+  local in_the_way = used - row[LIMIT]
+  if in_the_way <= 0 then
+    if used * 8 > LONGEST and not state[OWN] then return nil end
+    return 0
+  end
   if row[COST] > row[LIMIT] then return NEVER end
   return lease_end(state, gone + in_the_way - 1) - now
 end
@@ -36,28 +42,30 @@ function concurrency.view(state, row)
 end
 
 function concurrency.charge(state, row)
-  local ends = string.sub(state[KNOWN], ended_by(state, now) * 8 + 1)
+  local ends = sub(state[KNOWN], ended_by(state, now) * 8 + 1)
   state[KNOWN] = ends
   local place = ended_by(state, now + row[6]) * 8
-  local taken = string.rep(struct.pack('<d', now + row[6]), row[COST])
-  state[KNOWN] = string.sub(ends, 1, place) .. taken .. string.sub(ends, place + 1)
+  local taken = rep(pack('<d', now + row[6]), row[COST])
+  state[KNOWN] = sub(ends, 1, place) .. taken .. sub(ends, place + 1)
   return concurrency.view(state, row)
 end
 
 function concurrency.pack(state, row)
   local ends = state[KNOWN]
   if ends == '' then return nil end
-  local last = struct.unpack('<d', ends, #ends - 7)
+  local last = unpack_text('<d', ends, #ends - 7)
   if #ends > LONGEST then
-    redis.call('SET', state[OWN], ends, 'PX', lifetime(last - now))
+    call('SET', state[OWN], ends, 'PX', lifetime(last - now))
     ends = ''
   end
-  return struct.pack(RECORD, row[TAG], last, #ends) .. ends, last
+  return pack(RECORD, row[TAG], last, #ends) .. ends, last
 end
 
 function concurrency.give_back(state, row, at, units)
   local ends, past = state[KNOWN], ended_by(state, at + row[6])
   local first = math.max(ended_by(state, at + row[6] - 1), past - units)
-  state[KNOWN] = string.sub(ends, 1, first * 8) .. string.sub(ends, past * 8 + 1)
+  state[KNOWN] = sub(ends, 1, first * 8) .. sub(ends, past * 8 + 1)
   return first < past
 end
+
+return concurrency

@@ -1,119 +1,175 @@
 -- Decides on requests, one after the other, each on all its limits at once: all are charged, or none.
 --
 -- KEYS     the states of the subjects that take part, then the keys of states that may need one of their own
--- ARGV[1]  MessagePack: {rows, script, how many of the keys are subjects}
+-- ARGV[1]  MessagePack: {rows, near, kinds, script, how many of the keys are subjects}
 --   rows    one list for each limit and cost: {algorithm, in shadow, cost, limit, tag, then what the algorithm needs}
---   script  for each request: how many limits, then each of them; or 0, to give back: the limit, the moment of the charge,
---           units; or -1, to look: the limit. A limit is three numbers: of its row, of the subject, of its own key or 0
--- Returns  MessagePack: {now, then for each request a status and what belongs to it, see below; for each look the view}
+--   near    for each row: of how much is left, or less, it is told besides; -1 for never
+--   kinds   lists of rows that are asked together of one subject, without keys of their own: a request that turns out to
+--           need one is told to come again with it
+--   script  for each request: how many limits, then each of them; or the number of a kind, below zero, and the subject;
+--           or 0, to give back: the limit, the moment of the charge, units; or LOOK, to look: the limit. A limit is three
+--           numbers: of its row, of the subject, of its own key or 0
+-- Returns  MessagePack: {now, views, others, near}
+--   views   units left and microseconds until there are more, of each limit of those requests that all of their limits
+--           admit, which were charged, and of each look
+--   others  for each other request: its place in the script, counted from 1, a status and what belongs to it, see below
+--   near    place of the request, number of the limit and what is left, of each limit that was charged and is near
 --
 -- Subjects are read once, all in one command, decided on in memory and written once, however many requests of the call
 -- are about them and however many limits they have.
 
-local meters = {log, subwindows, gcra, calendar, concurrency}
+-- By number of the algorithm; made when one is asked for, since making is what a small call pays most for.
+local meters = {}
+
+-- In place of a number of limits; kinds begin below.
+local LOOK = -1
 
 -- Keys that one command reads: Lua hands over no more than 8,000 values at once.
 local READ_AT_ONCE = 4000
 
 local asked = cmsgpack.unpack(ARGV[1])
-local rows, script, subjects = asked[1], asked[2], asked[3]
-local texts = subjects > 0 and redis.call('MGET', unpack(KEYS, 1, math.min(subjects, READ_AT_ONCE)))
--- By number of the subject: states by tag of the limit, and whether one of them has changed.
+local rows, near_at, kinds, script, subjects = asked[1], asked[2], asked[3], asked[4], asked[5]
+local texts = subjects > 0 and call('MGET', unpack(KEYS, 1, math.min(subjects, READ_AT_ONCE)))
+-- By number of the subject: its states, as they stand in its text, and whether one of them has changed.
 local held, changed = {}, {}
--- Of the limits of the request at hand: state, row, and how long each has to be waited for.
-local the_states, the_rows, the_waits = {}, {}, {}
-local answer, size = {now}, 1
+-- Of the limits of the request at hand: state, row, subject, and how long each has to be waited for.
+local the_states, the_rows, the_subjects, the_waits = {}, {}, {}, {}
+local views, told = {}, 0
+local others, near = {}, {}
 
--- All admit and were charged: what is left, and microseconds until there is more, of each.
-local CHARGED = 0
--- Some refuse, or would in shadow: the same, and how long each has to be waited for.
+-- Some refuse, or would in shadow: what is left, microseconds until there is more, and how long it has to be waited for.
 local CONTESTED = 1
--- The clock of who asked is too far off.
-local OFF = 2
+-- It cannot be told: the clock of who asked is too far off, or a state has a key of its own, which was not named.
+local AGAIN = 2
 
-for _, row in ipairs(rows) do
-  local meter = meters[row[ALGORITHM]]
-  row.meter, row.load, row.wait, row.charge = meter, meter.load, meter.wait, meter.charge
+for number = 1, #rows do
+  local row = rows[number]
+  local algorithm = row[ALGORITHM]
+  local meter = meters[algorithm]
+  if not meter then
+    meter = makers[algorithm]()
+    meters[algorithm] = meter
+  end
+  row.meter, row.load, row.wait, row.charge, row.near = meter, meter.load, meter.wait, meter.charge, near_at[number]
+end
+for number = 1, #kinds do
+  local kind = kinds[number]
+  for place = 1, #kind do kind[place] = rows[kind[place]] end
 end
 
 local function read(number)
   local states, text = {}, texts[number]
   held[number] = states
-  if text == nil then text = redis.call('GET', KEYS[number]) end
+  if text == nil then text = call('GET', KEYS[number]) end
   if text then
-    local at, last = 1, #text
+    local at, last, place = 1, #text, 0
     while at < last do
-      local tag, dead_at, length, body = struct.unpack(RECORD, text, at)
-      states[tag] = {text, body, length, dead_at, false, false, false, 0, 0, 0, 0}
+      local tag, dead_at, length, body = unpack_text(RECORD, text, at)
+      place = place + 1
+      states[place] = {text, body, length, dead_at, false, false, false, 0, 0, 0, 0, tag}
       at = body + length
     end
   end
   return states
 end
 
-local function state_of(row, at)
-  local states = held[script[at + 1]] or read(script[at + 1])
-  local state = states[row[TAG]]
-  if not state then
-    state = {'', 0, 0, 0, false, false, false, 0, 0, 0, 0}
-    states[row[TAG]] = state
+-- The state of a limit; the place is where it is likely to be.
+local function state_of(states, place, row, own)
+  local state, tag = states[place], row[TAG]
+  if not state or state[TAGGED] ~= tag then
+    state = nil
+    for other = 1, #states do
+      if states[other][TAGGED] == tag then state = states[other] end
+    end
+    if not state then
+      state = {'', 0, 0, 0, false, false, false, 0, 0, 0, 0, tag}
+      states[#states + 1] = state
+    end
   end
-  if not state[KNOWN] then
-    if script[at + 2] > 0 then state[OWN] = KEYS[subjects + script[at + 2]] end
-    row.load(state, row)
-  end
+  if not state[OWN] then state[OWN] = own end
+  if not state[KNOWN] then row.load(state, row) end
   return state
 end
 
-local function decide(count, at)
-  local refused, contested, here = false, false, at
+-- The same of a limit of the script, which begins here.
+local function state_at(at, place, row)
+  local number, own = script[at + 1], script[at + 2]
+  return state_of(held[number] or read(number), place, row, own > 0 and KEYS[subjects + own])
+end
+
+local function contest(place, count, those, refused)
+  local size = #others
+  others[size + 1], others[size + 2] = place, CONTESTED
+  size = size + 2
+  local charged = false
   for number = 1, count do
-    local row = rows[script[here]]
-    local state = state_of(row, here)
-    local wait = row.wait(state, row)
+    local state, row, wait = the_states[number], those[number], the_waits[number]
+    if not refused and wait == 0 then
+      row.charge(state, row)
+      state[CHANGED_BY] = row
+      charged = true
+    end
+    others[size + 1], others[size + 2] = row.meter.view(state, row)
+    others[size + 3] = wait
+    size = size + 3
+  end
+  return charged
+end
+
+-- Decides on the request at a place of the script, whose states are at hand; returns whether one of them has changed.
+local function decide(place, count, those)
+  local refused, contested = false, false
+  for number = 1, count do
+    local row = those[number]
+    local wait = row.wait(the_states[number], row)
     if wait ~= 0 then
       if not wait then
-        size = size + 1
-        answer[size] = OFF
-        return
+        others[#others + 1] = place
+        others[#others + 1] = AGAIN
+        return false
       end
       contested = true
       refused = refused or row[IN_SHADOW] == 0
     end
-    the_states[number], the_rows[number], the_waits[number] = state, row, wait
-    here = here + 3
+    the_waits[number] = wait
   end
-  size = size + 1
-  if not contested then
-    answer[size] = CHARGED
-    for number = 1, count do
-      local state, row = the_states[number], the_rows[number]
-      answer[size + 1], answer[size + 2] = row.charge(state, row)
-      size = size + 2
-      state[CHANGED_BY] = row
-      changed[script[at + 1]] = true
-      at = at + 3
-    end
-    return
-  end
-  answer[size] = CONTESTED
+  if contested then return contest(place, count, those, refused) end
   for number = 1, count do
-    local state, row, wait = the_states[number], the_rows[number], the_waits[number]
-    if not refused and wait == 0 then
-      row.charge(state, row)
-      state[CHANGED_BY] = row
-      changed[script[at + 1]] = true
+    local state, row = the_states[number], those[number]
+    local left, more_in = row.charge(state, row)
+    state[CHANGED_BY] = row
+    views[told + 1], views[told + 2] = left, more_in
+    told = told + 2
+    if left <= row.near then
+      local size = #near
+      near[size + 1], near[size + 2], near[size + 3] = place, number, left
     end
-    answer[size + 1], answer[size + 2] = row.meter.view(state, row)
-    answer[size + 3] = wait
-    size = size + 3
+  end
+  return true
+end
+
+local function decide_kind(place, kind, number)
+  local states, count = held[number] or read(number), #kind
+  for limit = 1, count do the_states[limit] = state_of(states, limit, kind[limit], false) end
+  if decide(place, count, kind) then changed[number] = true end
+end
+
+local function decide_limits(place, count, at)
+  for number = 1, count do
+    local row = rows[script[at]]
+    the_rows[number], the_subjects[number] = row, script[at + 1]
+    the_states[number] = state_at(at, number, row)
     at = at + 3
+  end
+  if not decide(place, count, the_rows) then return end
+  for number = 1, count do
+    if the_states[number][CHANGED_BY] then changed[the_subjects[number]] = true end
   end
 end
 
 local function give_back(at)
   local row = rows[script[at]]
-  local state = state_of(row, at)
+  local state = state_at(at, 1, row)
   if row.meter.give_back(state, row, script[at + 3], script[at + 4]) then
     state[CHANGED_BY] = row
     changed[script[at + 1]] = true
@@ -121,41 +177,48 @@ local function give_back(at)
 end
 
 local function write(number)
-  local written, ends = '', 0
-  for _, state in pairs(held[number]) do
+  local states, written, ends = held[number], nil, 0
+  for place = 1, #states do
+    local state = states[place]
     local row, record, dead_at = state[CHANGED_BY], nil, nil
     if row then
       record, dead_at = row.meter.pack(state, row)
     elseif state[AT] > 0 then
-      record, dead_at = string.sub(state[TEXT], state[AT] - RECORD_HEAD, state[AT] + state[SIZE] - 1), state[DEAD_AT]
+      record, dead_at = sub(state[TEXT], state[AT] - RECORD_HEAD, state[AT] + state[SIZE] - 1), state[DEAD_AT]
     end
     if record and dead_at > now then
-      written = written .. record
+      written = written and written .. record or record
       if dead_at > ends then ends = dead_at end
     end
   end
-  if ends > 0 then
-    redis.call('SET', KEYS[number], written, 'PX', lifetime(ends - now))
+  if written then
+    call('SET', KEYS[number], written, 'PX', lifetime(ends - now))
   else
-    redis.call('DEL', KEYS[number])
+    call('DEL', KEYS[number])
   end
 end
 
-local at, length = 1, #script
+local at, length, place = 1, #script, 1
 while at <= length do
   local count = script[at]
-  if count == 0 then
+  if count < LOOK then
+    decide_kind(place, kinds[LOOK - count], script[at + 1])
+    at = at + 2
+  elseif count > 0 then
+    decide_limits(place, count, at + 1)
+    at = at + 1 + 3 * count
+  elseif count == 0 then
     give_back(at + 1)
     at = at + 6
-  elseif count == -1 then
-    local row = rows[script[at + 1]]
-    answer[size + 1], answer[size + 2] = row.meter.view(state_of(row, at + 1), row)
-    size = size + 2
-    at = at + 4
   else
-    decide(count, at + 1)
-    at = at + 1 + 3 * count
+    local row = rows[script[at + 1]]
+    views[told + 1], views[told + 2] = row.meter.view(state_at(at + 1, 1, row), row)
+    told = told + 2
+    at = at + 4
   end
+  place = place + 1
 end
-for number in pairs(changed) do write(number) end
-return cmsgpack.pack(answer)
+for number = 1, subjects do
+  if changed[number] then write(number) end
+end
+return cmsgpack.pack({now, views, others, near})

@@ -9,7 +9,7 @@ function gcra.load(state)
   if state[SIZE] == 0 then
     state[KNOWN], state[MORE] = 0, 0
   else
-    state[KNOWN], state[MORE] = struct.unpack('<dd', state[TEXT], state[AT])
+    state[KNOWN], state[MORE] = unpack_text('<dd', state[TEXT], state[AT])
   end
 end
 
@@ -36,8 +36,8 @@ function gcra.charge(state, row)
   local token = row[11]
   if not token then return now + debt, part end
   local free = row[10] - debt * row[4] - part
-  local left = math.floor(free / token)
-  return left, math.ceil(((left + 1) * token - free) / row[4])
+  local left = floor(free / token)
+  return left, ceil(((left + 1) * token - free) / row[4])
 end
 
 function gcra.view(state)
@@ -46,7 +46,7 @@ end
 
 function gcra.pack(state, row)
   local dead_at = state[KNOWN] + 1
-  return struct.pack('<ddI2dd', row[TAG], dead_at, 16, state[KNOWN], state[MORE]), dead_at
+  return pack('<ddI2dd', row[TAG], dead_at, 16, state[KNOWN], state[MORE]), dead_at
 end
 
 -- What has run out of the bucket since then is not given back: it would be poured out twice.
@@ -58,3 +58,5 @@ function gcra.give_back(state, row, at)
   if state[KNOWN] < 0 then state[KNOWN], state[MORE] = 0, 0 end
   return true
 end
+
+return gcra

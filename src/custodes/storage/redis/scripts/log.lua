@@ -3,7 +3,8 @@
 -- numbered e stands at place e % limit, and only what is needed is read and written.
 
 local HEAD = 24
-local LAST_OF_BEGIN = tostring(LONGEST - 1)
+local MOST = 128 -- of LONGEST
+local LAST_OF_BEGIN = '1023'
 
 -- Of a state: how many events are in the window, newest and oldest stamp, events added by this script, which share the
 -- newest stamp, and where the first one in the window stands in the text. KNOWN is LIVE.
@@ -15,10 +16,10 @@ local log = {}
 local function stamp(state, number)
   if number > state[LIVE] then return state[NEWEST] end
   local ring = state.ring
-  if not ring then return (struct.unpack('<d', state[TEXT], state[FROM] + (number - 1) * 8)) end
+  if not ring then return (unpack_text('<d', state[TEXT], state[FROM] + (number - 1) * 8)) end
   local at = HEAD + (ring.first + number - 1) % ring.size * 8
-  if at + 8 <= #ring.begin then return (struct.unpack('<d', ring.begin, at + 1)) end
-  return (struct.unpack('<d', redis.call('GETRANGE', state[OWN], at, at + 7)))
+  if at + 8 <= #ring.begin then return (unpack_text('<d', ring.begin, at + 1)) end
+  return (unpack_text('<d', call('GETRANGE', state[OWN], at, at + 7)))
 end
 
 -- Finds how many events have left the window. A refused request may do that, too: it is only written with a charge.
@@ -35,7 +36,7 @@ local function drop_expired(state, horizon)
   end
   local low, high = 2, live
   while low < high do
-    local middle = math.floor((low + high) / 2)
+    local middle = floor((low + high) / 2)
     if stamp(state, middle) <= horizon then low = middle + 1 else high = middle end
   end
   state[OLDEST] = stamp(state, low)
@@ -48,9 +49,9 @@ local function horizon_of(newest, row)
 end
 
 local function load_ring(state, row)
-  local begin = redis.call('GETRANGE', state[OWN], '0', LAST_OF_BEGIN)
+  local begin = call('GETRANGE', state[OWN], '0', LAST_OF_BEGIN)
   if #begin < HEAD then return end -- the server was short of memory
-  local ever, first, newest = struct.unpack('<ddd', begin)
+  local ever, first, newest = unpack_text('<ddd', begin)
   local ring = {begin = begin, size = row[LIMIT], ever = ever, first = first}
   state.ring, state[LIVE], state[NEWEST] = ring, ever - first, newest
   if ever > first then ring.first = first + drop_expired(state, horizon_of(newest, row)) end
@@ -59,19 +60,31 @@ end
 function log.load(state, row)
   local at, size = state[AT], state[SIZE]
   if size == 0 then
+    if at > 0 and not state[OWN] then return end
     state[LIVE], state[NEWEST] = 0, 0
     if at > 0 then load_ring(state, row) end
     return
   end
-  local newest = struct.unpack('<d', state[TEXT], at + size - 8)
+  local text = state[TEXT]
+  local newest = unpack_text('<d', text, at + size - 8)
+  local oldest = size == 8 and newest or unpack_text('<d', text, at)
   state[LIVE], state[NEWEST], state[FROM] = size / 8, newest, at
-  local expired = drop_expired(state, horizon_of(newest, row))
-  if expired > 0 then state[FROM] = at + expired * 8 end
+  local horizon = (now > newest and now or newest) - row[6]
+  if oldest > horizon then -- nearly always
+    state[OLDEST] = oldest
+  else
+    state[FROM] = at + drop_expired(state, horizon) * 8
+  end
 end
 
 function log.wait(state, row)
-  local in_the_way = state[LIVE] + state[ADDED] + row[COST] - row[LIMIT]
-  if in_the_way <= 0 then return 0 end
+  if not state[LIVE] then return nil end
+  local used = state[LIVE] + state[ADDED] + row[COST]
+  local in_the_way = used - row[LIMIT]
+  if in_the_way <= 0 then
+    if used > MOST and not state[OWN] then return nil end
+    return 0
+  end
   if row[COST] > row[LIMIT] then return NEVER end
   return stamp(state, in_the_way) + row[6] - now
 end
@@ -94,18 +107,18 @@ function log.charge(state, row)
 end
 
 local function head(ever, first, newest)
-  return struct.pack('<ddd', ever, first, newest)
+  return pack('<ddd', ever, first, newest)
 end
 
 local function write_ring(state, ring, fresh, keep)
   local place = ring.ever % ring.size
   local before_the_end = math.min(state[ADDED], ring.size - place) * 8
-  redis.call('SETRANGE', state[OWN], '0', head(ring.ever + state[ADDED], ring.first, state[NEWEST]))
-  redis.call('SETRANGE', state[OWN], HEAD + place * 8, string.sub(fresh, 1, before_the_end))
+  call('SETRANGE', state[OWN], '0', head(ring.ever + state[ADDED], ring.first, state[NEWEST]))
+  call('SETRANGE', state[OWN], HEAD + place * 8, sub(fresh, 1, before_the_end))
   if #fresh > before_the_end then
-    redis.call('SETRANGE', state[OWN], HEAD, string.sub(fresh, before_the_end + 1))
+    call('SETRANGE', state[OWN], HEAD, sub(fresh, before_the_end + 1))
   end
-  redis.call('PEXPIRE', state[OWN], keep)
+  call('PEXPIRE', state[OWN], keep)
 end
 
 function log.pack(state, row)
@@ -113,36 +126,38 @@ function log.pack(state, row)
   local size, dead_at = (live + added) * 8, newest + row[6]
   if size == 0 then return nil end
   local ring, from = state.ring, state[FROM]
-  local before = not ring and live > 0 and string.sub(state[TEXT], from, from + live * 8 - 1) or ''
+  local before = not ring and live > 0 and sub(state[TEXT], from, from + live * 8 - 1) or ''
   if added == 1 and not ring and size <= LONGEST then
-    return struct.pack('<ddI2c0d', row[TAG], dead_at, size, before, newest), dead_at
+    return pack('<ddI2c0d', row[TAG], dead_at, size, before, newest), dead_at
   end
-  local fresh = string.rep(struct.pack('<d', newest), added)
+  local fresh = rep(pack('<d', newest), added)
   if not ring and size <= LONGEST then
-    return struct.pack(RECORD, row[TAG], dead_at, size) .. before .. fresh, dead_at
+    return pack(RECORD, row[TAG], dead_at, size) .. before .. fresh, dead_at
   end
   local keep = lifetime(dead_at - now)
   if ring then
     write_ring(state, ring, fresh, keep)
   else
-    redis.call('SET', state[OWN], head(live + added, 0, newest) .. before .. fresh, 'PX', keep)
+    call('SET', state[OWN], head(live + added, 0, newest) .. before .. fresh, 'PX', keep)
   end
-  return struct.pack(RECORD, row[TAG], dead_at, 0), dead_at
+  return pack(RECORD, row[TAG], dead_at, 0), dead_at
 end
 
 -- Rare (another slot of the request refused, a lease is returned): the events of that moment are taken out one by one.
 function log.give_back(state, row, at, units)
   local kept, left = {}, units
-  if state.ring then state.ring.begin = redis.call('GET', state[OWN]) end
+  if state.ring then state.ring.begin = call('GET', state[OWN]) end
   for number = state[LIVE] + state[ADDED], 1, -1 do
     local one = stamp(state, number)
     if one == at and left > 0 then left = left - 1 else kept[#kept + 1] = one end
   end
   if left == units then return false end
   local packed = {}
-  for number = #kept, 1, -1 do packed[#packed + 1] = struct.pack('<d', kept[number]) end
+  for number = #kept, 1, -1 do packed[#packed + 1] = pack('<d', kept[number]) end
   state.ring = nil
   state[TEXT], state[FROM], state[LIVE], state[ADDED] = table.concat(packed), 1, #kept, 0
   state[NEWEST], state[OLDEST] = kept[1] or 0, kept[#kept] or 0
   return true
 end
+
+return log

@@ -1,18 +1,24 @@
--- What the files after this one each offer: one algorithm of kernel/window, decision for decision the same.
+-- What the files after this one each return: one algorithm of kernel/window, decision for decision the same. Each becomes
+-- a function, see scripts/__init__.py, and names in capitals become what they stand for.
 --
 -- record  a state as it is kept: tag of the limit, moment from which on it says nothing more, length of the body, body.
 --         The states of a subject under all of its limits are one string of them. A body that is longer than LONGEST has
 --         a key of its own; its record says so by a length of 0.
 -- row     what is asked: {algorithm, in shadow, cost, limit, tag of the limit, then what the algorithm needs}
 -- state   of one subject under one limit, in memory for as long as this script runs: where its body is (AT is 0 for who
---         has none), the row that has changed it, then what the algorithm knows
+--         has none), the row that has changed it, what the algorithm knows, the limit's tag
 --
--- load(state, row)          understand the body; state[OWN] is the key for one that is too long for a record
+-- load(state, row)          understand the body; state[OWN] is the key for one that is too long for a record, false when it
+--                           was not named: then nothing is known of such a one
 -- wait(state, row)          microseconds until the cost is admitted: 0 for now, NEVER, nil when it cannot be told
 -- charge(state, row)        charge it, only when wait is 0; returns what is left
 -- view(state, row)          units left, microseconds until there is more
 -- pack(state, row)          the record and the moment from which on it says nothing more; nothing when it says nothing now
 -- give_back(state, row, at, units)  take back a charge of that moment; whether that has changed anything
+
+-- Looked up once, not by each request.
+local call, pack, unpack_text = redis.call, struct.pack, struct.unpack
+local sub, rep, floor, ceil = string.sub, string.rep, math.floor, math.ceil
 
 local NEVER = -1
 
@@ -23,12 +29,12 @@ local ALGORITHM, IN_SHADOW, COST, LIMIT, TAG = 1, 2, 3, 4, 5
 
 -- Of a state.
 -- What an algorithm knows begins at KNOWN, which is false until it does.
-local TEXT, AT, SIZE, DEAD_AT, CHANGED_BY, OWN, KNOWN, MORE = 1, 2, 3, 4, 5, 6, 7, 8
+local TEXT, AT, SIZE, DEAD_AT, CHANGED_BY, OWN, KNOWN, MORE, TAGGED = 1, 2, 3, 4, 5, 6, 7, 8, 12
 
 local function has_key_of_its_own(state)
   return state[AT] > 0 and state[SIZE] == 0
 end
 
 local function body_of(state)
-  return string.sub(state[TEXT], state[AT], state[AT] + state[SIZE] - 1)
+  return sub(state[TEXT], state[AT], state[AT] + state[SIZE] - 1)
 end

@@ -16,11 +16,11 @@ local function place_of(number)
 end
 
 local function oldest_slice(counts, slice)
-  return math.max(math.floor(now / slice), counts[1]) - SLICES
+  return math.max(floor(now / slice), counts[1]) - SLICES
 end
 
 local function used_slices(counts, slice)
-  if math.floor(now / slice) <= counts[1] then return counts[2] end
+  if floor(now / slice) <= counts[1] then return counts[2] end
   local used = 0
   for number = oldest_slice(counts, slice), counts[1] do used = used + counts[place_of(number)] end
   return used
@@ -50,7 +50,7 @@ end
 
 function subwindows.charge(state, row)
   local counts, slice = state[KNOWN], state[MORE]
-  local number, current = math.floor(now / slice), counts[1]
+  local number, current = floor(now / slice), counts[1]
   if number - current > SLICES then
     for place = 2, COUNTS + SLICES do counts[place] = 0 end
     counts[1] = number
@@ -71,11 +71,11 @@ end
 function subwindows.pack(state, row)
   local counts = state[KNOWN]
   local body, dead_at = cmsgpack.pack(counts), (counts[1] + SLICES + 1) * state[MORE]
-  return struct.pack(RECORD, row[TAG], dead_at, #body) .. body, dead_at
+  return pack(RECORD, row[TAG], dead_at, #body) .. body, dead_at
 end
 
 function subwindows.give_back(state, row, at, units)
-  local counts, number = state[KNOWN], math.floor(at / state[MORE])
+  local counts, number = state[KNOWN], floor(at / state[MORE])
   if number < counts[1] - SLICES or number > counts[1] then return false end
   local place = place_of(number)
   local given = math.min(units, counts[place])
@@ -83,3 +83,5 @@ function subwindows.give_back(state, row, at, units)
   counts[2] = counts[2] - given
   return given > 0
 end
+
+return subwindows
