@@ -315,8 +315,9 @@ class RedisWindows:
         now = self._monotonic() + (self._ahead or 0)
         waiting, self._waiting, self._count = self._waiting, {}, 0
         for items in waiting.values():
-            # Two calls at least: while the server decides on one, this process writes or reads the other.
-            size = min(MAX_BATCH, max(_LEAST, -(-len(items) // 2)))
+            # Two calls under way: while the server decides on one, this process writes or reads the other.
+            parts = 1 if self._calls.under_way else 2
+            size = min(MAX_BATCH, max(_LEAST, -(-len(items) // parts)))
             for first in range(0, len(items), size):
                 self._calls.begin(Batch(items[first : first + size], now), ends)
 
