@@ -36,6 +36,10 @@ class Gates(Protocol):
         """Tell for each of these lanes how many jobs may be under way at once; a lane that is left out: none."""
         ...
 
+    def closed(self, lane: str, now: int) -> bool:
+        """Tell whether a lane is known to be closed, so that it need not be looked at."""
+        ...
+
     def failing(self, lane: str) -> int:
         """Tell how often in a row jobs of a lane have failed, as it stood when it was looked at last."""
         ...
@@ -172,28 +176,37 @@ class FairWorker(Worker[R], Generic[R]):
 
     def _take(self, tx: Transaction, now: int, free: int, held: Sequence[Lease]) -> list[Lease]:
         self._jobs.pull_in(tx, self.kind, now + self.horizon, now)
-        lanes = self._jobs.due_lanes(tx, self.kind, now)
-        if not lanes:
-            return []
         under_way: dict[str, int] = defaultdict(int)
+        slow: dict[str, int] = defaultdict(int)
         for lease in held:
             under_way[lease.lane] += 1
+            slow[group_of(lease.lane)] += not self.windows.proven(lease.lane)
+        unproven_free = max(1, self.concurrency * 3 // 4) - sum(slow.values())
+
+        def unproven_room(group: str) -> int:
+            return min(unproven_free, max(1, self.concurrency // 4) - slow.get(group, 0))
+
+        def may_have_more(lane: str) -> bool:
+            """Tell whether there can be a place for a lane, without looking at what it is a lane of."""
+            if self.windows.size(lane) <= under_way.get(lane, 0) or self.gates.closed(lane, now):
+                return False
+            return self.windows.proven(lane) or unproven_room(group_of(lane)) > 0
+
+        # Those that hang are due all the time, and it is for those that do not that one looks.
+        lanes = [lane for lane in self._jobs.due_lanes(tx, self.kind, now) if may_have_more(lane)]
+        if not lanes:
+            return []
         limits = self.gates.open(tx, lanes, now)
-        room = {lane: min(limit, self.windows.size(lane)) - under_way[lane] for lane, limit in limits.items()}
-        unproven = frozenset(lane for lane in lanes if not self.windows.proven(lane))
-        slow: dict[str, int] = defaultdict(int)
-        for lane, count in under_way.items():
-            if not self.windows.proven(lane):
-                slow[group_of(lane)] += count
+        room = {lane: min(limit, self.windows.size(lane)) - under_way.get(lane, 0) for lane, limit in limits.items()}
         given = shares(
             lanes,
             room,
             free,
             rank=self._rank,
             weights=self.weights,
-            unproven=unproven,
-            unproven_free=max(1, self.concurrency * 3 // 4) - sum(slow.values()),
-            unproven_room=lambda group: max(1, self.concurrency // 4) - slow.get(group, 0),
+            unproven=frozenset(lane for lane in lanes if not self.windows.proven(lane)),
+            unproven_free=unproven_free,
+            unproven_room=unproven_room,
         )
         busy = frozenset(lease.ref for lease in held)
         taken: list[Lease] = []

@@ -84,6 +84,8 @@ class Strain:
     memory: int = 0
     #: Longest that the loop was late, seconds.
     lag: float = 0.0
+    #: Processor time, seconds.
+    spent: float = 0.0
 
     async def watch(self) -> None:
         process = psutil.Process()
@@ -97,9 +99,10 @@ class Strain:
 @asynccontextmanager
 async def strain() -> AsyncIterator[Strain]:
     """Watch this process."""
-    found = Strain()
+    found, began = Strain(), time.process_time()
     task = asyncio.create_task(found.watch())
     try:
         yield found
     finally:
+        found.spent = time.process_time() - began
         task.cancel()

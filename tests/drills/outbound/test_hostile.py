@@ -80,7 +80,8 @@ async def test_the_hostile_cost_the_good_nothing(tmp_path: Path) -> None:
     tell(
         f"{count} endpoints, {len(ended)} attempts at hostile ones: p99 of the good {p99(alone) * 1_000:.0f} ms alone, "
         f"{p99(together) * 1_000:.0f} ms beside them; memory +{grown / 2**20:.0f} MiB; deadline of "
-        f"{TIMEOUT / SECOND:g} s: {min(late):.2f} to {max(late):.2f} s (loop late by {beside.lag:.2f} s at most)"
+        f"{TIMEOUT / SECOND:g} s: {min(late):.2f} to {max(late):.2f} s (loop late by {beside.lag:.2f} s at most); "
+        f"processor time of the sender {before.spent:.1f} s alone, {beside.spent:.1f} s beside them, for {SECONDS} s"
     )
     assert kinds == set(HOSTILE)
     assert late

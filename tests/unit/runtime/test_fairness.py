@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from random import Random
+from types import SimpleNamespace
+from typing import Any, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from custodes.runtime.fairness import Turns, Windows, shares
+from custodes.runtime.fairness import FairWorker, Turns, Windows, shares
+from custodes.runtime.jobs import Claim, Lease
+from custodes.testing.clock import FakeClock
 
 LANES = st.lists(
     st.builds("{}/{}".format, st.sampled_from("abc"), st.integers(0, 5)), min_size=1, max_size=15, unique=True
@@ -76,3 +81,62 @@ def test_a_window_grows_with_success_and_falls_to_one_with_a_failure() -> None:
     assert sizes == [1, 2, 4, 8, 10, 10]
     windows.failed("a/0")
     assert (windows.size("a/0"), windows.proven("a/0")) == (1, False)
+
+
+class _Open:
+    """Gates that note whom they were asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.shut: set[str] = set()
+
+    def open(self, _tx: Any, lanes: Sequence[str], _now: int) -> Mapping[str, int]:
+        self.asked = list(lanes)
+        return dict.fromkeys(lanes, 10)
+
+    def closed(self, lane: str, _now: int) -> bool:
+        return lane in self.shut
+
+    def failing(self, _lane: str) -> int:
+        return 0
+
+    def passed(self, _tx: Any, _counts: Mapping[str, int], _now: int) -> None: ...
+
+
+class _Due:
+    """Jobs without an end in each lane."""
+
+    def __init__(self, *lanes: str) -> None:
+        self.lanes = lanes
+
+    def pull_in(self, *_: Any) -> int:
+        return 0
+
+    def due_lanes(self, *_: Any) -> Sequence[str]:
+        return self.lanes
+
+    def claim(self, _tx: Any, kind: str, lane: str, claim: Claim) -> list[Lease]:
+        return [Lease("t", kind, f"{lane}.{number}", lane, 0, 0, 1) for number in range(claim.limit)]
+
+
+def test_a_claim_looks_at_nobody_who_can_have_no_place() -> None:
+    """Given endpoints that hang and hold what they may, one that is known to be closed, and one that is well; then only
+    the well one is looked at, and nobody when it holds its places too."""
+    gates, windows = _Open(), Windows()
+    jobs = _Due("evil/0", "evil/1", "good/0", "good/shut")
+    doer: Any = SimpleNamespace(begin=lambda *_: None)
+    worker = FairWorker[Any]("x", doer, store=Any, jobs=jobs, clock=FakeClock(), owner="w", concurrency=8)
+    worker.gates, worker.windows, worker.weights = gates, windows, {}
+    gates.shut = {"good/shut"}
+    windows.succeeded("good/0", 10)
+
+    held = worker._take(cast("Any", None), 0, 8, [])
+    assert gates.asked == ["evil/0", "evil/1", "good/0"]
+    assert Counter(lease.lane for lease in held) == {"evil/0": 1, "evil/1": 1, "good/0": 2}
+
+    windows.succeeded("good/0", 10)
+    held += worker._take(cast("Any", None), 0, 4, held)
+    assert gates.asked == ["good/0"]
+    gates.asked = []
+    assert worker._take(cast("Any", None), 0, 2, held) == []
+    assert gates.asked == []

@@ -176,7 +176,7 @@ def examine(endpoint: Endpoint, health: EndpointHealth, recent: Figures, missed:
     if health.failures:
         failed = "The last attempt" if health.failures == 1 else f"The last {health.failures} attempts"
         reasons.append(f"{failed} failed, since {to_iso(health.failing_since)}")
-    if health.open_until > now:
+    if health.open_until > now and endpoint.state is EndpointState.ENABLED:
         reasons.append(f"Nothing is sent before {to_iso(health.open_until)}, then one delivery tries")
         condition = Condition.FAILING
     elif health.failures:

@@ -10,6 +10,7 @@ from custodes.errors import Conflict, NotFound
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
 from custodes.planes.outbound.emitter import TEST
 from custodes.planes.outbound.endpoints import Endpoints
+from custodes.planes.outbound.gates import EndpointGates
 from custodes.planes.outbound.model import (
     HEALTHY,
     JOB_KIND,
@@ -51,6 +52,8 @@ class Deliveries(Endpoints):
 
     #: Does the delivering.
     worker: FairWorker[Outcome]
+
+    _gates: EndpointGates
 
     _jobs: Jobs
 
@@ -292,6 +295,7 @@ class Deliveries(Endpoints):
             return of, wanted, [] if wanted is None else batch(tx, wanted, "", 0)
 
         of, wanted, done = await self._store.write(first)
+        self._gates.reopen()
         self.worker.wake()
         total = len(done)
         while wanted is not None and len(done) == RELEASE_BATCH:

@@ -18,6 +18,10 @@ from custodes.runtime.transactions import Transaction
 #: How much of its rate an endpoint may get at once, seconds.
 BURST_SECONDS = 1.0
 
+#: How long what was closed is taken for closed without another look, microseconds: as late as anything may be found
+#: that another process did.
+LOOK_AGAIN = SECOND
+
 
 class EndpointGates:
     """Opens and closes lanes by what is known of their endpoints."""
@@ -26,6 +30,7 @@ class EndpointGates:
         self._endpoints = endpoints
         self._rated: dict[str, tuple[Endpoint, EndpointHealth]] = {}
         self._failing: dict[str, int] = {}
+        self._closed: dict[str, int] = {}
 
     def open(self, tx: Transaction, lanes: Sequence[str], now: int) -> Mapping[str, int]:
         """Tell how many deliveries to each endpoint may be under way."""
@@ -34,6 +39,7 @@ class EndpointGates:
         healths = self._endpoints.health(tx, ids.values())
         limits: dict[str, int] = {}
         self._rated, self._failing = {}, {}
+        self._closed = {lane: until for lane, until in self._closed.items() if until > now}
         for lane, endpoint_id in ids.items():
             endpoint = endpoints.get(endpoint_id)
             health = healths.get(endpoint_id, HEALTHY)
@@ -42,13 +48,24 @@ class EndpointGates:
                 # Its open jobs are looked at one by one, and put aside.
                 limits[lane] = 1
                 continue
-            limit = _limit(endpoint, health, now)
+            limit, closed_until = _limit(endpoint, health, now), health.open_until
             if endpoint.options.rate:
                 self._rated[lane] = (endpoint, health)
                 limit = min(limit, _affordable(endpoint, health, now))
+                closed_until = max(closed_until, _affordable_at(endpoint, health))
             if limit:
                 limits[lane] = limit
+            else:
+                self._closed[lane] = min(closed_until, now + LOOK_AGAIN)
         return limits
+
+    def closed(self, lane: str, now: int) -> bool:
+        """Tell whether an endpoint was closed less than a second ago: by its breaker, or as it has what it may have."""
+        return self._closed.get(lane, 0) > now
+
+    def reopen(self) -> None:
+        """Forget which were closed: somebody has put them right."""
+        self._closed = {}
 
     def failing(self, lane: str) -> int:
         """Tell how often in a row deliveries to an endpoint have failed: it is in the store, and outlives a process."""
@@ -70,9 +87,16 @@ def _limit(endpoint: Endpoint, health: EndpointHealth, now: int) -> int:
     return 1 if health.failures else endpoint.options.concurrency
 
 
+def _burst(endpoint: Endpoint) -> float:
+    return max(BURST_SECONDS, 1 / _rate(endpoint)) * SECOND
+
+
+def _affordable_at(endpoint: Endpoint, health: EndpointHealth) -> int:
+    return int(health.paced_until - _burst(endpoint) + SECOND / _rate(endpoint))
+
+
 def _affordable(endpoint: Endpoint, health: EndpointHealth, now: int) -> int:
-    burst = max(BURST_SECONDS, 1 / _rate(endpoint)) * SECOND
-    left = burst - max(health.paced_until - now, 0)
+    left = _burst(endpoint) - max(health.paced_until - now, 0)
     return int(left * _rate(endpoint) / SECOND + 1e-6)
 
 

@@ -40,11 +40,11 @@ class EndpointStore(Protocol):
         ...
 
     def several(self, tx: Transaction, ids: Iterable[str]) -> dict[str, Endpoint]:
-        """Read endpoints by id, the deleted ones too."""
+        """Read endpoints by id, the deleted ones too; without their counters, which are 0."""
         ...
 
     def of_tenants(self, tx: Transaction, tenants: Iterable[str]) -> list[Endpoint]:
-        """Read all endpoints of some tenants."""
+        """Read all endpoints of some tenants; without their counters, which are 0."""
         ...
 
     def page(

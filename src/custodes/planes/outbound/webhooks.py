@@ -147,7 +147,8 @@ class OutgoingWebhooks(Deliveries):
             lease=lease,
             horizon=HORIZON,
         )
-        self.worker.gates, self.worker.windows, self.worker.weights = EndpointGates(endpoints), windows, weights or {}
+        self._gates = EndpointGates(endpoints)
+        self.worker.gates, self.worker.windows, self.worker.weights = self._gates, windows, weights or {}
         self._flusher = Periodic("outbound-flush", FLUSH_SECONDS, self._tally.flush)
 
     # ── Life ─────────────────────────────────────────────────────────────────

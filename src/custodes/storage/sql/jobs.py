@@ -71,10 +71,13 @@ class SqlJobs:
         """Lease due jobs of a lane."""
         connection = connection_of(tx)
         wanted = {"kind": kind, "lane": lane, "now": claim.now, "busy": list(claim.busy)}
-        due: list[Any] = []
-        if claim.suspect:
-            due += connection.execute(_DUE_SUSPECTS, {**wanted, "most": 1})
-        due += connection.execute(_DUE, {**wanted, "most": claim.limit - len(due)})
+        due: list[Any] = list(connection.execute(_DUE, {**wanted, "most": claim.limit}))
+        suspects = [row for row in due if row.lost >= SUSPECT_AFTER]
+        most = 1 if claim.suspect else 0
+        if len(suspects) > most:
+            # Only now are they passed over in the statement: to look for them in a long lane is to read all of it.
+            due = suspects[:most]
+            due += connection.execute(_DUE_SOUND, {**wanted, "most": claim.limit - len(due)})
         if due:
             lease = {"until": claim.until, "owner": claim.owner}
             connection.execute(_LEASE, {"of_kind": kind, "refs": [row.ref for row in due], **lease})
@@ -124,7 +127,7 @@ class SqlJobs:
 
 _KIND = t.c.kind == bindparam("kind")
 
-_DUE_ANY = (
+_DUE = (
     select(t.c.tenant_id, t.c.ref, t.c.attempts, t.c.token, _LOST.label("lost"))
     .where(
         _KIND,
@@ -137,9 +140,7 @@ _DUE_ANY = (
     .with_for_update(skip_locked=True)
 )
 
-_DUE = _DUE_ANY.where(_LOST < SUSPECT_AFTER)
-
-_DUE_SUSPECTS = _DUE_ANY.where(_LOST >= SUSPECT_AFTER)
+_DUE_SOUND = _DUE.where(_LOST < SUSPECT_AFTER)
 
 _LEASE = (
     update(t)
