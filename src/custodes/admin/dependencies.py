@@ -102,6 +102,21 @@ Admin = Annotated[Principal, Depends(require_admin)]
 Owner = Annotated[Principal, Depends(require_owner)]
 
 
+def require_whole(principal: SignedIn) -> None:
+    """Let only somebody pass who sees all tenants: for what belongs to none of them.
+
+    Raises (when called):
+        PermissionDenied: the principal sees one tenant.
+    """
+    if principal.tenant is not None:
+        msg = "This belongs to the whole install, and you see one tenant"
+        raise PermissionDenied(msg, remedy="Ask an owner of the install")
+
+
+#: For a route whose object belongs to the whole install: ``dependencies=[WHOLE_INSTALL]``.
+WHOLE_INSTALL = Depends(require_whole)
+
+
 def seen_tenant(principal: Principal, wanted: str | None) -> str | None:
     """Tell which tenant somebody means who names this one, or none: their own, or any for somebody who sees all.
 

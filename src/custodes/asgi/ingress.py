@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from custodes.asgi.delivery import Delivery
 from custodes.asgi.passage import Refusal
@@ -64,6 +65,7 @@ class Ingress:
         self._now = custodes.clock.now
         self._random_bits = custodes.trace_bits
         self._public_url = custodes.settings.public_url.rstrip("/")
+        self._public_path = urlsplit(self._public_url).path
         self._tells_trace = custodes.settings.trace_response
         self._check: Callable[[Any], Any] | None = None
         if custodes.settings.rate_limiting_enabled:
@@ -167,6 +169,9 @@ class Ingress:
         """Return the URL that the sender called: some schemes sign it."""
         path = scope.get("raw_path") or scope["path"].encode("utf-8", "replace")
         base = self._public_url or (scope.get("scheme", "http"), found.get(b"host", b""))
+        # The path of the public URL is in the request's already, unless a proxy takes it away.
+        if self._public_path and path.startswith(f"{self._public_path}/".encode()):
+            base = self._public_url.removesuffix(self._public_path)
         return _called(base, path, scope.get("query_string", b""))
 
 

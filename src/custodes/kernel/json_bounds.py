@@ -65,6 +65,19 @@ def parse_json(body: bytes, bounds: JsonBounds = BOUNDS) -> Any:
     return value
 
 
+def plain_json(value: object) -> Any:
+    """Return a value as whoever reads its JSON gets it: a list where a tuple was, a text where the name was a number.
+
+    Raises:
+        MalformedPayload: it cannot be written as JSON that every reader and every store takes.
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError):
+        _refuse("cannot be written: it holds another type, NaN, half of a surrogate pair or too many levels")
+    return parse_json(text)
+
+
 def _check_bounds(body: bytes, bounds: JsonBounds) -> None:
     """Check the shape, first with everything in strings counted too: most texts are small enough even so."""
     if _openings(body) <= bounds.depth and _values(body) <= bounds.nodes:

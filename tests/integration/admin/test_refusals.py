@@ -107,7 +107,8 @@ async def test_every_admin_action_of_this_plane_is_written_with_its_target(
     client: httpx2.AsyncClient, custodes: Custodes
 ) -> None:
     headers = await key_for(custodes, Role.OWNER)
-    made = await client.post(f"{API}/user-profiles", headers=headers, json={"subject": "ann", "role": "admin"})
+    profile = {"subject": "ann", "role": "admin", "tenant": "acme"}
+    made = await client.post(f"{API}/user-profiles", headers=headers, json=profile)
     ann = made.json()["id"]
     await client.put(f"{API}/user-profiles/{ann}/role", headers=headers, json={"role": "member"})
     await client.post(f"{API}/user-profiles/{ann}/reset-password", headers=headers)
@@ -119,6 +120,7 @@ async def test_every_admin_action_of_this_plane_is_written_with_its_target(
     assert {"user_profile.created", "role.changed", "auth.password_reset", "user.disabled", "user.enabled"} <= set(
         written
     )
+    assert {entry.tenant for entry in written.values()} == {"acme"}
     change = written["role.changed"]
     assert str(change.targets[0]) == f"user_profile:{ann}"
     assert [(part.path, part.old, part.new) for part in change.changes] == [("role", "admin", "member")]

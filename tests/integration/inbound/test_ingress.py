@@ -73,6 +73,27 @@ async def test_a_signed_delivery_is_on_the_disk_before_the_2xx(custodes, ingress
     assert payload.body == signed.body
 
 
+@pytest.mark.parametrize("path", ["/ops/hooks/twilio", "/hooks/twilio"])
+async def test_a_signed_url_is_the_public_one_whether_or_not_a_proxy_takes_its_path_away(
+    sqlite_url: str, clock: FakeClock, path: str
+):
+    """Given a public URL with a path; then Twilio's signature of it holds, mounted there or behind a proxy."""
+    made = Custodes(sqlite_url, clock=clock, public_url="https://app.example.com/ops")
+    made.source("twilio", secrets=["token"])
+    await made.database.open()
+    called = "https://app.example.com/ops/hooks/twilio?a=1"
+    signed = signed_webhook("twilio", b"MessageSid=SM1&MessageStatus=sent", "token", url=called)
+    scope = http_scope(f"{path}?a=1", "POST", headers=signed.headers)
+    if path.startswith("/ops"):
+        scope["root_path"] = "/ops"
+
+    answer = await converse(Ingress(made), scope, body(signed.body))
+
+    assert answer.status == 200, answer.body
+    await made.inbound.stop()
+    await made.database.close()
+
+
 async def test_a_delivery_without_a_trace_begins_one_that_is_numbered_as_its_event(custodes, ingress, clock):
     signed = stripe(clock)
     two_parents = [(name.lower().encode(), value.encode()) for name, value in signed.headers.items()]

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -43,6 +44,15 @@ async def test_only_the_endpoints_that_want_it_get_it(custodes: Custodes, receiv
     assert await paths(custodes, receiver) == ["/all", "/big", "/eu", "/orders"]
     await custodes.outbound.emit("user.made", b'{"data": {"total": 500}}', tenant="acme")
     assert await paths(custodes, receiver) == ["/all"]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_filters_look_at_what_is_sent(custodes: Custodes, receiver: Receiver) -> None:
+    """Given a tuple and a number as a name, which JSON has not; then filters find the list and the text sent."""
+    for name, match in (("list", {"data.tags": {"$has": "gold"}}), ("name", {"data.sizes.5": "x"})):
+        await custodes.outbound.create_endpoint(f"{receiver.url}/{name}", options=Options(match=match))
+    await custodes.outbound.emit("order.paid", {"tags": ("gold",), "sizes": {5: "x"}})
+    assert await paths(custodes, receiver) == ["/list", "/name"]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -175,6 +185,25 @@ class TestTheCatalogue:
         with pytest.raises(Conflict, match=r"\$\.id may be missing"):
             await put("order.paid", schema={**self.SCHEMA, "required": []})
         assert (await put("order.paid", schema={**self.SCHEMA, "required": []}, force=True)).schema is not None
+
+    async def test_what_no_answer_can_be_made_of_is_not_kept(self, custodes: Custodes) -> None:
+        """Half of a surrogate pair, or NaN, in free JSON."""
+        for free in (
+            {"example": "\ud800"}, {"example": {"a": float("nan")}}, {"schema": {"title": "\ud800"}}
+        ):  # fmt: skip
+            with pytest.raises(InvalidInput):
+                await custodes.outbound.catalogue.put("order.paid", **free)
+        assert list(await custodes.outbound.catalogue.all()) == []
+
+    async def test_what_is_stored_already_is_served_all_the_same(self, custodes: Custodes) -> None:
+        made = await custodes.outbound.catalogue.put("order.paid", example={"name": "\U0001f600"})
+        odd = replace(made, example={"name": "\U0001f600 \ud800"})
+        await custodes.database.write(lambda tx: custodes.outbound.catalogue._types.put(tx, odd))
+        assert [one.example for one in await custodes.outbound.catalogue.all()] == [{"name": "\U0001f600 ?"}]
+
+    async def test_the_schema_is_of_what_is_sent(self, custodes: Custodes) -> None:
+        await custodes.outbound.catalogue.put("order.paid", schema={"properties": {"tags": {"type": "array"}}})
+        assert await custodes.outbound.emit("order.paid", {"tags": ("gold",)})
 
     async def test_an_archived_type_is_not_emitted(self, custodes: Custodes) -> None:
         await custodes.outbound.catalogue.put("old.one")

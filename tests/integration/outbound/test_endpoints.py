@@ -251,6 +251,7 @@ async def test_the_whole_life_over_http_with_an_audit_entry_for_each_step(sqlite
             await client.post(f"{path}/rotate-secret", headers=stranger),
             await client.delete(path, headers=stranger),
         ]
+        shared = await client.put("/webhook-event-types/order.paid", json={"archived": True}, headers=admin)
         refused = await client.post(here, json={"url": "https://u:p@example.com/"}, headers=admin)
         gone = await client.delete(path, headers=admin)
         missing = await client.get(path, headers=admin)
@@ -259,6 +260,7 @@ async def test_the_whole_life_over_http_with_an_audit_entry_for_each_step(sqlite
 
     assert (made.status_code, gone.status_code, missing.status_code, refused.status_code) == (201, 204, 404, 422)
     assert [step.status_code for step in steps] == [200] * 6
+    assert shared.status_code == 403  # the catalogue is of all tenants
     assert [answer.status_code for answer in hidden] == [404] * 4
     assert "u:p@" not in refused.text
     # secrets: in the two answers that made them, and nowhere else

@@ -100,16 +100,22 @@ async def test_new_entries_are_taken_while_a_sweep_deletes(custodes: Custodes, c
 
 async def test_over_http_policies_are_told_and_run_by_owners_only(custodes: Custodes):
     owner, admin = await key_for(custodes, "owner"), await key_for(custodes, "admin")
+    of_one_tenant = await key_for(custodes, "owner", "acme")
     transport = httpx2.ASGITransport(app=create_admin_app(custodes))
     base = "https://ops.example.com/api/admin/enterprise"
     async with httpx2.AsyncClient(transport=transport, base_url=base) as client:
         told = await client.get("/retention", headers=admin)
         refused = await client.post("/retention/run", json={"dry_run": False}, headers=admin)
+        others = [
+            (await client.post("/retention/run", json={"dry_run": False}, headers=of_one_tenant)).status_code,
+            (await client.get("/retention/runs", headers=of_one_tenant)).status_code,
+        ]
         done = await client.post("/retention/run", json={"dry_run": False}, headers=owner)
         runs = await client.get("/retention/runs", headers=owner)
 
     assert {"audit.entries", "inbound.events", "traffic.calls"} <= {one["name"] for one in told.json()["policies"]}
     assert (refused.status_code, done.status_code) == (403, 200)
+    assert others == [403, 403]
     assert len(runs.json()["items"]) == len(done.json()["runs"])
     (entry,) = (await custodes.audit.list_entries(AuditQuery(action="retention.run"))).items
     assert entry.context.extra["dry_run"] is False

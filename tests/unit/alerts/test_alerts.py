@@ -617,6 +617,8 @@ class TestRules:
             {"remind": 8 * DAY},
             {"tenant": "no tenant!"},
             {"by": tuple("abcdef")},
+            {"by": ("\ud800",)},
+            {"labels": {"system": "\ud800"}},
         ],
     )
     def test_a_rule_that_makes_no_sense_is_refused(self, wrong: dict[str, Any]):

@@ -33,6 +33,9 @@ ORDER = {
         ({"data.vip": 1}, False),
         ({"data.tags": {"$has": "gold"}}, True),
         ({"data.tags": {"$has": True}}, False),
+        ({"data.tags": ["gold", 1.0]}, True),
+        ({"data.tags": {"$eq": ["gold", True]}}, False),
+        ({"data.tags": {"$in": [["gold"], {"gold": 1}]}}, False),
         ({"data.name": {"$has": "Love"}}, True),
         ({"data.name": {"$starts": "Ada", "$ends": "lace"}}, True),
         ({"data.note": None}, True),
@@ -57,7 +60,7 @@ def test_what_matches(pattern: dict[str, Any], matches: bool) -> None:
     [
         {"a": {"$where": "1"}}, {"$eq": 1}, {"a": {"$in": "x"}}, {"a": {"$exists": 1}}, {"a": {"$gt": True}},
         {"$or": {"a": 1}}, {"$or": [1]}, {"$not": [1]}, {"a": {"$not": 1}}, {"a": {"$starts": 1}}, {"a": {1, 2}},
-        {"a": float("nan")}, {"a": "x" * 5_000}, {str(n): n for n in range(101)},
+        {"a": float("nan")}, {"a": "\ud800"}, {"\udfff": 1}, {"a": "x" * 5_000}, {str(n): n for n in range(101)},
         {"a": {"a": {"a": {"a": {"a": {"a": {"a": {"a": {"a": 1}}}}}}}}},
     ],
     ids=lambda pattern: str(pattern)[:40],

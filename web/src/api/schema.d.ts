@@ -1638,6 +1638,8 @@ export interface paths {
         /**
          * Put Webhook Event Type
          * @description Put an event type in, or change it; a change that can break receivers is refused unless it is forced.
+         *
+         *     All tenants share the catalogue: only for those who may see all of them.
          */
         put: operations["outbound_put_webhook_event_type"];
         post?: never;
@@ -2005,7 +2007,7 @@ export interface paths {
         };
         /**
          * List Retention Runs
-         * @description List runs, newest first.
+         * @description List runs, newest first. They span all tenants: only for owners who may see all of them.
          */
         get: operations["retention_list_retention_runs"];
         put?: never;
@@ -2027,7 +2029,7 @@ export interface paths {
         put?: never;
         /**
          * Run Retention
-         * @description Delete what is past its time now, or count what would be deleted. It spans all tenants: owners only.
+         * @description Delete what is past its time now, or count what would be deleted. It spans all tenants: only for their owners.
          */
         post: operations["retention_run_retention"];
         delete?: never;

@@ -7,10 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 from pydantic import AwareDatetime, BaseModel, Field
 
-from custodes.admin.dependencies import Admin, CustodesDep, TenantScope, Trail
+from custodes.admin.dependencies import WHOLE_INSTALL, Admin, CustodesDep, TenantScope, Trail
 from custodes.admin.fields import Identifier, Moment
 from custodes.admin.paging import PageModel, PageQuery
-from custodes.errors import PermissionDenied
 from custodes.kernel.clock import SECOND, from_datetime
 from custodes.kernel.tenant import MAX_TENANT_LENGTH
 from custodes.planes.alerts.model import (
@@ -24,7 +23,6 @@ from custodes.planes.alerts.model import (
     Severity,
     State,
 )
-from custodes.planes.identity.model import Principal
 
 router = APIRouter()
 
@@ -230,7 +228,7 @@ async def acknowledge_alert(
     trail: Trail,
 ) -> IncidentModel:
     """Note that you have seen it: no more reminders."""
-    also = trail.entry("alert.acknowledged", target=f"alert:{id}")
+    also = trail.entry("alert.acknowledged", target=f"alert:{id}", tenant=tenant)
     incident = await custodes.alerts.incidents.acknowledge(id, admin.actor, tenant=tenant, also=also)
     return IncidentModel.of(incident)
 
@@ -246,7 +244,7 @@ async def silence_alert(
     """Tell nobody of this problem for a while, also when it comes back in the meantime."""
     until = from_datetime(body.until)
     context = {"until": body.until.isoformat()}
-    also = trail.entry("alert.silenced", target=f"alert:{id}", context=context, reason=body.reason)
+    also = trail.entry("alert.silenced", target=f"alert:{id}", context=context, reason=body.reason, tenant=tenant)
     return IncidentModel.of(await custodes.alerts.incidents.silence(id, until, tenant=tenant, also=also))
 
 
@@ -259,8 +257,10 @@ async def list_rules(custodes: CustodesDep, tenant: TenantScope) -> Rules:
 @router.post("/alert-rules", status_code=201)
 async def create_rule(body: RuleBody, custodes: CustodesDep, tenant: TenantScope, trail: Trail) -> RuleModel:
     """Store a new rule."""
-    also = trail.entry("alert_rule.created", context={"name": body.name, "metric": body.metric})
-    return RuleModel.of(await custodes.alerts.rules.create(body.rule(tenant), also=also))
+    rule = body.rule(tenant)
+    context = {"name": body.name, "metric": body.metric}
+    also = trail.entry("alert_rule.created", context=context, tenant=rule.tenant)
+    return RuleModel.of(await custodes.alerts.rules.create(rule, also=also))
 
 
 @router.get("/alert-rules/{rule_id}")
@@ -274,7 +274,9 @@ async def replace_rule(
     rule_id: RuleId, body: RuleBody, custodes: CustodesDep, tenant: TenantScope, trail: Trail
 ) -> RuleModel:
     """Write a rule anew; a built-in one is overridden until that is deleted."""
-    also = trail.entry("alert_rule.updated", target=f"alert_rule:{rule_id}", context={"name": body.name})
+    also = trail.entry(
+        "alert_rule.updated", target=f"alert_rule:{rule_id}", context={"name": body.name}, tenant=tenant or body.tenant
+    )
     made = await custodes.alerts.rules.replace(rule_id, body.rule(tenant), tenant=tenant, also=also)
     return RuleModel.of(made)
 
@@ -282,7 +284,7 @@ async def replace_rule(
 @router.delete("/alert-rules/{rule_id}", status_code=204)
 async def delete_rule(rule_id: RuleId, custodes: CustodesDep, tenant: TenantScope, trail: Trail) -> None:
     """Delete a stored rule; one that it stood above comes back."""
-    also = trail.entry("alert_rule.deleted", target=f"alert_rule:{rule_id}")
+    also = trail.entry("alert_rule.deleted", target=f"alert_rule:{rule_id}", tenant=tenant)
     await custodes.alerts.rules.delete(rule_id, tenant=tenant, also=also)
 
 
@@ -293,15 +295,8 @@ async def list_sinks(custodes: CustodesDep, admin: Admin) -> Sinks:
     return Sinks(items=[SinkModel.model_validate(one, from_attributes=True) for one in found])
 
 
-@router.post("/alert-sinks/enable", status_code=204)
-async def enable_sink(body: SinkBody, custodes: CustodesDep, admin: Admin, trail: Trail) -> None:
+@router.post("/alert-sinks/enable", status_code=204, dependencies=[WHOLE_INSTALL])
+async def enable_sink(body: SinkBody, custodes: CustodesDep, trail: Trail) -> None:
     """Switch a sink on again that was switched off."""
-    _check_whole(admin)
     also = trail.entry("alert_sink.enabled", context={"sink": body.name})
     await custodes.alerts.enable_sink(body.name, also=also)
-
-
-def _check_whole(admin: Principal) -> None:
-    if admin.tenant is not None:
-        msg = "Alert sinks belong to the whole install, and you see one tenant"
-        raise PermissionDenied(msg, remedy="Ask an owner of the install")

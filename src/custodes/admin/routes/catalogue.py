@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 
-from custodes.admin.dependencies import CustodesDep, Trail
+from custodes.admin.dependencies import WHOLE_INSTALL, CustodesDep, Trail
 from custodes.admin.routes.outbound_models import EventTypeBody, EventTypeModel
 from custodes.planes.outbound.catalogue import MAX_NAME
 
@@ -21,11 +21,14 @@ async def list_webhook_event_types(custodes: CustodesDep) -> list[EventTypeModel
     return [EventTypeModel.of(one) for one in await custodes.outbound.catalogue.all()]
 
 
-@router.put("/webhook-event-types/{name}")
+@router.put("/webhook-event-types/{name}", dependencies=[WHOLE_INSTALL])
 async def put_webhook_event_type(
     name: _Name, body: EventTypeBody, custodes: CustodesDep, trail: Trail
 ) -> EventTypeModel:
-    """Put an event type in, or change it; a change that can break receivers is refused unless it is forced."""
+    """Put an event type in, or change it; a change that can break receivers is refused unless it is forced.
+
+    All tenants share the catalogue: only for those who may see all of them.
+    """
     made = await custodes.outbound.catalogue.put(
         name,
         description=body.description,

@@ -200,14 +200,16 @@ async def enable_profile(profile_id: Identifier, custodes: CustodesDep, owner: O
 async def _set_state(
     profile_id: str, state: State, action: str, custodes: CustodesDep, owner: Principal, trail: Trail
 ) -> ProfileModel:
-    entry = trail.entry(action, target=f"user_profile:{profile_id}")
+    profile = await custodes.identity.profiles.get(profile_id, tenant=owner.tenant)
+    entry = trail.entry(action, target=f"user_profile:{profile_id}", tenant=profile.tenant)
     return ProfileModel.of(await custodes.identity.profiles.set_state(profile_id, state, by=owner, also=entry))
 
 
 @router.post("/user-profiles/{profile_id}/reset-password")
 async def reset_password(profile_id: Identifier, custodes: CustodesDep, owner: Owner, trail: Trail) -> OneTimePassword:
     """Give a local account a new one-time password and end its sessions (owners only)."""
-    entry = trail.entry("auth.password_reset", target=f"user_profile:{profile_id}")
+    profile = await custodes.identity.profiles.get(profile_id, tenant=owner.tenant)
+    entry = trail.entry("auth.password_reset", target=f"user_profile:{profile_id}", tenant=profile.tenant)
     password = await custodes.identity.profiles.reset_password(profile_id, by=owner, also=entry)
     return OneTimePassword(one_time_password=password)
 

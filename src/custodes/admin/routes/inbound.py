@@ -121,7 +121,9 @@ async def count_webhook_events(custodes: CustodesDep, filters: Filters) -> Facet
 )
 async def export_webhook_events(custodes: CustodesDep, filters: Filters, trail: Trail) -> StreamingResponse:
     """Stream every event found, one JSON object a line; the export is recorded before its first line is sent."""
-    await custodes.audit.commit(trail.entry("data.exported", target="webhook_events:selection"))
+    asked = {name: str(value) for name, value in _given(filters).items()}
+    entry = trail.entry("data.exported", target="webhook_events:selection", context=asked, tenant=filters.tenant)
+    await custodes.audit.commit(entry)
     headers = {"Content-Disposition": 'attachment; filename="webhook-events.ndjson"'}
     return StreamingResponse(_lines(custodes, filters), media_type="application/x-ndjson", headers=headers)
 
@@ -140,7 +142,11 @@ async def replay_webhook_events(
     def entry(done: Replayed) -> Work:
         counts = {"events": len(done.event_ids), "skipped": len(done.skipped), "from": body.cursor or ""}
         return trail.entry(
-            "webhook.replayed", target="webhook_events:selection", context={**asked, **counts}, reason=body.reason
+            "webhook.replayed",
+            target="webhook_events:selection",
+            context={**asked, **counts},
+            reason=body.reason,
+            tenant=filters.tenant,
         )
 
     replayed = await custodes.inbound.replay_events(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from custodes.admin.dependencies import CustodesDep, Owner, Trail
+from custodes.admin.dependencies import WHOLE_INSTALL, CustodesDep, Owner, Trail
 from custodes.admin.fields import Moment
 from custodes.admin.paging import PageModel, PageQuery
 from custodes.kernel.clock import DAY
@@ -74,16 +74,16 @@ async def list_retention_policies(custodes: CustodesDep) -> Policies:
     return Policies(policies=[PolicyModel.of(report) for report in await custodes.retention.get_policies()])
 
 
-@router.get("/retention/runs")
+@router.get("/retention/runs", dependencies=[WHOLE_INSTALL])
 async def list_retention_runs(custodes: CustodesDep, _owner: Owner, page: PageQuery) -> PageModel[RunModel]:
-    """List runs, newest first."""
+    """List runs, newest first. They span all tenants: only for owners who may see all of them."""
     found = await custodes.retention.list_runs(limit=page.limit, cursor=page.cursor or "")
     return PageModel[RunModel].of(found, RunModel.of)
 
 
-@router.post("/retention/run")
+@router.post("/retention/run", dependencies=[WHOLE_INSTALL])
 async def run_retention(body: RunBody, custodes: CustodesDep, _owner: Owner, trail: Trail) -> Runs:
-    """Delete what is past its time now, or count what would be deleted. It spans all tenants: owners only."""
+    """Delete what is past its time now, or count what would be deleted. It spans all tenants: only for their owners."""
     entry = trail.entry("retention.run", target="retention:all", context={"dry_run": body.dry_run})
     done = await custodes.retention.run(dry_run=body.dry_run, also=entry)
     return Runs(runs=[RunModel.of(run) for run in done])

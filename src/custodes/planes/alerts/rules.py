@@ -11,6 +11,7 @@ from typing import Any
 
 from custodes.errors import InvalidInput
 from custodes.kernel.clock import DAY, MINUTE, SECOND
+from custodes.kernel.redact import storable
 from custodes.kernel.tenant import valid_tenant
 from custodes.planes.alerts.model import Comparator, Labels, Origin, Rule, Severity
 
@@ -97,6 +98,9 @@ def checked(rule: Rule) -> Rule:
         raise _wrong("tenant", "is not a tenant id")
     if len(rule.by) > 5 or len(rule.labels) > 10:
         raise _wrong("by or labels", "may have 5 and 10 entries")
+    names = (*rule.by, *(part for pair in dict(rule.labels).items() for part in pair))
+    if any(storable(name) != name for name in names):
+        raise _wrong("by or labels", "must be text without NUL and halves of surrogate pairs")
     numbers = (rule.threshold, rule.clear, rule.critical)
     if not all(math.isfinite(number) for number in numbers if number is not None):
         raise _wrong("threshold", "must be a finite number")

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from custodes.errors import Conflict, InvalidInput, NotFound
 from custodes.kernel.clock import SECOND, Clock
+from custodes.kernel.json_bounds import plain_json
 from custodes.planes.outbound.model import EventType
 from custodes.planes.outbound.ports import EventTypeStore
-from custodes.planes.outbound.schemas import breaking_changes, check_payload, checked_schema, validator
+from custodes.planes.outbound.schema_bounds import Checker
+from custodes.planes.outbound.schemas import breaking_changes, check_payload, checked_schema
 from custodes.runtime.transactions import Store, Transaction, Work, nothing
-
-if TYPE_CHECKING:
-    from jsonschema import Draft202012Validator
 
 #: How long what another process changed may go unnoticed, microseconds.
 FRESH = 5 * SECOND
@@ -39,7 +38,7 @@ class Catalogue:
         self._types = types
         self._clock = clock
         self._known: dict[str, EventType] = {}
-        self._checkers: dict[str, tuple[EventType, Draft202012Validator]] = {}
+        self._checkers: dict[str, tuple[EventType, Checker]] = {}
         self._read_at: int | None = None
 
     async def put(
@@ -70,11 +69,12 @@ class Catalogue:
         """
         checked_type(name)
         plain = None if schema is None else checked_schema(schema)
+        example = plain_json(example)
         if len(description) > MAX_TEXT:
             msg = f"The description has {len(description)} characters"
             raise InvalidInput(msg, remedy=f"Use at most {MAX_TEXT}")
         if plain is not None and example is not None:
-            check_payload(name, validator(plain), example)
+            check_payload(name, Checker(plain), example)
 
         def work(tx: Transaction) -> EventType:
             known = {one.name: one for one in self._types.all(tx)}
@@ -121,8 +121,8 @@ class Catalogue:
         """Return all types, by name."""
         return await self._store.read(self._types.all)
 
-    async def check(self, name: str, payload: Any) -> None:
-        """Check what is to be emitted.
+    async def check(self, name: str, payload: Callable[[], Any]) -> None:
+        """Check what is to be emitted; the payload is asked for where there is a schema only.
 
         Raises:
             InvalidInput: the type is archived, or the payload is not what its schema says.
@@ -137,8 +137,8 @@ class Catalogue:
         if known.schema is not None:
             cached = self._checkers.get(name)
             if cached is None or cached[0] != known:
-                cached = self._checkers[name] = (known, validator(known.schema))
-            check_payload(name, cached[1], payload)
+                cached = self._checkers[name] = (known, Checker(known.schema))
+            check_payload(name, cached[1], payload())
 
     async def _refresh(self) -> None:
         now = self._clock.monotonic()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, cast
 
 from custodes.errors import Conflict, CustodesError, InvalidInput, NotFound, PayloadTooLarge
@@ -36,7 +37,7 @@ _BOUNDS = JsonBounds(size=MAX_BODY, nodes=100_000)
 Converter = Callable[[Any], Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Emission:
     """An event that is ready to be put in."""
 
@@ -44,12 +45,27 @@ class Emission:
     message: Message
     #: What is sent, by version; ``""`` is the newest.
     bodies: Mapping[str, bytes]
-    #: What filters look at; None when the body is not JSON.
-    content: Any
-    #: What the schema of its type is of: the payload as it was given, None when it was given as bytes.
-    data: Any = None
+    #: Whether the payload stands in an envelope of ours; else the body is what was given, byte for byte.
+    enveloped: bool = False
     #: Only to this endpoint, whatever it subscribes to: a test, or what is forwarded. Empty: to all that want it.
     only: str = ""
+
+    @cached_property
+    def content(self) -> Any:
+        """What filters look at: the body as its receivers read it; None when it is not JSON, or beyond our bounds."""
+        body = self.bodies[""]
+        if self.enveloped:
+            return json.loads(body)
+        if "json" not in self.message.content_type:
+            return None
+        try:
+            return parse_json(body, _BOUNDS)
+        except InvalidInput:
+            return None
+
+    def data(self) -> Any:
+        """Return what the schema of its type is of: the payload without the envelope."""
+        return self.content["data"] if self.enveloped else self.content
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +146,7 @@ class Emitter:
             content_type=content_type,
             trace_id=trace_id,
         )
-        await self._catalogue.check(event_type, payload if emission.data is payload else emission.content)
+        await self._catalogue.check(event_type, emission.data)
         if connection is None:
             return await self.put(emission)
         [put] = await self._store.join(connection, lambda tx: self.insert(tx, [emission]), committed=self._wake)
@@ -190,12 +206,11 @@ class Emitter:
         )
         if isinstance(payload, bytes | bytearray | memoryview):
             body = bytes(cast("bytes", payload))
-            return Emission(message, {"": _bounded(body)}, _content(body, content_type), only=only)
+            return Emission(message, {"": _bounded(body)}, only=only)
         bodies = {"": _envelope(message, payload)}
         for version, convert in self._converters.get(event_type, {}).items():
             bodies[version] = _envelope(message, convert(payload))
-        whole = {"type": event_type, "timestamp": to_iso(now), "data": payload}
-        return Emission(message, bodies, whole, data=payload, only=only)
+        return Emission(message, bodies, enveloped=True, only=only)
 
     def insert(self, tx: Transaction, emissions: Sequence[Emission]) -> list[Put]:
         """Put events in, inside a transaction: one statement a table, however many there are.
@@ -319,17 +334,6 @@ def _envelope(message: Message, payload: object) -> bytes:
         msg = "The payload cannot be written as JSON"
         raise InvalidInput(msg, remedy="Give what json.dumps takes, or bytes") from None
     return _bounded(text)
-
-
-def _content(body: bytes, content_type: str) -> Any:
-    if "json" not in content_type:
-        return None
-    try:
-        return parse_json(body, _BOUNDS)
-    except PayloadTooLarge:
-        raise
-    except InvalidInput:
-        return None
 
 
 def _bounded(body: bytes) -> bytes:

@@ -129,7 +129,7 @@ class Forwarder:
             content_type=headers.get("content-type", "")[:_MAX_CONTENT_TYPE],
             headers=tuple(told.items()),
         )
-        return Emission(message, {"": forward.body}, None, only=endpoint_of(forward.tenant, forward.source))
+        return Emission(message, {"": forward.body}, only=endpoint_of(forward.tenant, forward.source))
 
 
 def endpoint_of(tenant: str, source: str) -> str:

@@ -27,7 +27,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from custodes.errors import InvalidInput
+from custodes.errors import InvalidInput, MalformedPayload
+from custodes.kernel.json_bounds import plain_json
 
 #: Largest pattern: bytes of JSON, levels, conditions. A pattern is run for every event of its tenant.
 MAX_BYTES = 4_096
@@ -44,12 +45,12 @@ def checked_pattern(pattern: Mapping[str, Any]) -> dict[str, Any]:
         InvalidInput: an operator is unknown or takes another kind of value, or the pattern is too large.
     """
     try:
-        text = json.dumps(dict(pattern), allow_nan=False)
-    except (TypeError, ValueError, RecursionError):
+        plain: dict[str, Any] = plain_json(dict(pattern))
+    except MalformedPayload:
         raise _wrong("is not JSON") from None
-    if len(text) > MAX_BYTES:
-        raise _wrong(f"has {len(text)} bytes, more than {MAX_BYTES}")
-    plain: dict[str, Any] = json.loads(text)
+    size = len(json.dumps(plain))
+    if size > MAX_BYTES:
+        raise _wrong(f"has {size} bytes, more than {MAX_BYTES}")
     _check(plain, 1, [0])
     return plain
 
@@ -91,9 +92,15 @@ def _at(payload: Any, path: str) -> Any:
 
 
 def _same(wanted: Any, value: Any) -> bool:
-    """Compare as JSON does: ``1`` is ``1.0``, and neither is ``true``."""
+    """Compare as JSON does, at every level: ``1`` is ``1.0``, and neither is ``true``."""
     if isinstance(wanted, bool) or isinstance(value, bool):
         return wanted is value
+    if isinstance(wanted, list) and isinstance(value, list):
+        ours, theirs = cast("list[Any]", wanted), cast("list[Any]", value)
+        return len(ours) == len(theirs) and all(map(_same, ours, theirs))
+    if isinstance(wanted, dict) and isinstance(value, dict):
+        fields, others = cast("dict[str, Any]", wanted), cast("dict[str, Any]", value)
+        return fields.keys() == others.keys() and all(_same(fields[name], others[name]) for name in fields)
     return value is not _MISSING and bool(wanted == value)
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, cast
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, cast
 
-from custodes.errors import InvalidInput
-
-# Most installs have no catalogue, and importing it takes a tenth of a second.
-if TYPE_CHECKING:
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import ValidationError
+from custodes.errors import InvalidInput, MalformedPayload
+from custodes.kernel.json_bounds import plain_json
+from custodes.planes.outbound.schema_bounds import MAX_STEPS, PATTERN_TEXT, Checker, steps_of
 
 #: Largest schema, bytes of JSON.
 MAX_SCHEMA = 65_536
+
+#: Most schemas that one value of a payload may be checked by.
+MAX_UNFOLDED = 1_000
 
 #: Places of a payload that are named in one refusal.
 _MAX_FAULTS = 3
@@ -33,40 +34,38 @@ def checked_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Check a schema (draft 2020-12); returns it as plain JSON values.
 
     Raises:
-        InvalidInput: it is none, is too large, or refers to another document.
+        InvalidInput: it is none, is too large, refers to another document or to nothing, or could keep a check busy: a
+            reference that leads back to itself, too much for one value, a pattern with too many ways to match.
     """
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import SchemaError
 
     try:
-        text = json.dumps(dict(schema), allow_nan=False)
-        plain: dict[str, Any] = json.loads(text)
+        plain: dict[str, Any] = plain_json(dict(schema))
         Draft202012Validator.check_schema(plain)
     except SchemaError as error:
         raise _wrong(f"is no JSON Schema: {error.message[:200]}") from None
-    except (TypeError, ValueError, RecursionError):
+    except (MalformedPayload, RecursionError):
         raise _wrong("is not JSON") from None
-    if len(text) > MAX_SCHEMA:
-        raise _wrong(f"has {len(text)} bytes, more than {MAX_SCHEMA}")
-    if any(not str(reference).startswith("#") for reference in _references(plain)):
+    size = len(json.dumps(plain))
+    if size > MAX_SCHEMA:
+        raise _wrong(f"has {size} bytes, more than {MAX_SCHEMA}")
+    if any(not str(reference).startswith("#") for _, reference in _told(plain, ("$ref", "$dynamicRef"))):
         raise _wrong("refers to another document")
+    if any(schema is not plain for schema, _ in _told(plain, ("$id", "$schema"))):
+        raise _wrong("has an $id or a $schema below its root")
+    _check_patterns(plain)
+    _check_references(plain)
     return plain
 
 
-def validator(schema: Mapping[str, Any]) -> Draft202012Validator:
-    """Make what checks payloads, once for many."""
-    from jsonschema import Draft202012Validator
-
-    return Draft202012Validator(dict(schema))
-
-
-def check_payload(name: str, checker: Draft202012Validator, payload: Any) -> None:
+def check_payload(name: str, checker: Checker, payload: Any) -> None:
     """Check a payload.
 
     Raises:
-        InvalidInput: it is not what the schema says; names the places, never a value.
+        InvalidInput: it is not what the schema says, or checking it takes too long; names the places, never a value.
     """
-    faults = cast("list[ValidationError]", list(cast("Any", checker).iter_errors(payload)))
+    faults = checker.faults(payload)
     if faults:
         told = ", ".join(f"{fault.json_path} ({fault.validator})" for fault in faults[:_MAX_FAULTS])
         msg = f"The payload is not what the catalogue says of {name}: {told}"
@@ -148,15 +147,94 @@ def _within(some: list[Any], others: list[Any]) -> bool:
     return all(one in others for one in some)
 
 
-def _references(schema: Any) -> Iterator[Any]:
+def _told(schema: Any, words: tuple[str, ...]) -> Iterator[tuple[dict[str, Any], str]]:
+    """Find words that have a text, at every level, each with the object that it stands in."""
     if isinstance(schema, dict):
         for name, value in cast("dict[str, Any]", schema).items():
-            if name in ("$ref", "$dynamicRef") and isinstance(value, str):
-                yield value
-            yield from _references(value)
+            if name in words and isinstance(value, str):
+                yield cast("dict[str, Any]", schema), value
+            yield from _told(value, words)
     elif isinstance(schema, list):
         for value in cast("list[Any]", schema):
-            yield from _references(value)
+            yield from _told(value, words)
+
+
+def _check_patterns(plain: dict[str, Any]) -> None:
+    patterns = [pattern for _, pattern in _told(plain, ("pattern",))]
+    patterns += [name for named in _objects(plain, "patternProperties") for name in named]
+    for pattern in patterns:
+        try:
+            steps = steps_of(pattern, PATTERN_TEXT - 1)
+        except (re.error, RecursionError, OverflowError):
+            raise _wrong(f"has a pattern that cannot be read: {pattern[:60]!r}") from None
+        if steps > MAX_STEPS:
+            raise _wrong(
+                f"has a pattern that may take for ever: repeats within repeats, or many in a row {pattern[:60]!r}"
+            )
+
+
+def _objects(schema: Any, word: str) -> Iterator[dict[str, Any]]:
+    if isinstance(schema, dict):
+        for name, value in cast("dict[str, Any]", schema).items():
+            if name == word and isinstance(value, dict):
+                yield cast("dict[str, Any]", value)
+            yield from _objects(value, word)
+    elif isinstance(schema, list):
+        for value in cast("list[Any]", schema):
+            yield from _objects(value, word)
+
+
+def _check_references(plain: dict[str, Any]) -> None:
+    """Make sure that references lead somewhere, and that what they unfold to for one value is bounded."""
+    import referencing
+    from referencing.exceptions import Unresolvable
+    from referencing.jsonschema import DRAFT202012
+
+    resolver = cast("Any", referencing).Registry().resolver_with_root(cast("Any", DRAFT202012).create_resource(plain))
+    sizes: dict[int, int] = {}
+
+    def target(reference: str) -> Any:
+        try:
+            found: Any = resolver.lookup(f"#{reference.partition('#')[2]}").contents
+        except (Unresolvable, ValueError):
+            found = None
+        if not isinstance(found, dict | bool):
+            raise _wrong(f"refers to what is no schema in it: {reference[:100]}")
+        return cast("Any", found)
+
+    def size(schema: Any) -> int:
+        """Count the schemas that one value is checked by, whatever it is."""
+        if not isinstance(schema, dict):
+            return 1
+        known = sizes.get(id(cast("Any", schema)))
+        if known == 0:
+            raise _wrong("has a reference that leads back to itself without a step into the payload")
+        if known is None:
+            sizes[id(cast("Any", schema))] = 0
+            known = 1 + sum(map(size, _beside(cast("dict[str, Any]", schema), target)))
+            if known > MAX_UNFOLDED:
+                raise _wrong(f"unfolds to more than {MAX_UNFOLDED} schemas for one value")
+            sizes[id(cast("Any", schema))] = known
+        return known
+
+    try:
+        for schema, _ in [*_told(plain, ("$ref", "$dynamicRef"))]:
+            size(schema)
+        size(plain)
+    except RecursionError:
+        raise _wrong("has too long a chain of references") from None
+
+
+def _beside(schema: dict[str, Any], target: Callable[[str], Any]) -> Iterator[Any]:
+    """Return the schemas that the same value is checked by."""
+    for word in ("$ref", "$dynamicRef"):
+        if isinstance(schema.get(word), str):
+            yield target(schema[word])
+    for word in ("allOf", "anyOf", "oneOf"):
+        yield from _list(schema, word)
+    for word in ("not", "if", "then", "else"):
+        yield schema.get(word)
+    yield from _object(schema, "dependentSchemas").values()
 
 
 def _wrong(why: str) -> InvalidInput:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import sqlalchemy
@@ -40,6 +41,11 @@ Tenant = String(64)
 Bytes = LargeBinary
 
 
+#: Half of a surrogate pair, escaped: no text, which no answer can be made of. What comes in is checked; this is for
+#: rows that are there already.
+_HALF = re.compile(r"\\ud[89ab]..(?!\\ud[c-f])|(?<!\\ud[89ab][0-9a-f]{2})\\ud[c-f]")
+
+
 class JsonText(TypeDecorator[Any]):
     r"""JSON kept as ASCII text.
 
@@ -59,5 +65,10 @@ class JsonText(TypeDecorator[Any]):
         return None if value is None else json.dumps(value, ensure_ascii=True, separators=(",", ":"), sort_keys=True)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
-        """Read."""
-        return None if value is None else json.loads(value)
+        """Read; halves of surrogate pairs are replaced."""
+        if value is None:
+            return None
+        read = json.loads(value)
+        if _HALF.search(value) is None:
+            return read
+        return json.loads(json.dumps(read, ensure_ascii=False).encode("utf-8", "replace"))
