@@ -65,6 +65,37 @@ async def test_the_stream_stands_still_while_one_reads_and_tells_what_is_new(win
     await fresh.click()
     await expect(events.get_by_text("GET /products/2222")).to_be_visible()
 
+    # What was read is fainter than what is new, and stays so until one stops to read again.
+    read, new = (events.get_by_role("listitem").filter(has_text=f"GET /products/{one}") for one in ("1111", "2222"))
+    await expect(read).to_have_attribute("data-old", "true")
+    await expect(new).not_to_have_attribute("data-old", "true")
+    faint = await page.evaluate("getComputedStyle(document.querySelector('[data-old] time')).color")
+    await expect(read).to_have_css("color", faint)
+    await expect(new).not_to_have_css("color", faint)
+    seen.shop.client.get("/products/3333")
+    await expect(events.get_by_text("GET /products/3333")).to_be_visible()
+    await expect(read).to_have_attribute("data-old", "true")
+    await events.focus()
+    await expect(page.get_by_role("switch", name="Paused")).to_be_visible()
+    await expect(events.locator("[data-old]")).to_have_count(0)
+
+
+async def test_a_stream_that_cannot_be_had_is_said_to_be_and_taken_up_again(window: Callable[..., Any]) -> None:
+    seen = await window()
+    seen.expected = ("ERR_FAILED",)
+
+    async def away(route: Route) -> None:
+        await route.abort()
+
+    await seen.page.route("**/live", away)
+    page = await seen.open(NOW)
+    await expect(page.get_by_role("switch", name="Connecting")).to_be_visible()
+    await expect(page.get_by_text("Calls recorded")).to_be_visible()  # the rest of the page does without it
+
+    await page.unroute("**/live")
+
+    await expect(page.get_by_role("switch", name="Live")).to_be_visible()
+
 
 async def test_dragging_on_a_chart_zooms_the_page_and_back_undoes_it(window: Callable[..., Any]) -> None:
     seen = await window()
