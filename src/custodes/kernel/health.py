@@ -21,6 +21,9 @@ class Health(StrEnum):
 
 _ORDER = {Health.HEALTHY: 0, Health.DEGRADED: 1, Health.UNHEALTHY: 2}
 
+#: Systems that people call otherwise than their names say.
+_SUBJECTS = {"api": "The API", "audit": "The audit trail", "identity": "Signing in", "storage": "The storage"}
+
 #: Units of time, in seconds.
 _SECONDS = {" ms": 0.001, " s": 1.0, " h": 3_600.0}
 
@@ -51,7 +54,7 @@ class Threshold:
         if self.unit == " %":
             return f"{100 * value:.4g} %"
         if self.unit in _SECONDS:
-            return _span(value * _SECONDS[self.unit])
+            return span(value * _SECONDS[self.unit])
         return f"{value:,.0f}{self.unit}" if abs(value) >= _WHOLE_FROM else f"{value:.4g}{self.unit}"
 
     def reason(self, value: float, state: Health) -> str:
@@ -91,6 +94,13 @@ class SystemHealth:
     faults: Mapping[str, Health] = field(default_factory=dict[str, Health], compare=False, repr=False)
 
 
+def stands(system: str, state: Health) -> str:
+    """Say how a system is, as the begin of a sentence: ``Outgoing webhooks are degraded``."""
+    words = system.replace("_", " ")
+    subject = _SUBJECTS.get(system, words[:1].upper() + words[1:])
+    return f"{subject} {'are' if subject.endswith('s') else 'is'} {state}"
+
+
 def worst(states: Iterable[Health]) -> Health:
     """Return the worst of several states; healthy when there are none."""
     return max(states, key=_ORDER.__getitem__, default=Health.HEALTHY)
@@ -126,7 +136,7 @@ def judge(
     return SystemHealth(system, worst(states), (*faults, *reasons), dict(figures), held, dict(faults))
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
     """Write how long something takes, in the unit that people would use."""
     for unit, size in (("days", 86_400.0), ("h", 3_600.0), ("min", 60.0)):
         if abs(seconds) >= 2 * size:

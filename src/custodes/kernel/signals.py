@@ -68,5 +68,7 @@ class FailureSignal(Signal):
     name: str
     #: One sentence for a person.
     summary: str
+    #: What kind of failure it is, in a few words, the same each time: ``"A webhook was given up"``; empty: the name.
+    title: str = ""
     #: Facts beside it.
     context: Mapping[str, object] = field(default_factory=dict[str, object])

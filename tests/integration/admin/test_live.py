@@ -172,8 +172,8 @@ async def test_alerts_that_fire_and_end_and_systems_that_get_well_are_told(
         ("alert.firing", "failure"), ("alert.resolved", "success"),
     ]  # fmt: skip
     titles = [one.title for one in feed.poll(None, 0).events if one.plane == "health"]
-    assert "no paper" in titles
-    assert "printer is healthy again, after degraded" in titles
+    assert "Printer is degraded: no paper" in titles
+    assert "Printer is healthy again, no longer degraded" in titles
     await custodes.leader.stop()
 
 

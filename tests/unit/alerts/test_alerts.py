@@ -11,7 +11,7 @@ import pytest
 
 from custodes.errors import Conflict, InvalidInput, NotFound, StorageUnavailable
 from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
-from custodes.kernel.health import Health
+from custodes.kernel.health import Health, SystemHealth
 from custodes.kernel.ids import RandomBits, uuid7
 from custodes.kernel.signals import FailureSignal, Signal
 from custodes.planes.alerts.evaluator import Alerts
@@ -19,6 +19,7 @@ from custodes.planes.alerts.events import QUIET, EventBuffer
 from custodes.planes.alerts.model import Comparator, Delivery, News, Notification, Origin, Rule, Severity, State
 from custodes.planes.alerts.rules import BUILT_IN, checked, from_dict, to_dict
 from custodes.planes.alerts.sinks import SinkFailed
+from custodes.planes.metrics.health import HealthMonitor
 from custodes.planes.metrics.recorder import SystemMetrics
 from custodes.runtime.transactions import Transaction
 from custodes.storage.sql.alerts import SqlAlertStore
@@ -71,9 +72,14 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def metrics(database: Database, clock: FakeClock) -> SystemMetrics:
+def health(clock: FakeClock) -> HealthMonitor:
+    return HealthMonitor(clock, lambda _: None)
+
+
+@pytest.fixture
+def metrics(database: Database, clock: FakeClock, health: HealthMonitor) -> SystemMetrics:
     ids = itertools.count()
-    return SystemMetrics(SqlMetricStore(database), clock, lambda: f"batch-{next(ids)}")
+    return SystemMetrics(SqlMetricStore(database), clock, lambda: f"batch-{next(ids)}", health=health)
 
 
 @pytest.fixture
@@ -175,6 +181,54 @@ class TestLife:
 
         [incident] = (await alerts.incidents.list()).items
         assert (incident.state, incident.summary) == (State.FIRING, "12 % of the API calls end in a server error")
+
+    async def test_a_system_that_is_not_well_is_told_in_a_sentence_with_its_reasons(
+        self, make: Any, metrics: SystemMetrics, clock: FakeClock, health: HealthMonitor, pager: Pager
+    ):
+        """Given a system that goes from bad to worse; then each message says which, how bad, and why."""
+        alerts: Alerts = make()
+        states = [Health.DEGRADED] * 8 + [Health.UNHEALTHY] * 2
+
+        async def check() -> SystemHealth:
+            return SystemHealth("outgoing_webhooks", states.pop(0), ("Deliveries given up\nin the last hour: 3",))
+
+        health.register("outgoing_webhooks", check)
+        while states:
+            clock.advance(10 * SECOND)
+            await metrics.record_health()
+            await alerts.evaluate()
+            await alerts.dispatch()
+
+        assert [one.payload["summary"] for one in pager.got] == [
+            "Outgoing webhooks are degraded: Deliveries given up in the last hour: 3",
+            "Outgoing webhooks are unhealthy: Deliveries given up in the last hour: 3",
+        ]
+
+    async def test_another_process_that_is_not_well_is_told_without_reasons(
+        self, make: Any, metrics: SystemMetrics, clock: FakeClock, pager: Pager
+    ):
+        alerts: Alerts = make()
+        for _ in range(8):
+            clock.advance(10 * SECOND)
+            metrics.gauge("custodes.health", 2, labels={"system": "api"})
+            await alerts.evaluate()
+            await alerts.dispatch()
+
+        assert [one.payload["summary"] for one in pager.got] == ["The API is unhealthy."]
+
+    async def test_a_message_takes_labels_by_name_and_fills_in_nothing_twice(
+        self, make: Any, metrics: SystemMetrics, clock: FakeClock, pager: Pager
+    ):
+        """Given a label whose text looks like a place; then it stands as it is, and large figures can be read."""
+        alerts: Alerts = make()
+        alerts.rules.add(
+            replace(DEPTH, by=("queue",), hold=0, message="{queue} holds {value} of {threshold}, {labels}")
+        )
+        metrics.gauge("queue.depth", 1_234_567, labels={"queue": "{value}"})
+        await alerts.evaluate()
+        await alerts.dispatch()
+
+        assert [one.payload["summary"] for one in pager.got] == ["{value} holds 1,234,567 of 100, queue {value}"]
 
     async def test_it_becomes_critical_once(self, desk: Desk, pager: Pager):
         await desk.turn(150, times=3)
@@ -337,7 +391,7 @@ class TestSilence:
 
 class TestEvents:
     def signal(self, clock: FakeClock, name: str = "webhook.dead_lettered", **kwargs: Any) -> FailureSignal:
-        given = {"summary": "Event evt_1 was given up", **kwargs}
+        given = {"summary": "Event evt_1 was given up", "title": "A webhook was given up", **kwargs}
         return FailureSignal(at=clock.now(), tenant="acme", system="webhooks", name=name, **given)
 
     async def test_a_storm_of_one_failure_is_one_incident(self, alerts: Alerts, clock: FakeClock, pager: Pager):
@@ -349,6 +403,7 @@ class TestEvents:
 
         [incident] = (await alerts.incidents.list(tenant="acme")).items
         assert (incident.occurrences, incident.summary, pager.news) == (300, "round 2", ["firing"])
+        assert (incident.name, incident.rule_id) == ("A webhook was given up", "signal:webhook.dead_lettered")
 
     async def test_hostile_texts_are_cut_and_cleaned(self, alerts: Alerts, clock: FakeClock):
         alerts.on_failure(self.signal(clock, summary="a\r\nb\x00" + "x" * 5_000))

@@ -144,7 +144,7 @@ async def test_changes_for_the_worse_are_failures_and_a_recovery_is_shown(
         ("api", "health.unhealthy"),
     ]
     assert [one.title for one in signals if isinstance(one, ActivitySignal)] == [
-        "api is healthy again, after unhealthy"
+        "The API is healthy again, no longer unhealthy"
     ]
 
 

@@ -111,7 +111,8 @@ class RuleBody(BaseModel):
     message: str = Field(
         default="{name}: {value} ({labels})",
         max_length=300,
-        description="Sentence; `{name}`, `{value}`, `{percent}` of a share, `{threshold}`, `{labels}` are filled in",
+        description="Sentence; `{name}`, `{value}`, `{percent}` of a share, `{threshold}`, `{labels}`, each label "
+        "by its own name (`{host}`) and `{meaning}` (of a state of health: system, state, reasons) are filled in",
     )
     enabled: bool = Field(default=True, description="False: not evaluated")
     tenant: str | None = Field(

@@ -139,5 +139,12 @@ class Dispatcher:
         _log.error("alert_sink_disabled", sink=name, reason=reason)
         summary = f"The alert sink {name} was switched off: {reason}"
         self._emit(
-            FailureSignal(at=now, tenant=DEFAULT_TENANT, system="alerts", name="alert.sink_disabled", summary=summary)
+            FailureSignal(
+                at=now,
+                tenant=DEFAULT_TENANT,
+                system="alerts",
+                name="alert.sink_disabled",
+                title="An alert sink was switched off",
+                summary=summary,
+            )
         )

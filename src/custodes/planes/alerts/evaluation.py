@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import islice
+from typing import NamedTuple
 
 from custodes.kernel.clock import to_iso
 from custodes.planes.alerts.events import QUIET, SIGNAL_RULE, Event
@@ -17,8 +18,20 @@ from custodes.runtime.transactions import Transaction
 #: Open incidents that one evaluation looks at, at most.
 MAX_OPEN = 2_000
 
-#: Figures of one rule, the worst first: fingerprint → (labels, value). Only so many open problems, all keep them open.
-Lines = dict[str, tuple[Labels, float]]
+
+class Line(NamedTuple):
+    """One figure of a rule."""
+
+    #: Labels of the figure.
+    labels: Labels
+    #: The figure.
+    value: float
+    #: What the metric says of it; empty: nothing.
+    meaning: str = ""
+
+
+#: Figures of one rule by fingerprint, the worst first. Only so many open problems, all keep them open.
+Lines = dict[str, Line]
 
 
 class Evaluation:
@@ -68,11 +81,11 @@ class Evaluation:
         elif rule is None:
             self._close_orphan(incident)
         elif lines is not None:
-            _, value = lines.get(incident.fingerprint, ((), None))
-            self._apply(incident, *self._looked(rule, incident, value))
+            self._apply(incident, *self._looked(rule, incident, lines.get(incident.fingerprint)))
 
-    def _looked(self, rule: Rule, incident: Incident, value: float | None) -> tuple[Incident | None, News | None]:
-        step = look(rule, incident, value, self._now)
+    def _looked(self, rule: Rule, incident: Incident, line: Line | None) -> tuple[Incident | None, News | None]:
+        value, meaning = (None, "") if line is None else (line.value, line.meaning)
+        step = look(rule, incident, value, self._now, meaning)
         return step.incident, step.news
 
     def _apply(self, before: Incident, after: Incident | None, news: News | None) -> None:
@@ -92,10 +105,10 @@ class Evaluation:
 
     def _open_new(self, rule: Rule, lines: Lines, seen: set[tuple[str, str]]) -> None:
         tenant = rule.tenant or self._tenant
-        for key, (labels, value) in islice(lines.items(), MAX_LINES_PER_RULE):
-            if rule.breaks(value) and (tenant, key) not in seen:
-                pending = self._pending(rule, tenant, key, labels, value)
-                after, news = self._looked(rule, pending, value)
+        for key, line in islice(lines.items(), MAX_LINES_PER_RULE):
+            if rule.breaks(line.value) and (tenant, key) not in seen:
+                pending = self._pending(rule, tenant, key, line.labels, line.value)
+                after, news = self._looked(rule, pending, line)
                 self._apply(pending, after, news)
 
     def _pending(self, rule: Rule, tenant: str, key: str, labels: Labels, value: float) -> Incident:

@@ -11,10 +11,10 @@ from custodes.kernel.ids import RandomBits
 from custodes.kernel.signals import ActivitySignal, FailureSignal, Signal
 from custodes.kernel.tenant import DEFAULT_TENANT
 from custodes.planes.alerts.dispatch import Dispatcher
-from custodes.planes.alerts.evaluation import Evaluation, Lines, message
-from custodes.planes.alerts.events import Event, EventBuffer
+from custodes.planes.alerts.evaluation import Evaluation, Line, Lines, message
+from custodes.planes.alerts.events import Event, EventBuffer, clean
 from custodes.planes.alerts.incidents import Incidents
-from custodes.planes.alerts.model import News, Rule, SinkStatus
+from custodes.planes.alerts.model import Labels, News, Rule, SinkStatus
 from custodes.planes.alerts.ports import AlertStore, Figures
 from custodes.planes.alerts.rulebook import Rulebook
 from custodes.planes.alerts.rules import MAX_LINES_PER_RULE, fingerprint
@@ -157,7 +157,15 @@ class Alerts:
         self.lines_left_out += max(0, len(found) - MAX_LINES_PER_RULE)
         worst_first = sorted(found, key=lambda line: line[1], reverse=rule.comparator.upward)
         tenant = rule.tenant or self._tenant
-        return {fingerprint(rule.id, tenant, labels): (labels, value) for labels, value in worst_first}
+        return {
+            fingerprint(rule.id, tenant, labels): Line(labels, value, await self._meaning(rule, labels, value))
+            for labels, value in worst_first
+        }
+
+    async def _meaning(self, rule: Rule, labels: Labels, value: float) -> str:
+        if "{meaning}" not in rule.message or not rule.breaks(value):
+            return ""
+        return clean(await self._figures.meaning(rule.metric, labels, value))
 
     def _evaluation(self, tx: Transaction, disabled: frozenset[str]) -> Evaluation:
         sinks = [name for name in self._dispatcher.names if name not in disabled]

@@ -46,11 +46,11 @@ class Event:
             tenant=signal.tenant,
             fingerprint=self.fingerprint,
             rule_id=(SIGNAL_RULE + signal.name)[:100],
-            name=_clean(signal.name)[:300],
+            name=clean(signal.title or signal.name)[:300],
             labels=(("system", signal.system),),
             severity=Severity.WARNING,
             state=State.FIRING,
-            summary=_clean(signal.summary),
+            summary=clean(signal.summary),
             value=None,
             started_at=self.first_at,
             last_seen_at=signal.at,
@@ -65,7 +65,7 @@ class Event:
             incident,
             occurrences=incident.occurrences + self.count,
             last_seen_at=max(incident.last_seen_at, self.signal.at),
-            summary=_clean(self.signal.summary),
+            summary=clean(self.signal.summary),
         )
 
 
@@ -109,6 +109,6 @@ def _merged(one: Event, other: Event) -> Event:
     return Event(latest, min(one.first_at, other.first_at), one.count + other.count)
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """Cut a text and take out what engines refuse and logs break on."""
     return "".join(character if character.isprintable() else " " for character in text[:1_000])

@@ -12,9 +12,19 @@ Between ``threshold`` and ``clear`` nothing changes: that band is what keeps an 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from custodes.planes.alerts.model import Incident, News, Rule, Severity, State
+
+#: Longest summary of an incident, characters.
+MAX_SUMMARY = 1_000
+
+#: Figures from here on are written without fractions, and with thousands apart.
+_WHOLE_FROM = 1_000
+
+#: A place in a message that is filled in.
+_PLACE = re.compile(r"\{([^{}]{1,100})\}")
 
 _RANK = {Severity.INFO: 0, Severity.WARNING: 1, Severity.CRITICAL: 2}
 
@@ -29,7 +39,7 @@ class Step:
     news: News | None = None
 
 
-def look(rule: Rule, incident: Incident, value: float | None, now: int) -> Step:
+def look(rule: Rule, incident: Incident, value: float | None, now: int, meaning: str = "") -> Step:
     """Bring an open incident up to date with the figure of now.
 
     Args:
@@ -37,28 +47,29 @@ def look(rule: Rule, incident: Incident, value: float | None, now: int) -> Step:
         incident: as it was; a new one begins as pending.
         value: the figure; None when there is none, which counts as clear.
         now: microseconds since the epoch.
+        meaning: what the metric says of the figure; empty: nothing.
     """
     if incident.state is State.PENDING:
-        return _look_at_pending(rule, incident, value, now)
-    return _look_at_firing(rule, incident, value, now)
+        return _look_at_pending(rule, incident, value, now, meaning)
+    return _look_at_firing(rule, incident, value, now, meaning)
 
 
-def _look_at_pending(rule: Rule, incident: Incident, value: float | None, now: int) -> Step:
+def _look_at_pending(rule: Rule, incident: Incident, value: float | None, now: int, meaning: str) -> Step:
     if value is None or not rule.breaks(value):
         return Step(None)
-    seen = _seen(rule, incident, value, now)
+    seen = _seen(rule, incident, value, now, meaning)
     if now - incident.started_at < rule.hold:
         return Step(seen)
     return Step(replace(seen, state=State.FIRING, fired_at=now), News.FIRING)
 
 
-def _look_at_firing(rule: Rule, incident: Incident, value: float | None, now: int) -> Step:
+def _look_at_firing(rule: Rule, incident: Incident, value: float | None, now: int, meaning: str) -> Step:
     if value is None or rule.clears(value):
         since = now if incident.clear_since is None else incident.clear_since
         if now - since < rule.clear_hold:
             return Step(replace(incident, value=value, clear_since=since))
         return Step(resolved(replace(incident, value=value), now), News.RESOLVED)
-    seen = replace(_seen(rule, incident, value, now), clear_since=None)
+    seen = replace(_seen(rule, incident, value, now, meaning), clear_since=None)
     if _RANK[seen.severity] > _RANK[incident.severity]:
         return Step(seen, News.ESCALATED)
     return Step(seen, News.REMINDER if _to_remind(rule, seen, now) else None)
@@ -74,11 +85,11 @@ def silenced(incident: Incident, now: int) -> bool:
     return incident.silenced_until is not None and now < incident.silenced_until
 
 
-def _seen(rule: Rule, incident: Incident, value: float, now: int) -> Incident:
+def _seen(rule: Rule, incident: Incident, value: float, now: int, meaning: str) -> Incident:
     severity = rule.severity_of(value)
     if _RANK[severity] < _RANK[incident.severity]:
         severity = incident.severity  # an incident is remembered by its worst
-    summary = describe(rule, incident, value)
+    summary = describe(rule, incident, value, meaning)
     return replace(incident, value=value, last_seen_at=now, severity=severity, summary=summary)
 
 
@@ -87,13 +98,21 @@ def _to_remind(rule: Rule, incident: Incident, now: int) -> bool:
     return bool(rule.remind) and not incident.acknowledged_by and told is not None and now - told >= rule.remind
 
 
-def describe(rule: Rule, incident: Incident, value: float) -> str:
-    """Fill in the message of a rule; plain replacement, so that nothing in it can run."""
-    labels = ", ".join(f"{name}={text}" for name, text in incident.labels) or "all"
-    filled = (
-        rule.message.replace("{name}", rule.name)
-        .replace("{value}", f"{value:g}")
-        .replace("{percent}", f"{100 * value:.4g} %")
-        .replace("{threshold}", f"{rule.threshold:g}")
-    )
-    return filled.replace("{labels}", labels)[:1_000]
+def describe(rule: Rule, incident: Incident, value: float, meaning: str = "") -> str:
+    """Fill in the message of a rule, in one go: nothing that is filled in is filled in again, and nothing can run."""
+    labels = ", ".join(f"{name} {text}" for name, text in incident.labels)
+    known = {
+        **dict(incident.labels),
+        "name": rule.name,
+        "value": _figure(value),
+        "percent": f"{100 * value:.4g} %",
+        "threshold": _figure(rule.threshold),
+        "labels": labels or "all",
+        "meaning": meaning or f"{rule.name}: {labels + ', ' if labels else ''}{_figure(value)}",
+    }
+    return _PLACE.sub(lambda found: known.get(found[1], found[0]), rule.message)[:MAX_SUMMARY]
+
+
+def _figure(value: float) -> str:
+    """Write a figure as people do: with thousands apart, or four digits."""
+    return f"{value:,.0f}" if abs(value) >= _WHOLE_FROM else f"{value:.4g}"

@@ -98,8 +98,8 @@ class Rule:
     critical: float | None = None
     #: How much it matters.
     severity: Severity = Severity.WARNING
-    #: Sentence for the message; ``{value}``, ``{percent}`` (of a share), ``{threshold}``, ``{name}`` and ``{labels}``
-    #: are filled in.
+    #: Sentence for the message; ``{value}``, ``{percent}`` (of a share), ``{threshold}``, ``{name}``, ``{labels}`` and
+    #: each label by its own name (``{host}``) are filled in, and ``{meaning}``: what the metric says of its figure.
     message: str = "{name}: {value} ({labels})"
     #: While it fires and nobody has acknowledged it, tell again after this long, microseconds; 0: never.
     remind: int = 4 * HOUR

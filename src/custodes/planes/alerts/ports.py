@@ -22,6 +22,10 @@ T = TypeVar("T")
 class Figures(Protocol):
     """**Protocol:** where the figures of rules come from: the metrics plane."""
 
+    async def meaning(self, name: str, labels: Labels, value: float) -> str:
+        """Say in a sentence what a figure of a metric means; empty when there is no more to say than the figure."""
+        ...
+
     async def latest(
         self,
         name: str,

@@ -44,7 +44,7 @@ BUILT_IN = (
         critical=2,
         window=30 * SECOND,
         hold=30 * SECOND,
-        message="Health of {labels}: {value} (1 degraded, 2 unhealthy)",
+        message="{meaning}",
         origin=Origin.BUILT_IN,
     ),
     Rule(
@@ -71,7 +71,7 @@ BUILT_IN = (
         threshold=90,
         clear=85,
         critical=97,
-        message="{value} % of the disk is used ({labels})",
+        message="The disk of {host} is {value} % full",
         origin=Origin.BUILT_IN,
     ),
 )

@@ -59,6 +59,9 @@ THRESHOLDS = (
 #: Fields that go from the draft into the entry as they are.
 _DRAFTED = tuple(field.name for field in fields_of(Draft))
 
+#: What failures are called where people read them.
+_TITLES = {"audit.write_failed": "The audit trail has a gap", "audit.high_risk": "An action of high risk"}
+
 _log = get_logger("custodes.audit")
 
 
@@ -335,6 +338,7 @@ class AuditLogger(AuditReader):
                 trace_id=entry.context.trace_id if entry else "",
                 system=SYSTEM,
                 name=name,
+                title=_TITLES[name],
                 summary=summary,
                 context={**context, "entry": entry.id} if entry else context,
             )

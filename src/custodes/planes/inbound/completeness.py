@@ -69,6 +69,13 @@ THRESHOLDS = (
     ),
 )
 
+#: What failures are called where people read them.
+_TITLES = {
+    "webhook.gap_healed": "Webhooks had not arrived, and were fetched",
+    "webhook.lost": "Webhooks are lost",
+    "webhook.silent": "A source of webhooks is silent",
+}
+
 _log = get_logger("custodes.completeness")
 
 
@@ -271,10 +278,10 @@ class Completeness:
 
     def _tell_found(self, proof: Proof, fetched: int, lost: int) -> None:
         if fetched > 0:
-            text = f"{fetched} events of {proof.source} had never arrived and were fetched from the sender"
+            text = f"{_events(fetched)} of {proof.source} had never arrived, fetched from the sender"
             self._tell("webhook.gap_healed", text, proof, events=fetched)
         if lost > 0:
-            text = f"{lost} events of {proof.source} never arrived, and the sender has them no more"
+            text = f"{_events(lost)} of {proof.source} never arrived, and the sender keeps no copy"
             self._tell("webhook.lost", text, proof, events=lost)
 
     # ── Silence ──────────────────────────────────────────────────────────────
@@ -362,5 +369,17 @@ class Completeness:
         facts: Mapping[str, object] = {"source": proof.source, **context}
         at = self._clock.now()
         self._bus.emit(
-            FailureSignal(at=at, tenant=proof.tenant, system="webhooks", name=name, summary=text, context=facts)
+            FailureSignal(
+                at=at,
+                tenant=proof.tenant,
+                system="webhooks",
+                name=name,
+                title=_TITLES[name],
+                summary=text,
+                context=facts,
+            )
         )
+
+
+def _events(count: int) -> str:
+    return f"{count} event{'' if count == 1 else 's'}"

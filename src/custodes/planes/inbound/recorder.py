@@ -27,6 +27,9 @@ MAX_SAMPLES = 300
 #: Failed attempts of one source within a minute that are a failure burst.
 FAILURE_BURST = 20
 
+#: What failures are called where people read them.
+_TITLES = {"webhook.dead_lettered": "A webhook was given up", "webhook.failing": "Webhooks fail one after another"}
+
 _log = get_logger("custodes.inbound")
 
 
@@ -174,6 +177,7 @@ class Recorder:
                 trace_id=event.trace_id,
                 system="webhooks",
                 name=name,
+                title=_TITLES[name],
                 summary=text,
                 context={
                     "source": event.source,

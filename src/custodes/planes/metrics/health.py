@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from custodes.errors import ConfigurationError
 from custodes.kernel.clock import SECOND, Clock
-from custodes.kernel.health import Health, SystemHealth, Threshold, judge, worst
+from custodes.kernel.health import Health, SystemHealth, Threshold, judge, stands, worst
 from custodes.kernel.signals import ActivitySignal, FailureSignal, Signal
 from custodes.kernel.tenant import DEFAULT_TENANT
 
@@ -20,6 +20,9 @@ LIMIT_SECONDS = 2.0
 
 #: First part of the names of the signals that a change for the worse emits.
 SIGNAL_PREFIX = "health."
+
+#: Longest sentence about a system, characters.
+MAX_TOLD = 500
 
 #: Health as a number, for time series and rules.
 AS_NUMBER = {Health.HEALTHY: 0, Health.DEGRADED: 1, Health.UNHEALTHY: 2}
@@ -101,6 +104,13 @@ class HealthMonitor:
         """Return the thresholds that stand above the systems' own."""
         return {name: system.thresholds for name, system in self._systems.items() if system.thresholds}
 
+    async def tell(self, system: str, state: Health) -> str:
+        """Say in a sentence that a system is in a state, with the reasons as far as this process sees it so, too."""
+        found = next((one for one in (await self.check()).systems if one.system == system), None)
+        if found is None or found.state is Health.HEALTHY:
+            return f"{stands(system, state)}."
+        return told(replace(found, state=state))
+
     async def check(self, limit_seconds: float | None = None) -> HealthReport:
         """Ask all systems; an answer is kept for a second.
 
@@ -145,7 +155,7 @@ class HealthMonitor:
                     tenant=self._tenant,
                     plane="health",
                     kind=f"{SIGNAL_PREFIX}{health.state}",
-                    title=f"{health.system} is {health.state} again, after {before}",
+                    title=f"{stands(health.system, health.state)} again, no longer {before}",
                 )
             )
             return
@@ -155,10 +165,18 @@ class HealthMonitor:
                 tenant=self._tenant,
                 system=health.system,
                 name=f"{SIGNAL_PREFIX}{health.state}",
-                summary="; ".join(health.reasons)[:500] or f"{health.system} is {health.state}",
+                summary=told(health),
+                title=stands(health.system, health.state),
                 context={"before": str(before), "state": str(health.state)},
             )
         )
+
+
+def told(health: SystemHealth) -> str:
+    """Say how a system is and why, in one sentence."""
+    why = "; ".join(health.reasons)
+    said = stands(health.system, health.state)
+    return (f"{said}: {why}" if why else f"{said}.")[:MAX_TOLD]
 
 
 def rejudge(found: SystemHealth, thresholds: Sequence[Threshold]) -> SystemHealth:

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from custodes.errors import CustodesError, InvalidInput, StorageUnavailable
 from custodes.kernel.clock import HOUR, SECOND, Clock
-from custodes.kernel.health import SystemHealth, Threshold, judge
+from custodes.kernel.health import Health, SystemHealth, Threshold, judge
 from custodes.kernel.paging import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
 from custodes.kernel.tenant import DEFAULT_TENANT, check_tenant
 from custodes.planes.metrics.analytics import Flushes, MetricReader
@@ -44,6 +44,9 @@ MAX_VALUE = 1e15
 
 #: Different warnings about refused measurements that are logged; all are counted.
 MAX_WARNINGS = 100
+
+#: Metric of the health of each system.
+HEALTH = "custodes.health"
 
 #: What makes the metrics plane itself degraded or unhealthy.
 THRESHOLDS = (
@@ -232,7 +235,7 @@ class SystemMetrics:
         if self._health is None:
             return
         for found in (await self._health.check()).systems:
-            self.gauge("custodes.health", AS_NUMBER[found.state], labels={"system": found.system})
+            self.gauge(HEALTH, AS_NUMBER[found.state], labels={"system": found.system})
             for figure, value in found.figures.items():
                 self.gauge("custodes.health.figure", value, labels={"system": found.system, "figure": figure})
 
@@ -333,6 +336,14 @@ class SystemMetrics:
         """
         now = self._clock.now()
         return await self._reader.totals(Query(name, aggregation, now - window, now + 1, 0, labels, by, tenant))
+
+    async def meaning(self, name: str, labels: Labels, value: float) -> str:
+        """Say in a sentence what a figure means; empty when it says so itself."""
+        system = dict(labels).get("system", "")
+        if name != HEALTH or self._health is None or not system:
+            return ""
+        states = [state for state, number in AS_NUMBER.items() if number <= value]
+        return await self._health.tell(system, states[-1] if states else Health.HEALTHY)
 
     async def list_metrics(
         self, *, tenant: str | None = None, limit: int = DEFAULT_LIMIT, cursor: str | None = None

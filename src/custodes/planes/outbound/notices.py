@@ -13,6 +13,7 @@ the host's events. Of a tenant's endpoint both its own tenant's subscribers hear
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
 
 from custodes.kernel.clock import to_iso
 from custodes.kernel.signals import FailureSignal, Signal
@@ -23,6 +24,13 @@ from custodes.planes.outbound.model import Attempt, Delivery, Endpoint
 FAILING = f"{OWN_PREFIX}endpoint.failing"
 DISABLED = f"{OWN_PREFIX}endpoint.disabled"
 EXHAUSTED = f"{OWN_PREFIX}message.exhausted"
+
+#: What the signals are called where people read them.
+_TITLES = {
+    "endpoint.failing": "A webhook endpoint fails",
+    "endpoint.disabled": "A webhook endpoint was disabled",
+    "message.exhausted": "A webhook could not be delivered",
+}
 
 
 class Notices:
@@ -59,8 +67,14 @@ class Notices:
 
     def tell_endpoint(self, endpoint: Endpoint, attempt: Attempt, percent: int, at: int) -> None:
         """Emit the signal of a failing endpoint."""
-        name = "endpoint.disabled" if percent == 100 else "endpoint.failing"
-        self._tell(endpoint, name, f"A webhook endpoint fails ({percent} % to being disabled): {attempt.error}", at, {})
+        # The host alone: what is secret in the URL of a customer stays out of alerts.
+        place = f"{urlsplit(endpoint.url).hostname or 'an endpoint'} of {endpoint.tenant}"
+        if percent == 100:
+            self._tell(endpoint, "endpoint.disabled", f"Webhooks to {place} were disabled: {attempt.error}", at, {})
+        else:
+            spent = f"{percent} % of the time after which it is disabled"
+            summary = f"Webhooks to {place} have failed for {spent}: {attempt.error}"
+            self._tell(endpoint, "endpoint.failing", summary, at, {})
 
     def tell_message(self, endpoint: Endpoint, delivery: Delivery, attempt: Attempt, at: int) -> None:
         """Emit the signal of a message that could not be delivered."""
@@ -70,7 +84,15 @@ class Notices:
     def _tell(self, endpoint: Endpoint, name: str, summary: str, at: int, context: Mapping[str, object]) -> None:
         about = {"endpoint_id": endpoint.id, **context}
         self._emit(
-            FailureSignal(at=at, tenant=endpoint.tenant, system="outbound", name=name, summary=summary, context=about)
+            FailureSignal(
+                at=at,
+                tenant=endpoint.tenant,
+                system="outbound",
+                name=name,
+                title=_TITLES[name],
+                summary=summary,
+                context=about,
+            )
         )
 
     def _both(self, name: str, data: Mapping[str, object], tenant: str) -> list[Emission]:

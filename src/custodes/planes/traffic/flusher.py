@@ -200,6 +200,7 @@ class Flusher:
                     trace_id=seen.trace_id,
                     system="api",
                     name="api.new_error",
+                    title="The API has a new error",
                     summary=f"New error or one that came back: {seen.title}",
                     context={"digest": seen.digest, "method": seen.method, "route": seen.route or ""},
                 )

@@ -9,7 +9,7 @@ const NAMES: Record<string, string> = {
   storage: 'Storage',
   webhooks: 'Webhooks',
   webhook_completeness: 'Completeness',
-  outgoing_webhooks: 'Deliveries',
+  outgoing_webhooks: 'Outgoing webhooks',
   api: 'API',
   rate_limits: 'Rate limits',
   audit: 'Audit trail',
