@@ -45,6 +45,9 @@ async def test_everybody_can_use_the_list_and_an_endpoint(window: Callable[..., 
 
     page = await seen.open(PLACE)
     await expect(page.get_by_role("link", name=url)).to_be_visible()
+    row = page.get_by_role("row").filter(has=page.get_by_role("link", name=url))
+    await expect(row).to_contain_text("enabled, degraded")
+    await expect(row).to_contain_text("the last attempt failed")
     await expect(page.get_by_role("application", name="Attempts over time by answer")).to_be_visible()
     await page.locator("summary").filter(has_text="order.paid").click()
     await expect(page.get_by_text('"order_id"')).to_be_visible()

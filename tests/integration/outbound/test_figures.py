@@ -70,9 +70,12 @@ async def test_an_endpoint_is_judged_with_reasons(custodes: Custodes, receiver: 
     assert (failing["condition"], failing["missed"], failing["failures"]) == ("failing", 5, 5)
     assert [reason.split(",")[0] for reason in failing["reasons"]] == [
         "The last 5 attempts failed",
-        f"Nothing is sent before {failing['open_until']}",
+        "Nothing is sent for another 30 s",
         "5 deliveries were missed and can be recovered",
     ]
+    [listed] = (await get(custodes, "webhook-configurations")).json()["items"]
+    assert (listed["state"], listed["condition"], listed["failures"]) == ("enabled", "failing", 5)
+    assert (listed["open_until"], listed["reasons"]) == (failing["open_until"], failing["reasons"][:2])
 
     clock.advance(HOUR)
     receiver.status = 204
@@ -86,6 +89,8 @@ async def test_an_endpoint_is_judged_with_reasons(custodes: Custodes, receiver: 
     await custodes.outbound.pause_endpoint(made.endpoint.id, reason="moving house")
     paused = (await get(custodes, path)).json()
     assert (paused["condition"], paused["reasons"]) == ("paused", ["moving house"])
+    [listed] = (await get(custodes, "webhook-configurations")).json()["items"]
+    assert (listed["condition"], listed["reasons"], listed["open_until"]) == ("paused", ["moving house"], None)
     assert (await get(custodes, path, tenant="other")).status_code == 404
 
 

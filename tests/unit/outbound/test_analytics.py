@@ -37,7 +37,12 @@ def recent(succeeded: int = 0, server_errors: int = 0, took: int = SECOND) -> Fi
         (HEALTHY, recent(server_errors=10), Condition.FAILING, "100% of 10 attempts failed"),
         (HEALTHY, recent(1, took=6 * SECOND), Condition.DEGRADED, "s to answer (median of the last hour)"),
         (EndpointHealth(failures=1, failing_since=NOW), recent(5), Condition.DEGRADED, "The last attempt failed"),
-        (EndpointHealth(failures=5, open_until=NOW + MINUTE), recent(5), Condition.FAILING, "Nothing is sent before"),
+        (
+            EndpointHealth(failures=5, open_until=NOW + MINUTE),
+            recent(5),
+            Condition.FAILING,
+            "Nothing is sent for another 60 s",
+        ),
     ],
 )
 def test_an_endpoint_is_judged_by_its_breaker_and_the_last_hour(

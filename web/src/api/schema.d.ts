@@ -1284,7 +1284,7 @@ export interface paths {
         };
         /**
          * List Webhook Configurations
-         * @description List endpoints, newest first.
+         * @description List endpoints, newest first, each with how it is by its circuit breaker.
          */
         get: operations["outbound_list_webhook_configurations"];
         put?: never;
@@ -4737,6 +4737,104 @@ export interface components {
             points: components["schemas"]["custodes__admin__routes__metrics__PointModel"][];
         };
         /**
+         * ListedModel
+         * @description An endpoint, and how it is by its circuit breaker; `…/health` judges its figures, too.
+         */
+        ListedModel: {
+            /**
+             * Id
+             * @description UUIDv7
+             */
+            id: string;
+            /**
+             * Url
+             * @description Where it is
+             */
+            url: string;
+            /**
+             * Description
+             * @description What it is for
+             */
+            description: string;
+            /**
+             * Event Types
+             * @description Types of events it gets
+             */
+            event_types: string[];
+            /** @description Whether it gets webhooks */
+            state: components["schemas"]["EndpointState"];
+            /**
+             * State Reason
+             * @description Why it is in this state; empty when enabled
+             */
+            state_reason: string;
+            /**
+             * Success Count
+             * @description Deliveries that were answered with 2xx
+             */
+            success_count: number;
+            /**
+             * Failure Count
+             * @description Attempts that were not
+             */
+            failure_count: number;
+            /**
+             * Last Success At
+             * @description When the last success was; null when never
+             */
+            last_success_at: string | null;
+            /**
+             * Last Failure At
+             * @description When the last failure was; null when never
+             */
+            last_failure_at: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             * @description When it was made
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            created_at: string;
+            /**
+             * Updated At
+             * Format: date-time
+             * @description When it was changed last
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            updated_at: string;
+            /**
+             * Tenant
+             * @description Whose it is
+             */
+            tenant: string;
+            /** @description How deliveries are retried */
+            retry: components["schemas"]["RetryModel"];
+            /** @description What else it asks for */
+            options: components["schemas"]["OptionsModel"];
+            /**
+             * Source
+             * @description Source of incoming webhooks that is forwarded to it; empty: it is a customer's
+             */
+            source: string;
+            /** @description How it is */
+            condition: components["schemas"]["Condition"];
+            /**
+             * Reasons
+             * @description Why, in sentences for people; empty when all is well
+             */
+            reasons: string[];
+            /**
+             * Failures
+             * @description Failures in a row
+             */
+            failures: number;
+            /**
+             * Open Until
+             * @description Nothing is sent before, then one delivery tries; null when the circuit breaker is closed
+             */
+            open_until: string | null;
+        };
+        /**
          * LiveModel
          * @description What has happened since the last time.
          */
@@ -5739,19 +5837,6 @@ export interface components {
              */
             next_cursor?: string | null;
         };
-        /** PageModel[ConfigurationModel] */
-        PageModel_ConfigurationModel_: {
-            /**
-             * Items
-             * @description The rows, newest first
-             */
-            items: components["schemas"]["ConfigurationModel"][];
-            /**
-             * Next Cursor
-             * @description Pass as `cursor` for the next page; null at the end
-             */
-            next_cursor?: string | null;
-        };
         /** PageModel[DeliveryModel] */
         PageModel_DeliveryModel_: {
             /**
@@ -5798,6 +5883,19 @@ export interface components {
              * @description The rows, newest first
              */
             items: components["schemas"]["IncidentModel"][];
+            /**
+             * Next Cursor
+             * @description Pass as `cursor` for the next page; null at the end
+             */
+            next_cursor?: string | null;
+        };
+        /** PageModel[ListedModel] */
+        PageModel_ListedModel_: {
+            /**
+             * Items
+             * @description The rows, newest first
+             */
+            items: components["schemas"]["ListedModel"][];
             /**
              * Next Cursor
              * @description Pass as `cursor` for the next page; null at the end
@@ -7043,7 +7141,7 @@ export interface components {
             remind_seconds: number;
             /**
              * Message
-             * @description Sentence; `{name}`, `{value}`, `{percent}` of a share, `{threshold}`, `{labels}` are filled in
+             * @description Sentence; `{name}`, `{value}`, `{percent}` of a share, `{threshold}`, `{labels}`, each label by its own name (`{host}`) and `{meaning}` (of a state of health: system, state, reasons) are filled in
              * @default {name}: {value} ({labels})
              */
             message: string;
@@ -8428,7 +8526,7 @@ export interface components {
             remind_seconds: number;
             /**
              * Message
-             * @description Sentence; `{name}`, `{value}`, `{percent}` of a share, `{threshold}`, `{labels}` are filled in
+             * @description Sentence; `{name}`, `{value}`, `{percent}` of a share, `{threshold}`, `{labels}`, each label by its own name (`{host}`) and `{meaning}` (of a state of health: system, state, reasons) are filled in
              * @default {name}: {value} ({labels})
              */
             message: string;
@@ -12183,7 +12281,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PageModel_ConfigurationModel_"];
+                    "application/json": components["schemas"]["PageModel_ListedModel_"];
                 };
             };
             /** @description Refused */

@@ -18,6 +18,7 @@ from custodes.admin.routes.outbound_models import (
     CreatedModel,
     DeliveryModel,
     DeliveryWithAttempts,
+    ListedModel,
     MessageModel,
     MessageWithBody,
     NewConfiguration,
@@ -44,12 +45,14 @@ async def list_webhook_configurations(
     tenant: TenantScope,
     page: PageQuery,
     state: Annotated[EndpointState | None, Query(description="Only endpoints in this state")] = None,
-) -> PageModel[ConfigurationModel]:
-    """List endpoints, newest first."""
+) -> PageModel[ListedModel]:
+    """List endpoints, newest first, each with how it is by its circuit breaker."""
     found = await custodes.outbound.list_endpoints(
         tenant=tenant, state=state, limit=page.limit, cursor=page.cursor or ""
     )
-    return PageModel[ConfigurationModel].of(found, ConfigurationModel.of)
+    healths = await custodes.outbound.list_endpoint_healths([endpoint.id for endpoint in found.items])
+    now = custodes.clock.now()
+    return PageModel[ListedModel].of(found, lambda endpoint: ListedModel.listed(endpoint, healths[endpoint.id], now))
 
 
 @router.post("/webhook-configurations", status_code=201)

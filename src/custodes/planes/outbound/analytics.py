@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from custodes.kernel.clock import HOUR, MILLISECOND, to_iso
+from custodes.kernel.clock import HOUR, MILLISECOND, SECOND
+from custodes.kernel.health import span
 from custodes.kernel.stretches import Level
 from custodes.planes.outbound.figures import Figures, Sums
 from custodes.planes.outbound.model import Endpoint, EndpointHealth, EndpointState
@@ -169,18 +170,25 @@ class Examined:
     missed: int
 
 
+def remembered(endpoint: Endpoint, health: EndpointHealth, now: int) -> tuple[Condition, list[str]]:
+    """Judge an endpoint by what its breaker remembers alone, and say why."""
+    reasons = list[str]()
+    if health.failures == 1:
+        reasons.append(f"The last attempt failed, {span((now - health.failing_since) / SECOND)} ago")
+    elif health.failures:
+        lasted = span((now - health.failing_since) / SECOND)
+        reasons.append(f"The last {health.failures} attempts failed, within {lasted}")
+    if health.open_until > now and endpoint.state is EndpointState.ENABLED:
+        left = span((health.open_until - now) / SECOND)
+        reasons.append(f"Nothing is sent for another {left}, then one delivery tries")
+        return Condition.FAILING, reasons
+    return (Condition.DEGRADED if health.failures else Condition.HEALTHY), reasons
+
+
 def examine(endpoint: Endpoint, health: EndpointHealth, recent: Figures, missed: int, now: int) -> Examined:
     """Judge one endpoint, and say why."""
-    summary, reasons = Summary.of(recent), list[str]()
-    condition = Condition.HEALTHY
-    if health.failures:
-        failed = "The last attempt" if health.failures == 1 else f"The last {health.failures} attempts"
-        reasons.append(f"{failed} failed, since {to_iso(health.failing_since)}")
-    if health.open_until > now and endpoint.state is EndpointState.ENABLED:
-        reasons.append(f"Nothing is sent before {to_iso(health.open_until)}, then one delivery tries")
-        condition = Condition.FAILING
-    elif health.failures:
-        condition = Condition.DEGRADED
+    summary = Summary.of(recent)
+    condition, reasons = remembered(endpoint, health, now)
     rate, attempts = summary.success_rate, summary.attempts
     failed_share = (attempts - summary.succeeded) / attempts if attempts else 0.0  # 1 - rate is off by a rounding
     if attempts >= MIN_SAMPLE and failed_share >= FAILURE_RATE:

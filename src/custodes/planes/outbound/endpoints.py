@@ -138,6 +138,11 @@ class Endpoints:
 
         return await self._store.read(work)
 
+    async def list_endpoint_healths(self, endpoint_ids: Sequence[str]) -> dict[str, EndpointHealth]:
+        """Return how endpoints of a page have been doing lately, by id; one that nothing was sent to is healthy."""
+        found = await self._store.read(lambda tx: self._endpoints.health(tx, endpoint_ids))
+        return {endpoint_id: found.get(endpoint_id, HEALTHY) for endpoint_id in endpoint_ids}
+
     async def signing_secrets(self, endpoint_id: str, *, tenant: str | None = None) -> list[bytes]:
         """Return the HMAC secrets that a delivery is signed with now, newest first: never list them.
 

@@ -19,7 +19,7 @@ import { useMoment, useSetSearch, useView } from '../../view/view.ts';
 import { Catalogue } from './Catalogue.tsx';
 import { EndpointDetail } from './EndpointDetail.tsx';
 import { EndpointForm } from './EndpointForm.tsx';
-import { concerns, type Endpoint, KEYS, lastAttempt, TONES } from './model.ts';
+import { concerns, type Endpoint, KEYS, lastAttempt, stateOf, TONES, whyOf } from './model.ts';
 import { PortalButton } from './PortalButton.tsx';
 import type { OutboundSearch } from './routes.ts';
 
@@ -63,16 +63,16 @@ export function Endpoints() {
       {
         id: 'state',
         header: 'State',
-        cell: (row) => <StatusBadge state={row.state} tone={TONES[row.state]} />,
-        value: (row) => row.state,
-        width: 110,
+        cell: (row) => <StatusBadge state={row.condition} tone={TONES[row.condition]} label={stateOf(row)} />,
+        value: stateOf,
+        width: 150,
       },
       {
         id: 'reason',
         header: 'Reason',
-        cell: (row) => <span title={row.state_reason}>{row.state_reason || '–'}</span>,
-        value: (row) => row.state_reason,
-        width: 170,
+        cell: (row) => <span title={row.reasons.join('. ')}>{whyOf(row, now)}</span>,
+        value: (row) => row.reasons.join('. '),
+        width: 230,
       },
       { id: 'tenant', header: 'Tenant', cell: (row) => row.tenant, value: (row) => row.tenant, width: 110 },
       {
@@ -168,7 +168,7 @@ export function Endpoints() {
           name="webhook-endpoints"
           hasMore={hasMore}
           loadMore={loadMore}
-          least={1160}
+          least={1260}
           link={(row, children) => <OpenRow id={row.id}>{children}</OpenRow>}
         />
       </Panel>

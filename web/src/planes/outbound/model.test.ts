@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { differences } from '../../ui/comparison.ts';
-import { type Attempt, comparable } from './model.ts';
+import { type Attempt, comparable, type Endpoint, stateOf, whyOf } from './model.ts';
 
 const FIRST: Attempt = {
   number: 1,
@@ -52,4 +52,19 @@ it('compares attempts by what was sent and what was answered, oldest first', () 
 
 it('says that nothing was answered', () => {
   expect(comparable([{ ...FIRST, status: null }])[0]?.label).toBe('Attempt 1, no answer');
+});
+
+it.each([
+  [{ condition: 'healthy', failures: 0, open_until: null }, 'enabled', '–'],
+  [{ condition: 'degraded', failures: 1, open_until: null }, 'enabled, degraded', 'the last attempt failed'],
+  [
+    { condition: 'failing', failures: 6, open_until: '2026-11-25T18:46:00Z' },
+    'enabled, failing',
+    '6 failed in a row; tried again in 1 min',
+  ],
+  [{ state: 'paused', condition: 'paused', state_reason: 'moving house', failures: 6 }, 'paused', 'moving house'],
+])('an endpoint says how it is, and why: %j', (given, state, why) => {
+  const endpoint = { state: 'enabled', state_reason: '', open_until: null, ...given } as Endpoint;
+
+  expect([stateOf(endpoint), whyOf(endpoint, Date.parse('2026-11-25T18:45:00Z'))]).toEqual([state, why]);
 });

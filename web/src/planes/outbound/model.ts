@@ -1,7 +1,7 @@
 import { useQueryClient } from '@tanstack/react-query';
 import type { Answer } from '../../api/hooks.ts';
 import type { Happening } from '../../live/source.ts';
-import { duration } from '../../time/format.ts';
+import { ago, count, duration } from '../../time/format.ts';
 import type { Compared } from '../../ui/Comparison.tsx';
 import type { Tone } from '../../ui/palette.ts';
 
@@ -45,6 +45,19 @@ export const TONES: Record<string, Tone> = {
   failed: 'bad',
   held: 'warn',
 };
+
+/** Whether it gets webhooks, and how that goes where it does not go well: `enabled, failing`. */
+export function stateOf({ state, condition }: Endpoint): string {
+  return state !== 'enabled' || condition === 'healthy' ? state : `${state}, ${condition}`;
+}
+
+/** Why, in a few words: when nothing is sent for now, when that is tried again. */
+export function whyOf({ state, state_reason, failures, open_until }: Endpoint, now: number): string {
+  if (state !== 'enabled') return state_reason || '–';
+  if (failures === 0) return '–';
+  const failed = failures === 1 ? 'the last attempt failed' : `${count(failures)} failed in a row`;
+  return open_until ? `${failed}; tried again ${ago(open_until, now)}` : failed;
+}
 
 /** When something was last sent to it, whatever came of it. */
 export function lastAttempt(endpoint: Endpoint): string | null {
