@@ -12,16 +12,16 @@ import style from './Views.module.css';
 interface ViewRowProps {
   view: SavedView;
   onFollow: (event: MouseEvent) => void;
-  /** Called when it was deleted: what had the focus is gone. */
-  onGone: () => void;
+  /** Called with what was done, in words. */
+  onDone: (said: string) => void;
 }
 
-export function ViewRow({ view, onFollow, onGone }: ViewRowProps) {
+export function ViewRow({ view, onFollow, onDone }: ViewRowProps) {
   const [opened, setOpened] = useState(false);
   const id = useId();
   const toggle = useRef<HTMLButtonElement>(null);
   return (
-    <li>
+    <li data-view={view.id}>
       <div className={style.line}>
         <a href={`${boot.base}${view.place}`} aria-describedby={`${id}-told`} onClick={onFollow}>
           {view.name}
@@ -41,7 +41,7 @@ export function ViewRow({ view, onFollow, onGone }: ViewRowProps) {
         {toldOf(view)}
       </p>
       <div id={`${id}-actions`}>
-        {opened && <Actions view={view} onAsked={() => toggle.current?.focus()} onGone={onGone} />}
+        {opened && <Actions view={view} onAsked={() => toggle.current?.focus()} onDone={onDone} />}
       </div>
     </li>
   );
@@ -51,28 +51,24 @@ interface ActionsProps {
   view: SavedView;
   /** Called when a question was answered: what had the focus is gone. */
   onAsked: () => void;
-  onGone: () => void;
+  onDone: (said: string) => void;
 }
 
-function Actions({ view, onAsked, onGone }: ActionsProps) {
+function Actions({ view, onAsked, onDone }: ActionsProps) {
   const may = useMay();
   const { change, remove, openForMe, openForAll } = useViewChanges();
   const [asking, setAsking] = useState<'name' | 'delete' | null>(null);
   const [fault, setFault] = useState<unknown>(null);
-  const [said, setSaid] = useState('');
   const { id } = view;
 
-  async function run(does: Promise<unknown>, done: string): Promise<boolean> {
+  async function run(does: Promise<unknown>, done: string): Promise<void> {
     setFault(null);
-    setSaid('');
     try {
       await does;
-      setSaid(done);
+      onDone(done);
       close();
-      return true;
     } catch (error) {
       setFault(error);
-      return false;
     }
   }
   function close(): void {
@@ -84,15 +80,9 @@ function Actions({ view, onAsked, onGone }: ActionsProps) {
     const name = String(new FormData(event.currentTarget).get('name')).trim();
     if (name !== '') void run(change(id, { name }), `It is called ${name} now`);
   }
-  async function drop(): Promise<void> {
-    if (await run(remove(id), 'Deleted')) onGone();
-  }
   return (
     <div className={style.actions}>
       {fault !== null && <Fault error={fault} />}
-      <p role="status" className={style.told}>
-        {said}
-      </p>
       {asking === 'name' && (
         <form onSubmit={rename}>
           <Group gap="xs" align="end" wrap="nowrap">
@@ -115,7 +105,12 @@ function Actions({ view, onAsked, onGone }: ActionsProps) {
       {asking === 'delete' && (
         <Group gap="xs">
           <span className={style.told}>{view.shared ? 'It goes for everybody.' : 'It cannot be brought back.'}</span>
-          <Button size="compact-xs" color="red" ref={focused} onClick={() => void drop()}>
+          <Button
+            size="compact-xs"
+            color="red"
+            ref={focused}
+            onClick={() => void run(remove(id), `${view.name} is deleted`)}
+          >
             Delete it
           </Button>
           <Button size="compact-xs" variant="default" onClick={close}>
@@ -179,6 +174,7 @@ function Actions({ view, onAsked, onGone }: ActionsProps) {
 /** What is asked for comes into focus when it is there. */
 function focused(element: HTMLElement | null): void {
   element?.focus();
+  if (element instanceof HTMLInputElement) element.select();
 }
 
 function Action({ label, onClick }: { label: string; onClick: () => void }) {

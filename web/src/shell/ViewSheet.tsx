@@ -1,7 +1,8 @@
 /** All views that one sees, by tab; those that only this browser kept; and the form that keeps the view that is shown. */
 import { ActionIcon, Button, Group, Skeleton, TextInput } from '@mantine/core';
 import { useRouter } from '@tanstack/react-router';
-import { type FormEvent, type MouseEvent, type RefObject, useRef, useState } from 'react';
+import { type FormEvent, type MouseEvent, type RefObject, useLayoutEffect, useRef, useState } from 'react';
+import { flushSync } from 'react-dom';
 import { useMay } from '../api/may.ts';
 import { sentence } from '../api/problem.ts';
 import { boot, here } from '../boot.ts';
@@ -21,7 +22,17 @@ export function ViewSheet({ onFollow }: { onFollow: () => void }) {
   const may = useMay();
   const { history } = useRouter();
   const name = useRef<HTMLInputElement>(null);
+  const [said, setSaid] = useState('');
+  const list = useRef<HTMLDivElement>(null);
+  const acted = useRef<string | undefined>(undefined);
   const views = asked.data?.items;
+
+  // A view that was renamed, replaced or deleted is elsewhere in the list, or gone, and with it what had the focus.
+  useLayoutEffect(() => {
+    if (acted.current === undefined || document.activeElement !== document.body) return;
+    const row = list.current?.querySelector<HTMLElement>(`[data-view="${CSS.escape(acted.current)}"] button`);
+    (row ?? name.current)?.focus();
+  });
   const mine = (views ?? []).filter((view) => view.mine);
 
   function follow(event: MouseEvent, place: string): void {
@@ -32,6 +43,10 @@ export function ViewSheet({ onFollow }: { onFollow: () => void }) {
   }
   return (
     <>
+      {/* Here, and not where it was done: what was there may be gone. */}
+      <p className={style.said} role="status">
+        {said}
+      </p>
       {asked.isError && (
         <Message tone="bad" title="The views could not be loaded" text={sentence(asked.error)}>
           <Button size="xs" variant="light" onClick={() => void asked.refetch()}>
@@ -47,7 +62,17 @@ export function ViewSheet({ onFollow }: { onFollow: () => void }) {
         />
       )}
       {views && views.length > 0 && (
-        <div className={style.list}>
+        // biome-ignore lint/a11y/noStaticElementInteractions: it only notes which view has the focus
+        <div
+          className={style.list}
+          ref={list}
+          onFocus={({ target }) => {
+            acted.current = target.closest<HTMLElement>('[data-view]')?.dataset.view;
+          }}
+          onBlur={({ relatedTarget }) => {
+            if (relatedTarget) acted.current = undefined;
+          }}
+        >
           {TABS.map(({ to, label }) => {
             const of = views.filter(({ tab }) => tab === (to.slice(1) || 'overview'));
             return of.length === 0 ? null : (
@@ -59,7 +84,7 @@ export function ViewSheet({ onFollow }: { onFollow: () => void }) {
                       key={view.id}
                       view={view}
                       onFollow={(event) => follow(event, view.place)}
-                      onGone={() => name.current?.focus()}
+                      onDone={setSaid}
                     />
                   ))}
                 </ul>
@@ -70,8 +95,8 @@ export function ViewSheet({ onFollow }: { onFollow: () => void }) {
       )}
       {may('identity_create_saved_view') && (
         <>
-          {views && <KeptHere mine={mine} onFollow={follow} />}
-          <KeepForm mine={mine} input={name} />
+          {views && <KeptHere mine={mine} onFollow={follow} onDone={setSaid} onGone={() => name.current?.focus()} />}
+          <KeepForm mine={mine} input={name} onDone={setSaid} />
         </>
       )}
     </>
@@ -83,7 +108,15 @@ function byName(one: SavedView, other: SavedView): number {
 }
 
 /** Keeps the view that is shown; one of the same name gives way. */
-function KeepForm({ mine, input }: { mine: readonly SavedView[]; input: RefObject<HTMLInputElement | null> }) {
+function KeepForm({
+  mine,
+  input,
+  onDone,
+}: {
+  mine: readonly SavedView[];
+  input: RefObject<HTMLInputElement | null>;
+  onDone: (said: string) => void;
+}) {
   const [name, setName] = useState('');
   const [fault, setFault] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
@@ -97,6 +130,7 @@ function KeepForm({ mine, input }: { mine: readonly SavedView[]; input: RefObjec
     setFault(null);
     try {
       await (before ? change(before.id, { place: here() }) : keep(name.trim(), here()));
+      onDone(before ? `${before.name} is what is shown now` : `Kept as ${name.trim()}`);
       setName('');
     } catch (error) {
       setFault(error);
@@ -134,11 +168,18 @@ function KeepForm({ mine, input }: { mine: readonly SavedView[]; input: RefObjec
 function KeptHere({
   mine,
   onFollow,
+  onDone,
+  onGone,
 }: {
   mine: readonly SavedView[];
   onFollow: (event: MouseEvent, place: string) => void;
+  onDone: (said: string) => void;
+  /** Called when nothing of it is left: what had the focus is gone. */
+  onGone: () => void;
 }) {
   const [left, setLeft] = useState(keptHere);
+  const list = useRef<HTMLUListElement>(null);
+  const button = useRef<HTMLButtonElement>(null);
   const [fault, setFault] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
   const { keep } = useViewChanges();
@@ -159,18 +200,32 @@ function KeptHere({
         setFault(error);
       }
     }
-    setLeft(keptHere());
-    setBusy(false);
+    const still = keptHere();
+    flushSync(() => {
+      setLeft(still);
+      setBusy(false);
+    });
+    const moved = left.length - still.length;
+    const rest = still.length > 0 ? `, ${still.length} could not be` : '';
+    onDone(`${moved} ${moved === 1 ? 'view was' : 'views were'} moved to the server${rest}`);
+    if (still.length === 0) onGone();
+    else button.current?.focus();
   }
   function forget(name: string): void {
+    const at = left.findIndex((one) => one.name === name);
     forgetHere(name);
-    setLeft(keptHere());
+    const still = keptHere();
+    onDone(`${name} is forgotten`);
+    flushSync(() => setLeft(still));
+    // On to the one that has taken its place, or the last: whoever forgets several goes on from there.
+    if (still.length === 0) onGone();
+    else list.current?.querySelectorAll('button')[Math.min(at, still.length - 1)]?.focus();
   }
   return (
     <section className={style.kept} aria-label="Kept in this browser only">
       <h3 className={style.tab}>Kept in this browser only</h3>
       {fault !== null && <Fault error={fault} />}
-      <ul className={style.views}>
+      <ul className={style.views} ref={list}>
         {left.map(({ name, place }) => (
           <li key={name} className={style.line}>
             <a href={`${boot.base}${place}`} onClick={(event) => onFollow(event, place)}>
@@ -182,7 +237,7 @@ function KeptHere({
           </li>
         ))}
       </ul>
-      <Button size="xs" variant="light" loading={busy} onClick={() => void move()}>
+      <Button size="xs" variant="light" ref={button} loading={busy} onClick={() => void move()}>
         Move to the server
       </Button>
     </section>

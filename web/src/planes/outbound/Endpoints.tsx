@@ -19,7 +19,7 @@ import { useMoment, useSetSearch, useView } from '../../view/view.ts';
 import { Catalogue } from './Catalogue.tsx';
 import { EndpointDetail } from './EndpointDetail.tsx';
 import { EndpointForm } from './EndpointForm.tsx';
-import { concerns, type Endpoint, KEYS, lastAttempt, stateOf, TONES, whyOf } from './model.ts';
+import { concerns, KEYS, type Listed, lastAttempt, stateOf, TONES, whyOf } from './model.ts';
 import { PortalButton } from './PortalButton.tsx';
 import type { OutboundSearch } from './routes.ts';
 
@@ -45,7 +45,7 @@ export function Endpoints() {
     () => new Map((figures.data?.by_endpoint ?? []).map((each) => [each.endpoint_id, each])),
     [figures.data],
   );
-  const columns = useMemo<Column<Endpoint>[]>(
+  const columns = useMemo<Column<Listed>[]>(
     () => [
       {
         id: 'url',

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { differences } from '../../ui/comparison.ts';
-import { type Attempt, comparable, type Endpoint, stateOf, whyOf } from './model.ts';
+import { type Attempt, comparable, type Listed, stateOf, whyOf } from './model.ts';
 
 const FIRST: Attempt = {
   number: 1,
@@ -64,7 +64,7 @@ it.each([
   ],
   [{ state: 'paused', condition: 'paused', state_reason: 'moving house', failures: 6 }, 'paused', 'moving house'],
 ])('an endpoint says how it is, and why: %j', (given, state, why) => {
-  const endpoint = { state: 'enabled', state_reason: '', open_until: null, ...given } as Endpoint;
+  const endpoint = { state: 'enabled', state_reason: '', open_until: null, ...given } as Listed;
 
   expect([stateOf(endpoint), whyOf(endpoint, Date.parse('2026-11-25T18:45:00Z'))]).toEqual([state, why]);
 });

@@ -5,7 +5,9 @@ import { ago, count, duration } from '../../time/format.ts';
 import type { Compared } from '../../ui/Comparison.tsx';
 import type { Tone } from '../../ui/palette.ts';
 
-export type Endpoint = Answer<'/webhook-configurations'>['items'][number];
+export type Endpoint = Answer<'/webhook-configurations/{id}'>;
+/** One of the list, with how it is by its circuit breaker. */
+export type Listed = Answer<'/webhook-configurations'>['items'][number];
 export type Delivery = Answer<'/webhook-deliveries'>['items'][number];
 export type Attempt = Answer<'/webhook-deliveries/{id}'>['tries'][number];
 export type Health = Answer<'/webhook-configurations/{id}/health'>;
@@ -47,12 +49,12 @@ export const TONES: Record<string, Tone> = {
 };
 
 /** Whether it gets webhooks, and how that goes where it does not go well: `enabled, failing`. */
-export function stateOf({ state, condition }: Endpoint): string {
+export function stateOf({ state, condition }: Listed): string {
   return state !== 'enabled' || condition === 'healthy' ? state : `${state}, ${condition}`;
 }
 
 /** Why, in a few words: when nothing is sent for now, when that is tried again. */
-export function whyOf({ state, state_reason, failures, open_until }: Endpoint, now: number): string {
+export function whyOf({ state, state_reason, failures, open_until }: Listed, now: number): string {
   if (state !== 'enabled') return state_reason || '–';
   if (failures === 0) return '–';
   const failed = failures === 1 ? 'the last attempt failed' : `${count(failures)} failed in a row`;
