@@ -174,12 +174,12 @@ def remembered(endpoint: Endpoint, health: EndpointHealth, now: int) -> tuple[Co
     """Judge an endpoint by what its breaker remembers alone, and say why."""
     reasons = list[str]()
     if health.failures == 1:
-        reasons.append(f"The last attempt failed, {span((now - health.failing_since) / SECOND)} ago")
+        reasons.append(f"The last attempt failed, {span((now - health.failing_since) // SECOND)} ago")
     elif health.failures:
-        lasted = span((now - health.failing_since) / SECOND)
+        lasted = span((now - health.failing_since) // SECOND)
         reasons.append(f"The last {health.failures} attempts failed, within {lasted}")
     if health.open_until > now and endpoint.state is EndpointState.ENABLED:
-        left = span((health.open_until - now) / SECOND)
+        left = span(-((now - health.open_until) // SECOND))
         reasons.append(f"Nothing is sent for another {left}, then one delivery tries")
         return Condition.FAILING, reasons
     return (Condition.DEGRADED if health.failures else Condition.HEALTHY), reasons

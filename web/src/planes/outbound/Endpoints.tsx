@@ -65,7 +65,7 @@ export function Endpoints() {
         header: 'State',
         cell: (row) => <StatusBadge state={row.condition} tone={TONES[row.condition]} label={stateOf(row)} />,
         value: stateOf,
-        width: 150,
+        width: 170,
       },
       {
         id: 'reason',
@@ -168,7 +168,7 @@ export function Endpoints() {
           name="webhook-endpoints"
           hasMore={hasMore}
           loadMore={loadMore}
-          least={1260}
+          least={1280}
           link={(row, children) => <OpenRow id={row.id}>{children}</OpenRow>}
         />
       </Panel>

@@ -60,7 +60,7 @@ it.each([
   [
     { condition: 'failing', failures: 6, open_until: '2026-11-25T18:46:00Z' },
     'enabled, failing',
-    '6 failed in a row; tried again in 1 min',
+    'tried again in 1 min: 6 failed in a row',
   ],
   [{ state: 'paused', condition: 'paused', state_reason: 'moving house', failures: 6 }, 'paused', 'moving house'],
 ])('an endpoint says how it is, and why: %j', (given, state, why) => {

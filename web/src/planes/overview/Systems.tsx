@@ -9,7 +9,7 @@ const NAMES: Record<string, string> = {
   storage: 'Storage',
   webhooks: 'Webhooks',
   webhook_completeness: 'Completeness',
-  outgoing_webhooks: 'Outgoing webhooks',
+  outgoing_webhooks: 'Webhooks out',
   api: 'API',
   rate_limits: 'Rate limits',
   audit: 'Audit trail',
