@@ -58,9 +58,9 @@ it.each([
   [{ condition: 'healthy', failures: 0, open_until: null }, 'enabled', '–'],
   [{ condition: 'degraded', failures: 1, open_until: null }, 'enabled, degraded', 'the last attempt failed'],
   [
-    { condition: 'failing', failures: 6, open_until: '2026-11-25T18:46:00Z' },
+    { condition: 'failing', failures: 6, open_until: '2026-11-25T18:45:47Z' },
     'enabled, failing',
-    'tried again in 1 min: 6 failed in a row',
+    'tried again in 47 s: 6 failed in a row',
   ],
   [{ state: 'paused', condition: 'paused', state_reason: 'moving house', failures: 6 }, 'paused', 'moving house'],
 ])('an endpoint says how it is, and why: %j', (given, state, why) => {

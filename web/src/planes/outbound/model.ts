@@ -1,7 +1,7 @@
 import { useQueryClient } from '@tanstack/react-query';
 import type { Answer } from '../../api/hooks.ts';
 import type { Happening } from '../../live/source.ts';
-import { ago, count, duration } from '../../time/format.ts';
+import { count, duration, length, millis } from '../../time/format.ts';
 import type { Compared } from '../../ui/Comparison.tsx';
 import type { Tone } from '../../ui/palette.ts';
 
@@ -58,7 +58,7 @@ export function whyOf({ state, state_reason, failures, open_until }: Listed, now
   if (state !== 'enabled') return state_reason || '–';
   if (failures === 0) return '–';
   const failed = failures === 1 ? 'the last attempt failed' : `${count(failures)} failed in a row`;
-  return open_until ? `tried again ${ago(open_until, now)}: ${failed}` : failed;
+  return open_until ? `tried again in ${length(Math.max(0, millis(open_until) - now))}: ${failed}` : failed;
 }
 
 /** When something was last sent to it, whatever came of it. */
