@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from typing import Any
 
 from joserfc import jws
@@ -25,6 +26,16 @@ class _AnyAlgorithm(jws.JWSRegistry):
 _REGISTRY = _AnyAlgorithm(strict_check_header=False)
 
 
+def _make_key(algorithm: str, kid: str) -> Key:
+    match algorithm:
+        case "ES256":
+            return ECKey.generate_key("P-256", {"kid": kid}, private=True)
+        case "EdDSA":
+            return OKPKey.generate_key("Ed25519", {"kid": kid}, private=True)
+        case _:
+            return RSAKey.generate_key(2048, {"kid": kid}, private=True)
+
+
 class FakeIssuer:
     """Signs tokens, publishes keys, counts who asks for them; pass :meth:`fetch` as ``fetch`` to ``create_admin_app``.
 
@@ -38,25 +49,22 @@ class FakeIssuer:
         self._clock = clock
         self.url = url
         self.audience = audience
-        #: Private keys by key id; the first signs unless a token asks for another.
-        self.keys: dict[str, Key] = {}
         #: URLs that were fetched, in order.
         self.fetched: list[str] = []
         #: False while it cannot be reached.
         self.reachable = True
-        self.add_key("RS256", "key-1")
+
+    @cached_property
+    def keys(self) -> dict[str, Key]:
+        """Private keys by key id; the first signs unless a token asks for another.
+
+        It is made when it is asked for: to make an RSA key takes longer than most tests.
+        """
+        return {"key-1": _make_key("RS256", "key-1")}
 
     def add_key(self, algorithm: str, kid: str) -> None:
         """Make a key pair and publish it."""
-        key: Key
-        match algorithm:
-            case "ES256":
-                key = ECKey.generate_key("P-256", {"kid": kid}, private=True)
-            case "EdDSA":
-                key = OKPKey.generate_key("Ed25519", {"kid": kid}, private=True)
-            case _:
-                key = RSAKey.generate_key(2048, {"kid": kid}, private=True)
-        self.keys[kid] = key
+        self.keys[kid] = _make_key(algorithm, kid)
 
     def claims(self, subject: str, **changes: Any) -> dict[str, Any]:
         """Return claims that hold; a change to None leaves the claim out."""
