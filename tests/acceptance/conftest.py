@@ -46,6 +46,14 @@ def until(promise: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
     pytest.fail(f"{what}: not within {seconds:g} s")
 
 
+def in_time(seconds: float, promise: Callable[[], bool]) -> None:
+    """Wait until it holds, at most so long; then it must."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and not promise():
+        time.sleep(0.05)
+    assert promise()
+
+
 class Server:
     """One server process and what it printed.
 
