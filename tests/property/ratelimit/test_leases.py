@@ -9,6 +9,7 @@ import pytest
 import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.counts import cases
 from tests.servers.redis import RedisServer
 from tests.servers.redis_time import set_time, still_decision
 
@@ -103,11 +104,12 @@ def client(redis_server: RedisServer) -> Iterator[redis.Redis]:
         yield made
 
 
+@pytest.mark.drill
 @pytest.mark.parametrize(("text", "lease"), LEASED)
 def test_no_more_passes_than_the_bound_says_and_what_is_not_used_comes_back(
     redis_server: RedisServer, client: redis.Redis, text: str, lease: int
 ):
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=cases(100, 5), deadline=None, suppress_health_check=list(HealthCheck))
     @given(wanted=steps)
     def check(wanted: list[tuple[int, int, int, int]]) -> None:
         async def run() -> None:
