@@ -28,6 +28,9 @@ AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min
 PATIENCE_MS = 20_000
 expect.set_options(timeout=PATIENCE_MS)
 
+#: Times that a request passed on by a test is made again when the server has just closed the connection it was to use.
+RETRIES = 2
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All of them run in the loop that the browser lives in."""
@@ -58,6 +61,22 @@ async def chromium() -> AsyncIterator[Browser]:
         await browser.close()
 
 
+#: Resolves when colours that change slowly have done so, and what can be pressed has stayed where it is for a while.
+_AT_REST = """
+async () => {
+  const changes = document.getAnimations().filter((one) => one.effect.getComputedTiming().endTime !== Infinity);
+  await Promise.allSettled(changes.map((one) => one.finished));
+  const places = () =>
+    JSON.stringify([...document.querySelectorAll('a, button, input')].map((one) => one.getBoundingClientRect()));
+  for (let tries = 0; tries < 20; tries += 1) {
+    const before = places();
+    await new Promise((done) => setTimeout(done, 250));
+    if (places() === before) return;
+  }
+}
+"""
+
+
 @dataclass
 class Window:
     """A page of the dashboard, and what went wrong in it."""
@@ -82,6 +101,17 @@ class Window:
             "axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'], resultTypes: ['violations']})"
         )
         return [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found["violations"]]
+
+    async def violations_in_both_schemes(self) -> list[str]:
+        """The same in the light and in the dark, in the page as it is: it follows what the system prefers."""
+        found: list[str] = []
+        for scheme in ("light", "dark"):
+            await self.page.emulate_media(color_scheme=scheme)
+            await self.page.locator(f"html[data-mantine-color-scheme={scheme}]").wait_for(state="attached")
+            await settled(self.page)
+            await self.page.evaluate(_AT_REST)
+            found += [f"{scheme}: {one}" for one in await self.violations()]
+        return found
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from playwright.async_api import Request, Route, expect
-from tests.browser.conftest import API, HOME, PASSWORD, PATIENCE_MS, settled
+from tests.browser.conftest import API, HOME, PASSWORD, PATIENCE_MS, RETRIES, settled
 from tests.browser.served import ZONE
 
 NOW = "?from=now-5m"
@@ -21,7 +21,7 @@ async def test_the_overview_shows_real_figures_and_everybody_can_use_it(
 ) -> None:
     """Given demo traffic; then the figures are there, nothing is cut off sideways, and axe finds nothing."""
     seen = await window(width=width, dark=dark)
-    page = await seen.open(NOW)
+    page = await seen.open("?from=now-1h")  # the traffic came when the first of these tests began
     await expect(page.get_by_role("heading", name="Overview")).to_be_visible()
     requests = page.get_by_role("main").get_by_role("link", name=re.compile("Requests"))
     await expect(requests).to_contain_text(re.compile(r"\d"))
@@ -99,6 +99,7 @@ async def test_a_stream_that_cannot_be_had_is_said_to_be_and_taken_up_again(wind
 
 async def test_dragging_on_a_chart_zooms_the_page_and_back_undoes_it(window: Callable[..., Any]) -> None:
     seen = await window()
+    seen.shop.client.get("/products/3333")
     page = await seen.open(NOW)
     chart = page.get_by_role("application", name=re.compile("Requests over time"))
     box = await chart.bounding_box()
@@ -187,7 +188,7 @@ async def test_somebody_else_who_signs_in_is_shown_nothing_of_the_one_before(win
     seen.expected = ("401",)
 
     async def as_somebody_else(route: Route) -> None:
-        answer = await route.fetch()
+        answer = await route.fetch(max_retries=RETRIES)
         await route.fulfill(response=answer, json={**await answer.json(), "profile_id": "somebody-else"})
 
     await seen.page.route("**/api/admin/enterprise/me", as_somebody_else)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from playwright.async_api import Page, Route, expect
-from tests.browser.conftest import PATIENCE_MS, Window, settled
+from tests.browser.conftest import PATIENCE_MS, RETRIES, Window, settled
 from tests.browser.served import ZONE
 
 #: Views with all that their URLs can say.
@@ -310,7 +310,7 @@ async def test_what_a_role_may_not_do_is_not_offered(window: Callable[..., Any])
     seen: Window = await window()
 
     async def reading_only(route: Route) -> None:
-        answer = await route.fetch()
+        answer = await route.fetch(max_retries=RETRIES)
         told = await answer.json()
         reads = [name for name in told["may"] if re.search(r"_(get|list|read|tell|check|me)_?", name)]
         await route.fulfill(response=answer, json={**told, "may": reads})
