@@ -62,7 +62,7 @@ async def test_a_flag_is_opened_and_decided_by_keyboard_and_the_trail_says_so(wi
     await expect(page.get_by_role("heading", name="Why the risk is 70 of 100")).to_be_visible()
     assert await seen.violations() == []
     await page.keyboard.press("a")
-    await expect(page.get_by_role("dialog").get_by_text(re.compile("^by owner"))).to_be_visible()  # it is taken
+    await expect(page.get_by_role("dialog").get_by_text("by user:owner, ")).to_be_visible()  # it is taken
     await expect(page.get_by_text("Being looked at", exact=True).last).to_be_visible()
     await page.get_by_label("Note").fill("known card tester")
     await page.get_by_role("heading", name="What happened").click()
