@@ -49,14 +49,8 @@ def keep_bytecode() -> None:
         os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
 
 
-#: Objects more, made than died, before the garbage collector looks at the young ones. With the 700 of Python it looks
-#: at everything dozens of times while what the tests need is imported: a quarter of the time that takes.
-YOUNG_OBJECTS = 25_000
-
-
 def pytest_configure() -> None:
     keep_bytecode()
-    gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
     if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= MEMORY_BYTES:
         os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 
