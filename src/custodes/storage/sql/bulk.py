@@ -223,44 +223,9 @@ def _copy(connection: Connection, driver: Any, statement: str, rows: Sequence[tu
     errors = connection.dialect.loaded_dbapi
     try:
         with driver.cursor() as cursor, cursor.copy(statement) as copy:
-            for begin in range(0, len(rows), _ROWS_OF_TEXT):
-                some = rows[begin : begin + _ROWS_OF_TEXT]
-                text = copy_text(some)
-                if text is not None:
-                    copy.write(text)
-                    continue
-                for row in some:
-                    copy.write_row(row)
+            for row in rows:
+                copy.write_row(row)
     except errors.Error as error:  # in the words that the engine understands
         raise DBAPIError.instance(
             statement, None, error, errors.Error, connection_invalidated=driver.closed, dialect=connection.dialect
         ) from error
-
-
-#: Rows that are written as one text; when one of them cannot be, the driver writes all of these.
-_ROWS_OF_TEXT = 256
-
-#: Types whose values PostgreSQL reads as Python writes them.
-_PLAIN = frozenset({str, int, bool})
-
-
-def copy_text(rows: Sequence[tuple[Any, ...]]) -> str | None:
-    """Write rows as COPY reads them; None when a value of theirs takes more than to be written down.
-
-    The driver looks at each value by itself, which takes twice as long. Here texts are looked at together: when there
-    are as many tabs, line ends and backslashes as separators and nulls need, no text holds any that would have to be
-    escaped (PostgreSQL, "COPY", Text Format).
-    """
-    kinds = set(map(type, chain.from_iterable(rows)))
-    nulls = 0
-    if type(None) in kinds:
-        kinds.discard(type(None))
-        nulls = sum(row.count(None) for row in rows)
-        rows = [tuple("\\N" if value is None else value for value in row) if None in row else row for row in rows]
-    if not kinds <= _PLAIN:
-        return None
-    width = len(rows[0])
-    line = "\t".join(["%s"] * width) + "\n"
-    text = "".join([line % row for row in rows])
-    separators = text.count("\t") == len(rows) * (width - 1) and text.count("\n") == len(rows)
-    return text if separators and text.count("\\") == nulls and "\r" not in text else None
