@@ -5,6 +5,7 @@ from tests.acceptance.cli.test_commands import audited, run, run_json, url, with
 
 from custodes.cli.console import operator
 from custodes.errors import Conflict, InvalidInput, NotFound
+from custodes.kernel.clock import SECOND
 from custodes.kernel.signals import FailureSignal
 from custodes.planes.traffic.report import CallReport
 
@@ -18,8 +19,8 @@ def busy(url: str) -> str:
     """An install in which an order failed: with a webhook and an entry of the trail that belong to the same trace."""
 
     async def happen(custodes) -> None:
-        now = custodes.clock.now()
-        report = {"started_at": now, "total_us": 40_000}
+        # Long enough ago for it to be over before the rest of its trace begins, however fast that comes.
+        report = {"started_at": custodes.clock.now() - SECOND, "total_us": 40_000}
         custodes.traffic.log_api_call(
             CallReport(
                 method="POST", route="/orders", path="/orders", status=500, user="ann", trace_id=TRACE,
