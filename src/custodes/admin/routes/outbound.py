@@ -12,13 +12,13 @@ from pydantic import AwareDatetime, SecretStr
 from custodes.admin.dependencies import AuditTrail, CustodesDep, TenantScope, Trail
 from custodes.admin.fields import Identifier
 from custodes.admin.paging import PageModel, PageQuery
+from custodes.admin.routes.outbound_figures_models import ListedModel
 from custodes.admin.routes.outbound_models import (
     ConfigurationChange,
     ConfigurationModel,
     CreatedModel,
     DeliveryModel,
     DeliveryWithAttempts,
-    ListedModel,
     MessageModel,
     MessageWithBody,
     NewConfiguration,

@@ -1,15 +1,17 @@
-"""What the admin API tells of how deliveries went."""
+"""What the admin API tells of how deliveries went, and of how endpoints are."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, Field
 
 from custodes.admin.fields import Moment
+from custodes.admin.routes.outbound_models import ConfigurationModel
 from custodes.kernel.clock import MILLISECOND
-from custodes.planes.outbound.analytics import Condition, DeliveryAnalytics, Examined, Summary
+from custodes.planes.outbound.analytics import Condition, DeliveryAnalytics, Examined, Summary, remembered
+from custodes.planes.outbound.model import Endpoint, EndpointHealth, EndpointState
 
 
 class DeliverySummaryModel(BaseModel):
@@ -107,6 +109,31 @@ class HealthModel(BaseModel):
             noticed_percent=found.health.noticed,
             missed=found.missed,
             recent=DeliverySummaryModel(**_told(found.recent)),
+        )
+
+
+class ListedModel(ConfigurationModel):
+    """An endpoint, and how it is by its circuit breaker; `…/health` judges its figures, too."""
+
+    condition: Condition = Field(description="How it is")
+    reasons: list[str] = Field(description="Why, in sentences for people; empty when all is well")
+    failures: int = Field(description="Failures in a row")
+    open_until: Moment | None = Field(
+        description="Nothing is sent before, then one delivery tries; null when the circuit breaker is closed"
+    )
+
+    @classmethod
+    def listed(cls, endpoint: Endpoint, health: EndpointHealth, now: int) -> Self:
+        """Tell an endpoint and how it is."""
+        condition, reasons = remembered(endpoint, health, now)
+        if endpoint.state is not EndpointState.ENABLED:
+            condition, reasons = Condition(endpoint.state.value), [endpoint.state_reason or f"It was {endpoint.state}"]
+        return cls.of(
+            endpoint,
+            condition=condition,
+            reasons=reasons,
+            failures=health.failures,
+            open_until=health.open_until if health.open_until > now else None,
         )
 
 

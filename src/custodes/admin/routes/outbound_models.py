@@ -11,7 +11,6 @@ from pydantic import AwareDatetime, BaseModel, Field, SecretStr
 from custodes.admin.fields import Moment
 from custodes.kernel.clock import HOUR, SECOND
 from custodes.planes.outbound.addresses import MAX_URL
-from custodes.planes.outbound.analytics import Condition, remembered
 from custodes.planes.outbound.catalogue import MAX_NAME
 from custodes.planes.outbound.catalogue import MAX_TEXT as MAX_MEANING
 from custodes.planes.outbound.endpoints import Created
@@ -23,7 +22,6 @@ from custodes.planes.outbound.model import (
     Delivery,
     DeliveryStatus,
     Endpoint,
-    EndpointHealth,
     EndpointState,
     EventType,
     Message,
@@ -192,31 +190,6 @@ class ConfigurationModel(EndpointModel):
             "options": OptionsModel.of(endpoint.options),
             "source": endpoint.source,
         }
-
-
-class ListedModel(ConfigurationModel):
-    """An endpoint, and how it is by its circuit breaker; `…/health` judges its figures, too."""
-
-    condition: Condition = Field(description="How it is")
-    reasons: list[str] = Field(description="Why, in sentences for people; empty when all is well")
-    failures: int = Field(description="Failures in a row")
-    open_until: Moment | None = Field(
-        description="Nothing is sent before, then one delivery tries; null when the circuit breaker is closed"
-    )
-
-    @classmethod
-    def listed(cls, endpoint: Endpoint, health: EndpointHealth, now: int) -> Self:
-        """Tell an endpoint and how it is."""
-        condition, reasons = remembered(endpoint, health, now)
-        if endpoint.state is not EndpointState.ENABLED:
-            condition, reasons = Condition(endpoint.state.value), [endpoint.state_reason or f"It was {endpoint.state}"]
-        return cls.of(
-            endpoint,
-            condition=condition,
-            reasons=reasons,
-            failures=health.failures,
-            open_until=health.open_until if health.open_until > now else None,
-        )
 
 
 class CreatedModel(WithSecretModel, ConfigurationModel):
