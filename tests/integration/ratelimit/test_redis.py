@@ -435,26 +435,49 @@ async def test_a_frozen_redis_holds_up_a_few_requests_and_then_none(windows):
 
 
 async def test_slots_taken_by_a_decision_that_came_too_late_are_given_back(windows):
-    """Given a Redis that charges a slot after the deadline, then nobody holds it, and the next one is admitted."""
+    """Given a Redis that charges slots after the deadline, and is taken for lost meanwhile, then nobody holds them."""
     server = RedisServer()
     try:
         engine = windows(server.url, deadline=20 * MILLISECOND)
         await engine.start()
-        cells = engine.cells("a", Concurrency(1, HOUR))
+        cells = engine.cells("a", Concurrency(4, HOUR))
         server.freeze()
-        with pytest.raises(StorageUnavailable):
-            await decide(engine, (cells, "x", 1))
+        for _ in range(4):  # the last one is not asked: three are enough to know
+            with pytest.raises(StorageUnavailable):
+                await decide(engine, (cells, "x", 1))
         server.thaw()
         while engine._calls.late:
             await asyncio.sleep(0.01)
 
         other = windows(server.url)
         async with asyncio.timeout(10):
-            while (await decide(other, (other.cells("a", Concurrency(1, HOUR)), "x", 1))).refused:
+            while (await decide(other, (other.cells("a", Concurrency(4, HOUR)), "x", 4))).refused:
                 await asyncio.sleep(0.01)
     finally:
         await engine.stop()
         await other.stop()
+        server.remove()
+
+
+async def test_who_stops_does_not_listen_for_late_answers(windows, monkeypatch: pytest.MonkeyPatch):
+    """Given a Redis that hangs, and calls that it has not answered, then stopping waits for none of them."""
+    monkeypatch.setattr("custodes.storage.redis.calls._LISTEN_SECONDS", 600.0)
+    server = RedisServer()
+    try:
+        engine = windows(server.url, deadline=20 * MILLISECOND)
+        await engine.start()
+        server.freeze()
+        with pytest.raises(StorageUnavailable):
+            await decide(engine, (engine.cells("a", Concurrency(1, HOUR)), "x", 1))
+        asked = asyncio.ensure_future(decide(engine, (engine.cells("a", Concurrency(1, HOUR)), "x", 1)))
+        await asyncio.sleep(0)
+
+        async with asyncio.timeout(60):
+            await engine.stop()
+
+        with pytest.raises(StorageUnavailable):
+            await asked
+    finally:
         server.remove()
 
 

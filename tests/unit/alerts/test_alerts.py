@@ -35,10 +35,15 @@ class Pager:
         self.name = name
         self.got: list[Notification] = []
         self.failure: Exception | None = None
+        #: Id of the only message that it does not take.
+        self.refused = ""
 
     async def send(self, notification: Notification) -> None:
         if self.failure is not None:
             raise self.failure
+        if notification.id == self.refused:
+            msg = "It answered 400"
+            raise SinkFailed(msg)
         self.got.append(notification)
 
     async def close(self) -> None:
@@ -605,8 +610,33 @@ class TestMessages:
         assert [one.id for one in fine.got] == ["n8"]
         told = await database.read(lambda tx: store.list_notifications(tx, "i", 20))
         assert [one.attempts for one in told] == [1, 0, 0, 0, 0, 0, 0, 0, 1]
-        assert len({one.due_at for one in told[:8]}) == 1
+        assert {one.due_at for one in told[1:8]} == {told[0].due_at - 1}, "those that were not tried come first"
         assert told[0].due_at > clock.now()
+
+    async def test_a_message_that_a_sink_refuses_holds_up_no_other(
+        self, make: Any, database: Database, clock: FakeClock
+    ):
+        """Given one message of five that a sink does not take, then the others are sent when it is tried again."""
+        picky = Pager("picky")
+        picky.refused = "n0"
+        alerts: Alerts = make(sinks=[picky])
+        store = SqlAlertStore(database)
+
+        def fill(tx: Transaction) -> None:
+            for number in range(5):
+                one = Notification(
+                    id=f"n{number}", tenant="default", incident_id="i", sink="picky", news=News.FIRING,
+                    payload={}, created_at=0, due_at=0,
+                )  # fmt: skip
+                store.add_notification(tx, one)
+
+        await database.write(fill)
+        await alerts.dispatch()
+        assert picky.got == []
+        clock.advance(MINUTE)
+
+        assert await alerts.dispatch() == 4
+        assert {one.id for one in picky.got} == {"n1", "n2", "n3", "n4"}
 
     async def test_messages_for_a_sink_that_was_removed_are_given_up(self, desk: Desk, make: Any, pager: Pager):
         pager.failure = SinkFailed("down")

@@ -124,6 +124,7 @@ class Dispatcher:
         def work(tx: Transaction) -> None:
             self._store.put_attempt(tx, notification.id, state, attempts, due_at, error, now)
             if state is Delivery.WAITING:
+                # Before this one, which may be the only one that is refused.
                 self._store.postpone(tx, notification.sink, due_at)
 
         await self._store.write(work)

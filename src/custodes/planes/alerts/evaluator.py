@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 from custodes.errors import CustodesError, NotFound, StorageUnavailable
@@ -86,6 +87,7 @@ class Alerts:
         self._tenant = tenant
         self._thresholds = thresholds
         self._events = EventBuffer()
+        self._writing = asyncio.Lock()
         self._outage: FailureSignal | None = None
         self._failing: dict[str, str] = {}
         self._emit = emit
@@ -186,6 +188,10 @@ class Alerts:
         await to_the_end(self._write_events())
 
     async def _write_events(self) -> None:
+        async with self._writing:  # who stops waits for a write whose own caller was cut off
+            await self._write_what_came()
+
+    async def _write_what_came(self) -> None:
         await self._tell_outage()
         events = self._events.take()
         if not events:

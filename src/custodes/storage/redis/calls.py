@@ -101,6 +101,7 @@ class Calls:
         self.under_way: set[asyncio.Future[None]] = set()
         #: Those that were not answered in time, and may yet be.
         self.late: dict[asyncio.Future[None], _Call] = {}
+        self._stopping = False
 
     def begin(self, batch: Batch, ends: float) -> None:
         """Send a batch, which has until this moment of the loop's time."""
@@ -109,10 +110,11 @@ class Calls:
 
     async def stop(self) -> None:
         """Wait for those under way; who is late is listened to no more."""
-        if self.under_way:
-            await asyncio.gather(*self.under_way, return_exceptions=True)
-        for call in list(self.late.values()):
+        self._stopping = True
+        late = dict(self.late)
+        for call in late.values():
             call.give_up()
+        await asyncio.gather(*late, *self.under_way, return_exceptions=True)
 
     def _send(self, lines: Lines, batch: Batch, ends: float) -> bool:
         """Send on a connection that is free, with no task to wait for the answer; False when none is."""
@@ -199,7 +201,7 @@ class Calls:
         ours = looked or call.ends - call.given < self._deadline - late
         what = f"Redis did not decide within {self._deadline * 1_000:g} ms"
         self._caller.failed(call.batch, what, ours=ours)
-        if len(self.late) >= _MAX_LATE:
+        if self._stopping or len(self.late) >= _MAX_LATE:
             call.give_up()
             return
         self.under_way.discard(call.over)

@@ -334,10 +334,10 @@ class RedisWindows:
     def heard(self, batch: Batch, reply: bytes, begun: int) -> None:
         """Hand out the answers."""
         self.calls += 1
+        server_now, again = batch.settle(reply, begun)
         if not batch.late:
             self._breaker.succeeded()
-        server_now, again = batch.settle(reply, begun)
-        self._ahead = server_now - begun
+            self._ahead = server_now - begun
         if batch.lent:
             self._leases.hold(batch.lent)
         for question in again:
@@ -346,7 +346,8 @@ class RedisWindows:
                 self._enqueue(self._part_of(cells, key), question)
         for asks, outcome in batch.unclaimed:
             for (cells, key, cost), taken_at in held(asks, outcome, server_now):
-                self.give_back(cells, key, taken_at, cost)
+                # Whatever is known of Redis otherwise: it has just answered.
+                self._enqueue(self._part_of(cells, key), GiveBack(cells, key, taken_at, cost))
 
     def failed(self, batch: Batch, what: str, *, ours: bool = False) -> None:
         """Have those who wait hear of it, and find out whether Redis is still there."""

@@ -162,9 +162,9 @@ class SqlAlertStore:
         connection_of(tx).execute(update(n).where(n.c.id == identifier).values(values))
 
     def postpone(self, tx: Transaction, sink: str, until: int) -> None:
-        """Have no message that waits for a sink be due before a moment."""
+        """Have no message that waits for a sink be due before a moment: right before it at the earliest."""
         early = and_(n.c.state == str(Delivery.WAITING), n.c.due_at < until, n.c.sink == sink)
-        connection_of(tx).execute(update(n).where(early).values(due_at=until))
+        connection_of(tx).execute(update(n).where(early).values(due_at=until - 1))
 
     def fail_waiting(self, tx: Transaction, sink: str, error: str, at: int) -> int:
         """Give up all messages that wait for a sink."""
