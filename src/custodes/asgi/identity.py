@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from custodes.kernel.caller import Identity
+from custodes.kernel.redact import visible
 from custodes.kernel.tenant import valid_tenant
 
 #: Longest user or API-key id that is kept, characters.
@@ -18,12 +19,7 @@ Identify = Callable[[Any], Awaitable[Identity | None] | Identity | None]
 
 def clean_id(value: object) -> str:
     """Make an id fit to be kept and seen: text, bounded; what cannot be printed is written as Python writes it."""
-    text = str(value)[:MAX_ID_LENGTH] if value is not None else ""
-    return text if text.isprintable() else "".join(map(_visible, text))[:MAX_ID_LENGTH]
-
-
-def _visible(character: str) -> str:
-    return character if character.isprintable() else ascii(character)[1:-1]
+    return visible(str(value)[:MAX_ID_LENGTH])[:MAX_ID_LENGTH] if value is not None else ""
 
 
 def clean_tenant(value: object, otherwise: str) -> str:

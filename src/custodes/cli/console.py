@@ -15,11 +15,13 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
+from rich.text import Text
 
 from custodes.app import Custodes
 from custodes.errors import CustodesError
 from custodes.kernel.clock import MILLISECOND, to_iso
 from custodes.kernel.paging import MAX_LIMIT, Page
+from custodes.kernel.redact import visible
 
 T = TypeVar("T")
 
@@ -107,10 +109,13 @@ _WIDE = 10_000
 
 
 def write_table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
-    """Write a table for people: nothing is cut, and the first column is in one piece, for the command after."""
-    cells = [[escape(str(cell)) for cell in row] for row in rows]
-    first, *others = columns
-    widest = max((len(row[0]) for row in cells), default=0)
+    """Write a table for people: nothing is cut, and the first column is in one piece, for the command after.
+
+    Strangers write some of the heads and cells: none of them is markup, and what would steer the terminal is shown.
+    """
+    first, *others = map(_text, columns)
+    cells = [[_text(cell) for cell in row] for row in rows]
+    widest = max((row[0].cell_len for row in cells), default=0)
     table = Table(
         Column(first, no_wrap=True, min_width=widest),
         *(Column(other, overflow="fold") for other in others),
@@ -122,6 +127,10 @@ def write_table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Non
         table.add_row(*row)
     console = out if out.is_terminal else Console(file=out.file, width=_WIDE, highlight=False)
     console.print(table)
+
+
+def _text(value: object) -> Text:
+    return Text(visible(str(value)))
 
 
 def write_page(

@@ -13,7 +13,7 @@ _UNITS = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
 
 
 def moment(text: str | None, now: int) -> int | None:
-    """Read a moment; None stays None.
+    """Read a moment; None stays None, and what is longer ago than 1970 is that.
 
     Raises:
         InvalidInput: neither a moment with an offset nor a span.
@@ -21,9 +21,9 @@ def moment(text: str | None, now: int) -> int | None:
     if text is None:
         return None
     if _SPAN.fullmatch(text):
-        return now - span(text)
+        return max(0, now - span(text))
     try:
-        return from_iso(text)
+        return max(0, from_iso(text))
     except ValueError:
         msg = f"{text!r} is not a moment"
         raise InvalidInput(msg, remedy="Write 2026-11-23T05:00:00Z, or how long ago: 45m, 2h, 7d") from None

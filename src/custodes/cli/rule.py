@@ -49,13 +49,13 @@ def gather(**options: Any) -> dict[str, Any]:
 
 
 def told(given: dict[str, Any]) -> dict[str, str]:
-    """Write what a rule is to be, small enough for the audit trail."""
-    return {name: str(value)[:_TOLD] for name, value in given.items() if value is not None}
+    """Write what a rule is to be, small enough for the audit trail; what is taken from it is told as empty."""
+    return {name: "" if value is None else str(value)[:_TOLD] for name, value in given.items()}
 
 
 def told_whole(rule: Rule) -> dict[str, str]:
     """Write a whole rule for the audit trail."""
-    return told(given_of(rule))
+    return told({name: value for name, value in given_of(rule).items() if value is not None})
 
 
 def plain_rule(rule: Rule) -> dict[str, Any]:

@@ -138,6 +138,15 @@ def storable(text: str) -> str:
     return _whole(text).replace("\0", "\ufffd")
 
 
+def visible(text: str) -> str:
+    r"""Write what cannot be printed (controls, line ends, marks of direction) as Python does: ``\x1b``, ``\n``."""
+    return text if text.isprintable() else "".join(map(_visible, text))
+
+
+def _visible(character: str) -> str:
+    return character if character.isprintable() else ascii(character)[1:-1]
+
+
 def sensitive_path(path: str) -> bool:
     """Tell whether a dotted path (``user.profile.api_key``) leads into something secret."""
     return any(sensitive_name(part) for part in path.replace("/", ".").split("."))

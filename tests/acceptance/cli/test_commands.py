@@ -10,6 +10,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from custodes import Custodes
+from custodes.cli.console import write_fields, write_table
 from custodes.cli.main import app
 from custodes.cli.moments import moment
 from custodes.errors import CustodesError, InvalidInput
@@ -268,6 +269,11 @@ def test_how_long_ago(text: str, ago: int):
     assert moment(text, 10**15) == 10**15 - ago
 
 
+@pytest.mark.parametrize("text", ["999999d", "0001-01-01T00:00:00Z"])
+def test_longer_ago_than_moments_are_counted_is_their_beginning(text: str):
+    assert moment(text, 10**15) == 0
+
+
 def test_what_is_no_moment_is_refused_with_the_way_to_write_one():
     with pytest.raises(InvalidInput, match="45m"):
         moment("yesterday", 0)
@@ -284,6 +290,21 @@ def test_a_name_with_brackets_is_shown_as_it_is(url: str, name: str):
     assert f"{name} is owner now." in run("user", "role", name, "owner").stdout
     assert "One-time password of" in run("user", "reset-password", name).stdout
     run("user", "role", f"{name}nobody", "owner", expect=1)
+
+
+def test_what_strangers_write_is_shown_and_steers_no_terminal(capsys: pytest.CaptureFixture[str]):
+    """Given a path, an agent and names with ESC, line ends and markup, Then they are to be seen, and do nothing."""
+    write_table(("path [/oops]", "agent\x1b[2J"), [("/a\x1b]0;x\x07", "b\nforged\x9b\u202e :bomb: [red]c[/red]")])
+    write_fields("user:1 Bob [/oops]\x1b[8m", [("name\r", "\x1b[31mé")])
+
+    told = capsys.readouterr().out
+    assert all(character.isprintable() for character in told.replace("\n", ""))
+    assert [line.split() for line in told.splitlines()] == [
+        ["path", "[/oops]", r"agent\x1b[2J"],
+        [r"/a\x1b]0;x\x07", r"b\nforged\x9b\u202e", ":bomb:", "[red]c[/red]"],
+        ["user:1", "Bob", r"[/oops]\x1b[8m"],
+        [r"name\r", r"\x1b[31mé"],
+    ]
 
 
 def test_status_tells_what_the_overview_shows(url: str):

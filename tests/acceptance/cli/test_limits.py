@@ -43,13 +43,15 @@ def test_the_life_of_a_rule(url: str):
         ("rate_limit.rule_changed", operator(), ""),
         ("rate_limit.rule_deleted", operator(), "over"),
     ]
-    first, second, *_ = trail(url)
+    first, second, third, _ = trail(url)
     assert str(first.targets[0]) == "rule:login"
     assert (first.context.extra["limits"], first.context.extra["by"]) == ("5/minute; 100/day", "ip")
     assert {name: second.context.extra[name] for name in ("shadow", "methods")} == {
         "shadow": "True",
         "methods": "['POST']",
     }
+    assert (third.context.extra["limits"], third.context.extra["on_failure"]) == ("9/minute", "")
+    assert "on_failure" not in first.context.extra
 
 
 def test_what_cannot_be_a_rule_is_refused_with_how_to_write_it(url: str):
@@ -87,7 +89,8 @@ def test_recorded_calls_are_held_against_a_rule(url: str):
     assert [hit["label"] for hit in found["identifiers"]] == ["ip:203.0.113.9"]
     assert "would have refused 2 (40.00%)" in run("limits", "what-if", "3/minute", "--since", "1h").stdout
     assert run_json("limits", "what-if", "3/minute", "--since", "2d", "--until", "1d")["recorded"] == 0
-    assert [action for action, _ in audited(url)] == ["rate_limit.what_if"] * 3
+    assert run_json("limits", "what-if", "3/minute", "--since", "999999d")["since"] == "1970-01-01T00:00:00.000000Z"
+    assert [action for action, _ in audited(url)] == ["rate_limit.what_if"] * 4
     assert run_json("limits", "list") == [], "it was only tried"
 
 

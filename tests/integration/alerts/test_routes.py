@@ -34,6 +34,11 @@ async def incident(custodes: Custodes, clock: FakeClock) -> str:
     return (await custodes.alerts.incidents.list()).items[0].id
 
 
+async def owners(custodes: Custodes, action: str) -> list[str]:
+    """Return the tenants whose trails tell of an action."""
+    return [entry.tenant for entry in (await custodes.audit.list_entries(AuditQuery(action=action))).items]
+
+
 async def audited(custodes: Custodes, action: str) -> int:
     return len((await custodes.audit.list_entries(AuditQuery(action=action))).items)
 
@@ -58,7 +63,8 @@ async def test_acknowledging_and_silencing_are_audited(
 
     assert seen.json()["acknowledged_by"].startswith("user:test-")
     assert quiet.json()["silenced_until"] == until
-    assert (await audited(custodes, "alert.acknowledged"), await audited(custodes, "alert.silenced")) == (1, 1)
+    for action in ("alert.acknowledged", "alert.silenced"):
+        assert await owners(custodes, action) == ["acme"], "in the trail of the tenant whose incident it is"
 
 
 async def test_a_silence_without_end_is_refused_and_not_audited(
@@ -93,6 +99,20 @@ async def test_rules_are_written_changed_and_deleted(
     assert (await client.get(path, headers=admin)).status_code == 404
     for verb in ("created", "updated", "deleted"):
         assert await audited(custodes, f"alert_rule.{verb}") == 1
+
+
+async def test_what_is_done_to_a_tenants_rule_is_in_the_trail_of_that_tenant(
+    client: httpx2.AsyncClient, custodes: Custodes, admin: dict[str, str]
+):
+    """Given somebody who sees all tenants and names none, Then the owner before the change is told of it."""
+    made = await client.post("/alert-rules", json={**RULE, "tenant": "acme"}, headers=admin)
+    path = f"/alert-rules/{made.json()['id']}"
+
+    assert (await client.put(path, json={**RULE, "tenant": "globex"}, headers=admin)).json()["tenant"] == "globex"
+    assert (await client.delete(path, headers=admin)).status_code == 204
+
+    assert await owners(custodes, "alert_rule.updated") == ["acme"]
+    assert await owners(custodes, "alert_rule.deleted") == ["globex"]
 
 
 async def test_built_in_rules_are_listed_and_can_be_switched_off(client: httpx2.AsyncClient, admin: dict[str, str]):

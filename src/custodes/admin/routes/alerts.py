@@ -229,7 +229,8 @@ async def acknowledge_alert(
     trail: Trail,
 ) -> IncidentModel:
     """Note that you have seen it: no more reminders."""
-    also = trail.entry("alert.acknowledged", target=f"alert:{id}", tenant=tenant)
+    owner = (await custodes.alerts.incidents.get(id, tenant=tenant)).tenant
+    also = trail.entry("alert.acknowledged", target=f"alert:{id}", tenant=owner)
     incident = await custodes.alerts.incidents.acknowledge(id, admin.actor, tenant=tenant, also=also)
     return IncidentModel.of(incident)
 
@@ -245,7 +246,8 @@ async def silence_alert(
     """Tell nobody of this problem for a while, also when it comes back in the meantime."""
     until = from_datetime(body.until)
     context = {"until": body.until.isoformat()}
-    also = trail.entry("alert.silenced", target=f"alert:{id}", context=context, reason=body.reason, tenant=tenant)
+    owner = (await custodes.alerts.incidents.get(id, tenant=tenant)).tenant
+    also = trail.entry("alert.silenced", target=f"alert:{id}", context=context, reason=body.reason, tenant=owner)
     return IncidentModel.of(await custodes.alerts.incidents.silence(id, until, tenant=tenant, also=also))
 
 
@@ -275,9 +277,8 @@ async def replace_rule(
     rule_id: RuleId, body: RuleBody, custodes: CustodesDep, tenant: TenantScope, trail: Trail
 ) -> RuleModel:
     """Write a rule anew; a built-in one is overridden until that is deleted."""
-    also = trail.entry(
-        "alert_rule.updated", target=f"alert_rule:{rule_id}", context={"name": body.name}, tenant=tenant or body.tenant
-    )
+    owner = (await custodes.alerts.rules.get(rule_id, tenant)).tenant or body.tenant
+    also = trail.entry("alert_rule.updated", target=f"alert_rule:{rule_id}", context={"name": body.name}, tenant=owner)
     made = await custodes.alerts.rules.replace(rule_id, body.rule(tenant), tenant=tenant, also=also)
     return RuleModel.of(made)
 
@@ -285,7 +286,8 @@ async def replace_rule(
 @router.delete("/alert-rules/{rule_id}", status_code=204)
 async def delete_rule(rule_id: RuleId, custodes: CustodesDep, tenant: TenantScope, trail: Trail) -> None:
     """Delete a stored rule; one that it stood above comes back."""
-    also = trail.entry("alert_rule.deleted", target=f"alert_rule:{rule_id}", tenant=tenant)
+    owner = (await custodes.alerts.rules.get(rule_id, tenant)).tenant
+    also = trail.entry("alert_rule.deleted", target=f"alert_rule:{rule_id}", tenant=owner)
     await custodes.alerts.rules.delete(rule_id, tenant=tenant, also=also)
 
 
