@@ -30,6 +30,7 @@ TREE: dict[str, Any] = {
     [
         r"^https://", r"^[^@]+@[^@]+\.[^@]+$", r"^v\d+\.\d+$", r"^[A-Z]{2}-\d{1,5}$", r"^[a-z0-9]+(?:-[a-z0-9]+)*$",
         r"^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$", r"gold|silver", r"^\w+(\.\w+)*$", r"^(EUR|USD)$", "",
+        r"^\d+\.\d+\.\d+(-\w+)?$", r"^[a-z]+(-[a-z]+)*(\.[a-z]+)?$", r"^(\d{1,3},)*\d{1,3}$", r"[a-z]+(-[a-z]+)*",
     ],
 )  # fmt: skip
 def test_patterns_of_common_texts_are_taken(pattern: str) -> None:
@@ -52,6 +53,18 @@ def test_patterns_of_common_texts_are_taken(pattern: str) -> None:
         {"pattern": "^(a+)+$"},
         {"pattern": "(a|a)*b"},
         {"pattern": r"(?:-[\w-]+)*$"},
+        {"pattern": "^(-a*a*)*$"},
+        {"pattern": "^(/[a-z]*[a-z0-9]*)*$"},
+        {"pattern": "(?i)^(a[A-Z]*)*$"},
+        {"pattern": "^(?i:a[A-Z]*)*$"},
+        {"pattern": "^(,[^,]*x[^,]*)*$"},
+        {"pattern": "^" + "(|)" * 40 + "$"},
+        {"pattern": "^((?=([a-z](?=[a-z]*-))*-).)*$"},
+        {"pattern": r"^(\s[^\w]*)*$"},
+        {"pattern": "(?m)^a*a*a*b"},
+        {"properties": {"default": {"pattern": "^(a+)+$"}}},
+        {"$ref": "#/default", "default": {"$schema": "http://json-schema.org/draft-07/schema#"}},
+        {"$ref": "#/$defs", "$defs": {"properties": {"default": {"$schema": "x"}}}},
         {"pattern": "a?" * 40 + "a" * 40},
         {"pattern": "a*a*a*a*b"},
         {"patternProperties": {"^(a+)+$": {}}},
@@ -62,6 +75,25 @@ def test_patterns_of_common_texts_are_taken(pattern: str) -> None:
 def test_what_could_keep_a_check_busy_or_break_it_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput, match="The schema"):
         checked_schema(wrong)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"default": {"g": {"pattern": "*.txt"}}},
+        {"examples": [{"$schema": "x"}, {"$ref": "x"}]},
+        {"const": {"patternProperties": {"*": 1}}},
+        {"enum": [{"$id": "x"}]},
+    ],
+    ids=str,
+)
+def test_what_stands_in_a_schema_as_data_is_not_read_as_one(schema: dict[str, Any]) -> None:
+    assert checked_schema({"properties": {"a": schema}})["properties"]["a"] == schema
+
+
+def test_many_short_texts_are_checked_by_a_pattern() -> None:
+    schema = checked_schema({"items": {"pattern": r"^[^@\s]+@[^@\s]+\.[^@\s]+$"}})
+    check_payload("many", Checker(schema), ["someone.of.ours@mail.example.com"] * 1_000)
 
 
 def test_a_schema_may_refer_to_itself_one_step_into_the_payload() -> None:

@@ -6,7 +6,8 @@ its work at every level, or a pattern that tries every way to split a text, must
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
@@ -82,8 +83,9 @@ class Checker:
 
 def steps_of(pattern: str, length: int) -> int:
     """Estimate, from above, the steps that a pattern takes for a text of so many characters."""
-    # In powers of two, so that the same pattern is not weighed for every length.
-    return _ways_of(pattern, 1 << length.bit_length()) // _WAYS_A_STEP
+    # Long ones in powers of two, so that the same pattern is not weighed for every length.
+    rounded = max(1, length) if length <= PATTERN_TEXT else 1 << length.bit_length()
+    return _ways_of(pattern, rounded) // _WAYS_A_STEP
 
 
 def _cost(word: str, value: Any, instance: Any) -> int:
@@ -99,74 +101,161 @@ def _cost(word: str, value: Any, instance: Any) -> int:
     return 1
 
 
-def _begins_apart(inner: Any) -> bool:
-    """Tell whether each turn of a repeat begins with a character that nothing else in it is: ``(-[a-z]+)*``.
-
-    Then a text falls into turns in one way only.
-    """
-    while len(inner) == 1 and str(inner[0][0]) == "SUBPATTERN":
-        inner = inner[0][1][-1]
-    operator, first = inner[0]
-    return str(operator) == "LITERAL" and not any(_may_be(part, chr(first)) for part in inner[1:])
-
-
-def _may_be(part: tuple[Any, Any], character: str) -> bool:
-    name, argument = str(part[0]), part[1]
-    if name == "LITERAL":
-        return chr(argument) == character
-    if name == "IN":
-        members = [(str(kind), value) for kind, value in argument]
-        hit = any(
-            (kind == "LITERAL" and chr(value) == character)
-            or (kind == "RANGE" and value[0] <= ord(character) <= value[1])
-            or (kind == "CATEGORY" and (not character.isascii() or _of_category(str(value), character)))
-            for kind, value in members
-        )
-        return hit != any(kind == "NEGATE" for kind, _ in members)
-    if name in _REPEATS:
-        return any(_may_be(inner, character) for inner in argument[2])
-    return True
-
-
-def _of_category(name: str, character: str) -> bool:
-    word, digit, space = character.isalnum() or character == "_", character.isdigit(), character.isspace()
-    held = {"DIGIT": digit, "SPACE": space, "WORD": word}
-    kind = name.removeprefix("CATEGORY_")
-    return not held.get(kind[4:], False) if kind.startswith("NOT_") else held.get(kind, True)
-
-
 @lru_cache(maxsize=4_096)
 def _ways_of(pattern: str, length: int) -> int:
     tree = _parser.parse(pattern)
     anchored = len(tree) > 0 and str(tree[0][0]) == "AT" and str(tree[0][1]).startswith("AT_BEGINNING")
-    return min(_ENDLESS, _ways(tree, length) * (1 if anchored else length))
+    starts = 1 if anchored and not tree.state.flags & re.MULTILINE else length
+    weigher = _Weigher(length, folds=_folds(tree))
+    ways = weigher.ways(tree, 0)
+    return min(_ENDLESS, ways * starts * max(1, weigher.scanned))
 
 
-def _ways(tree: Any, length: int) -> int:
-    """Count the ways in which a backtracking engine may split a text of a length between the parts of a pattern."""
-    ways = 1
-    for operator, argument in tree:
-        ways = min(_ENDLESS, ways * _ways_of_part(str(operator), argument, length))
-    return ways
+class _Weigher:
+    """Counts the ways in which a backtracking engine may split a text between the parts of a pattern.
 
+    A part whose end the next character tells has one way, whatever the text: ``[a-z]+`` before ``-``. So every part is
+    weighed with the characters that may come after it; none of them at the end, where all is won.
+    """
 
-def _ways_of_part(name: str, argument: Any, length: int) -> int:
-    if name in _REPEATS:
+    def __init__(self, length: int, *, folds: bool) -> None:
+        self._length = length
+        self._folds = folds
+        #: Characters that repeats with one way may look at, all together: that is what each way costs.
+        self.scanned = 0
+
+    def ways(self, tree: Any, after: int) -> int:
+        ways = 1
+        for operator, argument in reversed(list(tree)):
+            name = str(operator)
+            ways = min(_ENDLESS, ways * self._ways_of_part(name, argument, after))
+            after = self._next(name, argument, after)
+        return ways
+
+    def _ways_of_part(self, name: str, argument: Any, after: int) -> int:
+        if name in _REPEATS:
+            return self._ways_of_repeat(argument, after)
+        if name == "BRANCH":
+            return self._ways_of_branches(argument[1], after)
+        if name == "SUBPATTERN":
+            return self.ways(argument[-1], after)
+        if name == "ATOMIC_GROUP":
+            return self.ways(argument, after)
+        if name in ("ASSERT", "ASSERT_NOT"):
+            before = self.scanned
+            ways = self.ways(argument[1], _ANY)
+            # What it looks at is looked at again from wherever it is asked.
+            return ways if self.scanned == before else min(_ENDLESS, ways * self._length)
+        if name == "GROUPREF_EXISTS":
+            return sum(self.ways(branch, after) for branch in argument[1:] if branch is not None)
+        return 1
+
+    def _ways_of_repeat(self, argument: Any, after: int) -> int:
         least, most, inner = argument
-        most = min(int(most), max(length, int(least)))
-        each = _ways(inner, length)
-        if each > 1 and _begins_apart(inner):
-            return min(_ENDLESS, length * each)
+        first, empty = self._first(inner)
+        each = self.ways(inner, after | first if most > 1 else after)
+        most = min(int(most), max(self._length, int(least)))
+        if each == 1 and not empty and not first & after:
+            self.scanned += self._length
+            return 1
         # Whoever has a choice in each of many turns has more ways than there is time.
-        return _ENDLESS if each > 1 and most > 20 else (most - least + 1) * each ** int(most)
-    if name == "BRANCH":
-        return sum(_ways(branch, length) for branch in argument[1])
-    if name == "SUBPATTERN":
-        return _ways(argument[-1], length)
-    if name == "ATOMIC_GROUP":
-        return _ways(argument, length)
-    if name in ("ASSERT", "ASSERT_NOT"):
-        return _ways(argument[1], length)
-    if name == "GROUPREF_EXISTS":
-        return sum(_ways(branch, length) for branch in argument[1:] if branch is not None)
-    return 1
+        return _ENDLESS if each > 1 and most > 20 else min(_ENDLESS, (most - least + 1) * each**most)
+
+    def _ways_of_branches(self, branches: Any, after: int) -> int:
+        ways = [self.ways(branch, after) for branch in branches]
+        seen, apart, empties = 0, True, 0
+        for first, empty in map(self._first, branches):
+            begins = first | (after if empty else 0)
+            apart, seen, empties = apart and not seen & begins, seen | begins, empties + empty
+        return max(ways) if apart and empties <= 1 else min(_ENDLESS, sum(ways))
+
+    def _next(self, name: str, argument: Any, after: int) -> int:
+        first, empty = self._first_of_part(name, argument)
+        return first | (after if empty else 0)
+
+    def _first(self, tree: Any) -> tuple[int, bool]:
+        """Return the characters that a text of it may begin with, and whether it may be empty."""
+        first = 0
+        for operator, argument in tree:
+            more, empty = self._first_of_part(str(operator), argument)
+            first |= more
+            if not empty:
+                return first, False
+        return first, True
+
+    def _first_of_part(self, name: str, argument: Any) -> tuple[int, bool]:
+        if name in _REPEATS:
+            first, empty = self._first(argument[2])
+            return first, empty or argument[0] == 0
+        if name == "BRANCH":
+            all_first = [self._first(branch) for branch in argument[1]]
+            return _union(first for first, _ in all_first), any(empty for _, empty in all_first)
+        if name in ("SUBPATTERN", "ATOMIC_GROUP"):
+            return self._first(argument[-1] if name == "SUBPATTERN" else argument)
+        if name == "AT":
+            return 0, True
+        if name in ("LITERAL", "NOT_LITERAL", "IN", "ANY"):
+            return _ANY if self._folds else _characters(name, argument), False
+        return _ANY, True
+
+
+def _folds(tree: Any) -> bool:
+    """Tell whether any of a pattern takes letters of both cases: then no two parts are known to be apart."""
+    return bool(tree.state.flags & re.IGNORECASE) or any(map(_folds_in, tree))
+
+
+def _folds_in(part: Any) -> bool:
+    if isinstance(part, _parser.SubPattern | list | tuple):
+        members: list[Any] = list(part)
+        if len(members) == 2 and str(members[0]) == "SUBPATTERN" and members[1][1] & re.IGNORECASE:
+            return True
+        return any(map(_folds_in, members))
+    return False
+
+
+def _characters(name: str, argument: Any) -> int:
+    """Return the characters that a part may be: a bit for each of ASCII, and one for all others, rather too many."""
+    if name == "LITERAL":
+        return 1 << min(argument, 128)
+    if name == "NOT_LITERAL":
+        return _ANY & ~(1 << argument) if argument < 128 else _ANY
+    if name == "ANY":
+        return _ANY
+    members = [(str(kind), value) for kind, value in argument]
+    held = _union(_members(kind, value) for kind, value in members)
+    if any(kind == "NEGATE" for kind, _ in members):
+        held = _ANY & ~held | 1 << 128
+    # Whether these are spaces depends on a flag.
+    return held | 0b1111 << 0x1C if any(kind == "CATEGORY" for kind, _ in members) else held
+
+
+def _members(kind: str, value: Any) -> int:
+    if kind == "LITERAL":
+        return 1 << min(value, 128)
+    if kind == "RANGE":
+        return _union(1 << code for code in range(min(value[0], 128), min(value[1], 128) + 1))
+    if kind == "CATEGORY":
+        return _category(str(value).removeprefix("CATEGORY_"))
+    return 0
+
+
+def _category(kind: str) -> int:
+    held = _union(1 << code for code in range(128) if _HOLDS[kind.removeprefix("NOT_")](chr(code)))
+    return (_ANY & ~held if kind.startswith("NOT_") else held) | 1 << 128
+
+
+def _union(sets: Iterable[int]) -> int:
+    union = 0
+    for one in sets:
+        union |= one
+    return union
+
+
+#: Every ASCII character, and the others.
+_ANY = (1 << 129) - 1
+
+_HOLDS: dict[str, Callable[[str], bool]] = {
+    "DIGIT": str.isdigit,
+    "SPACE": str.isspace,
+    "WORD": lambda character: character.isalnum() or character == "_",
+}

@@ -25,6 +25,9 @@ _SAME = (
     "format", "pattern", "$ref", "contentEncoding", "anyOf", "oneOf", "allOf", "not", "patternProperties",
     "dependentRequired",
 )  # fmt: skip
+#: Words whose value is data, and those whose value has a schema for each of many names.
+_DATA = frozenset({"default", "const", "enum", "examples"})
+_NAMED = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
 #: Bounds that a change may only tighten: upwards, and downwards.
 _LOWER = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
 _UPPER = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
@@ -147,41 +150,38 @@ def _within(some: list[Any], others: list[Any]) -> bool:
     return all(one in others for one in some)
 
 
-def _told(schema: Any, words: tuple[str, ...]) -> Iterator[tuple[dict[str, Any], str]]:
-    """Find words that have a text, at every level, each with the object that it stands in."""
+def _schemas(schema: Any) -> Iterator[dict[str, Any]]:
+    """Return a schema and those in it, at every level; what stands in it as data is none."""
     if isinstance(schema, dict):
-        for name, value in cast("dict[str, Any]", schema).items():
-            if name in words and isinstance(value, str):
-                yield cast("dict[str, Any]", schema), value
-            yield from _told(value, words)
+        yield cast("dict[str, Any]", schema)
+        for word, value in cast("dict[str, Any]", schema).items():
+            if word in _NAMED and isinstance(value, dict):
+                yield from _schemas(list(cast("dict[str, Any]", value).values()))
+            elif word not in _DATA:
+                yield from _schemas(value)
     elif isinstance(schema, list):
         for value in cast("list[Any]", schema):
-            yield from _told(value, words)
+            yield from _schemas(value)
+
+
+def _told(plain: dict[str, Any], words: tuple[str, ...]) -> Iterator[tuple[dict[str, Any], str]]:
+    """Find words that have a text, at every level, each with the schema that it stands in."""
+    for schema in _schemas(plain):
+        yield from ((schema, schema[word]) for word in words if isinstance(schema.get(word), str))
 
 
 def _check_patterns(plain: dict[str, Any]) -> None:
     patterns = [pattern for _, pattern in _told(plain, ("pattern",))]
-    patterns += [name for named in _objects(plain, "patternProperties") for name in named]
+    patterns += [name for schema in _schemas(plain) for name in _object(schema, "patternProperties")]
     for pattern in patterns:
         try:
-            steps = steps_of(pattern, PATTERN_TEXT - 1)
+            steps = steps_of(pattern, PATTERN_TEXT)
         except (re.error, RecursionError, OverflowError):
             raise _wrong(f"has a pattern that cannot be read: {pattern[:60]!r}") from None
         if steps > MAX_STEPS:
             raise _wrong(
                 f"has a pattern that may take for ever: repeats within repeats, or many in a row {pattern[:60]!r}"
             )
-
-
-def _objects(schema: Any, word: str) -> Iterator[dict[str, Any]]:
-    if isinstance(schema, dict):
-        for name, value in cast("dict[str, Any]", schema).items():
-            if name == word and isinstance(value, dict):
-                yield cast("dict[str, Any]", value)
-            yield from _objects(value, word)
-    elif isinstance(schema, list):
-        for value in cast("list[Any]", schema):
-            yield from _objects(value, word)
 
 
 def _check_references(plain: dict[str, Any]) -> None:
@@ -192,13 +192,15 @@ def _check_references(plain: dict[str, Any]) -> None:
 
     resolver = cast("Any", referencing).Registry().resolver_with_root(cast("Any", DRAFT202012).create_resource(plain))
     sizes: dict[int, int] = {}
+    # Nothing else was looked through: data, or a table of names, must not become a schema by a reference to it.
+    schemas = {id(schema) for schema in _schemas(plain)}
 
     def target(reference: str) -> Any:
         try:
             found: Any = resolver.lookup(f"#{reference.partition('#')[2]}").contents
         except (Unresolvable, ValueError):
             found = None
-        if not isinstance(found, dict | bool):
+        if not isinstance(found, bool) and id(found) not in schemas:
             raise _wrong(f"refers to what is no schema in it: {reference[:100]}")
         return cast("Any", found)
 
