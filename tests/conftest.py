@@ -65,6 +65,16 @@ def pytest_collection_finish() -> None:
 SHARED_DATA = Path(os.environ.get("CUSTODES_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
+@pytest.fixture(autouse=True)
+def _an_environment_of_its_own() -> Iterator[None]:
+    """Commands that run in this process set variables for those that they start: no other test sees them."""
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
+
+
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()

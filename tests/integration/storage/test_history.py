@@ -15,7 +15,7 @@ from custodes.testing.clock import FakeClock
 async def test_every_question_of_the_dashboard_is_answered_from_the_beginning_of_a_past(
     sqlite_url: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(install, "_chunks", lambda rows, _: [list(islice(rows, 400))])
+    monkeypatch.setattr(install, "_chunks", lambda rows, size: [list(islice(rows, min(size, 400)))])
     custodes = Custodes(sqlite_url, clock=clock, enterprise_monitoring_enabled=False)
     await custodes.open()
     try:
