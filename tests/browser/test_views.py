@@ -50,6 +50,7 @@ async def _told(page: Page) -> str:
         # So are those of the process, of which a server that has just started has none yet.
         said = re.sub(r"\n *- term: (CPU of|Memory of|Event loop).*\n *- definition: .*", "", said)
         said = re.sub(r"\d[\d.,]*( ?(µs|ms|s|min|kB|MB|%)\b)?", "#", said)
+        said = re.sub(r'listitem: "?([^\n"]*?) (healthy|degraded|unhealthy)\b[^\n]*', r"listitem: \1", said)
     return re.sub(r"(#|[\d.]+ (s|min|h|d)) ago|\bnow\b", "ago", said)
 
 

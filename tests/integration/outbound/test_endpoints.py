@@ -272,7 +272,9 @@ async def test_the_whole_life_over_http_with_an_audit_entry_for_each_step(sqlite
     }  # fmt: skip
     assert {str(entry.targets[0]) for entry in entries} == {f"webhook_configuration:{made.json()['id']}"}
     # Each change says what it changed, and what is left out of it stays; of headers nobody sees more than the name.
-    last, before, first = (entry.changes for entry in entries if entry.action.endswith("updated"))
+    # All at one moment of the test's clock: their numbers tell the order.
+    numbered = sorted(entries, key=lambda entry: entry.sequence)
+    first, before, last = (entry.changes for entry in numbered if entry.action.endswith("updated"))
     assert [(one.path, one.old, one.new) for one in first] == [("url", "https://example.com/", "https://example.org/")]
     assert [(one.path, one.old, one.new) for one in before] == [
         ("retry.timeout_seconds", 15, 5), ("options.headers.x-api-key", None, MASK),
