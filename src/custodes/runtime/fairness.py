@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from custodes.runtime.jobs import Claim, Lease
@@ -19,6 +20,8 @@ from custodes.runtime.transactions import Transaction
 from custodes.runtime.worker import Worker
 
 R = TypeVar("R")
+
+_NONE: frozenset[str] = frozenset()
 
 #: Lanes whose windows are remembered; the one that was used longest ago is forgotten first and begins anew.
 MAX_REMEMBERED = 10_000
@@ -158,6 +161,22 @@ def group_of(lane: str) -> str:
     return lane.partition("/")[0]
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What may be due still after a claim, by whose end makes a place for it."""
+
+    #: Lanes that hold all that they may have.
+    filled: frozenset[str] = _NONE
+    #: Lanes that hold the places that unproven ones wait for; none when none waits.
+    unproven: frozenset[str] = _NONE
+    #: Whether some wait for a place, whosever: there was none left to give.
+    by_any: bool = False
+
+    def waits_for(self, lane: str) -> bool:
+        """Tell whether the end of a job of this lane makes a place."""
+        return self.by_any or lane in self.filled or lane in self.unproven
+
+
 class FairWorker(Worker[R], Generic[R]):
     """A worker that takes fair shares of what its gates let through."""
 
@@ -173,6 +192,11 @@ class FairWorker(Worker[R], Generic[R]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._turns = Turns()
+        self._left = Left()
+
+    def _waited_for(self, lease: Lease) -> bool:
+        # Those that hang are due all the time: that a healthy job ends is no reason to look for them.
+        return self._full or self._left.waits_for(lease.lane)
 
     def _take(self, tx: Transaction, now: int, free: int, held: Sequence[Lease]) -> list[Lease]:
         self._jobs.pull_in(tx, self.kind, now + self.horizon, now)
@@ -186,17 +210,23 @@ class FairWorker(Worker[R], Generic[R]):
         def unproven_room(group: str) -> int:
             return min(unproven_free, max(1, self.concurrency // 4) - slow.get(group, 0))
 
+        filled, waiting = set[str](), set[str]()
+
         def may_have_more(lane: str) -> bool:
             """Tell whether there can be a place for a lane, without looking at what it is a lane of."""
-            if self.windows.size(lane) <= under_way.get(lane, 0) or self.gates.closed(lane, now):
+            if self.gates.closed(lane, now):
                 return False
-            return self.windows.proven(lane) or unproven_room(group_of(lane)) > 0
+            if self.windows.size(lane) <= under_way.get(lane, 0):
+                filled.add(lane)
+                return False
+            if self.windows.proven(lane) or unproven_room(group_of(lane)) > 0:
+                return True
+            waiting.add(lane)
+            return False
 
         # Those that hang are due all the time, and it is for those that do not that one looks.
         lanes = [lane for lane in self._jobs.due_lanes(tx, self.kind, now) if may_have_more(lane)]
-        if not lanes:
-            return []
-        limits = self.gates.open(tx, lanes, now)
+        limits: Mapping[str, int] = self.gates.open(tx, lanes, now) if lanes else {}
         room = {lane: min(limit, self.windows.size(lane)) - under_way.get(lane, 0) for lane, limit in limits.items()}
         given = shares(
             lanes,
@@ -213,14 +243,25 @@ class FairWorker(Worker[R], Generic[R]):
         for lane, limit in given.items():
             self._turns.took(lane)
             # A delivery that was under way when a process died is no suspect: nothing of ours runs what it carries.
-            taken += self._jobs.claim(
+            found = self._jobs.claim(
                 tx, self.kind, lane, Claim(self.owner, now, now + self._lease, limit, busy, suspect=True)
             )
-        counts: dict[str, int] = defaultdict(int)
-        for lease in taken:
-            counts[lease.lane] += 1
-        self.gates.passed(tx, counts, now)
-        self._doer.begin(tx, taken)
+            taken += found
+            if len(found) == limit:  # there may be more
+                (filled if limit == room[lane] else waiting).add(lane)
+        for lane in room.keys() - given.keys():
+            (filled if room[lane] <= 0 else waiting).add(lane)
+        self._left = Left(
+            frozenset(filled),
+            frozenset(lease.lane for lease in (*held, *taken) if waiting and not self.windows.proven(lease.lane)),
+            by_any=bool(waiting) and sum(given.values()) >= free,
+        )
+        if taken:
+            counts: dict[str, int] = defaultdict(int)
+            for lease in taken:
+                counts[lease.lane] += 1
+            self.gates.passed(tx, counts, now)
+            self._doer.begin(tx, taken)
         return taken
 
     def _rank(self, name: str) -> int:

@@ -17,6 +17,7 @@ from custodes.kernel.clock import HOUR, MINUTE, SECOND, Clock
 from custodes.runtime.batches import Batches
 from custodes.runtime.jobs import Claim, Jobs, Lease
 from custodes.runtime.log import get_logger
+from custodes.runtime.looks import Looks
 from custodes.runtime.transactions import Store, Transaction
 
 R = TypeVar("R")
@@ -30,9 +31,6 @@ LEASE = 10 * SECOND
 
 #: Longest sleep when nothing wakes the worker, seconds: how late another process's job, or a retry, may begin.
 POLL_SECONDS = 1.0
-
-#: How long a busy worker waits for further jobs to end before it looks for new ones, seconds: one claim for several.
-LINGER_SECONDS = 0.002
 
 #: How long :meth:`Worker.stop` waits for what is under way, seconds.
 DRAIN_SECONDS = 10.0
@@ -124,11 +122,14 @@ class Worker(Generic[R]):
         self._jobs = jobs
         self._clock = clock
         self._lease = lease
-        self._poll_seconds = poll_seconds
+        self._looks = Looks(poll_seconds)
         self._running: dict[str, tuple[Lease, asyncio.Task[None]]] = {}
         self._ended: Batches[tuple[Lease, Done[R] | Again[R]], bool] = Batches(self._settle)
         self._turn = 0
-        self._wake = asyncio.Event()
+        #: Whether there was no place when the last claim was to be made: nobody knows what is due.
+        self._full = False
+        #: Set when the time of the next look may have come nearer.
+        self._stir = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
         self._claiming: asyncio.Task[int] | None = None
         #: Jobs settled since the start.
@@ -164,7 +165,8 @@ class Worker(Generic[R]):
 
     def wake(self) -> None:
         """Have the worker look for work now."""
-        self._wake.set()
+        self._looks.came()
+        self._stir.set()
 
     @property
     def has_room(self) -> bool:
@@ -194,7 +196,8 @@ class Worker(Generic[R]):
     async def claim(self) -> int:
         """Lease as many due jobs as there are free places and begin them; returns how many."""
         free = self.concurrency - len(self._running)
-        if free <= 0:
+        self._full = free <= 0
+        if self._full:
             return 0
         held = [lease for lease, _ in self._running.values()]
         now = self._clock.now()
@@ -234,9 +237,14 @@ class Worker(Generic[R]):
         self._doer.begin(tx, taken)
         return taken
 
+    def _waited_for(self, _lease: Lease) -> bool:
+        """Tell whether there are due jobs that the end of this one makes a place for, as the last claim saw it."""
+        return True
+
     async def _claim_forever(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
-            self._wake.clear()
+            self._looks.begin(loop.time())
             try:
                 self._claiming = asyncio.create_task(self.claim())
                 await asyncio.shield(self._claiming)
@@ -244,12 +252,12 @@ class Worker(Generic[R]):
                 _log.warning("claim_failed", kind=self.kind, error=str(error))
             except Exception as error:  # noqa: BLE001 - one lane that cannot be judged must not end the worker
                 _log.error("claim_failed", kind=self.kind, error=repr(error))
-            # A claim takes all that there are places for: until a job ends, or another comes, there is no more to have.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._poll_seconds):
-                    await self._wake.wait()
-            if self._running:  # those that end together are replaced together
-                await asyncio.sleep(LINGER_SECONDS)
+            self._looks.end(loop.time())
+            while (wait := self._looks.wait(loop.time())) > 0:
+                self._stir.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await self._stir.wait()
 
     # ── Doing ────────────────────────────────────────────────────────────────
 
@@ -272,7 +280,8 @@ class Worker(Generic[R]):
             _log.warning("job_not_settled", kind=self.kind, ref=lease.ref, error=str(error))
         finally:
             self._running.pop(lease.ref, None)
-            self._wake.set()
+            self._looks.freed(asyncio.get_running_loop().time(), waited_for=self._waited_for(lease))
+            self._stir.set()
 
     async def _settle(self, ended: Sequence[tuple[Lease, Done[R] | Again[R]]]) -> Sequence[bool]:
         """Settle jobs and write what came of them; tells of each whether its lease was still held."""

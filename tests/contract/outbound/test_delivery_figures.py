@@ -39,6 +39,17 @@ async def test_rows_of_all_writers_add_up_in_every_way(database: Database):
     assert "other" not in acme.by_tenant
 
 
+async def test_rows_of_many_endpoints_are_written_by_one_statement(database: Database):
+    statements: list[str] = []
+
+    def put(tx):
+        event.listen(connection_of(tx), "before_cursor_execute", lambda *given: statements.append(given[2]))
+        store.put(tx, "w1", [row(0, endpoint=f"e{number}", succeeded=1) for number in range(64)])
+
+    await database.write(put)
+    assert len(statements) == 1
+
+
 async def test_old_rows_of_a_level_go_in_bounded_bites(database: Database):
     await database.write(lambda tx: store.put(tx, "w1", [row(minute, succeeded=1) for minute in range(4)]))
 

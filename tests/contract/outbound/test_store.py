@@ -8,6 +8,7 @@ import pytest
 from custodes.kernel.clock import DAY, SECOND
 from custodes.kernel.ids import uuid7
 from custodes.planes.outbound.model import Endpoint, EndpointState, RetryPolicy, SealedSecret, SecretKind
+from custodes.planes.outbound.ports import Counts
 from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.outbound import SqlEndpointStore
 
@@ -137,6 +138,89 @@ async def test_lists_are_read_in_the_order_of_an_index(database: Database, tenan
 
     assert index in plans[0]
     assert "TEMP B-TREE" not in plans[0]
+
+
+async def test_an_emit_reads_one_row_a_tenant_on_sqlite_however_many_endpoints_there_are(sqlite_url: str, make):
+    """``sqlite3`` hands the interpreter lock back at each row: beside a busy loop each may take 5 ms."""
+    from custodes.storage.sql.sqlite import SqliteDatabase
+
+    database, rows = SqliteDatabase(sqlite_url), list[object]()
+    await database.open()
+    made = [make(place, tenant=f"t{place % 2}", url=f"https://example.com/{place}") for place in range(40)]
+
+    def put(tx):
+        for endpoint in made:
+            store.put(tx, endpoint)
+        connection_of(tx).connection.driver_connection.row_factory = lambda _cursor, row: rows.append(row) or row
+        return store.of_tenants(tx, ["t0", "t1", "nobody"])
+
+    found = await database.write(put)
+    assert sorted(found, key=lambda endpoint: endpoint.id) == sorted(made, key=lambda endpoint: endpoint.id)
+    assert len(rows) == 2
+    await database.close()
+
+
+async def test_what_is_changed_is_read_as_it_is_now_and_the_deleted_not_at_all(database: Database, make):
+    first, second = make(0), make(1)
+    for endpoint in (first, second):
+        await database.write(lambda tx, endpoint=endpoint: store.put(tx, endpoint))
+    assert len(await database.write(lambda tx: store.of_tenants(tx, ["acme"]))) == 2
+
+    # At the same moment, in place: nothing but what it says tells it from before
+    changed = replace(first, event_types=("a.*", "ü\u0000", '"quoted"'), description='a "b" \\ ü 💡')
+    await database.write(lambda tx: store.put(tx, changed))
+    await database.write(lambda tx: store.put(tx, replace(second, deleted_at=AT)))
+
+    assert await database.write(lambda tx: store.of_tenants(tx, ["acme"])) == [changed]
+    assert await database.write(lambda tx: store.of_tenants(tx, [])) == []
+
+
+async def test_counters_are_added_up_and_keep_the_latest_moment(database: Database, make):
+    endpoints = [make(place) for place in range(3)]
+    statements: list[str] = []
+    for endpoint in endpoints:
+        await database.write(lambda tx, endpoint=endpoint: store.put(tx, endpoint))
+
+    def add(tx, counts) -> int:
+        from sqlalchemy import event
+
+        event.listen(connection_of(tx), "before_cursor_execute", lambda *given: statements.append(given[2]))
+        store.add_counts(tx, counts)
+        return len(statements)
+
+    one, two = endpoints[0].id, endpoints[1].id
+    counts = {one: Counts(2, AT + 5, 1, AT), two: Counts(1, AT, 0, 0)}
+    assert await database.write(lambda tx: add(tx, counts)) == 1
+    await database.write(lambda tx: store.add_counts(tx, {one: Counts(1, AT + 4, 1, AT + 9)}))
+    await database.write(lambda tx: store.add_counts(tx, {}))
+
+    first, second, third = [await database.read(lambda tx, e=e: store.find(tx, None, e.id)) for e in endpoints]
+    assert (first.success_count, first.last_success_at, first.failure_count, first.last_failure_at) == (
+        3, AT + 5, 2, AT + 9,
+    )  # fmt: skip
+    assert (second.success_count, second.last_success_at, second.failure_count) == (1, AT, 0)
+    assert third == endpoints[2]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+async def test_counters_are_found_by_an_index(database: Database, make):
+    plans: list[str] = []
+
+    def explain(tx):
+        from sqlalchemy import event
+
+        connection = connection_of(tx)
+
+        def note(_connection, cursor, statement, parameters, _context, _many):
+            if statement.startswith("UPDATE"):
+                cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+                plans.append("; ".join(row[3] for row in cursor.fetchall()))
+
+        event.listen(connection, "before_cursor_execute", note)
+        store.add_counts(tx, {str(number): Counts(1, 1, 1, 1) for number in range(50)})
+
+    await database.write(explain)
+    assert "ix_webhook_configurations_id" in plans[0]
 
 
 async def test_counting_is_by_tenant(database: Database, make):

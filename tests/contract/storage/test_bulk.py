@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, select
 
-from custodes.storage.sql.bulk import insert_rows, update_rows
+from custodes.storage.sql.bulk import insert_rows, update_rows, upsert_rows
 from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.tables.outbound import webhook_delivery_attempts as attempts
 from custodes.storage.sql.tables.outbound import webhook_message_bodies as bodies
@@ -68,6 +68,29 @@ async def test_each_row_is_set_to_its_own_values_and_no_other(database: Database
     assert [(row["body"], row["version"]) for row in found] == [
         (b"new 0", "v0"), (b"old", ""), (b"new 2", "v2"), (b"old", ""),
     ]  # fmt: skip
+
+
+async def test_a_row_may_be_set_to_what_is_made_of_the_old_value_and_the_new(database: Database) -> None:
+    given = [attempt(number, total_us=10 * number) for number in range(3)]
+    await database.write(lambda tx: insert_rows(connection_of(tx), attempts, given))
+    more = [{"number": number, "total_us": 1, "error": "new"} for number in (0, 2)]
+    sums = {"total_us": "{old} + {new}"}
+    await database.write(lambda tx: update_rows(connection_of(tx), attempts, "number", more, sums))
+
+    found = await rows_of(database, attempts, attempts.c.number)
+    assert [(row["total_us"], row["error"]) for row in found] == [(1, "new"), (10, ""), (21, "new")]
+
+
+async def test_rows_that_are_there_are_set_and_the_others_are_added(database: Database) -> None:
+    first = [attempt(number, error="old", total_us=number) for number in range(200)]
+    second = [attempt(number, error="new", total_us=number) for number in range(100, 300)]
+    for given in (first, second, []):
+        await database.write(lambda tx, given=given: upsert_rows(connection_of(tx), attempts, given))
+
+    found = await rows_of(database, attempts, attempts.c.number)
+    assert [(row["error"], row["total_us"]) for row in found] == [
+        ("old" if number < 100 else "new", number) for number in range(300)
+    ]
 
 
 async def test_no_rows_are_no_statement_and_many_are_one(database: Database) -> None:

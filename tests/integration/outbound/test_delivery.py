@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
-from tests.integration.outbound.conftest import ENGINES, Receiver
+from tests.integration.outbound.conftest import ENGINES, Receiver, opened
 
 from custodes import Custodes
 from custodes.errors import Conflict
@@ -306,6 +307,38 @@ async def test_order_is_kept_by_key_and_a_failure_holds_only_its_own_key(
     assert [one["n"] for one in arrived if one["key"] == "a"] == [0, 0, 1, 2, 3]
     assert [one["n"] for one in arrived if one["key"] == "b"] == [0, 1, 2, 3]
     assert arrived.index({"key": "b", "n": 1}) < arrived.index({"key": "a", "n": 1})
+
+
+async def test_what_follows_from_an_end_is_begun_with_it_and_not_at_a_later_look(
+    database_url: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a worker that looks only when it has a reason to, an endpoint that keeps order and one that answers with an
+    error; then the next in line goes out when the one before has ended, and so does the news of what was given up."""
+    from aiohttp import web
+
+    async def answer(_receiver: Receiver, request: web.Request) -> web.StreamResponse:
+        return web.Response(status=500 if request.path == "/bad" else 204)
+
+    receiver.answer = answer
+    monkeypatch.setattr("custodes.runtime.looks.BUSY_SECONDS", HOUR / SECOND)
+    async with opened(database_url) as custodes:
+        custodes.outbound.worker._looks.poll_seconds = HOUR / SECOND
+        await custodes.outbound.create_endpoint(
+            f"{receiver.url}/line", event_types=["x"], options=Options(ordered=True)
+        )
+        await custodes.outbound.create_endpoint(f"{receiver.url}/bad", event_types=["y"], retry=ONCE)
+        await custodes.outbound.create_endpoint(f"{receiver.url}/news", event_types=["custodes.*"])
+        await custodes.outbound.worker.start()
+        for number in range(5):
+            await custodes.outbound.emit("x", {"n": number}, order_key="k")
+        await custodes.outbound.emit("y", {})
+        async with asyncio.timeout(30):
+            while len(receiver.got) < 7:
+                receiver.arrived.clear()
+                await receiver.arrived.wait()
+        await custodes.outbound.worker.stop()
+    assert [json.loads(got.body)["data"]["n"] for got in receiver.got if got.path == "/line"] == [0, 1, 2, 3, 4]
+    assert [got.path for got in receiver.got if got.path != "/line"] == ["/bad", "/news"]
 
 
 async def test_a_pause_does_not_break_the_order(custodes: Custodes, receiver: Receiver) -> None:

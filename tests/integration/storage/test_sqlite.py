@@ -74,7 +74,7 @@ async def test_one_poisonous_row_fails_alone(store: SqliteDatabase):
 
 async def test_another_process_holding_the_lock_is_a_clear_error_and_passes(store: SqliteDatabase, monkeypatch):
     # Given another process holds the write lock for longer than we wait
-    await store.write(lambda tx: connection_of(tx).exec_driver_sql("PRAGMA busy_timeout=20"))
+    monkeypatch.setattr("custodes.storage.sql.sqlite_lock.BUSY_TIMEOUT_MS", 20)
     other = sqlite3.connect(str(store.path), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
 

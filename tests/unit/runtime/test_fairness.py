@@ -104,10 +104,11 @@ class _Open:
 
 
 class _Due:
-    """Jobs without an end in each lane."""
+    """Jobs in each lane: without an end, or so many."""
 
-    def __init__(self, *lanes: str) -> None:
+    def __init__(self, *lanes: str, **most: int) -> None:
         self.lanes = lanes
+        self.most = most
 
     def pull_in(self, *_: Any) -> int:
         return 0
@@ -116,17 +117,24 @@ class _Due:
         return self.lanes
 
     def claim(self, _tx: Any, kind: str, lane: str, claim: Claim) -> list[Lease]:
-        return [Lease("t", kind, f"{lane}.{number}", lane, 0, 0, 1) for number in range(claim.limit)]
+        return [Lease("t", kind, f"{lane}.{number}", lane, 0, 0, 1) for number in range(self._found(lane, claim))]
+
+    def _found(self, lane: str, claim: Claim) -> int:
+        return min(claim.limit, self.most.get(lane.replace("/", "_"), claim.limit))
+
+
+def _worker(jobs: _Due, gates: _Open, windows: Windows, concurrency: int = 8) -> FairWorker[Any]:
+    doer: Any = SimpleNamespace(begin=lambda *_: None)
+    worker = FairWorker[Any]("x", doer, store=Any, jobs=jobs, clock=FakeClock(), owner="w", concurrency=concurrency)
+    worker.gates, worker.windows, worker.weights = gates, windows, {}
+    return worker
 
 
 def test_a_claim_looks_at_nobody_who_can_have_no_place() -> None:
     """Given endpoints that hang and hold what they may, one that is known to be closed, and one that is well; then only
     the well one is looked at, and nobody when it holds its places too."""
     gates, windows = _Open(), Windows()
-    jobs = _Due("evil/0", "evil/1", "good/0", "good/shut")
-    doer: Any = SimpleNamespace(begin=lambda *_: None)
-    worker = FairWorker[Any]("x", doer, store=Any, jobs=jobs, clock=FakeClock(), owner="w", concurrency=8)
-    worker.gates, worker.windows, worker.weights = gates, windows, {}
+    worker = _worker(_Due("evil/0", "evil/1", "good/0", "good/shut"), gates, windows)
     gates.shut = {"good/shut"}
     windows.succeeded("good/0", 10)
 
@@ -140,3 +148,46 @@ def test_a_claim_looks_at_nobody_who_can_have_no_place() -> None:
     gates.asked = []
     assert worker._take(cast("Any", None), 0, 2, held) == []
     assert gates.asked == []
+
+
+def _waited_for(worker: FairWorker[Any], taken: Sequence[Lease]) -> dict[str, bool]:
+    return {lease.lane: worker._waited_for(lease) for lease in taken}
+
+
+def test_that_a_healthy_job_ends_is_no_reason_to_look_for_those_that_hang() -> None:
+    """Given an endpoint that hangs and has more due, beside a healthy one that has got all; then only the end of the
+    hanging one makes a place that is waited for."""
+    windows = Windows()
+    windows.succeeded("good/0", 10)
+    worker = _worker(_Due("evil/0", "good/0", good_0=1), _Open(), windows)
+    taken = worker._take(cast("Any", None), 0, 8, [])
+    assert _waited_for(worker, taken) == {"evil/0": True, "good/0": False}
+
+
+def test_unproven_lanes_wait_for_the_end_of_unproven_ones() -> None:
+    """Given unproven lanes that hold all that their group may, with no more due, beside a healthy one; when one more
+    unproven lane has something due, then the end of any of them makes its place."""
+    windows = Windows()
+    windows.succeeded("good/0", 10)
+    jobs = _Due("evil/0", "evil/1", "good/0", good_0=1)
+    worker = _worker(jobs, _Open(), windows)
+    taken = worker._take(cast("Any", None), 0, 8, [])
+    jobs.lanes = ("evil/2",)
+    assert worker._take(cast("Any", None), 0, 5, taken) == []
+    assert _waited_for(worker, taken) == {"evil/0": True, "evil/1": True, "good/0": False}
+
+
+def test_where_no_place_was_left_all_wait_for_any() -> None:
+    windows = Windows()
+    for lane in ("a/0", "b/0"):
+        for _ in range(4):
+            windows.succeeded(lane, 10)
+    worker = _worker(_Due("a/0", "b/0"), _Open(), windows, concurrency=4)
+    taken = worker._take(cast("Any", None), 0, 4, [])
+    assert _waited_for(worker, taken) == {"a/0": True, "b/0": True}
+
+
+async def test_where_there_was_no_place_to_look_for_one_any_end_is_waited_for() -> None:
+    worker = _worker(_Due(), _Open(), Windows(), concurrency=0)
+    assert await worker.claim() == 0
+    assert worker._waited_for(Lease("t", "x", "r", "a/0", 0, 0, 1))

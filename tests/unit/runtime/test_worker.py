@@ -179,7 +179,7 @@ async def test_the_loop_survives_a_store_that_fails(database, clock, worker: Wor
         return await real(work, durable=durable)
 
     monkeypatch.setattr(worker._store, "write", flaky)
-    worker._poll_seconds = 0.01
+    worker._looks.poll_seconds = 0.01
     await worker.start()
     jobs = SqlJobs()
     await real(lambda tx: jobs.put(tx, NewJob("default", "k", "a0", "a", clock.now())))

@@ -111,7 +111,8 @@ class Emitter:
         self._clock = clock
         self._random_bits = random_bits
         self._default_tenant = default_tenant
-        self._wake = wake
+        #: Has the deliverer look for what was put in.
+        self.wake = wake
         self._converters: dict[str, dict[str, Converter]] = {}
         self._batches: Batches[Emission, Put] = Batches(self._write)
 
@@ -149,7 +150,7 @@ class Emitter:
         await self._catalogue.check(event_type, emission.data)
         if connection is None:
             return await self.put(emission)
-        [put] = await self._store.join(connection, lambda tx: self.insert(tx, [emission]), committed=self._wake)
+        [put] = await self._store.join(connection, lambda tx: self.insert(tx, [emission]), committed=self.wake)
         if put.error is not None:
             raise put.error
         return put.message
@@ -166,7 +167,7 @@ class Emitter:
         if put.error is not None:
             raise put.error
         if put.deliveries:
-            self._wake()
+            self.wake()
         return put.message
 
     def draft(

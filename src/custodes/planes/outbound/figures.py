@@ -7,7 +7,7 @@ several processes are added up when they are read; times are histograms, so perc
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from custodes.kernel.clock import MINUTE
@@ -70,6 +70,10 @@ class Figures:
             self.server_errors += 1
         self.exhausted += exhausted
         self.took.record(attempt.timing.total)
+
+    def copy(self) -> Figures:
+        """Make an independent copy."""
+        return replace(self, took=self.took.copy())
 
     def add(self, other: Figures) -> None:
         """Add the counts of others; of times, only those that are there."""

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from custodes.errors import InvalidInput
 
 #: Most types in one filter, and characters of one.
 MAX_TYPES = 100
 MAX_TYPE_LENGTH = 100
+
+#: Filters that are remembered taken apart.
+_MAX_REMEMBERED = 5_000
 
 _PATTERN = re.compile(r"(?:\*|[A-Za-z0-9_-]+)(?:\.(?:\*|[A-Za-z0-9_-]+))*")
 
@@ -35,10 +39,16 @@ def checked(patterns: Iterable[str]) -> tuple[str, ...]:
     return kept
 
 
-def matches(patterns: Iterable[str], event_type: str) -> bool:
+def matches(patterns: tuple[str, ...], event_type: str) -> bool:
     """Tell whether one of the patterns takes an event of this type."""
-    words = event_type.split(".")
-    return any(_matches(pattern.split("."), words) for pattern in patterns)
+    exact, wild = _taken_apart(patterns)
+    return event_type in exact or any(_matches(pattern, event_type.split(".")) for pattern in wild)
+
+
+@lru_cache(maxsize=_MAX_REMEMBERED)
+def _taken_apart(patterns: tuple[str, ...]) -> tuple[frozenset[str], list[list[str]]]:
+    """Part the patterns into those without and those with a ``*``: each emit looks at those of all endpoints."""
+    return frozenset(one for one in patterns if "*" not in one), [one.split(".") for one in patterns if "*" in one]
 
 
 def _matches(pattern: list[str], words: list[str]) -> bool:

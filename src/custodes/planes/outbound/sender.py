@@ -266,6 +266,8 @@ class Sender:
         def written() -> None:
             self._windows.succeeded(endpoint.lane, endpoint.options.concurrency)
             self._tally.succeeded(attempt, delivery.event_type, now)
+            if delivery.order_key:
+                self._emitter.wake()
 
         return Done(Outcome(delivery, attempt, result, write), written)
 
@@ -306,13 +308,20 @@ class Sender:
         def written() -> None:
             self._windows.failed(endpoint.lane)
             self._tally.failed(attempt, delivery.event_type, now, exhausted=due_at is None)
-            for percent in told:
-                self._notices.tell_endpoint(endpoint, attempt, percent, now)
-            if due_at is None and not test:
-                self._notices.tell_message(endpoint, delivery, attempt, now)
+            self._tell(ready, attempt, told, exhausted=due_at is None and not test)
 
         outcome = Outcome(delivery, attempt, result, write)
         return Done(outcome, written) if due_at is None else Again(due_at, outcome, written)
+
+    def _tell(self, ready: _Ready, attempt: Attempt, percents: Sequence[int], *, exhausted: bool) -> None:
+        """Say what a failed attempt has led to, and have what was put in with it looked for."""
+        now = self._clock.now()
+        for percent in percents:
+            self._notices.tell_endpoint(ready.endpoint, attempt, percent, now)
+        if exhausted:
+            self._notices.tell_message(ready.endpoint, ready.load.delivery, attempt, now)
+        if percents or exhausted:
+            self._emitter.wake()
 
     def _disable(self, tx: Transaction, endpoint: Endpoint, why: str, now: int) -> None:
         current = self._endpoints.find(tx, endpoint.tenant, endpoint.id, locked=True)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
+from functools import partial
 
-from custodes.planes.outbound.figures import Course
+from custodes.planes.outbound.figures import Course, Figures, Series
 from custodes.planes.outbound.model import Attempt
 from custodes.planes.outbound.ports import Counts, EndpointStore, FigureStore
 from custodes.runtime.completion import to_the_end
 from custodes.runtime.transactions import Store, Transaction
+
+#: Rows of one transaction: those of many endpoints that were sent to in a second are some thousand, and all that while
+#: nobody else could write. Of so many it is 2 ms.
+PIECE = 64
 
 
 class Tally:
@@ -46,27 +52,28 @@ class Tally:
         """Write what was counted.
 
         Raises:
-            StorageUnavailable: nothing was written; it is kept for the next time.
+            StorageUnavailable: what was not written is kept for the next time.
         """
         await to_the_end(self._flush())
 
     async def _flush(self) -> None:
         async with self._flushing:
-            counts, self._counts = self._counts, {}
+            counts, self._counts = list(self._counts.items()), {}
             figures = self._course.changed()
-            if not (counts or figures):
-                return
-
-            def work(tx: Transaction) -> None:
-                self._endpoints.add_counts(tx, counts)
-                self._figures.put(tx, self._writer, figures)
-
             try:
-                await self._store.write(work, durable=False)
+                while counts or figures:
+                    # Copies: they are written in another thread while the loop goes on counting.
+                    rows = [(series, its.copy()) for series, its in figures[:PIECE]]
+                    await self._store.write(partial(self._put, dict(counts[:PIECE]), rows), durable=False)
+                    del counts[:PIECE], figures[:PIECE]
             except BaseException:
-                self._take_back(counts)
+                self._take_back(dict(counts))
                 self._course.unwritten(figures)
                 raise
+
+    def _put(self, counts: Mapping[str, Counts], figures: Sequence[tuple[Series, Figures]], tx: Transaction) -> None:
+        self._endpoints.add_counts(tx, counts)
+        self._figures.put(tx, self._writer, figures)
 
     def _take_back(self, counts: dict[str, Counts]) -> None:
         for endpoint_id, newer in self._counts.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
+from types import MappingProxyType
 from typing import Any, cast
 
 from sqlalchemy import (
@@ -122,7 +123,30 @@ def _into(table: Table, names: Sequence[str]) -> str:
     return f"INSERT INTO {table.name} ({', '.join(names)})"
 
 
-def update_rows(connection: Connection, table: Table, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
+def upsert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows of different primary keys, or set those that are there: one statement, as :func:`insert_rows`."""
+    if not rows:
+        return
+    names = tuple(rows[0])
+    key = [column.name for column in table.primary_key.columns]
+    sets = ", ".join(f"{name} = excluded.{name}" for name in names if name not in key)
+    into, conflict = _into(table, names), f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {sets}"
+    if connection.dialect.name == "sqlite":
+        for some in _pieces(_tuples(table, names, rows)):
+            values = tuple(chain.from_iterable(some))
+            connection.exec_driver_sql(f"{into} {_values(len(names), len(some))} {conflict}", values)
+    else:
+        given = _columns(table, names, rows)
+        connection.exec_driver_sql(f"{into} SELECT * FROM {_arrays(table, names)} {conflict}", given)
+
+
+def update_rows(
+    connection: Connection,
+    table: Table,
+    key: str,
+    rows: Sequence[Mapping[str, Any]],
+    changes: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Set columns of rows that are found by one column, each to its own values: one statement, as :func:`insert_rows`.
 
     Args:
@@ -130,11 +154,16 @@ def update_rows(connection: Connection, table: Table, key: str, rows: Sequence[M
         table: which.
         key: column that finds a row.
         rows: of each row its key and what it is set to, all with the same columns.
+        changes: columns that are set to something made of what is there and what is given: ``"{old} + {new}"``.
     """
     if not rows:
         return
     names = tuple(rows[0])
-    sets = ", ".join(f"{name} = given.{name}" for name in names if name != key)
+    sets = ", ".join(
+        f"{name} = {changes.get(name, '{new}').format(old=f'{table.name}.{name}', new=f'given.{name}')}"
+        for name in names
+        if name != key
+    )
     change, found = f"UPDATE {table.name} SET {sets} FROM", f"WHERE {table.name}.{key} = given.{key}"
     if connection.dialect.name == "sqlite":
         columns = ", ".join(f"column{place} AS {name}" for place, name in enumerate(names, 1))

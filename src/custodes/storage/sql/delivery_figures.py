@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, tuple_
+from sqlalchemy import ColumnElement, Connection, delete, func, select, tuple_
 
 from custodes.kernel.histogram import Parsed, parse
 from custodes.kernel.stretches import Level
 from custodes.planes.outbound.figures import Figures, Only, Series, Sums
 from custodes.runtime.transactions import Transaction
-from custodes.storage.sql.bulk import affected, counted
+from custodes.storage.sql.bulk import affected, counted, upsert_rows
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.tables.outbound import webhook_delivery_rollups as r
 
@@ -26,15 +26,8 @@ class SqlDeliveryFigureStore:
     """Keeps one row a process, stretch of time, endpoint and type."""
 
     def put(self, tx: Transaction, writer: str, figures: Sequence[tuple[Series, Figures]]) -> None:
-        """Write rows of one writer anew, two statements in all."""
-        if not figures:
-            return
-        connection = connection_of(tx)
-        rows = [{**_key(series, writer), **_values(its)} for series, its in figures]
-        key = [column.name for column in r.primary_key.columns]
-        gone = tuple_(*(r.c[name] for name in key)).in_([tuple(row[name] for name in key) for row in rows])
-        connection.execute(delete(r).where(gone))
-        connection.execute(insert(r), rows)
+        """Write rows of one writer anew."""
+        upsert_rows(connection_of(tx), r, [{**_key(series, writer), **_values(its)} for series, its in figures])
 
     def sums(self, tx: Transaction, level: Level, since: int, until: int, only: Only) -> Sums:
         """Add up: counts in SQL, histograms taken apart once for all ways."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,7 +26,7 @@ from sqlalchemy import (
 from custodes.runtime.jobs import SUSPECT_AFTER, Backlog, Claim, Lease, NewJob
 from custodes.runtime.transactions import Transaction
 from custodes.storage.sql.database import connection_of
-from custodes.storage.sql.lists import among, not_among
+from custodes.storage.sql.lists import among, in_one_row, not_among
 from custodes.storage.sql.tables.jobs import jobs as t
 
 #: Leases of a job that ended without a word.
@@ -65,7 +66,10 @@ class SqlJobs:
 
     def due_lanes(self, tx: Transaction, kind: str, now: int) -> Sequence[str]:
         """Jump from lane to lane, and look at the first job of each."""
-        return [lane for (lane,) in connection_of(tx).execute(_DUE_LANES, {"kind": kind, "now": now})]
+        connection, wanted = connection_of(tx), {"kind": kind, "now": now}
+        if connection.dialect.name == "sqlite":
+            return [lane for (lane,) in json.loads(connection.execute(_DUE_LANES_IN_ONE, wanted).scalar_one())]
+        return [lane for (lane,) in connection.execute(_DUE_LANES, wanted)]
 
     def claim(self, tx: Transaction, kind: str, lane: str, claim: Claim) -> Sequence[Lease]:
         """Lease due jobs of a lane."""
@@ -179,6 +183,7 @@ def _lanes(*, due: bool = False) -> Select[Any]:
 
 _LANES = _lanes()
 _DUE_LANES = _lanes(due=True)
+_DUE_LANES_IN_ONE = in_one_row(_DUE_LANES)
 
 
 def _lease(kind: str, lane: str, row: Any) -> Lease:

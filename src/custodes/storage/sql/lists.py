@@ -1,8 +1,12 @@
-"""Lists of values in statements that are run again and again: one parameter, however long the list.
+"""Lists of values in statements that are run again and again: one parameter or one row, however long the list.
 
 ``IN (…)`` with a place for each value is another text for each length: SQLAlchemy writes it anew each time, and no
 server can keep it prepared. PostgreSQL gets an array, SQLite a JSON text that it takes apart itself; both find the rows
 through an index of the column.
+
+What comes back comes as one row on SQLite: ``sqlite3`` gives the interpreter lock back for each row that it fetches,
+and beside an event loop that is busy it waits for it up to 5 ms each time (``sys.getswitchinterval``), in a transaction
+that keeps all others from writing.
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
-from sqlalchemy import BindParameter, ColumnElement, Dialect, bindparam
+from sqlalchemy import BindParameter, ColumnElement, Dialect, Select, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -48,6 +52,18 @@ def among(column: ColumnElement[str], name: str) -> ColumnElement[bool]:
 def not_among(column: ColumnElement[str], name: str) -> ColumnElement[bool]:
     """Say that a text is none of such a list."""
     return _NotAmong(column, _parameter(name))
+
+
+def in_one_row(query: Select[Any], each: str = "") -> Select[Any]:
+    """Read a query on SQLite as one row: a JSON text of its rows, each an array of its columns; no bytes among them.
+
+    Args:
+        query: what to read.
+        each: column for each of whose values there is a row.
+    """
+    rows = query.subquery()
+    whole = select(func.json_group_array(func.json_array(*rows.c)))
+    return whole.group_by(rows.c[each]) if each else whole
 
 
 def _parameter(name: str) -> BindParameter[Any]:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
-    BindParameter,
-    ColumnElement,
     RowMapping,
     Text,
-    bindparam,
-    case,
     delete,
     func,
     insert,
@@ -40,15 +36,15 @@ from custodes.planes.outbound.model import (
 )
 from custodes.planes.outbound.ports import Counts
 from custodes.runtime.transactions import Transaction
-from custodes.storage.sql.bulk import insert_ignoring
+from custodes.storage.sql.bulk import insert_ignoring, update_rows
 from custodes.storage.sql.database import connection_of
-from custodes.storage.sql.lists import among
+from custodes.storage.sql.lists import among, in_one_row
 from custodes.storage.sql.tables.outbound import webhook_configurations as endpoints
 from custodes.storage.sql.tables.outbound import webhook_endpoint_health as healths
 from custodes.storage.sql.tables.outbound import webhook_event_types as event_types
 from custodes.storage.sql.tables.outbound import webhook_secrets as secrets
 from custodes.storage.sql.turns import take_turn
-from custodes.storage.sql.types import JsonText, Micros
+from custodes.storage.sql.types import JsonText
 
 #: What a person may change; the rest is the dispatcher's.
 _EDITABLE = (
@@ -93,7 +89,11 @@ class SqlEndpointStore:
 
     def of_tenants(self, tx: Transaction, tenants: Iterable[str]) -> list[Endpoint]:
         """Read all of some tenants."""
-        return [_asked(*row) for row in connection_of(tx).execute(_OF_TENANTS, {"tenants": list(tenants)})]
+        connection, wanted = connection_of(tx), {"tenants": list(tenants)}
+        if connection.dialect.name == "sqlite":
+            texts = connection.execute(_OF_TENANTS_IN_ONE, wanted).scalars()
+            return [one for text in texts for one in (_remembered(text) if len(text) <= _MAX_TEXT else _read(text))]
+        return [_asked(*row) for row in connection.execute(_OF_TENANTS, wanted)]
 
     def page(
         self, tx: Transaction, tenant: str | None, state: EndpointState | None, limit: int, cursor: str
@@ -135,18 +135,17 @@ class SqlEndpointStore:
 
     def add_counts(self, tx: Transaction, counts: Mapping[str, Counts]) -> None:
         """Add to counters."""
-        if counts:
-            rows = [
-                {
-                    "endpoint": endpoint_id,
-                    "successes": each.successes,
-                    "failures": each.failures,
-                    "last_success": each.last_success_at,
-                    "last_failure": each.last_failure_at,
-                }
-                for endpoint_id, each in counts.items()
-            ]
-            connection_of(tx).execute(_ADD_COUNTS, rows)
+        rows = [
+            {
+                "id": endpoint_id,
+                "success_count": each.successes,
+                "failure_count": each.failures,
+                "last_success_at": each.last_success_at,
+                "last_failure_at": each.last_failure_at,
+            }
+            for endpoint_id, each in counts.items()
+        ]
+        update_rows(connection_of(tx), endpoints, "id", rows, _ADDED)
 
     # ── Health ───────────────────────────────────────────────────────────────
 
@@ -221,6 +220,9 @@ _SEVERAL = select(*_ASKED).where(among(endpoints.c.id, "ids"))
 
 _OF_TENANTS = select(*_ASKED).where(among(endpoints.c.tenant_id, "tenants"), endpoints.c.deleted_at == 0)
 
+#: A row for each tenant.
+_OF_TENANTS_IN_ONE = in_one_row(_OF_TENANTS, each="tenant_id")
+
 _HEALTH = select(healths).where(among(healths.c.configuration_id, "ids"))
 
 _SECRETS = select(secrets).where(among(secrets.c.configuration_id, "ids")).order_by(secrets.c.id.desc())
@@ -236,22 +238,15 @@ def _of(endpoint: Endpoint, kind: SecretKind | None = None) -> tuple[Any, ...]:
     return where if kind is None else (*where, secrets.c.kind == kind.value)
 
 
-def _latest(column: ColumnElement[int], name: str) -> ColumnElement[int]:
-    """Return the later of what is there and what is given: the two engines have no common function for it."""
-    given: BindParameter[int] = bindparam(name, type_=Micros)
-    return case((column < given, given), else_=column)
+#: The two engines have no common function for the later of two moments.
+_LATER = "CASE WHEN {old} < {new} THEN {new} ELSE {old} END"
 
-
-_ADD_COUNTS = (
-    update(endpoints)
-    .where(endpoints.c.id == bindparam("endpoint"))
-    .values(
-        success_count=endpoints.c.success_count + bindparam("successes"),
-        failure_count=endpoints.c.failure_count + bindparam("failures"),
-        last_success_at=_latest(endpoints.c.last_success_at, "last_success"),
-        last_failure_at=_latest(endpoints.c.last_failure_at, "last_failure"),
-    )
-)
+_ADDED = {
+    "success_count": "{old} + {new}",
+    "failure_count": "{old} + {new}",
+    "last_success_at": _LATER,
+    "last_failure_at": _LATER,
+}
 
 
 def _values(endpoint: Endpoint) -> dict[str, Any]:
@@ -310,6 +305,20 @@ def _asked(*row: Any) -> Endpoint:
     for name in ("event_types", "retry", "options"):
         values[name] = json.loads(values[name])
     return _endpoint(values)
+
+
+#: Longest text of a tenant's endpoints that is remembered with what it says, characters, and how many are: to compare
+#: 200 endpoints with what they were takes a tenth of the time of making them anew.
+_MAX_TEXT = 262_144
+_MAX_TEXTS = 64
+
+
+def _read(text: str) -> Sequence[Endpoint]:
+    """Make endpoints of the rows that :func:`custodes.storage.sql.lists.in_one_row` reads."""
+    return tuple(_asked(*row) for row in json.loads(text))
+
+
+_remembered = lru_cache(maxsize=_MAX_TEXTS)(_read)
 
 
 def _secret(row: RowMapping) -> SealedSecret:

@@ -27,13 +27,11 @@ from custodes.runtime.transactions import Transaction
 from custodes.runtime.writer import GroupCommitWriter, Pending
 from custodes.storage.sql import database as sql
 from custodes.storage.sql.database import Ingest, as_transaction
+from custodes.storage.sql.sqlite_lock import BUSY_TIMEOUT_MS, LOOKS_MS, patiently
 
 T = TypeVar("T")
 Row = TypeVar("Row")
 Result = TypeVar("Result")
-
-#: How long a connection waits for another process's write lock, milliseconds.
-BUSY_TIMEOUT_MS = 5_000
 
 #: How often a migration is tried; each try waits for the lock as long as any write does.
 MIGRATION_TRIES = 6
@@ -245,9 +243,9 @@ class SqliteDatabase:
             rows.append(payload.row)
         self._set_synchronous(connection, durable=statement.durable)
         if not statement.alone:
-            driver.execute("BEGIN IMMEDIATE")
+            _begin(driver)
         try:
-            results = statement.sqlite(driver, rows)
+            results = patiently(lambda: statement.sqlite(driver, rows))
         except sqlite3.OperationalError:
             raise
         except Exception:  # noqa: BLE001 - it belongs to one of the callers
@@ -352,7 +350,7 @@ def _run_inserts(
         if not alone:
             driver.execute("RELEASE ingest").close()
         else:
-            driver.execute("BEGIN IMMEDIATE").close()
+            _begin(driver)
         if len(members) == 1:
             members[0].fail(error)
             return
@@ -361,6 +359,10 @@ def _run_inserts(
         return
     for pending, result in zip(members, results, strict=True):
         pending.result = result
+
+
+def _begin(driver: sqlite3.Connection) -> None:
+    patiently(lambda: driver.execute("BEGIN IMMEDIATE").close())
 
 
 def _driver(connection: Connection) -> sqlite3.Connection:
@@ -397,7 +399,10 @@ def _engine(path: Path | None, *, pool_size: int, read_only: bool = False) -> En
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:  # pyright: ignore[reportUnusedFunction]
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+        if read_only:
+            connection.exec_driver_sql("BEGIN")
+        else:
+            _begin(_driver(connection))
 
     return engine
 
@@ -406,7 +411,12 @@ def _pragmas(*, read_only: bool) -> Sequence[str]:
     common = ["PRAGMA foreign_keys=ON", "PRAGMA temp_store=MEMORY", "PRAGMA cache_size=-16384"]
     if read_only:
         return [*common, "PRAGMA query_only=ON"]
-    return [*common, f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}", "PRAGMA journal_size_limit=67108864"]
+    return [
+        *common,
+        f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}",
+        "PRAGMA journal_size_limit=67108864",
+        f"PRAGMA busy_timeout={LOOKS_MS}",
+    ]
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
