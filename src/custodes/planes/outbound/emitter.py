@@ -259,10 +259,11 @@ class Emitter:
     ) -> dict[str, dict[str, Line]]:
         """Find, for endpoints that keep order, the last places of the lines that are open."""
         in_line: dict[str, dict[str, Line]] = {}
+        ordered = [endpoint for endpoint in endpoints if endpoint.options.ordered]
         # In one order everywhere: no two emits may wait for each other.
-        for endpoint in sorted(endpoints, key=lambda endpoint: endpoint.id):
+        for endpoint in sorted(ordered, key=lambda endpoint: endpoint.id):
             keys = {e.message.order_key for e in emissions if e.message.tenant == endpoint.tenant} - {""}
-            if endpoint.options.ordered and keys:
+            if keys:
                 self._endpoints.lock(tx, endpoint)
                 in_line[endpoint.id] = self._deliveries.in_line(tx, endpoint, sorted(keys))
         return in_line

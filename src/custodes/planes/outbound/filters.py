@@ -42,7 +42,10 @@ def checked(patterns: Iterable[str]) -> tuple[str, ...]:
 def matches(patterns: tuple[str, ...], event_type: str) -> bool:
     """Tell whether one of the patterns takes an event of this type."""
     exact, wild = _taken_apart(patterns)
-    return event_type in exact or any(_matches(pattern, event_type.split(".")) for pattern in wild)
+    if event_type in exact or not wild:
+        return event_type in exact
+    words = event_type.split(".")
+    return any(_matches(pattern, words) for pattern in wild)
 
 
 @lru_cache(maxsize=_MAX_REMEMBERED)
