@@ -17,6 +17,7 @@ import pytest
 from alembic import command
 from hypothesis import settings
 from sqlalchemy import create_engine
+from tests.order import shared_out
 from tests.servers.postgresql import Databases, PgBouncer, PostgresServer
 from tests.servers.programs import required
 from tests.servers.redis import RedisCluster, RedisServer
@@ -53,6 +54,13 @@ def pytest_configure() -> None:
     keep_bytecode()
     if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= MEMORY_BYTES:
         os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    worker = getattr(config, "workerinput", None)  # of pytest-xdist
+    if worker is not None:
+        items[:] = shared_out(items, worker["workercount"])
 
 
 def pytest_collection_finish() -> None:

@@ -77,6 +77,18 @@ async () => {
 """
 
 
+#: Goes to a place as a link in the page does, through its router; resolves when what is there is drawn.
+_GO = """
+async (place) => {
+  while (!window.__TSR_ROUTER__?.state.resolvedLocation) await new Promise(requestAnimationFrame);
+  await new Promise((done) => {
+    const stop = window.__TSR_ROUTER__.subscribe('onResolved', () => { stop(); done(); });
+    window.__TSR_ROUTER__.history.push(place);
+  });
+}
+"""
+
+
 @dataclass
 class Window:
     """A page of the dashboard, and what went wrong in it."""
@@ -92,6 +104,20 @@ class Window:
     async def open(self, place: str = "") -> Page:
         await self.page.goto(f"{self.shop.url}{HOME}{place}")
         return self.page
+
+    async def go(self, place: str) -> Page:
+        """Move within the page that is open, which takes a fraction of loading the program anew."""
+        await self.page.evaluate(_GO, f"{HOME}{place}")
+        return self.page
+
+    async def rest(self) -> None:
+        """Leave the dashboard and forget all that was kept but its program, which the next test will load again."""
+        await self.page.unroute_all(behavior="ignoreErrors")
+        await self.page.goto(f"{self.shop.url}/healthz")
+        await self.page.evaluate("localStorage.clear(), sessionStorage.clear()")
+        await self.page.emulate_media(media="null")
+        await self.context.clear_cookies()
+        self.faults, self.expected = [], ()
 
     async def violations(self) -> list[str]:
         """What axe-core finds against WCAG 2.2 A and AA, with the first place of each."""
@@ -114,32 +140,63 @@ class Window:
         return found
 
 
+@pytest.fixture(scope="session")
+def rested() -> list[Window]:
+    """Windows that tests are done with, to be used again.
+
+    Loading the program in a new browser context takes three times as long as in one that has loaded it before.
+    """
+    return []
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def window(chromium: Browser, shop: Shop, request: pytest.FixtureRequest) -> AsyncIterator[Callable[..., Any]]:
-    """Open windows: ``await window(width=390, dark=True)``; whatever goes wrong in one fails the test."""
+async def window(chromium: Browser, shop: Shop, rested: list[Window]) -> AsyncIterator[Callable[..., Any]]:
+    """Open windows: ``await window(width=390, dark=True)``; whatever goes wrong in one fails the test.
+
+    Each knows nothing of the others, nor of those of earlier tests. ``new``: nor has it anything in its cache, and what
+    the test adds to it (listeners, scripts) ends with it.
+    """
     opened: list[Window] = []
+    ended: list[Window] = []
 
     async def make(
-        *, width: int = 1440, height: int = 1000, dark: bool = False, signed_in: bool = True, of: Shop = shop
+        *,
+        width: int = 1440,
+        height: int = 1000,
+        dark: bool = False,
+        signed_in: bool = True,
+        of: Shop = shop,
+        new: bool = False,
     ) -> Window:
-        context = await chromium.new_context(
-            viewport={"width": width, "height": height},
-            color_scheme="dark" if dark else "light",
-            reduced_motion="reduce",
-            accept_downloads=True,
-        )
+        found = next((one for one in rested if one.shop is of and not new), None)
+        if found is None:
+            found = await _new_window(chromium, of)
+        else:
+            rested.remove(found)
+        (ended if new else opened).append(found)
+        await found.page.set_viewport_size({"width": width, "height": height})
+        await found.page.emulate_media(color_scheme="dark" if dark else "light")
         if signed_in:
-            await context.add_cookies([of.browser_cookie])
-        context.set_default_timeout(PATIENCE_MS)
-        page = await context.new_page()
-        found = Window(page, context, of)
-        page.on("pageerror", lambda error: found.faults.append(str(error)))
-        page.on("console", lambda message: message.type == "error" and found.faults.append(message.text))
-        opened.append(found)
+            await found.context.add_cookies([of.browser_cookie])
         return found
 
     yield make
-    for one in opened:
+    faults = [
+        fault for one in opened + ended for fault in one.faults if not any(part in fault for part in one.expected)
+    ]
+    for one in ended:
         await one.context.close()
-    faults = [fault for one in opened for fault in one.faults if not any(part in fault for part in one.expected)]
+    for one in opened:
+        await one.rest()
+        rested.append(one)
     assert faults == []
+
+
+async def _new_window(chromium: Browser, shop: Shop) -> Window:
+    context = await chromium.new_context(reduced_motion="reduce", accept_downloads=True)
+    context.set_default_timeout(PATIENCE_MS)
+    page = await context.new_page()
+    found = Window(page, context, shop)
+    page.on("pageerror", lambda error: found.faults.append(str(error)))
+    page.on("console", lambda message: message.type == "error" and found.faults.append(message.text))
+    return found

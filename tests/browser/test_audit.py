@@ -46,7 +46,7 @@ async def test_the_audit_and_the_report_are_usable_by_everybody(
     assert await seen.violations() == []
 
     for place, shown in ((f"/audit/{entry}", "What happened"), ("/audit/report", "Retention in force")):
-        await seen.open(f"{place}?{RANGE}")
+        await seen.go(f"{place}?{RANGE}")
         await expect(page.get_by_role("heading", name=shown)).to_be_visible()
         assert await page.evaluate(sideways) == 0
         assert await seen.violations() == []

@@ -54,7 +54,7 @@ async def test_everybody_can_use_the_list_and_an_endpoint(window: Callable[..., 
     await page.locator("summary").filter(has_text="order.paid").click()
     await expect(page.get_by_text('"order_id"')).to_be_visible()
     assert await seen.violations_in_both_schemes() == []
-    page = await seen.open(f"{PLACE}/{endpoint}")
+    page = await seen.go(f"{PLACE}/{endpoint}")
     await page.get_by_role("link", name="custodes.test").click()
     await expect(page.get_by_text("refused: the address is not allowed").first).to_be_visible()
     await expect(page.get_by_text("Attempt 1,")).to_be_visible()
@@ -168,7 +168,7 @@ async def test_what_a_role_may_not_do_is_not_offered(window: Callable[..., Any])
     await expect(page.get_by_role("link", name="https://10.1.2.4/roles")).to_be_visible()
     for name in ("Add an endpoint", "Portal links"):
         await expect(page.get_by_role("button", name=name)).to_have_count(0)
-    page = await seen.open(f"{PLACE}/{endpoint}")
+    page = await seen.go(f"{PLACE}/{endpoint}")
     await expect(page.get_by_text("How it is")).to_be_visible()
     for name in ("Edit", "Send a test", "Pause", "Rotate the secret", "Delete", "Send missed again"):
         await expect(page.get_by_role("button", name=name)).to_have_count(0)

@@ -20,8 +20,8 @@ LONGEST_TASK_MS = 100
 #: has a browser and a server on each of its two cores.
 INTERACTIVE_MS = 3_000
 
-#: Times that each is tried: what counts is the best, as other work of the machine only makes it slower.
-ROUNDS = 2
+#: How often each is tried at most: what counts is the best, as other work of the machine only makes it slower.
+ROUNDS = 5
 
 #: A call, as the API tells it.
 CALL = {
@@ -78,7 +78,7 @@ async def test_a_hundred_thousand_rows_scroll_without_a_long_task(
     window: Callable[..., Any], chromium: Browser
 ) -> None:
     """Given a table of 100,000 calls; when it is scrolled through; then no task takes longer than 100 ms."""
-    seen: Window = await window()
+    seen: Window = await window(new=True)
     await seen.page.add_init_script(f"({_MANY})({json.dumps([CALL, ROWS])})")
     page = await seen.open("/api?part=calls&from=now-15m")
     table = page.get_by_role("table", name="API calls")
@@ -86,7 +86,9 @@ async def test_a_hundred_thousand_rows_scroll_without_a_long_task(
     place = await table.locator("..").element_handle()
     await page.evaluate("place => place.scrollTo(0, place.scrollHeight)", place)  # the second page is fetched
     await expect(table).to_have_attribute("aria-rowcount", str(ROWS + 1))
-    longest = [await _longest_task(chromium, page, place) for _ in range(ROUNDS)]
+    longest: list[float] = []
+    while len(longest) < ROUNDS and (not longest or longest[-1] > LONGEST_TASK_MS):
+        longest.append(await _longest_task(chromium, page, place))
     _tell(f"{ROWS:,} rows scrolled, longest task of each round", longest)
 
     assert 0 < min(longest) <= LONGEST_TASK_MS
@@ -96,8 +98,8 @@ async def test_a_hundred_thousand_rows_scroll_without_a_long_task(
 async def test_the_overview_is_interactive_at_once(window: Callable[..., Any]) -> None:
     """Given an empty cache; when the overview is opened; then it can be read and used."""
     took: list[float] = []
-    for _ in range(ROUNDS):
-        seen: Window = await window()
+    while len(took) < ROUNDS and (not took or took[-1] > INTERACTIVE_MS):
+        seen: Window = await window(new=True)
         await seen.page.add_init_script(_INTERACTIVE)
         page = await seen.open("?from=now-5m")
         await expect(page.locator("html[data-interactive]")).to_have_count(1)
