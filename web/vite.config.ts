@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import react from '@vitejs/plugin-react';
@@ -7,6 +7,9 @@ import { defineConfig } from 'vitest/config';
 
 const home = join(import.meta.dirname, '../src/custodes/_web');
 const cache = join(import.meta.dirname, '../.cache/web');
+
+/** What is in the package and no script: its licence goes along with it. */
+const LETTERS = join(import.meta.dirname, 'node_modules/@fontsource-variable/inter/LICENSE');
 
 /** Puts .br and .gz beside every text file, so that the server never compresses; takes the manifest out of the wheel. */
 function finish(built: string, name: string): Plugin {
@@ -25,6 +28,7 @@ function finish(built: string, name: string): Plugin {
         writeFileSync(`${path}.br`, brotliCompressSync(text, { params: options }));
       }
       rmSync(join(built, '.vite'), { recursive: true, force: true });
+      appendFileSync(join(built, 'LICENSES.md'), `\n## Inter (OFL-1.1)\n\n${readFileSync(LETTERS, 'utf8')}`);
     },
   };
 }
@@ -53,7 +57,13 @@ function preload(): Plugin {
           return chunk?.type === 'chunk' ? [...(chunk.viteMetadata?.importedCss ?? [])] : [];
         });
         const missing = (name: string) => !html.includes(name);
+        const letters = Object.keys(bundle).filter((name) => /inter-latin-wght-normal-[^/]*\.woff2$/.test(name));
         return [
+          ...letters.map((name) => ({
+            tag: 'link',
+            attrs: { rel: 'preload', as: 'font', type: 'font/woff2', crossorigin: true, href: `./${name}` },
+            injectTo: 'head' as const,
+          })),
           ...scripts.filter(missing).map((name) => ({
             tag: 'link',
             attrs: { rel: 'modulepreload', crossorigin: true, href: `./${name}` },

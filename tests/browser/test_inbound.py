@@ -55,12 +55,12 @@ async def test_every_part_of_the_tab_can_be_used_by_everybody(
     assert await is_whole(page)
     assert await seen.violations() == []
 
-    await page.get_by_role("radiogroup", name="What is shown").get_by_text("Events").click()
+    await page.get_by_role("navigation", name="Parts of webhooks").get_by_role("link", name="Events").click()
     await expect(page.get_by_role("table", name="Webhook events").get_by_role("link").first).to_be_visible()
     assert await is_whole(page)
     assert await seen.violations() == []
 
-    await page.get_by_role("radiogroup", name="What is shown").get_by_text("Refused").click()
+    await page.get_by_role("navigation", name="Parts of webhooks").get_by_role("link", name="Refused").click()
     refused = page.get_by_role("table", name="Refused deliveries")
     await expect(refused).to_contain_text("There is no signature")
     await refused.get_by_role("link").first.click()

@@ -103,6 +103,10 @@ class Dashboard:
         text = text.replace('="./', f'="{escape(base)}/')
         return HTMLResponse(text, status_code=status, headers={"Content-Security-Policy": _CSP.format(nonce=nonce)})
 
+    def asset_like(self, beginning: str) -> str | None:
+        """Return the name of an asset that begins so, its digest included; None when there is none."""
+        return next((name for name in self._assets if name.startswith(beginning)), None)
+
     def asset(self, name: str, request: Request) -> Response:
         """Return an asset in the smallest encoding that the browser takes.
 

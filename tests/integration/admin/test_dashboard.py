@@ -31,6 +31,7 @@ def built(app: FastAPI, tmp_path: Path) -> None:
     (assets / "index-abc.js.gz").write_bytes(gzip.compress(SCRIPT))
     (assets / "index-abc.js.br").write_bytes(b"brotli")
     (assets / "index-abc.css").write_bytes(b"a{}")
+    (assets / "inter-latin-wght-normal-abc.woff2").write_bytes(b"letters")
     (assets / "note.txt").write_bytes(b"no asset")
     (tmp_path / "web" / "index.html").write_text(
         '<!doctype html><meta name="custodes" content="{}" /><link href="./assets/index-abc.css">'
@@ -65,6 +66,16 @@ async def test_the_page_says_where_it_is_mounted_and_runs_nothing_inline(
     assert "unsafe" not in policy
     assert page.headers["cache-control"] == "no-store"
     assert not re.search(r"<script(?![^>]*src=)", page.text)
+
+
+async def test_the_plain_pages_have_the_letters_of_the_dashboard(client: httpx2.AsyncClient) -> None:
+    sheet = (await client.get(f"{HOME}/style.css")).text
+    letters = re.search(r'url\("([^"]+)"\)', sheet)
+    assert letters is not None
+    font = await client.get(f"{HOME}/{letters[1]}")
+    assert (font.content, font.headers["content-type"]) == (b"letters", "font/woff2")
+    policy = (await client.get(f"{HOME}/login")).headers["content-security-policy"]
+    assert "font-src 'self';" in policy
 
 
 async def test_no_two_pages_have_the_same_nonce(browser: Any, client: httpx2.AsyncClient) -> None:

@@ -484,6 +484,7 @@ async def test_a_new_kind_of_error_is_announced_once_and_again_when_it_comes_bac
     seen(monitor, 5, error=KeyError("y"), status=500)
     await monitor.flush()
     assert [(one.system, one.name, one.trace_id) for one in heard] == [("api", "api.new_error", "a" * 32)]
+    assert heard[0].summary.startswith("GET /items/{id}: KeyError")
 
     (group,) = (await monitor.list_error_groups()).items
     await monitor.resolve_error_group(group.id, by="ann")

@@ -72,13 +72,13 @@ export function Bell() {
               {unseen.slice(0, SHOWN).map((incident) => (
                 <li key={incident.id} className={style.item}>
                   <StatusBadge state={incident.severity} />
+                  <time className="faint" dateTime={incident.started_at} title={moment(incident.started_at, 'iso')}>
+                    {ago(incident.started_at, now)}
+                  </time>
                   <span className={style.text}>
                     <b>{incident.name}</b>
                     {incident.summary !== incident.name && <span className="faint">{incident.summary}</span>}
                   </span>
-                  <time className="faint" dateTime={incident.started_at} title={moment(incident.started_at, 'iso')}>
-                    {ago(incident.started_at, now)}
-                  </time>
                 </li>
               ))}
             </ul>

@@ -83,7 +83,7 @@ function Choices({ close }: { close: () => void }) {
               setTyped(event.currentTarget.value);
               setFault(null);
             }}
-            description="last 45m · yesterday · 2026-11-20 10:00 to 2026-11-20 12:00"
+            description="last 45m · 6h · yesterday"
           />
         </form>
         <form className={style.absolute} onSubmit={(event) => submit(event, `${from} to ${to}`)}>

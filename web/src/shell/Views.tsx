@@ -19,7 +19,7 @@ export function Views() {
       withinPortal
     >
       <Popover.Target>
-        <Tooltip label="Views that are kept under a name">
+        <Tooltip label="Views that are kept under a name" disabled={opened}>
           <ActionIcon
             size="lg"
             aria-label="Saved views"

@@ -55,7 +55,14 @@ export function ConfirmButton({
   }
   return (
     <>
-      <Button size="xs" variant="default" {...button} disabled={disabled} onClick={() => setOpened(true)}>
+      <Button
+        size="xs"
+        variant="default"
+        data-danger={danger || undefined}
+        {...button}
+        disabled={disabled}
+        onClick={() => setOpened(true)}
+      >
         {label}
       </Button>
       <Modal opened={opened} onClose={close} title={label} closeButtonProps={{ 'aria-label': 'Close' }}>

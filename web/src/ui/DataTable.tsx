@@ -8,7 +8,8 @@ import { Button, Menu } from '@mantine/core';
 import { useSearch } from '@tanstack/react-router';
 import { createSortedRowModel, rowSortingFeature, sortFns, tableFeatures, useTable } from '@tanstack/react-table';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { type KeyboardEvent, type ReactNode, useEffect, useMemo, useRef, useState } from 'react';
+import { type KeyboardEvent, type ReactNode, use, useEffect, useMemo, useRef, useState } from 'react';
+import { createPortal } from 'react-dom';
 import { count } from '../time/format.ts';
 import { pause, resume } from '../time/now.ts';
 import { orderOf, type ViewSearch, withOrder } from '../view/search.ts';
@@ -16,6 +17,7 @@ import { useSetSearch } from '../view/view.ts';
 import style from './DataTable.module.css';
 import { type Cell, download } from './download.ts';
 import { IconArrowDown, IconArrowUp, IconDownload } from './icons.ts';
+import { BesideTitle } from './Panel.tsx';
 
 export interface Column<Row> {
   /** Name in exports and in the URL. */
@@ -77,6 +79,7 @@ export function DataTable<Row extends object>({
   }, [sort, name, columns]);
   const [active, setActive] = useState<number | null>(null);
   const scroll = useRef<HTMLDivElement>(null);
+  const beside = use(BesideTitle);
   const definitions = useMemo(
     () =>
       columns.map(({ id, header, value }) => ({
@@ -149,31 +152,39 @@ export function DataTable<Row extends object>({
     );
   }
 
+  const told = (
+    <>
+      <span className={style.count}>
+        {count(rows.length)}
+        {hasMore ? '+' : ''} {rows.length === 1 ? 'row' : 'rows'}
+      </span>
+      <Menu position="bottom-end" withinPortal>
+        <Menu.Target>
+          <Button
+            size="compact-xs"
+            variant="default"
+            leftSection={<IconDownload size={14} aria-hidden="true" />}
+            disabled={rows.length === 0}
+          >
+            Export
+          </Button>
+        </Menu.Target>
+        <Menu.Dropdown>
+          <Menu.Item onClick={() => take('csv')}>CSV of these rows</Menu.Item>
+          <Menu.Item onClick={() => take('json')}>JSON of these rows</Menu.Item>
+        </Menu.Dropdown>
+      </Menu>
+    </>
+  );
   return (
     <div className={style.whole}>
-      <div className={style.top}>
-        {children}
-        <span className={style.count}>
-          {count(rows.length)}
-          {hasMore ? '+' : ''} {rows.length === 1 ? 'row' : 'rows'}
-        </span>
-        <Menu position="bottom-end" withinPortal>
-          <Menu.Target>
-            <Button
-              size="compact-xs"
-              variant="default"
-              leftSection={<IconDownload size={14} aria-hidden="true" />}
-              disabled={rows.length === 0}
-            >
-              Export
-            </Button>
-          </Menu.Target>
-          <Menu.Dropdown>
-            <Menu.Item onClick={() => take('csv')}>CSV of these rows</Menu.Item>
-            <Menu.Item onClick={() => take('json')}>JSON of these rows</Menu.Item>
-          </Menu.Dropdown>
-        </Menu>
-      </div>
+      {beside && createPortal(told, beside)}
+      {(children || !beside) && (
+        <div className={style.top}>
+          {children}
+          {!beside && told}
+        </div>
+      )}
       {/* biome-ignore lint/a11y/noStaticElementInteractions: keys move between the links in it */}
       <div
         ref={scroll}

@@ -30,29 +30,27 @@ export function DetailDrawer({ title, href, opened, onClose, children }: DetailD
     history.push(page);
   }
   return (
-    <Drawer
-      opened={opened}
-      onClose={onClose}
-      position="right"
-      size="min(720px, 100%)"
-      title={<span className={style.title}>{title}</span>}
-      closeButtonProps={{ 'aria-label': 'Close' }}
-      overlayProps={{ backgroundOpacity: 0.25 }}
-    >
-      <div className={style.actions}>
-        <Button
-          size="xs"
-          variant="default"
-          component="a"
-          href={page}
-          onClick={follow}
-          leftSection={<IconExternalLink size={14} aria-hidden="true" />}
-        >
-          Open as a page
-        </Button>
-      </div>
-      <div className={style.body}>{children}</div>
-    </Drawer>
+    <Drawer.Root opened={opened} onClose={onClose} position="right" size="min(760px, 100%)">
+      <Drawer.Overlay backgroundOpacity={0.25} />
+      <Drawer.Content>
+        <Drawer.Header className={style.bar}>
+          <Drawer.Title className={style.title}>{title}</Drawer.Title>
+          <Button
+            size="xs"
+            variant="default"
+            component="a"
+            href={page}
+            onClick={follow}
+            className={style.page}
+            leftSection={<IconExternalLink size={14} aria-hidden="true" />}
+          >
+            Open as a page
+          </Button>
+          <Drawer.CloseButton aria-label="Close" />
+        </Drawer.Header>
+        <Drawer.Body className={style.body}>{children}</Drawer.Body>
+      </Drawer.Content>
+    </Drawer.Root>
   );
 }
 

@@ -1,22 +1,33 @@
 /** A page of the dashboard: its title, what belongs beside it, and its panels. */
 import { type ReactNode, useEffect } from 'react';
+import { IconArrowLeft } from './icons.ts';
 import style from './Page.module.css';
 
 interface PageProps {
   title: string;
+  /** Above the title: the link to what this is one of. */
+  back?: ReactNode;
   /** Beside the title: what can be done on the whole page. */
   actions?: ReactNode;
   children: ReactNode;
 }
 
-export function Page({ title, actions, children }: PageProps) {
+export function Page({ title, back, actions, children }: PageProps) {
   useEffect(() => {
     document.title = `${title} · Custodes`;
   }, [title]);
   return (
     <>
       <div className={style.head}>
-        <h1 className={style.title}>{title}</h1>
+        <div className={style.name}>
+          {back && (
+            <p className={style.back}>
+              <IconArrowLeft size={14} aria-hidden="true" />
+              {back}
+            </p>
+          )}
+          <h1 className={style.title}>{title}</h1>
+        </div>
         {actions && <div className={style.actions}>{actions}</div>}
       </div>
       <div className={style.body}>{children}</div>

@@ -1,6 +1,6 @@
 /** A panel: a title, what it shows, and what it says when there is nothing to show, when that failed, or when it is old. */
 import { Button, Skeleton } from '@mantine/core';
-import { type ReactNode, useId } from 'react';
+import { createContext, type ReactNode, useId, useState } from 'react';
 import { sentence } from '../api/client.ts';
 import { clock } from '../time/format.ts';
 import { useView } from '../view/view.ts';
@@ -17,6 +17,9 @@ export interface Asked {
   data?: unknown;
   refetch: () => unknown;
 }
+
+/** Where a table that fills a panel puts its count and its export: beside the title. */
+export const BesideTitle = createContext<HTMLElement | null>(null);
 
 interface PanelProps {
   title: string;
@@ -39,18 +42,24 @@ interface PanelProps {
 
 export function Panel({ title, note, actions, of = [], empty, whenEmpty, height = 220, flush, children }: PanelProps) {
   const id = useId();
+  const [beside, setBeside] = useState<HTMLElement | null>(null);
   const asked = Array.isArray(of) ? of : [of];
   const failed = asked.find((one) => one.isError);
   const known = asked.every((one) => one.data !== undefined);
   const pending = asked.some((one) => one.isPending);
   return (
-    <section className={style.panel} aria-labelledby={id} aria-busy={pending}>
+    <section className={style.panel} data-panel aria-labelledby={id} aria-busy={pending}>
       <header className={style.head}>
         <h2 id={id} className={style.title}>
           {title}
         </h2>
         {note && <p className={style.note}>{note}</p>}
-        {actions && <div className={style.actions}>{actions}</div>}
+        {(actions || flush) && (
+          <div className={style.actions}>
+            {actions}
+            {flush && <div ref={setBeside} className={style.beside} />}
+          </div>
+        )}
       </header>
       {failed && known && <Stale asked={failed} />}
       <div className={flush ? style.flush : style.body}>
@@ -61,11 +70,13 @@ export function Panel({ title, note, actions, of = [], empty, whenEmpty, height 
             </Button>
           </Message>
         ) : pending && !known ? (
-          <Skeleton height={height} radius="sm" />
+          <div className={flush ? style.waiting : undefined}>
+            <Skeleton height={height} radius="sm" />
+          </div>
         ) : empty ? (
           (whenEmpty ?? <Message title="Nothing in this stretch of time" icon={<IconInbox size={28} />} />)
         ) : (
-          children
+          <BesideTitle value={beside}>{children}</BesideTitle>
         )}
       </div>
     </section>

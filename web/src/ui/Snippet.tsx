@@ -6,9 +6,16 @@ import { Message } from './Message.tsx';
 import { Scroll } from './Scroll.tsx';
 import style from './Snippet.module.css';
 
-export function Snippet({ text, label = 'Lines to paste' }: { text: string; label?: string }) {
+interface SnippetProps {
+  text: string;
+  label?: string;
+  /** Takes all the room there is: tracebacks. */
+  wide?: boolean;
+}
+
+export function Snippet({ text, label = 'Lines to paste', wide }: SnippetProps) {
   return (
-    <div className={style.snippet}>
+    <div className={style.snippet} data-wide={wide}>
       <Scroll className={style.scroll} aria-label={label}>
         <pre className={style.text}>{text}</pre>
       </Scroll>

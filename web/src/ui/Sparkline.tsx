@@ -4,8 +4,9 @@ import style from './Sparkline.module.css';
 /** The course of a figure without axes: it shows the shape, the figure beside it tells the value. */
 export function Sparkline({ values, tone }: { values: readonly (number | null)[]; tone?: Tone | undefined }) {
   const palette = usePalette();
-  const color = palette.series(0, tone);
   const known = values.map((value) => value ?? 0);
+  // Where nothing happened there is a line, but none that draws the eye.
+  const color = known.some((value) => value > 0) ? palette.series(0, tone) : palette.grid;
   if (known.length < 2) return <span className={style.room} />;
   const most = Math.max(...known, 1e-9);
   const points = known.map((value, at) => [(at / (known.length - 1)) * 100, 26 - (value / most) * 24] as const);

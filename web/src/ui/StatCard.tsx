@@ -31,12 +31,14 @@ export function StatCard({ label, value, figure, before, more = 'neither', cours
       <span className={style.label}>{label}</span>
       <span className={style.line}>
         {value === null ? <Skeleton height={30} width={90} /> : <span className={style.value}>{value}</span>}
-        {figure !== undefined && before !== undefined && before !== null && (
-          <Change figure={figure} before={before} more={more} />
-        )}
+        {course && <Sparkline values={course} tone={tone} />}
       </span>
-      {note && <span className={style.note}>{note}</span>}
-      {course && <Sparkline values={course} tone={tone} />}
+      <span className={style.foot}>
+        {figure !== undefined && before !== undefined && before !== null && (
+          <Change figure={figure} before={before} more={more} alone={!note} />
+        )}
+        {note && <span className={style.note}>{note}</span>}
+      </span>
     </>
   );
   return to ? (
@@ -50,17 +52,26 @@ export function StatCard({ label, value, figure, before, more = 'neither', cours
   );
 }
 
-function Change({ figure, before, more }: { figure: number; before: number; more: 'good' | 'bad' | 'neither' }) {
+interface ChangeProps extends Required<Pick<StatCardProps, 'more'>> {
+  figure: number;
+  before: number;
+  /** Whether nothing else is said there: that nothing has changed is told then only. */
+  alone: boolean;
+}
+
+function Change({ figure, before, more, alone }: ChangeProps) {
   const written = change(figure, before);
-  if (written === null) return <span className={style.change}>new</span>;
+  if (written === null) return alone ? <span className={style.change}>none before</span> : null;
   const up = figure > before;
   const same = written.startsWith('±');
+  if (same && !alone) return null;
   const tone = same || more === 'neither' ? 'plain' : up === (more === 'good') ? 'good' : 'bad';
   const Shown = same ? IconMinus : up ? IconTrendingUp : IconTrendingDown;
   return (
     <span className={style.change} data-tone={tone} title="Against the period before">
       <Shown size={14} aria-hidden="true" />
-      {written}
+      {same ? 'no change' : written}
+      <span className="unseen"> against the period before</span>
     </span>
   );
 }

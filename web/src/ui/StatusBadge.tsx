@@ -51,14 +51,30 @@ export function toneOf(state: string): Tone {
   return TONES[state.toLowerCase()] ?? 'plain';
 }
 
-export function StatusBadge({ state, tone = toneOf(state), label }: { state: string; tone?: Tone; label?: string }) {
+interface StatusBadgeProps {
+  /** As the API calls it. */
+  state: string;
+  tone?: Tone;
+  /** In its place. */
+  label?: string;
+  /** Whether it is a name of a program, and written as it is. */
+  code?: boolean;
+}
+
+export function StatusBadge({ state, tone = toneOf(state), label, code }: StatusBadgeProps) {
   const Shown = ICONS[tone];
   return (
     <span className={style.badge} data-tone={tone}>
       <Shown size={14} stroke={2} aria-hidden="true" />
-      {label ?? state}
+      <span className={code ? undefined : style.word}>{label ?? state}</span>
     </span>
   );
+}
+
+/** The icon of a state alone: the word is beside it. */
+export function StateIcon({ state, size = 16 }: { state: string; size?: number }) {
+  const Shown = ICONS[toneOf(state)];
+  return <Shown size={size} stroke={2} aria-hidden="true" />;
 }
 
 /** An HTTP status with what its hundred means. */

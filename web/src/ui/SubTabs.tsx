@@ -9,8 +9,8 @@ interface SubTabsProps {
   to: string;
   /** Parameter of the URL that says which part is shown. */
   param: string;
-  /** The parts; the first is shown when the URL names none. */
-  tabs: readonly { id: string; label: string }[];
+  /** The parts; the first is shown when the URL names none. One with a path of its own (`to`) is a page beside them. */
+  tabs: readonly { id: string; label: string; to?: string }[];
   /** The one that is shown. */
   current: string;
   /** What of the URL goes along to another part; all of it unless told. */
@@ -28,14 +28,14 @@ export function SubTabs({ label, to, param, tabs, current, keep = (search) => se
   }, [current]);
   return (
     <nav ref={bar} className={style.tabs} aria-label={label}>
-      {tabs.map(({ id, label: name }, at) => (
+      {tabs.map(({ id, label: name, to: own }, at) => (
         <Link
           key={id}
-          to={to}
+          to={own ?? to}
           search={
             ((kept: Record<string, unknown>) => ({
               ...keep(kept),
-              [param]: at === 0 ? undefined : id,
+              [param]: at === 0 || own ? undefined : id,
               open: undefined,
             })) as never
           }

@@ -5,6 +5,7 @@ import { isProblem } from '../api/client.ts';
 import { useGet } from '../api/hooks.ts';
 import { duration, millis } from '../time/format.ts';
 import { useMoment } from '../view/view.ts';
+import { asSaid } from './asSaid.ts';
 import {
   type Icon,
   IconAlertTriangle,
@@ -137,17 +138,17 @@ function Title({ span }: { span: Span }) {
   if (span.kind === 'delivery') {
     return (
       <Link to={'/webhooks/endpoints' as '/audit'} search={{ open: span.parent, delivery: span.id } as never}>
-        {span.title}
+        {asSaid(span.title)}
       </Link>
     );
   }
   const place = PLACES[span.kind];
-  if (!place) return <span>{span.title}</span>;
+  if (!place) return <span>{asSaid(span.title)}</span>;
   const open = span.kind === 'refusal' ? (span.parent ?? span.id) : span.id;
   return (
     // Without the filters of the tab that one comes from: they would mean something else there.
     <Link to={place.to as '/audit'} search={{ part: place.part, open } as never}>
-      {span.title}
+      {asSaid(span.title)}
     </Link>
   );
 }

@@ -4,6 +4,7 @@ export type { Icon } from '@tabler/icons-react';
 export { default as IconActivityHeartbeat } from '@tabler/icons-react/icons/IconActivityHeartbeat';
 export { default as IconAlertTriangle } from '@tabler/icons-react/icons/IconAlertTriangle';
 export { default as IconArrowDown } from '@tabler/icons-react/icons/IconArrowDown';
+export { default as IconArrowLeft } from '@tabler/icons-react/icons/IconArrowLeft';
 export { default as IconArrowsDiff } from '@tabler/icons-react/icons/IconArrowsDiff';
 export { default as IconArrowUp } from '@tabler/icons-react/icons/IconArrowUp';
 export { default as IconBan } from '@tabler/icons-react/icons/IconBan';

@@ -33,8 +33,8 @@ export interface Palette {
 }
 
 const CHROME: Record<Scheme, Omit<Palette, 'scheme' | 'series'>> = {
-  light: { ink: '#18202c', faint: '#556070', grid: '#e6eaf0', surface: '#ffffff' },
-  dark: { ink: '#e6eaf0', faint: '#9aa6b7', grid: '#232c39', surface: '#151b24' },
+  light: { ink: '#161d29', faint: '#566172', grid: '#e6eaf0', surface: '#ffffff' },
+  dark: { ink: '#e7ebf1', faint: '#9aa6b7', grid: '#222b37', surface: '#131922' },
 };
 
 const palettes: Record<Scheme, Palette> = { light: paletteOf('light'), dark: paletteOf('dark') };

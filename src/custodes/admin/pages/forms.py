@@ -7,8 +7,11 @@ from urllib.parse import quote
 from custodes.admin.pages.markup import Html, html, page
 from custodes.planes.identity.passwords import MAX_LENGTH, MIN_LENGTH
 
-_LOGIN = """<main class="narrow"><div class="sheet">
-<h1>Custodes</h1>
+_LOGIN = """<main>
+{brand}
+<div class="sheet">
+<h1>Sign in</h1>
+<p class="note">The control room of your back end.</p>
 {alarm}
 {elsewhere}
 <form method="post" action="{base}/login">
@@ -22,10 +25,12 @@ _LOGIN = """<main class="narrow"><div class="sheet">
 </form>
 </div></main>"""
 
-_CHOOSE = """<main class="narrow"><div class="sheet">
+_CHOOSE = """<main>
+{brand}
+<div class="sheet">
 <h1>Choose a password</h1>
-{alarm}
 <p class="note">{why}</p>
+{alarm}
 <form method="post" action="{base}/password">
 <input type="hidden" name="csrf" value="{csrf}">
 <input name="username" autocomplete="username" value="{username}" readonly hidden>
@@ -41,14 +46,20 @@ _CHOOSE = """<main class="narrow"><div class="sheet">
 </form>
 </div></main>"""
 
-_MESSAGE = """<main class="narrow"><div class="sheet">
-<h1>Custodes</h1>
+_MESSAGE = """<main>
+{brand}
+<div class="sheet">
+<h1>{title}</h1>
 {alarm}
 {again}
 </div></main>"""
 
+_BRAND = Html("""<p class="brand"><svg viewBox="0 0 32 32" width="30" height="30" aria-hidden="true">
+<path d="M16 2 28 7v9c0 7-5 12-12 14C9 28 4 23 4 16V7z" fill="#1f5fbf"/>
+<circle cx="16" cy="15" r="5" fill="none" stroke="#fff" stroke-width="3"/></svg> Custodes</p>""")
+
 _ELSEWHERE = """<p><a class="go" href="{base}{place}?next={then}">Sign in with {name}</a></p>
-<p class="note">Or with a password of this install:</p>"""
+<p class="or">or with a password of this install</p>"""
 
 
 def login_form(
@@ -67,7 +78,14 @@ def login_form(
     if elsewhere:
         other = html(_ELSEWHERE, base=base, place=elsewhere[0], then=quote(then, safe=""), name=elsewhere[1])
     body = html(
-        _LOGIN, base=base, alarm=_alarm(alarm), username=username, then=then, longest=MAX_LENGTH, elsewhere=other
+        _LOGIN,
+        brand=_BRAND,
+        base=base,
+        alarm=_alarm(alarm),
+        username=username,
+        then=then,
+        longest=MAX_LENGTH,
+        elsewhere=other,
     )
     return page("Sign in", base, body)
 
@@ -81,6 +99,7 @@ def password_form(base: str, *, username: str, csrf: str, forced: bool, alarm: s
     )
     body = html(
         _CHOOSE,
+        brand=_BRAND,
         base=base,
         alarm=_alarm(alarm),
         username=username,
@@ -95,7 +114,7 @@ def password_form(base: str, *, username: str, csrf: str, forced: bool, alarm: s
 def message(base: str, title: str, text: str, *, again: bool = False) -> str:
     """Write a page that says one thing; ``again``: and leads back to signing in."""
     link = html('<p><a href="{base}/login">Sign in again</a></p>', base=base) if again else Html("")
-    return page(title, base, html(_MESSAGE, alarm=_alarm(text), again=link))
+    return page(title, base, html(_MESSAGE, brand=_BRAND, title=title, alarm=_alarm(text), again=link))
 
 
 def _alarm(text: str) -> Html:

@@ -12,9 +12,10 @@ from custodes.admin.dashboard import TABS
 #: Where the pages are mounted; see ``admin/app.py``.
 PLACE = "/dashboard/admin/enterprise"
 
-#: Nothing but our own style sheet and our own forms.
+#: Nothing but our own style sheet, letters and forms.
 _CSP = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
 )
 
 #: Longest place to go to after signing in: a view with all its filters.

@@ -145,4 +145,10 @@ def _text_of(error: BaseException) -> str:
 def _title_of(error: BaseException) -> str:
     passed = places(error)
     name = type_name(error)
-    return storable(f"{name} in {passed[-1]}" if passed else name)[:MAX_TITLE]
+    return storable(f"{name} in {_as_said(passed[-1])}" if passed else name)[:MAX_TITLE]
+
+
+def _as_said(place: str) -> str:
+    """Write a place as one says it: ``shop:create_app.<locals>.refund`` is ``refund (shop)``."""
+    module, _, function = place.partition(":")
+    return f"{function.rpartition('<locals>.')[2]} ({module})"

@@ -13,7 +13,7 @@ from custodes.kernel.signals import FailureSignal
 from custodes.planes.traffic.batch import Batch, GroupSighting, seal
 from custodes.planes.traffic.ports import RollupQuery, TrafficStore
 from custodes.planes.traffic.recorder import Recorder
-from custodes.planes.traffic.rollup import Figures, Rollups
+from custodes.planes.traffic.rollup import UNMATCHED, Figures, Rollups
 from custodes.runtime.bus import Bus
 from custodes.runtime.log import get_logger
 
@@ -201,7 +201,7 @@ class Flusher:
                     system="api",
                     name="api.new_error",
                     title="The API has a new error",
-                    summary=f"New error or one that came back: {seen.title}",
+                    summary=f"{seen.method} {seen.route or UNMATCHED}: {seen.title}. It is new, or has come back",
                     context={"digest": seen.digest, "method": seen.method, "route": seen.route or ""},
                 )
             )

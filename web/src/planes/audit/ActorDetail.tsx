@@ -34,7 +34,7 @@ export function ActorPage() {
   return (
     <Page
       title="Actor"
-      actions={
+      back={
         <Link to="/audit" search={((kept: object) => ({ ...kept, tab: 'actors', who: undefined })) as never}>
           All actors
         </Link>

@@ -41,9 +41,13 @@ export function Audit() {
         </Button>
       }
     >
-      <Figures />
       <SubTabs label="Parts of the audit" to="/audit" param="tab" tabs={PARTS} current={tab} />
-      {tab === 'flags' && <Flags />}
+      {tab === 'flags' && (
+        <>
+          <Figures />
+          <Flags />
+        </>
+      )}
       {tab === 'actors' && <Actors />}
       {tab === 'admin' && <Entries only="admin" />}
       {tab === 'entries' && <Entries />}

@@ -18,8 +18,8 @@ import { Risk } from './Risk.tsx';
 
 const TYPED: readonly { name: FilterName; hint: string }[] = [
   { name: 'text', hint: 'any word of it' },
-  { name: 'actor', hint: 'user:42, user:*' },
-  { name: 'action', hint: 'role.granted, auth.*' },
+  { name: 'actor', hint: 'user:42' },
+  { name: 'action', hint: 'auth.*' },
   { name: 'target', hint: 'invoice:7' },
   { name: 'ip', hint: '203.0.113.9' },
 ];
@@ -36,11 +36,11 @@ export function Entries({ only }: { only?: 'admin' }) {
   const { rows, hasMore, loadMore, asked } = useRows('/audit-logs', query as never, { timed: !flag });
   const categories = [...new Set(catalogue.data?.actions.map((action) => action.category))].sort();
   const columns: Column<Entry>[] = [
-    { id: 'action', header: 'Action', width: 220, cell: (row) => row.action, value: (row) => row.action },
+    { id: 'action', header: 'Action', width: 204, cell: (row) => row.action, value: (row) => row.action },
     {
       id: 'recorded_at',
       header: 'When',
-      width: 160,
+      width: 164,
       cell: (row) => (
         <time dateTime={row.recorded_at} title={moment(row.recorded_at, 'iso')}>
           {moment(row.recorded_at)}
@@ -51,7 +51,7 @@ export function Entries({ only }: { only?: 'admin' }) {
     {
       id: 'actor',
       header: 'Actor',
-      width: 180,
+      width: 150,
       cell: (row) => reference(row.actor),
       value: (row) => reference(row.actor),
     },
@@ -68,7 +68,7 @@ export function Entries({ only }: { only?: 'admin' }) {
       cell: (row) => <StatusBadge state={row.outcome} />,
       value: (row) => row.outcome,
     },
-    { id: 'ip', header: 'Address', width: 140, cell: (row) => row.context.ip, value: (row) => row.context.ip },
+    { id: 'ip', header: 'Address', width: 120, cell: (row) => row.context.ip, value: (row) => row.context.ip },
     {
       id: 'reason',
       header: 'Reason',
@@ -100,7 +100,7 @@ export function Entries({ only }: { only?: 'admin' }) {
   return (
     <Panel
       title={only ? 'Admin actions' : 'Entries'}
-      note={only && 'What administrators did, or were refused'}
+      note={only ? 'what administrators did, or were refused' : undefined}
       of={asked}
       flush
     >

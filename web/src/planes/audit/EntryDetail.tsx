@@ -36,9 +36,9 @@ export function EntryPage() {
   return (
     <Page
       title="Audit entry"
-      actions={
+      back={
         <Link to="/audit" search={(kept) => kept}>
-          Back to the audit
+          Security audit
         </Link>
       }
     >

@@ -38,7 +38,7 @@ export function Flags() {
       header: 'Flag',
       cell: (row) => row.action,
       value: (row) => row.action,
-      width: 220,
+      width: 196,
     },
     {
       id: 'risk',
@@ -52,7 +52,7 @@ export function Flags() {
       header: 'Actor',
       cell: (row) => reference(row.actor),
       value: (row) => reference(row.actor),
-      width: 180,
+      width: 140,
     },
     {
       id: 'why',
@@ -71,7 +71,7 @@ export function Flags() {
     {
       id: 'last_at',
       header: 'Last',
-      width: 110,
+      width: 96,
       cell: (row) => (
         <time dateTime={row.last_at ?? row.recorded_at} title={moment(row.last_at ?? row.recorded_at, 'iso')}>
           {ago(row.last_at ?? row.recorded_at, now)}
@@ -82,14 +82,14 @@ export function Flags() {
     {
       id: 'assignee',
       header: 'Looked at by',
-      width: 120,
+      width: 104,
       cell: (row) => row.review?.assignee || <span className="faint">nobody</span>,
       value: (row) => row.review?.assignee ?? '',
     },
     {
       id: 'state',
       header: 'Review',
-      width: 150,
+      width: 142,
       cell: (row) =>
         row.review && (
           <StatusBadge

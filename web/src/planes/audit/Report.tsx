@@ -18,6 +18,9 @@ import style from './Report.module.css';
 
 type Found = Schemas['ReportModel'];
 
+/** Milliseconds. */
+const DAY = 86_400_000;
+
 export function Report() {
   const asked = useTimed('/compliance-report');
   const { when, span: range, zone } = useView();
@@ -26,11 +29,13 @@ export function Report() {
   return (
     <Page
       title="Compliance report"
+      back={
+        <Link to="/audit" search={(kept) => kept}>
+          Security audit
+        </Link>
+      }
       actions={
         <>
-          <Link className={style.back} to="/audit" search={(kept) => kept}>
-            Back to the audit
-          </Link>
           {['csv', 'json'].map((format) => (
             <Button
               key={format}
@@ -159,7 +164,7 @@ function Whole({ report }: { report: Found }) {
           rows={report.retention.map((policy) => [
             policy.name,
             policy.description,
-            `${policy.keep_days} days`,
+            length(policy.keep_days * DAY),
             when(policy.last_run?.started_at ?? null),
             policy.last_run ? (policy.last_run.removed === null ? 'failed' : count(policy.last_run.removed)) : '',
           ])}

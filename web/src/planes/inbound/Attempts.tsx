@@ -3,6 +3,7 @@ import { Skeleton } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useGet } from '../../api/hooks.ts';
 import { ago, duration, millis } from '../../time/format.ts';
+import { asSaid } from '../../ui/asSaid.ts';
 import { Comparison } from '../../ui/Comparison.tsx';
 import { StatusBadge, toneOf } from '../../ui/StatusBadge.tsx';
 import { useMoment, useView } from '../../view/view.ts';
@@ -66,7 +67,7 @@ function Tried({ attempt }: { attempt: Attempt }) {
           tone={attempt.outcome === 'succeeded' ? 'good' : 'bad'}
           label={OUTCOMES[attempt.outcome]}
         />
-        <b>{attempt.handler}</b>
+        <b title={attempt.handler}>{asSaid(attempt.handler)}</b>
         <span className="faint">
           attempt {attempt.number}, {duration(attempt.duration_us / 1_000)}
         </span>

@@ -76,7 +76,7 @@ export function ProcessingTimes({ asked, before }: CourseProps) {
   return (
     <Panel
       title="Processing time"
-      note="of all handlers of an event together; half, 95 % and 99 % were at most this long"
+      note="all handlers of an event together"
       of={asked}
       empty={asked.data?.total.p50_us === null}
     >

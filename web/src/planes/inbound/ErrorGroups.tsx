@@ -2,6 +2,7 @@
 import type { UseQueryResult } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { ago, count, millis } from '../../time/format.ts';
+import { asSaid } from '../../ui/asSaid.ts';
 import { type Column, DataTable } from '../../ui/DataTable.tsx';
 import { IconCircleCheck } from '../../ui/icons.ts';
 import { Message } from '../../ui/Message.tsx';
@@ -15,8 +16,19 @@ export function ErrorGroups({ asked }: { asked: UseQueryResult<Analytics> }) {
   const { now } = useView();
   const columns: readonly Column<Group>[] = [
     { id: 'error_type', header: 'Error', width: 170, value: (row) => row.error_type, cell: (row) => row.error_type },
-    { id: 'example', header: 'Message', value: (row) => row.example, cell: (row) => row.example },
-    { id: 'handler', header: 'Handler', width: 200, value: (row) => row.handler, cell: (row) => row.handler },
+    {
+      id: 'example',
+      header: 'Message',
+      value: (row) => row.example,
+      cell: (row) => <span title={row.example}>{row.example}</span>,
+    },
+    {
+      id: 'handler',
+      header: 'Handler',
+      width: 200,
+      value: (row) => row.handler,
+      cell: (row) => <span title={row.handler}>{asSaid(row.handler)}</span>,
+    },
     { id: 'source', header: 'Source', width: 90, value: (row) => row.source, cell: (row) => row.source },
     {
       id: 'count',
@@ -30,7 +42,6 @@ export function ErrorGroups({ asked }: { asked: UseQueryResult<Analytics> }) {
       id: 'last_at',
       header: 'Last seen',
       width: 110,
-      align: 'right',
       value: (row) => row.last_at,
       cell: (row) => ago(millis(row.last_at), now),
     },

@@ -5,6 +5,7 @@ import { api, sentence } from '../../api/client.ts';
 import { sent, useGet } from '../../api/hooks.ts';
 import { useFresh } from '../../live/useFresh.ts';
 import { ago, bytes, duration, millis } from '../../time/format.ts';
+import { asSaid } from '../../ui/asSaid.ts';
 import { ConfirmAction } from '../../ui/ConfirmAction.tsx';
 import { Section } from '../../ui/Detail.tsx';
 import { KeyValue } from '../../ui/KeyValue.tsx';
@@ -81,7 +82,7 @@ function Facts({ event }: { event: Event }) {
       </Group>
       {event.error && (
         <Alert color={event.status === 'dead' ? 'red' : 'yellow'} title="Last error">
-          {event.error}
+          {asSaid(event.error)}
         </Alert>
       )}
       <KeyValue

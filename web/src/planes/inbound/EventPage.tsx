@@ -9,7 +9,7 @@ export function EventPage() {
   return (
     <Page
       title="Webhook"
-      actions={
+      back={
         <Link
           to="/webhooks"
           search={((kept: object) => ({ ...kept, part: 'events', open: undefined, versus: undefined })) as never}

@@ -63,7 +63,7 @@ export function Events() {
           least={860}
           link={(event, children) => <OpenRow id={event.id}>{children}</OpenRow>}
         >
-          <Chips names={FILTERS} />
+          {filtered && <Chips names={FILTERS} />}
         </DataTable>
       </Panel>
       <Opened title="Webhook" below="/webhooks" also={['versus']}>

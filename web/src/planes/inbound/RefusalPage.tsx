@@ -9,7 +9,7 @@ export function RefusalPage() {
   return (
     <Page
       title="Refused delivery"
-      actions={
+      back={
         <Link to="/webhooks" search={{ part: 'refused' } as never}>
           All refused deliveries
         </Link>

@@ -79,7 +79,13 @@ function Narrow({ to, children }: { to: Record<string, string[]>; children: Reac
 
 export function Sources({ asked }: { asked: UseQueryResult<Analytics> }) {
   return (
-    <Panel title="Sources" note="one opens every chart for itself" of={asked} flush>
+    <Panel
+      title="Sources"
+      note="one opens every chart for itself"
+      of={asked}
+      empty={asked.data?.by_source.length === 0}
+      flush
+    >
       <DataTable
         label="Sources of webhooks"
         name="webhook-sources"
@@ -96,7 +102,7 @@ export function Sources({ asked }: { asked: UseQueryResult<Analytics> }) {
 
 export function Types({ asked }: { asked: UseQueryResult<Analytics> }) {
   return (
-    <Panel title="Types" note="the busiest first" of={asked} flush>
+    <Panel title="Types" note="the busiest first" of={asked} empty={asked.data?.by_type.length === 0} flush>
       <DataTable
         label="Types of webhooks"
         name="webhook-types"

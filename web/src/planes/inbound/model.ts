@@ -2,6 +2,7 @@
 import type { Answer } from '../../api/hooks.ts';
 import type { Happening } from '../../live/source.ts';
 import { duration } from '../../time/format.ts';
+import { asSaid } from '../../ui/asSaid.ts';
 import type { Compared } from '../../ui/Comparison.tsx';
 
 export type Event = Answer<'/webhook-events/{id}'>;
@@ -36,9 +37,10 @@ export function comparable(attempts: readonly Attempt[]): Compared[] {
   for (const { number, handler, outcome, duration_us, error_type, error } of attempts) {
     const id = String(number);
     const one = found.get(id) ?? { fields: {}, failed: false };
-    one.fields[`${handler}: outcome`] = OUTCOMES[outcome] ?? outcome;
-    if (error_type) one.fields[`${handler}: error`] = `${error_type}: ${error}`;
-    one.fields[`${handler}: took`] = duration(duration_us / 1_000);
+    const name = asSaid(handler);
+    one.fields[`${name}: outcome`] = OUTCOMES[outcome] ?? outcome;
+    if (error_type) one.fields[`${name}: error`] = `${error_type}: ${error}`;
+    one.fields[`${name}: took`] = duration(duration_us / 1_000);
     found.set(id, { ...one, failed: one.failed || outcome !== 'succeeded' });
   }
   return [...found].map(([id, { fields, failed }]) => ({

@@ -47,7 +47,7 @@ export function Courses({ endpointId }: { endpointId?: string }) {
       <Panel title="Attempts" note="by what was answered" of={asked} empty={empty}>
         <TimeChart label="Attempts over time by answer" data={answers} format={compact} kind="bars" height={180} />
       </Panel>
-      <Panel title="Time to answer" note="half, 95 % and 99 % took at most this long" of={asked} empty={empty}>
+      <Panel title="Time to answer" note="p95: 95 % took at most this long" of={asked} empty={empty}>
         <TimeChart label="Time of attempts" data={times} format={duration} height={180} />
       </Panel>
     </div>

@@ -6,7 +6,7 @@ import { EndpointDetail } from './EndpointDetail.tsx';
 export function EndpointPage() {
   const { id = '' } = useParams({ strict: false });
   return (
-    <Page title="Webhook endpoint" actions={<Link to="/webhooks/endpoints">All endpoints</Link>}>
+    <Page title="Webhook endpoint" back={<Link to="/webhooks/endpoints">All endpoints</Link>}>
       <EndpointDetail id={id} />
     </Page>
   );

@@ -1,11 +1,12 @@
 /** Where webhooks are sent to: each endpoint with its state and how it does. */
 import { SegmentedControl, Skeleton } from '@mantine/core';
-import { Link, useSearch } from '@tanstack/react-router';
+import { useSearch } from '@tanstack/react-router';
 import { lazy, Suspense, useMemo } from 'react';
 import { useRows, useTimed } from '../../api/hooks.ts';
 import { useMay } from '../../api/may.ts';
 import { boot } from '../../boot.ts';
 import { useFresh } from '../../live/useFresh.ts';
+import { WebhookParts } from '../../shell/WebhookParts.tsx';
 import { ago, count, duration, percent } from '../../time/format.ts';
 import { type Column, DataTable } from '../../ui/DataTable.tsx';
 import { Opened } from '../../ui/Detail.tsx';
@@ -33,7 +34,7 @@ const CHOICES = [
 ];
 
 export function Endpoints() {
-  const { open, only }: OutboundSearch = useSearch({ strict: false });
+  const { only }: OutboundSearch = useSearch({ strict: false });
   const set = useSetSearch();
   const may = useMay();
   const moment = useMoment();
@@ -65,29 +66,29 @@ export function Endpoints() {
         header: 'State',
         cell: (row) => <StatusBadge state={row.condition} tone={TONES[row.condition]} label={stateOf(row)} />,
         value: stateOf,
-        width: 170,
+        width: 146,
       },
       {
         id: 'reason',
         header: 'Reason',
         cell: (row) => <span title={row.reasons.join('. ')}>{whyOf(row, now)}</span>,
         value: (row) => row.reasons.join('. '),
-        width: 230,
+        width: 232,
       },
-      { id: 'tenant', header: 'Tenant', cell: (row) => row.tenant, value: (row) => row.tenant, width: 110 },
+      { id: 'tenant', header: 'Tenant', cell: (row) => row.tenant, value: (row) => row.tenant, width: 80 },
       {
         id: 'event_types',
         header: 'Event types',
         cell: (row) => <span title={row.event_types.join(', ')}>{row.event_types.join(', ')}</span>,
         value: (row) => row.event_types.join(' '),
-        width: 150,
+        width: 120,
       },
       {
         id: 'attempts',
         header: 'Attempts',
         cell: (row) => count(known.get(row.id)?.attempts ?? 0),
         value: (row) => known.get(row.id)?.attempts ?? 0,
-        width: 90,
+        width: 80,
         align: 'right',
       },
       {
@@ -95,7 +96,7 @@ export function Endpoints() {
         header: 'Success',
         cell: (row) => percent(known.get(row.id)?.success_rate),
         value: (row) => known.get(row.id)?.success_rate ?? null,
-        width: 90,
+        width: 76,
         align: 'right',
       },
       {
@@ -103,7 +104,7 @@ export function Endpoints() {
         header: 'p95',
         cell: (row) => duration(known.get(row.id)?.p95_ms),
         value: (row) => known.get(row.id)?.p95_ms ?? null,
-        width: 90,
+        width: 76,
         align: 'right',
       },
       {
@@ -119,23 +120,22 @@ export function Endpoints() {
           );
         },
         value: lastAttempt,
-        width: 120,
+        width: 104,
       },
     ],
     [known, moment, now],
   );
-  const found = rows.find((row) => row.id === open);
   return (
     <Page
-      title="Webhook endpoints"
+      title="Webhooks"
       actions={
         <>
-          <Link to="/webhooks">Incoming webhooks</Link>
           {may('outbound_list_portal_links') && <PortalButton />}
           {may('outbound_create_webhook_configuration') && <EndpointForm />}
         </>
       }
     >
+      <WebhookParts current="endpoints" />
       <Panel
         title="Endpoints"
         note="attempts, success and p95 are those of the time range"
@@ -168,7 +168,7 @@ export function Endpoints() {
           name="webhook-endpoints"
           hasMore={hasMore}
           loadMore={loadMore}
-          least={1280}
+          least={1140}
           link={(row, children) => <OpenRow id={row.id}>{children}</OpenRow>}
         />
       </Panel>
@@ -178,11 +178,7 @@ export function Endpoints() {
         </Suspense>
       )}
       <Catalogue />
-      <Opened
-        title={found ? found.url : 'Endpoint'}
-        below="/webhooks/endpoints"
-        also={['delivery', 'missed', 'versus']}
-      >
+      <Opened title="Webhook endpoint" below="/webhooks/endpoints" also={['delivery', 'missed', 'versus']}>
         {(id) => <EndpointDetail id={id} />}
       </Opened>
     </Page>

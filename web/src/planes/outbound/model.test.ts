@@ -60,7 +60,7 @@ it.each([
   [
     { condition: 'failing', failures: 6, open_until: '2026-11-25T18:45:47Z' },
     'enabled, failing',
-    'tried again in 47 s: 6 failed in a row',
+    '6 failed in a row, next try in 47 s',
   ],
   [{ state: 'paused', condition: 'paused', state_reason: 'moving house', failures: 6 }, 'paused', 'moving house'],
 ])('an endpoint says how it is, and why: %j', (given, state, why) => {

@@ -58,7 +58,7 @@ export function whyOf({ state, state_reason, failures, open_until }: Listed, now
   if (state !== 'enabled') return state_reason || '–';
   if (failures === 0) return '–';
   const failed = failures === 1 ? 'the last attempt failed' : `${count(failures)} failed in a row`;
-  return open_until ? `tried again in ${length(Math.max(0, millis(open_until) - now))}: ${failed}` : failed;
+  return open_until ? `${failed}, next try in ${length(Math.max(0, millis(open_until) - now))}` : failed;
 }
 
 /** When something was last sent to it, whatever came of it. */

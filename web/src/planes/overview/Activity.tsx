@@ -121,11 +121,13 @@ function Row({ event, old }: { event: Happening; old: boolean }) {
       <time className={style.when} dateTime={event.at} title={moment(event.at, zone, 'iso')}>
         {clock(millis(event.at), zone, now)}
       </time>
-      {event.status > 0 ? (
-        <HttpStatus status={event.status} />
-      ) : (
-        <StatusBadge state={event.outcome} tone={toneOf(event)} label={event.kind} />
-      )}
+      <span className={style.what}>
+        {event.status > 0 ? (
+          <HttpStatus status={event.status} />
+        ) : (
+          <StatusBadge state={event.outcome} tone={toneOf(event)} label={event.kind} code />
+        )}
+      </span>
       <span className={style.title} title={event.title}>
         {link ? (
           <Link to={link.to} search={((kept: object) => ({ ...kept, ...link.search })) as never}>

@@ -89,7 +89,7 @@ export function Times({ api }: { api: ApiHealth }) {
   return (
     <Panel
       title="Response time"
-      note="half, 95 % and 99 % of all were at most this long"
+      note="p95: 95 % took at most this long"
       of={api}
       empty={api.data?.analytics.totals.timed === 0}
     >

@@ -1,5 +1,5 @@
 import { useGet, useTimed } from '../../api/hooks.ts';
-import { compact, duration, percent } from '../../time/format.ts';
+import { compact, count, duration, percent } from '../../time/format.ts';
 import { StatCard, StatCards } from '../../ui/StatCard.tsx';
 import { ALERTS } from './first.ts';
 
@@ -26,7 +26,9 @@ export function KeyFigures() {
   const total = hooks.data?.total;
   const points = hooks.data?.points ?? [];
   const open = audit.data?.by_review_state.open ?? 0;
-  const firing = alerts.data?.items.length;
+  const firing = alerts.data?.items;
+  const blocks = limits.data?.active_blocks.length ?? 0;
+  const none = totals?.count === 0 ? 'no requests' : undefined;
   return (
     <StatCards>
       <StatCard
@@ -43,6 +45,7 @@ export function KeyFigures() {
         figure={totals?.count ? totals.error_rate : undefined}
         before={before?.count ? before.error_rate : undefined}
         more="bad"
+        note={none}
         tone={totals && totals.error_rate >= 0.05 ? 'bad' : undefined}
         course={series.map((point) => point.stats.error_rate)}
         to="/api"
@@ -50,9 +53,10 @@ export function KeyFigures() {
       <StatCard
         label="Response time p95"
         value={totals ? duration(totals.timed > 0 ? totals.total_ms.p95 : null) : missing(api)}
-        figure={totals?.total_ms.p95}
+        figure={totals && totals.timed > 0 ? totals.total_ms.p95 : undefined}
         before={before && before.count > 0 ? before.total_ms.p95 : null}
         more="bad"
+        note={none}
         course={series.map((point) => point.stats.total_ms.p95)}
         to="/api"
       />
@@ -70,6 +74,7 @@ export function KeyFigures() {
         figure={total?.success_rate ?? undefined}
         before={hooksBefore.data?.total.success_rate}
         more="good"
+        note={total && total.success_rate == null ? 'none has ended' : undefined}
         tone={total?.success_rate != null && total.success_rate < 0.95 ? 'warn' : undefined}
         course={points.map((point) => point.summary.success_rate ?? null)}
         to="/webhooks"
@@ -79,7 +84,7 @@ export function KeyFigures() {
         value={limits.data ? compact(limits.data.refused) : missing(limits)}
         figure={limits.data?.refused}
         before={limitsBefore.data?.refused}
-        note={limits.data && `${limits.data.active_blocks.length} blocks in force`}
+        note={limits.data && `${count(blocks)} ${blocks === 1 ? 'block' : 'blocks'} in force`}
         course={series.map((point) => point.stats.limited)}
         to="/rate-limits"
       />
@@ -93,10 +98,12 @@ export function KeyFigures() {
       />
       <StatCard
         label="Alerts firing"
-        value={firing === undefined ? missing(alerts) : compact(firing)}
-        tone={firing ? 'bad' : undefined}
-        note={firing === 0 ? 'Nothing is wrong' : undefined}
+        value={firing ? compact(firing.length) : missing(alerts)}
+        tone={firing && firing.length > 0 ? 'bad' : undefined}
+        note={firing && (firing.length > 0 ? `${count(unseen(firing))} not acknowledged` : 'nothing is wrong')}
       />
     </StatCards>
   );
 }
+
+const unseen = (firing: readonly { acknowledged_by: string }[]) => firing.filter((one) => !one.acknowledged_by).length;

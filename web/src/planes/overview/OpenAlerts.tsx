@@ -53,7 +53,9 @@ function Incident({ incident }: { incident: Schemas['IncidentModel'] }) {
       <StatusBadge state={incident.severity} />
       <div className={style.text}>
         <span className={style.title}>{incident.name}</span>
-        <span className="faint">{incident.summary}</span>
+        <span className="faint" title={incident.summary}>
+          {incident.summary}
+        </span>
       </div>
       <time className={style.when} dateTime={incident.started_at} title={moment(incident.started_at, 'iso')}>
         {ago(incident.started_at, now)}

@@ -1,21 +1,24 @@
+import { Link } from '@tanstack/react-router';
+import type { ReactNode } from 'react';
 import { useGet } from '../../api/hooks.ts';
 import type { Happening } from '../../live/source.ts';
 import { useFresh } from '../../live/useFresh.ts';
 import { Panel } from '../../ui/Panel.tsx';
-import { StatusBadge } from '../../ui/StatusBadge.tsx';
+import { StateIcon, StatusBadge } from '../../ui/StatusBadge.tsx';
 import style from './Systems.module.css';
 
-const NAMES: Record<string, string> = {
-  storage: 'Storage',
-  webhooks: 'Webhooks',
-  webhook_completeness: 'Completeness',
-  outgoing_webhooks: 'Webhooks out',
-  api: 'API',
-  rate_limits: 'Rate limits',
-  audit: 'Audit trail',
-  metrics: 'Metrics',
-  alerts: 'Alerts',
-  identity: 'Sign-in',
+/** Each system by its name for people, and the tab on which it is looked into where there is one. */
+const SYSTEMS: Record<string, { name: string; to?: string }> = {
+  storage: { name: 'Storage' },
+  webhooks: { name: 'Webhooks in', to: '/webhooks' },
+  webhook_completeness: { name: 'Completeness', to: '/webhooks' },
+  outgoing_webhooks: { name: 'Webhooks out', to: '/webhooks/endpoints' },
+  api: { name: 'API', to: '/api' },
+  rate_limits: { name: 'Rate limits', to: '/rate-limits' },
+  audit: { name: 'Audit trail', to: '/audit' },
+  metrics: { name: 'Metrics' },
+  alerts: { name: 'Alerts' },
+  identity: { name: 'Sign-in' },
 };
 
 const KEYS = [['/overview']];
@@ -31,29 +34,45 @@ export function Systems() {
     <Panel
       title="Health"
       of={asked}
-      height={64}
+      height={76}
       actions={state && <StatusBadge state={state} label={state === 'healthy' ? 'All systems healthy' : state} />}
     >
       <ul className={style.systems}>
         {asked.data?.systems.map(({ system, state: its, reasons }) => (
           <li key={system} className={style.system} data-state={its}>
-            <span className={style.name}>{NAMES[system] ?? system}</span>
-            <StatusBadge state={its} />
+            <StateIcon state={its} />
+            <span className={style.told}>
+              <Named system={system} className={style.name} />
+              <span className={its === 'healthy' ? 'unseen' : style.state}>{its}</span>
+            </span>
             {reasons.length > 0 && <span className="unseen">{reasons.join(' ')}</span>}
           </li>
         ))}
       </ul>
       {unwell.some((system) => system.reasons.length > 0) && (
         <ul className={style.reasons} aria-hidden="true">
-          {unwell.flatMap(({ system, reasons }) =>
+          {unwell.flatMap(({ system, state: its, reasons }) =>
             reasons.map((reason) => (
-              <li key={`${system} ${reason}`}>
-                <b>{NAMES[system] ?? system}:</b> {reason}
+              <li key={`${system} ${reason}`} data-state={its}>
+                <StateIcon state={its} />
+                <span>
+                  <b>{SYSTEMS[system]?.name ?? system}</b> {reason}
+                </span>
               </li>
             )),
           )}
         </ul>
       )}
     </Panel>
+  );
+}
+
+function Named({ system, className }: { system: string; className?: string | undefined }): ReactNode {
+  const { name, to } = SYSTEMS[system] ?? { name: system };
+  if (!to) return <span className={className}>{name}</span>;
+  return (
+    <Link to={to} search={(kept) => kept} className={className}>
+      {name}
+    </Link>
   );
 }

@@ -40,7 +40,7 @@ export function AccessState({ entry }: { entry: Access }) {
 }
 
 export function AccessTable({ which }: { which: 'blocks' | 'lists' }) {
-  const { kind, ended, effect, open }: RateLimitSearch = useSearch({ strict: false });
+  const { kind, ended, effect }: RateLimitSearch = useSearch({ strict: false });
   const set = useSetSearch();
   const { now } = useView();
   const moment = useMoment();
@@ -116,7 +116,6 @@ export function AccessTable({ which }: { which: 'blocks' | 'lists' }) {
     ],
     [moment, now],
   );
-  const found = rows.find((row) => row.id === open);
   return (
     <Panel
       title={blocks ? 'Blocks and bans' : 'Allow list and deny list'}
@@ -181,7 +180,7 @@ export function AccessTable({ which }: { which: 'blocks' | 'lists' }) {
         least={980}
         link={(row, children) => <OpenRow id={row.id}>{children}</OpenRow>}
       />
-      <Opened title={found ? found.identifier : 'Block'} below="/rate-limits/blocks">
+      <Opened title={blocks ? 'Block' : 'List entry'} below="/rate-limits/blocks">
         {(id) => <AccessDetail id={id} />}
       </Opened>
     </Panel>

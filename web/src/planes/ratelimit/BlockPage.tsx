@@ -1,4 +1,4 @@
-import { useParams } from '@tanstack/react-router';
+import { Link, useParams } from '@tanstack/react-router';
 import { Page } from '../../ui/Page.tsx';
 import { AccessDetail } from './AccessDetail.tsx';
 
@@ -6,7 +6,14 @@ import { AccessDetail } from './AccessDetail.tsx';
 export function BlockPage() {
   const { id = '' } = useParams({ strict: false }) as { id?: string };
   return (
-    <Page title="Block">
+    <Page
+      title="Block"
+      back={
+        <Link to="/rate-limits" search={((kept: object) => ({ ...kept, view: 'blocks', open: undefined })) as never}>
+          Blocks and bans
+        </Link>
+      }
+    >
       <AccessDetail id={id} />
     </Page>
   );

@@ -39,7 +39,7 @@ const TEXTS = [
   {
     name: 'limits',
     label: 'Limits',
-    description: '100/minute; 2000/day · burst · calendar month · concurrent',
+    description: 'Such as 100/minute; 2000/day',
     placeholder: '5/minute; 100/day',
     maxLength: 500,
   },

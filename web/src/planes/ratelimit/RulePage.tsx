@@ -1,4 +1,4 @@
-import { useParams } from '@tanstack/react-router';
+import { Link, useParams } from '@tanstack/react-router';
 import { Page } from '../../ui/Page.tsx';
 import { RuleDetail } from './RuleDetail.tsx';
 
@@ -6,7 +6,14 @@ import { RuleDetail } from './RuleDetail.tsx';
 export function RulePage() {
   const { name = '' } = useParams({ strict: false }) as { name?: string };
   return (
-    <Page title="Rule">
+    <Page
+      title="Rule"
+      back={
+        <Link to="/rate-limits" search={((kept: object) => ({ ...kept, view: 'rules', open: undefined })) as never}>
+          All rules
+        </Link>
+      }
+    >
       <RuleDetail name={name} />
     </Page>
   );

@@ -31,13 +31,13 @@ export function Rules() {
   const rows = asked.data ?? [];
   const columns = useMemo<Column<Rule>[]>(
     () => [
-      { id: 'name', header: 'Rule', cell: (row) => row.name, value: (row) => row.name, width: 170 },
+      { id: 'name', header: 'Rule', cell: (row) => row.name, value: (row) => row.name, width: 164 },
       {
         id: 'state',
         header: 'State',
         cell: (row) => <RuleState rule={row} />,
         value: (row) => (row.enabled ? (row.shadow ? 'shadow' : 'enforced') : 'off'),
-        width: 110,
+        width: 104,
       },
       {
         id: 'limits',
@@ -49,28 +49,28 @@ export function Rules() {
         ),
         value: written,
       },
-      { id: 'by', header: 'By', cell: (row) => row.by, value: (row) => row.by, width: 90 },
+      { id: 'by', header: 'By', cell: (row) => row.by, value: (row) => row.by, width: 76 },
       {
         id: 'route',
         header: 'Where',
         cell: (row) => <span className="mono">{row.route === '*' ? 'everywhere' : row.route}</span>,
         value: (row) => row.route,
-        width: 180,
+        width: 156,
       },
       {
         id: 'methods',
         header: 'Methods',
         cell: (row) => row.methods.join(', ') || 'all',
         value: (row) => row.methods.join(', '),
-        width: 90,
+        width: 80,
       },
-      { id: 'algorithm', header: 'Algorithm', cell: algorithms, value: algorithms, width: 110 },
+      { id: 'algorithm', header: 'Algorithm', cell: algorithms, value: algorithms, width: 100 },
       {
         id: 'worst_case_factor',
         header: 'At most',
         cell: (row) => `${factor(row).toFixed(2)} ×`,
         value: factor,
-        width: 85,
+        width: 74,
         align: 'right',
       },
       {
@@ -78,7 +78,7 @@ export function Rules() {
         header: 'Late by',
         cell: (row) => duration(lateness(row) * 1_000),
         value: lateness,
-        width: 90,
+        width: 74,
         align: 'right',
       },
       {
@@ -86,14 +86,14 @@ export function Rules() {
         header: 'On failure',
         cell: (row) => row.on_failure ?? 'as set',
         value: (row) => row.on_failure ?? '',
-        width: 95,
+        width: 88,
       },
       {
         id: 'source',
         header: 'From',
         cell: (row) => (row.source === 'code' ? 'code' : 'dashboard'),
         value: (row) => row.source,
-        width: 95,
+        width: 92,
       },
     ],
     [],
@@ -106,9 +106,9 @@ export function Rules() {
       flush
       actions={
         <Button
-          size="xs"
+          size="compact-xs"
           variant="default"
-          leftSection={<IconPlus size={15} aria-hidden="true" />}
+          leftSection={<IconPlus size={14} aria-hidden="true" />}
           renderRoot={(props) => (
             <Link
               to="/rate-limits"
@@ -141,7 +141,7 @@ export function Rules() {
         least={1_100}
         link={(row, children) => <OpenRow id={row.name}>{children}</OpenRow>}
       />
-      <Opened title={open ?? 'Rule'} below="/rate-limits/rules">
+      <Opened title={`Rule ${open ?? ''}`} below="/rate-limits/rules">
         {(name) => <RuleDetail name={name} />}
       </Opened>
     </Panel>

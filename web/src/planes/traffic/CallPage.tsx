@@ -7,7 +7,7 @@ import { ToPart } from './ToPart.tsx';
 export function CallPage() {
   const { id = '' } = useParams({ strict: false });
   return (
-    <Page title="API call" actions={<ToPart change={{ part: 'calls' }}>All calls</ToPart>}>
+    <Page title="API call" back={<ToPart change={{ part: 'calls' }}>All calls</ToPart>}>
       <Panel title="What was asked, and what came of it">
         <CallDetail id={id} />
       </Panel>

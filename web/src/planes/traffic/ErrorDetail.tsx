@@ -44,7 +44,7 @@ function Group({ group }: { group: ErrorGroup }) {
         />
       </Section>
       <Section title="Traceback of the first occurrence">
-        <Snippet text={group.traceback || 'It was not kept.'} label="Traceback" />
+        <Snippet text={group.traceback || 'It was not kept.'} label="Traceback" wide />
       </Section>
     </>
   );

@@ -7,7 +7,7 @@ import { ToPart } from './ToPart.tsx';
 export function ErrorPage() {
   const { id = '' } = useParams({ strict: false });
   return (
-    <Page title="Error group" actions={<ToPart change={{ part: 'errors' }}>All error groups</ToPart>}>
+    <Page title="Error group" back={<ToPart change={{ part: 'errors' }}>All error groups</ToPart>}>
       <Panel title="What is raised">
         <ErrorDetail id={id} />
       </Panel>

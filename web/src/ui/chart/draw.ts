@@ -29,7 +29,10 @@ const SHORTEST_ZOOM = 1_000;
 const NARROW = 400;
 const MINUTES = 240_000;
 
-const FONT = '11px system-ui, sans-serif';
+/** Least room for the figures of an axis, pixels. */
+const NARROWEST = 30;
+
+const FONT = '11px "Inter Variable", system-ui, sans-serif';
 
 export function draw(
   place: HTMLElement,
@@ -58,7 +61,11 @@ export function draw(
         space: (plot, _, from, to) => (plot.width < NARROW && to - from > MINUTES ? 46 : 64),
         size: 26,
       }),
-      axis(look.palette, { values: (_, splits) => splits.map((value) => look.format(value)), size: 58, space: 36 }),
+      axis(look.palette, {
+        values: (_, splits) => splits.map((value) => look.format(value)),
+        size: asWideAsItsFigures,
+        space: 36,
+      }),
     ],
     series: [{}, ...layers.map((one) => line(one, data.all.indexOf(one), look, step))],
     cursor: {
@@ -103,6 +110,17 @@ function axis(palette: Palette, more: Partial<uPlot.Axis>): uPlot.Axis {
     ticks: { show: false },
     ...more,
   };
+}
+
+/** Room for the longest figure of the axis, and as much beside it as sets it apart. */
+function asWideAsItsFigures(plot: uPlot, values: string[] | null, at: number, cycle: number): number {
+  // uPlot asks again until it is content: what was enough before stays.
+  if (cycle > 1) return (plot.axes[at] as { _size?: number })._size ?? NARROWEST;
+  const font = plot.ctx.font;
+  plot.ctx.font = FONT;
+  const widths = (values ?? []).map((value) => plot.ctx.measureText(value ?? '').width);
+  plot.ctx.font = font;
+  return Math.max(NARROWEST, Math.ceil(Math.max(0, ...widths)) + 14);
 }
 
 function line(one: Figures, place: number, look: Look, step: number): uPlot.Series {
