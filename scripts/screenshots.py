@@ -20,6 +20,8 @@ from pathlib import Path
 
 from playwright.async_api import Browser, Page, async_playwright
 
+from custodes.cli.demo.receiver import receiving
+
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
@@ -53,6 +55,7 @@ NARROW = 390
 TABS = {
     "overview": "",
     "webhooks": "/webhooks",
+    "endpoints": "/webhooks/endpoints",
     "api": "/api",
     "audit": "/audit",
     "rate-limits": "/rate-limits",
@@ -78,7 +81,10 @@ PARTS = {
 }
 
 #: Parts whose first row is opened, to look at the drawer.
-OPENED = ("webhooks-events", "api-errors", "api-calls", "audit", "audit-actors", "rate-limits-blocks")
+OPENED = (
+    "webhooks-events", "webhooks-refused", "endpoints", "api-errors", "api-calls", "audit", "audit-actors",
+    "rate-limits-blocks", "rate-limits-rules",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +179,11 @@ async def _look(browser: Browser, full: Shop, empty: Shop, folder: Path) -> None
 
 async def _take(full: Shop, empty: Shop, folder: Path | None) -> None:
     program = find("chromium", "chromium")
-    async with async_playwright() as playwright, asyncio.TaskGroup() as tasks:
+    async with (
+        receiving(full.url, full.key, seed=1),
+        async_playwright() as playwright,
+        asyncio.TaskGroup() as tasks,
+    ):
         traffic = tasks.create_task(full.driver(rate=25).run())
         await asyncio.sleep(SECONDS)
         browser = await playwright.chromium.launch(

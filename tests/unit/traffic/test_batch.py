@@ -57,6 +57,20 @@ def test_errors_that_quote_what_is_no_text_are_made_storable():
     assert "\0" not in texts
 
 
+def test_an_error_is_called_by_the_function_that_raised_it_not_by_where_python_has_it():
+    def refund() -> None:
+        raise KeyError("x")
+
+    recorder = Recorder()
+    try:
+        refund()
+    except KeyError as error:
+        recorder.record(exchange(error=error, status=500))
+    [sighting] = seal("batch", recorder.take(), random.Random(1).getrandbits).sightings
+
+    assert sighting.seen.title == f"KeyError in refund ({__name__})"
+
+
 def test_an_empty_batch_says_so():
     assert Batch("batch").is_empty
     assert seal("batch", Recorder().take(), random.Random(1).getrandbits).is_empty
