@@ -31,7 +31,7 @@ export function Rules() {
   const rows = asked.data ?? [];
   const columns = useMemo<Column<Rule>[]>(
     () => [
-      { id: 'name', header: 'Rule', cell: (row) => row.name, value: (row) => row.name, width: 164 },
+      { id: 'name', header: 'Rule', cell: (row) => row.name, value: (row) => row.name, width: 176 },
       {
         id: 'state',
         header: 'State',
@@ -55,7 +55,7 @@ export function Rules() {
         header: 'Where',
         cell: (row) => <span className="mono">{row.route === '*' ? 'everywhere' : row.route}</span>,
         value: (row) => row.route,
-        width: 156,
+        width: 150,
       },
       {
         id: 'methods',
@@ -64,7 +64,7 @@ export function Rules() {
         value: (row) => row.methods.join(', '),
         width: 80,
       },
-      { id: 'algorithm', header: 'Algorithm', cell: algorithms, value: algorithms, width: 100 },
+      { id: 'algorithm', header: 'Algorithm', cell: algorithms, value: algorithms, width: 96 },
       {
         id: 'worst_case_factor',
         header: 'At most',
@@ -86,14 +86,14 @@ export function Rules() {
         header: 'On failure',
         cell: (row) => row.on_failure ?? 'as set',
         value: (row) => row.on_failure ?? '',
-        width: 88,
+        width: 84,
       },
       {
         id: 'source',
         header: 'From',
         cell: (row) => (row.source === 'code' ? 'code' : 'dashboard'),
         value: (row) => row.source,
-        width: 92,
+        width: 86,
       },
     ],
     [],
