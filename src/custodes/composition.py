@@ -40,6 +40,7 @@ _SYSTEMS = {
     "metrics": "metrics",
     "alerts": "alerts",
     "identity": "identity",
+    "retention": "retention",
 }
 
 
@@ -218,6 +219,7 @@ class Composition(Foundation):
     def outbound(self) -> OutgoingWebhooks:
         """Outgoing webhooks."""
         from custodes.planes.outbound.webhooks import OutgoingWebhooks
+        from custodes.planes.outbound.weights import parse_weights
         from custodes.storage.sql.deliveries import SqlDeliveryStore
         from custodes.storage.sql.delivery_figures import SqlDeliveryFigureStore
         from custodes.storage.sql.jobs import SqlJobs
@@ -239,6 +241,7 @@ class Composition(Foundation):
             concurrency=self.settings.outbound_concurrency,
             lease=self.settings.outbound_lease_seconds * SECOND,
             allow_http=self.settings.outbound_allow_http,
+            weights=parse_weights(self.settings.outbound_weights),
             default_tenant=self.settings.default_tenant,
         )
 

@@ -33,7 +33,7 @@ def policies_of(custodes: Composition) -> list[Policy]:
 def _audit(custodes: Composition) -> list[Policy]:
     audit = custodes.audit
     keep = custodes.settings.audit_log_retention_days * DAY
-    text = "Audit entries; flagged ones stay until they are reviewed"
+    text = "Audit entries; flagged ones stay until they are reviewed, and as long from the verdict on"
     return [Policy("audit.entries", text, keep, audit.purge, audit.count_purgeable)]
 
 
@@ -42,7 +42,7 @@ def _inbound(custodes: Composition) -> list[Policy]:
 
     inbound = custodes.inbound
     keep = custodes.settings.webhook_log_retention_days * DAY
-    finished = "Finished webhook events with payloads and attempts; open ones stay"
+    finished = "Finished webhook events with payloads and attempts, and logged ones in any state; open ones stay"
     refused = "Samples and counts of refused deliveries"
     figures = [
         Policy(

@@ -196,6 +196,8 @@ class Settings(BaseSettings):
         30, ge=1, le=3_600, validation_alias=_env("CUSTODES_OUTBOUND_LEASE_SECONDS", "outbound_lease_seconds")
     )
     """Seconds a process may be silent before its deliveries are taken over."""
+    outbound_weights: CommaList = Field((), validation_alias=_env("CUSTODES_OUTBOUND_WEIGHTS", "outbound_weights"))
+    """Places a round, 1 to 100, of tenants that get more than one while deliveries wait: ``acme=3,globex=2``."""
     outbound_retention_days: int = Field(
         30, ge=1, le=3_650, validation_alias=_env("CUSTODES_OUTBOUND_RETENTION_DAYS", "outbound_retention_days")
     )
@@ -346,6 +348,7 @@ class Settings(BaseSettings):
         "alert_urls",
         "health_thresholds",
         "tenant_time_zones",
+        "outbound_weights",
         "outgoing_allow_networks",
         "outgoing_ports",
         "stripe_event_types",

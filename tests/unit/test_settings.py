@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from custodes import Custodes
 from custodes.errors import ConfigurationError
 from custodes.settings import load_settings
 
@@ -122,3 +123,16 @@ def test_a_table_that_is_no_json_is_refused_in_words(monkeypatch: pytest.MonkeyP
         load_settings()
 
     assert "shopify" not in str(refused.value)
+
+
+def test_tenants_that_get_more_places_a_round_are_those_of_the_sender(tmp_path: Path):
+    """Given a tenant that pays for more, then its deliveries get three places a round, and all others one."""
+    custodes = Custodes(f"sqlite:///{tmp_path / 'weights.db'}", outbound_weights="acme=3, globex=2")
+
+    assert custodes.outbound.worker.weights == {"acme": 3, "globex": 2}
+
+
+@pytest.mark.parametrize("wrong", ["acme", "acme=0", "acme=101", "acme=many", "=3", "acme=-1"])
+def test_what_is_no_weight_of_a_tenant_is_refused_at_the_start(wrong: str):
+    with pytest.raises(ConfigurationError, match=r"OUTBOUND_WEIGHTS"):
+        assert Custodes("sqlite://", outbound_weights=wrong).outbound

@@ -116,6 +116,7 @@ def _bare_app() -> FastAPI:
         _routes(),
     )
     app.state.required_roles = _required_roles()
+    app.state.whole_install = _whole_install()
     return app
 
 
@@ -142,6 +143,11 @@ def _required_roles() -> dict[str, str]:
     for plane, module in PLANES:
         roles |= openapi.required_roles(module.router, plane, least="admin")
     return roles
+
+
+@lru_cache(maxsize=1)
+def _whole_install() -> frozenset[str]:
+    return frozenset(name for plane, module in PLANES for name in openapi.whole_install(module.router, plane))
 
 
 def _issuers(custodes: Custodes) -> list[Issuer]:

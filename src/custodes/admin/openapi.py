@@ -11,7 +11,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from custodes.admin.auth.gate import authenticate
-from custodes.admin.dependencies import require_admin, require_owner
+from custodes.admin.dependencies import require_admin, require_owner, require_whole
 from custodes.admin.problems import MEDIA_TYPE, Problem
 
 #: The ways to sign in; any one is enough.
@@ -64,6 +64,12 @@ def required_roles(router: APIRouter, tag: str, *, least: str) -> dict[str, str]
     """
     routes = [route for route in router.routes if isinstance(route, APIRoute)]
     return {f"{tag}_{route.name}": _required_role(route, least) for route in routes}
+
+
+def whole_install(router: APIRouter, tag: str) -> set[str]:
+    """Name the operations of a router that only somebody may call who sees all tenants."""
+    routes = [route for route in router.routes if isinstance(route, APIRoute)]
+    return {f"{tag}_{route.name}" for route in routes if require_whole in _calls(route.dependant)}
 
 
 def _required_role(route: APIRoute, least: str) -> str:

@@ -103,7 +103,7 @@ class Ingress:
         found = dict(raw)
         try:
             delivery.read(scope, found, self._addresses)
-            if self._check is not None and await self._over_limit(self._check, delivery, send):
+            if self._check is not None and await self._over_limit(self._check, registration, delivery, raw, send):
                 return
             length = _check_headers(raw, found)
             body = await _read_body(receive, length, registration.source.max_body)
@@ -138,7 +138,14 @@ class Ingress:
             if delivery.release is not None:
                 self._give_back(delivery.release)
 
-    async def _over_limit(self, check: Callable[[Any], Any], delivery: Delivery, send: Send) -> bool:
+    async def _over_limit(
+        self,
+        check: Callable[[Any], Any],
+        registration: Registration,
+        delivery: Delivery,
+        raw: list[tuple[bytes, bytes]],
+        send: Send,
+    ) -> bool:
         """Ask the limiter, and answer for it when it refuses. What fails of it is left to the rules' failure mode."""
         try:
             verdict = check(delivery)
@@ -153,6 +160,9 @@ class Ingress:
             if not self._shield.absorbs("limiter", error):
                 raise
             return False
+        self._inbound.turn_away(
+            registration, raw[:MAX_HEADERS], trace_id=delivery.trace_id, client_ip=delivery.client_ip
+        )
         await _answer(send, refusal.status, refusal.body, refusal.headers)
         return True
 

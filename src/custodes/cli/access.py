@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -33,8 +34,22 @@ from custodes.runtime.transactions import Work
 blocks = typer.Typer(help="Blocks and bans: who is shut out.", no_args_is_help=True)
 lists = typer.Typer(help="The allow list (no limit counts) and the deny list (always refused).", no_args_is_help=True)
 
+
+class NamedKind(StrEnum):
+    """What an entry can be for: a custom identifier is known to the callable of its rule alone."""
+
+    #: An address or a CIDR block.
+    IP = "ip"
+    #: A user of a tenant.
+    USER = "user"
+    #: An API key, by its id.
+    API_KEY = "api_key"
+    #: A whole tenant.
+    TENANT = "tenant"
+
+
 _Identifier = Annotated[str, typer.Argument(help="Address or CIDR block, user, id of an API key, or tenant.")]
-_KindOption = Annotated[Kind, typer.Option("--kind", help="What the identifier is.")]
+_KindOption = Annotated[NamedKind, typer.Option("--kind", help="What the identifier is.")]
 _OnlyKind = Annotated[Kind | None, typer.Option("--kind", help="Only identifiers of this kind.")]
 _Why = Annotated[str, typer.Option("--reason", help="Why, for people and for the audit trail.")]
 _Whose = Annotated[str | None, typer.Option("--tenant", help="Only for requests of this tenant. Default: all.")]
@@ -85,7 +100,7 @@ def show_block(block: _Entry, database: DatabaseOption = None, as_json: JsonOpti
 def add_block(
     identifier: _Identifier,
     reason: _Why,
-    kind: _KindOption = Kind.IP,
+    kind: _KindOption = NamedKind.IP,
     duration: Annotated[str | None, typer.Option("--for", help="How long: 30m, 2h, 7d. Default: no end.")] = None,
     tenant: _Whose = None,
     database: DatabaseOption = None,
@@ -157,7 +172,7 @@ def add_entry(
     effect: Annotated[Effect, typer.Argument(metavar="LIST", help="allow or deny.")],
     identifier: _Identifier,
     reason: _Why,
-    kind: _KindOption = Kind.IP,
+    kind: _KindOption = NamedKind.IP,
     tenant: _Whose = None,
     database: DatabaseOption = None,
     as_json: JsonOption = False,

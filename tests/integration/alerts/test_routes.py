@@ -98,7 +98,18 @@ async def test_rules_are_written_changed_and_deleted(
     assert (await client.delete(path, headers=admin)).status_code == 204
     assert (await client.get(path, headers=admin)).status_code == 404
     for verb in ("created", "updated", "deleted"):
-        assert await audited(custodes, f"alert_rule.{verb}") == 1
+        [entry] = (await custodes.audit.list_entries(AuditQuery(action=f"alert_rule.{verb}"))).items
+        assert (entry.category, entry.risk_score >= 20) == ("configuration", True)
+        if verb == "updated":  # what kept the alert from coming is in the trail
+            changes = [(one.path, one.old, one.new) for one in entry.changes]
+            assert changes == [
+                ("threshold", 100.0, 5.0),
+                ("clear", 80.0, None),
+                ("by", ["queue"], []),
+                ("enabled", True, False),
+            ]
+    report = (await client.get("/compliance-report", headers=await key_for(custodes, "owner"))).json()
+    assert "alert_rule.updated" in str(report)
 
 
 async def test_what_is_done_to_a_tenants_rule_is_in_the_trail_of_that_tenant(

@@ -13,7 +13,7 @@ from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from custodes.kernel.health import Health
 from custodes.kernel.signals import FailureSignal, SecuritySignal
 from custodes.planes.audit.logger import AuditLogger
-from custodes.planes.audit.model import Kind, Outcome, ReviewState
+from custodes.planes.audit.model import AuditEntry, Kind, Outcome, ReviewState
 from custodes.planes.audit.ports import AuditQuery
 from custodes.planes.audit.reviews import Verdict
 from custodes.runtime.bus import Bus
@@ -308,6 +308,45 @@ async def test_only_what_was_reviewed_or_never_flagged_is_purged(audit: AuditLog
 
     (left,) = (await audit.list_entries(AuditQuery())).items
     assert left.reason == "unreviewed"
+
+
+async def test_an_attack_that_is_spread_over_processes_is_seen_as_one(logger_of, clock: FakeClock):
+    """Given processes that have all met a user, his failures count together, and so does the success after them."""
+
+    async def attacked(processes: int, user: str, ip: str) -> list[tuple[int, set[str]]]:
+        workers = [logger_of() for _ in range(processes)]
+        for worker in workers:
+            await worker.log_audit_event("auth.login", actor=user, ip=ip)
+        outcomes = [*["failure"] * 8, "success"]
+        entries: list[AuditEntry] = []
+        for number, outcome in enumerate(outcomes):
+            clock.advance(2 * SECOND)
+            worker = workers[number % processes]
+            entries.append(await worker.log_audit_event("auth.login", actor=user, ip=ip, outcome=outcome))
+        return [(entry.risk_score, {reason.rule for reason in entry.risk_reasons}) for entry in entries]
+
+    alone, together = await attacked(1, "user:1", "203.0.113.1"), await attacked(4, "user:2", "203.0.113.2")
+
+    assert together == alone
+    assert alone[-1][0] >= 60
+    assert "success_after_failures" in alone[-1][1]
+
+
+async def test_the_time_of_a_flagged_entry_begins_with_its_verdict(audit: AuditLogger, clock: FakeClock):
+    """Given a flag that nobody looked at for 91 days, when it is judged, then the evidence stays for 90 more."""
+    attack = {"actor": "user:9", "outcome": "failure", "ip": "203.0.113.9"}
+    entries = [await audit.log_audit_event("auth.login", **attack) for _ in range(8)]
+    flagged = [entry for entry in entries if entry.flagged]
+    clock.advance(91 * DAY)
+    await audit.review(flagged[0].id, Verdict(ReviewState.TRUE_POSITIVE, "user:1"))
+
+    clock.advance(HOUR)
+    assert await audit.purge(clock.now() - 90 * DAY, 1_000) == len(entries) - len(flagged)
+    kept = {entry.id for entry in (await audit.list_entries(AuditQuery(actor="user:9"))).items}
+    assert kept == {entry.id for entry in flagged}
+    assert len(kept) > 1, "what the flag tells together stays together"
+    clock.advance(90 * DAY)
+    assert await audit.purge(clock.now() - 90 * DAY, 1_000) == len(flagged)
 
 
 async def test_an_export_yields_everything_a_query_finds(audit: AuditLogger, clock: FakeClock):

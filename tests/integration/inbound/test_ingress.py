@@ -11,6 +11,7 @@ from custodes import Custodes
 from custodes.asgi.ingress import MAX_HEADER_BYTES, MAX_HEADERS, STRIPE_ENHANCED, Ingress
 from custodes.errors import StorageUnavailable
 from custodes.kernel.clock import MINUTE, SECOND
+from custodes.kernel.health import Health
 from custodes.kernel.signals import SecuritySignal
 from custodes.planes.inbound.model import EventFilter, Status
 from custodes.planes.inbound.sources.base import Source, Verified
@@ -322,6 +323,35 @@ async def test_one_address_may_not_send_without_end(ingress, clock):
     assert other.status == 401
     clock.advance(2 * MINUTE)
     assert (await post(ingress, "/hooks/stripe", b"{}")).status == 401
+
+
+async def test_what_the_limit_of_an_address_turns_away_is_counted_sampled_and_seen_in_health(custodes, ingress, clock):
+    """Given a sender that is over its limit, then the board says so: a sender may never deliver those again."""
+    verdicts: list[SecuritySignal] = []
+    custodes.bus.subscribe(SecuritySignal, verdicts.append)
+    for number in range(60):
+        signed = stripe(clock, f"evt_{number}")
+        assert (await post(ingress, "/hooks/stripe", signed.body, headers=signed.headers)).status == 200
+    late = stripe(clock, "evt_late")
+
+    statuses = {(await post(ingress, "/hooks/stripe", late.body, headers=late.headers)).status for _ in range(40)}
+
+    assert statuses == {429}
+    assert not [one for one in verdicts if one.action in ("webhook.signature_refused", "webhook.suspicious")]
+    assert [await count(custodes, f"webhook_refusal{end}") for end in ("s", "_counts")] == [
+        0,
+        0,
+    ]  # no writes of their own
+    found = await custodes.inbound.get_webhook_analytics()
+    assert [(one.source, one.reason, one.count) for one in found.refused] == [("stripe", "over-limit", 40)]
+    assert (found.total.received, found.total.refused) == (60, 40)
+    samples = (await custodes.inbound.list_refusals(reason="over-limit")).items
+    assert [(one.client_ip, one.body_bytes, one.body_head) for one in samples] == [("203.0.113.7", 0, b"")] * 3
+    assert "stripe-signature" in dict(samples[0].headers)
+    told = await custodes.inbound.diagnose_refusal(samples[0].id)
+    assert [(one.code, one.proven) for one in told] == [("over-limit", True)]
+    health = await custodes.inbound.get_health_status()
+    assert (health.state, health.figures["refused_share"]) == (Health.DEGRADED, 0.4)
 
 
 async def test_a_store_that_is_down_is_a_503_and_nothing_is_accepted(custodes, ingress, clock, monkeypatch):

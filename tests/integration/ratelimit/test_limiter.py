@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -179,7 +180,38 @@ class TestAsking:
 
         assert [(check.allowed, check.remaining) for check in checks] == [(True, 1), (True, 0), (False, 0)]
         assert (checks[2].rule, checks[2].retry_after) == ("exports", MINUTE)
+        assert [check.reason for check in checks] == ["", "", "It is over the limit 'exports'"]
         assert (await either.ratelimit.check_rate_limit("ann", "user", "/free")).remaining is None
+
+    async def test_a_check_says_why_and_holds_none_of_what_may_be_held_at_one_moment(self, either: Custodes, call):
+        """Given somebody who checks again and again, then no slot of the requests that really run is taken."""
+        either.limit("2 concurrent", by="user", name="at once")
+
+        checks = [await either.ratelimit.check_rate_limit("ann", "user") for _ in range(4)]
+        assert [check.allowed for check in checks] == [True] * 4
+        held = [await decide(either, call(user="ann")) for _ in range(2)]
+        full = await either.ratelimit.check_rate_limit("ann", "user")
+        for one in held:
+            assert one.release is not None
+            one.release()
+        await asyncio.sleep(0)  # engines that are awaited are told on the loop's next turn
+        free = await either.ratelimit.check_rate_limit("ann", "user")
+        await either.ratelimit.block_identifier("ann", "user", reason="x", actor="a")
+        blocked = await either.ratelimit.check_rate_limit("ann", "user")
+
+        assert (full.allowed, full.reason) == (False, "It is over the limit 'at once'")
+        assert free.allowed
+        assert (blocked.allowed, blocked.rule, blocked.reason) == (False, "block", "It is blocked")
+
+    @pytest.mark.parametrize("effect", ["block", "allow", "deny"])
+    async def test_an_entry_that_could_never_count_is_refused(self, custodes: Custodes, effect: str):
+        """Given what only the callable of a rule can name, then nobody is told that it is blocked."""
+        limiter = custodes.ratelimit
+        add = limiter.block_identifier if effect == "block" else partial(limiter.add_to_list, effect)
+        with pytest.raises(InvalidInput, match="would never count"):
+            await add("device-7", "custom", reason="x", actor="a")
+
+        assert (await limiter.get_blocked_identifiers()).items == (await limiter.list_access()).items == []
 
     async def test_what_is_no_identifier_is_refused(self, custodes: Custodes):
         for identifier, kind in (
@@ -275,6 +307,42 @@ class TestBans:
             "rate_limit.banned",
             "rate_limit.banned",
         ]
+
+    async def test_an_offence_counts_on_after_a_restart_and_in_other_workers_until_it_is_pardoned(
+        self, install: Install, call, clock: FakeClock
+    ):
+        """Given an offender who is shut out for the second time, then no restart and no other worker begins anew."""
+
+        async def offend(worker: Custodes) -> int:
+            for _ in range(31):
+                worker.ratelimit.check(call(path="/login"))
+            shut = worker.ratelimit.check(call(path="/"))
+            clock.advance(MINUTE + (0 if shut.allowed else shut.retry_after))
+            await worker.ratelimit.refresh()
+            return 0 if shut.allowed else shut.retry_after
+
+        first, other, after = (install(rate_limit_bans=True) for _ in range(3))
+        for worker in (first, other):
+            await worker.open()
+            await worker.ratelimit.refresh()
+            worker.limit("1/minute", route="/login")
+        assert [await offend(first), await offend(first)] == [0, MINUTE]
+
+        await other.ratelimit.refresh()
+        assert await offend(other) == 15 * MINUTE
+        await first.ratelimit.stop()
+        await after.open()
+        await after.ratelimit.start()
+        after.limit("1/minute", route="/login")
+        assert await offend(after) == HOUR
+
+        for _ in range(31):
+            after.ratelimit.check(call(path="/login"))
+        await after.ratelimit.refresh()
+        await after.ratelimit.unblock_identifier("203.0.113.9", actor="user:ann")
+        await other.ratelimit.refresh()
+        assert await offend(after) == 0, "a warning, as at the beginning"
+        await after.ratelimit.stop()
 
     async def test_a_ban_reaches_the_other_workers_and_can_be_lifted(self, install: Install, call):
         one, other = install(rate_limit_bans=True), install()

@@ -9,7 +9,7 @@ from sqlalchemy import Table, insert, text
 
 from custodes import Custodes
 from custodes.admin.app import create_admin_app
-from custodes.kernel.clock import DAY
+from custodes.kernel.clock import DAY, MINUTE
 from custodes.planes.audit.model import ReviewState
 from custodes.planes.audit.ports import AuditQuery
 from custodes.planes.audit.reviews import Verdict
@@ -50,7 +50,7 @@ async def test_every_policy_keeps_as_long_and_sweeps_as_often_as_its_setting_say
     assert keep["audit.entries"] == 400 * DAY
     assert keep["inbound.events"] == 3 * DAY
     assert keep["traffic.calls"] == 2 * DAY
-    assert (sweep.every_seconds, sweep.leader_only) == (15 * 60, True)
+    assert (install.retention.interval, sweep.leader_only) == (15 * MINUTE, True)
 
 
 async def test_all_policies_run_on_an_empty_and_on_a_used_install(custodes: Custodes, clock: FakeClock):
@@ -112,7 +112,16 @@ async def test_over_http_policies_are_told_and_run_by_owners_only(custodes: Cust
         ]
         done = await client.post("/retention/run", json={"dry_run": False}, headers=owner)
         runs = await client.get("/retention/runs", headers=owner)
+        removed = {
+            who: {
+                one["last_run"]["removed"] for one in (await client.get("/retention", headers=who_)).json()["policies"]
+            }
+            for who, who_ in (("all", owner), ("one", of_one_tenant))
+        }
+        report = (await client.get("/compliance-report", headers=of_one_tenant)).json()
 
+    assert removed == {"all": {0}, "one": {None}}, "what went is of all tenants, and told to those who see them"
+    assert {one["last_run"]["removed"] for one in report["retention"]} == {None}
     assert {"audit.entries", "inbound.events", "traffic.calls"} <= {one["name"] for one in told.json()["policies"]}
     assert (refused.status_code, done.status_code) == (403, 200)
     assert others == [403, 403]

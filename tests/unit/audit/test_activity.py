@@ -72,31 +72,41 @@ def test_nobody_in_particular_has_no_habits():
     assert not observed.new_device
 
 
+def learn(activity: Activity, tenant: str, actor: str, ip: str = "", told: Past | None = None, at: int = NOW) -> None:
+    past = told or Past()
+    activity.learn_actor(tenant, actor, past.actor, at)
+    if ip:
+        activity.learn_address(tenant, ip, past.address, at)
+
+
 def test_memory_is_bounded_however_many_actors_addresses_and_events_come():
     activity = Activity(max_pasts=100)
     for place in range(1_000):
-        activity.learn("default", f"user:{place}", f"10.0.{place}", Past())
+        learn(activity, "default", f"user:{place}", f"10.0.{place}")
     for place in range(1_000):
         activity.note("default", trace(NOW + place, "user:999", ip=f"10.1.{place}", user_agent=str(place)))
 
     assert len(activity) == 200
-    past = activity.recall("default", "user:999", "")
+    past = activity.of_actor("default", "user:999")
     assert past is not None
-    assert len(past.actor.failures) == MAX_TRACES
-    assert len(past.actor.addresses) == MAX_SEEN
-    assert len(past.actor.devices) == MAX_SEEN
+    assert len(past.failures) == MAX_TRACES
+    assert len(past.addresses) == MAX_SEEN
+    assert len(past.devices) == MAX_SEEN
+    learn(activity, "default", "user:999", told=Past.of([trace(NOW - place) for place in range(MAX_TRACES)], []))
+    assert len(past.failures) == MAX_TRACES
+    assert past.failures[-1] == NOW + 999, "the newest stay"
 
 
 def test_the_one_that_was_quiet_longest_makes_room():
     activity = Activity(max_pasts=2)
-    activity.learn("t", "a", "", Past())
-    activity.learn("t", "b", "", Past())
-    activity.recall("t", "a", "")
+    learn(activity, "t", "a")
+    learn(activity, "t", "b")
+    activity.of_actor("t", "a")
 
-    activity.learn("t", "c", "", Past())
+    learn(activity, "t", "c")
 
-    assert activity.recall("t", "a", "") is not None
-    assert activity.recall("t", "b", "") is None
+    assert activity.of_actor("t", "a") is not None
+    assert activity.of_actor("t", "b") is None
 
 
 def test_what_is_not_in_memory_is_not_half_known():
@@ -105,11 +115,30 @@ def test_what_is_not_in_memory_is_not_half_known():
     activity.note("t", trace(NOW - MINUTE))
 
     # Then it stays unknown, so that the next event asks the store
-    assert activity.recall("t", "user:1", "1.1.1.1") is None
+    assert activity.of_actor("t", "user:1") is None
+    assert activity.of_address("t", "1.1.1.1") is None
+
+
+def test_what_the_store_tells_again_is_counted_once_and_what_is_under_way_is_kept():
+    """Given attempts that are committed, one that is not yet, and one of another process at its own moment."""
+    activity = Activity()
+    ours = [trace(NOW), trace(NOW), trace(NOW + SECOND)]
+    learn(activity, "t", "user:1", "1.1.1.1")
+    for one in (*ours, trace(NOW + 2 * SECOND)):
+        activity.note("t", one)
+    told = [*ours, trace(NOW + 1)]
+
+    learn(activity, "t", "user:1", "1.1.1.1", Past.of(told, told), NOW + 2 * SECOND)
+
+    mine, here = activity.of_actor("t", "user:1"), activity.of_address("t", "1.1.1.1")
+    assert mine is not None
+    assert here is not None
+    assert list(mine.failures) == [NOW, NOW, NOW + 1, NOW + SECOND, NOW + 2 * SECOND]
+    assert [at for at, _ in here.failures] == list(mine.failures)
 
 
 def test_tenants_do_not_see_each_other():
     activity = Activity()
-    activity.learn("a", "user:1", "", Past.of([trace()], []))
+    learn(activity, "a", "user:1", told=Past.of([trace()], []))
 
-    assert activity.recall("b", "user:1", "") is None
+    assert activity.of_actor("b", "user:1") is None

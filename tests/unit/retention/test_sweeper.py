@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from custodes.errors import ConfigurationError, StorageUnavailable
-from custodes.kernel.clock import DAY, MINUTE, SECOND
+from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
+from custodes.kernel.health import Health
 from custodes.planes.retention.model import Policy
 from custodes.planes.retention.sweeper import POLICY_SECONDS, TASK, Retention
 from custodes.runtime.scheduler import Scheduler
@@ -210,6 +211,54 @@ async def test_of_several_workers_only_the_leader_sweeps(retention_of, clock: Fa
 
     assert report.name == TASK
     assert bool(shelf.rows) is not leads
+
+
+async def test_a_sweep_is_due_by_what_all_processes_did_and_not_by_how_long_one_lives(retention_of, clock: FakeClock):
+    """Given processes that live shorter than the interval, the next one sweeps what is overdue, and nobody twice."""
+    shelf, other = Shelf(clock, [31]), Shelf(clock, [31])
+    policies = (shelf.policy(), other.policy("other.rows"))
+
+    async def next_process() -> list[str]:
+        return [run.policy for run in await retention_of(*policies, every_minutes=60).run_due()]
+
+    everything = ["shelf.rows", "other.rows", "retention.runs"]
+    assert await next_process() == everything
+    clock.advance(40 * MINUTE)
+    assert await next_process() == []
+    clock.advance(20 * MINUTE)
+    living = retention_of(*policies, every_minutes=60)
+    assert [run.policy for run in await living.run_due()] == everything
+    assert await living.run_due() == []
+    # Given one that dies in its sweep, then the next one does the rest of it
+    clock.advance(60 * MINUTE)
+
+    async def killed(_before: int, _limit: int) -> int:
+        raise asyncio.CancelledError
+
+    dying = retention_of(shelf.policy(), Policy("other.rows", "", DAY, killed, other.count), every_minutes=60)
+    with pytest.raises(asyncio.CancelledError):
+        await dying.run_due()
+    clock.advance(SECOND)
+    assert await next_process() == everything[1:]
+
+
+async def test_health_says_for_how_long_nothing_was_cleaned_up_and_what_failed(retention_of, clock: FakeClock):
+    async def broken(_before: int, _limit: int) -> int:
+        raise StorageUnavailable("The disk is full")
+
+    shelf = Shelf(clock, [])
+    well, ill = retention_of(shelf.policy()), retention_of(Policy("a.broken", "", DAY, broken, shelf.count))
+    assert (await well.get_health_status()).state is Health.HEALTHY
+    await well.run()
+    clock.advance(2 * HOUR)
+    assert (await well.get_health_status()).state is Health.HEALTHY
+    clock.advance(HOUR)
+
+    late = await well.get_health_status()
+    assert (late.state, late.figures["hours_since_sweep"]) == (Health.DEGRADED, 3.0)
+    await ill.run()
+    failed = await ill.get_health_status()
+    assert (failed.state, failed.figures["policies_failed"]) == (Health.DEGRADED, 1.0)
 
 
 def test_two_policies_of_one_name_are_refused(retention_of, clock: FakeClock):

@@ -5193,8 +5193,9 @@ export interface components {
              */
             identifier: string;
             /**
-             * @description What the identifier is
+             * @description What the identifier is; not `custom`, which only the callable of a rule can name
              * @default ip
+             * @enum {unknown}
              */
             kind: components["schemas"]["custodes__planes__ratelimit__model__Kind"];
             /**
@@ -5262,8 +5263,9 @@ export interface components {
              */
             identifier: string;
             /**
-             * @description What the identifier is
+             * @description What the identifier is; not `custom`, which only the callable of a rule can name
              * @default ip
+             * @enum {unknown}
              */
             kind: components["schemas"]["custodes__planes__ratelimit__model__Kind"];
             /**
@@ -7296,7 +7298,7 @@ export interface components {
             before: string;
             /**
              * Removed
-             * @description Rows removed; in a dry run: that would be; null when it failed
+             * @description Rows removed, of all tenants; in a dry run: that would be. Null when it failed, and for whoever sees one tenant
              */
             removed: number | null;
             /**

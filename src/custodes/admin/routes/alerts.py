@@ -190,6 +190,14 @@ def _fields(thing: object, model: type[BaseModel]) -> dict[str, Any]:
     }
 
 
+def _changes(before: Rule, after: Rule) -> list[tuple[str, Any, Any]]:
+    """Tell the trail what changes of a rule, in the words of the API."""
+    old, new = (
+        RuleModel.of(rule).model_dump(mode="json", include=set(RuleBody.model_fields)) for rule in (before, after)
+    )
+    return [(name, old[name], new[name]) for name in RuleBody.model_fields if old[name] != new[name]]
+
+
 @router.get("/alerts")
 async def list_alerts(
     custodes: CustodesDep,
@@ -261,7 +269,7 @@ async def list_rules(custodes: CustodesDep, tenant: TenantScope) -> Rules:
 async def create_rule(body: RuleBody, custodes: CustodesDep, tenant: TenantScope, trail: Trail) -> RuleModel:
     """Store a new rule."""
     rule = body.rule(tenant)
-    context = {"name": body.name, "metric": body.metric}
+    context = {"name": body.name, "metric": body.metric, "threshold": body.threshold, "enabled": body.enabled}
     also = trail.entry("alert_rule.created", context=context, tenant=rule.tenant)
     return RuleModel.of(await custodes.alerts.rules.create(rule, also=also))
 
@@ -277,17 +285,24 @@ async def replace_rule(
     rule_id: RuleId, body: RuleBody, custodes: CustodesDep, tenant: TenantScope, trail: Trail
 ) -> RuleModel:
     """Write a rule anew; a built-in one is overridden until that is deleted."""
-    owner = (await custodes.alerts.rules.get(rule_id, tenant)).tenant or body.tenant
-    also = trail.entry("alert_rule.updated", target=f"alert_rule:{rule_id}", context={"name": body.name}, tenant=owner)
-    made = await custodes.alerts.rules.replace(rule_id, body.rule(tenant), tenant=tenant, also=also)
+    before, asked = await custodes.alerts.rules.get(rule_id, tenant), body.rule(tenant)
+    also = trail.entry(
+        "alert_rule.updated",
+        target=f"alert_rule:{rule_id}",
+        context={"name": body.name},
+        changes=_changes(before, asked),
+        tenant=before.tenant or body.tenant,
+    )
+    made = await custodes.alerts.rules.replace(rule_id, asked, tenant=tenant, also=also)
     return RuleModel.of(made)
 
 
 @router.delete("/alert-rules/{rule_id}", status_code=204)
 async def delete_rule(rule_id: RuleId, custodes: CustodesDep, tenant: TenantScope, trail: Trail) -> None:
     """Delete a stored rule; one that it stood above comes back."""
-    owner = (await custodes.alerts.rules.get(rule_id, tenant)).tenant
-    also = trail.entry("alert_rule.deleted", target=f"alert_rule:{rule_id}", tenant=owner)
+    rule = await custodes.alerts.rules.get(rule_id, tenant)
+    context = {"name": rule.name, "metric": rule.metric, "threshold": rule.threshold, "enabled": rule.enabled}
+    also = trail.entry("alert_rule.deleted", target=f"alert_rule:{rule_id}", context=context, tenant=rule.tenant)
     await custodes.alerts.rules.delete(rule_id, tenant=tenant, also=also)
 
 

@@ -122,7 +122,7 @@ async def _report(custodes: Custodes, tenant: str | None, when: Range, reader: P
         oldest_waiting_at=found.oldest_waiting_at or None,
         flagged=[EntryModel.of(entry) for entry in flags.items],
         flagged_cut=flags.next_cursor is not None,
-        retention=[PolicyModel.of(report) for report in policies],
+        retention=[PolicyModel.of(report, reader) for report in policies],
     )
 
 

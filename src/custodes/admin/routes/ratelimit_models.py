@@ -24,7 +24,7 @@ from custodes.planes.ratelimit.model import (
     Window,
 )
 from custodes.planes.ratelimit.ports import Total
-from custodes.planes.ratelimit.rules import MAX_LIST, MAX_NAME, spell_subjects
+from custodes.planes.ratelimit.rules import MAX_LIST, MAX_NAME, NAMED_KINDS, spell_subjects
 
 #: A path template as a rule takes it.
 Template = Annotated[str, Field(min_length=1, max_length=256)]
@@ -38,12 +38,21 @@ OVER_ADMISSION = "Most units that leases let pass beyond each limit in any windo
 
 _IDENTIFIER = "Address or CIDR block, user, key id or tenant"
 
+#: What an entry can be for: a custom identifier is known to the callable of its rule alone.
+NamedKind = Annotated[
+    Kind,
+    Field(
+        description="What the identifier is; not `custom`, which only the callable of a rule can name",
+        json_schema_extra={"enum": [*NAMED_KINDS]},
+    ),
+]
+
 
 class NewBlock(BaseModel):
     """Whom to block."""
 
     identifier: str = Field(min_length=1, max_length=256, description=_IDENTIFIER, examples=["203.0.113.0/24"])
-    kind: Kind = Field(default=Kind.IP, description="What the identifier is")
+    kind: NamedKind = Kind.IP
     reason: str = Field(min_length=1, max_length=500, description="Why, for people")
     duration_seconds: int | None = Field(default=None, ge=1, le=3660 * 86_400, description="How long; null for no end")
 
@@ -53,7 +62,7 @@ class NewEntry(BaseModel):
 
     effect: Annotated[Effect, Field(description="`allow` or `deny`", json_schema_extra={"enum": ["allow", "deny"]})]
     identifier: str = Field(min_length=1, max_length=256, description=_IDENTIFIER, examples=["203.0.113.0/24"])
-    kind: Kind = Field(default=Kind.IP, description="What the identifier is")
+    kind: NamedKind = Kind.IP
     reason: str = Field(min_length=1, max_length=500, description="Why, for people")
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from custodes.admin.dependencies import WHOLE_INSTALL, CustodesDep, Owner, Trail
+from custodes.admin.dependencies import WHOLE_INSTALL, Admin, CustodesDep, Owner, Trail
 from custodes.admin.fields import Moment
 from custodes.admin.paging import PageModel, PageQuery
 from custodes.kernel.clock import DAY
+from custodes.planes.identity.model import Principal
 from custodes.planes.retention.model import PolicyReport, Run
 
 router = APIRouter()
@@ -21,7 +22,10 @@ class RunModel(BaseModel):
     policy: str = Field(description="Name of the policy")
     started_at: Moment = Field(description="When it began")
     before: Moment = Field(description="Rows older than this were to go")
-    removed: int | None = Field(description="Rows removed; in a dry run: that would be; null when it failed")
+    removed: int | None = Field(
+        description="Rows removed, of all tenants; in a dry run: that would be. Null when it failed, and for whoever "
+        "sees one tenant"
+    )
     duration_us: int = Field(description="How long it took, microseconds")
     dry_run: bool = Field(description="Whether nothing was deleted, only counted")
     finished: bool = Field(description="False when it failed or ran out of time: the rest goes next time")
@@ -42,10 +46,12 @@ class PolicyModel(BaseModel):
     last_run: RunModel | None = Field(description="Its newest run that was not a dry run; null when there was none")
 
     @classmethod
-    def of(cls, report: PolicyReport) -> PolicyModel:
-        """Tell a policy."""
+    def of(cls, report: PolicyReport, reader: Principal) -> PolicyModel:
+        """Tell a policy; how many rows went is told to those who may see all of them."""
         policy = report.policy
         last_run = RunModel.of(report.last_run) if report.last_run else None
+        if last_run is not None and reader.tenant is not None:
+            last_run.removed = None
         keep_days = round(policy.keep / DAY, 4)
         return cls(name=policy.name, description=policy.description, keep_days=keep_days, last_run=last_run)
 
@@ -69,9 +75,9 @@ class Runs(BaseModel):
 
 
 @router.get("/retention")
-async def list_retention_policies(custodes: CustodesDep) -> Policies:
+async def list_retention_policies(custodes: CustodesDep, admin: Admin) -> Policies:
     """List what is deleted when, each with its newest run."""
-    return Policies(policies=[PolicyModel.of(report) for report in await custodes.retention.get_policies()])
+    return Policies(policies=[PolicyModel.of(report, admin) for report in await custodes.retention.get_policies()])
 
 
 @router.get("/retention/runs", dependencies=[WHOLE_INSTALL])

@@ -93,9 +93,14 @@ class _Around(TypedDict):
 def _around(request: Request, who: Principal | Profile) -> _Around:
     """What follows for somebody from this API and from the settings."""
     required: dict[str, str] = request.app.state.required_roles
+    refused: frozenset[str] = frozenset() if who.tenant is None else request.app.state.whole_install
     custodes: Custodes = request.app.state.custodes
     return {
-        "may": sorted(name for name, least in required.items() if least == "none" or who.role.covers(Role(least))),
+        "may": sorted(
+            name
+            for name, least in required.items()
+            if name not in refused and (least == "none" or who.role.covers(Role(least)))
+        ),
         "tenant_time_zone": custodes.settings.time_zone_of(who.tenant),
     }
 

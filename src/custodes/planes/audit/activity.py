@@ -6,7 +6,7 @@ it stays in a bounded memory, so that a busy actor costs no query.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -16,6 +16,7 @@ from custodes.planes.audit.catalogue import action_named
 from custodes.planes.audit.model import Outcome
 
 T = TypeVar("T")
+C = TypeVar("C", int, tuple[int, str])
 
 #: Newest entries of an actor, and of an address, that its past is built from: bounds the query and the memory.
 MAX_TRACES = 200
@@ -102,6 +103,16 @@ class ActorPast:
     failures: deque[int] = field(default_factory=lambda: deque[int](maxlen=MAX_TRACES))
     #: Moments of its bulk actions.
     bulk: deque[int] = field(default_factory=lambda: deque[int](maxlen=MAX_TRACES))
+    #: When the store was last asked about it, microseconds.
+    asked_at: int = 0
+
+    def add(self, news: ActorPast) -> None:
+        """Take over what the store tells of entries, of which some are known."""
+        for address in news.addresses:
+            _see(self.addresses, address)
+        for device in news.devices:
+            _see(self.devices, device)
+        self.failures, self.bulk = _union(self.failures, news.failures), _union(self.bulk, news.bulk)
 
     def note(self, trace: Trace) -> None:
         """Add an entry."""
@@ -119,6 +130,12 @@ class AddressPast:
 
     #: (moment, actor) of each failure.
     failures: deque[tuple[int, str]] = field(default_factory=lambda: deque[tuple[int, str]](maxlen=MAX_TRACES))
+    #: When the store was last asked about it, microseconds.
+    asked_at: int = 0
+
+    def add(self, news: AddressPast) -> None:
+        """Take over what the store tells of entries, of which some are known."""
+        self.failures = _union(self.failures, news.failures)
 
     def note(self, trace: Trace) -> None:
         """Add an entry."""
@@ -170,6 +187,11 @@ class Past:
         )
 
 
+def _union(known: deque[C], told: deque[C]) -> deque[C]:
+    """Each as often as the one or the other has it: what is under way is in the one, what others did in the other."""
+    return deque(sorted((Counter(known) | Counter(told)).elements()), maxlen=MAX_TRACES) if told else known
+
+
 def _within(moments: deque[int], now: int, window: int) -> int:
     return sum(now - at <= window for at in moments) if moments else 0
 
@@ -191,25 +213,33 @@ class Activity:
         self._actors: OrderedDict[tuple[str, str], ActorPast] = OrderedDict()
         self._addresses: OrderedDict[tuple[str, str], AddressPast] = OrderedDict()
 
-    def recall(self, tenant: str, actor: str, ip: str) -> Past | None:
-        """Return the past of an actor and an address; None when one of them is not in memory."""
-        mine = _touch(self._actors, (tenant, actor))
-        here = _touch(self._addresses, (tenant, ip)) if ip else AddressPast()
-        return Past(mine, here) if mine is not None and here is not None else None
+    def of_actor(self, tenant: str, actor: str) -> ActorPast | None:
+        """Return the past of an actor; None when it is not in memory."""
+        return _touch(self._actors, (tenant, actor))
 
     def of_address(self, tenant: str, ip: str) -> AddressPast | None:
         """Return the past of an address; None when it is not in memory."""
-        return _touch(self._addresses, (tenant, ip)) if ip else None
+        return _touch(self._addresses, (tenant, ip)) if ip else AddressPast()
 
-    def learn(self, tenant: str, actor: str, ip: str, past: Past) -> Past:
-        """Keep what the store told, unless something is known already; returns what is known now."""
-        mine = self._actors.setdefault((tenant, actor), past.actor)
-        here = self._addresses.setdefault((tenant, ip), past.address) if ip else past.address
+    def learn_actor(self, tenant: str, actor: str, told: ActorPast, asked_at: int) -> ActorPast:
+        """Add what the store told to what is known; returns what is known now."""
+        mine = self._actors.setdefault((tenant, actor), told)
+        if mine is not told:
+            mine.add(told)
+        mine.asked_at = asked_at
         while len(self._actors) > self._max:
             self._actors.popitem(last=False)
+        return mine
+
+    def learn_address(self, tenant: str, ip: str, told: AddressPast, asked_at: int) -> AddressPast:
+        """Add what the store told to what is known; returns what is known now."""
+        here = self._addresses.setdefault((tenant, ip), told)
+        if here is not told:
+            here.add(told)
+        here.asked_at = asked_at
         while len(self._addresses) > self._max:
             self._addresses.popitem(last=False)
-        return Past(mine, here)
+        return here
 
     def note(self, tenant: str, event: Trace) -> None:
         """Add an event to the pasts in memory; those that are not will find it in the store."""

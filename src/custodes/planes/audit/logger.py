@@ -17,12 +17,12 @@ from dataclasses import fields as fields_of
 from typing import TypeVar, Unpack
 
 from custodes.errors import InvalidInput, StorageUnavailable
-from custodes.kernel.clock import HOUR, MILLISECOND, Clock
+from custodes.kernel.clock import HOUR, MILLISECOND, MINUTE, SECOND, Clock
 from custodes.kernel.health import SystemHealth, Threshold, judge
 from custodes.kernel.ids import RandomBits, uuid7
 from custodes.kernel.signals import ActivitySignal, FailureSignal, SecuritySignal, Signal
 from custodes.kernel.tenant import DEFAULT_TENANT
-from custodes.planes.audit.activity import Activity, Past, Trace
+from custodes.planes.audit.activity import Activity, ActorPast, AddressPast, Past, Trace
 from custodes.planes.audit.catalogue import action_named
 from custodes.planes.audit.drafting import Draft, EventFields, Referable, draft
 from custodes.planes.audit.intake import Intake
@@ -55,6 +55,14 @@ THRESHOLDS = (
         says="The oldest flagged entry has waited for review for {}",
     ),
 )
+
+#: How long what is known of an actor and an address is good enough for a sign-in or a failure, microseconds: other
+#: processes may have seen more. The store is asked for what is newer, at most once in this time for each of them.
+KNOWN_FOR = SECOND
+
+#: Entries that were recorded so long before the last look may have been committed after it, or by a clock that is slow,
+#: microseconds.
+OVERLAP = MINUTE
 
 #: Fields that go from the draft into the entry as they are.
 _DRAFTED = tuple(field.name for field in fields_of(Draft))
@@ -228,17 +236,28 @@ class AuditLogger(AuditReader):
         return entry
 
     async def _past(self, drafted: Draft) -> Past:
+        """Recall what an actor and an address did; a sign-in or a failure asks for what other processes have seen."""
         tenant, actor, ip = drafted.tenant, str(drafted.actor), drafted.context.ip
-        known = self._activity.recall(tenant, actor, ip)
-        if known is not None:
-            return known
-        here = self._activity.of_address(tenant, ip)
-        unknown = "" if here is not None else ip  # of many behind one address, each asks about himself only
+        mine, here = self._activity.of_actor(tenant, actor), self._activity.of_address(tenant, ip)
+        now = self._clock.now()
+        looks = drafted.outcome != Outcome.SUCCESS or action_named(drafted.action).sign_in
+        old = now - KNOWN_FOR if looks else -1
+        # Of many behind one address, each asks about himself only.
+        asks = (mine is None or mine.asked_at <= old, bool(ip) and (here is None or here.asked_at <= old))
+        if mine is not None and here is not None and not any(asks):
+            return Past(mine, here)
+        known = [one.asked_at if one else 0 for one, asked in zip((mine, here), asks, strict=True) if asked]
+        since = max(0, min(known) - OVERLAP)
+        whom, where = actor if asks[0] else "", ip if asks[1] else ""
         try:
-            past = await self._store.read(lambda tx: self._entries.past(tx, tenant, actor, unknown))
+            told = await self._store.read(lambda tx: self._entries.past(tx, tenant, whom, where, since))
         except StorageUnavailable:
-            return Past()  # a score without its patterns is better than no entry
-        return self._activity.learn(tenant, actor, ip, past if here is None else Past(past.actor, here))
+            return Past(mine or ActorPast(), here or AddressPast())  # a score of what is known is better than no entry
+        if mine is None or asks[0]:
+            mine = self._activity.learn_actor(tenant, actor, told.actor, now)
+        if here is None or asks[1]:
+            here = self._activity.learn_address(tenant, ip, told.address, now)
+        return Past(mine, here)
 
     def _entry(self, drafted: Draft, past: Past) -> AuditEntry:
         now = self._clock.now()

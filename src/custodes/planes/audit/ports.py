@@ -110,8 +110,16 @@ class AuditStore(Protocol):
         """
         ...
 
-    def past(self, tx: Transaction, tenant: str, actor: str, ip: str) -> Past:
-        """Build the past of an actor and an address from their newest entries; empty for an empty ``ip``."""
+    def past(self, tx: Transaction, tenant: str, actor: str, ip: str, since: int = 0) -> Past:
+        """Build the past of an actor and an address from their newest entries; empty for an empty name.
+
+        Args:
+            tx: transaction to read in.
+            tenant: whose trail.
+            actor: ``type:id``; empty: nobody is asked about.
+            ip: client address; empty: none is asked about.
+            since: only entries recorded from this moment on, microseconds.
+        """
         ...
 
     def find(self, tx: Transaction, tenant: str | None, entry_id: str) -> AuditEntry | None:

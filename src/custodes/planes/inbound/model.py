@@ -32,6 +32,9 @@ class Status(StrEnum):
     DEAD = "dead"
 
 
+#: Why a delivery was refused that the rate limiter turned away before anybody looked at it.
+OVER_LIMIT = "over-limit"
+
 #: States that nothing but a replay leaves.
 FINISHED = frozenset({Status.SUCCEEDED, Status.DEAD})
 

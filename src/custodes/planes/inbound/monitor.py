@@ -246,8 +246,14 @@ class WebhookMonitor(RefusedDeliveries):
         trace_id: str,
         client_ip: str,
     ) -> None:
-        """Note a delivery that was refused before its signature was looked at (too large, over a limit)."""
+        """Note a delivery that was refused before its signature was looked at (too large, too slow)."""
         self._receiver.refuse(registration, request, error, trace_id=trace_id, client_ip=client_ip)
+
+    def turn_away(
+        self, registration: Registration, raw: Sequence[tuple[bytes, bytes]], *, trace_id: str, client_ip: str
+    ) -> None:
+        """Note a delivery that the rate limiter refused (reason ``over-limit``); nothing is written now."""
+        self._receiver.turn_away(registration, raw, trace_id=trace_id, client_ip=client_ip)
 
     async def get_webhook_analytics(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from custodes.errors import CustodesError, MalformedPayload, SignatureRefused
 from custodes.kernel.clock import Clock
 from custodes.kernel.ids import RandomBits, uuid7
 from custodes.kernel.redact import MASK, sensitive_name
-from custodes.planes.inbound.model import Arrival, Refusal, Verdict
+from custodes.planes.inbound.model import OVER_LIMIT, Arrival, Refusal, Verdict
 from custodes.planes.inbound.ports import EventStore
 from custodes.planes.inbound.recorder import Recorder
 from custodes.planes.inbound.sources.base import Headers, Source, Verified, WebhookRequest
@@ -167,18 +167,50 @@ class Receiver:
         """Note a refused delivery; nothing is written now."""
         now = self._clock.now()
         self._recorder.refused(
-            Refusal(
-                tenant=registration.tenant,
-                id=uuid7(now, self._random_bits),
-                received_at=now,
-                source=registration.source.name,
-                reason=reason_of(error),
-                client_ip=client_ip,
+            self._sample(registration, request, now, reason_of(error), trace_id=trace_id, client_ip=client_ip)
+        )
+
+    def turn_away(
+        self, registration: Registration, raw: Sequence[tuple[bytes, bytes]], *, trace_id: str, client_ip: str
+    ) -> None:
+        """Note a delivery that the rate limiter refused; neither its signature nor its body was looked at."""
+        now = self._clock.now()
+        self._recorder.turned_away(
+            registration.tenant,
+            registration.source.name,
+            OVER_LIMIT,
+            now,
+            lambda: self._sample(
+                registration,
+                WebhookRequest(Headers(raw), b""),
+                now,
+                OVER_LIMIT,
                 trace_id=trace_id,
-                body_bytes=len(request.body),
-                headers=_shown(request.headers),
-                body_head=request.body[:SAMPLE_BYTES],
-            )
+                client_ip=client_ip,
+            ),
+        )
+
+    def _sample(
+        self,
+        registration: Registration,
+        request: WebhookRequest,
+        now: int,
+        reason: str,
+        *,
+        trace_id: str,
+        client_ip: str,
+    ) -> Refusal:
+        return Refusal(
+            tenant=registration.tenant,
+            id=uuid7(now, self._random_bits),
+            received_at=now,
+            source=registration.source.name,
+            reason=reason,
+            client_ip=client_ip,
+            trace_id=trace_id,
+            body_bytes=len(request.body),
+            headers=_shown(request.headers),
+            body_head=request.body[:SAMPLE_BYTES],
         )
 
 

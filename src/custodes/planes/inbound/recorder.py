@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from custodes.errors import CustodesError
 from custodes.kernel.clock import MINUTE, Clock
@@ -94,7 +95,7 @@ class Recorder:
         """A delivery was refused: it is counted, and kept if there are few of its kind."""
         if not self._enabled:
             return
-        count = self._refusals.refused(sample.tenant, sample.source, sample.reason, sample.received_at)
+        self._note(sample.tenant, sample.source, sample.reason, sample.received_at, lambda: sample)
         self._watch.refused(
             sample.tenant,
             sample.source,
@@ -103,12 +104,27 @@ class Recorder:
             trace_id=sample.trace_id,
             now=sample.received_at,
         )
-        if count > SAMPLES:
+
+    def turned_away(self, tenant: str, source: str, reason: str, now: int, sample: Callable[[], Refusal]) -> None:
+        """A delivery was not even looked at: it is counted like a refused one; who floods us is the limiter's to tell.
+
+        Args:
+            tenant: whose webhooks these are.
+            source: name of the source.
+            reason: why, in a word.
+            now: microseconds since the epoch.
+            sample: makes the sample; asked for the few that are kept, since a flood comes this way.
+        """
+        if self._enabled:
+            self._note(tenant, source, reason, now, sample)
+
+    def _note(self, tenant: str, source: str, reason: str, now: int, sample: Callable[[], Refusal]) -> None:
+        if self._refusals.refused(tenant, source, reason, now) > SAMPLES:
             return
         if len(self._samples) >= MAX_SAMPLES:
             self.shed_samples += 1
         else:
-            self._samples.append(sample)
+            self._samples.append(sample())
 
     # ── At work ──────────────────────────────────────────────────────────────
 

@@ -9,11 +9,19 @@ from custodes.errors import NotFound
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
 from custodes.planes.inbound.diagnosis import Finding, diagnose
 from custodes.planes.inbound.log import WebhookLog
-from custodes.planes.inbound.model import Refusal
+from custodes.planes.inbound.model import OVER_LIMIT, Refusal
 from custodes.planes.inbound.ports import FigureStore
 from custodes.planes.inbound.receiver import Registration
 from custodes.planes.inbound.sources.base import Headers, WebhookRequest
 from custodes.planes.inbound.sources.registry import made_of_kind
+
+#: What there is to say of a delivery that the limiter refused.
+_TURNED_AWAY = Finding(
+    "over-limit",
+    "Its address was over a limit or blocked: neither its signature nor its body was looked at",
+    True,
+    "If the address is the sender's: lift the block, or raise CUSTODES_WEBHOOK_IP_LIMIT; then have it deliver again",
+)
 
 
 class RefusedDeliveries(WebhookLog):
@@ -67,6 +75,8 @@ class RefusedDeliveries(WebhookLog):
             NotFound: no such sample, or not this tenant's, or its source is gone.
         """
         sample = await self.get_refusal(refusal_id, tenant=tenant)
+        if sample.reason == OVER_LIMIT:
+            return [_TURNED_AWAY]
         headers = Headers(
             [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in sample.headers]
         )

@@ -103,6 +103,9 @@ class Administration:
             InvalidInput: a value is not acceptable.
         """
         now = self._clock.now()
+        if kind is Kind.CUSTOM:
+            msg = "A custom identifier is known to the callable of its rule alone: an entry for it would never count"
+            raise InvalidInput(msg, remedy="Name an ip, user, api_key or tenant, or change the rule")
         if duration is not None and not SECOND <= duration <= 3660 * DAY:
             msg = "A block lasts from one second to ten years"
             raise InvalidInput(msg, remedy="Leave the duration out for no end")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from custodes.errors import ConfigurationError
 from custodes.kernel.address import parse_network
-from custodes.planes.ratelimit.model import BanPolicy, Kind
+from custodes.planes.ratelimit.model import EVERY_TENANT, Access, BanPolicy, Kind
 
 #: Repeat offenders remembered in each of two generations; beyond that, new ones are not counted until it changes.
 MAX_OFFENDERS = 20_000
@@ -68,6 +68,8 @@ class Escalation:
         self._immune = immune
         self._records: dict[Offender, _Record] = {}
         self._earlier: dict[Offender, _Record] = {}
+        #: What bans in the store tell: (offence, moment), of before a restart and of other workers.
+        self._recalled: dict[Offender, tuple[int, int]] = {}
         self._changed_at = 0
         self._tidied_at = 0
         #: Refused requests not counted because there were too many offenders.
@@ -86,15 +88,30 @@ class Escalation:
         record.since, record.refusals = now, 0
         if self._immune(offender[1], offender[2]):
             return None
-        forgiven = (now - record.latest) // self.policy.decay if record.offences else 0
+        self._take_over(offender, record)
+        forgiven = max(0, now - record.latest) // self.policy.decay if record.offences else 0
         record.offences = max(0, record.offences - forgiven) + 1
         record.latest = now
         steps = self.policy.steps
         return Sentence(record.offences, steps[min(record.offences, len(steps)) - 1])
 
+    def recall(self, bans: Iterable[Access]) -> None:
+        """Know the offences of these bans, newest first, in place of those of the last call; a lifted one pardons."""
+        self._recalled = {}
+        for ban in bans:
+            known = (0, ban.ends_at) if ban.lifted_by else (ban.level, ban.created_at)
+            self._recalled.setdefault((ban.tenant, ban.kind.value, ban.identifier), known)
+
+    def _take_over(self, offender: Offender, record: _Record) -> None:
+        """Count on from a later offence than this worker's own; a ban of an address is one of all tenants."""
+        for tenant in (offender[0], EVERY_TENANT):
+            offence, at = self._recalled.get((tenant, *offender[1:]), (0, 0))
+            if at > record.latest:
+                record.offences, record.latest = offence, at
+
     def pardon(self, kind: str, identifier: str) -> None:
         """Forget what somebody has done, in every tenant."""
-        for records in (self._records, self._earlier):
+        for records in (self._records, self._earlier, self._recalled):
             for offender in [one for one in records if one[1:] == (kind, identifier)]:
                 del records[offender]
 

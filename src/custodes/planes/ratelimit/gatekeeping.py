@@ -15,6 +15,9 @@ from custodes.planes.ratelimit.model import EVERY_TENANT, Access, Effect, Kind, 
 from custodes.planes.ratelimit.ports import RateLimitStore
 from custodes.runtime.transactions import Work, nothing
 
+#: Newest blocks and bans whose offences are known after a restart, and to other workers; older ones begin anew.
+MAX_RECALLED = 1_000
+
 
 class Gatekeeping:
     """The verbs of administrators: one half of :class:`custodes.planes.ratelimit.limiter.RateLimiter`.
@@ -244,6 +247,12 @@ class Gatekeeping:
             limit=limit,
             cursor=cursor,
         )
+
+    async def _recall_bans(self) -> None:
+        """Have the escalation go on where it was before a restart, and where other workers are."""
+        if self._escalation is not None:
+            blocks = await self._list((Effect.BLOCK,), None, None, active=False, limit=MAX_RECALLED, cursor=None)
+            self._escalation.recall(one for one in blocks.items if one.level)
 
     def _pardon(self, entry: Access) -> None:
         if self._escalation is not None:

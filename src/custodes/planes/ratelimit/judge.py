@@ -329,7 +329,7 @@ class Judge:
         call.limited_by = rule
         name = (call.tenant, f"({rule})", entry.kind.value, entry.identifier, endpoint_of(call.path))
         self._tracker.refuse(name, call.trace_id, shadow=False)
-        self._signal(call, f"rate_limit.{rule.replace('-', '_')}_hit", f"access:{entry.id}", entry.reason, {})
+        self._signal(call, _HITS[rule], f"access:{entry.id}", entry.reason, {})
         remaining = NEVER if entry.ends_at >= FOREVER else entry.ends_at - self._clock.now()
         return blocked_decision(self._options.block_status, remaining, rule)
 
@@ -348,6 +348,9 @@ class Judge:
             )
         )
 
+
+#: What is told when somebody who is shut out tries, by what shuts it out.
+_HITS = {"block": "rate_limit.block_hit", "ban": "rate_limit.ban_hit", "deny-list": "rate_limit.deny_list_hit"}
 
 #: What can be shut out by itself; what a callable named cannot be recognised without the callable.
 _BANNABLE = frozenset({str(Kind.IP), str(Kind.USER), str(Kind.API_KEY)})

@@ -37,7 +37,7 @@ from custodes.planes.ratelimit.model import (
 from custodes.planes.ratelimit.model import Window as CountedWindow
 from custodes.planes.ratelimit.pending import Pending
 from custodes.planes.ratelimit.ports import RateLimitStore, Recordings, Windows
-from custodes.planes.ratelimit.probe import Probe
+from custodes.planes.ratelimit.probe import Probe, reason_of
 from custodes.planes.ratelimit.quota import Quota
 from custodes.planes.ratelimit.rules import By, make_rule
 from custodes.planes.ratelimit.tracking import Tracker
@@ -161,7 +161,7 @@ class RateLimiter(Gatekeeping):
     async def start(self) -> None:
         """Take over what is shared, begin to count and to watch for changes; idempotent."""
         await self._windows.start()
-        await self._in_force.refresh()
+        await self.refresh()
         await self._refresher.start()
         self._deaf()
         self._deaf = self._fanout.subscribe(CHANGES, lambda _message: self._refresher.wake())
@@ -184,7 +184,8 @@ class RateLimiter(Gatekeeping):
         """Write new bans, take over what other workers have changed."""
         try:
             await self._save_bans()
-            await self._in_force.refresh()
+            if await self._in_force.refresh():
+                await self._recall_bans()
         except StorageUnavailable:
             self._refresh_failures += 1
             raise
@@ -269,6 +270,8 @@ class RateLimiter(Gatekeeping):
     ) -> Check:
         """Hold one identifier against the rules of an endpoint, and charge it when they admit (spec S3).
 
+        Of what may be held at one moment (``2 concurrent``) it takes nothing: it says whether there is room now.
+
         Args:
             identifier: address, user, key id or tenant.
             kind: what the identifier is.
@@ -285,8 +288,11 @@ class RateLimiter(Gatekeeping):
         probe = Probe(identifier, Kind(kind), endpoint, method, tenant or self._options.default_tenant, trace_id)
         answer = self._judge.check(probe, unknown="")
         decision = await answer if isinstance(answer, Pending) else answer
+        if decision.release is not None:  # nobody would give the slots back
+            decision.release()
         return Check(
             allowed=decision.allowed,
+            reason=reason_of(decision),
             rule=decision.rule,
             retry_after=None if decision.retry_after == NEVER else decision.retry_after,
             remaining=decision.remaining,

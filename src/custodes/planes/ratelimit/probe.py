@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from custodes.errors import InvalidInput
 from custodes.planes.ratelimit.access import normal_identifier
+from custodes.planes.ratelimit.answers import Decision
 from custodes.planes.ratelimit.model import Kind
 
 
@@ -28,3 +29,20 @@ class Probe:
         self.method = method.upper()[:16]
         self.trace_id = trace_id
         self.limited_by = ""
+
+
+#: Why somebody is refused whom no limit refused, by what the decision names.
+_REASONS = {
+    "block": "It is blocked",
+    "ban": "It is shut out for running into limits again and again",
+    "deny-list": "It is on the deny list",
+    "unavailable": "The limits cannot be decided now, and the install refuses then",
+}
+
+
+def reason_of(decision: Decision) -> str:
+    """Say for people why a decision refuses; empty when it does not."""
+    if decision.allowed:
+        return ""
+    over = f"It is over the limit {decision.rule!r}"
+    return over if decision.figures else _REASONS.get(decision.rule, over)

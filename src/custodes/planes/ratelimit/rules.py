@@ -40,7 +40,7 @@ LEASED_PART = 10
 _NAME = re.compile(r"[\x21\x23-\x5b\x5d-\x7e][\x20\x21\x23-\x5b\x5d-\x7e]*")
 _METHOD = re.compile(r"[A-Z][A-Z-]{0,15}")
 
-_NAMED_KINDS = {str(kind): kind for kind in Kind if kind is not Kind.CUSTOM}
+NAMED_KINDS = {str(kind): kind for kind in Kind if kind is not Kind.CUSTOM}
 
 
 def make_rule(
@@ -152,10 +152,10 @@ def _subjects(by: By) -> tuple[Subject, ...]:
 
 
 def _kind(word: str) -> Kind:
-    kind = _NAMED_KINDS.get(word)
+    kind = NAMED_KINDS.get(word)
     if kind is None:
         msg = f"{word[:40]!r} is nothing to count by"
-        raise InvalidInput(msg, remedy=f"Use {', '.join(_NAMED_KINDS)}, several joined by +, or a callable")
+        raise InvalidInput(msg, remedy=f"Use {', '.join(NAMED_KINDS)}, several joined by +, or a callable")
     return kind
 
 

@@ -21,6 +21,10 @@ class RunStore(Protocol):
         """Find the newest run of each policy that was not a dry run; policies that never ran are left out."""
         ...
 
+    def newest(self, tx: Transaction, count: int) -> list[Run]:
+        """Read the newest runs that were no dry runs, of all policies, newest first; so many at most."""
+        ...
+
     def page(self, tx: Transaction, limit: int, cursor: str) -> Page[Run]:
         """Read a page of runs, newest first.
 

@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from custodes.errors import ConfigurationError, CustodesError
-from custodes.kernel.clock import DAY, SECOND, Clock
+from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND, Clock
+from custodes.kernel.health import SystemHealth, Threshold, judge
 from custodes.kernel.ids import RandomBits, uuid7
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
 from custodes.planes.retention.model import Policy, PolicyReport, Run
@@ -27,6 +28,19 @@ PAUSE_SECONDS = 0.02
 
 #: Longest time one policy may take in one sweep, seconds; a backlog is worked off over several sweeps.
 POLICY_SECONDS = 60.0
+
+#: Longest time between two looks whether a sweep is due, seconds: a process that lives longer than this sweeps, however
+#: seldom sweeps are and however often processes are replaced.
+LOOK_SECONDS = 30.0
+
+#: What the plane is called in health reports.
+SYSTEM = "retention"
+
+#: When cleaning up is degraded or unhealthy; intervals are those of the setting.
+THRESHOLDS = (
+    Threshold("intervals_since_sweep", degraded=3, unhealthy=24, says="Nothing was cleaned up for {} intervals"),
+    Threshold("policies_failed", degraded=1, unhealthy=float("inf"), says="Policies that failed in the last sweep: {}"),
+)
 
 #: How long the records of runs are kept, microseconds.
 KEEP_RUNS = 90 * DAY
@@ -46,8 +60,8 @@ class Retention:
         policies: what is deleted when, in this order.
         clock: source of time.
         random_bits: source of randomness for ids.
-        scheduler: runs the sweep on the leader; None: only on demand.
-        every_minutes: minutes between two sweeps.
+        scheduler: has the leader sweep when it is due; None: only on demand.
+        every_minutes: minutes between two sweeps, whichever processes make them.
         batch: rows of one transaction.
         pause: waits so many seconds between batches.
 
@@ -79,12 +93,18 @@ class Retention:
         if len(set(names)) < len(names):
             msg = f"Two retention policies have the same name: {', '.join(names)}"
             raise ConfigurationError(msg, remedy="Give each a name of its own")
+        #: Time between two sweeps, microseconds.
+        self.interval = round(every_minutes * MINUTE)
+        self._began_at = clock.now()
+        #: When this process last swept, by the monotonic clock: a wall clock that jumps has nobody sweep all the time.
+        self._swept_at: int | None = None
         if scheduler is not None:
             limit_seconds = POLICY_SECONDS * (len(names) + 1)
-            scheduler.every(every_minutes * 60, TASK, self.run, leader_only=True, limit_seconds=limit_seconds)
+            every_seconds = min(LOOK_SECONDS, every_minutes * 60)
+            scheduler.every(every_seconds, TASK, self.run_due, leader_only=True, limit_seconds=limit_seconds)
 
     async def start(self) -> None:
-        """Do nothing: the scheduler runs the sweep. Here so that all services are alike."""
+        """Do nothing: the scheduler looks whether a sweep is due. Here so that all services are alike."""
 
     async def stop(self) -> None:
         """Do nothing."""
@@ -101,8 +121,28 @@ class Retention:
         """
         if also is not nothing:
             await self._store.write(also)
+        return await self._run_all(self.policies, dry_run=dry_run)
+
+    async def run_due(self) -> list[Run]:
+        """Sweep if no process has done so for an interval; go on with a sweep that its process did not live to end.
+
+        Returns:
+            The runs of the policies that had not run lately; none when no sweep is due.
+        """
+        elapsed = self._clock.monotonic()
+        if self._swept_at is not None and elapsed - self._swept_at < self.interval:
+            return []
+        now = self._clock.now()
+        reports = await self.get_policies()
+        ages = [(one.policy, None if one.last_run is None else abs(now - one.last_run.started_at)) for one in reports]
+        if not any(age is None or age >= self.interval for _, age in ages):
+            return []
+        self._swept_at = elapsed
+        return await self._run_all([policy for policy, age in ages if age is None or age >= self.interval / 2])
+
+    async def _run_all(self, policies: Sequence[Policy], *, dry_run: bool = False) -> list[Run]:
         done: list[Run] = []
-        for policy in self.policies:
+        for policy in policies:
             run = await (self._count(policy) if dry_run else self._sweep(policy))
             await self._store.write(lambda tx, run=run: self._runs.add(tx, run))
             done.append(run)
@@ -112,6 +152,18 @@ class Retention:
         """Return every policy with its newest run."""
         last = await self._store.read(lambda tx: self._runs.last(tx, [policy.name for policy in self.policies]))
         return [PolicyReport(policy, last.get(policy.name)) for policy in self.policies]
+
+    async def get_health_status(self) -> SystemHealth:
+        """Tell how long ago something was last cleaned up, by whichever process, and whether it failed."""
+        last = await self._store.read(lambda tx: self._runs.newest(tx, len(self.policies)))
+        now = self._clock.now()
+        silence = now - max((run.started_at for run in last), default=self._began_at)
+        figures = {
+            "hours_since_sweep": max(0, silence) / HOUR,
+            "intervals_since_sweep": max(0, silence) // self.interval,
+            "policies_failed": float(sum(bool(run.error) for run in last)),
+        }
+        return judge(SYSTEM, figures, THRESHOLDS)
 
     async def list_runs(self, *, limit: int = DEFAULT_LIMIT, cursor: str = "") -> Page[Run]:
         """Return a page of runs, newest first.

@@ -5,9 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache, partial
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, RowMapping, Select, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    Connection,
+    RowMapping,
+    Select,
+    bindparam,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql
 
 from custodes.kernel.canonical import canonical
@@ -30,11 +39,18 @@ from custodes.planes.audit.model import (
 )
 from custodes.planes.audit.ports import AuditQuery, ReviewChange, ReviewCounts
 from custodes.runtime.transactions import Transaction
-from custodes.storage.sql import audit_analytics, audit_behaviour, audit_compliance, audit_figures, audit_flags
+from custodes.storage.sql import (
+    audit_analytics,
+    audit_behaviour,
+    audit_compliance,
+    audit_figures,
+    audit_flags,
+    audit_retention,
+)
 from custodes.storage.sql.audit_filters import floor_id, selection
-from custodes.storage.sql.bulk import counted, insert_at_once
+from custodes.storage.sql.bulk import insert_at_once
 from custodes.storage.sql.database import Database, Ingest, connection_of
-from custodes.storage.sql.tables.audit import audit_logs, audit_purge_window, audit_sequence, audit_targets
+from custodes.storage.sql.tables.audit import audit_logs, audit_sequence, audit_targets
 
 #: Columns of an insert, in order; ``seq`` is given by the store, the review starts with its state alone.
 _COLUMNS = (
@@ -80,11 +96,11 @@ class SqlAuditStore:
             connection.execute(insert(audit_targets), targets)
         return ids
 
-    def past(self, tx: Transaction, tenant: str, actor: str, ip: str) -> Past:
+    def past(self, tx: Transaction, tenant: str, actor: str, ip: str, since: int = 0) -> Past:
         """Build a past from the newest entries of both."""
         connection = connection_of(tx)
-        mine = _traces(connection, _OF_ACTOR, tenant, actor)
-        here = _traces(connection, _FROM_ADDRESS, tenant, ip) if ip else []
+        mine = _traces(connection, _OF_ACTOR, tenant, actor, since) if actor else []
+        here = _traces(connection, _FROM_ADDRESS, tenant, ip, since) if ip else []
         return Past.of(mine, here)
 
     def find(self, tx: Transaction, tenant: str | None, entry_id: str) -> AuditEntry | None:
@@ -152,23 +168,11 @@ class SqlAuditStore:
 
     def count_purgeable(self, tx: Transaction, before: int) -> int:
         """Count entries past their time."""
-        return counted(connection_of(tx), audit_logs, *_purgeable(before))
+        return audit_retention.count_purgeable(connection_of(tx), before)
 
     def purge(self, tx: Transaction, before: int, limit: int) -> int:
         """Remove the oldest entries past their time, and the figures that tell of them."""
-        connection = connection_of(tx)
-        oldest = (
-            select(audit_logs.c.id, audit_logs.c.tenant_id, audit_logs.c.targets, audit_logs.c.recorded_at)
-            .where(*_purgeable(before))
-            .order_by(audit_logs.c.id)
-            .limit(limit)
-        )
-        rows = connection.execute(oldest).all()
-        if rows:
-            audit_figures.hold(connection)
-            _delete(connection, [tuple(row[:3]) for row in rows], before)
-            audit_figures.forget(connection, max(row.recorded_at for row in rows))
-        return len(rows)
+        return audit_retention.purge(connection_of(tx), before, limit)
 
     def fold(self, tx: Transaction, limit: int) -> int:
         """Add entries to the figures."""
@@ -377,10 +381,14 @@ def _newest(*conditions: Any) -> _Traces:
                audit_logs.c.ip, audit_logs.c.user_agent)  # fmt: skip
     return (
         select(*columns)
-        .where(audit_logs.c.tenant_id == bindparam("tenant"), *conditions)
+        .where(audit_logs.c.tenant_id == bindparam("tenant"), audit_logs.c.id >= bindparam("first"), *conditions)
         .order_by(audit_logs.c.id.desc())
         .limit(MAX_TRACES)
     )
+
+
+#: Entries that a review waits for; on the index of flagged entries.
+_waiting = audit_logs.c.review_state.is_not(None) & audit_logs.c.review_state.in_([state.value for state in UNREVIEWED])
 
 
 # Written once: an actor who is new to an instance is asked about while somebody waits.
@@ -388,54 +396,6 @@ _OF_ACTOR = _newest(audit_logs.c.actor == bindparam("whose"))
 _FROM_ADDRESS = _newest(audit_logs.c.ip == bindparam("whose"), audit_logs.c.ip != "")
 
 
-def _traces(connection: Connection, newest: _Traces, tenant: str, whose: str) -> list[Trace]:
-    found = connection.execute(newest, {"tenant": tenant, "whose": whose}).all()
+def _traces(connection: Connection, newest: _Traces, tenant: str, whose: str, since: int) -> list[Trace]:
+    found = connection.execute(newest, {"tenant": tenant, "whose": whose, "first": floor_id(since)}).all()
     return [Trace(*row) for row in reversed(found)]
-
-
-# ── Retention ────────────────────────────────────────────────────────────────
-
-#: Entries that a review waits for; on the index of flagged entries.
-_waiting = audit_logs.c.review_state.is_not(None) & audit_logs.c.review_state.in_([state.value for state in UNREVIEWED])
-
-
-def _purgeable(before: int) -> tuple[Any, ...]:
-    """What may go: recorded before the moment (by id, which is in its order), and nobody has to decide about it."""
-    state = audit_logs.c.review_state
-    finished = or_(state.is_(None), state.not_in([waiting.value for waiting in UNREVIEWED]))
-    flag = audit_logs.alias("flag")
-    undecided = (
-        select(flag.c.id)
-        .where(flag.c.id == audit_logs.c.flag_id)
-        .where(flag.c.review_state.in_([waiting.value for waiting in UNREVIEWED]))
-        .correlate(audit_logs)
-    )
-    return audit_logs.c.id < floor_id(before), finished, ~undecided.exists()
-
-
-def _delete(connection: Connection, rows: Sequence[tuple[Any, ...]], before: int) -> None:
-    """Delete entries and their targets while the purge window stands open, which the guards ask for."""
-    window = {"tenant_id": rows[0][1], "before": before}
-    connection.execute(insert(audit_purge_window), window)
-    ids = [entry_id for entry_id, _tenant, _targets in rows]
-    for start in range(0, len(ids), _CHUNK):
-        connection.execute(delete(audit_logs).where(audit_logs.c.id.in_(ids[start : start + _CHUNK])))
-    _delete_targets(connection, rows)
-    connection.execute(delete(audit_purge_window))
-
-
-def _delete_targets(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-    for entry_id, tenant, targets in rows:
-        names = {f"{target['type']}:{target['id']}" for target in cast("list[dict[str, str]]", json.loads(targets))}
-        if names:
-            connection.execute(
-                delete(audit_targets).where(
-                    audit_targets.c.tenant_id == tenant,
-                    audit_targets.c.target.in_(names),
-                    audit_targets.c.entry_id == entry_id,
-                )
-            )
-
-
-#: Ids in one DELETE: below the bound parameters that every engine takes.
-_CHUNK = 500

@@ -23,9 +23,10 @@ from sqlalchemy import (
 )
 
 from custodes.kernel.paging import Page, decode_cursor, page_of
-from custodes.planes.inbound.model import EventFilter, EventRecord, Outcome, Progress, Status, Verdict, Wait
+from custodes.planes.inbound.model import JOB_KIND, EventFilter, EventRecord, Outcome, Progress, Status, Verdict, Wait
 from custodes.storage.sql.tables.inbound import UNFINISHED
 from custodes.storage.sql.tables.inbound import webhook_events as t
+from custodes.storage.sql.tables.jobs import jobs
 from custodes.storage.sql.tenants import tenants_of
 
 T = TypeVar("T")
@@ -174,8 +175,13 @@ def record_of(row: Any) -> EventRecord:
 
 
 def finished(before: int) -> tuple[ColumnElement[bool], ...]:
-    """Write the conditions of events that are finished and were received before."""
-    return t.c.received_at < before, t.c.status.in_([Status.SUCCEEDED, Status.DEAD])
+    """Write the conditions of events that were received before and that nothing will happen to any more.
+
+    An event without a job is one of those whatever it says: the host has logged it so, and nobody here will take it up.
+    """
+    open_job = select(jobs.c.ref).where(jobs.c.kind == JOB_KIND, jobs.c.ref == t.c.id).correlate(t)
+    done = t.c.status.in_([Status.SUCCEEDED, Status.DEAD])
+    return t.c.received_at < before, or_(done, ~open_job.exists())
 
 
 def finished_before(connection: Connection, before: int, limit: int) -> Sequence[tuple[str, str]]:

@@ -35,6 +35,11 @@ class SqlRunStore:
                 found[policy] = _run(row)
         return found
 
+    def newest(self, tx: Transaction, count: int) -> list[Run]:
+        """Read the newest real runs of all policies."""
+        query = _runs().where(retention_runs.c.dry_run.is_(False)).limit(count)
+        return [_run(row) for row in connection_of(tx).execute(query).mappings()]
+
     def page(self, tx: Transaction, limit: int, cursor: str) -> Page[Run]:
         """Read a page, newest first."""
         query = _runs().limit(limit + 1)

@@ -19,6 +19,7 @@ const SYSTEMS: Record<string, { name: string; to?: string }> = {
   metrics: { name: 'Metrics' },
   alerts: { name: 'Alerts' },
   identity: { name: 'Sign-in' },
+  retention: { name: 'Clean-up' },
 };
 
 const KEYS = [['/overview']];
