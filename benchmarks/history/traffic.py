@@ -85,9 +85,9 @@ class Pool:
         server = sum(times for status, times in statuses.items() if status >= 500)
         plain = (count, client, server, statuses[429], 0, 300 * count, 2_000 * count)
         if not timed:
-            return (*plain, 0, 0, 0, 0, "", b"", b"")
+            return (*plain, 0, 0, 0, 0, "", b"", b"", None)
         told = json.dumps({status: times for status, times in statuses.items() if times}, separators=(",", ":"))
-        return (*plain, count, spent, min(values), max(values), told, total.encode(), ttfb.encode())
+        return (*plain, count, spent, min(values), max(values), told, total.encode(), ttfb.encode(), total.squares())
 
 
 class Crowd:

@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import lru_cache, partial
 from itertools import accumulate, compress, pairwise
-from math import ceil, isqrt
+from math import ceil, inf, isqrt
 from struct import pack, unpack_from
 
 from custodes.errors import MalformedPayload
@@ -83,6 +83,9 @@ def midpoint(bucket: int) -> float:
 
 _MIDPOINTS = [midpoint(bucket) for bucket in range(OVERFLOW + 1)]
 
+#: Largest square of a value of each bucket.
+_SQUARES = [*(float(bound) ** 2 for bound in BOUNDS), inf]
+
 
 @lru_cache(maxsize=64)
 def _check_ranks(qs: tuple[float, ...]) -> None:
@@ -149,6 +152,10 @@ class Histogram:
         times = counts.values() if buckets == list(counts) else map(counts.__getitem__, buckets)
         passed = list(accumulate(times))
         return [_MIDPOINTS[buckets[bisect_left(passed, max(1, ceil(q * passed[-1])))]] for q in qs]
+
+    def squares(self) -> float:
+        """Bound the sum of the squares of all values from above: each counts as the largest of its bucket."""
+        return sum([_SQUARES[bucket] * times for bucket, times in self.counts.items() if times])
 
     def encode(self) -> bytes:
         """Write as bytes, compact and quick to read; equal histograms have equal bytes, an empty one is ``b""``.
@@ -227,6 +234,9 @@ class Histogram:
                 self._add_run(*_added(width, some[begin : begin + most]))
         counts = self.counts
         for steps, times in sparse:
+            if not counts:
+                counts.update(zip(accumulate(steps), times, strict=True))  # all of it below Python
+                continue
             for bucket, more in zip(accumulate(steps), times, strict=True):
                 counts[bucket] += more
 

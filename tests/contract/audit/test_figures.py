@@ -7,7 +7,7 @@ from itertools import count, product
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from tests.contract.audit import counting
 from tests.contract.audit.conftest import START
 
@@ -24,11 +24,13 @@ from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.tables.audit_figures import (
     audit_actor_figures,
     audit_folds,
+    audit_group_figures,
     audit_habit_figures,
     audit_line_addresses,
     audit_line_figures,
     audit_lines,
     audit_origin_figures,
+    audit_span_figures,
 )
 
 #: Ranges: within an hour, at the borders of buckets and beside them, of weeks, and of all time.
@@ -251,6 +253,35 @@ async def test_folding_passes_over_the_places_that_retention_emptied(database: D
     read = select(audit_folds.c.seq)
     assert await database.read(lambda tx: connection_of(tx).execute(read).scalar()) == 30
     assert await trail.answers() == trail.counted()
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+async def test_lines_that_are_known_use_up_no_numbers(database: Database, trail: Trail, make):
+    """Given lines that are met again and again, when a new one comes, then it has the next number."""
+    for turn in range(4):
+        came = [make(turn, action="auth.login", actor=Reference("user", str(number))) for number in range(20 + turn)]
+        await trail.add(came)
+        await trail.fold()
+
+    numbers = select(func.count(), func.max(audit_lines.c.line)).where(audit_lines.c.duty == "sign_in")
+    lines, highest = await database.read(lambda tx: connection_of(tx).execute(numbers).one())
+    assert (lines, highest) == (23, 23)
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+async def test_figures_count_beyond_what_31_bits_hold(database: Database, trail: Trail, make):
+    """Given ten days of 5,000 entries a second, then they are folded and told."""
+    await trail.add([make(seconds) for seconds in range(3)])
+    await trail.fold()
+    many = 10 * 86_400 * 5_000
+    for table in (audit_group_figures, audit_span_figures, audit_lines):
+        raised = update(table).values(events=many)
+        await database.write(lambda tx, raised=raised: connection_of(tx).execute(raised))
+    await trail.add([make(4)])
+    await trail.fold()
+
+    (whole, *_) = await trail.answers([(0, START + 60 * DAY)])
+    assert whole["total"] > many
 
 
 def test_a_range_is_cut_into_the_widest_buckets_without_gap_or_overlap():

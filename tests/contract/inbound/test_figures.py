@@ -276,6 +276,34 @@ async def test_queries_go_along_an_index(database: Database, query, index: str):
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+async def test_retention_goes_along_indexes_by_age(database: Database, figures: SqlFigureStore):
+    """While old rows are looked for, whoever writes waits: the newest of a large table are not looked at."""
+    plans: list[str] = []
+
+    def explain(connection, cursor, statement, parameters, context, many):
+        if statement.startswith("DELETE"):
+            rows = connection.connection.cursor().execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            plans.append("; ".join(row[3] for row in rows))
+
+    event.listen(Engine, "before_cursor_execute", explain)
+    try:
+        await database.write(lambda tx: figures.purge_figures(tx, Level.MINUTE, START, 10))
+        await database.write(lambda tx: figures.purge_refusals(tx, START, 10))
+    finally:
+        event.remove(Engine, "before_cursor_execute", explain)
+
+    looked_for = [
+        "ix_webhook_rollups_level (level=? AND bucket<?)",
+        "ix_webhook_source_rollups_level (level=? AND bucket<?)",
+        "ix_webhook_refusals_received_at (received_at<?)",
+        "ix_webhook_refusal_counts_bucket (bucket<?)",
+    ]
+    assert len(plans) == len(looked_for)
+    assert [index for index, plan in zip(looked_for, plans, strict=True) if index not in plan] == []
+    assert not [plan for plan in plans if "SCAN webhook" in plan or "TEMP B-TREE" in plan]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 async def test_states_are_counted_along_the_index_of_what_is_open(database: Database, figures: SqlFigureStore):
     sql = "SELECT status, count(*) FROM webhook_events WHERE status <> 'succeeded' GROUP BY status"
 

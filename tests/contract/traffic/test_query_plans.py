@@ -14,7 +14,7 @@ from custodes.planes.traffic.ports import RollupQuery
 from custodes.planes.traffic.ranges import Stretch
 from custodes.planes.traffic.rollup import Keyspace, Level
 from custodes.runtime.transactions import Transaction
-from custodes.storage.sql import traffic_rollups
+from custodes.storage.sql import traffic_reading
 from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.tables.traffic import api_error_groups, api_monitoring, api_rollups
 from custodes.storage.sql.traffic import calls_query, groups_query
@@ -90,7 +90,7 @@ async def test_charts_and_sums(database: Database, tenants: tuple[str, ...], nam
     key = "PRIMARY KEY (tenant_id=? AND keyspace=? AND level=? AND bucket>? AND bucket<?)"
     series = "ix_api_rollups_series (tenant_id=? AND keyspace=? AND level=? AND name=? AND bucket>? AND bucket<?)"
 
-    for write in (traffic_rollups.rows_query, traffic_rollups.totals_query, traffic_rollups.sums_query):
+    for write in (traffic_reading.rows_query, traffic_reading.totals_query, traffic_reading.sums_query):
         found = await plan_of_text(database, *write(query, unfolded, "sqlite"))
         lines = [line for line in found.splitlines() if "api_rollups" in line]
 
@@ -101,7 +101,7 @@ async def test_charts_and_sums(database: Database, tenants: tuple[str, ...], nam
 
 async def test_what_is_not_folded_is_found_in_an_index_of_it_alone(database: Database):
     query = RollupQuery(("*", "default"), Keyspace.ENDPOINT, (Stretch(Level.HOUR, 0, 30 * DAY),), 0, DAY)
-    statement = traffic_rollups.unfolded_query(query, "sqlite")
+    statement = traffic_reading.unfolded_query((query,), "sqlite")
     assert statement is not None
 
     lines = [line for line in (await plan_of_text(database, *statement)).splitlines() if " t USING" in line]

@@ -9,18 +9,20 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine, event, update
 
 from custodes.errors import Conflict
 from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from custodes.planes.traffic.batch import Batch, seal
 from custodes.planes.traffic.model import CallFilter, GroupState
-from custodes.planes.traffic.ports import RollupQuery, TrafficStore
+from custodes.planes.traffic.ports import RollupQuery, Snapshot, TrafficStore
 from custodes.planes.traffic.ranges import Stretch
 from custodes.planes.traffic.recorder import Recorder
 from custodes.planes.traffic.rollup import LEVELS, OTHER, Figures, Keyspace, Level, Rollups
 from custodes.runtime.transactions import Transaction
 from custodes.storage.sql import traffic as sql_traffic
-from custodes.storage.sql.database import Database
+from custodes.storage.sql.database import Database, connection_of
+from custodes.storage.sql.tables.traffic import api_rollups
 from custodes.storage.sql.traffic import SqlTrafficStore
 from custodes.testing.traffic import exchange
 
@@ -546,6 +548,64 @@ async def test_only_the_pairs_asked_for_are_read_and_a_ranking_has_the_same_time
         await fold_all(store, DAWN + 2 * DAY)
 
     assert await store.rollups(whole(Keyspace.ENDPOINT, pairs=())) == {}
+
+
+async def test_many_things_are_asked_on_one_snapshot_and_what_is_not_folded_is_looked_up_once(
+    database: Database, store: TrafficStore, batch: Sealer
+):
+    # Given what is folded in part
+    first = batch({"started_at": DAWN, "route": "/a", "user": "ann"}, {"started_at": DAWN, "client_ip": "1.1.1.1"})
+    await store.keep(first)
+    await fold_all(store, DAWN + HOUR)
+    await store.keep(batch({"started_at": DAWN + HOUR, "route": "/a", "user": "ann"}))
+    users = whole(Keyspace.USER, beside=(Keyspace.IP, Keyspace.TENANT))
+    asked = (whole(), whole(Keyspace.ENDPOINT), users)
+
+    def look(snapshot: Snapshot) -> list[Any]:
+        return [
+            snapshot.rollups(asked[0]),
+            snapshot.sums(asked[1]),
+            snapshot.sums(users),
+            snapshot.counts(asked[1]),
+            snapshot.counts(users),
+        ]
+
+    # When everything is asked at once
+    statements: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        statements.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        totals, endpoints, callers, calls, heaviest = await store.look(asked, look)
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+    # Then it is what each would answer by itself, each kind of series for itself
+    assert counts(totals) == {"": 3}
+    assert endpoints.keys() == (await store.rollups(asked[1])).keys()
+    assert {(series.keyspace, series.name, ""): one.count for series, one in callers.items()} == heaviest
+    assert heaviest[Keyspace.USER, "ann", ""] == 2
+    assert heaviest[Keyspace.IP, "1.1.1.1", ""] == 1
+    assert calls == {(Keyspace.ENDPOINT, one.name, one.method): each.count for one, each in endpoints.items()}
+    # and one statement has looked for what is not folded
+    assert len([one for one in statements if "folded = 0" in one]) == 1
+
+
+async def test_endpoints_of_versions_that_kept_no_squares_are_bounded_by_their_longest(
+    database: Database, store: TrafficStore, batch: Sealer
+):
+    await store.keep(batch(*({"started_at": DAWN, "route": "/a", "total_us": us} for us in (100, 300))))
+    query = whole(Keyspace.ENDPOINT, figures=("total_squares",))
+    (known,) = (await store.sums(query)).values()
+
+    without = update(api_rollups).values(total_squares=None)
+    await database.write(lambda tx: connection_of(tx).execute(without))
+    (unknown,) = (await store.sums(query)).values()
+
+    assert 100**2 + 300**2 <= known.total_squares < 1.1 * (100**2 + 300**2)
+    assert unknown.total_squares == 300 * (100 + 300)
 
 
 async def test_a_text_is_looked_for_in_a_bounded_number_of_calls(

@@ -16,9 +16,11 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from custodes import Custodes, alembic_include_name
 from custodes.errors import ConfigurationError
+from custodes.kernel.histogram import Histogram
 from custodes.planes.audit.ports import AuditQuery
+from custodes.planes.traffic.rollup import Level
 from custodes.storage.sql.database import connection_of
-from custodes.storage.sql.schema import VERSION_TABLE, is_partition, metadata
+from custodes.storage.sql.schema import VERSION_TABLE, alembic_config, is_partition, metadata
 
 #: Columns, indexes, constraints, triggers, functions and partitions of PostgreSQL, each in the server's own words.
 MADE_ON_POSTGRESQL = text(r"""
@@ -31,6 +33,15 @@ MADE_ON_POSTGRESQL = text(r"""
     UNION ALL SELECT 'function ' || proname, prosrc FROM pg_proc WHERE pronamespace = 'public'::regnamespace
     UNION ALL SELECT 'table ' || relname, concat_ws(' ', pg_get_partkeydef(oid), pg_get_expr(relpartbound, oid))
         FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+""")
+
+#: A row of rollups as before squares were kept.
+OLD_ROLLUP = text("""
+    INSERT INTO api_rollups (tenant_id, keyspace, level, bucket, name, method, writer_id, folded, count, client_errors,
+        server_errors, limited, disconnected, request_bytes, response_bytes, timed, total_sum, total_min, total_max,
+        statuses, total, ttfb)
+    VALUES (:tenant, :keyspace, :level, :bucket, :name, 'GET', 'writer', 1, 3, 0, 0, 0, 0, 0, 0, 3, 41600, 700, 40000,
+        '', :total, :total)
 """)
 
 SPECIFIED = {
@@ -123,6 +134,35 @@ def made(tx) -> dict[str, str]:
 def described(kind: str, sql: str) -> str:
     # Columns of tables are compared above; here it counts whether there are row ids.
     return " ".join(sql.split()) if kind != "table" else f"table, without row ids: {'WITHOUT ROWID' in sql}"
+
+
+async def test_squares_of_endpoints_are_filled_where_they_last_long(custodes: Custodes):
+    """Given rollups of a version without squares, when they are brought to this one, then the coarse ones have them."""
+    times = Histogram([700, 900, 40_000])
+    levels = (Level.HOUR, Level.SIX_HOURS, Level.DAY, Level.WEEK)
+    rows = [
+        {
+            "tenant": tenant, "keyspace": keyspace, "level": level.value, "bucket": bucket * level.micros, "name": name,
+            "total": times.encode(),
+        }
+        for tenant in ("default", "*") for keyspace in ("endpoint", "total") for level in levels
+        for bucket in (3_000, 3_001) for name in ("/a", "/b 'c'")
+    ]  # fmt: skip
+
+    def before(tx):
+        connection = connection_of(tx)
+        command.upgrade(alembic_config(connection), "0013_audit_lines")
+        connection.execute(OLD_ROLLUP, rows)
+
+    await custodes.database.migrate(before)
+    await custodes.migrate()
+
+    query = text("SELECT keyspace, level, total_squares FROM api_rollups")
+    found = await custodes.database.read(lambda tx: connection_of(tx).execute(query).all())
+    assert len(found) == len(rows)
+    for keyspace, level, squares in found:
+        filled = keyspace == "endpoint" and level > Level.HOUR
+        assert squares == (times.squares() if filled else None), (keyspace, level)
 
 
 async def test_migrating_twice_changes_nothing(custodes: Custodes):

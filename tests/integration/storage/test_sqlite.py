@@ -56,6 +56,23 @@ async def test_the_file_is_in_wal_mode_so_readers_never_wait_for_the_writer(stor
     assert mode == "wal"
 
 
+async def test_whoever_reads_alone_has_the_same_connection_with_the_pages_it_knows(store: SqliteDatabase):
+    def driver(tx) -> int:
+        return id(connection_of(tx).connection.driver_connection)
+
+    all_at_once = threading.Barrier(2)
+
+    def together(tx) -> int:
+        all_at_once.wait(10)
+        return driver(tx)
+
+    both = await asyncio.gather(store.read(together), store.read(together))
+    alone = {await store.read(driver) for _ in range(4)}
+
+    assert len(set(both)) == 2
+    assert len(alone) == 1
+
+
 async def test_hot_inserts_answer_each_caller(store: SqliteDatabase):
     answers = await asyncio.gather(*(store.ingest(NOTES, f"n{index}") for index in range(50)))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, inf
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,6 +39,19 @@ def test_every_quantile_is_within_the_stated_error_of_the_exact_one(some: list[i
     exact = sorted(some)[max(1, ceil(q * len(some))) - 1]
 
     assert abs(Histogram(some).quantile(q) - exact) <= MAX_RELATIVE_ERROR * exact * (1 + 1e-12)
+
+
+@given(values)
+def test_the_sum_of_squares_is_bounded_from_above_and_closely(some: list[int]):
+    exact = sum(value**2 for value in some)
+
+    assert exact <= Histogram(some).squares() * (1 + 1e-12)
+    # A bucket of small values holds one integer; others are 4.4 % wide
+    assert Histogram(some).squares() <= exact * 2 ** (2 / 16) + len(some)
+
+
+def test_what_is_above_the_largest_value_has_no_bound():
+    assert Histogram([MAX_VALUE + 1]).squares() == inf
 
 
 @given(st.dictionaries(st.integers(0, MAX_VALUE), st.integers(1, 1 << 40), max_size=60))

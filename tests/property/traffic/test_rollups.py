@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from custodes.kernel.clock import SECOND
+from custodes.kernel.histogram import MAX_VALUE, Histogram
 from custodes.planes.traffic.batch import seal
 from custodes.planes.traffic.model import Exchange
+from custodes.planes.traffic.ranking import SLOW_ORDERS, at_most, value_of
 from custodes.planes.traffic.recorder import Recorder
 from custodes.planes.traffic.rollup import (
     CONSUMERS,
@@ -141,3 +143,17 @@ def test_whoever_makes_more_than_their_share_of_the_requests_is_named(buckets: l
     assert true - named <= others
     # Two steps of keeping, each of which drops a name only with keep others at least as heavy.
     assert true - named <= 2 * total / (keep + 1)
+
+
+@given(st.lists(st.integers(1, MAX_VALUE), min_size=1, max_size=80), st.sampled_from(SLOW_ORDERS), st.booleans())
+def test_what_an_endpoint_is_ranked_by_is_never_above_its_bound(times: list[int], order_by: str, in_memory: bool):
+    """Given the times of an endpoint, of which the store tells sums and memory the rest, then the bound is one."""
+    everything, known = Figures(), Figures()
+    for each, part in ((everything, times), (known, times)):
+        each.add_times(len(part), sum(part), min(part), max(part))
+    everything.total.merge(Histogram(times))
+    remembered = times[len(times) // 2 :] if in_memory else []
+    known.total.merge(Histogram(remembered))
+    known.total_squares = Histogram(times[: len(times) - len(remembered)]).squares()
+
+    assert value_of(everything, order_by) <= at_most(known, order_by) * (1 + 1e-9)

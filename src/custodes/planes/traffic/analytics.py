@@ -6,17 +6,19 @@ now; what other processes have recorded shows up after their next flush.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from heapq import nsmallest
+from typing import TypeVar
 
 from custodes.errors import InvalidInput
 from custodes.kernel.clock import Clock
 from custodes.kernel.histogram import Histogram
 from custodes.kernel.tenant import DEFAULT_TENANT
+from custodes.planes.traffic.asked import Asked
 from custodes.planes.traffic.flusher import Flusher
 from custodes.planes.traffic.latency import Latency, Measure, latency_of
-from custodes.planes.traffic.ports import RollupQuery, TrafficStore
+from custodes.planes.traffic.ports import RollupQuery, Snapshot, TrafficStore
 from custodes.planes.traffic.ranges import Steps, Stretch, cover, steps
 from custodes.planes.traffic.ranking import ERROR_ORDERS, ORDERS, QUANTILES, at_most, by_errors, value_of
 from custodes.planes.traffic.rollup import (
@@ -26,9 +28,10 @@ from custodes.planes.traffic.rollup import (
     Keyspace,
     Level,
     Rollups,
-    add_rollups,
     tenants_of,
 )
+
+T = TypeVar("T")
 
 #: Endpoints and consumers of each kind in an answer, and the most that may be asked for.
 SHOWN_ENDPOINTS = 50
@@ -182,12 +185,21 @@ class Analytics:
             points = _by_bucket(await self._rollups(query))
             return _analytics(cut, points, (), {})
         query = _steps(tenant, Keyspace.ENDPOINT if narrowed else Keyspace.TOTAL, cut, route=route, method=method)
-        rollups, busiest, heaviest = await asyncio.gather(
-            self._rollups(query),
-            self._busiest(_whole(query, cut), endpoints),
-            _none() if narrowed else self._consumers(_whole(query, cut), tenant, consumers),
-        )
-        return _analytics(cut, _by_bucket(rollups), busiest, heaviest)
+        whole = _whole(query, cut)
+        asked = [query, replace(whole, keyspace=Keyspace.ENDPOINT)]
+        if not narrowed:
+            first, *others = CONSUMERS
+            asked.append(replace(whole, keyspace=first, beside=tuple(others)))
+        if not narrowed and tenant is None:
+            # The default tenant is not among the named ones, and its total is a row already.
+            asked.append(replace(whole, tenants=(DEFAULT_TENANT,)))
+
+        def look(snapshot: Snapshot, stepwise: Asked, called: Asked, *callers: Asked) -> ApiAnalytics:
+            points = _by_bucket(stepwise.rollups(snapshot))
+            busiest = _busiest(snapshot, called, endpoints)
+            return _analytics(cut, points, busiest, _consumers(snapshot, callers, consumers))
+
+        return await self._look(asked, look)
 
     async def latency(
         self,
@@ -219,22 +231,12 @@ class Analytics:
             msg = f"Cannot order by {order_by[:40]!r}"
             raise InvalidInput(msg, remedy=f"Use one of {', '.join(ORDERS)}")
         cut = steps(since, until, self._clock.now())
-        query = _whole(RollupQuery(tenants_of(tenant), Keyspace.ENDPOINT, (), cut.since, cut.step), cut)
-        sums = await self._sums(replace(query, figures=_RANKED_BY))
-        if order_by in ERROR_ORDERS:
-            failing = [key for key, one in sums.items() if one.server_errors and one.count >= min_count]
-            failing.sort(key=lambda key: (*by_errors(sums[key], order_by), key))
-            return await self._in_order(query, failing[:limit])
-        candidates = [key for key, figures in sums.items() if figures.timed and figures.count >= min_count]
-        candidates.sort(key=lambda key: (-at_most(sums[key], order_by), key))
-        ranked: list[tuple[float, tuple[str, str]]] = []
-        for begin in range(0, len(candidates), _PORTION):
-            portion = candidates[begin : begin + _PORTION]
-            if len(ranked) >= limit and -ranked[-1][0] >= at_most(sums[portion[0]], order_by):
-                break  # none of the rest can be slower: their upper bounds only fall
-            ranked += [(-value, key) for key, value in (await self._measured(query, portion, order_by)).items()]
-            ranked = sorted(ranked)[:limit]
-        return await self._in_order(query, [key for _, key in ranked])
+        query = RollupQuery(tenants_of(tenant), Keyspace.ENDPOINT, (), cut.since, cut.step, figures=_RANKED_BY)
+
+        def look(snapshot: Snapshot, called: Asked) -> tuple[EndpointStats, ...]:
+            return _in_order(snapshot, called, _slowest(snapshot, called, limit, min_count, order_by))
+
+        return await self._look([_whole(query, cut)], look)
 
     async def totals(self, since: int, until: int, *, tenant: str | None) -> Figures:
         """Add up all requests of a stretch of whole ten seconds."""
@@ -249,63 +251,88 @@ class Analytics:
         query = RollupQuery(tenants_of(tenant), Keyspace.ERROR, (), cut.since, cut.step, names=tuple(digests))
         return {name: figures.count for (name, _), figures in (await self._sums(_whole(query, cut))).items()}
 
-    # ── Parts of an answer ───────────────────────────────────────────────────
-
-    async def _busiest(self, query: RollupQuery, limit: int) -> tuple[EndpointStats, ...]:
-        query = replace(query, keyspace=Keyspace.ENDPOINT)
-        sums = await self._sums(replace(query, figures=("count",)))
-        busiest = sorted(sums, key=lambda key: (-sums[key].count, key))[:limit]
-        return await self._in_order(query, busiest)
-
-    async def _measured(
-        self, query: RollupQuery, keys: list[tuple[str, str]], order_by: str
-    ) -> dict[tuple[str, str], float]:
-        """Read what some endpoints are ranked by."""
-        rollups = await self._rollups(replace(query, pairs=tuple(keys), ranking=True))
-        return {(series.name, series.method): value_of(one, order_by) for series, one in rollups.items()}
-
-    async def _in_order(self, query: RollupQuery, keys: list[tuple[str, str]]) -> tuple[EndpointStats, ...]:
-        """Read the histograms of some endpoints: of those on screen, not of all."""
-        rollups = await self._rollups(replace(query, pairs=tuple(keys), statuses=False)) if keys else {}
-        found = {(series.name, series.method): stats_of(figures) for series, figures in rollups.items()}
-        return tuple(
-            EndpointStats(method, route, found[route, method]) for route, method in keys if (route, method) in found
-        )
-
-    async def _consumers(self, query: RollupQuery, tenant: str | None, limit: int) -> dict[str, tuple[Consumer, ...]]:
-        found: dict[str, tuple[Consumer, ...]] = {}
-        query = replace(query, figures=_CONSUMER_FIGURES)
-        asked = [self._sums(replace(query, keyspace=kind)) for kind in CONSUMERS]
-        answers = dict(zip(CONSUMERS, await asyncio.gather(*asked), strict=True))
-        if tenant is None and answers[Keyspace.TENANT]:
-            # The default tenant is not among the named ones, and its total is a row already.
-            own = await self._sums(replace(query, keyspace=Keyspace.TOTAL, tenants=(DEFAULT_TENANT,)))
-            for figures in own.values():
-                answers[Keyspace.TENANT][DEFAULT_TENANT, ""] = figures
-        for kind, sums in answers.items():
-            ranked = sorted(sums.items(), key=lambda item: (item[0][0] == OTHER, -item[1].count, item[0]))
-            shown = ranked[:limit]
-            shown += [item for item in ranked[limit:] if item[0][0] == OTHER]
-            found[kind.value] = tuple(_consumer(name, figures) for (name, _), figures in shown)
-        return found
-
     # ── Store and memory together ────────────────────────────────────────────
 
+    async def _look(self, queries: Sequence[RollupQuery], work: Callable[..., T]) -> T:
+        """Run a work on a snapshot and on the questions that it asks; in another thread."""
+        live, besides = await self._flusher.live(*queries)
+        asked = [Asked(replace(query, besides=besides), found) for query, found in zip(queries, live, strict=True)]
+        return await self._store.look(queries, lambda snapshot: work(snapshot, *asked))
+
     async def _rollups(self, query: RollupQuery) -> Rollups:
-        live, besides = await self._flusher.live(query)
-        found = await self._store.rollups(replace(query, besides=besides))
-        add_rollups(found, live)
-        return found
+        def look(snapshot: Snapshot, asked: Asked) -> Rollups:
+            return asked.rollups(snapshot)
+
+        return await self._look([query], look)
 
     async def _sums(self, query: RollupQuery) -> dict[tuple[str, str], Figures]:
-        live, besides = await self._flusher.live(query)
-        found = await self._store.sums(replace(query, besides=besides))
-        add_rollups(found, live)
-        return {(series.name, series.method): figures for series, figures in found.items()}
+        def look(snapshot: Snapshot, asked: Asked) -> dict[tuple[str, str], Figures]:
+            return _by_name(asked.sums(snapshot))
+
+        return await self._look([query], look)
 
 
-async def _none() -> dict[str, tuple[Consumer, ...]]:
-    return {}
+# ── Parts of an answer ───────────────────────────────────────────────────────
+
+
+def _by_name(rollups: Rollups) -> dict[tuple[str, str], Figures]:
+    return {(series.name, series.method): figures for series, figures in rollups.items()}
+
+
+def _busiest(snapshot: Snapshot, called: Asked, limit: int) -> tuple[EndpointStats, ...]:
+    counts = called.counts(snapshot)
+    busiest = nsmallest(limit, counts, key=lambda key: (-counts[key], key))
+    return _in_order(snapshot, called, [(name, method) for _, name, method in busiest])
+
+
+def _slowest(snapshot: Snapshot, called: Asked, limit: int, min_count: int, order_by: str) -> list[tuple[str, str]]:
+    """Rank endpoints: by sums alone, or by the times of those that can be among the first."""
+    sums = _by_name(called.sums(snapshot))
+    if order_by in ERROR_ORDERS:
+        failing = [key for key, one in sums.items() if one.server_errors and one.count >= min_count]
+        return sorted(failing, key=lambda key: (*by_errors(sums[key], order_by), key))[:limit]
+    bounds = {
+        key: at_most(figures, order_by) for key, figures in sums.items() if figures.timed and figures.count >= min_count
+    }
+    candidates = sorted(bounds, key=lambda key: (-bounds[key], key))
+    ranked: list[tuple[float, tuple[str, str]]] = []
+    for begin in range(0, len(candidates), _PORTION):
+        portion = candidates[begin : begin + _PORTION]
+        if len(ranked) >= limit and -ranked[-1][0] >= bounds[portion[0]]:
+            break  # none of the rest can be slower: their upper bounds only fall
+        measured = _by_name(called.of(portion, ranking=True).rollups(snapshot))
+        ranked = sorted([*ranked, *((-value_of(one, order_by), key) for key, one in measured.items())])[:limit]
+    return [key for _, key in ranked]
+
+
+def _in_order(snapshot: Snapshot, called: Asked, keys: list[tuple[str, str]]) -> tuple[EndpointStats, ...]:
+    """Read the histograms of some endpoints: of those on screen, not of all."""
+    found = _by_name(called.of(keys, statuses=False).rollups(snapshot)) if keys else {}
+    return tuple(EndpointStats(method, route, stats_of(found[route, method])) for route, method in keys)
+
+
+def _consumers(snapshot: Snapshot, callers: Sequence[Asked], limit: int) -> dict[str, tuple[Consumer, ...]]:
+    """List who called: of each kind the heaviest, then all that have no name; of the default tenant by itself."""
+    if not callers:
+        return {}
+    every, *own = callers
+    counts = every.counts(snapshot)
+    shown = {(OTHER, "")}
+    for kind in CONSUMERS:
+        named = (key for key in counts if key[0] is kind and key[1] != OTHER)
+        shown |= {key[1:] for key in nsmallest(limit, named, key=lambda key: (-counts[key], key))}
+    crowds: dict[Keyspace, dict[str, Figures]] = {kind: {} for kind in CONSUMERS}
+    for series, figures in every.of(shown, figures=_CONSUMER_FIGURES).sums(snapshot).items():
+        crowds[series.keyspace][series.name] = figures
+    if crowds[Keyspace.TENANT]:
+        for one in own:
+            crowds[Keyspace.TENANT] |= dict.fromkeys((DEFAULT_TENANT,), _together(one.sums(snapshot).values()))
+    found: dict[str, tuple[Consumer, ...]] = {}
+    for kind, sums in crowds.items():
+        ranked = sorted(sums.items(), key=lambda item: (item[0] == OTHER, -item[1].count, item[0]))
+        listed = [*ranked[:limit], *(item for item in ranked[limit:] if item[0] == OTHER)]
+        found[kind.value] = tuple(_consumer(name, figures) for name, figures in listed)
+    return found
 
 
 def stats_of(figures: Figures) -> Stats:
@@ -393,7 +420,7 @@ def _together(figures: Iterable[Figures]) -> Figures:
 
 #: Plain figures that consumers are shown with, and that endpoints are ranked by.
 _CONSUMER_FIGURES = ("count", "client_errors", "server_errors", "limited", "response_bytes")
-_RANKED_BY = ("count", "server_errors", "timed", "total_sum", "total_max")
+_RANKED_BY = ("count", "server_errors", "timed", "total_sum", "total_max", "total_squares")
 
 
 def _consumer(name: str, figures: Figures) -> Consumer:

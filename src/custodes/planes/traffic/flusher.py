@@ -96,19 +96,20 @@ class Flusher:
             await asyncio.shield(asyncio.ensure_future(self._seal_calls()))
             await self._write()
 
-    async def live(self, query: RollupQuery) -> tuple[Rollups, tuple[str, ...]]:
-        """Add up what is in memory for a query.
+    async def live(self, *queries: RollupQuery) -> tuple[list[Rollups], tuple[str, ...]]:
+        """Add up what is in memory for queries.
 
         Returns:
-            The rollups in the query's own buckets, and the ids of the batches that they are from: leave these out when
-            the store is asked, as some of them may have been written in the meantime.
+            For each query the rollups in its own buckets, and the ids of the batches that all are from: leave these out
+            when the store is asked, as some of them may have been written in the meantime.
         """
         await self._seal()
         async with self._sealing:
             waiting = self._waiting()
-            found: Rollups = {}
+            found: list[Rollups] = [{} for _ in queries]
             for batch in waiting:
-                _add_matching(found, batch.rollups, query)
+                for into, query in zip(found, queries, strict=True):
+                    _add_matching(into, batch.rollups, query)
             return found, tuple(batch.id for batch in waiting)
 
     def _waiting(self) -> list[Batch]:
@@ -228,7 +229,7 @@ def _add_matching(found: Rollups, rollups: Rollups, query: RollupQuery) -> None:
     until = max((stretch.until for stretch in query.stretches), default=0)
     for series, figures in rollups.items():
         if (
-            series.keyspace is query.keyspace
+            series.keyspace in query.keyspaces
             and series.tenant in query.tenants
             and since <= series.bucket < until
             and (query.names is None or series.name in query.names)

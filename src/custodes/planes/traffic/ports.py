@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from custodes.kernel.paging import Page
 from custodes.planes.traffic.batch import Batch, GroupSighting
@@ -12,6 +12,8 @@ from custodes.planes.traffic.model import ApiCall, CallFilter, ErrorGroup, Group
 from custodes.planes.traffic.ranges import Stretch
 from custodes.planes.traffic.rollup import Keyspace, Level, Rollups
 from custodes.runtime.transactions import Work, nothing
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,29 @@ class RollupQuery:
     ranking: bool = False
     #: Requests by status are wanted.
     statuses: bool = True
+    #: Of sums and counts: other kinds of series that are added up beside, each for itself.
+    beside: tuple[Keyspace, ...] = ()
+
+    @property
+    def keyspaces(self) -> tuple[Keyspace, ...]:
+        """All kinds of series."""
+        return (self.keyspace, *self.beside)
+
+
+class Snapshot(Protocol):
+    """**Protocol:** rollups as they were at one moment."""
+
+    def rollups(self, query: RollupQuery) -> Rollups:
+        """Add up rollups with their times and statuses."""
+        ...
+
+    def sums(self, query: RollupQuery) -> Rollups:
+        """Add up the plain figures in the store: no histograms, no statuses, one bucket."""
+        ...
+
+    def counts(self, query: RollupQuery) -> dict[tuple[Keyspace, str, str], int]:
+        """Count requests by keyspace, name and method: enough to rank by, of thousands."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +110,21 @@ class TrafficStore(Protocol):
         """
         ...
 
+    async def look(self, about: Sequence[RollupQuery], work: Callable[[Snapshot], T]) -> T:
+        """Run a work that asks several things, on one snapshot.
+
+        Args:
+            about: what it is going to ask: no other time, tenants and kinds of series.
+            work: asks; has no effect on anything else, since it may be run again, in any thread.
+        """
+        ...
+
     async def rollups(self, query: RollupQuery) -> Rollups:
-        """Add up rollups with their times and statuses, on one snapshot."""
+        """Ask one thing: :meth:`Snapshot.rollups`."""
         ...
 
     async def sums(self, query: RollupQuery) -> Rollups:
-        """Add up the plain figures in the store, on one snapshot: no histograms, no statuses, one bucket."""
+        """Ask one thing: :meth:`Snapshot.sums`."""
         ...
 
     async def foldable(self, level: Level, into: Level, before: int) -> Sequence[FoldUnit]:

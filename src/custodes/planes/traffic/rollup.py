@@ -126,6 +126,7 @@ class Figures:
         "total",
         "total_max",
         "total_min",
+        "total_squares",
         "total_sum",
         "ttfb",
     )
@@ -153,6 +154,8 @@ class Figures:
         self.total_min = 0
         #: Longest of them.
         self.total_max = 0
+        #: At least the sum of the squares of those that :attr:`total` does not tell of, µs²: of sums of the store.
+        self.total_squares = 0.0
 
     #: Status → requests.
     statuses: dict[int, int]
@@ -180,6 +183,7 @@ class Figures:
         self.disconnected += other.disconnected
         self.request_bytes += other.request_bytes
         self.response_bytes += other.response_bytes
+        self.total_squares += other.total_squares
         for status, count in other.statuses.items():
             self.statuses[status] = self.statuses.get(status, 0) + count
         if times and other.timed:

@@ -18,7 +18,7 @@ from custodes.storage.sql.audit_figures import (
     rules_of,
 )
 from custodes.storage.sql.audit_filters import floor_id, unordered
-from custodes.storage.sql.audit_reading import Asked, buckets_of, within
+from custodes.storage.sql.audit_reading import Asked, buckets_of, total, within
 from custodes.storage.sql.tables.audit import audit_logs
 from custodes.storage.sql.tables.audit_figures import (
     audit_actor_figures,
@@ -69,7 +69,7 @@ def _groups(asked: Asked) -> list[Any]:
     names = ("action", "category", "kind", "outcome")
     rows = asked.rows(audit_group_figures, (*names, "events"), (*(_c[name] for name in names), _one))
     keys = [rows.c[name] for name in names]
-    events = cast(func.sum(rows.c.events), Integer).label("events")
+    events = total(rows.c.events).label("events")
     query: Any = select(*keys, events).group_by(*keys).order_by(events.desc(), *keys).limit(MAX_GROUPS)
     groups: Any = asked.connection.execute(query)
     return list(groups)
@@ -106,11 +106,11 @@ def _by_rule(asked: Asked) -> dict[str, int]:
     rules: Counter[str] = Counter()
     for each in whole:
         table = audit_rule_figures
-        query = select(table.c.rule, func.sum(table.c.entries)).where(*buckets_of(table, each, named=False))
+        query = select(table.c.rule, total(table.c.entries)).where(*buckets_of(table, each, named=False))
         for rule, entries in asked.connection.execute(
             query.where(*asked.of_tenant(table.c.tenant_id)).group_by(table.c.rule)
         ):
-            rules[rule] += int(entries)
+            rules[rule] += entries
     ends = (within(each.since, each.until) for each in stretches if each.level is None)
     parts = [[*where, *asked.of_tenant(_c.tenant_id)] for where in ends]
     parts += [asked.unfolded(whole)] if whole else []
@@ -127,9 +127,9 @@ def _trend(asked: Asked, width: int) -> tuple[RiskPoint, ...]:
     levels = [level for level in RISK_LEVELS if width % level.micros == 0]
     rows = asked.rows(audit_risk_figures, names, made, levels=levels).c
     point = (rows.bucket // literal_column(str(width))).label("point")
-    sums = (func.sum(rows.events), func.sum(rows.risk), func.max(rows.max_risk), func.sum(rows.flagged))
+    sums = (total(rows.events), total(rows.risk), func.max(rows.max_risk), total(rows.flagged))
     return tuple(
-        RiskPoint(at * width, int(events), round(float(risk) / int(events), 2), highest, int(flagged))
+        RiskPoint(at * width, events, round(risk / events, 2), highest, flagged)
         for at, events, risk, highest, flagged in asked.connection.execute(
             select(point, *sums).group_by(point).order_by(point)
         )
@@ -140,7 +140,7 @@ def _actors(asked: Asked, top: int) -> tuple[ActorBehaviour, ...]:
     names = ("actor", "events", "failures", "max_risk", "new_addresses", "first_at", "last_at")
     made: tuple[Any, ...] = (_c.actor, _one, failed, _c.risk_score, new_address, _c.recorded_at, _c.recorded_at)
     ranked = asked.rows(audit_actor_figures, names[:2], (unordered(_c.actor), _one)).c
-    events = func.sum(ranked.events)
+    events = total(ranked.events)
     ranking = select(ranked.actor).group_by(ranked.actor).order_by(events.desc(), ranked.actor).limit(top)
     actors = list(asked.connection.execute(ranking).scalars())
     if not actors:
@@ -148,8 +148,8 @@ def _actors(asked: Asked, top: int) -> tuple[ActorBehaviour, ...]:
     only = ("actor", actors)
     rows = asked.rows(audit_actor_figures, names, made, only=only).c
     sums = select(
-        rows.actor, func.sum(rows.events), func.sum(rows.failures), func.max(rows.max_risk),
-        func.sum(rows.new_addresses), func.min(rows.first_at), func.max(rows.last_at),
+        rows.actor, total(rows.events), total(rows.failures), func.max(rows.max_risk),
+        total(rows.new_addresses), func.min(rows.first_at), func.max(rows.last_at),
     ).group_by(rows.actor)  # fmt: skip
     did = {row[0]: row[1:] for row in asked.connection.execute(sums)}
     origin_names = ("actor", "ip", "user_agent")
@@ -162,8 +162,8 @@ def _actors(asked: Asked, top: int) -> tuple[ActorBehaviour, ...]:
     origins = {row[0]: row[1:] for row in asked.connection.execute(counts)}
     return tuple(
         ActorBehaviour(
-            actor=actor, events=int(events), failures=int(failures), max_risk=highest, addresses=origins[actor][0],
-            devices=origins[actor][1], new_addresses=int(new), first_at=first, last_at=last,
+            actor=actor, events=events, failures=failures, max_risk=highest, addresses=origins[actor][0],
+            devices=origins[actor][1], new_addresses=new, first_at=first, last_at=last,
         )
         for actor in actors
         for events, failures, highest, new, first, last in [did[actor]]
@@ -173,11 +173,11 @@ def _actors(asked: Asked, top: int) -> tuple[ActorBehaviour, ...]:
 def _failing_addresses(asked: Asked, top: int) -> tuple[FailingAddress, ...]:
     where = (_c.ip != "", _c.outcome != Outcome.SUCCESS.value)
     rows = asked.rows(audit_failure_figures, ("ip", "failures"), (unordered(_c.ip), _one), *where).c
-    failures = func.sum(rows.failures)
+    failures = total(rows.failures)
     ranking = select(rows.ip, failures).group_by(rows.ip).order_by(failures.desc(), rows.ip).limit(top)
     ranked = list(asked.connection.execute(ranking))
     only = ("ip", [row[0] for row in ranked])
     rows = asked.rows(audit_failure_figures, ("ip", "actor"), (_c.ip, _c.actor), *where, only=only).c
     counts = select(rows.ip, func.count(rows.actor.distinct())).group_by(rows.ip)
     actors = {row[0]: row[1] for row in asked.connection.execute(counts)} if ranked else {}
-    return tuple(FailingAddress(ip, int(count), actors[ip]) for ip, count in ranked)
+    return tuple(FailingAddress(ip, count, actors[ip]) for ip, count in ranked)

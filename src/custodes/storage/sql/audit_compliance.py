@@ -13,7 +13,7 @@ from custodes.planes.audit.model import UNREVIEWED
 from custodes.storage.sql.audit_analytics import by_review_state
 from custodes.storage.sql.audit_figures import DUTIES, LINE, Level, is_its_line
 from custodes.storage.sql.audit_filters import floor_id, unordered
-from custodes.storage.sql.audit_reading import Asked
+from custodes.storage.sql.audit_reading import Asked, total
 from custodes.storage.sql.tables.audit import audit_logs
 from custodes.storage.sql.tables.audit_figures import (
     audit_habit_folds,
@@ -64,7 +64,7 @@ def _tallies(asked: Asked, duty: str) -> tuple[tuple[Tally, ...], bool]:
     ranked = _ranked(asked, duty)
     seen = _seen(asked, duty, ranked)
     lines = tuple(
-        Tally(actor, action, outcome, int(count), *seen[actor, action, outcome])
+        Tally(actor, action, outcome, count, *seen[actor, action, outcome])
         for actor, action, outcome, count, _ in ranked
     )
     return lines[:MAX_LINES], len(lines) > MAX_LINES
@@ -126,7 +126,7 @@ def _is_most(asked: Asked) -> bool:
 
 def _named(asked: Asked, rows: Subquery) -> Sequence[Any]:
     """Add up entries by the number of their line, and name the first lines: ``(*LINE, events, line)``."""
-    sums = select(rows.c.line, func.sum(rows.c.events).label("events")).group_by(rows.c.line).cte("sums")
+    sums = select(rows.c.line, total(rows.c.events).label("events")).group_by(rows.c.line).cte("sums")
     highest = select(sums.c.events).order_by(sums.c.events.desc()).limit(_MOST).subquery()
     names = [audit_lines.c[name] for name in LINE]
     named = (
@@ -183,6 +183,6 @@ def _to_verdict(asked: Asked) -> list[int]:
 def _span(asked: Asked) -> tuple[int, int, int]:
     """Count entries, and tell the first and the last place."""
     rows = asked.rows(audit_span_figures, ("events", "first_seq", "last_seq"), (_one, _c.seq, _c.seq)).c
-    span = select(func.sum(rows.events), func.min(rows.first_seq), func.max(rows.last_seq))
+    span = select(total(rows.events), func.min(rows.first_seq), func.max(rows.last_seq))
     entries, first, last = asked.connection.execute(span).one()
-    return int(entries or 0), first or 0, last or 0
+    return entries or 0, first or 0, last or 0

@@ -23,6 +23,7 @@ from sqlalchemy import (
     case,
     cast,
     delete,
+    exists,
     func,
     literal,
     literal_column,
@@ -311,13 +312,17 @@ def is_its_line(duty: str) -> tuple[Any, ...]:
 
 
 def _number_lines(connection: Connection, entries: Sequence[Any]) -> None:
-    """Count entries in their lines, and number new ones; nobody else does meanwhile, by the lock on the mark."""
+    """Count entries in their lines, and number new ones; nobody else does meanwhile, by the lock on the mark.
+
+    New lines take the first numbers: those of known ones, which come to nothing, leave no gap.
+    """
     names = [_c[name] for name in LINE]
     for duty, where in DUTIES.items():
         counted = select(*names, func.count().label("events"), func.max(_c.recorded_at).label("last_at"))
         met = counted.where(*entries, where).group_by(*names).subquery()
+        known = exists().where(*(_lines[name] == met.c[name] for name in LINE), _lines.duty == duty)
         highest = select(func.coalesce(func.max(_lines.line), 0)).scalar_subquery()
-        place = func.row_number().over(order_by=[met.c[name] for name in LINE])
+        place = func.row_number().over(order_by=[case((known, 1), else_=0), *(met.c[name] for name in LINE)])
         rows = select(literal(DEFAULT_TENANT), literal(duty), highest + place, *met.c).where(true())
         adding = _insert(connection, audit_lines).from_select(
             ["tenant_id", "duty", "line", *LINE, "events", "last_at"], rows

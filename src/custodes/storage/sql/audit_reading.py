@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Subquery, Table, any_, bindparam, func, select, union_all
+from sqlalchemy import Connection, Integer, Subquery, Table, any_, bindparam, cast, func, select, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql import ClauseElement
 
@@ -19,6 +19,7 @@ from custodes.storage.sql.audit_figures import LEVELS, Level
 from custodes.storage.sql.audit_filters import floor_id, unordered
 from custodes.storage.sql.tables.audit import audit_logs
 from custodes.storage.sql.tables.audit_figures import audit_folds
+from custodes.storage.sql.types import Count
 
 #: Buckets that are named one by one, so that a key's next columns are searched in each.
 MAX_NAMED = 400
@@ -166,6 +167,11 @@ class Asked:
     def of_tenant(self, column: Any) -> list[Any]:
         """Conditions on the tenant."""
         return [] if self.tenant is None else [column == self.tenant]
+
+
+def total(column: Any) -> Any:
+    """Add up whole numbers: PostgreSQL would add up 64 bits to NUMERIC, which it sorts more slowly."""
+    return cast(func.sum(column), Count)
 
 
 def _below(parts: Sequence[Any]) -> Subquery:

@@ -235,7 +235,7 @@ def _read(connection: Connection, selection: Selection, limit: int) -> list[Samp
     found: list[Sample] = []
     for tenant, _, ids in _chunks(selection.series):
         query = _statement(connection, selection, tenant, ids).limit(limit + 1 - len(found))
-        found += [_sample(row, known[row[2]], row[3]) for row in connection.execute(query)]
+        found += [_sample(row, known[row[2]], row[3]) for row in connection.execute(query).all()]
         if len(found) > limit:
             break
     return found

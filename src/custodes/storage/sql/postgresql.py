@@ -60,8 +60,9 @@ MIGRATION_LOCK = int.from_bytes(b"custodes", "big")
 #: Not waited for: figures that may be lost with the power. The server writes them within a second all the same.
 _NOT_DURABLE = "SET LOCAL synchronous_commit = off"
 
-#: Reads are not compiled: what takes the server milliseconds it may take for costly, and compile for two seconds.
-_NOT_COMPILED = "SET LOCAL jit = off"
+#: Reads are neither compiled nor spread over workers: what takes the server milliseconds it may take for costly, and
+#: compile for two seconds, or wait for processes to start that others keep from the processors.
+_AT_ONCE = "SET LOCAL jit = off; SET LOCAL max_parallel_workers_per_gather = 0"
 
 
 class _Insert:
@@ -143,7 +144,7 @@ class PostgresDatabase:
 
     async def read(self, work: Callable[[Transaction], T]) -> T:
         """Run a reading work on a snapshot of its own."""
-        preamble = _joined(_NOT_COMPILED, self.search_path)
+        preamble = _joined(_AT_ONCE, self.search_path)
         return await self._run(self._readers, work, Terms(self._reader_engine, TIMEOUT_SECONDS, preamble))
 
     async def write(self, work: Callable[[Transaction], T], *, durable: bool = True) -> T:

@@ -47,6 +47,11 @@ CHECKPOINT_PAGES = 4_000
 #: Reader threads, each with a connection of its own.
 READERS = 4
 
+#: Memory of each connection for pages of the file, KiB. Whoever reads alone has the same connection, and its pages,
+#: again and again: those of a tab fit.
+_PAGES_KIB = 16_384
+_READ_PAGES_KIB = 32_768
+
 #: Longest a read may take, seconds: a dashboard query must never hold a reader for good.
 READ_TIMEOUT_SECONDS = 20.0
 
@@ -393,7 +398,7 @@ def _engine(path: Path | None, *, pool_size: int, read_only: bool = False) -> En
     pool = (
         {"poolclass": StaticPool}
         if path is None
-        else {"poolclass": QueuePool, "pool_size": pool_size, "max_overflow": 0}
+        else {"poolclass": QueuePool, "pool_size": pool_size, "max_overflow": 0, "pool_use_lifo": True}
     )
     engine = create_engine("sqlite://", creator=connect, **pool)
 
@@ -408,7 +413,8 @@ def _engine(path: Path | None, *, pool_size: int, read_only: bool = False) -> En
 
 
 def _pragmas(*, read_only: bool) -> Sequence[str]:
-    common = ["PRAGMA foreign_keys=ON", "PRAGMA temp_store=MEMORY", "PRAGMA cache_size=-16384"]
+    pages = _READ_PAGES_KIB if read_only else _PAGES_KIB
+    common = ["PRAGMA foreign_keys=ON", "PRAGMA temp_store=MEMORY", f"PRAGMA cache_size=-{pages}"]
     if read_only:
         return [*common, "PRAGMA query_only=ON"]
     return [

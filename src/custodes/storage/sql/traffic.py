@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Select, and_, delete, func, select, true, tuple_, update
 
@@ -14,7 +14,7 @@ from custodes.kernel.ids import uuid7_time
 from custodes.kernel.paging import Page, decode_cursor, encode_cursor, page_of
 from custodes.planes.traffic.batch import Batch, GroupSighting
 from custodes.planes.traffic.model import TEXT_SCANNED, ApiCall, CallFilter, ErrorGroup, GroupState
-from custodes.planes.traffic.ports import FoldUnit, RollupQuery
+from custodes.planes.traffic.ports import FoldUnit, RollupQuery, Snapshot
 from custodes.planes.traffic.rollup import UNMATCHED, Level, Rollups
 from custodes.runtime.transactions import Transaction, Work, nothing
 from custodes.storage.sql import traffic_rollups as rollups
@@ -29,6 +29,9 @@ from custodes.storage.sql.tables.traffic import (
     api_error_groups,
     api_monitoring,
 )
+from custodes.storage.sql.traffic_reading import SqlSnapshot
+
+T = TypeVar("T")
 
 t = api_monitoring
 g = api_error_groups
@@ -89,13 +92,17 @@ class SqlTrafficStore:
 
     # ── Rollups ──────────────────────────────────────────────────────────────
 
+    async def look(self, about: Sequence[RollupQuery], work: Callable[[Snapshot], T]) -> T:
+        """Run a work on one snapshot."""
+        return await self._database.read(lambda tx: work(SqlSnapshot(connection_of(tx), about)))
+
     async def rollups(self, query: RollupQuery) -> Rollups:
         """Add up rollups with their times."""
-        return await self._database.read(lambda tx: rollups.read(connection_of(tx), query))
+        return await self.look((query,), lambda snapshot: snapshot.rollups(query))
 
     async def sums(self, query: RollupQuery) -> Rollups:
         """Add up plain figures in SQL."""
-        return await self._database.read(lambda tx: rollups.read_sums(connection_of(tx), query))
+        return await self.look((query,), lambda snapshot: snapshot.sums(query))
 
     async def foldable(self, level: Level, into: Level, before: int) -> Sequence[FoldUnit]:
         """List what waits to be folded."""

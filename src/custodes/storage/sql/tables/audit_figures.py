@@ -52,17 +52,17 @@ audit_group_figures = _figures(
     Column("category", String(40), primary_key=True),
     Column("kind", String(16), primary_key=True),
     Column("outcome", String(16), primary_key=True),
-    Column("events", Integer, nullable=False),
+    Column("events", Count, nullable=False),
 )
 
 #: Entries and their risk over time.
 audit_risk_figures = _figures(
     "audit_risk_figures",
     Column("tenant_id", Tenant, primary_key=True),
-    Column("events", Integer, nullable=False),
+    Column("events", Count, nullable=False),
     Column("risk", Count, nullable=False),
     Column("max_risk", SmallInteger, nullable=False),
-    Column("flagged", Integer, nullable=False),
+    Column("flagged", Count, nullable=False),
 )
 
 #: What each actor did; the actor before the tenant, because a few actors are asked for.
@@ -70,10 +70,10 @@ audit_actor_figures = _figures(
     "audit_actor_figures",
     Column("actor", String(250), primary_key=True),
     Column("tenant_id", Tenant, primary_key=True),
-    Column("events", Integer, nullable=False),
-    Column("failures", Integer, nullable=False),
+    Column("events", Count, nullable=False),
+    Column("failures", Count, nullable=False),
     Column("max_risk", SmallInteger, nullable=False),
-    Column("new_addresses", Integer, nullable=False),
+    Column("new_addresses", Count, nullable=False),
     Column("first_at", Micros, nullable=False),
     Column("last_at", Micros, nullable=False),
 )
@@ -85,7 +85,7 @@ audit_origin_figures = _figures(
     Column("tenant_id", Tenant, primary_key=True),
     Column("ip", String(64), primary_key=True),
     Column("user_agent", String(256), primary_key=True),
-    Column("events", Integer, nullable=False),
+    Column("events", Count, nullable=False),
 )
 
 #: Failures by address and actor; the address before the tenant, because a few addresses are asked for.
@@ -94,7 +94,7 @@ audit_failure_figures = _figures(
     Column("ip", String(64), primary_key=True),
     Column("tenant_id", Tenant, primary_key=True),
     Column("actor", String(250), primary_key=True),
-    Column("failures", Integer, nullable=False),
+    Column("failures", Count, nullable=False),
 )
 
 #: Entries with a review by the rules that scored.
@@ -102,7 +102,7 @@ audit_rule_figures = _figures(
     "audit_rule_figures",
     Column("tenant_id", Tenant, primary_key=True),
     Column("rule", String(100), primary_key=True),
-    Column("entries", Integer, nullable=False),
+    Column("entries", Count, nullable=False),
 )
 
 #: What each actor did, how, from where and when: see :mod:`custodes.storage.sql.audit_behaviour`. Days and tens of days
@@ -115,10 +115,10 @@ audit_habit_figures = _figures(
     Column("habit", String(16), primary_key=True),
     Column("value", String(256), primary_key=True),
     Column("category", String(40), primary_key=True),
-    Column("events", Integer, nullable=False),
-    Column("failures", Integer, nullable=False),
-    Column("flagged", Integer, nullable=False),
-    Column("impersonated", Integer, nullable=False),
+    Column("events", Count, nullable=False),
+    Column("failures", Count, nullable=False),
+    Column("flagged", Count, nullable=False),
+    Column("impersonated", Count, nullable=False),
     Column("risk", Count, nullable=False),
     Column("max_risk", SmallInteger, nullable=False),
     Column("first_at", Micros, nullable=False),
@@ -132,13 +132,13 @@ audit_lines = Table(
     "audit_lines",
     metadata,
     Column("tenant_id", Tenant, nullable=False),
-    Column("line", Integer, primary_key=True, autoincrement=False),
+    Column("line", Count, primary_key=True, autoincrement=False),
     Column("duty", String(16), nullable=False),
     Column("actor", String(250), nullable=False),
     Column("action", String(100), nullable=False),
     Column("outcome", String(16), nullable=False),
     # Entries that are in figures: no range holds more of them.
-    Column("events", Integer, nullable=False),
+    Column("events", Count, nullable=False),
     # The last of them: once figures of that time are forgotten, nothing needs the number.
     Column("last_at", Micros, nullable=False),
     Index("ix_audit_lines_name", "actor", "action", "outcome", "duty", unique=True),
@@ -150,9 +150,9 @@ audit_lines = Table(
 audit_line_figures = _figures(
     "audit_line_figures",
     Column("duty", String(16), primary_key=True),
-    Column("line", Integer, primary_key=True, autoincrement=False),
+    Column("line", Count, primary_key=True, autoincrement=False),
     Column("tenant_id", Tenant, primary_key=True),
-    Column("events", Integer, nullable=False),
+    Column("events", Count, nullable=False),
 )
 
 #: Where the entries of a line are from. The line before the time: some hundred lines are asked for, each a search.
@@ -161,11 +161,11 @@ audit_line_addresses = Table(
     metadata,
     Column("level", SmallInteger, primary_key=True, autoincrement=False),
     Column("duty", String(16), primary_key=True),
-    Column("line", Integer, primary_key=True, autoincrement=False),
+    Column("line", Count, primary_key=True, autoincrement=False),
     Column("bucket", Micros, primary_key=True, autoincrement=False),
     Column("tenant_id", Tenant, primary_key=True),
     Column("ip", String(64), primary_key=True),
-    Column("events", Integer, nullable=False),
+    Column("events", Count, nullable=False),
     Column("last_at", Micros, nullable=False),
     # Retention deletes a level by age.
     Index("ix_audit_line_addresses_level", "level", "bucket"),
@@ -190,7 +190,7 @@ audit_duty_figures = _figures(
 audit_span_figures = _figures(
     "audit_span_figures",
     Column("tenant_id", Tenant, primary_key=True),
-    Column("events", Integer, nullable=False),
+    Column("events", Count, nullable=False),
     Column("first_seq", Count, nullable=False),
     Column("last_seq", Count, nullable=False),
 )

@@ -108,6 +108,8 @@ webhook_refusals = Table(
     #: The first bytes of the body.
     Column("body_head", Bytes, nullable=False),
     Index(None, "tenant_id", "received_at", "id"),
+    # Retention deletes by age, whatever the tenant; so does that of the tables below.
+    Index("ix_webhook_refusals_received_at", "received_at"),
     **partitioned("received_at"),
 )
 
@@ -122,6 +124,7 @@ webhook_refusal_counts = Table(
     Column("reason", String(64), primary_key=True),
     Column("writer", Id, primary_key=True),
     Column("refused", Count, nullable=False),
+    Index("ix_webhook_refusal_counts_bucket", "bucket"),
     sqlite_with_rowid=False,
     **partitioned("bucket"),
 )
@@ -169,6 +172,7 @@ webhook_rollups = Table(
     Column("dead", Count, nullable=False),
     #: Histogram of processing times, microseconds (kernel/histogram.py).
     Column("processing", Bytes, nullable=False),
+    Index("ix_webhook_rollups_level", "level", "bucket"),
     sqlite_with_rowid=False,
     **partitioned("level", "bucket"),
 )
@@ -185,6 +189,7 @@ webhook_source_rollups = Table(
     Column("writer", Id, primary_key=True),
     *(Column(name, Count, nullable=False) for name in ("received", "duplicates", "succeeded", "retried", "dead")),
     Column("processing", Bytes, nullable=False),
+    Index("ix_webhook_source_rollups_level", "level", "bucket"),
     sqlite_with_rowid=False,
     **partitioned("level", "bucket"),
 )

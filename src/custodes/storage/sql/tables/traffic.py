@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Index, Integer, Table, text
+from sqlalchemy import Boolean, Column, Double, Index, Integer, Table, text
 
 from custodes.storage.sql.tables import metadata, partitioned
 from custodes.storage.sql.types import Bytes, Count, Id, Micros, String, Tenant, Text
@@ -105,6 +105,9 @@ api_rollups = Table(
     Column("statuses", Text(), nullable=False),
     Column("total", Bytes, nullable=False),
     Column("ttfb", Bytes, nullable=False),
+    # At least the sum of the squares of the times to the last byte, µs²: how far they can lie from their mean. Of
+    # endpoints, which are ranked by it; NULL in rows of versions before.
+    Column("total_squares", Double),
     # One endpoint over a long time reads its own rows only.
     Index("ix_api_rollups_series", "tenant_id", "keyspace", "level", "name", "bucket"),
     # Retention deletes a level by age, whatever the tenant.

@@ -1,0 +1,309 @@
+"""Rollups of a SQL store, added up: what a question asks for is read in few statements, on one snapshot."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import chain, pairwise, product
+from typing import Any
+
+from sqlalchemy import Connection
+
+from custodes.planes.traffic.ports import RollupQuery
+from custodes.planes.traffic.ranges import Stretch
+from custodes.planes.traffic.rollup import LEVELS, Figures, Keyspace, Level, Rollups, Series
+from custodes.storage.sql.tables.traffic import UNFOLDED
+from custodes.storage.sql.tables.traffic import api_rollups as t
+from custodes.storage.sql.traffic_rollups import PLAIN, RICH, add_times, figures_of
+
+#: Buckets of a stretch that are named one by one, so that a key's next columns are searched in each.
+MAX_NAMED = 100
+
+#: Stretches of one level that are not folded and read by themselves: a statement of SQLite has 500 parts at most.
+MAX_RUNS = 10
+
+#: Where all columns of figures end in a row.
+_WHOLE = len(PLAIN) + len(RICH)
+
+#: How a plain figure is added up in SQL, where it is not by ``sum``; PostgreSQL adds up BIGINT to NUMERIC. No square is
+#: above the longest times the time itself: that is for rows of versions which kept no squares.
+_AGGREGATES = {
+    "total_min": "coalesce(min(total_min) FILTER (WHERE timed > 0), 0)",
+    "total_max": "max(total_max)",
+    "total_squares": "sum(coalesce(total_squares, CAST(total_max AS DOUBLE PRECISION) * total_sum))",
+}
+
+#: Columns that a plain figure is made of, where it is not that of its name alone.
+_MADE_OF = {"total_min": ("total_min", "timed"), "total_squares": ("total_squares", "total_max", "total_sum")}
+
+
+class SqlSnapshot:
+    """A :class:`custodes.planes.traffic.ports.Snapshot` in a transaction.
+
+    What is not folded yet is looked up once for all that is going to be asked.
+
+    Args:
+        connection: the transaction.
+        about: what is going to be asked.
+    """
+
+    def __init__(self, connection: Connection, about: Sequence[RollupQuery]) -> None:
+        self._connection = connection
+        self._dialect = connection.dialect.name
+        self._unfolded: dict[tuple[Keyspace, Level], list[int]] = {}
+        statement = unfolded_query(about, self._dialect)
+        if statement is not None:
+            for keyspace, level, bucket in connection.exec_driver_sql(*statement):
+                self._unfolded.setdefault((Keyspace(keyspace), Level(level)), []).append(bucket)
+
+    def rollups(self, query: RollupQuery) -> Rollups:
+        """Add up rollups with everything they hold."""
+        unfolded = self._runs(query)
+        if query.ranking:
+            return _totals(self._rows(totals_query(query, unfolded, self._dialect)), query)
+        groups: dict[tuple[int, str, str], list[Sequence[Any]]] = {}
+        for row in self._rows(rows_query(query, unfolded, self._dialect)):
+            bucket, name, method = row[_WHOLE:]
+            groups.setdefault((bucket - (bucket - query.since) % query.step, name, method), []).append(row)
+        return {Series("", query.keyspace, *key): figures_of(rows) for key, rows in groups.items()}
+
+    def sums(self, query: RollupQuery) -> Rollups:
+        """Add up the plain figures in SQL: one row a series comes back."""
+        found: Rollups = {}
+        wanted = query.figures or PLAIN
+        for row in self._rows(sums_query(query, self._runs(query), self._dialect)):
+            name, method, *kind = row[len(wanted) :]
+            keyspace = Keyspace(*kind) if kind else query.keyspace
+            figures = found[Series("", keyspace, query.since, name, method)] = Figures()
+            for figure, value in zip(wanted, row, strict=False):
+                setattr(figures, figure, value)
+        return found
+
+    def counts(self, query: RollupQuery) -> dict[tuple[Keyspace, str, str], int]:
+        """Count requests."""
+        rows = self._rows(sums_query(replace(query, figures=("count",)), self._runs(query), self._dialect))
+        if not query.beside:
+            return {(query.keyspace, name, method): count for count, name, method in rows}
+        kinds = {kind.value: kind for kind in query.keyspaces}
+        return {(kinds[kind], name, method): count for count, name, method, kind in rows}
+
+    def _rows(self, statement: Statement) -> Sequence[Any]:
+        return self._connection.exec_driver_sql(*statement).all()
+
+    def _runs(self, query: RollupQuery) -> list[Stretch]:
+        """Tell where finer levels hold rows that are not folded yet: stretches of adjacent buckets, the finest first.
+
+        There are few, as a rule: the buckets of the hour, the day, the week under way. They are looked up in an index
+        of what is not folded; the rows themselves are then read in their order, which is several times as fast as one
+        by one.
+        """
+        runs: list[Stretch] = []
+        for level in LEVELS:
+            known = {bucket for each in query.keyspaces for bucket in self._unfolded.get((each, level), ())}
+            for since, until in _coarser(query.stretches, level):
+                if within := sorted(bucket for bucket in known if since <= bucket < until):
+                    runs += _runs(level, within)
+        return runs
+
+
+def _totals(rows: Iterable[Any], query: RollupQuery) -> Rollups:
+    """Add up what a ranking by time asks for: the times to the last byte."""
+    groups: dict[tuple[str, str], list[Sequence[Any]]] = {}
+    for name, method, *times in rows:
+        groups.setdefault((name, method), []).append(times)
+    found: Rollups = {}
+    for key, some in groups.items():
+        *plain, total = zip(*some, strict=True)
+        if any(plain[0]):
+            figures = found[Series("", query.keyspace, query.since, *key)] = Figures()
+            add_times(figures, *plain)
+            figures.total.merge_all(total)
+    return found
+
+
+def _runs(level: Level, buckets: list[int]) -> list[Stretch]:
+    """Join buckets that touch, and those nearest to each other while there are more than :data:`MAX_RUNS`."""
+    gaps = sorted(((after - before, after) for before, after in pairwise(buckets)), reverse=True)
+    begins = sorted([buckets[0], *(after for gap, after in gaps[: MAX_RUNS - 1] if gap > level.micros)])
+    ends = [*(buckets[bisect_left(buckets, begin) - 1] for begin in begins[1:]), buckets[-1]]
+    return [Stretch(level, begin, last + level.micros) for begin, last in zip(begins, ends, strict=True)]
+
+
+#: A statement with the names of its parameters as the driver writes them, and their values. Text beneath SQLAlchemy: a
+#: question about a long time has some twenty parts, and building as many expressions, or looking for parameters in as
+#: much text, takes longer than the database takes to answer.
+Statement = tuple[str, dict[str, Any]]
+
+
+def rows_query(query: RollupQuery, unfolded: Sequence[Stretch], dialect: str) -> Statement:
+    """Write the query of all rows, with their bucket, name and method."""
+    rich = RICH if query.statuses else ("''", *RICH[1:])
+    return _Parts(query, unfolded, dialect).of((*PLAIN, *rich, "bucket", "name", "method"))
+
+
+def totals_query(query: RollupQuery, unfolded: Sequence[Stretch], dialect: str) -> Statement:
+    """Write the query of names, methods and times to the last byte."""
+    return _Parts(query, unfolded, dialect).of(("name", "method", *PLAIN[-4:], "total"))
+
+
+def sums_query(query: RollupQuery, unfolded: Sequence[Stretch], dialect: str) -> Statement:
+    """Write the query that adds up plain figures by keyspace, name and method."""
+    wanted = query.figures or PLAIN
+    read_of = dict.fromkeys(column for name in wanted for column in _MADE_OF.get(name, (name,)))
+    # What is sorted by first tells most apart: SQLite sorts to add up, and compares what follows far more slowly.
+    by = ("name", "method", "keyspace") if query.beside else ("name", "method")
+    parts, values = _Parts(query, unfolded, dialect).of((*by, *read_of))
+    added = ", ".join(_AGGREGATES.get(name, f"CAST(sum({name}) AS BIGINT)") for name in wanted)
+    keys = ", ".join(by)
+    return f"SELECT {added}, {keys} FROM ({parts}) AS parts GROUP BY {keys}", values  # noqa: S608 - names of our own columns
+
+
+def unfolded_query(about: Sequence[RollupQuery], dialect: str) -> Statement | None:
+    """Write the query of buckets of finer levels that hold rows which are not folded yet, by keyspace and level.
+
+    None without finer levels.
+    """
+    stretches = [stretch for query in about for stretch in query.stretches]
+    where = [(level, since, until) for level in LEVELS for since, until in _coarser(stretches, level)]
+    if not where:
+        return None
+    values = _Values(dialect)
+    tenants = [values.one(f"tenant{number}", one) for number, one in enumerate(_united(q.tenants for q in about))]
+    kinds = [values.one(f"keyspace{number}", one) for number, one in enumerate(_united(q.keyspaces for q in about))]
+    if dialect == "sqlite":
+        return _walk(product(tenants, kinds, where)), values.given
+    series = f"tenant_id IN ({', '.join(tenants)}) AND keyspace IN ({', '.join(kinds)})"
+    return " UNION ALL ".join(
+        f"SELECT DISTINCT keyspace, level, bucket FROM {t.name} WHERE {series} AND level = {level.value}"  # noqa: S608 - names of our own columns
+        f" AND bucket >= {since} AND bucket < {until} AND {UNFOLDED}"
+        for level, since, until in where
+    ), values.given
+
+
+def _walk(begins: Iterable[tuple[str, str, tuple[Level, int, int]]]) -> str:
+    """Write the query for SQLite: from one bucket to the next through the index.
+
+    SQLite looks at the row of each entry of a partial index, even when it holds all that is asked for, and would rather
+    read all rows of a bucket by the key: hence one entry of each bucket, and the index by its name.
+    """
+
+    def first(since: str) -> str:
+        return (
+            f"(SELECT t.bucket FROM {t.name} AS t INDEXED BY ix_api_rollups_unfolded"  # noqa: S608 - as above
+            f" WHERE t.tenant_id = s.tenant AND t.keyspace = s.keyspace AND t.level = s.level"
+            f" AND t.bucket {since} AND t.bucket < s.until AND t.{UNFOLDED} ORDER BY t.bucket LIMIT 1)"
+        )
+
+    listed = ", ".join(
+        f"({tenant}, {keyspace}, {level.value}, {since}, {until})" for tenant, keyspace, (level, since, until) in begins
+    )
+    return (
+        f"WITH RECURSIVE begins (tenant, keyspace, level, since, until) AS (VALUES {listed}),"  # noqa: S608 - as above
+        f" s (tenant, keyspace, level, until, bucket) AS ("
+        f"SELECT s.tenant, s.keyspace, s.level, s.until, {first('>= s.since')} FROM begins AS s"
+        f" UNION ALL SELECT s.tenant, s.keyspace, s.level, s.until, {first('> s.bucket')}"
+        f" FROM s WHERE s.bucket IS NOT NULL) SELECT keyspace, level, bucket FROM s WHERE bucket IS NOT NULL"
+    )
+
+
+class _Values:
+    """The values of a statement, and their names as its driver writes them."""
+
+    def __init__(self, dialect: str) -> None:
+        self._sqlite = dialect == "sqlite"
+        self.given: dict[str, Any] = {}
+
+    def one(self, name: str, value: object) -> str:
+        """Name a value."""
+        self.given[name] = value
+        return f":{name}" if self._sqlite else f"%({name})s"
+
+    def all(self, name: str, members: Sequence[str]) -> str:
+        """Name each member; ``NULL``, which nothing equals, when there is none."""
+        return ", ".join(self.one(f"{name}{number}", member) for number, member in enumerate(members)) or "NULL"
+
+    def among(self, name: str, members: Sequence[str]) -> str:
+        """Write the condition of being among these: on PostgreSQL one value, which is planned far quicker."""
+        return f"IN ({self.all(name, members)})" if self._sqlite else f"= ANY({self.one(name, list(members))})"
+
+
+class _Parts:
+    """Writes one SELECT for each stretch, and one for each stretch that is not folded yet.
+
+    Args:
+        query: what is asked.
+        unfolded: where finer levels hold rows that are not folded yet.
+        dialect: whose.
+    """
+
+    def __init__(self, query: RollupQuery, unfolded: Sequence[Stretch], dialect: str) -> None:
+        self._query = query
+        self._unfolded = unfolded
+        self._sqlite = dialect == "sqlite"
+        self._values = values = _Values(dialect)
+        tenants, keyspaces = values.all("tenant", query.tenants), values.all("keyspace", query.keyspaces)
+        self._series = f"tenant_id IN ({tenants}) AND keyspace IN ({keyspaces})"
+
+    def of(self, columns: Sequence[str]) -> Statement:
+        """Write the query of some columns of all rows that are asked for."""
+        query, values = self._query, self._values
+        method = "" if query.method is None else f" AND method = {values.one('method', query.method)}"
+        named, paired, begin = self._names()
+        finest = f" AND writer_id NOT IN ({values.all('besides', query.besides)})" if query.besides else ""
+        select = f"SELECT {', '.join(columns)} FROM"
+        parts = [(stretch, "") for stretch in query.stretches]
+        # Not in the words of the index of what is not folded: these rows are read in their own order.
+        parts += [(stretch, " AND folded + 0 = 0") for stretch in self._unfolded]
+        return begin + " UNION ALL ".join(
+            f"{select} {self._rows(each, named, paired)}{method}{where}{finest if each.level is LEVELS[0] else ''}"
+            for each, where in parts
+        ), values.given
+
+    def _names(self) -> tuple[str, str, str]:
+        """Write the conditions on names and on pairs of name and method, and what they need before all parts."""
+        names, pairs, values = self._query.names, self._query.pairs, self._values
+        if pairs is None:
+            return "" if names is None else f" AND name {values.among('name', names)}", "", ""
+        named = f" AND name {values.among('name', _united((name,) for name, _ in pairs))}"
+        if not pairs or not self._sqlite:
+            # No method holds a space.
+            return named, f" AND method || ' ' || name {values.among('pair', [f'{m} {n}' for n, m in pairs])}", ""
+        listed = ", ".join(
+            f"({values.one(f'pair{number}', name)}, {values.one(f'of{number}', method)})"
+            for number, (name, method) in enumerate(pairs)
+        )
+        return named, " AND (name, method) IN pairs", f"WITH pairs (name, method) AS (VALUES {listed}) "
+
+    def _rows(self, stretch: Stretch, named: str, paired: str) -> str:
+        """Write the table and the condition of a stretch.
+
+        On SQLite, which knows no statistics and would rather read all of a bucket by the key: a few series in few
+        buckets are looked up by the whole key, else some names over a long time by the index of series. PostgreSQL
+        would look through pieces of other times for buckets that are named one by one.
+        """
+        of_level = f"{self._series} AND level = {stretch.level.value}"
+        buckets = range(stretch.since, stretch.until, stretch.level.micros)
+        if self._sqlite and paired and len(buckets) <= MAX_NAMED:
+            return f"{t.name} WHERE {of_level} AND bucket IN ({', '.join(map(str, buckets))}){paired}"
+        index = " INDEXED BY ix_api_rollups_series" if named and self._sqlite else ""
+        within = f"{of_level} AND bucket >= {stretch.since} AND bucket < {stretch.until}"
+        return f"{t.name}{index} WHERE {within}{named}{paired}"
+
+
+def _united(some: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    """Put members together, each once."""
+    return tuple(dict.fromkeys(chain.from_iterable(some)))
+
+
+def _coarser(stretches: Sequence[Stretch], level: Level) -> list[tuple[int, int]]:
+    """Tell where a coarser level than this one is read; stretches that touch are one."""
+    found: list[tuple[int, int]] = []
+    for stretch in sorted(stretches, key=lambda one: one.since):
+        if stretch.level <= level:
+            continue
+        if found and stretch.since <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], stretch.until))
+        else:
+            found.append((stretch.since, stretch.until))
+    return found
