@@ -66,8 +66,8 @@ async (place) => {
 #: Notes when the first key figure is there while the buttons beside the title can be pressed.
 _INTERACTIVE = """
 new MutationObserver((_, watcher) => {
-  const figure = document.querySelector('main a[href*="/api"]');
-  if (!figure || !/\\d/.test(figure.textContent) || !document.querySelector('main button')) return;
+  const figures = [...document.querySelectorAll('main a[href*="/api"]')];
+  if (!figures.some((one) => /\\d/.test(one.textContent)) || !document.querySelector('main button')) return;
   watcher.disconnect();
   requestAnimationFrame(() => { document.documentElement.dataset.interactive = performance.now(); });
 }).observe(document, { subtree: true, childList: true, characterData: true });
