@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from starlette.applications import Starlette
 
+from custodes.admin.app import create_admin_app
 from custodes.app import Custodes
 from custodes.planes.traffic.model import Exchange
 from custodes.planes.traffic.recorder import CALL_FIELDS
@@ -45,6 +46,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def cases() -> list[Any]:
     return CASES
+
+
+@pytest.fixture(scope="session")
+def admin_routes() -> None:
+    """The routes of the admin API are there: making them takes seconds, the first time in a process."""
+    create_admin_app(Custodes("sqlite://"))
 
 
 @pytest.fixture

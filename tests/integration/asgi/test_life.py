@@ -57,6 +57,7 @@ def test_a_start_that_is_cut_off_leaves_no_thread(tmp_path: Path, threads_before
     assert ours(threads_before) == []
 
 
+@pytest.mark.usefixtures("admin_routes")
 def test_an_install_that_is_over_is_forgotten(tmp_path: Path):
     """Given its admin app was used: the framework remembers route functions, and must not find us in them."""
 

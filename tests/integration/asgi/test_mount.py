@@ -44,6 +44,7 @@ async def test_what_is_not_ours_is_the_hosts(custodes: Custodes, path: str):
     assert answer.body == f"host {path}".encode()
 
 
+@pytest.mark.usefixtures("admin_routes")
 async def test_the_admin_api_is_ours_and_not_recorded(custodes: Custodes, recorded: list[Any]):
     await custodes.start()
     answer = await converse(custodes.wrap(says_host), http_scope("/api/admin/enterprise/api-health"))
