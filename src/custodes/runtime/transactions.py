@@ -46,16 +46,19 @@ class Store(Protocol):
         """
         ...
 
-    async def write(self, work: Callable[[Transaction], T], *, durable: bool = True) -> T:
+    async def write(self, work: Callable[[Transaction], T], *, durable: bool = True, once: str = "") -> T:
         """Run a work and commit it; an exception of the work rolls back its own effects only and is raised here.
 
         Args:
             work: what to do.
             durable: when True the commit has reached the disk when this returns; False is for figures that may be
                 lost with the power (metrics, raw request rows).
+            once: unique name of what is written, for figures that are added up: written again under it by this process,
+                after it could not be known whether it was kept, it is kept once.
 
         Raises:
-            StorageUnavailable: nothing of this work was kept.
+            StorageUnavailable: nothing of this work was kept; or the store went away while it committed, and nobody
+                knows.
         """
         ...
 

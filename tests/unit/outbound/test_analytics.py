@@ -84,14 +84,6 @@ def test_attempts_are_counted_at_every_level_until_their_stretch_is_over() -> No
     assert course.changed() == []
 
 
-def test_what_could_not_be_written_is_written_the_next_time() -> None:
-    course = Course()
-    course.count(attempt(204), "x", NOW, exhausted=False)
-    course.unwritten(course.changed())
-
-    assert len(course.changed()) == len(Level)
-
-
 def test_types_without_end_share_a_series() -> None:
     course = Course()
     for number in range(MAX_TYPES + 5):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -16,6 +17,11 @@ from custodes.planes.outbound.tally import PIECE, Tally
 from custodes.runtime.outgoing.timing import Timing
 
 
+def names() -> Callable[[], str]:
+    numbers = itertools.count()
+    return lambda: f"piece-{next(numbers)}"
+
+
 class SlowStore:
     """Store of units, endpoints and figures; tells when it has committed, and lets its caller know only then."""
 
@@ -23,7 +29,7 @@ class SlowStore:
         self.successes = 0
         self.committed, self.goes_on = asyncio.Event(), asyncio.Event()
 
-    async def write(self, work: Callable[[Any], None], *, durable: bool) -> None:
+    async def write(self, work: Callable[[Any], None], *, durable: bool, once: str) -> None:
         work(None)
         self.committed.set()
         await self.goes_on.wait()
@@ -36,7 +42,7 @@ class SlowStore:
 
 async def test_a_flush_that_is_cancelled_while_it_commits_is_written_once():
     store = SlowStore()
-    tally = Tally(*cast("Any", (store, store, store)), "writer")
+    tally = Tally(*cast("Any", (store, store, store)), "writer", names())
     tally._counts["endpoint"] = Counts(successes=1)
     flush = asyncio.create_task(tally.flush())
     await store.committed.wait()
@@ -55,11 +61,13 @@ class Pieces:
     def __init__(self, *fails_at: int) -> None:
         self.fails_at = fails_at
         self.writes = 0
+        self.names: list[str] = []
         self.counts: list[dict[str, Counts]] = []
         self.figures: list[list[tuple[Series, Figures]]] = []
 
-    async def write(self, work: Callable[[Any], None], *, durable: bool) -> None:
+    async def write(self, work: Callable[[Any], None], *, durable: bool, once: str) -> None:
         self.writes += 1
+        self.names.append(once)
         if self.writes in self.fails_at:
             raise StorageUnavailable("down")
         work(None)
@@ -79,7 +87,7 @@ def attempt_at(endpoint: str) -> Attempt:
 
 
 def counting(store: Pieces, endpoints: int) -> Tally:
-    tally = Tally(*cast("Any", (store, store, store)), "writer")
+    tally = Tally(*cast("Any", (store, store, store)), "writer", names())
     for number in range(endpoints):
         tally.succeeded(attempt_at(f"e{number}"), "x", 1)
     return tally
@@ -105,6 +113,20 @@ async def test_what_could_not_be_written_is_written_next_time_and_nothing_twice(
     assert sum(each.successes for one in store.counts for each in one.values()) == 2 * PIECE
     written = [series for one in store.figures for series, _ in one]
     assert len(written) == len(set(written)) == 6 * PIECE
+
+
+async def test_what_may_not_have_been_written_is_written_again_under_its_name():
+    """Given a store that goes away, when more is counted until it is back, then nothing new is in what is repeated."""
+    store = Pieces(1)
+    tally = counting(store, 1)
+    with pytest.raises(StorageUnavailable):
+        await tally.flush()
+    tally.succeeded(attempt_at("e0"), "x", 1)
+    await tally.flush()
+
+    assert store.names == ["piece-0", "piece-0", "piece-1"]
+    assert [one["e0"].successes for one in store.counts] == [1, 1]
+    assert store.figures[-1][0][1].succeeded == 2
 
 
 async def test_what_is_counted_while_figures_are_written_does_not_change_them():

@@ -13,7 +13,7 @@ from custodes.kernel.signals import ActivitySignal, FailureSignal, Signal
 from custodes.kernel.tenant import DEFAULT_TENANT
 from custodes.planes.alerts.dispatch import Dispatcher
 from custodes.planes.alerts.evaluation import Evaluation, Line, Lines, message
-from custodes.planes.alerts.events import Event, EventBuffer, clean
+from custodes.planes.alerts.events import Batch, Event, EventBuffer, clean
 from custodes.planes.alerts.incidents import Incidents
 from custodes.planes.alerts.model import Labels, News, Rule, SinkStatus
 from custodes.planes.alerts.ports import AlertStore, Figures
@@ -88,6 +88,8 @@ class Alerts:
         self._thresholds = thresholds
         self._events = EventBuffer()
         self._writing = asyncio.Lock()
+        #: What was handed to the store, until it is known that it was kept.
+        self._unwritten: Batch | None = None
         self._outage: FailureSignal | None = None
         self._failing: dict[str, str] = {}
         self._emit = emit
@@ -183,7 +185,7 @@ class Alerts:
         """Write signalled failures as incidents: one for each problem, counted.
 
         Raises:
-            StorageUnavailable: nothing was written; they are kept for the next time.
+            StorageUnavailable: nothing was written, or nobody knows; they are kept for the next time.
         """
         await to_the_end(self._write_events())
 
@@ -193,21 +195,23 @@ class Alerts:
 
     async def _write_what_came(self) -> None:
         await self._tell_outage()
-        events = self._events.take()
-        if not events:
-            return
-        try:
-            disabled = await self._disabled()
+        if self._unwritten is not None:
+            await self._count(self._unwritten)
+        if events := self._events.take():
+            self._unwritten = Batch(self._new_id(), events)
+            await self._count(self._unwritten)
 
-            def work(tx: Transaction) -> Evaluation:
-                evaluation = self._evaluation(tx, disabled)
-                evaluation.count(events)
-                return evaluation
+    async def _count(self, batch: Batch) -> None:
+        """Count failures on their incidents: the same ones under the same name, until it is known that they were."""
+        disabled = await self._disabled()
 
-            evaluation = await self._store.write(work)
-        except BaseException:
-            self._events.put_back(events)
-            raise
+        def work(tx: Transaction) -> Evaluation:
+            evaluation = self._evaluation(tx, disabled)
+            evaluation.count(batch.events)
+            return evaluation
+
+        evaluation = await self._store.write(work, once=batch.id)
+        self._unwritten = None
         self._show(evaluation)
 
     async def _tell_outage(self) -> None:

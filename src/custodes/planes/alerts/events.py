@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from custodes.kernel.clock import MINUTE
 from custodes.kernel.signals import FailureSignal
@@ -69,6 +70,15 @@ class Event:
         )
 
 
+class Batch(NamedTuple):
+    """Failures that are written at once."""
+
+    #: Their name, unique.
+    id: str
+    #: The failures, one entry a problem.
+    events: list[Event]
+
+
 class EventBuffer:
     """Takes signals from any thread; bounded, one entry a problem."""
 
@@ -88,11 +98,6 @@ class EventBuffer:
         with self._lock:
             taken, self._events = self._events, OrderedDict()
         return list(taken.values())
-
-    def put_back(self, events: list[Event]) -> None:
-        """Put back what could not be written."""
-        for event in events:
-            self._put(event)
 
     def _put(self, event: Event) -> None:
         key = event.fingerprint

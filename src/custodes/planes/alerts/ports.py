@@ -51,8 +51,13 @@ class AlertStore(Protocol):
         """Run a work that only reads."""
         ...
 
-    async def write(self, work: Callable[[Transaction], T]) -> T:
-        """Run a work and commit it durably."""
+    async def write(self, work: Callable[[Transaction], T], *, once: str = "") -> T:
+        """Run a work and commit it durably.
+
+        Args:
+            work: what to do.
+            once: unique name of it; written again under it, because nobody knew whether it was kept, it is kept once.
+        """
         ...
 
     # ── Incidents ────────────────────────────────────────────────────────────

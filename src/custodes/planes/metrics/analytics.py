@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from custodes.errors import InvalidInput
 from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND, Clock
@@ -103,6 +104,15 @@ class Flushes:
             return self.count
 
 
+class Live(NamedTuple):
+    """What a process has not flushed yet."""
+
+    #: The samples.
+    samples: list[Sample]
+    #: Name of the batch that some of them are in, which the store may hold by now; empty for none.
+    batch: str = ""
+
+
 class MetricReader:
     """Answers queries from the store and from what is still in memory.
 
@@ -113,7 +123,7 @@ class MetricReader:
         flushes: tells whether memory and store were read on two sides of a flush.
     """
 
-    def __init__(self, store: MetricStore, clock: Clock, live: Callable[[], list[Sample]], flushes: Flushes) -> None:
+    def __init__(self, store: MetricStore, clock: Clock, live: Callable[[], Live], flushes: Flushes) -> None:
         self._store = store
         self._clock = clock
         self._live = live
@@ -156,7 +166,9 @@ class MetricReader:
     async def _series(self, query: Query) -> list[Series]:
         """Find the series that a query is about, all of one kind."""
         await self._flushes.settled()
-        live = [sample.series for sample in self._live_of(query)]  # before the store: what it lacks now is in here
+        live = [
+            sample.series for sample in _about(self._live(), query)
+        ]  # before the store: what it lacks now is in here
         known = await self._store.list_series(query.tenant, query.name, MAX_SERIES + 1)
         return _of_one_kind(
             _matching({one.id: one for one in [*known, *live]}.values(), query.labels), query.aggregation
@@ -186,18 +198,12 @@ class MetricReader:
         live: list[Sample] = []
         for _ in range(_ATTEMPTS):
             before = await self._flushes.settled()
-            live = self._live_of(query)
-            stored = await self._store.read(wanted, MAX_SAMPLES)
+            now = self._live()
+            live = _about(now, query)
+            stored = await self._store.read(replace(wanted, without=now.batch), MAX_SAMPLES)
             if await self._flushes.settled() == before:
                 break
         return stored, live
-
-    def _live_of(self, query: Query) -> list[Sample]:
-        return [
-            sample
-            for sample in self._live()
-            if sample.series.name == query.name and query.tenant in (None, sample.series.tenant)
-        ]
 
     def _lines(self, cells: Mapping[tuple[Labels, int], Cell], figure: _Figure, step: int, until: int) -> list[Line]:
         end = min(until, self._clock.now())
@@ -207,6 +213,14 @@ class MetricReader:
             points.setdefault(labels, []).append(Point(slot, figure(cell, seconds)))
         lines = [Line(labels, tuple(line)) for labels, line in points.items()]
         return sorted(lines, key=lambda line: (-line.points[-1].value, line.labels))
+
+
+def _about(live: Live, query: Query) -> list[Sample]:
+    return [
+        sample
+        for sample in live.samples
+        if sample.series.name == query.name and query.tenant in (None, sample.series.tenant)
+    ]
 
 
 def figure_of(aggregation: str) -> _Figure:

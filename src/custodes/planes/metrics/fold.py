@@ -110,14 +110,6 @@ class Fold:
             self._begin = self._end = 0
             return taken
 
-    def put_back(self, taken: dict[int, Cells]) -> None:
-        """Put back what could not be flushed; bounded, see :data:`MAX_CELLS`."""
-        with self._lock:
-            for bucket, cells in taken.items():
-                _merge(self._buckets.setdefault(bucket, {}), cells)
-            self._begin = self._end = 0
-            self._make_room()
-
     def samples(self) -> list[Sample]:
         """Copy what is in memory now."""
         with self._lock:

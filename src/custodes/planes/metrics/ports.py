@@ -27,6 +27,8 @@ class Selection:
     histograms: bool
     #: Whether last values are needed; then nothing is merged.
     last: bool
+    #: Name of a batch to leave out; empty for none.
+    without: str = ""
 
 
 class MetricStore(Protocol):
@@ -42,7 +44,7 @@ class MetricStore(Protocol):
 
         Args:
             samples: rows of the finest level, one per series and bucket.
-            writer: name of this batch, unique.
+            writer: name of this batch, unique; added again under it, because nobody knew whether it was, it is once.
             at: wall clock, for the catalogue of series.
         """
         ...

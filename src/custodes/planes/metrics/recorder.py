@@ -8,16 +8,16 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from custodes.errors import CustodesError, InvalidInput, StorageUnavailable
 from custodes.kernel.clock import HOUR, SECOND, Clock
 from custodes.kernel.health import Health, SystemHealth, Threshold, judge
 from custodes.kernel.paging import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
 from custodes.kernel.tenant import DEFAULT_TENANT, check_tenant
-from custodes.planes.metrics.analytics import Flushes, MetricReader
+from custodes.planes.metrics.analytics import Flushes, Live, MetricReader
 from custodes.planes.metrics.collector import Collector, LagMeter
-from custodes.planes.metrics.fold import Fold, samples_of
+from custodes.planes.metrics.fold import Cells, Fold, samples_of
 from custodes.planes.metrics.health import AS_NUMBER, HealthMonitor
 from custodes.planes.metrics.model import LEVELS, Answer, Kind, Labels, Level, MetricInfo, Query, Ranked, Series
 from custodes.planes.metrics.ports import MetricStore
@@ -65,6 +65,15 @@ _log = get_logger("custodes.metrics")
 F = TypeVar("F", bound=Callable[..., object])
 
 
+class Batch(NamedTuple):
+    """What is written at once."""
+
+    #: Its name, unique.
+    id: str
+    #: Cells by bucket.
+    cells: dict[int, Cells]
+
+
 class SystemMetrics:
     """Records custom and system metrics and answers questions about them (S6).
 
@@ -106,6 +115,8 @@ class SystemMetrics:
         self._labels = dict(labels or {})
         self._thresholds = thresholds
         self._fold = Fold(clock)
+        #: What was handed to the store, until it is known that it was kept.
+        self._unwritten: Batch | None = None
         self._registry = Registry()
         self._collector = Collector(probes)
         self._collector.add(self._own_figures)
@@ -114,7 +125,7 @@ class SystemMetrics:
         self._flushed_at = clock.monotonic()
         self._forgot_at = clock.monotonic()
         self._warned: set[tuple[str, str]] = set()
-        self._reader = MetricReader(store, clock, self._fold.samples, self._flushes)
+        self._reader = MetricReader(store, clock, self._live, self._flushes)
         #: Measurements that were refused.
         self.refused = 0
         #: Flushes that failed; what they held was kept for the next.
@@ -243,22 +254,38 @@ class SystemMetrics:
         """Write what was folded in memory as one batch.
 
         Raises:
-            StorageUnavailable: nothing was written; it is kept for the next flush.
+            StorageUnavailable: nothing was written, or nobody knows; it is kept for the next flush.
         """
         await to_the_end(self._flush())
 
     async def _flush(self) -> None:
         async with self._flushes:
-            taken = self._fold.take()
             try:
-                await self._store.append(samples_of(taken), self._new_id(), self._clock.now())
+                if self._unwritten is not None:
+                    await self._append(self._unwritten)
+                self._unwritten = Batch(self._new_id(), self._fold.take())
+                await self._append(self._unwritten)
             except BaseException:
-                self._fold.put_back(taken)
                 self.flush_failures += 1
                 raise
             self._flushed_at = self._clock.monotonic()
-            self._registry.mark_used(key for cells in taken.values() for key in cells)
         self._forget()
+
+    async def _append(self, batch: Batch) -> None:
+        """Write a batch: the same rows under the same name, until it is known that they were kept."""
+        await self._store.append(samples_of(batch.cells), batch.id, self._clock.now())
+        self._unwritten = None
+        self._registry.mark_used(key for cells in batch.cells.values() for key in cells)
+
+    def _live(self) -> Live:
+        batch = self._unwritten
+        if batch is None:
+            return Live(self._fold.samples())
+        return Live([*samples_of(batch.cells), *self._fold.samples()], batch.id)
+
+    def _waiting(self) -> float:
+        batch = self._unwritten
+        return float(len(self._fold) + (0 if batch is None else sum(map(len, batch.cells.values()))))
 
     def _forget(self) -> None:
         now = self._clock.monotonic()
@@ -368,7 +395,7 @@ class SystemMetrics:
         """Tell whether measurements reach the store."""
         figures = {
             "flush_age_seconds": (self._clock.monotonic() - self._flushed_at) / SECOND,
-            "waiting_samples": float(len(self._fold)),
+            "waiting_samples": self._waiting(),
             "flush_failures": float(self.flush_failures),
             "series": float(len(self._registry)),
             "refused": float(self.refused),
@@ -380,7 +407,7 @@ class SystemMetrics:
     def _own_figures(self) -> Sequence[Reading]:
         return [
             Reading("custodes.metrics.series", float(len(self._registry))),
-            Reading("custodes.metrics.waiting", float(len(self._fold))),
+            Reading("custodes.metrics.waiting", self._waiting()),
             Reading("custodes.metrics.refused", float(self.refused), Kind.COUNTER),
             Reading("custodes.metrics.overflowed", float(self._registry.overflowed), Kind.COUNTER),
             Reading("custodes.metrics.flush_failures", float(self.flush_failures), Kind.COUNTER),

@@ -6,7 +6,6 @@ several processes are added up when they are read; times are histograms, so perc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -138,11 +137,6 @@ class Course:
         """Take what changed since the last time, to be written."""
         changed, self._changed = self._changed, {}
         return list(changed.items())
-
-    def unwritten(self, rows: Sequence[tuple[Series, Figures]]) -> None:
-        """Take back what could not be written."""
-        for series, figures in rows:
-            self._changed.setdefault(series, figures)
 
     def _begin_minute(self, now: int) -> None:
         self._latest = now

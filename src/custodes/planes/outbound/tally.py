@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 from custodes.planes.outbound.figures import Course, Figures, Series
 from custodes.planes.outbound.model import Attempt
@@ -17,6 +19,17 @@ from custodes.runtime.transactions import Store, Transaction
 PIECE = 64
 
 
+class Piece(NamedTuple):
+    """What is written in one transaction."""
+
+    #: Its name, unique.
+    id: str
+    #: What is added to the counters of endpoints, by id.
+    counts: dict[str, Counts]
+    #: Figures over time, each as it stands when it is written.
+    figures: list[tuple[Series, Figures]]
+
+
 class Tally:
     """Counts attempts. What a killed process had not written is missing in the figures, never in the attempts.
 
@@ -25,13 +38,24 @@ class Tally:
         endpoints: where the counters of endpoints are kept.
         figures: where figures over time are kept.
         writer: id of this process among those that count.
+        new_id: makes unique names of pieces.
     """
 
-    def __init__(self, store: Store, endpoints: EndpointStore, figures: FigureStore, writer: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        endpoints: EndpointStore,
+        figures: FigureStore,
+        writer: str,
+        new_id: Callable[[], str],
+    ) -> None:
         self._store = store
         self._endpoints = endpoints
         self._figures = figures
         self._writer = writer
+        self._new_id = new_id
+        #: Of what is handed to the store, what nobody knows to be kept yet.
+        self._unwritten: deque[Piece] = deque()
         self._counts: dict[str, Counts] = {}
         self._course = Course()
         self._flushing = asyncio.Lock()
@@ -52,36 +76,28 @@ class Tally:
         """Write what was counted.
 
         Raises:
-            StorageUnavailable: what was not written is kept for the next time.
+            StorageUnavailable: what was not written, or may not have been, is kept for the next time.
         """
         await to_the_end(self._flush())
 
     async def _flush(self) -> None:
         async with self._flushing:
+            await self._write()  # the same counts under the same names, until it is known that they were kept
             counts, self._counts = list(self._counts.items()), {}
             figures = self._course.changed()
-            try:
-                while counts or figures:
-                    # Copies: they are written in another thread while the loop goes on counting.
-                    rows = [(series, its.copy()) for series, its in figures[:PIECE]]
-                    await self._store.write(partial(self._put, dict(counts[:PIECE]), rows), durable=False)
-                    del counts[:PIECE], figures[:PIECE]
-            except BaseException:
-                self._take_back(dict(counts))
-                self._course.unwritten(figures)
-                raise
+            for begin in range(0, max(len(counts), len(figures)), PIECE):
+                end = begin + PIECE
+                self._unwritten.append(Piece(self._new_id(), dict(counts[begin:end]), figures[begin:end]))
+            await self._write()
 
-    def _put(self, counts: Mapping[str, Counts], figures: Sequence[tuple[Series, Figures]], tx: Transaction) -> None:
+    async def _write(self) -> None:
+        while self._unwritten:
+            piece = self._unwritten[0]
+            # Copies: they are written in another thread while the loop goes on counting.
+            rows = [(series, its.copy()) for series, its in piece.figures]
+            await self._store.write(partial(self._put, piece.counts, rows), durable=False, once=piece.id)
+            self._unwritten.popleft()
+
+    def _put(self, counts: dict[str, Counts], figures: list[tuple[Series, Figures]], tx: Transaction) -> None:
         self._endpoints.add_counts(tx, counts)
         self._figures.put(tx, self._writer, figures)
-
-    def _take_back(self, counts: dict[str, Counts]) -> None:
-        for endpoint_id, newer in self._counts.items():
-            old = counts.get(endpoint_id, Counts())
-            counts[endpoint_id] = Counts(
-                old.successes + newer.successes,
-                newer.last_success_at or old.last_success_at,
-                old.failures + newer.failures,
-                newer.last_failure_at or old.last_failure_at,
-            )
-        self._counts = counts

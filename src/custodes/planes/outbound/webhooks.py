@@ -9,7 +9,7 @@ from typing import Any
 from custodes.errors import CustodesError
 from custodes.kernel.clock import Clock
 from custodes.kernel.health import SystemHealth
-from custodes.kernel.ids import RandomBits
+from custodes.kernel.ids import RandomBits, uuid7
 from custodes.kernel.sealing import Sealer
 from custodes.kernel.stretches import Level, level_for
 from custodes.planes.outbound.analytics import HEALTH_RANGE, DeliveryAnalytics, Examined, analyse, examine
@@ -120,7 +120,7 @@ class OutgoingWebhooks(Deliveries):
         #: Whose tenant hears what is told of the endpoints of all tenants.
         self.operator = default_tenant
         self._figures = figures
-        self._tally = Tally(store, endpoints, figures, owner)
+        self._tally = Tally(store, endpoints, figures, owner, lambda: uuid7(clock.now(), random_bits))
         windows = Windows()
         sender = Sender(
             store=store,

@@ -197,8 +197,13 @@ class RateLimitStore(Protocol):
         """List entries, newest first; only those that stand at a moment unless None."""
         ...
 
-    async def record(self, windows: Sequence[Window]) -> None:
-        """Add counts to windows, and make those that are not there; all or none."""
+    async def record(self, windows: Sequence[Window], batch: str = "") -> None:
+        """Add counts to windows, and make those that are not there; all or none.
+
+        Args:
+            windows: what was counted.
+            batch: unique name of these; recorded again under it, as nobody knew whether they were, they count once.
+        """
         ...
 
     async def window_page(

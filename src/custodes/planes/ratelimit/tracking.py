@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from custodes.errors import StorageUnavailable
 from custodes.kernel.clock import MINUTE
@@ -43,6 +44,15 @@ _Name = tuple[str, str, str, str, str]
 _log = get_logger("custodes.ratelimit")
 
 
+class Batch(NamedTuple):
+    """Counts that are written at once."""
+
+    #: Their name, unique: tried once more, they are the same.
+    id: str
+    #: The rows.
+    rows: list[Window]
+
+
 class Tracker:
     """Collects counts and writes them.
 
@@ -60,7 +70,7 @@ class Tracker:
         self._tenant = tenant
         self._refused: dict[_Name, Counts] = {}
         self._endpoints: Counter[tuple[str, ...]] = Counter()
-        self._waiting: list[Window] = []
+        self._waiting: Batch | None = None
         self._flushing = asyncio.Lock()
         #: Changes when what was counted is taken to be written.
         self.epoch = 0
@@ -105,18 +115,18 @@ class Tracker:
             start = self._now() // WINDOW * WINDOW
             counted = self._take_refused()
             await self._take_admitted(gates, counted)
-            rows = self._rows(counted, start)
-            retried, self._waiting = self._waiting, rows
+            new = Batch(self._new_id(), self._rows(counted, start))
+            retried, self._waiting = self._waiting, new
             try:
-                if retried:
-                    await self._store.record(retried)
-                    retried = []
-                if rows:
-                    await self._store.record(rows)
-                self._waiting = []
+                if retried is not None:
+                    await self._store.record(retried.rows, retried.id)
+                    retried = None
+                if new.rows:
+                    await self._store.record(new.rows, new.id)
+                self._waiting = None
             except StorageUnavailable as error:
-                self.lost += len(retried)
-                _log.warning("rate_limit_counts_not_written", rows=len(rows), lost=self.lost, error=str(error))
+                self.lost += 0 if retried is None else len(retried.rows)
+                _log.warning("rate_limit_counts_not_written", rows=len(new.rows), lost=self.lost, error=str(error))
 
     def _take_refused(self) -> dict[_Name, Counts]:
         refused, self._refused = self._refused, {}

@@ -43,9 +43,9 @@ class SqlAlertStore:
         """Run a work that only reads."""
         return await self._database.read(work)
 
-    async def write(self, work: Callable[[Transaction], T]) -> T:
+    async def write(self, work: Callable[[Transaction], T], *, once: str = "") -> T:
         """Run a work and commit it durably."""
-        return await self._database.write(work)
+        return await self._database.write(work, once=once)
 
     # ── Incidents ────────────────────────────────────────────────────────────
 

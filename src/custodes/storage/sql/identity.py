@@ -40,9 +40,9 @@ class SqlIdentityStore(SqlViewRows):
         """Run a work that only reads."""
         return await self._database.read(work)
 
-    async def write(self, work: Callable[[Transaction], T], *, durable: bool = True) -> T:
+    async def write(self, work: Callable[[Transaction], T], *, durable: bool = True, once: str = "") -> T:
         """Run a work and commit it."""
-        return await self._database.write(work, durable=durable)
+        return await self._database.write(work, durable=durable, once=once)
 
     async def join(
         self, connection: object, work: Callable[[Transaction], T], *, committed: Callable[[], None] | None = None

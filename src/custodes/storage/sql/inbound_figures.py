@@ -15,7 +15,7 @@ from custodes.kernel.stretches import Level
 from custodes.planes.inbound.figures import ALL, REFUSAL_BUCKET, ErrorGroup, Figures, Only, RefusalCount, Series, Sums
 from custodes.planes.inbound.model import Refusal, Status
 from custodes.runtime.transactions import Transaction
-from custodes.storage.sql.bulk import counted, insert_rows
+from custodes.storage.sql.bulk import counted, insert_ignoring, insert_rows
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.inbound_queries import newest, newest_first
 from custodes.storage.sql.inbound_sums import of_only, sums
@@ -71,7 +71,8 @@ class SqlFigureStore:
             connection.execute(delete(counts).where(*(counts.c[name] == value for name, value in key.items())))
             connection.execute(insert(counts).values(**key, refused=row.refused))
         if samples:
-            connection.execute(insert(refusals), [_refusal_values(sample) for sample in samples])
+            # Some may be there: nobody was told that they were kept.
+            connection.execute(insert_ignoring(connection, refusals), [_refusal_values(sample) for sample in samples])
 
     def purge_figures(self, tx: Transaction, level: Level, before: int, limit: int) -> int:
         """Delete folded figures of a level from before."""

@@ -63,7 +63,7 @@ class SqlMetricStore:
             _catalogue(connection, list(series.values()), hour)
 
         if samples:
-            await self._database.write(work, durable=False)
+            await self._database.write(work, durable=False, once=writer)
             self._remember(series, hour)
 
     def _remember(self, series: Iterable[str], hour: int) -> None:
@@ -257,6 +257,8 @@ def _statement(connection: Connection, selection: Selection, tenant: str, ids: l
     """Rows of the level, and of the finer levels what is not folded yet."""
     name = selection.series[0].name
     of_these = and_(t.c.tenant_id == tenant, t.c.name == name, t.c.series_id.in_(ids))
+    if selection.without:
+        of_these = and_(of_these, t.c.writer != selection.without)
     histogram = t.c.histogram if selection.histograms else null().label("histogram")
     columns = (t.c.tenant_id, t.c.name, t.c.series_id, t.c.bucket, *_VALUES[:-1], histogram)
     parts = [

@@ -25,6 +25,7 @@ from custodes.runtime.writer import GroupCommitWriter, Pending
 from custodes.storage.sql import database as sql
 from custodes.storage.sql.database import Ingest
 from custodes.storage.sql.deadlines import Deadlines, Overdue
+from custodes.storage.sql.postgresql_once import Endings
 from custodes.storage.sql.postgresql_text import has_nul, without_nul
 from custodes.storage.sql.postgresql_work import ROLLED_BACK, PooledWork, Terms, code_of, driver_of, unavailable
 
@@ -97,6 +98,7 @@ class PostgresDatabase:
         #: Statement that each transaction begins with; empty where there is no schema of our own.
         self.search_path = f"SET LOCAL search_path = {_quoted(schema)}" if schema else ""
         self._ingesting: Connection | None = None
+        self._endings = Endings()
         self._waiting = 0
         self._closed = False
         self._start_threads()
@@ -147,10 +149,15 @@ class PostgresDatabase:
         preamble = _joined(_AT_ONCE, self.search_path)
         return await self._run(self._readers, work, Terms(self._reader_engine, TIMEOUT_SECONDS, preamble))
 
-    async def write(self, work: Callable[[Transaction], T], *, durable: bool = True) -> T:
+    async def write(self, work: Callable[[Transaction], T], *, durable: bool = True, once: str = "") -> T:
         """Run a work and commit it."""
         preamble = self.search_path if durable else _joined(self.search_path, _NOT_DURABLE)
-        return await self._run(self._writers, work, Terms(self._writer_engine, TIMEOUT_SECONDS, preamble))
+        terms = Terms(self._writer_engine, TIMEOUT_SECONDS, preamble)
+        if not once:
+            return await self._run(self._writers, work, terms)
+        result = await self._run(self._writers, self._endings.once(once, work), terms)
+        self._endings.known(once)
+        return result
 
     async def migrate(self, work: Callable[[Transaction], T]) -> T:
         """Run a work that changes tables: in one process at a time, for as long as it takes."""

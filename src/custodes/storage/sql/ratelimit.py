@@ -149,9 +149,9 @@ class SqlRateLimitStore:
 
     # ── Windows ──────────────────────────────────────────────────────────────
 
-    async def record(self, windows: Sequence[Window]) -> None:
+    async def record(self, windows: Sequence[Window], batch: str = "") -> None:
         """Upsert windows, adding counts."""
-        await self._database.write(lambda tx: record(connection_of(tx), windows), durable=False)
+        await self._database.write(lambda tx: record(connection_of(tx), windows), durable=False, once=batch)
 
     async def window_page(
         self,

@@ -157,8 +157,9 @@ class SqliteDatabase:
             reading.interrupt()
             raise
 
-    async def write(self, work: Callable[[Transaction], T], *, durable: bool = True) -> T:
-        """Run a work in the writer thread and commit it with its group."""
+    async def write(self, work: Callable[[Transaction], T], *, durable: bool = True, once: str = "") -> T:
+        """Run a work in the writer thread and commit it with its group; of a file the end is always known."""
+        del once
         return cast("T", await self._writer.submit(_Write(work, durable)))
 
     async def migrate(self, work: Callable[[Transaction], T]) -> T:
