@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
 from custodes.errors import CustodesError
@@ -82,6 +82,10 @@ class Doer(Protocol[R]):
 
     def write(self, tx: Transaction, results: Sequence[R]) -> None:
         """Write what came of jobs, in the transaction that settles them; only of those whose lease was still held."""
+        ...
+
+    def plain(self, result: R, error: Exception) -> R:
+        """Return what to write instead of what the store refuses for good: the same end, without foreign texts."""
         ...
 
 
@@ -270,7 +274,7 @@ class Worker(Generic[R]):
                 self.setbacks += 1
                 _log.warning("job_failed", kind=self.kind, ref=lease.ref, error=repr(error))
                 result = Again(self._clock.now() + SETBACK)
-            if await self._ended.do((lease, result)):
+            if await self._written(lease, result):
                 self.settled += 1
                 result.then()
             else:
@@ -278,10 +282,24 @@ class Worker(Generic[R]):
                 _log.warning("lease_lost", kind=self.kind, ref=lease.ref)
         except CustodesError as error:  # the lease ends by itself, and the job is done again
             _log.warning("job_not_settled", kind=self.kind, ref=lease.ref, error=str(error))
+        except Exception as error:  # noqa: BLE001 - as above; each lease that ends so is counted
+            _log.error("job_not_settled", kind=self.kind, ref=lease.ref, error=repr(error))
         finally:
             self._running.pop(lease.ref, None)
             self._looks.freed(asyncio.get_running_loop().time(), waited_for=self._waited_for(lease))
             self._stir.set()
+
+    async def _written(self, lease: Lease, result: Done[R] | Again[R]) -> bool:
+        """Settle a job; what can never be written is written plainly, so that the attempt counts."""
+        try:
+            return await self._ended.do((lease, result))
+        except CustodesError:
+            raise
+        except Exception as error:
+            if result.result is None:
+                raise
+            _log.error("result_not_writable", kind=self.kind, ref=lease.ref, error=repr(error))
+            return await self._ended.do((lease, replace(result, result=self._doer.plain(result.result, error))))
 
     async def _settle(self, ended: Sequence[tuple[Lease, Done[R] | Again[R]]]) -> Sequence[bool]:
         """Settle jobs and write what came of them; tells of each whether its lease was still held."""

@@ -8,6 +8,7 @@ import pytest
 from custodes.errors import ConfigurationError, InvalidInput, Permanent
 from custodes.kernel.backoff import Backoff
 from custodes.kernel.clock import HOUR, SECOND
+from custodes.planes.inbound import processor
 from custodes.planes.inbound.model import EventFilter, Outcome, Status, WebhookEvent
 from custodes.planes.inbound.processor import MAX_LOST
 from custodes.runtime.current import current_trace
@@ -299,6 +300,31 @@ async def test_an_error_that_no_store_takes_as_it_is_counts_as_any_other(house):
     assert runs == ["good", "bad", "bad"]
     record = await house.inbound.get_event(receipt.event_id)
     assert (record.status, record.error) == (Status.DEAD, "bad: RuntimeError: no such file ?.txt")
+
+
+async def test_an_attempt_counts_also_when_what_came_of_it_can_never_be_written(house, monkeypatch):
+    """Given words that get past what makes them storable, then nobody is called more often than it asked for."""
+    runs: list[str] = []
+
+    @house.inbound.webhook("stripe", name="good")
+    async def good(event: WebhookEvent) -> None:
+        runs.append("good")
+
+    @house.inbound.webhook("stripe", name="bad", backoff=QUICK, max_attempts=2)
+    async def bad(event: WebhookEvent) -> None:
+        runs.append("bad")
+        raise RuntimeError("\udcff")
+
+    monkeypatch.setattr(processor, "storable", str)
+    receipt = await house.deliver()
+    for _ in range(3):
+        await house.inbound.worker.run_due()
+        house.clock.advance(HOUR)
+
+    assert runs == ["good", "bad", "bad"]
+    record = await house.inbound.get_event(receipt.event_id)
+    assert record.status is Status.DEAD
+    assert record.error.startswith("What came of it could not be written")
 
 
 async def test_what_the_host_tells_of_its_events_is_made_storable_or_refused(house):

@@ -30,6 +30,9 @@ class Doing:
         if self.cannot_write & set(results):
             raise ValueError
 
+    def plain(self, result: str, error: Exception) -> str:
+        return f"{result}: {type(error).__name__}"
+
     async def do(self, lease: Lease) -> Done | Again:
         if lease.lane in self.hangs:
             await self.gate.wait()
@@ -155,8 +158,22 @@ async def test_of_those_that_end_together_one_whose_lease_is_lost_settles_nothin
     assert (worker.settled, worker.fenced) == (2, 1)
 
 
-async def test_a_result_that_cannot_be_written_keeps_no_other_from_it(database, clock, worker: Worker, doing: Doing):
+async def test_what_can_never_be_written_is_written_plainly(database, clock, worker: Worker, doing: Doing):
+    """Given a result that the store refuses for good, then the job is settled all the same, once."""
     doing.cannot_write = {"a1"}
+    await put(database, clock, "a", 3)
+
+    await worker.claim()
+    await doing.until(3)
+    await worker.stop()
+
+    assert ["a1: ValueError"] in doing.written
+    backlog = await database.read(lambda tx: SqlJobs().backlog(tx, "k", clock.now()))
+    assert (worker.settled, backlog.open) == (3, 0)
+
+
+async def test_a_result_that_cannot_be_written_keeps_no_other_from_it(database, clock, worker: Worker, doing: Doing):
+    doing.cannot_write = {"a1", "a1: ValueError"}
     await put(database, clock, "a", 3)
 
     await worker.claim()

@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from custodes.errors import Permanent
@@ -43,6 +43,9 @@ _FINAL = frozenset({Outcome.SUCCEEDED, Outcome.PERMANENT})
 _NOT_CALLED = Wait(tries=0, due_at=0)
 
 _GIVEN_UP = "A handler had given up before"
+
+#: Stands for a type of error whose name or words no store takes.
+_UNWRITABLE = "Unwritable"
 
 #: Stands for "it did not end in time".
 _LATE = TimeoutError()
@@ -130,6 +133,14 @@ class Processor:
         """Note what became of events."""
         self._events.add_attempts(tx, [(each.event, attempt) for each in results for attempt in each.attempts])
         self._events.conclude(tx, [_ending_of(each) for each in results])
+
+    def plain(self, result: Conclusion, error: Exception) -> Conclusion:
+        """Leave out what handlers said: their attempts count all the same."""
+        why = f"What came of it could not be written: {type(error).__name__}"
+        attempts = [
+            replace(each, error_type=_UNWRITABLE, error=why) if each.error_type else each for each in result.attempts
+        ]
+        return replace(result, attempts=attempts, error=why if result.error else result.error)
 
     async def _load(self, event_ids: Sequence[str]) -> Sequence[_Loaded | None]:
         found = await self._store.read(lambda tx: self._events.load(tx, event_ids))

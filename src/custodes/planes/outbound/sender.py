@@ -124,6 +124,13 @@ class Sender:
         for one in results:
             one.also(tx)
 
+    def plain(self, result: Outcome, error: Exception) -> Outcome:
+        """Leave out what the other side said: the attempt counts all the same."""
+        if result.attempt is None:
+            return result
+        why = "" if result.attempt.succeeded else f"What came of it could not be written: {type(error).__name__}"
+        return replace(result, attempt=replace(result.attempt, error=why, excerpt="", headers=()))
+
     async def do(self, lease: Lease) -> Done[Outcome] | Again[Outcome]:
         """Make one attempt."""
         ready = self._ready.pop((lease.ref, lease.token), None)
