@@ -150,7 +150,8 @@ class Ingress:
         try:
             verdict = check(delivery)
             if hasattr(verdict, "__await__"):
-                verdict = await self._shield.wait("limiter", verdict, None) or verdict.undecided()
+                asked = self._shield.wait("limiter", verdict, None, unclaimed=self._let_go)
+                verdict = await asked or verdict.undecided()
             if verdict.allowed:  # what is left of a limit is of no use to a sender: no headers
                 delivery.release = verdict.release
                 return False
@@ -165,6 +166,11 @@ class Ingress:
         )
         await _answer(send, refusal.status, refusal.body, refusal.headers)
         return True
+
+    def _let_go(self, verdict: Any) -> None:
+        """Give back what a decision holds whose sender has gone."""
+        if verdict is not None and verdict.release is not None:
+            self._give_back(verdict.release)
 
     def _give_back(self, release: Callable[[], object]) -> None:
         try:

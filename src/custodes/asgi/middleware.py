@@ -167,7 +167,7 @@ class Middleware:
 
     async def _judge_later(self, passage: Passage, answer: Pending) -> Refusal | None:
         """Wait for the limiter; when it hangs or fails, the failure mode of the rules decides."""
-        verdict = await self.shield.wait("limiter", answer, None)
+        verdict = await self.shield.wait("limiter", answer, None, unclaimed=self._let_go)
         try:
             return passage.judged(answer.undecided() if verdict is None else verdict)
         except BaseException as error:
@@ -189,6 +189,11 @@ class Middleware:
         except BaseException as error:
             if not self.absorbs("recorder", error):
                 raise
+
+    def _let_go(self, verdict: Decision | None) -> None:
+        """Give back what a decision holds whose request has gone."""
+        if verdict is not None and verdict.release is not None:
+            self._give_back(verdict.release)
 
     def _give_back(self, release: Callable[[], object]) -> None:
         try:

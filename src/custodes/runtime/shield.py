@@ -9,7 +9,8 @@ program or the task, passes untouched.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from custodes.kernel.clock import MINUTE, SECOND, Clock
@@ -81,7 +82,15 @@ class Shield:
         self._note(name, error)
         return True
 
-    async def wait(self, name: str, awaitable: Awaitable[T], otherwise: T, *, seconds: float | None = None) -> T:
+    async def wait(
+        self,
+        name: str,
+        awaitable: Awaitable[T],
+        otherwise: T,
+        *,
+        seconds: float | None = None,
+        unclaimed: Callable[[T], object] | None = None,
+    ) -> T:
         """Wait for something of ours, not for ever.
 
         It runs in a task of its own, so that it cannot hold the request even when it ignores its cancellation.
@@ -91,6 +100,7 @@ class Shield:
             awaitable: what to wait for.
             otherwise: what to go on with when it fails, hangs or rests.
             seconds: time limit; default as given to the shield.
+            unclaimed: called with what it returns when nobody waits for it any more, as it may hold something.
         """
         record = self._record(name)
         if self._rests(record):
@@ -104,11 +114,11 @@ class Shield:
             return otherwise
         try:
             done, _ = await asyncio.wait((task,), timeout=self._limit if seconds is None else seconds)
-        except asyncio.CancelledError:
-            self._leave(task)
+        except asyncio.CancelledError:  # which may come in the moment in which the task has ended
+            self._leave(name, task, unclaimed)
             raise
         if not done:
-            self._leave(task)
+            self._leave(name, task, unclaimed)
             self._timed_out(name, record)
             return otherwise
         record.timeouts = 0
@@ -118,7 +128,7 @@ class Shield:
         """Run something of ours beside the request, which goes on at once."""
         task = asyncio.ensure_future(self.wait(name, awaitable, None))
         self._left_behind.add(task)
-        task.add_done_callback(self._forget)
+        task.add_done_callback(partial(self._forget, name, None))
 
     def _rests(self, record: _Record) -> bool:
         try:
@@ -148,16 +158,21 @@ class Shield:
         except _ANY as error:  # the clock may be what is broken
             self._note("clock", error)
 
-    def _leave(self, task: asyncio.Future[Any]) -> None:
+    def _leave(self, name: str, task: asyncio.Future[T], unclaimed: Callable[[T], object] | None) -> None:
         """Cancel a task without waiting for it; a reference is kept until it ends, however long it takes."""
         self._left_behind.add(task)
-        task.add_done_callback(self._forget)
+        task.add_done_callback(partial(self._forget, name, unclaimed))
         task.cancel()
 
-    def _forget(self, task: asyncio.Future[Any]) -> None:
+    def _forget(self, name: str, unclaimed: Callable[[T], object] | None, task: asyncio.Future[T]) -> None:
         self._left_behind.discard(task)
-        if not task.cancelled():
-            task.exception()  # read, so that asyncio does not complain that nobody did
+        # The exception is read in any case, so that asyncio does not complain that nobody did.
+        if task.cancelled() or task.exception() is not None or unclaimed is None:
+            return
+        try:
+            unclaimed(task.result())
+        except _ANY as error:
+            self._note(name, error)
 
     def _record(self, name: str) -> _Record:
         record = self._records.get(name)

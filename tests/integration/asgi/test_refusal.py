@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -12,6 +13,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from custodes.app import Custodes
+from custodes.kernel.window import Outcome
+from custodes.storage.sql.ratelimit_groups import GroupedWindows
 from custodes.testing.asgi import converse, http_scope, websocket_scope
 
 
@@ -116,6 +119,32 @@ async def test_a_slot_is_given_back_when_the_request_is_over(custodes: Custodes)
     # However the host ended, the next request finds the slot free
     for _ in range(3):
         assert isinstance((await converse(app, http_scope("/"))).error, ValueError)
+
+
+async def test_whoever_leaves_while_it_is_decided_holds_no_slot(custodes_of: Any, monkeypatch: pytest.MonkeyPatch):
+    """Given clients that leave so many turns of the loop after the decision, then the next finds the slot free."""
+    custodes: Custodes = custodes_of(rate_limit_store="sqlite")
+    custodes.limit("1 concurrent", by="ip", name="one")
+    app, decided, decide = custodes.wrap(Host()), asyncio.Event(), GroupedWindows.decide
+
+    async def telling(self: GroupedWindows, *asked: Any) -> Outcome:
+        outcome = await decide(self, *asked)
+        decided.set()
+        return outcome
+
+    monkeypatch.setattr(GroupedWindows, "decide", telling)
+    for turns in range(6):
+        decided.clear()
+        asking = asyncio.create_task(converse(app, http_scope("/")))
+        await decided.wait()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        for _ in range(10):  # what is given back is on its way
+            await asyncio.sleep(0)
+
+        assert (await converse(app, http_scope("/"))).status == 200, turns
 
 
 async def test_limits_hold_when_monitoring_is_off(custodes_of: Any):

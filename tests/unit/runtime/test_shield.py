@@ -52,6 +52,22 @@ async def test_what_fails_or_hangs_is_not_waited_for(shield, hook):
     assert shield.failures == {"hook": 1}
 
 
+async def test_what_comes_when_nobody_waits_any_more_is_handed_to_who_lets_go_of_it(shield):
+    """Given one who leaves after the hook has answered and before it heard of it, then the answer is not lost."""
+    unclaimed: list[str] = []
+    answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    waiting = asyncio.create_task(shield.wait("hook", answered, "otherwise", unclaimed=unclaimed.append))
+    await asyncio.sleep(0)
+
+    answered.set_result("a slot")
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    while shield.left_behind:
+        await asyncio.sleep(0)
+
+    assert unclaimed == ["a slot"]
+
+
 async def test_what_is_left_behind_is_remembered_until_it_ends(shield):
     await shield.wait("hook", stubborn(), "otherwise")
     assert shield.left_behind == 1
