@@ -54,7 +54,7 @@ from custodes.admin.problems import trace_of
 from custodes.app import Custodes
 from custodes.errors import NotFound, PermissionDenied
 from custodes.kernel.tenant import check_tenant
-from custodes.planes.audit.drafting import Changeable
+from custodes.planes.audit.drafting import Changeable, Referable
 from custodes.planes.identity.model import Principal, Role
 from custodes.runtime.transactions import Work
 
@@ -169,7 +169,8 @@ class AuditTrail:
         self,
         action: str,
         *,
-        target: str | None = None,
+        target: Referable | None = None,
+        targets: Sequence[Referable] = (),
         changes: Sequence[Changeable] = (),
         context: Mapping[str, object] | None = None,
         reason: str = "",
@@ -179,7 +180,8 @@ class AuditTrail:
 
         Args:
             action: ``noun.verb`` in lower case: ``"webhook.replayed"``.
-            target: ``kind:id`` of what it was done to.
+            target: ``kind:id`` of what it was done to, or a ``Reference`` with its name for people.
+            targets: what it was done to beside that.
             changes: what changed.
             context: small facts beside it; no secrets.
             reason: why, as the admin says.
@@ -190,6 +192,7 @@ class AuditTrail:
             action,
             actor=principal.actor,
             target=target,
+            targets=targets,
             impersonator=f"user:{principal.impersonator}" if principal.impersonator else None,
             changes=changes,
             context={"role": principal.role.value, "method": principal.method.value, **(context or {})},

@@ -28,7 +28,8 @@ from custodes.cli.moments import span
 from custodes.errors import InvalidInput
 from custodes.kernel.clock import to_iso
 from custodes.kernel.paging import Page
-from custodes.planes.ratelimit.model import EVERY_TENANT, FOREVER, Access, Effect, Kind
+from custodes.kernel.tenant import EVERY_TENANT
+from custodes.planes.ratelimit.model import FOREVER, Access, Effect, Kind
 from custodes.runtime.transactions import Work
 
 blocks = typer.Typer(help="Blocks and bans: who is shut out.", no_args_is_help=True)
@@ -110,6 +111,8 @@ def add_block(
     lasts = None if duration is None else span(duration)
 
     async def action(custodes: Custodes) -> Access:
+        entry_id = custodes.new_id()
+        targets = (f"{kind}:{identifier}", f"block:{entry_id}")
         return await custodes.ratelimit.block_identifier(
             identifier,
             kind,
@@ -117,7 +120,8 @@ def add_block(
             actor=operator(),
             duration=lasts,
             tenant=tenant,
-            also=_trail(custodes, "blocked", f"{kind}:{identifier}", reason, tenant),
+            entry_id=entry_id,
+            also=_trail(custodes, "blocked", targets, reason, tenant),
         )
 
     entry = run(database, action)
@@ -136,8 +140,9 @@ def lift_block(
     """Lift a block or a ban."""
 
     async def action(custodes: Custodes) -> Access:
-        tenant = _tenant_of(await custodes.ratelimit.get_access(block))
-        also = _trail(custodes, "unblocked", f"block:{block}", reason, tenant)
+        before = await custodes.ratelimit.get_access(block)
+        targets = (f"block:{block}", f"{before.kind}:{before.identifier}")
+        also = _trail(custodes, "unblocked", targets, reason, _tenant_of(before))
         return await custodes.ratelimit.lift_block(block, actor=operator(), also=also)
 
     entry = run(database, action)
@@ -181,6 +186,8 @@ def add_entry(
     _check_list(effect)
 
     async def action(custodes: Custodes) -> Access:
+        entry_id = custodes.new_id()
+        targets = (f"{kind}:{identifier}", f"access:{entry_id}")
         return await custodes.ratelimit.add_to_list(
             effect,
             identifier,
@@ -188,7 +195,8 @@ def add_entry(
             reason=reason,
             actor=operator(),
             tenant=tenant,
-            also=_trail(custodes, "listed", f"{kind}:{identifier}", reason, tenant, context={"effect": effect.value}),
+            entry_id=entry_id,
+            also=_trail(custodes, "listed", targets, reason, tenant, context={"effect": effect.value}),
         )
 
     entry = run(database, action)
@@ -209,8 +217,9 @@ def remove_entry(
     """Take an entry off its list."""
 
     async def action(custodes: Custodes) -> Access:
-        tenant = _tenant_of(await custodes.ratelimit.get_access(entry))
-        also = _trail(custodes, "unlisted", f"access:{entry}", reason, tenant)
+        before = await custodes.ratelimit.get_access(entry)
+        targets = (f"access:{entry}", f"{before.kind}:{before.identifier}")
+        also = _trail(custodes, "unlisted", targets, reason, _tenant_of(before))
         return await custodes.ratelimit.remove_from_list(entry, actor=operator(), also=also)
 
     gone = run(database, action)
@@ -229,13 +238,13 @@ def _check_list(effect: Effect | None) -> None:
 def _trail(
     custodes: Custodes,
     what: str,
-    target: str,
+    targets: tuple[str, str],
     reason: str,
     tenant: str | None,
     context: dict[str, str] | None = None,
 ) -> Work:
     return custodes.audit.admin_entry(
-        f"rate_limit.{what}", actor=operator(), target=target, reason=reason, context=context, tenant=tenant
+        f"rate_limit.{what}", actor=operator(), targets=targets, reason=reason, context=context, tenant=tenant
     )
 
 

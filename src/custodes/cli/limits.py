@@ -42,6 +42,7 @@ from custodes.cli.rule import (
     write_rule,
 )
 from custodes.errors import InvalidInput, NotFound
+from custodes.planes.audit.model import Reference
 from custodes.planes.ratelimit.model import Rule
 from custodes.planes.ratelimit.rules import given_of, spell_subjects
 
@@ -134,15 +135,18 @@ def create(
         limiter = custodes.ratelimit
         await limiter.refresh()
         drafted = limiter.draft(given, tenant=tenant)
+        rule_id = custodes.new_id()
         entry = custodes.audit.admin_entry(
             "rate_limit.rule_changed",
             actor=operator(),
-            target=f"rule:{drafted.name}",
+            target=Reference("rule", rule_id, drafted.name),
             context=told_whole(drafted),
             reason=reason,
             tenant=tenant,
         )
-        return await limiter.create_rule(actor=operator(), tenant=tenant, also=entry, **given_of(drafted))
+        return await limiter.create_rule(
+            actor=operator(), tenant=tenant, rule_id=rule_id, also=entry, **given_of(drafted)
+        )
 
     _done(run(database, action), as_json=as_json)
 
@@ -186,7 +190,7 @@ def update(
         entry = custodes.audit.admin_entry(
             "rate_limit.rule_changed",
             actor=operator(),
-            target=f"rule:{found.id}",
+            target=Reference("rule", found.id, found.name),
             context=told(changes),
             reason=reason,
             tenant=tenant_of(found),
@@ -207,7 +211,7 @@ def delete(
         entry = custodes.audit.admin_entry(
             "rate_limit.rule_deleted",
             actor=operator(),
-            target=f"rule:{found.id}",
+            target=Reference("rule", found.id, found.name),
             reason=reason,
             tenant=tenant_of(found),
         )

@@ -12,6 +12,7 @@ from custodes.app import Custodes
 from custodes.cli.console import DatabaseOption, JsonOption, err, operator, out, run, write_json
 from custodes.cli.moments import moment
 from custodes.errors import InvalidInput
+from custodes.kernel.filters import given
 from custodes.planes.inbound.model import EventFilter, Status
 from custodes.planes.inbound.replay import Replayed
 from custodes.runtime.transactions import Work
@@ -55,10 +56,11 @@ def replay(
 
 
 async def _one(custodes: Custodes, event_id: str, *, dry_run: bool) -> dict[str, object]:
-    if dry_run:
-        await custodes.inbound.get_event(event_id)
-    else:
-        entry = custodes.audit.admin_entry("webhook.replayed", actor=operator(), target=f"webhook_event:{event_id}")
+    event = await custodes.inbound.get_event(event_id)
+    if not dry_run:
+        entry = custodes.audit.admin_entry(
+            "webhook.replayed", actor=operator(), target=f"webhook_event:{event_id}", tenant=event.tenant
+        )
         await custodes.inbound.replay_event(event_id, also=entry)
     return {"events": 1, "skipped": 0, "dry_run": dry_run}
 
@@ -69,7 +71,7 @@ async def _selection(custodes: Custodes, wanted: EventFilter, *, dry_run: bool) 
     with Progress(console=err, disable=not err.is_terminal, transient=True) as progress:
         task = progress.add_task("replaying …", total=None)
         while True:
-            entry = partial(_entry, custodes, cursor)
+            entry = partial(_entry, custodes, wanted, cursor)
             done = await custodes.inbound.replay_events(wanted, limit=BATCH, cursor=cursor, dry_run=dry_run, also=entry)
             events += len(done.event_ids)
             skipped += len(done.skipped)
@@ -79,6 +81,11 @@ async def _selection(custodes: Custodes, wanted: EventFilter, *, dry_run: bool) 
                 return {"events": events, "skipped": skipped, "dry_run": dry_run}
 
 
-def _entry(custodes: Custodes, cursor: str | None, done: Replayed) -> Work:
-    context = {"events": len(done.event_ids), "skipped": len(done.skipped), "from": cursor or ""}
-    return custodes.audit.admin_entry("webhook.replayed", actor=operator(), context=context)
+def _entry(custodes: Custodes, wanted: EventFilter, cursor: str | None, done: Replayed) -> Work:
+    counts = {"events": len(done.event_ids), "skipped": len(done.skipped), "from": cursor or ""}
+    return custodes.audit.admin_entry(
+        "webhook.replayed",
+        actor=operator(),
+        target="webhook_events:selection",
+        context={**given(wanted), **counts},
+    )

@@ -8,8 +8,9 @@ import typer
 
 from custodes.cli.console import plain, write_fields, write_table
 from custodes.kernel.clock import SECOND, to_iso
+from custodes.kernel.tenant import EVERY_TENANT
 from custodes.planes.ratelimit.language import meter_of
-from custodes.planes.ratelimit.model import EVERY_ENDPOINT, EVERY_TENANT, Limit, Rule
+from custodes.planes.ratelimit.model import EVERY_ENDPOINT, Limit, Rule
 from custodes.planes.ratelimit.rules import given_of, spell_subjects
 
 #: Longest value that the audit trail is told of a rule, characters.

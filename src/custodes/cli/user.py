@@ -11,6 +11,7 @@ from custodes.app import Custodes
 from custodes.cli.console import DatabaseOption, JsonOption, operator, out, run, write_json, write_table
 from custodes.kernel.clock import to_iso
 from custodes.kernel.paging import MAX_LIMIT
+from custodes.planes.audit.model import Reference
 from custodes.planes.identity.model import LOCAL, Profile, Role
 
 app = typer.Typer(help="Who may administer.", no_args_is_help=True)
@@ -35,6 +36,7 @@ def add(
     """Add somebody. A local account gets a one-time password, shown once."""
 
     async def action(custodes: Custodes) -> tuple[Profile, str | None]:
+        profile_id = custodes.new_id()
         made = await custodes.identity.profiles.create(
             subject,
             role=role,
@@ -42,11 +44,13 @@ def add(
             email=email,
             display_name=name,
             tenant=tenant,
+            profile_id=profile_id,
             also=custodes.audit.admin_entry(
                 "user_profile.created",
                 actor=operator(),
-                target=f"user_profile:{subject}",
+                target=Reference("user_profile", profile_id, subject),
                 context={"role": str(role), "issuer": issuer},
+                tenant=tenant,
             ),
         )
         return made.profile, made.one_time_password
@@ -75,8 +79,9 @@ def set_role(
         also = custodes.audit.admin_entry(
             "role.changed",
             actor=operator(),
-            target=f"user_profile:{profile.id}",
+            target=Reference("user_profile", profile.id, subject),
             changes=[("role", str(profile.role), str(role))],
+            tenant=profile.tenant,
         )
         return await custodes.identity.profiles.set_role(profile.id, role, also=also)
 
@@ -93,8 +98,8 @@ def reset_password(subject: SubjectArgument, database: DatabaseOption = None, as
 
     async def action(custodes: Custodes) -> str:
         profile = await custodes.identity.profiles.find(subject)
-        target = f"user_profile:{profile.id}"
-        also = custodes.audit.admin_entry("auth.password_reset", actor=operator(), target=target)
+        target = Reference("user_profile", profile.id, subject)
+        also = custodes.audit.admin_entry("auth.password_reset", actor=operator(), target=target, tenant=profile.tenant)
         return await custodes.identity.profiles.reset_password(profile.id, also=also)
 
     password = run(database, action)

@@ -9,6 +9,9 @@ from custodes.errors import InvalidInput
 #: The tenant of an install that has only one, and of everything that names none.
 DEFAULT_TENANT = "default"
 
+#: Stands for all tenants together; no tenant can be called so.
+EVERY_TENANT = "*"
+
 #: Longest tenant id, characters: it is an index prefix of every table.
 MAX_TENANT_LENGTH = 64
 

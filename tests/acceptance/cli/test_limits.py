@@ -44,7 +44,7 @@ def test_the_life_of_a_rule(url: str):
         ("rate_limit.rule_deleted", operator(), "over"),
     ]
     first, second, third, _ = trail(url)
-    assert str(first.targets[0]) == "rule:login"
+    assert {(one.targets[0].id, one.targets[0].name) for one in trail(url)} == {(changed["id"], "login")}
     assert (first.context.extra["limits"], first.context.extra["by"]) == ("5/minute; 100/day", "ip")
     assert {name: second.context.extra[name] for name in ("shadow", "methods")} == {
         "shadow": "True",

@@ -105,7 +105,7 @@ async def test_an_export_is_recorded_before_it_begins_and_carries_no_formulas(
     assert [row["action"] for row in rows] == ["audit.exported", "audit.exported", "data.read"]
     assert rows[2]["reason"] == "'=HYPERLINK(1)"
     exports = (await custodes.audit.list_entries(AuditQuery(action="audit.exported"))).items
-    assert exports[1].context.extra["filters"] == {"action": "data.*"}
+    assert exports[1].context.extra["filters"] == {"action": "data.*", "tenant": "*"}
 
 
 async def test_the_catalogue_and_the_rules_are_told(client: httpx2.AsyncClient, admin):

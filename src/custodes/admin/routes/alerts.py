@@ -23,6 +23,7 @@ from custodes.planes.alerts.model import (
     Severity,
     State,
 )
+from custodes.planes.audit.model import Reference
 
 router = APIRouter()
 
@@ -269,9 +270,14 @@ async def list_rules(custodes: CustodesDep, tenant: TenantScope) -> Rules:
 async def create_rule(body: RuleBody, custodes: CustodesDep, tenant: TenantScope, trail: Trail) -> RuleModel:
     """Store a new rule."""
     rule = body.rule(tenant)
-    context = {"name": body.name, "metric": body.metric, "threshold": body.threshold, "enabled": body.enabled}
-    also = trail.entry("alert_rule.created", context=context, tenant=rule.tenant)
-    return RuleModel.of(await custodes.alerts.rules.create(rule, also=also))
+    rule_id = custodes.new_id()
+    also = trail.entry(
+        "alert_rule.created",
+        target=Reference("alert_rule", rule_id, body.name),
+        context={"name": body.name, "metric": body.metric, "threshold": body.threshold, "enabled": body.enabled},
+        tenant=rule.tenant,
+    )
+    return RuleModel.of(await custodes.alerts.rules.create(rule, rule_id=rule_id, also=also))
 
 
 @router.get("/alert-rules/{rule_id}")
@@ -288,7 +294,7 @@ async def replace_rule(
     before, asked = await custodes.alerts.rules.get(rule_id, tenant), body.rule(tenant)
     also = trail.entry(
         "alert_rule.updated",
-        target=f"alert_rule:{rule_id}",
+        target=Reference("alert_rule", rule_id, body.name),
         context={"name": body.name},
         changes=_changes(before, asked),
         tenant=before.tenant or body.tenant,
@@ -302,7 +308,8 @@ async def delete_rule(rule_id: RuleId, custodes: CustodesDep, tenant: TenantScop
     """Delete a stored rule; one that it stood above comes back."""
     rule = await custodes.alerts.rules.get(rule_id, tenant)
     context = {"name": rule.name, "metric": rule.metric, "threshold": rule.threshold, "enabled": rule.enabled}
-    also = trail.entry("alert_rule.deleted", target=f"alert_rule:{rule_id}", context=context, tenant=rule.tenant)
+    target = Reference("alert_rule", rule_id, rule.name)
+    also = trail.entry("alert_rule.deleted", target=target, context=context, tenant=rule.tenant)
     await custodes.alerts.rules.delete(rule_id, tenant=tenant, also=also)
 
 
@@ -316,5 +323,5 @@ async def list_sinks(custodes: CustodesDep, admin: Admin) -> Sinks:
 @router.post("/alert-sinks/enable", status_code=204, dependencies=[WHOLE_INSTALL])
 async def enable_sink(body: SinkBody, custodes: CustodesDep, trail: Trail) -> None:
     """Switch a sink on again that was switched off."""
-    also = trail.entry("alert_sink.enabled", context={"sink": body.name})
+    also = trail.entry("alert_sink.enabled", target=f"alert_sink:{body.name}", context={"sink": body.name})
     await custodes.alerts.enable_sink(body.name, also=also)

@@ -24,6 +24,8 @@ from custodes.admin.routes.audit_models import (
     ndjson_line,
 )
 from custodes.kernel.clock import from_datetime
+from custodes.kernel.filters import given
+from custodes.kernel.tenant import EVERY_TENANT
 from custodes.planes.audit.analytics import DEFAULT_TOP, MAX_TOP
 from custodes.planes.audit.catalogue import ACTIONS
 from custodes.planes.audit.model import AuditEntry, Kind, Outcome, ReviewState
@@ -115,8 +117,11 @@ async def export_audit_logs(
     ] = "ndjson",
 ) -> StreamingResponse:
     """Stream every entry found; the export is recorded before its first line is sent."""
-    asked = {name: str(value) for name, value in filters.given().items()}
-    await custodes.audit.commit(trail.entry("audit.exported", context={"format": format, "filters": asked}))
+    asked = {**given(filters, "limit", "cursor"), "tenant": filters.tenant or EVERY_TENANT}
+    context = {"format": format, "filters": asked}
+    await custodes.audit.commit(
+        trail.entry("audit.exported", target="audit_logs:selection", context=context, tenant=filters.tenant)
+    )
     entries = custodes.audit.export_entries(filters)
     if format == "csv":
         body = _lines(entries, csv_line, first=csv_row(list(CSV_COLUMNS)))

@@ -22,6 +22,7 @@ from custodes.admin.routes.retention import PolicyModel
 from custodes.app import Custodes
 from custodes.kernel.clock import MINUTE, to_iso
 from custodes.kernel.paging import MAX_LIMIT
+from custodes.kernel.tenant import EVERY_TENANT
 from custodes.planes.audit.ports import AuditQuery
 from custodes.planes.identity.model import Principal, Role, State
 
@@ -69,8 +70,12 @@ async def get_compliance_report(
     Who has access, actions of administrators, sign-ins, flagged entries with what became of them, retention in force.
     """
     if take or format == "csv":
-        period = {"since": to_iso(when.since), "until": to_iso(when.until), "format": format}
-        await custodes.audit.commit(trail.entry("audit.exported", target="report:compliance", context=period))
+        asked = {"since": to_iso(when.since), "until": to_iso(when.until), "tenant": tenant or EVERY_TENANT}
+        await custodes.audit.commit(
+            trail.entry(
+                "audit.exported", target="report:compliance", context={**asked, "format": format}, tenant=tenant
+            )
+        )
     report = await _report(custodes, tenant, when, admin)
     name = f'attachment; filename="compliance-report.{format}"'
     if format == "csv":

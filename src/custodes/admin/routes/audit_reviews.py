@@ -11,6 +11,7 @@ from custodes.admin.dependencies import CustodesDep, TenantScope, Trail
 from custodes.admin.fields import Identifier
 from custodes.admin.routes.audit import Filters
 from custodes.admin.routes.audit_models import EntryModel
+from custodes.kernel.filters import given
 from custodes.planes.audit.model import ReviewState
 from custodes.planes.audit.reviews import MAX_NOTE, MAX_PERSON, MAX_REVIEWS, ReviewedMany, Verdict
 from custodes.runtime.transactions import Work
@@ -60,7 +61,7 @@ async def review_audit_logs(
     Reviews that cannot take this step are left as they are. With `dry_run` they are only counted; give the `until` of
     that call to the next one, and what has come since is not touched.
     """
-    asked = {name: str(value) for name, value in filters.given().items()}
+    asked = given(filters, "limit", "cursor")
 
     def entry(ids: Sequence[str]) -> Work:
         return trail.entry(

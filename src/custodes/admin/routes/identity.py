@@ -11,6 +11,7 @@ from custodes.admin.dependencies import Admin, CustodesDep, Owner, TenantScope, 
 from custodes.admin.fields import Identifier, Moment
 from custodes.admin.paging import PageModel, PageQuery
 from custodes.errors import NotFound, PermissionDenied
+from custodes.planes.audit.model import Reference
 from custodes.planes.identity.api_keys import MAX_DAYS, NewApiKey
 from custodes.planes.identity.api_keys import MAX_NAME as MAX_KEY_NAME
 from custodes.planes.identity.model import LOCAL, ApiKey, Method, Principal, Profile, Role, Session, State
@@ -160,13 +161,14 @@ async def get_profile(profile_id: Identifier, custodes: CustodesDep, tenant: Ten
 @router.post("/user-profiles", status_code=201)
 async def create_profile(body: NewProfileBody, custodes: CustodesDep, owner: Owner, trail: Trail) -> NewProfileModel:
     """Let somebody administer (owners only)."""
+    profile_id = custodes.new_id()
     entry = trail.entry(
         "user_profile.created",
-        target=f"user_profile:{body.subject}",
+        target=Reference("user_profile", profile_id, body.subject),
         context={"role": body.role.value, "issuer": body.issuer},
         tenant=body.tenant,
     )
-    made = await custodes.identity.profiles.create(**dict(body), by=owner, also=entry)
+    made = await custodes.identity.profiles.create(**dict(body), by=owner, profile_id=profile_id, also=entry)
     return NewProfileModel(**ProfileModel.of(made.profile).__dict__, one_time_password=made.one_time_password)
 
 
@@ -178,7 +180,7 @@ async def set_role(
     before = await custodes.identity.profiles.get(profile_id, tenant=owner.tenant)
     entry = trail.entry(
         "role.changed",
-        target=f"user_profile:{profile_id}",
+        target=_named(before),
         changes=[("role", before.role.value, body.role.value)],
         tenant=before.tenant,
     )
@@ -201,7 +203,7 @@ async def _set_state(
     profile_id: str, state: State, action: str, custodes: CustodesDep, owner: Principal, trail: Trail
 ) -> ProfileModel:
     profile = await custodes.identity.profiles.get(profile_id, tenant=owner.tenant)
-    entry = trail.entry(action, target=f"user_profile:{profile_id}", tenant=profile.tenant)
+    entry = trail.entry(action, target=_named(profile), tenant=profile.tenant)
     return ProfileModel.of(await custodes.identity.profiles.set_state(profile_id, state, by=owner, also=entry))
 
 
@@ -209,7 +211,7 @@ async def _set_state(
 async def reset_password(profile_id: Identifier, custodes: CustodesDep, owner: Owner, trail: Trail) -> OneTimePassword:
     """Give a local account a new one-time password and end its sessions (owners only)."""
     profile = await custodes.identity.profiles.get(profile_id, tenant=owner.tenant)
-    entry = trail.entry("auth.password_reset", target=f"user_profile:{profile_id}", tenant=profile.tenant)
+    entry = trail.entry("auth.password_reset", target=_named(profile), tenant=profile.tenant)
     password = await custodes.identity.profiles.reset_password(profile_id, by=owner, also=entry)
     return OneTimePassword(one_time_password=password)
 
@@ -234,9 +236,10 @@ async def create_api_key(body: NewApiKeyBody, custodes: CustodesDep, admin: Admi
     if admin.method is Method.API_KEY:
         msg = "An API key cannot make another"
         raise PermissionDenied(msg, remedy="Sign in as a person to make API keys")
-    entry = trail.entry("api_key.created", target=f"api_key:{body.name}", tenant=body.tenant)
+    key_id = custodes.new_id()
+    entry = trail.entry("api_key.created", target=Reference("api_key", key_id, body.name), tenant=body.tenant)
     made = await custodes.identity.keys.create(
-        body.name, owner=admin, role=body.role, tenant=body.tenant, days=body.days, also=entry
+        body.name, owner=admin, role=body.role, tenant=body.tenant, days=body.days, key_id=key_id, also=entry
     )
     return NewApiKeyModel.made(made)
 
@@ -244,7 +247,8 @@ async def create_api_key(body: NewApiKeyBody, custodes: CustodesDep, admin: Admi
 @router.delete("/api-keys/{key_id}", status_code=204)
 async def revoke_api_key(key_id: Identifier, custodes: CustodesDep, admin: Admin, trail: Trail) -> None:
     """Revoke an API key, from its next request on: an owner any, an admin their own."""
-    entry = trail.entry("api_key.revoked", target=f"api_key:{key_id}")
+    key = await custodes.identity.keys.get(key_id, tenant=admin.tenant, profile_id=_own(admin))
+    entry = trail.entry("api_key.revoked", target=Reference("api_key", key_id, key.name), tenant=key.tenant)
     await custodes.identity.keys.revoke(key_id, tenant=admin.tenant, profile_id=_own(admin), also=entry)
 
 
@@ -271,6 +275,10 @@ async def end_session(session_id: Identifier, custodes: CustodesDep, admin: Admi
         raise NotFound(msg)
     entry = trail.entry("auth.session_revoked", target=f"admin_session:{session_id}", tenant=session.tenant)
     await custodes.identity.sessions.end(session_id, tenant=admin.tenant, also=entry)
+
+
+def _named(profile: Profile) -> Reference:
+    return Reference("user_profile", profile.id, profile.subject)
 
 
 def _own(principal: Principal) -> str | None:

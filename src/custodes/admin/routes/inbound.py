@@ -26,7 +26,9 @@ from custodes.admin.routes.inbound_models import (
 )
 from custodes.app import Custodes
 from custodes.kernel.clock import from_datetime
-from custodes.kernel.paging import MAX_LIMIT
+from custodes.kernel.filters import given
+from custodes.kernel.paging import MAX_CURSOR, MAX_LIMIT
+from custodes.kernel.tenant import EVERY_TENANT
 from custodes.planes.inbound.model import EventFilter, Status, Verdict
 from custodes.planes.inbound.replay import MAX_SELECTION, Replayed
 from custodes.runtime.transactions import Work
@@ -97,7 +99,7 @@ class ReplaySelectionBody(BaseModel):
 
     dry_run: bool = Field(default=True, description="Only say which events it would be")
     limit: int = Field(default=100, ge=1, le=MAX_SELECTION, description="Events of one call")
-    cursor: str | None = Field(default=None, max_length=200, description="`next_cursor` of the call before")
+    cursor: str | None = Field(default=None, max_length=MAX_CURSOR, description="`next_cursor` of the call before")
     reason: str = Field(default="", max_length=500, description="For the audit trail")
 
 
@@ -121,7 +123,7 @@ async def count_webhook_events(custodes: CustodesDep, filters: Filters) -> Facet
 )
 async def export_webhook_events(custodes: CustodesDep, filters: Filters, trail: Trail) -> StreamingResponse:
     """Stream every event found, one JSON object a line; the export is recorded before its first line is sent."""
-    asked = {name: str(value) for name, value in _given(filters).items()}
+    asked = {**given(filters), "tenant": filters.tenant or EVERY_TENANT}
     entry = trail.entry("data.exported", target="webhook_events:selection", context=asked, tenant=filters.tenant)
     await custodes.audit.commit(entry)
     headers = {"Content-Disposition": 'attachment; filename="webhook-events.ndjson"'}
@@ -137,7 +139,7 @@ async def replay_webhook_events(
     One call does up to `limit` of them; `next_cursor` goes on, also after an interruption. Give `until`, so that what
     arrives meanwhile is not among them.
     """
-    asked = {name: str(value) for name, value in _given(filters).items()}
+    asked = given(filters)
 
     def entry(done: Replayed) -> Work:
         counts = {"events": len(done.event_ids), "skipped": len(done.skipped), "from": body.cursor or ""}
@@ -225,8 +227,3 @@ async def _lines(custodes: Custodes, filters: EventFilter) -> AsyncIterator[str]
         cursor = page.next_cursor
         if cursor is None:
             return
-
-
-def _given(filters: EventFilter) -> dict[str, object]:
-    names = ("source", "event_type", "status", "verdict", "any_id", "trace_id", "event_id", "since", "until")
-    return {name: value for name in names if (value := getattr(filters, name)) is not None}

@@ -88,7 +88,9 @@ async def reconcile_webhook_source(
     source: SourcePath, body: ReconcileBody, custodes: CustodesDep, tenant: TenantScope, trail: Trail
 ) -> ProofModel:
     """Compare a source with its sender's list now, and fetch what never arrived."""
-    also = trail.entry("webhook.reconciled", target=f"webhook_source:{source}", reason=body.reason)
+    registration = custodes.inbound.source(source)
+    owner = None if registration is None else registration.tenant
+    also = trail.entry("webhook.reconciled", target=f"webhook_source:{source}", reason=body.reason, tenant=owner)
     proof = await custodes.completeness.reconcile(source, tenant=tenant, also=also)
     return ProofModel.of(proof, custodes.clock.now(), compared=True)
 

@@ -25,11 +25,15 @@ from custodes.admin.routes.ratelimit_models import (
 )
 from custodes.admin.routes.ratelimit_trial import EngineModel, RuleCheck, TrialRule, WhatIfModel
 from custodes.admin.summaries import SummaryDep
+from custodes.app import Custodes
 from custodes.errors import InvalidInput
 from custodes.kernel.clock import SECOND
+from custodes.kernel.tenant import EVERY_TENANT
+from custodes.planes.audit.model import Reference
 from custodes.planes.ratelimit.language import MAX_TEXT
-from custodes.planes.ratelimit.model import EVERY_ENDPOINT, Effect, Kind, Rule
+from custodes.planes.ratelimit.model import EVERY_ENDPOINT, Access, Effect, Kind, Rule
 from custodes.planes.ratelimit.rules import MAX_LIST, MAX_NAME
+from custodes.runtime.transactions import Work
 
 router = APIRouter()
 
@@ -137,6 +141,7 @@ async def create_block(
     body: NewBlock, custodes: CustodesDep, principal: Admin, tenant: TenantScope, trail: Trail
 ) -> AccessModel:
     """Refuse every request of an identifier, at once; replaces a block that stands against it."""
+    entry_id = custodes.new_id()
     entry = await custodes.ratelimit.block_identifier(
         body.identifier,
         body.kind,
@@ -144,8 +149,13 @@ async def create_block(
         actor=principal.actor,
         duration=None if body.duration_seconds is None else body.duration_seconds * SECOND,
         tenant=tenant,
+        entry_id=entry_id,
         also=trail.entry(
-            "rate_limit.blocked", target=f"{body.kind}:{body.identifier}", reason=body.reason, tenant=tenant
+            "rate_limit.blocked",
+            target=f"{body.kind}:{body.identifier}",
+            targets=[f"block:{entry_id}"],
+            reason=body.reason,
+            tenant=tenant,
         ),
     )
     return AccessModel.of(entry)
@@ -167,7 +177,8 @@ async def lift_block(
     reason: Reason = "",
 ) -> AccessModel:
     """Lift a block or ban."""
-    also = trail.entry("rate_limit.unblocked", target=f"block:{block_id}", reason=reason, tenant=tenant)
+    before = await custodes.ratelimit.get_access(block_id, tenant=tenant)
+    also = _ending(trail, "rate_limit.unblocked", "block", before, reason)
     entry = await custodes.ratelimit.lift_block(block_id, actor=principal.actor, tenant=tenant, also=also)
     return AccessModel.of(entry)
 
@@ -196,6 +207,7 @@ async def create_access_entry(
     if body.effect is Effect.BLOCK:
         msg = "A block is on no list"
         raise InvalidInput(msg, remedy="Use rate-limits/blocks")
+    entry_id = custodes.new_id()
     entry = await custodes.ratelimit.add_to_list(
         body.effect,
         body.identifier,
@@ -203,9 +215,11 @@ async def create_access_entry(
         reason=body.reason,
         actor=principal.actor,
         tenant=tenant,
+        entry_id=entry_id,
         also=trail.entry(
             "rate_limit.listed",
             target=f"{body.kind}:{body.identifier}",
+            targets=[f"access:{entry_id}"],
             context={"effect": body.effect.value},
             reason=body.reason,
             tenant=tenant,
@@ -224,9 +238,21 @@ async def delete_access_entry(
     reason: Reason = "",
 ) -> AccessModel:
     """Take an entry off its list."""
-    also = trail.entry("rate_limit.unlisted", target=f"access:{entry_id}", reason=reason, tenant=tenant)
+    before = await custodes.ratelimit.get_access(entry_id, tenant=tenant)
+    also = _ending(trail, "rate_limit.unlisted", "access", before, reason)
     entry = await custodes.ratelimit.remove_from_list(entry_id, actor=principal.actor, tenant=tenant, also=also)
     return AccessModel.of(entry)
+
+
+def _ending(trail: Trail, action: str, kind: str, entry: Access, reason: str) -> Work:
+    """Make the audit entry of what ends an entry: in the trail of whom it was about, found by id and by identifier."""
+    return trail.entry(
+        action,
+        target=f"{kind}:{entry.id}",
+        targets=[f"{entry.kind}:{entry.identifier}"],
+        reason=reason,
+        tenant=None if entry.tenant == EVERY_TENANT else entry.tenant,
+    )
 
 
 # ── Rules ────────────────────────────────────────────────────────────────────
@@ -248,10 +274,12 @@ async def create_rule(
     reason: Reason = "",
 ) -> RuleModel:
     """Make a rule; it holds at once, in other workers within two seconds."""
-    also = trail.entry(
-        "rate_limit.rule_changed", target=f"rule:{body.name}", context=_told(body), reason=reason, tenant=tenant
+    rule_id = custodes.new_id()
+    target = Reference("rule", rule_id, body.name)
+    also = trail.entry("rate_limit.rule_changed", target=target, context=_told(body), reason=reason, tenant=tenant)
+    rule = await custodes.ratelimit.create_rule(
+        actor=principal.actor, tenant=tenant, rule_id=rule_id, also=also, **body.model_dump()
     )
-    rule = await custodes.ratelimit.create_rule(actor=principal.actor, tenant=tenant, also=also, **body.model_dump())
     return _shown(custodes, rule)
 
 
@@ -266,9 +294,8 @@ async def change_rule(
     reason: Reason = "",
 ) -> RuleModel:
     """Change a rule made at run time; what was counted under limits that stay the same is kept."""
-    also = trail.entry(
-        "rate_limit.rule_changed", target=f"rule:{rule_id}", context=_told(body), reason=reason, tenant=tenant
-    )
+    target, owner = _meant(custodes, rule_id, tenant)
+    also = trail.entry("rate_limit.rule_changed", target=target, context=_told(body), reason=reason, tenant=owner)
     given = body.model_dump(exclude_unset=True).items()
     # Null stands for "as before", but for the failure mode, where it is a choice.
     changes = {name: value for name, value in given if value is not None or name == "on_failure"}
@@ -281,8 +308,17 @@ async def delete_rule(
     rule_id: Identifier, custodes: CustodesDep, tenant: TenantScope, trail: Trail, reason: Reason = ""
 ) -> RuleModel:
     """Delete a rule made at run time."""
-    also = trail.entry("rate_limit.rule_deleted", target=f"rule:{rule_id}", reason=reason, tenant=tenant)
+    target, owner = _meant(custodes, rule_id, tenant)
+    also = trail.entry("rate_limit.rule_deleted", target=target, reason=reason, tenant=owner)
     return _shown(custodes, await custodes.ratelimit.delete_rule(rule_id, tenant=tenant, also=also))
+
+
+def _meant(custodes: Custodes, rule_id: str, tenant: str | None) -> tuple[Reference, str | None]:
+    """Name a rule for the audit trail, and whose trail it is."""
+    for rule in custodes.ratelimit.list_rules(tenant=tenant):
+        if rule.id == rule_id:
+            return Reference("rule", rule_id, rule.name), None if rule.tenant == EVERY_TENANT else rule.tenant
+    return Reference("rule", rule_id), tenant
 
 
 def _shown(custodes: CustodesDep, rule: Rule) -> RuleModel:

@@ -8,11 +8,11 @@ from pydantic import BaseModel, Field
 
 from custodes.admin.fields import Moment
 from custodes.kernel.clock import SECOND
+from custodes.kernel.tenant import EVERY_TENANT
 from custodes.planes.ratelimit.analytics import RateLimitAnalytics
 from custodes.planes.ratelimit.language import MAX_AMOUNT, MAX_TEXT, meter_of
 from custodes.planes.ratelimit.model import (
     EVERY_ENDPOINT,
-    EVERY_TENANT,
     FOREVER,
     Access,
     Effect,

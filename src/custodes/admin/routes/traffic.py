@@ -28,7 +28,9 @@ from custodes.admin.summaries import SummaryDep
 from custodes.app import Custodes
 from custodes.errors import InvalidInput
 from custodes.kernel.clock import from_datetime
+from custodes.kernel.filters import given
 from custodes.kernel.paging import MAX_LIMIT
+from custodes.kernel.tenant import EVERY_TENANT
 from custodes.planes.traffic.analytics import SHOWN_CONSUMERS
 from custodes.planes.traffic.latency import Measure
 from custodes.planes.traffic.model import TEXT_SCANNED, ApiCall, CallFilter, GroupState
@@ -234,7 +236,10 @@ async def export_api_calls(
     limit: Annotated[int, Query(ge=1, le=MAX_EXPORTED, description="Calls at most")] = 100_000,
 ) -> StreamingResponse:
     """Stream the calls found; the export is recorded before its first line is sent."""
-    await custodes.audit.commit(trail.entry("api_calls.exported", context={"format": format, "limit": limit}))
+    asked = {**given(where), "tenant": tenant or EVERY_TENANT, "format": format, "limit": limit}
+    await custodes.audit.commit(
+        trail.entry("api_calls.exported", target="api_calls:selection", context=asked, tenant=tenant)
+    )
     calls = _calls(custodes, where, tenant, limit)
     headers = {"content-disposition": f'attachment; filename="api-calls.{format}"'}
     if format == "csv":

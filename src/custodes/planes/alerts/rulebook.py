@@ -56,14 +56,14 @@ class Rulebook:
         msg = "There is no such alert rule"
         raise NotFound(msg, remedy="List the rules: GET alert-rules")
 
-    async def create(self, rule: Rule, *, also: Work = nothing) -> Rule:
-        """Store a new rule; its id is made here.
+    async def create(self, rule: Rule, *, rule_id: str = "", also: Work = nothing) -> Rule:
+        """Store a new rule; its id is made here, unless ``also`` has to name it beforehand.
 
         Raises:
             InvalidInput: the rule cannot be evaluated.
             Conflict: there are too many stored rules.
         """
-        made = self._stored(rule, self._new_id())
+        made = self._stored(rule, rule_id or self._new_id())
 
         def work(tx: Transaction) -> None:
             if len(self._store.list_rules(tx)) >= MAX_RULES:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
@@ -60,12 +60,6 @@ class AuditQuery:
     def paged(self, limit: int, cursor: str) -> AuditQuery:
         """Make the same query for another page."""
         return replace(self, limit=limit, cursor=cursor)
-
-    def given(self) -> dict[str, object]:
-        """Tell the filters that are set, by name."""
-        paging = ("limit", "cursor")
-        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in paging}
-        return {name: value for name, value in values.items() if value not in (None, "", 0)}
 
 
 @dataclass(frozen=True, slots=True)

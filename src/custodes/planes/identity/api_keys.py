@@ -49,6 +49,7 @@ class ApiKeys:
         role: Role | None = None,
         tenant: str | None = None,
         days: int | None = None,
+        key_id: str = "",
         also: Work = nothing,
     ) -> NewApiKey:
         """Make a key. It does what it may or what its owner may, whichever is less, at each moment.
@@ -59,6 +60,7 @@ class ApiKeys:
             role: the most it may do; default the owner's role.
             tenant: the only tenant it may see; default all that the owner sees.
             days: until it stops to work; None for never.
+            key_id: its id (a UUIDv7), so that ``also`` can name it beforehand.
             also: what commits with it.
 
         Raises:
@@ -73,7 +75,7 @@ class ApiKeys:
         now = self._clock.now()
         secret, prefix = new_api_key(self._random_bits)
         key = ApiKey(
-            id=uuid7(now, self._random_bits),
+            id=key_id or uuid7(now, self._random_bits),
             profile_id=owner.profile_id,
             tenant=tenant or owner.tenant,
             name=name,
@@ -128,6 +130,19 @@ class ApiKeys:
         )
         return page_of(rows, limit, lambda key: (key.created_at, key.id))
 
+    async def get(self, key_id: str, *, tenant: str | None = None, profile_id: str | None = None) -> ApiKey:
+        """Return one, revoked or not.
+
+        Args:
+            key_id: which.
+            tenant: only when it is this tenant's.
+            profile_id: only when it is this profile's.
+
+        Raises:
+            NotFound: no such key, or not of this tenant or profile.
+        """
+        return await self._store.read(lambda tx: self._found(tx, key_id, tenant, profile_id))
+
     async def revoke(
         self, key_id: str, *, tenant: str | None = None, profile_id: str | None = None, also: Work = nothing
     ) -> None:
@@ -145,14 +160,18 @@ class ApiKeys:
         now = self._clock.now()
 
         def work(tx: Transaction) -> None:
-            key = self._store.get_key(tx, key_id, tenant)
-            if key is None or profile_id not in (None, key.profile_id):
-                msg = "No such API key"
-                raise NotFound(msg)
+            self._found(tx, key_id, tenant, profile_id)
             self._store.revoke_key(tx, key_id, now)
             also(tx)
 
         await self._store.write(work)
+
+    def _found(self, tx: Transaction, key_id: str, tenant: str | None, profile_id: str | None) -> ApiKey:
+        key = self._store.get_key(tx, key_id, tenant)
+        if key is None or profile_id not in (None, key.profile_id):
+            msg = "No such API key"
+            raise NotFound(msg)
+        return key
 
 
 def _check(name: str, tenant: str | None, days: int | None) -> None:

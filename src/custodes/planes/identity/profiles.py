@@ -81,6 +81,7 @@ class Profiles:
         display_name: str = "",
         tenant: str | None = None,
         by: Principal | None = None,
+        profile_id: str = "",
         also: Work = nothing,
     ) -> NewProfile:
         """Make a profile.
@@ -93,6 +94,7 @@ class Profiles:
             display_name: for people to read.
             tenant: the only tenant it may see; None for all.
             by: who asks.
+            profile_id: its id (a UUIDv7), so that ``also`` can name it beforehand.
             also: what commits with it.
 
         Raises:
@@ -103,7 +105,7 @@ class Profiles:
         _check_texts(subject, issuer, email, display_name, tenant)
         if by is not None:
             tenant = _grantable(by, role, tenant)
-        made = await self._new(subject, role, issuer, email, display_name, tenant)
+        made = await self._new(subject, role, issuer, email, display_name, tenant, profile_id)
 
         def work(tx: Transaction) -> None:
             if not self._store.add_profile(tx, made.profile):
@@ -230,11 +232,18 @@ class Profiles:
         return profile
 
     async def _new(
-        self, subject: str, role: Role, issuer: str, email: str, display_name: str, tenant: str | None
+        self,
+        subject: str,
+        role: Role,
+        issuer: str,
+        email: str,
+        display_name: str,
+        tenant: str | None,
+        profile_id: str = "",
     ) -> _Made:
         now = self._clock.now()
         profile = Profile(
-            id=uuid7(now, self._random_bits),
+            id=profile_id or uuid7(now, self._random_bits),
             tenant=tenant,
             issuer=issuer,
             subject=subject,

@@ -7,8 +7,8 @@ from ipaddress import ip_network
 
 from custodes.errors import InvalidInput
 from custodes.kernel.address import Address, Network, parse_address
-from custodes.kernel.tenant import check_tenant
-from custodes.planes.ratelimit.model import EVERY_TENANT, Access, Call, Effect, Kind
+from custodes.kernel.tenant import EVERY_TENANT, check_tenant
+from custodes.planes.ratelimit.model import Access, Call, Effect, Kind
 
 #: Longest identifier, characters.
 MAX_IDENTIFIER = 256

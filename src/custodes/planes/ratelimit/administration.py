@@ -8,9 +8,10 @@ from typing import Any
 
 from custodes.errors import Conflict, InvalidInput, NotFound
 from custodes.kernel.clock import DAY, SECOND, Clock
+from custodes.kernel.tenant import EVERY_TENANT
 from custodes.planes.ratelimit.access import normal_identifier
 from custodes.planes.ratelimit.in_force import MAX_RULES, InForce
-from custodes.planes.ratelimit.model import EVERY_TENANT, FOREVER, Access, Effect, Kind, Rule, Source
+from custodes.planes.ratelimit.model import FOREVER, Access, Effect, Kind, Rule, Source
 from custodes.planes.ratelimit.ports import RateLimitStore
 from custodes.planes.ratelimit.rules import given_of, make_rule
 from custodes.runtime.transactions import Transaction, Work
@@ -64,10 +65,20 @@ class Administration:
         actor: str,
         duration: int | None,
         tenant: str | None,
+        entry_id: str,
         also: Work,
     ) -> Access:
         """Add an entry, in place of one that stands for the same identifier."""
-        entry = self.entry(effect, identifier, kind, reason=reason, actor=actor, duration=duration, tenant=tenant)
+        entry = self.entry(
+            effect,
+            identifier,
+            kind,
+            reason=reason,
+            actor=actor,
+            duration=duration,
+            tenant=tenant,
+            entry_id=entry_id,
+        )
         if effect in _REFUSING:
             self._refuse_self_harm(entry)
         if len(self._in_force.access) >= MAX_ENTRIES:
@@ -96,6 +107,7 @@ class Administration:
         duration: int | None,
         tenant: str | None,
         level: int = 0,
+        entry_id: str = "",
     ) -> Access:
         """Make an entry, checked.
 
@@ -113,7 +125,7 @@ class Administration:
             msg = f"The reason is longer than {MAX_REASON} characters"
             raise InvalidInput(msg)
         return Access(
-            id=self._new_id(),
+            id=entry_id or self._new_id(),
             tenant=tenant or EVERY_TENANT,
             effect=effect,
             kind=kind,
@@ -217,7 +229,9 @@ class Administration:
 
     # ── Rules ────────────────────────────────────────────────────────────────
 
-    async def put_rule(self, given: dict[str, Any], *, actor: str, tenant: str | None, also: Work) -> Rule:
+    async def put_rule(
+        self, given: dict[str, Any], *, actor: str, tenant: str | None, rule_id: str, also: Work
+    ) -> Rule:
         """Make a rule at run time.
 
         Raises:
@@ -227,7 +241,12 @@ class Administration:
         if len(self._in_force.rules) >= MAX_RULES:
             msg = f"There are {MAX_RULES} rules already"
             raise Conflict(msg, remedy="Delete some, or use path templates")
-        stored: dict[str, Any] = {"id": self._new_id(), "version": 1, "updated_at": self._clock.now(), "actor": actor}
+        stored: dict[str, Any] = {
+            "id": rule_id or self._new_id(),
+            "version": 1,
+            "updated_at": self._clock.now(),
+            "actor": actor,
+        }
         return await self._keep(make_rule(**given, tenant=tenant or EVERY_TENANT, source=Source.API, **stored), also)
 
     async def change_rule(

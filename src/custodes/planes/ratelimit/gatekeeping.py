@@ -8,10 +8,11 @@ from typing import Any
 from custodes.errors import NotFound
 from custodes.kernel.clock import Clock
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
+from custodes.kernel.tenant import EVERY_TENANT
 from custodes.planes.ratelimit.administration import Administration
 from custodes.planes.ratelimit.bans import Escalation
 from custodes.planes.ratelimit.in_force import InForce
-from custodes.planes.ratelimit.model import EVERY_TENANT, Access, Effect, Kind, Rule
+from custodes.planes.ratelimit.model import Access, Effect, Kind, Rule
 from custodes.planes.ratelimit.ports import RateLimitStore
 from custodes.runtime.transactions import Work, nothing
 
@@ -45,12 +46,15 @@ class Gatekeeping:
         """List the rules in force; those of one tenant and those for all when a tenant is named."""
         return [rule for rule in self._in_force.rules if tenant is None or rule.tenant in (tenant, EVERY_TENANT)]
 
-    async def create_rule(self, *, actor: str, tenant: str | None = None, also: Work = nothing, **given: Any) -> Rule:
+    async def create_rule(
+        self, *, actor: str, tenant: str | None = None, rule_id: str = "", also: Work = nothing, **given: Any
+    ) -> Rule:
         """Make a rule at run time; it holds at once here and within two seconds in other workers.
 
         Args:
             actor: who does it.
             tenant: whose requests it holds for; all when None.
+            rule_id: its id (a UUIDv7), so that ``also`` can name it beforehand.
             also: what commits with it, such as the audit entry.
             given: arguments of :meth:`limit`.
 
@@ -58,7 +62,7 @@ class Gatekeeping:
             InvalidInput: a value is not acceptable.
             Conflict: the name is taken.
         """
-        return await self._administration.put_rule(given, actor=actor, tenant=tenant, also=also)
+        return await self._administration.put_rule(given, actor=actor, tenant=tenant, rule_id=rule_id, also=also)
 
     async def change_rule(
         self, rule_id: str, *, actor: str, tenant: str | None = None, also: Work = nothing, **changes: Any
@@ -103,6 +107,7 @@ class Gatekeeping:
         actor: str,
         duration: int | None = None,
         tenant: str | None = None,
+        entry_id: str = "",
         also: Work = nothing,
     ) -> Access:
         """Refuse every request of an identifier: at once here, within two seconds in other workers (spec S3).
@@ -114,6 +119,7 @@ class Gatekeeping:
             actor: who does it.
             duration: microseconds; no end when None.
             tenant: only requests of this tenant; all when None.
+            entry_id: id of the block (a UUIDv7), so that ``also`` can name it beforehand.
             also: what commits with it, such as the audit entry.
 
         Raises:
@@ -127,6 +133,7 @@ class Gatekeeping:
             actor=actor,
             duration=duration,
             tenant=tenant,
+            entry_id=entry_id,
             also=also,
         )
 
@@ -198,9 +205,10 @@ class Gatekeeping:
         reason: str,
         actor: str,
         tenant: str | None = None,
+        entry_id: str = "",
         also: Work = nothing,
     ) -> Access:
-        """Put an identifier on the ``"allow"`` or the ``"deny"`` list.
+        """Put an identifier on the ``"allow"`` or the ``"deny"`` list; arguments as for :meth:`block_identifier`.
 
         Raises:
             InvalidInput: not an identifier of this kind; for the deny list also what :meth:`block_identifier` refuses.
@@ -213,6 +221,7 @@ class Gatekeeping:
             actor=actor,
             duration=None,
             tenant=tenant,
+            entry_id=entry_id,
             also=also,
         )
 

@@ -9,6 +9,7 @@ from typing import Any
 from custodes.errors import StorageUnavailable
 from custodes.kernel.clock import Clock, ticks_of
 from custodes.kernel.signals import SecuritySignal
+from custodes.kernel.tenant import EVERY_TENANT
 from custodes.kernel.window import NEVER, Ask, Outcome, decide_contested, held
 from custodes.kernel.window.cells import COUNT_EVERY
 from custodes.planes.ratelimit.alarm import Alarm
@@ -28,7 +29,6 @@ from custodes.planes.ratelimit.fallback import Fallback
 from custodes.planes.ratelimit.in_force import InForce
 from custodes.planes.ratelimit.model import (
     EVERY_ENDPOINT,
-    EVERY_TENANT,
     FOREVER,
     Access,
     Call,

@@ -9,6 +9,7 @@ from custodes.errors import InvalidInput, StorageUnavailable
 from custodes.kernel.clock import HOUR, Clock
 from custodes.kernel.health import SystemHealth, Threshold, judge
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
+from custodes.kernel.tenant import EVERY_TENANT
 from custodes.kernel.window import MAX_SUBJECTS, NEVER, OwnCells
 from custodes.planes.ratelimit.administration import Administration
 from custodes.planes.ratelimit.alarm import Alarm
@@ -20,7 +21,6 @@ from custodes.planes.ratelimit.in_force import InForce
 from custodes.planes.ratelimit.judge import Judge
 from custodes.planes.ratelimit.language import meter_of, parse_limits
 from custodes.planes.ratelimit.model import (
-    EVERY_TENANT,
     Algorithm,
     Call,
     Check,

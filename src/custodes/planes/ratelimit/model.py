@@ -8,10 +8,7 @@ from enum import StrEnum
 from typing import Protocol, TypeAlias
 
 from custodes.kernel.clock import HOUR, MINUTE, SECOND
-from custodes.kernel.tenant import DEFAULT_TENANT
-
-#: Tenant of what holds for every tenant; no tenant can be called so.
-EVERY_TENANT = "*"
+from custodes.kernel.tenant import DEFAULT_TENANT, EVERY_TENANT
 
 #: Endpoint of a rule that holds for all of them.
 EVERY_ENDPOINT = "*"

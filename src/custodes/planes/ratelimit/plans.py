@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import TypeAlias
 
+from custodes.kernel.tenant import EVERY_TENANT
 from custodes.kernel.window import Ask, Cells, Concurrency
 from custodes.kernel.window.cells import Key
 from custodes.kernel.window.meter import State
 from custodes.planes.ratelimit.answers import Answers, Policy
 from custodes.planes.ratelimit.language import MAX_AMOUNT, meter_of
-from custodes.planes.ratelimit.model import EVERY_TENANT, Algorithm, Call, Kind, Rule, Subject
+from custodes.planes.ratelimit.model import Algorithm, Call, Kind, Rule, Subject
 from custodes.planes.ratelimit.paths import PathTrie
 from custodes.planes.ratelimit.ports import States
 from custodes.planes.ratelimit.rules import spell_subjects

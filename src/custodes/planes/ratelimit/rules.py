@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from custodes.errors import InvalidInput
-from custodes.kernel.tenant import valid_tenant
+from custodes.kernel.tenant import EVERY_TENANT, valid_tenant
 from custodes.planes.ratelimit.language import MAX_AMOUNT, parse_limits
 from custodes.planes.ratelimit.model import (
     EVERY_ENDPOINT,
-    EVERY_TENANT,
     Algorithm,
     Call,
     Cost,
