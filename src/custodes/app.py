@@ -16,6 +16,7 @@ from custodes.errors import ConfigurationError, CustodesError
 if TYPE_CHECKING:
     from custodes.forwarding import Forwarding
     from custodes.live.feed import LiveFeed
+    from custodes.own_news import OwnNews
     from custodes.planes.inbound.origins import Origin
     from custodes.planes.inbound.sources.base import Source
     from custodes.planes.ratelimit.model import Rule
@@ -38,6 +39,7 @@ _SERVICES = (
     ("alerts",),
     ("traffic",),
     ("ratelimit",),
+    ("own_news",),
     ("forwarding", "inbound", "completeness", "outbound"),
     ("retention",),
     ("scheduler",),
@@ -84,6 +86,13 @@ class Custodes(Composition):
             f"{name}={given.forward_to}" for name, given in settings.webhook_sources.items() if given.forward_to
         )
         return Forwarding(self, (*of_sources, *settings.forward_to))
+
+    @cached_property
+    def own_news(self) -> OwnNews:
+        """Who hears of the endpoints of all tenants."""
+        from custodes.own_news import OwnNews
+
+        return OwnNews(self)
 
     @cached_property
     def live(self) -> LiveFeed:

@@ -228,6 +228,18 @@ async def _forwarded(custodes: Custodes) -> AsyncIterator[Finding]:
         )
 
 
+async def _own_news(custodes: Custodes) -> AsyncIterator[Finding]:
+    if await custodes.pending_migrations():
+        return
+    for endpoint in await custodes.own_news.strays():
+        yield Finding(
+            "outgoing webhooks",
+            Verdict.FAILURE,
+            f"endpoint {endpoint.id}, set up through a portal link, hears of the endpoints of all tenants",
+            f"Start Custodes again, which takes these events from it, or custodes webhooks delete {endpoint.id}",
+        )
+
+
 async def _refusal(custodes: Custodes, url: str) -> str:
     """Tell why a URL may not be called; empty when it may, as far as the name server tells."""
     policy = custodes.outgoing_policy
@@ -292,6 +304,7 @@ _CHECKS: tuple[_Check, ...] = (
     _secrets,
     _sources,
     _forwarded,
+    _own_news,
     _alerts,
     _health,
 )

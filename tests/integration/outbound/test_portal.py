@@ -22,10 +22,12 @@ from custodes.admin.portal import session as module
 from custodes.admin.portal.app import create_portal_app
 from custodes.admin.portal.session import COOKIE, OPENINGS, LinkTrail
 from custodes.asgi.standalone import nothing_here
+from custodes.cli import doctor
 from custodes.errors import InvalidInput
 from custodes.kernel.clock import DAY, HOUR, MINUTE
 from custodes.planes.audit.model import AuditEntry
 from custodes.planes.audit.ports import AuditQuery
+from custodes.planes.outbound.customer import Customer
 from custodes.planes.outbound.model import AuthKind, Options
 from custodes.planes.outbound.portal import PLACE, NewLink, Scope
 from custodes.storage.sql.outbound import SqlEndpointStore
@@ -507,6 +509,35 @@ async def test_a_link_of_the_operators_tenant_does_not_hear_what_is_told_of_all_
     answers = (await visitor("POST", "/endpoints", body), await visitor("PATCH", f"/endpoints/{made['id']}", body))
 
     assert {answer.status_code for answer in answers} == ({403} if tenant == "default" else {200, 201})
+
+
+async def test_what_a_link_of_the_operators_tenant_could_ask_for_once_is_taken_back_at_the_start(
+    custodes: Custodes, client: httpx2.AsyncClient, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+):
+    """Given endpoints with patterns of ours, written by an older version's links and by the operator."""
+    visitor = await opened(client, await custodes.portal.create_link("default", scope=Scope.MANAGE))
+    news = {"url": "https://hooks.example.com/in", "event_types": ["order.*", "custodes.*"]}
+    with monkeypatch.context() as older:
+        older.setattr(Customer, "_check_types", lambda *_: None)
+        made, other = [(await visitor("POST", "/endpoints", news)).json()["id"] for _ in range(2)]
+        only = (await visitor("POST", "/endpoints", {**news, "event_types": ["custodes.message.*"]})).json()["id"]
+    made_here = await custodes.outbound.create_endpoint(news["url"], event_types=["custodes.*"], tenant="default")
+    own = made_here.endpoint.id
+    owner = await key_for(custodes, "owner")
+    for event_types in (["a"], ["custodes.*"]):
+        clock.advance(MINUTE)
+        change = {"event_types": event_types}
+        await client.patch(f"{ADMIN}/webhook-configurations/{other}", headers=owner, json=change)
+
+    found = [finding.text async for finding in doctor._own_news(custodes)]
+    await custodes.own_news.start()
+
+    assert len(found) == 2
+    types = {one.id: list(one.event_types) for one in (await custodes.outbound.list_endpoints()).items}
+    assert types == {made: ["order.*"], only: ["custodes.test"], other: ["custodes.*"], own: ["custodes.*"]}
+    told = await custodes.audit.list_entries(AuditQuery(actor="system:custodes"))
+    assert {str(entry.targets[0]) for entry in told.items} == {f"webhook_configuration:{id_}" for id_ in (made, only)}
+    assert await custodes.own_news.strays() == []
 
 
 async def test_what_cannot_be_is_refused_as_a_problem(custodes: Custodes, client: httpx2.AsyncClient):

@@ -34,6 +34,9 @@ MAX_LIFETIME = 30 * DAY
 ENDPOINTS = 10
 MAX_ENDPOINTS = 100
 
+#: Type of who acts through a link, in the audit trail.
+ACTOR_KIND = "portal_link"
+
 #: How exactly the last use is known; each note of it costs a write.
 USED_EVERY = MINUTE
 
@@ -93,7 +96,7 @@ class PortalLink:
     @property
     def actor(self) -> str:
         """How the audit trail names who acts through it."""
-        return f"portal_link:{self.id}"
+        return f"{ACTOR_KIND}:{self.id}"
 
     def works(self, now: int) -> bool:
         """Tell whether it still lets somebody in."""
