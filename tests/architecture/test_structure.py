@@ -53,6 +53,37 @@ def test_importing_the_package_alone_imports_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize(
+    "module",
+    [m for m in MODULES if "cli" in m.parts and m.name != "console.py"],
+    ids=lambda m: str(m.relative_to(SOURCE)),
+)
+def test_commands_speak_through_the_console_only(module: Path):
+    """There, nothing that strangers write steers a terminal."""
+    nodes = list(ast.walk(ast.parse(module.read_text())))
+    called = {ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
+    named = {ast.unparse(node) for node in nodes if isinstance(node, ast.Attribute)}
+
+    assert not called & {"print", "Console", "rich.print", "typer.echo", "typer.secho", "click.echo"}
+    assert not named & {"sys.stdout", "sys.stderr"}
+
+
+def test_asking_for_help_imports_no_command():
+    code = (
+        "import sys; from typer.testing import CliRunner; from custodes.cli.main import COMMANDS, app\n"
+        "said = [CliRunner().invoke(app, [word]).stdout for word in ('--help', '--version')]\n"
+        "assert all(name in said[0] for name in COMMANDS), said\n"
+        "heavy = {'sqlalchemy', 'fastapi', 'pydantic', 'structlog', 'aiohttp', 'custodes.app'}\n"
+        "print([name for name in sys.modules if name in heavy])\n"
+        "CliRunner().invoke(app, ['user', '--help'])\n"
+        "print([name for name in COMMANDS if f'custodes.cli.{COMMANDS[name].module}' in sys.modules])"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines() == ["[]", "['user']"]
+
+
 SQL = re.compile(
     r"\b(SELECT\s+[\w*(,\s]+\s+FROM|INSERT\s+INTO|DELETE\s+FROM|UPDATE\s+\w+\s+SET|CREATE\s+TABLE|PRAGMA\s)\b"
 )

@@ -23,6 +23,9 @@ os.environ["COLUMNS"] = "200"
 #: What no import of ours asks for before a server serves.
 LATE = (
     "custodes.cli.main",
+    "custodes.cli.demo.command",
+    "custodes.cli.serve",
+    "custodes.cli.user",
     "custodes.storage.sql.postgresql",
     "custodes.storage.sql.postgresql_notices",
     "custodes.storage.sql.ratelimit_postgresql",

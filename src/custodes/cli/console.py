@@ -6,28 +6,50 @@ import asyncio
 import dataclasses
 import getpass
 import json
+import re
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from enum import Enum
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO, TypeVar
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
+from rich.segment import Segment
 from rich.table import Column, Table
 from rich.text import Text
 
-from custodes.app import Custodes
 from custodes.errors import CustodesError
 from custodes.kernel.clock import MILLISECOND, to_iso
 from custodes.kernel.paging import MAX_LIMIT, Page
 from custodes.kernel.redact import visible
 
+# Importing the whole install takes long, and help needs none of it.
+if TYPE_CHECKING:
+    from custodes.app import Custodes
+
 T = TypeVar("T")
 
-#: What people read goes to standard output; progress and errors go to standard error.
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+
+class _SafeConsole(Console):
+    """A console on which nothing that is said steers the terminal: strangers write some of it.
+
+    What rich itself has to tell the terminal (a bar that moves) comes as control codes, never as text.
+    """
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Show what cannot be printed, but for the ends of lines."""
+        for segment in super().render(renderable, options):
+            text = segment.text
+            if segment.control or text.isprintable() or text == "\n":
+                yield segment
+            else:
+                yield Segment("\n".join(map(visible, text.split("\n"))), segment.style)
+
+
+#: What people read goes to standard output; progress and errors go to standard error. Nothing else writes there.
+out: Console = _SafeConsole(highlight=False)
+err: Console = _SafeConsole(stderr=True, highlight=False)
 
 #: ``--json`` of every command.
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]
@@ -59,6 +81,7 @@ def operator() -> str:
 
 def run(database: str | None, action: Callable[[Custodes], Awaitable[T]]) -> T:
     """Open the install, do something, close it. Nothing runs in the background meanwhile."""
+    from custodes.app import Custodes
 
     async def opened() -> T:
         custodes = Custodes(database)
@@ -101,7 +124,32 @@ def _field(name: str, value: Any) -> Any:
 
 def write_json(value: Any) -> None:
     """Write one JSON document to standard output."""
-    sys.stdout.write(json.dumps(plain(value), ensure_ascii=False, indent=2) + "\n")
+    sys.stdout.write(json_text(plain(value), indent=2) + "\n")
+
+
+def write_bytes(data: bytes) -> None:
+    """Write bytes to standard output: exactly, unless it is a terminal, where text is shown instead."""
+    if sys.stdout.isatty():
+        out.print(data.decode("utf-8", "replace"), markup=False, soft_wrap=True)
+    else:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+
+def rows_output() -> TextIO:
+    """Return standard output, for rows that were made safe: by :func:`json_text`, or :func:`visible` on a terminal."""
+    return sys.stdout
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """Write JSON that steers no terminal: what cannot be printed stands in texts only, and is escaped there."""
+    separators = (",", ":") if indent is None else None
+    text = json.dumps(value, ensure_ascii=False, indent=indent, separators=separators)
+    return _UNPRINTABLE.sub(lambda found: found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1], text)
+
+
+#: Whatever may not be printable: beyond ASCII, and the one control of it that JSON leaves as it is.
+_UNPRINTABLE = re.compile("[^\\n -~]")
 
 
 #: Width of tables where no person looks, columns: nothing is wrapped for who greps.
@@ -125,7 +173,7 @@ def write_table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Non
     )
     for row in cells:
         table.add_row(*row)
-    console = out if out.is_terminal else Console(file=out.file, width=_WIDE, highlight=False)
+    console = out if out.is_terminal else _SafeConsole(file=out.file, width=_WIDE, highlight=False)
     console.print(table)
 
 

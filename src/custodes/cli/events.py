@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -19,6 +18,7 @@ from custodes.cli.console import (
     run,
     told_at,
     told_ms,
+    write_bytes,
     write_fields,
     write_json,
     write_page,
@@ -116,10 +116,9 @@ def show(event: _Event, database: DatabaseOption = None, as_json: JsonOption = F
 
 @app.command()
 def body(event: _Event, database: DatabaseOption = None) -> None:
-    """Write the exact bytes of an incoming webhook to standard output."""
+    """Write the exact bytes of an incoming webhook to standard output; on a terminal, what would steer it is shown."""
     payload = run(database, lambda custodes: custodes.inbound.get_payload(event))
-    sys.stdout.buffer.write(payload.body)
-    sys.stdout.buffer.flush()
+    write_bytes(payload.body)
 
 
 @app.command()

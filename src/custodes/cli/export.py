@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import nullcontext
 from enum import StrEnum
@@ -15,10 +14,13 @@ import typer
 from rich.progress import Progress
 
 from custodes.app import Custodes
-from custodes.cli.console import DatabaseOption, err, operator, plain, run
+from custodes.cli.console import DatabaseOption, err, json_text, operator, plain, rows_output, run
 from custodes.cli.moments import moment
 from custodes.errors import InvalidInput
+from custodes.kernel.clock import to_iso
 from custodes.kernel.paging import MAX_LIMIT, Page
+from custodes.kernel.redact import visible
+from custodes.kernel.tenant import EVERY_TENANT
 from custodes.planes.audit.ports import AuditQuery
 from custodes.planes.inbound.model import EventFilter
 from custodes.planes.traffic.model import CallFilter
@@ -59,10 +61,17 @@ def export(
 
     async def action(custodes: Custodes) -> int:
         now = custodes.clock.now()
-        rows = _rows(custodes, kind, moment(since, now), moment(until, now), tenant)
-        with nullcontext(sys.stdout) if output is None else _opened(output) as file:
+        begin, end = moment(since, now), moment(until, now)
+        rows = _rows(custodes, kind, begin, end, tenant)
+        asked = {
+            "format": str(form),
+            "since": "" if begin is None else to_iso(begin),
+            "until": "" if end is None else to_iso(end),
+            "tenant": tenant or EVERY_TENANT,
+        }
+        with nullcontext(rows_output()) if output is None else _opened(output) as file:
             await custodes.audit.log_admin_action(
-                "data.exported", actor=operator(), target=f"export:{kind}", context={"format": str(form)}
+                "data.exported", actor=operator(), target=f"export:{kind}", context=asked, tenant=tenant
             )
             return await _write(rows, file, form)
 
@@ -81,17 +90,19 @@ def _opened(output: Path) -> TextIO:
 async def _write(rows: AsyncIterator[dict[str, Any]], file: TextIO, form: Format) -> int:
     count = 0
     writer: csv.DictWriter[str] | None = None
+    is_seen = file.isatty()
     with Progress(console=err, disable=not err.is_terminal, transient=True) as progress:
         task = progress.add_task("exporting …", total=None)
         async for row in rows:
             count += 1
             if form is Format.NDJSON:
-                file.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
+                file.write(json_text(row) + "\n")
             else:
                 if writer is None:
                     writer = csv.DictWriter(file, row)
                     writer.writeheader()
-                writer.writerow({name: _cell(value) for name, value in row.items()})
+                cells = {name: _cell(value) for name, value in row.items()}
+                writer.writerow({name: visible(str(cell)) for name, cell in cells.items()} if is_seen else cells)
             progress.update(task, advance=1, description=f"{count:,} rows …")
     return count
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from custodes.app import Custodes
-from custodes.cli.console import DatabaseOption, JsonOption, operator, out, run, write_json, write_table
+from custodes.cli.console import DatabaseOption, JsonOption, err, operator, out, run, write_json, write_table
 from custodes.kernel.clock import DAY, HOUR, to_iso
-from custodes.planes.retention.model import Run
+from custodes.planes.retention.model import Policy, Run
 
 app = typer.Typer(help="What is deleted when.", no_args_is_help=True)
 
@@ -24,7 +25,17 @@ def run_now(
 
     async def action(custodes: Custodes) -> list[Run]:
         entry = custodes.audit.admin_entry("retention.run", actor=operator(), context={"dry_run": dry_run})
-        return await custodes.retention.run(dry_run=dry_run, also=entry)
+        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as progress:
+            task = progress.add_task("", total=len(custodes.retention.policies))
+            begun: set[str] = set()
+
+            def tell(policy: Policy, removed: int) -> None:
+                begun.add(policy.name)
+                words = f"{policy.name}: {removed:,} removed" if removed else policy.name
+                progress.update(task, completed=len(begun) - 1, description=words)
+
+            return await custodes.retention.run(dry_run=dry_run, also=entry, tell=tell)
 
     runs = run(database, action)
     if as_json:

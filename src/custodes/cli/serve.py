@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
 import sys
+from contextlib import ExitStack
 from typing import Annotated, NoReturn
 
 import typer
@@ -14,6 +14,7 @@ import typer
 from custodes.asgi import standalone
 from custodes.asgi.first_owner import announce_owner, signs_in_elsewhere
 from custodes.cli.console import DatabaseOption, err
+from custodes.cli.environment import environment
 from custodes.errors import ConfigurationError
 from custodes.settings import load_settings
 
@@ -49,19 +50,21 @@ def serve(
     database: DatabaseOption = None,
 ) -> None:
     """Serve the dashboard, the admin API and the webhook routes."""
-    if database:
-        os.environ["CUSTODES_DATABASE_URL"] = database
-    if forward_to:
-        os.environ["CUSTODES_FORWARD_TO"] = ",".join(target.replace(",", "%2C") for target in forward_to)
-    if app:
-        os.environ[standalone.APP_VARIABLE] = app
-    settings = load_settings()
-    on_a_file = settings.database_url.startswith("sqlite") and not settings.redis_url.get_secret_value()
-    if workers > 1 and settings.rate_limit_store == "auto" and on_a_file:
-        # Several processes must share their windows, or each would allow the whole limit.
-        os.environ["CUSTODES_RATE_LIMIT_STORE"] = "sqlite"
-    # The port first: whoever cannot have it must not have printed a login that nobody will look for.
-    with listen(host or settings.host, settings.port if port is None else port) as listener:
+    asked = {
+        "CUSTODES_DATABASE_URL": database,
+        "CUSTODES_FORWARD_TO": ",".join(target.replace(",", "%2C") for target in forward_to or ()),
+        standalone.APP_VARIABLE: app,
+    }
+    with ExitStack() as until_then:  # workers read their settings from the environment, as everybody
+        until_then.enter_context(environment({name: value for name, value in asked.items() if value}))
+        settings = load_settings()
+        on_a_file = settings.database_url.startswith("sqlite") and not settings.redis_url.get_secret_value()
+        if workers > 1 and settings.rate_limit_store == "auto" and on_a_file:
+            # Several processes must share their windows, or each would allow the whole limit.
+            until_then.enter_context(environment({"CUSTODES_RATE_LIMIT_STORE": "sqlite"}))
+        # The port first: whoever cannot have it must not have printed a login that nobody will look for.
+        listener = listen(host or settings.host, settings.port if port is None else port)
+        until_then.enter_context(listener)
         asyncio.run(prepare())
         err.print(f"Custodes listens on {url_of(listener)}", soft_wrap=True)
         serve_on(listener, "custodes.asgi.standalone:create_app", workers)

@@ -2,18 +2,23 @@
 
 import asyncio
 import json
+import os
+import re
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
+from rich.markup import escape
 from typer.testing import CliRunner, Result
 
 from custodes import Custodes
+from custodes.cli import console, serve
 from custodes.cli.console import write_fields, write_table
-from custodes.cli.main import app
+from custodes.cli.main import COMMANDS, app
 from custodes.cli.moments import moment
-from custodes.errors import CustodesError, InvalidInput
+from custodes.errors import CustodesError, InvalidInput, NotFound
 from custodes.kernel.clock import HOUR
 from custodes.planes.inbound.model import Status
 
@@ -195,6 +200,17 @@ class TestRetention:
 
         assert "retention.run" in [action for action, _ in audited(url)]
 
+    def test_a_run_shows_who_waits_how_far_it_is_and_programs_nothing_of_it(
+        self, url: str, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr(console.err, "_force_terminal", True)
+        monkeypatch.setattr(console.err, "is_interactive", True)
+
+        result = run("retention", "run", "--json")
+
+        assert "retention.runs" in result.stderr
+        assert {done["policy"] for done in json.loads(result.stdout)} >= {"inbound.events", "retention.runs"}
+
     def test_the_policies_are_listed_with_how_long_they_keep(self, url: str):
         policies = {row["policy"]: row["keep"] for row in run_json("retention", "list")}
 
@@ -292,6 +308,33 @@ def test_a_name_with_brackets_is_shown_as_it_is(url: str, name: str):
     run("user", "role", f"{name}nobody", "owner", expect=1)
 
 
+@pytest.mark.parametrize("on_terminal", [False, True])
+def test_nothing_that_is_said_in_a_line_steers_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, on_terminal: bool
+):
+    """Given what strangers write, when a command says it, however it is put, then no control of theirs gets through."""
+    hostile = "a\x1b]0;x\x07\x9b31m\u202eb\rc"
+    monkeypatch.setattr(console.out, "_force_terminal", on_terminal)
+    monkeypatch.setattr(console.err, "_force_terminal", on_terminal)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: on_terminal)
+    error = NotFound(hostile, remedy=f"[bold]{hostile}[/]")
+
+    console.out.print(f"[bold]{escape(hostile)}[/]", soft_wrap=True)
+    console.out.print(hostile, markup=False)
+    console.write_json({hostile: hostile})
+    if on_terminal:
+        console.write_bytes(hostile.encode())
+    with pytest.raises(SystemExit):
+        console.fail(error)
+    with pytest.raises(SystemExit):
+        console.fail(error, as_json=True)
+
+    said = capsys.readouterr()
+    written = re.sub(r"\x1b\[[0-9;]*m", "", said.out + said.err)  # rich's own colours
+    assert "x1b]0" in written
+    assert [char for char in written if not char.isprintable() and char != "\n"] == []
+
+
 def test_what_strangers_write_is_shown_and_steers_no_terminal(capsys: pytest.CaptureFixture[str]):
     """Given a path, an agent and names with ESC, line ends and markup, Then they are to be seen, and do nothing."""
     write_table(("path [/oops]", "agent\x1b[2J"), [("/a\x1b]0;x\x07", "b\nforged\x9b\u202e :bomb: [red]c[/red]")])
@@ -337,8 +380,28 @@ def test_a_demo_with_a_wrong_port_says_which_setting_is_wrong(monkeypatch: pytes
         CliRunner().invoke(app, ["demo", "--seconds", "1"], catch_exceptions=False)
 
 
+def test_what_a_server_sets_for_its_workers_is_gone_when_it_ends(url: str, monkeypatch: pytest.MonkeyPatch):
+    workers: dict[str, str] = {}
+    monkeypatch.setattr(serve, "serve_on", lambda *_: workers.update(os.environ))
+    monkeypatch.delenv("CUSTODES_DATABASE_URL")
+    before = dict(os.environ)
+
+    run("serve", "--database", url, "--port", "0", "--workers", "2")
+
+    assert (workers["CUSTODES_DATABASE_URL"], workers["CUSTODES_RATE_LIMIT_STORE"]) == (url, "sqlite")
+    assert dict(os.environ) == before
+
+
 #: Commands that write something else than an answer: a server, a stream of rows, exact bytes.
 STREAMS = {"serve", "export", "events body"}
+
+
+def test_the_list_of_commands_says_of_each_what_it_says_itself():
+    group: Any = typer.main.get_command(app)
+
+    said = {name: " ".join(command.help.split("\n\n")[0].split()) for name, command in group.commands.items()}
+
+    assert said == {name: place.help for name, place in COMMANDS.items()}
 
 
 def test_every_command_answers_programs_in_json():

@@ -65,6 +65,18 @@ async def test_rows_past_their_time_go_in_bounded_batches_and_the_others_stay(re
     assert own.policy == "retention.runs"
 
 
+async def test_whoever_waits_is_told_how_far_it_is(retention_of, clock: FakeClock):
+    told: list[tuple[str, int]] = []
+    shelf = Shelf(clock, [*range(31, 56)])
+
+    await retention_of(shelf.policy()).run(tell=lambda policy, removed: told.append((policy.name, removed)))
+
+    assert told == [
+        *(("shelf.rows", removed) for removed in (0, 10, 20, 25, 25)),
+        *(("retention.runs", removed) for removed in (0, 0)),
+    ]
+
+
 async def test_between_batches_others_get_their_turn(retention_of, clock: FakeClock):
     pauses: list[float] = []
 

@@ -19,6 +19,7 @@ from custodes.app import Custodes
 from custodes.asgi.mount import DASHBOARD
 from custodes.cli.console import JsonOption, err, out, write_json
 from custodes.cli.demo.stock import shared_secrets
+from custodes.cli.environment import environment
 from custodes.cli.serve import announce_owner, leave
 from custodes.errors import ConfigurationError, NotFound
 from custodes.planes.identity.model import HOST, Method, Role
@@ -59,18 +60,18 @@ def demo(
             err.print("No webhook secrets in the environment (STRIPE_WEBHOOK_SECRET, …): no webhooks are sent.")
         tally = asyncio.run(_drive(Driver(url, shared_secrets(), api_key=api_key, rate=rate, seed=seed), url, seconds))
     else:
-        _environment()
-        key = asyncio.run(_prepare())
-        signal.signal(signal.SIGTERM, leave)  # or the server would go on without us
-        server = subprocess.Popen([sys.executable, "-m", "custodes.cli.demo.server", str(port)])
-        try:
-            driver = Driver(url, shared_secrets(), api_key=key, rate=rate, seed=seed)
-            receiver = receiving(url, key, seed) if _keeps_secrets() else None
-            tally = asyncio.run(_drive(driver, url, seconds, receiver=receiver))
-        finally:
-            server.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                server.wait(STOP_SECONDS)
+        with environment(_missing()):
+            key = asyncio.run(_prepare())
+            signal.signal(signal.SIGTERM, leave)  # or the server would go on without us
+            server = subprocess.Popen([sys.executable, "-m", "custodes.cli.demo.server", str(port)])
+            try:
+                driver = Driver(url, shared_secrets(), api_key=key, rate=rate, seed=seed)
+                receiver = receiving(url, key, seed) if _keeps_secrets() else None
+                tally = asyncio.run(_drive(driver, url, seconds, receiver=receiver))
+            finally:
+                server.terminate()
+                with suppress(subprocess.TimeoutExpired):
+                    server.wait(STOP_SECONDS)
     if as_json:
         write_json({"answers": dict(sorted(tally.answers.items())), "lost": tally.lost})
 
@@ -106,19 +107,19 @@ async def _send(driver: Driver, url: str, seconds: float, receiver: AbstractAsyn
             await driver.run(seconds, tick)
 
 
-def _environment() -> None:
+def _missing() -> dict[str, str]:
     """Give shop and driver the same secrets and a database of their own; webhooks may go to the demo's receiver."""
     from custodes.cli.demo.receiver import ENVIRONMENT
 
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
     DEMO_DATABASE.parent.mkdir(exist_ok=True)
-    os.environ.setdefault("CUSTODES_DATABASE_URL", f"sqlite:///{DEMO_DATABASE}")
-    os.environ.setdefault("STRIPE_WEBHOOK_SECRET", f"whsec_{secrets.token_hex(16)}")
-    os.environ.setdefault("GITHUB_WEBHOOK_SECRET", secrets.token_hex(16))
-    os.environ.setdefault(
-        "CLERK_WEBHOOK_SECRET", "whsec_" + secrets.token_urlsafe(24).replace("-", "A").replace("_", "B")
-    )
+    wanted = {
+        **ENVIRONMENT,
+        "CUSTODES_DATABASE_URL": f"sqlite:///{DEMO_DATABASE}",
+        "STRIPE_WEBHOOK_SECRET": f"whsec_{secrets.token_hex(16)}",
+        "GITHUB_WEBHOOK_SECRET": secrets.token_hex(16),
+        "CLERK_WEBHOOK_SECRET": "whsec_" + secrets.token_urlsafe(24).replace("-", "A").replace("_", "B"),
+    }
+    return {name: value for name, value in wanted.items() if name not in os.environ}
 
 
 def _keeps_secrets() -> bool:

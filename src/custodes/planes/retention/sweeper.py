@@ -51,6 +51,13 @@ TASK = "retention.sweep"
 _log = get_logger("custodes.retention")
 
 
+#: Is told of a policy under way, and of how much it has removed.
+Tell = Callable[[Policy, int], None]
+
+
+def _untold(_policy: Policy, _removed: int) -> None: ...
+
+
 class Retention:
     """Runs the policies, on a schedule and on demand.
 
@@ -109,19 +116,20 @@ class Retention:
     async def stop(self) -> None:
         """Do nothing."""
 
-    async def run(self, *, dry_run: bool = False, also: Work = nothing) -> list[Run]:
+    async def run(self, *, dry_run: bool = False, also: Work = nothing, tell: Tell = _untold) -> list[Run]:
         """Run every policy now; one that fails does not keep the others from running.
 
         Args:
             dry_run: delete nothing, count what would go.
             also: committed before anything is deleted (the audit entry of a run on demand).
+            tell: called when a policy begins, and after each batch with what it has removed so far.
 
         Returns:
             One run for each policy, in their order. They are recorded, dry runs too.
         """
         if also is not nothing:
             await self._store.write(also)
-        return await self._run_all(self.policies, dry_run=dry_run)
+        return await self._run_all(self.policies, tell, dry_run=dry_run)
 
     async def run_due(self) -> list[Run]:
         """Sweep if no process has done so for an interval; go on with a sweep that its process did not live to end.
@@ -140,10 +148,13 @@ class Retention:
         self._swept_at = elapsed
         return await self._run_all([policy for policy, age in ages if age is None or age >= self.interval / 2])
 
-    async def _run_all(self, policies: Sequence[Policy], *, dry_run: bool = False) -> list[Run]:
+    async def _run_all(
+        self, policies: Sequence[Policy], tell: Tell = _untold, *, dry_run: bool = False
+    ) -> list[Run]:
         done: list[Run] = []
         for policy in policies:
-            run = await (self._count(policy) if dry_run else self._sweep(policy))
+            tell(policy, 0)
+            run = await (self._count(policy) if dry_run else self._sweep(policy, tell))
             await self._store.write(lambda tx, run=run: self._runs.add(tx, run))
             done.append(run)
         return done
@@ -175,7 +186,7 @@ class Retention:
 
     # ── One policy ───────────────────────────────────────────────────────────
 
-    async def _sweep(self, policy: Policy) -> Run:
+    async def _sweep(self, policy: Policy, tell: Tell) -> Run:
         started, began = self._clock.now(), self._clock.monotonic()
         before = started - policy.keep
         removed, finished, error = 0, False, ""
@@ -183,6 +194,7 @@ class Retention:
             while not finished and self._clock.monotonic() - began < POLICY_SECONDS * SECOND:
                 gone = await policy.purge(before, self._batch)
                 removed += gone
+                tell(policy, removed)
                 finished = gone == 0
                 if not finished:
                     await self._pause(PAUSE_SECONDS)
