@@ -12,6 +12,10 @@ endif
 # processes and clocks do.
 WORKERS ?= 3
 
+# What the code and the pages promise of themselves, as far as that is told in seconds: no server, no browser. The import
+# rules are looked at by lint-imports itself.
+QUICK := tests/architecture $(addprefix tests/docs/test_,architecture_page.py conformance_page.py features.py links.py)
+
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -36,12 +40,13 @@ demo: setup ## send demo traffic to the server that is running
 test: web ## the whole test suite
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal --durations 25 --durations-min 2
 
-check: setup ## format, lint, types, import rules, generated docs, the dashboard
+check: setup ## format, lint, types, import rules, generated docs, promises of code and pages, the dashboard
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/reference.py --check
+	$(BIN)/pytest -q $(QUICK) --deselect tests/architecture/test_structure.py::test_imports_point_down
 	$(BIN)/python scripts/web.py check
 
 docs: setup ## write docs/reference from the code

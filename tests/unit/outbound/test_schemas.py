@@ -31,6 +31,7 @@ TREE: dict[str, Any] = {
         r"^https://", r"^[^@]+@[^@]+\.[^@]+$", r"^v\d+\.\d+$", r"^[A-Z]{2}-\d{1,5}$", r"^[a-z0-9]+(?:-[a-z0-9]+)*$",
         r"^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$", r"gold|silver", r"^\w+(\.\w+)*$", r"^(EUR|USD)$", "",
         r"^\d+\.\d+\.\d+(-\w+)?$", r"^[a-z]+(-[a-z]+)*(\.[a-z]+)?$", r"^(\d{1,3},)*\d{1,3}$", r"[a-z]+(-[a-z]+)*",
+        "(ab|cd)*", "^(ab|cd)+$", r"^(\.|/|[^./])*$", "^((ab|cd)*,)*$",
     ],
 )  # fmt: skip
 def test_patterns_of_common_texts_are_taken(pattern: str) -> None:
@@ -52,6 +53,8 @@ def test_patterns_of_common_texts_are_taken(pattern: str) -> None:
         doubling(14),
         {"pattern": "^(a+)+$"},
         {"pattern": "(a|a)*b"},
+        {"pattern": "^(a|b|ab)*$"},
+        {"pattern": "^(ab+|cd|b)*$"},
         {"pattern": r"(?:-[\w-]+)*$"},
         {"pattern": "^(-a*a*)*$"},
         {"pattern": "^(/[a-z]*[a-z0-9]*)*$"},

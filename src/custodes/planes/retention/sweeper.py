@@ -148,9 +148,7 @@ class Retention:
         self._swept_at = elapsed
         return await self._run_all([policy for policy, age in ages if age is None or age >= self.interval / 2])
 
-    async def _run_all(
-        self, policies: Sequence[Policy], tell: Tell = _untold, *, dry_run: bool = False
-    ) -> list[Run]:
+    async def _run_all(self, policies: Sequence[Policy], tell: Tell = _untold, *, dry_run: bool = False) -> list[Run]:
         done: list[Run] = []
         for policy in policies:
             tell(policy, 0)
