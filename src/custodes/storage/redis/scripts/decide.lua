@@ -32,6 +32,8 @@ local rows, near_at, kinds, script, subjects = asked[1], asked[2], asked[3], ask
 local texts = subjects > 0 and call('MGET', unpack(KEYS, 1, math.min(subjects, READ_AT_ONCE)))
 -- By number of the subject: its states, as they stand in its text, and whether one of them has changed.
 local held, changed = {}, {}
+-- The moment from which on a text that was made anew says nothing more.
+local renewed = {}
 -- Of the limits of the request at hand: state, row, subject, and how long each has to be waited for.
 local the_states, the_rows, the_subjects, the_waits = {}, {}, {}, {}
 local views, told = {}, 0
@@ -51,6 +53,7 @@ for number = 1, #rows do
     meters[algorithm] = meter
   end
   row.meter, row.load, row.wait, row.charge, row.near = meter, meter.load, meter.wait, meter.charge, near_at[number]
+  row.renew = meter.renew
 end
 for number = 1, #kinds do
   local kind = kinds[number]
@@ -148,7 +151,43 @@ local function decide(place, count, those)
   return true
 end
 
+-- Decides on the first request about a subject when its text can be made anew in one go, each record by the next one in
+-- the order of the kind, as it nearly always can. Else it is false, and nothing has been charged.
+local function renew(place, kind, number)
+  local text = texts[number]
+  if text == nil then
+    text = call('GET', KEYS[number])
+    texts[number] = text
+  end
+  local at, last, written, ends = 1, told, '', 0
+  for limit = 1, #kind do
+    local row, record, dead_at = kind[limit], nil, nil
+    if not row.renew then
+      at = nil
+      break
+    end
+    at, record, dead_at, views[last + 1], views[last + 2] = row.renew(text, at, row)
+    if not at then break end
+    last, written = last + 2, written .. record
+    if dead_at > ends then ends = dead_at end
+  end
+  if not at or text and at <= #text then
+    for view = last, told + 1, -1 do views[view] = nil end
+    return false
+  end
+  for limit = 1, #kind do
+    local left = views[told + 2 * limit - 1]
+    if left <= kind[limit].near then
+      local size = #near
+      near[size + 1], near[size + 2], near[size + 3] = place, limit, left
+    end
+  end
+  told, texts[number], renewed[number] = last, written, ends
+  return true
+end
+
 local function decide_kind(place, kind, number)
+  if not held[number] and not renewed[number] and renew(place, kind, number) then return end
   local states, count = held[number] or read(number), #kind
   for limit = 1, count do the_states[limit] = state_of(states, limit, kind[limit], false) end
   if decide(place, count, kind) then changed[number] = true end
@@ -219,6 +258,10 @@ while at <= length do
   place = place + 1
 end
 for number = 1, subjects do
-  if changed[number] then write(number) end
+  if changed[number] then
+    write(number)
+  elseif renewed[number] then
+    call('SET', KEYS[number], texts[number], 'PX', lifetime(renewed[number] - now))
+  end
 end
 return cmsgpack.pack({now, views, others, near})

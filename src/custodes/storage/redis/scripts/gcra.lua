@@ -14,30 +14,47 @@ function gcra.load(state)
 end
 
 -- The debt after the charge.
-local function debt_with(state, row)
+local function debt_with(whole, parts, row)
   local debt, part = row[6], row[7]
-  if state[KNOWN] >= now then
-    debt, part = debt + state[KNOWN] - now, part + state[MORE]
+  if whole >= now then
+    debt, part = debt + whole - now, part + parts
     if part >= row[4] then debt, part = debt + 1, part - row[4] end
   end
   return debt, part
 end
 
--- Only whether it has to wait: how long is worked out from the state by who asked.
-function gcra.wait(state, row)
-  local debt, part = debt_with(state, row)
-  if debt > row[8] or (debt == row[8] and part > row[9]) then return 1 end
-  return 0
-end
-
-function gcra.charge(state, row)
-  local debt, part = debt_with(state, row)
-  state[KNOWN], state[MORE] = now + debt, part
+-- What is left at a debt, and when there is more; the state where it is not told.
+local function view_of(debt, part, row)
   local token = row[11]
   if not token then return now + debt, part end
   local free = row[10] - debt * row[4] - part
   local left = floor(free / token)
   return left, ceil(((left + 1) * token - free) / row[4])
+end
+
+-- Only whether it has to wait: how long is worked out from the state by who asked.
+function gcra.wait(state, row)
+  local debt, part = debt_with(state[KNOWN], state[MORE], row)
+  if debt > row[8] or (debt == row[8] and part > row[9]) then return 1 end
+  return 0
+end
+
+function gcra.charge(state, row)
+  local debt, part = debt_with(state[KNOWN], state[MORE], row)
+  state[KNOWN], state[MORE] = now + debt, part
+  return view_of(debt, part, row)
+end
+
+function gcra.renew(text, at, row)
+  local tag, known, _, _, whole, parts, ends = row[TAG], row[TAG], 0, 0, 0, 0, 1
+  if text then
+    if #text < at + 33 then return nil end -- another limit's
+    known, _, _, whole, parts, ends = unpack_text('<ddI2dd', text, at)
+    if known ~= tag then return nil end
+  end
+  local debt, part = debt_with(whole, parts, row)
+  if debt > row[8] or (debt == row[8] and part > row[9]) then return nil end
+  return ends, pack('<ddI2dd', tag, now + debt + 1, 16, now + debt, part), now + debt + 1, view_of(debt, part, row)
 end
 
 function gcra.view(state)

@@ -89,6 +89,25 @@ function log.wait(state, row)
   return stamp(state, in_the_way) + row[6] - now
 end
 
+-- The newest stamp is what the record is kept for, less the window.
+function log.renew(text, at, row)
+  local tag, window = row[TAG], row[6]
+  if not text then
+    local dead_at = now + window
+    return 1, pack('<ddI2d', tag, dead_at, 8, now), dead_at, row[LIMIT] - 1, window
+  end
+  if #text < at + 25 then return nil end -- a ring's
+  local known, dead_at, size, oldest, second = unpack_text('<ddI2d', text, at)
+  if known ~= tag or size == 0 then return nil end
+  local newest, ends = dead_at - window, second + size - 8
+  if now > newest then newest = now end
+  local used = size / 8 + 1
+  if oldest + window <= newest or used > row[LIMIT] or used > MOST then return nil end
+  dead_at = newest + window
+  return ends, pack('<ddI2c0d', tag, dead_at, size + 8, sub(text, second - 8, ends - 1), newest), dead_at,
+    row[LIMIT] - used, oldest + window - now
+end
+
 function log.view(state, row)
   local used = state[LIVE] + state[ADDED]
   if used == 0 then return row[LIMIT], 0 end

@@ -13,6 +13,10 @@
 -- wait(state, row)          microseconds until the cost is admitted: 0 for now, NEVER, nil when it cannot be told
 -- charge(state, row)        charge it, only when wait is 0; returns what is left
 -- view(state, row)          units left, microseconds until there is more
+-- renew(text, at, row)      where it can: charge the record at this place of a text, false for a subject without one, with no
+--                           state between; returns where the record ends, the one that takes its place, the moment from
+--                           which on that says nothing more, and what is left, as charge does; nothing where the cost is
+--                           not admitted, or it is not that simple
 -- pack(state, row)          the record and the moment from which on it says nothing more; nothing when it says nothing now
 -- give_back(state, row, at, units)  take back a charge of that moment; whether that has changed anything
 
