@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from custodes.foundation import Foundation
 from custodes.kernel.clock import HOUR, SECOND
-from custodes.runtime.notices import LIMITS, WEBHOOKS
+from custodes.runtime.notices import EVENTS, LIMITS, WEBHOOKS
 
 if TYPE_CHECKING:
     from custodes.planes.alerts.evaluator import Alerts
@@ -225,7 +225,7 @@ class Composition(Foundation):
         from custodes.storage.sql.jobs import SqlJobs
         from custodes.storage.sql.outbound import SqlEndpointStore, SqlEventTypeStore
 
-        return OutgoingWebhooks(
+        outbound = OutgoingWebhooks(
             store=self.database,
             endpoints=SqlEndpointStore(),
             deliveries=SqlDeliveryStore(),
@@ -243,7 +243,10 @@ class Composition(Foundation):
             allow_http=self.settings.outbound_allow_http,
             weights=parse_weights(self.settings.outbound_weights),
             default_tenant=self.settings.default_tenant,
+            tell=lambda: self.notices.tell(EVENTS),
         )
+        self.notices.on(EVENTS, outbound.worker.wake)
+        return outbound
 
     @cached_property
     def portal(self) -> PortalLinks:

@@ -12,7 +12,7 @@ LINGER_SECONDS = 0.002
 
 #: How soon a worker that is busy looks again when nothing it knows of waits, seconds: jobs that another process brings
 #: begin so late at most while this one has others.
-BUSY_SECONDS = 0.05
+BUSY_SECONDS = 0.02
 
 
 class Looks:

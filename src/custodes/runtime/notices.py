@@ -11,6 +11,9 @@ from typing import Protocol
 #: There is a webhook to handle, and no free place in the process that took it in.
 WEBHOOKS = "webhooks"
 
+#: There is an event to deliver, and no free place in the process that took it in.
+EVENTS = "events"
+
 #: Rules or blocks have changed.
 LIMITS = "limits"
 

@@ -82,6 +82,37 @@ async def test_a_webhook_that_one_process_takes_in_is_handled_at_once_by_another
     await asyncio.wait_for(handled.wait(), PROMISE)
 
 
+async def test_an_event_that_one_process_emits_is_delivered_at_once_by_another(process):
+    # Given one that only emits, and one that delivers
+    arrived = asyncio.Event()
+
+    async def receive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        arrived.set()
+        writer.write(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n")
+        writer.close()
+
+    settings = {
+        "secret_key": "k" * 32, "outbound_allow_http": True, "outgoing_allow_networks": "127.0.0.0/8",
+    }  # fmt: skip
+    app, hands = await process(outbound_concurrency=0, **settings), await process(**settings)
+    await listening(app, hands)
+    async with await asyncio.start_server(receive, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        made = await app.outbound.create_endpoint(f"http://127.0.0.1:{port}/")
+
+        # When the first emits, then the second sends it without waiting for its poll
+        await app.outbound.emit("order.made", {})
+        await asyncio.wait_for(arrived.wait(), PROMISE)
+
+        # And so it is with what is sent again
+        arrived.clear()
+        await app.outbound.pause_endpoint(made.endpoint.id)
+        await app.outbound.emit("order.made", {})
+        await app.outbound.resume_endpoint(made.endpoint.id)
+        await asyncio.wait_for(arrived.wait(), PROMISE)
+
+
 async def test_a_block_holds_everywhere_within_two_seconds(process):
     here, there = await process(), await process()
     await listening(here, there)

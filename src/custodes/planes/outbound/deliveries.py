@@ -57,6 +57,9 @@ class Deliveries(Endpoints):
 
     _jobs: Jobs
 
+    #: Tells other processes that there is something to deliver.
+    _tell: Callable[[], object]
+
     # ── Reading ───────────────────────────────────────────────────────────
 
     async def list_messages(
@@ -129,7 +132,7 @@ class Deliveries(Endpoints):
             return self._delivery(tx, delivery_id, tenant)
 
         done = await self._store.write(work)
-        self.worker.wake()
+        self._wake()
         return done
 
     async def resend_many(
@@ -279,6 +282,12 @@ class Deliveries(Endpoints):
 
     # ── Parts ────────────────────────────────────────────────────────────────
 
+    def _wake(self) -> None:
+        """Have what was put in looked for: by others, too, where this process has no place for it."""
+        self.worker.wake()
+        if not self.worker.has_room:
+            self._tell()
+
     async def _put_back(
         self, begin: Callable[[Transaction], tuple[T, DeliveryFilter | None]], ended: Ended
     ) -> tuple[T, int]:
@@ -296,14 +305,14 @@ class Deliveries(Endpoints):
 
         of, wanted, done = await self._store.write(first)
         self._gates.reopen()
-        self.worker.wake()
+        self._wake()
         total = len(done)
         while wanted is not None and len(done) == RELEASE_BATCH:
             done = await self._store.write(
                 lambda tx, wanted=wanted, after=done[-1], total=total: batch(tx, wanted, after, total)
             )
             total += len(done)
-            self.worker.wake()
+            self._wake()
         return of, total
 
     def _delivery(self, tx: Transaction, delivery_id: str, tenant: str | None) -> Delivery:

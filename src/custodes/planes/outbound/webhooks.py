@@ -45,6 +45,10 @@ CONCURRENCY = 64
 FLUSH_SECONDS = 1.0
 
 
+def _nobody() -> None:
+    """Tell nobody."""
+
+
 class OutgoingWebhooks(Deliveries):
     """Outgoing webhooks: emitted, delivered, watched.
 
@@ -66,6 +70,7 @@ class OutgoingWebhooks(Deliveries):
         allow_http: whether ``http`` endpoints are allowed; for tests.
         default_tenant: whose it is when the caller does not say; also the operator's own tenant.
         weights: places a round for tenants that get more than others.
+        tell: tells other processes that there is something to deliver.
     """
 
     def __init__(
@@ -88,6 +93,7 @@ class OutgoingWebhooks(Deliveries):
         lease: int = LEASE,
         allow_http: bool = False,
         weights: Mapping[str, int] | None = None,
+        tell: Callable[[], object] = _nobody,
     ) -> None:
         # Never a seeded source: it makes secrets.
         keys = Keys(endpoints, sealer, clock, random.SystemRandom().getrandbits)
@@ -102,6 +108,7 @@ class OutgoingWebhooks(Deliveries):
             default_tenant=default_tenant,
         )
         self._jobs = jobs
+        self._tell = tell
         #: The catalogue of event types.
         self.catalogue = Catalogue(store, types, clock)
         self._emitter = Emitter(
@@ -319,7 +326,7 @@ class OutgoingWebhooks(Deliveries):
             also(tx)
 
         await self._store.write(work)
-        self.worker.wake()
+        self._wake()
         return emission.message
 
     # ── Forwarding ───────────────────────────────────────────────────────────
@@ -365,6 +372,3 @@ class OutgoingWebhooks(Deliveries):
             await self.flush()
         except CustodesError as error:
             _log.warning("figures_not_written", error=str(error))
-
-    def _wake(self) -> None:
-        self.worker.wake()
