@@ -34,8 +34,16 @@ def settings() -> str:
         "Arguments of `Custodes(...)` win over the environment, which wins over `custodes.toml`",
         "",
     ]
-    lines[2] += " (or the file that `CUSTODES_CONFIG` names)."
-    lines += ["| environment | argument | default | meaning |", "| --- | --- | --- | --- |"]
+    lines[2] += " (or the file that `CUSTODES_CONFIG` names, which must be there)."
+    lines += [
+        "",
+        "Variables of other names (`PORT`, `DATABASE_URL`, `SECRET_KEY`) belong to your app and are never read.",
+    ]
+    lines += [
+        "Arguments and names in the file that are not in this table are refused; `custodes doctor` names variables"
+    ]
+    lines += ["that begin with `CUSTODES_` and are not."]
+    lines += ["", "| environment | argument | default | meaning |", "| --- | --- | --- | --- |"]
     for name, field in Settings.model_fields.items():
         alias = field.validation_alias
         environment = str(alias.choices[0]) if isinstance(alias, AliasChoices) else name.upper()

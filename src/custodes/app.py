@@ -162,6 +162,25 @@ class Custodes(Composition):
         await self.database.open()
         await self.migrate()
 
+    async def open_existing(self) -> None:
+        """Open the store of an install that is there, as it is, for who looks: nothing is made and nothing migrated.
+
+        Raises:
+            ConfigurationError: there is none at that place, or its schema is older or newer than this version.
+        """
+        from custodes.storage.databases import place_of
+        from custodes.storage.sql.schema import known_revisions
+
+        pending = await self.pending_migrations()
+        if len(pending) == len(known_revisions()):
+            msg = f"There is no install of Custodes at {place_of(self.database)}"
+            remedy = "Name it with --database or CUSTODES_DATABASE_URL; custodes serve and custodes migrate make one"
+            raise ConfigurationError(msg, remedy=remedy)
+        if pending:
+            msg = f"The database at {place_of(self.database)} is older than this version: it lacks {', '.join(pending)}"
+            raise ConfigurationError(msg, remedy="Run custodes migrate, or the version of Custodes that serves it")
+        await self.database.open()
+
     async def close(self) -> None:
         """Close the store; idempotent."""
         await self.notices.stop()
@@ -185,6 +204,7 @@ class Custodes(Composition):
                 return
             # All of them first: one that cannot be made must not leave others running that nobody stops.
             services = [[getattr(self, name) for name in line] for line in _SERVICES]
+            self.health.check_systems()
             try:
                 await self.open()
                 for service in chain.from_iterable(services):
@@ -245,10 +265,13 @@ class Custodes(Composition):
         return applied
 
     async def pending_migrations(self) -> list[str]:
-        """List what ``migrate`` would apply."""
+        """List what ``migrate`` would apply; changes nothing and makes nothing."""
+        from custodes.storage.databases import is_missing
         from custodes.storage.sql import schema
         from custodes.storage.sql.database import connection_of
 
+        if is_missing(self.database):
+            return list(schema.known_revisions())
         return await self.database.read(lambda tx: schema.pending_revisions(connection_of(tx)))
 
     async def is_ready(self) -> bool:

@@ -161,6 +161,7 @@ class Composition(Foundation):
             bus=self.bus,
             session_lifetime=self.settings.session_hours * HOUR,
             client_of=self.addresses.limit_key,
+            default_tenant=self.settings.default_tenant,
         )
 
     @cached_property
@@ -318,4 +319,5 @@ class Composition(Foundation):
             bus=self.bus,
             is_leader=lambda: self.leader.is_leader,
             default_tenant=self.settings.default_tenant,
+            enabled=self.settings.enterprise_monitoring_enabled,
         )

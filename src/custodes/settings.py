@@ -1,14 +1,13 @@
 """Every setting, in one typed table.
 
 Precedence: arguments of :class:`custodes.Custodes` > environment > the file named by ``CUSTODES_CONFIG`` (TOML, default
-``custodes.toml`` when it exists) > the default below. Environment names are the upper-case alias of each field.
+``custodes.toml`` when it exists) > the default below. Environment names are the upper-case alias of each field; what
+the environment calls otherwise (``PORT``, ``DATABASE_URL``, ``SECRET_KEY``) belongs to the host.
 ``docs/reference/settings.md`` is generated from this table.
 """
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
@@ -29,11 +28,11 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
-    TomlConfigSettingsSource,
 )
 
 from custodes.errors import ConfigurationError
 from custodes.kernel.tenant import DEFAULT_TENANT, valid_tenant
+from custodes.settings_sources import Environment, settings_file, told
 
 #: A list written with commas in the environment and as a list in the file.
 CommaList = Annotated[tuple[str, ...], NoDecode]
@@ -65,7 +64,7 @@ class Settings(BaseSettings):
     """The settings of one install; frozen."""
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="ignore", case_sensitive=False, populate_by_name=True, use_attribute_docstrings=True
+        frozen=True, extra="forbid", case_sensitive=False, populate_by_name=True, use_attribute_docstrings=True
     )
 
     # ── Store ────────────────────────────────────────────────────────────────
@@ -113,7 +112,7 @@ class Settings(BaseSettings):
     api_log_retention_days: int = Field(
         7, ge=1, le=3650, validation_alias=_env("API_LOG_RETENTION_DAYS", "api_log_retention_days")
     )
-    """Days that raw API rows are kept; rollups live longer."""
+    """Days that raw API rows, rate-limit windows and ended blocks are kept; rollups of API calls live longer."""
     audit_log_retention_days: int = Field(
         90, ge=1, le=36500, validation_alias=_env("AUDIT_LOG_RETENTION_DAYS", "audit_log_retention_days")
     )
@@ -418,9 +417,8 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order of precedence: arguments, environment, file."""
-        del dotenv_settings, file_secret_settings
-        file = Path(os.environ.get("CUSTODES_CONFIG", "custodes.toml"))
-        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file))
+        del env_settings, dotenv_settings, file_secret_settings
+        return (init_settings, Environment(settings_cls), settings_file(settings_cls))
 
 
 def _zone_entry(entry: str) -> tuple[str, str]:
@@ -440,9 +438,6 @@ def load_settings(**arguments: Any) -> Settings:
         msg = f"A setting cannot be read: {error}"
         raise ConfigurationError(msg, remedy="Lists and tables are written as JSON in the environment") from None
     except ValidationError as error:
-        faults = "; ".join(
-            ": ".join(filter(None, (".".join(str(part) for part in fault["loc"]), fault["msg"])))
-            for fault in error.errors()
-        )
-        msg = f"Wrong setting: {faults}"
+        faults = (told(one["type"], one["loc"], one["msg"], (Settings, SourceSettings)) for one in error.errors())
+        msg = f"Wrong setting: {'; '.join(faults)}"
         raise ConfigurationError(msg, remedy="See docs/reference/settings.md") from None

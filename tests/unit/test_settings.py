@@ -6,7 +6,8 @@ import pytest
 
 from custodes import Custodes
 from custodes.errors import ConfigurationError
-from custodes.settings import load_settings
+from custodes.settings import Settings, load_settings
+from custodes.settings_sources import environment_names
 
 CONTRACT = {
     "ENTERPRISE_MONITORING_ENABLED": True,
@@ -40,6 +41,67 @@ def test_every_variable_of_the_contract_is_read_from_the_environment(
     monkeypatch.setenv(name, "false" if default is True else "11")
 
     assert getattr(load_settings(), name.lower()) == (False if default is True else 11)
+
+
+#: Beside those of the contract: how the senders themselves call their secrets.
+SECRETS = {"STRIPE_WEBHOOK_SECRET", "GITHUB_WEBHOOK_SECRET", "CLERK_WEBHOOK_SECRET"}
+
+
+def test_only_the_variables_of_the_contract_have_no_prefix_of_ours():
+    names = environment_names(Settings)
+
+    assert names.keys() == Settings.model_fields.keys()
+    assert {name for name in names.values() if not name.startswith("CUSTODES_")} == CONTRACT.keys() | SECRETS
+
+
+@pytest.mark.parametrize("field", [one for one, name in environment_names(Settings).items() if one.upper() != name])
+def test_variables_without_our_prefix_are_the_hosts(field: str, monkeypatch: pytest.MonkeyPatch):
+    """Given HOST, PORT, DATABASE_URL, SECRET_KEY, GITHUB_TOKEN, … of a host app; then they change nothing here."""
+    monkeypatch.setenv(field.upper(), "of the host")
+    monkeypatch.setenv(field, "of the host")
+
+    assert getattr(load_settings(), field) == Settings.model_fields[field].get_default(call_default_factory=True)
+
+
+def test_every_setting_is_an_argument_by_the_name_of_its_field(monkeypatch: pytest.MonkeyPatch):
+    defaults = {name: getattr(load_settings(), name) for name in Settings.model_fields}
+
+    assert load_settings(**defaults) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "meant"), [("trusted_proxy", "trusted_proxies"), ("webhook_ip_limt", "webhook_ip_limit"), ("xyz", "")]
+)
+def test_a_setting_that_there_is_not_is_refused_with_the_nearest(elsewhere: Path, wrong: str, meant: str):
+    said = f"{wrong}: there is no such setting" + (f" .did you mean {meant}" if meant else r"\. ")
+
+    with pytest.raises(ConfigurationError, match=said):
+        load_settings(**{wrong: "10.0.0.0/8"})
+    (elsewhere / "custodes.toml").write_text(f"{wrong} = '10.0.0.0/8'\n")
+    with pytest.raises(ConfigurationError, match=said):
+        load_settings()
+
+
+def test_an_option_of_a_source_that_there_is_not_is_refused(elsewhere: Path):
+    (elsewhere / "custodes.toml").write_text("[webhook_sources.shop]\nsecrets = ['x']\nforward = 'https://a.example'\n")
+
+    with pytest.raises(ConfigurationError, match=r"shop\.forward: there is no such setting .did you mean forward_to"):
+        load_settings()
+
+
+def test_a_file_that_is_named_must_be_there(elsewhere: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CUSTODES_CONFIG", "missing.toml")
+
+    with pytest.raises(ConfigurationError, match=str(elsewhere / "missing.toml")):
+        load_settings()
+
+
+@pytest.mark.parametrize("written", [b"port 8321", b"port = '\xff'"])
+def test_a_file_that_is_no_toml_is_refused_in_words(elsewhere: Path, written: bytes):
+    (elsewhere / "custodes.toml").write_bytes(written)
+
+    with pytest.raises(ConfigurationError, match=r"custodes\.toml cannot be read"):
+        load_settings()
 
 
 def test_arguments_win_over_the_environment_and_the_environment_over_the_file(

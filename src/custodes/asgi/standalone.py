@@ -14,6 +14,7 @@ from custodes.asgi.drain import Drain
 from custodes.asgi.mount import DASHBOARD, install_in
 from custodes.errors import ConfigurationError
 from custodes.runtime.garbage import settle
+from custodes.runtime.log import log_to_stderr
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -28,6 +29,7 @@ APP_VARIABLE = "CUSTODES_APP"
 def create_app() -> ASGIApp:
     """Make the app that a server runs; settings come from the environment."""
     custodes, app = load()
+    log_to_stderr()
     return Probes(custodes, app)
 
 

@@ -79,14 +79,23 @@ def operator() -> str:
         return "cli:unknown"
 
 
-def run(database: str | None, action: Callable[[Custodes], Awaitable[T]]) -> T:
-    """Open the install, do something, close it. Nothing runs in the background meanwhile."""
+def run(database: str | None, action: Callable[[Custodes], Awaitable[T]], *, create: bool = False) -> T:
+    """Open the install, do something, close it. Nothing runs in the background meanwhile.
+
+    Args:
+        database: its URL; None: that of the settings.
+        action: what to do.
+        create: whether the install may be made, or brought to this version; else it must be there.
+
+    Raises:
+        ConfigurationError: there is no install at that place, or it is of another version.
+    """
     from custodes.app import Custodes
 
     async def opened() -> T:
         custodes = Custodes(database)
         try:
-            await custodes.open()
+            await (custodes.open() if create else custodes.open_existing())
             return await action(custodes)
         finally:
             await custodes.close()

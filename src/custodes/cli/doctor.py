@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import shutil
 import socket
 import stat
@@ -21,8 +22,12 @@ from custodes.cli.console import DatabaseOption, JsonOption, out, write_json
 from custodes.errors import CustodesError
 from custodes.kernel.health import Health
 from custodes.kernel.sealing import NoSealer
+from custodes.kernel.spelling import nearest
+from custodes.planes.alerts.sinks import sink_name
 from custodes.planes.outbound.sender import FORWARD_SCHEMES
 from custodes.runtime.outgoing.failure import OutgoingFailed
+from custodes.settings import Settings
+from custodes.settings_sources import CONFIG_VARIABLE, environment_names
 
 #: Below so much free space the disk is a warning, bytes.
 LOW_DISK = 1 << 30
@@ -98,13 +103,20 @@ async def examine(database: str | None) -> list[Finding]:
 
 
 async def _database(custodes: Custodes) -> AsyncIterator[Finding]:
-    await custodes.database.open()
+    from custodes.storage.databases import is_missing, place_of
+
+    place = place_of(custodes.database)
+    if is_missing(custodes.database):
+        remedy = "Name it with --database or CUSTODES_DATABASE_URL; custodes serve and custodes migrate make one"
+        yield Finding("database", Verdict.WARNING, f"there is none at {place}", remedy)
+        return
     pending = await custodes.pending_migrations()
     if pending:
         waiting = _counted(len(pending), "migration")
         yield Finding("database", Verdict.WARNING, f"{waiting} to apply", "Run custodes migrate")
     else:
-        yield Finding("database", Verdict.OK, "reachable, schema up to date")
+        await custodes.database.open()
+        yield Finding("database", Verdict.OK, f"{place} is reachable, schema up to date")
     if custodes.database.dialect != "sqlite":
         return
     path: Path | None = getattr(custodes.database, "path", None)
@@ -182,7 +194,10 @@ async def _limits(custodes: Custodes) -> AsyncIterator[Finding]:
 
 
 async def _secrets(custodes: Custodes) -> AsyncIterator[Finding]:
-    if isinstance(custodes.sealer, NoSealer):
+    in_a_file = custodes.database.dialect == "sqlite" and not custodes.settings.secret_key.get_secret_value()
+    if in_a_file and await custodes.pending_migrations():
+        yield Finding("secrets", Verdict.OK, "are sealed with a key file that is made beside the database")
+    elif isinstance(custodes.sealer, NoSealer):
         yield Finding(
             "secrets",
             Verdict.WARNING,
@@ -206,10 +221,8 @@ async def _sources(custodes: Custodes) -> AsyncIterator[Finding]:
         if source not in names:
             yield Finding("forwarding", Verdict.FAILURE, f"there is no source {source}", "Give its signing secret")
         elif refusal:
-            remedy = (
-                "Name a private network in CUSTODES_OUTGOING_ALLOW_NETWORKS, an odd port in CUSTODES_OUTGOING_PORTS"
-            )
-            yield Finding("forwarding", Verdict.FAILURE, f"webhooks of {source} cannot go on: {refusal}", remedy)
+            text = f"webhooks of {source} cannot go on: {refusal}"
+            yield Finding("forwarding", Verdict.FAILURE, text, _LET_OUT)
         else:
             yield Finding("forwarding", Verdict.OK, f"webhooks of {source} go on to where they may")
 
@@ -240,6 +253,10 @@ async def _own_news(custodes: Custodes) -> AsyncIterator[Finding]:
         )
 
 
+#: How requests are let out to where they may not go.
+_LET_OUT = "Name a private network in CUSTODES_OUTGOING_ALLOW_NETWORKS, an odd port in CUSTODES_OUTGOING_PORTS"
+
+
 async def _refusal(custodes: Custodes, url: str) -> str:
     """Tell why a URL may not be called; empty when it may, as far as the name server tells."""
     policy = custodes.outgoing_policy
@@ -252,6 +269,18 @@ async def _refusal(custodes: Custodes, url: str) -> str:
     except (OSError, UnicodeError):  # the latter for a label that no name can have
         return "the name has no address"
     return ""
+
+
+#: Variables of ours that are no settings: for the command line, for the server's workers.
+_NO_SETTINGS = frozenset({"CUSTODES_API_KEY", "CUSTODES_APP", CONFIG_VARIABLE})
+
+
+async def _environment(_custodes: Custodes) -> AsyncIterator[Finding]:
+    known = {*environment_names(Settings).values(), *_NO_SETTINGS}
+    for name in sorted(os.environ):
+        if name.upper().startswith("CUSTODES_") and name.upper() not in known:
+            text = f"{name} is no setting{nearest(name, known)}"
+            yield Finding("environment", Verdict.WARNING, text, "See docs/reference/settings.md")
 
 
 async def _switches(custodes: Custodes) -> AsyncIterator[Finding]:
@@ -274,9 +303,14 @@ async def _alerts(custodes: Custodes) -> AsyncIterator[Finding]:
     if not urls:
         yield Finding("alerts", Verdict.WARNING, "they go to the log only", "Set CUSTODES_ALERT_URLS")
         return
-    yield Finding("alerts", Verdict.OK, _counted(len(urls), "place"))
-    if any(not url.startswith(("https://", "http://")) for url in urls) and find_spec("apprise") is None:
+    webhooks = [url for url in urls if url.lower().startswith(("https://", "http://"))]
+    if len(webhooks) < len(urls) and find_spec("apprise") is None:
         yield Finding("alerts", Verdict.FAILURE, "apprise is not installed", "pip install 'custodes[alerts]'")
+    for url in webhooks:
+        if refusal := await _refusal(custodes, url):
+            text = f"{sink_name('webhook', url)} cannot be reached: {refusal}"
+            yield Finding("alerts", Verdict.FAILURE, text, _LET_OUT)
+    yield Finding("alerts", Verdict.OK, f"they go to {_counted(len(urls), 'place')} and to the log")
 
 
 async def _health(custodes: Custodes) -> AsyncIterator[Finding]:
@@ -287,6 +321,10 @@ async def _health(custodes: Custodes) -> AsyncIterator[Finding]:
         yield Finding(
             f"health of {status.system}", verdicts[status.state], "; ".join(status.reasons) or str(status.state)
         )
+    custodes.health.check_systems()
+    for threshold in custodes.health.unknown_figures():
+        remedy = "See the figures of GET /api/admin/enterprise/health"
+        yield Finding("health thresholds", Verdict.WARNING, f"no system tells the figure {threshold}", remedy)
 
 
 def _counted(number: int, what: str) -> str:
@@ -297,6 +335,7 @@ _Check = Callable[[Custodes], AsyncIterator[Finding]]
 
 _CHECKS: tuple[_Check, ...] = (
     _database,
+    _environment,
     _switches,
     _sign_in,
     _proxies,

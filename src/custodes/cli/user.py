@@ -8,6 +8,7 @@ import typer
 from rich.markup import escape
 
 from custodes.app import Custodes
+from custodes.cli import keys
 from custodes.cli.console import DatabaseOption, JsonOption, operator, out, run, write_json, write_table
 from custodes.kernel.clock import to_iso
 from custodes.kernel.paging import MAX_LIMIT
@@ -15,6 +16,7 @@ from custodes.planes.audit.model import Reference
 from custodes.planes.identity.model import LOCAL, Profile, Role
 
 app = typer.Typer(help="Who may administer.", no_args_is_help=True)
+app.add_typer(keys.app, name="key")
 
 SubjectArgument = Annotated[
     str, typer.Argument(help="User name of a local account, or the subject (sub) at the issuer.")
@@ -55,7 +57,7 @@ def add(
         )
         return made.profile, made.one_time_password
 
-    profile, password = run(database, action)
+    profile, password = run(database, action, create=True)
     if as_json:
         write_json({"id": profile.id, "subject": subject, "role": role, "one_time_password": password})
         return

@@ -31,11 +31,6 @@ def canonical(value: object) -> str:
     return "".join(parts)
 
 
-def canonical_bytes(value: object) -> bytes:
-    """Write a value as UTF-8: what is hashed."""
-    return canonical(value).encode("utf-8")
-
-
 def _write(value: object, parts: list[str], depth: int) -> None:
     # Exact types first: they are nearly all there is, and the check is cheap.
     kind = type(value)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -143,25 +143,6 @@ class PrivateKey:
     def public(self) -> str:
         """Write the key that verifies: ``whpk_…``."""
         return PUBLIC_PREFIX + base64.b64encode(self.key.public_key().public_bytes_raw()).decode("ascii")
-
-
-def shopify_oauth_matches(query: Mapping[str, str], secrets: Sequence[str]) -> bool:
-    """Tell whether the query of a Shopify OAuth callback was signed with one of the app's secrets.
-
-    Signed is every parameter but ``hmac``, sorted and joined like a query, ``%``, ``&`` and (in names) ``=`` escaped.
-    Source: shopify.dev, "Verify a request from Shopify".
-    """
-    given = query.get("hmac", "")
-    message = "&".join(
-        f"{_escaped(name).replace('=', '%3D')}={_escaped(value)}"
-        for name, value in sorted(query.items())
-        if name != "hmac"
-    ).encode("utf-8", "surrogatepass")
-    return matching((hmac_hex(secret.encode(), message) for secret in secrets if secret), [given]) is not None
-
-
-def _escaped(text: str) -> str:
-    return text.replace("%", "%25").replace("&", "%26")
 
 
 def _key_bytes(text: str) -> bytes | None:

@@ -1,4 +1,4 @@
-"""Structured field values for HTTP (RFC 9651): a strict serialiser of lists of items with parameters.
+"""Structured field values for HTTP (RFC 9651): a strict serialiser of items with parameters.
 
 Only what our headers need; what the RFC does not allow is refused and never mended (RFC 9651 §4.1).
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TypeAlias
 
 #: A bare item: integer, string or byte sequence. (``bool`` is an ``int`` to Python and is refused.)
@@ -21,15 +21,6 @@ MAX_INTEGER = 999_999_999_999_999
 
 _KEY = re.compile(r"[a-z*][a-z0-9_.*-]*")
 _STRING = re.compile(r"[\x20-\x7e]*")
-
-
-def serialize_list(items: Iterable[Item]) -> str:
-    """Write a list of items (§4.1.1).
-
-    Raises:
-        ValueError: a value or a key that no structured field can hold.
-    """
-    return ", ".join(serialize_item(value, parameters) for value, parameters in items)
 
 
 def serialize_item(value: BareItem, parameters: Mapping[str, BareItem] | None = None) -> str:

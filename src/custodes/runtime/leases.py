@@ -17,7 +17,6 @@ each lease carries a fencing token, and work that must not happen twice confirms
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -146,13 +145,6 @@ class Leader:
         if lease is None or not self._store.holds(tx, lease):
             msg = f"This process does not hold the lease {self.name!r} any more"
             raise Conflict(msg, remedy="Nothing to do: the process that leads now does the work")
-
-    async def run_as_leader(self, action: Callable[[], Awaitable[object]]) -> bool:
-        """Run an action if this process leads; returns whether it did."""
-        if not self.is_leader:
-            return False
-        await action()
-        return True
 
     async def campaign(self) -> bool:
         """Beat once: renew what is held, or watch and take what is free. Returns whether this process leads."""

@@ -8,6 +8,7 @@ which could hold a secret.
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
 import structlog
@@ -31,12 +32,19 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
 
 
 def log_to_stderr(level: int = logging.INFO) -> None:
-    """Send our log to standard error, for servers of our own; a host configures ``logging`` as it likes."""
+    """Send our log to standard error with time (UTC) and level, for servers of our own.
+
+    Nothing where an app that is served has said where logs go: it configures ``logging`` as it likes.
+    """
     logger = logging.getLogger(ROOT)
-    if logger.handlers:
+    if logger.hasHandlers():
         return
     handler: logging.StreamHandler[Any] = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s %(message)s"))
+    lines = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s %(message)s")
+    lines.default_time_format = "%Y-%m-%dT%H:%M:%S"
+    lines.default_msec_format = "%s.%03dZ"
+    lines.converter = time.gmtime
+    handler.setFormatter(lines)
     logger.addHandler(handler)
     logger.setLevel(level)
     logger.propagate = False

@@ -44,6 +44,16 @@ class Periodic:
         """Have the next run begin now."""
         self._wake.set()
 
+    def waker(self) -> Callable[[], None]:
+        """Make a function that does so from any thread; ask for it in the loop that it runs in."""
+        loop = asyncio.get_running_loop()
+
+        def wake() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: the process ends
+                loop.call_soon_threadsafe(self.wake)
+
+        return wake
+
     async def run_once(self) -> None:
         """Run the action once, under guard."""
         try:

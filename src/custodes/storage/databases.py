@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import cast
+
+from sqlalchemy.engine import make_url
 
 from custodes.errors import ConfigurationError
 from custodes.kernel.sealing import Sealer
@@ -39,6 +42,21 @@ def database_of(settings: Settings) -> Database:
         )
     msg = f"No engine for {scheme!r}"
     raise ConfigurationError(msg, remedy="Use sqlite:///path/to/custodes.db or postgresql+psycopg://user@host/database")
+
+
+def place_of(database: Database) -> str:
+    """Say where a database is, for people: the full path of a file, else the URL without password and options."""
+    path: Path | None = getattr(database, "path", None)  # engines with a file have one
+    if path is not None:
+        return str(path.absolute())
+    url: str = getattr(database, "url", "")  # engines with a server have one
+    return make_url(url).set(query={}).render_as_string(hide_password=True) if url else "a database in memory"
+
+
+def is_missing(database: Database) -> bool:
+    """Tell whether the file of a database is not there; a server says so itself."""
+    path: Path | None = getattr(database, "path", None)
+    return path is not None and not path.is_file()
 
 
 def notices_of(settings: Settings, database: Database) -> Notices:

@@ -18,9 +18,10 @@ from custodes.cli import console, serve
 from custodes.cli.console import write_fields, write_table
 from custodes.cli.main import COMMANDS, app
 from custodes.cli.moments import moment
-from custodes.errors import CustodesError, InvalidInput, NotFound
+from custodes.errors import ConfigurationError, CustodesError, InvalidInput, NotFound, PermissionDenied
 from custodes.kernel.clock import HOUR
 from custodes.planes.inbound.model import Status
+from custodes.storage.sql.schema import known_revisions
 
 
 @pytest.fixture
@@ -72,6 +73,102 @@ class TestMigrate:
 
 def run_json_failing(*words: str):
     return json.loads(run(*words, "--json", expect=1).stdout)
+
+
+#: What only looks, and what changes what is there.
+LOOKS = [
+    ("status",), ("user", "list"), ("audit", "list"), ("alerts", "list"), ("export", "audit-logs"),
+    ("blocks", "add", "203.0.113.7", "--reason", "x"), ("retention", "run"),
+]  # fmt: skip
+
+
+class TestWithoutAnInstall:
+    """Given the wrong folder, as at 3 a.m.; when a command is run there; then it says so and leaves nothing behind."""
+
+    @pytest.fixture
+    def nowhere(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        folder = tmp_path / "wrong"
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        return folder
+
+    @pytest.mark.parametrize("words", LOOKS, ids=" ".join)
+    def test_it_names_the_full_path_and_makes_none(self, nowhere: Path, words: tuple[str, ...]):
+        with pytest.raises(ConfigurationError, match=f"no install of Custodes at {nowhere}/custodes.db"):
+            CliRunner().invoke(app, words, catch_exceptions=False)
+
+        assert list(nowhere.iterdir()) == []
+
+    def test_nor_in_a_file_of_another_program(self, nowhere: Path):
+        theirs = nowhere / "theirs.db"
+        connection = sqlite3.connect(theirs)
+        connection.execute("CREATE TABLE orders (id INTEGER)")
+        connection.close()
+        before = theirs.read_bytes()
+
+        with pytest.raises(ConfigurationError, match="no install"):
+            CliRunner().invoke(app, ["status", "--database", "sqlite:///theirs.db"], catch_exceptions=False)
+        run("doctor", "--database", "sqlite:///theirs.db")
+
+        assert theirs.read_bytes() == before
+        assert list(nowhere.iterdir()) == [theirs]
+
+    def test_the_doctor_and_a_check_look_and_make_none(self, nowhere: Path):
+        found = {row["area"]: row for row in run_json("doctor")}
+        assert run_json_failing("migrate", "--check")["pending"]
+
+        assert found["database"]["verdict"] == "warning"
+        assert str(nowhere / "custodes.db") in found["database"]["text"]
+        assert list(nowhere.iterdir()) == []
+
+    def test_the_first_user_makes_one(self, nowhere: Path):
+        run("user", "add", "ada", "--role", "owner")
+
+        assert [user["subject"] for user in run_json("user", "list")] == ["ada"]
+
+    def test_what_only_looks_does_not_migrate(self, url: str):
+        """Given the database of an older version, which serves; when a newer command looks; then it stays as it is."""
+        connection = sqlite3.connect(url.removeprefix("sqlite:///"))
+        connection.execute("UPDATE custodes_schema_version SET version_num = ?", known_revisions()[:1])
+        connection.commit()
+
+        with pytest.raises(ConfigurationError, match=r"older than this version.*Run custodes migrate"):
+            CliRunner().invoke(app, ["status"], catch_exceptions=False)
+
+        assert connection.execute("SELECT version_num FROM custodes_schema_version").fetchone() == known_revisions()[:1]
+        connection.close()
+
+
+class TestKeys:
+    def test_a_key_for_a_program_is_made_shown_once_and_withdrawn(self, url: str):
+        # Given a profile for a program of one tenant
+        run("user", "add", "shop", "--issuer", "host", "--role", "member", "--tenant", "acme")
+
+        # When a key of it is made
+        made = run_json("user", "key", "create", "shop", "--issuer", "host", "--name", "backend", "--days", "30")
+
+        # Then it is that profile's, and is listed without the secret
+        who = with_custodes(url, lambda custodes: custodes.identity.principal_of_key(made["key"]))
+        assert (who.subject, who.role, who.tenant) == ("shop", "member", "acme")
+        [listed] = run_json("user", "key", "list")
+        assert (listed["id"], listed["name"], listed["revoked_at"]) == (made["id"], "backend", None)
+        assert made["key"] not in run("user", "key", "list", "shop", "--issuer", "host").stdout
+        assert "key_hash" not in listed
+
+        # And once withdrawn it opens nothing, and the trail knows of both
+        run("user", "key", "revoke", made["id"], "--reason", "left")
+        assert with_custodes(url, lambda custodes: custodes.identity.principal_of_key(made["key"])) is None
+        assert "revoked" in run("user", "key", "list").stdout
+        actions = dict(audited(url))
+        assert actions["api_key.created"] == actions["api_key.revoked"]
+        assert actions["api_key.created"].startswith("cli:")
+
+    def test_a_key_does_no_more_than_its_profile(self, url: str):
+        run("user", "add", "shop", "--issuer", "host", "--role", "member")
+
+        words = ["user", "key", "create", "shop", "--issuer", "host", "--role", "owner"]
+        with pytest.raises(PermissionDenied):
+            CliRunner().invoke(app, words, catch_exceptions=False)
 
 
 class TestUser:
@@ -249,6 +346,26 @@ class TestDoctor:
             (False, True),
         ]
         assert allowed == ["ok", "failure"]
+
+    def test_an_alert_sink_that_may_not_be_reached_is_a_failure(self, url: str, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setenv("CUSTODES_ALERT_URLS", "http://10.0.0.5/canary-token, https://93.184.216.34/alerts")
+
+        refused, other = (row for row in run_json_failing("doctor") if row["area"] == "alerts")
+
+        assert (refused["verdict"], other["verdict"]) == ("failure", "ok")
+        assert "webhook:10.0.0.5" in refused["text"]
+        assert "canary" not in refused["text"]
+        assert "CUSTODES_OUTGOING_ALLOW_NETWORKS" in refused["remedy"]
+
+    def test_misspelt_variables_and_figures_are_named_with_the_nearest(self, url: str, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setenv("CUSTODES_TRUSTED_PROXYS", "10.0.0.0/8")
+        monkeypatch.setenv("CUSTODES_HEALTH_THRESHOLDS", "api.eror_rate=0.1:0.2")
+
+        found = {row["area"]: (row["verdict"], row["text"]) for row in run_json("doctor")}
+
+        assert found["environment"][0] == found["health thresholds"][0] == "warning"
+        assert "did you mean CUSTODES_TRUSTED_PROXIES" in found["environment"][1]
+        assert "did you mean error_rate" in found["health thresholds"][1]
 
     def test_what_is_forwarded_by_another_process_only_is_a_warning(self, url: str, monkeypatch: pytest.MonkeyPatch):
         with_custodes(url, lambda custodes: custodes.outbound.forward_to("stripe", "https://app.example.com/hooks"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import sqlite3
 import threading
@@ -105,6 +106,8 @@ def test_asked_to_stop_it_first_says_that_it_is_not_ready(start: Start, tmp_path
     assert "/after" in paths_in(tmp_path / "custodes.db")
     assert leaders(tmp_path / "custodes.db") == []
     assert "Traceback" not in server.said
+    draining = re.findall(r"^\S+Z INFO    custodes\S* .*\"draining\"", server.said, re.MULTILINE)
+    assert len(draining) == int(workers)
 
 
 @pytest.mark.parametrize("app", ["", "mounted_host:app"])

@@ -160,18 +160,6 @@ class TestFencing:
             await database.write(a.confirm)
         await database.write(b.confirm)
 
-    async def test_work_runs_only_as_leader(self, store: SqlLeaseStore, clock: FakeClock):
-        a, b = candidate(store, clock, "a"), candidate(store, clock, "b")
-        await beat(clock, a, b)
-        done: list[str] = []
-
-        async def work(name: str) -> None:
-            done.append(name)
-
-        assert await a.run_as_leader(lambda: work("a"))
-        assert not await b.run_as_leader(lambda: work("b"))
-        assert done == ["a"]
-
     async def test_start_stands_at_once_and_stop_gives_back(self, store: SqlLeaseStore, clock: FakeClock):
         a = candidate(store, clock, "a")
 

@@ -9,6 +9,7 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import select
 
+from custodes import Custodes
 from custodes.errors import AuthenticationFailed, Conflict, CustodesError, InvalidInput
 from custodes.kernel.clock import HOUR, MINUTE, SECOND
 from custodes.kernel.signals import SecuritySignal
@@ -380,3 +381,18 @@ async def test_knocking_at_a_locked_door_does_not_fill_the_trail(
 
     assert [signal.action for signal in signals].count("auth.locked") == LOCKED_PER_MINUTE
     assert identity.logins.suppressed == 40
+
+
+async def test_whose_attempts_nobody_knows_stand_in_the_default_tenants_trail(sqlite_url: str):
+    """Given an install whose default tenant is acme, then attacks on its login are in acme's trail."""
+    custodes = Custodes(sqlite_url, default_tenant="acme")
+    heard: list[SecuritySignal] = []
+    custodes.bus.subscribe(SecuritySignal, heard.append)
+    await custodes.open()
+    try:
+        with pytest.raises(AuthenticationFailed):
+            await custodes.identity.logins.sign_in("nobody", "wrong", Client("203.0.113.9"))
+    finally:
+        await custodes.close()
+
+    assert [(one.tenant, one.action) for one in heard] == [("acme", "auth.login")]

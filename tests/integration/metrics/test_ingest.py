@@ -8,10 +8,12 @@ import httpx2
 import pytest
 
 from custodes import Custodes
+from custodes.admin.app import create_admin_app
 from custodes.errors import StorageUnavailable
 from custodes.kernel.clock import HOUR
 from custodes.planes.audit.ports import AuditQuery
 from custodes.planes.metrics.model import Query
+from custodes.planes.traffic.report import CallReport
 from custodes.testing.admin import key_for
 from custodes.testing.clock import FakeClock
 
@@ -152,3 +154,35 @@ async def test_a_stranger_sends_nothing(client: httpx2.AsyncClient, path: str):
 async def test_a_key_for_sending_opens_nothing_else(client: httpx2.AsyncClient, program: dict[str, str]):
     for path in ("/system-metrics", "/alerts", "/alert-rules", "/health"):
         assert (await client.get(path, headers=program)).status_code == 403
+
+
+async def test_what_is_switched_off_is_recorded_nowhere_and_not_said_to_be(sqlite_url: str, clock: FakeClock):
+    # Given an install whose monitoring and audit trail are switched off
+    custodes = Custodes(sqlite_url, clock=clock, enterprise_monitoring_enabled=False, audit_logging_enabled=False)
+    await custodes.open()
+    try:
+        program = await key_for(custodes, "member")
+        transport = httpx2.ASGITransport(app=create_admin_app(custodes))
+        base = "https://ops.example.com/api/admin/enterprise"
+        async with httpx2.AsyncClient(transport=transport, base_url=base, headers=program) as client:
+            # When a program sends calls and audit events all the same
+            calls = await client.post("/ingest/api-calls", json={"items": [CALL]})
+            events = await client.post("/ingest/audit-events", json={"items": [EVENT]})
+            counts = await client.post("/ingest/metrics", json={"items": [COUNT]})
+
+        # Then it is told which switch is off; what has none is taken
+        assert [calls.status_code, events.status_code, counts.status_code] == [409, 409, 200]
+        assert "ENTERPRISE_MONITORING_ENABLED is off" in calls.json()["detail"]
+        assert "AUDIT_LOGGING_ENABLED is off" in events.json()["detail"]
+
+        # And the verbs of the code record nothing either
+        def job() -> None: ...
+
+        custodes.traffic.log_api_call(CallReport(method="GET", route="/x", status=200, total_us=5))
+        assert custodes.traffic.monitor(job) is job
+        assert custodes.traffic.monitor("nightly")(job) is job
+        await custodes.traffic.flush()
+        assert (await custodes.traffic.list_calls()).items == []
+        assert (await custodes.audit.list_entries(AuditQuery(action="member.removed"))).items == []
+    finally:
+        await custodes.close()

@@ -206,8 +206,7 @@ class TestTheCatalogue:
         assert await custodes.outbound.emit("order.paid", {"tags": ("gold",)})
 
     async def test_an_archived_type_is_not_emitted(self, custodes: Custodes) -> None:
-        await custodes.outbound.catalogue.put("old.one")
-        await custodes.outbound.catalogue.archive("old.one")
+        await custodes.outbound.catalogue.put("old.one", archived=True)
         with pytest.raises(InvalidInput, match="archived"):
             await custodes.outbound.emit("old.one", {})
 

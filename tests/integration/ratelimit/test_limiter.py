@@ -393,7 +393,7 @@ class TestCounting:
         clock.advance(MINUTE)
         await decide(either, call("203.0.113.39"))
         await either.ratelimit.flush()
-        found = await either.ratelimit.get_rate_limit_analytics()
+        found = await either.ratelimit.get_rate_limit_analytics(since=clock.now() - HOUR)
         page = await either.ratelimit.list_windows(refused_only=True, limit=500)
 
         asked = [number // 4 for number in range(40)]

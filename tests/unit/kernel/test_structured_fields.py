@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from custodes.kernel.structured_fields import serialize_item, serialize_list
+from custodes.kernel.structured_fields import serialize_item
 
 
-def test_writes_a_list_of_items_with_parameters():
-    items = [("default", {"q": 100, "w": 60}), ("daily", {"q": 1000, "qu": "content-bytes", "pk": b"sdfjLJUOUH"})]
+def test_writes_an_item_with_its_parameters_in_order():
+    parameters = {"q": 1000, "qu": "content-bytes", "pk": b"sdfjLJUOUH"}
 
-    assert serialize_list(items) == '"default";q=100;w=60, "daily";q=1000;qu="content-bytes";pk=:c2RmakxKVU9VSA==:'
+    assert serialize_item("daily", parameters) == '"daily";q=1000;qu="content-bytes";pk=:c2RmakxKVU9VSA==:'
 
 
 def test_escapes_quotes_and_backslashes():

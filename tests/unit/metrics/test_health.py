@@ -219,6 +219,25 @@ async def test_thresholds_of_an_unknown_system_are_refused(monitor: HealthMonito
         monitor.set_thresholds("nonsense", [])
 
 
+async def test_a_threshold_of_the_settings_must_name_a_system_that_there_is(clock: FakeClock):
+    monitor = HealthMonitor(clock, lambda _: None, thresholds={"webhok": [Threshold("failure_rate", 0, 0)]})
+    monitor.register("webhooks", Plane("webhooks"))
+
+    with pytest.raises(ConfigurationError, match=r"'webhok'.*did you mean webhooks"):
+        monitor.check_systems()
+
+
+async def test_a_threshold_that_holds_no_figure_is_named(clock: FakeClock):
+    wrong, right = Threshold("eror_rate", 0.1, 0.2), Threshold("error_rate", 0.1, 0.2)
+    monitor = HealthMonitor(clock, lambda _: None, thresholds={"api": [wrong, right]})
+    monitor.register("api", Plane("api"))
+
+    monitor.check_systems()
+    await monitor.check()
+
+    assert monitor.unknown_figures() == ["api.eror_rate (did you mean error_rate?)"]
+
+
 class TestStorage:
     async def test_a_store_that_works_is_healthy(self, database: Database, clock: FakeClock):
         heartbeat = SqlHeartbeat(database)

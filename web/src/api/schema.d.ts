@@ -118,6 +118,7 @@ export interface paths {
          * @description Record audit events; they are on the disk when this answers.
          *
          *     After an error 503 or no answer at all send the batch again: events with an `idempotency_key` are recorded once.
+         *     While the audit trail is switched off it answers 409, and nothing is recorded.
          */
         post: operations["ingest_audit_events"];
         delete?: never;
@@ -138,6 +139,8 @@ export interface paths {
         /**
          * Api Calls
          * @description Record API calls that your app has answered; they are on the disk within ten seconds.
+         *
+         *     While monitoring is switched off it answers 409, and nothing is recorded.
          */
         post: operations["ingest_api_calls"];
         delete?: never;

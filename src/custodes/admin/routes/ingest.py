@@ -27,7 +27,7 @@ from custodes.admin.routes.ingest_models import (
     parsed,
     refusal,
 )
-from custodes.errors import CustodesError, StorageUnavailable
+from custodes.errors import Conflict, CustodesError, StorageUnavailable
 from custodes.kernel.clock import from_datetime
 from custodes.planes.identity.model import Principal, Role
 
@@ -54,7 +54,9 @@ async def audit_events(body: AuditBatch, custodes: CustodesDep, sender: Sender) 
     """Record audit events; they are on the disk when this answers.
 
     After an error 503 or no answer at all send the batch again: events with an `idempotency_key` are recorded once.
+    While the audit trail is switched off it answers 409, and nothing is recorded.
     """
+    _must_be_on("AUDIT_LOGGING_ENABLED", custodes.settings.audit_logging_enabled)
 
     async def take(item: object) -> str:
         one = parsed(AuditItem, item)
@@ -80,7 +82,11 @@ async def audit_events(body: AuditBatch, custodes: CustodesDep, sender: Sender) 
 
 @router.post("/ingest/api-calls")
 async def api_calls(body: CallBatch, custodes: CustodesDep, sender: Sender) -> IngestResult:
-    """Record API calls that your app has answered; they are on the disk within ten seconds."""
+    """Record API calls that your app has answered; they are on the disk within ten seconds.
+
+    While monitoring is switched off it answers 409, and nothing is recorded.
+    """
+    _must_be_on("ENTERPRISE_MONITORING_ENABLED", custodes.settings.enterprise_monitoring_enabled)
 
     async def take(item: object) -> str:
         one = parsed(CallItem, item)
@@ -112,6 +118,17 @@ async def webhook_events(body: WebhookBatch, custodes: CustodesDep, sender: Send
         return message.id
 
     return await _each(body.items, take)
+
+
+def _must_be_on(switch: str, on: bool) -> None:
+    """Refuse what would be recorded nowhere.
+
+    Raises:
+        Conflict: it is switched off.
+    """
+    if not on:
+        msg = f"{switch} is off: nothing of this batch was recorded"
+        raise Conflict(msg, remedy=f"Set {switch}=true, or do not send it")
 
 
 async def _each(items: list[object], take: Callable[[object], Awaitable[str]]) -> IngestResult:

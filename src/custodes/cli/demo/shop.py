@@ -19,6 +19,7 @@ from custodes.app import Custodes
 from custodes.asgi.mount import DASHBOARD
 from custodes.cli.demo.stock import CATALOGUE, GOOD_PASSWORD
 from custodes.planes.inbound.model import WebhookEvent
+from custodes.runtime.log import log_to_stderr
 
 #: An order whose number is a multiple of this cannot be paid.
 UNPAYABLE_EVERY = 40
@@ -56,6 +57,7 @@ def create_app() -> Any:
     """Make the shop with Custodes around it; settings come from the environment."""
     from custodes.asgi.standalone import Probes
 
+    log_to_stderr()
     custodes = Custodes(identify=identify, trusted_proxies=("127.0.0.1/32", "::1/128"))
     limits(custodes)
     handlers(custodes)

@@ -9,7 +9,6 @@ from custodes.kernel.backoff import Backoff
 from custodes.kernel.clock import MINUTE, SECOND, Clock
 from custodes.kernel.ids import RandomBits
 from custodes.kernel.signals import FailureSignal
-from custodes.kernel.tenant import DEFAULT_TENANT
 from custodes.planes.alerts.model import Delivery, Notification, SinkStatus
 from custodes.planes.alerts.ports import AlertStore
 from custodes.planes.alerts.sinks import Sink, SinkFailed
@@ -43,12 +42,14 @@ class Dispatcher:
         random_bits: RandomBits,
         sinks: Sequence[Sink],
         emit: Callable[[FailureSignal], None],
+        tenant: str,
     ) -> None:
         self._store = store
         self._clock = clock
         self._random_bits = random_bits
         self._sinks = {sink.name: sink for sink in sinks}
         self._emit = emit
+        self._tenant = tenant
         #: Messages that were given up, in this process.
         self.failed = 0
 
@@ -142,7 +143,7 @@ class Dispatcher:
         self._emit(
             FailureSignal(
                 at=now,
-                tenant=DEFAULT_TENANT,
+                tenant=self._tenant,
                 system="alerts",
                 name="alert.sink_disabled",
                 title="An alert sink was switched off",

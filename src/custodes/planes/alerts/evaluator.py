@@ -93,7 +93,7 @@ class Alerts:
         self._outage: FailureSignal | None = None
         self._failing: dict[str, str] = {}
         self._emit = emit
-        self._dispatcher = Dispatcher(store, clock, random_bits, sinks, emit)
+        self._dispatcher = Dispatcher(store, clock, random_bits, sinks, emit, tenant)
         #: The rules and the verbs that change them.
         self.rules = Rulebook(store, clock, new_id)
         #: The incidents and the verbs that change them.

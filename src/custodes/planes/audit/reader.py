@@ -8,6 +8,7 @@ from dataclasses import replace
 from custodes.errors import InvalidInput, NotFound
 from custodes.kernel.clock import Clock
 from custodes.kernel.paging import MAX_LIMIT, Page
+from custodes.kernel.time_range import range_of
 from custodes.planes.audit.analytics import DEFAULT_TOP, MAX_TOP, AuditAnalytics, width_of
 from custodes.planes.audit.behaviour import Behaviour, Compliance
 from custodes.planes.audit.model import AuditEntry, ReviewState
@@ -68,13 +69,13 @@ class AuditReader:
         return await self._store.read(lambda tx: self._find(tx, entry_id, tenant))
 
     async def get_audit_analytics(
-        self, since: int, until: int, *, tenant: str | None = None, top: int = DEFAULT_TOP
+        self, since: int | None = None, until: int | None = None, *, tenant: str | None = None, top: int = DEFAULT_TOP
     ) -> AuditAnalytics:
         """Sum up the trail between two moments (microseconds, the end not included).
 
         Args:
-            since: begin.
-            until: end.
+            since: begin; a day before the end when None.
+            until: end; now when None.
             tenant: whose trail; None: all.
             top: length of the rankings, 1 to 100.
 
@@ -82,11 +83,12 @@ class AuditReader:
             InvalidInput: the range is empty, or ``top`` is out of bounds.
             StorageUnavailable: it took too long; ask for a shorter range.
         """
-        if until <= since or not 1 <= top <= MAX_TOP:
-            msg = "The range is empty" if until <= since else f"top is {top}"
-            raise InvalidInput(msg, remedy=f"Give since before until, and top from 1 to {MAX_TOP}")
-        width = width_of(since, until)
-        return await self._store.read(lambda tx: self._entries.analyse(tx, tenant, since, until, width=width, top=top))
+        begin, end = range_of(since, until, self._clock.now())
+        if not 1 <= top <= MAX_TOP:
+            msg = f"top is {top}"
+            raise InvalidInput(msg, remedy=f"Give 1 to {MAX_TOP}")
+        width = width_of(begin, end)
+        return await self._store.read(lambda tx: self._entries.analyse(tx, tenant, begin, end, width=width, top=top))
 
     async def export_entries(self, query: AuditQuery) -> AsyncIterator[AuditEntry]:
         """Yield every entry that a query finds, newest first, a page at a time; ``limit`` is not looked at."""

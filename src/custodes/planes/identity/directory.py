@@ -12,6 +12,7 @@ from custodes.kernel.bearer import MAX_TOKEN
 from custodes.kernel.clock import HOUR, MINUTE, Clock
 from custodes.kernel.health import SystemHealth, Threshold, judge
 from custodes.kernel.ids import RandomBits
+from custodes.kernel.tenant import DEFAULT_TENANT
 from custodes.planes.identity.api_keys import ApiKeys
 from custodes.planes.identity.logins import Logins
 from custodes.planes.identity.model import Method, Principal, Profile, State
@@ -53,6 +54,7 @@ class Identity:
         thresholds: when the system is degraded or unhealthy.
         hasher: parameters of Argon2id.
         client_of: names the client behind an address, for the count of failed logins; default: the address itself.
+        default_tenant: in whose trail failed logins stand that no profile of a tenant is known of.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Identity:
         thresholds: Sequence[Threshold] = THRESHOLDS,
         hasher: PasswordHasher | None = None,
         client_of: Callable[[str], str] = str,
+        default_tenant: str = DEFAULT_TENANT,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -75,7 +78,7 @@ class Identity:
         self.sessions = Sessions(store, clock, random_bits, lifetime=session_lifetime)
         self.keys = ApiKeys(store, clock, random_bits)
         self.views = SavedViews(store, clock, random_bits)
-        self.logins = Logins(store, clock, passwords, self.sessions, bus, client_of)
+        self.logins = Logins(store, clock, passwords, self.sessions, bus, client_of, default_tenant)
 
     async def ensure_owner(self) -> str | None:
         """Make the first owner when there is none; see :meth:`Profiles.ensure_owner`."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from custodes.errors import AuthenticationFailed, Conflict, PermissionDenied
 from custodes.kernel.clock import MINUTE, Clock
 from custodes.kernel.signals import SecuritySignal
-from custodes.kernel.tenant import DEFAULT_TENANT
 from custodes.planes.identity.model import LOCAL, Credential, Profile, State
 from custodes.planes.identity.passwords import Passwords, check_password, password_turn
 from custodes.planes.identity.ports import IdentityStore
@@ -62,12 +61,14 @@ class Logins:
         sessions: Sessions,
         bus: Bus,
         client_of: Callable[[str], str],
+        default_tenant: str,
     ) -> None:
         self._store = store
         self._clock = clock
         self._passwords = passwords
         self._sessions = sessions
         self._bus = bus
+        self._default_tenant = default_tenant
         self._throttle = Throttle(store, clock, client_of)
         self._minute = -1
         self._locked = 0
@@ -221,7 +222,7 @@ class Logins:
         self._bus.emit(
             SecuritySignal(
                 at=self._clock.now(),
-                tenant=(profile.tenant if profile else None) or DEFAULT_TENANT,
+                tenant=(profile.tenant if profile else None) or self._default_tenant,
                 trace_id=trace_id,
                 action=action,
                 actor=f"ip:{client.ip}",

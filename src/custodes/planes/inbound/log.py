@@ -11,6 +11,7 @@ from custodes.kernel.clock import Clock
 from custodes.kernel.ids import RandomBits, uuid7
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
 from custodes.kernel.redact import storable
+from custodes.kernel.spelling import one_of
 from custodes.planes.inbound.model import (
     Arrival,
     Attempt,
@@ -64,7 +65,7 @@ class WebhookLog:
         *,
         event_id: str = "",
         headers: Iterable[tuple[bytes, bytes]] = (),
-        status: Status = Status.SUCCEEDED,
+        status: Status | str = Status.SUCCEEDED,
         verified: bool = False,
         tenant: str = "",
         client_ip: str = "",
@@ -87,12 +88,13 @@ class WebhookLog:
             connection: SQLAlchemy handle of the caller's own transaction, to commit with it.
 
         Raises:
-            InvalidInput: a value is too long.
+            InvalidInput: a value is too long, the payload is nothing that can be written as JSON, or there is no such
+                status.
             StorageUnavailable: it was not kept.
         """
         now = self._clock.now()
-        body = payload.encode() if isinstance(payload, str) else payload
-        body = body if isinstance(body, bytes) else json.dumps(body, separators=(",", ":")).encode()
+        known = one_of(Status, status, "status of a webhook event")
+        body = _bytes_of(payload)
         identifier = uuid7(now, self._random_bits)
         arrival = Arrival(
             tenant or self._tenant,
@@ -111,7 +113,7 @@ class WebhookLog:
         )
 
         def work(tx: Transaction) -> EventRecord:
-            kept = self._events.log(tx, arrival, status)
+            kept = self._events.log(tx, arrival, known)
             return _found(self._events.get(tx, arrival.tenant, kept))
 
         record = await (self._store.write(work) if connection is None else self._store.join(connection, work))
@@ -122,7 +124,7 @@ class WebhookLog:
     async def update_webhook_status(
         self,
         event_id: str,
-        status: Status,
+        status: Status | str,
         *,
         error: str | None = None,
         processing_us: int | None = None,
@@ -133,15 +135,17 @@ class WebhookLog:
 
         Raises:
             NotFound: no such event, or not this tenant's.
+            InvalidInput: there is no such status.
         """
         now = self._clock.now()
+        known = one_of(Status, status, "status of a webhook event")
         message = None if error is None else storable(error[:_MAX_ERROR])
 
         def work(tx: Transaction) -> EventRecord:
             event = _found(self._events.get(tx, tenant, event_id))
             ending = Ending(
                 event_id=event_id,
-                status=status,
+                status=known,
                 progress=event.progress,
                 at=now,
                 processing_us=processing_us,
@@ -195,6 +199,18 @@ def _found(thing: T | None) -> T:
         msg = "No such webhook event"
         raise NotFound(msg, remedy="Take the id from the list of webhook events")
     return thing
+
+
+def _bytes_of(payload: bytes | str | Mapping[str, object]) -> bytes:
+    if isinstance(payload, bytes):
+        return payload
+    try:
+        return (
+            payload if isinstance(payload, str) else json.dumps(payload, separators=(",", ":"), allow_nan=False)
+        ).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        msg = f"The payload cannot be written as JSON: {str(error)[:200]}"
+        raise InvalidInput(msg, remedy="Give bytes, text, or a mapping of what JSON can say") from None
 
 
 def _short(name: str, text: str, longest: int) -> str:

@@ -7,11 +7,12 @@ from typing import TypeVar
 
 from custodes.errors import ConfigurationError, CustodesError
 from custodes.kernel.backoff import Backoff
-from custodes.kernel.clock import DAY, Clock
+from custodes.kernel.clock import Clock
 from custodes.kernel.health import SystemHealth, Threshold
 from custodes.kernel.ids import RandomBits
 from custodes.kernel.stretches import Level, level_for
 from custodes.kernel.tenant import valid_tenant
+from custodes.kernel.time_range import range_of
 from custodes.planes.inbound import analytics
 from custodes.planes.inbound.analytics import WebhookAnalytics
 from custodes.planes.inbound.figures import Figures, Only
@@ -272,10 +273,12 @@ class WebhookMonitor(RefusedDeliveries):
             tenant: only this tenant's.
             source: only of this source, or of these.
             event_type: only of this type, or of these; refused deliveries have none and are left out then.
+
+        Raises:
+            InvalidInput: the range is empty.
         """
         now = self._clock.now()
-        end = now + 1 if until is None else until
-        begin = end - DAY if since is None else since
+        begin, end = range_of(since, until, now)
         level = level_for(begin, end, now)
         only = Only.of(source, event_type)
         await self._recorder.flush_if_possible()

@@ -10,6 +10,7 @@ from custodes.errors import ConfigurationError
 from custodes.kernel.clock import SECOND, Clock
 from custodes.kernel.health import Health, SystemHealth, Threshold, judge, stands, worst
 from custodes.kernel.signals import ActivitySignal, FailureSignal, Signal
+from custodes.kernel.spelling import nearest
 from custodes.kernel.tenant import DEFAULT_TENANT
 
 #: How long an answer is good, microseconds: a dashboard and a load balancer that both ask cost one look a second.
@@ -48,6 +49,8 @@ class _System:
     check: Check
     thresholds: tuple[Threshold, ...] = ()
     state: Health = Health.HEALTHY
+    #: Names of the figures that it tells or judges.
+    figures: frozenset[str] = frozenset()
     running: asyncio.Task[SystemHealth] | None = field(default=None)
 
 
@@ -94,11 +97,35 @@ class HealthMonitor:
         Raises:
             ConfigurationError: there is no such system.
         """
-        if system not in self._systems:
-            msg = f"There is no system {system!r}"
-            raise ConfigurationError(msg, remedy=f"Systems are: {', '.join(self._systems) or 'none'}")
+        self._know(system)
         self._systems[system].thresholds = tuple(thresholds)
         self._report = None
+
+    def check_systems(self) -> None:
+        """Refuse thresholds that were given for a system which nobody has registered until now.
+
+        Raises:
+            ConfigurationError: there is no such system.
+        """
+        for system in self._overrides:
+            self._know(system)
+
+    def _know(self, system: str) -> None:
+        if system not in self._systems:
+            msg = f"There is no system {system[:80]!r} to have health thresholds{nearest(system, self._systems)}"
+            raise ConfigurationError(msg, remedy=f"Systems are: {', '.join(self._systems) or 'none'}")
+
+    def unknown_figures(self) -> list[str]:
+        """List the thresholds above the systems' own that hold nothing, as ``system.figure``: no figure has the name.
+
+        Only of systems that have answered; what may have been meant is said with it.
+        """
+        return [
+            f"{name}.{threshold.figure}{nearest(threshold.figure, system.figures)}"
+            for name, system in self._systems.items()
+            for threshold in system.thresholds
+            if system.figures and threshold.figure not in system.figures
+        ]
 
     def thresholds(self) -> dict[str, tuple[Threshold, ...]]:
         """Return the thresholds that stand above the systems' own."""
@@ -142,6 +169,7 @@ class HealthMonitor:
             found = task.result()
         except Exception as error:  # noqa: BLE001 - the reason is the answer
             return _unhealthy(name, f"It could not say: {type(error).__name__}: {error}"[:300])
+        system.figures = frozenset(found.figures) | {threshold.figure for threshold in found.thresholds}
         return rejudge(replace(found, system=name), system.thresholds)
 
     def _note(self, health: SystemHealth, system: _System) -> None:
@@ -203,7 +231,7 @@ def _worded(threshold: Threshold, own: Threshold | None) -> Threshold:
 def parse_thresholds(entries: Sequence[str]) -> dict[str, list[Threshold]]:
     """Read thresholds written as ``system.figure=degraded:unhealthy``: ``api.error_rate=0.02:0.1``.
 
-    When the first number is the greater one, low values are bad: ``webhooks.success_rate=0.95:0.8``.
+    When the first number is the greater one, low values are bad: ``identity.owners=1:0``.
 
     Raises:
         ConfigurationError: an entry is not of that form.

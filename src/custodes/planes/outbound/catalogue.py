@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-from custodes.errors import Conflict, InvalidInput, NotFound
+from custodes.errors import Conflict, InvalidInput
 from custodes.kernel.clock import SECOND, Clock
 from custodes.kernel.json_bounds import plain_json
 from custodes.planes.outbound.model import EventType
@@ -88,27 +87,6 @@ class Catalogue:
                 name=name, description=description, schema=plain, example=example, archived=archived,
                 created_at=now if old is None else old.created_at, updated_at=now,
             )  # fmt: skip
-            self._types.put(tx, made)
-            also(tx)
-            return made
-
-        made = await self._store.write(work)
-        self._read_at = None
-        return made
-
-    async def archive(self, name: str, *, archived: bool = True, also: Work = nothing) -> EventType:
-        """Take a type out of use, or back into it.
-
-        Raises:
-            NotFound: no such type.
-        """
-
-        def work(tx: Transaction) -> EventType:
-            found = next((one for one in self._types.all(tx) if one.name == name), None)
-            if found is None:
-                msg = "No such event type"
-                raise NotFound(msg, remedy="Look at the catalogue")
-            made = replace(found, archived=archived, updated_at=self._clock.now())
             self._types.put(tx, made)
             also(tx)
             return made

@@ -8,6 +8,7 @@ from typing import Any
 from custodes.errors import NotFound
 from custodes.kernel.clock import Clock
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
+from custodes.kernel.spelling import one_of
 from custodes.kernel.tenant import EVERY_TENANT
 from custodes.planes.ratelimit.administration import Administration
 from custodes.planes.ratelimit.bans import Escalation
@@ -128,7 +129,7 @@ class Gatekeeping:
         return await self._administration.put(
             Effect.BLOCK,
             identifier,
-            Kind(kind),
+            _kind(kind),
             reason=reason,
             actor=actor,
             duration=duration,
@@ -152,7 +153,7 @@ class Gatekeeping:
             NotFound: nothing stands against it.
         """
         lifted = await self._administration.end(
-            identifier, Kind(kind), effects=(Effect.BLOCK,), actor=actor, tenant=tenant, also=also
+            identifier, _kind(kind), effects=(Effect.BLOCK,), actor=actor, tenant=tenant, also=also
         )
         for entry in lifted:
             self._pardon(entry)
@@ -193,7 +194,7 @@ class Gatekeeping:
         cursor: str | None = None,
     ) -> Page[Access]:
         """List what stands on the allow list and the deny list, newest first."""
-        effects = (Effect.ALLOW, Effect.DENY) if effect is None else (Effect(effect),)
+        effects = (Effect.ALLOW, Effect.DENY) if effect is None else (one_of(Effect, effect, "list"),)
         return await self._list(effects, tenant, kind, active=True, limit=limit, cursor=cursor)
 
     async def add_to_list(
@@ -214,9 +215,9 @@ class Gatekeeping:
             InvalidInput: not an identifier of this kind; for the deny list also what :meth:`block_identifier` refuses.
         """
         return await self._administration.put(
-            Effect(effect),
+            one_of(Effect, effect, "list"),
             identifier,
-            Kind(kind),
+            _kind(kind),
             reason=reason,
             actor=actor,
             duration=None,
@@ -252,7 +253,7 @@ class Gatekeeping:
             tenant=tenant,
             effects=effects,
             active_at=self._clock.now() if active else None,
-            kind=None if kind is None else Kind(kind).value,
+            kind=None if kind is None else _kind(kind).value,
             limit=limit,
             cursor=cursor,
         )
@@ -266,3 +267,7 @@ class Gatekeeping:
     def _pardon(self, entry: Access) -> None:
         if self._escalation is not None:
             self._escalation.pardon(entry.kind.value, entry.identifier)
+
+
+def _kind(kind: Kind | str) -> Kind:
+    return one_of(Kind, kind, "kind of identifier")

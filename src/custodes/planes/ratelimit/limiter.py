@@ -9,7 +9,9 @@ from custodes.errors import InvalidInput, StorageUnavailable
 from custodes.kernel.clock import HOUR, Clock
 from custodes.kernel.health import SystemHealth, Threshold, judge
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
+from custodes.kernel.spelling import one_of
 from custodes.kernel.tenant import EVERY_TENANT
+from custodes.kernel.time_range import range_of
 from custodes.kernel.window import MAX_SUBJECTS, NEVER, OwnCells
 from custodes.planes.ratelimit.administration import Administration
 from custodes.planes.ratelimit.alarm import Alarm
@@ -281,23 +283,21 @@ class RateLimiter(Gatekeeping):
             trace_id: trace that it belongs to.
 
         Raises:
-            InvalidInput: the identifier is not one of its kind.
+            InvalidInput: there is no such kind, or the identifier is not one of it.
         """
+        known = one_of(Kind, kind, "kind of identifier")
         if not self._enabled:
             return Check(allowed=True)
-        probe = Probe(identifier, Kind(kind), endpoint, method, tenant or self._options.default_tenant, trace_id)
+        probe = Probe(identifier, known, endpoint, method, tenant or self._options.default_tenant, trace_id)
         answer = self._judge.check(probe, unknown="")
         decision = await answer if isinstance(answer, Pending) else answer
         if decision.release is not None:  # nobody would give the slots back
             decision.release()
+        wait = None if decision.retry_after == NEVER else decision.retry_after
         return Check(
-            allowed=decision.allowed,
-            reason=reason_of(decision),
-            rule=decision.rule,
-            retry_after=None if decision.retry_after == NEVER else decision.retry_after,
-            remaining=decision.remaining,
-            would_refuse=tuple(decision.would_refuse),
-        )
+            allowed=decision.allowed, reason=reason_of(decision), rule=decision.rule, retry_after=wait,
+            remaining=decision.remaining, would_refuse=tuple(decision.would_refuse),
+        )  # fmt: skip
 
     async def get_rate_limit_analytics(
         self, *, since: int | None = None, until: int | None = None, tenant: str | None = None
@@ -305,12 +305,12 @@ class RateLimiter(Gatekeeping):
         """Sum up what the limits did (spec Y4): totals, trend, most refused rules, endpoints and identifiers.
 
         Args:
-            since: begin, microseconds; an hour before the end when None.
+            since: begin, microseconds; a day before the end when None.
             until: end, microseconds; now when None.
             tenant: only this tenant's; all when None.
         """
-        end = self._clock.now() + 1 if until is None else until
-        return await analyse(self._store, tenant=tenant, since=end - HOUR if since is None else since, until=end)
+        begin, end = range_of(since, until, self._clock.now())
+        return await analyse(self._store, tenant=tenant, since=begin, until=end)
 
     def draft(self, given: Mapping[str, Any], *, tenant: str | None = None) -> Rule:
         """Check a rule and make it, without keeping it.

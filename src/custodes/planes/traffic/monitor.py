@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar, overload
@@ -15,6 +13,7 @@ from custodes.kernel.health import SystemHealth, Threshold
 from custodes.kernel.ids import RandomBits
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
 from custodes.kernel.tenant import DEFAULT_TENANT
+from custodes.kernel.time_range import range_of
 from custodes.planes.traffic.analytics import (
     MAX_SHOWN,
     SHOWN_CONSUMERS,
@@ -61,6 +60,7 @@ class ApiMonitor:
         flush_seconds: time between two flushes.
         thresholds: when the API counts as degraded and unhealthy; for the figures of the usual ones.
         default_tenant: tenant of what names none.
+        enabled: whether anything is recorded (``ENTERPRISE_MONITORING_ENABLED``); else all that records does nothing.
         recorder: the hot path, when its bounds shall be others than the usual.
     """
 
@@ -75,6 +75,7 @@ class ApiMonitor:
         flush_seconds: float = FLUSH_SECONDS,
         thresholds: Sequence[Threshold] = THRESHOLDS,
         default_tenant: str = DEFAULT_TENANT,
+        enabled: bool = True,
         recorder: Recorder | None = None,
     ) -> None:
         self._store = store
@@ -90,13 +91,14 @@ class ApiMonitor:
         #: What passing the middleware costs a request, told by it.
         self.overhead = Overhead()
         #: Take one exchange in: synchronous, a few µs, from any thread; the middleware calls it for every request.
-        self.record: Callable[[Exchange], None] = self._recorder.record
+        self.record: Callable[[Exchange], None] = self._recorder.record if enabled else _drop
+        self._enabled = enabled
 
     # ── Life ─────────────────────────────────────────────────────────────────
 
     async def start(self) -> None:
         """Begin to flush in the background; idempotent."""
-        self._recorder.calls.on_pressure = functools.partial(_wake, asyncio.get_running_loop(), self._relief)
+        self._recorder.calls.on_pressure = self._relief.waker()
         await self._flushing.start()
         await self._relief.start()
 
@@ -158,7 +160,7 @@ class ApiMonitor:
         return decorate
 
     def log_api_call(self, report: CallReport) -> None:
-        """Take in a call that somebody else saw; written with the next flush.
+        """Take in a call that somebody else saw; written with the next flush, unless monitoring is switched off.
 
         Raises:
             InvalidInput: a field is out of bounds.
@@ -178,16 +180,18 @@ class ApiMonitor:
         self._recorder.fold()
 
     def _wrapped(self, target: Callable[..., Any], name: str | None, tenant: str | None) -> Callable[..., Any]:
+        if not self._enabled:
+            return target
         series = name or f"{target.__module__}.{getattr(target, '__qualname__', type(target).__qualname__)}"
         whose = tenant or self._default_tenant
-        return wrap(target, lambda: CallMeter(series, whose, self._clock, self._recorder.record))
+        return wrap(target, lambda: CallMeter(series, whose, self._clock, self.record))
 
     # ── Analytics ────────────────────────────────────────────────────────────
 
     async def get_api_analytics(
         self,
-        since: int,
-        until: int,
+        since: int | None = None,
+        until: int | None = None,
         *,
         tenant: str | None = None,
         route: str | None = None,
@@ -200,8 +204,8 @@ class ApiMonitor:
         """Tell what happened: totals, a time series, statuses, endpoints, consumers.
 
         Args:
-            since: begin, microseconds since the epoch; widened to a whole step.
-            until: end, not included; widened to a whole step.
+            since: begin, microseconds since the epoch; a day before the end when None. Widened to a whole step.
+            until: end, not included; now when None. Widened to a whole step.
             tenant: whose; None for everybody.
             route: only this route template.
             method: only this method.
@@ -215,19 +219,13 @@ class ApiMonitor:
         Raises:
             InvalidInput: the stretch is empty, an argument is out of bounds, or both a consumer and an endpoint.
         """
+        begin, end = range_of(since, until, self._clock.now())
         _within("endpoints", endpoints)
         _within("consumers", consumers)
         return await self._analytics.over(
-            since,
-            until,
-            tenant=tenant,
-            route=route,
-            method=method,
-            consumer=consumer,
-            step_seconds=step_seconds,
-            endpoints=endpoints,
-            consumers=consumers,
-        )
+            begin, end, tenant=tenant, route=route, method=method, consumer=consumer,
+            step_seconds=step_seconds, endpoints=endpoints, consumers=consumers,
+        )  # fmt: skip
 
     async def get_latency(
         self,
@@ -260,8 +258,8 @@ class ApiMonitor:
 
     async def get_slow_endpoints(
         self,
-        since: int,
-        until: int,
+        since: int | None = None,
+        until: int | None = None,
         *,
         tenant: str | None = None,
         limit: int = 10,
@@ -279,11 +277,12 @@ class ApiMonitor:
             order_by: one of :data:`custodes.planes.traffic.ranking.ORDERS`.
 
         Raises:
-            InvalidInput: an argument is out of bounds.
+            InvalidInput: the range is empty, or an argument is out of bounds.
         """
+        begin, end = range_of(since, until, self._clock.now())
         _within("limit", limit)
         return await self._analytics.slowest(
-            since, until, tenant=tenant, limit=limit, min_count=min_count, order_by=order_by
+            begin, end, tenant=tenant, limit=limit, min_count=min_count, order_by=order_by
         )
 
     # ── Single calls and errors ──────────────────────────────────────────────
@@ -438,13 +437,11 @@ class ApiMonitor:
         return await self._store.count_purgeable_rollups(level, before)
 
 
-def _wake(loop: asyncio.AbstractEventLoop, periodic: Periodic) -> None:
-    """Have a periodic action run now, from any thread."""
-    with contextlib.suppress(RuntimeError):  # the loop is closed: the process ends
-        loop.call_soon_threadsafe(periodic.wake)
-
-
 def _within(name: str, number: int) -> None:
     if not 1 <= number <= MAX_SHOWN:
         msg = f"{name} is {number}"
         raise InvalidInput(msg, remedy=f"Use 1 to {MAX_SHOWN}")
+
+
+def _drop(_exchange: Exchange) -> None:
+    """Record nothing: monitoring is switched off."""

@@ -384,7 +384,9 @@ def _unavailable(error: Exception) -> StorageUnavailable:
 def _engine(path: Path | None, *, pool_size: int, read_only: bool = False) -> Engine:
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(
-            ":memory:" if path is None else str(path),
+            # Only who writes makes the file: a look into the wrong folder must not leave one there.
+            ":memory:" if path is None else f"{path.absolute().as_uri()}?mode=rw{'' if read_only else 'c'}",
+            uri=path is not None,
             timeout=BUSY_TIMEOUT_MS / 1_000,
             isolation_level=None,
             check_same_thread=False,

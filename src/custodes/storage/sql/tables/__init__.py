@@ -1,7 +1,7 @@
 """The tables, one module per plane, all on one :data:`metadata`.
 
 Every table has ``tenant_id`` as a column and as the prefix of its indexes. Moments are microseconds (BIGINT). Names
-carry no prefix unless the install asks for one (``Settings.table_prefix``), so that they can live in a host's database.
+carry no prefix: in a host's database a schema of our own (``CUSTODES_DATABASE_SCHEMA``) keeps them apart.
 """
 
 from __future__ import annotations
