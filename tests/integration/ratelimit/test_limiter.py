@@ -448,7 +448,7 @@ class TestCounting:
         store = custodes.ratelimit._store
         record = store.record
 
-        async def down(_windows: object) -> None:
+        async def down(_windows: object, _once: str = "") -> None:
             msg = "down"
             raise StorageUnavailable(msg)
 
