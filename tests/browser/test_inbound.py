@@ -141,6 +141,51 @@ async def test_a_replay_says_why_in_the_trail(window: Callable[..., Any]) -> Non
     assert any(entry["reason"] == "the books were down" for entry in replays(seen.shop))
 
 
+async def test_what_waits_says_why_in_the_list_and_is_replayed_from_its_row_or_tried_elsewhere(
+    window: Callable[..., Any],
+) -> None:
+    """Given an event whose handler fails; then its row says why and when it is tried again, and what can be done."""
+    seen = await window()
+    signed = signed_webhook("github", b'{"ref": "refs/heads/broken"}', SECRETS["GITHUB_WEBHOOK_SECRET"])
+    seen.shop.client.post("/hooks/github", content=signed.body, headers=signed.headers)
+    sent = {name.lower(): value for name, value in signed.headers.items()}
+    [found] = read(seen.shop, "/webhook-events", any_id=sent["x-github-delivery"])["items"]
+    event = found["id"]
+    until(lambda: read(seen.shop, f"/webhook-events/{event}")["status"] == "failed", "the first attempt failed")
+    page = await seen.open(f"/webhooks{NOW}&part=events&id={event}")
+    row = page.get_by_role("table", name="Webhook events").locator("tbody").get_by_role("row")
+    await expect(row).to_contain_text(re.compile("next try .*no such pipeline: broken"))
+    assert await seen.violations() == []
+
+    await row.get_by_role("button", name="Replay").click()
+    dialog = page.get_by_role("dialog", name="Replay")
+    await dialog.get_by_label("Reason").fill("from its row")
+    await dialog.get_by_role("button", name="Replay").click()
+    await expect(dialog).to_be_hidden()
+    assert any(entry["reason"] == "from its row" for entry in replays(seen.shop))
+
+    await row.get_by_role("link").click()
+    await page.get_by_role("button", name="Try a URL").click()
+    trial = page.get_by_role("dialog", name="Send it to a URL, once")
+    await trial.get_by_role("textbox", name="URL").fill("https://10.9.9.9/mine")
+    await trial.get_by_role("button", name="Send", exact=True).click()
+    await expect(trial.get_by_role("status")).to_contain_text("refused: the address is not allowed")
+    await trial.get_by_role("textbox", name="URL").fill(f"{seen.shop.url}/products")
+    await trial.get_by_role("button", name="Send", exact=True).click()
+    await expect(trial.get_by_role("status")).to_contain_text("answered 405")
+    await expect(trial.get_by_label("Answer")).to_contain_text("allow: GET")
+    assert await seen.violations() == []
+    key = {"X-API-Key": seen.shop.key}
+    found = {
+        entry["action"]: entry["context"]["extra"].get("url")
+        for entry in seen.shop.client.get(
+            f"{API}/audit-logs", params={"target": f"webhook_event:{event}"}, headers=key
+        ).json()["items"][::-1]
+    }
+    assert found["webhook.tried"] == f"{seen.shop.url}/products"
+    assert "webhook.payload_read" in found  # once, by opening it
+
+
 async def test_a_selection_is_counted_before_it_is_replayed(window: Callable[..., Any]) -> None:
     """Given two events of one type; when they are replayed; then their number was said, and each step has its entry."""
     seen = await window()

@@ -12,6 +12,7 @@ import pytest_asyncio
 from aiohttp import web
 from playwright.async_api import Page, expect
 from tests.browser.conftest import API, Shop
+from tests.browser.served import ZONE
 
 PLACE = "/portal/webhooks/"
 
@@ -25,7 +26,8 @@ async def receiver() -> AsyncIterator[str]:
     async def take(request: web.Request) -> web.Response:
         await request.read()
         await asyncio.sleep(0)
-        return web.Response(status=200 if request.path == "/ok" else 500, text=HOSTILE)
+        headers = {"X-Request-Id": "req_7", "Set-Cookie": "sid=hunter9"}
+        return web.Response(status=200 if request.path == "/ok" else 500, text=HOSTILE, headers=headers)
 
     app = web.Application()
     app.router.add_post("/{tail:.*}", take)
@@ -148,6 +150,19 @@ async def test_a_customer_looks_after_an_endpoint_and_the_trail_names_the_link(
     await confirm("Send a test")
     await page.get_by_role("link", name=re.compile("custodes.test")).click()
     await expect(page.get_by_text("answered 200").first).to_be_visible()
+    answered = page.get_by_label("Answer to attempt 1")
+    await expect(answered).to_contain_text("x-request-id: req_7")
+    await expect(answered).to_contain_text("set-cookie: [redacted]")
+    # Moments are in the zone of the tenant, which the page names, until one chooses another; the choice is kept.
+    zone = page.get_by_label("Time zone of all moments")
+    await expect(zone).to_have_value(ZONE)
+    emitted = page.get_by_role("listitem").locator("time").first
+    await expect(emitted).to_have_attribute("title", re.compile(r"\+05:30$"))
+    await zone.select_option("utc")
+    await expect(emitted).to_have_attribute("title", re.compile("Z$"))
+    await page.reload()
+    await expect(zone).to_have_value("utc")
+    assert await seen.violations() == []
     await confirm("Send again")
     await expect(page.get_by_text("Attempt 2,")).to_be_visible(timeout=15_000)
     await confirm("Pause")

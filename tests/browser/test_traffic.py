@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable
@@ -161,6 +162,15 @@ async def test_what_is_on_screen_is_taken_along(window: Windows):
     text = (await (await download.value).path()).read_text()
     assert text.splitlines()[0].startswith("endpoint,requests,p50_ms")
     assert "GET /products," in text
+
+    # And of a list all that its filters find, more than is on screen included; nothing of Custodes' own is in it.
+    await page.get_by_role("link", name="Calls", exact=True).click()
+    await page.get_by_role("region", name="Calls").get_by_role("button", name="Export").click()
+    async with page.expect_download() as download:
+        await page.get_by_role("menuitem", name="NDJSON of all that is found").click()
+    paths = [json.loads(line)["path"] for line in (await (await download.value).path()).read_text().splitlines()]
+    assert "/products" in paths
+    assert not any(path.startswith(("/api/admin/", "/dashboard/", "/hooks/", "/portal/")) for path in paths)
 
 
 def token(shop: Shop) -> str:

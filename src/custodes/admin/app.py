@@ -23,6 +23,7 @@ from custodes.admin.dependencies import Admin, require_admin
 from custodes.admin.pages import elsewhere, pages
 from custodes.admin.portal.app import create_portal_app, show_portal_without_slash
 from custodes.admin.problems import PROBLEMS
+from custodes.admin.reads import Reads
 from custodes.admin.refusals import Refusals
 from custodes.admin.routes import (
     alerts,
@@ -47,6 +48,7 @@ from custodes.admin.routes import (
     session,
     traces,
     traffic,
+    trials,
 )
 from custodes.admin.serving import new_router, served_app, worked_out
 from custodes.admin.shell import Shell
@@ -77,6 +79,7 @@ PLANES: tuple[tuple[str, ModuleType], ...] = (
     ("outbound", outbound_figures),
     ("outbound", catalogue),
     ("outbound", portal_links),
+    ("outbound", trials),
     ("overview", overview),
     ("ratelimit", ratelimit),
     ("retention", retention),
@@ -100,6 +103,7 @@ def create_admin_app(custodes: Custodes, *, fetch: HttpFetcher | None = None) ->
     fetch = fetch or GuardedFetcher(custodes.outgoing_policy)
     app.state.oidc_login = _oidc_login(custodes, fetch)
     app.state.gate = Gate(custodes, TokenVerifier(_issuers(custodes), fetch, custodes.clock))
+    app.state.reads = Reads(custodes.clock)
     app.state.refusals = Refusals(custodes)
     app.state.dashboard = Dashboard(random.SystemRandom().getrandbits)
     app.add_middleware(Shell, addresses=custodes.addresses, random_bits=custodes.trace_bits)

@@ -30,8 +30,9 @@ How to write ``admin/routes/<plane>.py`` (paths are below ``/api/admin/enterpris
         )
         return BlockModel.of(block)
 
-What changes nothing but is worth knowing (a payload read, an export) is recorded before the answer is made:
-``await custodes.audit.commit(trail.entry("data.exported", ...))``.
+What changes nothing but is worth knowing is recorded before the answer is made: an export by
+``await custodes.audit.commit(trail.entry("data.exported", ...))``, a look at what is private (a payload) by
+``await trail.look("webhook.payload_read", target=...)``, which makes one entry of what is one look.
 
 ``tenant`` is None for somebody who may see all tenants: then nothing is filtered. Ids of other tenants answer 404: pass
 ``tenant`` to the plane and let it raise :class:`custodes.errors.NotFound`. The function's name becomes the operation id
@@ -51,6 +52,7 @@ from fastapi import Depends, Query, Request
 
 from custodes.admin.auth.gate import authenticate
 from custodes.admin.problems import trace_of
+from custodes.admin.reads import Reads
 from custodes.app import Custodes
 from custodes.errors import NotFound, PermissionDenied
 from custodes.kernel.tenant import check_tenant
@@ -164,6 +166,8 @@ class AuditTrail:
     ip: str
     #: Trace of the request.
     trace_id: str
+    #: Looks that were told lately.
+    reads: Reads
 
     def entry(
         self,
@@ -202,10 +206,31 @@ class AuditTrail:
             ip=self.ip,
         )
 
+    async def look(self, action: str, *, target: str, tenant: str) -> None:
+        """Record that the principal looks at what is private; looks at the same thing within minutes are one.
+
+        Args:
+            action: ``noun.verb``: ``"webhook.payload_read"``.
+            target: ``kind:id`` of what is looked at.
+            tenant: whose it is.
+
+        Raises:
+            StorageUnavailable: it was not recorded; nothing may be shown.
+        """
+        who, what = self.principal.actor, f"{action} {target}"
+        if not self.reads.begin(who, what):
+            return
+        try:
+            await self.custodes.audit.commit(self.entry(action, target=target, tenant=tenant))
+        except BaseException:
+            self.reads.forget(who, what)
+            raise
+
 
 def audit_trail(request: Request, custodes: CustodesDep, principal: SignedIn) -> AuditTrail:
     """Make the trail of this request."""
-    return AuditTrail(custodes, principal, str(getattr(request.state, "client_ip", "")), trace_of(request))
+    reads: Reads = request.app.state.reads
+    return AuditTrail(custodes, principal, str(getattr(request.state, "client_ip", "")), trace_of(request), reads)
 
 
 #: Writes the audit entries of this request's actions.

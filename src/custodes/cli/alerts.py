@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from custodes.app import Custodes
+from custodes.cli import alert_rules
 from custodes.cli.console import (
     ROWS,
     DatabaseOption,
@@ -29,7 +30,11 @@ from custodes.kernel.clock import to_iso
 from custodes.kernel.paging import Page
 from custodes.planes.alerts.model import Incident, Notification, State
 
-app = typer.Typer(help="Alerts: what fires, who was told, saying that somebody looks.", no_args_is_help=True)
+app = typer.Typer(
+    help="Alerts: what fires, who was told, saying that somebody looks; rules and sinks.", no_args_is_help=True
+)
+app.add_typer(alert_rules.app, name="rules")
+app.add_typer(alert_rules.sinks, name="sinks")
 
 _Alert = Annotated[str, typer.Argument(help="Id of the alert.")]
 

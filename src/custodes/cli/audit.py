@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from custodes.app import Custodes
+from custodes.cli import report
 from custodes.cli.console import (
     ROWS,
     DatabaseOption,
@@ -232,6 +233,9 @@ def actor(
         if habits:
             out.print()
             write_table((title, "entries", "failed", "first", "last"), map(_habit, habits))
+
+
+app.command()(report.report)
 
 
 def _habit(one: Habit) -> tuple[object, ...]:

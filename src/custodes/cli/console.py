@@ -104,7 +104,7 @@ def run(database: str | None, action: Callable[[Custodes], Awaitable[T]], *, cre
 
 
 #: Fields of what planes return that hold a moment, beside those whose names end in ``_at``.
-_MOMENTS = frozenset({"at", "before", "clear_since", "silenced_until", "since", "time", "until"})
+_MOMENTS = frozenset({"at", "before", "clear_since", "last_seen", "silenced_until", "since", "time", "until"})
 
 
 def plain(value: Any) -> Any:

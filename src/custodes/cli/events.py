@@ -12,7 +12,9 @@ from custodes.cli.console import (
     DatabaseOption,
     JsonOption,
     LimitOption,
+    ReasonOption,
     TenantOption,
+    operator,
     out,
     plain,
     run,
@@ -24,9 +26,11 @@ from custodes.cli.console import (
     write_page,
     write_table,
 )
+from custodes.cli.deliveries import UrlArgument, write_trial
 from custodes.cli.moments import moment
 from custodes.kernel.paging import Page
 from custodes.planes.inbound.model import Attempt, EventFilter, EventRecord, Payload, Refusal, Status
+from custodes.planes.outbound.trial import Trial
 
 app = typer.Typer(
     help="Incoming webhooks: events, their exact bytes, what was refused. To have them handled again: custodes replay.",
@@ -82,9 +86,8 @@ def show(event: _Event, database: DatabaseOption = None, as_json: JsonOption = F
     """Show an incoming webhook: what is known of it, its headers, and each attempt at it."""
 
     async def action(custodes: Custodes) -> tuple[EventRecord, Payload, list[Attempt]]:
-        inbound = custodes.inbound
-        found = await inbound.get_event(event)
-        return found, await inbound.get_payload(event), list(await inbound.list_attempts(event))
+        found, payload = await _looked_at(custodes, event)
+        return found, payload, list(await custodes.inbound.list_attempts(event))
 
     found, payload, attempts = run(database, action)
     if as_json:
@@ -117,8 +120,36 @@ def show(event: _Event, database: DatabaseOption = None, as_json: JsonOption = F
 @app.command()
 def body(event: _Event, database: DatabaseOption = None) -> None:
     """Write the exact bytes of an incoming webhook to standard output; on a terminal, what would steer it is shown."""
-    payload = run(database, lambda custodes: custodes.inbound.get_payload(event))
+    _, payload = run(database, lambda custodes: _looked_at(custodes, event))
     write_bytes(payload.body)
+
+
+@app.command("try")
+def try_event(
+    event: _Event,
+    url: UrlArgument,
+    reason: ReasonOption = "",
+    database: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Send an incoming webhook as it came to another URL, once, from here; headers that were masked stay behind."""
+
+    async def action(custodes: Custodes) -> Trial:
+        found, payload = await custodes.inbound.get_event(event), await custodes.inbound.get_payload(event)
+        also = custodes.audit.admin_entry(
+            "webhook.tried",
+            actor=operator(),
+            target=f"webhook_event:{event}",
+            context={"url": url},
+            reason=reason,
+            tenant=found.tenant,
+        )
+        try:
+            return await custodes.outbound.try_received(url, payload.headers, payload.body, also=also)
+        finally:
+            await custodes.outgoing.close()
+
+    write_trial(run(database, action), as_json=as_json)
 
 
 @app.command()
@@ -142,7 +173,23 @@ def refused(
     def row(one: Refusal) -> tuple[object, ...]:
         return one.id, told_at(one.received_at), one.source, one.reason, one.client_ip
 
-    write_page(run(database, action), ("id", "received", "source", "reason", "address"), row, as_json=as_json)
+    columns = ("id", "received", "source", "reason", "address")
+    write_page(run(database, action), columns, row, as_json=as_json, shown=_without_what_it_carries)
+
+
+def _without_what_it_carries(one: Refusal) -> dict[str, object]:
+    told: dict[str, object] = plain(one)
+    return {name: value for name, value in told.items() if name not in {"headers", "body_head"}}
+
+
+async def _looked_at(custodes: Custodes, event: str) -> tuple[EventRecord, Payload]:
+    """Return an event with what it carries, which is recorded."""
+    found, payload = await custodes.inbound.get_event(event), await custodes.inbound.get_payload(event)
+    entry = custodes.audit.admin_entry(
+        "webhook.payload_read", actor=operator(), target=f"webhook_event:{event}", tenant=found.tenant
+    )
+    await custodes.audit.commit(entry)
+    return found, payload
 
 
 def _attempt(one: Attempt) -> tuple[object, ...]:

@@ -61,7 +61,8 @@ COMMANDS = {
         "Webhooks: endpoints and deliveries of those that go out, completeness of those that come in.",
     ),
     "portal": _Place("portal", "app", "Links to the customer portal."),
-    "alerts": _Place("alerts", "app", "Alerts: what fires, who was told, saying that somebody looks."),
+    "metrics": _Place("metrics", "app", "Metrics: which there are, their course, their greatest values."),
+    "alerts": _Place("alerts", "app", "Alerts: what fires, who was told, saying that somebody looks; rules and sinks."),
     "events": _Place(
         "events",
         "app",

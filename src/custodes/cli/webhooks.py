@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from custodes.app import Custodes
-from custodes.cli import endpoints
-from custodes.cli.console import DatabaseOption, JsonOption, operator, out, run, write_json, write_table
-from custodes.cli.endpoints import ROWS, EndpointId
+from custodes.cli import deliveries, endpoints
+from custodes.cli.console import DatabaseOption, JsonOption, out, run, write_json, write_table
+from custodes.cli.endpoints import EndpointId
 from custodes.cli.moments import moment
-from custodes.errors import InvalidInput
-from custodes.kernel.clock import to_iso
 from custodes.planes.inbound.completeness_model import Proof
 from custodes.planes.inbound.diagnosis import Finding
-from custodes.planes.outbound.model import Delivery, DeliveryStatus, Endpoint
-from custodes.planes.outbound.ports import DeliveryFilter
-from custodes.runtime.transactions import Work
+from custodes.planes.outbound.model import Endpoint
 
 app = typer.Typer(
     help="Webhooks: endpoints and deliveries of those that go out, completeness of those that come in.",
@@ -32,6 +28,10 @@ app.command()(endpoints.show)
 app.command()(endpoints.create)
 app.command()(endpoints.update)
 app.command("rotate-secret")(endpoints.rotate_secret)
+app.command("deliveries")(deliveries.list_deliveries)
+app.command("delivery")(deliveries.show_delivery)
+app.command("resend")(deliveries.resend)
+app.command("try")(deliveries.try_delivery)
 
 
 @app.command()
@@ -104,73 +104,6 @@ def send_test(endpoint: EndpointId, database: DatabaseOption = None, as_json: Js
 
 
 @app.command()
-def deliveries(
-    endpoint: Annotated[str | None, typer.Option(help="Only to this endpoint.")] = None,
-    status: Annotated[DeliveryStatus | None, typer.Option(help="Only in this state.")] = None,
-    tenant: Annotated[str | None, typer.Option(help="Only of this tenant.")] = None,
-    database: DatabaseOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """List deliveries, newest first."""
-    wanted = DeliveryFilter(tenant, endpoint, statuses=(status,) if status else ())
-
-    async def action(custodes: Custodes) -> list[Delivery]:
-        return list((await custodes.outbound.list_deliveries(wanted, limit=ROWS)).items)
-
-    found = run(database, action)
-    if as_json:
-        write_json(found)
-    else:
-        rows = (
-            (one.id, one.event_type, str(one.status), str(one.attempts), to_iso(one.created_at), one.error)
-            for one in found
-        )
-        write_table(("id", "event", "status", "attempts", "emitted", "error"), rows)
-
-
-@app.command()
-def resend(
-    endpoint: Annotated[str | None, typer.Option(help="Only to this endpoint.")] = None,
-    event: Annotated[str | None, typer.Option(help="Only of this type, exactly.")] = None,
-    status: Annotated[DeliveryStatus | None, typer.Option(help="Only in this state; default: failed, held.")] = None,
-    since: _Since = None,
-    until: _Until = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Do nothing; tell how many it would be.")] = False,
-    database: DatabaseOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Have the running server send a selection of deliveries again."""
-    if not any((endpoint, event, status, since, until)):
-        msg = "Nothing says which deliveries are meant"
-        raise InvalidInput(msg, remedy="Name an endpoint, or a filter such as --status failed --since 2h")
-
-    async def action(custodes: Custodes) -> int:
-        now = custodes.clock.now()
-        wanted = DeliveryFilter(
-            endpoint_id=endpoint,
-            event_type=event,
-            statuses=(status,) if status else (),
-            since=moment(since, now),
-            until=moment(until, now),
-        )
-        named = _named(endpoint_id=endpoint, event_type=event, status=status, since=since, until=until)
-        tenant = (await custodes.outbound.get_endpoint(endpoint)).tenant if endpoint else None
-
-        def entry(what: str, context: dict[str, Any]) -> Work:
-            action = f"webhook_deliveries.{what}"
-            return custodes.audit.admin_entry(action, actor=operator(), context=context, tenant=tenant)
-
-        return await custodes.outbound.resend_many(
-            wanted,
-            dry_run=dry_run,
-            begun=lambda asked: entry("resend_begun", {**named, "deliveries": asked}),
-            ended=lambda done: entry("resent", {"deliveries": done}),
-        )
-
-    _count(run(database, action), dry_run=dry_run, as_json=as_json)
-
-
-@app.command()
 def recover(
     endpoint: EndpointId,
     since: _Since = None,
@@ -187,12 +120,15 @@ def recover(
             since=moment(since, now),
             until=moment(until, now),
             begun=lambda asked: endpoints.entry_of(
-                custodes, "recovery_begun", one, context=_named(since=since, until=until) | {"deliveries": asked}
+                custodes,
+                "recovery_begun",
+                one,
+                context=deliveries.named_of(since=since, until=until) | {"deliveries": asked},
             ),
             ended=lambda done: endpoints.entry_of(custodes, "recovered", one, context={"deliveries": done}),
         )
 
-    _count(run(database, action), dry_run=False, as_json=as_json)
+    deliveries.write_count(run(database, action), dry_run=False, as_json=as_json)
 
 
 @app.command()
@@ -242,15 +178,3 @@ def _moved(endpoint: Endpoint, done: str, *, as_json: bool) -> None:
         write_json({"id": endpoint.id, "state": endpoint.state, "state_reason": endpoint.state_reason})
     else:
         out.print(done)
-
-
-def _named(**asked_for: str | None) -> dict[str, Any]:
-    """Return what was named of what could be."""
-    return {name: value for name, value in asked_for.items() if value}
-
-
-def _count(deliveries: int, *, dry_run: bool, as_json: bool) -> None:
-    if as_json:
-        write_json({"deliveries": deliveries, "dry_run": dry_run})
-    else:
-        out.print(f"{deliveries} deliveries {'would be' if dry_run else 'are to be'} sent again.")

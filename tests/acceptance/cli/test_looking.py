@@ -109,6 +109,20 @@ def test_webhooks_are_found_and_shown_with_their_headers_bytes_and_attempts(busy
     assert run("events", "body", event["id"]).stdout_bytes == b"{}"
     assert run_json("events", "refused") == []
     assert isinstance(run("events", "show", "x", expect=1).exception, NotFound)
+    # And each look at what it carries is in the trail, but not the list.
+    assert [who for action, who in audited(busy) if action == "webhook.payload_read"] == [operator()] * 3
+
+
+def test_a_webhook_is_not_sent_where_nothing_may_be(busy: str):
+    [event] = run_json("events", "list")
+
+    tried = run_json("events", "try", event["id"], "https://127.0.0.1/mine", "--reason", "to see")
+    refused = run("events", "try", event["id"], "ftp://example.com", expect=1)
+
+    assert (tried["succeeded"], tried["status"], tried["secret"]) == (False, None, "")
+    assert "not allowed" in tried["error"]
+    assert isinstance(refused.exception, InvalidInput)
+    assert [who for action, who in audited(busy) if action == "webhook.tried"] == [operator()]
 
 
 def test_an_alert_is_seen_and_silenced(busy: str):
@@ -132,3 +146,94 @@ def test_an_alert_is_seen_and_silenced(busy: str):
     assert isinstance(run("alerts", "silence", alert["id"], "--for", "60d", expect=1).exception, InvalidInput)
     done = [entry for entry in audited(busy) if entry[0].startswith("alert.")]
     assert done == [("alert.acknowledged", operator()), ("alert.silenced", operator())]
+
+
+def test_metrics_are_listed_followed_and_ranked(url: str):
+    async def measure(custodes) -> None:
+        custodes.metrics.count("orders.created", 6, labels={"plan": "pro", "region": "eu"})
+        custodes.metrics.count("orders.created", 2, labels={"plan": "free", "region": "eu"})
+        custodes.metrics.observe("checkout.seconds", 0.25)
+        await custodes.metrics.flush()
+
+    with_custodes(url, measure)
+
+    listed = {one["name"]: one for one in run_json("metrics", "list")}
+    assert (listed["orders.created"]["kind"], listed["orders.created"]["series"]) == ("counter", 2)
+    assert listed["orders.created"]["last_seen"][-1] == "Z"
+    course = run_json("metrics", "query", "orders.created", "--as", "sum", "--by", "plan", "--since", "1h")
+    assert {line["labels"]["plan"]: line["points"][0]["value"] for line in course["lines"]} == {"pro": 6, "free": 2}
+    assert course["lines"][0]["points"][0]["at"][-1] == "Z"
+    merged = run_json("metrics", "query", "orders.created", "--as", "sum", "--merge", "--label", "region:eu")
+    assert [line["points"][0]["value"] for line in merged["lines"]] == [8]
+    assert [one["value"] for one in run_json("metrics", "top", "orders.created", "plan", "--as", "sum")] == [
+        "pro",
+        "free",
+    ]
+    told = run("metrics", "query", "checkout.seconds", "--as", "p95").stdout
+    assert ("p95" in told, "0.25" in told) == (True, True)
+    assert "pro" in run("metrics", "top", "orders.created", "plan", "--as", "sum").stdout
+    assert isinstance(run("metrics", "query", "orders.created", "--as", "p95", expect=1).exception, InvalidInput)
+    assert isinstance(run("metrics", "query", "orders.created", "--label", "eu", expect=1).exception, InvalidInput)
+
+
+def test_the_life_of_an_alert_rule(url: str):
+    """Given the rules that come with it; When one is made, changed, overridden and deleted; Then the trail has it."""
+    built_in = {one["id"]: one for one in run_json("alerts", "rules", "list")}
+    assert built_in["disk-full"]["origin"] == "built-in"
+
+    made = run_json(
+        *("alerts", "rules", "create", "Orders have stopped", "orders.created", "--when", "< 0.1", "--as", "rate"),
+        *("--hold", "5m", "--window", "10m", "--label", "plan:pro", "--by", "region", "--tenant", "acme"),
+    )
+    assert (made["comparator"], made["threshold"], made["hold_seconds"]) == ("<", 0.1, 300)
+    assert (made["labels"], made["by"], made["tenant"], made["origin"]) == (
+        {"plan": "pro"},
+        ["region"],
+        "acme",
+        "stored",
+    )
+    changed = run_json("alerts", "rules", "update", made["id"], "--when", "<= 2", "--severity", "critical", "--disable")
+    assert (changed["comparator"], changed["threshold"], changed["severity"]) == ("<=", 2, "critical")
+    assert (changed["hold_seconds"], changed["enabled"]) == (300, False)
+    assert [one["id"] for one in run_json("alerts", "rules", "list", "--tenant", "acme")] == [made["id"]]
+    told = run("alerts", "rules", "show", made["id"]).stdout
+    assert all(text in told for text in ("rate of orders.created <= 2 for 5m", "plan=pro", "off"))
+    assert run_json("alerts", "rules", "delete", made["id"])["deleted"]
+    assert isinstance(run("alerts", "rules", "show", made["id"], expect=1).exception, NotFound)
+
+    run("alerts", "rules", "update", "disk-full", "--when", ">= 80", "--clear", "75")
+    assert run_json("alerts", "rules", "show", "disk-full")["threshold"] == 80
+    run("alerts", "rules", "delete", "disk-full")
+    assert run_json("alerts", "rules", "show", "disk-full") == built_in["disk-full"]
+    assert isinstance(run("alerts", "rules", "delete", "disk-full", expect=1).exception, Conflict)
+    for wrong in (["--when", "about 3"], []):
+        refused = run("alerts", "rules", "update", "disk-full", *wrong, expect=1)
+        assert isinstance(refused.exception, InvalidInput)
+
+    done = [action for action, who in audited(url) if action.startswith("alert_rule.") and who == operator()]
+    what = ("created", "updated", "deleted", "updated", "deleted")
+    assert done == [f"alert_rule.{one}" for one in what]
+
+
+def test_where_alerts_go_is_listed_and_switched_on_again(url: str):
+    assert [one["name"] for one in run_json("alerts", "sinks", "list")] == ["log"]
+    assert run_json("alerts", "sinks", "enable", "log") == {"name": "log", "enabled": True}
+    assert isinstance(run("alerts", "sinks", "enable", "pager", expect=1).exception, NotFound)
+    assert [action for action, _ in audited(url)] == ["alert_sink.enabled"]
+
+
+def test_a_compliance_report_is_read_and_taken_away(busy: str, tmp_path):
+    """Given a trail; When a report is read, it leaves no entry; When it is taken away, who did it is in the trail."""
+    run("user", "add", "ada", "--role", "owner")
+
+    told = run("audit", "report", "--since", "7d").stdout
+    assert all(text in told for text in ("ada", "user_profile.created", "inbound.events"))
+    assert "audit.exported" not in [action for action, _ in audited(busy)]
+
+    whole = run_json("audit", "report", "--tenant", "default")
+    assert (whole["tenant"], whole["entries"] > 0, whole["since"][-1]) == ("default", True, "Z")
+    run("audit", "report", "--format", "csv", "--output", str(tmp_path / "report.csv"))
+    assert (tmp_path / "report.csv").read_text().startswith("section,what,who")
+    assert [who for action, who in audited(busy) if action == "audit.exported"] == [operator()] * 2
+    nowhere = run("audit", "report", "--output", str(tmp_path / "no" / "report"), expect=1)
+    assert isinstance(nowhere.exception, InvalidInput)

@@ -38,6 +38,12 @@ def test_the_life_of_an_endpoint(url: str):
     assert run_json("webhooks", "test", endpoint)["endpoint"] == endpoint
     [delivery] = run_json("webhooks", "deliveries", "--endpoint", endpoint)
     assert (delivery["event_type"], delivery["status"]) == ("custodes.test", "pending")
+    whole = run_json("webhooks", "delivery", delivery["id"])
+    assert (whole["id"], whole["tries"]) == (delivery["id"], [])
+    assert "custodes.test" in run("webhooks", "delivery", delivery["id"]).stdout
+    tried = run_json("webhooks", "try", delivery["id"], "https://127.0.0.1/mine", "--reason", "to see")
+    assert (tried["succeeded"], tried["secret"][:6], "not allowed" in tried["error"]) == (False, "whsec_", True)
+    assert "whsec_" in run("webhooks", "try", delivery["id"], "https://127.0.0.1/mine").stdout
     assert run_json("webhooks", "delete", endpoint)["deleted"]
     assert run_json("webhooks", "list") == []
 
@@ -50,6 +56,8 @@ def test_the_life_of_an_endpoint(url: str):
         "paused",
         "resumed",
         "tested",
+        "webhook_delivery.tried",
+        "webhook_delivery.tried",
         "deleted",
     ]
     assert all(actor.startswith("cli:") for _, actor in entries)

@@ -1,5 +1,7 @@
 """The admin API of incoming webhooks: reading, exact bytes, replay with its audit entry, tenants apart."""
 
+import asyncio
+import csv
 import json
 from collections.abc import AsyncIterator
 
@@ -8,7 +10,8 @@ import pytest
 
 from custodes import Custodes, WebhookEvent
 from custodes.admin.app import create_admin_app
-from custodes.errors import SignatureRefused
+from custodes.errors import SignatureRefused, StorageUnavailable
+from custodes.kernel.clock import MINUTE
 from custodes.planes.audit.ports import AuditQuery
 from custodes.planes.inbound.sources.registry import make_source
 from custodes.testing.admin import key_for
@@ -152,6 +155,50 @@ async def test_headers_are_shown_with_secrets_masked_and_a_payload_by_its_first_
     assert head.content == BODY[:7]
 
 
+async def looks(custodes: Custodes) -> list[str]:
+    """What was looked at by whom it was recorded, oldest first."""
+    found = await custodes.audit.list_entries(AuditQuery(action="webhook.payload_read"))
+    return [str(target) for entry in reversed(found.items) for target in entry.targets]
+
+
+async def test_a_look_at_what_a_webhook_carries_is_one_entry_of_the_trail(custodes, client, clock):
+    """Given an event of another tenant; When its parts are looked at; Then its trail says so once, and later again."""
+    event_id, other = await deliver(custodes, "acme"), await deliver(custodes, "default")
+    paths = [
+        f"{API}/webhook-events/{event_id}{part}" for part in ("/payload", "/headers", "/payload?first=2", "/payload")
+    ]
+
+    await client.get(f"{API}/webhook-events")
+    await client.get(f"{API}/webhook-events/{event_id}")
+    assert await looks(custodes) == [], "lists and what is known of an event tell nothing private"
+    together = await asyncio.gather(*(client.get(path) for path in paths))
+    assert {answer.status_code for answer in together} == {200}
+    assert await looks(custodes) == [f"webhook_event:{event_id}"]
+    clock.advance(MINUTE)
+    await client.get(f"{API}/webhook-events/{other}/payload")
+    clock.advance(10 * MINUTE)
+    await client.get(paths[0])
+
+    assert await looks(custodes) == [f"webhook_event:{one}" for one in (event_id, other, event_id)]
+    [newest, *_] = (await custodes.audit.list_entries(AuditQuery(action="webhook.payload_read"))).items
+    assert (newest.tenant, newest.actor.type, newest.flagged) == ("acme", "user", False)
+
+
+async def test_what_cannot_be_recorded_is_not_shown(custodes, client, monkeypatch):
+    event_id = await deliver(custodes, "default")
+
+    async def fail(_work) -> None:
+        raise StorageUnavailable("the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(custodes.audit, "commit", fail)
+        refused = await client.get(f"{API}/webhook-events/{event_id}/payload")
+    shown = await client.get(f"{API}/webhook-events/{event_id}/payload")
+
+    assert (refused.status_code, shown.status_code) == (503, 200)
+    assert await looks(custodes) == [f"webhook_event:{event_id}"]
+
+
 async def test_a_refused_delivery_opens_by_its_id_and_reason(custodes, client):
     registration = custodes.inbound.source("stripe-default")
     forged = signed_webhook("stripe", BODY, "whsec_of_somebody_else", now=custodes.clock.now())
@@ -165,7 +212,9 @@ async def test_a_refused_delivery_opens_by_its_id_and_reason(custodes, client):
     client.headers.update(await key_for(custodes, tenant="acme"))
     foreign = await client.get(f"{API}/webhook-refusals/{listed['id']}")
 
-    assert (one.json(), others) == (listed, [])
+    assert ({name: one.json()[name] for name in listed}, others) == (listed, [])
+    assert set(one.json()) - set(listed) == {"headers", "body_head"}
+    assert await looks(custodes) == [f"webhook_refusal:{listed['id']}"]
     assert (missing.status_code, foreign.status_code) == (404, 404)
 
 
@@ -182,6 +231,10 @@ async def test_a_tenants_admin_sees_only_the_tenants_webhooks(custodes, client):
     assert [item["id"] for item in listed] == [own]
     assert [(item["name"], item["kind"]) for item in sources] == [("stripe-acme", "stripe")]
     assert [json.loads(line)["id"] for line in exported] == [own]
+    [row] = csv.DictReader(
+        (await client.get(f"{API}/webhook-events/export", params={"format": "csv"})).text.splitlines()
+    )
+    assert (row["id"], row["tenant"], row["event_type"], row["error"]) == (own, "acme", "invoice.paid", "")
     assert analytics["total"]["received"] == 1
     assert health["figures"]["backlog"] == 1
     for path in ("", "/payload", "/attempts"):
@@ -199,9 +252,10 @@ async def test_refusals_are_shown_without_secrets(custodes, client):
     with pytest.raises(Exception, match="No secret"):
         await custodes.inbound.receive(registration, signed.request, trace_id="", client_ip="203.0.113.9")
 
-    [refusal] = (await client.get(f"{API}/webhook-refusals")).json()["items"]
+    [listed] = (await client.get(f"{API}/webhook-refusals")).json()["items"]
+    refusal = (await client.get(f"{API}/webhook-refusals/{listed['id']}")).json()
 
-    assert (refusal["reason"], refusal["client_ip"]) == ("no-match", "203.0.113.9")
+    assert (listed["reason"], listed["client_ip"]) == ("no-match", "203.0.113.9")
     assert {"name": "authorization", "value": "[redacted]"} in refusal["headers"]
 
 

@@ -14,6 +14,7 @@ from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from custodes.kernel.health import Health
 from custodes.kernel.redact import MASK
 from custodes.kernel.signals import FailureSignal
+from custodes.planes.outbound.headers import MAX_ANSWERED_SHOWN
 from custodes.planes.outbound.model import (
     SCHEDULE,
     AuthKind,
@@ -60,6 +61,39 @@ async def test_an_event_arrives_with_what_it_took(custodes: Custodes, receiver: 
     assert attempt.timing.connect > 0
     await custodes.outbound.flush()
     assert (await custodes.outbound.get_endpoint(made.endpoint.id)).success_count == 1
+
+
+@both_engines
+async def test_an_attempt_keeps_what_headers_were_answered_bounded_and_without_secrets(
+    custodes: Custodes, receiver: Receiver
+) -> None:
+    """Given an answer with secrets and a header too long, then it is shown without them."""
+    await custodes.outbound.create_endpoint(receiver.url)
+    receiver.status = 500
+    receiver.headers = {
+        "X-Request-Id": "req_1",
+        "Set-Cookie": "sid=hunter1",
+        "X-Api-Key": "hunter2",
+        "X-Long": "x" * 2_000,
+        "X-Debug": "token=hunter3-is-secret",
+    }
+    await custodes.outbound.emit("order.shipped", {})
+    await deliver(custodes)
+
+    [delivery] = await deliveries(custodes)
+    _, [attempt] = await custodes.outbound.get_delivery(delivery.id)
+    kept = dict(attempt.answer_headers)
+    assert (kept["x-request-id"], kept["set-cookie"], kept["x-api-key"]) == ("req_1", MASK, MASK)
+    assert (kept["x-long"], "hunter" in str(kept)) == (f"{'x' * 500}… [2000 characters]", False)
+
+    # And of a flood of headers the first ones are kept, and how many there were more.
+    receiver.headers = {f"X-{number}": "y" * 200 for number in range(50)}
+    await custodes.outbound.resend(delivery.id)
+    await deliver(custodes)
+    _, [second, _first] = await custodes.outbound.get_delivery(delivery.id)
+    assert sum(len(name) + len(value) for name, value in second.answer_headers) <= MAX_ANSWERED_SHOWN + 20
+    assert second.answer_headers[-1][0] == "…"
+    assert second.answer_headers[-1][1].endswith(" more")
 
 
 async def test_an_attempt_keeps_the_headers_that_were_sent_without_their_secrets(

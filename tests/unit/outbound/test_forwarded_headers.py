@@ -1,8 +1,8 @@
-"""Of the headers that a webhook came with, what goes on with it."""
+"""Of the headers that a webhook came with, what goes on with it; of those of an answer, what is kept."""
 
 import pytest
 
-from custodes.planes.outbound.headers import forwarded_headers
+from custodes.planes.outbound.headers import MAX_ANSWERED, answered_headers, forwarded_headers
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,15 @@ def test_names_of_our_signature_are_the_sender_s_with_another_name_and_nobody_ca
     raw = [("webhook-id", "msg_1"), ("original-webhook-id", "msg_2")]
 
     assert forwarded_headers(raw) == {"original-webhook-id": "msg_1"}
+
+
+def test_what_is_no_text_in_an_answer_is_kept_as_every_store_takes_it():
+    kept = answered_headers({"x-caf\udce9": "caf\udce9\0", "x-shop": "a"})
+
+    assert kept == (("x-caf?", "caf?\ufffd"), ("x-shop", "a"))
+
+
+def test_of_many_headers_of_an_answer_the_first_are_kept_and_the_rest_counted():
+    kept = answered_headers({f"x-{number}": "a" for number in range(MAX_ANSWERED + 3)})
+
+    assert (len(kept), kept[-1]) == (MAX_ANSWERED + 1, ("…", "3 more"))

@@ -881,7 +881,7 @@ export interface paths {
         };
         /**
          * Export Webhook Events
-         * @description Stream every event found, one JSON object a line; the export is recorded before its first line is sent.
+         * @description Stream every event found; the export is recorded before its first line is sent.
          */
         get: operations["inbound_export_webhook_events"];
         put?: never;
@@ -944,7 +944,7 @@ export interface paths {
         };
         /**
          * Get Webhook Payload
-         * @description Return the exact bytes of an event; always as a download, whatever the sender calls them.
+         * @description Return the exact bytes of an event; always as a download, whatever the sender calls them. It is recorded.
          */
         get: operations["inbound_get_webhook_payload"];
         put?: never;
@@ -964,7 +964,7 @@ export interface paths {
         };
         /**
          * List Webhook Headers
-         * @description List the headers of an event as they were received; credentials are masked.
+         * @description List the headers of an event as they were received; credentials are masked. It is recorded.
          */
         get: operations["inbound_list_webhook_headers"];
         put?: never;
@@ -1084,7 +1084,7 @@ export interface paths {
         };
         /**
          * List Webhook Refusals
-         * @description List samples of refused deliveries, newest first; the analytics count all of them.
+         * @description List samples of refused deliveries without what they carry, newest first; the analytics count all of them.
          */
         get: operations["inbound_list_webhook_refusals"];
         put?: never;
@@ -1104,7 +1104,7 @@ export interface paths {
         };
         /**
          * Get Webhook Refusal
-         * @description Return one sample of a refused delivery.
+         * @description Return one sample of a refused delivery, with its headers and the first bytes of its body. It is recorded.
          */
         get: operations["inbound_get_webhook_refusal"];
         put?: never;
@@ -1691,6 +1691,50 @@ export interface paths {
          * @description End a link, and whatever was opened with it, from the next request on.
          */
         delete: operations["outbound_revoke_portal_link"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/webhook-deliveries/{id}/try": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try Webhook Delivery
+         * @description Send what a delivery carries to another URL, once, and tell what came of it; the delivery stays as it is.
+         *
+         *     It is signed with a secret made for it, and carries neither the endpoint's own headers nor its credentials.
+         */
+        post: operations["outbound_try_webhook_delivery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/webhook-events/{id}/try": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try Webhook Event
+         * @description Send an incoming webhook as it came to another URL, once, and tell what came of it.
+         *
+         *     Its sender's signature goes along; headers that were masked when it came do not.
+         */
+        post: operations["outbound_try_webhook_event"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -4838,6 +4882,54 @@ export interface components {
             open_until: string | null;
         };
         /**
+         * ListedRefusalModel
+         * @description A refused delivery that was kept as a sample, without what it carries.
+         */
+        ListedRefusalModel: {
+            /**
+             * Id
+             * @description UUIDv7
+             */
+            id: string;
+            /**
+             * Tenant
+             * @description Whose source it was sent to
+             */
+            tenant: string;
+            /**
+             * Received At
+             * Format: date-time
+             * @description When it came
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            received_at: string;
+            /**
+             * Source
+             * @description Name of the source
+             */
+            source: string;
+            /**
+             * Reason
+             * @description Why: `no-match`, `missing-signature`, `timestamp-too-old`, …
+             */
+            reason: string;
+            /**
+             * Client Ip
+             * @description Where it came from; empty when unknown
+             */
+            client_ip: string;
+            /**
+             * Trace Id
+             * @description Joins it with the audit trail
+             */
+            trace_id: string;
+            /**
+             * Body Bytes
+             * @description Bytes of the body
+             */
+            body_bytes: number;
+        };
+        /**
          * LiveModel
          * @description What has happened since the last time.
          */
@@ -5907,6 +5999,19 @@ export interface components {
              */
             next_cursor?: string | null;
         };
+        /** PageModel[ListedRefusalModel] */
+        PageModel_ListedRefusalModel_: {
+            /**
+             * Items
+             * @description The rows, newest first
+             */
+            items: components["schemas"]["ListedRefusalModel"][];
+            /**
+             * Next Cursor
+             * @description Pass as `cursor` for the next page; null at the end
+             */
+            next_cursor?: string | null;
+        };
         /** PageModel[MessageModel] */
         PageModel_MessageModel_: {
             /**
@@ -5953,19 +6058,6 @@ export interface components {
              * @description The rows, newest first
              */
             items: components["schemas"]["ProfileModel"][];
-            /**
-             * Next Cursor
-             * @description Pass as `cursor` for the next page; null at the end
-             */
-            next_cursor?: string | null;
-        };
-        /** PageModel[RefusalModel] */
-        PageModel_RefusalModel_: {
-            /**
-             * Items
-             * @description The rows, newest first
-             */
-            items: components["schemas"]["RefusalModel"][];
             /**
              * Next Cursor
              * @description Pass as `cursor` for the next page; null at the end
@@ -7942,6 +8034,101 @@ export interface components {
             cut: boolean;
         };
         /**
+         * TrialBody
+         * @description Where to send it, once.
+         */
+        TrialBody: {
+            /**
+             * Url
+             * @description Absolute `https` URL, without credentials
+             */
+            url: string;
+            /**
+             * Reason
+             * @description For the audit trail
+             * @default
+             */
+            reason: string;
+        };
+        /**
+         * TrialModel
+         * @description What was sent to a URL of somebody's choosing, and what came of it; kept nowhere.
+         */
+        TrialModel: {
+            /**
+             * Started At
+             * Format: date-time
+             * @description When it began
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            started_at: string;
+            /**
+             * Url
+             * @description Where it was sent
+             */
+            url: string;
+            /**
+             * Succeeded
+             * @description Whether it was answered with 2xx
+             */
+            succeeded: boolean;
+            /**
+             * Status
+             * @description HTTP status of the answer; null when there was none
+             */
+            status: number | null;
+            /**
+             * Error
+             * @description What went wrong; empty when nothing did
+             */
+            error: string;
+            /**
+             * Excerpt
+             * @description The beginning of the answer
+             */
+            excerpt: string;
+            /**
+             * Dns Ms
+             * @description Looking the name up
+             */
+            dns_ms: number;
+            /**
+             * Connect Ms
+             * @description Connecting
+             */
+            connect_ms: number;
+            /**
+             * Tls Ms
+             * @description TLS handshake
+             */
+            tls_ms: number;
+            /**
+             * First Byte Ms
+             * @description Until the head of the answer was there
+             */
+            first_byte_ms: number;
+            /**
+             * Total Ms
+             * @description Until the end
+             */
+            total_ms: number;
+            /**
+             * Headers
+             * @description What was sent, without `host` and `content-length`; empty where none were kept
+             */
+            headers: components["schemas"]["custodes__admin__routes__outbound_models__HeaderModel"][];
+            /**
+             * Answer Headers
+             * @description What the receiver answered with, up to 40 headers and 4 KiB; empty where none were kept
+             */
+            answer_headers: components["schemas"]["custodes__admin__routes__outbound_models__HeaderModel"][];
+            /**
+             * Secret
+             * @description Secret `whsec_…` that it was signed with, made for it; empty: we did not sign
+             */
+            secret: string;
+        };
+        /**
          * TrialPoint
          * @description A point of the course of a replay.
          */
@@ -8992,14 +9179,9 @@ export interface components {
         };
         /**
          * AttemptModel
-         * @description One request, and what came of it.
+         * @description One attempt at a delivery.
          */
         custodes__admin__routes__outbound_models__AttemptModel: {
-            /**
-             * Number
-             * @description Which attempt, from 1
-             */
-            number: number;
             /**
              * Started At
              * Format: date-time
@@ -9062,10 +9244,20 @@ export interface components {
              * @description What was sent, without `host` and `content-length`; empty where none were kept
              */
             headers: components["schemas"]["custodes__admin__routes__outbound_models__HeaderModel"][];
+            /**
+             * Answer Headers
+             * @description What the receiver answered with, up to 40 headers and 4 KiB; empty where none were kept
+             */
+            answer_headers: components["schemas"]["custodes__admin__routes__outbound_models__HeaderModel"][];
+            /**
+             * Number
+             * @description Which attempt, from 1
+             */
+            number: number;
         };
         /**
          * HeaderModel
-         * @description One header that was sent.
+         * @description One header that was sent, or came back.
          */
         custodes__admin__routes__outbound_models__HeaderModel: {
             /**
@@ -11493,6 +11685,8 @@ export interface operations {
     inbound_export_webhook_events: {
         parameters: {
             query?: {
+                /** @description One JSON object a line, or CSV; without payloads and headers */
+                format?: "ndjson" | "csv";
                 /** @description From these sources */
                 source?: string[] | null;
                 /** @description Of these types; `invoice.*`: all that begin so */
@@ -11527,6 +11721,7 @@ export interface operations {
                 };
                 content: {
                     "application/x-ndjson": unknown;
+                    "text/csv": string;
                 };
             };
             /** @description Refused */
@@ -11913,7 +12108,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PageModel_RefusalModel_"];
+                    "application/json": components["schemas"]["PageModel_ListedRefusalModel_"];
                 };
             };
             /** @description Refused */
@@ -13129,6 +13324,84 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    outbound_try_webhook_delivery: {
+        parameters: {
+            query?: {
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description Id (UUIDv7) */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TrialBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrialModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    outbound_try_webhook_event: {
+        parameters: {
+            query?: {
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description Id (UUIDv7) */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TrialBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrialModel"];
+                };
             };
             /** @description Refused */
             default: {

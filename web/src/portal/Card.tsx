@@ -8,6 +8,7 @@ import { IconAlertTriangle } from '../ui/icons.ts';
 import { Message } from '../ui/Message.tsx';
 import panel from '../ui/Panel.module.css';
 import type { Asked } from '../ui/Panel.tsx';
+import { useZone } from './zone.ts';
 
 interface CardProps {
   title: ReactNode;
@@ -21,6 +22,7 @@ interface CardProps {
 export function Card({ title, note, actions, of, flush, children }: CardProps) {
   const id = useId();
   const now = useNow();
+  const zone = useZone();
   const known = !of || of.data !== undefined;
   return (
     <section className={panel.panel} aria-labelledby={id} aria-busy={!known && !of?.isError}>
@@ -34,7 +36,7 @@ export function Card({ title, note, actions, of, flush, children }: CardProps) {
       {of?.isError && known && (
         <p className={panel.stale} role="status">
           <IconAlertTriangle size={15} aria-hidden="true" />
-          As of {clock(of.dataUpdatedAt, 'local', now)}: {sentence(of.error)}
+          As of {clock(of.dataUpdatedAt, zone, now)}: {sentence(of.error)}
           <button type="button" onClick={() => of.refetch()}>
             Try again
           </button>

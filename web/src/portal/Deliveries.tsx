@@ -2,7 +2,7 @@
 import { Button, SegmentedControl, Skeleton } from '@mantine/core';
 import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query';
 import { AttemptTiming } from '../planes/outbound/AttemptTiming.tsx';
-import { ago, moment } from '../time/format.ts';
+import { ago } from '../time/format.ts';
 import { useNow } from '../time/now.ts';
 import { ConfirmButton } from '../ui/ConfirmButton.tsx';
 import { IconInbox } from '../ui/icons.ts';
@@ -14,6 +14,7 @@ import { Card } from './Card.tsx';
 import style from './Portal.module.css';
 import { go, linkTo, usePlace } from './place.ts';
 import { statusOf } from './words.ts';
+import { useMoment } from './zone.ts';
 
 const CHOICES = [
   { value: '', label: 'All' },
@@ -87,6 +88,7 @@ export function Deliveries({ id, manage }: { id: string; manage: boolean }) {
 
 function Row({ row, open, manage }: { row: Delivery; open: boolean; manage: boolean }) {
   const now = useNow();
+  const moment = useMoment();
   const place = usePlace();
   const said = statusOf(row);
   return (
@@ -95,7 +97,7 @@ function Row({ row, open, manage }: { row: Delivery; open: boolean; manage: bool
         <span className={style.what}>
           <span className="mono cut">{row.event_type}</span>
           <span className="faint">
-            <time dateTime={row.created_at} title={moment(row.created_at, 'local', 'iso')}>
+            <time dateTime={row.created_at} title={moment(row.created_at, 'iso')}>
               {ago(row.created_at, now)}
             </time>
             {' · '}
@@ -114,6 +116,7 @@ function Row({ row, open, manage }: { row: Delivery; open: boolean; manage: bool
 
 function InFull({ id, manage }: { id: string; manage: boolean }) {
   const queries = useQueryClient();
+  const moment = useMoment();
   const params = { path: { id } };
   const asked = useQuery({
     queryKey: ['delivery', id],
@@ -133,7 +136,7 @@ function InFull({ id, manage }: { id: string; manage: boolean }) {
       <header className={style.wholeHead}>
         <h3>Attempts</h3>
         {found.next_attempt_at && found.attempts > 0 && (
-          <span className="faint">next one {moment(found.next_attempt_at, 'local')}</span>
+          <span className="faint">next one {moment(found.next_attempt_at)}</span>
         )}
         {manage && (
           <ConfirmButton label="Send again" reason="none" done="It is on its way" onConfirm={resend}>
@@ -152,12 +155,14 @@ function InFull({ id, manage }: { id: string; manage: boolean }) {
                 label={attempt.status === null ? 'no answer' : `answered ${attempt.status}`}
               />
               <span>
-                Attempt {attempt.number}, {moment(attempt.started_at, 'local', 'milli')}
+                Attempt {attempt.number}, {moment(attempt.started_at, 'milli')}
               </span>
             </p>
             <AttemptTiming attempt={attempt} />
             {attempt.error && <p>{attempt.error}</p>}
-            {attempt.excerpt && <Snippet text={attempt.excerpt} label={`Answer to attempt ${attempt.number}`} />}
+            {(attempt.excerpt || attempt.answer_headers.length > 0) && (
+              <Snippet text={answerOf(attempt)} label={`Answer to attempt ${attempt.number}`} />
+            )}
           </li>
         ))}
       </ol>
@@ -166,6 +171,11 @@ function InFull({ id, manage }: { id: string; manage: boolean }) {
       <Snippet text={pretty(found.body, found.body_encoding)} label="Body" />
     </section>
   );
+}
+
+/** What the receiver answered: its headers, and the beginning of its body. */
+function answerOf({ answer_headers, excerpt }: DeliveryInFull['tries'][number]): string {
+  return [answer_headers.map(({ name, value }) => `${name}: ${value}`).join('\n'), excerpt].join('\n\n').trim();
 }
 
 /** The headers that were sent last, secrets masked; what they will be of as long as nothing was sent. */

@@ -3,7 +3,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { isProblem } from '../api/problem.ts';
 import { SecretShown, type Shown } from '../planes/outbound/SecretShown.tsx';
-import { count, duration, moment, percent } from '../time/format.ts';
+import { count, duration, percent } from '../time/format.ts';
 import { ConfirmButton } from '../ui/ConfirmButton.tsx';
 import { IconAlertTriangle, IconInfoCircle } from '../ui/icons.ts';
 import { KeyValue } from '../ui/KeyValue.tsx';
@@ -16,6 +16,7 @@ import { EndpointForm } from './EndpointForm.tsx';
 import style from './Portal.module.css';
 import { go, linkTo } from './place.ts';
 import { CONDITIONS } from './words.ts';
+import { useMoment } from './zone.ts';
 
 export function EndpointPage({ id, session }: { id: string; session: Session }) {
   const params = { path: { id } };
@@ -27,6 +28,7 @@ export function EndpointPage({ id, session }: { id: string; session: Session }) 
     queryKey: ['health', id],
     queryFn: () => sent(api.GET('/api/endpoints/{id}/health', { params })),
   });
+  const moment = useMoment();
   const endpoint = asked.data;
   const judged = health.data;
   const said = CONDITIONS[judged?.condition ?? ''];
@@ -92,8 +94,8 @@ export function EndpointPage({ id, session }: { id: string; session: Session }) 
               ['At most', endpoint.rate ? `${endpoint.rate} a second` : ''],
               ['Delivered in all', count(endpoint.success_count)],
               ['Failed attempts in all', count(endpoint.failure_count)],
-              ['Added', moment(endpoint.created_at, 'local')],
-              ['Changed', moment(endpoint.updated_at, 'local')],
+              ['Added', moment(endpoint.created_at)],
+              ['Changed', moment(endpoint.updated_at)],
             ]}
           />
         )}

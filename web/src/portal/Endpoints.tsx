@@ -1,6 +1,6 @@
 /** The customer's endpoints, and what can be subscribed to. */
 import { useQuery } from '@tanstack/react-query';
-import { ago, count, moment } from '../time/format.ts';
+import { ago, count } from '../time/format.ts';
 import { useNow } from '../time/now.ts';
 import { IconChevronRight, IconWebhook } from '../ui/icons.ts';
 import { Message } from '../ui/Message.tsx';
@@ -12,6 +12,7 @@ import { EndpointForm } from './EndpointForm.tsx';
 import style from './Portal.module.css';
 import { linkTo } from './place.ts';
 import { stateOf } from './words.ts';
+import { useMoment } from './zone.ts';
 
 export function Endpoints({ session }: { session: Session }) {
   const asked = useQuery({ queryKey: ['endpoints'], queryFn: () => sent(api.GET('/api/endpoints')) });
@@ -51,6 +52,7 @@ export function Endpoints({ session }: { session: Session }) {
 
 function Row({ row }: { row: Endpoint }) {
   const now = useNow();
+  const moment = useMoment();
   const said = stateOf(row);
   const last = [row.last_success_at, row.last_failure_at]
     .filter((at) => at !== null)
@@ -74,7 +76,7 @@ function Row({ row }: { row: Endpoint }) {
             {last && (
               <>
                 {' · '}
-                <time dateTime={last} title={moment(last, 'local', 'iso')}>
+                <time dateTime={last} title={moment(last, 'iso')}>
                   {ago(last, now)}
                 </time>
               </>

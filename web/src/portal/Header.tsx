@@ -1,15 +1,16 @@
 /** Whose portal it is, what the link lets one do and until when. */
 import { ActionIcon, Button, useComputedColorScheme, useMantineColorScheme } from '@mantine/core';
 import { useEffect } from 'react';
-import { moment } from '../time/format.ts';
 import { IconEye, IconMoon, IconSun } from '../ui/icons.ts';
 import { api, type Session } from './api.ts';
 import { boot } from './boot.ts';
 import style from './Portal.module.css';
 import { linkTo } from './place.ts';
+import { chooseZone, useMoment, useZone, zoneChoices } from './zone.ts';
 
 export function Header({ session }: { session?: Session }) {
   const { setColorScheme } = useMantineColorScheme();
+  const moment = useMoment();
   const dark = useComputedColorScheme('light') === 'dark';
 
   useEffect(() => {
@@ -38,9 +39,10 @@ export function Header({ session }: { session?: Session }) {
                 <IconEye size={14} aria-hidden="true" /> View only
               </span>
             )}
-            <span>Open until {moment(session.expires_at, 'local', 'minute')}</span>
+            <span>Open until {moment(session.expires_at, 'minute')}</span>
           </p>
         )}
+        {session && <ZoneChoice />}
         <ActionIcon
           aria-label={dark ? 'Light colours' : 'Dark colours'}
           onClick={() => setColorScheme(dark ? 'light' : 'dark')}
@@ -54,5 +56,24 @@ export function Header({ session }: { session?: Session }) {
         )}
       </div>
     </header>
+  );
+}
+
+/** The zone of all moments on the page, and the others to choose. */
+function ZoneChoice() {
+  const zone = useZone();
+  return (
+    <select
+      className={style.zone}
+      aria-label="Time zone of all moments"
+      value={zone}
+      onChange={(event) => chooseZone(event.currentTarget.value)}
+    >
+      {zoneChoices().map((one) => (
+        <option key={one.zone} value={one.zone}>
+          {one.name}
+        </option>
+      ))}
+    </select>
   );
 }

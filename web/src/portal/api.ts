@@ -2,6 +2,7 @@
 import createFetchClient from 'openapi-fetch';
 import { boot } from './boot.ts';
 import type { components, paths } from './schema.d.ts';
+import { setTenantZone } from './zone.ts';
 
 type Schemas = components['schemas'];
 export type Session = Schemas['PortalSessionModel'];
@@ -40,5 +41,6 @@ export function takeToken(): string {
 export async function openSession(token: string): Promise<Session> {
   const session = await sent(token ? api.POST('/api/session', { body: { token } }) : api.GET('/api/session'));
   csrf = session.csrf_token;
+  setTenantZone(session.time_zone);
   return session;
 }

@@ -290,14 +290,9 @@ export interface components {
     schemas: {
         /**
          * AttemptModel
-         * @description One request, and what came of it.
+         * @description One attempt at a delivery.
          */
         AttemptModel: {
-            /**
-             * Number
-             * @description Which attempt, from 1
-             */
-            number: number;
             /**
              * Started At
              * Format: date-time
@@ -360,6 +355,16 @@ export interface components {
              * @description What was sent, without `host` and `content-length`; empty where none were kept
              */
             headers: components["schemas"]["HeaderModel"][];
+            /**
+             * Answer Headers
+             * @description What the receiver answered with, up to 40 headers and 4 KiB; empty where none were kept
+             */
+            answer_headers: components["schemas"]["HeaderModel"][];
+            /**
+             * Number
+             * @description Which attempt, from 1
+             */
+            number: number;
         };
         /**
          * AuthKind
@@ -829,7 +834,7 @@ export interface components {
         };
         /**
          * HeaderModel
-         * @description One header that was sent.
+         * @description One header that was sent, or came back.
          */
         HeaderModel: {
             /**
@@ -970,6 +975,11 @@ export interface components {
              * @description Send as `X-CSRF-Token` with requests that change something
              */
             csrf_token: string;
+            /**
+             * Time Zone
+             * @description Zone that the tenant's moments are shown in (IANA); empty: the reader's own
+             */
+            time_zone: string;
         };
         /**
          * Problem

@@ -30,7 +30,8 @@ export function ConfirmButton({
   button,
   disabled,
 }: ConfirmButtonProps) {
-  const [opened, setOpened] = useState(false);
+  // Null until it is first wanted: in each row of a table there may be one.
+  const [opened, setOpened] = useState<boolean | null>(null);
   const [why, setWhy] = useState('');
   const [busy, setBusy] = useState(false);
   const [fault, setFault] = useState<string | null>(null);
@@ -65,35 +66,37 @@ export function ConfirmButton({
       >
         {label}
       </Button>
-      <Modal opened={opened} onClose={close} title={label} closeButtonProps={{ 'aria-label': 'Close' }}>
-        <form onSubmit={(event) => void submit(event)}>
-          <Stack gap="sm">
-            {fault && <Alert color="red">{fault}</Alert>}
-            <div>{children}</div>
-            {reason !== 'none' && (
-              <Textarea
-                label="Reason"
-                description="Written to the audit trail"
-                value={why}
-                required={reason === 'required'}
-                maxLength={500}
-                autosize
-                minRows={2}
-                data-autofocus
-                onChange={(event) => setWhy(event.currentTarget.value)}
-              />
-            )}
-            <Group justify="flex-end" gap="xs">
-              <Button variant="default" onClick={close}>
-                Cancel
-              </Button>
-              <Button type="submit" color={danger ? 'red' : undefined} loading={busy}>
-                {label}
-              </Button>
-            </Group>
-          </Stack>
-        </form>
-      </Modal>
+      {opened !== null && (
+        <Modal opened={opened} onClose={close} title={label} closeButtonProps={{ 'aria-label': 'Close' }}>
+          <form onSubmit={(event) => void submit(event)}>
+            <Stack gap="sm">
+              {fault && <Alert color="red">{fault}</Alert>}
+              <div>{children}</div>
+              {reason !== 'none' && (
+                <Textarea
+                  label="Reason"
+                  description="Written to the audit trail"
+                  value={why}
+                  required={reason === 'required'}
+                  maxLength={500}
+                  autosize
+                  minRows={2}
+                  data-autofocus
+                  onChange={(event) => setWhy(event.currentTarget.value)}
+                />
+              )}
+              <Group justify="flex-end" gap="xs">
+                <Button variant="default" onClick={close}>
+                  Cancel
+                </Button>
+                <Button type="submit" color={danger ? 'red' : undefined} loading={busy}>
+                  {label}
+                </Button>
+              </Group>
+            </Stack>
+          </form>
+        </Modal>
+      )}
     </>
   );
 }

@@ -2,7 +2,7 @@
  * A table of any length: only the rows in sight are in the page.
  *
  * Rows are real links, so that one opens in a new tab; ↑ ↓ or J K move through them. What is on screen can be taken away
- * as CSV or JSON.
+ * as CSV, JSON or NDJSON, and where there is an export all that the filters find.
  */
 import { Button, Menu } from '@mantine/core';
 import { useSearch } from '@tanstack/react-router';
@@ -10,12 +10,13 @@ import { createSortedRowModel, rowSortingFeature, sortFns, tableFeatures, useTab
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { type KeyboardEvent, type ReactNode, use, useEffect, useMemo, useRef, useState } from 'react';
 import { createPortal } from 'react-dom';
+import type { Format } from '../api/exported.ts';
 import { count } from '../time/format.ts';
 import { pause, resume } from '../time/now.ts';
 import { orderOf, type ViewSearch, withOrder } from '../view/search.ts';
 import { useSetSearch } from '../view/view.ts';
 import style from './DataTable.module.css';
-import { type Cell, download } from './download.ts';
+import { type Cell, download, type Kind } from './download.ts';
 import { IconArrowDown, IconArrowUp, IconDownload } from './icons.ts';
 import { BesideTitle } from './Panel.tsx';
 
@@ -51,6 +52,8 @@ export interface DataTableProps<Row> {
   children?: ReactNode;
   /** Pixels; narrower places scroll sideways. */
   least?: number;
+  /** Where all that the filters find is streamed from, more than is loaded included. */
+  everything?: (format: Format) => string;
 }
 
 /** Height of a row, pixels. */
@@ -70,6 +73,7 @@ export function DataTable<Row extends object>({
   height = 480,
   children,
   least = 640,
+  everything,
 }: DataTableProps<Row>) {
   const { sort }: ViewSearch = useSearch({ strict: false });
   const set = useSetSearch();
@@ -142,7 +146,7 @@ export function DataTable<Row extends object>({
     set({ sort: withOrder(sort, name, order) }, { replace: true });
   }
 
-  function take(kind: 'csv' | 'json'): void {
+  function take(kind: Kind): void {
     const taken = columns.filter((column) => column.value);
     download(
       kind,
@@ -172,6 +176,18 @@ export function DataTable<Row extends object>({
         <Menu.Dropdown>
           <Menu.Item onClick={() => take('csv')}>CSV of these rows</Menu.Item>
           <Menu.Item onClick={() => take('json')}>JSON of these rows</Menu.Item>
+          <Menu.Item onClick={() => take('ndjson')}>NDJSON of these rows</Menu.Item>
+          {everything && (
+            <>
+              <Menu.Divider />
+              <Menu.Item component="a" href={everything('csv')} download>
+                CSV of all that is found
+              </Menu.Item>
+              <Menu.Item component="a" href={everything('ndjson')} download>
+                NDJSON of all that is found
+              </Menu.Item>
+            </>
+          )}
         </Menu.Dropdown>
       </Menu>
     </>

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { csv, json } from './download.ts';
+import { csv, json, ndjson } from './download.ts';
 
 it('quotes what has to be, and lets no cell become a formula', () => {
   const rows = [
@@ -11,4 +11,16 @@ it('quotes what has to be, and lets no cell become a formula', () => {
 
 it('names the fields of each row', () => {
   expect(JSON.parse(json(['a', 'b'], [['x', null]]))).toEqual([{ a: 'x', b: null }]);
+});
+
+it('writes one object a line', () => {
+  expect(
+    ndjson(
+      ['a', 'b'],
+      [
+        ['x', null],
+        ['y\nz', 2],
+      ],
+    ),
+  ).toBe('{"a":"x","b":null}\n{"a":"y\\nz","b":2}\n');
 });

@@ -16,22 +16,35 @@ function cell(value: Cell): string {
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
+/** One JSON object a line. */
+export function ndjson(names: readonly string[], rows: readonly (readonly Cell[])[]): string {
+  return rows.map((row) => `${JSON.stringify(named(names, row))}\n`).join('');
+}
+
+function named(names: readonly string[], row: readonly Cell[]): Record<string, Cell> {
+  return Object.fromEntries(names.map((name, at) => [name, row[at] ?? null]));
+}
+
 export function json(names: readonly string[], rows: readonly (readonly Cell[])[]): string {
   return JSON.stringify(
-    rows.map((row) => Object.fromEntries(names.map((name, at) => [name, row[at] ?? null]))),
+    rows.map((row) => named(names, row)),
     null,
     2,
   );
 }
 
-export function download(
-  kind: 'csv' | 'json',
-  name: string,
-  names: readonly string[],
-  rows: readonly (readonly Cell[])[],
-): void {
-  const text = kind === 'csv' ? csv(names, rows) : json(names, rows);
-  const url = URL.createObjectURL(new Blob([text], { type: kind === 'csv' ? 'text/csv' : 'application/json' }));
+export type Kind = 'csv' | 'json' | 'ndjson';
+
+/** Each kind: how it is written, and its media type. */
+const KINDS = {
+  csv: [csv, 'text/csv'],
+  json: [json, 'application/json'],
+  ndjson: [ndjson, 'application/x-ndjson'],
+} as const;
+
+export function download(kind: Kind, name: string, names: readonly string[], rows: readonly (readonly Cell[])[]): void {
+  const [written, type] = KINDS[kind];
+  const url = URL.createObjectURL(new Blob([written(names, rows)], { type }));
   const link = document.createElement('a');
   link.href = url;
   link.download = `${name}.${kind}`;

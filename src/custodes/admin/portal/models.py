@@ -47,11 +47,18 @@ class PortalSessionModel(BaseModel):
     expires_at: Moment = Field(description="When the link ends")
     max_endpoints: int = Field(description="Endpoints that there may be before no more can be added")
     csrf_token: str = Field(description="Send as `X-CSRF-Token` with requests that change something")
+    time_zone: str = Field(description="Zone that the tenant's moments are shown in (IANA); empty: the reader's own")
 
     @classmethod
-    def of(cls, link: PortalLink, csrf: str) -> PortalSessionModel:
+    def of(cls, link: PortalLink, csrf: str, time_zone: str) -> PortalSessionModel:
         """Tell a link."""
-        return cls(scope=link.scope, expires_at=link.expires_at, max_endpoints=link.max_endpoints, csrf_token=csrf)
+        return cls(
+            scope=link.scope,
+            expires_at=link.expires_at,
+            max_endpoints=link.max_endpoints,
+            csrf_token=csrf,
+            time_zone=time_zone,
+        )
 
 
 class CustomerEndpoint(EndpointModel):

@@ -67,13 +67,14 @@ async def open_link(body: OpenBody, request: Request, response: Response, custod
     link, session = await custodes.portal.open_link(body.token, entry)
     seconds = max(1, (link.expires_at - custodes.clock.now()) // SECOND)
     set_cookie(request, response, session, seconds=seconds)
-    return PortalSessionModel.of(link, csrf_token(session))
+    return PortalSessionModel.of(link, csrf_token(session), custodes.settings.time_zone_of(link.tenant))
 
 
 @router.get("/session")
-async def get_session(request: Request, customer: CustomerDep) -> PortalSessionModel:
+async def get_session(request: Request, customer: CustomerDep, custodes: CustodesDep) -> PortalSessionModel:
     """Tell what the link lets one do, and how long."""
-    return PortalSessionModel.of(customer.link, csrf_token(session_of(request)))
+    link = customer.link
+    return PortalSessionModel.of(link, csrf_token(session_of(request)), custodes.settings.time_zone_of(link.tenant))
 
 
 @router.delete("/session", status_code=204)

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime
 from starlette.responses import StreamingResponse
 
+from custodes.admin.csv_rows import csv_row
 from custodes.admin.dependencies import Admin, CustodesDep, TenantScope, Trail
 from custodes.admin.fields import Identifier, TimeRange
 from custodes.admin.paging import PageModel, PageQuery
@@ -20,7 +21,6 @@ from custodes.admin.routes.audit_models import (
     RuleModel,
     SummaryModel,
     csv_line,
-    csv_row,
     ndjson_line,
 )
 from custodes.kernel.clock import from_datetime
@@ -124,7 +124,7 @@ async def export_audit_logs(
     )
     entries = custodes.audit.export_entries(filters)
     if format == "csv":
-        body = _lines(entries, csv_line, first=csv_row(list(CSV_COLUMNS)))
+        body = _lines(entries, csv_line, first=csv_row(*CSV_COLUMNS))
         return StreamingResponse(body, media_type="text/csv", headers=_attachment("csv"))
     return StreamingResponse(
         _lines(entries, ndjson_line), media_type="application/x-ndjson", headers=_attachment("ndjson")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, Field
 
+from custodes.admin.csv_rows import csv_row
 from custodes.admin.fields import Moment
 from custodes.kernel.clock import SECOND, to_iso
 from custodes.kernel.health import Health, SystemHealth
@@ -218,9 +217,6 @@ CSV_COLUMNS = (
     "targets", "ip", "trace_id", "reason", "risk_score", "risk_rules", "flagged", "review_state", "review_note",
 )  # fmt: skip
 
-#: First characters that make a spreadsheet take a cell for a formula (OWASP, "CSV Injection").
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
 
 def ndjson_line(entry: AuditEntry) -> str:
     """Write an entry as one line of JSON."""
@@ -239,20 +235,4 @@ def csv_line(entry: AuditEntry) -> str:
         "review_state": entry.review.state if entry.review else "",
         "review_note": entry.review.note if entry.review else "",
     }  # fmt: skip
-    return csv_safe_row(*(row[name] for name in CSV_COLUMNS))
-
-
-def csv_safe_row(*cells: object) -> str:
-    """Write one line in which no cell can be taken for a formula."""
-    return csv_row([_harmless(str(cell)) for cell in cells])
-
-
-def csv_row(cells: list[str]) -> str:
-    """Write one line."""
-    text = io.StringIO()
-    csv.writer(text).writerow(cells)
-    return text.getvalue()
-
-
-def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+    return csv_row(*(row[name] for name in CSV_COLUMNS))

@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from custodes.admin.csv_rows import csv_row
 from custodes.admin.dependencies import Admin, CustodesDep, TenantScope, Trail
 from custodes.admin.fields import Range, TimeRange
-from custodes.admin.routes.audit_models import EntryModel, csv_safe_row
+from custodes.admin.routes.audit_models import EntryModel
 from custodes.admin.routes.audit_report_models import (
     AccessModel,
     ActorModel,
@@ -24,7 +25,7 @@ from custodes.kernel.clock import MINUTE, to_iso
 from custodes.kernel.paging import MAX_LIMIT
 from custodes.kernel.tenant import EVERY_TENANT
 from custodes.planes.audit.ports import AuditQuery
-from custodes.planes.identity.model import Principal, Role, State
+from custodes.planes.identity.model import Role, State
 
 router = APIRouter()
 
@@ -76,10 +77,11 @@ async def get_compliance_report(
                 "audit.exported", target="report:compliance", context={**asked, "format": format}, tenant=tenant
             )
         )
-    report = await _report(custodes, tenant, when, admin)
+    own = None if admin.role.covers(Role.OWNER) else admin.profile_id
+    report = await make_report(custodes, when, tenant=tenant, whole=admin.tenant is None, keys_of=own)
     name = f'attachment; filename="compliance-report.{format}"'
     if format == "csv":
-        return Response("".join(_csv(report)), media_type="text/csv", headers={"content-disposition": name})
+        return Response("".join(csv_lines(report)), media_type="text/csv", headers={"content-disposition": name})
     if take:
         return Response(
             report.model_dump_json(indent=2), media_type="application/json", headers={"content-disposition": name}
@@ -87,8 +89,18 @@ async def get_compliance_report(
     return report
 
 
-async def _report(custodes: Custodes, tenant: str | None, when: Range, reader: Principal) -> ReportModel:
-    whole = reader.tenant is None  # those of all tenants have access to each, and are told to those of all tenants
+async def make_report(
+    custodes: Custodes, when: Range, *, tenant: str | None, whole: bool, keys_of: str | None = None
+) -> ReportModel:
+    """Make the report.
+
+    Args:
+        custodes: the install.
+        when: the period.
+        tenant: whose; None: all tenants'.
+        whole: whether it is for somebody of all tenants, who is told of those who have access to each.
+        keys_of: only the API keys of this profile; None: all.
+    """
     found = await custodes.audit.get_compliance(when.since, when.until, tenant=tenant)
     flags = await custodes.audit.list_entries(
         AuditQuery(tenant=tenant, flagged=True, since=when.since, until=when.until, limit=MAX_LIMIT)
@@ -96,7 +108,7 @@ async def _report(custodes: Custodes, tenant: str | None, when: Range, reader: P
     profiles = await custodes.identity.profiles.list_profiles(tenant=tenant, reaching=whole, limit=MAX_LIMIT)
     keys = await custodes.identity.keys.list_keys(
         tenant=tenant,
-        profile_id=None if reader.role.covers(Role.OWNER) else reader.profile_id,
+        profile_id=keys_of,
         reaching=whole,
         limit=MAX_LIMIT,
     )
@@ -127,36 +139,36 @@ async def _report(custodes: Custodes, tenant: str | None, when: Range, reader: P
         oldest_waiting_at=found.oldest_waiting_at or None,
         flagged=[EntryModel.of(entry) for entry in flags.items],
         flagged_cut=flags.next_cursor is not None,
-        retention=[PolicyModel.of(report, reader) for report in policies],
+        retention=[PolicyModel.of(report, whole=whole) for report in policies],
     )
 
 
-def _csv(report: ReportModel) -> Iterator[str]:
+def csv_lines(report: ReportModel) -> Iterator[str]:
     """Write every line of every section: (section, what, who, outcome or state, number, when, remark)."""
-    yield csv_safe_row("section", "what", "who", "state", "number", "when", "remark")
-    yield csv_safe_row("period", "since", "", "", "", to_iso(report.since), "")
-    yield csv_safe_row("period", "until", "", "", "", to_iso(report.until), "")
-    yield csv_safe_row("trail", "entries", "", report.trail_state, report.entries, "", "; ".join(report.trail_reasons))
+    yield csv_row("section", "what", "who", "state", "number", "when", "remark")
+    yield csv_row("period", "since", "", "", "", to_iso(report.since), "")
+    yield csv_row("period", "until", "", "", "", to_iso(report.until), "")
+    yield csv_row("trail", "entries", "", report.trail_state, report.entries, "", "; ".join(report.trail_reasons))
     for who in report.access:
         seen = "" if who.last_seen_at is None else to_iso(who.last_seen_at)
-        yield csv_safe_row("access", who.role, who.subject, who.issuer, "", seen, who.tenant or "all tenants")
+        yield csv_row("access", who.role, who.subject, who.issuer, "", seen, who.tenant or "all tenants")
     for key in report.api_keys:
         used = "" if key.last_used_at is None else to_iso(key.last_used_at)
-        yield csv_safe_row("api key", key.role, key.name, key.prefix, "", used, key.tenant or "all tenants")
+        yield csv_row("api key", key.role, key.name, key.prefix, "", used, key.tenant or "all tenants")
     sections = (
         ("admin action", report.admin_actions), ("privileged action", report.privileged), ("sign-in", report.sign_ins)
     )  # fmt: skip
     for section, tallies in sections:
         for one in tallies:
             addresses = f"{one.addresses} addresses"
-            yield csv_safe_row(section, one.action, one.actor, one.outcome, one.events, to_iso(one.last_at), addresses)
+            yield csv_row(section, one.action, one.actor, one.outcome, one.events, to_iso(one.last_at), addresses)
     for state, number in report.reviews.items():
-        yield csv_safe_row("review", "", "", state, number, "", "")
+        yield csv_row("review", "", "", state, number, "", "")
     for entry in report.flagged:
         reasons = "; ".join(reason.sentence for reason in entry.risk_reasons)
         state = entry.review.state if entry.review else ""
         who = f"{entry.actor.type}:{entry.actor.id}"
-        yield csv_safe_row("flagged", entry.action, who, state, entry.risk_score, to_iso(entry.recorded_at), reasons)
+        yield csv_row("flagged", entry.action, who, state, entry.risk_score, to_iso(entry.recorded_at), reasons)
     for policy in report.retention:
         last = "" if policy.last_run is None else to_iso(policy.last_run.started_at)
-        yield csv_safe_row("retention", policy.name, "", "", policy.keep_days, last, policy.description)
+        yield csv_row("retention", policy.name, "", "", policy.keep_days, last, policy.description)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime, BaseModel, Field
 from starlette.responses import Response, StreamingResponse
 
-from custodes.admin.dependencies import CustodesDep, TenantScope, Trail
+from custodes.admin.csv_rows import csv_row
+from custodes.admin.dependencies import AuditTrail, CustodesDep, TenantScope, Trail
 from custodes.admin.fields import Identifier
 from custodes.admin.paging import PageModel, PageQuery
 from custodes.admin.routes.inbound_figures import SourceName, TypeName
 from custodes.admin.routes.inbound_models import (
+    CSV_COLUMNS,
     AttemptModel,
     AttemptsModel,
     FacetsModel,
@@ -22,6 +24,7 @@ from custodes.admin.routes.inbound_models import (
     HeadersModel,
     ReplayedModel,
     WebhookEventModel,
+    csv_line,
     ndjson_line,
 )
 from custodes.app import Custodes
@@ -29,7 +32,7 @@ from custodes.kernel.clock import from_datetime
 from custodes.kernel.filters import given
 from custodes.kernel.paging import MAX_CURSOR, MAX_LIMIT
 from custodes.kernel.tenant import EVERY_TENANT
-from custodes.planes.inbound.model import EventFilter, Status, Verdict
+from custodes.planes.inbound.model import EventFilter, EventRecord, Status, Verdict
 from custodes.planes.inbound.replay import MAX_SELECTION, Replayed
 from custodes.runtime.transactions import Work
 
@@ -119,15 +122,31 @@ async def count_webhook_events(custodes: CustodesDep, filters: Filters) -> Facet
 @router.get(
     "/webhook-events/export",
     response_class=StreamingResponse,
-    responses={200: {"description": "Every event found, newest first", "content": {"application/x-ndjson": {}}}},
+    responses={
+        200: {
+            "description": "Every event found, newest first",
+            "content": {"application/x-ndjson": {}, "text/csv": {"schema": {"type": "string"}}},
+        }
+    },
 )
-async def export_webhook_events(custodes: CustodesDep, filters: Filters, trail: Trail) -> StreamingResponse:
-    """Stream every event found, one JSON object a line; the export is recorded before its first line is sent."""
-    asked = {**given(filters), "tenant": filters.tenant or EVERY_TENANT}
+async def export_webhook_events(
+    custodes: CustodesDep,
+    filters: Filters,
+    trail: Trail,
+    format: Annotated[  # noqa: A002 - the name in the query
+        Literal["ndjson", "csv"], Query(description="One JSON object a line, or CSV; without payloads and headers")
+    ] = "ndjson",
+) -> StreamingResponse:
+    """Stream every event found; the export is recorded before its first line is sent."""
+    asked = {**given(filters), "tenant": filters.tenant or EVERY_TENANT, "format": format}
     entry = trail.entry("data.exported", target="webhook_events:selection", context=asked, tenant=filters.tenant)
     await custodes.audit.commit(entry)
-    headers = {"Content-Disposition": 'attachment; filename="webhook-events.ndjson"'}
-    return StreamingResponse(_lines(custodes, filters), media_type="application/x-ndjson", headers=headers)
+    headers = {"Content-Disposition": f'attachment; filename="webhook-events.{format}"'}
+    if format == "csv":
+        lines = _lines(custodes, filters, csv_line, first=csv_row(*CSV_COLUMNS))
+        return StreamingResponse(lines, media_type="text/csv", headers=headers)
+    lines = _lines(custodes, filters, ndjson_line)
+    return StreamingResponse(lines, media_type="application/x-ndjson", headers=headers)
 
 
 @router.post("/webhook-events/replay")
@@ -181,18 +200,26 @@ async def get_webhook_payload(
     id: Identifier,  # noqa: A002
     custodes: CustodesDep,
     tenant: TenantScope,
+    trail: Trail,
     first: Annotated[int | None, Query(ge=1, le=2**31, description="Only the first so many bytes")] = None,
 ) -> Response:
-    """Return the exact bytes of an event; always as a download, whatever the sender calls them."""
+    """Return the exact bytes of an event; always as a download, whatever the sender calls them. It is recorded."""
     payload = await custodes.inbound.get_payload(id, tenant=tenant)
+    await _read(id, custodes, tenant, trail)
     headers = {"Content-Disposition": f'attachment; filename="{id}.bin"'}
     return Response(payload.body[:first], media_type="application/octet-stream", headers=headers)
 
 
 @router.get("/webhook-events/{id}/headers")
-async def list_webhook_headers(id: Identifier, custodes: CustodesDep, tenant: TenantScope) -> HeadersModel:  # noqa: A002
-    """List the headers of an event as they were received; credentials are masked."""
+async def list_webhook_headers(
+    id: Identifier,  # noqa: A002
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    trail: Trail,
+) -> HeadersModel:
+    """List the headers of an event as they were received; credentials are masked. It is recorded."""
     payload = await custodes.inbound.get_payload(id, tenant=tenant)
+    await _read(id, custodes, tenant, trail)
     return HeadersModel(items=[HeaderModel(name=name, value=value) for name, value in payload.headers])
 
 
@@ -217,13 +244,23 @@ async def replay_webhook_event(
     return WebhookEventModel.of(await custodes.inbound.replay_event(id, tenant=tenant, also=also))
 
 
-async def _lines(custodes: Custodes, filters: EventFilter) -> AsyncIterator[str]:
+async def _read(event_id: str, custodes: Custodes, tenant: str | None, trail: AuditTrail) -> None:
+    """Record that somebody looks at what a webhook carries; its payload and headers together are one look."""
+    event = await custodes.inbound.get_event(event_id, tenant=tenant)
+    await trail.look("webhook.payload_read", target=f"webhook_event:{event.id}", tenant=event.tenant)
+
+
+async def _lines(
+    custodes: Custodes, filters: EventFilter, written: Callable[[EventRecord], str], *, first: str = ""
+) -> AsyncIterator[str]:
     """Go through all pages as of now: what arrives meanwhile is not part of the export."""
+    if first:
+        yield first
     bounded = filters if filters.until is not None else replace(filters, until=custodes.clock.now() + 1)
     cursor: str | None = None
     while True:
         page = await custodes.inbound.list_events(bounded, limit=MAX_LIMIT, cursor=cursor)
-        yield "".join(ndjson_line(record) for record in page.items)
+        yield "".join(written(record) for record in page.items)
         cursor = page.next_cursor
         if cursor is None:
             return

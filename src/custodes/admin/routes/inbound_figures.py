@@ -8,10 +8,11 @@ from fastapi import APIRouter, Query
 from pydantic import StringConstraints
 from starlette.responses import Response
 
-from custodes.admin.dependencies import CustodesDep, TenantScope
+from custodes.admin.dependencies import CustodesDep, TenantScope, Trail
 from custodes.admin.fields import Identifier, TimeRange
 from custodes.admin.paging import PageModel, PageQuery
 from custodes.admin.routes.inbound_models import (
+    ListedRefusalModel,
     RefusalModel,
     SourceModel,
     SourcesModel,
@@ -74,8 +75,8 @@ async def list_webhook_refusals(
     when: TimeRange,
     source: Annotated[str | None, Query(max_length=64, description="Only of this source")] = None,
     reason: Annotated[str | None, Query(max_length=64, description="Only for this reason")] = None,
-) -> PageModel[RefusalModel]:
-    """List samples of refused deliveries, newest first; the analytics count all of them."""
+) -> PageModel[ListedRefusalModel]:
+    """List samples of refused deliveries without what they carry, newest first; the analytics count all of them."""
     found = await custodes.inbound.list_refusals(
         tenant=tenant,
         source=source,
@@ -85,10 +86,17 @@ async def list_webhook_refusals(
         limit=page.limit,
         cursor=page.cursor,
     )
-    return PageModel[RefusalModel].of(found, RefusalModel.of)
+    return PageModel[ListedRefusalModel].of(found, ListedRefusalModel.of)
 
 
 @router.get("/webhook-refusals/{id}")
-async def get_webhook_refusal(id: Identifier, custodes: CustodesDep, tenant: TenantScope) -> RefusalModel:  # noqa: A002
-    """Return one sample of a refused delivery."""
-    return RefusalModel.of(await custodes.inbound.get_refusal(id, tenant=tenant))
+async def get_webhook_refusal(
+    id: Identifier,  # noqa: A002
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    trail: Trail,
+) -> RefusalModel:
+    """Return one sample of a refused delivery, with its headers and the first bytes of its body. It is recorded."""
+    refusal = await custodes.inbound.get_refusal(id, tenant=tenant)
+    await trail.look("webhook.payload_read", target=f"webhook_refusal:{id}", tenant=refusal.tenant)
+    return RefusalModel.of(refusal)

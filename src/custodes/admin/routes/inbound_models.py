@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Sequence
+from typing import Self
 
 from pydantic import BaseModel, Field
 
+from custodes.admin.csv_rows import csv_row
 from custodes.admin.fields import Moment
 from custodes.kernel.health import Health, SystemHealth
 from custodes.planes.inbound.analytics import Summary, WebhookAnalytics
@@ -113,8 +115,8 @@ def _facet(counts: Sequence[FacetCount]) -> list[FacetCountModel]:
     return [FacetCountModel(value=each.value, count=each.count) for each in counts]
 
 
-class RefusalModel(BaseModel):
-    """A refused delivery that was kept as a sample."""
+class ListedRefusalModel(BaseModel):
+    """A refused delivery that was kept as a sample, without what it carries."""
 
     id: str = Field(description="UUIDv7")
     tenant: str = Field(description="Whose source it was sent to")
@@ -124,24 +126,33 @@ class RefusalModel(BaseModel):
     client_ip: str = Field(description="Where it came from; empty when unknown")
     trace_id: str = Field(description="Joins it with the audit trail")
     body_bytes: int = Field(description="Bytes of the body")
+
+    @classmethod
+    def of(cls, refusal: Refusal) -> Self:
+        """Tell a refused delivery."""
+        told = {name: getattr(refusal, name) for name in ListedRefusalModel.model_fields}
+        return cls.model_validate({**told, **cls.carried(refusal)})
+
+    @classmethod
+    def carried(cls, refusal: Refusal) -> dict[str, object]:
+        """Return the fields of a subclass."""
+        del refusal
+        return {}
+
+
+class RefusalModel(ListedRefusalModel):
+    """A refused delivery that was kept as a sample."""
+
     headers: list[HeaderModel] = Field(description="The headers, up to a total size")
     body_head: str = Field(description="The first bytes of the body, in base64")
 
     @classmethod
-    def of(cls, refusal: Refusal) -> RefusalModel:
-        """Tell a refused delivery."""
-        return cls(
-            id=refusal.id,
-            tenant=refusal.tenant,
-            received_at=refusal.received_at,
-            source=refusal.source,
-            reason=refusal.reason,
-            client_ip=refusal.client_ip,
-            trace_id=refusal.trace_id,
-            body_bytes=refusal.body_bytes,
-            headers=[HeaderModel(name=name, value=value) for name, value in refusal.headers],
-            body_head=base64.b64encode(refusal.body_head).decode("ascii"),
-        )
+    def carried(cls, refusal: Refusal) -> dict[str, object]:
+        """Return what it carries."""
+        return {
+            "headers": [{"name": name, "value": value} for name, value in refusal.headers],
+            "body_head": base64.b64encode(refusal.body_head).decode("ascii"),
+        }
 
 
 class SourceModel(BaseModel):
@@ -308,6 +319,17 @@ class ReplayedModel(BaseModel):
     def of(cls, replayed: Replayed) -> ReplayedModel:
         """Tell a replay."""
         return cls.model_validate(replayed, from_attributes=True)
+
+
+#: Columns of an export as CSV: everything but payload and headers, which fit in no cell.
+CSV_COLUMNS = tuple(WebhookEventModel.model_fields)
+
+
+def csv_line(record: EventRecord) -> str:
+    """Write an event as one line of CSV; what has parts is JSON in its cell."""
+    told = WebhookEventModel.of(record).model_dump(mode="json")
+    told["handlers_done"] = json.dumps(told["handlers_done"], separators=(",", ":")) if told["handlers_done"] else ""
+    return csv_row(*(told[name] for name in CSV_COLUMNS))
 
 
 def ndjson_line(record: EventRecord) -> str:

@@ -30,6 +30,7 @@ from custodes.planes.outbound.model import (
     Signature,
 )
 from custodes.planes.outbound.rules import MAX_CHANNELS, MAX_RETRIES, MAX_TEXT, MAX_VERSION
+from custodes.planes.outbound.trial import Trial
 
 _DEFAULT = RetryPolicy()
 _HOURS = Options().disable_after / HOUR
@@ -316,16 +317,15 @@ class DeliveryModel(CustomerDelivery):
 
 
 class HeaderModel(BaseModel):
-    """One header that was sent."""
+    """One header that was sent, or came back."""
 
     name: str = Field(description="In lower case")
     value: str = Field(description="`[redacted]` when it is a secret")
 
 
-class AttemptModel(BaseModel):
+class RequestModel(BaseModel):
     """One request, and what came of it."""
 
-    number: int = Field(description="Which attempt, from 1")
     started_at: Moment = Field(description="When it began")
     url: str = Field(description="Where it was sent")
     succeeded: bool = Field(description="Whether it was answered with 2xx")
@@ -340,17 +340,27 @@ class AttemptModel(BaseModel):
     headers: list[HeaderModel] = Field(
         description="What was sent, without `host` and `content-length`; empty where none were kept"
     )
+    answer_headers: list[HeaderModel] = Field(
+        description="What the receiver answered with, up to 40 headers and 4 KiB; empty where none were kept"
+    )
 
     @classmethod
-    def of(cls, attempt: Attempt) -> AttemptModel:
-        """Tell an attempt."""
+    def of(cls, attempt: Attempt | Trial) -> Self:
+        """Tell a request."""
         timing = attempt.timing
         spent = {
             f"{part}_ms": getattr(timing, part) / 1_000 for part in ("dns", "connect", "tls", "first_byte", "total")
         }
-        told = {name: getattr(attempt, name) for name in AttemptModel.model_fields if name not in spent}
-        told["headers"] = [{"name": name, "value": value} for name, value in attempt.headers]
+        told = {name: getattr(attempt, name) for name in cls.model_fields if name not in spent}
+        for part in ("headers", "answer_headers"):
+            told[part] = [{"name": name, "value": value} for name, value in getattr(attempt, part)]
         return cls.model_validate({**told, **spent})
+
+
+class AttemptModel(RequestModel):
+    """One attempt at a delivery."""
+
+    number: int = Field(description="Which attempt, from 1")
 
 
 class DeliveryWithAttempts(DeliveryModel):

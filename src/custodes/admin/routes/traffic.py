@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime
 from starlette.responses import Response, StreamingResponse
 
+from custodes.admin.csv_rows import csv_row
 from custodes.admin.dependencies import Admin, CustodesDep, TenantScope, Trail
 from custodes.admin.fields import Identifier, TimeRange
 from custodes.admin.paging import PageModel, PageQuery
@@ -21,7 +22,6 @@ from custodes.admin.routes.traffic_models import (
     ErrorGroupModel,
     LatencyModel,
     csv_line,
-    csv_row,
     ndjson_line,
 )
 from custodes.admin.summaries import SummaryDep
@@ -244,7 +244,7 @@ async def export_api_calls(
     headers = {"content-disposition": f'attachment; filename="api-calls.{format}"'}
     if format == "csv":
         return StreamingResponse(
-            _lines(calls, csv_line, first=csv_row(list(CSV_COLUMNS))), media_type="text/csv", headers=headers
+            _lines(calls, csv_line, first=csv_row(*CSV_COLUMNS)), media_type="text/csv", headers=headers
         )
     return StreamingResponse(_lines(calls, ndjson_line), media_type="application/x-ndjson", headers=headers)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 
 from pydantic import BaseModel, Field
 
+from custodes.admin.csv_rows import csv_row
 from custodes.admin.fields import Moment
 from custodes.kernel.clock import SECOND, to_iso
 from custodes.kernel.health import Health, SystemHealth
@@ -420,18 +419,7 @@ def ndjson_line(call: ApiCall) -> str:
 def csv_line(call: ApiCall) -> str:
     """Write a call as one line of CSV (RFC 4180); no cell can be taken for a formula."""
     row: Mapping[str, object] = {**CallModel.of(call).__dict__, "started_at": to_iso(call.started_at)}
-    return csv_row([_harmless("" if row[name] is None else str(row[name])) for name in CSV_COLUMNS])
-
-
-def csv_row(cells: list[str]) -> str:
-    """Write one line."""
-    text = io.StringIO()
-    csv.writer(text).writerow(cells)
-    return text.getvalue()
-
-
-def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+    return csv_row(*(row[name] for name in CSV_COLUMNS))
 
 
 def _ms(micros: float) -> float:

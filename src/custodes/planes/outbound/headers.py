@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from custodes.errors import InvalidInput
 from custodes.kernel.clock import SECOND
-from custodes.kernel.redact import MASK, sensitive_name
+from custodes.kernel.redact import MASK, redact_text, sensitive_name, storable
 from custodes.kernel.signing import PrivateKey, hmac_base64
 
 #: Most headers of one endpoint, and longest name and value, characters.
@@ -41,6 +41,11 @@ ORIGINAL = "original-"
 
 #: Characters of the headers of an attempt that are kept.
 MAX_SHOWN = 16_384
+
+#: Headers of an answer that are kept, characters of one value, and characters of all: strangers write them.
+MAX_ANSWERED = 40
+MAX_ANSWERED_VALUE = 500
+MAX_ANSWERED_SHOWN = 4_096
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE = re.compile(r"[\x20-\x7e\t]*")
@@ -137,6 +142,26 @@ def shown_headers(headers: Mapping[str, str], own: Iterable[str]) -> tuple[tuple
             break
         shown.append((name, told))
     return tuple(shown)
+
+
+def answered_headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return the headers of an answer as they may be kept and shown: without secrets, and bounded.
+
+    Masked are values whose name says that they are secret (``set-cookie``), and what looks like a secret in any other.
+    """
+    left, shown = MAX_ANSWERED_SHOWN, list[tuple[str, str]]()
+    for name, value in headers.items():
+        told = MASK if sensitive_name(name) else _cut(redact_text(storable(value), cards=False))
+        left -= len(name) + len(told)
+        if left < 0 or len(shown) == MAX_ANSWERED:
+            shown.append(("…", f"{len(headers) - len(shown)} more"))
+            break
+        shown.append((storable(name), told))
+    return tuple(shown)
+
+
+def _cut(value: str) -> str:
+    return value if len(value) <= MAX_ANSWERED_VALUE else f"{value[:MAX_ANSWERED_VALUE]}… [{len(value)} characters]"
 
 
 def signed_headers(

@@ -300,6 +300,8 @@ class Attempt:
     timing: Timing
     #: Headers that were sent, ``(name, value)``, secrets masked; ``Host`` and ``Content-Length`` are not among them.
     headers: tuple[tuple[str, str], ...] = ()
+    #: Headers of the answer, ``(name, value)``, secrets masked, as far as they are kept.
+    answer_headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from custodes.kernel.signing import PrivateKey
 from custodes.planes.outbound.breaker import GONE, THROTTLING, Answered, judge, retry_after
 from custodes.planes.outbound.credentials import NOTHING, Authenticator, Credentials
 from custodes.planes.outbound.emitter import TEST, Emission, Emitter
-from custodes.planes.outbound.headers import shown_headers, signed_headers
+from custodes.planes.outbound.headers import answered_headers, shown_headers, signed_headers
 from custodes.planes.outbound.keys import Keys, private_key
 from custodes.planes.outbound.model import (
     HEALTHY,
@@ -165,6 +165,7 @@ class Sender:
         delivery, endpoint = ready.load.delivery, ready.endpoint
         started_at = self._clock.now()
         headers: Mapping[str, str] = {}
+        came: Mapping[str, str] = {}
         try:
             credentials = await self._credentials(ready)
             headers = self._headers(ready, credentials, started_at)
@@ -175,7 +176,7 @@ class Sender:
         else:
             answered = Answered(answer.status, answer.headers.get("retry-after", ""))
             text = "" if answered.good else f"It answered {answer.status}"
-            excerpt, timing = _excerpt(answer), answer.timing
+            excerpt, timing, came = excerpt_of(answer), answer.timing, answer.headers
         attempt = Attempt(
             tenant=delivery.tenant,
             delivery_id=delivery.id,
@@ -189,6 +190,7 @@ class Sender:
             excerpt=excerpt,
             timing=timing,
             headers=shown_headers(headers, endpoint.options.headers),
+            answer_headers=answered_headers(came),
         )
         if answered.good:
             return self._succeeded(ready, attempt)
@@ -356,6 +358,7 @@ def _is_test(load: Load) -> bool:
     return load.message.event_type == TEST
 
 
-def _excerpt(answer: Answer) -> str:
+def excerpt_of(answer: Answer) -> str:
+    """Return the beginning of an answer as it may be kept and shown: secrets masked."""
     text = answer.body[: EXCERPT * 4].decode("utf-8", "replace")[:EXCERPT]
     return redact_text(text.replace("\x00", "\ufffd"))[:EXCERPT]

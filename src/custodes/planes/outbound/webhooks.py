@@ -12,6 +12,7 @@ from custodes.kernel.health import SystemHealth
 from custodes.kernel.ids import RandomBits, uuid7
 from custodes.kernel.sealing import Sealer
 from custodes.kernel.stretches import Level, level_for
+from custodes.planes.outbound.addresses import checked_url
 from custodes.planes.outbound.analytics import HEALTH_RANGE, DeliveryAnalytics, Examined, analyse, examine
 from custodes.planes.outbound.catalogue import Catalogue
 from custodes.planes.outbound.credentials import Authenticator
@@ -22,11 +23,12 @@ from custodes.planes.outbound.forwarding import Forward, Forwarder
 from custodes.planes.outbound.gates import EndpointGates
 from custodes.planes.outbound.health import RECENT, assess
 from custodes.planes.outbound.keys import Keys
-from custodes.planes.outbound.model import HEALTHY, JOB_KIND, Endpoint, Message
+from custodes.planes.outbound.model import HEALTHY, JOB_KIND, Delivery, Endpoint, Message
 from custodes.planes.outbound.notices import Notices
 from custodes.planes.outbound.ports import DeliveryStore, EndpointStore, EventTypeStore, FigureStore
 from custodes.planes.outbound.sender import HORIZON, Sender
 from custodes.planes.outbound.tally import Tally
+from custodes.planes.outbound.trial import Trial, Trials
 from custodes.runtime.bus import Bus
 from custodes.runtime.fairness import FairWorker, Windows
 from custodes.runtime.jobs import Jobs
@@ -47,6 +49,10 @@ FLUSH_SECONDS = 1.0
 
 def _nobody() -> None:
     """Tell nobody."""
+
+
+def _untold(_delivery: Delivery) -> Work:
+    return nothing
 
 
 class OutgoingWebhooks(Deliveries):
@@ -96,7 +102,8 @@ class OutgoingWebhooks(Deliveries):
         tell: Callable[[], object] = _nobody,
     ) -> None:
         # Never a seeded source: it makes secrets.
-        keys = Keys(endpoints, sealer, clock, random.SystemRandom().getrandbits)
+        secret_bits = random.SystemRandom().getrandbits
+        keys = Keys(endpoints, sealer, clock, secret_bits)
         super().__init__(
             store,
             endpoints,
@@ -143,6 +150,7 @@ class OutgoingWebhooks(Deliveries):
             clock=clock,
             random_bits=random_bits,
         )
+        self._trials = Trials(client, clock, secret_bits)
         self.worker = FairWorker(
             JOB_KIND,
             sender,
@@ -328,6 +336,59 @@ class OutgoingWebhooks(Deliveries):
         await self._store.write(work)
         self._wake()
         return emission.message
+
+    # ── Trials ───────────────────────────────────────────────────────────────
+
+    async def try_delivery(
+        self,
+        delivery_id: str,
+        url: str,
+        *,
+        tenant: str | None = None,
+        told: Callable[[Delivery], Work] = _untold,
+    ) -> Trial:
+        """Send what a delivery carries to a URL of one's choosing, once; see :mod:`custodes.planes.outbound.trial`.
+
+        The delivery, its endpoint and their figures stay as they are.
+
+        Args:
+            delivery_id: which.
+            url: where to; whatever guards what is sent to endpoints guards this.
+            tenant: whose it is.
+            told: makes what commits before anything is sent.
+
+        Raises:
+            NotFound: no such delivery.
+            InvalidInput: the URL is none.
+            Conflict: there are too many trials at once.
+        """
+        delivery, _ = await self.get_delivery(delivery_id, tenant=tenant, limit=1)
+        message, body = await self.get_message(delivery.message_id, tenant=delivery.tenant, version=delivery.version)
+        await self._begin_trial(url, told(delivery))
+        return await self._trials.of_message(url, message, delivery.version, body)
+
+    async def try_received(
+        self, url: str, headers: Sequence[tuple[str, str]], body: bytes, *, also: Work = nothing
+    ) -> Trial:
+        """Send what came in, as it came, to a URL of somebody's choosing, once.
+
+        Args:
+            url: where to.
+            headers: as they were received, credentials masked; those that are masked do not go along.
+            body: the exact bytes.
+            also: commits before anything is sent.
+
+        Raises:
+            InvalidInput: the URL is none.
+            Conflict: there are too many trials at once.
+        """
+        await self._begin_trial(url, also)
+        return await self._trials.of_received(url, headers, body)
+
+    async def _begin_trial(self, url: str, also: Work) -> None:
+        checked_url(url, allow_http=self._allow_http, name="The URL")
+        self._trials.check_room()
+        await self._store.write(also)
 
     # ── Forwarding ───────────────────────────────────────────────────────────
 

@@ -10,6 +10,10 @@ from custodes.planes.outbound.model import JOB_KIND, Attempt, Delivery, Delivery
 from custodes.planes.outbound.ports import Load
 from custodes.runtime.outgoing.timing import Timing
 
+#: What the names of an answer's headers begin with, beside those that were sent: no name has it in it (RFC 9110 §5.1),
+#: and an older version shows them as they are.
+_ANSWERED = "<"
+
 
 def job_row(delivery: Delivery, due_at: int | None = None) -> dict[str, Any]:
     """Make the job of a delivery."""
@@ -142,12 +146,16 @@ def attempt_row(attempt: Attempt) -> dict[str, Any]:
         "tls_us": timing.tls,
         "first_byte_us": timing.first_byte,
         "total_us": timing.total,
-        "headers": [list(header) for header in attempt.headers],
+        "headers": [
+            *([name, value] for name, value in attempt.headers),
+            *([f"{_ANSWERED}{name}", value] for name, value in attempt.answer_headers),
+        ],
     }
 
 
 def attempt_of(row: RowMapping) -> Attempt:
     """Read an attempt."""
+    headers = _headers(row["headers"])
     return Attempt(
         tenant=row["tenant_id"],
         delivery_id=row["delivery_id"],
@@ -160,7 +168,8 @@ def attempt_of(row: RowMapping) -> Attempt:
         error=row["error"],
         excerpt=row["excerpt"],
         timing=Timing(row["dns_us"], row["connect_us"], row["tls_us"], row["first_byte_us"], row["total_us"]),
-        headers=_headers(row["headers"]),
+        headers=tuple(header for header in headers if not header[0].startswith(_ANSWERED)),
+        answer_headers=tuple((name[1:], value) for name, value in headers if name.startswith(_ANSWERED)),
     )
 
 

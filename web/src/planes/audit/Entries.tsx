@@ -1,6 +1,7 @@
 /** Everything recorded, found by who, what, on what, from where, how it ended, and any word of it. */
 import { Select, TextInput } from '@mantine/core';
 import { Link, useSearch } from '@tanstack/react-router';
+import { exported } from '../../api/exported.ts';
 import { useGet, useRows } from '../../api/hooks.ts';
 import { boot } from '../../boot.ts';
 import { type Column, DataTable } from '../../ui/DataTable.tsx';
@@ -27,7 +28,7 @@ const TYPED: readonly { name: FilterName; hint: string }[] = [
 export function Entries({ only }: { only?: 'admin' }) {
   const search: Record<string, unknown> = useSearch({ strict: false });
   const set = useSetSearch();
-  const { bounds } = useView();
+  const { bounds, when } = useView();
   const moment = useMoment();
   const catalogue = useGet('/audit-catalogue');
   const filters = filtersOf(search);
@@ -107,6 +108,7 @@ export function Entries({ only }: { only?: 'admin' }) {
       <DataTable
         label={only ? 'Admin actions' : 'Entries'}
         name={only ? 'admin-actions' : 'audit-entries'}
+        everything={exported('audit-logs', { ...query, ...(flag ? {} : when) })}
         columns={columns}
         rows={rows}
         rowId={(row) => row.id}

@@ -14,7 +14,8 @@ import style from './Review.module.css';
 
 interface Step {
   state: ReviewState;
-  assignee?: string | undefined;
+  /** Whether whoever does it is the one who looks from now on. */
+  mine?: boolean;
 }
 
 export function Review({ entry, onDecided }: { entry: Entry; onDecided?: (() => void) | undefined }) {
@@ -29,10 +30,11 @@ export function Review({ entry, onDecided }: { entry: Entry; onDecided?: (() => 
   const decided = review !== null && review.state !== 'open' && review.state !== 'acknowledged';
 
   const take = useCallback(
-    async ({ state, assignee: to }: Step): Promise<void> => {
+    async ({ state, mine }: Step): Promise<void> => {
       setBusy(state);
       setFault(null);
       try {
+        const to = mine ? (await me()).subject : undefined;
         const body = { state, note: note.trim(), assignee: (to ?? assignee).trim() };
         await sent(
           api.POST('/api/admin/enterprise/audit-logs/{id}/review', { params: { path: { id: entry.id } }, body }),
@@ -49,8 +51,7 @@ export function Review({ entry, onDecided }: { entry: Entry; onDecided?: (() => 
     },
     [assignee, note, entry.id, entry.action, queries, onDecided],
   );
-  const mine = useCallback(async () => take({ state: 'acknowledged', assignee: (await me()).subject }), [take]);
-  useReviewKeys({ on: may && !decided && review !== null && busy === null, take, mine });
+  useReviewKeys({ on: may && !decided && review !== null, busy, failed: fault !== null, take });
 
   return (
     <div className={style.review}>
@@ -93,7 +94,12 @@ export function Review({ entry, onDecided }: { entry: Entry; onDecided?: (() => 
             >
               Assign
             </Button>
-            <Button size="xs" variant="default" rightSection={<Kbd size="xs">A</Kbd>} onClick={() => void mine()}>
+            <Button
+              size="xs"
+              variant="default"
+              rightSection={<Kbd size="xs">A</Kbd>}
+              onClick={() => void take({ state: 'acknowledged', mine: true })}
+            >
               I look
             </Button>
           </Group>
@@ -134,28 +140,47 @@ export function Review({ entry, onDecided }: { entry: Entry; onDecided?: (() => 
   );
 }
 
-function useReviewKeys({
-  on,
-  take,
-  mine,
-}: {
+interface Keys {
   on: boolean;
+  /** The step that is under way. */
+  busy: ReviewState | null;
+  /** Whether the last step was refused. */
+  failed: boolean;
   take: (step: Step) => Promise<void>;
-  mine: () => Promise<void>;
-}) {
-  const now = useRef({ on, take, mine });
-  now.current = { on, take, mine };
+}
+
+/**
+ * One key each. What is pressed while somebody is being noted down as looking is taken right after: `A` and at once `P`
+ * is both. While a verdict is under way, and after a refusal, keys are dropped: what is shown next is something else.
+ */
+function useReviewKeys(keys: Keys): void {
+  const now = useRef(keys);
+  now.current = keys;
+  const waiting = useRef<Step | null>(null);
   useEffect(() => {
     function onKey(event: KeyboardEvent): void {
       const typing = event.target instanceof HTMLElement && event.target.matches('input, textarea, select');
       if (!now.current.on || typing || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-      const verdict = VERDICTS.find(({ key }) => key === event.key);
-      if (verdict) void now.current.take({ state: verdict.state });
-      else if (event.key === 'a') void now.current.mine();
-      else return;
+      const step = stepOf(event.key);
+      if (!step) return;
       event.preventDefault();
+      if (now.current.busy === 'acknowledged') waiting.current = step;
+      else if (now.current.busy === null) void now.current.take(step);
     }
     window.addEventListener('keydown', onKey);
     return () => window.removeEventListener('keydown', onKey);
   }, []);
+  const { busy, failed, on } = keys;
+  useEffect(() => {
+    if (busy !== null) return;
+    const step = waiting.current;
+    waiting.current = null;
+    if (step && on && !failed) void now.current.take(step);
+  }, [busy, failed, on]);
+}
+
+function stepOf(key: string): Step | null {
+  if (key === 'a') return { state: 'acknowledged', mine: true };
+  const verdict = VERDICTS.find((one) => one.key === key);
+  return verdict ? { state: verdict.state } : null;
 }

@@ -1,8 +1,10 @@
-/** How to send the same bytes to another place: with curl, or signed anew. */
+/** How to send the same bytes to another place: from here, with curl, or signed anew. */
 import { Stack } from '@mantine/core';
-import { useGet } from '../../api/hooks.ts';
+import { api, type Schemas } from '../../api/client.ts';
+import { sent, useGet } from '../../api/hooks.ts';
 import { boot } from '../../boot.ts';
 import { installUrl, Snippet } from '../../ui/Snippet.tsx';
+import { TryUrl } from '../../ui/TryUrl.tsx';
 import { curl, signedRequest } from './curl.ts';
 import type { Event } from './model.ts';
 
@@ -16,8 +18,21 @@ export function Curl({ event }: { event: Event }) {
     headers: headers.data.items,
     file: `${event.id}.bin`,
   };
+  const tryUrl = (url: string) =>
+    sent<Schemas['TrialModel']>(
+      api.POST('/api/admin/enterprise/webhook-events/{id}/try', {
+        params: { path: { id: event.id } },
+        body: { url, reason: '' },
+      }),
+    );
   return (
     <Stack gap="xs">
+      <div>
+        <TryUrl operation="outbound_try_webhook_event" ask={tryUrl}>
+          The same bytes are sent there now as they came, with their sender's signature, which holds for minutes only.
+          Headers that were masked when it came do not go along.
+        </TryUrl>
+      </div>
       <p className="faint" style={{ margin: 0 }}>
         To have it handled again here, replay it. These lines send the downloaded bytes, to a test system for example. A
         recorded signature holds for minutes only and secrets are never shown, so both are placeholders:

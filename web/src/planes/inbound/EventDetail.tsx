@@ -1,12 +1,10 @@
 /** One webhook in full: what came, whether it is genuine, what was done with it, and how to do it again. */
 import { Alert, Group, Skeleton, Stack } from '@mantine/core';
-import { useQueryClient } from '@tanstack/react-query';
-import { api, sentence } from '../../api/client.ts';
-import { sent, useGet } from '../../api/hooks.ts';
+import { sentence } from '../../api/client.ts';
+import { useGet } from '../../api/hooks.ts';
 import { useFresh } from '../../live/useFresh.ts';
 import { ago, bytes, duration, millis } from '../../time/format.ts';
 import { asSaid } from '../../ui/asSaid.ts';
-import { ConfirmAction } from '../../ui/ConfirmAction.tsx';
 import { Section } from '../../ui/Detail.tsx';
 import { KeyValue } from '../../ui/KeyValue.tsx';
 import { Copy } from '../../ui/Snippet.tsx';
@@ -18,6 +16,7 @@ import { Curl } from './Curl.tsx';
 import { Headers } from './Headers.tsx';
 import { concerns, type Event, STATUS_LABELS } from './model.ts';
 import { Payload } from './Payload.tsx';
+import { Replay } from './Replay.tsx';
 import { TraceLink } from './TraceLink.tsx';
 
 const KEYS = [['/webhook-events/{id}'], ['/webhook-events/{id}/attempts']];
@@ -51,14 +50,6 @@ export function EventDetail({ id }: { id: string }) {
 function Facts({ event }: { event: Event }) {
   const moment = useMoment();
   const { now } = useView();
-  const queries = useQueryClient();
-  async function replay(reason: string): Promise<void> {
-    const params = { path: { id: event.id } };
-    await sent(api.POST('/api/admin/enterprise/webhook-events/{id}/replay', { params, body: { reason } }));
-    for (const key of [...KEYS, ['/webhook-events', 'rows'], ['/webhook-health']]) {
-      void queries.invalidateQueries({ queryKey: key });
-    }
-  }
   return (
     <Stack gap="sm">
       <Group gap="sm" justify="space-between">
@@ -67,18 +58,7 @@ function Facts({ event }: { event: Event }) {
           <strong>{event.event_type || 'no type'}</strong>
           <span className="faint">from {event.source}</span>
         </Group>
-        <ConfirmAction
-          operation="inbound_replay_webhook_event"
-          label="Replay"
-          done="It is handled again"
-          reason="optional"
-          disabled={event.status === 'processing'}
-          onConfirm={replay}
-        >
-          {event.status === 'failed'
-            ? 'It is tried again now, not at its next turn. Handlers that are done with it are not called again.'
-            : 'All handlers that want it are called again with the same bytes and the same id.'}
-        </ConfirmAction>
+        <Replay event={event} />
       </Group>
       {event.error && (
         <Alert color={event.status === 'dead' ? 'red' : 'yellow'} title="Last error">

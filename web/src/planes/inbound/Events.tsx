@@ -1,9 +1,11 @@
 /** Every webhook that was accepted, by filters that combine; one of them in full. */
 import { useQuery } from '@tanstack/react-query';
 import { useMemo } from 'react';
+import { exported } from '../../api/exported.ts';
 import { get, useRows } from '../../api/hooks.ts';
 import { useFresh } from '../../live/useFresh.ts';
-import { duration } from '../../time/format.ts';
+import { ago, duration } from '../../time/format.ts';
+import { asSaid } from '../../ui/asSaid.ts';
 import { type Column, DataTable } from '../../ui/DataTable.tsx';
 import { Opened } from '../../ui/Detail.tsx';
 import { Chips, type Facet, Facets } from '../../ui/Facets.tsx';
@@ -12,11 +14,12 @@ import { Message } from '../../ui/Message.tsx';
 import { OpenRow } from '../../ui/OpenRow.tsx';
 import { Panel } from '../../ui/Panel.tsx';
 import { StatusBadge } from '../../ui/StatusBadge.tsx';
-import { useView } from '../../view/view.ts';
+import { useMoment, useView } from '../../view/view.ts';
 import { SIZE, useReceived } from './columns.tsx';
 import { EventDetail } from './EventDetail.tsx';
 import style from './Events.module.css';
 import { concerns, type Event, STATUS_LABELS } from './model.ts';
+import { Replay } from './Replay.tsx';
 import { ReplaySelection } from './ReplaySelection.tsx';
 import { SearchById } from './SearchById.tsx';
 import { Start } from './Start.tsx';
@@ -28,6 +31,7 @@ export function Events() {
   const query = useEventQuery();
   const { rows, hasMore, loadMore, asked } = useRows('/webhook-events', query);
   useFresh(KEYS, concerns);
+  const { when } = useView();
   const columns = useColumns();
   const filtered = isFiltered(query);
   if (!filtered && asked.data && rows.length === 0) return <Start />;
@@ -60,7 +64,8 @@ export function Events() {
           hasMore={hasMore}
           loadMore={loadMore}
           height={680}
-          least={860}
+          least={1_240}
+          everything={exported('webhook-events', { ...query, ...when })}
           link={(event, children) => <OpenRow id={event.id}>{children}</OpenRow>}
         >
           {filtered && <Chips names={FILTERS} />}
@@ -93,6 +98,14 @@ function useColumns(): readonly Column<Event>[] {
         cell: (event) => <span title={event.event_type}>{event.event_type || '–'}</span>,
       },
       {
+        id: 'error',
+        header: 'Last error',
+        width: 230,
+        value: (event) => event.error ?? '',
+        cell: (event) => <Why event={event} />,
+      },
+      { id: 'again', header: 'Again', width: 84, cell: (event) => <Replay event={event} small /> },
+      {
         id: 'event_id',
         header: 'Id of the sender',
         value: (event) => event.event_id,
@@ -117,6 +130,21 @@ function useColumns(): readonly Column<Event>[] {
       SIZE,
     ],
     [received],
+  );
+}
+
+/** What went wrong with it last, and when it is tried again. */
+function Why({ event }: { event: Event }) {
+  const { now } = useView();
+  const moment = useMoment();
+  if (!event.error) return <span className="faint">–</span>;
+  const next = event.next_retry_at && `next try ${ago(event.next_retry_at, now)}`;
+  const exact = event.next_retry_at && `Next try ${moment(event.next_retry_at, 'iso')}\n`;
+  return (
+    <span title={`${exact ?? ''}${event.error}`}>
+      {next && <b>{next}: </b>}
+      {asSaid(event.error)}
+    </span>
   );
 }
 

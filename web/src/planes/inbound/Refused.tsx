@@ -16,7 +16,7 @@ import { Panel } from '../../ui/Panel.tsx';
 import { TimeChart } from '../../ui/TimeChart.tsx';
 import { SIZE, useReceived } from './columns.tsx';
 import { gridOf } from './course.ts';
-import { concerns, type Refusal, reasonTitle } from './model.ts';
+import { concerns, type ListedRefusal, reasonTitle } from './model.ts';
 import { RefusalDetail } from './RefusalDetail.tsx';
 import { useInbound } from './search.ts';
 
@@ -105,9 +105,9 @@ export function Refused() {
   );
 }
 
-function useColumns(): readonly Column<Refusal>[] {
+function useColumns(): readonly Column<ListedRefusal>[] {
   const received = useReceived();
-  return useMemo<readonly Column<Refusal>[]>(
+  return useMemo<readonly Column<ListedRefusal>[]>(
     () => [
       received,
       { id: 'source', header: 'Source', width: 110, value: (row) => row.source, cell: (row) => row.source },

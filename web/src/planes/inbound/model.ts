@@ -7,7 +7,8 @@ import type { Compared } from '../../ui/Comparison.tsx';
 
 export type Event = Answer<'/webhook-events/{id}'>;
 export type Attempt = Answer<'/webhook-events/{id}/attempts'>['items'][number];
-export type Refusal = Answer<'/webhook-refusals/{id}'>;
+/** One of the list: what it carries is told of one at a time, and each look is recorded. */
+export type ListedRefusal = Answer<'/webhook-refusals'>['items'][number];
 export type Analytics = Answer<'/webhook-analytics'>;
 export type Source = Answer<'/webhook-sources'>['items'][number];
 

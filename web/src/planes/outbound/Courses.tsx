@@ -1,17 +1,22 @@
-/** Attempts over time: what was answered, and how long it took. */
+/** Attempts over time: what was answered, and how long it took; behind it the period before where one compares. */
 import { useMemo } from 'react';
 import { useTimed } from '../../api/hooks.ts';
 import { compact, duration, millis } from '../../time/format.ts';
 import { Panel } from '../../ui/Panel.tsx';
 import { type ChartData, TimeChart } from '../../ui/TimeChart.tsx';
+import { useView } from '../../view/view.ts';
 import style from './Outbound.module.css';
 
 /** Steps at most, whatever the answer says. */
 const MOST = 2_000;
 
 export function Courses({ endpointId }: { endpointId?: string }) {
-  const asked = useTimed('/webhook-delivery-analytics', endpointId ? { endpoint_id: endpointId } : {});
+  const view = useView();
+  const query = endpointId ? { endpoint_id: endpointId } : {};
+  const asked = useTimed('/webhook-delivery-analytics', query);
+  const then = useTimed('/webhook-delivery-analytics', query, { which: 'before', enabled: view.before !== null });
   const found = asked.data;
+  const old = view.before ? then.data : undefined;
   const [answers, times] = useMemo<[ChartData, ChartData]>(() => {
     if (!found) return [NOTHING, NOTHING];
     const step = found.step_seconds * 1_000;
@@ -20,6 +25,9 @@ export function Courses({ endpointId }: { endpointId?: string }) {
     const grid = Array.from({ length: steps }, (_, at) => since + at * step);
     const known = new Map(found.points.map((point) => [millis(point.at), point]));
     const points = grid.map((at) => known.get(at));
+    // Step by step from the begin: it is of the same length.
+    const before = new Map(old?.points.map((point) => [millis(point.at) - millis(old.since) + since, point]));
+    const earlier = grid.map((at) => before.get(at));
     return [
       {
         times: grid,
@@ -29,6 +37,7 @@ export function Courses({ endpointId }: { endpointId?: string }) {
           { label: '4xx', tone: 'warn', values: points.map((one) => one?.client_errors ?? 0) },
           { label: '5xx', tone: 'bad', values: points.map((one) => one?.server_errors ?? 0) },
           { label: 'No answer', tone: 'info', values: points.map((one) => one?.unanswered ?? 0) },
+          ...(old ? [{ label: 'Before', before: true, values: earlier.map((one) => one?.attempts ?? 0) }] : []),
         ],
       },
       {
@@ -37,10 +46,11 @@ export function Courses({ endpointId }: { endpointId?: string }) {
           { label: 'p50', values: points.map((one) => one?.p50_ms ?? null) },
           { label: 'p95', values: points.map((one) => one?.p95_ms ?? null) },
           { label: 'p99', values: points.map((one) => one?.p99_ms ?? null) },
+          ...(old ? [{ label: 'p95 before', before: true, values: earlier.map((one) => one?.p95_ms ?? null) }] : []),
         ],
       },
     ];
-  }, [found]);
+  }, [found, old]);
   const empty = found?.total.attempts === 0;
   return (
     <div className={style.courses}>

@@ -2,7 +2,7 @@
 import { SegmentedControl, Skeleton } from '@mantine/core';
 import { Link, useSearch } from '@tanstack/react-router';
 import { useMemo } from 'react';
-import { api } from '../../api/client.ts';
+import { api, type Schemas } from '../../api/client.ts';
 import { sent, useGet, useRows } from '../../api/hooks.ts';
 import { ago } from '../../time/format.ts';
 import { Comparison } from '../../ui/Comparison.tsx';
@@ -10,6 +10,7 @@ import { ConfirmAction } from '../../ui/ConfirmAction.tsx';
 import { type Column, DataTable } from '../../ui/DataTable.tsx';
 import { Panel } from '../../ui/Panel.tsx';
 import { StatusBadge } from '../../ui/StatusBadge.tsx';
+import { TryUrl } from '../../ui/TryUrl.tsx';
 import { useMoment, useSetSearch, useView } from '../../view/view.ts';
 import { AttemptTiming } from './AttemptTiming.tsx';
 import { comparable, type Delivery, TONES, useAskAgain } from './model.ts';
@@ -72,6 +73,7 @@ export function Deliveries({ endpointId }: { endpointId: string }) {
         value: (row) => row.created_at,
         width: 110,
       },
+      { id: 'again', header: 'Again', cell: (row) => <SendAgain id={row.id} small />, width: 124 },
     ],
     [moment, now],
   );
@@ -107,7 +109,7 @@ export function Deliveries({ endpointId }: { endpointId: string }) {
           hasMore={hasMore}
           loadMore={loadMore}
           height={320}
-          least={560}
+          least={680}
           link={(row, children) => (
             <Link to="." search={((kept: object) => ({ ...kept, delivery: row.id, versus: undefined })) as never}>
               {children}
@@ -119,32 +121,50 @@ export function Deliveries({ endpointId }: { endpointId: string }) {
   );
 }
 
-function Tries({ id, onClose }: { id: string; onClose: () => void }) {
-  const asked = useGet('/webhook-deliveries/{id}', undefined, { path: { id }, fresh: true });
+function SendAgain({ id, small }: { id: string; small?: boolean }) {
   const again = useAskAgain();
-  const moment = useMoment();
-  if (asked.isError) return <p className={style.none}>This delivery is not kept any more.</p>;
-  if (!asked.data) return <Skeleton height={120} radius="sm" />;
-  const { tries, event_type, status, message_id } = asked.data;
-
   async function resend(): Promise<void> {
     await sent(api.POST('/api/admin/enterprise/webhook-deliveries/{id}/resend', { params: { path: { id } } }));
     again();
   }
   return (
+    <ConfirmAction
+      operation="outbound_resend_webhook_delivery"
+      label="Send again"
+      reason="none"
+      done="It is on its way"
+      button={small ? { size: 'compact-xs' } : undefined}
+      onConfirm={resend}
+    >
+      The same event is sent once more, with the same id: receivers that look at it take it once.
+    </ConfirmAction>
+  );
+}
+
+function Tries({ id, onClose }: { id: string; onClose: () => void }) {
+  const asked = useGet('/webhook-deliveries/{id}', undefined, { path: { id }, fresh: true });
+  const moment = useMoment();
+  if (asked.isError) return <p className={style.none}>This delivery is not kept any more.</p>;
+  if (!asked.data) return <Skeleton height={120} radius="sm" />;
+  const { tries, event_type, status, message_id } = asked.data;
+
+  const tryUrl = (url: string) =>
+    sent<Schemas['TrialModel']>(
+      api.POST('/api/admin/enterprise/webhook-deliveries/{id}/try', {
+        params: { path: { id } },
+        body: { url, reason: '' },
+      }),
+    );
+  return (
     <section className={style.tries} aria-label="Attempts of the delivery">
       <header className={style.head}>
         <b>{event_type}</b>
         <StatusBadge state={status} tone={TONES[status]} label={status === 'failed' ? 'given up' : undefined} />
-        <ConfirmAction
-          operation="outbound_resend_webhook_delivery"
-          label="Send again"
-          reason="none"
-          done="It is on its way"
-          onConfirm={resend}
-        >
-          The same event is sent once more, with the same id: receivers that look at it take it once.
-        </ConfirmAction>
+        <SendAgain id={id} />
+        <TryUrl operation="outbound_try_webhook_delivery" ask={tryUrl}>
+          The same body is sent there now, signed with a secret made for it. The endpoint's own headers and credentials
+          stay here, and the delivery stays as it is.
+        </TryUrl>
         <button type="button" className={style.close} onClick={onClose}>
           Close the attempts
         </button>
@@ -175,6 +195,14 @@ function Tries({ id, onClose }: { id: string; onClose: () => void }) {
                 <summary>{`Sent to ${attempt.url} with ${attempt.headers.length} headers`}</summary>
                 <pre className={style.excerpt}>
                   {attempt.headers.map(({ name, value }) => `${name}: ${value}`).join('\n')}
+                </pre>
+              </details>
+            )}
+            {attempt.answer_headers.length > 0 && (
+              <details>
+                <summary>{`Answered with ${attempt.answer_headers.length} headers`}</summary>
+                <pre className={style.excerpt}>
+                  {attempt.answer_headers.map(({ name, value }) => `${name}: ${value}`).join('\n')}
                 </pre>
               </details>
             )}

@@ -19,6 +19,7 @@ const FIRST: Attempt = {
     { name: 'content-type', value: 'application/json' },
     { name: 'webhook-timestamp', value: '1' },
   ],
+  answer_headers: [{ name: 'server', value: 'a proxy' }],
 };
 const SECOND: Attempt = {
   ...FIRST,
@@ -33,6 +34,7 @@ const SECOND: Attempt = {
     { name: 'x-tag', value: 'a' },
     { name: 'x-tag', value: 'b' },
   ],
+  answer_headers: [{ name: 'server', value: 'the app' }],
 };
 
 it('compares attempts by what was sent and what was answered, oldest first', () => {
@@ -45,6 +47,7 @@ it('compares attempts by what was sent and what was answered, oldest first', () 
     ['Error', 'answered 503', ''],
     ['Answer begins', 'away for a moment', ''],
     ['Header webhook-timestamp', '1', '2'],
+    ['Answer header server', 'a proxy', 'the app'],
     ['Header x-tag', undefined, 'a, b'],
   ]);
   expect(same).toContain('Sent to');

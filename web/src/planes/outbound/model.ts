@@ -77,7 +77,8 @@ export function comparable(tries: readonly Attempt[]): Compared[] {
       Answer: answer(attempt),
       Error: attempt.error,
       'Answer begins': attempt.excerpt,
-      ...headers(attempt),
+      ...headers('Header', attempt.headers),
+      ...headers('Answer header', attempt.answer_headers),
       Took: duration(attempt.total_ms),
       DNS: duration(attempt.dns_ms),
       Connect: duration(attempt.connect_ms),
@@ -92,10 +93,10 @@ function answer({ status }: Attempt): string {
 }
 
 /** A header may be sent more than once. */
-function headers(attempt: Attempt): Record<string, string> {
+function headers(what: string, of: Attempt['headers']): Record<string, string> {
   const found: Record<string, string> = {};
-  for (const { name, value } of attempt.headers) {
-    const key = `Header ${name}`;
+  for (const { name, value } of of) {
+    const key = `${what} ${name}`;
     found[key] = key in found ? `${found[key]}, ${value}` : value;
   }
   return found;

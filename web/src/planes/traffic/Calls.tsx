@@ -1,6 +1,7 @@
 /** Single calls, newest first, with all filters at once. */
 import { Button } from '@mantine/core';
 import { useMemo } from 'react';
+import { exported } from '../../api/exported.ts';
 import { useRows } from '../../api/hooks.ts';
 import { boot } from '../../boot.ts';
 import { clock, millis } from '../../time/format.ts';
@@ -21,7 +22,7 @@ export function Calls() {
   const filters = useFilters();
   const query = useMemo(() => callQuery(filters), [filters]);
   const { rows, hasMore, loadMore, asked } = useRows('/api-calls', query);
-  const { zone, now } = useView();
+  const { zone, now, when } = useView();
   const columns: readonly Column<Call>[] = useCallColumns();
   const narrowed = Object.keys(filters).length > 0;
   // A text is looked for in some thousands of calls at a time: how far back is the reader's choice.
@@ -64,6 +65,7 @@ export function Calls() {
         loadMore={loadMore}
         height={680}
         least={980}
+        everything={exported('api-calls', { ...query, ...when })}
         link={(call, children) => <OpenRow id={call.id}>{children}</OpenRow>}
       />
       <CallDrawer />

@@ -176,7 +176,7 @@ webhook_delivery_attempts = Table(
     Column("tls_us", Micros, nullable=False),
     Column("first_byte_us", Micros, nullable=False),
     Column("total_us", Micros, nullable=False),
-    #: What was sent: ``[[name, value], …]``, secrets masked.
+    #: What was sent, then what was answered: ``[[name, value], …]``, secrets masked; the latter as ``<name``.
     Column("headers", JsonText, nullable=False, server_default="[]"),
     Index("ix_webhook_delivery_attempts_endpoint", "tenant_id", "configuration_id", "started_at"),
     Index(None, "tenant_id", "started_at"),
