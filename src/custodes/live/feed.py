@@ -111,12 +111,16 @@ class LiveFeed:
         self._look()
         return self._unread(tenant, self._begin(after))
 
+    def end_with_the_process(self) -> None:
+        """Have all streams end when the process is asked to stop; idempotent. Before the first word of one is sent."""
+        when_terminated(self.end)
+
     async def follow(self, tenant: str | None, after: int | None, *, patience: float) -> AsyncIterator[Batch | None]:
         """Go on telling what happens, until the process ends; None when nothing did for ``patience`` seconds."""
         self.readers += 1
         try:
             self._look()
-            when_terminated(self.end)
+            self.end_with_the_process()
             read = self._begin(after)
             while not self._ended:
                 stepped = self._stepped  # before looking: what comes while the reader is busy wakes it, too

@@ -107,7 +107,7 @@ def test_asked_to_stop_it_first_says_that_it_is_not_ready(start: Start, tmp_path
     assert leaders(tmp_path / "custodes.db") == []
     assert "Traceback" not in server.said
     draining = re.findall(r"^\S+Z INFO    custodes\S* .*\"draining\"", server.said, re.MULTILINE)
-    assert len(draining) == int(workers)
+    assert 1 <= len(draining) <= int(workers), server.said  # a worker that has only just begun ends at once
 
 
 @pytest.mark.parametrize("app", ["", "mounted_host:app"])

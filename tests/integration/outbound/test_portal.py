@@ -515,6 +515,8 @@ async def test_what_a_link_of_the_operators_tenant_could_ask_for_once_is_taken_b
     custodes: Custodes, client: httpx2.AsyncClient, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ):
     """Given endpoints with patterns of ours, written by an older version's links and by the operator."""
+    await client.get("/healthz")
+    await custodes.start()  # whole, so that nothing is taken back before it is looked for
     visitor = await opened(client, await custodes.portal.create_link("default", scope=Scope.MANAGE))
     news = {"url": "https://hooks.example.com/in", "event_types": ["order.*", "custodes.*"]}
     with monkeypatch.context() as older:

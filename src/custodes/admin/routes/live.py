@@ -105,6 +105,7 @@ async def follow(
 async def _stream(request: Request, feed: LiveFeed, tenant: str | None, after: int | None) -> AsyncIterator[str]:
     loop = asyncio.get_running_loop()
     check_at = loop.time() + RECHECK_SECONDS
+    feed.end_with_the_process()
     yield f"retry: {RETRY_MS}\n\n"
     async for batch in feed.follow(tenant, after, patience=HEARTBEAT_SECONDS):
         if loop.time() >= check_at:
