@@ -248,9 +248,10 @@ async def test_a_sweep_is_due_by_what_all_processes_did_and_not_by_how_long_one_
         raise asyncio.CancelledError
 
     dying = retention_of(shelf.policy(), Policy("other.rows", "", DAY, killed, other.count), every_minutes=60)
-    with pytest.raises(asyncio.CancelledError):
-        await dying.run_due()
-    clock.advance(SECOND)
+    for _ in range(2):  # at its next look it goes on with the same, if it lives
+        with pytest.raises(asyncio.CancelledError):
+            await dying.run_due()
+        clock.advance(SECOND)
     assert await next_process() == everything[1:]
 
 

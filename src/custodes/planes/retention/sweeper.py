@@ -146,7 +146,11 @@ class Retention:
         if not any(age is None or age >= self.interval for _, age in ages):
             return []
         self._swept_at = elapsed
-        return await self._run_all([policy for policy, age in ages if age is None or age >= self.interval / 2])
+        try:
+            return await self._run_all([policy for policy, age in ages if age is None or age >= self.interval / 2])
+        except BaseException:
+            self._swept_at = None  # the next look goes on with the policies that have not run
+            raise
 
     async def _run_all(self, policies: Sequence[Policy], tell: Tell = _untold, *, dry_run: bool = False) -> list[Run]:
         done: list[Run] = []
