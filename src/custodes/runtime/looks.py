@@ -10,8 +10,8 @@ from __future__ import annotations
 #: Least time between two looks, and how long further jobs may take to end with one, seconds: one look for several.
 LINGER_SECONDS = 0.002
 
-#: How soon a worker looks again when one of its jobs has ended and nothing it knows of waits, seconds: jobs that another
-#: process brings begin so late at most while jobs of this one go on ending; else they wait for the next poll, or a notice.
+#: How soon a worker looks again when one of its jobs has ended and nothing it knows of waits, seconds: so late at most
+#: jobs that another process brings begin while this one's go on ending; else they wait for the next poll, or a notice.
 BUSY_SECONDS = 0.02
 
 
