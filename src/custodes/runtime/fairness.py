@@ -32,15 +32,29 @@ MAX_REMEMBERED = 10_000
 SETBACK_TURNS = 64
 
 
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """How far a lane is open."""
+
+    #: Jobs that may be under way at once.
+    at_once: int
+    #: Jobs that may begin now, however many are under way; None: no limit.
+    begin: int | None = None
+
+
 class Gates(Protocol):
     """**Protocol:** says how many jobs of each lane may begin now."""
 
-    def open(self, tx: Transaction, lanes: Sequence[str], now: int) -> Mapping[str, int]:
-        """Tell for each of these lanes how many jobs may be under way at once; a lane that is left out: none."""
+    def open(self, tx: Transaction, lanes: Sequence[str], now: int) -> Mapping[str, Gate]:
+        """Tell how far each of these lanes is open; a lane that is left out: not at all."""
         ...
 
     def closed(self, lane: str, now: int) -> bool:
         """Tell whether a lane is known to be closed, so that it need not be looked at."""
+        ...
+
+    def opens_at(self, now: int) -> int | None:
+        """Tell when a lane that is closed for its pace opens next, microseconds; None when none is known to."""
         ...
 
     def failing(self, lane: str) -> int:
@@ -198,6 +212,12 @@ class FairWorker(Worker[R], Generic[R]):
         # Those that hang are due all the time: that a healthy job ends is no reason to look for them.
         return self._full or self._left.waits_for(lease.lane)
 
+    def _overflows(self, taken: int, free: int) -> bool:
+        return self._left.by_any
+
+    def _opens_at(self, now: int) -> int | None:
+        return self.gates.opens_at(now)
+
     def _take(self, tx: Transaction, now: int, free: int, held: Sequence[Lease]) -> list[Lease]:
         self._jobs.pull_in(tx, self.kind, now + self.horizon, now)
         under_way: dict[str, int] = defaultdict(int)
@@ -226,8 +246,11 @@ class FairWorker(Worker[R], Generic[R]):
 
         # Those that hang are due all the time, and it is for those that do not that one looks.
         lanes = [lane for lane in self._jobs.due_lanes(tx, self.kind, now) if may_have_more(lane)]
-        limits: Mapping[str, int] = self.gates.open(tx, lanes, now) if lanes else {}
-        room = {lane: min(limit, self.windows.size(lane)) - under_way.get(lane, 0) for lane, limit in limits.items()}
+        gates: Mapping[str, Gate] = self.gates.open(tx, lanes, now) if lanes else {}
+        places = {
+            lane: min(gate.at_once, self.windows.size(lane)) - under_way.get(lane, 0) for lane, gate in gates.items()
+        }
+        room = {lane: _least(count, gates[lane].begin) for lane, count in places.items()}
         given = shares(
             lanes,
             room,
@@ -240,6 +263,7 @@ class FairWorker(Worker[R], Generic[R]):
         )
         busy = frozenset(lease.ref for lease in held)
         taken: list[Lease] = []
+        counts: dict[str, int] = {}
         for lane, limit in given.items():
             self._turns.took(lane)
             # A delivery that was under way when a process died is no suspect: nothing of ours runs what it carries.
@@ -247,22 +271,32 @@ class FairWorker(Worker[R], Generic[R]):
                 tx, self.kind, lane, Claim(self.owner, now, now + self._lease, limit, busy, suspect=True)
             )
             taken += found
-            if len(found) == limit:  # there may be more
-                (filled if limit == room[lane] else waiting).add(lane)
-        for lane in room.keys() - given.keys():
-            (filled if room[lane] <= 0 else waiting).add(lane)
+            counts[lane] = len(found)
+        for lane, most in places.items():
+            share = given.get(lane, 0)
+            if counts.get(lane, 0) == share:  # there may be more
+                _note(lane, share, most, room[lane], filled, waiting)
         self._left = Left(
             frozenset(filled),
             frozenset(lease.lane for lease in (*held, *taken) if waiting and not self.windows.proven(lease.lane)),
             by_any=bool(waiting) and sum(given.values()) >= free,
         )
         if taken:
-            counts: dict[str, int] = defaultdict(int)
-            for lease in taken:
-                counts[lease.lane] += 1
             self.gates.passed(tx, counts, now)
             self._doer.begin(tx, taken)
         return taken
 
     def _rank(self, name: str) -> int:
         return self._turns.last(name) + SETBACK_TURNS * self.gates.failing(name)
+
+
+def _note(lane: str, share: int, places: int, room: int, filled: set[str], waiting: set[str]) -> None:
+    if share >= places:
+        filled.add(lane)
+    elif share < room:
+        waiting.add(lane)
+    # Else it has begun all that it may: what it waits for is a moment, not a place.
+
+
+def _least(places: int, begin: int | None) -> int:
+    return places if begin is None else min(places, begin)

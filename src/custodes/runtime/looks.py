@@ -52,6 +52,10 @@ class Looks:
         soon = now + LINGER_SECONDS if waited_for or self._looking else self._began_at + BUSY_SECONDS
         self._due_at = min(self._due_at, soon)
 
+    def opens(self, at: float) -> None:
+        """Note when what is due already may be done: not all moments of many lanes get a look of their own."""
+        self._due_at = min(self._due_at, max(at, self._began_at + BUSY_SECONDS))
+
     def wait(self, now: float) -> float:
         """Tell how long to wait as things stand, seconds; nothing, or less, when it is time to look."""
         rested_at = self._ended_at + LINGER_SECONDS

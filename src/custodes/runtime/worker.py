@@ -111,6 +111,7 @@ class Worker(Generic[R]):
         lease: int = LEASE,
         poll_seconds: float = POLL_SECONDS,
         horizon: int = HORIZON,
+        tell: Callable[[], object] = _nothing,
     ) -> None:
         self.kind = kind
         #: Who holds the leases of this worker.
@@ -127,6 +128,9 @@ class Worker(Generic[R]):
         self._clock = clock
         self._lease = lease
         self._looks = Looks(poll_seconds)
+        self._tell = tell
+        #: Whether this process has put something in since the last look.
+        self._brought = False
         self._running: dict[str, tuple[Lease, asyncio.Task[None]]] = {}
         self._ended: Batches[tuple[Lease, Done[R] | Again[R]], bool] = Batches(self._settle)
         self._turn = 0
@@ -172,10 +176,13 @@ class Worker(Generic[R]):
         self._looks.came()
         self._stir.set()
 
-    @property
-    def has_room(self) -> bool:
-        """Whether it runs and could begin another job."""
-        return bool(self._loops) and len(self._running) < self.concurrency
+    def brought(self) -> None:
+        """Have what this process has put in looked for: here, and by other processes what there is no place for."""
+        self.wake()
+        if self._loops and len(self._running) < self.concurrency:
+            self._brought = True  # whether there is a place for all of it, the look will tell
+        else:
+            self._tell()
 
     @property
     def alive(self) -> bool | None:
@@ -206,10 +213,13 @@ class Worker(Generic[R]):
         held = [lease for lease, _ in self._running.values()]
         now = self._clock.now()
         self._turn += 1
+        brought, self._brought = self._brought, False
         leases = await self._store.write(lambda tx: self._take(tx, now, free, held), durable=False)
         for lease in leases:
             task = asyncio.create_task(self._do(lease), name=f"custodes-{self.kind}-{lease.ref}")
             self._running[lease.ref] = (lease, task)
+        if brought and self._overflows(len(leases), free):
+            self._tell()
         return len(leases)
 
     def _take(self, tx: Transaction, now: int, free: int, held: Sequence[Lease]) -> list[Lease]:
@@ -245,6 +255,14 @@ class Worker(Generic[R]):
         """Tell whether there are due jobs that the end of this one makes a place for, as the last claim saw it."""
         return True
 
+    def _overflows(self, taken: int, free: int) -> bool:
+        """Tell whether there may be due jobs that the last claim had no place for."""
+        return taken >= free
+
+    def _opens_at(self, _now: int) -> int | None:
+        """Tell when what is due, and may not be done yet, may be done next; microseconds, None when nothing is."""
+        return None
+
     async def _claim_forever(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
@@ -257,6 +275,9 @@ class Worker(Generic[R]):
             except Exception as error:  # noqa: BLE001 - one lane that cannot be judged must not end the worker
                 _log.error("claim_failed", kind=self.kind, error=repr(error))
             self._looks.end(loop.time())
+            now = self._clock.now()
+            if (opens_at := self._opens_at(now)) is not None:
+                self._looks.opens(loop.time() + (opens_at - now) / SECOND)
             while (wait := self._looks.wait(loop.time())) > 0:
                 self._stir.clear()
                 with contextlib.suppress(TimeoutError):

@@ -1,16 +1,26 @@
 """What the registry of endpoints promises on every engine."""
 
 import asyncio
+import threading
 from dataclasses import replace
 
 import pytest
 
 from custodes.kernel.clock import DAY, SECOND
 from custodes.kernel.ids import uuid7
-from custodes.planes.outbound.model import Endpoint, EndpointState, RetryPolicy, SealedSecret, SecretKind
+from custodes.planes.outbound.model import (
+    Endpoint,
+    EndpointHealth,
+    EndpointState,
+    RetryPolicy,
+    SealedSecret,
+    SecretKind,
+)
 from custodes.planes.outbound.ports import Counts
+from custodes.runtime.transactions import Transaction
 from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.outbound import SqlEndpointStore
+from custodes.storage.sql.sqlite import SqliteDatabase
 
 AT = 1_790_000_000 * SECOND
 store = SqlEndpointStore()
@@ -37,6 +47,44 @@ async def test_an_endpoint_reads_back_as_it_was_put(database: Database, make):
     assert await database.read(lambda tx: store.find(tx, "acme", endpoint.id)) == endpoint
     assert await database.read(lambda tx: store.find(tx, None, endpoint.id)) == endpoint
     assert await database.read(lambda tx: store.find(tx, "other", endpoint.id)) is None
+
+
+async def test_what_a_rate_allows_never_comes_nearer(database: Database, make):
+    """Given an endpoint whose pace was counted after its health was read, when that is written, then the pace stays."""
+    endpoint = make()
+
+    async def put(health: EndpointHealth) -> EndpointHealth | None:
+        await database.write(lambda tx: store.put_health(tx, "acme", endpoint.id, health))
+        return (await database.read(lambda tx: store.health(tx, [endpoint.id]))).get(endpoint.id)
+
+    assert await put(EndpointHealth(paced_until=9)) == EndpointHealth(paced_until=9)
+    assert await put(EndpointHealth(failures=2, paced_until=5)) == EndpointHealth(failures=2, paced_until=9)
+    assert await put(EndpointHealth(failures=3, paced_until=12)) == EndpointHealth(failures=3, paced_until=12)
+    assert await put(EndpointHealth()) is None
+
+
+async def test_one_process_at_a_time_counts_what_a_rate_allows(database: Database, make):
+    """Given a process that holds the health of an endpoint, then another gets the others, waits for nobody, and gets
+    this one when the first has ended."""
+    held, free = make(), make(1)
+    await database.write(lambda tx: store.hold_health(tx, [held]))
+    got, end = threading.Event(), threading.Event()
+
+    def hold(tx: Transaction) -> dict[str, EndpointHealth]:
+        found = store.hold_health(tx, [held])
+        got.set()
+        end.wait(30)
+        return found
+
+    if isinstance(database, SqliteDatabase):  # one writer at a time
+        end.set()
+    first = asyncio.create_task(database.write(hold))
+    await asyncio.to_thread(got.wait, 30)
+    second = await database.write(lambda tx: store.hold_health(tx, [held, free]))
+    assert (held.id in second, free.id in second) == (end.is_set(), True)
+    end.set()
+    assert await first == {held.id: EndpointHealth()}
+    assert set(await database.write(lambda tx: store.hold_health(tx, [held, free]))) == {held.id, free.id}
 
 
 async def test_what_a_person_changes_leaves_the_counters_alone(database: Database, make):

@@ -6,6 +6,7 @@ import asyncio
 import json
 
 import pytest
+from aiohttp import web
 from tests.integration.outbound.conftest import ENGINES, Receiver, opened
 
 from custodes import Custodes
@@ -463,6 +464,57 @@ async def test_the_rate_of_an_endpoint_is_kept(custodes: Custodes, receiver: Rec
         clock.advance(SECOND)
     assert counts[0] <= 6
     assert all(4 <= count <= 6 for count in counts[1:])
+
+
+@both_engines
+async def test_slow_answers_take_nothing_off_the_rate_of_an_endpoint(
+    custodes: Custodes, receiver: Receiver, clock: FakeClock
+) -> None:
+    """Given an endpoint of 5 a second that has proven itself, when it takes long to answer, then each second 5 more
+    begin, and the worker knows when."""
+    await custodes.outbound.create_endpoint(receiver.url, options=Options(rate=5, concurrency=50))
+    worker = custodes.outbound.worker
+    for _ in range(5):
+        await custodes.outbound.emit("x", {})
+    assert await deliver(custodes) == 5
+    clock.advance(2 * SECOND)
+    answered = asyncio.Event()
+
+    async def late(_receiver: Receiver, _request: web.Request) -> web.StreamResponse:
+        await answered.wait()
+        return web.Response(status=204)
+
+    receiver.answer = late
+    for _ in range(20):
+        await custodes.outbound.emit("x", {})
+    begun = list[int]()
+    for _ in range(3):
+        begun.append(await worker.claim())
+        assert worker.gates.opens_at(clock.now()) == clock.now() + SECOND // 5
+        clock.advance(SECOND)
+    assert begun == [5, 5, 5]
+    assert worker.running == 15
+    answered.set()
+    await deliver(custodes)
+
+
+@pytest.mark.parametrize("rate", [0.7, 1.5, 300])
+async def test_a_rate_is_used_up(custodes: Custodes, receiver: Receiver, clock: FakeClock, rate: float) -> None:
+    """Given more than a rate allows, when the worker looks at each moment that it is told, then what is sent comes to
+    the rate, whatever fraction that is, and one look at such a moment is never in vain."""
+    await custodes.outbound.create_endpoint(receiver.url, options=Options(rate=rate, concurrency=100))
+    looks = 20
+    for _ in range(int(rate) + looks + 2):
+        await custodes.outbound.emit("x", {})
+    began, sent = clock.now(), await deliver(custodes)
+    for _ in range(looks):
+        opens_at = custodes.outbound.worker.gates.opens_at(clock.now())
+        assert opens_at is not None
+        clock.advance(opens_at - clock.now())
+        found = await deliver(custodes)
+        assert found
+        sent += found
+    assert sent == pytest.approx(max(rate, 1) + rate * (clock.now() - began) / SECOND, abs=1)
 
 
 @both_engines

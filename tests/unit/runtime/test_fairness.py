@@ -11,7 +11,7 @@ from typing import Any, cast
 from hypothesis import given
 from hypothesis import strategies as st
 
-from custodes.runtime.fairness import FairWorker, Turns, Windows, shares
+from custodes.runtime.fairness import FairWorker, Gate, Turns, Windows, shares
 from custodes.runtime.jobs import Claim, Lease
 from custodes.testing.clock import FakeClock
 
@@ -89,10 +89,14 @@ class _Open:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.shut: set[str] = set()
+        self.gate = Gate(10)
 
-    def open(self, _tx: Any, lanes: Sequence[str], _now: int) -> Mapping[str, int]:
+    def open(self, _tx: Any, lanes: Sequence[str], _now: int) -> Mapping[str, Gate]:
         self.asked = list(lanes)
-        return dict.fromkeys(lanes, 10)
+        return dict.fromkeys(lanes, self.gate)
+
+    def opens_at(self, _now: int) -> int | None:
+        return None
 
     def closed(self, lane: str, _now: int) -> bool:
         return lane in self.shut
@@ -175,6 +179,23 @@ def test_unproven_lanes_wait_for_the_end_of_unproven_ones() -> None:
     jobs.lanes = ("evil/2",)
     assert worker._take(cast("Any", None), 0, 5, taken) == []
     assert _waited_for(worker, taken) == {"evil/0": True, "evil/1": True, "good/0": False}
+
+
+def test_what_may_begin_is_counted_apart_from_what_is_under_way() -> None:
+    """Given a lane that may begin two now, then it does whatever it has under way, as long as there are places; and the
+    end of a job makes no place that is waited for: the moment does."""
+    gates, windows = _Open(), Windows()
+    for _ in range(4):
+        windows.succeeded("a/0", 10)
+    worker = _worker(_Due("a/0"), gates, windows, concurrency=20)
+    gates.gate = Gate(10, begin=2)
+    taken = worker._take(cast("Any", None), 0, 20, [])
+    assert len(taken) == 2
+    taken += worker._take(cast("Any", None), 0, 18, taken)
+    assert len(taken) == 4
+    assert _waited_for(worker, taken) == {"a/0": False}
+    gates.gate = Gate(5, begin=2)
+    assert len(worker._take(cast("Any", None), 0, 16, taken)) == 1
 
 
 def test_where_no_place_was_left_all_wait_for_any() -> None:

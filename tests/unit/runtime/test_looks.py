@@ -59,3 +59,15 @@ def test_whether_a_place_is_waited_for_is_not_known_during_a_look(looks: Looks) 
 
 def test_else_it_looks_now_and_then(looks: Looks) -> None:
     assert looks.wait(10.1) == pytest.approx(POLL - 0.1)
+
+
+def test_it_looks_when_what_is_due_may_be_done(looks: Looks) -> None:
+    looks.opens(10.6)
+    assert looks.wait(10.1) == pytest.approx(0.5)
+
+
+def test_many_moments_at_which_something_may_be_done_are_few_looks(looks: Looks) -> None:
+    looks.begin(20.0)
+    looks.end(20.0)
+    looks.opens(20.001)
+    assert looks.wait(20.001) == pytest.approx(BUSY_SECONDS - 0.001)

@@ -276,3 +276,27 @@ async def test_leases_are_renewed_after_a_failure_of_any_kind_and_while_the_work
     doing.gate.set()
     await stopping
     assert doing.done == ["long0"]
+
+
+async def test_others_are_told_of_what_there_is_no_place_for(database, clock, doing: Doing):
+    """Given two free places, when three jobs are put in before anybody looks, then other processes are told; when one
+    is put in, they are not; and when no place is free, they are at once."""
+    told = asyncio.Event()
+    worker = Worker("k", doing, store=database, jobs=SqlJobs(), clock=clock, owner="w", concurrency=2, tell=told.set)
+    await worker.start()
+    await put(database, clock, "a", 1)
+    worker.brought()
+    await doing.until(1)
+    assert not told.is_set()
+
+    doing.hangs = {"b", "c"}
+    await put(database, clock, "b", 2)
+    await put(database, clock, "c", 1)
+    worker.brought()
+    await asyncio.wait_for(told.wait(), 30)
+
+    told.clear()
+    worker.brought()
+    assert told.is_set()
+    doing.gate.set()
+    await worker.stop()

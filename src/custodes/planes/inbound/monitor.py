@@ -103,7 +103,6 @@ class WebhookMonitor(RefusedDeliveries):
             tenant=tenant,
         )
         self._jobs = jobs
-        self._tell = tell
         self._thresholds = thresholds
         self._flusher = Periodic("inbound-flush", FLUSH_SECONDS, recorder.flush)
         self._replays = Replays(store=store, events=events, jobs=jobs, clock=clock)
@@ -127,16 +126,11 @@ class WebhookMonitor(RefusedDeliveries):
             owner=writer,
             concurrency=concurrency,
             lease=lease,
+            tell=tell,
         )
         self._receiver = Receiver(
-            events=events, recorder=recorder, clock=clock, random_bits=random_bits, kept=self._kept
+            events=events, recorder=recorder, clock=clock, random_bits=random_bits, kept=self.worker.brought
         )
-
-    def _kept(self) -> None:
-        """Have somebody look for what is new: this process if it has room, else any other."""
-        self.worker.wake()
-        if not self.worker.has_room:
-            self._tell()
 
     # ── Life ─────────────────────────────────────────────────────────────────
 
@@ -332,7 +326,7 @@ class WebhookMonitor(RefusedDeliveries):
             Conflict: a worker is at it right now.
         """
         record = await self._replays.one(event_id, tenant=tenant, also=also)
-        self._kept()
+        self.worker.brought()
         return record
 
     async def replay_events(
@@ -358,7 +352,7 @@ class WebhookMonitor(RefusedDeliveries):
         """
         replayed = await self._replays.many(wanted, limit=limit, cursor=cursor, dry_run=dry_run, also=also)
         if not dry_run:
-            self._kept()
+            self.worker.brought()
         return replayed
 
     # ── Retention ────────────────────────────────────────────────────────────

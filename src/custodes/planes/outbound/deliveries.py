@@ -57,9 +57,6 @@ class Deliveries(Endpoints):
 
     _jobs: Jobs
 
-    #: Tells other processes that there is something to deliver.
-    _tell: Callable[[], object]
-
     # ── Reading ───────────────────────────────────────────────────────────
 
     async def list_messages(
@@ -283,10 +280,8 @@ class Deliveries(Endpoints):
     # ── Parts ────────────────────────────────────────────────────────────────
 
     def _wake(self) -> None:
-        """Have what was put in looked for: by others, too, where this process has no place for it."""
-        self.worker.wake()
-        if not self.worker.has_room:
-            self._tell()
+        """Have what was put in looked for."""
+        self.worker.brought()
 
     async def _put_back(
         self, begin: Callable[[Transaction], tuple[T, DeliveryFilter | None]], ended: Ended

@@ -6,6 +6,7 @@ all processes together.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from custodes.kernel.clock import SECOND
 from custodes.planes.outbound.model import HEALTHY, Endpoint, EndpointHealth, EndpointState
 from custodes.planes.outbound.ports import EndpointStore
 from custodes.planes.outbound.rules import MIN_RATE
+from custodes.runtime.fairness import Gate
 from custodes.runtime.transactions import Transaction
 
 #: How much of its rate an endpoint may get at once, seconds.
@@ -21,6 +23,9 @@ BURST_SECONDS = 1.0
 #: How long what was closed is taken for closed without another look, microseconds: as late as anything may be found
 #: that another process did.
 LOOK_AGAIN = SECOND
+
+#: How long an endpoint is left alone whose allowance another process counts at this moment, microseconds.
+HELD_ELSEWHERE = SECOND // 50
 
 
 class EndpointGates:
@@ -31,41 +36,53 @@ class EndpointGates:
         self._rated: dict[str, tuple[Endpoint, EndpointHealth]] = {}
         self._failing: dict[str, int] = {}
         self._closed: dict[str, int] = {}
+        #: When those that have had what their rate allows may have more.
+        self._paced: dict[str, int] = {}
 
-    def open(self, tx: Transaction, lanes: Sequence[str], now: int) -> Mapping[str, int]:
-        """Tell how many deliveries to each endpoint may be under way."""
+    def open(self, tx: Transaction, lanes: Sequence[str], now: int) -> Mapping[str, Gate]:
+        """Tell how many deliveries to each endpoint may be under way, and begin."""
         ids = {lane: lane.rpartition("/")[2] for lane in lanes}
         endpoints = self._endpoints.several(tx, ids.values())
         healths = self._endpoints.health(tx, ids.values())
-        limits: dict[str, int] = {}
+        gates: dict[str, Gate] = {}
         self._rated, self._failing = {}, {}
         self._closed = {lane: until for lane, until in self._closed.items() if until > now}
+        self._paced = {lane: at for lane, at in self._paced.items() if at > now and lane not in ids}
+        rated = [endpoint for endpoint in endpoints.values() if _may_be_sent(endpoint) and endpoint.options.rate]
+        counted = self._endpoints.hold_health(tx, rated) if rated else {}
         for lane, endpoint_id in ids.items():
             endpoint = endpoints.get(endpoint_id)
             health = healths.get(endpoint_id, HEALTHY)
             self._failing[lane] = health.failures
-            if endpoint is None or endpoint.state is not EndpointState.ENABLED:
+            if endpoint is None or not _may_be_sent(endpoint):
                 # Its open jobs are looked at one by one, and put aside.
-                limits[lane] = 1
+                gates[lane] = Gate(1)
                 continue
-            limit, closed_until = _limit(endpoint, health, now), health.open_until
-            if endpoint.options.rate:
-                self._rated[lane] = (endpoint, health)
-                limit = min(limit, _affordable(endpoint, health, now))
-                closed_until = max(closed_until, _affordable_at(endpoint, health))
-            if limit:
-                limits[lane] = limit
+            at_once = _at_once(endpoint, health, now)
+            if not at_once:
+                self._close(lane, health.open_until, now)
+            elif not endpoint.options.rate:
+                gates[lane] = Gate(at_once)
+            elif endpoint_id not in counted:
+                self._pace(lane, now + HELD_ELSEWHERE, now)
+            elif begin := _affordable(endpoint, counted[endpoint_id], now):
+                self._rated[lane] = (endpoint, counted[endpoint_id])
+                gates[lane] = Gate(at_once, begin)
             else:
-                self._closed[lane] = min(closed_until, now + LOOK_AGAIN)
-        return limits
+                self._pace(lane, _affordable_at(endpoint, counted[endpoint_id]), now)
+        return gates
 
     def closed(self, lane: str, now: int) -> bool:
         """Tell whether an endpoint was closed less than a second ago: by its breaker, or as it has what it may have."""
         return self._closed.get(lane, 0) > now
 
+    def opens_at(self, now: int) -> int | None:
+        """Tell when the first of those that have had what their rate allows may have more, microseconds."""
+        return min((at for at in self._paced.values() if at > now), default=None)
+
     def reopen(self) -> None:
         """Forget which were closed: somebody has put them right."""
-        self._closed = {}
+        self._closed, self._paced = {}, {}
 
     def failing(self, lane: str) -> int:
         """Tell how often in a row deliveries to an endpoint have failed: it is in the store, and outlives a process."""
@@ -76,11 +93,25 @@ class EndpointGates:
         for lane, count in counts.items():
             if lane in self._rated and count:
                 endpoint, health = self._rated[lane]
-                paced = max(health.paced_until, now) + int(count * SECOND / _rate(endpoint))
-                self._endpoints.put_health(tx, endpoint.tenant, endpoint.id, replace(health, paced_until=paced))
+                paced = max(health.paced_until, now) + math.ceil(count * SECOND / _rate(endpoint))
+                health = replace(health, paced_until=paced)
+                self._endpoints.put_health(tx, endpoint.tenant, endpoint.id, health)
+                if not _affordable(endpoint, health, now):
+                    self._pace(lane, _affordable_at(endpoint, health), now)
+
+    def _pace(self, lane: str, until: int, now: int) -> None:
+        self._paced[lane] = until
+        self._close(lane, until, now)
+
+    def _close(self, lane: str, until: int, now: int) -> None:
+        self._closed[lane] = min(until, now + LOOK_AGAIN)
 
 
-def _limit(endpoint: Endpoint, health: EndpointHealth, now: int) -> int:
+def _may_be_sent(endpoint: Endpoint) -> bool:
+    return endpoint.state is EndpointState.ENABLED
+
+
+def _at_once(endpoint: Endpoint, health: EndpointHealth, now: int) -> int:
     if health.open_until > now:
         return 0
     # Half open, or shaken: one at a time until one goes well.
@@ -92,7 +123,7 @@ def _burst(endpoint: Endpoint) -> float:
 
 
 def _affordable_at(endpoint: Endpoint, health: EndpointHealth) -> int:
-    return int(health.paced_until - _burst(endpoint) + SECOND / _rate(endpoint))
+    return math.ceil(health.paced_until - _burst(endpoint) + SECOND / _rate(endpoint))
 
 
 def _affordable(endpoint: Endpoint, health: EndpointHealth, now: int) -> int:

@@ -83,8 +83,16 @@ class EndpointStore(Protocol):
         """Read how endpoints are doing, by id; one that is left out is well."""
         ...
 
+    def hold_health(self, tx: Transaction, endpoints: Sequence[Endpoint]) -> dict[str, EndpointHealth]:
+        """Read how endpoints are doing, by id, and keep others from it until the transaction ends.
+
+        One that another transaction holds, or changes, is left out: nobody is waited for, but for whoever holds it for
+        the first time.
+        """
+        ...
+
     def put_health(self, tx: Transaction, tenant: str, endpoint_id: str, health: EndpointHealth) -> None:
-        """Write how an endpoint is doing."""
+        """Write how an endpoint is doing; what its rate allows never comes nearer by it, unless it is well."""
         ...
 
     # ── Secrets ──────────────────────────────────────────────────────────────

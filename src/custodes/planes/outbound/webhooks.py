@@ -115,7 +115,6 @@ class OutgoingWebhooks(Deliveries):
             default_tenant=default_tenant,
         )
         self._jobs = jobs
-        self._tell = tell
         #: The catalogue of event types.
         self.catalogue = Catalogue(store, types, clock)
         self._emitter = Emitter(
@@ -161,6 +160,7 @@ class OutgoingWebhooks(Deliveries):
             concurrency=concurrency,
             lease=lease,
             horizon=HORIZON,
+            tell=tell,
         )
         self._gates = EndpointGates(endpoints)
         self.worker.gates, self.worker.windows, self.worker.weights = self._gates, windows, weights or {}

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import (
     RowMapping,
     Text,
+    case,
     delete,
     func,
     insert,
@@ -154,14 +155,31 @@ class SqlEndpointStore:
         rows = connection_of(tx).execute(_HEALTH, {"ids": list(ids)}).mappings()
         return {row["configuration_id"]: _health(row) for row in rows}
 
+    def hold_health(self, tx: Transaction, endpoints: Sequence[Endpoint]) -> dict[str, EndpointHealth]:
+        """Read how endpoints are doing, and lock their rows; on SQLite there is one writer anyway."""
+        connection, ids = connection_of(tx), sorted(endpoint.id for endpoint in endpoints)
+        found = self.health(tx, ids)
+        missing = sorted((each for each in endpoints if each.id not in found), key=lambda each: each.id)
+        if missing:  # what is not there cannot be locked
+            rows = [_health_row(each.tenant, each.id, EndpointHealth()) for each in missing]
+            connection.execute(insert_ignoring(connection, healths), rows)
+        rows = connection.execute(_HEALTH.with_for_update(skip_locked=True), {"ids": ids}).mappings()
+        return {row["configuration_id"]: _health(row) for row in rows}
+
     def put_health(self, tx: Transaction, tenant: str, endpoint_id: str, health: EndpointHealth) -> None:
-        """Write how an endpoint is doing; an endpoint that is well has no row."""
+        """Write how an endpoint is doing; an endpoint that is well has no row.
+
+        Others may have counted what its rate allows since it was read: the later moment stays.
+        """
         connection, at = connection_of(tx), (healths.c.tenant_id == tenant, healths.c.configuration_id == endpoint_id)
         if health == EndpointHealth():
             connection.execute(delete(healths).where(*at))
-        elif connection.execute(update(healths).where(*at).values(asdict(health))).rowcount == 0:
-            values = {"tenant_id": tenant, "configuration_id": endpoint_id, **asdict(health)}
-            connection.execute(insert_ignoring(connection, healths).values(values))
+            return
+        later = case((healths.c.paced_until > health.paced_until, healths.c.paced_until), else_=health.paced_until)
+        values = {**asdict(health), "paced_until": later}
+        if connection.execute(update(healths).where(*at).values(values)).rowcount == 0:
+            row = _health_row(tenant, endpoint_id, health)
+            connection.execute(insert_ignoring(connection, healths).values(row))
 
     # ── Secrets ──────────────────────────────────────────────────────────────
 
@@ -278,6 +296,10 @@ def _options(stored: dict[str, Any]) -> Options:
     fields["headers"] = dict.fromkeys(stored["headers"])
     fields["auth"], fields["signature"] = AuthKind(stored["auth"]), Signature(stored["signature"])
     return Options(**fields)
+
+
+def _health_row(tenant: str, endpoint_id: str, health: EndpointHealth) -> dict[str, Any]:
+    return {"tenant_id": tenant, "configuration_id": endpoint_id, **asdict(health)}
 
 
 def _health(row: RowMapping) -> EndpointHealth:
