@@ -208,12 +208,14 @@ class Worker(Generic[R]):
         """Lease as many due jobs as there are free places and begin them; returns how many."""
         free = self.concurrency - len(self._running)
         self._full = free <= 0
+        brought, self._brought = self._brought, False
         if self._full:
+            if brought:  # during the look that took the last place
+                self._tell()
             return 0
         held = [lease for lease, _ in self._running.values()]
         now = self._clock.now()
         self._turn += 1
-        brought, self._brought = self._brought, False
         leases = await self._store.write(lambda tx: self._take(tx, now, free, held), durable=False)
         for lease in leases:
             task = asyncio.create_task(self._do(lease), name=f"custodes-{self.kind}-{lease.ref}")
