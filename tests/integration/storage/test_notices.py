@@ -76,7 +76,7 @@ async def test_a_webhook_that_one_process_takes_in_is_handled_at_once_by_another
 
     # When an event arrives at the first
     await SqlEventStore(door.database).accept(arrival(door, 1))
-    door.inbound._kept()
+    door.inbound.worker.brought()
 
     # Then the second does it without waiting for its poll
     await asyncio.wait_for(handled.wait(), PROMISE)
