@@ -14,9 +14,11 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import lru_cache, partial
-from itertools import accumulate, compress, pairwise
+from itertools import accumulate, chain, compress, pairwise
 from math import ceil, inf, isqrt
+from operator import add
 from struct import pack, unpack_from
+from typing import TYPE_CHECKING
 
 from custodes.errors import MalformedPayload
 
@@ -99,15 +101,30 @@ class Histogram:
     """Counts per bucket, sparse.
 
     ``counts`` is open to hot paths: ``histogram.counts[bucket_of(value)] += 1`` is :meth:`record` without the call.
+    What is read from a store waits until somebody asks: for percentiles it is added up side by side, without a count
+    in a dictionary.
     """
 
-    __slots__ = ("counts",)
+    __slots__ = ("_waiting", "counts")
+
+    #: Bucket → how many values.
+    counts: defaultdict[int, int]
 
     def __init__(self, values: Iterable[int] = ()) -> None:
-        #: Bucket → how many values.
-        self.counts: defaultdict[int, int] = defaultdict(int)
+        #: What ``counts`` will be made of when they are touched for the first time; None from then on.
+        self._waiting: list[Parsed] | None = []
         for value in values:
             self.record(value)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            """Make the counts when they are touched for the first time."""
+            if name != "counts":
+                raise AttributeError(name)
+            counts = self.counts = defaultdict(int, _pairs(*_together(self._waiting)))
+            self._waiting = None
+            return counts
 
     def record(self, value: int, times: int = 1) -> None:
         """Count a value. Values below zero count as zero, values above :data:`MAX_VALUE` as that."""
@@ -116,10 +133,13 @@ class Histogram:
     @property
     def count(self) -> int:
         """How many values."""
-        return sum(self.counts.values())
+        return sum(self.counts.values() if self._waiting is None else _together(self._waiting)[1])
 
     def merge(self, other: Histogram) -> None:
         """Add another histogram to this one."""
+        if other._waiting is not None:
+            self.merge_parsed(other._waiting)
+            return
         counts = self.counts
         if not counts:
             counts.update(other.counts)
@@ -130,7 +150,7 @@ class Histogram:
     def copy(self) -> Histogram:
         """Make an independent copy."""
         twin = Histogram()
-        twin.counts.update(self.counts)
+        twin.merge(self)
         return twin
 
     def quantile(self, q: float) -> float:
@@ -144,13 +164,15 @@ class Histogram:
             ValueError: they do not rise, or one is outside of 0..1.
         """
         _check_ranks(tuple(qs))
-        counts = self.counts
-        if not counts:
-            return [0.0] * len(qs)
-        buckets = sorted(counts)
-        # Added up from dense encodings they are in their order already, and need not be looked up one by one.
-        times = counts.values() if buckets == list(counts) else map(counts.__getitem__, buckets)
+        if self._waiting is None:
+            buckets: Sequence[int] = sorted(self.counts)
+            times: Iterable[int] = map(self.counts.__getitem__, buckets)
+        else:
+            first, times = _together(self._waiting)
+            buckets = range(first, first + len(times))
         passed = list(accumulate(times))
+        if not passed:
+            return [0.0] * len(qs)
         return [_MIDPOINTS[buckets[bisect_left(passed, max(1, ceil(q * passed[-1])))]] for q in qs]
 
     def squares(self) -> float:
@@ -220,34 +242,11 @@ class Histogram:
 
     def merge_parsed(self, parsed: Iterable[Parsed]) -> None:
         """Add many encodings that :func:`parse` took apart: for those who add the same ones to several histograms."""
-        dense: dict[int, list[tuple[int, int]]] = {}
-        sparse: list[tuple[Sequence[int], Sequence[int]]] = []
-        for one in parsed:
-            if len(one) == 3:
-                width, first, numbers = one
-                dense.setdefault(width, []).append((first, numbers))
-            else:
-                sparse.append(one)
-        for width, some in dense.items():
-            most = 1 << 8 * width
-            for begin in range(0, len(some), most):
-                self._add_run(*_added(width, some[begin : begin + most]))
-        counts = self.counts
-        for steps, times in sparse:
-            if not counts:
-                counts.update(zip(accumulate(steps), times, strict=True))  # all of it below Python
-                continue
-            for bucket, more in zip(accumulate(steps), times, strict=True):
-                counts[bucket] += more
-
-    def _add_run(self, first: int, added: Sequence[int]) -> None:
-        """Add counts of buckets side by side."""
-        counts = self.counts
-        run = zip(compress(range(first, first + len(added)), added), filter(None, added), strict=True)
-        if not counts:
-            counts.update(run)  # all of it below Python
+        if self._waiting is not None:
+            self._waiting += parsed
             return
-        for bucket, more in run:
+        counts = self.counts
+        for bucket, more in _pairs(*_together(parsed)):
             counts[bucket] += more
 
     def __eq__(self, other: object) -> bool:
@@ -284,6 +283,40 @@ def parse(encoded: bytes) -> Parsed:
         return _numbers(encoded)
     width = encoded[1]
     return width, _first_of_dense(encoded, width), int.from_bytes(encoded[_DENSE_HEAD:], "little")
+
+
+def _together(parsed: Iterable[Parsed]) -> tuple[int, Sequence[int]]:
+    """Add encodings up: the first bucket, and the counts from there on, of which some may be zero."""
+    dense: dict[int, list[tuple[int, int]]] = {}
+    sparse: list[tuple[Sequence[int], Sequence[int]]] = []
+    for one in parsed:
+        if len(one) == 3:
+            width, base, numbers = one
+            dense.setdefault(width, []).append((base, numbers))
+        elif one[0]:
+            sparse.append((list(accumulate(one[0])), one[1]))
+    runs = [
+        _added(width, some[begin : begin + (1 << 8 * width)])
+        for width, some in dense.items()
+        for begin in range(0, len(some), 1 << 8 * width)
+    ]
+    if len(runs) == 1 and not sparse:
+        return runs[0]
+    first = min(chain((base for base, _ in runs), (buckets[0] for buckets, _ in sparse)), default=0)
+    end = max(chain((base + len(run) for base, run in runs), (buckets[-1] + 1 for buckets, _ in sparse)), default=0)
+    times = [0] * (end - first)
+    for base, run in runs:
+        where = slice(base - first, base - first + len(run))
+        times[where] = map(add, times[where], run)
+    for buckets, counts in sparse:
+        for bucket, more in zip(buckets, counts, strict=True):
+            times[bucket - first] += more
+    return first, times
+
+
+def _pairs(first: int, times: Sequence[int]) -> Iterable[tuple[int, int]]:
+    """Pair counts side by side with their buckets, those that are zero left out."""
+    return zip(compress(range(first, first + len(times)), times), filter(None, times), strict=True)
 
 
 def _added(width: int, some: Sequence[tuple[int, int]]) -> tuple[int, Sequence[int]]:

@@ -13,6 +13,7 @@ from sqlalchemy import Engine, event, update
 
 from custodes.errors import Conflict
 from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
+from custodes.kernel.histogram import Histogram
 from custodes.planes.traffic.batch import Batch, seal
 from custodes.planes.traffic.model import CallFilter, GroupState
 from custodes.planes.traffic.ports import RollupQuery, Snapshot, TrafficStore
@@ -525,7 +526,7 @@ async def test_groups_are_listed_latest_first_by_state_and_tenant(store: Traffic
     assert len(late.items) == 2
 
 
-async def test_only_the_pairs_asked_for_are_read_and_a_ranking_has_the_same_times(store: TrafficStore, batch: Sealer):
+async def test_only_the_pairs_asked_for_are_read(store: TrafficStore, batch: Sealer):
     # Given one route with two methods, and another
     await store.keep(
         batch(
@@ -539,12 +540,11 @@ async def test_only_the_pairs_asked_for_are_read_and_a_ranking_has_the_same_time
     for _ in range(2):
         query = whole(Keyspace.ENDPOINT, pairs=(("/a", "POST"), ("/b", "PUT")))
         found = await store.rollups(query)
-        ranked = await store.rollups(dataclasses.replace(query, ranking=True))
 
-        # Then it alone is found, and what it is ranked by is the same
+        # Then it alone is found
         assert [(series.name, series.method) for series in found] == [("/a", "POST")]
-        [(figures, brief)] = zip(found.values(), ranked.values(), strict=True)
-        assert (brief.total, brief.total_max, brief.timed) == (figures.total, 900, 1)
+        [figures] = found.values()
+        assert (figures.total, figures.total_max, figures.timed) == (Histogram([900]), 900, 1)
         await fold_all(store, DAWN + 2 * DAY)
 
     assert await store.rollups(whole(Keyspace.ENDPOINT, pairs=())) == {}
@@ -563,11 +563,14 @@ async def test_many_things_are_asked_on_one_snapshot_and_what_is_not_folded_is_l
 
     def look(snapshot: Snapshot) -> list[Any]:
         return [
-            snapshot.rollups(asked[0]),
-            snapshot.sums(asked[1]),
-            snapshot.sums(users),
-            snapshot.counts(asked[1]),
-            snapshot.counts(users),
+            answer()
+            for answer in (  # all are asked before the first answer is fetched
+                snapshot.rollups(asked[0]),
+                snapshot.sums(asked[1]),
+                snapshot.sums(users),
+                snapshot.plain(dataclasses.replace(asked[1], figures=("count",))),
+                snapshot.plain(dataclasses.replace(users, figures=("count", "response_bytes"))),
+            )
         ]
 
     # When everything is asked at once
@@ -585,10 +588,14 @@ async def test_many_things_are_asked_on_one_snapshot_and_what_is_not_folded_is_l
     # Then it is what each would answer by itself, each kind of series for itself
     assert counts(totals) == {"": 3}
     assert endpoints.keys() == (await store.rollups(asked[1])).keys()
-    assert {(series.keyspace, series.name, ""): one.count for series, one in callers.items()} == heaviest
-    assert heaviest[Keyspace.USER, "ann", ""] == 2
-    assert heaviest[Keyspace.IP, "1.1.1.1", ""] == 1
-    assert calls == {(Keyspace.ENDPOINT, one.name, one.method): each.count for one, each in endpoints.items()}
+    assert {(series.keyspace, series.name, ""): (one.count, one.response_bytes) for series, one in callers.items()} == {
+        key: tuple(figures[:2]) for key, figures in heaviest.items()
+    }
+    assert heaviest[Keyspace.USER, "ann", ""][0] == 2
+    assert heaviest[Keyspace.IP, "1.1.1.1", ""][0] == 1
+    assert {key: figures[0] for key, figures in calls.items()} == {
+        (Keyspace.ENDPOINT, one.name, one.method): each.count for one, each in endpoints.items()
+    }
     # and one statement has looked for what is not folded
     assert len([one for one in statements if "folded = 0" in one]) == 1
 

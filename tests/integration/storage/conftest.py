@@ -48,6 +48,8 @@ async def _exercise(custodes: Custodes) -> None:
         custodes.metrics.gauge("queue.depth", number)
         custodes.traffic.log_api_call(CallReport(method="GET", route="/orders", status=200, total_us=3_000))
     await asyncio.gather(custodes.metrics.flush(), custodes.traffic.flush())
+    answers = await asyncio.gather(*(custodes.traffic.get_api_analytics() for _ in range(20)))
+    assert {len(answer.endpoints) for answer in answers} == {1}
     await custodes.inbound.worker.run_due()
     runs = await custodes.retention.run()
     report = await custodes.health.check()

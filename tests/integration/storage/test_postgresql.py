@@ -3,9 +3,11 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
+import psycopg
 import pytest
-from sqlalchemy import delete, false, text
+from sqlalchemy import Connection, delete, false, text
 from tests.servers.postgresql import PostgresServer
 
 from custodes import Custodes
@@ -23,6 +25,7 @@ from custodes.storage.sql.audit import SqlAuditStore
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.inbound import SqlEventStore
 from custodes.storage.sql.metrics import SqlMetricStore
+from custodes.storage.sql.pipelined import pipelined
 from custodes.storage.sql.postgresql import PostgresDatabase
 from custodes.storage.sql.tables.ratelimit import rate_limit_tracking
 
@@ -276,19 +279,59 @@ async def test_a_server_that_became_a_standby_is_unavailable_and_its_connection_
     assert len(set(pids)) == 2
 
 
-async def test_a_query_that_the_server_itself_stops_is_run_twice_at_most(open_database: Open):
+def _slowly(connection: Connection) -> None:
+    connection.exec_driver_sql("SELECT pg_sleep(5)")
+
+
+def _slowly_in_a_pipeline(connection: Connection) -> None:
+    with pipelined(connection) as send:
+        first, slow, last = send(("SELECT 1", {})), send(("SELECT pg_sleep(5)", {})), send(("SELECT 2", {}))
+        assert first() == [(1,)]
+        last()
+        slow()
+
+
+@pytest.mark.parametrize("sleep", [_slowly, _slowly_in_a_pipeline])
+async def test_a_query_that_the_server_itself_stops_is_run_twice_at_most(
+    open_database: Open, sleep: Callable[[Connection], None]
+):
     database = open_database()
     runs: list[int] = []
 
     def slow(tx: Transaction) -> None:
         runs.append(1)
         connection_of(tx).exec_driver_sql("SET LOCAL statement_timeout = 10")
-        connection_of(tx).exec_driver_sql("SELECT pg_sleep(5)")
+        sleep(connection_of(tx))
 
-    with pytest.raises(StorageUnavailable):
+    with pytest.raises(StorageUnavailable, match="statement timeout"):
         await database.read(slow)
 
+    # and the connection is as good as before
     assert len(runs) == 2
+    assert await database.read(lambda tx: connection_of(tx).execute(text("SELECT 1")).scalar_one()) == 1
+
+
+async def test_a_connection_that_breaks_under_statements_sent_ahead_is_made_anew(
+    open_database: Open, postgres_url: str
+):
+    """Given a server that goes away while several statements are under way, when it is back, they are sent again."""
+    database = open_database()
+    end = "SELECT pg_terminate_backend(%(pid)s::int, 5000)"
+    pids: list[int] = []
+
+    def ask(tx: Transaction) -> list[Any]:
+        pids.append(connection_of(tx).exec_driver_sql("SELECT pg_backend_pid()").scalar_one())
+        with pipelined(connection_of(tx)) as send:
+            first, second = send(("SELECT 1", {})), send(("SELECT 2", {}))
+            found = [*first()]
+            if len(pids) == 1:
+                with psycopg.connect(postgres_url.replace("+psycopg", "")) as ender:
+                    ender.execute(end, {"pid": pids[0]})
+                send(("SELECT 3", {}))()
+            return [*found, *second()]
+
+    assert await database.read(ask) == [(1,), (2,)]
+    assert len(set(pids)) == 2
 
 
 async def test_a_server_that_is_not_there_is_unavailable_and_the_password_is_not_told():

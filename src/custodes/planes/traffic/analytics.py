@@ -18,7 +18,7 @@ from custodes.kernel.tenant import DEFAULT_TENANT
 from custodes.planes.traffic.asked import Asked
 from custodes.planes.traffic.flusher import Flusher
 from custodes.planes.traffic.latency import Latency, Measure, latency_of
-from custodes.planes.traffic.ports import RollupQuery, Snapshot, TrafficStore
+from custodes.planes.traffic.ports import Answer, RollupQuery, Snapshot, TrafficStore
 from custodes.planes.traffic.ranges import Steps, Stretch, cover, steps
 from custodes.planes.traffic.ranking import ERROR_ORDERS, ORDERS, QUANTILES, at_most, by_errors, value_of
 from custodes.planes.traffic.rollup import (
@@ -183,21 +183,25 @@ class Analytics:
                 raise InvalidInput(msg, remedy="Ask for one of them, or list single calls, which combine all filters")
             query = _steps(tenant, consumer[0], cut, route=consumer[1])
             points = _by_bucket(await self._rollups(query))
-            return _analytics(cut, points, (), {})
+            return _analytics(cut, points)
         query = _steps(tenant, Keyspace.ENDPOINT if narrowed else Keyspace.TOTAL, cut, route=route, method=method)
         whole = _whole(query, cut)
-        asked = [query, replace(whole, keyspace=Keyspace.ENDPOINT)]
+        asked = [query, replace(whole, keyspace=Keyspace.ENDPOINT, figures=("count",))]
         if not narrowed:
             first, *others = CONSUMERS
-            asked.append(replace(whole, keyspace=first, beside=tuple(others)))
+            asked.append(replace(whole, keyspace=first, beside=tuple(others), figures=_CONSUMER_FIGURES))
         if not narrowed and tenant is None:
             # The default tenant is not among the named ones, and its total is a row already.
-            asked.append(replace(whole, tenants=(DEFAULT_TENANT,)))
+            asked.append(replace(whole, tenants=(DEFAULT_TENANT,), figures=_CONSUMER_FIGURES))
 
         def look(snapshot: Snapshot, stepwise: Asked, called: Asked, *callers: Asked) -> ApiAnalytics:
-            points = _by_bucket(stepwise.rollups(snapshot))
-            busiest = _busiest(snapshot, called, endpoints)
-            return _analytics(cut, points, busiest, _consumers(snapshot, callers, consumers))
+            # A server works on what is asked while what it answered before is added up.
+            rollups, counts = stepwise.rollups(snapshot), called.plain(snapshot)
+            points = _by_bucket(rollups())
+            busiest = _in_order(snapshot, called, _busiest(counts(), endpoints))
+            heaviest = _consumers(snapshot, callers, consumers)
+            found = _analytics(cut, points)
+            return replace(found, endpoints=busiest(), consumers=heaviest())
 
         return await self._look(asked, look)
 
@@ -234,7 +238,7 @@ class Analytics:
         query = RollupQuery(tenants_of(tenant), Keyspace.ENDPOINT, (), cut.since, cut.step, figures=_RANKED_BY)
 
         def look(snapshot: Snapshot, called: Asked) -> tuple[EndpointStats, ...]:
-            return _in_order(snapshot, called, _slowest(snapshot, called, limit, min_count, order_by))
+            return _slowest(snapshot, called, limit, min_count, order_by)
 
         return await self._look([_whole(query, cut)], look)
 
@@ -261,13 +265,13 @@ class Analytics:
 
     async def _rollups(self, query: RollupQuery) -> Rollups:
         def look(snapshot: Snapshot, asked: Asked) -> Rollups:
-            return asked.rollups(snapshot)
+            return asked.rollups(snapshot)()
 
         return await self._look([query], look)
 
     async def _sums(self, query: RollupQuery) -> dict[tuple[str, str], Figures]:
         def look(snapshot: Snapshot, asked: Asked) -> dict[tuple[str, str], Figures]:
-            return _by_name(asked.sums(snapshot))
+            return _by_name(asked.sums(snapshot)())
 
         return await self._look([query], look)
 
@@ -279,60 +283,72 @@ def _by_name(rollups: Rollups) -> dict[tuple[str, str], Figures]:
     return {(series.name, series.method): figures for series, figures in rollups.items()}
 
 
-def _busiest(snapshot: Snapshot, called: Asked, limit: int) -> tuple[EndpointStats, ...]:
-    counts = called.counts(snapshot)
-    busiest = nsmallest(limit, counts, key=lambda key: (-counts[key], key))
-    return _in_order(snapshot, called, [(name, method) for _, name, method in busiest])
+def _busiest(counts: Mapping[tuple[Keyspace, str, str], Sequence[int]], limit: int) -> list[tuple[str, str]]:
+    """Rank endpoints by their requests, names deciding between equals."""
+    ranked = nsmallest(limit, ((-count, name, method) for (_, name, method), (count, *_) in counts.items()))
+    return [(name, method) for _, name, method in ranked]
 
 
-def _slowest(snapshot: Snapshot, called: Asked, limit: int, min_count: int, order_by: str) -> list[tuple[str, str]]:
+def _slowest(snapshot: Snapshot, called: Asked, limit: int, min_count: int, order_by: str) -> tuple[EndpointStats, ...]:
     """Rank endpoints: by sums alone, or by the times of those that can be among the first."""
-    sums = _by_name(called.sums(snapshot))
+    sums = _by_name(called.sums(snapshot)())
     if order_by in ERROR_ORDERS:
         failing = [key for key, one in sums.items() if one.server_errors and one.count >= min_count]
-        return sorted(failing, key=lambda key: (*by_errors(sums[key], order_by), key))[:limit]
+        failing.sort(key=lambda key: (*by_errors(sums[key], order_by), key))
+        return _in_order(snapshot, called, failing[:limit])()
     bounds = {
         key: at_most(figures, order_by) for key, figures in sums.items() if figures.timed and figures.count >= min_count
     }
     candidates = sorted(bounds, key=lambda key: (-bounds[key], key))
     ranked: list[tuple[float, tuple[str, str]]] = []
+    measured: dict[tuple[str, str], Figures] = {}
     for begin in range(0, len(candidates), _PORTION):
         portion = candidates[begin : begin + _PORTION]
         if len(ranked) >= limit and -ranked[-1][0] >= bounds[portion[0]]:
             break  # none of the rest can be slower: their upper bounds only fall
-        measured = _by_name(called.of(portion, ranking=True).rollups(snapshot))
-        ranked = sorted([*ranked, *((-value_of(one, order_by), key) for key, one in measured.items())])[:limit]
-    return [key for _, key in ranked]
+        found = _by_name(called.of(portion, statuses=False).rollups(snapshot)())
+        measured |= found
+        ranked = sorted([*ranked, *((-value_of(one, order_by), key) for key, one in found.items())])[:limit]
+    return tuple(EndpointStats(method, route, stats_of(measured[route, method])) for _, (route, method) in ranked)
 
 
-def _in_order(snapshot: Snapshot, called: Asked, keys: list[tuple[str, str]]) -> tuple[EndpointStats, ...]:
+def _in_order(snapshot: Snapshot, called: Asked, keys: list[tuple[str, str]]) -> Answer[tuple[EndpointStats, ...]]:
     """Read the histograms of some endpoints: of those on screen, not of all."""
-    found = _by_name(called.of(keys, statuses=False).rollups(snapshot)) if keys else {}
-    return tuple(EndpointStats(method, route, stats_of(found[route, method])) for route, method in keys)
+    if not keys:
+        return tuple
+    rollups = called.of(keys, statuses=False).rollups(snapshot)
+
+    def answer() -> tuple[EndpointStats, ...]:
+        found = _by_name(rollups())
+        return tuple(EndpointStats(method, route, stats_of(found[route, method])) for route, method in keys)
+
+    return answer
 
 
-def _consumers(snapshot: Snapshot, callers: Sequence[Asked], limit: int) -> dict[str, tuple[Consumer, ...]]:
+def _consumers(snapshot: Snapshot, callers: Sequence[Asked], limit: int) -> Answer[dict[str, tuple[Consumer, ...]]]:
     """List who called: of each kind the heaviest, then all that have no name; of the default tenant by itself."""
     if not callers:
-        return {}
+        return dict
     every, *own = callers
-    counts = every.counts(snapshot)
-    shown = {(OTHER, "")}
-    for kind in CONSUMERS:
-        named = (key for key in counts if key[0] is kind and key[1] != OTHER)
-        shown |= {key[1:] for key in nsmallest(limit, named, key=lambda key: (-counts[key], key))}
-    crowds: dict[Keyspace, dict[str, Figures]] = {kind: {} for kind in CONSUMERS}
-    for series, figures in every.of(shown, figures=_CONSUMER_FIGURES).sums(snapshot).items():
-        crowds[series.keyspace][series.name] = figures
-    if crowds[Keyspace.TENANT]:
-        for one in own:
-            crowds[Keyspace.TENANT] |= dict.fromkeys((DEFAULT_TENANT,), _together(one.sums(snapshot).values()))
-    found: dict[str, tuple[Consumer, ...]] = {}
-    for kind, sums in crowds.items():
-        ranked = sorted(sums.items(), key=lambda item: (item[0] == OTHER, -item[1].count, item[0]))
-        listed = [*ranked[:limit], *(item for item in ranked[limit:] if item[0] == OTHER)]
-        found[kind.value] = tuple(_consumer(name, figures) for name, figures in listed)
-    return found
+    plain = every.plain(snapshot)
+
+    def answer() -> dict[str, tuple[Consumer, ...]]:
+        crowds: dict[Keyspace, dict[str, Sequence[int]]] = {kind: {} for kind in CONSUMERS}
+        for (kind, name, _), figures in plain().items():
+            crowds[kind][name] = figures
+        if crowds[Keyspace.TENANT]:
+            for one in own:
+                figures = next(iter(one.plain(snapshot)().values()), (0,) * len(_CONSUMER_FIGURES))
+                crowds[Keyspace.TENANT][DEFAULT_TENANT] = figures
+        return {kind.value: _heaviest(crowd, limit) for kind, crowd in crowds.items()}
+
+    return answer
+
+
+def _heaviest(crowd: Mapping[str, Sequence[int]], limit: int) -> tuple[Consumer, ...]:
+    ranked = nsmallest(limit, ((-count, name) for name, (count, *_) in crowd.items() if name != OTHER))
+    names = [*(name for _, name in ranked), *((OTHER,) if OTHER in crowd else ())]
+    return tuple(Consumer(name, *crowd[name][: len(_CONSUMER_FIGURES)]) for name in names)
 
 
 def stats_of(figures: Figures) -> Stats:
@@ -356,8 +372,8 @@ def stats_of(figures: Figures) -> Stats:
 
 def percentiles(histogram: Histogram, shortest: int, longest: int) -> Percentiles:
     """Read percentiles; the shortest and longest are known exactly, so none is outside of them."""
-    values = histogram.quantiles(tuple(QUANTILES.values()))
-    return Percentiles(*(min(max(value, float(shortest)), float(longest)) for value in values))
+    low, high = float(shortest), float(longest)
+    return Percentiles(*[min(max(value, low), high) for value in histogram.quantiles(_RANKS)])
 
 
 def _steps(
@@ -375,12 +391,8 @@ def _steps(
     )
 
 
-def _analytics(
-    cut: Steps,
-    points: Mapping[int, Figures],
-    endpoints: tuple[EndpointStats, ...],
-    consumers: Mapping[str, tuple[Consumer, ...]],
-) -> ApiAnalytics:
+def _analytics(cut: Steps, points: Mapping[int, Figures]) -> ApiAnalytics:
+    """Tell what happened step by step and altogether."""
     totals = _together(points.values())
     return ApiAnalytics(
         since=cut.since,
@@ -389,8 +401,8 @@ def _analytics(
         totals=stats_of(totals),
         series=tuple(Point(at, stats_of(points[at]), points[at].statuses) for at in sorted(points)),
         statuses=dict(sorted(totals.statuses.items())),
-        endpoints=endpoints,
-        consumers=consumers,
+        endpoints=(),
+        consumers={},
     )
 
 
@@ -418,17 +430,9 @@ def _together(figures: Iterable[Figures]) -> Figures:
     return sum_of_all
 
 
-#: Plain figures that consumers are shown with, and that endpoints are ranked by.
+#: Plain figures that consumers are shown with, in the order of :class:`Consumer`, and that endpoints are ranked by.
 _CONSUMER_FIGURES = ("count", "client_errors", "server_errors", "limited", "response_bytes")
 _RANKED_BY = ("count", "server_errors", "timed", "total_sum", "total_max", "total_squares")
 
-
-def _consumer(name: str, figures: Figures) -> Consumer:
-    return Consumer(
-        name,
-        figures.count,
-        figures.client_errors,
-        figures.server_errors,
-        figures.limited,
-        figures.response_bytes,
-    )
+#: Ranks of :class:`Percentiles`.
+_RANKS = tuple(QUANTILES.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from custodes.kernel.paging import Page
 from custodes.planes.traffic.batch import Batch, GroupSighting
@@ -45,8 +45,6 @@ class RollupQuery:
     #: Of :meth:`TrafficStore.sums`: the plain figures that are wanted, by their name in
     #: :class:`~custodes.planes.traffic.rollup.Figures`; the others stay 0. Empty: all.
     figures: tuple[str, ...] = ()
-    #: Only the times to the last byte are wanted, in one bucket: enough to rank, and quicker.
-    ranking: bool = False
     #: Requests by status are wanted.
     statuses: bool = True
     #: Of sums and counts: other kinds of series that are added up beside, each for itself.
@@ -58,19 +56,26 @@ class RollupQuery:
         return (self.keyspace, *self.beside)
 
 
+#: Fetches an answer; what is asked before it is fetched is worked on meanwhile, where the store is a server.
+Answer = Callable[[], T]
+
+
 class Snapshot(Protocol):
     """**Protocol:** rollups as they were at one moment."""
 
-    def rollups(self, query: RollupQuery) -> Rollups:
+    def rollups(self, query: RollupQuery) -> Answer[Rollups]:
         """Add up rollups with their times and statuses."""
         ...
 
-    def sums(self, query: RollupQuery) -> Rollups:
+    def sums(self, query: RollupQuery) -> Answer[Rollups]:
         """Add up the plain figures in the store: no histograms, no statuses, one bucket."""
         ...
 
-    def counts(self, query: RollupQuery) -> dict[tuple[Keyspace, str, str], int]:
-        """Count requests by keyspace, name and method: enough to rank by, of thousands."""
+    def plain(self, query: RollupQuery) -> Answer[dict[tuple[Keyspace, str, str], Sequence[Any]]]:
+        """Add up the plain figures that are wanted, by keyspace, name and method: in their order, and nothing more.
+
+        What stands behind them in a sequence is of no meaning. Thousands can be ranked by these.
+        """
         ...
 
 

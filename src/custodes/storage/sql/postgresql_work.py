@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -115,6 +116,11 @@ class PooledWork:
                     result = self._work(as_transaction(connection))
                     self._committing = True
                 return result
+            except psycopg.Error as error:  # of what goes beneath SQLAlchemy
+                gone: bool = driver.broken
+                raise DBAPIError.instance(
+                    None, None, error, psycopg.Error, connection_invalidated=gone, dialect=connection.dialect
+                ) from error
             except DBAPIError as error:
                 if code_of(error) == _READ_ONLY:
                     connection.invalidate(error)

@@ -288,7 +288,7 @@ class _Reading:
                     return self._work(as_transaction(connection))
                 finally:
                     self._driver = None
-        except OperationalError as error:
+        except (OperationalError, sqlite3.OperationalError) as error:
             raise _unavailable(error) from error
 
     def interrupt(self) -> None:

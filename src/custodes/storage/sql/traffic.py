@@ -21,6 +21,7 @@ from custodes.storage.sql import traffic_rollups as rollups
 from custodes.storage.sql.bulk import Bulk, affected, counted, insert_ignoring
 from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.partitions import purge
+from custodes.storage.sql.pipelined import pipelined
 from custodes.storage.sql.tables.traffic import (
     ERRORS_ONLY,
     HAS_ADDRESS,
@@ -29,7 +30,7 @@ from custodes.storage.sql.tables.traffic import (
     api_error_groups,
     api_monitoring,
 )
-from custodes.storage.sql.traffic_reading import SqlSnapshot
+from custodes.storage.sql.traffic_reading import SqlSnapshot, unfolded_in
 
 T = TypeVar("T")
 
@@ -94,15 +95,22 @@ class SqlTrafficStore:
 
     async def look(self, about: Sequence[RollupQuery], work: Callable[[Snapshot], T]) -> T:
         """Run a work on one snapshot."""
-        return await self._database.read(lambda tx: work(SqlSnapshot(connection_of(tx), about)))
+
+        def look(tx: Transaction) -> T:
+            connection = connection_of(tx)
+            unfolded = unfolded_in(connection, about)
+            with pipelined(connection) as send:
+                return work(SqlSnapshot(send, connection.dialect.name, unfolded))
+
+        return await self._database.read(look)
 
     async def rollups(self, query: RollupQuery) -> Rollups:
         """Add up rollups with their times."""
-        return await self.look((query,), lambda snapshot: snapshot.rollups(query))
+        return await self.look((query,), lambda snapshot: snapshot.rollups(query)())
 
     async def sums(self, query: RollupQuery) -> Rollups:
         """Add up plain figures in SQL."""
-        return await self.look((query,), lambda snapshot: snapshot.sums(query))
+        return await self.look((query,), lambda snapshot: snapshot.sums(query)())
 
     async def foldable(self, level: Level, into: Level, before: int) -> Sequence[FoldUnit]:
         """List what waits to be folded."""

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, pairwise, product
 from typing import Any
 
 from sqlalchemy import Connection
 
-from custodes.planes.traffic.ports import RollupQuery
+from custodes.planes.traffic.ports import Answer, RollupQuery
 from custodes.planes.traffic.ranges import Stretch
 from custodes.planes.traffic.rollup import LEVELS, Figures, Keyspace, Level, Rollups, Series
+from custodes.storage.sql.pipelined import Rows, Statement
 from custodes.storage.sql.tables.traffic import UNFOLDED
 from custodes.storage.sql.tables.traffic import api_rollups as t
-from custodes.storage.sql.traffic_rollups import PLAIN, RICH, add_times, figures_of
+from custodes.storage.sql.traffic_rollups import PLAIN, RICH, figures_of
 
 #: Buckets of a stretch that are named one by one, so that a key's next columns are searched in each.
 MAX_NAMED = 100
@@ -38,58 +38,52 @@ _AGGREGATES = {
 _MADE_OF = {"total_min": ("total_min", "timed"), "total_squares": ("total_squares", "total_max", "total_sum")}
 
 
+#: Buckets of finer levels that hold rows which are not folded yet, by keyspace and level.
+Unfolded = dict[tuple[Keyspace, Level], list[int]]
+
+
+def unfolded_in(connection: Connection, about: Sequence[RollupQuery]) -> Unfolded:
+    """Look up what is not folded yet: once for all that is going to be asked."""
+    found: Unfolded = {}
+    statement = unfolded_query(about, connection.dialect.name)
+    if statement is not None:
+        for keyspace, level, bucket in connection.exec_driver_sql(*statement):
+            found.setdefault((Keyspace(keyspace), Level(level)), []).append(bucket)
+    return found
+
+
 class SqlSnapshot:
     """A :class:`custodes.planes.traffic.ports.Snapshot` in a transaction.
 
-    What is not folded yet is looked up once for all that is going to be asked.
-
     Args:
-        connection: the transaction.
-        about: what is going to be asked.
+        send: sends a statement.
+        dialect: whose.
+        unfolded: what is not folded yet of all that is going to be asked (:func:`unfolded_in`).
     """
 
-    def __init__(self, connection: Connection, about: Sequence[RollupQuery]) -> None:
-        self._connection = connection
-        self._dialect = connection.dialect.name
-        self._unfolded: dict[tuple[Keyspace, Level], list[int]] = {}
-        statement = unfolded_query(about, self._dialect)
-        if statement is not None:
-            for keyspace, level, bucket in connection.exec_driver_sql(*statement):
-                self._unfolded.setdefault((Keyspace(keyspace), Level(level)), []).append(bucket)
+    def __init__(self, send: Callable[[Statement], Rows], dialect: str, unfolded: Unfolded) -> None:
+        self._send = send
+        self._dialect = dialect
+        self._unfolded = unfolded
 
-    def rollups(self, query: RollupQuery) -> Rollups:
+    def rollups(self, query: RollupQuery) -> Answer[Rollups]:
         """Add up rollups with everything they hold."""
-        unfolded = self._runs(query)
-        if query.ranking:
-            return _totals(self._rows(totals_query(query, unfolded, self._dialect)), query)
-        groups: dict[tuple[int, str, str], list[Sequence[Any]]] = {}
-        for row in self._rows(rows_query(query, unfolded, self._dialect)):
-            bucket, name, method = row[_WHOLE:]
-            groups.setdefault((bucket - (bucket - query.since) % query.step, name, method), []).append(row)
-        return {Series("", query.keyspace, *key): figures_of(rows) for key, rows in groups.items()}
+        rows = self._send(rows_query(query, self._runs(query), self._dialect))
+        return lambda: _everything(rows(), query)
 
-    def sums(self, query: RollupQuery) -> Rollups:
+    def sums(self, query: RollupQuery) -> Answer[Rollups]:
         """Add up the plain figures in SQL: one row a series comes back."""
-        found: Rollups = {}
-        wanted = query.figures or PLAIN
-        for row in self._rows(sums_query(query, self._runs(query), self._dialect)):
-            name, method, *kind = row[len(wanted) :]
-            keyspace = Keyspace(*kind) if kind else query.keyspace
-            figures = found[Series("", keyspace, query.since, name, method)] = Figures()
-            for figure, value in zip(wanted, row, strict=False):
-                setattr(figures, figure, value)
-        return found
+        plain = self.plain(query)
+        return lambda: _figures(plain(), query)
 
-    def counts(self, query: RollupQuery) -> dict[tuple[Keyspace, str, str], int]:
-        """Count requests."""
-        rows = self._rows(sums_query(replace(query, figures=("count",)), self._runs(query), self._dialect))
-        if not query.beside:
-            return {(query.keyspace, name, method): count for count, name, method in rows}
+    def plain(self, query: RollupQuery) -> Answer[dict[tuple[Keyspace, str, str], Sequence[Any]]]:
+        """Add up the plain figures in SQL and leave them as they are."""
+        wanted = len(query.figures or PLAIN)
         kinds = {kind.value: kind for kind in query.keyspaces}
-        return {(kinds[kind], name, method): count for count, name, method, kind in rows}
-
-    def _rows(self, statement: Statement) -> Sequence[Any]:
-        return self._connection.exec_driver_sql(*statement).all()
+        rows = self._send(sums_query(query, self._runs(query), self._dialect))
+        if query.beside:
+            return lambda: {(kinds[row[-1]], row[wanted], row[wanted + 1]): row for row in rows()}
+        return lambda: {(query.keyspace, row[wanted], row[wanted + 1]): row for row in rows()}
 
     def _runs(self, query: RollupQuery) -> list[Stretch]:
         """Tell where finer levels hold rows that are not folded yet: stretches of adjacent buckets, the finest first.
@@ -107,18 +101,23 @@ class SqlSnapshot:
         return runs
 
 
-def _totals(rows: Iterable[Any], query: RollupQuery) -> Rollups:
-    """Add up what a ranking by time asks for: the times to the last byte."""
-    groups: dict[tuple[str, str], list[Sequence[Any]]] = {}
-    for name, method, *times in rows:
-        groups.setdefault((name, method), []).append(times)
+def _everything(rows: Iterable[Any], query: RollupQuery) -> Rollups:
+    """Add up all that rows hold, series by series."""
+    groups: dict[tuple[int, str, str], list[Sequence[Any]]] = {}
+    since, step = query.since, query.step
+    for row in rows:
+        bucket, name, method = row[_WHOLE:]
+        groups.setdefault((bucket - (bucket - since) % step, name, method), []).append(row)
+    return {Series("", query.keyspace, *key): figures_of(some) for key, some in groups.items()}
+
+
+def _figures(plain: Mapping[tuple[Keyspace, str, str], Sequence[Any]], query: RollupQuery) -> Rollups:
+    """Make figures of sums."""
     found: Rollups = {}
-    for key, some in groups.items():
-        *plain, total = zip(*some, strict=True)
-        if any(plain[0]):
-            figures = found[Series("", query.keyspace, query.since, *key)] = Figures()
-            add_times(figures, *plain)
-            figures.total.merge_all(total)
+    for (keyspace, name, method), row in plain.items():
+        figures = found[Series("", keyspace, query.since, name, method)] = Figures()
+        for figure, value in zip(query.figures or PLAIN, row, strict=False):
+            setattr(figures, figure, value)
     return found
 
 
@@ -130,21 +129,14 @@ def _runs(level: Level, buckets: list[int]) -> list[Stretch]:
     return [Stretch(level, begin, last + level.micros) for begin, last in zip(begins, ends, strict=True)]
 
 
-#: A statement with the names of its parameters as the driver writes them, and their values. Text beneath SQLAlchemy: a
-#: question about a long time has some twenty parts, and building as many expressions, or looking for parameters in as
-#: much text, takes longer than the database takes to answer.
-Statement = tuple[str, dict[str, Any]]
+# Statements are text beneath SQLAlchemy: a question about a long time has some twenty parts, and building as many
+# expressions, or looking for parameters in as much text, takes longer than the database takes to answer.
 
 
 def rows_query(query: RollupQuery, unfolded: Sequence[Stretch], dialect: str) -> Statement:
     """Write the query of all rows, with their bucket, name and method."""
     rich = RICH if query.statuses else ("''", *RICH[1:])
     return _Parts(query, unfolded, dialect).of((*PLAIN, *rich, "bucket", "name", "method"))
-
-
-def totals_query(query: RollupQuery, unfolded: Sequence[Stretch], dialect: str) -> Statement:
-    """Write the query of names, methods and times to the last byte."""
-    return _Parts(query, unfolded, dialect).of(("name", "method", *PLAIN[-4:], "total"))
 
 
 def sums_query(query: RollupQuery, unfolded: Sequence[Stretch], dialect: str) -> Statement:

@@ -88,8 +88,15 @@ def figures_of(rows: Sequence[Sequence[Any]]) -> Figures:
     """Add up rows that begin with the columns of :data:`PLAIN` and :data:`RICH`: column by column, below Python."""
     figures = Figures()
     columns = tuple(zip(*rows, strict=True))
-    for name, column in zip(_ADDED, columns, strict=False):
-        setattr(figures, name, sum(column))
+    (
+        figures.count,
+        figures.client_errors,
+        figures.server_errors,
+        figures.limited,
+        figures.disconnected,
+        figures.request_bytes,
+        figures.response_bytes,
+    ) = map(sum, columns[: len(_ADDED)])
     add_times(figures, *columns[len(_ADDED) : len(PLAIN)])
     statuses, total, ttfb = columns[len(PLAIN) : len(PLAIN) + len(RICH)]
     for told in filter(None, statuses):

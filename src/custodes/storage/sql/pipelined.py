@@ -1,0 +1,36 @@
+"""Statements on one snapshot, each sent before the rows of the one before it are fetched.
+
+PostgreSQL then works on the next ones while rows are added up here (PostgreSQL documentation, "Pipeline Mode"), and
+sends integers and bytes as they are. SQLite works in the thread that asks: a statement runs when its rows are wanted.
+Both go beneath SQLAlchemy, whose rows cost as much as adding them up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection
+
+#: A statement with the names of its parameters as the driver writes them, and their values.
+Statement = tuple[str, dict[str, Any]]
+
+#: Fetches rows; blocks until they are there.
+Rows = Callable[[], Sequence[Sequence[Any]]]
+
+
+@contextmanager
+def pipelined(connection: Connection) -> Generator[Callable[[Statement], Rows]]:
+    """Hand out what sends a statement; nothing else is asked of the connection meanwhile."""
+    driver: Any = connection.connection.driver_connection
+    if connection.dialect.name == "sqlite":
+        yield lambda statement: lambda: driver.execute(*statement).fetchall()
+        return
+
+    def send(statement: Statement) -> Rows:
+        fetch: Rows = driver.cursor(binary=True).execute(*statement).fetchall
+        return fetch
+
+    with driver.pipeline():
+        yield send
