@@ -10,6 +10,7 @@ from custodes.errors import Conflict, InvalidInput, NotFound
 from custodes.kernel.clock import DAY, SECOND, Clock
 from custodes.kernel.tenant import EVERY_TENANT
 from custodes.planes.ratelimit.access import normal_identifier
+from custodes.planes.ratelimit.bans import Escalation
 from custodes.planes.ratelimit.in_force import MAX_RULES, InForce
 from custodes.planes.ratelimit.model import FOREVER, Access, Effect, Kind, Rule, Source
 from custodes.planes.ratelimit.ports import RateLimitStore
@@ -37,6 +38,7 @@ class Administration:
         clock: source of time.
         new_id: makes ids.
         immune: tells which addresses are never shut out, by kind and identifier.
+        escalation: decides how long bans are; None where there are none.
     """
 
     def __init__(
@@ -46,12 +48,14 @@ class Administration:
         clock: Clock,
         new_id: Callable[[], str],
         immune: Callable[[str, str], bool],
+        escalation: Escalation | None,
     ) -> None:
         self._store = store
         self._in_force = in_force
         self._clock = clock
         self._new_id = new_id
         self._immune = immune
+        self._escalation = escalation
 
     # ── Access ───────────────────────────────────────────────────────────────
 
@@ -85,12 +89,15 @@ class Administration:
             msg = f"There are {MAX_ENTRIES} entries already"
             raise Conflict(msg, remedy="Block CIDR blocks instead of single addresses, or lift some blocks")
 
+        replaced = self._same(entry)
+        # Bans that it takes the place of are written all the same: the next ones go on from their level.
+        bans = [one for one in self._in_force.unsaved if one.id in replaced]
+
         def work(tx: Transaction) -> None:
+            self._put_bans(tx, bans)
             self._store.put_access(tx, entry)
-            self._store.bump(tx)
             also(tx)
 
-        replaced = self._same(entry)
         await self._store.units.write(work)
         self._in_force.end(replaced)
         self._in_force.put(entry)
@@ -196,16 +203,27 @@ class Administration:
         self._in_force.end([entry_id])
         return replace(found, ends_at=now, lifted_by=actor)
 
-    async def save(self, entries: Sequence[Access]) -> None:
-        """Write entries that were made in this worker without waiting: bans."""
+    async def save_bans(self, bans: Sequence[Access]) -> None:
+        """Write bans that were made in this worker without waiting; they last as long as the store's history has it."""
+        decided = await self._store.units.write(lambda tx: self._put_bans(tx, bans))
+        self._in_force.saved(decided)
 
-        def work(tx: Transaction) -> None:
-            for entry in entries:
-                self._store.put_access(tx, entry)
-            self._store.bump(tx)
+    def _put_bans(self, tx: Transaction, bans: Sequence[Access]) -> list[Access]:
+        """Raise the version, and write bans, each with the level that follows from those written before it."""
+        self._store.bump(tx)  # first: whoever writes at the same time waits here, and then sees these
+        return [self._put_ban(tx, self._escalation, ban) for ban in bans if self._escalation is not None]
 
-        await self._store.units.write(work)
-        self._in_force.saved(entries)
+    def _put_ban(self, tx: Transaction, escalation: Escalation, ban: Access) -> Access:
+        written = self._store.access(tx, ban.id)
+        if written is not None:  # by a block that took its place meanwhile
+            return written
+        since = escalation.remembered_since(ban.created_at)
+        history = self._store.standing(
+            tx, tenant=None, kind=ban.kind, identifier=ban.identifier, effects=(Effect.BLOCK,), now=since
+        )
+        decided = escalation.decide(ban, history)
+        self._store.put_access(tx, decided)
+        return decided
 
     def _end(self, tx: Transaction, ids: Sequence[str], actor: str, now: int) -> None:
         self._store.end_access(tx, ids, now, actor)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from custodes.errors import ConfigurationError
 from custodes.kernel.address import parse_network
@@ -55,6 +55,18 @@ def immune_addresses(trusted_proxies: Iterable[str]) -> Callable[[str, str], boo
     return immune
 
 
+def ban_reason(level: int) -> str:
+    """Say why somebody is banned."""
+    return f"Ran into limits again and again (offence {level})"
+
+
+def _told_by(entry: Access) -> tuple[int, int]:
+    """Return the moment and the offence that a block tells of: to lift one pardons, one made by hand is no offence."""
+    if entry.lifted_by:
+        return entry.ends_at, 0
+    return (entry.created_at, entry.level) if entry.level else (0, 0)
+
+
 class Escalation:
     """Counts refused requests by offender (tenant, kind, identifier) and passes sentence.
 
@@ -68,7 +80,7 @@ class Escalation:
         self._immune = immune
         self._records: dict[Offender, _Record] = {}
         self._earlier: dict[Offender, _Record] = {}
-        #: What bans in the store tell: (offence, moment), of before a restart and of other workers.
+        #: What bans in the store tell: (moment, offence), of before a restart and of other workers.
         self._recalled: dict[Offender, tuple[int, int]] = {}
         self._changed_at = 0
         self._tidied_at = 0
@@ -92,20 +104,43 @@ class Escalation:
         forgiven = max(0, now - record.latest) // self.policy.decay if record.offences else 0
         record.offences = max(0, record.offences - forgiven) + 1
         record.latest = now
-        steps = self.policy.steps
-        return Sentence(record.offences, steps[min(record.offences, len(steps)) - 1])
+        return Sentence(record.offences, self._duration(record.offences))
 
-    def recall(self, bans: Iterable[Access]) -> None:
-        """Know the offences of these bans, newest first, in place of those of the last call; a lifted one pardons."""
+    def remembered_since(self, now: int) -> int:
+        """Tell from which moment on a ban may still count; what ended before is forgiven."""
+        return now - self.policy.decay * len(self.policy.steps)
+
+    def decide(self, ban: Access, history: Iterable[Access]) -> Access:
+        """Give a ban the level that follows from what was there before, whichever worker made it, and its length.
+
+        Args:
+            ban: the ban, with the level that this worker knows of.
+            history: all blocks and bans of the same identifier that may still count.
+        """
+        bans = [one for one in history if one.tenant in (ban.tenant, EVERY_TENANT)]
+        at, offence = max(map(_told_by, bans), default=(0, 0))
+        beside = [one for one in bans if one.level and not one.lifted_by and one.ends_at > ban.created_at]
+        if not beside:  # otherwise another worker was refusing, too: one offence, seen twice
+            offence = max(0, offence - max(0, ban.created_at - at) // self.policy.decay) + 1
+        level = max(ban.level, offence)
+        ends_at = max(ban.created_at + self._duration(level), *(one.ends_at for one in (ban, *beside)))
+        return replace(ban, level=level, ends_at=ends_at, reason=ban_reason(level))
+
+    def recall(self, blocks: Iterable[Access]) -> None:
+        """Know the offences that these blocks and bans tell of, in place of those of the last call."""
         self._recalled = {}
-        for ban in bans:
-            known = (0, ban.ends_at) if ban.lifted_by else (ban.level, ban.created_at)
-            self._recalled.setdefault((ban.tenant, ban.kind.value, ban.identifier), known)
+        for one in blocks:
+            if one.level or one.lifted_by:
+                offender = (one.tenant, one.kind.value, one.identifier)
+                self._recalled[offender] = max(_told_by(one), self._recalled.get(offender, (0, 0)))
+
+    def _duration(self, level: int) -> int:
+        return self.policy.steps[min(level, len(self.policy.steps)) - 1]
 
     def _take_over(self, offender: Offender, record: _Record) -> None:
         """Count on from a later offence than this worker's own; a ban of an address is one of all tenants."""
         for tenant in (offender[0], EVERY_TENANT):
-            offence, at = self._recalled.get((tenant, *offender[1:]), (0, 0))
+            at, offence = self._recalled.get((tenant, *offender[1:]), (0, 0))
             if at > record.latest:
                 record.offences, record.latest = offence, at
 

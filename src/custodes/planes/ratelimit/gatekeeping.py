@@ -262,7 +262,7 @@ class Gatekeeping:
         """Have the escalation go on where it was before a restart, and where other workers are."""
         if self._escalation is not None:
             blocks = await self._list((Effect.BLOCK,), None, None, active=False, limit=MAX_RECALLED, cursor=None)
-            self._escalation.recall(one for one in blocks.items if one.level)
+            self._escalation.recall(blocks.items)
 
     def _pardon(self, entry: Access) -> None:
         if self._escalation is not None:

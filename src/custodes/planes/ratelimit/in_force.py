@@ -75,9 +75,11 @@ class InForce:
             self._unsaved[entry.id] = entry
 
     def saved(self, entries: Iterable[Access]) -> None:
-        """Note that the store has these now."""
+        """Note that the store has these now, as they are given here."""
+        self._changes += 1
         for entry in entries:
-            self._unsaved.pop(entry.id, None)
+            if self._unsaved.pop(entry.id, None) is not None:  # otherwise it was lifted meanwhile
+                self.access.add(entry)
         self._changed()
 
     def end(self, ids: Iterable[str]) -> None:

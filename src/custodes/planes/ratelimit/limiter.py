@@ -17,7 +17,7 @@ from custodes.planes.ratelimit.administration import Administration
 from custodes.planes.ratelimit.alarm import Alarm
 from custodes.planes.ratelimit.analytics import RateLimitAnalytics, analyse, near_limits
 from custodes.planes.ratelimit.answers import Decision
-from custodes.planes.ratelimit.bans import Escalation
+from custodes.planes.ratelimit.bans import Escalation, ban_reason
 from custodes.planes.ratelimit.gatekeeping import Gatekeeping
 from custodes.planes.ratelimit.in_force import InForce
 from custodes.planes.ratelimit.judge import Judge
@@ -122,12 +122,13 @@ class RateLimiter(Gatekeeping):
     ) -> None:
         options = options or Options()
         self._fanout = fanout or LocalFanout()
+        escalation = Escalation(options.bans, immune) if options.bans else None
         in_force = InForce(windows, store, clock, changed=lambda: self._fanout.publish(CHANGES, b""))
         super().__init__(
             store,
             in_force,
-            Administration(store, in_force, clock, new_id, immune),
-            Escalation(options.bans, immune) if options.bans else None,
+            Administration(store, in_force, clock, new_id, immune, escalation),
+            escalation,
             clock,
         )
         self._windows = windows
@@ -400,7 +401,7 @@ class RateLimiter(Gatekeeping):
             Effect.BLOCK,
             identifier,
             kind,
-            reason=f"Ran into limits again and again (offence {level})",
+            reason=ban_reason(level),
             actor="custodes",
             duration=duration,
             tenant=tenant,
@@ -411,7 +412,7 @@ class RateLimiter(Gatekeeping):
     async def _save_bans(self) -> None:
         unsaved = self._in_force.unsaved
         if unsaved:
-            await self._administration.save(unsaved)
+            await self._administration.save_bans(unsaved)
 
     # ── Health ───────────────────────────────────────────────────────────────
 

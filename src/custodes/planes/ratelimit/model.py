@@ -191,7 +191,7 @@ class Access:
     ends_at: int = FOREVER
     #: Step of the escalation when it is a ban, from 1; 0 when a person did it.
     level: int = 0
-    #: Who lifted it before its end; empty otherwise.
+    #: Who lifted it before its end; empty otherwise, and where another took its place.
     lifted_by: str = ""
 
 

@@ -147,7 +147,10 @@ class RateLimitStore(Protocol):
         ...
 
     def put_access(self, tx: Transaction, entry: Access) -> None:
-        """Keep an entry; an entry that stands for the same tenant, effect, kind and identifier ends now."""
+        """Keep an entry in place of those that stand for the same tenant, effect, kind and identifier, which end then.
+
+        They count as not lifted. A ban takes the place of bans only: what a person decided goes on.
+        """
         ...
 
     def end_access(self, tx: Transaction, ids: Sequence[str], at: int, by: str) -> None:

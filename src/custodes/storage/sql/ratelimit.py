@@ -11,6 +11,7 @@ from sqlalchemy import (
     RowMapping,
     Select,
     and_,
+    case,
     delete,
     func,
     insert,
@@ -76,16 +77,19 @@ class SqlRateLimitStore:
     # ── Access ───────────────────────────────────────────────────────────────
 
     def put_access(self, tx: Transaction, entry: Access) -> None:
-        """Insert an entry and end the one that it replaces."""
+        """Insert an entry and end those that it replaces."""
         same = and_(
             b.c.identifier == entry.identifier,
             b.c.ends_at > entry.created_at,
             b.c.tenant_id == entry.tenant,
             b.c.effect == entry.effect.value,
             b.c.kind == entry.kind.value,
+            *([b.c.level > 0] if entry.level else []),
         )
         connection = connection_of(tx)
-        connection.execute(update(b).where(same).values(ends_at=entry.created_at, lifted_by=entry.actor))
+        # A worker may write a ban after one that another made later: none ends before it began.
+        ends_at = case((b.c.created_at > entry.created_at, b.c.created_at), else_=entry.created_at)
+        connection.execute(update(b).where(same).values(ends_at=ends_at))
         connection.execute(insert(b).values(_access_columns(entry)))
 
     def end_access(self, tx: Transaction, ids: Sequence[str], at: int, by: str) -> None:
