@@ -1,6 +1,8 @@
 """What every keeper of webhooks promises (planes/inbound/ports.py), on every engine."""
 
 import asyncio
+import threading
+from concurrent.futures import Future, wait
 from dataclasses import replace
 
 import pytest
@@ -9,6 +11,7 @@ from sqlalchemy.dialects import sqlite
 from custodes.kernel.clock import DAY, SECOND
 from custodes.kernel.ids import uuid7
 from custodes.planes.inbound.model import (
+    JOB_KIND,
     Arrival,
     Attempt,
     Ending,
@@ -19,8 +22,11 @@ from custodes.planes.inbound.model import (
     Verdict,
     Wait,
 )
-from custodes.runtime.jobs import Claim
-from custodes.storage.sql.database import Database, connection_of
+from custodes.runtime.jobs import Claim, NewJob
+from custodes.runtime.transactions import Transaction
+from custodes.storage.sql import inbound_accept
+from custodes.storage.sql import inbound_queries as queries
+from custodes.storage.sql.database import Database, as_transaction, connection_of
 from custodes.storage.sql.inbound import SqlEventStore
 from custodes.storage.sql.inbound_queries import events_query
 from custodes.storage.sql.jobs import SqlJobs
@@ -301,6 +307,65 @@ async def test_purge_deletes_old_finished_events_with_all_that_belongs_to_them(
             lambda tx, table=table: connection_of(tx).exec_driver_sql(f"SELECT event_id FROM {table}").all()
         )
         assert not {row[0] for row in rows} & {old, dead}
+
+
+async def test_an_event_that_gets_a_job_while_it_is_purged_stays(
+    database: Database, events: SqlEventStore, arrival, monkeypatch: pytest.MonkeyPatch
+):
+    """Given a clean-up that has chosen events, When one of them gets a job first, Then that one stays."""
+    taken_up, gone = [
+        await database.write(lambda tx, key=key: events.log(tx, arrival(key, NOW - DAY), Status.FAILED))
+        for key in ("taken-up", "gone")
+    ]
+    choose = queries.finished_before
+
+    def chosen_and_taken_up(connection, before: int, limit: int):
+        chosen = choose(connection, before, limit)
+        SqlJobs().put(as_transaction(connection), NewJob("default", JOB_KIND, taken_up, "stripe", NOW))
+        return chosen
+
+    monkeypatch.setattr(queries, "finished_before", chosen_and_taken_up)
+    assert await database.write(lambda tx: events.purge(tx, NOW, 100)) == 1
+
+    assert set(await database.read(lambda tx: events.load(tx, [taken_up, gone]))) == {taken_up}
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+async def test_what_is_delivered_or_replayed_while_it_is_purged_is_kept_or_said_to_be_gone(
+    database: Database, events: SqlEventStore, arrival, monkeypatch: pytest.MonkeyPatch
+):
+    """Given a delivery that has found its event there, When that is deleted for its age in this moment, Then what was
+    accepted is kept anew, and who would replay the other event finds it gone.
+    """
+    for key in ("delivered", "replayed"):
+        kept = await database.write(lambda tx, key=key: events.log(tx, arrival(key, NOW - DAY), Status.FAILED))
+    found, deleted, settle = threading.Event(), threading.Event(), inbound_accept._settle_postgresql
+
+    def settle_after_it_was_deleted(driver, row):
+        found.set()
+        assert deleted.wait(30)
+        return settle(driver, row)
+
+    async def hold() -> set[str]:
+        return await database.write(lambda tx: events.hold(tx, [kept]))
+
+    def purge_while_others_come(tx: Transaction) -> Future[set[str]]:
+        assert found.wait(30)
+        assert events.purge(tx, NOW, 100) == 2
+        deleted.set()
+        holding = asyncio.run_coroutine_threadsafe(hold(), loop)
+        wait([holding], timeout=0.2)  # both are to wait for the commit, which is what comes next
+        return holding
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(inbound_accept, "_settle_postgresql", settle_after_it_was_deleted)
+    delivery = asyncio.ensure_future(events.accept(arrival("delivered", NOW)))
+    holding = await database.write(purge_while_others_come)
+
+    accepted = await delivery
+    assert (await database.read(lambda tx: events.load(tx, [accepted]))).keys() == {accepted}
+    assert await asyncio.wrap_future(holding) == set()
+    assert await backlog(database) == 1
 
 
 @pytest.mark.parametrize(

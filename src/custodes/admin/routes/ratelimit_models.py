@@ -79,7 +79,7 @@ class AccessModel(BaseModel):
     created_at: Moment = Field(description="When")
     ends_at: Moment | None = Field(description="When it ends or was lifted; null for no end")
     level: int = Field(description="Step of the escalation when it is a ban; 0 when a person did it")
-    lifted_by: str = Field(description="Who lifted it before its end; empty otherwise, and where another took its place")
+    lifted_by: str = Field(description="Who lifted it early; empty otherwise, and where another took its place")
 
     @classmethod
     def of(cls, entry: Access) -> AccessModel:

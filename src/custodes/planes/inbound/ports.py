@@ -66,6 +66,10 @@ class EventStore(Protocol):
         """Note the handlers' attempts at events; one that is there already is left as it is."""
         ...
 
+    def hold(self, tx: Transaction, event_ids: Sequence[str]) -> set[str]:
+        """Have events stay until the transaction ends, whatever is cleaned up; return those that are there."""
+        ...
+
     def reopen(self, tx: Transaction, event_ids: Sequence[str]) -> None:
         """Make finished events ``received`` again, with no handler done."""
         ...

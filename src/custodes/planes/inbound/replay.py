@@ -58,6 +58,7 @@ class Replays:
         """
 
         def work(tx: Transaction) -> EventRecord:
+            self._events.hold(tx, [event_id])
             event = self._events.get(tx, tenant, event_id)
             if event is None:
                 msg = "No such webhook event"
@@ -92,7 +93,11 @@ class Replays:
         def work(tx: Transaction) -> Replayed:
             page = self._events.find(tx, wanted, limit=limit, cursor=cursor)
             done, skipped = list[str](), list[str]()
-            for event in page.items:
+            ids = [event.id for event in page.items]
+            there = set(ids) if dry_run else self._events.hold(tx, ids)
+            for event in (
+                one for one in page.items if one.id in there
+            ):  # the others were too old, and deleted just now
                 replayed = event.status is not Status.PROCESSING if dry_run else self._again(tx, event)
                 (done if replayed else skipped).append(event.id)
             if dry_run:

@@ -17,7 +17,8 @@ from custodes.planes.ratelimit.model import Access, Effect, Kind, Rule
 from custodes.planes.ratelimit.ports import RateLimitStore
 from custodes.runtime.transactions import Work, nothing
 
-#: Newest blocks and bans whose offences are known after a restart, and to other workers; older ones begin anew.
+#: Newest blocks and bans whose offences are known at once after a restart, and to other workers; the store looks at all
+#: of those who are banned, as the ban is written.
 MAX_RECALLED = 1_000
 
 

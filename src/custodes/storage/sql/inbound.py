@@ -126,6 +126,14 @@ class SqlEventStore:
         ]
         _ATTEMPTS.insert(connection_of(tx), rows)
 
+    def hold(self, tx: Transaction, event_ids: Sequence[str]) -> set[str]:
+        """Have events stay until the transaction ends; on SQLite there is no other writer meanwhile."""
+        held: set[str] = set()
+        for some in _slices(event_ids):
+            query = select(events.c.id).where(events.c.id.in_(some)).with_for_update(read=True, key_share=True)
+            held.update(connection_of(tx).execute(query).scalars())
+        return held
+
     def reopen(self, tx: Transaction, event_ids: Sequence[str]) -> None:
         """Make finished events ``received`` again."""
         fresh: dict[str, Any] = {
@@ -188,14 +196,19 @@ class SqlEventStore:
     def purge(self, tx: Transaction, before: int, limit: int) -> int:
         """Delete finished events received before, with their attempts."""
         connection = connection_of(tx)
-        doomed = queries.finished_before(connection, before, limit)
-        for some in _slices(doomed):
-            ids = [event_id for _, event_id in some]
-            for tenant in {tenant for tenant, _ in some}:
+        deleted = 0
+        for chosen in _slices(queries.finished_before(connection, before, limit)):
+            # Their rows are locked now: what has got a job before that is seen by this statement, which looks again.
+            these = events.c.id.in_([event_id for _, event_id in chosen])
+            gone = connection.execute(
+                delete(events).where(these, *queries.finished(before)).returning(events.c.tenant_id, events.c.id)
+            ).all()
+            ids = [event_id for _, event_id in gone]
+            for tenant in {tenant for tenant, _ in gone}:
                 connection.execute(delete(attempts).where(attempts.c.tenant_id == tenant, attempts.c.event_id.in_(ids)))
             connection.execute(delete(payloads).where(payloads.c.event_id.in_(ids)))
-            connection.execute(delete(events).where(events.c.id.in_(ids)))
-        return len(doomed)
+            deleted += len(gone)
+        return deleted
 
     def count_purgeable(self, tx: Transaction, before: int) -> int:
         """Count finished events received before."""

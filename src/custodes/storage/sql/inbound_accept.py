@@ -73,10 +73,13 @@ def _settle(connection: Any, row: Arrival) -> str:
 
 _FIRST_DELIVERY = f"SELECT id FROM {events.name} WHERE tenant_id = ? AND dedupe_key = ? AND source = ?"
 
+_OPEN = f"status IN ('{Status.RECEIVED}', '{Status.PROCESSING}', '{Status.FAILED}')"
+
+_JOB_COLUMNS = "tenant_id, kind, ref, lane, due_at, attempts, released, token"
+
 _REDRIVE = (
-    f"INSERT INTO {jobs.name} (tenant_id, kind, ref, lane, due_at, attempts, released, token)"
-    f" SELECT tenant_id, '{JOB_KIND}', id, source, ?, 0, 0, 0 FROM {events.name}"
-    f" WHERE id = ? AND status IN ('{Status.RECEIVED}', '{Status.PROCESSING}', '{Status.FAILED}')"
+    f"INSERT INTO {jobs.name} ({_JOB_COLUMNS})"
+    f" SELECT tenant_id, '{JOB_KIND}', id, source, ?, 0, 0, 0 FROM {events.name} WHERE id = ? AND {_OPEN}"
     " ON CONFLICT DO NOTHING"
 )
 
@@ -96,7 +99,7 @@ _DOOR_DDL = (
         f" '{Status.RECEIVED}', 0, '{{}}') ON CONFLICT DO NOTHING;"
         f" INSERT INTO {payloads.name} (tenant_id, event_id, headers, body)"
         " SELECT NEW.tenant, NEW.id, NEW.headers, NEW.body WHERE changes() > 0;"
-        f" INSERT INTO {jobs.name} (tenant_id, kind, ref, lane, due_at, attempts, released, token)"
+        f" INSERT INTO {jobs.name} ({_JOB_COLUMNS})"
         f" SELECT NEW.tenant, '{JOB_KIND}', NEW.id, NEW.source, NEW.received_at, 0, 0, 0 WHERE changes() > 0;"
         " END"
     ),
@@ -122,10 +125,15 @@ def _accept_postgresql(driver: Any, rows: Sequence[Arrival]) -> Sequence[str]:
 
 
 def _settle_postgresql(driver: Any, row: Arrival) -> str:
-    found = driver.execute(_FIRST_DELIVERY.replace("?", "%s"), (row.tenant, row.dedupe_key, row.source))
-    kept: str = found.fetchone()[0]
-    driver.execute(_REDRIVE.replace("?", "%s"), (row.received_at, kept))
-    return kept
+    """As :func:`_settle`; what is no longer there, because it was just deleted for its age, is taken in anew."""
+    columns = [[value] for value in row]
+    while True:
+        found = driver.execute(
+            _REDRIVE_POSTGRESQL, (row.tenant, row.dedupe_key, row.source, row.received_at)
+        ).fetchone()
+        found = found or driver.execute(_ACCEPT_POSTGRESQL, columns).fetchone()
+        if found:
+            return found[0]
 
 
 _OTHER_TYPES = {"received_at": "bigint", "body_bytes": "bigint", "body": "bytea"}
@@ -138,9 +146,18 @@ _ACCEPT_POSTGRESQL = (
     " ON CONFLICT DO NOTHING RETURNING id),"
     f" bytes AS (INSERT INTO {payloads.name} (tenant_id, event_id, headers, body)"
     " SELECT tenant, id, headers, body FROM arrived JOIN kept USING (id)),"
-    f" work AS (INSERT INTO {jobs.name} (tenant_id, kind, ref, lane, due_at, attempts, released, token)"
+    f" work AS (INSERT INTO {jobs.name} ({_JOB_COLUMNS})"
     f" SELECT tenant, '{JOB_KIND}', id, source, received_at, 0, 0, 0 FROM arrived JOIN kept USING (id))"
     " SELECT id FROM kept"
+)
+
+# One statement, because each may be a transaction of its own: the event cannot be deleted before its job is there.
+_REDRIVE_POSTGRESQL = (
+    f"WITH first AS (SELECT tenant_id, id, source, status FROM {events.name}"
+    " WHERE tenant_id = %s AND dedupe_key = %s AND source = %s FOR KEY SHARE),"
+    f" work AS (INSERT INTO {jobs.name} ({_JOB_COLUMNS})"
+    f" SELECT tenant_id, '{JOB_KIND}', id, source, %s, 0, 0, 0 FROM first WHERE {_OPEN} ON CONFLICT DO NOTHING)"
+    " SELECT id FROM first"
 )
 
 

@@ -185,7 +185,10 @@ def finished(before: int) -> tuple[ColumnElement[bool], ...]:
 
 
 def finished_before(connection: Connection, before: int, limit: int) -> Sequence[tuple[str, str]]:
-    """Name ``(tenant, id)`` of finished events received before, oldest first, at most ``limit``."""
+    """Name ``(tenant, id)`` of finished events received before, oldest first, at most ``limit``, and lock them.
+
+    What is delivered again or replayed just now is passed over; whoever comes after this waits for its end.
+    """
     found: list[tuple[str, str]] = []
     for tenant in tenants_of(connection, t):
         query = (
@@ -193,6 +196,7 @@ def finished_before(connection: Connection, before: int, limit: int) -> Sequence
             .where(t.c.tenant_id == tenant, *finished(before))
             .order_by(t.c.received_at, t.c.id)
             .limit(limit - len(found))
+            .with_for_update(of=t, skip_locked=True)
         )
         found.extend((row.tenant_id, row.id) for row in connection.execute(query))
         if len(found) >= limit:
