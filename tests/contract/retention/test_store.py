@@ -46,6 +46,24 @@ async def test_the_last_run_of_each_policy_is_the_newest_that_was_real(database:
     assert {policy: run.removed for policy, run in last.items()} == {"a.rows": 9}
 
 
+async def test_the_last_success_of_each_policy_is_found_however_often_others_ran_and_up_to_a_moment(
+    database: Database, make
+):
+    runs = [make(1), make(2, error="no"), make(3, policy="b.rows", error="no"), make(99, removed=99)]
+    for run in (*runs, *(make(10 + place, policy="c.rows") for place in range(20))):
+        await database.write(lambda tx, run=run: store.add(tx, run))
+
+    async def last(until: int | None, *, succeeded: bool) -> dict[str, int]:
+        names = ["a.rows", "b.rows", "c.rows"]
+        found = await database.read(lambda tx: store.last(tx, names, until=until, succeeded=succeeded))
+        return {name: (one.started_at - AT) // SECOND for name, one in found.items()}
+
+    assert await last(AT + 90 * SECOND, succeeded=True) == {"a.rows": 1, "c.rows": 29}
+    assert await last(AT + 90 * SECOND, succeeded=False) == {"a.rows": 2, "b.rows": 3, "c.rows": 29}
+    assert await last(None, succeeded=True) == {"a.rows": 99, "c.rows": 29}
+    assert await last(AT + SECOND, succeeded=True) == {"a.rows": 1}
+
+
 async def test_old_records_go_oldest_first(database: Database, make):
     for place in range(5):
         await database.write(lambda tx, place=place: store.add(tx, make(place)))
@@ -74,6 +92,6 @@ async def test_the_lists_are_read_by_index(database: Database):
 
     await database.read(explain)
 
-    assert len(plans) == 2
+    assert len(plans) == 3
     assert all("USING PRIMARY KEY" in plan for plan in plans)
     assert not [plan for plan in plans if "TEMP B-TREE" in plan]

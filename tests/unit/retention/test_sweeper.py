@@ -274,6 +274,50 @@ async def test_health_says_for_how_long_nothing_was_cleaned_up_and_what_failed(r
     assert (failed.state, failed.figures["policies_failed"]) == (Health.DEGRADED, 1.0)
 
 
+async def test_health_tells_of_the_policy_that_has_not_cleaned_up_for_longest(retention_of, clock: FakeClock):
+    """Given one policy that is swept by hand again and again and one that fails, the second one is told of, by name."""
+    shelf = Shelf(clock, [])
+    failing = False
+
+    async def unsteady(_before: int, _limit: int) -> int:
+        if failing:
+            raise StorageUnavailable("The disk is full")
+        return 0
+
+    retention = retention_of(shelf.policy(), Policy("b.unsteady", "", DAY, unsteady, shelf.count), every_minutes=60)
+    await retention.run_due()
+    failing = True
+    for _ in range(24):
+        clock.advance(HOUR)
+        await retention.run_due()
+        for _ in range(3):
+            await retention_of(shelf.policy()).run()
+
+    other_process = retention_of(*retention.policies[:2])
+    for health in (await retention.get_health_status(), await other_process.get_health_status()):
+        assert (health.state, health.figures["intervals_since_sweep"]) == (Health.UNHEALTHY, 24)
+        assert health.figures["policies_failed"] == 1
+        assert health.reasons[-1] == "Not cleaned up: b.unsteady"
+
+
+async def test_a_clock_that_jumps_is_no_silence_and_hides_none(retention_of, clock: FakeClock):
+    shelf = Shelf(clock, [])
+    retention = retention_of(shelf.policy(), every_minutes=60)
+    # Given a wall clock that runs a day ahead while it sweeps
+    clock.jump(DAY)
+    await retention.run_due()
+    clock.jump(-DAY)
+    assert (await retention.get_health_status()).figures["hours_since_sweep"] == 0
+    # Then a process that is new counts from its own begin, and does not wait for that day to be over
+    other = retention_of(shelf.policy(), every_minutes=60)
+    clock.advance(4 * HOUR)
+    assert (await other.get_health_status()).figures["hours_since_sweep"] == 4
+    # Given a wall clock that jumps ahead after a sweep, then that is none who swept just now
+    await retention.run_due()
+    clock.jump(30 * DAY)
+    assert (await retention.get_health_status()).state is Health.HEALTHY
+
+
 def test_two_policies_of_one_name_are_refused(retention_of, clock: FakeClock):
     shelf = Shelf(clock, [])
 

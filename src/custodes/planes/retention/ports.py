@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Protocol
 
 from custodes.kernel.paging import Page
@@ -17,12 +17,17 @@ class RunStore(Protocol):
         """Record a run."""
         ...
 
-    def last(self, tx: Transaction, policies: Iterable[str]) -> dict[str, Run]:
-        """Find the newest run of each policy that was not a dry run; policies that never ran are left out."""
-        ...
+    def last(
+        self, tx: Transaction, policies: Sequence[str], *, until: int | None = None, succeeded: bool = False
+    ) -> dict[str, Run]:
+        """Find the newest run of each policy that was not a dry run; policies without one are left out.
 
-    def newest(self, tx: Transaction, count: int) -> list[Run]:
-        """Read the newest runs that were no dry runs, of all policies, newest first; so many at most."""
+        Args:
+            tx: the transaction.
+            policies: names.
+            until: only runs that began at this moment or before.
+            succeeded: only runs that did not fail.
+        """
         ...
 
     def page(self, tx: Transaction, limit: int, cursor: str) -> Page[Run]:

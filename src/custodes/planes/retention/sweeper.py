@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from custodes.errors import ConfigurationError, CustodesError
 from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND, Clock
-from custodes.kernel.health import SystemHealth, Threshold, judge
+from custodes.kernel.health import Health, SystemHealth, Threshold, judge
 from custodes.kernel.ids import RandomBits, uuid7
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
 from custodes.planes.retention.model import Policy, PolicyReport, Run
 from custodes.planes.retention.ports import RunStore
 from custodes.runtime.log import get_logger
 from custodes.runtime.scheduler import Scheduler
-from custodes.runtime.transactions import Store, Work, nothing
+from custodes.runtime.transactions import Store, Transaction, Work, nothing
 
 #: Rows of one transaction: a few milliseconds of the only writer.
 BATCH = 1_000
@@ -36,11 +37,17 @@ LOOK_SECONDS = 30.0
 #: What the plane is called in health reports.
 SYSTEM = "retention"
 
+#: Intervals without success from which on a policy is late.
+LATE = 3
+
 #: When cleaning up is degraded or unhealthy; intervals are those of the setting.
 THRESHOLDS = (
-    Threshold("intervals_since_sweep", degraded=3, unhealthy=24, says="Nothing was cleaned up for {} intervals"),
+    Threshold("intervals_since_sweep", degraded=LATE, unhealthy=24, says="Not all was cleaned up for {} intervals"),
     Threshold("policies_failed", degraded=1, unhealthy=float("inf"), says="Policies that failed in the last sweep: {}"),
 )
+
+#: Most policies that a reason names.
+_NAMED = 5
 
 #: How long the records of runs are kept, microseconds.
 KEEP_RUNS = 90 * DAY
@@ -96,13 +103,15 @@ class Retention:
         self._batch = batch
         self._pause = pause
         self.policies: tuple[Policy, ...] = (*policies, self._own_policy())
-        names = [policy.name for policy in self.policies]
+        self._names = names = [policy.name for policy in self.policies]
         if len(set(names)) < len(names):
             msg = f"Two retention policies have the same name: {', '.join(names)}"
             raise ConfigurationError(msg, remedy="Give each a name of its own")
         #: Time between two sweeps, microseconds.
         self.interval = round(every_minutes * MINUTE)
-        self._began_at = clock.now()
+        self._began_at = clock.monotonic()
+        #: When policies last succeeded in this process, by the monotonic clock.
+        self._succeeded_at: dict[str, int] = {}
         #: When this process last swept, by the monotonic clock: a wall clock that jumps has nobody sweep all the time.
         self._swept_at: int | None = None
         if scheduler is not None:
@@ -163,20 +172,41 @@ class Retention:
 
     async def get_policies(self) -> list[PolicyReport]:
         """Return every policy with its newest run."""
-        last = await self._store.read(lambda tx: self._runs.last(tx, [policy.name for policy in self.policies]))
+        last = await self._store.read(lambda tx: self._runs.last(tx, self._names))
         return [PolicyReport(policy, last.get(policy.name)) for policy in self.policies]
 
     async def get_health_status(self) -> SystemHealth:
-        """Tell how long ago something was last cleaned up, by whichever process, and whether it failed."""
-        last = await self._store.read(lambda tx: self._runs.newest(tx, len(self.policies)))
+        """Tell of the policy that has not succeeded for longest, in whichever process, and of those that failed.
+
+        Runs in the future, of a clock that was wrong, hide no silence. A clock that jumps ahead makes none of what this
+        process did itself, nor of a policy that has never run.
+        """
         now = self._clock.now()
-        silence = now - max((run.started_at for run in last), default=self._began_at)
+
+        def work(tx: Transaction) -> tuple[dict[str, Run], dict[str, Run]]:
+            newest = self._runs.last(tx, self._names)
+            return newest, self._runs.last(tx, self._names, until=now, succeeded=True)
+
+        newest, succeeded = await self._store.read(work)
+        silences = {name: self._silence(name, now, succeeded.get(name)) for name in self._names}
+        failed = [name for name in self._names if name in newest and newest[name].error]
+        silence = max(silences.values())
         figures = {
-            "hours_since_sweep": max(0, silence) / HOUR,
-            "intervals_since_sweep": max(0, silence) // self.interval,
-            "policies_failed": float(sum(bool(run.error) for run in last)),
+            "hours_since_sweep": silence / HOUR,
+            "intervals_since_sweep": silence // self.interval,
+            "policies_failed": float(len(failed)),
         }
-        return judge(SYSTEM, figures, THRESHOLDS)
+        health = judge(SYSTEM, figures, THRESHOLDS)
+        if health.state is Health.HEALTHY:
+            return health
+        named = [name for name in self._names if name in failed or silences[name] >= LATE * self.interval]
+        return replace(health, reasons=(*health.reasons, f"Not cleaned up: {_listed(named)}"))
+
+    def _silence(self, policy: str, now: int, run: Run | None) -> int:
+        """Tell how long ago a policy last succeeded, microseconds; ``run`` is that success, as it is recorded."""
+        own = self._clock.monotonic() - self._succeeded_at.get(policy, self._began_at)
+        ago = own if run is None else max(0, now - run.started_at)
+        return min(ago, own) if policy in self._succeeded_at else ago
 
     async def list_runs(self, *, limit: int = DEFAULT_LIMIT, cursor: str = "") -> Page[Run]:
         """Return a page of runs, newest first.
@@ -200,6 +230,7 @@ class Retention:
                 finished = gone == 0
                 if not finished:
                     await self._pause(PAUSE_SECONDS)
+            self._succeeded_at[policy.name] = began
         except Exception as failure:  # noqa: BLE001 - the other policies still run
             error = _described(failure)
             _log.warning("retention_failed", policy=policy.name, removed=removed, error=error)
@@ -248,6 +279,11 @@ class Retention:
             return await self._store.read(lambda tx: self._runs.count_purgeable(tx, before))
 
         return Policy("retention.runs", "Records of these runs", KEEP_RUNS, purge, count)
+
+
+def _listed(policies: Sequence[str]) -> str:
+    more = len(policies) - _NAMED
+    return ", ".join(policies[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _described(failure: Exception) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import RowMapping, delete, insert, select
 
+from custodes.kernel.clock import MILLISECOND
 from custodes.kernel.ids import uuid7
 from custodes.kernel.paging import Page, decode_cursor, page_of
 from custodes.kernel.tenant import DEFAULT_TENANT
@@ -25,20 +26,22 @@ class SqlRunStore:
         """Record a run."""
         connection_of(tx).execute(insert(retention_runs).values(tenant_id=DEFAULT_TENANT, **asdict(run)))
 
-    def last(self, tx: Transaction, policies: Iterable[str]) -> dict[str, Run]:
-        """Find the newest run of each policy."""
+    def last(
+        self, tx: Transaction, policies: Sequence[str], *, until: int | None = None, succeeded: bool = False
+    ) -> dict[str, Run]:
+        """Find the newest run of each policy: most are among the newest of all, the others are looked for."""
+        real = _runs().where(retention_runs.c.dry_run.is_(False))
+        if until is not None:
+            real = real.where(retention_runs.c.id < uuid7(until + MILLISECOND, lambda _bits: 0))
+        if succeeded:
+            real = real.where(retention_runs.c.error == "")
         found: dict[str, Run] = {}
-        for policy in policies:
-            newest = _runs().where(retention_runs.c.policy == policy, retention_runs.c.dry_run.is_(False)).limit(1)
-            row = connection_of(tx).execute(newest).mappings().first()
-            if row is not None:
-                found[policy] = _run(row)
-        return found
-
-    def newest(self, tx: Transaction, count: int) -> list[Run]:
-        """Read the newest real runs of all policies."""
-        query = _runs().where(retention_runs.c.dry_run.is_(False)).limit(count)
-        return [_run(row) for row in connection_of(tx).execute(query).mappings()]
+        for row in connection_of(tx).execute(real.limit(2 * len(policies))).mappings():
+            found.setdefault(row.policy, _run(row))
+        for policy in set(policies) - found.keys():
+            its_own = real.where(retention_runs.c.policy == policy).limit(1)
+            found.update((row.policy, _run(row)) for row in connection_of(tx).execute(its_own).mappings())
+        return {policy: found[policy] for policy in policies if policy in found}
 
     def page(self, tx: Transaction, limit: int, cursor: str) -> Page[Run]:
         """Read a page, newest first."""
