@@ -9349,7 +9349,7 @@ export interface components {
             level: number;
             /**
              * Lifted By
-             * @description Who lifted it before its end; empty otherwise
+             * @description Who lifted it early; empty otherwise, and where another took its place
              */
             lifted_by: string;
         };
