@@ -17,7 +17,8 @@ from typing import Any
 from custodes.planes.audit.logger import AuditLogger
 from custodes.runtime.bus import Bus
 from custodes.runtime.system_clock import SystemClock
-from custodes.storage.sql.audit import _COLUMNS, _INSERT, _INSERT_TARGET, SqlAuditStore, _row
+from custodes.storage.sql.audit import _INSERT, _INSERT_TARGET, SqlAuditStore
+from custodes.storage.sql.audit_rows import COLUMNS, row_of
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.sqlite import SqliteDatabase
 from custodes.storage.sql.tables import metadata
@@ -76,9 +77,9 @@ async def _peer(folder: Path) -> float:
     audit = _logger(database)
     entries = [await audit.log_audit_event("data.updated", **_event(place)) for place in range(20)]
     await database.close()
-    rows = [_row(entry) for entry in entries]
-    place_of_id = _COLUMNS.index("id")
-    insert = f"{_INSERT} VALUES ({', '.join('?' * len(_COLUMNS))})"
+    rows = [row_of(entry) for entry in entries]
+    place_of_id = COLUMNS.index("id")
+    insert = f"{_INSERT} VALUES ({', '.join('?' * len(COLUMNS))})"
     insert_target = f"{_INSERT_TARGET} VALUES (?, ?, ?)"
     connection = sqlite3.connect(folder / "audit.db", isolation_level=None)
     connection.execute("PRAGMA synchronous=FULL")

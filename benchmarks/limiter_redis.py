@@ -2,7 +2,8 @@
 
 64 tasks ask one after the other, each about subjects of its own that stay below their limit: ``RedisWindows.decide`` of
 ours with an exact sliding window and with GCRA; ``MovingWindowRateLimiter.hit`` of limits (asyncio, redis-py) and
-``Throttled.limit`` of throttled-py (asyncio, GCRA). Rounds alternate between the sides; the median counts.
+``Throttled.limit`` of throttled-py (asyncio, GCRA). Rounds alternate between the sides, each round in another order and
+each turn on a heap from which what the one before has left was collected; the median counts.
 
 Then the same with three limits for each request, with a subject that is refused all the time, and with one subject for
 all tasks, of which exactly the limit must pass. Each round is measured by the clock and by this process's processor
@@ -15,6 +16,7 @@ is what one connection can do without deciding anything: ``INCR``, 1,000 in a pi
 from __future__ import annotations
 
 import asyncio
+import gc
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -88,9 +90,12 @@ async def rate(hit: Hit, *, tasks: int = TASKS, requests: int = REQUESTS) -> tup
 async def alternate(sides: dict[str, Callable[[str], Hit]], **options: int) -> dict[str, tuple[float, float]]:
     """Alternate rounds of all sides, each on fresh states, and return the medians."""
     measured: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
+    names = list(sides)
     for number in range(ROUNDS):
-        for name, side in sides.items():
-            measured[name].append(await rate(side(f"{name} {number}"), **options))
+        turn = number % len(names)
+        for name in names[turn:] + names[:turn]:
+            gc.collect()  # who comes after one that leaves much would else pay for it
+            measured[name].append(await rate(sides[name](f"{name} {number}"), **options))
     return {
         name: (statistics.median(wall for wall, _ in rates), statistics.median(worked for _, worked in rates))
         for name, rates in measured.items()

@@ -19,8 +19,8 @@ from custodes.kernel.tenant import DEFAULT_TENANT
 from custodes.planes.ratelimit.model import Window
 from custodes.storage.sql import traffic as sql_traffic
 from custodes.storage.sql import traffic_rollups
-from custodes.storage.sql.audit import _COLUMNS as AUDIT_COLUMNS
 from custodes.storage.sql.audit import SqlAuditStore
+from custodes.storage.sql.audit_rows import COLUMNS as AUDIT_COLUMNS
 from custodes.storage.sql.bulk import Bulk
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.metrics import _catalogue

@@ -35,7 +35,7 @@ def _write(value: object, parts: list[str], depth: int) -> None:
     # Exact types first: they are nearly all there is, and the check is cheap.
     kind = type(value)
     if kind is str:
-        parts.append(_text(cast("str", value)))
+        parts.append(text(cast("str", value)))
     elif kind is dict:
         _write_object(cast("dict[object, object]", value), parts, _deeper(depth))
     elif value is None:
@@ -49,7 +49,7 @@ def _write(value: object, parts: list[str], depth: int) -> None:
     elif isinstance(value, (list, tuple)):
         _write_array(cast("list[object]", value), parts, _deeper(depth))
     elif isinstance(value, str):
-        parts.append(_text(value))
+        parts.append(text(value))
     elif isinstance(value, Mapping):
         _write_object(cast("Mapping[object, object]", value), parts, _deeper(depth))
     else:
@@ -60,7 +60,7 @@ def _write(value: object, parts: list[str], depth: int) -> None:
 def _write_object(value: Mapping[object, object], parts: list[str], depth: int) -> None:
     opening = "{"
     for key in _in_order(value) if len(value) > 1 else value:
-        parts.append(f"{opening}{_text(_name(key))}:")
+        parts.append(f"{opening}{text(_name(key))}:")
         _write(value[key], parts, depth)
         opening = ","
     parts.append("}" if value else "{}")
@@ -100,7 +100,12 @@ def _name(key: object) -> str:
     return key
 
 
-def _text(value: str) -> str:
+def text(value: str) -> str:
+    """Write a text; of a structure that is known, the canonical form is put together from these.
+
+    Raises:
+        InvalidInput: a lone surrogate.
+    """
     if not value.isascii():
         try:
             value.encode("utf-8")

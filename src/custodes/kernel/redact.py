@@ -175,6 +175,12 @@ class _Walk:
         self._chars = limits.chars
 
     def take(self, value: object, depth: int) -> Json:
+        # Exact types first: they are nearly all there is, and to tell a mapping from a list takes longer than all else.
+        kind = type(value)
+        if kind is str:
+            return self._text(cast("str", value))
+        if kind is list:
+            return self._items(cast("list[object]", value), len(cast("list[object]", value)), depth)
         if isinstance(value, Enum):
             value = cast("object", value.value)
         match value:

@@ -217,6 +217,27 @@ async def test_attempts_in_flight_at_once_see_each_other(audit: AuditLogger):
     assert any("actor_failures" in rules(entry) for entry in entries)
 
 
+async def test_who_is_new_at_the_same_time_is_asked_about_at_once(
+    audit: AuditLogger, database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    """Given 30 accounts that nobody has seen here, when one address tries them all at once, then the store is asked
+    about them once, and the pattern is seen all the same.
+    """
+    reads: list[object] = []
+    read = database.read
+    monkeypatch.setattr(database, "read", lambda work: reads.append(work) or read(work))
+
+    entries = await asyncio.gather(
+        *(
+            audit.log_audit_event("auth.login", actor=f"user:{place}", outcome="failure", ip="1.1.1.1", reason="guess")
+            for place in range(30)
+        )
+    )
+
+    assert "spray" in rules(entries[-1])
+    assert len(reads) == 1 + sum(entry.flagged for entry in entries)  # what is flagged is read back
+
+
 async def test_patterns_survive_a_restart_and_reach_other_processes(logger_of, audit: AuditLogger, clock: FakeClock):
     # Given what one process has seen
     for _ in range(5):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from custodes.kernel.clock import HOUR, MINUTE
 from custodes.planes.audit.catalogue import action_named
@@ -43,8 +43,7 @@ SPRAY_WINDOW = HOUR
 BULK_WINDOW = 5 * MINUTE
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(NamedTuple):
     """What the patterns need to know of one entry."""
 
     #: When it was recorded, microseconds.
@@ -71,7 +70,7 @@ class Trace:
         return not self.failed and action_named(self.action).bulk
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: it is made for each event, and that would take three times as long
 class Observed:
     """What the past says about one new event; counts include the event itself."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any, TypedDict, cast
@@ -61,7 +61,7 @@ Referable = Reference | str | Mapping[str, object] | object
 Changeable = Change | Mapping[str, object] | tuple[str, object, object]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen: it is made for each event, and that would take three times as long
 class Draft:
     """An event as it will be recorded, before it has an id, a moment and a score."""
 
@@ -161,7 +161,7 @@ def reference(value: Referable) -> Reference:
         case str():
             kind, colon, identifier = value.partition(":")
             if colon and _TYPE.fullmatch(kind):
-                return _reference(kind, identifier, "")
+                return Reference(kind, _plain(identifier, MAX_NAME))
             return _reference("user" if value else "anonymous", value, "")
         case Mapping():
             given = cast("Mapping[str, object]", value)
@@ -229,31 +229,31 @@ def _changes(changes: Iterable[Changeable]) -> tuple[Change, ...]:
     if not given:
         return ()
     # All values in one walk, so that they share one budget.
-    values = [None if sensitive_path(change.path) else [change.old, change.new] for change in given]
+    values = [None if sensitive_path(path) else [old, new] for path, old, new in given]
     kept = cast("list[Json]", redact(values, CHANGE_LIMITS))
-    return tuple(_redacted(change, value) for change, value in zip(given, _padded(kept, len(given)), strict=True))
+    return tuple([_redacted(*change, value) for change, value in zip(given, _padded(kept, len(given)), strict=True)])
 
 
-def _change(change: Changeable) -> Change:
+def _change(change: Changeable) -> tuple[str, object, object]:
     match change:
         case Change():
-            return replace(change, path=_plain(change.path, MAX_NAME))
+            path, old, new = change.path, change.old, change.new
         case Mapping():
             path, old, new = change.get("path", ""), change.get("old"), change.get("new")
         case _:
             path, old, new = change
-    return Change(_plain(_said(path), MAX_NAME), cast("Json", old), cast("Json", new))
+    return _plain(_said(path), MAX_NAME), old, new
 
 
-def _redacted(change: Change, kept: Json) -> Change:
+def _redacted(path: str, old: object, new: object, kept: Json) -> Change:
     if isinstance(kept, list) and len(kept) == 2:
-        return Change(change.path, kept[0], kept[1])
+        return Change(path, kept[0], kept[1])
     if kept is None:
-        return Change(change.path, _masked(change.old), _masked(change.new))
-    return Change(change.path, "[cut]", "[cut]")  # the budget ended here; the path still tells what was changed
+        return Change(path, _masked(old), _masked(new))
+    return Change(path, "[cut]", "[cut]")  # the budget ended here; the path still tells what was changed
 
 
-def _masked(value: Json) -> Json:
+def _masked(value: object) -> Json:
     return value if value is None or isinstance(value, bool) else MASK
 
 
@@ -321,6 +321,8 @@ def _said(value: object) -> str:
 
 def _plain(text: str, limit: int, *, cards: bool = False) -> str:
     """Cut a text, take out what no store takes, mask what looks like a secret."""
+    if not text:
+        return ""
     if not cards and len(text) <= limit and _NO_SECRET.fullmatch(text):
         return text
     if not text.isascii():

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Sequence
 from dataclasses import fields as fields_of
+from operator import attrgetter
 from typing import TypeVar, Unpack
 
 from custodes.errors import InvalidInput, StorageUnavailable
@@ -30,6 +31,7 @@ from custodes.planes.audit.model import AuditEntry, Kind, Outcome, Reference, Re
 from custodes.planes.audit.ports import AuditStore
 from custodes.planes.audit.reader import AuditReader
 from custodes.planes.audit.risk import DEFAULT_FLAG_THRESHOLD, Facts, assess, flag_key
+from custodes.runtime.batches import Batches
 from custodes.runtime.bus import Bus
 from custodes.runtime.log import get_logger
 from custodes.runtime.transactions import Store, Transaction, Work
@@ -66,6 +68,7 @@ OVERLAP = MINUTE
 
 #: Fields that go from the draft into the entry as they are.
 _DRAFTED = tuple(field.name for field in fields_of(Draft))
+_drafted = attrgetter(*_DRAFTED)
 
 #: What failures are called where people read them.
 _TITLES = {"audit.write_failed": "The audit trail has a gap", "audit.high_risk": "An action of high risk"}
@@ -109,6 +112,7 @@ class AuditLogger(AuditReader):
         self._default_tenant = default_tenant
         self._thresholds = thresholds
         self._activity = Activity()
+        self._pasts: Batches[tuple[str, str, str, int], Past] = Batches(self._read_pasts)
         self._intake = Intake(self._prepare, self._write)
         self._loop: asyncio.AbstractEventLoop | None = None
         #: Writes that the store refused since the start.
@@ -250,7 +254,7 @@ class AuditLogger(AuditReader):
         since = max(0, min(known) - OVERLAP)
         whom, where = actor if asks[0] else "", ip if asks[1] else ""
         try:
-            told = await self._store.read(lambda tx: self._entries.past(tx, tenant, whom, where, since))
+            told = await self._pasts.do((tenant, whom, where, since))
         except StorageUnavailable:
             return Past(mine or ActorPast(), here or AddressPast())  # a score of what is known is better than no entry
         if mine is None or asks[0]:
@@ -258,6 +262,10 @@ class AuditLogger(AuditReader):
         if here is None or asks[1]:
             here = self._activity.learn_address(tenant, ip, told.address, now)
         return Past(mine, here)
+
+    async def _read_pasts(self, asked: Sequence[tuple[str, str, str, int]]) -> list[Past]:
+        """Ask the store about many at once, as when an attack tries one account after the other."""
+        return await self._store.read(lambda tx: [self._entries.past(tx, *one) for one in asked])
 
     def _entry(self, drafted: Draft, past: Past) -> AuditEntry:
         now = self._clock.now()
@@ -272,7 +280,7 @@ class AuditLogger(AuditReader):
             id=uuid7(now, self._random_bits), recorded_at=now, category=action.category, risk_score=score,
             risk_reasons=reasons, flagged=flagged, review=Review(ReviewState.OPEN) if flagged else None,
             flag_key=flag_key(facts, reasons) if flagged else "",
-            **{name: getattr(drafted, name) for name in _DRAFTED},
+            **dict(zip(_DRAFTED, _drafted(drafted), strict=True)),
         )  # fmt: skip
 
     # ── Security signals ─────────────────────────────────────────────────────

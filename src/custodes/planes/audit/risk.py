@@ -44,7 +44,7 @@ MASS_ACTIONS = 20
 MASS_TARGETS = 50
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: it is made for each event, and that would take three times as long
 class Facts:
     """What the rules look at."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, TypeAlias
 
 from sqlalchemy import (
@@ -19,7 +19,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 
-from custodes.kernel.canonical import canonical
 from custodes.kernel.paging import Page, page_of
 from custodes.kernel.tenant import DEFAULT_TENANT
 from custodes.planes.audit.activity import MAX_TRACES, Past, Trace
@@ -48,27 +47,17 @@ from custodes.storage.sql import (
     audit_retention,
 )
 from custodes.storage.sql.audit_filters import floor_id, selection
+from custodes.storage.sql.audit_rows import COLUMNS, KEY, Row, row_of
 from custodes.storage.sql.bulk import insert_at_once
 from custodes.storage.sql.database import Database, Ingest, connection_of
 from custodes.storage.sql.tables.audit import audit_logs, audit_sequence, audit_targets
 
-#: Columns of an insert, in order; ``seq`` is given by the store, the review starts with its state alone.
-_COLUMNS = (
-    "id", "tenant_id", "recorded_at", "occurred_at", "schema_version", "kind", "action", "category", "outcome", "actor",
-    "ip", "user_agent", "trace_id", "reason", "observer", "idempotency_key", "people", "targets", "changes", "context",
-    "labels", "risk_score", "risk_reasons", "flagged", "flag_key", "flag_id", "review_state",
-)  # fmt: skip
-_KEY = _COLUMNS.index("idempotency_key")
-
-_INSERT = f"INSERT INTO audit_logs ({', '.join(_COLUMNS)})"
+_INSERT = f"INSERT INTO audit_logs ({', '.join(COLUMNS)})"
 _INSERT_TARGET = "INSERT INTO audit_targets (tenant_id, target, entry_id)"
 _FIND_KEY = "SELECT id FROM audit_logs WHERE tenant_id = ? AND idempotency_key = ? AND idempotency_key IS NOT NULL"
 
 #: A query of what traces consist of.
 _Traces: TypeAlias = Select[Any, Any, Any, Any, Any, Any]
-
-#: One entry ready to be inserted: (values in the order of ``_COLUMNS``, distinct targets).
-_Row = tuple[tuple[Any, ...], tuple[str, ...]]
 
 
 class SqlAuditStore:
@@ -79,12 +68,12 @@ class SqlAuditStore:
 
     async def append(self, entry: AuditEntry) -> str:
         """Add an entry with its group's commit."""
-        return await self._database.ingest(_APPEND, _row(entry))
+        return await self._database.ingest(_APPEND, row_of(entry))
 
     def add(self, tx: Transaction, entries: Sequence[AuditEntry]) -> list[str]:
         """Add entries within a transaction."""
         connection = connection_of(tx)
-        rows = [_row(entry) for entry in entries]
+        rows = [row_of(entry) for entry in entries]
         places = _Places(connection)
         ids, fresh = _sort_out(rows, partial(_id_of_key, connection))
         if fresh:
@@ -182,51 +171,16 @@ class SqlAuditStore:
 # ── Writing ──────────────────────────────────────────────────────────────────
 
 
-def _row(entry: AuditEntry) -> _Row:
-    people = {"actor": _reference(entry.actor)}
-    if entry.impersonator is not None:
-        people["impersonator"] = _reference(entry.impersonator)
-    if entry.effective is not None:
-        people["effective"] = _reference(entry.effective)
-    context = entry.context
-    values = (
-        entry.id, entry.tenant, entry.recorded_at, entry.time, entry.schema_version, entry.kind.value, entry.action,
-        entry.category, entry.outcome.value, str(entry.actor), context.ip, context.user_agent, context.trace_id,
-        entry.reason, entry.observer, entry.idempotency_key or None, canonical(people),
-        canonical([_reference(target) for target in entry.targets]),
-        canonical([{"path": change.path, "old": change.old, "new": change.new} for change in entry.changes]),
-        canonical({name: value for name in _CONTEXT if (value := getattr(context, name))}),
-        canonical(entry.labels), entry.risk_score,
-        _reasons(entry.risk_reasons),
-        entry.flagged, entry.flag_key or None, None, entry.review.state.value if entry.review else None,
-    )  # fmt: skip
-    return values, tuple(dict.fromkeys(str(target) for target in entry.targets))
-
-
-@lru_cache(maxsize=1_024)
-def _reasons(reasons: tuple[RiskReason, ...]) -> str:
-    return canonical([{"rule": r.rule, "points": r.points, "sentence": r.sentence} for r in reasons])
-
-
-#: Parts of the context that have no column of their own.
-_CONTEXT = ("session", "request_id", "auth_method", "extra")
-
-
-def _reference(reference: Reference) -> dict[str, str]:
-    written = {"type": reference.type, "id": reference.id}
-    return {**written, "name": reference.name} if reference.name else written
-
-
-def _sort_out(rows: Sequence[_Row], id_of_key: Callable[[str, str], str | None]) -> tuple[list[str], list[_Row]]:
+def _sort_out(rows: Sequence[Row], id_of_key: Callable[[str, str], str | None]) -> tuple[list[str], list[Row]]:
     """Tell new events from repetitions: (the id of each row's event, the rows to insert).
 
     No insert is tried that may conflict: it would leave a gap in ``seq``.
     """
     ids: list[str] = []
-    fresh: list[_Row] = []
+    fresh: list[Row] = []
     in_group: dict[tuple[str, str], str] = {}
     for row in rows:
-        entry_id, tenant, key = row[0][0], row[0][1], row[0][_KEY]
+        entry_id, tenant, key = row[0][0], row[0][1], row[0][KEY]
         known = None if key is None else in_group.get((tenant, key)) or id_of_key(tenant, key)
         if known is None:
             fresh.append(row)
@@ -237,9 +191,9 @@ def _sort_out(rows: Sequence[_Row], id_of_key: Callable[[str, str], str | None])
     return ids, fresh
 
 
-def _grouped(rows: Sequence[_Row], find: audit_flags.FindFlag) -> list[dict[str, Any]]:
+def _grouped(rows: Sequence[Row], find: audit_flags.FindFlag) -> list[dict[str, Any]]:
     """Name the values of rows by their columns, each with the entry whose review it belongs to."""
-    entries: list[dict[str, Any]] = [dict(zip(_COLUMNS, values, strict=True)) for values, _ in rows]
+    entries: list[dict[str, Any]] = [dict(zip(COLUMNS, values, strict=True)) for values, _ in rows]
     audit_flags.grouped(entries, find)
     return entries
 
@@ -252,7 +206,7 @@ def _finder(driver: Any, statement: str) -> audit_flags.FindFlag:
     return find
 
 
-def _append_sqlite(driver: Any, rows: Sequence[_Row]) -> list[str]:
+def _append_sqlite(driver: Any, rows: Sequence[Row]) -> list[str]:
     def id_of_key(tenant: str, key: str) -> str | None:
         found = driver.execute(_FIND_KEY, (tenant, key)).fetchone()
         return found[0] if found else None
@@ -264,7 +218,7 @@ def _append_sqlite(driver: Any, rows: Sequence[_Row]) -> list[str]:
     return ids
 
 
-def _append_postgresql(driver: Any, rows: Sequence[_Row]) -> list[str]:
+def _append_postgresql(driver: Any, rows: Sequence[Row]) -> list[str]:
     cursor = driver.cursor()
 
     def take(places: int) -> int:
@@ -290,9 +244,7 @@ def _append_postgresql(driver: Any, rows: Sequence[_Row]) -> list[str]:
     return ids
 
 
-_INSERT_PLACED = (
-    f"INSERT INTO audit_logs (seq, {', '.join(_COLUMNS)}) VALUES ({', '.join(['%s'] * (1 + len(_COLUMNS)))})"  # noqa: S608 - column names of ours
-)
+_INSERT_PLACED = f"INSERT INTO audit_logs (seq, {', '.join(COLUMNS)}) VALUES ({', '.join(['%s'] * (1 + len(COLUMNS)))})"  # noqa: S608 - column names of ours
 _FIND_IDS = "SELECT id FROM audit_logs WHERE id = ANY(%s)"
 
 #: Takes the next places in the trail, and the trail itself until the commit: entries become visible in their order.
@@ -301,10 +253,10 @@ _TAKE_PLACES = (
     " ON CONFLICT (tenant_id) DO UPDATE SET last = s.last + excluded.last RETURNING last"
 )
 
-_APPEND: Ingest[_Row, str] = Ingest("audit_logs", _append_sqlite, _append_postgresql)
+_APPEND: Ingest[Row, str] = Ingest("audit_logs", _append_sqlite, _append_postgresql)
 
 
-def _target_rows(rows: Sequence[_Row]) -> list[tuple[str, str, str]]:
+def _target_rows(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
     return [(values[1], target, values[0]) for values, targets in rows for target in targets]
 
 
