@@ -108,6 +108,21 @@ class TestAccess:
         )
         assert [(one.ends_at, one.lifted_by) for one in page.items] == [(NOW + 5, "user:bob")]
 
+    async def test_blocks_that_stood_at_a_moment_are_counted_by_their_begin_and_their_end(
+        self, store: SqlRateLimitStore
+    ):
+        """Given blocks that came, went and were replaced; then each counts from its begin to before its end."""
+        lifted = entry("203.0.113.1", created_at=NOW + 1)
+        await put(
+            store, lifted, entry("203.0.113.2", created_at=NOW, ends_at=NOW + 3, tenant="acme"),
+            entry("203.0.113.3", created_at=NOW + 2), entry("203.0.113.4", created_at=NOW, effect=Effect.DENY),
+            entry("203.0.113.3", created_at=NOW + 4),
+        )  # fmt: skip
+        await store.units.write(lambda tx: store.end_access(tx, [lifted.id], NOW + 5, "user:bob"))
+
+        assert [await store.blocks_at(NOW + at, tenant=None) for at in range(-1, 6)] == [0, 1, 2, 3, 2, 2, 1]
+        assert [await store.blocks_at(NOW + at, tenant="acme") for at in (0, 2, 3)] == [1, 1, 0]
+
     async def test_pages_go_from_new_to_old_and_stay_within_a_tenant(self, store: SqlRateLimitStore):
         entries = [
             entry(f"203.0.113.{number}", created_at=NOW + number // 3, tenant="acme" if number % 2 else "umbrella")

@@ -7,6 +7,7 @@ import pytest
 
 from custodes import Custodes
 from custodes.admin.app import create_admin_app
+from custodes.kernel.clock import HOUR, MINUTE, to_iso
 from custodes.planes.audit.ports import AuditQuery
 from custodes.testing.admin import key_for
 from custodes.testing.clock import FakeClock
@@ -212,6 +213,25 @@ async def test_the_summary_and_the_analytics_show_what_happened(
     assert len(analytics.json()["trend"]) == 1
     row = windows.json()["items"][0]
     assert (row["rule"], row["allowed"], row["refused"], row["trace_id"]) == ("login", 5, 3, "a" * 32)
+
+
+async def test_how_many_are_blocked_is_told_of_now_and_of_the_end_of_the_time_that_is_asked_about(
+    custodes: Custodes, client: httpx2.AsyncClient, clock: FakeClock
+):
+    """Given twelve blocks and one that was lifted; then all that stood at a moment count, listed or not."""
+    admin = await key_for(custodes)
+    for number in range(13):
+        block = await custodes.ratelimit.block_identifier(f"203.0.113.{number}", reason="x", actor="a")
+    clock.advance(HOUR)
+    await custodes.ratelimit.lift_block(block.id, actor="a")
+    before = {"until": to_iso(clock.now() - MINUTE)}
+
+    summary = (await client.get(f"{API}/rate-limit-summary", params=before, headers=admin)).json()
+    then = await client.get(f"{API}/rate-limits/analytics", params=before, headers=admin)
+    now = await client.get(f"{API}/rate-limits/analytics", headers=admin)
+
+    assert (summary["blocks_in_force"], len(summary["active_blocks"])) == (12, 10)
+    assert (then.json()["blocks_in_force"], now.json()["blocks_in_force"]) == (13, 12)
 
 
 async def test_an_admin_of_one_tenant_does_not_learn_what_the_others_do(

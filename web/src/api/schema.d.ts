@@ -9432,6 +9432,11 @@ export interface components {
              * @description Of the identifiers, API keys; most refused first
              */
             api_keys: components["schemas"]["TotalModel"][];
+            /**
+             * Blocks In Force
+             * @description Blocks and bans that stood at the end, as far as they are still kept
+             */
+            blocks_in_force: number;
         };
         /**
          * PointModel
@@ -9616,8 +9621,13 @@ export interface components {
              */
             rules: number;
             /**
+             * Blocks In Force
+             * @description Blocks and bans that stand at this moment
+             */
+            blocks_in_force: number;
+            /**
              * Active Blocks
-             * @description Blocks and bans that stand, newest first; the first ten
+             * @description The newest ten of them, newest first
              */
             active_blocks: components["schemas"]["custodes__admin__routes__ratelimit_models__AccessModel"][];
             /**

@@ -8,7 +8,17 @@ import { Button, Menu } from '@mantine/core';
 import { useSearch } from '@tanstack/react-router';
 import { createSortedRowModel, rowSortingFeature, sortFns, tableFeatures, useTable } from '@tanstack/react-table';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { type KeyboardEvent, type ReactNode, use, useEffect, useMemo, useRef, useState } from 'react';
+import {
+  type KeyboardEvent,
+  memo,
+  type ReactNode,
+  use,
+  useCallback,
+  useEffect,
+  useMemo,
+  useRef,
+  useState,
+} from 'react';
 import { createPortal } from 'react-dom';
 import type { Format } from '../api/exported.ts';
 import { count } from '../time/format.ts';
@@ -59,6 +69,9 @@ export interface DataTableProps<Row> {
 /** Height of a row, pixels. */
 const ROW = 36;
 
+/** Rows beyond the edges: as far as one turn of the wheel goes. Each is drawn anew when the bar is dragged. */
+const OVERSCAN = 7;
+
 const features = tableFeatures({ rowSortingFeature, sortedRowModel: createSortedRowModel(), sortFns });
 
 export function DataTable<Row extends object>({
@@ -107,8 +120,9 @@ export function DataTable<Row extends object>({
     count: sorted.length,
     getScrollElement: () => scroll.current,
     estimateSize: () => ROW,
-    overscan: 12,
-    getItemKey: (index) => sorted[index]?.id ?? index,
+    overscan: OVERSCAN,
+    // The same function for the same rows: with another one all of them are measured anew, at every step of a scroll.
+    getItemKey: useCallback((index: number) => sorted[index]?.id ?? index, [sorted]),
   });
   const shown = virtual.getVirtualItems();
   const first = shown[0];
@@ -258,22 +272,7 @@ export function DataTable<Row extends object>({
             {shown.map(({ index }) => {
               const row = sorted[index];
               if (!row) return null;
-              const original = row.original as Row;
-              return (
-                <tr
-                  key={row.id}
-                  data-row={index}
-                  aria-rowindex={index + 2}
-                  className={style.row}
-                  tabIndex={link ? undefined : -1}
-                >
-                  {columns.map((column, at) => (
-                    <td key={column.id} data-align={column.align}>
-                      {at === 0 && link ? link(original, column.cell(original)) : column.cell(original)}
-                    </td>
-                  ))}
-                </tr>
-              );
+              return <Line key={row.id} index={index} row={row.original as Row} columns={columns} link={link} />;
             })}
             {last && virtual.getTotalSize() > last.end && <tr style={{ height: virtual.getTotalSize() - last.end }} />}
           </tbody>
@@ -282,3 +281,23 @@ export function DataTable<Row extends object>({
     </div>
   );
 }
+
+interface LineProps<Row> extends Pick<DataTableProps<Row>, 'columns' | 'link'> {
+  index: number;
+  row: Row;
+}
+
+function Cells<Row>({ index, row, columns, link }: LineProps<Row>) {
+  return (
+    <tr data-row={index} aria-rowindex={index + 2} className={style.row} tabIndex={link ? undefined : -1}>
+      {columns.map((column, at) => (
+        <td key={column.id} data-align={column.align}>
+          {at === 0 && link ? link(row, column.cell(row)) : column.cell(row)}
+        </td>
+      ))}
+    </tr>
+  );
+}
+
+/** One row; those that stay in sight while others come into it are left as they are. */
+const Line = memo(Cells) as typeof Cells;

@@ -64,7 +64,7 @@ interface StatusBadgeProps {
 export function StatusBadge({ state, tone = toneOf(state), label, code }: StatusBadgeProps) {
   const Shown = ICONS[tone];
   return (
-    <span className={style.badge} data-tone={tone}>
+    <span className={style.badge} data-tone={tone} title={code ? (label ?? state) : undefined}>
       <Shown size={14} stroke={2} aria-hidden="true" />
       <span className={code ? undefined : style.word}>{label ?? state}</span>
     </span>

@@ -67,6 +67,7 @@ async def get_rate_limit_summary(
         would_refuse=found.would_refuse,
         refusal_rate=found.refusal_rate,
         rules=len(limiter.list_rules(tenant=tenant)),
+        blocks_in_force=await limiter.count_blocked_identifiers(tenant=tenant),
         active_blocks=[AccessModel.of(entry) for entry in blocks.items],
         top_endpoints=[TotalModel.of(total) for total in found.endpoints[:_FEW]],
         top_identifiers=[TotalModel.of(total) for total in found.identifiers[:_FEW]],

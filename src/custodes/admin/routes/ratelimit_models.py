@@ -279,6 +279,7 @@ class AnalyticsModel(BaseModel):
     addresses: list[TotalModel] = Field(description="Of the identifiers, addresses; most refused first")
     users: list[TotalModel] = Field(description="Of the identifiers, users; most refused first")
     api_keys: list[TotalModel] = Field(description="Of the identifiers, API keys; most refused first")
+    blocks_in_force: int = Field(description="Blocks and bans that stood at the end, as far as they are still kept")
 
     @classmethod
     def of(cls, found: RateLimitAnalytics) -> AnalyticsModel:
@@ -298,6 +299,7 @@ class AnalyticsModel(BaseModel):
             addresses=[TotalModel.of(total) for total in found.addresses],
             users=[TotalModel.of(total) for total in found.users],
             api_keys=[TotalModel.of(total) for total in found.api_keys],
+            blocks_in_force=found.blocks_in_force,
         )
 
 
@@ -328,7 +330,8 @@ class SummaryModel(BaseModel):
     would_refuse: int = Field(description="Requests that a rule in shadow would have refused")
     refusal_rate: float = Field(description="Refused part of everything, 0 to 1")
     rules: int = Field(description="Rules in force")
-    active_blocks: list[AccessModel] = Field(description="Blocks and bans that stand, newest first; the first ten")
+    blocks_in_force: int = Field(description="Blocks and bans that stand at this moment")
+    active_blocks: list[AccessModel] = Field(description="The newest ten of them, newest first")
     top_endpoints: list[TotalModel] = Field(description="Most refused first; the first ten")
     top_identifiers: list[TotalModel] = Field(description="Most refused first; the first ten")
     near_limits: list[UsageModel] = Field(description="Who has used 80 % of a limit or more; the first ten")

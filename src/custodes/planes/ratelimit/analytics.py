@@ -50,6 +50,8 @@ class RateLimitAnalytics:
     addresses: Sequence[Total]
     users: Sequence[Total]
     api_keys: Sequence[Total]
+    #: Blocks and bans that stood at the end.
+    blocks_in_force: int
 
     @property
     def refusal_rate(self) -> float:
@@ -88,6 +90,7 @@ async def analyse(store: RateLimitStore, *, tenant: str | None, since: int, unti
         addresses=found.identifiers.get(Kind.IP, ()),
         users=found.identifiers.get(Kind.USER, ()),
         api_keys=found.identifiers.get(Kind.API_KEY, ()),
+        blocks_in_force=await store.blocks_at(until, tenant=tenant),
     )
 
 

@@ -100,6 +100,10 @@ class Gatekeeping:
         """List blocks and bans, newest first (spec S3); those that have ended, too, unless ``active``."""
         return await self._list((Effect.BLOCK,), tenant, kind, active=active, limit=limit, cursor=cursor)
 
+    async def count_blocked_identifiers(self, *, tenant: str | None = None) -> int:
+        """Count the blocks and bans that stand."""
+        return await self._store.blocks_at(self._clock.now(), tenant=tenant)
+
     async def block_identifier(
         self,
         identifier: str,

@@ -200,6 +200,10 @@ class RateLimitStore(Protocol):
         """List entries, newest first; only those that stand at a moment unless None."""
         ...
 
+    async def blocks_at(self, moment: int, *, tenant: str | None) -> int:
+        """Count the blocks and bans that stood at a moment; those that were purged since then are not known."""
+        ...
+
     async def record(self, windows: Sequence[Window], batch: str = "") -> None:
         """Add counts to windows, and make those that are not there; all or none.
 

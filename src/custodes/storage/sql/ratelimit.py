@@ -134,6 +134,12 @@ class SqlRateLimitStore:
         query = _newest_first(select(b).where(*where), b.c.created_at, b.c.id, limit, cursor)
         return await self._page(query, _access, limit, lambda entry: (entry.created_at, entry.id))
 
+    async def blocks_at(self, moment: int, *, tenant: str | None) -> int:
+        """Count blocks by their begin and their end."""
+        where = [b.c.ends_at > moment, b.c.created_at <= moment, b.c.effect == Effect.BLOCK.value]
+        where += _of_tenant(b.c.tenant_id, tenant)
+        return await self._database.read(lambda tx: counted(connection_of(tx), b, *where))
+
     # ── Rules ────────────────────────────────────────────────────────────────
 
     def put_rule(self, tx: Transaction, rule: Rule) -> None:

@@ -2,32 +2,39 @@
 import { Link } from '@tanstack/react-router';
 import { useMemo } from 'react';
 import { useTimed } from '../../api/hooks.ts';
-import { compact, millis, percent } from '../../time/format.ts';
+import { compact, percent } from '../../time/format.ts';
 import { Bars } from '../../ui/Bars.tsx';
+import { earlier, filled } from '../../ui/chart/steps.ts';
 import { Row } from '../../ui/Page.tsx';
 import { Panel } from '../../ui/Panel.tsx';
 import { StatCard, StatCards } from '../../ui/StatCard.tsx';
 import { type ChartData, TimeChart } from '../../ui/TimeChart.tsx';
+import { useView } from '../../view/view.ts';
 
 const points = (value: number | null) => (value === null ? '–' : compact(Math.round(value * 10) / 10));
 
 export function Figures() {
+  const view = useView();
   const asked = useTimed('/audit-summary');
   const before = useTimed('/audit-summary', {}, { which: 'before' });
   const now = asked.data;
   const then = before.data;
   const waiting = now ? (now.by_review_state.open ?? 0) + (now.by_review_state.acknowledged ?? 0) : null;
   const trend = now?.risk_trend;
-  const data = useMemo<ChartData>(
-    () => ({
-      times: (trend ?? []).map((point) => millis(point.at)),
+  const old = view.before ? then : undefined;
+  const data = useMemo<ChartData>(() => {
+    if (!now) return { times: [], series: [] };
+    const [times, points] = filled(now, now.risk_trend);
+    const last = old ? earlier(times, now, old, old.risk_trend) : null;
+    return {
+      times,
       series: [
-        { label: 'Highest', tone: 'bad', values: (trend ?? []).map((point) => point.max_risk) },
-        { label: 'Mean', tone: 'info', values: (trend ?? []).map((point) => point.mean_risk) },
+        { label: 'Highest', tone: 'bad', values: points.map((point) => point?.max_risk ?? null) },
+        { label: 'Mean', tone: 'info', values: points.map((point) => point?.mean_risk ?? null) },
+        ...(last ? [{ label: 'Highest before', before: true, values: last.map((one) => one?.max_risk ?? null) }] : []),
       ],
-    }),
-    [trend],
-  );
+    };
+  }, [now, old]);
   return (
     <>
       <StatCards>
@@ -35,7 +42,15 @@ export function Figures() {
           label="To review"
           value={waiting === null ? null : compact(waiting)}
           tone={waiting ? 'warn' : undefined}
-          note={now && `${compact(now.flagged)} flagged in this time`}
+          note="of those flagged in this time"
+        />
+        <StatCard
+          label="Flagged"
+          value={now ? compact(now.flagged) : null}
+          figure={now?.flagged}
+          before={then?.flagged}
+          more="bad"
+          note="entries, whatever was decided"
           course={trend?.map((point) => point.flagged)}
         />
         <StatCard

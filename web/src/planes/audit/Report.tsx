@@ -145,6 +145,7 @@ function Whole({ report }: { report: Found }) {
         <Table
           label="Flagged entries"
           head={['When', 'Action', 'Actor', 'Risk', 'Entries', 'Review', 'By', 'Note']}
+          figures={['Risk', 'Entries']}
           rows={report.flagged.map((entry) => [
             when(entry.recorded_at),
             entry.action,
@@ -161,6 +162,7 @@ function Whole({ report }: { report: Found }) {
         <Table
           label="Retention in force"
           head={['Policy', 'What goes', 'Kept', 'Last run', 'Removed']}
+          figures={['Removed']}
           rows={report.retention.map((policy) => [
             policy.name,
             policy.description,
@@ -197,6 +199,7 @@ function Tallies({ label, of }: { label: string; of: Found['sign_ins'] }) {
     <Table
       label={label}
       head={['Actor', 'Action', 'Outcome', 'Times', 'Addresses', 'Last']}
+      figures={['Times', 'Addresses']}
       rows={of.map((one) => [
         one.actor,
         one.action,
@@ -214,11 +217,15 @@ function Table({
   label,
   head,
   rows,
+  figures = [],
 }: {
   label: string;
   head: readonly string[];
   rows: readonly (readonly string[])[];
+  /** Columns of figures, which stand below each other digit by digit. */
+  figures?: readonly string[];
 }) {
+  const align = (name: string | undefined) => (name && figures.includes(name) ? 'right' : undefined);
   if (rows.length === 0) return <p className={style.about}>None.</p>;
   return (
     <Scroll className={style.scroll} aria-label={label}>
@@ -226,7 +233,7 @@ function Table({
         <thead>
           <tr>
             {head.map((name) => (
-              <th key={name} scope="col">
+              <th key={name} scope="col" data-align={align(name)}>
                 {name}
               </th>
             ))}
@@ -238,7 +245,9 @@ function Table({
             <tr key={row}>
               {cells.map((cell, at) => (
                 // biome-ignore lint/suspicious/noArrayIndexKey: a cell is its column
-                <td key={at}>{cell}</td>
+                <td key={at} data-align={align(head[at])}>
+                  {cell}
+                </td>
               ))}
             </tr>
           ))}

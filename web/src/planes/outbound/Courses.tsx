@@ -2,6 +2,7 @@
 import { useMemo } from 'react';
 import { useTimed } from '../../api/hooks.ts';
 import { compact, duration, millis } from '../../time/format.ts';
+import { earlier } from '../../ui/chart/steps.ts';
 import { Panel } from '../../ui/Panel.tsx';
 import { type ChartData, TimeChart } from '../../ui/TimeChart.tsx';
 import { useView } from '../../view/view.ts';
@@ -25,9 +26,7 @@ export function Courses({ endpointId }: { endpointId?: string }) {
     const grid = Array.from({ length: steps }, (_, at) => since + at * step);
     const known = new Map(found.points.map((point) => [millis(point.at), point]));
     const points = grid.map((at) => known.get(at));
-    // Step by step from the begin: it is of the same length.
-    const before = new Map(old?.points.map((point) => [millis(point.at) - millis(old.since) + since, point]));
-    const earlier = grid.map((at) => before.get(at));
+    const before = old ? earlier(grid, found, old, old.points) : null;
     return [
       {
         times: grid,
@@ -37,7 +36,7 @@ export function Courses({ endpointId }: { endpointId?: string }) {
           { label: '4xx', tone: 'warn', values: points.map((one) => one?.client_errors ?? 0) },
           { label: '5xx', tone: 'bad', values: points.map((one) => one?.server_errors ?? 0) },
           { label: 'No answer', tone: 'info', values: points.map((one) => one?.unanswered ?? 0) },
-          ...(old ? [{ label: 'Before', before: true, values: earlier.map((one) => one?.attempts ?? 0) }] : []),
+          ...(before ? [{ label: 'Before', before: true, values: before.map((one) => one?.attempts ?? null) }] : []),
         ],
       },
       {
@@ -46,7 +45,7 @@ export function Courses({ endpointId }: { endpointId?: string }) {
           { label: 'p50', values: points.map((one) => one?.p50_ms ?? null) },
           { label: 'p95', values: points.map((one) => one?.p95_ms ?? null) },
           { label: 'p99', values: points.map((one) => one?.p99_ms ?? null) },
-          ...(old ? [{ label: 'p95 before', before: true, values: earlier.map((one) => one?.p95_ms ?? null) }] : []),
+          ...(before ? [{ label: 'p95 before', before: true, values: before.map((one) => one?.p95_ms ?? null) }] : []),
         ],
       },
     ];

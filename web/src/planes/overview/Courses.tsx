@@ -2,50 +2,43 @@
 import { useMemo } from 'react';
 import { useTimed } from '../../api/hooks.ts';
 import { boot } from '../../boot.ts';
-import { compact, duration, millis } from '../../time/format.ts';
+import { compact, duration } from '../../time/format.ts';
+import { earlier, filled } from '../../ui/chart/steps.ts';
 import { IconChartLine, IconInbox } from '../../ui/icons.ts';
 import { Panel } from '../../ui/Panel.tsx';
 import { Hint, installUrl } from '../../ui/Snippet.tsx';
-import { type ChartData, type Figures, TimeChart } from '../../ui/TimeChart.tsx';
+import { type ChartData, TimeChart } from '../../ui/TimeChart.tsx';
 import { useView } from '../../view/view.ts';
 import type { ApiHealth } from './model.ts';
 
-interface Point<T> {
-  at: string;
-  value: T;
-}
+type Analytics = NonNullable<ApiHealth['data']>['analytics'];
+type Point = Analytics['series'][number];
 
-/** Figures of the period before, as if they were of now: step by step from the begin. */
-export function beforeSeries<T>(
-  label: string,
-  points: readonly Point<T>[] | undefined,
-  pick: (value: T) => number | null,
-): Figures[] {
-  return points ? [{ label, before: true, values: points.map((point) => pick(point.value)) }] : [];
+/** Every step of the range, and behind each the one before where one compares. */
+function onSteps(now: Analytics | undefined, old: Analytics | undefined) {
+  if (!now) return { times: [], points: [], before: null };
+  const [times, points] = filled(now, now.series);
+  return { times, points, before: old ? earlier(times, now, old, old.series) : null };
 }
 
 export function Requests({ api }: { api: ApiHealth }) {
   const view = useView();
   const before = useTimed('/api-analytics', { endpoints: 1 }, { which: 'before', enabled: view.before !== null });
-  const series = api.data?.analytics.series;
-  const old = view.before ? before.data?.series : undefined;
+  const now = api.data?.analytics;
+  const old = view.before ? before.data : undefined;
   const data = useMemo<ChartData>(() => {
-    const points = series ?? [];
-    const last = points.map((_, at) => old?.[at]?.stats.count ?? null);
+    const { times, points, before } = onSteps(now, old);
+    const good = (one: Point) => one.stats.count - one.stats.client_errors - one.stats.server_errors;
     return {
-      times: points.map((point) => millis(point.at)),
+      times,
       series: [
-        {
-          label: 'Good',
-          tone: 'info',
-          values: points.map(({ stats }) => stats.count - stats.client_errors - stats.server_errors),
-        },
-        { label: '4xx', tone: 'warn', values: points.map(({ stats }) => stats.client_errors) },
-        { label: '5xx', tone: 'bad', values: points.map(({ stats }) => stats.server_errors) },
-        ...(old ? [{ label: 'Before', before: true, values: last }] : []),
+        { label: 'Good', tone: 'info', values: points.map((one) => (one ? good(one) : 0)) },
+        { label: '4xx', tone: 'warn', values: points.map((one) => one?.stats.client_errors ?? 0) },
+        { label: '5xx', tone: 'bad', values: points.map((one) => one?.stats.server_errors ?? 0) },
+        ...(before ? [{ label: 'Before', before: true, values: before.map((one) => one?.stats.count ?? null) }] : []),
       ],
     };
-  }, [series, old]);
+  }, [now, old]);
   return (
     <Panel
       title="Requests"
@@ -69,23 +62,22 @@ export function Requests({ api }: { api: ApiHealth }) {
 export function Times({ api }: { api: ApiHealth }) {
   const view = useView();
   const before = useTimed('/api-analytics', { endpoints: 1 }, { which: 'before', enabled: view.before !== null });
-  const series = api.data?.analytics.series;
-  const old = view.before ? before.data?.series : undefined;
+  const now = api.data?.analytics;
+  const old = view.before ? before.data : undefined;
   const data = useMemo<ChartData>(() => {
-    const points = series ?? [];
-    const of = (name: 'p50' | 'p95' | 'p99') =>
-      points.map(({ stats }) => (stats.timed > 0 ? stats.total_ms[name] : null));
-    const last = points.map((_, at) => (old?.[at]?.stats.timed ? (old[at]?.stats.total_ms.p95 ?? null) : null));
+    const { times, points, before } = onSteps(now, old);
+    const of = (name: 'p50' | 'p95' | 'p99') => (one: Point | undefined) =>
+      one && one.stats.timed > 0 ? one.stats.total_ms[name] : null;
     return {
-      times: points.map((point) => millis(point.at)),
+      times,
       series: [
-        { label: 'p50', values: of('p50') },
-        { label: 'p95', values: of('p95') },
-        { label: 'p99', values: of('p99') },
-        ...(old ? [{ label: 'p95 before', before: true, values: last }] : []),
+        { label: 'p50', values: points.map(of('p50')) },
+        { label: 'p95', values: points.map(of('p95')) },
+        { label: 'p99', values: points.map(of('p99')) },
+        ...(before ? [{ label: 'p95 before', before: true, values: before.map(of('p95')) }] : []),
       ],
     };
-  }, [series, old]);
+  }, [now, old]);
   return (
     <Panel
       title="Response time"
@@ -100,19 +92,25 @@ export function Times({ api }: { api: ApiHealth }) {
 
 export function Webhooks() {
   const asked = useTimed('/webhook-analytics');
-  const points = asked.data?.points;
+  const view = useView();
+  const then = useTimed('/webhook-analytics', {}, { which: 'before', enabled: view.before !== null });
+  const now = asked.data;
+  const old = view.before ? then.data : undefined;
   const data = useMemo<ChartData>(() => {
-    const known = points ?? [];
+    if (!now) return { times: [], series: [] };
+    const [times, points] = filled(now, now.points);
+    const before = old ? earlier(times, now, old, old.points).map((one) => one?.summary.succeeded ?? null) : null;
     return {
-      times: known.map((point) => millis(point.at)),
+      times,
       series: [
-        { label: 'Succeeded', tone: 'good', values: known.map(({ summary }) => summary.succeeded) },
-        { label: 'Retried', tone: 'warn', values: known.map(({ summary }) => summary.retried) },
-        { label: 'Given up', tone: 'bad', values: known.map(({ summary }) => summary.dead) },
-        { label: 'Refused', tone: 'plain', values: known.map(({ summary }) => summary.refused) },
+        { label: 'Succeeded', tone: 'good', values: points.map((one) => one?.summary.succeeded ?? 0) },
+        { label: 'Retried', tone: 'warn', values: points.map((one) => one?.summary.retried ?? 0) },
+        { label: 'Given up', tone: 'bad', values: points.map((one) => one?.summary.dead ?? 0) },
+        { label: 'Refused', tone: 'plain', values: points.map((one) => one?.summary.refused ?? 0) },
+        ...(before ? [{ label: 'Succeeded before', before: true, values: before }] : []),
       ],
     };
-  }, [points]);
+  }, [now, old]);
   const url = installUrl(boot.root);
   return (
     <Panel

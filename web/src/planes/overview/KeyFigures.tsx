@@ -27,7 +27,7 @@ export function KeyFigures() {
   const points = hooks.data?.points ?? [];
   const open = audit.data?.by_review_state.open ?? 0;
   const firing = alerts.data?.items;
-  const blocks = limits.data?.active_blocks.length ?? 0;
+  const blocks = limits.data?.blocks_in_force ?? 0;
   const none = totals?.count === 0 ? 'no requests' : undefined;
   return (
     <StatCards>

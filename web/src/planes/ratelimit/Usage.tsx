@@ -2,6 +2,7 @@
 import { useMemo } from 'react';
 import { useGet, useTimed } from '../../api/hooks.ts';
 import { compact, count, percent } from '../../time/format.ts';
+import { earlier, filled } from '../../ui/chart/steps.ts';
 import { IconHandStop } from '../../ui/icons.ts';
 import { Row } from '../../ui/Page.tsx';
 import { Panel } from '../../ui/Panel.tsx';
@@ -10,7 +11,6 @@ import { StatCard, StatCards } from '../../ui/StatCard.tsx';
 import { type ChartData, TimeChart } from '../../ui/TimeChart.tsx';
 import { useView } from '../../view/view.ts';
 import { EnginePanel } from './Engine.tsx';
-import { filled } from './model.ts';
 import { NearLimits } from './NearLimits.tsx';
 import { Ranking } from './Ranking.tsx';
 
@@ -25,22 +25,21 @@ export function Usage() {
   const data = useMemo<ChartData>(() => {
     if (!answer) return { times: [], series: [] };
     const [times, points] = filled(answer, answer.trend);
-    const old = last ? filled(last, last.trend)[1] : null;
+    const old = last ? earlier(times, answer, last, last.trend) : null;
     return {
       times,
       series: [
         { label: 'Admitted', tone: 'info', values: points.map((point) => point?.allowed ?? 0) },
         { label: 'Refused', tone: 'bad', values: points.map((point) => point?.refused ?? 0) },
         { label: 'Refused by a shadow rule', tone: 'warn', values: points.map((point) => point?.would_refuse ?? 0) },
-        ...(old
-          ? [{ label: 'Refused before', before: true, values: times.map((_, at) => old[at]?.refused ?? 0) }]
-          : []),
+        ...(old ? [{ label: 'Refused before', before: true, values: old.map((point) => point?.refused ?? null) }] : []),
       ],
     };
   }, [answer, last]);
   const nothing = answer !== undefined && answer.allowed + answer.refused + answer.would_refuse === 0;
   const refusedCourse = answer?.trend.map((point) => point.refused);
-  const blocks = summary.data?.active_blocks.length ?? 0;
+  // Of this moment while the range goes on to it; of a stretch that is over, as it was at its end.
+  const blocks = (view.relative ? summary.data : answer)?.blocks_in_force;
   return (
     <>
       <StatCards>
@@ -77,8 +76,10 @@ export function Usage() {
         />
         <StatCard
           label="Blocks in force"
-          value={summary.data ? (blocks >= 10 ? '10 +' : count(blocks)) : null}
-          tone={blocks > 0 ? 'warn' : undefined}
+          value={blocks === undefined ? null : count(blocks)}
+          figure={blocks}
+          before={before.data?.blocks_in_force}
+          tone={blocks ? 'warn' : undefined}
         />
         <StatCard
           label="Rules"

@@ -4,6 +4,7 @@ import { useMemo } from 'react';
 import { api, type Schemas } from '../../api/client.ts';
 import { sent } from '../../api/hooks.ts';
 import { compact, count, percent } from '../../time/format.ts';
+import { earlier, filled } from '../../ui/chart/steps.ts';
 import { figure } from '../../ui/columns.ts';
 import { type Column, DataTable } from '../../ui/DataTable.tsx';
 import { IconCircleCheck, IconInbox } from '../../ui/icons.ts';
@@ -14,7 +15,7 @@ import { StatCard, StatCards } from '../../ui/StatCard.tsx';
 import { type ChartData, TimeChart } from '../../ui/TimeChart.tsx';
 import { useMoment, useView } from '../../view/view.ts';
 import { type Draft, ruleOf } from './draft.ts';
-import { filled, KIND_NAMES, parted } from './model.ts';
+import { KIND_NAMES, parted } from './model.ts';
 import style from './RateLimits.module.css';
 
 type Found = Schemas['WhatIfModel'];
@@ -23,13 +24,21 @@ type Hit = Schemas['HitModel'];
 export function WhatIf({ draft }: { draft: Draft }) {
   const view = useView();
   const body = ruleOf(draft);
-  const asked = useQuery({
-    queryKey: ['what-if', body, view.bounds],
-    queryFn: () =>
-      sent<Found>(api.POST('/api/admin/enterprise/rate-limits/what-if', { params: { query: view.when }, body })),
+  const replay = (query: { since: string; until: string }) => ({
+    queryFn: () => sent<Found>(api.POST('/api/admin/enterprise/rate-limits/what-if', { params: { query }, body })),
     staleTime: Number.POSITIVE_INFINITY,
   });
+  const asked = useQuery({ queryKey: ['what-if', body, view.bounds], ...replay(view.when) });
   const found = asked.data;
+  // A replay is work, and an entry of the trail: that of the period before is made when one compares, and after this.
+  const { before } = view;
+  const then = useQuery({
+    queryKey: ['what-if', body, view.bounds, 'before'],
+    ...replay(before ?? view.when),
+    enabled: before !== null && found !== undefined,
+  });
+  // Of a stretch that was too long to be replayed the figures are those of a part: they do not compare.
+  const last = before && then.data && found && !found.cut && !then.data.cut ? then.data : undefined;
   const data = useMemo<ChartData>(() => {
     if (!found) return { times: [], series: [] };
     const [times, points] = filled(found, found.trend);
@@ -42,9 +51,18 @@ export function WhatIf({ draft }: { draft: Draft }) {
           values: points.map((point) => (point ? point.calls - point.refused : 0)),
         },
         { label: 'Would be refused', tone: 'bad', values: points.map((point) => point?.refused ?? 0) },
+        ...(last
+          ? [
+              {
+                label: 'Would have been refused before',
+                before: true,
+                values: earlier(times, found, last, last.trend).map((point) => point?.refused ?? null),
+              },
+            ]
+          : []),
       ],
     };
-  }, [found]);
+  }, [found, last]);
   const nothing = found !== undefined && found.calls === 0;
   return (
     <>
@@ -68,23 +86,33 @@ export function WhatIf({ draft }: { draft: Draft }) {
               <StatCard
                 label="Would be refused"
                 value={percent(found.refusal_rate)}
+                figure={found.refusal_rate}
+                before={last?.refusal_rate}
+                more="bad"
                 tone={found.refused > 0 ? 'warn' : 'good'}
                 note={`${count(found.refused)} of ${count(found.calls)} calls`}
               />
               <StatCard
                 label="Of them answered with success"
                 value={count(found.successes_refused)}
+                figure={found.successes_refused}
+                before={last?.successes_refused}
+                more="bad"
                 tone={found.successes_refused > 0 ? 'bad' : undefined}
                 note="likely wanted calls"
               />
               <StatCard
                 label="Would be hit"
                 value={count(found.subjects_refused)}
+                figure={found.subjects_refused}
+                before={last?.subjects_refused}
                 note={`of ${count(found.subjects)} that it counts`}
               />
               <StatCard
                 label="Not held against it"
                 value={count(found.refused_already + found.let_through)}
+                figure={found.refused_already + found.let_through}
+                before={last && last.refused_already + last.let_through}
                 note={`${count(found.refused_already)} refused by other rules or blocks, ${count(found.let_through)} on the allow list`}
               />
             </StatCards>

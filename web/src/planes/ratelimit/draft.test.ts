@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { draftOf, draftOfRule, ruleOf, searchOf } from './draft.ts';
-import { filled } from './model.ts';
 
 describe('a draft', () => {
   it('is the same after a way through the URL', () => {
@@ -51,15 +50,5 @@ describe('a draft', () => {
       limits: '5/minute; 9/day',
       methods: ['POST'],
     });
-  });
-});
-
-describe('a trend', () => {
-  it('has a point for each step, also where nothing was', () => {
-    const points = [{ at: '2026-11-25T10:02:00Z', n: 7 }];
-    const answer = { since: '2026-11-25T10:00:30Z', until: '2026-11-25T10:04:00Z', bucket_seconds: 60 };
-    const [times, found] = filled(answer, points);
-    expect(times.map((at) => (at / 60_000) % 60)).toEqual([0, 1, 2, 3]);
-    expect(found.map((point) => point?.n)).toEqual([undefined, undefined, 7, undefined]);
   });
 });

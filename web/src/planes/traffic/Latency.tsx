@@ -3,6 +3,7 @@ import { SegmentedControl } from '@mantine/core';
 import { useMemo } from 'react';
 import { useTimed } from '../../api/hooks.ts';
 import { compact, duration, millis } from '../../time/format.ts';
+import { earlier } from '../../ui/chart/steps.ts';
 import { Heatmap } from '../../ui/Heatmap.tsx';
 import { IconChartLine, IconClock } from '../../ui/icons.ts';
 import { Message } from '../../ui/Message.tsx';
@@ -48,15 +49,14 @@ export function Latency() {
   const old = view.before ? then.data : undefined;
   const lines = useMemo<ChartData>(() => {
     const points = known?.series ?? [];
-    const begin = known ? millis(known.since) : 0;
-    const shift = old && known ? begin - millis(old.since) : 0;
-    const before = new Map(old?.series.map((point) => [millis(point.at) + shift, point.percentiles_ms.p95]));
+    const times = points.map((point) => millis(point.at));
+    const before = known && old ? earlier(times, known, old, old.series) : null;
     return {
-      times: points.map((point) => millis(point.at)),
+      times,
       series: [
         ...NAMES.map(([name, label]) => ({ label, values: points.map((point) => point.percentiles_ms[name]) })),
-        ...(old
-          ? [{ label: 'p95 before', before: true, values: points.map((p) => before.get(millis(p.at)) ?? null) }]
+        ...(before
+          ? [{ label: 'p95 before', before: true, values: before.map((one) => one?.percentiles_ms.p95 ?? null) }]
           : []),
       ],
     };

@@ -3,8 +3,9 @@ import { useQueryClient } from '@tanstack/react-query';
 import { useMemo } from 'react';
 import { api } from '../../api/client.ts';
 import { sent, useRows, useTimed } from '../../api/hooks.ts';
-import { compact, count, millis, percent } from '../../time/format.ts';
+import { compact, count, percent } from '../../time/format.ts';
 import { ConfirmAction } from '../../ui/ConfirmAction.tsx';
+import { earlier, filled } from '../../ui/chart/steps.ts';
 import { type Column, DataTable } from '../../ui/DataTable.tsx';
 import { IconShieldCheck } from '../../ui/icons.ts';
 import { Message } from '../../ui/Message.tsx';
@@ -12,6 +13,7 @@ import { OpenRow } from '../../ui/OpenRow.tsx';
 import { Panel } from '../../ui/Panel.tsx';
 import { StatCard, StatCards } from '../../ui/StatCard.tsx';
 import { type ChartData, TimeChart } from '../../ui/TimeChart.tsx';
+import { useView } from '../../view/view.ts';
 import { CallDrawer } from './Calls.tsx';
 import { useCallColumns } from './callColumns.tsx';
 import { type Call, share, useFilters } from './model.ts';
@@ -33,20 +35,36 @@ export function Scans() {
   const method = filters.method ? { method: filters.method } : {};
   const asked = useTimed('/api-analytics', { ...tenant, ...method, route: UNMATCHED, endpoints: 1, consumers: 1 });
   const all = useTimed('/api-analytics', { ...tenant, endpoints: 1, consumers: 1 });
+  const then = { which: 'before' } as const;
+  const before = useTimed(
+    '/api-analytics',
+    { ...tenant, ...method, route: UNMATCHED, endpoints: 1, consumers: 1 },
+    then,
+  );
+  const allBefore = useTimed('/api-analytics', { ...tenant, endpoints: 1, consumers: 1 }, then);
   const query = useMemo(() => ({ ...callQuery(filters), route: UNMATCHED, limit: LOOKED_AT }), [filters]);
   const calls = useRows('/api-calls', query);
   const newest = useMemo(() => calls.rows.slice(0, LOOKED_AT), [calls.rows]);
   const addresses = useMemo(() => grouped(newest, (call) => call.client_ip), [newest]);
   const paths = useMemo(() => grouped(newest, (call) => call.path), [newest]);
-  const points = asked.data?.series;
-  const data = useMemo<ChartData>(
-    () => ({
-      times: (points ?? []).map((point) => millis(point.at)),
-      series: [{ label: 'Requests', tone: 'warn', values: (points ?? []).map(({ stats }) => stats.count) }],
-    }),
-    [points],
-  );
-  const total = asked.data?.totals.count;
+  const view = useView();
+  const known = asked.data;
+  const old = view.before ? before.data : undefined;
+  const data = useMemo<ChartData>(() => {
+    if (!known) return { times: [], series: [] };
+    const [times, points] = filled(known, known.series);
+    const last = old ? earlier(times, known, old, old.series) : null;
+    return {
+      times,
+      series: [
+        { label: 'Requests', tone: 'warn', values: points.map((point) => point?.stats.count ?? 0) },
+        ...(last ? [{ label: 'Before', before: true, values: last.map((one) => one?.stats.count ?? null) }] : []),
+      ],
+    };
+  }, [known, old]);
+  const total = known?.totals.count;
+  const part = total === undefined || !all.data ? null : share(total, all.data.totals.count);
+  const partBefore = before.data && allBefore.data && share(before.data.totals.count, allBefore.data.totals.count);
   const calm = (
     <Message
       icon={<IconShieldCheck size={28} />}
@@ -60,11 +78,17 @@ export function Scans() {
         <StatCard
           label="Unmatched requests"
           value={total === undefined ? null : compact(total)}
+          figure={total}
+          before={before.data?.totals.count}
+          more="bad"
           tone={total ? 'warn' : undefined}
         />
         <StatCard
           label="Of all requests"
-          value={total === undefined || !all.data ? null : percent(share(total, all.data.totals.count) ?? 0)}
+          value={total === undefined || !all.data ? null : percent(part ?? 0)}
+          figure={part ?? undefined}
+          before={partBefore}
+          more="bad"
         />
         <StatCard
           label="Addresses"

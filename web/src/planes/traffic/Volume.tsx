@@ -1,6 +1,7 @@
 import { useMemo } from 'react';
 import { useTimed } from '../../api/hooks.ts';
 import { compact, millis } from '../../time/format.ts';
+import { earlier } from '../../ui/chart/steps.ts';
 import { Panel } from '../../ui/Panel.tsx';
 import { type ChartData, TimeChart } from '../../ui/TimeChart.tsx';
 import { useView } from '../../view/view.ts';
@@ -46,18 +47,16 @@ function layers(known: Analytics | undefined, old: Analytics | undefined): Chart
     ({ stats }, at) =>
       stats.count - stats.client_errors - stats.server_errors - (timed ? (redirects[at] ?? 0) + (left[at] ?? 0) : 0),
   );
-  const shift = known && old ? millis(known.since) - millis(old.since) : 0;
-  const before = new Map(old?.series.map((point) => [millis(point.at) + shift, point.stats.count]));
+  const times = points.map((point) => millis(point.at));
+  const before = known && old ? earlier(times, known, old, old.series) : null;
   return {
-    times: points.map((point) => millis(point.at)),
+    times,
     series: [
       { label: timed ? '2xx' : 'Good', tone: 'info', values: good },
       ...(redirects.some((one) => one > 0) ? [{ label: '3xx', tone: 'good' as const, values: redirects }] : []),
       ...errors,
       ...(left.some((one) => one > 0) ? [{ label: 'Client left', tone: 'plain' as const, values: left }] : []),
-      ...(old
-        ? [{ label: 'Before', before: true, values: points.map((point) => before.get(millis(point.at)) ?? null) }]
-        : []),
+      ...(before ? [{ label: 'Before', before: true, values: before.map((one) => one?.stats.count ?? null) }] : []),
     ],
   };
 }

@@ -46,7 +46,7 @@ interface SwatchProps {
 /** A piece of what is drawn: of a bar, or of a line with its dashes. */
 export function Swatch({ palette, kind, figures, at }: SwatchProps) {
   const color = figures.before ? palette.faint : palette.series(at, figures.tone);
-  if (kind === 'bars') {
+  if (kind === 'bars' && !figures.before) {
     return (
       <svg width="11" height="11" aria-hidden="true">
         <rect width="11" height="11" rx="2.5" fill={color} />

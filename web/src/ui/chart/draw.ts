@@ -39,10 +39,13 @@ export function draw(
   data: { times: readonly number[]; series: readonly Figures[]; all: readonly Figures[] },
   look: Look,
 ): Drawn {
-  // Bars stand on each other: the topmost, which reaches highest, is drawn first and the others over it.
+  // Bars stand on each other: the topmost, which reaches highest, is drawn first and the others over it. The period
+  // before stands on none of them: it is a line over all.
   const stacked = look.kind === 'bars';
-  const layers = stacked ? [...data.series].reverse() : data.series;
-  const values = stacked ? sums(data.series).reverse() : data.series.map((one) => [...one.values]);
+  const bars = stacked ? data.series.filter((one) => !one.before) : [];
+  const lines = data.series.filter((one) => !bars.includes(one));
+  const layers = [...bars].reverse().concat(lines);
+  const values = [...sums(bars).reverse(), ...lines.map((one) => [...one.values])];
   const step = (data.times[1] ?? 0) - (data.times[0] ?? 0);
   const options: uPlot.Options = {
     width: Math.max(120, place.clientWidth),
@@ -127,6 +130,7 @@ function line(one: Figures, place: number, look: Look, step: number): uPlot.Seri
   const color = one.before ? look.palette.faint : look.palette.series(place, one.tone);
   const base = { label: one.label, stroke: color, spanGaps: false };
   if (look.kind === 'bars') {
+    if (one.before) return { ...base, width: 1.5, dash: [4, 3], points: { show: false }, paths: steps() };
     return { ...base, fill: color, width: 0, points: { show: false }, paths: bars(step) };
   }
   return {
@@ -152,6 +156,13 @@ function bars(step: number): uPlot.Series.PathBuilder {
   const build = uPlot.paths.bars;
   if (!build) throw new Error('uPlot was built without bars');
   return build({ size: [0.82, step > 0 ? 160 : 30, 1], align: 1 });
+}
+
+/** A line that keeps its height over the whole of a step, as a bar does. */
+function steps(): uPlot.Series.PathBuilder {
+  const build = uPlot.paths.stepped;
+  if (!build) throw new Error('uPlot was built without steps');
+  return build({ align: 1 });
 }
 
 /** The sum of each layer and those below it. */

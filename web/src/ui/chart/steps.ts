@@ -1,0 +1,44 @@
+/** Answers leave out the steps in which nothing was counted, and begin their steps at round moments: put in order. */
+import { millis } from '../../time/format.ts';
+
+interface Stretch {
+  since: string;
+  until: string;
+  /** Width of a step, seconds; the API calls it by several names. */
+  step_seconds?: number;
+  bucket_seconds?: number;
+  width_seconds?: number;
+}
+
+type Point = { at: string };
+
+function widthOf({ step_seconds, bucket_seconds, width_seconds }: Stretch): number {
+  return (step_seconds ?? bucket_seconds ?? width_seconds ?? 1) * 1_000;
+}
+
+/** Begin of every step of a stretch of time, with its point where there is one. */
+export function filled<P extends Point>(answer: Stretch, points: readonly P[]): [number[], (P | undefined)[]] {
+  const step = widthOf(answer);
+  const known = new Map(points.map((point) => [millis(point.at), point]));
+  const times: number[] = [];
+  for (let at = Math.floor(millis(answer.since) / step) * step; at < millis(answer.until); at += step) times.push(at);
+  return [times, times.map((at) => known.get(at))];
+}
+
+/**
+ * For each step of a chart the point of the period before that is as far from the begin of its period.
+ *
+ * An answer whose steps have another width says nothing about these: none of it is shown.
+ */
+export function earlier<P extends Point>(
+  times: readonly number[],
+  now: Stretch,
+  then: Stretch,
+  points: readonly P[],
+): (P | undefined)[] {
+  const step = widthOf(now);
+  if (step !== widthOf(then)) return times.map(() => undefined);
+  const place = (at: number, { since }: Stretch) => Math.floor((at - millis(since)) / step);
+  const found = new Map(points.map((point) => [place(millis(point.at), then), point]));
+  return times.map((at) => found.get(place(at, now)));
+}
