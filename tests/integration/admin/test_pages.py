@@ -78,6 +78,35 @@ async def test_a_new_install_is_entered_by_its_one_time_password(
     assert (await client.get(HOME, headers=cookie)).headers["location"] == f"{HOME}/login"
 
 
+async def test_a_first_sign_in_says_how_a_password_is_to_be_and_leads_to_the_view_of_the_link(
+    client: httpx2.AsyncClient, custodes: Custodes
+) -> None:
+    """Given a link and a one-time password; when a new one was chosen; then one is at that view."""
+    place = "/audit?from=now-6h"
+    once = await custodes.identity.ensure_owner()
+    signed_in = await client.post(f"{HOME}/login", data={"username": "owner", "password": once, "next": place})
+    client.cookies.clear()
+    cookie = cookie_of(signed_in)
+    assert signed_in.headers["location"] == f"{HOME}/password?next=%2Faudit%3Ffrom%3Dnow-6h"
+    assert (await client.get(HOME + place, headers=cookie)).headers["location"] == signed_in.headers["location"]
+
+    form = await client.get(signed_in.headers["location"], headers=cookie)
+    then = re.search(r'name="next" value="([^"]*)"', form.text)
+    assert then is not None
+    assert re.search(r'id="rule">At least \d+ characters', form.text)
+    typed = {"csrf": csrf_of(form.text), "next": unescape(then[1]), "current": once, "new": PASSWORD, "again": PASSWORD}
+    wrong = await client.post(f"{HOME}/password", headers=cookie, data={**typed, "again": "another one"})
+    assert then[0] in wrong.text
+    chosen = await client.post(f"{HOME}/password", headers=cookie, data=typed)
+    client.cookies.clear()
+    assert chosen.headers["location"] == HOME + place
+
+    away = {**typed, "current": PASSWORD, "next": "//evil.example.com", "new": PASSWORD + "!", "again": PASSWORD + "!"}
+    again = cookie_of(chosen)
+    away["csrf"] = csrf_of((await client.get(f"{HOME}/password", headers=again)).text)
+    assert (await client.post(f"{HOME}/password", headers=again, data=away)).headers["location"] == HOME
+
+
 async def test_signing_out_ends_the_session(browser: Any, client: httpx2.AsyncClient) -> None:
     cookie = {"Cookie": browser.cookie}
 

@@ -7,7 +7,7 @@ import { whoIAm } from '../api/may.ts';
 import { onSessionEnd, signIn } from '../api/session.ts';
 import { boot, here } from '../boot.ts';
 
-/** To where one signs in and back to this view, which is all in the URL. */
+/** To where one signs in, or chooses a password, and back to this view, which is all in the URL. */
 function elsewhere(place: string): string {
   return `${boot.base}${place}?next=${encodeURIComponent(here())}`;
 }
@@ -50,7 +50,7 @@ export function LoginDialog() {
     setBusy(true);
     try {
       const who = await signIn(String(typed.get('username')), String(typed.get('password')));
-      if (who.must_change_password) window.location.assign(`${boot.base}/password`);
+      if (who.must_change_password) window.location.assign(elsewhere('/password'));
       // Somebody else sees nothing of what was loaded for the one before: the page begins anew, at the same view.
       const before = queries.getQueryData(whoIAm.queryKey);
       if (before && before.profile_id !== who.profile_id) window.location.reload();

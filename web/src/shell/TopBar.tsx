@@ -40,17 +40,18 @@ export function TopBar({ onOverlay }: { onOverlay: (overlay: Overlay) => void })
         </Button>
       </Tooltip>
       <LiveSwitch />
-      <span className={style.gap} />
-      <ZoneMenu />
-      <Tooltip label="Find a page or an action (Ctrl K)">
-        <ActionIcon size="lg" aria-label="Command palette" onClick={() => onOverlay('palette')}>
-          <IconCommand size={18} />
-        </ActionIcon>
-      </Tooltip>
-      <Views />
-      <Bell />
-      <ThemeMenu />
-      <PersonMenu onOverlay={onOverlay} />
+      <div className={style.tools}>
+        <ZoneMenu />
+        <Tooltip label="Find a page or an action (Ctrl K)">
+          <ActionIcon size="lg" aria-label="Command palette" onClick={() => onOverlay('palette')}>
+            <IconCommand size={18} />
+          </ActionIcon>
+        </Tooltip>
+        <Views />
+        <Bell />
+        <ThemeMenu />
+        <PersonMenu onOverlay={onOverlay} />
+      </div>
     </header>
   );
 }

@@ -4,6 +4,7 @@ import {
   bytes,
   change,
   compact,
+  difference,
   duration,
   moment,
   parseLocal,
@@ -119,5 +120,6 @@ describe('a figure', () => {
       '±0 %',
       '+15×',
     ]);
+    expect([difference(6, 1), difference(0, 2), difference(3, 3)]).toEqual(['+5', '−2', '±0']);
   });
 });

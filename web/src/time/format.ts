@@ -224,6 +224,12 @@ export function change(value: number, before: number): string | null {
   return `${share < 0 ? '−' : '+'}${shown}`;
 }
 
+/** A change of a few things, which shares would exaggerate: `+5`. */
+export function difference(value: number, before: number): string {
+  if (value === before) return '±0';
+  return `${value < before ? '−' : '+'}${compact(Math.abs(value - before))}`;
+}
+
 /** Begin of the day, in a zone, that a moment is in. */
 export function startOfDay(at: number, zone: Zone): number {
   const shift = offset(at, zone);

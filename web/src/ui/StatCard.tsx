@@ -2,7 +2,7 @@
 import { Skeleton } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
-import { change } from '../time/format.ts';
+import { change, difference } from '../time/format.ts';
 import { IconMinus, IconTrendingDown, IconTrendingUp } from './icons.ts';
 import type { Tone } from './palette.ts';
 import { Sparkline } from './Sparkline.tsx';
@@ -15,6 +15,8 @@ interface StatCardProps {
   /** The figure and the one before, for the change; without `before` none is shown. */
   figure?: number;
   before?: number | null;
+  /** Whether the change is told in things, and not as a share: of what there are few. */
+  few?: boolean;
   /** Whether more is better, worse, or neither. */
   more?: 'good' | 'bad' | 'neither';
   /** Its course over the range. */
@@ -25,7 +27,18 @@ interface StatCardProps {
   note?: ReactNode;
 }
 
-export function StatCard({ label, value, figure, before, more = 'neither', course, tone, to, note }: StatCardProps) {
+export function StatCard({
+  label,
+  value,
+  figure,
+  before,
+  few = false,
+  more = 'neither',
+  course,
+  tone,
+  to,
+  note,
+}: StatCardProps) {
   const inside = (
     <>
       <span className={style.label}>{label}</span>
@@ -35,7 +48,7 @@ export function StatCard({ label, value, figure, before, more = 'neither', cours
       </span>
       <span className={style.foot}>
         {figure !== undefined && before !== undefined && before !== null && (
-          <Change figure={figure} before={before} more={more} alone={!note} />
+          <Change figure={figure} before={before} few={few} more={more} alone={!note} />
         )}
         {note && <span className={style.note}>{note}</span>}
       </span>
@@ -52,15 +65,15 @@ export function StatCard({ label, value, figure, before, more = 'neither', cours
   );
 }
 
-interface ChangeProps extends Required<Pick<StatCardProps, 'more'>> {
+interface ChangeProps extends Required<Pick<StatCardProps, 'few' | 'more'>> {
   figure: number;
   before: number;
   /** Whether nothing else is said there: that nothing has changed is told then only. */
   alone: boolean;
 }
 
-function Change({ figure, before, more, alone }: ChangeProps) {
-  const written = change(figure, before);
+function Change({ figure, before, few, more, alone }: ChangeProps) {
+  const written = few ? difference(figure, before) : change(figure, before);
   if (written === null) return alone ? <span className={style.change}>none before</span> : null;
   const up = figure > before;
   const same = written.startsWith('±');

@@ -18,9 +18,10 @@ _LOGIN = """<main>
 <input type="hidden" name="next" value="{then}">
 <label for="username">User name</label>
 <input id="username" name="username" autocomplete="username" autocapitalize="none" spellcheck="false"
- required autofocus maxlength="255" value="{username}">
+ required{first} maxlength="255" value="{username}">
 <label for="password">Password</label>
-<input id="password" name="password" type="password" autocomplete="current-password" required maxlength="{longest}">
+<input id="password" name="password" type="password" autocomplete="current-password" required{second}
+ maxlength="{longest}">
 <button class="go">Sign in</button>
 </form>
 </div></main>"""
@@ -33,11 +34,14 @@ _CHOOSE = """<main>
 {alarm}
 <form method="post" action="{base}/password">
 <input type="hidden" name="csrf" value="{csrf}">
+<input type="hidden" name="next" value="{then}">
 <input name="username" autocomplete="username" value="{username}" readonly hidden>
 <label for="current">Current password</label>
-<input id="current" name="current" type="password" autocomplete="current-password" required maxlength="{longest}">
+<input id="current" name="current" type="password" autocomplete="current-password" required autofocus
+ maxlength="{longest}">
 <label for="new">New password</label>
-<input id="new" name="new" type="password" autocomplete="new-password" required
+<p class="hint" id="rule">At least {shortest} characters.</p>
+<input id="new" name="new" type="password" autocomplete="new-password" aria-describedby="rule" required
  minlength="{shortest}" maxlength="{longest}">
 <label for="again">New password, again</label>
 <input id="again" name="again" type="password" autocomplete="new-password" required
@@ -57,6 +61,8 @@ _MESSAGE = """<main>
 _BRAND = Html("""<p class="brand"><svg viewBox="0 0 32 32" width="30" height="30" aria-hidden="true">
 <path d="M16 2 28 7v9c0 7-5 12-12 14C9 28 4 23 4 16V7z" fill="#1f5fbf"/>
 <circle cx="16" cy="15" r="5" fill="none" stroke="#fff" stroke-width="3"/></svg> Custodes</p>""")
+
+_FOCUS = Html(" autofocus")
 
 _ELSEWHERE = """<p><a class="go" href="{base}{place}?next={then}">Sign in with {name}</a></p>
 <p class="or">or with a password of this install</p>"""
@@ -83,6 +89,9 @@ def login_form(
         base=base,
         alarm=_alarm(alarm),
         username=username,
+        # After a wrong password it is that which is typed again.
+        first=_FOCUS if not username else Html(""),
+        second=_FOCUS if username else Html(""),
         then=then,
         longest=MAX_LENGTH,
         elsewhere=other,
@@ -90,12 +99,12 @@ def login_form(
     return page("Sign in", base, body)
 
 
-def password_form(base: str, *, username: str, csrf: str, forced: bool, alarm: str = "") -> str:
-    """Write the page that changes the password."""
+def password_form(base: str, *, username: str, csrf: str, then: str, forced: bool, alarm: str = "") -> str:
+    """Write the page that changes the password, and leads to a place of the dashboard."""
     why = (
         "The password you signed in with works once. Choose one that only you know."
         if forced
-        else f"At least {MIN_LENGTH} characters. All your other sessions end."
+        else "All your other sessions end."
     )
     body = html(
         _CHOOSE,
@@ -104,6 +113,7 @@ def password_form(base: str, *, username: str, csrf: str, forced: bool, alarm: s
         alarm=_alarm(alarm),
         username=username,
         csrf=csrf,
+        then=then,
         why=why,
         shortest=MIN_LENGTH,
         longest=MAX_LENGTH,

@@ -6,7 +6,7 @@ The forms are plain HTML without a script, so that one can sign in whatever a br
 from __future__ import annotations
 
 from importlib.resources import files
-from urllib.parse import parse_qs, quote
+from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -18,7 +18,7 @@ from custodes.admin.dashboard import TABS, Dashboard
 from custodes.admin.dependencies import CustodesDep, audit_trail, custodes_of, require_admin
 from custodes.admin.pages.elsewhere import way_elsewhere
 from custodes.admin.pages.forms import login_form, message, password_form
-from custodes.admin.pages.places import base_of, go, page_of, root_of, safe_place, with_query
+from custodes.admin.pages.places import base_of, go, page_of, root_of, safe_place, then_to, with_query
 from custodes.admin.routes.session import set_password, sign_in
 from custodes.app import Custodes
 from custodes.errors import AuthenticationFailed, CustodesError, InvalidInput, MalformedPayload, PermissionDenied
@@ -94,7 +94,7 @@ async def do_login(request: Request, custodes: CustodesDep) -> Response:
         way = way_elsewhere(request, custodes)
         again = login_form(base_of(request), alarm=str(error), username=username[:255], then=then, elsewhere=way)
         return page_of(again, error.status)
-    response = go(request, "/password" if login.must_change_password else then)
+    response = go(request, then_to("/password", then) if login.must_change_password else then)
     set_session(response, login.opened.token, seconds=custodes.settings.session_hours * 3600)
     return response
 
@@ -108,7 +108,7 @@ async def show_password(request: Request) -> Response:
         return go(request, "/login")
     if principal.method is not Method.SESSION:
         return page_of(message(base_of(request), "Password", "Your password is kept where you sign in."), 409)
-    return page_of(_password_form(request, principal))
+    return page_of(_password_form(request, principal, then=safe_place(request.query_params.get("next", ""))))
 
 
 @router.post("/password")
@@ -120,6 +120,7 @@ async def do_password(request: Request, custodes: CustodesDep) -> Response:
     except AuthenticationFailed:
         return go(request, "/login")
     new = form.get("new", "")
+    then = safe_place(form.get("next", ""))
     try:
         if new != form.get("again", ""):
             msg = "The new password was not typed the same twice"
@@ -128,8 +129,8 @@ async def do_password(request: Request, custodes: CustodesDep) -> Response:
         login = await set_password(request, custodes, principal, trail, form.get("current", ""), new)
     except CustodesError as error:
         await _note(request, error)
-        return page_of(_password_form(request, principal, alarm=str(error)), error.status)
-    response = go(request, "")
+        return page_of(_password_form(request, principal, then=then, alarm=str(error)), error.status)
+    response = go(request, then)
     set_session(response, login.opened.token, seconds=custodes.settings.session_hours * 3600)
     return response
 
@@ -162,10 +163,9 @@ async def _show_dashboard(request: Request, place: str) -> Response:
     except AuthenticationFailed:
         way = way_elsewhere(request, custodes_of(request))
         login = way[0] if way else "/login"
-        wanted = with_query(request, place)
-        return go(request, f"{login}?next={quote(wanted, safe='')}" if wanted else login)
+        return go(request, then_to(login, with_query(request, place)))
     if principal.must_change_password:
-        return go(request, "/password")
+        return go(request, then_to("/password", with_query(request, place)))
     try:
         require_admin(principal)
     except PermissionDenied as error:
@@ -228,11 +228,12 @@ def _csrf(request: Request, principal: Principal) -> str:
     return csrf_token(request.cookies.get(SESSION_COOKIE, "")) if principal.method is Method.SESSION else ""
 
 
-def _password_form(request: Request, principal: Principal, *, alarm: str = "") -> str:
+def _password_form(request: Request, principal: Principal, *, then: str, alarm: str = "") -> str:
     return password_form(
         base_of(request),
         username=principal.subject,
         csrf=_csrf(request, principal),
+        then=then,
         forced=principal.must_change_password,
         alarm=alarm,
     )

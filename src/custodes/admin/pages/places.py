@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse
@@ -50,6 +50,11 @@ def safe_place(place: str) -> str:
     if parts.scheme or parts.netloc or (parts.path and first not in TABS):
         return ""
     return place
+
+
+def then_to(place: str, then: str) -> str:
+    """Return a page of ours that leads to a place of the dashboard afterwards."""
+    return f"{place}?next={quote(then, safe='')}" if then else place
 
 
 def page_of(text: str, status: int = 200) -> HTMLResponse:

@@ -49,6 +49,7 @@ export function Figures() {
           value={now ? compact(now.flagged) : null}
           figure={now?.flagged}
           before={then?.flagged}
+          few
           more="bad"
           note="entries, whatever was decided"
           course={trend?.map((point) => point.flagged)}

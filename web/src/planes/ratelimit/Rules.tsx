@@ -53,9 +53,13 @@ export function Rules() {
       {
         id: 'route',
         header: 'Where',
-        cell: (row) => <span className="mono">{row.route === '*' ? 'everywhere' : row.route}</span>,
+        cell: (row) => (
+          <span className="mono" title={row.route}>
+            {row.route === '*' ? 'everywhere' : row.route}
+          </span>
+        ),
         value: (row) => row.route,
-        width: 150,
+        width: 176,
       },
       {
         id: 'methods',

@@ -79,6 +79,7 @@ export function Usage() {
           value={blocks === undefined ? null : count(blocks)}
           figure={blocks}
           before={before.data?.blocks_in_force}
+          few
           tone={blocks ? 'warn' : undefined}
         />
         <StatCard

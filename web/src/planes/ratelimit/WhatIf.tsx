@@ -97,6 +97,7 @@ export function WhatIf({ draft }: { draft: Draft }) {
                 value={count(found.successes_refused)}
                 figure={found.successes_refused}
                 before={last?.successes_refused}
+                few
                 more="bad"
                 tone={found.successes_refused > 0 ? 'bad' : undefined}
                 note="likely wanted calls"
@@ -106,6 +107,7 @@ export function WhatIf({ draft }: { draft: Draft }) {
                 value={count(found.subjects_refused)}
                 figure={found.subjects_refused}
                 before={last?.subjects_refused}
+                few
                 note={`of ${count(found.subjects)} that it counts`}
               />
               <StatCard

@@ -155,7 +155,8 @@ function alone(values: ArrayLike<number | null | undefined>): number[] {
 function bars(step: number): uPlot.Series.PathBuilder {
   const build = uPlot.paths.bars;
   if (!build) throw new Error('uPlot was built without bars');
-  return build({ size: [0.82, step > 0 ? 160 : 30, 1], align: 1 });
+  // As wide as its step: what is counted in a minute stands over that minute, however wide the chart is.
+  return build({ size: [0.82, step > 0 ? Number.POSITIVE_INFINITY : 30, 1], align: 1 });
 }
 
 /** A line that keeps its height over the whole of a step, as a bar does. */
