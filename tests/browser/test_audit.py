@@ -38,8 +38,9 @@ async def test_the_audit_and_the_report_are_usable_by_everybody(
 ) -> None:
     seen = await window(width=width, dark=dark)
     entry = _flag(seen.shop, f"look-{width}-{dark}")
-    page = await seen.open(f"/audit?{RANGE}")
+    page = await seen.open(f"/audit?{RANGE}&compare=previous")
     await expect(page.get_by_role("link", name="fraud.early_warning").first).to_be_visible()
+    await expect(page.get_by_role("button", name="Highest before")).to_be_visible()
     await expect(page.get_by_role("application", name=re.compile("Risk scores over time"))).to_be_visible()
     sideways = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert await page.evaluate(sideways) == 0
@@ -153,3 +154,4 @@ async def test_a_report_is_taken_away_and_printed_without_the_shell(window: Call
     await expect(page.get_by_role("navigation")).to_have_count(0)
     await expect(page.get_by_role("button", name="Print")).to_have_count(0)
     await expect(page.get_by_role("heading", name="Who has access")).to_be_visible()
+    await expect(page.get_by_text("moments in ")).to_be_visible()

@@ -31,9 +31,14 @@ async def test_each_part_shows_real_figures_and_everybody_can_use_it(
 ) -> None:
     """Given demo traffic; then every part has its figures, nothing is cut off sideways, and axe finds nothing."""
     seen = await window(width=width, dark=dark)
-    page = await seen.open(f"{PLACE}?from=now-15m")
+    body = {"identifier": "203.0.113.250", "reason": "a block that was not there an hour ago"}
+    seen.shop.client.post(f"{API}/rate-limits/blocks", json=body, headers={"X-API-Key": seen.shop.key})
+    page = await seen.open(f"{PLACE}?from=now-1h&compare=previous")
     chart = page.get_by_role("application", name=re.compile("Admitted and refused"))
     await expect(chart).to_be_visible(timeout=FLUSHED_MS)
+    await expect(page.get_by_role("button", name="Refused before")).to_be_visible()
+    blocks = page.get_by_text("Blocks in force", exact=True).locator("..")
+    await expect(blocks).to_contain_text(re.compile(r"(\d+)\+\1 against the period before"))
     await expect(page.get_by_text("Memory of each worker")).to_be_visible()
     shown = {
         "Rules": page.get_by_role("table", name="Rules").get_by_text("orders per user"),

@@ -301,7 +301,8 @@ async def test_a_row_is_reached_opened_and_left_by_keyboard_alone(
     await page.wait_for_url(re.compile(part))
     await settled(page)
 
-    await _tab_to(page, "tbody tr[data-row] a")
+    await page.keyboard.press("j")
+    await expect(page.locator("tr[data-row='0'] a:focus")).to_have_count(1)
     first = await page.evaluate("document.activeElement.closest('tr').dataset.row")
     await page.keyboard.press("ArrowDown")
     await expect(page.locator(f"tr[data-row='{int(first) + 1}'] a:focus")).to_have_count(1)

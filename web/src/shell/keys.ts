@@ -31,6 +31,11 @@ function isTyping(target: EventTarget | null): boolean {
   );
 }
 
+/** Goes to the first row of the first table; from there on the table itself hears the keys. */
+function toRows(): void {
+  document.querySelector<HTMLElement>('main [data-row] a, main [data-row][tabindex]')?.focus();
+}
+
 export function useKeys(open: (overlay: Overlay) => void): void {
   const view = useView();
   const set = useSetSearch();
@@ -45,6 +50,8 @@ export function useKeys(open: (overlay: Overlay) => void): void {
       c: () => set({ compare: view.before ? undefined : 'previous' }),
       l: () => view.relative && set({ live: view.live ? 'off' : undefined }, { replace: true }),
       z: zones.next,
+      j: toRows,
+      k: toRows,
       '/': () => document.querySelector<HTMLInputElement>('[data-filter]')?.focus(),
     };
     function onKey(event: KeyboardEvent): void {

@@ -5,7 +5,7 @@ import type { ReactNode } from 'react';
 import type { Schemas } from '../../api/client.ts';
 import { useTimed } from '../../api/hooks.ts';
 import { boot } from '../../boot.ts';
-import { count, length, span } from '../../time/format.ts';
+import { count, length, span, zoneName } from '../../time/format.ts';
 import { IconDownload } from '../../ui/icons.ts';
 import { KeyValue } from '../../ui/KeyValue.tsx';
 import { Page } from '../../ui/Page.tsx';
@@ -55,7 +55,12 @@ export function Report() {
         </>
       }
     >
-      <Panel title={span(range.from, range.to, zone)} note="the time range above is the period" of={asked} height={600}>
+      <Panel
+        title={span(range.from, range.to, zone)}
+        note={`the period of this report; moments in ${zoneName(zone)}`}
+        of={asked}
+        height={600}
+      >
         {asked.data && <Whole report={asked.data} />}
       </Panel>
     </Page>

@@ -4,6 +4,7 @@ import 'uplot/dist/uPlot.min.css';
 import { tick, type Zone, zoneName } from '../../time/format.ts';
 import type { Span } from '../../time/range.ts';
 import { DASHES, type Palette } from '../palette.ts';
+import { layersOf } from './layers.ts';
 import type { Figures, Kind } from './model.ts';
 
 interface Look {
@@ -39,13 +40,7 @@ export function draw(
   data: { times: readonly number[]; series: readonly Figures[]; all: readonly Figures[] },
   look: Look,
 ): Drawn {
-  // Bars stand on each other: the topmost, which reaches highest, is drawn first and the others over it. The period
-  // before stands on none of them: it is a line over all.
-  const stacked = look.kind === 'bars';
-  const bars = stacked ? data.series.filter((one) => !one.before) : [];
-  const lines = data.series.filter((one) => !bars.includes(one));
-  const layers = [...bars].reverse().concat(lines);
-  const values = [...sums(bars).reverse(), ...lines.map((one) => [...one.values])];
+  const layers = layersOf(look.kind, data.series);
   const step = (data.times[1] ?? 0) - (data.times[0] ?? 0);
   const options: uPlot.Options = {
     width: Math.max(120, place.clientWidth),
@@ -70,7 +65,7 @@ export function draw(
         space: 36,
       }),
     ],
-    series: [{}, ...layers.map((one) => line(one, data.all.indexOf(one), look, step))],
+    series: [{}, ...layers.map(({ of }) => line(of, data.all.indexOf(of), look, step))],
     cursor: {
       sync: { key: 'time', setSeries: false },
       drag: { x: true, y: false, setScale: false },
@@ -90,7 +85,7 @@ export function draw(
       ],
     },
   };
-  const plot = new uPlot(options, [data.times, ...values] as uPlot.AlignedData, place);
+  const plot = new uPlot(options, [data.times, ...layers.map(({ values }) => values)] as uPlot.AlignedData, place);
   const watcher = new ResizeObserver(() => {
     const width = Math.max(120, place.clientWidth);
     if (width !== plot.width) plot.setSize({ width, height: look.height });
@@ -164,14 +159,4 @@ function steps(): uPlot.Series.PathBuilder {
   const build = uPlot.paths.stepped;
   if (!build) throw new Error('uPlot was built without steps');
   return build({ align: 1 });
-}
-
-/** The sum of each layer and those below it. */
-function sums(series: readonly Figures[]): (number | null)[][] {
-  const found: (number | null)[][] = [];
-  for (const one of series) {
-    const below = found.at(-1);
-    found.push(one.values.map((value, at) => (value ?? 0) + (below?.[at] ?? 0)));
-  }
-  return found;
 }
