@@ -64,7 +64,7 @@ export function Events() {
           hasMore={hasMore}
           loadMore={loadMore}
           height={680}
-          least={1_240}
+          least={1_180}
           everything={exported('webhook-events', { ...query, ...when })}
           link={(event, children) => <OpenRow id={event.id}>{children}</OpenRow>}
         >
@@ -86,31 +86,25 @@ function useColumns(): readonly Column<Event>[] {
       {
         id: 'status',
         header: 'Status',
-        width: 138,
+        width: 128,
         value: (event) => event.status,
         cell: (event) => <StatusBadge state={event.status} label={STATUS_LABELS[event.status]} />,
       },
-      { id: 'source', header: 'Source', width: 92, value: (event) => event.source, cell: (event) => event.source },
+      { id: 'source', header: 'Source', width: 84, value: (event) => event.source, cell: (event) => event.source },
       {
         id: 'event_type',
         header: 'Type',
+        width: 196,
         value: (event) => event.event_type,
         cell: (event) => <span title={event.event_type}>{event.event_type || '–'}</span>,
       },
       {
         id: 'error',
         header: 'Last error',
-        width: 230,
         value: (event) => event.error ?? '',
         cell: (event) => <Why event={event} />,
       },
       { id: 'again', header: 'Again', width: 84, cell: (event) => <Replay event={event} small /> },
-      {
-        id: 'event_id',
-        header: 'Id of the sender',
-        value: (event) => event.event_id,
-        cell: (event) => <span className="mono">{event.event_id || '–'}</span>,
-      },
       {
         id: 'attempts',
         header: 'Attempts',
@@ -128,6 +122,17 @@ function useColumns(): readonly Column<Event>[] {
         cell: (event) => duration(event.processing_us === null ? null : event.processing_us / 1_000),
       },
       SIZE,
+      {
+        id: 'event_id',
+        header: 'Id of the sender',
+        width: 176,
+        value: (event) => event.event_id,
+        cell: (event) => (
+          <span className="mono" title={event.event_id}>
+            {event.event_id || '–'}
+          </span>
+        ),
+      },
     ],
     [received],
   );

@@ -11,7 +11,7 @@ export function useReceived(): Column<{ received_at: string }> {
     () => ({
       id: 'received_at',
       header: 'Received',
-      width: 145,
+      width: 130,
       value: (row) => row.received_at,
       cell: (row) => (
         <time dateTime={row.received_at} title={moment(row.received_at, 'iso')}>
