@@ -17,6 +17,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
+from custodes.errors import StorageUnavailable
 from custodes.planes.inbound.model import JOB_KIND, Arrival, Status
 from custodes.storage.sql.database import Ingest
 from custodes.storage.sql.tables.inbound import webhook_events as events
@@ -39,6 +40,10 @@ EVENT_COLUMNS = (
     "client_ip",
     "body_bytes",
 )
+
+#: Looks for an event that comes again. It is either there or it is not: a second look follows only on a clean-up, or a
+#: third delivery, in the very moment between two statements.
+_SETTLE_TRIES = 10
 
 #: Rows of one statement: its text is prepared once for each number of rows that occurs.
 _MAX_ROWS = 128
@@ -127,13 +132,15 @@ def _accept_postgresql(driver: Any, rows: Sequence[Arrival]) -> Sequence[str]:
 def _settle_postgresql(driver: Any, row: Arrival) -> str:
     """As :func:`_settle`; what is no longer there, because it was just deleted for its age, is taken in anew."""
     columns = [[value] for value in row]
-    while True:
+    for _ in range(_SETTLE_TRIES):
         found = driver.execute(
             _REDRIVE_POSTGRESQL, (row.tenant, row.dedupe_key, row.source, row.received_at)
         ).fetchone()
         found = found or driver.execute(_ACCEPT_POSTGRESQL, columns).fetchone()
         if found:
             return found[0]
+    msg = "An event that comes again was neither found nor taken in"
+    raise StorageUnavailable(msg, remedy="Send it again")
 
 
 _OTHER_TYPES = {"received_at": "bigint", "body_bytes": "bigint", "body": "bytea"}
