@@ -159,6 +159,12 @@ async def test_what_waits_says_why_in_the_list_and_is_replayed_from_its_row_or_t
 
     await row.get_by_role("button", name="Replay").click()
     dialog = page.get_by_role("dialog", name="Replay")
+    await page.keyboard.press("Escape")
+    await expect(dialog).to_be_hidden()
+    await expect(row.get_by_role("button", name="Replay")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await dialog.get_by_label("Reason").press_sequentially("just ok")  # j and k move in the table otherwise
+    await expect(dialog.get_by_label("Reason")).to_have_value("just ok")
     await dialog.get_by_label("Reason").fill("from its row")
     await dialog.get_by_role("button", name="Replay").click()
     await expect(dialog).to_be_hidden()

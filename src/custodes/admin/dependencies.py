@@ -217,14 +217,10 @@ class AuditTrail:
         Raises:
             StorageUnavailable: it was not recorded; nothing may be shown.
         """
-        who, what = self.principal.actor, f"{action} {target}"
-        if not self.reads.begin(who, what):
-            return
-        try:
-            await self.custodes.audit.commit(self.entry(action, target=target, tenant=tenant))
-        except BaseException:
-            self.reads.forget(who, what)
-            raise
+        by = self.principal
+        who = (by.profile_id, by.method, by.credential_id, by.impersonator)
+        entry = self.entry(action, target=target, tenant=tenant)
+        await self.reads.once(who, f"{action} {target}", self.custodes.audit.commit(entry))
 
 
 def audit_trail(request: Request, custodes: CustodesDep, principal: SignedIn) -> AuditTrail:

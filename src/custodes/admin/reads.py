@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
+from collections.abc import Coroutine, Hashable
+from typing import Any
 
 from custodes.kernel.clock import MINUTE, Clock
 
@@ -22,20 +25,28 @@ class Reads:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._told: OrderedDict[tuple[str, str], int] = OrderedDict()
+        self._told: OrderedDict[tuple[Hashable, str], tuple[int, asyncio.Task[Any]]] = OrderedDict()
 
-    def begin(self, who: str, what: str) -> bool:
-        """Remember a look; tell whether it is a new one, which is to be told."""
-        now = self._clock.now()
-        told_at = self._told.get((who, what))
-        if told_at is not None and 0 <= now - told_at < ONE_LOOK:
-            return False
-        self._told[who, what] = now
-        self._told.move_to_end((who, what))
-        if len(self._told) > _MAX_REMEMBERED:
-            self._told.popitem(last=False)
-        return True
+    async def once(self, who: Hashable, what: str, tell: Coroutine[Any, Any, object]) -> None:
+        """Have a look told, if it is a new one; return when it is, whoever has had it told.
 
-    def forget(self, who: str, what: str) -> None:
-        """Forget a look that could not be told."""
-        self._told.pop((who, what), None)
+        Raises:
+            Exception: what telling raised. It is tried again at the next look.
+        """
+        now, look = self._clock.now(), (who, what)
+        told_at, telling = self._told.get(look, (now, None))
+        if telling is None or not 0 <= now - told_at < ONE_LOOK:
+            telling = asyncio.create_task(tell)
+            telling.add_done_callback(lambda done: self._forget_failed(look, done))
+            self._told[look] = (now, telling)
+            self._told.move_to_end(look)
+            if len(self._told) > _MAX_REMEMBERED:
+                self._told.popitem(last=False)
+        else:
+            tell.close()
+        await asyncio.shield(telling)  # of one who leaves meanwhile it is told all the same
+
+    def _forget_failed(self, look: tuple[Hashable, str], done: asyncio.Task[Any]) -> None:
+        failed = done.cancelled() or done.exception() is not None
+        if failed and self._told.get(look, (0, None))[1] is done:
+            del self._told[look]

@@ -48,8 +48,8 @@ class _SafeConsole(Console):
 
 
 #: What people read goes to standard output; progress and errors go to standard error. Nothing else writes there.
-out: Console = _SafeConsole(highlight=False)
-err: Console = _SafeConsole(stderr=True, highlight=False)
+out: Console = _SafeConsole(highlight=False, emoji=False)
+err: Console = _SafeConsole(stderr=True, highlight=False, emoji=False)
 
 #: ``--json`` of every command.
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]
@@ -182,7 +182,7 @@ def write_table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Non
     )
     for row in cells:
         table.add_row(*row)
-    console = out if out.is_terminal else _SafeConsole(file=out.file, width=_WIDE, highlight=False)
+    console = out if out.is_terminal else _SafeConsole(file=out.file, width=_WIDE, highlight=False, emoji=False)
     console.print(table)
 
 

@@ -25,6 +25,7 @@ from custodes.cli.console import (
 )
 from custodes.errors import Conflict
 from custodes.kernel.paging import Page
+from custodes.planes.audit.model import Reference
 from custodes.planes.identity.api_keys import NewApiKey
 from custodes.planes.identity.model import LOCAL, ApiKey, Method, Principal, Role, State
 
@@ -59,14 +60,17 @@ def create(
             method=Method.HOST,
             issuer=issuer,
         )
+        key_id = custodes.new_id()
         entry = custodes.audit.admin_entry(
             "api_key.created",
             actor=operator(),
-            target=f"api_key:{name}",
+            target=Reference("api_key", key_id, name),
             tenant=tenant or profile.tenant,
             context={"subject": subject, "role": str(role or profile.role), "days": days},
         )
-        return await custodes.identity.keys.create(name, owner=owner, role=role, tenant=tenant, days=days, also=entry)
+        return await custodes.identity.keys.create(
+            name, owner=owner, role=role, tenant=tenant, days=days, also=entry, key_id=key_id
+        )
 
     made = run(database, action)
     if as_json:
@@ -115,7 +119,14 @@ def revoke(
     """Withdraw a key: it opens nothing from the next request on."""
 
     async def action(custodes: Custodes) -> None:
-        entry = custodes.audit.admin_entry("api_key.revoked", actor=operator(), target=f"api_key:{key}", reason=reason)
+        found = await custodes.identity.keys.get(key)
+        entry = custodes.audit.admin_entry(
+            "api_key.revoked",
+            actor=operator(),
+            target=Reference("api_key", key, found.name),
+            tenant=found.tenant,
+            reason=reason,
+        )
         await custodes.identity.keys.revoke(key, also=entry)
 
     run(database, action)

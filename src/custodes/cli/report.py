@@ -26,7 +26,7 @@ from custodes.cli.console import (
 from custodes.cli.moments import stretch
 from custodes.errors import InvalidInput
 from custodes.kernel.clock import to_iso
-from custodes.kernel.tenant import EVERY_TENANT
+from custodes.kernel.tenant import EVERY_TENANT, check_tenant
 
 if TYPE_CHECKING:
     from custodes.admin.routes.audit_report_models import ReportModel, TallyModel
@@ -54,6 +54,8 @@ def report(
 
     That it was taken away is in the trail.
     """
+    if tenant is not None:
+        check_tenant(tenant)
     form = form or (Format.JSON if as_json or output else None)
     if output is not None:
         _check(output)

@@ -113,6 +113,20 @@ class TestWithoutAnInstall:
         assert theirs.read_bytes() == before
         assert list(nowhere.iterdir()) == [theirs]
 
+    def test_nor_in_a_file_that_is_no_database(self, nowhere: Path):
+        """When it is looked at, and migrated, then each says so in a sentence; the doctor goes on with what it can."""
+        notes = nowhere / "notes.txt"
+        notes.write_text("no database, and longer than the header of one would be: " * 4)
+        before = notes.read_bytes()
+
+        for words in (["status"], ["migrate"]):
+            with pytest.raises(ConfigurationError, match="is not an SQLite database"):
+                CliRunner().invoke(app, [*words, "--database", "sqlite:///notes.txt"], catch_exceptions=False)
+        found = {row["area"]: row["verdict"] for row in run_json_failing("doctor", "--database", "sqlite:///notes.txt")}
+
+        assert (found["database"], found["webhooks"]) == ("failure", "ok")
+        assert notes.read_bytes() == before
+
     def test_the_doctor_and_a_check_look_and_make_none(self, nowhere: Path):
         found = {row["area"]: row for row in run_json("doctor")}
         assert run_json_failing("migrate", "--check")["pending"]
@@ -162,6 +176,8 @@ class TestKeys:
         actions = dict(audited(url))
         assert actions["api_key.created"] == actions["api_key.revoked"]
         assert actions["api_key.created"].startswith("cli:")
+        kept = run_json("audit", "list", "--tenant", "acme", "--target", f"api_key:{made['id']}")
+        assert [entry["action"] for entry in kept] == ["api_key.revoked", "api_key.created"]
 
     def test_a_key_does_no_more_than_its_profile(self, url: str):
         run("user", "add", "shop", "--issuer", "host", "--role", "member")

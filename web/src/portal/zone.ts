@@ -49,8 +49,8 @@ export function zoneChoices(): { zone: Zone; name: string }[] {
 }
 
 function current(): Zone {
-  const choice = chosen ?? ofTenant ?? 'local';
-  return zoneChoices().some(({ zone }) => zone === choice) ? choice : 'local';
+  const offered = zoneChoices().map(({ zone }) => zone);
+  return chosen !== null && offered.includes(chosen) ? chosen : (ofTenant ?? 'local');
 }
 
 function subscribe(listener: () => void): () => void {

@@ -1,5 +1,6 @@
 /** The parts of the webhooks tab: those that come in, and where others are sent to. */
 import { SubTabs } from '../ui/SubTabs.tsx';
+import { LASTING } from '../view/search.ts';
 
 const PARTS = [
   { id: 'figures', label: 'Figures' },
@@ -12,8 +13,7 @@ export function WebhookParts({ current }: { current: (typeof PARTS)[number]['id'
   return <SubTabs label="Parts of webhooks" to="/webhooks" param="part" tabs={PARTS} current={current} keep={shared} />;
 }
 
-/** What stays when one goes to another part: time range, comparison, zone and source; not what is open or narrowed. */
+/** What stays when one goes to another part: what lasts from tab to tab, and the source; not what is open or narrowed. */
 function shared(kept: Record<string, unknown>): Record<string, unknown> {
-  const { from, to, compare, live, tz, source } = kept;
-  return { from, to, compare, live, tz, source };
+  return Object.fromEntries([...LASTING, 'source'].map((name) => [name, kept[name]]));
 }

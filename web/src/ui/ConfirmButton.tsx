@@ -1,8 +1,9 @@
 /** A button whose action is asked about first: what it will do, and why one does it. The reason goes to the audit trail. */
 import { Alert, Button, type ButtonProps, Group, Modal, Stack, Textarea } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
-import { type FormEvent, type ReactNode, useState } from 'react';
+import { type FormEvent, type ReactNode, useEffect, useId, useState } from 'react';
 import { sentence } from '../api/problem.ts';
+import { pause, resume } from '../time/now.ts';
 
 export interface ConfirmButtonProps {
   /** On the button and in the title. */
@@ -30,11 +31,23 @@ export function ConfirmButton({
   button,
   disabled,
 }: ConfirmButtonProps) {
-  // Null until it is first wanted: in each row of a table there may be one.
-  const [opened, setOpened] = useState<boolean | null>(null);
+  // Not there until it is first wanted: in each row of a table there may be one. It opens once it is there: only then
+  // does it note where the focus goes back to.
+  const [there, setThere] = useState(false);
+  const [opened, setOpened] = useState(false);
   const [why, setWhy] = useState('');
   const [busy, setBusy] = useState(false);
   const [fault, setFault] = useState<string | null>(null);
+
+  useEffect(() => setOpened(there), [there]);
+
+  // The list whose row it may be in stands still meanwhile: with the row, the dialog and what is written would go.
+  const asking = useId();
+  useEffect(() => {
+    if (!opened) return;
+    pause(asking);
+    return () => resume(asking);
+  }, [asking, opened]);
 
   function close(): void {
     setOpened(false);
@@ -62,11 +75,11 @@ export function ConfirmButton({
         data-danger={danger || undefined}
         {...button}
         disabled={disabled}
-        onClick={() => setOpened(true)}
+        onClick={() => (there ? setOpened(true) : setThere(true))}
       >
         {label}
       </Button>
-      {opened !== null && (
+      {there && (
         <Modal opened={opened} onClose={close} title={label} closeButtonProps={{ 'aria-label': 'Close' }}>
           <form onSubmit={(event) => void submit(event)}>
             <Stack gap="sm">

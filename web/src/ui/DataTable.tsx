@@ -143,6 +143,8 @@ export function DataTable<Row extends object>({
   useEffect(() => () => resume(reading), [reading]);
 
   function move(event: KeyboardEvent): void {
+    // What is typed in a dialog of a row comes through here, too: React has events rise through portals.
+    if (!event.currentTarget.contains(event.target as Node)) return;
     const steps: Record<string, number> = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1, PageDown: 10, PageUp: -10 };
     const by = steps[event.key];
     if (by === undefined || event.ctrlKey || event.metaKey || event.altKey) return;

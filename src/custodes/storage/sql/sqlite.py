@@ -392,10 +392,17 @@ def _engine(path: Path | None, *, pool_size: int, read_only: bool = False) -> En
             check_same_thread=False,
             cached_statements=512,
         )
-        if not read_only:
-            _use_wal(connection)
-        for pragma in _pragmas(read_only=read_only):
-            connection.execute(pragma).close()
+        try:
+            if not read_only:
+                _use_wal(connection)
+            for pragma in _pragmas(read_only=read_only):
+                connection.execute(pragma).close()
+        except sqlite3.DatabaseError as error:
+            connection.close()
+            if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
+                raise
+            msg = f"{path} is not an SQLite database"
+            raise ConfigurationError(msg, remedy="Name another file: this one is not touched") from error
         return connection
 
     pool = (

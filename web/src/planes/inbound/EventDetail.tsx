@@ -41,7 +41,7 @@ export function EventDetail({ id }: { id: string }) {
         <Headers id={event.id} />
       </Section>
       <Section title="Send it elsewhere">
-        <Curl event={event} />
+        <Curl key={event.id} event={event} />
       </Section>
     </Stack>
   );

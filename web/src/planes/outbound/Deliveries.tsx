@@ -96,7 +96,9 @@ export function Deliveries({ endpointId }: { endpointId: string }) {
         </>
       }
     >
-      {delivery && <Tries id={delivery} onClose={() => set({ delivery: undefined, versus: undefined })} />}
+      {delivery && (
+        <Tries key={delivery} id={delivery} onClose={() => set({ delivery: undefined, versus: undefined })} />
+      )}
       {rows.length === 0 ? (
         <p className={style.none}>Nothing was sent in this stretch of time.</p>
       ) : (
