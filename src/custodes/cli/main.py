@@ -50,6 +50,11 @@ COMMANDS = {
     "export": _Place(
         "export", "export", "Write monitoring data, newest first. The export itself is in the audit trail."
     ),
+    "mcp": _Place(
+        "mcp",
+        "mcp",
+        "Offer what the dashboard shows to a coding agent, which starts this (MCP over stdio). It only reads.",
+    ),
     "migrate": _Place(
         "migrate", "app", "Bring the tables of Custodes to this version; the host's own tables are not touched."
     ),

@@ -525,8 +525,8 @@ def test_what_a_server_sets_for_its_workers_is_gone_when_it_ends(url: str, monke
     assert dict(os.environ) == before
 
 
-#: Commands that write something else than an answer: a server, a stream of rows, exact bytes.
-STREAMS = {"serve", "export", "events body"}
+#: Commands that write something else than an answer: a server, a protocol, a stream of rows, exact bytes.
+STREAMS = {"serve", "mcp", "export", "events body"}
 
 
 def test_the_list_of_commands_says_of_each_what_it_says_itself():
