@@ -21,6 +21,7 @@ from custodes.errors import ConfigurationError, StorageUnavailable
 from custodes.kernel.clock import HOUR, MILLISECOND, MINUTE, SECOND
 from custodes.kernel.window import Concurrency, Gcra, Meter, Outcome, SlidingLog, SubWindows
 from custodes.runtime.system_clock import SystemClock
+from custodes.storage.redis.batch import Batch
 from custodes.storage.redis.cells import RedisCells
 from custodes.storage.redis.connection import connect
 from custodes.storage.redis.windows import MAX_BATCH, RedisWindows, answers
@@ -263,6 +264,23 @@ async def test_requests_that_come_together_share_calls(windows):
     await asyncio.gather(*(decide(engine, (cells, str(number), 1)) for number in range(100)))
 
     assert engine.calls == -(-100 // MAX_BATCH)
+
+
+async def test_a_call_that_is_over_leaves_nothing_to_the_collector(windows):
+    """Given that nothing is collected, when calls are over, then nothing of them is left."""
+    engine = windows()
+    cells = engine.cells("a", SlidingLog(100, HOUR))
+    await decide(engine, (cells, "x", 1))
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(5):
+            await decide(engine, (cells, "x", 1))
+        left = [thing for thing in gc.get_objects() if type(thing) is Batch]
+    finally:
+        gc.enable()
+
+    assert not left
 
 
 async def test_all_limits_of_a_request_are_charged_or_none(windows):

@@ -102,7 +102,7 @@ def _add_window(rollups: Rollups, window: Window) -> None:
         errors = rollups.setdefault(Series(tenant, Keyspace.ERROR, bucket, digest, ""), Figures())
         errors.count += count
         errors.server_errors += count
-    add_rollups(rollups, window.consumers.figures(bucket))
+    rollups.update(window.consumers.figures(bucket))  # no other window tells of consumers in this bucket
 
 
 def _figures(fold: Fold, status: int) -> Figures:
