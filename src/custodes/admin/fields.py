@@ -42,6 +42,10 @@ class Range:
     #: End, microseconds since the epoch.
     until: int
 
+    def told(self) -> dict[str, str]:
+        """Tell it as the audit trail does."""
+        return {"since": to_iso(self.since), "until": to_iso(self.until)}
+
 
 def time_range(
     request: Request,

@@ -20,15 +20,16 @@ from custodes.cli.console import (
     plain,
     run,
     told_at,
+    told_ms,
     write_fields,
     write_json,
     write_page,
     write_table,
 )
 from custodes.cli.moments import moment, span
-from custodes.kernel.clock import to_iso
+from custodes.kernel.clock import MILLISECOND, to_iso
 from custodes.kernel.paging import Page
-from custodes.planes.alerts.model import Incident, Notification, State
+from custodes.planes.alerts.model import Incident, Notification, SinkTrial, State
 
 app = typer.Typer(
     help="Alerts: what fires, who was told, saying that somebody looks; rules and sinks.", no_args_is_help=True
@@ -143,3 +144,38 @@ def silence(
         write_json(found)
     else:
         out.print(f"Nobody is told until {told_at(found.silenced_until or 0)}.")
+
+
+@app.command("test")
+def try_sinks(
+    sink: Annotated[
+        str | None, typer.Argument(help="Only this sink, as custodes alerts sinks list writes it. Default: all.")
+    ] = None,
+    database: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Send a test message to where alerts go, by the settings of this environment; exit code 1 when one fails."""
+
+    async def action(custodes: Custodes) -> list[SinkTrial]:
+        tried = await custodes.alerts.try_sinks(sink, by=operator())
+        await custodes.audit.log_admin_action(
+            "alert_sink.tested",
+            actor=operator(),
+            targets=[f"alert_sink:{one.name}" for one in tried],
+            context={"failed": {one.name: one.error for one in tried if not one.taken}},
+        )
+        return tried
+
+    tried = run(database, action)
+    if as_json:
+        write_json([_told(one) for one in tried])
+    else:
+        rows = ((one.name, "taken" if one.taken else one.error, told_ms(one.duration)) for one in tried)
+        write_table(("sink", "what came of it", "time"), rows)
+    if not all(one.taken for one in tried):
+        raise typer.Exit(1)
+
+
+def _told(one: SinkTrial) -> dict[str, object]:
+    took = round(one.duration / MILLISECOND, 1)
+    return {"name": one.name, "taken": one.taken, "error": one.error, "duration_ms": took}

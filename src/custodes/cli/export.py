@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import csv
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
@@ -17,12 +16,14 @@ from custodes.app import Custodes
 from custodes.cli.console import DatabaseOption, err, json_text, operator, plain, rows_output, run
 from custodes.cli.moments import moment
 from custodes.errors import InvalidInput
-from custodes.kernel.clock import to_iso
-from custodes.kernel.paging import MAX_LIMIT, Page
+from custodes.kernel.clock import DAY, to_iso
+from custodes.kernel.csv_rows import csv_cell
+from custodes.kernel.paging import MAX_LIMIT, walk
 from custodes.kernel.redact import visible
 from custodes.kernel.tenant import EVERY_TENANT
 from custodes.planes.audit.ports import AuditQuery
 from custodes.planes.inbound.model import EventFilter
+from custodes.planes.outbound.ports import DeliveryFilter
 from custodes.planes.traffic.model import CallFilter
 
 
@@ -37,6 +38,20 @@ class Kind(StrEnum):
     AUDIT_LOGS = "audit-logs"
     #: Blocks and bans, ended ones too.
     BLOCKS = "blocks"
+    #: Windows of limits: who was admitted and refused how often, by which rule.
+    RATE_LIMIT_WINDOWS = "rate-limit-windows"
+    #: Deliveries of outgoing webhooks, without what was sent.
+    WEBHOOK_DELIVERIES = "webhook-deliveries"
+    #: Samples of refused incoming webhooks, without what they carry.
+    WEBHOOK_REFUSALS = "webhook-refusals"
+    #: Kinds of errors of the API.
+    API_ERRORS = "api-errors"
+    #: Alerts.
+    ALERTS = "alerts"
+    #: Metrics, bucket by bucket; of the last day unless ``since`` says otherwise.
+    SYSTEM_METRICS = "system-metrics"
+    #: Who may administer.
+    USER_PROFILES = "user-profiles"
 
 
 class Format(StrEnum):
@@ -65,9 +80,11 @@ def export(
         rows = _rows(custodes, kind, begin, end, tenant)
         asked = {
             "format": str(form),
-            "since": "" if begin is None else to_iso(begin),
-            "until": "" if end is None else to_iso(end),
-            "tenant": tenant or EVERY_TENANT,
+            "filters": {
+                **({} if begin is None else {"since": to_iso(begin)}),
+                **({} if end is None else {"until": to_iso(end)}),
+                "tenant": tenant or EVERY_TENANT,
+            },
         }
         with nullcontext(rows_output()) if output is None else _opened(output) as file:
             await custodes.audit.log_admin_action(
@@ -101,51 +118,72 @@ async def _write(rows: AsyncIterator[dict[str, Any]], file: TextIO, form: Format
                 if writer is None:
                     writer = csv.DictWriter(file, row)
                     writer.writeheader()
-                cells = {name: _cell(value) for name, value in row.items()}
-                writer.writerow({name: visible(str(cell)) for name, cell in cells.items()} if is_seen else cells)
+                cells = {name: csv_cell(value) for name, value in row.items()}
+                writer.writerow({name: visible(cell) for name, cell in cells.items()} if is_seen else cells)
             progress.update(task, advance=1, description=f"{count:,} rows …")
     return count
-
-
-def _cell(value: Any) -> Any:
-    """Write nested values as JSON, and keep a spreadsheet from taking text from outside for a formula."""
-    if isinstance(value, (dict, list)):
-        return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"}:
-        return f"'{value}"
-    return value
 
 
 async def _rows(
     custodes: Custodes, kind: Kind, since: int | None, until: int | None, tenant: str | None
 ) -> AsyncIterator[dict[str, Any]]:
+    async for item in _found(custodes, kind, since, until, tenant):
+        yield plain(item)
+
+
+def _found(
+    custodes: Custodes, kind: Kind, since: int | None, until: int | None, tenant: str | None
+) -> AsyncIterator[Any]:
+    """Find what is to be written; each page is a short read of its own."""
+    now = custodes.clock.now()
     match kind:
         case Kind.WEBHOOK_EVENTS:
             events = EventFilter(tenant=tenant, since=since, until=until)
-            pages = _pages(lambda cursor: custodes.inbound.list_events(events, limit=MAX_LIMIT, cursor=cursor))
+            return walk(lambda cursor: custodes.inbound.list_events(events, limit=MAX_LIMIT, cursor=cursor))
+        case Kind.WEBHOOK_REFUSALS:
+            return walk(
+                lambda cursor: custodes.inbound.list_refusals(
+                    tenant=tenant, since=since or 0, until=until, limit=MAX_LIMIT, cursor=cursor
+                )
+            )
+        case Kind.WEBHOOK_DELIVERIES:
+            sent = DeliveryFilter(tenant=tenant, since=since, until=until)
+            return walk(lambda cursor: custodes.outbound.list_deliveries(sent, limit=MAX_LIMIT, cursor=cursor or ""))
         case Kind.API_CALLS:
             calls = CallFilter(since=since, until=until)
-            pages = _pages(
+            return walk(
                 lambda cursor: custodes.traffic.list_calls(calls, tenant=tenant, limit=MAX_LIMIT, cursor=cursor)
             )
+        case Kind.API_ERRORS:
+            return walk(
+                lambda cursor: custodes.traffic.list_error_groups(
+                    tenant=tenant, since=since, limit=MAX_LIMIT, cursor=cursor
+                )
+            )
         case Kind.AUDIT_LOGS:
-            pages = custodes.audit.export_entries(AuditQuery(tenant=tenant, since=since, until=until))
+            return custodes.audit.export_entries(AuditQuery(tenant=tenant, since=since, until=until))
         case Kind.BLOCKS:
-            pages = _pages(
+            return walk(
                 lambda cursor: custodes.ratelimit.get_blocked_identifiers(
                     tenant=tenant, active=False, limit=MAX_LIMIT, cursor=cursor
                 )
             )
-    async for item in pages:
-        yield plain(item)
-
-
-async def _pages(ask: Callable[[str | None], Awaitable[Page[Any]]]) -> AsyncIterator[Any]:
-    cursor: str | None = None
-    while True:
-        page = await ask(cursor)
-        for item in page.items:
-            yield item
-        cursor = page.next_cursor
-        if cursor is None:
-            return
+        case Kind.RATE_LIMIT_WINDOWS:
+            return walk(
+                lambda cursor: custodes.ratelimit.list_windows(
+                    tenant=tenant, since=since or 0, until=until, limit=MAX_LIMIT, cursor=cursor
+                )
+            )
+        case Kind.ALERTS:
+            return walk(
+                lambda cursor: custodes.alerts.incidents.list(
+                    tenant=tenant, since=since, until=until, limit=MAX_LIMIT, cursor=cursor
+                )
+            )
+        case Kind.SYSTEM_METRICS:
+            end = now + 1 if until is None else until
+            return custodes.metrics.takeout.buckets(end - DAY if since is None else since, end, tenant=tenant)
+        case Kind.USER_PROFILES:
+            return walk(
+                lambda cursor: custodes.identity.profiles.list_profiles(tenant=tenant, limit=MAX_LIMIT, cursor=cursor)
+            )

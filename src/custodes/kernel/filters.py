@@ -12,4 +12,8 @@ if TYPE_CHECKING:
 def given(filters: DataclassInstance, *apart: str) -> dict[str, str]:
     """Tell what is not left at its default, by name; but for some: how much was asked for at once is no filter."""
     values = {each.name: (getattr(filters, each.name), each.default) for each in fields(filters)}
-    return {name: str(value) for name, (value, default) in values.items() if value != default and name not in apart}
+    return {name: _told(value) for name, (value, default) in values.items() if value != default and name not in apart}
+
+
+def _told(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]

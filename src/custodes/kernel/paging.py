@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -69,3 +69,19 @@ def page_of(rows: Sequence[T], limit: int, key: Callable[[T], tuple[int, str]]) 
         return Page(rows, None)
     shown = rows[:limit]
     return Page(shown, encode_cursor(*key(shown[-1])))
+
+
+async def walk(ask: Callable[[str | None], Awaitable[Page[T]]]) -> AsyncIterator[T]:
+    """Yield the rows of all pages; each is a short read of its own, so that a slow reader holds nothing.
+
+    Args:
+        ask: reads the page at a cursor; None for the first.
+    """
+    cursor: str | None = None
+    while True:
+        page = await ask(cursor)
+        for item in page.items:
+            yield item
+        cursor = page.next_cursor
+        if cursor is None:
+            return

@@ -222,6 +222,19 @@ def test_where_alerts_go_is_listed_and_switched_on_again(url: str):
     assert [action for action, _ in audited(url)] == ["alert_sink.enabled"]
 
 
+def test_where_alerts_go_is_tried(url: str, monkeypatch: pytest.MonkeyPatch):
+    assert [(one["name"], one["taken"]) for one in run_json("alerts", "test")] == [("log", True)]
+
+    monkeypatch.setenv("CUSTODES_ALERT_URLS", "http://10.0.0.5/canary-token")
+    told = run("alerts", "test", expect=1).output
+
+    assert "webhook:10.0.0.5" in told
+    assert "not allowed" in told
+    assert "canary" not in told
+    assert isinstance(run("alerts", "test", "pager", expect=1).exception, NotFound)
+    assert [action for action, _ in audited(url)] == ["alert_sink.tested"] * 2
+
+
 def test_a_compliance_report_is_read_and_taken_away(busy: str, tmp_path):
     """Given a trail; When a report is read, it leaves no entry; When it is taken away, who did it is in the trail."""
     run("user", "add", "ada", "--role", "owner")

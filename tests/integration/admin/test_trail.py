@@ -83,11 +83,17 @@ async def test_what_was_made_is_found_by_its_id_from_its_beginning_to_its_end(
 @pytest.mark.parametrize(
     ("path", "asked"),
     [
-        ("webhook-events/export?source=stripe", {"source": "stripe"}),
-        ("api-calls/export?method=POST&format=csv", {"method": "POST", "format": "csv"}),
         (
-            "audit-logs/export?action=user.*&flagged=false",
-            {"filters": {"action": "user.*", "flagged": "False", "tenant": "acme"}},
+            "webhook-events/export?source=stripe&status=dead&status=failed",
+            {"format": "ndjson", "filters": {"source": "stripe", "status": "dead, failed", "tenant": "acme"}},
+        ),
+        (
+            "api-calls/export?method=POST&trace_id=ab&format=csv&limit=9",
+            {"format": "csv", "limit": 9, "filters": {"method": "POST", "trace_id": "ab", "tenant": "acme"}},
+        ),
+        (
+            "audit-logs/export?action=user.*&flagged=false&format=csv",
+            {"format": "csv", "filters": {"action": "user.*", "flagged": "False", "tenant": "acme"}},
         ),
         ("compliance-report?format=csv", {"format": "csv"}),
     ],

@@ -15,6 +15,7 @@ from standardwebhooks import Webhook
 from custodes.errors import ConfigurationError
 from custodes.kernel.destinations import Destinations
 from custodes.planes.alerts.apprise_sink import AppriseSink
+from custodes.planes.alerts.evaluation import trial_message
 from custodes.planes.alerts.model import News, Notification
 from custodes.planes.alerts.sink_urls import sinks_of
 from custodes.planes.alerts.sinks import LogSink, SinkFailed, WebhookSink, sink_name
@@ -180,12 +181,14 @@ class TestApprise:
         receiver.status = 200
         await sink.send(notification())
         await sink.send(notification(News.RESOLVED))
+        await sink.send(trial_message("0190-2", "acme", "user:ann", 1))
         await sink.close()
 
         told = [json.loads(body) for _, _, body in receiver.got]
         assert [(one["title"], one["type"]) for one in told] == [
             ("[Critical] The queue is deep", "failure"),
             ("[Resolved] The queue is deep", "success"),
+            ("[Test] Test notice", "info"),
         ]
         assert told[0]["message"] == "150 — größer als 100"
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 
+import httpx2
 import pytest
 from aiohttp import web
 from standardwebhooks import Webhook
 
 from custodes import Custodes
+from custodes.admin.app import create_admin_app
 from custodes.kernel.clock import SECOND
 from custodes.kernel.health import Health, Threshold
 from custodes.kernel.signals import FailureSignal
+from custodes.planes.audit.ports import AuditQuery
 from custodes.runtime.system_clock import SystemClock
+from custodes.testing.admin import key_for
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -104,3 +108,50 @@ async def turn(custodes: Custodes, clock: WarpClock, times: int) -> None:
 
 def told(got: Got) -> list[tuple[str, str]]:
     return [(payload["name"], payload["news"]) for payload in (json.loads(body) for _, body in got)]
+
+
+async def test_a_test_goes_the_way_of_alerts_and_tells_of_each_place_what_came_of_it(
+    sqlite_url: str, receiver: tuple[str, Got]
+):
+    """Given a place that takes messages, one that is gone and one that may not be reached, When all are tried, Then the
+    first got a signed message that says it is a test, each is told of, none is switched off, and the trail has it."""
+    url, got = receiver
+    places = f"{url},{url.removesuffix('alerts')}gone,http://10.0.0.5/canary-token"
+    custodes = Custodes(
+        sqlite_url, alert_urls=places, alert_webhook_secret=SECRET, outgoing_allow_networks="127.0.0.0/8"
+    )
+    await custodes.start()
+    try:
+        transport = httpx2.ASGITransport(app=create_admin_app(custodes), client=("203.0.113.9", 50_000))
+        async with httpx2.AsyncClient(transport=transport, base_url="https://ops.example.com") as client:
+            owner, acme = await key_for(custodes), await key_for(custodes, "owner", "acme")
+            path = "/api/admin/enterprise/alert-sinks/test"
+            answer = await client.post(path, json={}, headers=owner)
+            [log, *_] = (await client.post(path, json={"name": "log"}, headers=owner)).json()["items"]
+            refused = [
+                (await client.post(path, json={"name": "pager"}, headers=owner)).status_code,
+                (await client.post(path, json={}, headers=acme)).status_code,
+                (await client.post(path, json={"name": ""}, headers=owner)).status_code,
+                (await client.post(path, json={})).status_code,
+            ]
+        told = [(one["name"].split("#")[0], one["taken"], one["error"]) for one in answer.json()["items"]]
+        [(headers, body)] = got
+        message = Webhook(SECRET).verify(body, headers)
+        switched_off = [one.name for one in await custodes.alerts.list_sinks() if one.disabled_reason]
+        entries = (await custodes.audit.list_entries(AuditQuery(action="alert_sink.tested"))).items
+    finally:
+        await custodes.stop()
+
+    assert [one[:2] for one in told] == [
+        ("log", True), ("webhook:127.0.0.1", True), ("webhook:127.0.0.1", False), ("webhook:10.0.0.5", False),
+    ]  # fmt: skip
+    assert told[2][2] == "It answered 404"
+    assert "not allowed" in told[3][2]
+    assert "canary" not in answer.text
+    assert (message["type"], message["severity"], message["state"]) == ("alert.test", "info", "resolved")
+    assert "nothing is wrong" in message["summary"]
+    assert (log["name"], log["taken"]) == ("log", True)
+    assert refused == [404, 403, 422, 401]
+    assert switched_off == []
+    assert [len(entry.targets) for entry in entries] == [1, 4]
+    assert sorted(entries[1].context.extra["failed"].values()) == sorted([told[2][2], told[3][2]])

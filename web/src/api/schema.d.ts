@@ -191,6 +191,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/enterprise/alerts/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Alerts
+         * @description Stream every incident found, newest first.
+         */
+        get: operations["alerts_export_alerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/enterprise/alerts/{id}": {
         parameters: {
             query?: never;
@@ -343,6 +363,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/enterprise/alert-sinks/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Test Sinks
+         * @description Send a message that says it is a test to each sink, once, and tell what came of it; a failure changes nothing.
+         *
+         *     It goes the way alerts go: signed, and only where requests may go. The answer comes when the slowest has answered,
+         *     within half a minute.
+         */
+        post: operations["alerts_test_sinks"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/enterprise/audit-summary": {
         parameters: {
             query?: never;
@@ -412,7 +455,7 @@ export interface paths {
         };
         /**
          * Export Audit Logs
-         * @description Stream every entry found; the export is recorded before its first line is sent.
+         * @description Stream every entry found, newest first, as CSV with the main columns; recorded before the first line is sent.
          */
         get: operations["audit_export_audit_logs"];
         put?: never;
@@ -546,6 +589,26 @@ export interface paths {
          * @description Let somebody administer (owners only).
          */
         post: operations["identity_create_profile"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/user-profiles/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Profiles
+         * @description Stream who may administer, newest first.
+         */
+        get: operations["identity_export_profiles"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -881,7 +944,7 @@ export interface paths {
         };
         /**
          * Export Webhook Events
-         * @description Stream every event found; the export is recorded before its first line is sent.
+         * @description Stream every event found without its payload, newest first; recorded before the first line is sent.
          */
         get: operations["inbound_export_webhook_events"];
         put?: never;
@@ -1095,6 +1158,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/enterprise/webhook-refusals/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Webhook Refusals
+         * @description Stream every sample of a refused delivery found, without what it carries, newest first.
+         */
+        get: operations["inbound_export_webhook_refusals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/enterprise/webhook-refusals/{id}": {
         parameters: {
             query?: never;
@@ -1230,6 +1313,26 @@ export interface paths {
          * @description List the metrics that exist, by tenant and name.
          */
         get: operations["metrics_list_metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/system-metrics/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export System Metrics
+         * @description Stream all that is kept of every metric, by tenant, name and series; the last ten seconds are not in it yet.
+         */
+        get: operations["metrics_export_system_metrics"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1470,6 +1573,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/enterprise/webhook-messages/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Webhook Messages
+         * @description Stream every emitted event found, newest first, without what is sent.
+         */
+        get: operations["outbound_export_webhook_messages"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/enterprise/webhook-messages/{id}": {
         parameters: {
             query?: never;
@@ -1502,6 +1625,26 @@ export interface paths {
          * @description List deliveries, newest first.
          */
         get: operations["outbound_list_webhook_deliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/webhook-deliveries/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Webhook Deliveries
+         * @description Stream every delivery found, newest first, without what was sent.
+         */
+        get: operations["outbound_export_webhook_deliveries"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1840,7 +1983,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/admin/enterprise/rate-limits/blocks": {
+    "/api/admin/enterprise/rate-limits/windows/export": {
         parameters: {
             query?: never;
             header?: never;
@@ -1848,85 +1991,13 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List Blocks
-         * @description List blocks and bans, newest first.
+         * Export Rate Limit Windows
+         * @description Stream every counted window found, newest first: who was admitted and refused how often, by which rule.
          */
-        get: operations["ratelimit_list_blocks"];
-        put?: never;
-        /**
-         * Create Block
-         * @description Refuse every request of an identifier, at once; replaces a block that stands against it.
-         */
-        post: operations["ratelimit_create_block"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/admin/enterprise/rate-limits/blocks/{block_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Get Block
-         * @description Read one block, ban or entry of a list, whether it stands or has ended.
-         */
-        get: operations["ratelimit_get_block"];
+        get: operations["ratelimit_export_rate_limit_windows"];
         put?: never;
         post?: never;
-        /**
-         * Lift Block
-         * @description Lift a block or ban.
-         */
-        delete: operations["ratelimit_lift_block"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/admin/enterprise/rate-limits/lists": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * List Access Entries
-         * @description List what stands on the allow list and the deny list, newest first.
-         */
-        get: operations["ratelimit_list_access_entries"];
-        put?: never;
-        /**
-         * Create Access Entry
-         * @description Put an identifier on the allow list or the deny list, at once.
-         */
-        post: operations["ratelimit_create_access_entry"];
         delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/admin/enterprise/rate-limits/lists/{entry_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        /**
-         * Delete Access Entry
-         * @description Take an entry off its list.
-         */
-        delete: operations["ratelimit_delete_access_entry"];
         options?: never;
         head?: never;
         patch?: never;
@@ -2020,6 +2091,138 @@ export interface paths {
          */
         post: operations["ratelimit_replay_what_if"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/rate-limits/blocks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Blocks
+         * @description List blocks and bans, newest first.
+         */
+        get: operations["ratelimit_list_blocks"];
+        put?: never;
+        /**
+         * Create Block
+         * @description Refuse every request of an identifier, at once; replaces a block that stands against it.
+         */
+        post: operations["ratelimit_create_block"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/rate-limits/blocks/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Blocks
+         * @description Stream every block and ban found, newest first.
+         */
+        get: operations["ratelimit_export_blocks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/rate-limits/blocks/{block_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Block
+         * @description Read one block, ban or entry of a list, whether it stands or has ended.
+         */
+        get: operations["ratelimit_get_block"];
+        put?: never;
+        post?: never;
+        /**
+         * Lift Block
+         * @description Lift a block or ban.
+         */
+        delete: operations["ratelimit_lift_block"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/rate-limits/lists": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Access Entries
+         * @description List what stands on the allow list and the deny list, newest first.
+         */
+        get: operations["ratelimit_list_access_entries"];
+        put?: never;
+        /**
+         * Create Access Entry
+         * @description Put an identifier on the allow list or the deny list, at once.
+         */
+        post: operations["ratelimit_create_access_entry"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/rate-limits/lists/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Access Entries
+         * @description Stream what stands on the allow list and the deny list, newest first.
+         */
+        get: operations["ratelimit_export_access_entries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/rate-limits/lists/{entry_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete Access Entry
+         * @description Take an entry off its list.
+         */
+        delete: operations["ratelimit_delete_access_entry"];
         options?: never;
         head?: never;
         patch?: never;
@@ -2216,7 +2419,7 @@ export interface paths {
         };
         /**
          * Export Api Calls
-         * @description Stream the calls found; the export is recorded before its first line is sent.
+         * @description Stream the calls found, newest first; the export is recorded before its first line is sent.
          */
         get: operations["traffic_export_api_calls"];
         put?: never;
@@ -2259,6 +2462,26 @@ export interface paths {
          * @description List kinds of errors, the latest occurrence first.
          */
         get: operations["traffic_list_api_errors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/api-errors/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Api Errors
+         * @description Stream the kinds of errors found, the latest occurrence first.
+         */
+        get: operations["traffic_export_api_errors"];
         put?: never;
         post?: never;
         delete?: never;
@@ -5648,7 +5871,7 @@ export interface components {
          * @description Why somebody is told.
          * @enum {string}
          */
-        News: "firing" | "escalated" | "reminder" | "resolved";
+        News: "firing" | "escalated" | "reminder" | "resolved" | "test";
         /**
          * NotificationModel
          * @description One message to one sink.
@@ -7669,6 +7892,54 @@ export interface components {
              * @description Since when
              */
             disabled_at: string | null;
+        };
+        /**
+         * SinkTestBody
+         * @description Which sinks are tried.
+         */
+        SinkTestBody: {
+            /**
+             * Name
+             * @description Only this one; null: all
+             */
+            name?: string | null;
+        };
+        /**
+         * SinkTrialModel
+         * @description What came of a test message.
+         */
+        SinkTrialModel: {
+            /**
+             * Name
+             * @description Name of the sink
+             */
+            name: string;
+            /**
+             * Taken
+             * @description Whether it took the message
+             */
+            taken: boolean;
+            /**
+             * Error
+             * @description What happened otherwise; empty when it was taken
+             */
+            error: string;
+            /**
+             * Duration Ms
+             * @description How long it took
+             */
+            duration_ms: number;
+        };
+        /**
+         * SinkTrials
+         * @description What came of each.
+         */
+        SinkTrials: {
+            /**
+             * Items
+             * @description In the order of the settings
+             */
+            items: components["schemas"]["SinkTrialModel"][];
         };
         /**
          * Sinks
@@ -10151,6 +10422,49 @@ export interface operations {
             };
         };
     };
+    alerts_export_alerts: {
+        parameters: {
+            query?: {
+                /** @description Only incidents in this state */
+                state?: components["schemas"]["custodes__planes__alerts__model__State"] | null;
+                /** @description Begun from this moment on (RFC 3339) */
+                since?: string | null;
+                /** @description Begun before this moment (RFC 3339) */
+                until?: string | null;
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+                /** @description One JSON object a line, or CSV with a head; what has parts is JSON in its cell */
+                format?: "ndjson" | "csv";
+                /** @description Rows at most */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Every row found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": unknown;
+                    "text/csv": string;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     alerts_get_alert: {
         parameters: {
             query?: {
@@ -10495,6 +10809,39 @@ export interface operations {
             };
         };
     };
+    alerts_test_sinks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SinkTestBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SinkTrials"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     audit_audit_summary: {
         parameters: {
             query?: {
@@ -10633,8 +10980,6 @@ export interface operations {
     audit_export_audit_logs: {
         parameters: {
             query?: {
-                /** @description One JSON object a line, or CSV with the main columns */
-                format?: "ndjson" | "csv";
                 /** @description `type:id`; `*` stands for any characters */
                 actor?: string;
                 /** @description `webhook.*`, `*.deleted`, `member.removed` */
@@ -10669,6 +11014,10 @@ export interface operations {
                 text?: string;
                 /** @description Only this tenant; default: all that you may see */
                 tenant?: string | null;
+                /** @description One JSON object a line, or CSV with a head; what has parts is JSON in its cell */
+                format?: "ndjson" | "csv";
+                /** @description Rows at most */
+                limit?: number;
             };
             header?: never;
             path?: never;
@@ -10676,7 +11025,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Every entry found, newest first */
+            /** @description Every row found */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -10980,6 +11329,47 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["NewProfileModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    identity_export_profiles: {
+        parameters: {
+            query?: {
+                /** @description Only this role */
+                role?: components["schemas"]["Role"] | null;
+                /** @description Only this state */
+                state?: components["schemas"]["custodes__planes__identity__model__State"] | null;
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+                /** @description One JSON object a line, or CSV with a head; what has parts is JSON in its cell */
+                format?: "ndjson" | "csv";
+                /** @description Rows at most */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Every row found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": unknown;
+                    "text/csv": string;
                 };
             };
             /** @description Refused */
@@ -11695,8 +12085,6 @@ export interface operations {
     inbound_export_webhook_events: {
         parameters: {
             query?: {
-                /** @description One JSON object a line, or CSV; without payloads and headers */
-                format?: "ndjson" | "csv";
                 /** @description From these sources */
                 source?: string[] | null;
                 /** @description Of these types; `invoice.*`: all that begin so */
@@ -11717,6 +12105,10 @@ export interface operations {
                 until?: string | null;
                 /** @description Only this tenant; default: all that you may see */
                 tenant?: string | null;
+                /** @description One JSON object a line, or CSV with a head; what has parts is JSON in its cell */
+                format?: "ndjson" | "csv";
+                /** @description Rows at most */
+                limit?: number;
             };
             header?: never;
             path?: never;
@@ -11724,7 +12116,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Every event found, newest first */
+            /** @description Every row found */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -12132,6 +12524,51 @@ export interface operations {
             };
         };
     };
+    inbound_export_webhook_refusals: {
+        parameters: {
+            query?: {
+                /** @description Only of this source */
+                source?: string | null;
+                /** @description Only for this reason */
+                reason?: string | null;
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+                /** @description From this moment on (RFC 3339); default: a day before `until` */
+                since?: string | null;
+                /** @description Before this moment (RFC 3339); default: now */
+                until?: string | null;
+                /** @description One JSON object a line, or CSV with a head; what has parts is JSON in its cell */
+                format?: "ndjson" | "csv";
+                /** @description Rows at most */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Every row found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": unknown;
+                    "text/csv": string;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     inbound_get_webhook_refusal: {
         parameters: {
             query?: {
@@ -12360,6 +12797,51 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PageModel_MetricModel_"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    metrics_export_system_metrics: {
+        parameters: {
+            query?: {
+                /** @description Only this metric */
+                name?: string | null;
+                /** @description Width of a bucket; 0: the finest that is kept of the whole range */
+                step_seconds?: number;
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+                /** @description From this moment on (RFC 3339); default: a day before `until` */
+                since?: string | null;
+                /** @description Before this moment (RFC 3339); default: now */
+                until?: string | null;
+                /** @description One JSON object a line, or CSV with a head; what has parts is JSON in its cell */
+                format?: "ndjson" | "csv";
+                /** @description Rows at most */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Every row found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": unknown;
+                    "text/csv": string;
                 };
             };
             /** @description Refused */
@@ -12912,6 +13394,45 @@ export interface operations {
             };
         };
     };
+    outbound_export_webhook_messages: {
+        parameters: {
+            query?: {
+                /** @description Only of this type, exactly */
+                event_type?: string | null;
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+                /** @description One JSON object a line, or CSV with a head; what has parts is JSON in its cell */
+                format?: "ndjson" | "csv";
+                /** @description Rows at most */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Every row found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": unknown;
+                    "text/csv": string;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     outbound_get_webhook_message: {
         parameters: {
             query?: {
@@ -12982,6 +13503,55 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PageModel_DeliveryModel_"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    outbound_export_webhook_deliveries: {
+        parameters: {
+            query?: {
+                /** @description Only to this endpoint */
+                endpoint_id?: string | null;
+                /** @description Only of this message */
+                message_id?: string | null;
+                /** @description Only of this type, exactly */
+                event_type?: string | null;
+                /** @description Only in this state */
+                status?: components["schemas"]["DeliveryStatus"] | null;
+                /** @description Emitted at or after */
+                since?: string | null;
+                /** @description Emitted before */
+                until?: string | null;
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+                /** @description One JSON object a line, or CSV with a head; what has parts is JSON in its cell */
+                format?: "ndjson" | "csv";
+                /** @description Rows at most */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Every row found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": unknown;
+                    "text/csv": string;
                 };
             };
             /** @description Refused */
@@ -13600,19 +14170,25 @@ export interface operations {
             };
         };
     };
-    ratelimit_list_blocks: {
+    ratelimit_export_rate_limit_windows: {
         parameters: {
             query?: {
-                /** @description Only identifiers of this kind */
-                kind?: components["schemas"]["custodes__planes__ratelimit__model__Kind"] | null;
-                /** @description False: also those that have ended */
-                active?: boolean;
+                /** @description Only this rule */
+                rule?: string | null;
+                /** @description Only this identifier */
+                identifier?: string | null;
+                /** @description Only windows in which something was refused */
+                refused_only?: boolean;
                 /** @description Only this tenant; default: all that you may see */
                 tenant?: string | null;
+                /** @description From this moment on (RFC 3339); default: a day before `until` */
+                since?: string | null;
+                /** @description Before this moment (RFC 3339); default: now */
+                until?: string | null;
+                /** @description One JSON object a line, or CSV with a head; what has parts is JSON in its cell */
+                format?: "ndjson" | "csv";
                 /** @description Rows at most */
                 limit?: number;
-                /** @description `next_cursor` of the page before; leave out for the first page */
-                cursor?: string | null;
             };
             header?: never;
             path?: never;
@@ -13620,234 +14196,14 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Every row found */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PageModel_AccessModel_"];
-                };
-            };
-            /** @description Refused */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    ratelimit_create_block: {
-        parameters: {
-            query?: {
-                /** @description Only this tenant; default: all that you may see */
-                tenant?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewBlock"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["custodes__admin__routes__ratelimit_models__AccessModel"];
-                };
-            };
-            /** @description Refused */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    ratelimit_get_block: {
-        parameters: {
-            query?: {
-                /** @description Only this tenant; default: all that you may see */
-                tenant?: string | null;
-            };
-            header?: never;
-            path: {
-                /** @description Id (UUIDv7) */
-                block_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["custodes__admin__routes__ratelimit_models__AccessModel"];
-                };
-            };
-            /** @description Refused */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    ratelimit_lift_block: {
-        parameters: {
-            query?: {
-                /** @description Why, for the audit trail */
-                reason?: string;
-                /** @description Only this tenant; default: all that you may see */
-                tenant?: string | null;
-            };
-            header?: never;
-            path: {
-                /** @description Id (UUIDv7) */
-                block_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["custodes__admin__routes__ratelimit_models__AccessModel"];
-                };
-            };
-            /** @description Refused */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    ratelimit_list_access_entries: {
-        parameters: {
-            query?: {
-                /** @description `allow` or `deny`; both when left out */
-                effect?: components["schemas"]["Effect"] | null;
-                /** @description Only identifiers of this kind */
-                kind?: components["schemas"]["custodes__planes__ratelimit__model__Kind"] | null;
-                /** @description Only this tenant; default: all that you may see */
-                tenant?: string | null;
-                /** @description Rows at most */
-                limit?: number;
-                /** @description `next_cursor` of the page before; leave out for the first page */
-                cursor?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PageModel_AccessModel_"];
-                };
-            };
-            /** @description Refused */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    ratelimit_create_access_entry: {
-        parameters: {
-            query?: {
-                /** @description Only this tenant; default: all that you may see */
-                tenant?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewEntry"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["custodes__admin__routes__ratelimit_models__AccessModel"];
-                };
-            };
-            /** @description Refused */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    ratelimit_delete_access_entry: {
-        parameters: {
-            query?: {
-                /** @description Why, for the audit trail */
-                reason?: string;
-                /** @description Only this tenant; default: all that you may see */
-                tenant?: string | null;
-            };
-            header?: never;
-            path: {
-                /** @description Id (UUIDv7) */
-                entry_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["custodes__admin__routes__ratelimit_models__AccessModel"];
+                    "application/x-ndjson": unknown;
+                    "text/csv": string;
                 };
             };
             /** @description Refused */
@@ -14082,6 +14438,349 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["WhatIfModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ratelimit_list_blocks: {
+        parameters: {
+            query?: {
+                /** @description Only identifiers of this kind */
+                kind?: components["schemas"]["custodes__planes__ratelimit__model__Kind"] | null;
+                /** @description False: also those that have ended */
+                active?: boolean;
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+                /** @description Rows at most */
+                limit?: number;
+                /** @description `next_cursor` of the page before; leave out for the first page */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageModel_AccessModel_"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ratelimit_create_block: {
+        parameters: {
+            query?: {
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewBlock"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["custodes__admin__routes__ratelimit_models__AccessModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ratelimit_export_blocks: {
+        parameters: {
+            query?: {
+                /** @description Only identifiers of this kind */
+                kind?: components["schemas"]["custodes__planes__ratelimit__model__Kind"] | null;
+                /** @description False: also those that have ended */
+                active?: boolean;
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+                /** @description One JSON object a line, or CSV with a head; what has parts is JSON in its cell */
+                format?: "ndjson" | "csv";
+                /** @description Rows at most */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Every row found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": unknown;
+                    "text/csv": string;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ratelimit_get_block: {
+        parameters: {
+            query?: {
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description Id (UUIDv7) */
+                block_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["custodes__admin__routes__ratelimit_models__AccessModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ratelimit_lift_block: {
+        parameters: {
+            query?: {
+                /** @description Why, for the audit trail */
+                reason?: string;
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description Id (UUIDv7) */
+                block_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["custodes__admin__routes__ratelimit_models__AccessModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ratelimit_list_access_entries: {
+        parameters: {
+            query?: {
+                /** @description `allow` or `deny`; both when left out */
+                effect?: components["schemas"]["Effect"] | null;
+                /** @description Only identifiers of this kind */
+                kind?: components["schemas"]["custodes__planes__ratelimit__model__Kind"] | null;
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+                /** @description Rows at most */
+                limit?: number;
+                /** @description `next_cursor` of the page before; leave out for the first page */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageModel_AccessModel_"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ratelimit_create_access_entry: {
+        parameters: {
+            query?: {
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewEntry"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["custodes__admin__routes__ratelimit_models__AccessModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ratelimit_export_access_entries: {
+        parameters: {
+            query?: {
+                /** @description `allow` or `deny`; both when left out */
+                effect?: components["schemas"]["Effect"] | null;
+                /** @description Only identifiers of this kind */
+                kind?: components["schemas"]["custodes__planes__ratelimit__model__Kind"] | null;
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+                /** @description One JSON object a line, or CSV with a head; what has parts is JSON in its cell */
+                format?: "ndjson" | "csv";
+                /** @description Rows at most */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Every row found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": unknown;
+                    "text/csv": string;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ratelimit_delete_access_entry: {
+        parameters: {
+            query?: {
+                /** @description Why, for the audit trail */
+                reason?: string;
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description Id (UUIDv7) */
+                entry_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["custodes__admin__routes__ratelimit_models__AccessModel"];
                 };
             };
             /** @description Refused */
@@ -14465,10 +15164,6 @@ export interface operations {
     traffic_export_api_calls: {
         parameters: {
             query?: {
-                /** @description One JSON object a line, or CSV */
-                format?: "ndjson" | "csv";
-                /** @description Calls at most */
-                limit?: number;
                 /** @description Only this tenant; default: all that you may see */
                 tenant?: string | null;
                 /** @description Route template; `(unmatched)` */
@@ -14497,6 +15192,10 @@ export interface operations {
                 since?: string | null;
                 /** @description Began before this moment (RFC 3339) */
                 until?: string | null;
+                /** @description One JSON object a line, or CSV with a head; what has parts is JSON in its cell */
+                format?: "ndjson" | "csv";
+                /** @description Rows at most */
+                limit?: number;
             };
             header?: never;
             path?: never;
@@ -14504,7 +15203,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The calls found, newest first */
+            /** @description Every row found */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -14587,6 +15286,47 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PageModel_ErrorGroupModel_"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    traffic_export_api_errors: {
+        parameters: {
+            query?: {
+                /** @description Only open or only resolved ones */
+                state?: components["schemas"]["GroupState"] | null;
+                /** @description Occurred since, and how often since (RFC 3339) */
+                since?: string | null;
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+                /** @description One JSON object a line, or CSV with a head; what has parts is JSON in its cell */
+                format?: "ndjson" | "csv";
+                /** @description Rows at most */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Every row found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": unknown;
+                    "text/csv": string;
                 };
             };
             /** @description Refused */

@@ -64,6 +64,8 @@ export interface DataTableProps<Row> {
   least?: number;
   /** Where all that the filters find is streamed from, more than is loaded included. */
   everything?: (format: Format) => string;
+  /** What that is, where it is not the rows of the table. */
+  whole?: string;
 }
 
 /** Height of a row, pixels. */
@@ -87,6 +89,7 @@ export function DataTable<Row extends object>({
   children,
   least = 640,
   everything,
+  whole = 'all that is found',
 }: DataTableProps<Row>) {
   const { sort }: ViewSearch = useSearch({ strict: false });
   const set = useSetSearch();
@@ -197,10 +200,10 @@ export function DataTable<Row extends object>({
             <>
               <Menu.Divider />
               <Menu.Item component="a" href={everything('csv')} download>
-                CSV of all that is found
+                CSV of {whole}
               </Menu.Item>
               <Menu.Item component="a" href={everything('ndjson')} download>
-                NDJSON of all that is found
+                NDJSON of {whole}
               </Menu.Item>
             </>
           )}

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 from pydantic import AwareDatetime, BaseModel, Field
+from starlette.responses import StreamingResponse
 
 from custodes.admin.dependencies import WHOLE_INSTALL, Admin, CustodesDep, TenantScope, Trail
+from custodes.admin.exports import STREAMED, Export, ExportQuery
 from custodes.admin.fields import Identifier, Moment
 from custodes.admin.paging import PageModel, PageQuery
-from custodes.kernel.clock import SECOND, from_datetime
+from custodes.kernel.clock import MILLISECOND, SECOND, from_datetime
+from custodes.kernel.paging import MAX_LIMIT, walk
 from custodes.kernel.tenant import MAX_TENANT_LENGTH
 from custodes.planes.alerts.model import (
     Comparator,
@@ -21,6 +25,7 @@ from custodes.planes.alerts.model import (
     Origin,
     Rule,
     Severity,
+    SinkTrial,
     State,
 )
 from custodes.planes.audit.model import Reference
@@ -182,6 +187,34 @@ class SinkBody(BaseModel):
     name: str = Field(min_length=1, max_length=200, description="Its name")
 
 
+class SinkTestBody(BaseModel):
+    """Which sinks are tried."""
+
+    name: str | None = Field(default=None, min_length=1, max_length=200, description="Only this one; null: all")
+
+
+class SinkTrialModel(BaseModel):
+    """What came of a test message."""
+
+    name: str = Field(description="Name of the sink")
+    taken: bool = Field(description="Whether it took the message")
+    error: str = Field(description="What happened otherwise; empty when it was taken")
+    duration_ms: float = Field(description="How long it took")
+
+    @classmethod
+    def of(cls, trial: SinkTrial) -> SinkTrialModel:
+        """Tell a trial."""
+        return cls(
+            name=trial.name, taken=trial.taken, error=trial.error, duration_ms=round(trial.duration / MILLISECOND, 1)
+        )
+
+
+class SinkTrials(BaseModel):
+    """What came of each."""
+
+    items: list[SinkTrialModel] = Field(description="In the order of the settings")
+
+
 def _fields(thing: object, model: type[BaseModel]) -> dict[str, Any]:
     """Take what model and thing share by name, but for what is written differently."""
     return {
@@ -199,25 +232,57 @@ def _changes(before: Rule, after: Rule) -> list[tuple[str, Any, Any]]:
     return [(name, old[name], new[name]) for name in RuleBody.model_fields if old[name] != new[name]]
 
 
+def _micros(moment: datetime | None) -> int | None:
+    return None if moment is None else from_datetime(moment)
+
+
+StateFilter = Annotated[State | None, Query(description="Only incidents in this state")]
+BegunSince = Annotated[AwareDatetime | None, Query(description="Begun from this moment on (RFC 3339)")]
+BegunUntil = Annotated[AwareDatetime | None, Query(description="Begun before this moment (RFC 3339)")]
+
+_INCIDENTS = Export("alerts", IncidentModel, IncidentModel.of)
+
+
 @router.get("/alerts")
 async def list_alerts(
     custodes: CustodesDep,
     tenant: TenantScope,
     page: PageQuery,
-    state: Annotated[State | None, Query(description="Only incidents in this state")] = None,
-    since: Annotated[AwareDatetime | None, Query(description="Begun from this moment on (RFC 3339)")] = None,
-    until: Annotated[AwareDatetime | None, Query(description="Begun before this moment (RFC 3339)")] = None,
+    state: StateFilter = None,
+    since: BegunSince = None,
+    until: BegunUntil = None,
 ) -> PageModel[IncidentModel]:
     """List incidents, newest first; of all time when no range is given."""
     found = await custodes.alerts.incidents.list(
         tenant=tenant,
         state=state,
-        since=None if since is None else from_datetime(since),
-        until=None if until is None else from_datetime(until),
+        since=_micros(since),
+        until=_micros(until),
         limit=page.limit,
         cursor=page.cursor,
     )
     return PageModel[IncidentModel].of(found, IncidentModel.of)
+
+
+@router.get("/alerts/export", **STREAMED)
+async def export_alerts(
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    trail: Trail,
+    wanted: ExportQuery,
+    state: StateFilter = None,
+    since: BegunSince = None,
+    until: BegunUntil = None,
+) -> StreamingResponse:
+    """Stream every incident found, newest first."""
+    begin, end = _micros(since), _micros(until)
+    rows = walk(
+        lambda cursor: custodes.alerts.incidents.list(
+            tenant=tenant, state=state, since=begin, until=end, limit=MAX_LIMIT, cursor=cursor
+        )
+    )
+    asked = {"state": state, "since": since, "until": until}
+    return await _INCIDENTS.stream(trail, wanted, rows, asked=asked, tenant=tenant)
 
 
 @router.get("/alerts/{id}")
@@ -325,3 +390,17 @@ async def enable_sink(body: SinkBody, custodes: CustodesDep, trail: Trail) -> No
     """Switch a sink on again that was switched off."""
     also = trail.entry("alert_sink.enabled", target=f"alert_sink:{body.name}", context={"sink": body.name})
     await custodes.alerts.enable_sink(body.name, also=also)
+
+
+@router.post("/alert-sinks/test", dependencies=[WHOLE_INSTALL])
+async def test_sinks(body: SinkTestBody, custodes: CustodesDep, admin: Admin, trail: Trail) -> SinkTrials:
+    """Send a message that says it is a test to each sink, once, and tell what came of it; a failure changes nothing.
+
+    It goes the way alerts go: signed, and only where requests may go. The answer comes when the slowest has answered,
+    within half a minute.
+    """
+    tried = await custodes.alerts.try_sinks(body.name, by=admin.actor)
+    targets = [f"alert_sink:{one.name}" for one in tried]
+    context = {"failed": {one.name: one.error for one in tried if not one.taken}}
+    await custodes.audit.commit(trail.entry("alert_sink.tested", targets=targets, context=context))
+    return SinkTrials(items=[SinkTrialModel.of(one) for one in tried])

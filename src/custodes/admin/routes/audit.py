@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime
 from starlette.responses import StreamingResponse
 
-from custodes.admin.csv_rows import csv_row
 from custodes.admin.dependencies import Admin, CustodesDep, TenantScope, Trail
+from custodes.admin.exports import STREAMED, Export, ExportQuery
 from custodes.admin.fields import Identifier, TimeRange
 from custodes.admin.paging import PageModel, PageQuery
 from custodes.admin.routes.audit_models import (
@@ -20,20 +19,21 @@ from custodes.admin.routes.audit_models import (
     EntryModel,
     RuleModel,
     SummaryModel,
-    csv_line,
-    ndjson_line,
+    cells_of,
 )
 from custodes.kernel.clock import from_datetime
 from custodes.kernel.filters import given
-from custodes.kernel.tenant import EVERY_TENANT
+from custodes.kernel.paging import MAX_LIMIT, walk
 from custodes.planes.audit.analytics import DEFAULT_TOP, MAX_TOP
 from custodes.planes.audit.catalogue import ACTIONS
-from custodes.planes.audit.model import AuditEntry, Kind, Outcome, ReviewState
+from custodes.planes.audit.model import Kind, Outcome, ReviewState
 from custodes.planes.audit.ports import AuditQuery
 from custodes.planes.audit.reviews import MAX_PERSON
 from custodes.planes.audit.risk import RULES
 
 router = APIRouter()
+
+_ENTRIES = Export("audit-logs", EntryModel, EntryModel.of, columns=CSV_COLUMNS, cells=cells_of, action="audit.exported")
 
 
 def audit_query(
@@ -98,53 +98,17 @@ async def audit_catalogue() -> Catalogue:
     return Catalogue(actions=[ActionModel.of(ACTIONS[name]) for name in sorted(ACTIONS)], rules=rules)
 
 
-@router.get(
-    "/audit-logs/export",
-    response_class=StreamingResponse,
-    responses={
-        200: {
-            "description": "Every entry found, newest first",
-            "content": {"application/x-ndjson": {}, "text/csv": {"schema": {"type": "string"}}},
-        }
-    },
-)
+@router.get("/audit-logs/export", **STREAMED)
 async def export_audit_logs(
-    custodes: CustodesDep,
-    filters: Filters,
-    trail: Trail,
-    format: Annotated[  # noqa: A002 - the name in the query
-        Literal["ndjson", "csv"], Query(description="One JSON object a line, or CSV with the main columns")
-    ] = "ndjson",
+    custodes: CustodesDep, filters: Filters, trail: Trail, wanted: ExportQuery
 ) -> StreamingResponse:
-    """Stream every entry found; the export is recorded before its first line is sent."""
-    asked = {**given(filters, "limit", "cursor"), "tenant": filters.tenant or EVERY_TENANT}
-    context = {"format": format, "filters": asked}
-    await custodes.audit.commit(
-        trail.entry("audit.exported", target="audit_logs:selection", context=context, tenant=filters.tenant)
-    )
-    entries = custodes.audit.export_entries(filters)
-    if format == "csv":
-        body = _lines(entries, csv_line, first=csv_row(*CSV_COLUMNS))
-        return StreamingResponse(body, media_type="text/csv", headers=_attachment("csv"))
-    return StreamingResponse(
-        _lines(entries, ndjson_line), media_type="application/x-ndjson", headers=_attachment("ndjson")
-    )
+    """Stream every entry found, newest first, as CSV with the main columns; recorded before the first line is sent."""
+    rows = walk(lambda cursor: custodes.audit.list_entries(filters.paged(MAX_LIMIT, cursor or "")))
+    asked = given(filters, "limit", "cursor", "tenant")
+    return await _ENTRIES.stream(trail, wanted, rows, asked=asked, tenant=filters.tenant)
 
 
 @router.get("/audit-logs/{id}")
 async def get_audit_log(id: Identifier, custodes: CustodesDep, tenant: TenantScope) -> EntryModel:  # noqa: A002
     """Return one entry."""
     return EntryModel.of(await custodes.audit.get_entry(id, tenant=tenant))
-
-
-async def _lines(
-    entries: AsyncIterator[AuditEntry], write: Callable[[AuditEntry], str], first: str = ""
-) -> AsyncIterator[str]:
-    if first:
-        yield first
-    async for entry in entries:
-        yield write(entry)
-
-
-def _attachment(ending: str) -> dict[str, str]:
-    return {"content-disposition": f'attachment; filename="audit-logs.{ending}"'}

@@ -7,7 +7,6 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from custodes.admin.csv_rows import csv_row
 from custodes.admin.fields import Moment
 from custodes.kernel.clock import SECOND, to_iso
 from custodes.kernel.health import Health, SystemHealth
@@ -218,14 +217,9 @@ CSV_COLUMNS = (
 )  # fmt: skip
 
 
-def ndjson_line(entry: AuditEntry) -> str:
-    """Write an entry as one line of JSON."""
-    return EntryModel.of(entry).model_dump_json() + "\n"
-
-
-def csv_line(entry: AuditEntry) -> str:
-    """Write an entry as one line of CSV (RFC 4180); no cell can be taken for a formula."""
-    row: Mapping[str, object] = {
+def cells_of(entry: AuditEntry) -> Mapping[str, object]:
+    """Tell an entry in the cells of a table."""
+    return {
         "id": entry.id, "recorded_at": to_iso(entry.recorded_at), "time": to_iso(entry.time), "tenant": entry.tenant,
         "kind": entry.kind, "action": entry.action, "outcome": entry.outcome, "actor": entry.actor,
         "actor_name": entry.actor.name, "impersonator": entry.impersonator or "",
@@ -235,4 +229,3 @@ def csv_line(entry: AuditEntry) -> str:
         "review_state": entry.review.state if entry.review else "",
         "review_note": entry.review.note if entry.review else "",
     }  # fmt: skip
-    return csv_row(*(row[name] for name in CSV_COLUMNS))

@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from custodes.admin.csv_rows import csv_row
 from custodes.admin.dependencies import Admin, CustodesDep, TenantScope, Trail
 from custodes.admin.fields import Range, TimeRange
 from custodes.admin.routes.audit_models import EntryModel
@@ -22,6 +21,7 @@ from custodes.admin.routes.audit_report_models import (
 from custodes.admin.routes.retention import PolicyModel
 from custodes.app import Custodes
 from custodes.kernel.clock import MINUTE, to_iso
+from custodes.kernel.csv_rows import csv_row
 from custodes.kernel.paging import MAX_LIMIT
 from custodes.kernel.tenant import EVERY_TENANT
 from custodes.planes.audit.ports import AuditQuery

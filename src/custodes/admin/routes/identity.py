@@ -6,11 +6,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
+from starlette.responses import StreamingResponse
 
 from custodes.admin.dependencies import Admin, CustodesDep, Owner, TenantScope, Trail
+from custodes.admin.exports import STREAMED, Export, ExportQuery
 from custodes.admin.fields import Identifier, Moment
 from custodes.admin.paging import PageModel, PageQuery
 from custodes.errors import NotFound, PermissionDenied
+from custodes.kernel.paging import MAX_LIMIT, walk
 from custodes.planes.audit.model import Reference
 from custodes.planes.identity.api_keys import MAX_DAYS, NewApiKey
 from custodes.planes.identity.api_keys import MAX_NAME as MAX_KEY_NAME
@@ -134,6 +137,12 @@ class SessionModel(BaseModel):
         return cls.model_validate(session, from_attributes=True)
 
 
+RoleFilter = Annotated[Role | None, Query(description="Only this role")]
+StateFilter = Annotated[State | None, Query(description="Only this state")]
+
+_PROFILES = Export("user-profiles", ProfileModel, ProfileModel.of)
+
+
 # ── Profiles ─────────────────────────────────────────────────────────────────
 
 
@@ -142,14 +151,32 @@ async def list_profiles(
     custodes: CustodesDep,
     tenant: TenantScope,
     page: PageQuery,
-    role: Annotated[Role | None, Query(description="Only this role")] = None,
-    state: Annotated[State | None, Query(description="Only this state")] = None,
+    role: RoleFilter = None,
+    state: StateFilter = None,
 ) -> PageModel[ProfileModel]:
     """List who may administer, newest first."""
     found = await custodes.identity.profiles.list_profiles(
         tenant=tenant, role=role, state=state, limit=page.limit, cursor=page.cursor
     )
     return PageModel[ProfileModel].of(found, ProfileModel.of)
+
+
+@router.get("/user-profiles/export", **STREAMED)
+async def export_profiles(
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    trail: Trail,
+    wanted: ExportQuery,
+    role: RoleFilter = None,
+    state: StateFilter = None,
+) -> StreamingResponse:
+    """Stream who may administer, newest first."""
+    rows = walk(
+        lambda cursor: custodes.identity.profiles.list_profiles(
+            tenant=tenant, role=role, state=state, limit=MAX_LIMIT, cursor=cursor
+        )
+    )
+    return await _PROFILES.stream(trail, wanted, rows, asked={"role": role, "state": state}, tenant=tenant)
 
 
 @router.get("/user-profiles/{profile_id}")

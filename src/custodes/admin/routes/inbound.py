@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime, BaseModel, Field
 from starlette.responses import Response, StreamingResponse
 
-from custodes.admin.csv_rows import csv_row
 from custodes.admin.dependencies import AuditTrail, CustodesDep, TenantScope, Trail
+from custodes.admin.exports import STREAMED, Export, ExportQuery
 from custodes.admin.fields import Identifier
 from custodes.admin.paging import PageModel, PageQuery
 from custodes.admin.routes.inbound_figures import SourceName, TypeName
 from custodes.admin.routes.inbound_models import (
-    CSV_COLUMNS,
     AttemptModel,
     AttemptsModel,
     FacetsModel,
@@ -24,19 +21,18 @@ from custodes.admin.routes.inbound_models import (
     HeadersModel,
     ReplayedModel,
     WebhookEventModel,
-    csv_line,
-    ndjson_line,
 )
 from custodes.app import Custodes
 from custodes.kernel.clock import from_datetime
 from custodes.kernel.filters import given
-from custodes.kernel.paging import MAX_CURSOR, MAX_LIMIT
-from custodes.kernel.tenant import EVERY_TENANT
-from custodes.planes.inbound.model import EventFilter, EventRecord, Status, Verdict
+from custodes.kernel.paging import MAX_CURSOR, MAX_LIMIT, walk
+from custodes.planes.inbound.model import EventFilter, Status, Verdict
 from custodes.planes.inbound.replay import MAX_SELECTION, Replayed
 from custodes.runtime.transactions import Work
 
 router = APIRouter()
+
+_EVENTS = Export("webhook-events", WebhookEventModel, WebhookEventModel.of)
 
 T = TypeVar("T")
 
@@ -119,34 +115,13 @@ async def count_webhook_events(custodes: CustodesDep, filters: Filters) -> Facet
     return FacetsModel.of(await custodes.inbound.count_facets(filters))
 
 
-@router.get(
-    "/webhook-events/export",
-    response_class=StreamingResponse,
-    responses={
-        200: {
-            "description": "Every event found, newest first",
-            "content": {"application/x-ndjson": {}, "text/csv": {"schema": {"type": "string"}}},
-        }
-    },
-)
+@router.get("/webhook-events/export", **STREAMED)
 async def export_webhook_events(
-    custodes: CustodesDep,
-    filters: Filters,
-    trail: Trail,
-    format: Annotated[  # noqa: A002 - the name in the query
-        Literal["ndjson", "csv"], Query(description="One JSON object a line, or CSV; without payloads and headers")
-    ] = "ndjson",
+    custodes: CustodesDep, filters: Filters, trail: Trail, wanted: ExportQuery
 ) -> StreamingResponse:
-    """Stream every event found; the export is recorded before its first line is sent."""
-    asked = {**given(filters), "tenant": filters.tenant or EVERY_TENANT, "format": format}
-    entry = trail.entry("data.exported", target="webhook_events:selection", context=asked, tenant=filters.tenant)
-    await custodes.audit.commit(entry)
-    headers = {"Content-Disposition": f'attachment; filename="webhook-events.{format}"'}
-    if format == "csv":
-        lines = _lines(custodes, filters, csv_line, first=csv_row(*CSV_COLUMNS))
-        return StreamingResponse(lines, media_type="text/csv", headers=headers)
-    lines = _lines(custodes, filters, ndjson_line)
-    return StreamingResponse(lines, media_type="application/x-ndjson", headers=headers)
+    """Stream every event found without its payload, newest first; recorded before the first line is sent."""
+    rows = walk(lambda cursor: custodes.inbound.list_events(filters, limit=MAX_LIMIT, cursor=cursor))
+    return await _EVENTS.stream(trail, wanted, rows, asked=given(filters, "tenant"), tenant=filters.tenant)
 
 
 @router.post("/webhook-events/replay")
@@ -248,19 +223,3 @@ async def _read(event_id: str, custodes: Custodes, tenant: str | None, trail: Au
     """Record that somebody looks at what a webhook carries; its payload and headers together are one look."""
     event = await custodes.inbound.get_event(event_id, tenant=tenant)
     await trail.look("webhook.payload_read", target=f"webhook_event:{event.id}", tenant=event.tenant)
-
-
-async def _lines(
-    custodes: Custodes, filters: EventFilter, written: Callable[[EventRecord], str], *, first: str = ""
-) -> AsyncIterator[str]:
-    """Go through all pages as of now: what arrives meanwhile is not part of the export."""
-    if first:
-        yield first
-    bounded = filters if filters.until is not None else replace(filters, until=custodes.clock.now() + 1)
-    cursor: str | None = None
-    while True:
-        page = await custodes.inbound.list_events(bounded, limit=MAX_LIMIT, cursor=cursor)
-        yield "".join(written(record) for record in page.items)
-        cursor = page.next_cursor
-        if cursor is None:
-            return

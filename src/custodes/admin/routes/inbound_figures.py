@@ -6,9 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import StringConstraints
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from custodes.admin.dependencies import CustodesDep, TenantScope, Trail
+from custodes.admin.exports import STREAMED, Export, ExportQuery
 from custodes.admin.fields import Identifier, TimeRange
 from custodes.admin.paging import PageModel, PageQuery
 from custodes.admin.routes.inbound_models import (
@@ -20,6 +21,7 @@ from custodes.admin.routes.inbound_models import (
     WebhookHealthModel,
 )
 from custodes.admin.summaries import SummaryDep
+from custodes.kernel.paging import MAX_LIMIT, walk
 
 router = APIRouter()
 
@@ -28,6 +30,11 @@ SourceName = Annotated[str, StringConstraints(max_length=64)]
 
 #: Type of events in a query.
 TypeName = Annotated[str, StringConstraints(max_length=255)]
+
+RefusedSource = Annotated[str | None, Query(max_length=64, description="Only of this source")]
+RefusedReason = Annotated[str | None, Query(max_length=64, description="Only for this reason")]
+
+_REFUSALS = Export("webhook-refusals", ListedRefusalModel, ListedRefusalModel.of)
 
 
 @router.get("/webhook-health")
@@ -73,8 +80,8 @@ async def list_webhook_refusals(
     tenant: TenantScope,
     page: PageQuery,
     when: TimeRange,
-    source: Annotated[str | None, Query(max_length=64, description="Only of this source")] = None,
-    reason: Annotated[str | None, Query(max_length=64, description="Only for this reason")] = None,
+    source: RefusedSource = None,
+    reason: RefusedReason = None,
 ) -> PageModel[ListedRefusalModel]:
     """List samples of refused deliveries without what they carry, newest first; the analytics count all of them."""
     found = await custodes.inbound.list_refusals(
@@ -87,6 +94,32 @@ async def list_webhook_refusals(
         cursor=page.cursor,
     )
     return PageModel[ListedRefusalModel].of(found, ListedRefusalModel.of)
+
+
+@router.get("/webhook-refusals/export", **STREAMED)
+async def export_webhook_refusals(
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    when: TimeRange,
+    trail: Trail,
+    wanted: ExportQuery,
+    source: RefusedSource = None,
+    reason: RefusedReason = None,
+) -> StreamingResponse:
+    """Stream every sample of a refused delivery found, without what it carries, newest first."""
+    rows = walk(
+        lambda cursor: custodes.inbound.list_refusals(
+            tenant=tenant,
+            source=source,
+            reason=reason,
+            since=when.since,
+            until=when.until,
+            limit=MAX_LIMIT,
+            cursor=cursor,
+        )
+    )
+    asked = {"source": source, "reason": reason, **when.told()}
+    return await _REFUSALS.stream(trail, wanted, rows, asked=asked, tenant=tenant)
 
 
 @router.get("/webhook-refusals/{id}")

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Sequence
 from typing import Self
 
 from pydantic import BaseModel, Field
 
-from custodes.admin.csv_rows import csv_row
 from custodes.admin.fields import Moment
 from custodes.kernel.health import Health, SystemHealth
 from custodes.planes.inbound.analytics import Summary, WebhookAnalytics
@@ -319,19 +317,3 @@ class ReplayedModel(BaseModel):
     def of(cls, replayed: Replayed) -> ReplayedModel:
         """Tell a replay."""
         return cls.model_validate(replayed, from_attributes=True)
-
-
-#: Columns of an export as CSV: everything but payload and headers, which fit in no cell.
-CSV_COLUMNS = tuple(WebhookEventModel.model_fields)
-
-
-def csv_line(record: EventRecord) -> str:
-    """Write an event as one line of CSV; what has parts is JSON in its cell."""
-    told = WebhookEventModel.of(record).model_dump(mode="json")
-    told["handlers_done"] = json.dumps(told["handlers_done"], separators=(",", ":")) if told["handlers_done"] else ""
-    return csv_row(*(told[name] for name in CSV_COLUMNS))
-
-
-def ndjson_line(record: EventRecord) -> str:
-    """Write an event as one line of an export."""
-    return json.dumps(WebhookEventModel.of(record).model_dump(mode="json"), separators=(",", ":")) + "\n"

@@ -6,8 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
+from starlette.responses import StreamingResponse
 
-from custodes.admin.dependencies import Admin, CustodesDep, TenantScope
+from custodes.admin.dependencies import Admin, CustodesDep, TenantScope, Trail
+from custodes.admin.exports import STREAMED, Export, ExportQuery
 from custodes.admin.fields import Moment, TimeRange
 from custodes.admin.paging import PageModel, PageQuery
 from custodes.errors import InvalidInput
@@ -15,6 +17,7 @@ from custodes.kernel.clock import SECOND
 from custodes.kernel.health import Health, SystemHealth
 from custodes.planes.metrics.model import Answer, Kind, Line, MetricInfo
 from custodes.planes.metrics.model import Query as MetricQuery
+from custodes.planes.metrics.takeout import Bucket
 
 router = APIRouter()
 
@@ -105,6 +108,45 @@ class TopModel(BaseModel):
     items: list[RankedModel] = Field(description="Greatest first")
 
 
+class BucketModel(BaseModel):
+    """What was measured of one series in one stretch of time."""
+
+    tenant: str = Field(description="Whose")
+    name: str = Field(description="Name of the metric")
+    kind: Kind = Field(description="What the numbers mean")
+    labels: dict[str, str] = Field(description="Labels of the series")
+    at: Moment = Field(description="Start of the bucket")
+    step_seconds: int = Field(description="Width of the bucket")
+    count: int = Field(description="Measurements")
+    sum: float = Field(description="Sum of their values")
+    min: float = Field(description="Least value")
+    max: float = Field(description="Greatest value")
+    last: float = Field(description="Value of the last measurement")
+    p50: float | None = Field(description="Median; null unless it is a histogram")
+    p95: float | None = Field(description="95th percentile; likewise")
+    p99: float | None = Field(description="99th percentile; likewise")
+
+    @classmethod
+    def of(cls, bucket: Bucket) -> BucketModel:
+        """Tell a bucket."""
+        return cls(
+            tenant=bucket.tenant,
+            name=bucket.name,
+            kind=bucket.kind,
+            labels=dict(bucket.labels),
+            at=bucket.at,
+            step_seconds=bucket.width // SECOND,
+            count=bucket.count,
+            sum=bucket.total,
+            min=bucket.minimum,
+            max=bucket.maximum,
+            last=bucket.last,
+            p50=bucket.p50,
+            p95=bucket.p95,
+            p99=bucket.p99,
+        )
+
+
 class SystemModel(BaseModel):
     """Health of one system."""
 
@@ -119,6 +161,9 @@ class SystemModel(BaseModel):
         figures = dict(health.figures) if whole else {}
         reasons = list(health.reasons) if whole else []
         return cls(system=health.system, state=health.state, reasons=reasons, figures=figures)
+
+
+_BUCKETS = Export("system-metrics", BucketModel, BucketModel.of)
 
 
 class HealthModel(BaseModel):
@@ -142,6 +187,26 @@ async def list_metrics(custodes: CustodesDep, tenant: TenantScope, page: PageQue
     """List the metrics that exist, by tenant and name."""
     found = await custodes.metrics.list_metrics(tenant=tenant, limit=page.limit, cursor=page.cursor)
     return PageModel[MetricModel].of(found, MetricModel.of)
+
+
+@router.get("/system-metrics/export", **STREAMED)
+async def export_system_metrics(
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    when: TimeRange,
+    trail: Trail,
+    wanted: ExportQuery,
+    name: Annotated[str | None, Query(min_length=1, max_length=100, description="Only this metric")] = None,
+    step_seconds: Annotated[
+        int, Query(ge=0, le=31_536_000, description="Width of a bucket; 0: the finest that is kept of the whole range")
+    ] = 0,
+) -> StreamingResponse:
+    """Stream all that is kept of every metric, by tenant, name and series; the last ten seconds are not in it yet."""
+    rows = custodes.metrics.takeout.buckets(
+        when.since, when.until, step=step_seconds * SECOND, name=name, tenant=tenant
+    )
+    asked = {"name": name, "step_seconds": step_seconds or None, **when.told()}
+    return await _BUCKETS.stream(trail, wanted, rows, asked=asked, tenant=tenant)
 
 
 @router.get("/system-metrics/series")

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime, SecretStr
+from starlette.responses import StreamingResponse
 
 from custodes.admin.dependencies import AuditTrail, CustodesDep, TenantScope, Trail
+from custodes.admin.exports import STREAMED, Export, ExportQuery
 from custodes.admin.fields import Identifier
 from custodes.admin.paging import PageModel, PageQuery
 from custodes.admin.routes.outbound_figures_models import ListedModel
@@ -31,12 +33,19 @@ from custodes.admin.routes.outbound_models import (
     RotateBody,
 )
 from custodes.kernel.clock import HOUR, from_datetime
+from custodes.kernel.filters import given
+from custodes.kernel.paging import MAX_LIMIT, walk
 from custodes.planes.outbound.changes import FieldChange
 from custodes.planes.outbound.model import DeliveryStatus, Endpoint, EndpointState, Options
 from custodes.planes.outbound.ports import DeliveryFilter
 from custodes.runtime.transactions import Work
 
 router = APIRouter()
+
+TypeFilter = Annotated[str | None, Query(max_length=100, description="Only of this type, exactly")]
+
+_MESSAGES = Export("webhook-messages", MessageModel, MessageModel.of)
+_DELIVERIES = Export("webhook-deliveries", DeliveryModel, DeliveryModel.of)
 
 
 @router.get("/webhook-configurations")
@@ -238,13 +247,26 @@ async def list_webhook_messages(
     custodes: CustodesDep,
     tenant: TenantScope,
     page: PageQuery,
-    event_type: Annotated[str | None, Query(max_length=100, description="Only of this type, exactly")] = None,
+    event_type: TypeFilter = None,
 ) -> PageModel[MessageModel]:
     """List emitted events, newest first."""
     found = await custodes.outbound.list_messages(
         tenant=tenant, event_type=event_type, limit=page.limit, cursor=page.cursor or ""
     )
     return PageModel[MessageModel].of(found, MessageModel.of)
+
+
+@router.get("/webhook-messages/export", **STREAMED)
+async def export_webhook_messages(
+    custodes: CustodesDep, tenant: TenantScope, trail: Trail, wanted: ExportQuery, event_type: TypeFilter = None
+) -> StreamingResponse:
+    """Stream every emitted event found, newest first, without what is sent."""
+    rows = walk(
+        lambda cursor: custodes.outbound.list_messages(
+            tenant=tenant, event_type=event_type, limit=MAX_LIMIT, cursor=cursor or ""
+        )
+    )
+    return await _MESSAGES.stream(trail, wanted, rows, asked={"event_type": event_type}, tenant=tenant)
 
 
 @router.get("/webhook-messages/{id}")
@@ -262,23 +284,41 @@ async def get_webhook_message(
     return MessageWithBody.with_body(message, body)
 
 
-@router.get("/webhook-deliveries")
-async def list_webhook_deliveries(
-    custodes: CustodesDep,
+def delivery_filter(
     tenant: TenantScope,
-    page: PageQuery,
     endpoint_id: Annotated[str | None, Query(max_length=36, description="Only to this endpoint")] = None,
     message_id: Annotated[str | None, Query(max_length=36, description="Only of this message")] = None,
-    event_type: Annotated[str | None, Query(max_length=100, description="Only of this type, exactly")] = None,
+    event_type: TypeFilter = None,
     status: Annotated[DeliveryStatus | None, Query(description="Only in this state")] = None,
     since: Annotated[AwareDatetime | None, Query(description="Emitted at or after")] = None,
     until: Annotated[AwareDatetime | None, Query(description="Emitted before")] = None,
+) -> DeliveryFilter:
+    """Read the filters of a query."""
+    statuses = (status,) if status else ()
+    return DeliveryFilter(tenant, endpoint_id, message_id, event_type, statuses, _micros(since), _micros(until))
+
+
+#: Which deliveries are asked for.
+Deliveries = Annotated[DeliveryFilter, Depends(delivery_filter)]
+
+
+@router.get("/webhook-deliveries")
+async def list_webhook_deliveries(
+    custodes: CustodesDep, filters: Deliveries, page: PageQuery
 ) -> PageModel[DeliveryModel]:
     """List deliveries, newest first."""
-    statuses = (status,) if status else ()
-    wanted = DeliveryFilter(tenant, endpoint_id, message_id, event_type, statuses, _micros(since), _micros(until))
-    found = await custodes.outbound.list_deliveries(wanted, limit=page.limit, cursor=page.cursor or "")
+    found = await custodes.outbound.list_deliveries(filters, limit=page.limit, cursor=page.cursor or "")
     return PageModel[DeliveryModel].of(found, DeliveryModel.of)
+
+
+@router.get("/webhook-deliveries/export", **STREAMED)
+async def export_webhook_deliveries(
+    custodes: CustodesDep, filters: Deliveries, trail: Trail, wanted: ExportQuery
+) -> StreamingResponse:
+    """Stream every delivery found, newest first, without what was sent."""
+    rows = walk(lambda cursor: custodes.outbound.list_deliveries(filters, limit=MAX_LIMIT, cursor=cursor or ""))
+    asked = given(filters, "tenant")
+    return await _DELIVERIES.stream(trail, wanted, rows, asked=asked, tenant=filters.tenant)
 
 
 @router.post("/webhook-deliveries/resend")

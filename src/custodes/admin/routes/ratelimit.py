@@ -1,20 +1,19 @@
-"""Rate limits: what they did, who is blocked, which rules hold."""
+"""Rate limits: what they did, and which rules hold."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from custodes.admin.dependencies import Admin, CustodesDep, TenantScope, Trail
+from custodes.admin.exports import STREAMED, Export, ExportQuery
 from custodes.admin.fields import Identifier, TimeRange
 from custodes.admin.paging import PageModel, PageQuery
 from custodes.admin.routes.ratelimit_models import (
     AccessModel,
     AnalyticsModel,
-    NewBlock,
-    NewEntry,
     NewRule,
     RuleChange,
     RuleModel,
@@ -27,13 +26,12 @@ from custodes.admin.routes.ratelimit_trial import EngineModel, RuleCheck, TrialR
 from custodes.admin.summaries import SummaryDep
 from custodes.app import Custodes
 from custodes.errors import InvalidInput
-from custodes.kernel.clock import SECOND
+from custodes.kernel.paging import MAX_LIMIT, walk
 from custodes.kernel.tenant import EVERY_TENANT
 from custodes.planes.audit.model import Reference
 from custodes.planes.ratelimit.language import MAX_TEXT
-from custodes.planes.ratelimit.model import EVERY_ENDPOINT, Access, Effect, Kind, Rule
+from custodes.planes.ratelimit.model import EVERY_ENDPOINT, Rule
 from custodes.planes.ratelimit.rules import MAX_LIST, MAX_NAME
-from custodes.runtime.transactions import Work
 
 router = APIRouter()
 
@@ -43,7 +41,11 @@ _FEW = 10
 #: Why somebody does it, for the audit trail.
 Reason = Annotated[str, Query(max_length=500, description="Why, for the audit trail")]
 
-KindFilter = Annotated[Kind | None, Query(description="Only identifiers of this kind")]
+RuleFilter = Annotated[str | None, Query(max_length=100, description="Only this rule")]
+IdentifierFilter = Annotated[str | None, Query(max_length=256, description="Only this identifier")]
+RefusedOnly = Annotated[bool, Query(description="Only windows in which something was refused")]
+
+_WINDOWS = Export("rate-limit-windows", WindowModel, WindowModel.of)
 
 
 @router.get("/rate-limit-summary")
@@ -101,9 +103,9 @@ async def list_rate_limit_windows(
     tenant: TenantScope,
     page: PageQuery,
     when: TimeRange,
-    rule: Annotated[str | None, Query(max_length=100, description="Only this rule")] = None,
-    identifier: Annotated[str | None, Query(max_length=256, description="Only this identifier")] = None,
-    refused_only: Annotated[bool, Query(description="Only windows in which something was refused")] = False,
+    rule: RuleFilter = None,
+    identifier: IdentifierFilter = None,
+    refused_only: RefusedOnly = False,
 ) -> PageModel[WindowModel]:
     """List counted windows of identifiers, newest first."""
     found = await custodes.ratelimit.list_windows(
@@ -119,141 +121,32 @@ async def list_rate_limit_windows(
     return PageModel[WindowModel].of(found, WindowModel.of)
 
 
-# ── Blocks ───────────────────────────────────────────────────────────────────
-
-
-@router.get("/rate-limits/blocks")
-async def list_blocks(
+@router.get("/rate-limits/windows/export", **STREAMED)
+async def export_rate_limit_windows(
     custodes: CustodesDep,
     tenant: TenantScope,
-    page: PageQuery,
-    kind: KindFilter = None,
-    active: Annotated[bool, Query(description="False: also those that have ended")] = True,
-) -> PageModel[AccessModel]:
-    """List blocks and bans, newest first."""
-    found = await custodes.ratelimit.get_blocked_identifiers(
-        tenant=tenant, kind=kind, active=active, limit=page.limit, cursor=page.cursor
-    )
-    return PageModel[AccessModel].of(found, AccessModel.of)
-
-
-@router.post("/rate-limits/blocks", status_code=201)
-async def create_block(
-    body: NewBlock, custodes: CustodesDep, principal: Admin, tenant: TenantScope, trail: Trail
-) -> AccessModel:
-    """Refuse every request of an identifier, at once; replaces a block that stands against it."""
-    entry_id = custodes.new_id()
-    entry = await custodes.ratelimit.block_identifier(
-        body.identifier,
-        body.kind,
-        reason=body.reason,
-        actor=principal.actor,
-        duration=None if body.duration_seconds is None else body.duration_seconds * SECOND,
-        tenant=tenant,
-        entry_id=entry_id,
-        also=trail.entry(
-            "rate_limit.blocked",
-            target=f"{body.kind}:{body.identifier}",
-            targets=[f"block:{entry_id}"],
-            reason=body.reason,
-            tenant=tenant,
-        ),
-    )
-    return AccessModel.of(entry)
-
-
-@router.get("/rate-limits/blocks/{block_id}")
-async def get_block(block_id: Identifier, custodes: CustodesDep, tenant: TenantScope) -> AccessModel:
-    """Read one block, ban or entry of a list, whether it stands or has ended."""
-    return AccessModel.of(await custodes.ratelimit.get_access(block_id, tenant=tenant))
-
-
-@router.delete("/rate-limits/blocks/{block_id}")
-async def lift_block(
-    block_id: Identifier,
-    custodes: CustodesDep,
-    principal: Admin,
-    tenant: TenantScope,
+    when: TimeRange,
     trail: Trail,
-    reason: Reason = "",
-) -> AccessModel:
-    """Lift a block or ban."""
-    before = await custodes.ratelimit.get_access(block_id, tenant=tenant)
-    also = _ending(trail, "rate_limit.unblocked", "block", before, reason)
-    entry = await custodes.ratelimit.lift_block(block_id, actor=principal.actor, tenant=tenant, also=also)
-    return AccessModel.of(entry)
-
-
-# ── Lists ────────────────────────────────────────────────────────────────────
-
-
-@router.get("/rate-limits/lists")
-async def list_access_entries(
-    custodes: CustodesDep,
-    tenant: TenantScope,
-    page: PageQuery,
-    effect: Annotated[Effect | None, Query(description="`allow` or `deny`; both when left out")] = None,
-    kind: KindFilter = None,
-) -> PageModel[AccessModel]:
-    """List what stands on the allow list and the deny list, newest first."""
-    found = await custodes.ratelimit.list_access(effect, tenant=tenant, kind=kind, limit=page.limit, cursor=page.cursor)
-    return PageModel[AccessModel].of(found, AccessModel.of)
-
-
-@router.post("/rate-limits/lists", status_code=201)
-async def create_access_entry(
-    body: NewEntry, custodes: CustodesDep, principal: Admin, tenant: TenantScope, trail: Trail
-) -> AccessModel:
-    """Put an identifier on the allow list or the deny list, at once."""
-    if body.effect is Effect.BLOCK:
-        msg = "A block is on no list"
-        raise InvalidInput(msg, remedy="Use rate-limits/blocks")
-    entry_id = custodes.new_id()
-    entry = await custodes.ratelimit.add_to_list(
-        body.effect,
-        body.identifier,
-        body.kind,
-        reason=body.reason,
-        actor=principal.actor,
-        tenant=tenant,
-        entry_id=entry_id,
-        also=trail.entry(
-            "rate_limit.listed",
-            target=f"{body.kind}:{body.identifier}",
-            targets=[f"access:{entry_id}"],
-            context={"effect": body.effect.value},
-            reason=body.reason,
+    wanted: ExportQuery,
+    rule: RuleFilter = None,
+    identifier: IdentifierFilter = None,
+    refused_only: RefusedOnly = False,
+) -> StreamingResponse:
+    """Stream every counted window found, newest first: who was admitted and refused how often, by which rule."""
+    found = {"rule": rule, "identifier": identifier, "refused_only": refused_only}
+    rows = walk(
+        lambda cursor: custodes.ratelimit.list_windows(
             tenant=tenant,
-        ),
+            since=when.since,
+            until=when.until,
+            rule=rule,
+            identifier=identifier,
+            refused_only=refused_only,
+            limit=MAX_LIMIT,
+            cursor=cursor,
+        )
     )
-    return AccessModel.of(entry)
-
-
-@router.delete("/rate-limits/lists/{entry_id}")
-async def delete_access_entry(
-    entry_id: Identifier,
-    custodes: CustodesDep,
-    principal: Admin,
-    tenant: TenantScope,
-    trail: Trail,
-    reason: Reason = "",
-) -> AccessModel:
-    """Take an entry off its list."""
-    before = await custodes.ratelimit.get_access(entry_id, tenant=tenant)
-    also = _ending(trail, "rate_limit.unlisted", "access", before, reason)
-    entry = await custodes.ratelimit.remove_from_list(entry_id, actor=principal.actor, tenant=tenant, also=also)
-    return AccessModel.of(entry)
-
-
-def _ending(trail: Trail, action: str, kind: str, entry: Access, reason: str) -> Work:
-    """Make the audit entry of what ends an entry: in the trail of whom it was about, found by id and by identifier."""
-    return trail.entry(
-        action,
-        target=f"{kind}:{entry.id}",
-        targets=[f"{entry.kind}:{entry.identifier}"],
-        reason=reason,
-        tenant=None if entry.tenant == EVERY_TENANT else entry.tenant,
-    )
+    return await _WINDOWS.stream(trail, wanted, rows, asked=found | when.told(), tenant=tenant)
 
 
 # ── Rules ────────────────────────────────────────────────────────────────────

@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime
 from starlette.responses import Response, StreamingResponse
 
-from custodes.admin.csv_rows import csv_row
 from custodes.admin.dependencies import Admin, CustodesDep, TenantScope, Trail
+from custodes.admin.exports import STREAMED, Export, ExportQuery
 from custodes.admin.fields import Identifier, TimeRange
 from custodes.admin.paging import PageModel, PageQuery
 from custodes.admin.routes.traffic_models import (
-    CSV_COLUMNS,
     AnalyticsModel,
     ApiHealthModel,
     CallModel,
     EndpointModel,
     ErrorGroupModel,
     LatencyModel,
-    csv_line,
-    ndjson_line,
 )
 from custodes.admin.summaries import SummaryDep
-from custodes.app import Custodes
 from custodes.errors import InvalidInput
 from custodes.kernel.clock import from_datetime
 from custodes.kernel.filters import given
-from custodes.kernel.paging import MAX_LIMIT
-from custodes.kernel.tenant import EVERY_TENANT
+from custodes.kernel.paging import MAX_LIMIT, walk
 from custodes.planes.traffic.analytics import SHOWN_CONSUMERS
 from custodes.planes.traffic.latency import Measure
-from custodes.planes.traffic.model import TEXT_SCANNED, ApiCall, CallFilter, GroupState
+from custodes.planes.traffic.model import TEXT_SCANNED, CallFilter, GroupState
 from custodes.planes.traffic.ranges import STEPS
 from custodes.planes.traffic.rollup import KEPT_CONSUMERS, Keyspace
 
@@ -42,8 +36,8 @@ router = APIRouter()
 #: Rows of each list in the summary.
 _FEW = 10
 
-#: Calls in one export; who wants more narrows the time and asks again.
-MAX_EXPORTED = 1_000_000
+_CALLS = Export("api-calls", CallModel, CallModel.of, action="api_calls.exported")
+_ERRORS = Export("api-errors", ErrorGroupModel, ErrorGroupModel.of)
 
 
 def call_filter(
@@ -89,6 +83,9 @@ def call_filter(
 
 #: Which calls are asked for.
 Filters = Annotated[CallFilter, Depends(call_filter)]
+
+ErrorState = Annotated[GroupState | None, Query(description="Only open or only resolved ones")]
+ErrorsSince = Annotated[AwareDatetime | None, Query(description="Occurred since, and how often since (RFC 3339)")]
 
 Route = Annotated[str | None, Query(max_length=512, description="Only this route template")]
 Method = Annotated[str | None, Query(max_length=32, description="Only this method")]
@@ -215,38 +212,13 @@ async def list_api_calls(
     return PageModel[CallModel].of(found, CallModel.of)
 
 
-@router.get(
-    "/api-calls/export",
-    response_class=StreamingResponse,
-    responses={
-        200: {
-            "description": "The calls found, newest first",
-            "content": {"application/x-ndjson": {}, "text/csv": {"schema": {"type": "string"}}},
-        }
-    },
-)
+@router.get("/api-calls/export", **STREAMED)
 async def export_api_calls(
-    custodes: CustodesDep,
-    tenant: TenantScope,
-    where: Filters,
-    trail: Trail,
-    format: Annotated[  # noqa: A002 - the name in the query
-        Literal["ndjson", "csv"], Query(description="One JSON object a line, or CSV")
-    ] = "ndjson",
-    limit: Annotated[int, Query(ge=1, le=MAX_EXPORTED, description="Calls at most")] = 100_000,
+    custodes: CustodesDep, tenant: TenantScope, where: Filters, trail: Trail, wanted: ExportQuery
 ) -> StreamingResponse:
-    """Stream the calls found; the export is recorded before its first line is sent."""
-    asked = {**given(where), "tenant": tenant or EVERY_TENANT, "format": format, "limit": limit}
-    await custodes.audit.commit(
-        trail.entry("api_calls.exported", target="api_calls:selection", context=asked, tenant=tenant)
-    )
-    calls = _calls(custodes, where, tenant, limit)
-    headers = {"content-disposition": f'attachment; filename="api-calls.{format}"'}
-    if format == "csv":
-        return StreamingResponse(
-            _lines(calls, csv_line, first=csv_row(*CSV_COLUMNS)), media_type="text/csv", headers=headers
-        )
-    return StreamingResponse(_lines(calls, ndjson_line), media_type="application/x-ndjson", headers=headers)
+    """Stream the calls found, newest first; the export is recorded before its first line is sent."""
+    rows = walk(lambda cursor: custodes.traffic.list_calls(where, tenant=tenant, limit=MAX_LIMIT, cursor=cursor))
+    return await _CALLS.stream(trail, wanted, rows, asked=given(where), tenant=tenant)
 
 
 @router.get("/api-calls/{id}")
@@ -260,8 +232,8 @@ async def list_api_errors(
     custodes: CustodesDep,
     tenant: TenantScope,
     page: PageQuery,
-    state: Annotated[GroupState | None, Query(description="Only open or only resolved ones")] = None,
-    since: Annotated[AwareDatetime | None, Query(description="Occurred since, and how often since (RFC 3339)")] = None,
+    state: ErrorState = None,
+    since: ErrorsSince = None,
 ) -> PageModel[ErrorGroupModel]:
     """List kinds of errors, the latest occurrence first."""
     found = await custodes.traffic.list_error_groups(
@@ -272,6 +244,25 @@ async def list_api_errors(
         cursor=page.cursor,
     )
     return PageModel[ErrorGroupModel].of(found, ErrorGroupModel.of)
+
+
+@router.get("/api-errors/export", **STREAMED)
+async def export_api_errors(
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    trail: Trail,
+    wanted: ExportQuery,
+    state: ErrorState = None,
+    since: ErrorsSince = None,
+) -> StreamingResponse:
+    """Stream the kinds of errors found, the latest occurrence first."""
+    begin = None if since is None else max(0, from_datetime(since))
+    rows = walk(
+        lambda cursor: custodes.traffic.list_error_groups(
+            tenant=tenant, state=state, since=begin, limit=MAX_LIMIT, cursor=cursor
+        )
+    )
+    return await _ERRORS.stream(trail, wanted, rows, asked={"state": state, "since": since}, tenant=tenant)
 
 
 @router.get("/api-errors/{id}")
@@ -306,23 +297,3 @@ async def reopen_api_error(
     entry = trail.entry("api_error.reopened", target=f"api_error:{id}", tenant=group.tenant)
     by = trail.principal.actor
     return ErrorGroupModel.of(await custodes.traffic.reopen_error_group(id, by=by, tenant=tenant, also=entry))
-
-
-async def _calls(custodes: Custodes, where: CallFilter, tenant: str | None, limit: int) -> AsyncIterator[ApiCall]:
-    """Walk the pages; each is a short read of its own, so that a slow reader holds nothing."""
-    left, cursor = limit, None
-    while left > 0:
-        page = await custodes.traffic.list_calls(where, tenant=tenant, limit=min(left, MAX_LIMIT), cursor=cursor)
-        for call in page.items:
-            yield call
-        left -= len(page.items)
-        cursor = page.next_cursor
-        if cursor is None:
-            return
-
-
-async def _lines(calls: AsyncIterator[ApiCall], write: Callable[[ApiCall], str], first: str = "") -> AsyncIterator[str]:
-    if first:
-        yield first
-    async for call in calls:
-        yield write(call)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from pydantic import BaseModel, Field
 
-from custodes.admin.csv_rows import csv_row
 from custodes.admin.fields import Moment
-from custodes.kernel.clock import SECOND, to_iso
+from custodes.kernel.clock import SECOND
 from custodes.kernel.health import Health, SystemHealth
 from custodes.planes.traffic.analytics import (
     ApiAnalytics,
@@ -405,21 +402,6 @@ class ApiHealthModel(BaseModel):
             errors=[ErrorGroupModel.of(group) for group in errors],
             monitor=None if own is None else OwnFiguresModel.of(own),
         )
-
-
-#: Columns of the CSV export: those of a call.
-CSV_COLUMNS = tuple(CallModel.model_fields)
-
-
-def ndjson_line(call: ApiCall) -> str:
-    """Write a call as one line of JSON."""
-    return CallModel.of(call).model_dump_json() + "\n"
-
-
-def csv_line(call: ApiCall) -> str:
-    """Write a call as one line of CSV (RFC 4180); no cell can be taken for a formula."""
-    row: Mapping[str, object] = {**CallModel.of(call).__dict__, "started_at": to_iso(call.started_at)}
-    return csv_row(*(row[name] for name in CSV_COLUMNS))
 
 
 def _ms(micros: float) -> float:

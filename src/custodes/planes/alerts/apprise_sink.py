@@ -20,6 +20,10 @@ TIMEOUT_SECONDS = 30.0
 _TYPES = {"critical": "failure", "warning": "warning", "info": "info"}
 
 
+#: What a title begins with, where that is not the severity.
+_HEADS = {"resolved": "Resolved", "test": "Test"}
+
+
 class AppriseSink:
     """Sends each message to one apprise URL, in a thread of its own.
 
@@ -88,7 +92,7 @@ def _load() -> Any:
 
 
 def _text(payload: Mapping[str, object]) -> tuple[str, str, str]:
-    over = payload.get("news") == "resolved"
-    head = "Resolved" if over else str(payload.get("severity", "")).capitalize()
-    kind = "success" if over else _TYPES.get(str(payload.get("severity")), "warning")
+    news = str(payload.get("news"))
+    head = _HEADS.get(news) or str(payload.get("severity", "")).capitalize()
+    kind = "success" if news == "resolved" else _TYPES.get(str(payload.get("severity")), "warning")
     return f"[{head}] {payload.get('name')}", str(payload.get("summary") or payload.get("name")), kind

@@ -9,7 +9,7 @@ from custodes.kernel.backoff import Backoff
 from custodes.kernel.clock import MINUTE, SECOND, Clock
 from custodes.kernel.ids import RandomBits
 from custodes.kernel.signals import FailureSignal
-from custodes.planes.alerts.model import Delivery, Notification, SinkStatus
+from custodes.planes.alerts.model import Delivery, Notification, SinkStatus, SinkTrial
 from custodes.planes.alerts.ports import AlertStore
 from custodes.planes.alerts.sinks import Sink, SinkFailed
 from custodes.runtime.log import get_logger
@@ -76,6 +76,13 @@ class Dispatcher:
     async def announce(self, notification: Notification) -> None:
         """Send one message to all sinks at once, kept nowhere: for when the store itself is the problem."""
         await asyncio.gather(*(self._try(sink, notification) for sink in self._sinks.values()))
+
+    async def try_out(self, name: str, notification: Notification) -> SinkTrial:
+        """Send one message to one sink, once, whatever comes of it: also to one that was switched off."""
+        begun = self._clock.monotonic()
+        failure = await self._try(self._sinks[name], notification)
+        took = self._clock.monotonic() - begun
+        return SinkTrial(name=name, taken=failure is None, error=str(failure or ""), duration=took)
 
     async def close(self) -> None:
         """Let go of the sinks' connections."""

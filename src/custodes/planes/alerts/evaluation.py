@@ -8,9 +8,9 @@ from itertools import islice
 from typing import NamedTuple
 
 from custodes.kernel.clock import to_iso
-from custodes.planes.alerts.events import QUIET, SIGNAL_RULE, Event
+from custodes.planes.alerts.events import QUIET, SIGNAL_RULE, Event, clean
 from custodes.planes.alerts.machine import look, resolved, silenced
-from custodes.planes.alerts.model import Incident, Labels, News, Notification, Rule, State
+from custodes.planes.alerts.model import Incident, Labels, News, Notification, Rule, Severity, State
 from custodes.planes.alerts.ports import AlertStore
 from custodes.planes.alerts.rules import MAX_LINES_PER_RULE
 from custodes.runtime.transactions import Transaction
@@ -156,6 +156,26 @@ def message(identifier: str, sink: str, incident: Incident, news: News, now: int
         created_at=now,
         due_at=now,
     )
+
+
+def trial_message(identifier: str, tenant: str, by: str, now: int) -> Notification:
+    """Make a message about nothing, which says so: of a problem that is over, so that nobody is woken."""
+    incident = Incident(
+        id="",
+        tenant=tenant,
+        fingerprint="",
+        rule_id="",
+        name="Test notice",
+        labels=(),
+        severity=Severity.INFO,
+        state=State.RESOLVED,
+        summary=clean(f"This is a test by {by}: nothing is wrong, and alerts arrive here."),
+        value=None,
+        started_at=now,
+        last_seen_at=now,
+        resolved_at=now,
+    )
+    return message(identifier, "", incident, News.TEST, now)
 
 
 def _payload(incident: Incident, news: News) -> dict[str, object]:

@@ -12,10 +12,10 @@ from custodes.kernel.ids import RandomBits
 from custodes.kernel.signals import ActivitySignal, FailureSignal, Signal
 from custodes.kernel.tenant import DEFAULT_TENANT
 from custodes.planes.alerts.dispatch import Dispatcher
-from custodes.planes.alerts.evaluation import Evaluation, Line, Lines, message
+from custodes.planes.alerts.evaluation import Evaluation, Line, Lines, message, trial_message
 from custodes.planes.alerts.events import Batch, Event, EventBuffer, clean
 from custodes.planes.alerts.incidents import Incidents
-from custodes.planes.alerts.model import Labels, News, Rule, SinkStatus
+from custodes.planes.alerts.model import Labels, News, Rule, SinkStatus, SinkTrial
 from custodes.planes.alerts.ports import AlertStore, Figures
 from custodes.planes.alerts.rulebook import Rulebook
 from custodes.planes.alerts.rules import MAX_LINES_PER_RULE, fingerprint
@@ -253,15 +253,34 @@ class Alerts:
         Raises:
             NotFound: there is no such sink.
         """
-        if name not in self._dispatcher.names:
-            msg = "There is no such alert sink"
-            raise NotFound(msg, remedy="Sinks are the URLs in CUSTODES_ALERT_URLS, and log")
+        self._check_sink(name)
 
         def work(tx: Transaction) -> None:
             self._store.put_sink(tx, SinkStatus(name=name, disabled_at=self._clock.now()))
             also(tx)
 
         await self._store.write(work)
+
+    async def try_sinks(self, name: str | None = None, *, by: str) -> list[SinkTrial]:
+        """Send a test message to each sink, once, the way alerts go; a failure switches no sink off.
+
+        Args:
+            name: only to this one, also when it was switched off.
+            by: who tries, for those who read the message.
+
+        Raises:
+            NotFound: there is no such sink.
+        """
+        if name is not None:
+            self._check_sink(name)
+        notice = trial_message(self._new_id(), self._tenant, by, self._clock.now())
+        names = self._dispatcher.names if name is None else [name]
+        return list(await asyncio.gather(*(self._dispatcher.try_out(one, notice) for one in names)))
+
+    def _check_sink(self, name: str) -> None:
+        if name not in self._dispatcher.names:
+            msg = "There is no such alert sink"
+            raise NotFound(msg, remedy="Sinks are the URLs in CUSTODES_ALERT_URLS, and log")
 
     # ── Upkeep ───────────────────────────────────────────────────────────────
 

@@ -199,6 +199,8 @@ class News(StrEnum):
     REMINDER = "reminder"
     #: It is over.
     RESOLVED = "resolved"
+    #: Nothing is wrong: somebody tries whether it arrives.
+    TEST = "test"
 
 
 class Delivery(StrEnum):
@@ -250,3 +252,17 @@ class SinkStatus:
     disabled_reason: str = ""
     #: Since when, microseconds since the epoch.
     disabled_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SinkTrial:
+    """What came of one test message to one sink."""
+
+    #: Name of the sink.
+    name: str
+    #: Whether it took the message.
+    taken: bool
+    #: What happened otherwise; empty when it was taken.
+    error: str
+    #: How long it took, microseconds.
+    duration: int

@@ -73,7 +73,7 @@ class LogSink:
     async def send(self, notification: Notification) -> None:
         """Write one line."""
         payload = notification.payload
-        write = _log.info if notification.news == "resolved" else _log.warning
+        write = _log.info if notification.news in {"resolved", "test"} else _log.warning
         write("alert", news=str(notification.news), **{key: payload[key] for key in _LOGGED if key in payload})
 
     async def close(self) -> None:

@@ -136,6 +136,7 @@ _TABLE: list[Action] = [
         ("alert.acknowledged", 0, "", "An alert was taken note of."),
         ("alert.silenced", 20, "p", "Nobody is told of an alert for a while."),
         ("alert_sink.enabled", 5, "", "A place that alerts go to was switched on again."),
+        ("alert_sink.tested", 5, "", "A test message was sent to where alerts go."),
         ("api_error.resolved", 0, "", "A kind of error of the API was marked as mended."),
         ("api_error.reopened", 0, "", "A kind of error of the API was marked as not mended."),
         ("saved_view.created", 0, "", "A view of the dashboard was kept under a name."),

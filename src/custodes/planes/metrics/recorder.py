@@ -23,6 +23,7 @@ from custodes.planes.metrics.model import LEVELS, Answer, Kind, Labels, Level, M
 from custodes.planes.metrics.ports import MetricStore
 from custodes.planes.metrics.probes import Probe, Reading
 from custodes.planes.metrics.registry import Registry
+from custodes.planes.metrics.takeout import Takeout
 from custodes.runtime.completion import to_the_end
 from custodes.runtime.log import get_logger
 from custodes.runtime.scheduler import Scheduler
@@ -126,6 +127,8 @@ class SystemMetrics:
         self._forgot_at = clock.monotonic()
         self._warned: set[tuple[str, str]] = set()
         self._reader = MetricReader(store, clock, self._live, self._flushes)
+        #: All that is kept, for analysis elsewhere.
+        self.takeout = Takeout(store, clock)
         #: Measurements that were refused.
         self.refused = 0
         #: Flushes that failed; what they held was kept for the next.

@@ -1,6 +1,7 @@
 /** Deliveries that were refused: how many and why, and samples of them. */
 import { Link } from '@tanstack/react-router';
 import { useMemo } from 'react';
+import { exported } from '../../api/exported.ts';
 import { useRows, useTimed } from '../../api/hooks.ts';
 import { useFresh } from '../../live/useFresh.ts';
 import { compact, count } from '../../time/format.ts';
@@ -14,6 +15,7 @@ import { OpenRow } from '../../ui/OpenRow.tsx';
 import { Row } from '../../ui/Page.tsx';
 import { Panel } from '../../ui/Panel.tsx';
 import { TimeChart } from '../../ui/TimeChart.tsx';
+import { useView } from '../../view/view.ts';
 import { SIZE, useReceived } from './columns.tsx';
 import { gridOf } from './course.ts';
 import { concerns, type ListedRefusal, reasonTitle } from './model.ts';
@@ -34,7 +36,9 @@ const GOOD = (
 export function Refused() {
   const { source, reason } = useInbound();
   const analytics = useTimed('/webhook-analytics', { source });
-  const { rows, hasMore, loadMore, asked } = useRows('/webhook-refusals', { source: source?.[0], reason });
+  const { when } = useView();
+  const wanted = { source: source?.[0], reason };
+  const { rows, hasMore, loadMore, asked } = useRows('/webhook-refusals', wanted);
   useFresh(KEYS, concerns);
   const columns = useColumns();
   const data = useMemo(() => {
@@ -94,6 +98,7 @@ export function Refused() {
           rowId={(row) => row.id}
           hasMore={hasMore}
           loadMore={loadMore}
+          everything={exported('webhook-refusals', { ...wanted, ...when })}
           least={760}
           link={(row, children) => <OpenRow id={row.id}>{children}</OpenRow>}
         />

@@ -3,6 +3,7 @@ import { SegmentedControl, Skeleton } from '@mantine/core';
 import { Link, useSearch } from '@tanstack/react-router';
 import { useMemo } from 'react';
 import { api, type Schemas } from '../../api/client.ts';
+import { exported } from '../../api/exported.ts';
 import { sent, useGet, useRows } from '../../api/hooks.ts';
 import { ago } from '../../time/format.ts';
 import { Comparison } from '../../ui/Comparison.tsx';
@@ -28,7 +29,7 @@ export function Deliveries({ endpointId }: { endpointId: string }) {
   const { delivery, missed }: OutboundSearch = useSearch({ strict: false });
   const set = useSetSearch();
   const moment = useMoment();
-  const { now } = useView();
+  const { now, when } = useView();
   const wanted = { endpoint_id: endpointId, status: missed };
   const { rows, hasMore, loadMore, asked } = useRows('/webhook-deliveries', wanted);
   const columns = useMemo<Column<Delivery>[]>(
@@ -110,6 +111,7 @@ export function Deliveries({ endpointId }: { endpointId: string }) {
           name="webhook-deliveries"
           hasMore={hasMore}
           loadMore={loadMore}
+          everything={exported('webhook-deliveries', { ...wanted, ...when })}
           height={320}
           least={680}
           link={(row, children) => (

@@ -40,6 +40,10 @@ function Export() {
   const places = [
     { path: 'api-calls', label: 'API calls', format: 'CSV' },
     { path: 'webhook-events', label: 'Webhooks', format: 'NDJSON' },
+    { path: 'webhook-deliveries', label: 'Outgoing deliveries', format: 'CSV' },
+    { path: 'rate-limits/windows', label: 'Windows of rate limits', format: 'CSV' },
+    { path: 'alerts', label: 'Alerts', format: 'CSV' },
+    { path: 'system-metrics', label: 'Metrics', format: 'NDJSON' },
     { path: 'audit-logs', label: 'Audit trail', format: 'CSV' },
   ];
   return (
@@ -57,7 +61,7 @@ function Export() {
             component="a"
             href={`${boot.root}/api/admin/enterprise/${path}/export?${new URLSearchParams({
               ...view.when,
-              // Payloads and headers of webhooks do not fit in the cells of a sheet.
+              // Labels of metrics, and what handlers have done, are objects: cells of a sheet have none.
               ...(format === 'CSV' ? { format: 'csv' } : {}),
             })}`}
             download

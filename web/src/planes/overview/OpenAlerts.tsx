@@ -1,4 +1,6 @@
+import { Button } from '@mantine/core';
 import { useQueryClient } from '@tanstack/react-query';
+import { lazy } from 'react';
 import { api, type Schemas } from '../../api/client.ts';
 import { sent, useGet } from '../../api/hooks.ts';
 import type { Happening } from '../../live/source.ts';
@@ -6,12 +8,17 @@ import { useFresh } from '../../live/useFresh.ts';
 import { ago } from '../../time/format.ts';
 import { ConfirmAction } from '../../ui/ConfirmAction.tsx';
 import { IconCircleCheck } from '../../ui/icons.ts';
+import { May } from '../../ui/May.tsx';
 import { Message } from '../../ui/Message.tsx';
 import { Panel } from '../../ui/Panel.tsx';
 import { StatusBadge } from '../../ui/StatusBadge.tsx';
+import { useDialog } from '../../ui/useDialog.tsx';
 import { useMoment, useView } from '../../view/view.ts';
 import { ALERTS } from './first.ts';
 import style from './Lists.module.css';
+
+const load = () => import('./SinksDialog.tsx').then((module) => ({ default: module.SinksDialog }));
+const SinksDialog = lazy(load);
 
 const KEYS = [['/alerts']];
 const concerns = (event: Happening) =>
@@ -26,6 +33,11 @@ export function OpenAlerts() {
     <Panel
       title="Open alerts"
       of={asked}
+      actions={
+        <May operation="alerts_test_sinks">
+          <Sinks />
+        </May>
+      }
       empty={items.length === 0}
       whenEmpty={
         <Message
@@ -41,6 +53,18 @@ export function OpenAlerts() {
         ))}
       </ul>
     </Panel>
+  );
+}
+
+function Sinks() {
+  const { open, dialog } = useDialog(load, (shown) => <SinksDialog {...shown} />);
+  return (
+    <>
+      <Button size="compact-xs" variant="default" onClick={open}>
+        Where they go
+      </Button>
+      {dialog}
+    </>
   );
 }
 

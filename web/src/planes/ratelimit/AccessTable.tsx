@@ -2,6 +2,7 @@
 import { SegmentedControl, Switch } from '@mantine/core';
 import { useSearch } from '@tanstack/react-router';
 import { useMemo } from 'react';
+import { exported } from '../../api/exported.ts';
 import { useRows } from '../../api/hooks.ts';
 import { boot } from '../../boot.ts';
 import { ago } from '../../time/format.ts';
@@ -45,11 +46,10 @@ export function AccessTable({ which }: { which: 'blocks' | 'lists' }) {
   const { now } = useView();
   const moment = useMoment();
   const blocks = which === 'blocks';
-  const { rows, hasMore, loadMore, asked } = useRows(
-    blocks ? '/rate-limits/blocks' : '/rate-limits/lists',
-    blocks ? { kind, active: ended !== 'yes' } : { kind, effect },
-    { timed: false },
-  );
+  const wanted = blocks ? { kind, active: ended !== 'yes' } : { kind, effect };
+  const { rows, hasMore, loadMore, asked } = useRows(blocks ? '/rate-limits/blocks' : '/rate-limits/lists', wanted, {
+    timed: false,
+  });
   const columns = useMemo<Column<Access>[]>(
     () => [
       {
@@ -177,6 +177,7 @@ export function AccessTable({ which }: { which: 'blocks' | 'lists' }) {
         name={blocks ? 'blocks' : 'access-lists'}
         hasMore={hasMore}
         loadMore={loadMore}
+        everything={exported(`rate-limits/${which}`, wanted)}
         least={980}
         link={(row, children) => <OpenRow id={row.id}>{children}</OpenRow>}
       />

@@ -2,6 +2,7 @@
 import { Link } from '@tanstack/react-router';
 import { useMemo } from 'react';
 import type { Schemas } from '../../api/client.ts';
+import { exported } from '../../api/exported.ts';
 import { count } from '../../time/format.ts';
 import { AccessButton } from '../../ui/AccessButton.tsx';
 import { figure } from '../../ui/columns.ts';
@@ -9,6 +10,7 @@ import { type Column, DataTable } from '../../ui/DataTable.tsx';
 import { IconCircleCheck } from '../../ui/icons.ts';
 import { Message } from '../../ui/Message.tsx';
 import { type Asked, Panel } from '../../ui/Panel.tsx';
+import { useView } from '../../view/view.ts';
 import { parted } from './model.ts';
 
 type Total = Schemas['TotalModel'];
@@ -38,6 +40,7 @@ const CALLS_BY: Partial<Record<RankingProps['kind'], string>> = {
 };
 
 export function Ranking({ title, note, asked, rows = [], kind }: RankingProps) {
+  const { when } = useView();
   const hit = useMemo(() => rows.filter((row) => row.refused + row.would_refuse > 0), [rows]);
   const person = kind === 'ip' || kind === 'user' || kind === 'api_key';
   const columns = useMemo<Column<Total>[]>(() => {
@@ -83,6 +86,8 @@ export function Ranking({ title, note, asked, rows = [], kind }: RankingProps) {
         rowId={(row) => row.label}
         name={`refused-${kind}`}
         height={300}
+        everything={exported('rate-limits/windows', { refused_only: true, ...when })}
+        whole="every window with a refusal"
         least={person ? 372 : 340}
         link={(row, children) =>
           kind === 'rule' ? (

@@ -1,6 +1,7 @@
 /** Kinds of errors: exceptions with the same cause, told apart by where they were raised. */
 import { SegmentedControl } from '@mantine/core';
 import { useMemo } from 'react';
+import { exported } from '../../api/exported.ts';
 import { useRows } from '../../api/hooks.ts';
 import { ago, count, millis } from '../../time/format.ts';
 import { type Column, DataTable } from '../../ui/DataTable.tsx';
@@ -26,11 +27,12 @@ export function Errors() {
   const { now, when } = useView();
   const moment = useMoment();
   const set = useSetSearch();
-  const { rows, hasMore, loadMore, asked } = useRows(
-    '/api-errors',
-    { since: when.since, ...(state ? { state } : {}), ...(filters.tenant ? { tenant: filters.tenant } : {}) },
-    { timed: false },
-  );
+  const wanted = {
+    since: when.since,
+    ...(state ? { state } : {}),
+    ...(filters.tenant ? { tenant: filters.tenant } : {}),
+  };
+  const { rows, hasMore, loadMore, asked } = useRows('/api-errors', wanted, { timed: false });
   const shown = useMemo(
     () =>
       rows.filter(
@@ -118,6 +120,8 @@ export function Errors() {
         rowId={(group) => group.id}
         hasMore={hasMore}
         loadMore={loadMore}
+        // By endpoint they are chosen here only: the server would send more than is shown.
+        everything={filters.route || filters.method ? undefined : exported('api-errors', wanted)}
         height={640}
         least={900}
         link={(group, children) => <OpenRow id={group.id}>{children}</OpenRow>}

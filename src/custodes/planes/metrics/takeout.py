@@ -1,0 +1,139 @@
+"""All that is kept of the metrics over a stretch of time, bucket by bucket: for analysis elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from custodes.errors import InvalidInput
+from custodes.kernel.clock import Clock
+from custodes.kernel.paging import MAX_LIMIT
+from custodes.planes.metrics.analytics import MAX_SAMPLES, figure_of
+from custodes.planes.metrics.fold import Cell, absorb
+from custodes.planes.metrics.model import LEVELS, Kind, Labels, Level, MetricInfo, Sample, Series
+from custodes.planes.metrics.ports import MetricStore, Selection
+
+#: Series of one metric that are looked at: more than a process may ever make.
+MAX_SERIES = 100_000
+
+#: Series that are read together, and buckets that one read makes of them at most, roughly: bound what is held.
+GROUP = 50
+BUCKETS = 5_000
+
+_PERCENTILES = tuple(figure_of(name) for name in ("p50", "p95", "p99"))
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """What was measured of one series in one stretch of time."""
+
+    #: Whose.
+    tenant: str
+    #: Name of the metric.
+    name: str
+    #: What the numbers mean.
+    kind: Kind
+    #: Labels of the series, sorted.
+    labels: Labels
+    #: Start of the bucket, microseconds since the epoch.
+    at: int
+    #: Width of it, microseconds.
+    width: int
+    #: Measurements.
+    count: int
+    #: Sum of their values.
+    total: float
+    #: Least value.
+    minimum: float
+    #: Greatest value.
+    maximum: float
+    #: Value of the last measurement.
+    last: float
+    #: Percentiles; None unless it is a histogram.
+    p50: float | None
+    p95: float | None
+    p99: float | None
+
+
+class Takeout:
+    """Reads everything, a few series and a while at a time; what no process has flushed yet is not in it."""
+
+    def __init__(self, store: MetricStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def buckets(
+        self, since: int, until: int, *, step: int = 0, name: str | None = None, tenant: str | None = None
+    ) -> AsyncIterator[Bucket]:
+        """Yield all buckets by tenant, metric and series, a while at a time.
+
+        Args:
+            since: from the bucket of this moment on, microseconds since the epoch.
+            until: before this moment.
+            step: width of a bucket, microseconds; 0: the finest that is kept of the whole stretch. Rounded up to it.
+            name: only this metric.
+            tenant: only this tenant's.
+
+        Raises:
+            InvalidInput: the stretch is empty.
+        """
+        if since >= until or step < 0:
+            msg = "The range is empty"
+            raise InvalidInput(msg, remedy="Let since be before until, and step positive")
+        now = self._clock.now()
+        finest = next((level for level in LEVELS if since >= now - level.retention), LEVELS[-1])
+        width = -(-max(step, 1) // finest.width) * finest.width
+        level = max((one for one in LEVELS if width % one.width == 0 and one.width >= finest.width), key=_width)
+        return self._all(since - since % width, until, width, level, name, tenant)
+
+    async def _all(
+        self, since: int, until: int, width: int, level: Level, name: str | None, tenant: str | None
+    ) -> AsyncIterator[Bucket]:
+        async for metric in self._metrics(tenant):
+            if name not in (None, metric.name):
+                continue
+            for group in await self._groups(metric):
+                stretch = max(1, BUCKETS // len(group)) * width
+                for begin in range(since, until, stretch):
+                    end = min(begin + stretch, until)
+                    wanted = Selection(group, level, begin, end, width, histograms=True, last=True)
+                    for bucket in _merged(group, await self._store.read(wanted, MAX_SAMPLES), width):
+                        yield bucket
+
+    async def _metrics(self, tenant: str | None) -> AsyncIterator[MetricInfo]:
+        after: tuple[str, str] | None = None
+        while found := await self._store.list_metrics(tenant, after, MAX_LIMIT):
+            for metric in found:
+                yield metric
+            after = (found[-1].tenant, found[-1].name)
+
+    async def _groups(self, metric: MetricInfo) -> list[Sequence[Series]]:
+        """Find the series of a metric, some at a time; each group of one kind, as a name may have changed its own."""
+        found = await self._store.list_series(metric.tenant, metric.name, MAX_SERIES)
+        found.sort(key=lambda one: (one.kind, one.labels))
+        by_kind = [list(some) for _, some in groupby(found, lambda one: one.kind)]
+        return [some[start : start + GROUP] for some in by_kind for start in range(0, len(some), GROUP)]
+
+
+def _width(level: Level) -> int:
+    return level.width
+
+
+def _merged(group: Sequence[Series], samples: Iterable[Sample], width: int) -> list[Bucket]:
+    """Make one bucket of what processes and levels have of it."""
+    together: dict[tuple[str, int], list[Sample]] = {}
+    for sample in samples:
+        together.setdefault((sample.series.id, sample.bucket - sample.bucket % width), []).append(sample)
+    places = {one.id: (place, one) for place, one in enumerate(group)}
+    made: list[Bucket] = []
+    for (series_id, at), some in sorted(together.items(), key=lambda item: (places[item[0][0]][0], item[0][1])):
+        series = places[series_id][1]
+        cell = Cell(series)
+        absorb(cell, some)
+        p50, p95, p99 = (None if cell.histogram is None else figure(cell, 1.0) for figure in _PERCENTILES)
+        made.append(
+            Bucket(series.tenant, series.name, series.kind, series.labels, at, width, cell.count, cell.total,
+                   cell.minimum, cell.maximum, cell.last, p50, p95, p99)
+        )  # fmt: skip
+    return made
