@@ -14,7 +14,7 @@ WORKERS ?= 3
 
 # What the code and the pages promise of themselves, as far as that is told in seconds: no server, no browser. The import
 # rules are looked at by lint-imports itself.
-QUICK := tests/architecture $(addprefix tests/docs/test_,architecture_page.py conformance_page.py features.py)
+QUICK := tests/architecture $(addprefix tests/docs/test_,architecture_page.py conformance_page.py features.py links.py)
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from socket import socket
+
+from uvicorn import Config
 from uvicorn.supervisors import Multiprocess
+
+from custodes.runtime.log import get_logger, log_to_stderr
+
+#: Longest that a worker may take to say whether it is ready, seconds; it is asked again half a second later.
+ASK_SECONDS = 1.0
+
+_log = get_logger("custodes.workers")
 
 
 class Supervisor(Multiprocess):
-    """Keeps as many workers as were asked for."""
+    """Keeps as many workers as were asked for, and says when one more of them is ready."""
+
+    def __init__(self, config: Config, sockets: list[socket]) -> None:
+        super().__init__(config, sockets)
+        #: Process ids of the workers that have started.
+        self._ready: set[int] = set()
+        log_to_stderr()
 
     def keep_subprocess_alive(self) -> None:
         """Ask each worker whether it lives, and replace those that do not.
@@ -17,3 +33,14 @@ class Supervisor(Multiprocess):
         for process in self.processes:
             process.child_conn.close()
         super().keep_subprocess_alive()
+        if not self.should_exit.is_set():
+            self._tell_who_is_ready()
+
+    def _tell_who_is_ready(self) -> None:
+        """Ask those that were not ready yet; one that has died is told of no more."""
+        alive = {process.pid: process for process in self.processes if process.pid is not None}
+        self._ready &= set(alive)
+        for pid, process in alive.items():
+            if pid not in self._ready and process.is_ready(ASK_SECONDS):
+                self._ready.add(pid)
+                _log.info("worker_ready", pid=pid, ready=len(self._ready), workers=self.processes_num)

@@ -116,8 +116,8 @@ class Jobs(Protocol):
         """Delete the jobs; returns those whose lease was still held, and nothing is done about the others."""
         ...
 
-    def again(self, tx: Transaction, lease: Lease, due_at: int, *, counted: bool = True) -> bool:
-        """Give the job back until ``due_at``; False, and nothing done, when the lease is not held any more.
+    def again(self, tx: Transaction, back: Sequence[tuple[Lease, int]], *, counted: bool = True) -> Sequence[Lease]:
+        """Give jobs back, each until a moment; return those whose lease was held: to the others nothing is done.
 
         ``counted=False`` takes the lease back as if it had not been: the work was not begun, or broken off by us.
         """

@@ -329,10 +329,9 @@ class Worker(Generic[R]):
 
         def work(tx: Transaction) -> Sequence[bool]:
             finished = [lease for lease, result in ended if isinstance(result, Done)]
+            back = [(lease, result.due_at) for lease, result in ended if isinstance(result, Again)]
             held = {lease.ref for lease in self._jobs.finish(tx, finished)} if finished else set[str]()
-            for lease, result in ended:
-                if isinstance(result, Again) and self._jobs.again(tx, lease, result.due_at):
-                    held.add(lease.ref)
+            held |= {lease.ref for lease in self._jobs.again(tx, back)} if back else set()
             came = [result.result for lease, result in ended if lease.ref in held and result.result is not None]
             if came:
                 self._doer.write(tx, came)
@@ -369,8 +368,7 @@ class Worker(Generic[R]):
                 await self._store.write(lambda tx: self._give_back(tx, [lease for lease, _ in left], now))
 
     def _give_back(self, tx: Transaction, leases: Sequence[Lease], now: int) -> None:
-        for lease in leases:
-            self._jobs.again(tx, lease, now, counted=False)
+        self._jobs.again(tx, [(lease, now) for lease in leases], counted=False)
 
 
 async def _cancel(loops: Sequence[asyncio.Task[None]]) -> None:

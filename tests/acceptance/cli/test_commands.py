@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from custodes import Custodes
 from custodes.cli import console, serve
 from custodes.cli.console import write_fields, write_table
+from custodes.cli.export import Kind
 from custodes.cli.main import COMMANDS, app
 from custodes.cli.moments import moment
 from custodes.errors import ConfigurationError, CustodesError, InvalidInput, NotFound, PermissionDenied
@@ -298,6 +299,27 @@ class TestExport:
         run("export", "webhook-events", "--format", "csv", "--output", str(tmp_path / "out.csv"))
 
         assert "'=HYPERLINK(1)" in (tmp_path / "out.csv").read_text()
+
+    def test_each_kind_is_exported_and_the_trail_says_what_was_asked_for(self, url: str):
+        async def action(custodes: Custodes) -> None:
+            custodes.metrics.count("orders.created", 2, labels={"plan": "pro"})
+            await custodes.metrics.flush()
+            await custodes.ratelimit.block_identifier("bob", "user", reason="abuse", actor="user:1")
+
+        with_custodes(url, action)
+
+        found = {kind: run("export", kind, "--since", "2h").stdout.splitlines() for kind in Kind}
+
+        [metric] = [json.loads(line) for line in found[Kind.SYSTEM_METRICS]]
+        assert (metric["name"], metric["count"], metric["total"]) == ("orders.created", 1, 2)
+        assert [json.loads(line)["identifier"] for line in found[Kind.BLOCKS]] == ["bob"]
+        told = [json.loads(line) for line in run("export", "audit-logs").stdout.splitlines()]
+        exports = [entry for entry in told if entry["action"] == "data.exported"][1:]
+        assert {entry["targets"][0]["id"] for entry in exports} == set(Kind)
+        for entry in exports:
+            asked = entry["context"]["extra"]
+            assert asked["format"] == "ndjson"
+            assert set(asked["filters"]) == {"since", "tenant"}
 
 
 class TestRetention:

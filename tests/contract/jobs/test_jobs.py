@@ -81,7 +81,7 @@ async def test_an_older_lease_settles_nothing(database: Database, jobs: Jobs):
     [fresh] = await claim(database, jobs, owner="w2", now=NOW + LEASE)
 
     assert await database.write(lambda tx: jobs.finish(tx, [stale])) == []
-    assert await database.write(lambda tx: jobs.again(tx, stale, NOW)) is False
+    assert await database.write(lambda tx: jobs.again(tx, [(stale, NOW)])) == []
     assert await database.write(lambda tx: jobs.extend(tx, [stale, fresh], NOW + 2 * LEASE)) == [fresh]
     assert await database.write(lambda tx: jobs.finish(tx, [stale, fresh])) == [fresh]
     assert (await database.read(lambda tx: jobs.backlog(tx, "webhook", NOW))).open == 0
@@ -92,7 +92,7 @@ async def test_many_are_finished_at_once_and_only_those_that_are_still_held(data
     await put(database, jobs, *(job(name) for name in "abcd"))
     by_name = {lease.ref: lease for lease in await claim(database, jobs)}
     await database.write(lambda tx: jobs.extend(tx, [by_name["a"], by_name["b"]], NOW + 9 * LEASE))
-    await database.write(lambda tx: jobs.again(tx, by_name["d"], NOW + 9 * LEASE))
+    await database.write(lambda tx: jobs.again(tx, [(by_name["d"], NOW + 9 * LEASE)]))
     assert [lease.ref for lease in await claim(database, jobs, owner="w2", now=NOW + LEASE)] == ["c"]
 
     # When all are finished
@@ -121,9 +121,9 @@ async def test_a_lease_that_was_given_back_is_not_held_any_more(database: Databa
     """A worker that is cut off while it settles must not undo the wait that it has just written."""
     await put(database, jobs, job("a"))
     [lease] = await claim(database, jobs)
-    assert await database.write(lambda tx: jobs.again(tx, lease, NOW + 50)) is True
+    assert await database.write(lambda tx: jobs.again(tx, [(lease, NOW + 50)])) == [lease]
 
-    assert await database.write(lambda tx: jobs.again(tx, lease, NOW, counted=False)) is False
+    assert await database.write(lambda tx: jobs.again(tx, [(lease, NOW)], counted=False)) == []
     assert await database.write(lambda tx: jobs.finish(tx, [lease])) == []
     assert await claim(database, jobs, now=NOW + 49) == []
 
@@ -142,12 +142,12 @@ async def test_a_failed_attempt_counts_and_one_given_back_does_not(database: Dat
     [lease] = await claim(database, jobs)
     assert lease.attempts == 0
 
-    await database.write(lambda tx: jobs.again(tx, lease, NOW + 5))
+    await database.write(lambda tx: jobs.again(tx, [(lease, NOW + 5)]))
     assert await claim(database, jobs, now=NOW + 4) == []
     [second] = await claim(database, jobs, now=NOW + 5)
     assert (second.attempts, second.lost) == (1, 0)
 
-    await database.write(lambda tx: jobs.again(tx, second, NOW + 6, counted=False))
+    await database.write(lambda tx: jobs.again(tx, [(second, NOW + 6)], counted=False))
     [third] = await claim(database, jobs, now=NOW + 6)
     assert (third.attempts, third.lost) == (1, 0)
     assert third.token > second.token > lease.token

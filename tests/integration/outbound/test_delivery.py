@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from aiohttp import web
+from sqlalchemy import event
 from tests.integration.outbound.conftest import ENGINES, Receiver, opened
 
 from custodes import Custodes
@@ -574,3 +577,42 @@ async def test_what_is_old_and_ended_is_purged_with_all_that_is_its_own(
     left = (await custodes.outbound.list_messages()).items
     assert {message.id for message in left} == {still_open.id, held.id}
     assert not await deliveries(custodes, message_id=old.id)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_failures_that_end_together_are_written_together(
+    custodes: Custodes, receiver: Receiver, clock: FakeClock
+) -> None:
+    """Given failed attempts at several endpoints, one of them twice, and a lease that was lost, When they are settled,
+    Then five statements write all of them, each counts, and what was lost is left to who has it now."""
+    statements: list[str] = []
+    made = [await custodes.outbound.create_endpoint(f"{receiver.url}/{n}", event_types=["y"]) for n in range(6)]
+    await custodes.outbound.emit("y", {})
+    await custodes.outbound.worker.run_due()  # each is proven, and may get more at once
+    receiver.status = 500
+    for _ in range(2):
+        await custodes.outbound.emit("y", {})
+    worker: Any = custodes.outbound.worker
+    database: Any = custodes.database
+    leases = await database.write(lambda tx: worker._take(tx, clock.now(), 16, []))
+    assert len(leases) >= 8
+    done = [(lease, await worker._doer.do(lease)) for lease in leases]
+    lost = replace(leases[0], token=leases[0].token + 7)
+
+    event.listen(database._writer_engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+    settled = await worker._settle([*done[1:], (lost, done[0][1])])
+
+    told = [one for one in statements if "SAVEPOINT" not in one]
+    assert len(told) <= 5, told
+    assert settled == [*[True] * (len(leases) - 1), False]
+    deliveries = (await custodes.outbound.list_deliveries(limit=50)).items
+    failed = {one.id: (one.attempts, one.last_status, one.status) for one in deliveries if one.last_status == 500}
+    assert failed == {lease.ref: (1, 500, DeliveryStatus.PENDING) for lease in leases[1:]}
+    healths = await custodes.outbound.list_endpoint_healths([one.endpoint.id for one in made])
+    assert sum(health.failures for health in healths.values()) == len(leases) - 1
+    clock.advance(48 * HOUR)
+    receiver.status = 204
+    await worker.run_due()
+    assert {one.status for one in (await custodes.outbound.list_deliveries(limit=50)).items} == {
+        DeliveryStatus.SUCCEEDED
+    }

@@ -146,7 +146,7 @@ async def test_of_those_that_end_together_one_whose_lease_is_lost_settles_nothin
     await put(database, clock, "a", 3)
     await worker.claim()
     [lost, *_] = [lease for lease, _ in worker._running.values()]
-    await database.write(lambda tx: SqlJobs().again(tx, lost, clock.now() + SETBACK))
+    await database.write(lambda tx: SqlJobs().again(tx, [(lost, clock.now() + SETBACK)]))
 
     # When all end
     doing.gate.set()

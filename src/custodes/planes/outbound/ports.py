@@ -95,6 +95,10 @@ class EndpointStore(Protocol):
         """Write how an endpoint is doing; what its rate allows never comes nearer by it, unless it is well."""
         ...
 
+    def put_healths(self, tx: Transaction, found: Sequence[tuple[Endpoint, EndpointHealth]]) -> None:
+        """Write how endpoints are doing, each of them once: at most two statements for all."""
+        ...
+
     # ── Secrets ──────────────────────────────────────────────────────────────
 
     def put_secret(self, tx: Transaction, secret: SealedSecret) -> None:

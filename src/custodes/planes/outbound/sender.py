@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from custodes.kernel.clock import HOUR, SECOND, Clock
 from custodes.kernel.ids import RandomBits
 from custodes.kernel.redact import redact_text
 from custodes.kernel.signing import PrivateKey
-from custodes.planes.outbound.breaker import GONE, THROTTLING, Answered, judge, retry_after
+from custodes.planes.outbound.breaker import GONE, THROTTLING, Answered, Judgement, judge, retry_after
 from custodes.planes.outbound.credentials import NOTHING, Authenticator, Credentials
 from custodes.planes.outbound.emitter import TEST, Emission, Emitter
 from custodes.planes.outbound.headers import answered_headers, shown_headers, signed_headers
@@ -62,7 +62,11 @@ class Outcome:
     attempt: Attempt | None = None
     #: What the attempt changes.
     result: Result | None = None
-    #: What follows from it.
+    #: What becomes of how the endpoint is doing; None: nothing.
+    judged: Callable[[EndpointHealth], EndpointHealth] | None = None
+    #: The endpoint; None when nothing was tried.
+    endpoint: Endpoint | None = None
+    #: What follows from it, once that has been judged.
     also: Work = nothing
 
 
@@ -118,11 +122,30 @@ class Sender:
             self._ready |= self._read(tx, leases)
 
     def write(self, tx: Transaction, results: Sequence[Outcome]) -> None:
-        """Write the attempts, one statement a table, then what follows from each."""
+        """Write the attempts and how their endpoints are doing, one statement a table, then what follows from each."""
         records = [(one.delivery, one.attempt, one.result) for one in results if one.attempt and one.result]
         self._deliveries.record(tx, records)
+        self._judge(tx, results)
         for one in results:
             one.also(tx)
+
+    def _judge(self, tx: Transaction, results: Sequence[Outcome]) -> None:
+        """Judge endpoints by attempt after attempt, and write what has become of each."""
+        judged = [(one.endpoint, one.judged) for one in results if one.endpoint and one.judged]
+        if not judged:
+            return
+        endpoints = {endpoint.id: endpoint for endpoint, _ in judged}
+        before = self._endpoints.health(tx, sorted(endpoints))
+        after = {endpoint_id: before.get(endpoint_id, HEALTHY) for endpoint_id in endpoints}
+        for endpoint, judge_by in judged:
+            after[endpoint.id] = judge_by(after[endpoint.id])
+        changed = [
+            (endpoints[endpoint_id], health)
+            for endpoint_id, health in after.items()
+            if health != before.get(endpoint_id, HEALTHY)
+        ]
+        if changed:
+            self._endpoints.put_healths(tx, changed)
 
     def plain(self, result: Outcome, error: Exception) -> Outcome:
         """Leave out what the other side said: the attempt counts all the same."""
@@ -265,11 +288,6 @@ class Sender:
         was_failing = not self._windows.proven(endpoint.lane)
 
         def write(tx: Transaction) -> None:
-            if was_failing:  # only then can there be something to forget
-                health = self._endpoints.health(tx, [endpoint.id]).get(endpoint.id, HEALTHY)
-                if health.failures:
-                    good = EndpointHealth(paced_until=health.paced_until)
-                    self._endpoints.put_health(tx, endpoint.tenant, endpoint.id, good)
             self._next(tx, delivery, now)
 
         def written() -> None:
@@ -278,7 +296,8 @@ class Sender:
             if delivery.order_key:
                 self._emitter.wake()
 
-        return Done(Outcome(delivery, attempt, result, write), written)
+        # Only of an endpoint that was failing can there be something to forget.
+        return Done(Outcome(delivery, attempt, result, _recovered if was_failing else None, endpoint, write), written)
 
     def _failed(
         self, lease: Lease, ready: _Ready, attempt: Attempt, answered: Answered
@@ -295,14 +314,17 @@ class Sender:
             due_at = None
             result = Result(DeliveryStatus.FAILED, now, None)
         test, told = _is_test(ready.load), list[int]()
+        judgement = Judgement(HEALTHY)
+
+        def judged(health: EndpointHealth) -> EndpointHealth:
+            nonlocal judgement
+            judgement = judge(endpoint, health, answered, now)
+            return judgement.health
 
         def write(tx: Transaction) -> None:
             if test:
                 return
             news: list[Emission] = []
-            health = self._endpoints.health(tx, [endpoint.id]).get(endpoint.id, HEALTHY)
-            judgement = judge(endpoint, health, answered, now)
-            self._endpoints.put_health(tx, endpoint.tenant, endpoint.id, judgement.health)
             if judgement.disable:
                 self._disable(tx, endpoint, judgement.disable, now)
             if judgement.notice:
@@ -319,7 +341,7 @@ class Sender:
             self._tally.failed(attempt, delivery.event_type, now, exhausted=due_at is None)
             self._tell(ready, attempt, told, exhausted=due_at is None and not test)
 
-        outcome = Outcome(delivery, attempt, result, write)
+        outcome = Outcome(delivery, attempt, result, None if test else judged, endpoint, write)
         return Done(outcome, written) if due_at is None else Again(due_at, outcome, written)
 
     def _tell(self, ready: _Ready, attempt: Attempt, percents: Sequence[int], *, exhausted: bool) -> None:
@@ -345,6 +367,11 @@ class Sender:
     def _next(self, tx: Transaction, delivery: Delivery, now: int) -> None:
         if delivery.order_key:
             self._deliveries.next_in_line(tx, delivery, now)
+
+
+def _recovered(health: EndpointHealth) -> EndpointHealth:
+    """Forget failures; how it is paced is another matter."""
+    return EndpointHealth(paced_until=health.paced_until) if health.failures else health
 
 
 def _auth_secret(secrets: Sequence[SealedSecret]) -> SealedSecret:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    CursorResult,
     Integer,
     LargeBinary,
     Table,
@@ -123,13 +124,29 @@ def _into(table: Table, names: Sequence[str]) -> str:
     return f"INSERT INTO {table.name} ({', '.join(names)})"
 
 
-def upsert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows of different primary keys, or set those that are there: one statement, as :func:`insert_rows`."""
+def upsert_rows(
+    connection: Connection,
+    table: Table,
+    rows: Sequence[Mapping[str, Any]],
+    changes: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Insert rows of different primary keys, or set those that are there: one statement, as :func:`insert_rows`.
+
+    Args:
+        connection: in a transaction.
+        table: which.
+        rows: all with the same columns.
+        changes: as for :func:`update_rows`.
+    """
     if not rows:
         return
     names = tuple(rows[0])
     key = [column.name for column in table.primary_key.columns]
-    sets = ", ".join(f"{name} = excluded.{name}" for name in names if name not in key)
+    sets = ", ".join(
+        f"{name} = {changes.get(name, '{new}').format(old=f'{table.name}.{name}', new=f'excluded.{name}')}"
+        for name in names
+        if name not in key
+    )
     into, conflict = _into(table, names), f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {sets}"
     if connection.dialect.name == "sqlite":
         for some in _pieces(_tuples(table, names, rows)):
@@ -156,23 +173,59 @@ def update_rows(
         rows: of each row its key and what it is set to, all with the same columns.
         changes: columns that are set to something made of what is there and what is given: ``"{old} + {new}"``.
     """
+    for _ in _updated(connection, table, (key,), rows, changes, ""):
+        pass
+
+
+def update_those(
+    connection: Connection,
+    table: Table,
+    keys: Sequence[str],
+    rows: Sequence[Mapping[str, Any]],
+    changes: Mapping[str, str],
+    where: str,
+) -> set[tuple[Any, ...]]:
+    """Set columns as :func:`update_rows` does, of the rows that still are as said; return the keys of those.
+
+    Args:
+        connection: in a transaction.
+        table: which.
+        keys: columns that find a row, and say how it must still be.
+        rows: as for :func:`update_rows`.
+        changes: likewise.
+        where: what must hold of it beside.
+    """
+    how = f"AND {where} RETURNING {', '.join(f'{table.name}.{name}' for name in keys)}"
+    return {tuple(row) for result in _updated(connection, table, keys, rows, changes, how) for row in result}
+
+
+def _updated(
+    connection: Connection,
+    table: Table,
+    keys: Sequence[str],
+    rows: Sequence[Mapping[str, Any]],
+    changes: Mapping[str, str],
+    end: str,
+) -> Iterator[CursorResult[Any]]:
+    """Run the statements of an update; each when the result of the one before has been read."""
     if not rows:
         return
     names = tuple(rows[0])
     sets = ", ".join(
         f"{name} = {changes.get(name, '{new}').format(old=f'{table.name}.{name}', new=f'given.{name}')}"
         for name in names
-        if name != key
+        if name not in keys
     )
-    change, found = f"UPDATE {table.name} SET {sets} FROM", f"WHERE {table.name}.{key} = given.{key}"
+    found = " AND ".join(f"{table.name}.{key} = given.{key}" for key in keys)
+    change, found = f"UPDATE {table.name} SET {sets} FROM", f"WHERE {found} {end}"
     if connection.dialect.name == "sqlite":
         columns = ", ".join(f"column{place} AS {name}" for place, name in enumerate(names, 1))
         for some in _pieces(_tuples(table, names, rows)):
             given = f"(SELECT {columns} FROM ({_values(len(names), len(some))})) AS given"
-            connection.exec_driver_sql(f"{change} {given} {found}", tuple(chain.from_iterable(some)))
+            yield connection.exec_driver_sql(f"{change} {given} {found}", tuple(chain.from_iterable(some)))
     else:
         given = f"{_arrays(table, names)} AS given({', '.join(names)})"
-        connection.exec_driver_sql(f"{change} {given} {found}", _columns(table, names, rows))
+        yield connection.exec_driver_sql(f"{change} {given} {found}", _columns(table, names, rows))
 
 
 def _arrays(table: Table, names: Sequence[str], suffix: str = "") -> str:

@@ -25,6 +25,7 @@ from sqlalchemy import (
 
 from custodes.runtime.jobs import SUSPECT_AFTER, Backlog, Claim, Lease, NewJob
 from custodes.runtime.transactions import Transaction
+from custodes.storage.sql.bulk import update_those
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.lists import among, in_one_row, not_among
 from custodes.storage.sql.tables.jobs import jobs as t
@@ -103,10 +104,29 @@ class SqlJobs:
             gone |= {(kind, ref, token) for ref, token in connection.execute(FINISH, these)}
         return [lease for lease in leases if (lease.kind, lease.ref, lease.token) in gone]
 
-    def again(self, tx: Transaction, lease: Lease, due_at: int, *, counted: bool = True) -> bool:
-        """Give the job back if the lease is still held."""
-        counts: dict[str, Any] = {"attempts": t.c.attempts + 1} if counted else {"released": t.c.released + 1}
-        return _changed(connection_of(tx), lease, due_at=due_at, lease_owner=None, **counts)
+    def again(self, tx: Transaction, back: Sequence[tuple[Lease, int]], *, counted: bool = True) -> Sequence[Lease]:
+        """Give back the jobs whose leases are still held: one statement for all."""
+        count = "attempts" if counted else "released"
+        rows = [
+            {
+                "kind": lease.kind,
+                "ref": lease.ref,
+                "token": lease.token,
+                "due_at": due_at,
+                "lease_owner": None,
+                count: 1,
+            }
+            for lease, due_at in back
+        ]
+        held = update_those(
+            connection_of(tx),
+            t,
+            ("kind", "ref", "token"),
+            rows,
+            {count: "{old} + {new}"},
+            "custodes_jobs.lease_owner IS NOT NULL",
+        )
+        return [lease for lease, _ in back if (lease.kind, lease.ref, lease.token) in held]
 
     def hasten(self, tx: Transaction, kind: str, ref: str, due_at: int) -> bool:
         """Make an open job that nobody holds due earlier."""

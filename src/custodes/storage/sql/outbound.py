@@ -9,9 +9,9 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
+    Connection,
     RowMapping,
     Text,
-    case,
     delete,
     func,
     insert,
@@ -24,6 +24,7 @@ from sqlalchemy import (
 from custodes.kernel.paging import Page, decode_cursor, page_of
 from custodes.kernel.tenant import DEFAULT_TENANT
 from custodes.planes.outbound.model import (
+    HEALTHY,
     AuthKind,
     Endpoint,
     EndpointHealth,
@@ -37,7 +38,7 @@ from custodes.planes.outbound.model import (
 )
 from custodes.planes.outbound.ports import Counts
 from custodes.runtime.transactions import Transaction
-from custodes.storage.sql.bulk import insert_ignoring, update_rows
+from custodes.storage.sql.bulk import insert_ignoring, update_rows, upsert_rows
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.lists import among, in_one_row
 from custodes.storage.sql.tables.outbound import webhook_configurations as endpoints
@@ -167,19 +168,15 @@ class SqlEndpointStore:
         return {row["configuration_id"]: _health(row) for row in rows}
 
     def put_health(self, tx: Transaction, tenant: str, endpoint_id: str, health: EndpointHealth) -> None:
-        """Write how an endpoint is doing; an endpoint that is well has no row.
+        """Write how an endpoint is doing, as :meth:`put_healths` does."""
+        _put_healths(connection_of(tx), [(tenant, endpoint_id, health)])
 
-        Others may have counted what its rate allows since it was read: the later moment stays.
+    def put_healths(self, tx: Transaction, found: Sequence[tuple[Endpoint, EndpointHealth]]) -> None:
+        """Write how endpoints are doing, one statement for those that are well and one for the others.
+
+        Others may have counted what a rate allows since it was read: the later moment stays.
         """
-        connection, at = connection_of(tx), (healths.c.tenant_id == tenant, healths.c.configuration_id == endpoint_id)
-        if health == EndpointHealth():
-            connection.execute(delete(healths).where(*at))
-            return
-        later = case((healths.c.paced_until > health.paced_until, healths.c.paced_until), else_=health.paced_until)
-        values = {**asdict(health), "paced_until": later}
-        if connection.execute(update(healths).where(*at).values(values)).rowcount == 0:
-            row = _health_row(tenant, endpoint_id, health)
-            connection.execute(insert_ignoring(connection, healths).values(row))
+        _put_healths(connection_of(tx), [(endpoint.tenant, endpoint.id, health) for endpoint, health in found])
 
     # ── Secrets ──────────────────────────────────────────────────────────────
 
@@ -241,9 +238,24 @@ _OF_TENANTS = select(*_ASKED).where(among(endpoints.c.tenant_id, "tenants"), end
 #: A row for each tenant.
 _OF_TENANTS_IN_ONE = in_one_row(_OF_TENANTS, each="tenant_id")
 
+#: Of two moments the later.
+_LATER = "CASE WHEN {old} > {new} THEN {old} ELSE {new} END"
+
+_WELL = delete(healths).where(among(healths.c.configuration_id, "ids"))
+
 _HEALTH = select(healths).where(among(healths.c.configuration_id, "ids"))
 
 _SECRETS = select(secrets).where(among(secrets.c.configuration_id, "ids")).order_by(secrets.c.id.desc())
+
+
+def _put_healths(connection: Connection, found: Sequence[tuple[str, str, EndpointHealth]]) -> None:
+    """Write how endpoints are doing; an endpoint that is well has no row."""
+    well = [endpoint_id for _, endpoint_id, health in found if health == HEALTHY]
+    if well:
+        connection.execute(_WELL, {"ids": well})
+    # In one order in every process, so that two with the same endpoints never wait for each other.
+    ill = sorted((one for one in found if one[2] != HEALTHY), key=lambda one: one[1])
+    upsert_rows(connection, healths, [_health_row(*one) for one in ill], {"paced_until": _LATER})
 
 
 def _living(tenant: str | None) -> Any:
