@@ -16,6 +16,7 @@ from custodes.planes.audit.logger import AuditLogger
 from custodes.planes.audit.model import AuditEntry, Kind, Outcome, ReviewState
 from custodes.planes.audit.ports import AuditQuery
 from custodes.planes.audit.reviews import Verdict
+from custodes.planes.audit.risk import MASS_ACTIONS
 from custodes.runtime.bus import Bus
 from custodes.storage.sql.database import Database
 from custodes.storage.sql.postgresql import PostgresDatabase
@@ -351,6 +352,22 @@ async def test_an_attack_that_is_spread_over_processes_is_seen_as_one(logger_of,
     assert together == alone
     assert alone[-1][0] >= 60
     assert "success_after_failures" in alone[-1][1]
+
+
+async def test_mass_actions_that_are_spread_over_processes_are_one(logger_of, clock: FakeClock):
+    """Given two processes that know an actor, When it takes data out through each in turn, Then all of it counts."""
+    workers: list[AuditLogger] = [logger_of(), logger_of()]
+    for worker in workers:
+        await worker.log_audit_event("auth.login", actor="user:1", ip="203.0.113.7")
+
+    entries: list[AuditEntry] = []
+    for number in range(MASS_ACTIONS):
+        clock.advance(2 * SECOND)
+        exported = await workers[number % 2].log_audit_event("data.exported", actor="user:1", ip="203.0.113.7")
+        entries.append(exported)
+
+    told = [any(reason.rule == "mass_action" for reason in entry.risk_reasons) for entry in entries]
+    assert told == [*[False] * (MASS_ACTIONS - 1), True]
 
 
 async def test_the_time_of_a_flagged_entry_begins_with_its_verdict(audit: AuditLogger, clock: FakeClock):

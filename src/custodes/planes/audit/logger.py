@@ -58,7 +58,7 @@ THRESHOLDS = (
     ),
 )
 
-#: How long what is known of an actor and an address is good enough for a sign-in or a failure, microseconds: other
+#: How long what is known of an actor and an address is good enough for what is counted, microseconds: other
 #: processes may have seen more. The store is asked for what is newer, at most once in this time for each of them.
 KNOWN_FOR = SECOND
 
@@ -240,14 +240,20 @@ class AuditLogger(AuditReader):
         return entry
 
     async def _past(self, drafted: Draft) -> Past:
-        """Recall what an actor and an address did; a sign-in or a failure asks for what other processes have seen."""
+        """Recall what an actor and an address did, as other processes have seen it where it matters.
+
+        A sign-in or a failure asks for both, what takes data away or out for the actor.
+        """
         tenant, actor, ip = drafted.tenant, str(drafted.actor), drafted.context.ip
         mine, here = self._activity.of_actor(tenant, actor), self._activity.of_address(tenant, ip)
         now = self._clock.now()
-        looks = drafted.outcome != Outcome.SUCCESS or action_named(drafted.action).sign_in
-        old = now - KNOWN_FOR if looks else -1
+        action = action_named(drafted.action)
+        is_attempt = drafted.outcome != Outcome.SUCCESS or action.sign_in
         # Of many behind one address, each asks about himself only.
-        asks = (mine is None or mine.asked_at <= old, bool(ip) and (here is None or here.asked_at <= old))
+        asks = (
+            mine is None or ((is_attempt or action.bulk) and mine.asked_at <= now - KNOWN_FOR),
+            bool(ip) and (here is None or (is_attempt and here.asked_at <= now - KNOWN_FOR)),
+        )
         if mine is not None and here is not None and not any(asks):
             return Past(mine, here)
         known = [one.asked_at if one else 0 for one, asked in zip((mine, here), asks, strict=True) if asked]
