@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -160,6 +162,26 @@ async def test_an_address_is_blocked_and_the_trail_says_who_and_why(window: Call
     assert any(block["identifier"] == "198.51.100.77" for block in blocks)
     entries = seen.shop.client.get(f"{API}/audit-logs", params={"limit": 50}, headers=headers).json()["items"]
     assert any("198.51.100.77" in str(entry["targets"]) for entry in entries)
+
+
+async def test_where_alerts_go_is_tried_and_everything_taken_along(window: Callable[..., Any]) -> None:
+    seen = await window()
+    page = await seen.open()
+    await page.get_by_role("button", name="Where they go").click()
+    dialog = page.get_by_role("dialog", name="Where alerts go")
+    await expect(dialog.get_by_text("log", exact=True)).to_be_visible()
+    await dialog.get_by_role("button", name="Send a test to each").click()
+    await expect(dialog.get_by_text(re.compile(r"taken in \d+ ms"))).to_be_visible()
+    headers = {"X-API-Key": seen.shop.key}
+    tried = seen.shop.client.get(f"{API}/audit-logs", params={"action": "alert_sink.tested"}, headers=headers).json()
+    assert [one["id"] for one in tried["items"][0]["targets"]] == ["log"]
+
+    await dialog.get_by_role("button", name="Close").click()
+    await page.get_by_role("button", name="Export").click()
+    async with page.expect_download() as taken:
+        await page.get_by_role("menuitem", name=re.compile("^Metrics")).click()
+    lines = Path(await (await taken.value).path()).read_text().splitlines()
+    assert {"name", "labels", "at", "count"} <= set(json.loads(lines[0]))
 
 
 async def test_a_session_that_ends_is_taken_up_again_where_one_was(window: Callable[..., Any]) -> None:

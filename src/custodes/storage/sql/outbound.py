@@ -238,9 +238,6 @@ _OF_TENANTS = select(*_ASKED).where(among(endpoints.c.tenant_id, "tenants"), end
 #: A row for each tenant.
 _OF_TENANTS_IN_ONE = in_one_row(_OF_TENANTS, each="tenant_id")
 
-#: Of two moments the later.
-_LATER = "CASE WHEN {old} > {new} THEN {old} ELSE {new} END"
-
 _WELL = delete(healths).where(among(healths.c.configuration_id, "ids"))
 
 _HEALTH = select(healths).where(among(healths.c.configuration_id, "ids"))
