@@ -31,7 +31,7 @@ How to write ``admin/routes/<plane>.py`` (paths are below ``/api/admin/enterpris
         return BlockModel.of(block)
 
 What changes nothing but is worth knowing is recorded before the answer is made: an export by
-``await custodes.audit.commit(trail.entry("data.exported", ...))``, a look at what is private (a payload) by
+:class:`custodes.admin.exports.Export`, a look at what is private (a payload) by
 ``await trail.look("webhook.payload_read", target=...)``, which makes one entry of what is one look.
 
 ``tenant`` is None for somebody who may see all tenants: then nothing is filtered. Ids of other tenants answer 404: pass

@@ -12,8 +12,10 @@ from fastapi import FastAPI
 from tests.integration.admin.conftest import API, MARK
 
 from custodes import Custodes
-from custodes.kernel.clock import SECOND
+from custodes.kernel.clock import HOUR, SECOND
 from custodes.planes.audit.ports import AuditQuery
+from custodes.planes.metrics.takeout import Takeout
+from custodes.storage.sql.metrics import SqlMetricStore
 from custodes.testing.admin import key_for
 from custodes.testing.clock import FakeClock
 
@@ -116,5 +118,11 @@ async def test_metrics_are_taken_away_bucket_by_bucket(
     assert sum(int(count) for count, *_ in depth) == 20
     assert {(last, p95) for *_, last, p95 in depth} == {("-3.0", "")}
     assert {row["labels"] for row in rows} >= {'{"plan":"=pro"}', ""}
+    tight = Takeout(SqlMetricStore(custodes.database), clock, max_samples=1)
+    begin, end = clock.now() - HOUR, clock.now()
+    in_pieces = [bucket async for bucket in tight.buckets(begin, end)]
+    at_once = [bucket async for bucket in custodes.metrics.takeout.buckets(begin, end)]
+    assert sorted(map(repr, in_pieces)) == sorted(map(repr, at_once))
+    assert len(at_once) == 60
     for refused in ("since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z", "limit=0", "format=xlsx"):
         assert (await client.get(f"{API}/system-metrics/export?{refused}", headers=admin)).status_code == 422

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from custodes.errors import InvalidInput
@@ -59,14 +59,15 @@ class Bucket:
 class Takeout:
     """Reads everything, a few series and a while at a time; what no process has flushed yet is not in it."""
 
-    def __init__(self, store: MetricStore, clock: Clock) -> None:
+    def __init__(self, store: MetricStore, clock: Clock, *, max_samples: int = MAX_SAMPLES) -> None:
         self._store = store
         self._clock = clock
+        self._max_samples = max_samples
 
     def buckets(
         self, since: int, until: int, *, step: int = 0, name: str | None = None, tenant: str | None = None
     ) -> AsyncIterator[Bucket]:
-        """Yield all buckets by tenant, metric and series, a while at a time.
+        """Yield all buckets by tenant and metric; of a few series at once, a while at a time.
 
         Args:
             since: from the bucket of this moment on, microseconds since the epoch.
@@ -98,8 +99,27 @@ class Takeout:
                 for begin in range(since, until, stretch):
                     end = min(begin + stretch, until)
                     wanted = Selection(group, level, begin, end, width, histograms=True, last=True)
-                    for bucket in _merged(group, await self._store.read(wanted, MAX_SAMPLES), width):
+                    async for bucket in self._read(wanted):
                         yield bucket
+
+    async def _read(self, wanted: Selection) -> AsyncIterator[Bucket]:
+        """Read a while of a few series; in halves where too much of it is not folded yet."""
+        samples = await self._store.read(wanted, self._max_samples)
+        steps, series = -(-(wanted.until - wanted.since) // wanted.step), len(wanted.series)
+        if len(samples) <= self._max_samples or steps * series == 1:
+            for bucket in _merged(wanted.series, samples, wanted.step):
+                yield bucket
+            return
+        if steps > 1:
+            middle = wanted.since + steps // 2 * wanted.step
+            halves = (replace(wanted, until=middle), replace(wanted, since=middle))
+        else:
+            half = series // 2
+            halves = (replace(wanted, series=wanted.series[:half]), replace(wanted, series=wanted.series[half:]))
+        del samples
+        for one in halves:
+            async for bucket in self._read(one):
+                yield bucket
 
     async def _metrics(self, tenant: str | None) -> AsyncIterator[MetricInfo]:
         after: tuple[str, str] | None = None
