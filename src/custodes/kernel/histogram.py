@@ -73,6 +73,10 @@ bucket_of = partial(bisect_left, BOUNDS)
 MAX_ENCODED = 2 + (OVERFLOW + 1) * (8 + 8)
 
 
+#: Encodings whose quantiles are remembered, about a kilobyte each: those of some ten charts.
+REMEMBERED = 2_048
+
+
 def midpoint(bucket: int) -> float:
     """Return the value that stands for a bucket: no integer of it is further away than the largest relative error."""
     if bucket == 0:
@@ -167,16 +171,17 @@ class Histogram:
         if self._waiting is None:
             buckets: Sequence[int] = sorted(self.counts)
             times: Iterable[int] = map(self.counts.__getitem__, buckets)
+        elif len(self._waiting) == 1:
+            return [*_quantiles_of(self._waiting[0], tuple(qs))]
         else:
             first, times = _together(self._waiting)
             buckets = range(first, first + len(times))
-        passed = list(accumulate(times))
-        if not passed:
-            return [0.0] * len(qs)
-        return [_MIDPOINTS[buckets[bisect_left(passed, max(1, ceil(q * passed[-1])))]] for q in qs]
+        return _at_ranks(buckets, times, qs)
 
     def squares(self) -> float:
         """Bound the sum of the squares of all values from above: each counts as the largest of its bucket."""
+        if self._waiting == []:  # as of most figures that are ranked: their histograms are in the store
+            return 0.0
         return sum([_SQUARES[bucket] * times for bucket, times in self.counts.items() if times])
 
     def encode(self) -> bytes:
@@ -312,6 +317,20 @@ def _together(parsed: Iterable[Parsed]) -> tuple[int, Sequence[int]]:
         for bucket, more in zip(buckets, counts, strict=True):
             times[bucket - first] += more
     return first, times
+
+
+def _at_ranks(buckets: Sequence[int], times: Iterable[int], qs: Sequence[float]) -> list[float]:
+    passed = list(accumulate(times))
+    if not passed:
+        return [0.0] * len(qs)
+    return [_MIDPOINTS[buckets[bisect_left(passed, max(1, ceil(q * passed[-1])))]] for q in qs]
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _quantiles_of(parsed: Parsed, qs: tuple[float, ...]) -> tuple[float, ...]:
+    """Read the quantiles of one encoding: a chart is asked for again and again, and most of its points stay."""
+    first, times = _together((parsed,))
+    return tuple(_at_ranks(range(first, first + len(times)), times, qs))
 
 
 def _pairs(first: int, times: Sequence[int]) -> Iterable[tuple[int, int]]:

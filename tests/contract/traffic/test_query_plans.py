@@ -90,13 +90,25 @@ async def test_charts_and_sums(database: Database, tenants: tuple[str, ...], nam
     key = "PRIMARY KEY (tenant_id=? AND keyspace=? AND level=? AND bucket>? AND bucket<?)"
     series = "ix_api_rollups_series (tenant_id=? AND keyspace=? AND level=? AND name=? AND bucket>? AND bucket<?)"
 
-    for write in (traffic_reading.rows_query, traffic_reading.sums_query):
+    for write in (traffic_reading.rows_query, traffic_reading.totals_query, traffic_reading.sums_query):
         found = await plan_of_text(database, *write(query, unfolded, "sqlite"))
         lines = [line for line in found.splitlines() if "api_rollups" in line]
 
         # Both stretches in the order of the key, or of the index of names
         assert len(lines) == 2
         assert all((key if names is None else series) in line for line in lines)
+
+
+async def test_counts_are_listed_in_the_order_of_the_key(database: Database):
+    stretch, unfolded = Stretch(Level.HOUR, 0, 30 * DAY), (Stretch(Level.MINUTE, 30 * DAY - HOUR, 30 * DAY),)
+    query = RollupQuery(("*", "default"), Keyspace.ENDPOINT, (stretch,), 0, DAY, figures=("count",))
+
+    found = await plan_of_text(database, *traffic_reading.counts_query(query, unfolded))
+
+    # Of each tenant both stretches, and nothing is sorted
+    key = "PRIMARY KEY (tenant_id=? AND keyspace=? AND level=? AND bucket>? AND bucket<?)"
+    assert len([line for line in found.splitlines() if key in line]) == 4
+    assert "TEMP B-TREE" not in found
 
 
 async def test_what_is_not_folded_is_found_in_an_index_of_it_alone(database: Database):

@@ -13,7 +13,6 @@ from sqlalchemy import Engine, event, update
 
 from custodes.errors import Conflict
 from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
-from custodes.kernel.histogram import Histogram
 from custodes.planes.traffic.batch import Batch, seal
 from custodes.planes.traffic.model import CallFilter, GroupState
 from custodes.planes.traffic.ports import RollupQuery, Snapshot, TrafficStore
@@ -526,7 +525,7 @@ async def test_groups_are_listed_latest_first_by_state_and_tenant(store: Traffic
     assert len(late.items) == 2
 
 
-async def test_only_the_pairs_asked_for_are_read(store: TrafficStore, batch: Sealer):
+async def test_only_the_pairs_asked_for_are_read_and_a_ranking_has_the_same_times(store: TrafficStore, batch: Sealer):
     # Given one route with two methods, and another
     await store.keep(
         batch(
@@ -541,10 +540,12 @@ async def test_only_the_pairs_asked_for_are_read(store: TrafficStore, batch: Sea
         query = whole(Keyspace.ENDPOINT, pairs=(("/a", "POST"), ("/b", "PUT")))
         found = await store.rollups(query)
 
-        # Then it alone is found
+        ranked = await store.rollups(dataclasses.replace(query, ranking=True))
+
+        # Then it alone is found, and what it is ranked by is the same
         assert [(series.name, series.method) for series in found] == [("/a", "POST")]
-        [figures] = found.values()
-        assert (figures.total, figures.total_max, figures.timed) == (Histogram([900]), 900, 1)
+        [(figures, brief)] = zip(found.values(), ranked.values(), strict=True)
+        assert (brief.total, brief.total_max, brief.timed) == (figures.total, 900, 1)
         await fold_all(store, DAWN + 2 * DAY)
 
     assert await store.rollups(whole(Keyspace.ENDPOINT, pairs=())) == {}

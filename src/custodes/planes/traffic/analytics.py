@@ -238,7 +238,7 @@ class Analytics:
         query = RollupQuery(tenants_of(tenant), Keyspace.ENDPOINT, (), cut.since, cut.step, figures=_RANKED_BY)
 
         def look(snapshot: Snapshot, called: Asked) -> tuple[EndpointStats, ...]:
-            return _slowest(snapshot, called, limit, min_count, order_by)
+            return _in_order(snapshot, called, _slowest(snapshot, called, limit, min_count, order_by))()
 
         return await self._look([_whole(query, cut)], look)
 
@@ -289,27 +289,24 @@ def _busiest(counts: Mapping[tuple[Keyspace, str, str], Sequence[int]], limit: i
     return [(name, method) for _, name, method in ranked]
 
 
-def _slowest(snapshot: Snapshot, called: Asked, limit: int, min_count: int, order_by: str) -> tuple[EndpointStats, ...]:
+def _slowest(snapshot: Snapshot, called: Asked, limit: int, min_count: int, order_by: str) -> list[tuple[str, str]]:
     """Rank endpoints: by sums alone, or by the times of those that can be among the first."""
     sums = _by_name(called.sums(snapshot)())
     if order_by in ERROR_ORDERS:
         failing = [key for key, one in sums.items() if one.server_errors and one.count >= min_count]
-        failing.sort(key=lambda key: (*by_errors(sums[key], order_by), key))
-        return _in_order(snapshot, called, failing[:limit])()
+        return sorted(failing, key=lambda key: (*by_errors(sums[key], order_by), key))[:limit]
     bounds = {
         key: at_most(figures, order_by) for key, figures in sums.items() if figures.timed and figures.count >= min_count
     }
     candidates = sorted(bounds, key=lambda key: (-bounds[key], key))
     ranked: list[tuple[float, tuple[str, str]]] = []
-    measured: dict[tuple[str, str], Figures] = {}
     for begin in range(0, len(candidates), _PORTION):
         portion = candidates[begin : begin + _PORTION]
         if len(ranked) >= limit and -ranked[-1][0] >= bounds[portion[0]]:
             break  # none of the rest can be slower: their upper bounds only fall
-        found = _by_name(called.of(portion, statuses=False).rollups(snapshot)())
-        measured |= found
-        ranked = sorted([*ranked, *((-value_of(one, order_by), key) for key, one in found.items())])[:limit]
-    return tuple(EndpointStats(method, route, stats_of(measured[route, method])) for _, (route, method) in ranked)
+        measured = _by_name(called.of(portion, ranking=True).rollups(snapshot)())
+        ranked = sorted([*ranked, *((-value_of(one, order_by), key) for key, one in measured.items())])[:limit]
+    return [key for _, key in ranked]
 
 
 def _in_order(snapshot: Snapshot, called: Asked, keys: list[tuple[str, str]]) -> Answer[tuple[EndpointStats, ...]]:

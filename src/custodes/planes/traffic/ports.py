@@ -45,6 +45,8 @@ class RollupQuery:
     #: Of :meth:`TrafficStore.sums`: the plain figures that are wanted, by their name in
     #: :class:`~custodes.planes.traffic.rollup.Figures`; the others stay 0. Empty: all.
     figures: tuple[str, ...] = ()
+    #: Only the times to the last byte are wanted, in one bucket: enough to rank, and quicker.
+    ranking: bool = False
     #: Requests by status are wanted.
     statuses: bool = True
     #: Of sums and counts: other kinds of series that are added up beside, each for itself.

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Integer, cast, func, literal_column, select
+from sqlalchemy import Connection, Integer, cast, func, literal_column, select, union_all
 
 from custodes.planes.audit.analytics import ActionCount, ActorBehaviour, AuditAnalytics, FailingAddress, RiskPoint
 from custodes.planes.audit.model import Outcome
-from custodes.storage.sql.audit_figures import (
-    LEVELS,
-    RISK_LEVELS,
-    failed,
-    new_address,
-    rules_of,
-)
-from custodes.storage.sql.audit_filters import floor_id, unordered
-from custodes.storage.sql.audit_reading import Asked, buckets_of, total, within
+from custodes.storage.sql.audit_figures import RISK_LEVELS, failed, new_address, rules_of
+from custodes.storage.sql.audit_filters import unordered
+from custodes.storage.sql.audit_reading import Asked, Form, total
 from custodes.storage.sql.tables.audit import audit_logs
 from custodes.storage.sql.tables.audit_figures import (
     audit_actor_figures,
@@ -65,14 +59,16 @@ def analyse(
     )
 
 
-def _groups(asked: Asked) -> list[Any]:
+def _groups(asked: Asked) -> Sequence[Any]:
+    return asked.ask(_of_groups)
+
+
+def _of_groups(form: Form) -> Any:
     names = ("action", "category", "kind", "outcome")
-    rows = asked.rows(audit_group_figures, (*names, "events"), (*(_c[name] for name in names), _one))
+    rows = form.rows(audit_group_figures, (*names, "events"), (*(_c[name] for name in names), _one))
     keys = [rows.c[name] for name in names]
     events = total(rows.c.events).label("events")
-    query: Any = select(*keys, events).group_by(*keys).order_by(events.desc(), *keys).limit(MAX_GROUPS)
-    groups: Any = asked.connection.execute(query)
-    return list(groups)
+    return select(*keys, events).group_by(*keys).order_by(events.desc(), *keys).limit(MAX_GROUPS)
 
 
 def _sum_by(groups: Iterable[Any], key: str) -> dict[str, int]:
@@ -94,72 +90,76 @@ def _actions(groups: Iterable[Any]) -> tuple[ActionCount, ...]:
 
 def by_review_state(asked: Asked) -> dict[str, int]:
     """Count reviews by their state, which changes: on their own index, never from figures."""
-    moment = unordered(_c.id)  # by the short index of reviews, not by that of all entries
-    asked_for = (moment >= floor_id(asked.since), moment < floor_id(asked.until), *asked.of_tenant(_c.tenant_id))
-    query = select(_c.review_state, func.count()).where(*asked_for, _c.review_state.is_not(None))
-    return {row[0]: row[1] for row in asked.connection.execute(query.group_by(_c.review_state))}
+    return {row[0]: row[1] for row in asked.ask(_of_reviews)}
+
+
+def _of_reviews(form: Form) -> Any:
+    query = select(_c.review_state, func.count()).where(*form.reviewed(), _c.review_state.is_not(None))
+    return query.group_by(_c.review_state)
 
 
 def _by_rule(asked: Asked) -> dict[str, int]:
-    stretches = asked.reach.cover(asked.since, asked.until, LEVELS)
-    whole = [each for each in stretches if each.level is not None]
     rules: Counter[str] = Counter()
-    for each in whole:
-        table = audit_rule_figures
-        query = select(table.c.rule, total(table.c.entries)).where(*buckets_of(table, each, named=False))
-        for rule, entries in asked.connection.execute(
-            query.where(*asked.of_tenant(table.c.tenant_id)).group_by(table.c.rule)
-        ):
-            rules[rule] += entries
-    ends = (within(each.since, each.until) for each in stretches if each.level is None)
-    parts = [[*where, *asked.of_tenant(_c.tenant_id)] for where in ends]
-    parts += [asked.unfolded(whole)] if whole else []
-    for where in parts:
-        newest = select(_c.risk_reasons).where(*where, _c.review_state.is_not(None)).order_by(_c.seq.desc())
-        for (reasons,) in asked.connection.execute(newest.limit(MAX_FLAGGED)):
-            rules.update(rules_of(reasons))
+    for rule, entries in asked.ask(_of_rules):
+        rules[rule] += entries
+    for (reasons,) in asked.ask(_of_flags):
+        rules.update(rules_of(reasons))
     return dict(sorted(rules.items(), key=lambda one: (-one[1], one[0])))
 
 
+def _of_rules(form: Form) -> Any:
+    table = audit_rule_figures
+    parts = [
+        select(table.c.rule, total(table.c.entries))
+        .where(*form.buckets(table, place, named=False), *form.tenant(table.c.tenant_id))
+        .group_by(table.c.rule)
+        for place, (level, _) in enumerate(form.parts)
+        if level is not None
+    ]
+    return union_all(*parts) if parts else None
+
+
+def _of_flags(form: Form) -> Any:
+    """Reasons of flagged entries that no figures tell of, the newest of each part."""
+    ends = [
+        [*form.within(place), *form.tenant(_c.tenant_id)]
+        for place, (level, _) in enumerate(form.parts)
+        if level is None
+    ]
+    newest = [
+        select(_c.risk_reasons)
+        .where(*where, _c.review_state.is_not(None))
+        .order_by(_c.seq.desc())
+        .limit(MAX_FLAGGED)
+        .subquery()
+        for where in (*ends, *([form.unfolded()] if form.has_figures else []))
+    ]
+    return union_all(*(select(each.c.risk_reasons) for each in newest))
+
+
 def _trend(asked: Asked, width: int) -> tuple[RiskPoint, ...]:
-    names = ("bucket", "events", "risk", "max_risk", "flagged")
-    made: tuple[Any, ...] = (_c.recorded_at, _one, _c.risk_score, _c.risk_score, cast(_c.flagged, Integer))
     levels = [level for level in RISK_LEVELS if width % level.micros == 0]
-    rows = asked.rows(audit_risk_figures, names, made, levels=levels).c
-    point = (rows.bucket // literal_column(str(width))).label("point")
-    sums = (total(rows.events), total(rows.risk), func.max(rows.max_risk), total(rows.flagged))
     return tuple(
         RiskPoint(at * width, events, round(risk / events, 2), highest, flagged)
-        for at, events, risk, highest, flagged in asked.connection.execute(
-            select(point, *sums).group_by(point).order_by(point)
-        )
+        for at, events, risk, highest, flagged in asked.ask(_of_points, width, levels=levels)
     )
 
 
+def _of_points(form: Form, width: int) -> Any:
+    names = ("bucket", "events", "risk", "max_risk", "flagged")
+    made: tuple[Any, ...] = (_c.recorded_at, _one, _c.risk_score, _c.risk_score, cast(_c.flagged, Integer))
+    rows = form.rows(audit_risk_figures, names, made).c
+    point = (rows.bucket // literal_column(str(width))).label("point")
+    sums = (total(rows.events), total(rows.risk), func.max(rows.max_risk), total(rows.flagged))
+    return select(point, *sums).group_by(point).order_by(point)
+
+
 def _actors(asked: Asked, top: int) -> tuple[ActorBehaviour, ...]:
-    names = ("actor", "events", "failures", "max_risk", "new_addresses", "first_at", "last_at")
-    made: tuple[Any, ...] = (_c.actor, _one, failed, _c.risk_score, new_address, _c.recorded_at, _c.recorded_at)
-    ranked = asked.rows(audit_actor_figures, names[:2], (unordered(_c.actor), _one)).c
-    events = total(ranked.events)
-    ranking = select(ranked.actor).group_by(ranked.actor).order_by(events.desc(), ranked.actor).limit(top)
-    actors = list(asked.connection.execute(ranking).scalars())
+    actors = [actor for (actor,) in asked.ask(_of_ranked_actors, top)]
     if not actors:
         return ()
-    only = ("actor", actors)
-    rows = asked.rows(audit_actor_figures, names, made, only=only).c
-    sums = select(
-        rows.actor, total(rows.events), total(rows.failures), func.max(rows.max_risk),
-        total(rows.new_addresses), func.min(rows.first_at), func.max(rows.last_at),
-    ).group_by(rows.actor)  # fmt: skip
-    did = {row[0]: row[1:] for row in asked.connection.execute(sums)}
-    origin_names = ("actor", "ip", "user_agent")
-    rows = asked.rows(audit_origin_figures, origin_names, [_c[name] for name in origin_names], only=only).c
-    counts = select(
-        rows.actor,
-        func.count(func.nullif(rows.ip, "").distinct()),
-        func.count(func.nullif(rows.user_agent, "").distinct()),
-    ).group_by(rows.actor)
-    origins = {row[0]: row[1:] for row in asked.connection.execute(counts)}
+    did = {row[0]: row[1:] for row in asked.ask(_of_actors, only=actors)}
+    origins = {row[0]: row[1:] for row in asked.ask(_of_origins, only=actors)}
     return tuple(
         ActorBehaviour(
             actor=actor, events=events, failures=failures, max_risk=highest, addresses=origins[actor][0],
@@ -170,14 +170,44 @@ def _actors(asked: Asked, top: int) -> tuple[ActorBehaviour, ...]:
     )  # fmt: skip
 
 
+def _of_ranked_actors(form: Form, top: int) -> Any:
+    rows = form.rows(audit_actor_figures, ("actor", "events"), (unordered(_c.actor), _one)).c
+    events = total(rows.events)
+    return select(rows.actor).group_by(rows.actor).order_by(events.desc(), rows.actor).limit(top)
+
+
+def _of_actors(form: Form) -> Any:
+    names = ("actor", "events", "failures", "max_risk", "new_addresses", "first_at", "last_at")
+    made: tuple[Any, ...] = (_c.actor, _one, failed, _c.risk_score, new_address, _c.recorded_at, _c.recorded_at)
+    rows = form.rows(audit_actor_figures, names, made, only="actor").c
+    return select(
+        rows.actor, total(rows.events), total(rows.failures), func.max(rows.max_risk),
+        total(rows.new_addresses), func.min(rows.first_at), func.max(rows.last_at),
+    ).group_by(rows.actor)  # fmt: skip
+
+
+def _of_origins(form: Form) -> Any:
+    names = ("actor", "ip", "user_agent")
+    rows = form.rows(audit_origin_figures, names, [_c[name] for name in names], only="actor").c
+    addresses, devices = (func.count(func.nullif(column, "").distinct()) for column in (rows.ip, rows.user_agent))
+    return select(rows.actor, addresses, devices).group_by(rows.actor)
+
+
 def _failing_addresses(asked: Asked, top: int) -> tuple[FailingAddress, ...]:
-    where = (_c.ip != "", _c.outcome != Outcome.SUCCESS.value)
-    rows = asked.rows(audit_failure_figures, ("ip", "failures"), (unordered(_c.ip), _one), *where).c
-    failures = total(rows.failures)
-    ranking = select(rows.ip, failures).group_by(rows.ip).order_by(failures.desc(), rows.ip).limit(top)
-    ranked = list(asked.connection.execute(ranking))
-    only = ("ip", [row[0] for row in ranked])
-    rows = asked.rows(audit_failure_figures, ("ip", "actor"), (_c.ip, _c.actor), *where, only=only).c
-    counts = select(rows.ip, func.count(rows.actor.distinct())).group_by(rows.ip)
-    actors = {row[0]: row[1] for row in asked.connection.execute(counts)} if ranked else {}
+    ranked = asked.ask(_of_ranked_addresses, top)
+    actors = {row[0]: row[1] for row in asked.ask(_of_addresses, only=[row[0] for row in ranked])} if ranked else {}
     return tuple(FailingAddress(ip, count, actors[ip]) for ip, count in ranked)
+
+
+_failing: tuple[Any, ...] = (_c.ip != "", _c.outcome != Outcome.SUCCESS.value)
+
+
+def _of_ranked_addresses(form: Form, top: int) -> Any:
+    rows = form.rows(audit_failure_figures, ("ip", "failures"), (unordered(_c.ip), _one), *_failing).c
+    failures = total(rows.failures)
+    return select(rows.ip, failures).group_by(rows.ip).order_by(failures.desc(), rows.ip).limit(top)
+
+
+def _of_addresses(form: Form) -> Any:
+    rows = form.rows(audit_failure_figures, ("ip", "actor"), (_c.ip, _c.actor), *_failing, only="ip").c
+    return select(rows.ip, func.count(rows.actor.distinct())).group_by(rows.ip)

@@ -14,7 +14,7 @@ from custodes.planes.audit.analytics import ActionCount
 from custodes.planes.audit.behaviour import MAX_LISTED, Behaviour, Habit
 from custodes.storage.sql.audit_figures import HABIT_LEVELS, QUARTER, failed, impersonated
 from custodes.storage.sql.audit_filters import unordered
-from custodes.storage.sql.audit_reading import Reach, Stretch, buckets_of, within
+from custodes.storage.sql.audit_reading import Reach, Stretch, buckets_of, open_end, within
 from custodes.storage.sql.tables.audit import audit_logs
 from custodes.storage.sql.tables.audit_figures import audit_habit_figures, audit_habit_folds
 from custodes.storage.sql.tenants import walk
@@ -49,7 +49,7 @@ def behaviour(
     # Hours of a zone that is off by other than quarters are told by entries alone.
     unit = MINUTE if shift % QUARTER else QUARTER
     reach = _reach(connection) if unit == QUARTER else Reach(0, 0)
-    stretches = reach.cover(max(0, since), max(0, until), HABIT_LEVELS)
+    stretches = reach.cover(max(0, since), open_end(connection, max(0, until)), HABIT_LEVELS)
     habits = _Habits(unit)
     if known.tenants:
         for each in stretches:

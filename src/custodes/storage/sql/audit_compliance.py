@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from heapq import nlargest
 from statistics import median_low
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Subquery, func, literal_column, null, select, union
+from sqlalchemy import Connection, Integer, func, literal_column, null, select
 
 from custodes.planes.audit.behaviour import MAX_LINES, Compliance, Tally
 from custodes.planes.audit.model import UNREVIEWED
 from custodes.storage.sql.audit_analytics import by_review_state
 from custodes.storage.sql.audit_figures import DUTIES, LINE, Level, is_its_line
-from custodes.storage.sql.audit_filters import floor_id, unordered
-from custodes.storage.sql.audit_reading import Asked, total
+from custodes.storage.sql.audit_filters import unordered
+from custodes.storage.sql.audit_reading import Asked, Form, below, total
 from custodes.storage.sql.tables.audit import audit_logs
 from custodes.storage.sql.tables.audit_figures import (
     audit_habit_folds,
@@ -36,6 +38,9 @@ _MOST = MAX_LINES + 1
 #: Lines with most entries of all time that are added up first.
 LIKELY = 2 * MAX_LINES
 
+#: Begin of the first and end of the last day that figures tell of; both 0 when there is none.
+Kept = tuple[int, int]
+
 _UNREVIEWED = [state.value for state in UNREVIEWED]
 
 
@@ -43,25 +48,24 @@ def compliance(connection: Connection, tenant: str | None, since: int, until: in
     """Sum up what a report says of the trail."""
     asked = Asked.of(connection, tenant, since, until, audit_habit_folds)
     of_lines = Asked.of(connection, tenant, since, until, audit_line_folds)
-    admin, admin_cut = _tallies(of_lines, "admin")
-    sign_ins, sign_ins_cut = _tallies(of_lines, "sign_in")
-    privileged, _ = _tallies(of_lines, "privileged")
-    took = _to_verdict(asked)
-    waiting = select(func.min(_c.recorded_at)).where(
-        *asked.of_tenant(_c.tenant_id), _c.review_state.is_not(None), _c.review_state.in_(_UNREVIEWED)
-    )
-    entries, first, last = _span(asked)
+    kept = _kept(connection)
+    admin, admin_cut = _tallies(of_lines, "admin", kept)
+    sign_ins, sign_ins_cut = _tallies(of_lines, "sign_in", kept)
+    privileged, _ = _tallies(of_lines, "privileged", kept)
+    took = [each for (each,) in asked.ask(_of_verdicts, MAX_VERDICTS)]
+    [(waiting,)] = asked.ask(_of_waiting) or [(None,)]
+    [(entries, first, last)] = asked.ask(_of_span) or [(0, 0, 0)]
     return Compliance(
         admin_actions=admin, admin_actions_cut=admin_cut, sign_ins=sign_ins, sign_ins_cut=sign_ins_cut,
         privileged=privileged, reviews=by_review_state(asked), median_to_verdict=median_low(took) if took else None,
-        oldest_waiting_at=connection.execute(waiting).scalar() or 0,
-        entries=entries, first_sequence=first, last_sequence=last,
+        oldest_waiting_at=waiting or 0,
+        entries=entries or 0, first_sequence=first or 0, last_sequence=last or 0,
     )  # fmt: skip
 
 
-def _tallies(asked: Asked, duty: str) -> tuple[tuple[Tally, ...], bool]:
+def _tallies(asked: Asked, duty: str, kept: Kept) -> tuple[tuple[Tally, ...], bool]:
     """Count who did what and how it ended, most frequent first; addresses of those lines alone."""
-    ranked = _ranked(asked, duty)
+    ranked = _ranked(asked, duty, kept)
     seen = _seen(asked, duty, ranked)
     lines = tuple(
         Tally(actor, action, outcome, count, *seen[actor, action, outcome])
@@ -70,73 +74,141 @@ def _tallies(asked: Asked, duty: str) -> tuple[tuple[Tally, ...], bool]:
     return lines[:MAX_LINES], len(lines) > MAX_LINES
 
 
-def _ranked(asked: Asked, duty: str) -> list[Any]:
+def _ranked(asked: Asked, duty: str, kept: Kept) -> list[Any]:
     """Rank the lines of a duty by their entries, names deciding between equals: one more than are listed.
 
     Lines are added up and sorted by their numbers; only those that may be listed get their names. Entries that are not
     folded yet may have lines without a number: these are in no figures, so that each line is ranked once.
     """
-    numbered = _ranked_of_likely(asked, duty)
+    numbered = _ranked_of_likely(asked, duty, kept) if _is_most(asked, kept) else None
     if numbered is None:
-        made = (_line_of(duty), _one)
-        rows = asked.rows(audit_line_figures, ("line", "events"), made, DUTIES[duty], of=("duty", duty))
-        numbered = _named(asked, rows)
-    entries = asked.entries([_c[name] for name in LINE], DUTIES[duty], _line_of(duty).is_(None)).c
-    names, events = [entries[name] for name in LINE], func.count()
-    others = select(*names, events, null()).group_by(*names).order_by(events.desc(), *names).limit(_MOST)
-    found: list[Any] = [*numbered, *asked.connection.execute(others)]
+        numbered = asked.ask(_of_lines, duty, _MOST)
+    found: list[Any] = [*numbered, *asked.ask(_of_new_lines, duty, _MOST)]
     return sorted(found, key=lambda row: (-row[3], *row[:3]))[:_MOST]
 
 
-def _ranked_of_likely(asked: Asked, duty: str) -> Sequence[Any] | None:
+def _of_lines(form: Form, duty: str, most: int) -> Any:
+    made = (_line_of(duty), _one)
+    rows = form.rows(audit_line_figures, ("line", "events"), made, DUTIES[duty], of=("duty", duty))
+    return _named(select(rows.c.line, total(rows.c.events).label("events")).group_by(rows.c.line), most)
+
+
+def _of_new_lines(form: Form, duty: str, most: int) -> Any:
+    """Write the question of lines that have no number yet."""
+    entries = form.entries([_c[name] for name in LINE], DUTIES[duty], _line_of(duty).is_(None)).c
+    names, events = [entries[name] for name in LINE], func.count()
+    return select(*names, events, null()).group_by(*names).order_by(events.desc(), *names).limit(most)
+
+
+def _ranked_of_likely(asked: Asked, duty: str, kept: Kept) -> Sequence[Any] | None:
     """Rank the lines with most entries of all time, when no other one can be among the first; None when one could.
 
     Over most of the time that is kept they are the first, and few of all. A line that is not among them has no more
     entries in any range than the last of them has of all time; those that entries beside the figures are of are added.
     """
     lines, connection = audit_lines.c, asked.connection
-    if not _is_most(asked):
-        return None
     by_events = select(lines.line, lines.events).where(lines.duty == duty).order_by(lines.events.desc())
     least = connection.execute(by_events.offset(LIKELY).limit(1)).first()
-    top, met = by_events.limit(LIKELY).subquery(), asked.entries((_line_of(duty).label("line"),), DUTIES[duty])
-    likely: Any = select(union(select(top.c.line), select(met.c.line)).cte("likely").c.line)
-    if connection.dialect.name == "postgresql":  # which would rather look through all lines than search for a query's
-        likely = connection.execute(likely).scalars().all()
-    rows = asked.rows(
-        audit_line_addresses, ("line", "events"), (_line_of(duty), _one), DUTIES[duty],
-        of=("duty", duty), only=("line", likely),
-    )  # fmt: skip
-    ranked = _named(asked, rows)
+    top = connection.execute(by_events.limit(LIKELY)).all()
+    if asked.tenant is None and asked.since >= asked.reach.valid_from:
+        ranked = _less_what_is_outside(asked, duty, {row.line: row.events for row in top}, kept)
+    else:
+        met = {line for (line,) in asked.ask(_of_met_lines, duty) if line is not None}
+        ranked = asked.ask(_of_likely_lines, duty, _MOST, only=[*met.union(line for line, _ in top)])
     if least is None or (len(ranked) == _MOST and ranked[-1][3] > least.events):
         return ranked
     return None
 
 
-def _is_most(asked: Asked) -> bool:
-    """Tell whether a range is more than half of the time that figures tell of."""
+def _less_what_is_outside(asked: Asked, duty: str, events: dict[int, int], kept: Kept) -> Sequence[Any]:
+    """Rank lines by their entries of all time, less those outside of a range, which are fewer than those in it.
+
+    Args:
+        asked: about everybody, and about no time that figures do not tell of.
+        duty: whose lines.
+        events: line → its entries of all time that are in figures; of the lines with most.
+        kept: the time that figures tell of.
+    """
+    unfolded = {line: count for line, count in asked.ask(_of_unfolded_lines, duty) if line is not None}
+    if met := [line for line in unfolded if line not in events]:
+        events |= {row[0]: row[4] for row in asked.ask(_of_names, only=met)}
+    counts = Counter(events) + Counter(unfolded)
+    for since, until in ((max(asked.reach.valid_from, kept[0]), asked.since), (asked.until, kept[1])):
+        outside = asked.over(since, until).ask(_of_outside, duty, only=[*events])
+        counts.subtract({line: count for line, count in outside if line in events})
+    listed = nlargest(_MOST, (count for count in counts.values() if count > 0))
+    if not listed:
+        return ()
+    first = [line for line, count in counts.items() if count >= listed[-1]]
+    named = [(*row[1:4], counts[row[0]], row[0]) for row in asked.ask(_of_names, only=first)]
+    return sorted(named, key=lambda row: (-row[3], *row[:3]))[:_MOST]
+
+
+def _of_unfolded_lines(form: Form, duty: str) -> Any:
+    line = _line_of(duty).label("line")
+    return select(line, func.count()).where(*form.yet_to_fold(), DUTIES[duty]).group_by(line)
+
+
+def _of_outside(form: Form, duty: str) -> Any:
+    """Write the question of the entries of some lines that are in figures."""
+    figures = audit_line_addresses
+    parts: list[Any] = []
+    for place, (level, _) in enumerate(form.parts):
+        if level is None:
+            entries = select(_line_of(duty).label("line"), _one.label("events"))
+            parts.append(entries.where(*form.within(place), form.is_folded(), DUTIES[duty]))
+        else:
+            of_duty = (figures.c.duty == duty, form.among(figures.c.line))
+            of_level = form.buckets(figures, place, named=False)
+            parts.append(select(figures.c.line, figures.c.events).where(*of_level, *of_duty))
+    rows = below(parts).c
+    return select(rows.line, total(rows.events)).group_by(rows.line)
+
+
+def _of_names(form: Form) -> Any:
+    """Write the question of what some lines are: ``(line, *LINE, events)``."""
+    lines = audit_lines.c
+    return select(lines.line, *(lines[name] for name in LINE), lines.events).where(form.among(lines.line))
+
+
+def _of_met_lines(form: Form, duty: str) -> Any:
+    """Write the question of the lines of entries that no figures are read of."""
+    met = form.entries((_line_of(duty).label("line"),), DUTIES[duty]).c
+    return select(met.line).distinct()
+
+
+def _of_likely_lines(form: Form, duty: str, most: int) -> Any:
+    made = (_line_of(duty), _one)
+    rows = form.rows(audit_line_addresses, ("line", "events"), made, DUTIES[duty], of=("duty", duty), only="line")
+    return _named(select(rows.c.line, total(rows.c.events).label("events")).group_by(rows.c.line), most)
+
+
+def _kept(connection: Connection) -> Kept:
+    """Tell the time that figures tell of."""
     day = select(audit_line_figures.c.bucket).where(audit_line_figures.c.level == Level.DAY.value).limit(1)
-    first = asked.connection.execute(day.order_by(audit_line_figures.c.bucket)).scalar()
-    last = asked.connection.execute(day.order_by(audit_line_figures.c.bucket.desc())).scalar()
-    if first is None or last is None:
-        return False
-    last += Level.DAY.micros
+    first = connection.execute(day.order_by(audit_line_figures.c.bucket)).scalar()
+    last = connection.execute(day.order_by(audit_line_figures.c.bucket.desc())).scalar()
+    return (0, 0) if first is None or last is None else (first, last + Level.DAY.micros)
+
+
+def _is_most(asked: Asked, kept: Kept) -> bool:
+    """Tell whether a range is more than half of the time that figures tell of."""
+    first, last = kept
     return 2 * (min(asked.until, last) - max(asked.since, first)) > last - first
 
 
-def _named(asked: Asked, rows: Subquery) -> Sequence[Any]:
-    """Add up entries by the number of their line, and name the first lines: ``(*LINE, events, line)``."""
-    sums = select(rows.c.line, total(rows.c.events).label("events")).group_by(rows.c.line).cte("sums")
-    highest = select(sums.c.events).order_by(sums.c.events.desc()).limit(_MOST).subquery()
+def _named(sums_of_lines: Any, most: int) -> Any:
+    """Name the first lines of sums by number: ``(*LINE, events, line)``."""
+    sums = sums_of_lines.cte("sums")
+    highest = select(sums.c.events).order_by(sums.c.events.desc()).limit(most).subquery()
     names = [audit_lines.c[name] for name in LINE]
-    named = (
+    return (
         select(*names, sums.c.events, audit_lines.c.line)
         .join_from(sums, audit_lines, sums.c.line == audit_lines.c.line)
         .where(sums.c.events >= select(func.min(highest.c.events)).scalar_subquery())
         .order_by(sums.c.events.desc(), *names)
-        .limit(_MOST)
+        .limit(most)
     )
-    return asked.connection.execute(named).all()
 
 
 def _seen(asked: Asked, duty: str, ranked: Sequence[Any]) -> dict[tuple[str, str, str], tuple[int, int]]:
@@ -144,18 +216,24 @@ def _seen(asked: Asked, duty: str, ranked: Sequence[Any]) -> dict[tuple[str, str
     numbered = {row[4]: (row[0], row[1], row[2]) for row in ranked if row[4] is not None}
     found: dict[tuple[str, str, str], tuple[int, int]] = {}
     if numbered:
-        names, made = ("line", "ip", "last_at"), (_line_of(duty), _c.ip, _c.recorded_at)
-        only = ("line", list(numbered))
-        rows = asked.rows(audit_line_addresses, names, made, DUTIES[duty], of=("duty", duty), only=only).c
-        query = select(rows.line, *_addresses(rows)).group_by(rows.line)
-        found |= {numbered[line]: (addresses, last) for line, addresses, last in asked.connection.execute(query)}
+        told = asked.ask(_of_addresses, duty, only=list(numbered))
+        found |= {numbered[line]: (addresses, last) for line, addresses, last in told}
     if len(numbered) < len(ranked):
-        columns = (*(_c[name] for name in LINE), _c.ip, _c.recorded_at.label("last_at"))
-        rows = asked.entries(columns, DUTIES[duty], _line_of(duty).is_(None)).c
-        names = [rows[name] for name in LINE]
-        query = select(*names, *_addresses(rows)).group_by(*names)
-        found |= {(row[0], row[1], row[2]): (row[3], row[4]) for row in asked.connection.execute(query)}
+        found |= {(row[0], row[1], row[2]): (row[3], row[4]) for row in asked.ask(_of_new_addresses, duty)}
     return found
+
+
+def _of_addresses(form: Form, duty: str) -> Any:
+    names, made = ("line", "ip", "last_at"), (_line_of(duty), _c.ip, _c.recorded_at)
+    rows = form.rows(audit_line_addresses, names, made, DUTIES[duty], of=("duty", duty), only="line").c
+    return select(rows.line, *_addresses(rows)).group_by(rows.line)
+
+
+def _of_new_addresses(form: Form, duty: str) -> Any:
+    columns = (*(_c[name] for name in LINE), _c.ip, _c.recorded_at.label("last_at"))
+    rows = form.entries(columns, DUTIES[duty], _line_of(duty).is_(None)).c
+    names = [rows[name] for name in LINE]
+    return select(*names, *_addresses(rows)).group_by(*names)
 
 
 def _line_of(duty: str) -> Any:
@@ -167,22 +245,20 @@ def _addresses(rows: Any) -> tuple[Any, Any]:
     return func.count(func.nullif(rows.ip, "").distinct()), func.max(rows.last_at)
 
 
-def _to_verdict(asked: Asked) -> list[int]:
+def _of_verdicts(form: Form, most: int) -> Any:
     """From the flag to the verdict: of the newest entries with one, by the short index of reviews."""
-    moment = unordered(_c.id)
-    decided: Any = (
-        select(_c.reviewed_at - _c.recorded_at)
-        .where(moment >= floor_id(asked.since), moment < floor_id(asked.until), *asked.of_tenant(_c.tenant_id))
-        .where(_c.review_state.is_not(None), _c.review_state.not_in(_UNREVIEWED), _c.reviewed_at.is_not(None))
-        .order_by(moment.desc())
-        .limit(MAX_VERDICTS)
-    )
-    return list(asked.connection.execute(decided).scalars())
+    decided = (_c.review_state.is_not(None), _c.review_state.not_in(_UNREVIEWED), _c.reviewed_at.is_not(None))
+    took = select(_c.reviewed_at - _c.recorded_at).where(*form.reviewed(), *decided)
+    return took.order_by(unordered(_c.id).desc()).limit(most)
 
 
-def _span(asked: Asked) -> tuple[int, int, int]:
+def _of_waiting(form: Form) -> Any:
+    """When the oldest entry was recorded that waits for a verdict."""
+    waiting = (_c.review_state.is_not(None), _c.review_state.in_(_UNREVIEWED))
+    return select(func.min(_c.recorded_at)).where(*form.tenant(_c.tenant_id), *waiting)
+
+
+def _of_span(form: Form) -> Any:
     """Count entries, and tell the first and the last place."""
-    rows = asked.rows(audit_span_figures, ("events", "first_seq", "last_seq"), (_one, _c.seq, _c.seq)).c
-    span = select(total(rows.events), func.min(rows.first_seq), func.max(rows.last_seq))
-    entries, first, last = asked.connection.execute(span).one()
-    return entries or 0, first or 0, last or 0
+    rows = form.rows(audit_span_figures, ("events", "first_seq", "last_seq"), (_one, _c.seq, _c.seq)).c
+    return select(total(rows.events), func.min(rows.first_seq), func.max(rows.last_seq))

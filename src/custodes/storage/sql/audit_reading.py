@@ -1,28 +1,33 @@
 """Which figures and which entries of the trail a question about a stretch of time reads.
 
 The widest buckets that lie whole in its range, the entries at both ends of it, and those that are not folded yet: it
-gets what counting all entries would give (ADR 0009).
+gets what counting all entries would give (ADR 0009). The text of a question is made once for each form of a range, as
+making it takes as long as the answer; its values are bound when it is asked.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Subquery, Table, any_, bindparam, cast, func, select, union_all
+from sqlalchemy import Connection, Dialect, Subquery, Table, any_, bindparam, cast, exists, func, select, union_all
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.sql import ClauseElement
 
 from custodes.storage.sql.audit_figures import LEVELS, Level
 from custodes.storage.sql.audit_filters import floor_id, unordered
 from custodes.storage.sql.tables.audit import audit_logs
 from custodes.storage.sql.tables.audit_figures import audit_folds
-from custodes.storage.sql.types import Count
+from custodes.storage.sql.types import Count, Micros
 
 #: Buckets that are named one by one, so that a key's next columns are searched in each.
 MAX_NAMED = 400
+
+#: Texts that are remembered: a dozen questions, in as many forms as the ends of ranges commonly have.
+MAX_TEXTS = 1_024
 
 _c = audit_logs.c
 
@@ -77,30 +82,24 @@ class Reach:
         return cover(since, border, ()) + cover(border, until, levels)
 
 
+def open_end(connection: Connection, until: int) -> int:
+    """Put off the end of a range to where the widest bucket ends, when nothing was recorded from there on.
+
+    Most ranges end now: what is under way is then read from the widest buckets as well, which hold no more than it.
+    """
+    later = select(exists().where(_c.id >= bindparam("moment", floor_id(until), _c.id.type)))
+    return until if connection.execute(later).scalar() else until + -until % LEVELS[-1].micros
+
+
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What is asked: whose entries of which time, and how far figures tell of them."""
+class Form:
+    """What the text of a question depends on besides the question: all but its values."""
 
-    connection: Connection
-    tenant: str | None
-    since: int
-    until: int
-    reach: Reach
-
-    @classmethod
-    def of(
-        cls, connection: Connection, tenant: str | None, since: int, until: int, marks: Table = audit_folds
-    ) -> Asked:
-        """Ask a set of figures."""
-        return cls(connection, tenant, max(0, since), max(0, until), Reach.of(connection, marks))
-
-    def unfolded(self, whole: Sequence[Stretch]) -> list[Any]:
-        """Conditions of the entries that the buckets of these stretches do not tell of yet.
-
-        By place alone, a short range: what is compared with a moment or a tenant here is in no index, on purpose.
-        """
-        place = (_c.seq > self.reach.seq, _c.recorded_at >= whole[0].since, _c.recorded_at < whole[-1].until)
-        return [*place, *self.of_tenant(unordered(_c.tenant_id))]
+    dialect: str
+    #: Whether it is about one tenant.
+    of_tenant: bool
+    #: How its range is covered: of each stretch the level, and whether its buckets are few enough to be named.
+    parts: tuple[tuple[Level | None, bool], ...]
 
     def rows(
         self,
@@ -108,8 +107,7 @@ class Asked:
         names: Sequence[str],
         made: Sequence[Any],
         *where: Any,
-        levels: Sequence[Level] = LEVELS,
-        only: tuple[str, Any] | None = None,
+        only: str = "",
         of: tuple[str, str] | None = None,
     ) -> Subquery:
         """Put figures and entries below each other.
@@ -119,54 +117,185 @@ class Asked:
             names: their columns.
             made: what stands in these columns for one entry.
             where: which entries have figures there.
-            levels: levels of the figures.
-            only: one of these columns, whose values are a few, and these, or a query of them.
+            only: one of these columns, of which the values asked with are meant alone.
             of: column of the figures alone, and the value that is meant.
         """
-        stretches = self.reach.cover(self.since, self.until, levels)
-        searched = (only is not None or of is not None) and _begins_with_time(table)
+        searched = bool(only or of) and _begins_with_time(table)
         entry = select(*(column.label(name) for name, column in zip(names, made, strict=True))).where(*where)
         if only:
-            entry = entry.where(self.among(made[names.index(only[0])], only[1]))
-        parts = self._entries(entry, stretches)
-        for each in stretches:
-            if each.level is None:
+            entry = entry.where(self.among(made[names.index(only)]))
+        parts = self._entries(entry)
+        for place, (level, named) in enumerate(self.parts):
+            if level is None:
                 continue
-            figures = select(*(table.c[name] for name in names)).where(*buckets_of(table, each, named=searched))
+            figures = select(*(table.c[name] for name in names))
+            figures = figures.where(*self.buckets(table, place, named=searched and named))
             if only:
-                figures = figures.where(self.among(table.c[only[0]], only[1]))
+                figures = figures.where(self.among(table.c[only]))
             if of:
                 figures = figures.where(table.c[of[0]] == of[1])
-            parts.append(figures.where(*self.of_tenant(table.c.tenant_id)))
-        return _below(parts)
+            parts.append(figures.where(*self.tenant(table.c.tenant_id)))
+        return below(parts)
 
     def entries(self, columns: Sequence[Any], *where: Any) -> Subquery:
         """Put the entries below each other that no figures are read of, at the ends and not folded yet."""
-        return _below(self._entries(select(*columns).where(*where), self.reach.cover(self.since, self.until, LEVELS)))
+        return below(self._entries(select(*columns).where(*where)))
 
-    def _entries(self, entry: Any, stretches: Sequence[Stretch]) -> list[Any]:
+    def _entries(self, entry: Any) -> list[Any]:
         parts = [
-            entry.where(*within(each.since, each.until), *self.of_tenant(_c.tenant_id))
-            for each in stretches
-            if each.level is None
+            entry.where(*self.within(place), *self.tenant(_c.tenant_id))
+            for place, (level, _) in enumerate(self.parts)
+            if level is None
         ]
-        if whole := [each for each in stretches if each.level is not None]:
-            parts.append(entry.where(*self.unfolded(whole)))
-        return parts
+        return [*parts, entry.where(*self.unfolded())] if self.has_figures else parts
 
-    def among(self, column: Any, values: Any) -> Any:
-        """Condition of being one of these: hundreds are one parameter, which is written and planned far quicker."""
-        if isinstance(values, ClauseElement):
-            return column.in_(values)
-        if self.connection.dialect.name == "postgresql":
-            return column == any_(bindparam(None, list(values), ARRAY(column.type)))
-        if isinstance(column.type, Integer):
-            return column.in_(select(func.json_each(json.dumps(list(values))).table_valued("value").c.value))
-        return column.in_(values)
+    @property
+    def has_figures(self) -> bool:
+        """Whether any figures are read."""
+        return any(level for level, _ in self.parts)
 
-    def of_tenant(self, column: Any) -> list[Any]:
+    def unfolded(self) -> list[Any]:
+        """Conditions of the entries that the buckets do not tell of yet.
+
+        By place alone, a short range: what is compared with a moment or a tenant here is in no index, on purpose.
+        """
+        moments = _c.recorded_at >= _micros("whole_since"), _c.recorded_at < _micros("whole_until")
+        return [_c.seq > _bound("seq", Count), *moments, *self.tenant(unordered(_c.tenant_id))]
+
+    def yet_to_fold(self) -> list[Any]:
+        """Conditions of the entries of the range that are in no figures yet: as :meth:`unfolded`, to its very ends."""
+        moments = _c.recorded_at >= _micros("since"), _c.recorded_at < _micros("until")
+        return [_c.seq > _bound("seq", Count), *moments, *self.tenant(unordered(_c.tenant_id))]
+
+    def is_folded(self) -> Any:
+        """Condition of being in the figures."""
+        return _c.seq <= _bound("seq", Count)
+
+    def within(self, place: int) -> list[Any]:
+        """Conditions of the entries of a stretch."""
+        return [_c.id >= _bound(f"from{place}", _c.id.type), _c.id < _bound(f"to{place}", _c.id.type)]
+
+    def reviewed(self) -> list[Any]:
+        """Conditions of the entries of the range: by the short index of reviews, not by that of all entries."""
+        moment, id_type = unordered(_c.id), _c.id.type
+        first, end = _bound("first_id", id_type), _bound("end_id", id_type)
+        return [moment >= first, moment < end, *self.tenant(_c.tenant_id)]
+
+    def buckets(self, table: Table, place: int, *, named: bool) -> list[Any]:
+        """Conditions of the buckets of a stretch; ``named``: each, so that a key's next columns are searched in it."""
+        level, bucket = self.parts[place][0], table.c.bucket
+        assert level is not None
+        of_level = table.c.level == level.value
+        if named:
+            return [of_level, self._is_one_of(bucket, f"buckets{place}")]
+        return [of_level, bucket >= _micros(f"since{place}"), bucket < _micros(f"until{place}")]
+
+    def among(self, column: Any) -> Any:
+        """Condition of being one of the values asked with."""
+        return self._is_one_of(column, "only")
+
+    def _is_one_of(self, column: Any, name: str) -> Any:
+        """Compare with a list: as one parameter, which is written and planned far quicker than hundreds."""
+        if self.dialect == "postgresql":
+            return column == any_(_bound(name, ARRAY(column.type)))
+        return column.in_(select(func.json_each(bindparam(name, None)).table_valued("value").c.value))
+
+    def tenant(self, column: Any) -> list[Any]:
         """Conditions on the tenant."""
-        return [] if self.tenant is None else [column == self.tenant]
+        return [column == _bound("tenant", _c.tenant_id.type)] if self.of_tenant else []
+
+
+#: Writes a question in a form, None where nothing can be found; what else it is made of is hashable.
+Question = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked: whose entries of which time, and how far figures tell of them."""
+
+    connection: Connection
+    tenant: str | None
+    since: int
+    #: Where nothing was recorded later, the end of the widest bucket.
+    until: int
+    reach: Reach
+
+    @classmethod
+    def of(
+        cls, connection: Connection, tenant: str | None, since: int, until: int, marks: Table = audit_folds
+    ) -> Asked:
+        """Ask a set of figures."""
+        since, until = max(0, since), max(0, until)
+        return cls(connection, tenant, since, open_end(connection, until), Reach.of(connection, marks))
+
+    def over(self, since: int, until: int) -> Asked:
+        """Ask the same of another time."""
+        return replace(self, since=since, until=until)
+
+    def ask(
+        self, question: Question, *made_of: Any, levels: Sequence[Level] = LEVELS, only: Sequence[Any] = ()
+    ) -> Sequence[Any]:
+        """Ask a question.
+
+        Args:
+            question: writes it, given the form and ``made_of``.
+            made_of: what else its text depends on.
+            levels: levels of the figures.
+            only: the values that :meth:`Form.among` means.
+        """
+        dialect = self.connection.dialect.name
+        listed: Callable[[Sequence[Any]], Any] = list if dialect == "postgresql" else _as_json
+        stretches = self.reach.cover(self.since, self.until, levels)
+        whole = [each for each in stretches if each.level is not None]
+        values: dict[str, Any] = {
+            "tenant": self.tenant,
+            "seq": self.reach.seq,
+            "only": listed(only),
+            "since": self.since,
+            "until": self.until,
+            "first_id": floor_id(self.since),
+            "end_id": floor_id(self.until),
+        }
+        if whole:
+            values |= {"whole_since": whole[0].since, "whole_until": whole[-1].until}
+        for place, each in enumerate(stretches):
+            if each.level is None:
+                values |= {f"from{place}": floor_id(each.since), f"to{place}": floor_id(each.until)}
+            else:
+                values |= {f"since{place}": each.since, f"until{place}": each.until}
+                values[f"buckets{place}"] = listed(each.buckets[:MAX_NAMED])
+        parts = tuple((each.level, len(each.buckets) <= MAX_NAMED) for each in stretches)
+        text, constants = _text(question, made_of, Form(dialect, self.tenant is not None, parts)) if parts else ("", {})
+        return self.connection.exec_driver_sql(text, constants | values).all() if text else ()
+
+
+@lru_cache(MAX_TEXTS)
+def _text(question: Question, made_of: tuple[Any, ...], form: Form) -> tuple[str, dict[str, Any]]:
+    """Write a question as its driver wants it, and the values that are its own; empty where nothing can be found."""
+    query = question(form, *made_of)
+    if query is None:
+        return "", {}
+    compiled = query.compile(dialect=_DIALECTS[form.dialect], compile_kwargs={"render_postcompile": True})
+    return str(compiled), dict(compiled.params)
+
+
+_DIALECTS: dict[str, Dialect] = {
+    "sqlite": sqlite.dialect(paramstyle="named"),  # pyright: ignore[reportNoOverloadImplementation]
+    "postgresql": postgresql.psycopg.dialect(),
+}
+
+
+def _bound(name: str, kind: Any) -> Any:
+    """Name a value that is bound when a question is asked."""
+    return bindparam(name, None, kind)
+
+
+def _micros(name: str) -> Any:
+    return _bound(name, Micros)
+
+
+def _as_json(values: Sequence[Any]) -> str:
+    return json.dumps([*values])
 
 
 def total(column: Any) -> Any:
@@ -174,7 +303,8 @@ def total(column: Any) -> Any:
     return cast(func.sum(column), Count)
 
 
-def _below(parts: Sequence[Any]) -> Subquery:
+def below(parts: Sequence[Any]) -> Subquery:
+    """Put the rows of several queries below each other."""
     return (union_all(*parts) if len(parts) > 1 else parts[0]).subquery()
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain, pairwise, product
 from typing import Any
 
@@ -15,7 +17,7 @@ from custodes.planes.traffic.rollup import LEVELS, Figures, Keyspace, Level, Rol
 from custodes.storage.sql.pipelined import Rows, Statement
 from custodes.storage.sql.tables.traffic import UNFOLDED
 from custodes.storage.sql.tables.traffic import api_rollups as t
-from custodes.storage.sql.traffic_rollups import PLAIN, RICH, figures_of
+from custodes.storage.sql.traffic_rollups import PLAIN, RICH, add_times, figures_of
 
 #: Buckets of a stretch that are named one by one, so that a key's next columns are searched in each.
 MAX_NAMED = 100
@@ -68,6 +70,9 @@ class SqlSnapshot:
 
     def rollups(self, query: RollupQuery) -> Answer[Rollups]:
         """Add up rollups with everything they hold."""
+        if query.ranking:
+            ranked = self._send(totals_query(query, self._runs(query), self._dialect))
+            return lambda: _totals(ranked(), query)
         rows = self._send(rows_query(query, self._runs(query), self._dialect))
         return lambda: _everything(rows(), query)
 
@@ -78,6 +83,13 @@ class SqlSnapshot:
 
     def plain(self, query: RollupQuery) -> Answer[dict[tuple[Keyspace, str, str], Sequence[Any]]]:
         """Add up the plain figures in SQL and leave them as they are."""
+        if (
+            self._dialect == "sqlite"
+            and query.figures == ("count",)
+            and not (query.beside or query.names or query.pairs)
+        ):
+            listed = self._send(counts_query(query, self._runs(query)))
+            return lambda: {(query.keyspace, *key): (count,) for key, count in _counted(listed()).items()}
         wanted = len(query.figures or PLAIN)
         kinds = {kind.value: kind for kind in query.keyspaces}
         rows = self._send(sums_query(query, self._runs(query), self._dialect))
@@ -111,6 +123,33 @@ def _everything(rows: Iterable[Any], query: RollupQuery) -> Rollups:
     return {Series("", query.keyspace, *key): figures_of(some) for key, some in groups.items()}
 
 
+def _totals(rows: Iterable[Any], query: RollupQuery) -> Rollups:
+    """Add up what a ranking by time asks for: the times to the last byte."""
+    groups: dict[tuple[str, str], list[Sequence[Any]]] = {}
+    for name, method, *times in rows:
+        groups.setdefault((name, method), []).append(times)
+    found: Rollups = {}
+    for key, some in groups.items():
+        *plain, total = zip(*some, strict=True)
+        if any(plain[0]):
+            figures = found[Series("", query.keyspace, query.since, *key)] = Figures()
+            add_times(figures, *plain)
+            figures.total.merge_all(total)
+    return found
+
+
+def _counted(rows: Iterable[Any]) -> dict[tuple[str, str], int]:
+    """Add up counts bucket by bucket; most buckets of a level are of the same series in the same order."""
+    alike: dict[tuple[str, str], list[list[int]]] = {}
+    for names, methods, counts in rows:
+        alike.setdefault((names, methods), []).append(json.loads(counts))
+    found: dict[tuple[str, str], int] = {}
+    for (names, methods), some in alike.items():
+        for key, *counts in zip(zip(json.loads(names), json.loads(methods), strict=True), *some, strict=True):
+            found[key] = found.get(key, 0) + sum(counts)
+    return found
+
+
 def _figures(plain: Mapping[tuple[Keyspace, str, str], Sequence[Any]], query: RollupQuery) -> Rollups:
     """Make figures of sums."""
     found: Rollups = {}
@@ -139,6 +178,11 @@ def rows_query(query: RollupQuery, unfolded: Sequence[Stretch], dialect: str) ->
     return _Parts(query, unfolded, dialect).of((*PLAIN, *rich, "bucket", "name", "method"))
 
 
+def totals_query(query: RollupQuery, unfolded: Sequence[Stretch], dialect: str) -> Statement:
+    """Write the query of names, methods and times to the last byte."""
+    return _Parts(query, unfolded, dialect).of(("name", "method", *PLAIN[-4:], "total"))
+
+
 def sums_query(query: RollupQuery, unfolded: Sequence[Stretch], dialect: str) -> Statement:
     """Write the query that adds up plain figures by keyspace, name and method."""
     wanted = query.figures or PLAIN
@@ -149,6 +193,22 @@ def sums_query(query: RollupQuery, unfolded: Sequence[Stretch], dialect: str) ->
     added = ", ".join(_AGGREGATES.get(name, f"CAST(sum({name}) AS BIGINT)") for name in wanted)
     keys = ", ".join(by)
     return f"SELECT {added}, {keys} FROM ({parts}) AS parts GROUP BY {keys}", values  # noqa: S608 - names of our own columns
+
+
+def counts_query(query: RollupQuery, unfolded: Sequence[Stretch]) -> Statement:
+    """Write the query of names, methods and counts for SQLite: the lists of each bucket, as JSON.
+
+    They come in the order of the key. To add up by name, SQLite would sort all rows, which takes twice as long.
+    """
+    values: dict[str, Any] = {}
+    texts: list[str] = []
+    for place, tenant in enumerate(query.tenants):
+        parts = _Parts(replace(query, tenants=(tenant,)), unfolded, "sqlite", of=f"_{place}")
+        lists = [f"json_group_array({column})" for column in ("name", "method", "count")]
+        text, given = parts.of(lists, " GROUP BY bucket")
+        texts.append(text)
+        values |= given
+    return " UNION ALL ".join(texts), values
 
 
 def unfolded_query(about: Sequence[RollupQuery], dialect: str) -> Statement | None:
@@ -200,14 +260,16 @@ def _walk(begins: Iterable[tuple[str, str, tuple[Level, int, int]]]) -> str:
 
 
 class _Values:
-    """The values of a statement, and their names as its driver writes them."""
+    """The values of a statement, and their names as its driver writes them; ``of`` ends each name."""
 
-    def __init__(self, dialect: str) -> None:
+    def __init__(self, dialect: str, of: str = "") -> None:
         self._sqlite = dialect == "sqlite"
+        self._of = of
         self.given: dict[str, Any] = {}
 
     def one(self, name: str, value: object) -> str:
         """Name a value."""
+        name += self._of
         self.given[name] = value
         return f":{name}" if self._sqlite else f"%({name})s"
 
@@ -227,18 +289,19 @@ class _Parts:
         query: what is asked.
         unfolded: where finer levels hold rows that are not folded yet.
         dialect: whose.
+        of: end of the names of values, where statements are put together.
     """
 
-    def __init__(self, query: RollupQuery, unfolded: Sequence[Stretch], dialect: str) -> None:
+    def __init__(self, query: RollupQuery, unfolded: Sequence[Stretch], dialect: str, of: str = "") -> None:
         self._query = query
         self._unfolded = unfolded
         self._sqlite = dialect == "sqlite"
-        self._values = values = _Values(dialect)
+        self._values = values = _Values(dialect, of)
         tenants, keyspaces = values.all("tenant", query.tenants), values.all("keyspace", query.keyspaces)
         self._series = f"tenant_id IN ({tenants}) AND keyspace IN ({keyspaces})"
 
-    def of(self, columns: Sequence[str]) -> Statement:
-        """Write the query of some columns of all rows that are asked for."""
+    def of(self, columns: Sequence[str], grouped: str = "") -> Statement:
+        """Write the query of some columns of all rows that are asked for; ``grouped`` ends each part."""
         query, values = self._query, self._values
         method = "" if query.method is None else f" AND method = {values.one('method', query.method)}"
         named, paired, begin = self._names()
@@ -248,7 +311,8 @@ class _Parts:
         # Not in the words of the index of what is not folded: these rows are read in their own order.
         parts += [(stretch, " AND folded + 0 = 0") for stretch in self._unfolded]
         return begin + " UNION ALL ".join(
-            f"{select} {self._rows(each, named, paired)}{method}{where}{finest if each.level is LEVELS[0] else ''}"
+            f"{select} {self._rows(each, named, paired)}{method}{where}"
+            f"{finest if each.level is LEVELS[0] else ''}{grouped}"
             for each, where in parts
         ), values.given
 
