@@ -42,7 +42,7 @@ export function Figures() {
           label="To review"
           value={waiting === null ? null : compact(waiting)}
           tone={waiting ? 'warn' : undefined}
-          note="of those flagged in this time"
+          note="still to decide"
         />
         <StatCard
           label="Flagged"
@@ -51,7 +51,7 @@ export function Figures() {
           before={then?.flagged}
           few
           more="bad"
-          note="entries, whatever was decided"
+          note="entries"
           course={trend?.map((point) => point.flagged)}
         />
         <StatCard
