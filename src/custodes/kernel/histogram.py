@@ -77,6 +77,10 @@ MAX_ENCODED = 2 + (OVERFLOW + 1) * (8 + 8)
 REMEMBERED = 2_048
 
 
+#: Encodings that a histogram hands on as they are when it is merged; more are added up first, and once.
+_FEW = 4
+
+
 def midpoint(bucket: int) -> float:
     """Return the value that stands for a bucket: no integer of it is further away than the largest relative error."""
     if bucket == 0:
@@ -137,11 +141,11 @@ class Histogram:
     @property
     def count(self) -> int:
         """How many values."""
-        return sum(self.counts.values() if self._waiting is None else _together(self._waiting)[1])
+        return sum(self.counts.values())
 
     def merge(self, other: Histogram) -> None:
         """Add another histogram to this one."""
-        if other._waiting is not None:
+        if other._waiting is not None and len(other._waiting) <= _FEW:
             self.merge_parsed(other._waiting)
             return
         counts = self.counts
