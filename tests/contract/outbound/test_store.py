@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -18,6 +19,7 @@ from custodes.planes.outbound.model import (
 )
 from custodes.planes.outbound.ports import Counts
 from custodes.runtime.transactions import Transaction
+from custodes.storage.sql import postgresql_work
 from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.outbound import SqlEndpointStore
 from custodes.storage.sql.sqlite import SqliteDatabase
@@ -248,6 +250,38 @@ async def test_counters_are_added_up_and_keep_the_latest_moment(database: Databa
     )  # fmt: skip
     assert (second.success_count, second.last_success_at, second.failure_count) == (1, AT, 0)
     assert third == endpoints[2]
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+async def test_processes_that_count_for_the_same_endpoints_never_wait_for_each_other_in_a_circle(
+    database: Database, make, monkeypatch: pytest.MonkeyPatch
+):
+    """Given updates that take a while, When two processes count in opposite orders, Then neither is rolled back."""
+    monkeypatch.setattr(postgresql_work, "RETRIES", 0)
+    ids = [make(place).id for place in range(2)]
+    for place in range(2):
+        await database.write(lambda tx, place=place: store.put(tx, make(place, id=ids[place])))
+    slow = (
+        (
+            "CREATE FUNCTION takes_a_while() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN PERFORM pg_sleep(0.1); RETURN NEW; END $$"
+        ),
+        "CREATE TRIGGER slow BEFORE UPDATE ON webhook_configurations FOR EACH ROW EXECUTE FUNCTION takes_a_while()",
+    )
+    await database.write(lambda tx: [connection_of(tx).exec_driver_sql(statement) for statement in slow])
+
+    def count(order: list[str]) -> Callable[[Transaction], None]:
+        def work(tx: Transaction) -> None:
+            for way in ("hashjoin", "mergejoin", "seqscan"):  # as it goes through a table of thousands
+                connection_of(tx).exec_driver_sql(f"SET LOCAL enable_{way} = off")
+            store.add_counts(tx, dict.fromkeys(order, Counts(1, AT, 0, 0)))
+
+        return work
+
+    await asyncio.gather(*(database.write(count(order)) for order in (ids, ids[::-1])))
+
+    found = [await database.read(lambda tx, one=one: store.find(tx, None, one)) for one in ids]
+    assert [endpoint.success_count for endpoint in found] == [2, 2]
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)

@@ -18,9 +18,13 @@ from custodes import Custodes, alembic_include_name
 from custodes.errors import ConfigurationError
 from custodes.kernel.histogram import Histogram
 from custodes.planes.audit.ports import AuditQuery
+from custodes.planes.traffic.folder import Folder
 from custodes.planes.traffic.rollup import Level
+from custodes.storage.sql import traffic_squares
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.schema import VERSION_TABLE, alembic_config, is_partition, metadata
+from custodes.storage.sql.traffic import SqlTrafficStore
+from custodes.testing.clock import FakeClock
 
 #: Columns, indexes, constraints, triggers, functions and partitions of PostgreSQL, each in the server's own words.
 MADE_ON_POSTGRESQL = text(r"""
@@ -136,8 +140,13 @@ def described(kind: str, sql: str) -> str:
     return " ".join(sql.split()) if kind != "table" else f"table, without row ids: {'WITHOUT ROWID' in sql}"
 
 
-async def test_squares_of_endpoints_are_filled_where_they_last_long(custodes: Custodes):
-    """Given rollups of a version without squares, when they are brought to this one, then the coarse ones have them."""
+async def test_squares_of_endpoints_are_filled_after_the_migration_where_they_last_long(
+    custodes: Custodes, clock: FakeClock, random_bits, monkeypatch: pytest.MonkeyPatch
+):
+    """Given rollups of a version without squares, when they are brought to this one, then that holds nobody up, and the
+    leader fills the coarse ones, a bucket each time it folds: also what an old leader wrote meanwhile.
+    """
+    monkeypatch.setattr(traffic_squares, "FILL_ROWS", 3)
     times = Histogram([700, 900, 40_000])
     levels = (Level.HOUR, Level.SIX_HOURS, Level.DAY, Level.WEEK)
     rows = [
@@ -154,15 +163,32 @@ async def test_squares_of_endpoints_are_filled_where_they_last_long(custodes: Cu
         command.upgrade(alembic_config(connection), "0013_audit_lines")
         connection.execute(OLD_ROLLUP, rows)
 
+    async def filled() -> dict[tuple[str, int], set[float | None]]:
+        query = text("SELECT keyspace, level, total_squares FROM api_rollups")
+        found: dict[tuple[str, int], set[float | None]] = {}
+        for keyspace, level, squares in await custodes.database.read(lambda tx: connection_of(tx).execute(query).all()):
+            found.setdefault((keyspace, level), set()).add(squares)
+        return found
+
     await custodes.database.migrate(before)
     await custodes.migrate()
+    assert set().union(*(await filled()).values()) == {None}
 
-    query = text("SELECT keyspace, level, total_squares FROM api_rollups")
-    found = await custodes.database.read(lambda tx: connection_of(tx).execute(query).all())
-    assert len(found) == len(rows)
-    for keyspace, level, squares in found:
-        filled = keyspace == "endpoint" and level > Level.HOUR
-        assert squares == (times.squares() if filled else None), (keyspace, level)
+    leads, forgotten = True, text("UPDATE api_rollups SET total_squares = NULL")
+    store = SqlTrafficStore(custodes.database)
+    folder = Folder(store, clock=clock, random_bits=random_bits, is_leader=lambda: leads)
+    done = {
+        (keyspace, level): {times.squares() if keyspace == "endpoint" and level > Level.HOUR else None}
+        for keyspace in ("endpoint", "total") for level in levels
+    }  # fmt: skip
+    for _ in range(2):
+        for _ in range(2 * 3):
+            await folder.fold()
+        assert await filled() == done
+        await custodes.database.write(lambda tx: connection_of(tx).execute(forgotten))
+        leads = False
+        await folder.fold()
+        leads = True
 
 
 async def test_migrating_twice_changes_nothing(custodes: Custodes):

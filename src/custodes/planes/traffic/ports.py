@@ -146,6 +146,13 @@ class TrafficStore(Protocol):
         """
         ...
 
+    async def fill_squares(self, level: Level, before: int) -> int | None:
+        """Add to the newest bucket of a level before a moment what rows of endpoints of older versions lack.
+
+        Returns when that bucket began; None when there was none.
+        """
+        ...
+
     async def calls(self, where: CallFilter, *, tenant: str | None, limit: int, cursor: str | None) -> Page[ApiCall]:
         """List raw rows, newest first."""
         ...

@@ -18,6 +18,7 @@ from custodes.planes.traffic.ports import FoldUnit, RollupQuery, Snapshot
 from custodes.planes.traffic.rollup import UNMATCHED, Level, Rollups
 from custodes.runtime.transactions import Transaction, Work, nothing
 from custodes.storage.sql import traffic_rollups as rollups
+from custodes.storage.sql import traffic_squares as squares
 from custodes.storage.sql.bulk import Bulk, affected, counted, insert_ignoring
 from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.partitions import purge
@@ -119,6 +120,15 @@ class SqlTrafficStore:
     async def fold(self, unit: FoldUnit, writer_id: str) -> int:
         """Fold, all or nothing."""
         return await self._database.write(lambda tx: rollups.fold(connection_of(tx), unit, writer_id), durable=False)
+
+    async def fill_squares(self, level: Level, before: int) -> int | None:
+        """Fill the newest bucket, in short transactions."""
+        bucket = await self._database.read(lambda tx: squares.newest_bucket(connection_of(tx), level, before))
+        if bucket is None:
+            return None
+        while await self._database.write(lambda tx: squares.fill(connection_of(tx), level, bucket), durable=False):
+            pass
+        return bucket
 
     # ── Raw rows ─────────────────────────────────────────────────────────────
 
