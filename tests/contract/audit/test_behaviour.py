@@ -61,7 +61,9 @@ async def test_a_report_counts_admin_actions_sign_ins_and_verdicts_of_its_period
         await store.append(entry)
     for entry, took in zip(entries[-4:-1], (1, 3, 9), strict=True):
         verdict = Review(ReviewState.BENIGN, by="user:9", at=entry.recorded_at + took * HOUR)
-        await database.write(lambda tx, entry=entry, verdict=verdict: store.set_review(tx, entry.id, verdict))
+        assert await database.write(
+            lambda tx, entry=entry, verdict=verdict: store.set_review(tx, entry.id, verdict, before=ReviewState.OPEN)
+        )
 
     found = await database.read(lambda tx: store.compliance(tx, "acme", START, START + DAY))
 

@@ -1,20 +1,27 @@
 """An attack that goes on is one flag with a count; many reviews are moved at once; on every engine."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 
 import pytest
 from tests.contract.audit.conftest import START
 
+from custodes.errors import Conflict
 from custodes.kernel.clock import DAY, SECOND
 from custodes.planes.audit.model import AuditEntry, Review, ReviewState
 from custodes.planes.audit.ports import AuditQuery, ReviewChange
+from custodes.planes.audit.reader import AuditReader
+from custodes.planes.audit.reviews import Verdict
 from custodes.planes.audit.risk import FLAG_WINDOW
+from custodes.runtime.transactions import Transaction
 from custodes.storage.sql.audit import SqlAuditStore
 from custodes.storage.sql.database import Database, connection_of
+from custodes.testing.clock import FakeClock
 
 Make = Callable[..., AuditEntry]
 
+BENIGN = Review(ReviewState.BENIGN, by="user:1", at=1)
 HOUR_S = FLAG_WINDOW // SECOND
 
 
@@ -56,7 +63,7 @@ async def test_after_the_window_or_a_verdict_it_is_flagged_anew(database: Databa
     await store.append(flagged(make, 10))
     await store.append(flagged(make, HOUR_S + 1))
     (later, _) = await listed(database, store, flagged=True)
-    await database.write(lambda tx: store.set_review(tx, later.id, Review(ReviewState.BENIGN, by="user:1", at=1)))
+    await database.write(lambda tx: store.set_review(tx, later.id, BENIGN, before=ReviewState.OPEN))
 
     await store.append(flagged(make, HOUR_S + 2))
 
@@ -88,7 +95,7 @@ async def test_what_belongs_to_a_flag_stays_until_somebody_decides(
             lambda tx: connection_of(tx).exec_driver_sql(f"DELETE FROM audit_logs WHERE id = '{member.id}'")
         )
 
-    await database.write(lambda tx: store.set_review(tx, flag.id, Review(ReviewState.BENIGN, by="user:1", at=1)))
+    await database.write(lambda tx: store.set_review(tx, flag.id, BENIGN, before=ReviewState.OPEN))
     assert await database.read(lambda tx: store.count_purgeable(tx, START + DAY)) == 3
     assert await database.write(lambda tx: store.purge(tx, START + DAY, 10)) == 3
 
@@ -112,3 +119,33 @@ async def test_many_reviews_are_counted_and_moved_and_no_other(database: Databas
         Review(ReviewState.FALSE_POSITIVE, note="load test", by="user:9", at=77)
     }
     assert len(await listed(database, store, review_state=ReviewState.OPEN)) == 3
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+async def test_of_two_who_decide_at_the_same_moment_one_is_told_so(database: Database, make: Make, clock: FakeClock):
+    """Given two who have read that a review is open, When both decide, Then the second verdict replaces none."""
+    both_have_read = threading.Barrier(2)
+
+    class Simultaneous(SqlAuditStore):
+        reads = 0
+
+        def find(self, tx: Transaction, tenant: str | None, entry_id: str) -> AuditEntry | None:
+            found = super().find(tx, tenant, entry_id)
+            self.reads += 1
+            if self.reads <= 2:
+                both_have_read.wait(30)
+            return found
+
+    store = Simultaneous(database)
+    flag = flagged(make, 0)
+    await store.append(flag)
+    reader = AuditReader(database, store, clock)
+
+    verdicts = [Verdict(state, f"user:{state}") for state in (ReviewState.BENIGN, ReviewState.TRUE_POSITIVE)]
+    outcomes = await asyncio.gather(*(reader.review(flag.id, one) for one in verdicts), return_exceptions=True)
+
+    (refused,) = (one for one in outcomes if isinstance(one, BaseException))
+    (moved,) = (one for one in outcomes if isinstance(one, AuditEntry))
+    assert isinstance(refused, Conflict)
+    (kept,) = await listed(database, store)
+    assert kept.review == moved.review

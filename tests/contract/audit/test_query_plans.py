@@ -131,7 +131,9 @@ async def test_analytics_of_weeks_read_figures_by_key_and_entries_by_place(
     def folded(tx):
         connection = connection_of(tx)
         connection.exec_driver_sql("INSERT INTO audit_folds VALUES ('default', 0, 0)")
-        connection.exec_driver_sql("UPDATE audit_logs SET review_state = 'open' WHERE seq = 1")
+        connection.exec_driver_sql(
+            "UPDATE audit_logs SET review_state = 'open', reviewed_by = 'u', reviewed_at = 1 WHERE seq = 1"
+        )
         assert store.fold(tx, 10) == 1
         buckets = "SELECT level, 1790208000000000, actor, tenant_id, '1.1.1.1', 'A', 1 FROM audit_origin_figures"
         connection.exec_driver_sql(f"INSERT INTO audit_origin_figures {buckets}")

@@ -22,6 +22,7 @@ from custodes.planes.audit.model import (
     RiskReason,
 )
 from custodes.planes.audit.ports import AuditQuery
+from custodes.planes.audit.reviews import STEPS
 from custodes.storage.sql.audit import SqlAuditStore
 from custodes.storage.sql.database import Database, connection_of
 
@@ -203,7 +204,7 @@ async def test_a_review_changes_and_what_was_recorded_stays(database: Database, 
     await store.append(entry)
     review = Review(ReviewState.TRUE_POSITIVE, "ann", "was him", "user:1", 7)
 
-    await database.write(lambda tx: store.set_review(tx, entry.id, review))
+    assert await database.write(lambda tx: store.set_review(tx, entry.id, review, before=ReviewState.OPEN))
 
     found = await database.read(lambda tx: store.find(tx, None, entry.id))
     assert found.review == review
@@ -216,7 +217,7 @@ async def test_a_review_changes_and_what_was_recorded_stays(database: Database, 
     "statement",
     [
         "UPDATE audit_logs SET reason = 'nothing happened'",
-        "UPDATE audit_logs SET actor = 'user:2', review_state = 'benign'",
+        "UPDATE audit_logs SET actor = 'user:2', review_state = 'open', reviewed_by = 'user:1', reviewed_at = 1",
         "UPDATE audit_logs SET risk_score = 0",
         "DELETE FROM audit_logs",
     ],
@@ -230,6 +231,65 @@ async def test_the_store_itself_refuses_to_change_or_delete_what_was_recorded(
         await database.write(lambda tx: connection_of(tx).exec_driver_sql(statement))
 
     assert len(await listed(database, store)) == 1
+
+
+async def test_the_store_itself_refuses_a_review_that_does_not_go_step_by_step(
+    database: Database, store: SqlAuditStore, make
+):
+    """Given reviews, When plain SQL decides one without a name and a moment, or decides it anew, Then it is refused."""
+    named = "reviewed_by = 'user:1', reviewed_at = 5"
+    refused = {
+        "open": [
+            "review_state = NULL",
+            f"review_state = 'fine', {named}",
+            "review_state = 'benign'",
+            "review_state = 'benign', reviewed_by = '', reviewed_at = 5",
+            "review_state = 'benign', reviewed_by = 'user:1'",
+        ],
+        "benign": [
+            f"review_state = 'true_positive', {named}",
+            f"review_state = 'acknowledged', {named}",
+            f"review_note = 'never looked at', {named}",
+            "reviewed_by = 'user:2'",
+        ],
+        "none": [f"review_state = 'benign', {named}", "review_note = 'put there'"],
+    }
+    kept = {
+        "open": make(1, flagged=True, flag_key="k1", review=Review(ReviewState.OPEN)),
+        "benign": make(2, flagged=True, flag_key="k2", review=Review(ReviewState.BENIGN, by="user:9", at=4)),
+        "none": make(3),
+    }
+    for entry in kept.values():
+        await store.append(entry)
+    before = await listed(database, store)
+
+    for state, changes in refused.items():
+        for change in changes:
+            statement = f"UPDATE audit_logs SET {change} WHERE id = '{kept[state].id}'"
+            with pytest.raises((DBAPIError, sqlite3.DatabaseError), match="a review goes on step by step"):
+                await database.write(lambda tx, s=statement: connection_of(tx).exec_driver_sql(s))
+
+    assert await listed(database, store) == before
+
+
+async def test_the_store_itself_lets_a_review_take_every_step_that_there_is(
+    database: Database, store: SqlAuditStore, make
+):
+    for number, (before, possible) in enumerate(STEPS.items()):
+        for place, state in enumerate(sorted(possible)):
+            given = {"flagged": True, "review": Review(before)} if before else {}
+            entry = make(100 * number + place, flag_key=f"k{number}.{place}", **given)
+            await store.append(entry)
+            after = Review(state, "user:2", "seen", "user:1", 7)
+            assert await database.write(lambda tx, i=entry.id, a=after, b=before: store.set_review(tx, i, a, before=b))
+            found = await database.read(lambda tx, i=entry.id: store.find(tx, None, i))
+            assert found.review == after
+            # Somebody who has read the state before comes too late
+            if before is not state:
+                late = Review(ReviewState.OPEN, "", "", "user:3", 8)
+                assert not await database.write(
+                    lambda tx, i=entry.id, a=late, b=before: store.set_review(tx, i, a, before=b)
+                )
 
 
 async def test_an_unreviewed_entry_cannot_be_deleted_even_in_a_purge_window(

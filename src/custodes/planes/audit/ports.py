@@ -134,8 +134,11 @@ class AuditStore(Protocol):
         """Sum up a range of time; ``width`` is that of a point of the risk trend, ``top`` the length of rankings."""
         ...
 
-    def set_review(self, tx: Transaction, entry_id: str, review: Review) -> None:
-        """Put a review beside an entry that exists; what was recorded stays as it is."""
+    def set_review(self, tx: Transaction, entry_id: str, review: Review, *, before: ReviewState | None) -> bool:
+        """Put a review beside an entry whose review is in the state ``before``; what was recorded stays as it is.
+
+        False, and nothing done, when it is in another one: somebody was faster.
+        """
         ...
 
     def count_reviews(self, tx: Transaction, query: AuditQuery, states: Collection[ReviewState]) -> ReviewCounts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
-from custodes.errors import InvalidInput, NotFound
+from custodes.errors import Conflict, InvalidInput, NotFound
 from custodes.kernel.clock import Clock
 from custodes.kernel.paging import MAX_LIMIT, Page
 from custodes.kernel.time_range import range_of
@@ -115,7 +115,9 @@ class AuditReader:
         def move(tx: Transaction) -> AuditEntry:
             entry = self._find(tx, entry_id, tenant)
             review = next_review(entry.review, verdict, self._clock.now())
-            self._entries.set_review(tx, entry_id, review)
+            if not self._entries.set_review(tx, entry_id, review, before=entry.review.state if entry.review else None):
+                msg = "Somebody else has moved this review just now"
+                raise Conflict(msg, remedy="Read the entry again, and decide")
             also(tx)
             return replace(entry, review=review)
 

@@ -115,11 +115,12 @@ class SqlAuditStore:
         """Sum up a range of time."""
         return audit_analytics.analyse(connection_of(tx), tenant, since, until, width=width, top=top)
 
-    def set_review(self, tx: Transaction, entry_id: str, review: Review) -> None:
-        """Put a review beside an entry."""
-        connection_of(tx).execute(
+    def set_review(self, tx: Transaction, entry_id: str, review: Review, *, before: ReviewState | None) -> bool:
+        """Put a review beside an entry, as long as it is where it was."""
+        state = None if before is None else before.value
+        changed = connection_of(tx).execute(
             update(audit_logs)
-            .where(audit_logs.c.id == entry_id)
+            .where(audit_logs.c.id == entry_id, audit_logs.c.review_state.is_not_distinct_from(state))
             .values(
                 review_state=review.state.value,
                 review_assignee=review.assignee,
@@ -128,6 +129,7 @@ class SqlAuditStore:
                 reviewed_at=review.at,
             )
         )
+        return changed.rowcount == 1
 
     def count_reviews(self, tx: Transaction, query: AuditQuery, states: Collection[ReviewState]) -> ReviewCounts:
         """Count reviews by their state."""

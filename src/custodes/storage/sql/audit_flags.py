@@ -103,12 +103,14 @@ def review_many(
     connection: Connection, query: AuditQuery, states: Iterable[ReviewState], change: ReviewChange, limit: int
 ) -> list[str]:
     """Change the reviews that a query finds in some states, oldest first, at most ``limit``."""
+    movable = _c.review_state.in_([state.value for state in states])
     found = selection(connection, query, _c.id).where(_c.review_state.is_not(None))
-    found = found.where(_c.review_state.in_([state.value for state in states])).order_by(_c.id).limit(limit)
-    ids: list[str] = list(connection.execute(found).scalars())
+    ids: list[str] = list(connection.execute(found.where(movable).order_by(_c.id).limit(limit)).scalars())
     values = {"review_state": change.state.value, "reviewed_by": change.by, "reviewed_at": change.at}
     values |= {} if change.assignee is None else {"review_assignee": change.assignee}
     values |= {} if change.note is None else {"review_note": change.note}
-    for start in range(0, len(ids), _CHUNK):
-        connection.execute(update(audit_logs).where(_c.id.in_(ids[start : start + _CHUNK])).values(**values))
-    return ids
+    moved: list[str] = []
+    for start in range(0, len(ids), _CHUNK):  # what somebody else has decided since is left as it is
+        these = update(audit_logs).where(_c.id.in_(ids[start : start + _CHUNK]), movable)
+        moved += connection.execute(these.values(**values).returning(_c.id)).scalars()
+    return sorted(moved)

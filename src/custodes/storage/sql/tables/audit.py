@@ -108,12 +108,22 @@ audit_purge_window = Table(
     Column("before", Micros, nullable=False),
 )
 
-_REVIEW = {"review_state", "review_assignee", "review_note", "reviewed_by", "reviewed_at"}
+_REVIEW = ("review_state", "review_assignee", "review_note", "reviewed_by", "reviewed_at")
+_REVIEWED = ", ".join(_REVIEW)
 _RECORDED = ", ".join(column.name for column in audit_logs.columns if column.name not in _REVIEW)
 
 #: An entry that nobody has decided about, or that belongs to such a one. In the guards, ``OLD`` is the entry.
 _WAITING = "review_state IN ('open', 'acknowledged')"
 _UNDECIDED = f"OLD.{_WAITING} OR EXISTS (SELECT 1 FROM audit_logs f WHERE f.id = OLD.flag_id AND f.{_WAITING})"  # noqa: S608 - words of ours
+
+#: A step that a review may take (``planes/audit/reviews.py``): it names who and when, and what is decided is opened
+#: before it is decided anew. In the guards, ``NEW`` is the entry with it.
+_STEP = (
+    "NEW.reviewed_at IS NOT NULL AND NEW.reviewed_by <> ''"
+    " AND (NEW.review_state = 'open' OR OLD.review_state IN ('open', 'acknowledged')"
+    " AND NEW.review_state IN ('acknowledged', 'true_positive', 'benign', 'false_positive'))"
+)
+_NO_STEP = "audit_logs: a review goes on step by step, and says who and when"
 
 #: Guards of SQLite: what was recorded cannot be changed, and only retention deletes. They stop mistakes and careless
 #: hands, not somebody who may drop triggers.
@@ -124,6 +134,8 @@ SQLITE_GUARDS = (
     WHEN {_UNDECIDED}
       OR NOT EXISTS (SELECT 1 FROM audit_purge_window WHERE before > OLD.recorded_at)
     BEGIN SELECT RAISE(ABORT, 'audit_logs is append-only: only retention deletes, and nothing unreviewed'); END""",  # noqa: S608 - words of ours
+    f"""CREATE TRIGGER audit_logs_reviewed_step_by_step BEFORE UPDATE OF {_REVIEWED} ON audit_logs
+    WHEN ({_STEP}) IS NOT TRUE BEGIN SELECT RAISE(ABORT, '{_NO_STEP}'); END""",
 )
 
 #: The same guards on PostgreSQL.
@@ -143,6 +155,10 @@ POSTGRESQL_GUARDS = (
     FOR EACH ROW EXECUTE FUNCTION custodes_audit_retention()""",
     """CREATE TRIGGER audit_logs_never_truncated BEFORE TRUNCATE ON audit_logs
     FOR EACH STATEMENT EXECUTE FUNCTION custodes_audit_stays()""",
+    f"""CREATE FUNCTION custodes_audit_review() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN RAISE EXCEPTION '{_NO_STEP}'; END $$""",
+    f"""CREATE TRIGGER audit_logs_reviewed_step_by_step BEFORE UPDATE OF {_REVIEWED} ON audit_logs
+    FOR EACH ROW WHEN (({_STEP}) IS NOT TRUE) EXECUTE FUNCTION custodes_audit_review()""",
 )
 
 for _dialect, _guards in (("sqlite", SQLITE_GUARDS), ("postgresql", POSTGRESQL_GUARDS)):
