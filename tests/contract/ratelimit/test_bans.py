@@ -198,3 +198,18 @@ async def test_a_worker_that_knows_of_no_offence_writes_the_level_that_the_store
     assert [forgetful.offend(), forgetful.offend()] == [0, MINUTE]
     await refreshed(forgetful)
     assert (await forgetful.bans())[0].level == 2, "four of five are forgiven"
+
+
+async def test_a_ban_that_is_lifted_while_it_is_written_does_not_come_back(
+    worker: Callable[[], Worker], clock: FakeClock
+):
+    """Given a ban on its way to the store, When the address is unblocked before it arrives, Then it stays lifted."""
+    (one,) = await banned_once(worker, clock, count=1)
+    under_way = one.limiter._in_force.unsaved
+    await one.limiter.unblock_identifier(IP, actor="user:ann")
+    await one.limiter._administration.save_bans(under_way)
+
+    other = worker()
+    await refreshed(one, other)
+    assert [one.shut_out(), other.shut_out()] == [0, 0]
+    assert [(ban.level, ban.lifted_by) for ban in await one.bans()] == [(2, "user:ann")]

@@ -162,16 +162,18 @@ class Administration:
         name = normal_identifier(kind, identifier)
         now = self._clock.now()
 
+        unsaved = [one for one in self._in_force.unsaved if _names(one, kind, name, tenant)]
+
         def work(tx: Transaction) -> list[Access]:
+            self._put_bans(tx, unsaved)  # and lifts them: what writes them just now finds them there
             found = self._store.standing(tx, tenant=tenant, kind=kind.value, identifier=name, effects=effects, now=now)
-            if not found and not any(_names(one, kind, name, tenant) for one in self._in_force.unsaved):
+            if not found:
                 msg = f"Nothing stands against this {kind}"
                 raise NotFound(msg, remedy="Look at the list of blocks for how it is written")
-            self._end(tx, [one.id for one in found], actor, now)
+            self._store.end_access(tx, [one.id for one in found], now, actor)
             also(tx)
             return found
 
-        unsaved = [one for one in self._in_force.unsaved if _names(one, kind, name, tenant)]
         found = await self._store.units.write(work)
         self._in_force.end(one.id for one in (*found, *unsaved))
         return [replace(one, ends_at=now, lifted_by=actor) for one in found]
