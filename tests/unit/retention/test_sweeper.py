@@ -255,6 +255,17 @@ async def test_a_sweep_is_due_by_what_all_processes_did_and_not_by_how_long_one_
     assert await next_process() == everything[1:]
 
 
+async def test_after_a_clock_that_ran_ahead_one_process_sweeps_and_not_each_that_starts(retention_of, clock: FakeClock):
+    shelf = Shelf(clock, [])
+    clock.jump(10 * DAY)
+    await retention_of(shelf.policy(), every_minutes=60).run_due()
+    clock.jump(-10 * DAY)
+
+    swept = [bool(await retention_of(shelf.policy(), every_minutes=60).run_due()) for _ in range(3)]
+
+    assert swept == [True, False, False]
+
+
 async def test_health_says_for_how_long_nothing_was_cleaned_up_and_what_failed(retention_of, clock: FakeClock):
     async def broken(_before: int, _limit: int) -> int:
         raise StorageUnavailable("The disk is full")
