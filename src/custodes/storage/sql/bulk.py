@@ -211,7 +211,7 @@ def _updated(
     """Run the statements of an update; each when the result of the one before has been read."""
     if not rows:
         return
-    rows = sorted(rows, key=itemgetter(key))  # in one order in every process: none waits for another in a circle
+    rows = sorted(rows, key=itemgetter(*keys))  # in one order in every process: none waits for another in a circle
     names = tuple(rows[0])
     sets = ", ".join(
         f"{name} = {changes.get(name, '{new}').format(old=f'{table.name}.{name}', new=f'given.{name}')}"
