@@ -3,7 +3,7 @@
 Processes of the version before take such steps only. The trigger is made in an instant; what was reviewed before stays as
 it is.
 
-Revision ID: 0016_reviews_step_by_step
+Revision ID: 0015_reviews_step_by_step
 Revises: 0014_sums_and_ages
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "0016_reviews_step_by_step"
+revision = "0015_reviews_step_by_step"
 down_revision = "0014_sums_and_ages"
 branch_labels = None
 depends_on = None
