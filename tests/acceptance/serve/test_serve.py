@@ -204,7 +204,7 @@ def test_a_file_that_is_no_database(start: Start, tmp_path: Path):
     server = start()
 
     assert server.wait() == 1
-    assert "not a database" in server.said
+    assert "is not an SQLite database" in server.said
     assert "Traceback" not in server.said
 
 
