@@ -25,7 +25,8 @@ class Reads:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._told: OrderedDict[tuple[Hashable, str], tuple[int, asyncio.Task[Any]]] = OrderedDict()
+        #: When each was told, and who tells it, until it is.
+        self._told: OrderedDict[tuple[Hashable, str], tuple[int, asyncio.Task[Any] | None]] = OrderedDict()
 
     async def once(self, who: Hashable, what: str, tell: Coroutine[Any, Any, object]) -> None:
         """Have a look told, if it is a new one; return when it is, whoever has had it told.
@@ -34,19 +35,26 @@ class Reads:
             Exception: what telling raised. It is tried again at the next look.
         """
         now, look = self._clock.now(), (who, what)
-        told_at, telling = self._told.get(look, (now, None))
-        if telling is None or not 0 <= now - told_at < ONE_LOOK:
+        known = self._told.get(look)
+        if known is not None and 0 <= now - known[0] < ONE_LOOK:
+            tell.close()
+            telling = known[1]
+        else:
             telling = asyncio.create_task(tell)
-            telling.add_done_callback(lambda done: self._forget_failed(look, done))
+            telling.add_done_callback(lambda done: self._ended(look, done))
             self._told[look] = (now, telling)
             self._told.move_to_end(look)
             if len(self._told) > _MAX_REMEMBERED:
                 self._told.popitem(last=False)
-        else:
-            tell.close()
-        await asyncio.shield(telling)  # of one who leaves meanwhile it is told all the same
+        if telling is not None:
+            await asyncio.shield(telling)  # of one who leaves meanwhile it is told all the same
 
-    def _forget_failed(self, look: tuple[Hashable, str], done: asyncio.Task[Any]) -> None:
+    def _ended(self, look: tuple[Hashable, str], done: asyncio.Task[Any]) -> None:
         failed = done.cancelled() or done.exception() is not None
-        if failed and self._told.get(look, (0, None))[1] is done:
+        told_at, telling = self._told.get(look, (0, None))
+        if telling is not done:
+            return
+        if failed:
             del self._told[look]
+        else:
+            self._told[look] = (told_at, None)

@@ -174,10 +174,11 @@ def refused(
         return one.id, told_at(one.received_at), one.source, one.reason, one.client_ip
 
     columns = ("id", "received", "source", "reason", "address")
-    write_page(run(database, action), columns, row, as_json=as_json, shown=_without_what_it_carries)
+    write_page(run(database, action), columns, row, as_json=as_json, shown=without_what_it_carries)
 
 
-def _without_what_it_carries(one: Refusal) -> dict[str, object]:
+def without_what_it_carries(one: Refusal) -> dict[str, object]:
+    """Tell a sample of a refused delivery; what it carries is looked at one by one, and each look is in the trail."""
     told: dict[str, object] = plain(one)
     return {name: value for name, value in told.items() if name not in {"headers", "body_head"}}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
@@ -14,13 +14,14 @@ from rich.progress import Progress
 
 from custodes.app import Custodes
 from custodes.cli.console import DatabaseOption, err, json_text, operator, plain, rows_output, run
+from custodes.cli.events import without_what_it_carries
 from custodes.cli.moments import moment
 from custodes.errors import InvalidInput
 from custodes.kernel.clock import DAY, to_iso
 from custodes.kernel.csv_rows import csv_cell
 from custodes.kernel.paging import MAX_LIMIT, walk
 from custodes.kernel.redact import visible
-from custodes.kernel.tenant import EVERY_TENANT
+from custodes.kernel.tenant import EVERY_TENANT, check_tenant
 from custodes.planes.audit.ports import AuditQuery
 from custodes.planes.inbound.model import EventFilter
 from custodes.planes.outbound.ports import DeliveryFilter
@@ -54,6 +55,14 @@ class Kind(StrEnum):
     USER_PROFILES = "user-profiles"
 
 
+#: Kinds that are written whatever their time.
+_NOT_BY: Mapping[Kind, Sequence[str]] = {
+    Kind.BLOCKS: ("--since", "--until"),
+    Kind.USER_PROFILES: ("--since", "--until"),
+    Kind.API_ERRORS: ("--until",),
+}
+
+
 class Format(StrEnum):
     """How it is written."""
 
@@ -73,6 +82,7 @@ def export(
     database: DatabaseOption = None,
 ) -> None:
     """Write monitoring data, newest first. The export itself is in the audit trail."""
+    _check(kind, since, until, tenant)
 
     async def action(custodes: Custodes) -> int:
         now = custodes.clock.now()
@@ -94,6 +104,17 @@ def export(
 
     count = run(database, action)
     err.print(f"{count:,} rows written{'' if output is None else f' to {output}'}.")
+
+
+def _check(kind: Kind, since: str | None, until: str | None, tenant: str | None) -> None:
+    """Refuse what would not be applied, before anything is written."""
+    if tenant is not None:
+        check_tenant(tenant)
+    given = {"--since": since, "--until": until}
+    for option in _NOT_BY.get(kind, ()):
+        if given[option] is not None:
+            msg = f"{kind} are not chosen by {option}"
+            raise InvalidInput(msg, remedy="Leave it out; what is written has its moments in it")
 
 
 def _opened(output: Path) -> TextIO:
@@ -128,7 +149,7 @@ async def _rows(
     custodes: Custodes, kind: Kind, since: int | None, until: int | None, tenant: str | None
 ) -> AsyncIterator[dict[str, Any]]:
     async for item in _found(custodes, kind, since, until, tenant):
-        yield plain(item)
+        yield without_what_it_carries(item) if kind is Kind.WEBHOOK_REFUSALS else plain(item)
 
 
 def _found(

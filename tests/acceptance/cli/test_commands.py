@@ -19,10 +19,18 @@ from custodes.cli.console import write_fields, write_table
 from custodes.cli.export import Kind
 from custodes.cli.main import COMMANDS, app
 from custodes.cli.moments import moment
-from custodes.errors import ConfigurationError, CustodesError, InvalidInput, NotFound, PermissionDenied
+from custodes.errors import (
+    ConfigurationError,
+    CustodesError,
+    InvalidInput,
+    NotFound,
+    PermissionDenied,
+    SignatureRefused,
+)
 from custodes.kernel.clock import HOUR
 from custodes.planes.inbound.model import Status
 from custodes.storage.sql.schema import known_revisions
+from custodes.testing.webhooks import signed_webhook
 
 
 @pytest.fixture
@@ -305,21 +313,46 @@ class TestExport:
             custodes.metrics.count("orders.created", 2, labels={"plan": "pro"})
             await custodes.metrics.flush()
             await custodes.ratelimit.block_identifier("bob", "user", reason="abuse", actor="user:1")
+            forged = signed_webhook("stripe", b'{"card": "4242"}', "whsec_of_nobody", now=custodes.clock.now())
+            custodes.source("stripe", ["whsec_" + "a" * 32])
+            with pytest.raises(SignatureRefused):
+                await custodes.inbound.receive(
+                    custodes.inbound.source("stripe"),
+                    forged.request,
+                    trace_id="b" * 32,
+                    client_ip="203.0.113.9",
+                )
+            await custodes.inbound.flush()
 
         with_custodes(url, action)
 
-        found = {kind: run("export", kind, "--since", "2h").stdout.splitlines() for kind in Kind}
+        whole = {Kind.BLOCKS, Kind.USER_PROFILES}
+        since = {kind: [] if kind in whole else ["--since", "2h"] for kind in Kind}
+        found = {kind: run("export", kind, *since[kind]).stdout.splitlines() for kind in Kind}
 
         [metric] = [json.loads(line) for line in found[Kind.SYSTEM_METRICS]]
         assert (metric["name"], metric["count"], metric["total"]) == ("orders.created", 1, 2)
         assert [json.loads(line)["identifier"] for line in found[Kind.BLOCKS]] == ["bob"]
+        [refused] = [json.loads(line) for line in found[Kind.WEBHOOK_REFUSALS]]
+        assert refused["source"] == "stripe"
+        assert not {"headers", "body_head"} & refused.keys()
         told = [json.loads(line) for line in run("export", "audit-logs").stdout.splitlines()]
         exports = [entry for entry in told if entry["action"] == "data.exported"][1:]
         assert {entry["targets"][0]["id"] for entry in exports} == set(Kind)
         for entry in exports:
             asked = entry["context"]["extra"]
             assert asked["format"] == "ndjson"
-            assert set(asked["filters"]) == {"since", "tenant"}
+            kind = entry["targets"][0]["id"]
+            assert set(asked["filters"]) == ({"tenant"} if kind in whole else {"since", "tenant"})
+
+    def test_what_would_not_be_applied_is_refused_before_anything_is_written(self, url: str, tmp_path: Path):
+        kept = tmp_path / "kept.ndjson"
+        kept.write_text("what was there")
+        for words in (["blocks", "--since", "2h"], ["api-errors", "--until", "2h"], ["alerts", "--tenant", "b b"]):
+            with pytest.raises(InvalidInput):
+                CliRunner().invoke(app, ["export", *words, "--output", str(kept)], catch_exceptions=False)
+
+        assert kept.read_text() == "what was there"
 
 
 class TestRetention:

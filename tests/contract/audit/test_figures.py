@@ -183,16 +183,21 @@ async def test_folded_figures_are_those_of_counting_entries(database: Database, 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 async def test_the_first_lines_of_a_report_are_the_same_however_they_are_found(
-    database: Database, trail: Trail, drawn, monkeypatch: pytest.MonkeyPatch
+    database: Database, trail: Trail, drawn, make: Callable[..., AuditEntry], monkeypatch: pytest.MonkeyPatch
 ):
     """Given more lines than are listed, then the likely ones are enough, or all are looked at: the answer is one."""
     monkeypatch.setattr(audit_compliance, "MAX_LINES", 3)
     monkeypatch.setattr(audit_compliance, "_MOST", 4)
     chance = random.Random(5)
     await trail.add(drawn(chance, 250))
+    # and somebody who did much in the first hours after what is deleted below, and nothing else
+    await trail.add(
+        [make((3 * DAY + 4 * HOUR) / SECOND, actor=Reference("user", "once"), kind=Kind.ADMIN) for _ in range(90)]
+    )
     await trail.fold()
     await trail.add(drawn(chance, 30))
-    asked = list(product(RANGES[-2:], TENANTS))
+    # the third is most of what is kept when some has been deleted, and begins after that
+    asked = list(product((*RANGES[-2:], (START + 5 * DAY, START + 100 * DAY)), TENANTS))
 
     for turn in range(2):
         for likely in (0, 6, 1_000):

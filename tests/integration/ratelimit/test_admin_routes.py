@@ -7,7 +7,7 @@ import pytest
 
 from custodes import Custodes
 from custodes.admin.app import create_admin_app
-from custodes.kernel.clock import HOUR, MINUTE, to_iso
+from custodes.kernel.clock import DAY, HOUR, MINUTE, to_iso
 from custodes.planes.audit.ports import AuditQuery
 from custodes.testing.admin import key_for
 from custodes.testing.clock import FakeClock
@@ -232,6 +232,9 @@ async def test_how_many_are_blocked_is_told_of_now_and_of_the_end_of_the_time_th
 
     assert (summary["blocks_in_force"], len(summary["active_blocks"])) == (12, 10)
     assert (then.json()["blocks_in_force"], now.json()["blocks_in_force"]) == (13, 12)
+    long_ago = {"until": to_iso(clock.now() - 8 * DAY), "since": to_iso(clock.now() - 9 * DAY)}
+    forgotten = await client.get(f"{API}/rate-limits/analytics", params=long_ago, headers=admin)
+    assert forgotten.json()["blocks_in_force"] is None, "those that ended since then are deleted after a week"
 
 
 async def test_an_admin_of_one_tenant_does_not_learn_what_the_others_do(

@@ -9705,9 +9705,9 @@ export interface components {
             api_keys: components["schemas"]["TotalModel"][];
             /**
              * Blocks In Force
-             * @description Blocks and bans that stood at the end, as far as they are still kept
+             * @description Blocks and bans that stood at the end; null when some of them may not be kept any more
              */
-            blocks_in_force: number;
+            blocks_in_force: number | null;
         };
         /**
          * PointModel

@@ -1,5 +1,6 @@
 import { type QueryKey, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useRef } from 'react';
+import { isHeld } from '../time/now.ts';
 import { useView } from '../view/view.ts';
 import { type Happening, useHear } from './source.ts';
 
@@ -17,12 +18,14 @@ export function useFresh(keys: readonly QueryKey[], concerns: (event: Happening)
   const timer = useRef<number | undefined>(undefined);
   const state = useRef({ live, keys, concerns });
   state.current = { live, keys, concerns };
+  function fetch(): void {
+    timer.current = isHeld() ? window.setTimeout(fetch, CALM) : undefined;
+    if (timer.current !== undefined) return;
+    for (const queryKey of state.current.keys) void queries.invalidateQueries({ queryKey });
+  }
   const hear = useRef((events: readonly Happening[]) => {
     if (!state.current.live || timer.current !== undefined || !events.some(state.current.concerns)) return;
-    timer.current = window.setTimeout(() => {
-      timer.current = undefined;
-      for (const queryKey of state.current.keys) void queries.invalidateQueries({ queryKey });
-    }, CALM);
+    timer.current = window.setTimeout(fetch, CALM);
   });
   useHear(hear.current);
   useEffect(() => () => window.clearTimeout(timer.current), []);

@@ -13,6 +13,7 @@ let timer: number | undefined;
 let shown = 3_600_000;
 let running = true;
 const pausedBy = new Set<string>();
+const held = new Set<string>();
 const listeners = new Set<() => void>();
 
 function told(): void {
@@ -51,6 +52,21 @@ export function pause(by: string): void {
   pausedBy.add(by);
   schedule();
   told();
+}
+
+/** Have everything stand still, also what is fetched because something has happened: what is asked would go with it. */
+export function hold(by: string): void {
+  held.add(by);
+  pause(by);
+}
+
+export function release(by: string): void {
+  held.delete(by);
+  resume(by);
+}
+
+export function isHeld(): boolean {
+  return held.size > 0;
 }
 
 export function resume(by: string): void {

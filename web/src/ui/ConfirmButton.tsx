@@ -3,7 +3,7 @@ import { Alert, Button, type ButtonProps, Group, Modal, Stack, Textarea } from '
 import { notifications } from '@mantine/notifications';
 import { type FormEvent, type ReactNode, useEffect, useId, useState } from 'react';
 import { sentence } from '../api/problem.ts';
-import { pause, resume } from '../time/now.ts';
+import { hold, release } from '../time/now.ts';
 
 export interface ConfirmButtonProps {
   /** On the button and in the title. */
@@ -45,8 +45,8 @@ export function ConfirmButton({
   const asking = useId();
   useEffect(() => {
     if (!opened) return;
-    pause(asking);
-    return () => resume(asking);
+    hold(asking);
+    return () => release(asking);
   }, [asking, opened]);
 
   function close(): void {

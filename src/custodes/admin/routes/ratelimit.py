@@ -26,6 +26,7 @@ from custodes.admin.routes.ratelimit_trial import EngineModel, RuleCheck, TrialR
 from custodes.admin.summaries import SummaryDep
 from custodes.app import Custodes
 from custodes.errors import InvalidInput
+from custodes.kernel.clock import DAY
 from custodes.kernel.paging import MAX_LIMIT, walk
 from custodes.kernel.tenant import EVERY_TENANT
 from custodes.planes.audit.model import Reference
@@ -85,7 +86,7 @@ async def get_rate_limit_analytics(
 
     async def compute() -> AnalyticsModel:
         found = await custodes.ratelimit.get_rate_limit_analytics(since=when.since, until=when.until, tenant=tenant)
-        return AnalyticsModel.of(found)
+        return AnalyticsModel.of(found, custodes.clock.now() - custodes.settings.api_log_retention_days * DAY)
 
     return await summary.of(compute)
 

@@ -279,11 +279,13 @@ class AnalyticsModel(BaseModel):
     addresses: list[TotalModel] = Field(description="Of the identifiers, addresses; most refused first")
     users: list[TotalModel] = Field(description="Of the identifiers, users; most refused first")
     api_keys: list[TotalModel] = Field(description="Of the identifiers, API keys; most refused first")
-    blocks_in_force: int = Field(description="Blocks and bans that stood at the end, as far as they are still kept")
+    blocks_in_force: int | None = Field(
+        description="Blocks and bans that stood at the end; null when some of them may not be kept any more"
+    )
 
     @classmethod
-    def of(cls, found: RateLimitAnalytics) -> AnalyticsModel:
-        """Tell an analysis."""
+    def of(cls, found: RateLimitAnalytics, known_since: int) -> AnalyticsModel:
+        """Tell an analysis; blocks that ended before a moment may have been deleted."""
         return cls(
             since=found.since,
             until=found.until,
@@ -299,7 +301,7 @@ class AnalyticsModel(BaseModel):
             addresses=[TotalModel.of(total) for total in found.addresses],
             users=[TotalModel.of(total) for total in found.users],
             api_keys=[TotalModel.of(total) for total in found.api_keys],
-            blocks_in_force=found.blocks_in_force,
+            blocks_in_force=found.blocks_in_force if known_since <= found.until else None,
         )
 
 

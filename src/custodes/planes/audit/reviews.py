@@ -82,7 +82,7 @@ def change_of_many(verdict: Verdict, now: int) -> ReviewChange:
     """
     _check("note", verdict.note, MAX_NOTE)
     _check("assignee", verdict.assignee, MAX_PERSON)
-    _check("reviewer", verdict.by, MAX_PERSON)
+    _check_reviewer(verdict.by)
     note = None if verdict.note is None else storable(redact_text(verdict.note))
     assignee = None if verdict.assignee is None else storable(verdict.assignee)
     return ReviewChange(verdict.state, verdict.by, now, assignee, note)
@@ -102,10 +102,17 @@ def next_review(current: Review | None, verdict: Verdict, now: int) -> Review:
         raise Conflict(msg, remedy=f"From here it can become: {possible}")
     _check("note", verdict.note, MAX_NOTE)
     _check("assignee", verdict.assignee, MAX_PERSON)
-    _check("reviewer", verdict.by, MAX_PERSON)
+    _check_reviewer(verdict.by)
     note = storable(redact_text(verdict.note)) if verdict.note is not None else (current.note if current else "")
     assignee = storable(verdict.assignee) if verdict.assignee is not None else (current.assignee if current else "")
     return Review(verdict.state, assignee, note, verdict.by, now)
+
+
+def _check_reviewer(by: str) -> None:
+    if not by:
+        msg = "The reviewer has no name"
+        raise InvalidInput(msg, remedy="Say who has looked, such as user:ann")
+    _check("reviewer", by, MAX_PERSON)
 
 
 def _check(what: str, text: str | None, limit: int) -> None:

@@ -83,6 +83,7 @@ class Takeout:
             msg = "The range is empty"
             raise InvalidInput(msg, remedy="Let since be before until, and step positive")
         now = self._clock.now()
+        until = min(until, now + 1)  # nothing is measured in the future, however long it is
         finest = next((level for level in LEVELS if since >= now - level.retention), LEVELS[-1])
         width = -(-max(step, 1) // finest.width) * finest.width
         level = max((one for one in LEVELS if width % one.width == 0 and one.width >= finest.width), key=_width)

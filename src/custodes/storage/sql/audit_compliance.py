@@ -133,7 +133,8 @@ def _less_what_is_outside(asked: Asked, duty: str, events: dict[int, int], kept:
     if met := [line for line in unfolded if line not in events]:
         events |= {row[0]: row[4] for row in asked.ask(_of_names, only=met)}
     counts = Counter(events) + Counter(unfolded)
-    for since, until in ((max(asked.reach.valid_from, kept[0]), asked.since), (asked.until, kept[1])):
+    # After a clean-up lines count from the hour on at which it ended, and the day that this is in is not kept.
+    for since, until in ((asked.reach.valid_from or kept[0], asked.since), (asked.until, kept[1])):
         outside = asked.over(since, until).ask(_of_outside, duty, only=[*events])
         counts.subtract({line: count for line, count in outside if line in events})
     listed = nlargest(_MOST, (count for count in counts.values() if count > 0))

@@ -70,13 +70,20 @@ def _accept(connection: Any, rows: Sequence[Arrival]) -> Sequence[str]:
 
 def _settle(connection: Any, row: Arrival) -> str:
     """Find the id that an event is kept under; give an open event that comes again, without a job, a new one."""
-    kept: str = connection.execute(_FIRST_DELIVERY, (row.tenant, row.dedupe_key, row.source)).fetchone()[0]
-    if kept != row.id:
-        connection.execute(_REDRIVE, (row.received_at, kept))
-    return kept
+    for _ in range(_SETTLE_TRIES):
+        found = connection.execute(_FIRST_DELIVERY, (row.tenant, row.dedupe_key, row.source)).fetchone()
+        if found is None:  # just deleted for its age, by another process: taken in anew
+            connection.execute(_insert(1), list(row))
+        elif found[0] == row.id or connection.execute(_REDRIVE, (row.received_at, found[0])).rowcount:
+            return found[0]
+        elif connection.execute(_STILL_THERE, (found[0],)).fetchone():
+            return found[0]  # and has its job, or needs none
+    raise _neither_found_nor_taken_in()
 
 
 _FIRST_DELIVERY = f"SELECT id FROM {events.name} WHERE tenant_id = ? AND dedupe_key = ? AND source = ?"
+
+_STILL_THERE = f"SELECT 1 FROM {events.name} WHERE id = ?"
 
 _OPEN = f"status IN ('{Status.RECEIVED}', '{Status.PROCESSING}', '{Status.FAILED}')"
 
@@ -139,8 +146,11 @@ def _settle_postgresql(driver: Any, row: Arrival) -> str:
         found = found or driver.execute(_ACCEPT_POSTGRESQL, columns).fetchone()
         if found:
             return found[0]
-    msg = "An event that comes again was neither found nor taken in"
-    raise StorageUnavailable(msg, remedy="Send it again")
+    raise _neither_found_nor_taken_in()
+
+
+def _neither_found_nor_taken_in() -> StorageUnavailable:
+    return StorageUnavailable("An event that comes again was neither found nor taken in", remedy="Send it again")
 
 
 _OTHER_TYPES = {"received_at": "bigint", "body_bytes": "bigint", "body": "bytea"}

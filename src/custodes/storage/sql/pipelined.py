@@ -25,6 +25,8 @@ def pipelined(connection: Connection) -> Generator[Callable[[Statement], Rows]]:
     """Hand out what sends a statement; nothing else is asked of the connection meanwhile."""
     driver: Any = connection.connection.driver_connection
     if connection.dialect.name == "sqlite":
+        if not connection.in_transaction():
+            connection.begin()  # beneath SQLAlchemy nothing does
         yield lambda statement: lambda: driver.execute(*statement).fetchall()
         return
 

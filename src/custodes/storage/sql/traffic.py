@@ -126,9 +126,15 @@ class SqlTrafficStore:
         bucket = await self._database.read(lambda tx: squares.newest_bucket(connection_of(tx), level, before))
         if bucket is None:
             return None
-        while await self._database.write(lambda tx: squares.fill(connection_of(tx), level, bucket), durable=False):
-            pass
-        return bucket
+        if not await self._database.read(lambda tx: squares.is_lacking(connection_of(tx), level, bucket)):
+            return bucket  # without a turn of the only writer
+        for _ in range(squares.FILLS):
+            filled = await self._database.write(
+                lambda tx: squares.fill(connection_of(tx), level, bucket), durable=False
+            )
+            if filled < squares.FILL_ROWS:
+                return bucket
+        return bucket + 1  # the same once more
 
     # ── Raw rows ─────────────────────────────────────────────────────────────
 

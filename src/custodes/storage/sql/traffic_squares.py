@@ -17,6 +17,9 @@ t = api_rollups
 #: Rows of one transaction, each with a histogram to add up: some ten milliseconds of the only writer.
 FILL_ROWS = 500
 
+#: Such transactions one after the other: figures wait to be flushed meanwhile.
+FILLS = 4
+
 #: What tells the rows of a bucket apart.
 _NAMES = ("tenant_id", "name", "method", "writer_id")
 _GIVEN = (*(f"of_{name}" for name in _NAMES), "squares")
@@ -45,6 +48,11 @@ def newest_bucket(connection: Connection, level: Level, before: int) -> int | No
     """Find the newest bucket of a level that began before a moment; None when there is none."""
     query = select(t.c.bucket).where(t.c.level == level.value, t.c.bucket < before).order_by(t.c.bucket.desc()).limit(1)
     return connection.execute(query).scalar()
+
+
+def is_lacking(connection: Connection, level: Level, bucket: int) -> bool:
+    """Tell whether a bucket has a row of an endpoint without squares."""
+    return connection.execute(_lacking(level, bucket).limit(1)).first() is not None
 
 
 def fill(connection: Connection, level: Level, bucket: int) -> int:

@@ -2,6 +2,7 @@
 import type { UseQueryResult } from '@tanstack/react-query';
 import { useMemo } from 'react';
 import { compact, duration, percent } from '../../time/format.ts';
+import { earlier } from '../../ui/chart/steps.ts';
 import { Panel } from '../../ui/Panel.tsx';
 import { type ChartData, type Figures, TimeChart } from '../../ui/TimeChart.tsx';
 import { useView } from '../../view/view.ts';
@@ -22,20 +23,22 @@ function useCourse(analytics: Analytics | undefined): Course<Summary> {
   return useMemo(() => gridOf(analytics, analytics?.points ?? [], (point) => point.summary), [analytics]);
 }
 
-/** A figure of the period before at the same distance from its begin; nothing when one does not compare. */
-function useBefore(before: UseQueryResult<Analytics> | undefined, steps: number): readonly (Summary | null)[] | null {
+type Step = Analytics['points'][number];
+
+/** Points of the period before at the same distance from its begin; null when one does not compare. */
+function useBefore({ asked, before }: CourseProps, times: readonly number[]): readonly (Step | undefined)[] | null {
   const view = useView();
-  const old = useCourse(before?.data);
-  return view.before && before?.data ? Array.from({ length: steps }, (_, at) => old.values[at] ?? null) : null;
+  const [now, old] = [asked.data, view.before ? before?.data : undefined];
+  return useMemo(() => (now && old ? earlier(times, now, old, old.points) : null), [times, now, old]);
 }
 
-function beside(label: string, old: readonly (Summary | null)[] | null, pick: (one: Summary) => number | null) {
-  return old ? [{ label, before: true, values: old.map((one) => (one ? pick(one) : null)) } satisfies Figures] : [];
+function beside(label: string, old: readonly (Step | undefined)[] | null, pick: (one?: Summary) => number | null) {
+  return old ? [{ label, before: true, values: old.map((one) => pick(one?.summary)) } satisfies Figures] : [];
 }
 
 export function Outcomes({ asked, before }: CourseProps) {
   const { times, values } = useCourse(asked.data);
-  const old = useBefore(before, times.length);
+  const old = useBefore({ asked, before }, times);
   const data = useMemo<ChartData>(() => {
     const of = (pick: (one: Summary) => number) => values.map((one) => (one ? pick(one) : 0));
     return {
@@ -45,7 +48,7 @@ export function Outcomes({ asked, before }: CourseProps) {
         { label: 'Tried again', tone: 'warn', values: of((one) => one.retried) },
         { label: 'Given up', tone: 'bad', values: of((one) => one.dead) },
         { label: 'Refused', tone: 'plain', values: of((one) => one.refused) },
-        ...beside('Succeeded before', old, (one) => one.succeeded),
+        ...beside('Succeeded before', old, (one) => one?.succeeded ?? 0),
       ],
     };
   }, [times, values, old]);
@@ -60,7 +63,7 @@ const ms = (us: number | null) => (us === null ? null : us / 1_000);
 
 export function ProcessingTimes({ asked, before }: CourseProps) {
   const { times, values } = useCourse(asked.data);
-  const old = useBefore(before, times.length);
+  const old = useBefore({ asked, before }, times);
   const data = useMemo<ChartData>(
     () => ({
       times,
@@ -68,7 +71,7 @@ export function ProcessingTimes({ asked, before }: CourseProps) {
         { label: 'p50', values: values.map((one) => ms(one?.p50_us ?? null)) },
         { label: 'p95', values: values.map((one) => ms(one?.p95_us ?? null)) },
         { label: 'p99', values: values.map((one) => ms(one?.p99_us ?? null)) },
-        ...beside('p95 before', old, (one) => ms(one.p95_us)),
+        ...beside('p95 before', old, (one) => ms(one?.p95_us ?? null)),
       ],
     }),
     [times, values, old],

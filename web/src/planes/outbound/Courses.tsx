@@ -36,7 +36,7 @@ export function Courses({ endpointId }: { endpointId?: string }) {
           { label: '4xx', tone: 'warn', values: points.map((one) => one?.client_errors ?? 0) },
           { label: '5xx', tone: 'bad', values: points.map((one) => one?.server_errors ?? 0) },
           { label: 'No answer', tone: 'info', values: points.map((one) => one?.unanswered ?? 0) },
-          ...(before ? [{ label: 'Before', before: true, values: before.map((one) => one?.attempts ?? null) }] : []),
+          ...(before ? [{ label: 'Before', before: true, values: before.map((one) => one?.attempts ?? 0) }] : []),
         ],
       },
       {

@@ -35,7 +35,7 @@ export function Requests({ api }: { api: ApiHealth }) {
         { label: 'Good', tone: 'info', values: points.map((one) => (one ? good(one) : 0)) },
         { label: '4xx', tone: 'warn', values: points.map((one) => one?.stats.client_errors ?? 0) },
         { label: '5xx', tone: 'bad', values: points.map((one) => one?.stats.server_errors ?? 0) },
-        ...(before ? [{ label: 'Before', before: true, values: before.map((one) => one?.stats.count ?? null) }] : []),
+        ...(before ? [{ label: 'Before', before: true, values: before.map((one) => one?.stats.count ?? 0) }] : []),
       ],
     };
   }, [now, old]);
@@ -99,7 +99,9 @@ export function Webhooks() {
   const data = useMemo<ChartData>(() => {
     if (!now) return { times: [], series: [] };
     const [times, points] = filled(now, now.points);
-    const before = old ? earlier(times, now, old, old.points).map((one) => one?.summary.succeeded ?? null) : null;
+    const before = old
+      ? (earlier(times, now, old, old.points)?.map((one) => one?.summary.succeeded ?? 0) ?? null)
+      : null;
     return {
       times,
       series: [

@@ -34,6 +34,10 @@ export function SinksDialog({ opened, close }: { opened: boolean; close: () => v
     <Modal opened={opened} onClose={close} title="Where alerts go" closeButtonProps={{ 'aria-label': 'Close' }}>
       <Stack gap="sm">
         {fault && <Message title="Nothing was tried" text={fault} />}
+        {sinks.error && <Message title="They cannot be read" text={sentence(sinks.error)} />}
+        <p className="unseen" role="status">
+          {tried.map((one) => `${one.name}: ${one.taken ? 'taken' : one.error}`).join('. ')}
+        </p>
         <ul className={style.list} aria-label="Where alerts go">
           {(sinks.data?.items ?? []).map((sink) => (
             <Sink key={sink.name} sink={sink} trial={tried.find((one) => one.name === sink.name)} />

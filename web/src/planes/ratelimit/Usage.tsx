@@ -32,14 +32,14 @@ export function Usage() {
         { label: 'Admitted', tone: 'info', values: points.map((point) => point?.allowed ?? 0) },
         { label: 'Refused', tone: 'bad', values: points.map((point) => point?.refused ?? 0) },
         { label: 'Refused by a shadow rule', tone: 'warn', values: points.map((point) => point?.would_refuse ?? 0) },
-        ...(old ? [{ label: 'Refused before', before: true, values: old.map((point) => point?.refused ?? null) }] : []),
+        ...(old ? [{ label: 'Refused before', before: true, values: old.map((point) => point?.refused ?? 0) }] : []),
       ],
     };
   }, [answer, last]);
   const nothing = answer !== undefined && answer.allowed + answer.refused + answer.would_refuse === 0;
   const refusedCourse = answer?.trend.map((point) => point.refused);
-  // Of this moment while the range goes on to it; of a stretch that is over, as it was at its end.
-  const blocks = (view.relative ? summary.data : answer)?.blocks_in_force;
+  // Of this moment while the range ends with it; of a stretch that is over, as it was at its end.
+  const blocks = (view.bounds.to === 'now' ? summary.data : answer)?.blocks_in_force ?? undefined;
   return (
     <>
       <StatCards>
@@ -78,7 +78,7 @@ export function Usage() {
           label="Blocks in force"
           value={blocks === undefined ? null : count(blocks)}
           figure={blocks}
-          before={before.data?.blocks_in_force}
+          before={before.data?.blocks_in_force ?? undefined}
           few
           tone={blocks ? 'warn' : undefined}
         />

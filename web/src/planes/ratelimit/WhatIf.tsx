@@ -3,7 +3,8 @@ import { useQuery } from '@tanstack/react-query';
 import { useMemo } from 'react';
 import { api, type Schemas } from '../../api/client.ts';
 import { sent } from '../../api/hooks.ts';
-import { compact, count, percent } from '../../time/format.ts';
+import { compact, count, millis, percent } from '../../time/format.ts';
+import { asQuery, previous } from '../../time/range.ts';
 import { earlier, filled } from '../../ui/chart/steps.ts';
 import { figure } from '../../ui/columns.ts';
 import { type Column, DataTable } from '../../ui/DataTable.tsx';
@@ -32,16 +33,21 @@ export function WhatIf({ draft }: { draft: Draft }) {
   const found = asked.data;
   // A replay is work, and an entry of the trail: that of the period before is made when one compares, and after this.
   const { before } = view;
+  // Before what is shown, which stays as it was replayed while the page goes on.
+  const shown = found && { from: millis(found.since), to: millis(found.until) };
+  const ahead = shown && asQuery(previous(shown));
   const then = useQuery({
-    queryKey: ['what-if', body, view.bounds, 'before'],
-    ...replay(before ?? view.when),
-    enabled: before !== null && found !== undefined,
+    queryKey: ['what-if', body, ahead, 'before'],
+    ...replay(ahead ?? view.when),
+    enabled: before !== null && ahead !== undefined,
   });
-  // Of a stretch that was too long to be replayed the figures are those of a part: they do not compare.
-  const last = before && then.data && found && !found.cut && !then.data.cut ? then.data : undefined;
+  // Of a stretch that was too long to be replayed the figures are those of a part, and of one of which no call is kept
+  // they are none: they do not compare.
+  const last = before && then.data?.recorded && found && !found.cut && !then.data.cut ? then.data : undefined;
   const data = useMemo<ChartData>(() => {
     if (!found) return { times: [], series: [] };
     const [times, points] = filled(found, found.trend);
+    const old = last ? earlier(times, found, last, last.trend) : null;
     return {
       times,
       series: [
@@ -51,12 +57,12 @@ export function WhatIf({ draft }: { draft: Draft }) {
           values: points.map((point) => (point ? point.calls - point.refused : 0)),
         },
         { label: 'Would be refused', tone: 'bad', values: points.map((point) => point?.refused ?? 0) },
-        ...(last
+        ...(old
           ? [
               {
                 label: 'Would have been refused before',
                 before: true,
-                values: earlier(times, found, last, last.trend).map((point) => point?.refused ?? null),
+                values: old.map((point) => point?.refused ?? 0),
               },
             ]
           : []),

@@ -58,7 +58,7 @@ export function Scans() {
       times,
       series: [
         { label: 'Requests', tone: 'warn', values: points.map((point) => point?.stats.count ?? 0) },
-        ...(last ? [{ label: 'Before', before: true, values: last.map((one) => one?.stats.count ?? null) }] : []),
+        ...(last ? [{ label: 'Before', before: true, values: last.map((one) => one?.stats.count ?? 0) }] : []),
       ],
     };
   }, [known, old]);

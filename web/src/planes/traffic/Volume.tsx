@@ -56,7 +56,7 @@ function layers(known: Analytics | undefined, old: Analytics | undefined): Chart
       ...(redirects.some((one) => one > 0) ? [{ label: '3xx', tone: 'good' as const, values: redirects }] : []),
       ...errors,
       ...(left.some((one) => one > 0) ? [{ label: 'Client left', tone: 'plain' as const, values: left }] : []),
-      ...(before ? [{ label: 'Before', before: true, values: before.map((one) => one?.stats.count ?? null) }] : []),
+      ...(before ? [{ label: 'Before', before: true, values: before.map((one) => one?.stats.count ?? 0) }] : []),
     ],
   };
 }

@@ -158,5 +158,5 @@ function bars(step: number): uPlot.Series.PathBuilder {
 function steps(): uPlot.Series.PathBuilder {
   const build = uPlot.paths.stepped;
   if (!build) throw new Error('uPlot was built without steps');
-  return build({ align: 1 });
+  return build({ align: 1, extend: true });
 }

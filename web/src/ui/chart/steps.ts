@@ -28,16 +28,16 @@ export function filled<P extends Point>(answer: Stretch, points: readonly P[]): 
 /**
  * For each step of a chart the point of the period before that is as far from the begin of its period.
  *
- * An answer whose steps have another width says nothing about these: none of it is shown.
+ * A step in which nothing was is undefined. An answer whose steps have another width says nothing about these: null.
  */
 export function earlier<P extends Point>(
   times: readonly number[],
   now: Stretch,
   then: Stretch,
   points: readonly P[],
-): (P | undefined)[] {
+): (P | undefined)[] | null {
   const step = widthOf(now);
-  if (step !== widthOf(then)) return times.map(() => undefined);
+  if (step !== widthOf(then)) return null;
   const place = (at: number, { since }: Stretch) => Math.floor((at - millis(since)) / step);
   const found = new Map(points.map((point) => [place(millis(point.at), then), point]));
   return times.map((at) => found.get(place(at, now)));
