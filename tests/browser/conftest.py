@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
 from tests.acceptance.conftest import until
 from tests.browser.served import API, HOME, PASSWORD, SECRETS, Shop, served, settled
 from tests.servers.programs import find, required
@@ -198,5 +198,12 @@ async def _new_window(chromium: Browser, shop: Shop) -> Window:
     page = await context.new_page()
     found = Window(page, context, shop)
     page.on("pageerror", lambda error: found.faults.append(str(error)))
-    page.on("console", lambda message: message.type == "error" and found.faults.append(message.text))
+    page.on("console", lambda message: message.type == "error" and _note(found, message))
     return found
+
+
+def _note(found: Window, message: ConsoleMessage) -> None:
+    """Note an error with its place; not that the page where a window rests has no icon: it is told late."""
+    url = message.location.get("url", "")
+    if not url.endswith("/favicon.ico"):
+        found.faults.append(f"{message.text} {url}".rstrip())
