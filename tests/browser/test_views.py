@@ -348,3 +348,24 @@ async def test_what_a_role_may_not_do_is_not_offered(window: Callable[..., Any])
     await seen.page.unroute("**/api/admin/enterprise/me")
     page = await seen.open("?from=now-15m")
     await expect(page.get_by_role("button", name=changes).first).to_be_visible()
+
+
+async def test_the_period_before_is_drawn_where_only_wider_steps_are_kept_of_it(window: Callable[..., Any]) -> None:
+    """Given the last two days, then each course has the two days before behind it, also when one begins to compare."""
+    seen: Window = await window()
+    await seen.open("?from=now-2d")
+    for place, courses in (("", ("Requests", "Response time", "Webhooks")), ("/api", ("Requests", "Response time"))):
+        page = await seen.go(f"{place}?from=now-2d")
+        legends = [
+            page.get_by_role("region", name=course, exact=True).get_by_role("button", name=re.compile("efore$"))
+            for course in courses
+        ]
+        for course, legend in zip(courses, legends, strict=True):
+            await expect(page.get_by_role("region", name=course, exact=True).get_by_role("application")).to_be_visible()
+            await expect(legend).to_have_count(0)
+
+        await page.keyboard.press("c")
+
+        await page.wait_for_url(re.compile("compare=previous"))
+        for legend in legends:
+            await expect(legend).to_be_visible()

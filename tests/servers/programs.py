@@ -146,26 +146,25 @@ class Program:
 
     def freeze(self) -> None:
         """Stop the server and its children where they stand (SIGSTOP)."""
-        for process in self._all():
-            process.suspend()
+        self.signal(signal.SIGSTOP)  # it first, so that it makes no further children
+        self._each(psutil.Process.suspend)
 
     def thaw(self) -> None:
         """Have them go on."""
-        for process in self._all():
-            process.resume()
+        self._each(psutil.Process.resume)
 
-    def _all(self) -> list[psutil.Process]:
+    def _each(self, do: Callable[[psutil.Process], None]) -> None:
         assert self._process is not None
         parent = psutil.Process(self._process.pid)
-        return [parent, *parent.children(recursive=True)]
+        for process in (parent, *parent.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):  # children come and go
+                do(process)
 
     def remove(self) -> None:
         """End the server and delete its folder."""
         if self.running:
-            for process in self._all():
-                with contextlib.suppress(psutil.NoSuchProcess):  # children come and go
-                    process.resume()
-                    process.kill()
+            self.freeze()
+            self._each(psutil.Process.kill)
             assert self._process is not None
             self._process.wait(30)
         shutil.rmtree(self.folder, ignore_errors=True)

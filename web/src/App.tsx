@@ -32,7 +32,7 @@ const queries = new QueryClient({
 const PATIENCE = 150;
 
 /** Draw the page. `first`: the stretch of time of the overview when that is what one sees first. */
-export async function start(first?: Pick<View, 'bounds' | 'zone' | 'span' | 'when'>): Promise<void> {
+export async function start(first?: Pick<View, 'bounds' | 'zone' | 'span' | 'when' | 'before'>): Promise<void> {
   if (first) {
     const known = FIRST.map(({ path, query, timed: ofRange }) =>
       ofRange ? queries.prefetchQuery(timed(path, query ?? {}, first)) : queries.prefetchQuery(plain(path, query)),

@@ -6,9 +6,10 @@
 import './mantine.css';
 import './ui/base.css';
 import { askAhead } from './api/ahead.ts';
+import { beside } from './api/beside.ts';
 import { boot, opened } from './boot.ts';
 import { FIRST } from './planes/overview/first.ts';
-import { asQuery, DEFAULT_BOUNDS, resolve } from './time/range.ts';
+import { asQuery, DEFAULT_BOUNDS, previous, resolve } from './time/range.ts';
 import { parseSearch, stringifySearch, viewSearch } from './view/search.ts';
 
 const API = `${boot.root}/api/admin/enterprise`;
@@ -20,8 +21,11 @@ if (window.location.pathname.replace(/\/$/, '') === boot.base) {
   const zone = view.tz ?? 'local';
   const span = resolve(bounds, opened, zone);
   const when = asQuery(span);
-  for (const { path, query, timed } of FIRST)
-    askAhead(`${API}${path}${stringifySearch({ ...query, ...(timed && when) })}`);
+  const before = view.compare === 'previous' ? asQuery(previous(span)) : null;
+  for (const { path, query, timed } of FIRST) {
+    const asked = timed ? { ...when, ...beside(path, before?.since) } : {};
+    askAhead(`${API}${path}${stringifySearch({ ...query, ...asked })}`);
+  }
   void import('./planes/overview/Overview.tsx');
-  void import('./App.tsx').then(({ start }) => start({ bounds, zone, span, when }));
+  void import('./App.tsx').then(({ start }) => start({ bounds, zone, span, when, before }));
 } else void import('./App.tsx').then(({ start }) => start());

@@ -69,3 +69,20 @@ def time_range(
 
 #: The stretch of time that a route looks at: query ``since`` and ``until``.
 TimeRange = Annotated[Range, Depends(time_range)]
+
+
+def beside(
+    beside: Annotated[
+        AwareDatetime | None,
+        Query(
+            description="Begin of a stretch as long that is drawn in the same chart (RFC 3339): steps are as wide as "
+            "both can have"
+        ),
+    ] = None,
+) -> int | None:
+    """Read ``beside`` of a query: microseconds since the epoch."""
+    return None if beside is None else max(0, from_datetime(beside))
+
+
+#: The stretch of time that a chart is compared with: query ``beside``.
+Beside = Annotated[int | None, Depends(beside)]

@@ -56,9 +56,17 @@ KEPT = {Level.MINUTE: 2 * DAY, Level.HOUR: 60 * DAY, Level.DAY: 1_100 * DAY}
 _SPAN = {Level.MINUTE: 6 * HOUR, Level.HOUR: 16 * DAY}
 
 
-def level_for(since: int, until: int, now: int) -> Level:
-    """Choose the finest level that answers a range with some hundred points and still has its rows."""
-    fit = (level for level, longest in _SPAN.items() if until - since <= longest and since > now - KEPT[level])
+def level_for(since: int, until: int, now: int, beside: int | None = None) -> Level:
+    """Choose the finest level that answers a range with some hundred points and still has its rows.
+
+    Args:
+        since: begin, microseconds since the epoch.
+        until: end.
+        now: the time.
+        beside: begin of a range as long that is drawn in the same chart; the level then has the rows of both.
+    """
+    oldest = since if beside is None else min(since, beside)
+    fit = (level for level, longest in _SPAN.items() if until - since <= longest and oldest > now - KEPT[level])
     return next(fit, Level.DAY)
 
 

@@ -235,8 +235,8 @@ async def test_a_server_that_does_not_answer_is_unavailable_and_holds_no_thread(
     monkeypatch.setattr(postgresql, "INGEST_TIMEOUT_SECONDS", 0.5)
 
     # Given the server is frozen
-    postgres_server.freeze()
     try:
+        postgres_server.freeze()
         answers = await asyncio.gather(
             events.accept(arrival(2)),
             database.write(lambda tx: connection_of(tx).execute(text("SELECT 1")).all()),

@@ -99,3 +99,12 @@ def test_the_finest_level_that_still_has_its_rows_answers() -> None:
     assert level_for(NOW - 48 * HOUR, NOW, NOW) is Level.HOUR
     assert level_for(NOW - 73 * HOUR, NOW - 72 * HOUR, NOW) is Level.HOUR
     assert level_for(NOW - 24 * 40 * HOUR, NOW, NOW) is Level.DAY
+
+
+def test_two_ranges_in_one_chart_are_counted_in_stretches_of_one_length() -> None:
+    """Minutes are kept for two days: six hours of yesterday have some, and not beside the six hours before."""
+    since, until = NOW - 45 * HOUR, NOW - 39 * HOUR
+
+    assert level_for(since, until, NOW) is Level.MINUTE
+    assert level_for(since, until, NOW, beside=since - 6 * HOUR) is Level.HOUR
+    assert level_for(since - 6 * HOUR, since, NOW, beside=since) is Level.HOUR

@@ -60,6 +60,20 @@ def test_a_step_grows_when_the_fine_levels_are_gone():
     assert steps(NOW - 102 * DAY, NOW - 101 * DAY, NOW, 10).step == DAY
 
 
+@pytest.mark.parametrize("length", [1_795 * SECOND, HOUR, 25 * HOUR, 2 * DAY, 3 * DAY, 20 * DAY, 90 * DAY, 500 * DAY])
+@pytest.mark.parametrize("end", [0, 7 * SECOND, 26 * MINUTE, 3 * DAY + 5 * HOUR])
+def test_two_stretches_in_one_chart_have_steps_of_one_width(length: int, end: int):
+    """Ten minutes are kept for four days: the last two days have such steps, and not beside the two days before."""
+    since, until = NOW - end - length, NOW - end
+
+    now, then = steps(since, until, NOW, beside=since - length), steps(since - length, since, NOW, beside=since)
+
+    assert now.step == then.step >= steps(since, until, NOW).step
+    assert now.since <= since < until <= now.until
+    if (length, end) == (2 * DAY, 7 * SECOND):
+        assert steps(since, until, NOW).step < now.step == HOUR
+
+
 def test_no_answer_has_too_many_points():
     cut = steps(0, NOW, NOW, 10)
 

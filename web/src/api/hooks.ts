@@ -4,10 +4,11 @@
  * The key of a query holds the bounds as they are in the URL, not the moments they mean now: so what was answered last
  * stays on screen while the next answer is on its way, and when that fails.
  */
-import { queryOptions, type UseQueryResult, useInfiniteQuery, useQuery } from '@tanstack/react-query';
+import { hashKey, queryOptions, type UseQueryResult, useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { useCallback, useEffect, useMemo, useRef } from 'react';
 import { asQuery, previous } from '../time/range.ts';
 import { useView, type View } from '../view/view.ts';
+import { beside } from './beside.ts';
 import { api } from './client.ts';
 import type { paths } from './schema.d.ts';
 
@@ -51,21 +52,24 @@ export async function sent<T>(call: Promise<{ data?: T | unknown; error?: unknow
   return data as T;
 }
 
-function whenOf(view: Pick<View, 'when' | 'span'>, which: 'now' | 'before'): { since: string; until: string } {
-  if (which === 'now') return view.when;
-  return asQuery(previous(view.span));
+type Asked = Pick<View, 'bounds' | 'zone' | 'when' | 'span' | 'before'>;
+
+function whenOf(path: GetPath, view: Asked, which: 'now' | 'before') {
+  if (which === 'now') return { ...view.when, ...beside(path, view.before?.since) };
+  return { ...asQuery(previous(view.span)), ...beside(path, view.when.since) };
 }
 
 /** A question about a stretch of time, as it is kept. */
 export function timed<P extends GetPath>(
   path: P,
   query: Partial<Params<P>>,
-  view: Pick<View, 'bounds' | 'zone' | 'when' | 'span'>,
+  view: Asked,
   which: 'now' | 'before' = 'now',
 ) {
+  const compared = which === 'now' && beside(path, view.before?.since).beside !== undefined;
   return queryOptions({
-    queryKey: [path, query, view.bounds, view.zone, which],
-    queryFn: ({ signal }) => get(path, { ...query, ...whenOf(view, which) } as Partial<Params<P>>, { signal }),
+    queryKey: [path, query, view.bounds, view.zone, compared ? 'compared' : which],
+    queryFn: ({ signal }) => get(path, { ...query, ...whenOf(path, view, which) } as Partial<Params<P>>, { signal }),
   });
 }
 
@@ -90,7 +94,15 @@ export function useTimed<P extends GetPath>(
   { which = 'now', enabled = true }: Timed = {},
 ): UseQueryResult<Answer<P>> {
   const view = useView();
-  const result = useQuery({ ...timed(path, query, view, which), enabled });
+  const asked = timed(path, query, view, which);
+  const question = hashKey(asked.queryKey.slice(0, -1));
+  const result = useQuery({
+    ...asked,
+    enabled,
+    // Whoever begins to compare goes on seeing what is there, until it is here in the steps of both.
+    placeholderData: (last, before) =>
+      before && hashKey(before.queryKey.slice(0, -1)) === question ? last : undefined,
+  });
   useAsTimeGoesOn(view.now, result.refetch, enabled);
   return result as UseQueryResult<Answer<P>>;
 }

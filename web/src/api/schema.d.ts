@@ -12421,6 +12421,8 @@ export interface operations {
                 since?: string | null;
                 /** @description Before this moment (RFC 3339); default: now */
                 until?: string | null;
+                /** @description Begin of a stretch as long that is drawn in the same chart (RFC 3339): steps are as wide as both can have */
+                beside?: string | null;
             };
             header?: never;
             path?: never;
@@ -13684,6 +13686,8 @@ export interface operations {
                 since?: string | null;
                 /** @description Before this moment (RFC 3339); default: now */
                 until?: string | null;
+                /** @description Begin of a stretch as long that is drawn in the same chart (RFC 3339): steps are as wide as both can have */
+                beside?: string | null;
             };
             header?: never;
             path?: never;
@@ -14934,6 +14938,8 @@ export interface operations {
                 since?: string | null;
                 /** @description Before this moment (RFC 3339); default: now */
                 until?: string | null;
+                /** @description Begin of a stretch as long that is drawn in the same chart (RFC 3339): steps are as wide as both can have */
+                beside?: string | null;
             };
             header?: never;
             path?: never;
@@ -14980,6 +14986,8 @@ export interface operations {
                 since?: string | null;
                 /** @description Before this moment (RFC 3339); default: now */
                 until?: string | null;
+                /** @description Begin of a stretch as long that is drawn in the same chart (RFC 3339): steps are as wide as both can have */
+                beside?: string | null;
                 /** @description Only this user */
                 user?: string | null;
                 /** @description Only this API key, by id */
@@ -15030,6 +15038,8 @@ export interface operations {
                 since?: string | null;
                 /** @description Before this moment (RFC 3339); default: now */
                 until?: string | null;
+                /** @description Begin of a stretch as long that is drawn in the same chart (RFC 3339): steps are as wide as both can have */
+                beside?: string | null;
             };
             header?: never;
             path?: never;

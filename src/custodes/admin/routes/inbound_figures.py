@@ -10,7 +10,7 @@ from starlette.responses import Response, StreamingResponse
 
 from custodes.admin.dependencies import CustodesDep, TenantScope, Trail
 from custodes.admin.exports import STREAMED, Export, ExportQuery
-from custodes.admin.fields import Identifier, TimeRange
+from custodes.admin.fields import Beside, Identifier, TimeRange
 from custodes.admin.paging import PageModel, PageQuery
 from custodes.admin.routes.inbound_models import (
     ListedRefusalModel,
@@ -51,6 +51,7 @@ async def webhook_analytics(
     summary: SummaryDep,
     tenant: TenantScope,
     when: TimeRange,
+    beside: Beside,
     source: Annotated[list[SourceName] | None, Query(max_length=50, description="Only of these sources")] = None,
     event_type: Annotated[
         list[TypeName] | None,
@@ -61,7 +62,7 @@ async def webhook_analytics(
 
     async def compute() -> WebhookAnalyticsModel:
         analytics = await custodes.inbound.get_webhook_analytics(
-            since=when.since, until=when.until, tenant=tenant, source=source, event_type=event_type
+            since=when.since, until=when.until, tenant=tenant, source=source, event_type=event_type, beside=beside
         )
         return WebhookAnalyticsModel.of(analytics)
 

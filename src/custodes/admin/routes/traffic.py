@@ -10,7 +10,7 @@ from starlette.responses import Response, StreamingResponse
 
 from custodes.admin.dependencies import Admin, CustodesDep, TenantScope, Trail
 from custodes.admin.exports import STREAMED, Export, ExportQuery
-from custodes.admin.fields import Identifier, TimeRange
+from custodes.admin.fields import Beside, Identifier, TimeRange
 from custodes.admin.paging import PageModel, PageQuery
 from custodes.admin.routes.traffic_models import (
     AnalyticsModel,
@@ -121,13 +121,15 @@ Consumer = Annotated[tuple[Keyspace, str] | None, Depends(one_consumer)]
 
 
 @router.get("/api-health")
-async def get_api_health(custodes: CustodesDep, admin: Admin, tenant: TenantScope, when: TimeRange) -> ApiHealthModel:
+async def get_api_health(
+    custodes: CustodesDep, admin: Admin, tenant: TenantScope, when: TimeRange, beside: Beside
+) -> ApiHealthModel:
     """Tell at a glance how the API does: health, volume, errors and times, slow endpoints, open errors."""
     traffic = custodes.traffic
     errors = await traffic.list_error_groups(tenant=tenant, state=GroupState.OPEN, since=when.since, limit=_FEW)
     return ApiHealthModel.of(
         await traffic.get_health_status(tenant=tenant),
-        await traffic.get_api_analytics(when.since, when.until, tenant=tenant, endpoints=_FEW),
+        await traffic.get_api_analytics(when.since, when.until, tenant=tenant, beside=beside, endpoints=_FEW),
         list(await traffic.get_slow_endpoints(when.since, when.until, tenant=tenant, limit=_FEW)),
         list(errors.items),
         traffic.own_figures() if admin.tenant is None else None,
@@ -140,6 +142,7 @@ async def get_api_analytics(
     summary: SummaryDep,
     tenant: TenantScope,
     when: TimeRange,
+    beside: Beside,
     route: Route = None,
     method: Method = None,
     consumer: Consumer = None,
@@ -160,6 +163,7 @@ async def get_api_analytics(
             method=method,
             consumer=consumer,
             step_seconds=step_seconds,
+            beside=beside,
             endpoints=endpoints,
             consumers=consumers,
         )
@@ -173,6 +177,7 @@ async def get_api_latency(
     custodes: CustodesDep,
     tenant: TenantScope,
     when: TimeRange,
+    beside: Beside,
     measure: Annotated[Measure, Query(description="Until the last byte, until the first, or after it")] = Measure.TOTAL,
     route: Route = None,
     method: Method = None,
@@ -180,7 +185,14 @@ async def get_api_latency(
 ) -> LatencyModel:
     """Tell how long requests took, step by step: percentiles, and how many took how long, for a heat map."""
     found = await custodes.traffic.get_latency(
-        when.since, when.until, measure, tenant=tenant, route=route, method=method, step_seconds=step_seconds
+        when.since,
+        when.until,
+        measure,
+        tenant=tenant,
+        route=route,
+        method=method,
+        step_seconds=step_seconds,
+        beside=beside,
     )
     return LatencyModel.of(found)
 

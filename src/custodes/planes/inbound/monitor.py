@@ -258,6 +258,7 @@ class WebhookMonitor(RefusedDeliveries):
         tenant: str | None = None,
         source: str | Sequence[str] | None = None,
         event_type: str | Sequence[str] | None = None,
+        beside: int | None = None,
     ) -> WebhookAnalytics:
         """Return volume, success, processing times, errors and refusals, by source, type and time.
 
@@ -267,13 +268,14 @@ class WebhookMonitor(RefusedDeliveries):
             tenant: only this tenant's.
             source: only of this source, or of these.
             event_type: only of this type, or of these; refused deliveries have none and are left out then.
+            beside: begin of a range as long that is drawn in the same chart: stretches are as long as both can have.
 
         Raises:
             InvalidInput: the range is empty.
         """
         now = self._clock.now()
         begin, end = range_of(since, until, now)
-        level = level_for(begin, end, now)
+        level = level_for(begin, end, now, beside)
         only = Only.of(source, event_type)
         await self._recorder.flush_if_possible()
 

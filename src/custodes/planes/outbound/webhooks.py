@@ -216,6 +216,7 @@ class OutgoingWebhooks(Deliveries):
         tenant: str | None = None,
         endpoint_id: str | None = None,
         event_type: str | None = None,
+        beside: int | None = None,
     ) -> DeliveryAnalytics:
         """Tell how attempts went in a range of time: over time, by endpoint, type and tenant.
 
@@ -225,9 +226,10 @@ class OutgoingWebhooks(Deliveries):
             tenant: only of this tenant.
             endpoint_id: only to this endpoint.
             event_type: only of this type, exactly.
+            beside: begin of a range as long that is drawn in the same chart: stretches are as long as both can have.
         """
         await self._flush_if_possible()
-        level, only = level_for(since, until, self._clock.now()), Only(tenant, endpoint_id, event_type)
+        level, only = level_for(since, until, self._clock.now(), beside), Only(tenant, endpoint_id, event_type)
         sums = await self._store.read(lambda tx: self._figures.sums(tx, level, since, until, only))
         return analyse(sums, level=level, since=since, until=until)
 

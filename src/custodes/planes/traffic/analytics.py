@@ -171,11 +171,12 @@ class Analytics:
         method: str | None = None,
         consumer: tuple[Keyspace, str] | None = None,
         step_seconds: int | None = None,
+        beside: int | None = None,
         endpoints: int = SHOWN_ENDPOINTS,
         consumers: int = SHOWN_CONSUMERS,
     ) -> ApiAnalytics:
         """Tell what happened; see :meth:`custodes.planes.traffic.monitor.ApiMonitor.get_api_analytics`."""
-        cut = steps(since, until, self._clock.now(), step_seconds)
+        cut = steps(since, until, self._clock.now(), step_seconds, beside)
         narrowed = route is not None or method is not None
         if consumer is not None:
             if narrowed:
@@ -215,9 +216,10 @@ class Analytics:
         route: str | None = None,
         method: str | None = None,
         step_seconds: int | None = None,
+        beside: int | None = None,
     ) -> Latency:
         """Tell how long requests took; see :meth:`custodes.planes.traffic.monitor.ApiMonitor.get_latency`."""
-        cut = steps(since, until, self._clock.now(), step_seconds)
+        cut = steps(since, until, self._clock.now(), step_seconds, beside)
         narrowed = route is not None or method is not None
         if measure is Measure.BACKGROUND:
             # One series holds all routes together, under the empty name.

@@ -198,6 +198,7 @@ class ApiMonitor:
         method: str | None = None,
         consumer: tuple[Keyspace, str] | None = None,
         step_seconds: int | None = None,
+        beside: int | None = None,
         endpoints: int = SHOWN_ENDPOINTS,
         consumers: int = SHOWN_CONSUMERS,
     ) -> ApiAnalytics:
@@ -209,10 +210,10 @@ class ApiMonitor:
             tenant: whose; None for everybody.
             route: only this route template.
             method: only this method.
-            consumer: only this user, API key or address; its requests are counted, not timed, and not told apart by
-                endpoint.
+            consumer: only this user, API key or address; its requests are counted, not timed, nor told by endpoint.
             step_seconds: width of a step, one of :data:`custodes.planes.traffic.ranges.STEPS`; by default what makes a
                 readable chart. It grows when the answer would be too long or the data is kept in wider buckets only.
+            beside: begin of a stretch as long that is drawn in the same chart: steps are as wide as both can have.
             endpoints: how many endpoints to list, those with most requests first.
             consumers: how many consumers of each kind to list, the heaviest first.
 
@@ -224,7 +225,7 @@ class ApiMonitor:
         _within("consumers", consumers)
         return await self._analytics.over(
             begin, end, tenant=tenant, route=route, method=method, consumer=consumer,
-            step_seconds=step_seconds, endpoints=endpoints, consumers=consumers,
+            step_seconds=step_seconds, beside=beside, endpoints=endpoints, consumers=consumers,
         )  # fmt: skip
 
     async def get_latency(
@@ -237,6 +238,7 @@ class ApiMonitor:
         route: str | None = None,
         method: str | None = None,
         step_seconds: int | None = None,
+        beside: int | None = None,
     ) -> Latency:
         """Tell how long requests took, step by step: their times as histograms, and the rows of a heat map.
 
@@ -248,12 +250,13 @@ class ApiMonitor:
             route: only this route template.
             method: only this method.
             step_seconds: as in :meth:`get_api_analytics`.
+            beside: as in :meth:`get_api_analytics`.
 
         Raises:
             InvalidInput: the stretch is empty, or the step is out of bounds.
         """
         return await self._analytics.latency(
-            since, until, measure, tenant=tenant, route=route, method=method, step_seconds=step_seconds
+            since, until, measure, tenant=tenant, route=route, method=method, step_seconds=step_seconds, beside=beside
         )
 
     async def get_slow_endpoints(

@@ -59,11 +59,18 @@ class Steps:
         return max(level for level in LEVELS if self.step % level.micros == 0)
 
 
-def steps(since: int, until: int, now: int, step_seconds: int | None = None) -> Steps:
+def steps(since: int, until: int, now: int, step_seconds: int | None = None, beside: int | None = None) -> Steps:
     """Cut a stretch of time into steps.
 
     The step asked for grows when it would make too many points, or when the level that it needs is not kept as far
     back as ``since``.
+
+    Args:
+        since: begin, microseconds since the epoch.
+        until: end, not included.
+        now: the time.
+        step_seconds: width to begin with, one of :data:`STEPS`; what makes a readable chart when None.
+        beside: begin of a stretch as long that is drawn in the same chart; the step is one that both can have.
 
     Raises:
         InvalidInput: ``since`` is not before ``until``, or the step is none of :data:`STEPS`.
@@ -74,6 +81,14 @@ def steps(since: int, until: int, now: int, step_seconds: int | None = None) -> 
     if step_seconds is not None and step_seconds not in STEPS:
         msg = f"The step is {step_seconds} s"
         raise InvalidInput(msg, remedy=f"Use one of {', '.join(map(str, STEPS))} seconds, or leave it out")
+    cut = _fitting(since, until, now, step_seconds)
+    if beside is None:
+        return cut
+    other = _fitting(beside, beside + until - since, now, step_seconds)
+    return cut if other.step <= cut.step else _cut(cut.since, cut.until, other.step)
+
+
+def _fitting(since: int, until: int, now: int, step_seconds: int | None) -> Steps:
     # Nothing is recorded later than that: a stretch far in the future is answered like an empty one of tomorrow.
     until = min(until, now + DAY)
     since = min(since, until - 1)

@@ -28,7 +28,8 @@ export function filled<P extends Point>(answer: Stretch, points: readonly P[]): 
 /**
  * For each step of a chart the point of the period before that is as far from the begin of its period.
  *
- * A step in which nothing was is undefined. An answer whose steps have another width says nothing about these: null.
+ * A step in which nothing was is undefined. An answer whose steps have another width says nothing about these: null; it is
+ * one that was asked before one began to compare, and the next has the steps of both (`api/beside.ts`).
  */
 export function earlier<P extends Point>(
   times: readonly number[],
