@@ -14,7 +14,7 @@ from custodes.planes.traffic.ports import RollupQuery
 from custodes.planes.traffic.ranges import Stretch
 from custodes.planes.traffic.rollup import Keyspace, Level
 from custodes.runtime.transactions import Transaction
-from custodes.storage.sql import traffic_reading
+from custodes.storage.sql import traffic_reading, traffic_squares
 from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.tables.traffic import api_error_groups, api_monitoring, api_rollups
 from custodes.storage.sql.traffic import calls_query, groups_query
@@ -140,5 +140,8 @@ async def test_retention_and_folding_read_indexes(database: Database):
     groups = select(api_error_groups.c.id).where(api_error_groups.c.last_seen_at < 5)
 
     assert "ix_api_rollups_level (level=? AND bucket<?)" in await plan(database, old)
+    assert "ix_api_rollups_lacking" in await plan(database, traffic_squares.NEXT)
+    assert "TEMP B-TREE" not in await plan(database, traffic_squares.NEXT)
+    assert "ix_api_rollups_lacking (level=? AND bucket=?)" in await plan(database, traffic_squares.lacking(86_400, 0))
     assert "ix_api_monitoring_started_at" in await plan(database, calls)
     assert "ix_api_error_groups_last_seen" in await plan(database, groups)

@@ -144,9 +144,11 @@ async def test_squares_of_endpoints_are_filled_after_the_migration_where_they_la
     custodes: Custodes, clock: FakeClock, random_bits, monkeypatch: pytest.MonkeyPatch
 ):
     """Given rollups of a version without squares, when they are brought to this one, then that holds nobody up, and the
-    leader fills the coarse ones, a bucket each time it folds: also what an old leader wrote meanwhile.
+    leader fills the coarse ones, some rows each time it folds. Whoever leads next goes on where it was, and looks no
+    more than once when all are filled; what an old leader wrote meanwhile is filled, too.
     """
     monkeypatch.setattr(traffic_squares, "FILL_ROWS", 3)
+    monkeypatch.setattr(traffic_squares, "FILLS", 2)
     times = Histogram([700, 900, 40_000])
     levels = (Level.HOUR, Level.SIX_HOURS, Level.DAY, Level.WEEK)
     rows = [
@@ -174,21 +176,37 @@ async def test_squares_of_endpoints_are_filled_after_the_migration_where_they_la
     await custodes.migrate()
     assert set().union(*(await filled()).values()) == {None}
 
-    leads, forgotten = True, text("UPDATE api_rollups SET total_squares = NULL")
-    store = SqlTrafficStore(custodes.database)
-    folder = Folder(store, clock=clock, random_bits=random_bits, is_leader=lambda: leads)
+    # Of six hours, a day and a week two buckets each, with four rows of endpoints: two transactions a bucket
+    store, forgotten = SqlTrafficStore(custodes.database), text("UPDATE api_rollups SET total_squares = NULL")
     done = {
         (keyspace, level): {times.squares() if keyspace == "endpoint" and level > Level.HOUR else None}
         for keyspace in ("endpoint", "total") for level in levels
     }  # fmt: skip
+    left = text(
+        "SELECT count(*) FROM api_rollups WHERE keyspace = 'endpoint' AND level > 3600 AND total_squares IS NULL"
+    )
     for _ in range(2):
-        for _ in range(2 * 3):
-            await folder.fold()
+        for filled_so_far in range(4, 25, 4):
+            leader = Folder(store, clock=clock, random_bits=random_bits, is_leader=lambda: True)  # each time a new one
+            await leader.fold()
+            assert await custodes.database.read(lambda tx: connection_of(tx).scalar(left)) == 24 - filled_so_far
         assert await filled() == done
+        assert await store.fill_squares() is False
         await custodes.database.write(lambda tx: connection_of(tx).execute(forgotten))
-        leads = False
-        await folder.fold()
-        leads = True
+
+    # And one that leads again looks again
+    leads = True
+    leader = Folder(store, clock=clock, random_bits=random_bits, is_leader=lambda: leads)
+    for _ in range(7):
+        await leader.fold()
+    await custodes.database.write(lambda tx: connection_of(tx).execute(forgotten))
+    await leader.fold()
+    assert set().union(*(await filled()).values()) == {None}
+    leads = False
+    await leader.fold()
+    leads = True
+    await leader.fold()
+    assert set().union(*(await filled()).values()) == {None, times.squares()}
 
 
 async def test_migrating_twice_changes_nothing(custodes: Custodes):

@@ -132,8 +132,13 @@ async def test_error_groups_folds_and_retention(custodes: Custodes, plans_of):
         **await plans_of(store.error_groups(tenant=None, state=None, since=5, limit=5, cursor=None)),
         **await plans_of(store.foldable(Level.TEN_SECONDS, Level.MINUTE, NOW)),
     }
+    squares = await plans_of(store.fill_squares())
 
-    assert of(found, "Seq Scan") == []
+    assert of(found | squares, "Seq Scan") == []
+    assert of(squares, "Sort") == []
+    read = {node["Index Name"] for plan in squares.values() for node in plan if "Index Name" in node}
+    assert read
+    assert all("_level_bucket_idx" in name for name in read), read
 
 
 async def test_the_trail_is_listed_along_indexes(custodes: Custodes, plans_of):

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from custodes.errors import ConfigurationError, StorageUnavailable
 from custodes.runtime.transactions import Transaction
 from custodes.storage.sql.database import Ingest, connection_of
+from custodes.storage.sql.pipelined import pipelined
 from custodes.storage.sql.sqlite import SqliteDatabase
 
 
@@ -121,6 +122,47 @@ async def test_a_query_that_runs_wild_is_stopped(store: SqliteDatabase, monkeypa
 
     with pytest.raises(StorageUnavailable, match="took longer"):
         await store.read(lambda tx: connection_of(tx).exec_driver_sql(endless).scalar_one())
+
+
+@pytest.fixture(params=["file", "memory"])
+async def database(request: pytest.FixtureRequest, tmp_path: Path):
+    database = SqliteDatabase("sqlite://" if request.param == "memory" else f"sqlite:///{tmp_path}/custodes.db")
+    await database.open()
+    await database.write(lambda tx: connection_of(tx).exec_driver_sql("CREATE TABLE notes (text TEXT PRIMARY KEY)"))
+    yield database
+    await database.close()
+
+
+@pytest.mark.parametrize("beneath", [False, True])
+@pytest.mark.parametrize("doing", ["read", "write"])
+async def test_what_the_engine_cannot_do_is_said_in_our_words_and_hurts_nothing_else(
+    database: SqliteDatabase, beneath: bool, doing: str
+):
+    """Given works at once of which the engine cannot do one, whether it is asked through SQLAlchemy or beneath it, then
+    that one is unavailable, no read takes another work with it, and what was there before still is."""
+    await database.write(lambda tx: connection_of(tx).exec_driver_sql("INSERT INTO notes VALUES ('before')"))
+
+    def impossible(tx) -> None:
+        if beneath:
+            with pipelined(connection_of(tx)) as send:
+                send(("SELECT * FROM nowhere", {}))()
+        else:
+            connection_of(tx).exec_driver_sql("SELECT * FROM nowhere")
+
+    def note(tx) -> None:
+        connection_of(tx).exec_driver_sql("INSERT INTO notes VALUES ('beside')")
+
+    works = [getattr(database, doing)(impossible), database.write(note)]
+    refused, beside = await asyncio.gather(*works, return_exceptions=True)
+
+    assert isinstance(refused, StorageUnavailable)
+    assert "nowhere" in str(refused)
+    notes = await database.read(lambda tx: connection_of(tx).exec_driver_sql("SELECT text FROM notes").scalars().all())
+    assert "before" in notes
+    assert doing == "write" or (beside is None and "beside" in notes)
+    with pytest.raises(StorageUnavailable):
+        await getattr(database, doing)(impossible)  # alone
+    await database.write(lambda tx: connection_of(tx).exec_driver_sql("INSERT INTO notes VALUES ('after')"))
 
 
 async def test_closing_stops_a_query_that_runs_and_holds_up_nobody(store: SqliteDatabase):

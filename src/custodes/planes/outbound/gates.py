@@ -28,6 +28,25 @@ LOOK_AGAIN = SECOND
 HELD_ELSEWHERE = SECOND // 50
 
 
+class _Known:
+    """What one look leaves to the next: forgotten as a whole, also by a look that is under way meanwhile."""
+
+    __slots__ = ("closed", "paced")
+
+    def __init__(self) -> None:
+        #: Lane → until when it is taken for closed.
+        self.closed: dict[str, int] = {}
+        #: Lane that has had what its rate allows → when it may have more.
+        self.paced: dict[str, int] = {}
+
+    def pace(self, lane: str, until: int, now: int) -> None:
+        self.paced[lane] = until
+        self.close(lane, until, now)
+
+    def close(self, lane: str, until: int, now: int) -> None:
+        self.closed[lane] = min(until, now + LOOK_AGAIN)
+
+
 class EndpointGates:
     """Opens and closes lanes by what is known of their endpoints."""
 
@@ -35,19 +54,20 @@ class EndpointGates:
         self._endpoints = endpoints
         self._rated: dict[str, tuple[Endpoint, EndpointHealth]] = {}
         self._failing: dict[str, int] = {}
-        self._closed: dict[str, int] = {}
-        #: When those that have had what their rate allows may have more.
-        self._paced: dict[str, int] = {}
+        self._known = _Known()
+        #: That of the look which is under way: what it has read is older than what is put right meanwhile.
+        self._looking = self._known
 
     def open(self, tx: Transaction, lanes: Sequence[str], now: int) -> Mapping[str, Gate]:
         """Tell how many deliveries to each endpoint may be under way, and begin."""
+        self._looking = known = self._known
         ids = {lane: lane.rpartition("/")[2] for lane in lanes}
         endpoints = self._endpoints.several(tx, ids.values())
         healths = self._endpoints.health(tx, ids.values())
         gates: dict[str, Gate] = {}
         self._rated, self._failing = {}, {}
-        self._closed = {lane: until for lane, until in self._closed.items() if until > now}
-        self._paced = {lane: at for lane, at in self._paced.items() if at > now and lane not in ids}
+        known.closed = {lane: until for lane, until in known.closed.items() if until > now}
+        known.paced = {lane: at for lane, at in known.paced.items() if at > now and lane not in ids}
         rated = [endpoint for endpoint in endpoints.values() if _may_be_sent(endpoint) and endpoint.options.rate]
         counted = self._endpoints.hold_health(tx, rated) if rated else {}
         for lane, endpoint_id in ids.items():
@@ -60,29 +80,29 @@ class EndpointGates:
                 continue
             at_once = _at_once(endpoint, health, now)
             if not at_once:
-                self._close(lane, health.open_until, now)
+                known.close(lane, health.open_until, now)
             elif not endpoint.options.rate:
                 gates[lane] = Gate(at_once)
             elif endpoint_id not in counted:
-                self._pace(lane, now + HELD_ELSEWHERE, now)
+                known.pace(lane, now + HELD_ELSEWHERE, now)
             elif begin := _affordable(endpoint, counted[endpoint_id], now):
                 self._rated[lane] = (endpoint, counted[endpoint_id])
                 gates[lane] = Gate(at_once, begin)
             else:
-                self._pace(lane, _affordable_at(endpoint, counted[endpoint_id]), now)
+                known.pace(lane, _affordable_at(endpoint, counted[endpoint_id]), now)
         return gates
 
     def closed(self, lane: str, now: int) -> bool:
         """Tell whether an endpoint was closed less than a second ago: by its breaker, or as it has what it may have."""
-        return self._closed.get(lane, 0) > now
+        return self._known.closed.get(lane, 0) > now
 
     def opens_at(self, now: int) -> int | None:
         """Tell when the first of those that have had what their rate allows may have more, microseconds."""
-        return min((at for at in self._paced.values() if at > now), default=None)
+        return min((at for at in self._known.paced.values() if at > now), default=None)
 
     def reopen(self) -> None:
         """Forget which were closed: somebody has put them right."""
-        self._closed, self._paced = {}, {}
+        self._known = _Known()
 
     def failing(self, lane: str) -> int:
         """Tell how often in a row deliveries to an endpoint have failed: it is in the store, and outlives a process."""
@@ -97,14 +117,7 @@ class EndpointGates:
                 health = replace(health, paced_until=paced)
                 self._endpoints.put_health(tx, endpoint.tenant, endpoint.id, health)
                 if not _affordable(endpoint, health, now):
-                    self._pace(lane, _affordable_at(endpoint, health), now)
-
-    def _pace(self, lane: str, until: int, now: int) -> None:
-        self._paced[lane] = until
-        self._close(lane, until, now)
-
-    def _close(self, lane: str, until: int, now: int) -> None:
-        self._closed[lane] = min(until, now + LOOK_AGAIN)
+                    self._looking.pace(lane, _affordable_at(endpoint, health), now)
 
 
 def _may_be_sent(endpoint: Endpoint) -> bool:
@@ -128,7 +141,7 @@ def _affordable_at(endpoint: Endpoint, health: EndpointHealth) -> int:
 
 def _affordable(endpoint: Endpoint, health: EndpointHealth, now: int) -> int:
     left = _burst(endpoint) - max(health.paced_until - now, 0)
-    return int(left * _rate(endpoint) / SECOND + 1e-6)
+    return max(0, int(left * _rate(endpoint) / SECOND + 1e-6))  # less than none, where the rate was another
 
 
 def _rate(endpoint: Endpoint) -> float:

@@ -8,16 +8,11 @@ from itertools import pairwise
 from custodes.kernel.clock import SECOND, Clock
 from custodes.kernel.ids import RandomBits, uuid7
 from custodes.planes.traffic.ports import TrafficStore
-from custodes.planes.traffic.rollup import LEVELS, Level
+from custodes.planes.traffic.rollup import LEVELS
 
 #: How long after its end a bucket is folded, microseconds: longer than the flushes of all workers usually take. What
 #: comes later still is folded when it comes.
 GRACE = 30 * SECOND
-
-
-#: Levels whose rows last for months, and before which moment to begin: those that versions before wrote without squares
-#: of times are filled. Of finer levels they are many, and soon gone.
-_FILLED = tuple((level, 2**62) for level in LEVELS if level >= Level.SIX_HOURS)
 
 
 class Folder:
@@ -36,13 +31,13 @@ class Folder:
         self._is_leader = is_leader
         #: Rows folded since the start.
         self.folded = 0
-        #: Levels to fill, the next one last, each with the moment before which it is still to be done.
-        self._to_fill = list(_FILLED)
+        #: Whether there may be rows that a version before wrote without squares of times.
+        self._lacking = True
 
     async def fold(self) -> int:
         """Fold every complete bucket, finest level first; returns how many rows were folded."""
         if not self._is_leader():
-            self._to_fill = list(_FILLED)  # who leads meanwhile may be of a version that keeps no squares
+            self._lacking = True  # who leads meanwhile may be of such a version
             return 0
         folded = 0
         before = self._clock.now() - GRACE
@@ -52,15 +47,6 @@ class Folder:
             for unit in await self._store.foldable(level, into, before):
                 folded += await self._store.fold(unit, uuid7(self._clock.now(), self._random_bits))
         self.folded += folded
-        await self._fill()
+        if self._lacking:
+            self._lacking = await self._store.fill_squares()
         return folded
-
-    async def _fill(self) -> None:
-        """Look at one bucket, so that nobody waits for it: the coarsest level first, from now back."""
-        while self._to_fill:
-            level, before = self._to_fill[-1]
-            filled = await self._store.fill_squares(level, before)
-            if filled is not None:
-                self._to_fill[-1] = level, filled
-                return
-            self._to_fill.pop()

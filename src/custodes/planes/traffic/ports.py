@@ -146,10 +146,11 @@ class TrafficStore(Protocol):
         """
         ...
 
-    async def fill_squares(self, level: Level, before: int) -> int | None:
-        """Add to the newest bucket of a level before a moment what rows of endpoints of older versions lack.
+    async def fill_squares(self) -> bool:
+        """Add squares of times to some rows of endpoints that a version before wrote without.
 
-        Returns when that bucket began; None when there was none.
+        On levels that are kept for months, the coarsest first, from now back; of finer ones they are soon gone.
+        Returns whether some may be left.
         """
         ...
 

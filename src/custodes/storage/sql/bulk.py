@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from operator import itemgetter
@@ -143,11 +143,7 @@ def upsert_rows(
         return
     names = tuple(rows[0])
     key = [column.name for column in table.primary_key.columns]
-    sets = ", ".join(
-        f"{name} = {changes.get(name, '{new}').format(old=f'{table.name}.{name}', new=f'excluded.{name}')}"
-        for name in names
-        if name not in key
-    )
+    sets = _sets(table, (name for name in names if name not in key), changes, "excluded")
     into, conflict = _into(table, names), f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {sets}"
     if connection.dialect.name == "sqlite":
         for some in _pieces(_tuples(table, names, rows)):
@@ -213,11 +209,7 @@ def _updated(
         return
     rows = sorted(rows, key=itemgetter(*keys))  # in one order in every process: none waits for another in a circle
     names = tuple(rows[0])
-    sets = ", ".join(
-        f"{name} = {changes.get(name, '{new}').format(old=f'{table.name}.{name}', new=f'given.{name}')}"
-        for name in names
-        if name not in keys
-    )
+    sets = _sets(table, (name for name in names if name not in keys), changes, "given")
     found = " AND ".join(f"{table.name}.{key} = given.{key}" for key in keys)
     change, found = f"UPDATE {table.name} SET {sets} FROM", f"WHERE {found} {end}"
     if connection.dialect.name == "sqlite":
@@ -228,6 +220,14 @@ def _updated(
     else:
         given = f"{_arrays(table, names)} AS given({', '.join(names)})"
         yield connection.exec_driver_sql(f"{change} {given} {found}", _columns(table, names, rows))
+
+
+def _sets(table: Table, names: Iterable[str], changes: Mapping[str, str], given: str) -> str:
+    """Write what columns are set to: what is given, or what ``changes`` makes of it and of what is there."""
+    return ", ".join(
+        f"{name} = {changes.get(name, '{new}').format(old=f'{table.name}.{name}', new=f'{given}.{name}')}"
+        for name in names
+    )
 
 
 def _arrays(table: Table, names: Sequence[str], suffix: str = "") -> str:

@@ -17,7 +17,7 @@ from custodes.kernel.window.meter import State
 from custodes.runtime.log import get_logger
 from custodes.runtime.writer import Pending
 from custodes.storage.sql.ratelimit_groups import Decision, GroupedWindows, SharedCells, Task
-from custodes.storage.sql.sqlite import make_private_file
+from custodes.storage.sql.sqlite_connections import make_private_file
 
 #: How long a request waits for its decision.
 DEFAULT_DEADLINE = 100 * MILLISECOND

@@ -7,27 +7,25 @@ Durable groups commit with ``synchronous=FULL``: in WAL mode ``NORMAL`` survives
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
-import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.pool import QueuePool, StaticPool
 
 from custodes.errors import ConfigurationError, CustodesError, StorageUnavailable
 from custodes.runtime.transactions import Transaction
 from custodes.runtime.writer import GroupCommitWriter, Pending
 from custodes.storage.sql import database as sql
 from custodes.storage.sql.database import Ingest, as_transaction
-from custodes.storage.sql.sqlite_lock import BUSY_TIMEOUT_MS, LOOKS_MS, patiently
+from custodes.storage.sql.sqlite_connections import begin, driver_of, make_engine, make_private_file
+from custodes.storage.sql.sqlite_lock import patiently
 
 T = TypeVar("T")
 Row = TypeVar("Row")
@@ -36,21 +34,8 @@ Result = TypeVar("Result")
 #: How often a migration is tried; each try waits for the lock as long as any write does.
 MIGRATION_TRIES = 6
 
-#: How long to wait before a new file is asked again to switch to WAL, milliseconds.
-_WAL_PAUSE_MS = 20
-
-#: Pages in the log after which they are copied into the file: 16 MB. SQLite's own 1,000 would have a steady stream of
-#: webhooks wait for a copy, and its sync to the disk, at every fifteenth commit; pages that change all the time (the
-#: ends of indexes) are copied once for four times.
-CHECKPOINT_PAGES = 4_000
-
 #: Reader threads, each with a connection of its own.
 READERS = 4
-
-#: Memory of each connection for pages of the file, KiB. Whoever reads alone has the same connection, and its pages,
-#: again and again: those of a tab fit.
-_PAGES_KIB = 16_384
-_READ_PAGES_KIB = 32_768
 
 #: Longest a read may take, seconds: a dashboard query must never hold a reader for good.
 READ_TIMEOUT_SECONDS = 20.0
@@ -59,6 +44,9 @@ READ_TIMEOUT_SECONDS = 20.0
 INTERRUPT_SECONDS = 0.05
 
 _Work = Callable[[Transaction], object]
+
+#: Errors of the engine and not of who asked, whether through SQLAlchemy or beneath it.
+_FAILED = (OperationalError, sqlite3.OperationalError)
 
 
 @dataclass(slots=True)
@@ -89,9 +77,9 @@ class SqliteDatabase:
             raise ConfigurationError(msg, remedy="Write sqlite:///path/to/custodes.db")
         #: Path of the file; None in memory.
         self.path: Path | None = None if parsed.database in (None, "", ":memory:") else Path(str(parsed.database))
-        self._writer_engine = _engine(self.path, pool_size=1)
+        self._writer_engine = make_engine(self.path, pool_size=1)
         # In memory there is one database per connection, so readers share the writer's.
-        self._reader_engine = None if self.path is None else _engine(self.path, pool_size=READERS, read_only=True)
+        self._reader_engine = None if self.path is None else make_engine(self.path, pool_size=READERS, read_only=True)
         self._connection: Connection | None = None
         self._synchronous = ""
         self._closed = False
@@ -141,7 +129,7 @@ class SqliteDatabase:
     async def read(self, work: Callable[[Transaction], T]) -> T:
         """Run a reading work on a reader's snapshot."""
         if self._reader_engine is None:
-            return await self.write(work, durable=False)
+            return await self.write(_in_our_words(work), durable=False)
         reading = _Reading(self._reader_engine, work)
         self._under_way.add(reading)
         running = self._readers.submit(reading.run)
@@ -209,6 +197,11 @@ class SqliteDatabase:
                 pending.fail(error)
 
     def _reconnect(self) -> None:
+        if self.path is None and self._connection is not None:  # in memory it is all there is
+            driver = driver_of(self._connection)
+            if driver.in_transaction:
+                driver.execute("ROLLBACK").close()
+            return
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.invalidate()
@@ -241,7 +234,7 @@ class SqliteDatabase:
         first = group[0].payload
         if not isinstance(first, _Insert):
             return False
-        statement, rows, driver = first.statement, list[object](), _driver(connection)
+        statement, rows, driver = first.statement, list[object](), driver_of(connection)
         for pending in group:
             payload = pending.payload
             if not isinstance(payload, _Insert) or payload.statement is not statement:
@@ -249,7 +242,7 @@ class SqliteDatabase:
             rows.append(payload.row)
         self._set_synchronous(connection, durable=statement.durable)
         if not statement.alone:
-            _begin(driver)
+            begin(driver)
         try:
             results = patiently(lambda: statement.sqlite(driver, rows))
         except sqlite3.OperationalError:
@@ -267,7 +260,7 @@ class SqliteDatabase:
     def _set_synchronous(self, connection: Connection, *, durable: bool) -> None:
         wanted = "FULL" if durable else "NORMAL"
         if wanted != self._synchronous:
-            cursor = _driver(connection).execute(f"PRAGMA synchronous={wanted}")
+            cursor = driver_of(connection).execute(f"PRAGMA synchronous={wanted}")
             cursor.close()
             self._synchronous = wanted
 
@@ -283,12 +276,12 @@ class _Reading:
     def run(self) -> object:
         try:
             with self._engine.connect() as connection:
-                self._driver = _driver(connection)
+                self._driver = driver_of(connection)
                 try:
                     return self._work(as_transaction(connection))
                 finally:
                     self._driver = None
-        except (OperationalError, sqlite3.OperationalError) as error:
+        except _FAILED as error:
             raise _unavailable(error) from error
 
     def interrupt(self) -> None:
@@ -305,15 +298,6 @@ def _make_folder(folder: Path) -> None:
         raise StorageUnavailable(msg, remedy="Name another place in CUSTODES_DATABASE_URL") from error
 
 
-def make_private_file(file: Path) -> None:
-    """Make a new file that nobody else may read: it will hold payloads, password hashes, who is limited.
-
-    SQLite gives its own files beside it the same mode.
-    """
-    with suppress(OSError):  # it is there already, or SQLite will say what is wrong
-        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-
-
 def _durable(payload: _Write | _Insert) -> bool:
     return payload.statement.durable if isinstance(payload, _Insert) else payload.durable
 
@@ -322,7 +306,7 @@ def _run_work(connection: Connection, work: _Work, pending: Pending[Any], *, alo
     if alone:
         try:
             pending.result = work(as_transaction(connection))
-        except OperationalError:
+        except _FAILED:
             raise
         except Exception as error:  # noqa: BLE001 - it belongs to the caller of this work
             pending.fail(error)
@@ -331,18 +315,30 @@ def _run_work(connection: Connection, work: _Work, pending: Pending[Any], *, alo
     try:
         pending.result = work(as_transaction(connection))
         savepoint.commit()
-    except OperationalError:
+    except _FAILED:
         raise
     except Exception as error:  # noqa: BLE001 - it belongs to the caller of this work
         savepoint.rollback()
         pending.fail(error)
 
 
+def _in_our_words(work: Callable[[Transaction], T]) -> Callable[[Transaction], T]:
+    """Have a read that shares the writer's connection fail by itself, as one in a reader's thread does."""
+
+    def read(tx: Transaction) -> T:
+        try:
+            return work(tx)
+        except _FAILED as error:
+            raise _unavailable(error) from error
+
+    return read
+
+
 def _run_inserts(
     connection: Connection, statement: Ingest[Any, Any], members: list[Pending[Any]], *, alone: bool
 ) -> None:
     """Run one statement for all its rows; when it fails, row by row, so that one bad row hurts only itself."""
-    driver = _driver(connection)
+    driver = driver_of(connection)
     try:
         if not alone:
             driver.execute("SAVEPOINT ingest").close()
@@ -356,7 +352,7 @@ def _run_inserts(
         if not alone:
             driver.execute("RELEASE ingest").close()
         else:
-            _begin(driver)
+            begin(driver)
         if len(members) == 1:
             members[0].fail(error)
             return
@@ -367,79 +363,7 @@ def _run_inserts(
         pending.result = result
 
 
-def _begin(driver: sqlite3.Connection) -> None:
-    patiently(lambda: driver.execute("BEGIN IMMEDIATE").close())
-
-
-def _driver(connection: Connection) -> sqlite3.Connection:
-    return cast("sqlite3.Connection", connection.connection.driver_connection)
-
-
 def _unavailable(error: Exception) -> StorageUnavailable:
     cause = error.orig if isinstance(error, DBAPIError) else error
     msg = f"SQLite could not do it: {cause}"
     return StorageUnavailable(msg, remedy="Check that the disk has space and that the file can be written")
-
-
-def _engine(path: Path | None, *, pool_size: int, read_only: bool = False) -> Engine:
-    def connect() -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            # Only who writes makes the file: a look into the wrong folder must not leave one there.
-            ":memory:" if path is None else f"{path.absolute().as_uri()}?mode=rw{'' if read_only else 'c'}",
-            uri=path is not None,
-            timeout=BUSY_TIMEOUT_MS / 1_000,
-            isolation_level=None,
-            check_same_thread=False,
-            cached_statements=512,
-        )
-        try:
-            if not read_only:
-                _use_wal(connection)
-            for pragma in _pragmas(read_only=read_only):
-                connection.execute(pragma).close()
-        except sqlite3.DatabaseError as error:
-            connection.close()
-            if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
-                raise
-            msg = f"{path} is not an SQLite database"
-            raise ConfigurationError(msg, remedy="Name another file: this one is not touched") from error
-        return connection
-
-    pool = (
-        {"poolclass": StaticPool}
-        if path is None
-        else {"poolclass": QueuePool, "pool_size": pool_size, "max_overflow": 0, "pool_use_lifo": True}
-    )
-    engine = create_engine("sqlite://", creator=connect, **pool)
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:  # pyright: ignore[reportUnusedFunction]
-        if read_only:
-            connection.exec_driver_sql("BEGIN")
-        else:
-            _begin(_driver(connection))
-
-    return engine
-
-
-def _pragmas(*, read_only: bool) -> Sequence[str]:
-    pages = _READ_PAGES_KIB if read_only else _PAGES_KIB
-    common = ["PRAGMA foreign_keys=ON", "PRAGMA temp_store=MEMORY", f"PRAGMA cache_size=-{pages}"]
-    if read_only:
-        return [*common, "PRAGMA query_only=ON"]
-    return [
-        *common,
-        f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}",
-        "PRAGMA journal_size_limit=67108864",
-        f"PRAGMA busy_timeout={LOOKS_MS}",
-    ]
-
-
-def _use_wal(connection: sqlite3.Connection) -> None:
-    """Switch to WAL; a new file that several processes open at once is locked without SQLite waiting for it."""
-    for _ in range(BUSY_TIMEOUT_MS // _WAL_PAUSE_MS):
-        with suppress(sqlite3.OperationalError):
-            connection.execute("PRAGMA journal_mode=WAL").close()
-            return
-        time.sleep(_WAL_PAUSE_MS / 1_000)
-    connection.execute("PRAGMA journal_mode=WAL").close()

@@ -121,20 +121,14 @@ class SqlTrafficStore:
         """Fold, all or nothing."""
         return await self._database.write(lambda tx: rollups.fold(connection_of(tx), unit, writer_id), durable=False)
 
-    async def fill_squares(self, level: Level, before: int) -> int | None:
-        """Fill the newest bucket, in short transactions."""
-        bucket = await self._database.read(lambda tx: squares.newest_bucket(connection_of(tx), level, before))
-        if bucket is None:
-            return None
-        if not await self._database.read(lambda tx: squares.is_lacking(connection_of(tx), level, bucket)):
-            return bucket  # without a turn of the only writer
+    async def fill_squares(self) -> bool:
+        """Fill in short transactions; to look takes no turn of SQLite's only writer."""
         for _ in range(squares.FILLS):
-            filled = await self._database.write(
-                lambda tx: squares.fill(connection_of(tx), level, bucket), durable=False
-            )
-            if filled < squares.FILL_ROWS:
-                return bucket
-        return bucket + 1  # the same once more
+            found = await self._database.read(lambda tx: squares.next_bucket(connection_of(tx)))
+            if found is None:
+                return False
+            await self._database.write(lambda tx, bucket=found: squares.fill(connection_of(tx), *bucket), durable=False)
+        return True
 
     # ── Raw rows ─────────────────────────────────────────────────────────────
 

@@ -1,7 +1,8 @@
-"""Squares of times in rollups that versions before wrote without: filled a bucket at a time, a few rows a transaction.
+"""Squares of times in rollups that versions before wrote without: filled a few rows of one bucket a transaction.
 
-Not by a migration, which would hold the table until all of them are filled. Rows of old processes that go on during an
-upgrade are filled, too; until then endpoints are ranked by what their other sums tell.
+Not by a migration, which would hold the table until all of them are filled. An index holds exactly the rows that lack
+them: whoever goes on finds the next one in it, and that it is empty is the mark that nothing is left to do. Rows of old
+processes that go on during an upgrade are in it, too; until then endpoints are ranked by what their other sums tell.
 """
 
 from __future__ import annotations
@@ -9,15 +10,15 @@ from __future__ import annotations
 from sqlalchemy import Connection, Select, bindparam, select, text, update
 
 from custodes.kernel.histogram import Histogram
-from custodes.planes.traffic.rollup import Keyspace, Level
-from custodes.storage.sql.tables.traffic import api_rollups
+from custodes.planes.traffic.rollup import Keyspace
+from custodes.storage.sql.tables.traffic import LACKS_SQUARES, api_rollups
 
 t = api_rollups
 
 #: Rows of one transaction, each with a histogram to add up: some ten milliseconds of the only writer.
 FILL_ROWS = 500
 
-#: Such transactions one after the other: figures wait to be flushed meanwhile.
+#: Such transactions each time that folding comes by: figures wait to be flushed meanwhile.
 FILLS = 4
 
 #: What tells the rows of a bucket apart.
@@ -44,39 +45,33 @@ _FILL_ROW = (
 )
 
 
-def newest_bucket(connection: Connection, level: Level, before: int) -> int | None:
-    """Find the newest bucket of a level that began before a moment; None when there is none."""
-    query = select(t.c.bucket).where(t.c.level == level.value, t.c.bucket < before).order_by(t.c.bucket.desc()).limit(1)
-    return connection.execute(query).scalar()
+#: The next bucket with a row to fill: the coarsest level first, from now back.
+NEXT = select(t.c.level, t.c.bucket).where(LACKS_SQUARES).order_by(t.c.level.desc(), t.c.bucket.desc()).limit(1)
 
 
-def is_lacking(connection: Connection, level: Level, bucket: int) -> bool:
-    """Tell whether a bucket has a row of an endpoint without squares."""
-    return connection.execute(_lacking(level, bucket).limit(1)).first() is not None
+def next_bucket(connection: Connection) -> tuple[int, int] | None:
+    """Find the level and the begin of a bucket with rows that lack squares; None when there is none."""
+    found = connection.execute(NEXT).first()
+    return None if found is None else (found.level, found.bucket)
 
 
-def fill(connection: Connection, level: Level, bucket: int) -> int:
-    """Fill up to :data:`FILL_ROWS` rows of endpoints in a bucket; returns how many it were, 0 when none was left."""
-    found = connection.execute(_lacking(level, bucket)).all()
+def fill(connection: Connection, level: int, bucket: int) -> None:
+    """Fill up to :data:`FILL_ROWS` rows of endpoints in a bucket."""
+    found = connection.execute(lacking(level, bucket)).all()
     if not found:
-        return 0
+        return  # another process was faster
     rows = [(*row[:-1], Histogram.decode(bytes(row.total)).squares()) for row in found]
-    where = {"of_level": level.value, "of_bucket": bucket}
+    where = {"of_level": level, "of_bucket": bucket}
     if connection.dialect.name == "postgresql":
         connection.execute(_FILL_POSTGRESQL, where | dict(zip(_GIVEN, map(list, zip(*rows, strict=True)), strict=True)))
     else:
         connection.execute(_FILL_ROW, [where | dict(zip(_GIVEN, row, strict=True)) for row in rows])
-    return len(rows)
 
 
-def _lacking(level: Level, bucket: int) -> Select[tuple[object, ...]]:
+def lacking(level: int, bucket: int) -> Select[tuple[object, ...]]:
+    """Write the query of rows of a bucket that lack squares."""
     return (
         select(*(t.c[name] for name in _NAMES), t.c.total)
-        .where(
-            t.c.level == level.value,
-            t.c.bucket == bucket,
-            t.c.keyspace == Keyspace.ENDPOINT.value,
-            t.c.total_squares.is_(None),
-        )
+        .where(LACKS_SQUARES, t.c.level == level, t.c.bucket == bucket)
         .limit(FILL_ROWS)
     )

@@ -130,6 +130,18 @@ Index(
     postgresql_where=UNFOLDED,
 )
 
+#: Rows of endpoints that a version before wrote without squares, on levels that are kept for months (six hours and
+#: wider): what is still to be filled, the next one first.
+LACKS_SQUARES = text("(keyspace = 'endpoint' AND level >= 21600 AND total_squares IS NULL)")
+
+Index(
+    "ix_api_rollups_lacking",
+    api_rollups.c.level,
+    api_rollups.c.bucket,
+    sqlite_where=LACKS_SQUARES,
+    postgresql_where=LACKS_SQUARES,
+)
+
 # What kinds of errors there are. How often each occurs is in the rollups (keyspace ``error``), so that writing the
 # same batch twice changes nothing.
 api_error_groups = Table(
