@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -87,6 +88,41 @@ async def test_one_process_at_a_time_counts_what_a_rate_allows(database: Databas
     end.set()
     assert await first == {held.id: EndpointHealth()}
     assert set(await database.write(lambda tx: store.hold_health(tx, [held, free]))) == {held.id, free.id}
+
+
+async def test_how_an_endpoint_is_doing_is_changed_by_one_process_after_the_other(database: Database, make):
+    """Given two processes that count failures of the same endpoints, of which nothing is known yet, When each has read
+    before the other has written, if it can, Then no failure is lost, and neither was rolled back."""
+    endpoints = [make(place) for place in range(3)]
+    reading = threading.Barrier(2)
+
+    def count(some: list[Endpoint]) -> Callable[[Transaction], None]:
+        def work(tx: Transaction) -> None:
+            before = store.take_health(tx, some)
+            with suppress(threading.BrokenBarrierError):  # the other has not read, as it should be
+                reading.wait(0.2)
+            assert before.keys() == {one.id for one in some}
+            after = [(one, replace(before[one.id], failures=before[one.id].failures + 1)) for one in some]
+            store.put_healths(tx, after)
+
+        return work
+
+    await asyncio.gather(*(database.write(count(some)) for some in (endpoints, endpoints[:0:-1])))
+
+    found = await database.read(lambda tx: store.health(tx, [one.id for one in endpoints]))
+    assert [found[one.id].failures for one in endpoints] == [1, 2, 2]
+
+
+async def test_an_endpoint_that_turns_out_to_be_well_is_not_remembered(database: Database, make):
+    endpoint = make()
+
+    def judge(tx: Transaction) -> None:
+        store.put_healths(tx, [(endpoint, store.take_health(tx, [endpoint])[endpoint.id])])
+
+    await database.write(judge)
+
+    assert await database.read(lambda tx: store.health(tx, [endpoint.id])) == {}
+    assert await database.write(lambda tx: store.take_health(tx, [])) == {}
 
 
 async def test_what_a_person_changes_leaves_the_counters_alone(database: Database, make):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -24,11 +25,15 @@ from custodes.planes.outbound.model import (
     AuthKind,
     Delivery,
     DeliveryStatus,
+    EndpointHealth,
     EndpointState,
     Options,
     RetryPolicy,
 )
 from custodes.planes.outbound.ports import DeliveryFilter
+from custodes.runtime.transactions import Transaction
+from custodes.storage.sql.database import connection_of
+from custodes.storage.sql.outbound import SqlEndpointStore
 from custodes.testing.clock import FakeClock
 
 ONCE = RetryPolicy(())
@@ -616,3 +621,52 @@ async def test_failures_that_end_together_are_written_together(
     assert {one.status for one in (await custodes.outbound.list_deliveries(limit=50)).items} == {
         DeliveryStatus.SUCCEEDED
     }
+
+
+@pytest.mark.parametrize("engine", ["postgresql"])
+async def test_failures_that_end_in_two_processes_at_once_all_count_and_are_told_of_once(
+    custodes: Custodes, database_url: str, receiver: Receiver, clock: FakeClock
+) -> None:
+    """Given an endpoint that has failed for half of the time after which it is disabled, of which nobody was told, and
+    two processes with a failed attempt each, When one settles while the other has read how the endpoint is doing and
+    not written yet, Then both count, and its owner is told once."""
+    options = Options(disable_after=10 * HOUR)
+    made = await custodes.outbound.create_endpoint(receiver.url, event_types=["y"], options=options)
+    watching = await custodes.outbound.create_endpoint(receiver.url, event_types=["custodes.*"])
+    database: Any = custodes.database
+    failing = EndpointHealth(failures=20, failing_since=clock.now() - 5 * HOUR)
+    await database.write(lambda tx: SqlEndpointStore().put_healths(tx, [(made.endpoint, failing)]))
+    receiver.status = 500
+    async with opened(database_url, clock) as other:
+        settled = []
+        for one in (custodes, other):
+            await custodes.outbound.emit("y", {})
+            worker: Any = one.outbound.worker
+            [lease] = await database.write(lambda tx, worker=worker: worker._take(tx, clock.now(), 1, []))
+            settled.append((worker, [(lease, await worker._doer.do(lease))]))
+        (first, ended), (second, ended_too) = settled
+        endpoints, before_put = first._doer._endpoints, asyncio.Event()
+        loop, put = asyncio.get_running_loop(), endpoints.put_healths
+
+        def put_late(tx: Transaction, found: Any) -> None:
+            loop.call_soon_threadsafe(before_put.set)
+            until_waited_for(tx, lambda: overtaking is not None and overtaking.done())
+            put(tx, found)
+
+        overtaking: asyncio.Task[Any] | None = None
+        endpoints.put_healths = put_late
+        settling = asyncio.create_task(first._settle(ended))
+        await before_put.wait()
+        overtaking = asyncio.create_task(second._settle(ended_too))
+
+        assert [await settling, await overtaking] == [[True], [True]]
+    health = await custodes.outbound.get_endpoint_health(made.endpoint.id)
+    assert (health.failures, health.noticed) == (22, 50)
+    assert len(await deliveries(custodes, endpoint_id=watching.endpoint.id)) == 1
+
+
+def until_waited_for(tx: Transaction, otherwise: Callable[[], bool]) -> None:
+    """Hold a transaction until another waits for it, or something else happens."""
+    mine = "SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+    while not (otherwise() or connection_of(tx).exec_driver_sql(mine).scalar_one()):
+        pass

@@ -91,6 +91,13 @@ class EndpointStore(Protocol):
         """
         ...
 
+    def take_health(self, tx: Transaction, endpoints: Sequence[Endpoint]) -> dict[str, EndpointHealth]:
+        """Read how endpoints are doing, all of them, by id, to write it: nobody else does before the transaction ends.
+
+        Who has one of them is waited for. One that turns out to be well has to be put, too.
+        """
+        ...
+
     def put_health(self, tx: Transaction, tenant: str, endpoint_id: str, health: EndpointHealth) -> None:
         """Write how an endpoint is doing; what its rate allows never comes nearer by it, unless it is well."""
         ...

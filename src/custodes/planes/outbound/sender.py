@@ -130,22 +130,26 @@ class Sender:
             one.also(tx)
 
     def _judge(self, tx: Transaction, results: Sequence[Outcome]) -> None:
-        """Judge endpoints by attempt after attempt, and write what has become of each."""
+        """Judge endpoints by attempt after attempt, and write what has become of each.
+
+        What another process has come to is waited for: of failures that end together each counts, and each notice is
+        given once.
+        """
         judged = [(one.endpoint, one.judged) for one in results if one.endpoint and one.judged]
-        if not judged:
-            return
         endpoints = {endpoint.id: endpoint for endpoint, _ in judged}
-        before = self._endpoints.health(tx, sorted(endpoints))
-        after = {endpoint_id: before.get(endpoint_id, HEALTHY) for endpoint_id in endpoints}
+        failed = {one.delivery.endpoint_id for one in results if one.attempt and not one.attempt.succeeded}
+        # That a delivery went well changes nothing, most of the time.
+        others = sorted(endpoints.keys() - failed)
+        failing = self._endpoints.health(tx, others) if others else {}
+        failed |= {endpoint_id for endpoint_id, health in failing.items() if health.failures}
+        before = self._endpoints.take_health(tx, [one for one in endpoints.values() if one.id in failed])
+        after = dict(before)
         for endpoint, judge_by in judged:
-            after[endpoint.id] = judge_by(after[endpoint.id])
-        changed = [
-            (endpoints[endpoint_id], health)
-            for endpoint_id, health in after.items()
-            if health != before.get(endpoint_id, HEALTHY)
-        ]
+            if endpoint.id in after:
+                after[endpoint.id] = judge_by(after[endpoint.id])
+        changed = [one for one, health in after.items() if health == HEALTHY or health != before[one]]
         if changed:
-            self._endpoints.put_healths(tx, changed)
+            self._endpoints.put_healths(tx, [(endpoints[one], after[one]) for one in changed])
 
     def plain(self, result: Outcome, error: Exception) -> Outcome:
         """Leave out what the other side said: the attempt counts all the same."""

@@ -18,6 +18,7 @@ from sqlalchemy import (
     CursorResult,
     Integer,
     LargeBinary,
+    RowMapping,
     Table,
     func,
     select,
@@ -139,19 +140,43 @@ def upsert_rows(
         rows: all with the same columns.
         changes: as for :func:`update_rows`.
     """
+    for _ in _upserted(connection, table, rows, changes, ""):
+        pass
+
+
+def take_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> list[RowMapping]:
+    """Insert rows that are not there; return all as they are, each kept from others until the transaction ends.
+
+    Args:
+        connection: in a transaction.
+        table: which.
+        rows: all with the same columns, in the order in which every process takes them.
+    """
+    as_it_is = dict.fromkeys(rows[0], "{old}") if rows else {}
+    return [row for result in _upserted(connection, table, rows, as_it_is, "RETURNING *") for row in result.mappings()]
+
+
+def _upserted(
+    connection: Connection,
+    table: Table,
+    rows: Sequence[Mapping[str, Any]],
+    changes: Mapping[str, str],
+    end: str,
+) -> Iterator[CursorResult[Any]]:
+    """Run the statements of an upsert; each when the result of the one before has been read."""
     if not rows:
         return
     names = tuple(rows[0])
     key = [column.name for column in table.primary_key.columns]
     sets = _sets(table, (name for name in names if name not in key), changes, "excluded")
-    into, conflict = _into(table, names), f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {sets}"
+    into, conflict = _into(table, names), f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {sets} {end}"
     if connection.dialect.name == "sqlite":
         for some in _pieces(_tuples(table, names, rows)):
             values = tuple(chain.from_iterable(some))
-            connection.exec_driver_sql(f"{into} {_values(len(names), len(some))} {conflict}", values)
+            yield connection.exec_driver_sql(f"{into} {_values(len(names), len(some))} {conflict}", values)
     else:
         given = _columns(table, names, rows)
-        connection.exec_driver_sql(f"{into} SELECT * FROM {_arrays(table, names)} {conflict}", given)
+        yield connection.exec_driver_sql(f"{into} SELECT * FROM {_arrays(table, names)} {conflict}", given)
 
 
 def update_rows(

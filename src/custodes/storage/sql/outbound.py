@@ -38,7 +38,7 @@ from custodes.planes.outbound.model import (
 )
 from custodes.planes.outbound.ports import Counts
 from custodes.runtime.transactions import Transaction
-from custodes.storage.sql.bulk import insert_ignoring, update_rows, upsert_rows
+from custodes.storage.sql.bulk import insert_ignoring, take_rows, update_rows, upsert_rows
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.lists import among, in_one_row
 from custodes.storage.sql.tables.outbound import webhook_configurations as endpoints
@@ -166,6 +166,12 @@ class SqlEndpointStore:
             connection.execute(insert_ignoring(connection, healths), rows)
         rows = connection.execute(_HEALTH.with_for_update(skip_locked=True), {"ids": ids}).mappings()
         return {row["configuration_id"]: _health(row) for row in rows}
+
+    def take_health(self, tx: Transaction, endpoints: Sequence[Endpoint]) -> dict[str, EndpointHealth]:
+        """Read how endpoints are doing, and lock their rows: what is not there, and cannot be locked, is made."""
+        whole = sorted(endpoints, key=lambda endpoint: endpoint.id)  # in one order in every process
+        rows = [_health_row(each.tenant, each.id, HEALTHY) for each in whole]
+        return {row["configuration_id"]: _health(row) for row in take_rows(connection_of(tx), healths, rows)}
 
     def put_health(self, tx: Transaction, tenant: str, endpoint_id: str, health: EndpointHealth) -> None:
         """Write how an endpoint is doing, as :meth:`put_healths` does."""
