@@ -296,12 +296,15 @@ def parse(encoded: bytes) -> Parsed:
 
 def _together(parsed: Iterable[Parsed]) -> tuple[int, Sequence[int]]:
     """Add encodings up: the first bucket, and the counts from there on, of which some may be zero."""
-    dense: dict[int, list[tuple[int, int]]] = {}
+    dense: dict[int, list[tuple[int, int, int]]] = {}
     sparse: list[tuple[Sequence[int], Sequence[int]]] = []
     for one in parsed:
         if len(one) == 3:
-            width, base, numbers = one
-            dense.setdefault(width, []).append((base, numbers))
+            some = dense.get(one[0])
+            if some is None:
+                dense[one[0]] = [one]
+            else:
+                some.append(one)
         elif one[0]:
             sparse.append((list(accumulate(one[0])), one[1]))
     runs = [
@@ -342,22 +345,27 @@ def _pairs(first: int, times: Sequence[int]) -> Iterable[tuple[int, int]]:
     return zip(compress(range(first, first + len(times)), times), filter(None, times), strict=True)
 
 
-def _added(width: int, some: Sequence[tuple[int, int]]) -> tuple[int, Sequence[int]]:
-    """Add up dense counts of a width (first bucket, counts as one integer), all of a histogram at once.
+def _added(width: int, some: Sequence[tuple[int, int, int]]) -> tuple[int, Sequence[int]]:
+    """Add up dense counts of a width, all of a histogram at once.
 
-    Every other count is masked out, so that those which are left have room for a sum beside them; the others are what
-    is missing to the sum of all. Of a width of *w* bytes no more than 2^(8w) may be added.
+    A few small counts, as those of a minute, have room for their sum where they are. Else every other count is masked
+    out, so that those which are left have room for a sum beside them; the others are what is missing to the sum of all.
+    Of a width of *w* bytes no more than 2^(8w) may be added.
 
     Returns:
         The first bucket and the sums from there on.
     """
     if len(some) == 1:
-        ((base, numbers),) = some
-        length = -(-numbers.bit_length() // (8 * width))
-        return base, unpack_from(f"<{length}{_CODES[width]}", numbers.to_bytes(length * width, "little"))
-    base = min(first for first, _ in some)
+        return some[0][1], _counts(width, some[0][2])
+    base = min([first for _, first, _ in some])
     bits, mask = 8 * width, _EVERY_OTHER[width]
-    aligned = [numbers << (first - base) * bits for first, numbers in some]
+    aligned = [numbers << (first - base) * bits if first != base else numbers for _, first, numbers in some]
+    if len(some) <= _LIGHT:
+        used = 0
+        for numbers in aligned:
+            used |= numbers
+        if not used & _TOP[width]:
+            return base, _counts(width, sum(aligned))
     even = sum([numbers & mask for numbers in aligned])
     odd = (sum(aligned) - even) >> bits
     pairs = -(-max(even.bit_length(), odd.bit_length()) // (2 * bits))
@@ -366,6 +374,22 @@ def _added(width: int, some: Sequence[tuple[int, int]]) -> tuple[int, Sequence[i
         added[place::2] = unpack_from(f"<{pairs}{_CODES[2 * width]}", lanes.to_bytes(pairs * 2 * width, "little"))
     return base, added
 
+
+def _counts(width: int, numbers: int) -> Sequence[int]:
+    """Take one large integer apart into counts of a width."""
+    length = -(-numbers.bit_length() // (8 * width))
+    counts = numbers.to_bytes(length * width, "little")
+    return counts if width == 1 else unpack_from(f"<{length}{_CODES[width]}", counts)
+
+
+#: Most dense encodings that are added up as they are, when no count of any of them has one of its highest bits set, and
+#: these bits by width: so many counts below 2^(8w) / so many stay below 2^(8w).
+_LIGHT = 8
+_TOP = {
+    width: int.from_bytes((bytes(width - 1) + bytes((256 - 256 // _LIGHT,))) * (OVERFLOW + 1), "little")
+    for width in _CODES
+    if width <= _DENSE_WIDTH
+}
 
 #: Width of a dense count → mask of every other count.
 _EVERY_OTHER = {

@@ -312,16 +312,22 @@ def _merge(
     samples: Iterable[Sample], series: Iterable[Series], by: Sequence[str] | None, slot: Callable[[int], int]
 ) -> dict[tuple[Labels, int], Cell]:
     """Merge samples into one cell for each line and step."""
-    lines = {one.id: _line_of(one, by) for one in series}
-    together: dict[tuple[Labels, int], list[Sample]] = {}
+    lines: dict[Labels, dict[int, list[Sample]]] = {}
+    of_series = {one.id: lines.setdefault(_line_of(one, by), {}) for one in series}
     for sample in samples:
-        line = lines.get(sample.series.id)
-        if line is not None:
-            together.setdefault((line, slot(sample.bucket)), []).append(sample)
+        slots = of_series.get(sample.series.id)
+        if slots is None:
+            continue
+        at = slot(sample.bucket)
+        some = slots.get(at)
+        if some is None:
+            slots[at] = [sample]
+        else:
+            some.append(sample)
     cells: dict[tuple[Labels, int], Cell] = {}
-    for key, some in together.items():
-        cells[key] = Cell(some[0].series)
-        absorb(cells[key], some)
+    for line, slots in lines.items():
+        for at, some in slots.items():
+            absorb(cells.setdefault((line, at), Cell(some[0].series)), some)
     return cells
 
 

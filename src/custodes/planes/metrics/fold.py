@@ -150,13 +150,17 @@ def _merge(into: Cells, cells: Cells) -> None:
 
 
 def absorb(cell: Cell, samples: Sequence[Sample]) -> None:
-    """Fold rows of the same series, or line, into a cell; their histograms together, which is several times as fast."""
-    for sample in samples:
-        cell.count += sample.count
-        cell.total += sample.total
-        cell.minimum = min(cell.minimum, sample.minimum)
-        cell.maximum = max(cell.maximum, sample.maximum)
-        if sample.last_at >= cell.last_at:
-            cell.last, cell.last_at = sample.last, sample.last_at
+    """Fold rows of the same series, or line, into a cell: column by column, below Python; one row at least."""
+    _, _, counts, totals, minima, maxima, lasts, moments, histograms = zip(*samples, strict=True)
+    cell.count += sum(counts)
+    cell.total += sum(totals)
+    cell.minimum = min(cell.minimum, *minima)
+    cell.maximum = max(cell.maximum, *maxima)
+    latest = max(moments)
+    if latest >= cell.last_at:
+        cell.last, cell.last_at = (
+            next(last for last, at in zip(lasts[::-1], moments[::-1], strict=True) if at == latest),
+            latest,
+        )
     if cell.histogram is not None:
-        cell.histogram.merge_all(sample.histogram for sample in samples if sample.histogram is not None)
+        cell.histogram.merge_all(filter(None, histograms))

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
     Connection,
-    Select,
     and_,
-    cast,
     delete,
     func,
     insert,
-    literal,
-    null,
     or_,
     select,
     true,
-    union_all,
     update,
 )
 
@@ -33,6 +26,7 @@ from custodes.runtime.transactions import Store, Transaction
 from custodes.storage.sql.bulk import counted
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.partitions import purge
+from custodes.storage.sql.pipelined import Rows, Statement, Values, pipelined
 from custodes.storage.sql.tables.metrics import metric_series as s
 from custodes.storage.sql.tables.metrics import system_metrics as t
 
@@ -197,7 +191,7 @@ def _fold(connection: Connection, level: Level, into: Level, before: int, limit:
     rows = connection.execute(marked).all()
     together: dict[tuple[str, int], list[Sample]] = {}
     for row in rows:
-        sample = _sample(row, _bare(row[0], row[1], row[2], row[10]), row[3])
+        sample = Sample(_bare(row[0], row[1], row[2], row[10]), *row[3:])
         together.setdefault((sample.series.id, sample.bucket - sample.bucket % into.width), []).append(sample)
     merged: list[dict[str, object]] = []
     for (_, bucket), samples in together.items():
@@ -233,11 +227,14 @@ def _purgeable(level: Level, before: int) -> tuple[ColumnElement[bool], ...]:
 def _read(connection: Connection, selection: Selection, limit: int) -> list[Sample]:
     known = {one.id: one for one in selection.series}
     found: list[Sample] = []
-    for tenant, _, ids in _chunks(selection.series):
-        query = _statement(connection, selection, tenant, ids).limit(limit + 1 - len(found))
-        found += [_sample(row, known[row[2]], row[3]) for row in connection.execute(query).all()]
-        if len(found) > limit:
-            break
+    with pipelined(connection) as send:
+        begins = _unfolded_from(send, selection.level)
+        for tenant, _, ids in _chunks(selection.series):
+            values = Values(connection.dialect.name)
+            text = _samples_query(selection, begins, tenant, ids, values, limit + 1 - len(found))
+            found += [Sample(known[row[0]], *row[1:]) for row in send((text, values.given))()]
+            if len(found) > limit:
+                break
     return found
 
 
@@ -253,52 +250,55 @@ def _chunks(series: Sequence[Series]) -> list[tuple[str, str, list[str]]]:
     ]
 
 
-def _statement(connection: Connection, selection: Selection, tenant: str, ids: list[str]) -> Select[*tuple[Any, ...]]:
-    """Rows of the level, and of the finer levels what is not folded yet."""
-    name = selection.series[0].name
-    of_these = and_(t.c.tenant_id == tenant, t.c.name == name, t.c.series_id.in_(ids))
+# Text beneath SQLAlchemy: thousands of rows cost as much there as adding them up.
+
+
+def _unfolded_from(send: Callable[[Statement], Rows], level: Level) -> list[tuple[Level, int]]:
+    """Tell from where on rows of finer levels are not folded yet."""
+    finer = LEVELS[: level.number]
+    if not finer:
+        return []
+    oldest = (f"(SELECT min(bucket) FROM {t.name} WHERE level = {one.number} AND folded = false)" for one in finer)  # noqa: S608 - names of our own columns
+    [row] = send((f"SELECT {', '.join(oldest)}", {}))()
+    return [(one, bucket) for one, bucket in zip(finer, row, strict=True) if bucket is not None]
+
+
+def _samples_query(
+    selection: Selection,
+    begins: Sequence[tuple[Level, int]],
+    tenant: str,
+    ids: Sequence[str],
+    values: Values,
+    limit: int,
+) -> str:
+    """Write the query of rows of the level, and of the finer levels what is not folded yet: as :class:`Sample`."""
+    of_these = (
+        f"tenant_id = {values.one('tenant', tenant)} AND name = {values.one('name', selection.series[0].name)}"
+        f" AND series_id {values.among('series', ids)}"
+    )
     if selection.without:
-        of_these = and_(of_these, t.c.writer != selection.without)
-    histogram = t.c.histogram if selection.histograms else null().label("histogram")
-    columns = (t.c.tenant_id, t.c.name, t.c.series_id, t.c.bucket, *_VALUES[:-1], histogram)
-    parts = [
-        select(*columns).where(of_these, t.c.level == selection.level.number, _between(selection.since, selection))
-    ]
-    for finer in LEVELS[: selection.level.number]:
-        horizon = connection.execute(select(func.min(t.c.bucket)).where(_unfolded(finer))).scalar()
-        if horizon is not None:
-            since = max(selection.since, horizon)
-            unfolded = and_(t.c.level == finer.number, t.c.folded.is_(False))
-            parts.append(select(*columns).where(of_these, unfolded, _between(since, selection)))
-    rows = union_all(*parts).subquery()
-    if selection.histograms or selection.last:
-        return select(rows)
-    slot = (rows.c.bucket - rows.c.bucket % selection.step).label("slot")
-    return select(
-        literal(tenant),
-        literal(name),
-        rows.c.series_id,
-        slot,
-        cast(func.sum(rows.c.count), BigInteger),  # PostgreSQL adds BIGINT up as NUMERIC
-        func.sum(rows.c.total),
-        func.min(rows.c.minimum),
-        func.max(rows.c.maximum),
-        literal(0.0),
-        literal(0),
-        null(),
-    ).group_by(rows.c.series_id, slot)
-
-
-def _between(since: int, selection: Selection) -> ColumnElement[bool]:
-    return and_(t.c.bucket >= since, t.c.bucket < selection.until)
+        of_these += f" AND writer <> {values.one('without', selection.without)}"
+    columns = "series_id, bucket, count, total, minimum, maximum, last, last_at"
+    columns += ", histogram" if selection.histograms else ", NULL AS histogram"
+    parts = [(selection.level, selection.since, "")]
+    parts += [(level, max(selection.since, begin), " AND folded = false") for level, begin in begins]
+    rows = " UNION ALL ".join(
+        f"SELECT {columns} FROM {t.name} WHERE {of_these} AND level = {level.number}"  # noqa: S608 - names of our own columns
+        f" AND bucket >= {since} AND bucket < {selection.until}{unfolded}"
+        for level, since, unfolded in parts
+    )
+    if not (selection.histograms or selection.last):
+        slot = f"bucket / {selection.step} * {selection.step}"
+        # PostgreSQL adds BIGINT up as NUMERIC.
+        rows = (
+            f"SELECT series_id, {slot} AS slot, CAST(sum(count) AS BIGINT), sum(total), min(minimum), max(maximum),"  # noqa: S608 - as above
+            f" CAST(0 AS DOUBLE PRECISION), 0, NULL FROM ({rows}) AS parts GROUP BY series_id, slot"
+        )
+    return f"{rows} LIMIT {limit}"
 
 
 def _unfolded(level: Level) -> ColumnElement[bool]:
     return and_(t.c.level == level.number, t.c.folded.is_(False))
-
-
-def _sample(row: Any, series: Series, bucket: int) -> Sample:
-    return Sample(series, bucket, *row[4:11])
 
 
 def _bare(tenant: str, name: str, series_id: str, histogram: bytes | None) -> Series:

@@ -36,3 +36,26 @@ def pipelined(connection: Connection) -> Generator[Callable[[Statement], Rows]]:
 
     with driver.pipeline():
         yield send
+
+
+class Values:
+    """The values of a statement, and their names as its driver writes them; ``of`` ends each name."""
+
+    def __init__(self, dialect: str, of: str = "") -> None:
+        self._sqlite = dialect == "sqlite"
+        self._of = of
+        self.given: dict[str, Any] = {}
+
+    def one(self, name: str, value: object) -> str:
+        """Name a value."""
+        name += self._of
+        self.given[name] = value
+        return f":{name}" if self._sqlite else f"%({name})s"
+
+    def all(self, name: str, members: Sequence[str]) -> str:
+        """Name each member; ``NULL``, which nothing equals, when there is none."""
+        return ", ".join(self.one(f"{name}{number}", member) for number, member in enumerate(members)) or "NULL"
+
+    def among(self, name: str, members: Sequence[str]) -> str:
+        """Write the condition of being among these: on PostgreSQL one value, which is planned far quicker."""
+        return f"IN ({self.all(name, members)})" if self._sqlite else f"= ANY({self.one(name, list(members))})"

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from custodes.planes.traffic.ports import Answer, RollupQuery
 from custodes.planes.traffic.ranges import Stretch
 from custodes.planes.traffic.rollup import LEVELS, Figures, Keyspace, Level, Rollups, Series
-from custodes.storage.sql.pipelined import Rows, Statement
+from custodes.storage.sql.pipelined import Rows, Statement, Values
 from custodes.storage.sql.tables.traffic import UNFOLDED
 from custodes.storage.sql.tables.traffic import api_rollups as t
 from custodes.storage.sql.traffic_rollups import PLAIN, RICH, add_times, figures_of
@@ -220,7 +220,7 @@ def unfolded_query(about: Sequence[RollupQuery], dialect: str) -> Statement | No
     where = [(level, since, until) for level in LEVELS for since, until in _coarser(stretches, level)]
     if not where:
         return None
-    values = _Values(dialect)
+    values = Values(dialect)
     tenants = [values.one(f"tenant{number}", one) for number, one in enumerate(_united(q.tenants for q in about))]
     kinds = [values.one(f"keyspace{number}", one) for number, one in enumerate(_united(q.keyspaces for q in about))]
     if dialect == "sqlite":
@@ -259,29 +259,6 @@ def _walk(begins: Iterable[tuple[str, str, tuple[Level, int, int]]]) -> str:
     )
 
 
-class _Values:
-    """The values of a statement, and their names as its driver writes them; ``of`` ends each name."""
-
-    def __init__(self, dialect: str, of: str = "") -> None:
-        self._sqlite = dialect == "sqlite"
-        self._of = of
-        self.given: dict[str, Any] = {}
-
-    def one(self, name: str, value: object) -> str:
-        """Name a value."""
-        name += self._of
-        self.given[name] = value
-        return f":{name}" if self._sqlite else f"%({name})s"
-
-    def all(self, name: str, members: Sequence[str]) -> str:
-        """Name each member; ``NULL``, which nothing equals, when there is none."""
-        return ", ".join(self.one(f"{name}{number}", member) for number, member in enumerate(members)) or "NULL"
-
-    def among(self, name: str, members: Sequence[str]) -> str:
-        """Write the condition of being among these: on PostgreSQL one value, which is planned far quicker."""
-        return f"IN ({self.all(name, members)})" if self._sqlite else f"= ANY({self.one(name, list(members))})"
-
-
 class _Parts:
     """Writes one SELECT for each stretch, and one for each stretch that is not folded yet.
 
@@ -296,7 +273,7 @@ class _Parts:
         self._query = query
         self._unfolded = unfolded
         self._sqlite = dialect == "sqlite"
-        self._values = values = _Values(dialect, of)
+        self._values = values = Values(dialect, of)
         tenants, keyspaces = values.all("tenant", query.tenants), values.all("keyspace", query.keyspaces)
         self._series = f"tenant_id IN ({tenants}) AND keyspace IN ({keyspaces})"
 
