@@ -27,6 +27,7 @@ from custodes.storage.sql.inbound import SqlEventStore
 from custodes.storage.sql.metrics import SqlMetricStore
 from custodes.storage.sql.pipelined import pipelined
 from custodes.storage.sql.postgresql import PostgresDatabase
+from custodes.storage.sql.postgresql_work import driver_of
 from custodes.storage.sql.tables.ratelimit import rate_limit_tracking
 
 AT = 1_790_000_000 * SECOND
@@ -277,6 +278,29 @@ async def test_a_server_that_became_a_standby_is_unavailable_and_its_connection_
     await database.write(insert)
 
     assert len(set(pids)) == 2
+
+
+async def test_accepted_events_go_on_when_the_connection_leads_to_a_standby(open_database: Open, arrival):
+    """Given a pooler, or a name, that led to the old primary; when it leads to the new one, then nobody is refused."""
+    database = open_database()
+    events = SqlEventStore(database)
+    await events.accept(arrival(1))
+    assert database._ingesting is not None
+    driver_of(database._ingesting).execute("SET default_transaction_read_only = on")
+
+    await asyncio.gather(*(events.accept(arrival(place)) for place in range(2, 6)))
+
+    def count(tx: Transaction) -> int:
+        return connection_of(tx).execute(text("SELECT count(*) FROM webhook_events")).scalar_one()
+
+    assert await database.read(count) == 5
+
+    # Given there is no primary: it is said as what it is
+    with psycopg.connect(database.url.set(drivername="postgresql").render_as_string(False), autocommit=True) as admin:
+        admin.execute(f"ALTER DATABASE {database.url.database} SET default_transaction_read_only = on")
+    driver_of(database._ingesting).execute("SET default_transaction_read_only = on")
+    with pytest.raises(StorageUnavailable, match="read-only transaction"):
+        await events.accept(arrival(6))
 
 
 def _slowly(connection: Connection) -> None:

@@ -13,7 +13,8 @@ from sqlalchemy import Column, Integer, MetaData, Table, func, insert, select
 from custodes import Custodes
 from custodes.errors import StorageUnavailable
 from custodes.kernel.clock import HOUR, SECOND
-from custodes.kernel.signals import FailureSignal
+from custodes.kernel.signals import FailureSignal, SecuritySignal
+from custodes.planes.audit.ports import AuditQuery
 from custodes.planes.inbound.model import Refusal
 from custodes.planes.metrics.model import Query
 from custodes.planes.outbound.model import Attempt
@@ -151,3 +152,23 @@ def _refusal(now: int) -> Refusal:
         tenant="acme", id="0" * 36, received_at=now, source="stripe", reason="bad_signature", client_ip="",
         trace_id="", body_bytes=0, headers=[], body_head=b"",
     )  # fmt: skip
+
+
+async def test_signals_of_a_batch_stand_in_the_trail_once(custodes: Custodes, line: Line, clock: FakeClock):
+    """Given a batch whose commit nobody saw the end of; when it is written again, it is there once, as is the next."""
+    intake = custodes.audit._intake
+
+    def refused(key: str) -> None:
+        signal = SecuritySignal(at=clock.now(), tenant="acme", action="webhook.signature_refused", reason=key)
+        intake.offer(signal)
+
+    refused("first")
+    await line.breaks(intake.flush)
+    assert (line.broken, intake.waiting) == (1, 1)
+    clock.advance(SECOND)
+    refused("second")
+    assert await intake.flush()
+
+    entries = (await custodes.audit.list_entries(AuditQuery(action="webhook.signature_refused"))).items
+    assert [entry.reason for entry in entries] == ["second", "first"]
+    assert (intake.waiting, intake.shed) == (0, 0)

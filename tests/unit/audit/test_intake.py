@@ -74,6 +74,30 @@ async def test_a_batch_that_fails_is_tried_again_and_prepared_only_once():
     assert intake.shed == 0
 
 
+async def test_an_entry_that_can_never_be_written_is_shed_and_holds_up_no_other():
+    """Given one of three that the store refuses, when it goes away meanwhile and is back, then two are written once."""
+    book = Book()
+
+    async def write(entries) -> None:
+        if 2 in entries:
+            msg = "a value that no column holds"
+            raise ValueError(msg)
+        await book.write(entries)
+        book.broken = entries == [1]  # it goes away after the first
+
+    intake = Intake(book.prepare, write)
+    for place in (1, 2, 3):
+        intake.offer(signal(place))
+    assert not await intake.flush()
+    assert (book.written, intake.waiting, intake.shed) == ([1], 1, 1)
+
+    book.broken = False
+    assert await intake.flush()
+
+    assert book.written == [1, 3]
+    assert (intake.waiting, intake.shed) == (0, 1)
+
+
 async def test_stop_writes_what_waits():
     book = Book()
     intake = Intake(book.prepare, book.write)

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from custodes.errors import StorageUnavailable
 from custodes.kernel.signals import SecuritySignal
 from custodes.runtime.log import get_logger
 
@@ -34,7 +35,8 @@ class Intake(Generic[Entry]):
 
     Args:
         prepare: turns signals into entries; those that cannot be turned are left out.
-        write: writes entries in one transaction; raises when nothing of it was kept.
+        write: writes entries in one transaction, passes over those that are there already. It raises
+            :class:`~custodes.errors.StorageUnavailable` when the store does not answer.
         max_waiting: signals that wait at most.
     """
 
@@ -103,10 +105,27 @@ class Intake(Generic[Entry]):
                 if not self._batch:
                     await self._fill()
                 await self._write(self._batch)
-            except Exception as error:  # noqa: BLE001 - it stays in the buffer and is tried again
+            except StorageUnavailable as error:  # it stays in the buffer and is tried again
                 _log.warning("audit_batch_failed", entries=len(self._batch), error=repr(error))
                 return False
+            except Exception as error:  # noqa: BLE001 - one that cannot be written must not hold up the others
+                _log.warning("audit_batch_failed", entries=len(self._batch), error=repr(error))
+                if not self._batch or not await self._one_by_one():
+                    return False
             self._batch = []
+        return True
+
+    async def _one_by_one(self) -> bool:
+        """Write the batch entry by entry, shed what can never be written; False when the store went away meanwhile."""
+        while self._batch:
+            try:
+                await self._write(self._batch[:1])
+            except StorageUnavailable:
+                return False
+            except Exception as error:  # noqa: BLE001 - told, counted, and no reason to keep the others
+                _log.error("audit_entry_lost", error=repr(error))
+                self.shed += 1
+            del self._batch[:1]
         return True
 
     async def _fill(self) -> None:

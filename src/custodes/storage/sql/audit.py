@@ -71,11 +71,12 @@ class SqlAuditStore:
         return await self._database.ingest(_APPEND, row_of(entry))
 
     def add(self, tx: Transaction, entries: Sequence[AuditEntry]) -> list[str]:
-        """Add entries within a transaction."""
+        """Add entries within a transaction; those that are there already, by their ids, are passed over."""
         connection = connection_of(tx)
         rows = [row_of(entry) for entry in entries]
         places = _Places(connection)
         ids, fresh = _sort_out(rows, partial(_id_of_key, connection))
+        fresh = _not_kept(connection, fresh)
         if fresh:
             connection.execute(insert(audit_logs), places.give(_grouped(fresh, audit_flags.find_flag(connection))))
         targets = [
@@ -191,6 +192,13 @@ def _sort_out(rows: Sequence[Row], id_of_key: Callable[[str, str], str | None]) 
             in_group[tenant, key] = known
         ids.append(known)
     return ids, fresh
+
+
+def _not_kept(connection: Connection, rows: list[Row]) -> list[Row]:
+    """Leave out what is there: of a transaction that is made again because nobody saw how it ended."""
+    ids = select(audit_logs.c.id).where(audit_logs.c.id.in_([values[0] for values, _ in rows]))
+    kept = set(connection.execute(ids).scalars())
+    return [row for row in rows if row[0][0] not in kept]
 
 
 def _grouped(rows: Sequence[Row], find: audit_flags.FindFlag) -> list[dict[str, Any]]:

@@ -27,7 +27,15 @@ from custodes.storage.sql.database import Ingest
 from custodes.storage.sql.deadlines import Deadlines, Overdue
 from custodes.storage.sql.postgresql_once import Endings
 from custodes.storage.sql.postgresql_text import has_nul, without_nul
-from custodes.storage.sql.postgresql_work import ROLLED_BACK, PooledWork, Terms, code_of, driver_of, unavailable
+from custodes.storage.sql.postgresql_work import (
+    READ_ONLY,
+    ROLLED_BACK,
+    PooledWork,
+    Terms,
+    code_of,
+    driver_of,
+    unavailable,
+)
 
 T = TypeVar("T")
 Row = TypeVar("Row")
@@ -241,10 +249,11 @@ class PostgresDatabase:
         reused = self._ingesting is not None
         try:
             self._insert_all(statement, members)
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            # Rolled back by the server; or the connection idled while the server was restarted. Each statement may be
-            # run again after one whose end is not known.
-            broken = self._ingesting is None or driver_of(self._ingesting).broken
+        except _NOT_THE_ROWS as error:
+            # Rolled back by the server; or the connection idled while the server was restarted, or became a standby.
+            # Each statement may be run again after one whose end is not known.
+            standby = code_of(error) == READ_ONLY
+            broken = standby or self._ingesting is None or driver_of(self._ingesting).broken
             if code_of(error) not in ROLLED_BACK and not (reused and broken):
                 raise
             if broken:
@@ -260,7 +269,7 @@ class PostgresDatabase:
         with self._deadlines.guard(driver, INGEST_TIMEOUT_SECONDS):
             try:
                 results = self._insert_rows(driver, statement, rows)
-            except (psycopg.OperationalError, psycopg.InterfaceError):
+            except _NOT_THE_ROWS:
                 raise
             except Exception as error:  # noqa: BLE001 - it belongs to one of the callers
                 if has_nul(error):
@@ -287,6 +296,9 @@ class PostgresDatabase:
                 driver.execute(preamble)
             return statement.postgresql(driver, rows)
 
+
+#: What no row is at fault for.
+_NOT_THE_ROWS = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction)
 
 _SET_PATH = text("SELECT set_config('search_path', :path, true)")
 

@@ -30,7 +30,7 @@ ROLLED_BACK = frozenset({"40001", "40P01", "57014"})
 _CANCELLED = "57014"
 
 #: read_only_sql_transaction: the server is a standby, as in a fail-over; a new connection may reach the primary.
-_READ_ONLY = "25006"
+READ_ONLY = "25006"
 
 #: unique_violation: most works look before they insert, and somebody else was faster. Run again, they see it.
 _TAKEN = "23505"
@@ -101,7 +101,7 @@ class PooledWork:
         except DBAPIError as error:
             if not last and self._may_succeed_now(error):
                 raise _Again from error
-            if isinstance(error, (OperationalError, InterfaceError)) or code_of(error) == _READ_ONLY:
+            if isinstance(error, (OperationalError, InterfaceError)) or code_of(error) == READ_ONLY:
                 raise unavailable(error) from error
             raise
 
@@ -122,7 +122,7 @@ class PooledWork:
                     None, None, error, psycopg.Error, connection_invalidated=gone, dialect=connection.dialect
                 ) from error
             except DBAPIError as error:
-                if code_of(error) == _READ_ONLY:
+                if code_of(error) == READ_ONLY:
                     connection.invalidate(error)
                 raise
             finally:
