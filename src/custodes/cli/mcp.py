@@ -45,8 +45,9 @@ CALL_SECONDS = 45.0
 #: Calls under way at once; more wait.
 CALLS_AT_ONCE = 4
 
-#: Where the API describes itself.
+#: Where the API describes itself, and who asks.
 DOCUMENT = "/api/admin/enterprise/openapi.json"
+ME = "/api/admin/enterprise/me"
 
 INSTRUCTIONS = """\
 Custodes watches a SaaS back end: webhooks in and out, API calls, rate limits, the audit trail, metrics, alerts. These \
@@ -116,14 +117,25 @@ class Api:
         Raises:
             ConfigurationError: there is none for us; says what came instead.
         """
+        return await self._told(DOCUMENT, "paths")
+
+    async def may(self) -> frozenset[str]:
+        """Ask which operations the key may call.
+
+        Raises:
+            ConfigurationError: it is not told; says what came instead.
+        """
+        return frozenset((await self._told(ME, "may"))["may"])
+
+    async def _told(self, path: str, part: str) -> dict[str, Any]:
         try:
-            answer = await self.get(DOCUMENT)
+            answer = await self.get(path)
         except CustodesError as failure:
             msg = f"No answer from {self.url}: {failure.message}"
             raise ConfigurationError(msg, remedy="Start it with custodes serve, or name it with --url") from None
         found = _read(answer)
         told = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
-        if answer.status == 200 and "paths" in told:
+        if answer.status == 200 and part in told:
             return told
         if answer.status in {401, 403}:
             msg = f"{self.url} refuses the key in {KEY_VARIABLE}: {told.get('detail', answer.status)}"
@@ -143,7 +155,7 @@ async def _serve(api: Api) -> None:
     from custodes.cli.operations import operations
 
     try:
-        known = operations(await api.document())
+        known = operations(await api.document(), await api.may())
         server = server_of(api, known)
         err.print(f"{len(known)} questions about {api.url} can be asked, as MCP on standard input.", soft_wrap=True)
         # Nothing is written here that could be left half: Ctrl-C ends it at once, also while it waits for input.

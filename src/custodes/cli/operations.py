@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import quote, urlencode
@@ -25,7 +25,7 @@ class Operation:
 
     #: Its operation id: ``traces_get_trace``.
     name: str
-    #: What it answers, and who may ask when that is not every admin.
+    #: What it answers.
     description: str
     #: Path template.
     path: str
@@ -57,22 +57,30 @@ class Operation:
         return f"{path}?{query}" if query else path
 
 
-def operations(document: _Document) -> dict[str, Operation]:
-    """Find what only reads, and answers with what can be read; by name."""
+def operations(document: _Document, may: Container[str]) -> dict[str, Operation]:
+    """Find what only reads, and answers with what can be read; by name.
+
+    Args:
+        document: the OpenAPI document.
+        may: ids of the operations that whoever asks may call.
+    """
     found: dict[str, Operation] = {}
     for path, methods in document["paths"].items():
         told = methods.get("get")
-        if told is not None and READABLE & set(told["responses"]["200"].get("content", ())):
+        if (
+            told is not None
+            and told["operationId"] in may
+            and READABLE & set(told["responses"]["200"].get("content", ()))
+        ):
             found[told["operationId"]] = _operation(path, told, document)
     return found
 
 
 def _operation(path: str, told: _Document, document: _Document) -> Operation:
     parameters = [one for one in told.get("parameters", ()) if one["in"] in {"path", "query"}]
-    role = told.get("x-required-role")
     return Operation(
         name=told["operationId"],
-        description=told.get("description", told["summary"]) + ("\n\nOwners only." if role == "owner" else ""),
+        description=told.get("description", told["summary"]),
         path=path,
         schema={
             "type": "object",

@@ -28,7 +28,6 @@ DOCUMENT = {
                 _parameter("text", "query", type="string"),
                 _parameter("open", "query", type="boolean"),
                 description="List calls.",
-                **{"x-required-role": "owner"},
             ),
             "post": {"operationId": "add", "responses": JSON},
         },
@@ -38,7 +37,7 @@ DOCUMENT = {
     "components": {"schemas": {"State": {"title": "State", "enum": ["open", "ended"]}}},
 }
 
-KNOWN = operations(DOCUMENT)
+KNOWN = operations(DOCUMENT, {"show", "list", "add", "export", "nothing"})
 
 
 def test_what_reads_and_can_be_read_is_offered_and_nothing_else():
@@ -59,8 +58,12 @@ def test_a_schema_stands_alone():
     assert KNOWN["show"].schema["required"] == ["id"]
 
 
-def test_who_may_ask_is_said_where_not_every_admin_may():
-    assert KNOWN["list"].description == "List calls.\n\nOwners only."
+def test_what_may_not_be_asked_is_not_offered():
+    assert set(operations(DOCUMENT, {"show", "add"})) == {"show"}
+
+
+def test_an_operation_is_described_by_its_own_words_or_its_name():
+    assert KNOWN["list"].description == "List calls."
     assert KNOWN["show"].description == "show"
 
 
