@@ -30,6 +30,7 @@ from custodes.cli.deliveries import UrlArgument, write_trial
 from custodes.cli.moments import moment
 from custodes.kernel.paging import Page
 from custodes.planes.inbound.model import Attempt, EventFilter, EventRecord, Payload, Refusal, Status
+from custodes.planes.outbound.model import Message
 from custodes.planes.outbound.trial import Trial
 
 app = typer.Typer(
@@ -177,8 +178,8 @@ def refused(
     write_page(run(database, action), columns, row, as_json=as_json, shown=without_what_it_carries)
 
 
-def without_what_it_carries(one: Refusal) -> dict[str, object]:
-    """Tell a sample of a refused delivery; what it carries is looked at one by one, and each look is in the trail."""
+def without_what_it_carries(one: Refusal | Message) -> dict[str, object]:
+    """Tell a refused delivery or an emitted event; what it carries is looked at one by one, each look in the trail."""
     told: dict[str, object] = plain(one)
     return {name: value for name, value in told.items() if name not in {"headers", "body_head"}}
 

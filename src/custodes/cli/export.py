@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TextIO
@@ -19,7 +20,7 @@ from custodes.cli.moments import moment
 from custodes.errors import InvalidInput
 from custodes.kernel.clock import DAY, to_iso
 from custodes.kernel.csv_rows import csv_cell
-from custodes.kernel.paging import MAX_LIMIT, walk
+from custodes.kernel.paging import MAX_LIMIT, Page, walk
 from custodes.kernel.redact import visible
 from custodes.kernel.tenant import EVERY_TENANT, check_tenant
 from custodes.planes.audit.ports import AuditQuery
@@ -39,8 +40,12 @@ class Kind(StrEnum):
     AUDIT_LOGS = "audit-logs"
     #: Blocks and bans, ended ones too.
     BLOCKS = "blocks"
+    #: Allow list and deny list.
+    RATE_LIMIT_LISTS = "rate-limit-lists"
     #: Windows of limits: who was admitted and refused how often, by which rule.
     RATE_LIMIT_WINDOWS = "rate-limit-windows"
+    #: Emitted events, without what is sent.
+    WEBHOOK_MESSAGES = "webhook-messages"
     #: Deliveries of outgoing webhooks, without what was sent.
     WEBHOOK_DELIVERIES = "webhook-deliveries"
     #: Samples of refused incoming webhooks, without what they carry.
@@ -55,10 +60,15 @@ class Kind(StrEnum):
     USER_PROFILES = "user-profiles"
 
 
+#: Kinds whose rows carry headers, or what somebody sent.
+_CARRIES = frozenset({Kind.WEBHOOK_MESSAGES, Kind.WEBHOOK_REFUSALS})
+
 #: Kinds that are written whatever their time.
 _NOT_BY: Mapping[Kind, Sequence[str]] = {
     Kind.BLOCKS: ("--since", "--until"),
+    Kind.RATE_LIMIT_LISTS: ("--since", "--until"),
     Kind.USER_PROFILES: ("--since", "--until"),
+    Kind.WEBHOOK_MESSAGES: ("--since", "--until"),
     Kind.API_ERRORS: ("--until",),
 }
 
@@ -148,63 +158,67 @@ async def _write(rows: AsyncIterator[dict[str, Any]], file: TextIO, form: Format
 async def _rows(
     custodes: Custodes, kind: Kind, since: int | None, until: int | None, tenant: str | None
 ) -> AsyncIterator[dict[str, Any]]:
-    async for item in _found(custodes, kind, since, until, tenant):
-        yield without_what_it_carries(item) if kind is Kind.WEBHOOK_REFUSALS else plain(item)
+    async for item in _found(custodes, kind, _Asked(since, until, tenant)):
+        yield without_what_it_carries(item) if kind in _CARRIES else plain(item)
 
 
-def _found(
-    custodes: Custodes, kind: Kind, since: int | None, until: int | None, tenant: str | None
-) -> AsyncIterator[Any]:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    since: int | None
+    until: int | None
+    tenant: str | None
+
+    @property
+    def by_time(self) -> dict[str, Any]:
+        return {"tenant": self.tenant, "since": self.since, "until": self.until}
+
+
+def _found(custodes: Custodes, kind: Kind, asked: _Asked) -> AsyncIterator[Any]:
     """Find what is to be written; each page is a short read of its own."""
-    now = custodes.clock.now()
     match kind:
-        case Kind.WEBHOOK_EVENTS:
-            events = EventFilter(tenant=tenant, since=since, until=until)
-            return walk(lambda cursor: custodes.inbound.list_events(events, limit=MAX_LIMIT, cursor=cursor))
-        case Kind.WEBHOOK_REFUSALS:
-            return walk(
-                lambda cursor: custodes.inbound.list_refusals(
-                    tenant=tenant, since=since or 0, until=until, limit=MAX_LIMIT, cursor=cursor
-                )
-            )
-        case Kind.WEBHOOK_DELIVERIES:
-            sent = DeliveryFilter(tenant=tenant, since=since, until=until)
-            return walk(lambda cursor: custodes.outbound.list_deliveries(sent, limit=MAX_LIMIT, cursor=cursor or ""))
-        case Kind.API_CALLS:
-            calls = CallFilter(since=since, until=until)
-            return walk(
-                lambda cursor: custodes.traffic.list_calls(calls, tenant=tenant, limit=MAX_LIMIT, cursor=cursor)
-            )
-        case Kind.API_ERRORS:
-            return walk(
-                lambda cursor: custodes.traffic.list_error_groups(
-                    tenant=tenant, since=since, limit=MAX_LIMIT, cursor=cursor
-                )
-            )
         case Kind.AUDIT_LOGS:
-            return custodes.audit.export_entries(AuditQuery(tenant=tenant, since=since, until=until))
-        case Kind.BLOCKS:
-            return walk(
-                lambda cursor: custodes.ratelimit.get_blocked_identifiers(
-                    tenant=tenant, active=False, limit=MAX_LIMIT, cursor=cursor
-                )
-            )
-        case Kind.RATE_LIMIT_WINDOWS:
-            return walk(
-                lambda cursor: custodes.ratelimit.list_windows(
-                    tenant=tenant, since=since or 0, until=until, limit=MAX_LIMIT, cursor=cursor
-                )
-            )
-        case Kind.ALERTS:
-            return walk(
-                lambda cursor: custodes.alerts.incidents.list(
-                    tenant=tenant, since=since, until=until, limit=MAX_LIMIT, cursor=cursor
-                )
-            )
+            return custodes.audit.export_entries(AuditQuery(**asked.by_time))
         case Kind.SYSTEM_METRICS:
-            end = now + 1 if until is None else until
-            return custodes.metrics.takeout.buckets(end - DAY if since is None else since, end, tenant=tenant)
-        case Kind.USER_PROFILES:
-            return walk(
-                lambda cursor: custodes.identity.profiles.list_profiles(tenant=tenant, limit=MAX_LIMIT, cursor=cursor)
-            )
+            end = custodes.clock.now() + 1 if asked.until is None else asked.until
+            begin = end - DAY if asked.since is None else asked.since
+            return custodes.metrics.takeout.buckets(begin, end, tenant=asked.tenant)
+        case _:
+            return walk(lambda cursor: _PAGES[kind](custodes, asked, cursor))
+
+
+#: Reads one page of a kind.
+_PAGES: Mapping[Kind, Callable[[Custodes, _Asked, str | None], Awaitable[Page[Any]]]] = {
+    Kind.WEBHOOK_EVENTS: lambda custodes, asked, cursor: custodes.inbound.list_events(
+        EventFilter(**asked.by_time), limit=MAX_LIMIT, cursor=cursor
+    ),
+    Kind.WEBHOOK_REFUSALS: lambda custodes, asked, cursor: custodes.inbound.list_refusals(
+        tenant=asked.tenant, since=asked.since or 0, until=asked.until, limit=MAX_LIMIT, cursor=cursor
+    ),
+    Kind.WEBHOOK_MESSAGES: lambda custodes, asked, cursor: custodes.outbound.list_messages(
+        tenant=asked.tenant, limit=MAX_LIMIT, cursor=cursor or ""
+    ),
+    Kind.WEBHOOK_DELIVERIES: lambda custodes, asked, cursor: custodes.outbound.list_deliveries(
+        DeliveryFilter(**asked.by_time), limit=MAX_LIMIT, cursor=cursor or ""
+    ),
+    Kind.API_CALLS: lambda custodes, asked, cursor: custodes.traffic.list_calls(
+        CallFilter(since=asked.since, until=asked.until), tenant=asked.tenant, limit=MAX_LIMIT, cursor=cursor
+    ),
+    Kind.API_ERRORS: lambda custodes, asked, cursor: custodes.traffic.list_error_groups(
+        tenant=asked.tenant, since=asked.since, limit=MAX_LIMIT, cursor=cursor
+    ),
+    Kind.BLOCKS: lambda custodes, asked, cursor: custodes.ratelimit.get_blocked_identifiers(
+        tenant=asked.tenant, active=False, limit=MAX_LIMIT, cursor=cursor
+    ),
+    Kind.RATE_LIMIT_LISTS: lambda custodes, asked, cursor: custodes.ratelimit.list_access(
+        tenant=asked.tenant, limit=MAX_LIMIT, cursor=cursor
+    ),
+    Kind.RATE_LIMIT_WINDOWS: lambda custodes, asked, cursor: custodes.ratelimit.list_windows(
+        tenant=asked.tenant, since=asked.since or 0, until=asked.until, limit=MAX_LIMIT, cursor=cursor
+    ),
+    Kind.ALERTS: lambda custodes, asked, cursor: custodes.alerts.incidents.list(
+        **asked.by_time, limit=MAX_LIMIT, cursor=cursor
+    ),
+    Kind.USER_PROFILES: lambda custodes, asked, cursor: custodes.identity.profiles.list_profiles(
+        tenant=asked.tenant, limit=MAX_LIMIT, cursor=cursor
+    ),
+}

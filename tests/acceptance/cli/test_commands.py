@@ -313,6 +313,8 @@ class TestExport:
             custodes.metrics.count("orders.created", 2, labels={"plan": "pro"})
             await custodes.metrics.flush()
             await custodes.ratelimit.block_identifier("bob", "user", reason="abuse", actor="user:1")
+            await custodes.ratelimit.add_to_list("deny", "mallory", "user", reason="abuse", actor="user:1")
+            await custodes.outbound.emit("order.shipped", {"card": "4242"})
             forged = signed_webhook("stripe", b'{"card": "4242"}', "whsec_of_nobody", now=custodes.clock.now())
             custodes.source("stripe", ["whsec_" + "a" * 32])
             with pytest.raises(SignatureRefused):
@@ -326,13 +328,17 @@ class TestExport:
 
         with_custodes(url, action)
 
-        whole = {Kind.BLOCKS, Kind.USER_PROFILES}
+        whole = {Kind.BLOCKS, Kind.RATE_LIMIT_LISTS, Kind.USER_PROFILES, Kind.WEBHOOK_MESSAGES}
         since = {kind: [] if kind in whole else ["--since", "2h"] for kind in Kind}
         found = {kind: run("export", kind, *since[kind]).stdout.splitlines() for kind in Kind}
 
         [metric] = [json.loads(line) for line in found[Kind.SYSTEM_METRICS]]
         assert (metric["name"], metric["count"], metric["total"]) == ("orders.created", 1, 2)
         assert [json.loads(line)["identifier"] for line in found[Kind.BLOCKS]] == ["bob"]
+        assert [json.loads(line)["identifier"] for line in found[Kind.RATE_LIMIT_LISTS]] == ["mallory"]
+        [emitted] = [json.loads(line) for line in found[Kind.WEBHOOK_MESSAGES]]
+        assert emitted["event_type"] == "order.shipped"
+        assert "headers" not in emitted
         [refused] = [json.loads(line) for line in found[Kind.WEBHOOK_REFUSALS]]
         assert refused["source"] == "stripe"
         assert not {"headers", "body_head"} & refused.keys()

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from tests.integration.admin.conftest import API, MARK
 
 from custodes import Custodes
+from custodes.cli.export import Kind
 from custodes.kernel.clock import HOUR, SECOND
 from custodes.planes.audit.ports import AuditQuery
 from custodes.planes.metrics.takeout import Takeout
@@ -76,6 +77,15 @@ async def test_what_a_list_finds_can_be_taken_away_and_the_trail_says_so(
         asked = {(entry.context.extra["format"], entry.context.extra["limit"]) for entry in entries}
         assert asked == {("csv", 1), ("ndjson", 10_000_000)}, path
         assert {str(entry.targets[0]).split(":")[1] for entry in entries} == {"selection"}
+
+
+def test_each_export_has_its_command_of_the_same_name(app: FastAPI):
+    paths = {path for path in app.openapi()["paths"] if path.endswith("/export")}
+    names = {path.removeprefix(API)[1:].removesuffix("/export").replace("/", "-") for path in paths}
+
+    assert {name.replace("rate-limits-", "rate-limit-") for name in names} == {
+        "rate-limit-blocks" if kind is Kind.BLOCKS else kind.value for kind in Kind
+    }
 
 
 def first_cells(row: dict[str, Any], columns: dict[str, str]) -> dict[str, str]:
