@@ -8,12 +8,14 @@ import json
 from typing import Any
 
 import httpx2
+import pytest
 from fastapi import FastAPI
 from tests.integration.admin.conftest import API, MARK
 
 from custodes import Custodes
 from custodes.cli.export import Kind
-from custodes.kernel.clock import HOUR, SECOND
+from custodes.errors import InvalidInput
+from custodes.kernel.clock import DAY, HOUR, SECOND
 from custodes.planes.audit.ports import AuditQuery
 from custodes.planes.metrics.takeout import Takeout
 from custodes.storage.sql.metrics import SqlMetricStore
@@ -134,5 +136,18 @@ async def test_metrics_are_taken_away_bucket_by_bucket(
     at_once = [bucket async for bucket in custodes.metrics.takeout.buckets(begin, end)]
     assert sorted(map(repr, in_pieces)) == sorted(map(repr, at_once))
     assert len(at_once) == 60
+    # And one bucket of one series that has more rows than are read at once has all of them
+    days = [bucket async for bucket in tight.buckets(begin, end, step=DAY)]
+    assert [bucket.count for bucket in days] == [20, 20, 20]
+    assert days == [bucket async for bucket in custodes.metrics.takeout.buckets(begin, end, step=DAY)]
+    other = Custodes(custodes.settings.database_url, clock=clock)
+    await other.database.open()
+    clock.advance(-60 * SECOND)
+    other.metrics.gauge("queue.depth", 4)
+    await other.metrics.flush()
+    await other.database.close()
+    with pytest.raises(InvalidInput, match=r"queue\.depth has more than 1 rows that begin at 2"):
+        [bucket async for bucket in tight.buckets(begin, end, name="queue.depth")]
+    clock.advance(60 * SECOND)
     for refused in ("since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z", "limit=0", "format=xlsx"):
         assert (await client.get(f"{API}/system-metrics/export?{refused}", headers=admin)).status_code == 422

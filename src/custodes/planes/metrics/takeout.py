@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from custodes.errors import InvalidInput
-from custodes.kernel.clock import Clock
+from custodes.kernel.clock import Clock, to_iso
 from custodes.kernel.paging import MAX_LIMIT
 from custodes.planes.metrics.analytics import MAX_SAMPLES, figure_of
-from custodes.planes.metrics.fold import Cell, absorb
+from custodes.planes.metrics.fold import BUCKET, Cell, absorb
 from custodes.planes.metrics.model import LEVELS, Kind, Labels, Level, MetricInfo, Sample, Series
 from custodes.planes.metrics.ports import MetricStore, Selection
 
@@ -107,9 +107,12 @@ class Takeout:
         """Read a while of a few series; in halves where too much of it is not folded yet."""
         samples = await self._store.read(wanted, self._max_samples)
         steps, series = -(-(wanted.until - wanted.since) // wanted.step), len(wanted.series)
-        if len(samples) <= self._max_samples or steps * series == 1:
+        if len(samples) <= self._max_samples:
             for bucket in _merged(wanted.series, samples, wanted.step):
                 yield bucket
+            return
+        if steps * series == 1:
+            yield await self._one(wanted)
             return
         if steps > 1:
             middle = wanted.since + steps // 2 * wanted.step
@@ -121,6 +124,28 @@ class Takeout:
         for one in halves:
             async for bucket in self._read(one):
                 yield bucket
+
+    async def _one(self, wanted: Selection) -> Bucket:
+        """Add one bucket of one series up, a piece at a time: each row begins in one of them.
+
+        Raises:
+            InvalidInput: too much begins at one and the same moment.
+        """
+        series, cell = wanted.series[0], Cell(wanted.series[0])
+        pieces = [wanted]
+        while pieces:
+            piece = pieces.pop()
+            samples = await self._store.read(piece, self._max_samples)
+            if len(samples) > self._max_samples:
+                middle = (piece.since + piece.until) // 2
+                middle -= middle % BUCKET
+                if middle <= piece.since:
+                    msg = f"{series.name} has more than {self._max_samples:,} rows that begin at {to_iso(piece.since)}"
+                    raise InvalidInput(msg, remedy="Ask again when they are folded, or for a range without them")
+                pieces += [replace(piece, since=middle), replace(piece, until=middle)]
+                continue
+            absorb(cell, samples)
+        return _bucket(series, cell, wanted.since - wanted.since % wanted.step, wanted.step)
 
     async def _metrics(self, tenant: str | None) -> AsyncIterator[MetricInfo]:
         after: tuple[str, str] | None = None
@@ -152,9 +177,11 @@ def _merged(group: Sequence[Series], samples: Iterable[Sample], width: int) -> l
         series = places[series_id][1]
         cell = Cell(series)
         absorb(cell, some)
-        p50, p95, p99 = (None if cell.histogram is None else figure(cell, 1.0) for figure in _PERCENTILES)
-        made.append(
-            Bucket(series.tenant, series.name, series.kind, series.labels, at, width, cell.count, cell.total,
-                   cell.minimum, cell.maximum, cell.last, p50, p95, p99)
-        )  # fmt: skip
+        made.append(_bucket(series, cell, at, width))
     return made
+
+
+def _bucket(series: Series, cell: Cell, at: int, width: int) -> Bucket:
+    p50, p95, p99 = (None if cell.histogram is None else figure(cell, 1.0) for figure in _PERCENTILES)
+    return Bucket(series.tenant, series.name, series.kind, series.labels, at, width, cell.count, cell.total,
+                  cell.minimum, cell.maximum, cell.last, p50, p95, p99)  # fmt: skip
