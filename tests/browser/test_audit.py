@@ -100,7 +100,7 @@ async def test_entries_are_found_shown_with_their_changes_and_their_trace(window
     hostile = "<img src=x onerror=alert(1)>"
     _record(
         seen.shop, action="member.updated", actor="user:differ", targets=["member:7"], reason=hostile, trace_id=trace,
-        changes=[["role", "editor", hostile]],
+        context={"actor_issuer": "https://login.example.com"}, changes=[["role", "editor", hostile]],
     )  # fmt: skip
     _record(seen.shop, action="data.read", actor="user:differ2", trace_id=trace)
     page = await seen.open(f"/audit?{RANGE}&tab=entries")
@@ -112,6 +112,7 @@ async def test_entries_are_found_shown_with_their_changes_and_their_trace(window
     await expect(drawer.get_by_role("row", name=re.compile("role"))).to_contain_text("editor")
     await expect(drawer.get_by_role("row", name=re.compile("role"))).to_contain_text(hostile)
     await expect(drawer.get_by_role("listitem").filter(has_text="data.read by user:differ2")).to_be_visible()
+    await expect(drawer.get_by_text("https://login.example.com", exact=True)).to_be_visible()
 
     await drawer.get_by_role("link", name="Open as a page").click()
     await page.wait_for_url(re.compile(r"/audit/[0-9a-f-]{36}\?"))

@@ -57,6 +57,7 @@ from custodes.app import Custodes
 from custodes.errors import NotFound, PermissionDenied
 from custodes.kernel.tenant import check_tenant
 from custodes.planes.audit.drafting import Changeable, Referable
+from custodes.planes.audit.model import ACTOR_ISSUER
 from custodes.planes.identity.model import Principal, Role
 from custodes.runtime.transactions import Work
 
@@ -199,7 +200,12 @@ class AuditTrail:
             targets=targets,
             impersonator=f"user:{principal.impersonator}" if principal.impersonator else None,
             changes=changes,
-            context={"role": principal.role.value, "method": principal.method.value, **(context or {})},
+            context={
+                "role": principal.role.value,
+                "method": principal.method.value,
+                ACTOR_ISSUER: principal.issuer,
+                **(context or {}),
+            },
             reason=reason,
             trace_id=self.trace_id,
             tenant=tenant or principal.tenant,

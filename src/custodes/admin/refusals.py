@@ -17,6 +17,7 @@ from custodes.admin.problems import trace_of
 from custodes.errors import AuthenticationFailed, CustodesError, PermissionDenied
 from custodes.kernel.clock import MINUTE
 from custodes.kernel.signals import SecuritySignal
+from custodes.planes.audit.model import ACTOR_ISSUER
 from custodes.planes.identity.model import Principal
 from custodes.runtime.log import get_logger
 
@@ -67,7 +68,7 @@ class Refusals:
             actor=actor,
             outcome="denied",
             reason=error.message,
-            context=self._context(request, error),
+            context={**({ACTOR_ISSUER: principal.issuer} if principal else {}), **self._context(request, error)},
             trace_id=trace_of(request),
             tenant=principal.tenant if principal else None,
             ip=ip,

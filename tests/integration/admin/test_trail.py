@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from typing import Any
 
 import httpx2
@@ -12,7 +14,7 @@ from custodes import Custodes
 from custodes.kernel.clock import SECOND
 from custodes.kernel.paging import MAX_CURSOR, encode_cursor
 from custodes.planes.audit.ports import AuditQuery
-from custodes.planes.identity.model import Role
+from custodes.planes.identity.model import Method, Principal, Role
 from custodes.testing.admin import key_for
 from custodes.testing.clock import FakeClock
 from custodes.testing.issuer import FakeIssuer
@@ -149,3 +151,29 @@ def test_every_cursor_that_is_issued_is_taken(app: FastAPI) -> None:
 def _bound(schema: dict[str, Any]) -> int:
     texts = [one for one in (schema, *schema.get("anyOf", ())) if one.get("type") == "string"]
     return texts[0]["maxLength"]
+
+
+async def test_two_people_of_one_name_are_told_apart_by_who_vouches_for_them(
+    client: httpx2.AsyncClient, custodes: Custodes, issuer: FakeIssuer
+) -> None:
+    """Given an ann of this install and another one of an issuer, When both do the same, and are refused the same, Then
+    each entry says whose ann it was, and the table as well."""
+    ours = (await custodes.identity.profiles.create("ann", role=Role.ADMIN)).profile
+    await custodes.identity.profiles.create("ann", role=Role.ADMIN, issuer=issuer.url)
+    owner = Principal(profile_id=ours.id, subject="ann", role=Role.ADMIN, tenant=None, method=Method.SESSION)
+    key = await custodes.identity.keys.create("laptop", owner=owner)
+    who = {
+        "local": {"X-API-Key": key.secret},
+        issuer.url: {"Authorization": f"Bearer {issuer.token('ann')}"},
+    }
+
+    for headers in who.values():
+        assert (await client.get(f"{API}/alerts/export", headers=headers)).status_code == 200
+        assert (await client.get(f"{API}/retention/runs", headers=headers)).status_code == 403
+
+    for action in ("data.exported", "admin.denied"):
+        entries = (await custodes.audit.list_entries(AuditQuery(action=action, actor="user:ann"))).items
+        assert {str(entry.context.extra["actor_issuer"]) for entry in entries} == who.keys()
+    table = await client.get(f"{API}/audit-logs/export?format=csv&actor=user:ann", headers=who["local"])
+    rows = csv.DictReader(io.StringIO(table.text, newline=""))
+    assert {(row["actor"], row["actor_issuer"]) for row in rows} == {("user:ann", one) for one in who}

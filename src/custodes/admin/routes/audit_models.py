@@ -12,7 +12,7 @@ from custodes.kernel.clock import SECOND, to_iso
 from custodes.kernel.health import Health, SystemHealth
 from custodes.planes.audit.analytics import AuditAnalytics
 from custodes.planes.audit.catalogue import Action
-from custodes.planes.audit.model import AuditEntry, Kind, Outcome, Review, ReviewState
+from custodes.planes.audit.model import ACTOR_ISSUER, AuditEntry, Kind, Outcome, Review, ReviewState
 
 
 class ReferenceModel(BaseModel):
@@ -212,8 +212,9 @@ class SummaryModel(BaseModel):
 
 #: Columns of an export as CSV.
 CSV_COLUMNS = (
-    "id", "recorded_at", "time", "tenant", "kind", "action", "outcome", "actor", "actor_name", "impersonator",
-    "targets", "ip", "trace_id", "reason", "risk_score", "risk_rules", "flagged", "review_state", "review_note",
+    "id", "recorded_at", "time", "tenant", "kind", "action", "outcome", "actor", "actor_name", "actor_issuer",
+    "impersonator", "targets", "ip", "trace_id", "reason", "risk_score", "risk_rules", "flagged", "review_state",
+    "review_note",
 )  # fmt: skip
 
 
@@ -222,7 +223,8 @@ def cells_of(entry: AuditEntry) -> Mapping[str, object]:
     return {
         "id": entry.id, "recorded_at": to_iso(entry.recorded_at), "time": to_iso(entry.time), "tenant": entry.tenant,
         "kind": entry.kind, "action": entry.action, "outcome": entry.outcome, "actor": entry.actor,
-        "actor_name": entry.actor.name, "impersonator": entry.impersonator or "",
+        "actor_name": entry.actor.name, "actor_issuer": entry.context.extra.get(ACTOR_ISSUER, ""),
+        "impersonator": entry.impersonator or "",
         "targets": " ".join(str(target) for target in entry.targets), "ip": entry.context.ip,
         "trace_id": entry.context.trace_id, "reason": entry.reason, "risk_score": entry.risk_score,
         "risk_rules": " ".join(reason.rule for reason in entry.risk_reasons), "flagged": entry.flagged,

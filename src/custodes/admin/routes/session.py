@@ -13,6 +13,7 @@ from custodes.admin.dependencies import AuditTrail, CustodesDep, SignedIn, Trail
 from custodes.admin.problems import trace_of
 from custodes.app import Custodes
 from custodes.errors import Conflict, PermissionDenied
+from custodes.planes.audit.model import ACTOR_ISSUER
 from custodes.planes.identity.logins import AlsoOf, Login
 from custodes.planes.identity.model import Method, Principal, Profile, Role
 from custodes.planes.identity.passwords import MAX_LENGTH
@@ -173,7 +174,7 @@ def login_entry(request: Request, custodes: Custodes, client: Client, method: Me
             "auth.login",
             actor=f"user:{profile.subject}",
             target=f"user_profile:{profile.id}",
-            context={"method": method.value, "user_agent": client.user_agent},
+            context={"method": method.value, ACTOR_ISSUER: profile.issuer, "user_agent": client.user_agent},
             trace_id=trace_of(request),
             tenant=profile.tenant,
             ip=client.ip,

@@ -16,6 +16,11 @@ from custodes.kernel.redact import Json
 SCHEMA_VERSION = 1
 
 
+#: Name in :attr:`Context.extra` of who vouches for the actor of an admin action, as in ``user_profiles``: ``local``,
+#: ``host`` or the issuer's URL. Two issuers may know different people by the same subject.
+ACTOR_ISSUER = "actor_issuer"
+
+
 class Outcome(StrEnum):
     """How it ended."""
 

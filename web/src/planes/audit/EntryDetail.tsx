@@ -17,6 +17,9 @@ import style from './Entry.module.css';
 import { type Entry, reference, riskTone } from './model.ts';
 import { Review } from './Review.tsx';
 
+/** Where the trail has the issuer of an administrator's profile. */
+const ACTOR_ISSUER = 'actor_issuer';
+
 const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 export function EntryDrawer({ id }: { id: string | undefined }) {
@@ -117,6 +120,7 @@ function Whole({ entry, onDecided }: { entry: Entry; onDecided: () => void }) {
             ['When', written(entry.time)],
             ['Recorded', written(entry.recorded_at) === written(entry.time) ? '' : written(entry.recorded_at)],
             ['Actor', <Who key="actor" who={entry.actor} />],
+            ['Known by', issuer(context.extra[ACTOR_ISSUER])],
             ['In whose name', entry.impersonator && <Who who={entry.impersonator} />],
             ['With the rights of', entry.effective && <Who who={entry.effective} />],
             ['Action', `${entry.action} (${entry.category}, ${entry.kind})`],
@@ -163,6 +167,12 @@ function Whole({ entry, onDecided }: { entry: Entry; onDecided: () => void }) {
       )}
     </div>
   );
+}
+
+/** Say who vouches for the actor: two issuers may know different people by the same name. */
+function issuer(known: unknown): string {
+  if (typeof known !== 'string') return '';
+  return known === 'local' ? 'this install' : known === 'host' ? 'the app that it is part of' : known;
 }
 
 function Who({ who }: { who: Entry['actor'] }) {
