@@ -38,7 +38,7 @@ class Standing:
     backlog: int
     #: When the longest-waiting delivery to an endpoint that is well became due, microseconds; None: none is due.
     oldest_due_at: int | None
-    #: Deliveries given up within :data:`RECENT`.
+    #: Deliveries given up within :data:`RECENT`, without tests of endpoints.
     exhausted: int
     #: Endpoints that were disabled, by 410 or by days of failing, and that nobody has resumed.
     disabled: int

@@ -289,7 +289,6 @@ class Sender:
         delivery, endpoint = ready.load.delivery, ready.endpoint
         now = self._clock.now()
         result = Result(DeliveryStatus.SUCCEEDED, now, None)
-        was_failing = not self._windows.proven(endpoint.lane)
 
         def write(tx: Transaction) -> None:
             self._next(tx, delivery, now)
@@ -300,8 +299,9 @@ class Sender:
             if delivery.order_key:
                 self._emitter.wake()
 
-        # Only of an endpoint that was failing can there be something to forget.
-        return Done(Outcome(delivery, attempt, result, _recovered if was_failing else None, endpoint, write), written)
+        # Whether there are failures to forget, only the store can tell: one that ends beside this may be written first,
+        # and others were seen by other processes.
+        return Done(Outcome(delivery, attempt, result, _recovered, endpoint, write), written)
 
     def _failed(
         self, lease: Lease, ready: _Ready, attempt: Attempt, answered: Answered
@@ -318,6 +318,7 @@ class Sender:
             due_at = None
             result = Result(DeliveryStatus.FAILED, now, None)
         test, told = _is_test(ready.load), list[int]()
+        exhausted = due_at is None and not test  # a test is tried once: nothing is given up
         judgement = Judgement(HEALTHY)
 
         def judged(health: EndpointHealth) -> EndpointHealth:
@@ -342,8 +343,8 @@ class Sender:
 
         def written() -> None:
             self._windows.failed(endpoint.lane)
-            self._tally.failed(attempt, delivery.event_type, now, exhausted=due_at is None)
-            self._tell(ready, attempt, told, exhausted=due_at is None and not test)
+            self._tally.failed(attempt, delivery.event_type, now, exhausted=exhausted)
+            self._tell(ready, attempt, told, exhausted=exhausted)
 
         outcome = Outcome(delivery, attempt, result, None if test else judged, endpoint, write)
         return Done(outcome, written) if due_at is None else Again(due_at, outcome, written)

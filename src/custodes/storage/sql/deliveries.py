@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 
 from custodes.kernel.paging import Page, decode_cursor, page_of
+from custodes.planes.outbound.emitter import TEST
 from custodes.planes.outbound.health import Standing
 from custodes.planes.outbound.model import JOB_KIND, Attempt, Delivery, DeliveryStatus, Endpoint, EndpointState, Message
 from custodes.planes.outbound.ports import DeliveryFilter, Line, Load, Result
@@ -229,7 +230,13 @@ class SqlDeliveryStore:
         oldest = select(func.min(jobs.c.due_at)).where(
             jobs.c.kind == JOB_KIND, jobs.c.due_at <= now, jobs.c.lane.not_in(failing)
         )
-        exhausted = counted(connection, d, d.c.status == DeliveryStatus.FAILED.value, d.c.finished_at >= since)
+        exhausted = counted(
+            connection,
+            d,
+            d.c.status == DeliveryStatus.FAILED.value,
+            d.c.finished_at >= since,
+            d.c.event_type != TEST,  # tried once: nothing is given up
+        )
         disabled = counted(
             connection,
             endpoints,

@@ -1,0 +1,92 @@
+"""What becomes of how an endpoint is doing, whoever it was that had an attempt under way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.integration.outbound.conftest import ENGINES, Receiver, opened
+
+from custodes import Custodes
+from custodes.kernel.clock import DAY, MINUTE
+from custodes.kernel.health import Health
+from custodes.planes.outbound.analytics import Condition
+from custodes.planes.outbound.model import HEALTHY, EndpointState
+from custodes.testing.clock import FakeClock
+
+both_engines = pytest.mark.parametrize("engine", ENGINES)
+
+
+async def send(to: Custodes, count: int = 1) -> None:
+    for _ in range(count):
+        await to.outbound.emit("order.paid", {})
+    await to.outbound.worker.run_due()
+
+
+@both_engines
+async def test_a_failure_beside_successes_is_forgotten_with_the_next_success(
+    custodes: Custodes, receiver: Receiver, clock: FakeClock
+) -> None:
+    """Given two deliveries under way to an endpoint that does well, When one fails and the other goes well, both end
+    together, and all that comes goes well, Then the failure is forgotten: it gets more than one at once again."""
+    made = (await custodes.outbound.create_endpoint(receiver.url)).endpoint
+    await send(custodes, 4)  # it is known to do well
+    for _ in range(2):
+        await custodes.outbound.emit("order.paid", {})
+    worker: Any = custodes.outbound.worker
+    leases = await custodes.database.write(lambda tx: worker._take(tx, clock.now(), 16, []))
+    assert len(leases) == 2
+    receiver.status = 500
+    failed = await worker._doer.do(leases[0])
+    receiver.status = 204
+    went_well = await worker._doer.do(leases[1])
+    for lease, done in zip(leases, (failed, went_well), strict=True):
+        assert await worker._settle([(lease, done)]) == [True]
+    failed.then()
+    went_well.then()
+
+    clock.advance(MINUTE)
+    await send(custodes, 4)
+    assert await custodes.outbound.get_endpoint_health(made.id) == HEALTHY
+
+
+@both_engines
+async def test_a_failure_that_another_process_saw_is_forgotten_with_the_next_success(
+    custodes: Custodes, database_url: str, receiver: Receiver, clock: FakeClock
+) -> None:
+    """Given two processes that have both seen an endpoint do well, When one sees a failure and ends, and the other goes
+    on for days without one, Then the endpoint is well; and minutes of an outage do not have it disabled for days of it.
+    """
+    made = (await custodes.outbound.create_endpoint(receiver.url)).endpoint
+    async with opened(database_url, clock) as another:
+        await send(custodes)
+        await send(another)
+        receiver.status = 500
+        await send(another)
+    receiver.status = 204
+    for _ in range(6):
+        clock.advance(DAY)
+        await send(custodes)
+    assert await custodes.outbound.get_endpoint_health(made.id) == HEALTHY
+    assert (await custodes.outbound.examine_endpoint(made.id)).condition is Condition.HEALTHY
+
+    receiver.status = 500
+    for _ in range(30):
+        await send(custodes)
+        clock.advance(MINUTE)
+    assert (await custodes.outbound.get_endpoint(made.id)).state is EndpointState.ENABLED
+
+
+@both_engines
+async def test_a_test_that_fails_is_nothing_given_up(custodes: Custodes, receiver: Receiver, clock: FakeClock) -> None:
+    """Given an endpoint that answers 500, When a test is sent to it, which is tried once, Then outgoing webhooks as a
+    whole are well, and nothing was given up."""
+    made = (await custodes.outbound.create_endpoint(receiver.url)).endpoint
+    receiver.status = 500
+    test = await custodes.outbound.send_test(made.id)
+    await custodes.outbound.worker.run_due()
+    assert len(receiver.got) == 1, test
+    standing = await custodes.outbound.get_health_status()
+    assert (standing.state, standing.figures["exhausted_last_hour"]) == (Health.HEALTHY, 0)
+    figures = await custodes.outbound.get_delivery_analytics(since=clock.now() - DAY, until=clock.now() + 1)
+    assert (figures.total.attempts, figures.total.exhausted) == (1, 0)
