@@ -43,6 +43,7 @@ class Delivery:
         "tenant",
         "trace_id",
         "user",
+        "user_agent",
     )
 
     def __init__(self, path: str, tenant: str, now: int, random_bits: RandomBits) -> None:
@@ -54,6 +55,8 @@ class Delivery:
         self.method = "POST"
         #: A webhook has no caller to name.
         self.user = self.api_key = ""
+        #: Nor does its program matter.
+        self.user_agent = ""
         #: Rule that refused it; set by the limiter.
         self.limited_by = ""
         #: Address of the sender as text; empty when unknown.

@@ -102,6 +102,11 @@ class Passage:
         """Client address as text; empty when unknown."""
         return self.seen.client_ip
 
+    @property
+    def user_agent(self) -> str:
+        """User agent as text; empty when none was sent."""
+        return self.door.agent(self.seen.agent)
+
     # ── Who calls ────────────────────────────────────────────────────────────
 
     def name_caller(self, user: str, api_key: str, tenant: str) -> None:

@@ -21,6 +21,11 @@ class Serving(Protocol):
         """Client address as text; empty when unknown."""
         ...
 
+    @property
+    def user_agent(self) -> str:
+        """User agent as text; empty when it sent none, or when it is no matter here."""
+        ...
+
     def name_caller(self, user: str, api_key: str, tenant: str) -> None:
         """Note who calls; an empty text leaves what is known."""
         ...

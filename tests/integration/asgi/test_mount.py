@@ -96,6 +96,36 @@ async def test_the_client_address_is_known_inside_a_request(custodes_of: Any):
     assert current_client_ip() == ""
 
 
+async def test_what_a_request_writes_is_joined_to_it_unless_it_says_otherwise(custodes: Custodes):
+    """Given an app that tells the trail of something and emits an event, then both bear the request's trace."""
+    await custodes.start()
+    told: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        audit, emit = custodes.audit, custodes.outbound.emit
+        told.append(await audit.log_audit_event("order.created", actor="user:7"))
+        told.append(await audit.log_audit_event("order.seen", actor="user:7", context={"ip": "198.51.100.9"}))
+        told.append(await audit.log_audit_event("order.sent", actor="user:7", ip="", trace_id=""))
+        told.append(await emit("order.created", {"order": 1}))
+        told.append(await emit("order.created", {"order": 2}, trace_id=""))
+
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    headers = [(b"traceparent", f"00-{trace}-b7ad6b7169203331-01".encode()), (b"user-agent", b"Shop/2")]
+    await converse(custodes.wrap(app), http_scope("/", "POST", client=("203.0.113.5", 1), headers=headers))
+    told.append(await custodes.audit.log_audit_event("order.counted", actor="service:clock"))
+
+    created, seen, sent, message, other, outside = told
+    assert [
+        (one.context.trace_id, one.context.ip, one.context.user_agent) for one in (created, seen, sent, outside)
+    ] == [
+        (trace, "203.0.113.5", "Shop/2"),
+        (trace, "198.51.100.9", ""),
+        ("", "", ""),
+        ("", "", ""),
+    ]
+    assert (message.trace_id, other.trace_id) == (trace, "")
+
+
 async def test_the_host_goes_on_while_the_admin_app_is_loaded_once(custodes: Custodes, monkeypatch: pytest.MonkeyPatch):
     # Given an admin app that takes its time to load, and more who ask for it than the loop has threads
     begun, held, loaded = threading.Event(), threading.Event(), 0

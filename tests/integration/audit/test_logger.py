@@ -199,6 +199,31 @@ async def test_repeated_failures_raise_the_score_until_it_is_flagged_and_told(
     assert "success_after_failures" in rules(broken_in)
     assert broken_in.flagged
 
+    # and whoever signs in again and again then is one thing to review
+    clock.advance(SECOND)
+    again = await audit.log_audit_event("auth.login", actor="user:1", ip="1.1.1.1")
+    assert "success_after_failures" in rules(again)
+    assert (again.flag_id, again.review) == (broken_in.id, None)
+
+
+async def test_failed_sign_ins_of_either_name_are_in_the_report(audit: AuditLogger, clock: FakeClock):
+    await audit.log_security_event("login.failed", actor="user:1")
+    await audit.log_audit_event("auth.login", actor="user:2", outcome="failure")
+
+    report = await audit.get_compliance(clock.now() - HOUR, clock.now() + 1)
+
+    told = {(tally.action, tally.actor, tally.outcome) for tally in report.sign_ins}
+    assert told == {("login.failed", "user:1", "failure"), ("auth.login", "user:2", "failure")}
+
+
+async def test_reviews_that_wait_say_nothing_of_whether_the_trail_is_whole(audit: AuditLogger):
+    """Given more reviews than the health of the trail allows; then what happens has reached the trail all the same."""
+    for number in range(50):
+        await audit.log_audit_event("auth.impossible_travel", actor=f"user:{number}")
+
+    assert (await audit.get_health_status()).state is not Health.HEALTHY
+    assert audit.get_recording_health().state is Health.HEALTHY
+
 
 async def test_a_spray_over_accounts_is_seen_from_its_address(audit: AuditLogger):
     entries = [

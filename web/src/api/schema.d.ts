@@ -6978,7 +6978,7 @@ export interface components {
              * @description Whose; null: all tenants
              */
             tenant: string | null;
-            /** @description Health of the trail itself when the report was made */
+            /** @description Whether all reached the trail when the report was made; reviews that wait are no part of it */
             trail_state: components["schemas"]["Health"];
             /**
              * Trail Reasons

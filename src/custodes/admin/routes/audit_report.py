@@ -113,7 +113,7 @@ async def make_report(
         limit=MAX_LIMIT,
     )
     policies = await custodes.retention.get_policies()
-    health = await custodes.audit.get_health_status()
+    health = custodes.audit.get_recording_health()
     return ReportModel(
         since=when.since,
         until=when.until,

@@ -104,7 +104,9 @@ class ReportModel(BaseModel):
     until: Moment = Field(description="End of the period, not included")
     made_at: Moment = Field(description="When the report was made")
     tenant: str | None = Field(description="Whose; null: all tenants")
-    trail_state: Health = Field(description="Health of the trail itself when the report was made")
+    trail_state: Health = Field(
+        description="Whether all reached the trail when the report was made; reviews that wait are no part of it"
+    )
     trail_reasons: list[str] = Field(description="What is not as it should be; for those who see all tenants")
     entries: int = Field(description="Entries of the period")
     first_sequence: int = Field(description="Place of the first of them in the trail; 0 when there is none")

@@ -35,6 +35,9 @@ EPISODES = ("", "burst", "scan", "guess", "forge", "replay")
 EPISODE_SECONDS = 10
 
 #: What scanners ask every server for.
+#: Account that the attacker guesses the password of; it signs in, too.
+VICTIM = "user-13"
+
 SCANNED = ("/wp-login.php", "/.env", "/.git/config", "/admin.php", "/phpmyadmin/", "/actuator/env", "/cgi-bin/luci")
 
 #: Path of the admin API.
@@ -175,7 +178,7 @@ class Driver:
                 order = {"product": product % len(CATALOGUE), "quantity": random.choice((1, 1, 1, 2, 3, 50))}
                 return Visit("shopper", "POST", "/orders", headers, json=order)
             case "/login":
-                password = GOOD_PASSWORD if random.random() < 0.9 else "guess"
+                password = GOOD_PASSWORD if random.random() < 0.97 else "guess"
                 return Visit(
                     "shopper", "POST", "/login", headers, json={"user": f"user-{number}", "password": password}
                 )
@@ -211,10 +214,11 @@ class Driver:
         random = self._random
         if self._episode == "guess":
             headers = {"x-forwarded-for": "203.0.113.7"}
-            user = f"user-{random.randrange(60)}"
+            # One account is guessed at, others are tried once: a takeover to look at, not one of everybody.
+            users = [VICTIM] * 5 + [f"user-{random.randrange(60)}"]
             return [
                 Visit("attacker", "POST", "/login", headers, json={"user": user, "password": f"{random.random()}"})
-                for _ in range(6)
+                for user in users
             ]
         if self._episode == "scan":
             headers = {"x-forwarded-for": f"203.0.113.{100 + random.randrange(3)}", "user-agent": "zgrab/0.x"}

@@ -44,7 +44,7 @@ _TABLE: list[Action] = [
         "authentication",
         ("auth.login", 5, "s", "Somebody signed in, or tried to."),
         ("login.succeeded", 5, "s", "Somebody signed in: for systems that use two names."),
-        ("login.failed", 10, "", "Somebody tried to sign in: for systems that use two names."),
+        ("login.failed", 10, "s", "Somebody tried to sign in: for systems that use two names."),
         ("auth.logout", 0, "", "Somebody signed out."),
         ("auth.session_revoked", 10, "", "A session was ended by somebody else or by a rule."),
         ("auth.token_refreshed", 0, "", "A session was prolonged."),

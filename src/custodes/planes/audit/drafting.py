@@ -18,6 +18,7 @@ from custodes.kernel.clock import MINUTE
 from custodes.kernel.redact import MASK, Json, Limits, redact, redact_text, sensitive_path
 from custodes.kernel.tenant import valid_tenant
 from custodes.planes.audit.model import Change, Context, Kind, Outcome, Reference
+from custodes.runtime.current import serving
 
 #: Longest action name, characters.
 MAX_ACTION = 100
@@ -99,15 +100,18 @@ class EventFields(TypedDict, total=False):
     changes: Iterable[Changeable]
     """Fields changed, ``(path, old, new)`` each, at most 200; secrets are masked by name and by look."""
     context: Context | Mapping[str, object] | None
-    """Where it came from: fields of :class:`~custodes.planes.audit.model.Context`, and anything else."""
+    """Where it came from: fields of :class:`~custodes.planes.audit.model.Context`, and anything else.
+
+    What it does not tell of address, user agent and trace is that of the request that is being served; a user agent is
+    taken with the address only."""
     reason: str
     """Why; cut to 2,000 characters."""
     trace_id: str
-    """W3C trace id."""
+    """W3C trace id; that of the request that is being served when it is left out. An empty one: none."""
     tenant: str | None
     """Whose trail; None: the default tenant."""
     ip: str
-    """Client address."""
+    """Client address; that of the request that is being served when it is left out. An empty one: none."""
     observer: str
     """Service that recorded it."""
     labels: Mapping[str, str] | None
@@ -272,6 +276,12 @@ def _context(fields: EventFields) -> Context:
     texts = {name: _part(name, _said(said[name])) for name in _CONTEXT_FIELDS if said.get(name)}
     for name in ("ip", "trace_id"):
         texts[name] = _plain(fields.get(name) or texts.get(name, ""), MAX_ADDRESS)
+    request = serving.get()
+    if request is not None and not texts["trace_id"] and "trace_id" not in fields:
+        texts["trace_id"] = request.trace.trace_id
+    if request is not None and not texts["ip"] and "ip" not in fields:
+        texts["ip"] = request.client_ip
+        texts.setdefault("user_agent", _shared(request.user_agent))
     return Context(**texts, extra=cast("dict[str, Json]", redact(extra, CONTEXT_LIMITS)) if extra else {})
 
 

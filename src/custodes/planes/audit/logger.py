@@ -317,14 +317,23 @@ class AuditLogger(AuditReader):
         """Tell how the trail is doing: signals shed and waiting, failed and slow writes, reviews that wait."""
         count, oldest = await self._store.read(self._entries.unreviewed)
         figures = {
-            "signals_shed": float(self._intake.shed),
-            "signals_waiting": float(self._intake.waiting),
-            "write_failures": float(self.write_failures),
-            "write_lag": self.last_write_us / MILLISECOND,
+            **self._recording(),
             "unreviewed": float(count),
             "oldest_unreviewed": (self._clock.now() - oldest) / HOUR if oldest else 0.0,
         }
         return judge(SYSTEM, figures, self._thresholds)
+
+    def get_recording_health(self) -> SystemHealth:
+        """Tell whether what happens reaches the trail, however many reviews wait."""
+        return judge(SYSTEM, self._recording(), self._thresholds)
+
+    def _recording(self) -> dict[str, float]:
+        return {
+            "signals_shed": float(self._intake.shed),
+            "signals_waiting": float(self._intake.waiting),
+            "write_failures": float(self.write_failures),
+            "write_lag": self.last_write_us / MILLISECOND,
+        }
 
     # ── What others are told ─────────────────────────────────────────────────
 

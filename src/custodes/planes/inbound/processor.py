@@ -234,7 +234,7 @@ class _Handling:
     def __init__(self, event: WebhookEvent, random_bits: RandomBits) -> None:
         span = f"{random_bits(64) | 1 << 63:016x}"
         self.trace = Trace(event.trace_id, span, "", NEW_FLAGS, (), random_bits)
-        self.client_ip = ""
+        self.client_ip = self.user_agent = ""
 
     def name_caller(self, user: str, api_key: str, tenant: str) -> None:
         """A webhook has no caller to name."""

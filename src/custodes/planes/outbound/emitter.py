@@ -20,6 +20,7 @@ from custodes.planes.outbound.model import Delivery, DeliveryStatus, Endpoint, E
 from custodes.planes.outbound.ports import DeliveryStore, EndpointStore, Line
 from custodes.planes.outbound.rules import checked_channels
 from custodes.runtime.batches import Batches
+from custodes.runtime.current import current_trace
 from custodes.runtime.transactions import Store, Transaction
 
 #: Largest body, bytes: what receivers commonly take (the specification recommends below 20 kB).
@@ -130,13 +131,16 @@ class Emitter:
         order_key: str = "",
         channels: Iterable[str] = (),
         content_type: str = "application/json",
-        trace_id: str = "",
+        trace_id: str | None = None,
         connection: object = None,
     ) -> Message:
         """Emit an event; see :meth:`custodes.planes.outbound.webhooks.OutgoingWebhooks.emit`."""
         if event_type.startswith(OWN_PREFIX):
             msg = f"Event types below {OWN_PREFIX} are our own"
             raise InvalidInput(msg, remedy="Choose another first word")
+        if trace_id is None:
+            trace = current_trace()
+            trace_id = trace.trace_id if trace is not None else ""
         emission = self.draft(
             event_type,
             payload,

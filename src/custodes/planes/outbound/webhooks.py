@@ -272,7 +272,7 @@ class OutgoingWebhooks(Deliveries):
         order_key: str = "",
         channels: Iterable[str] = (),
         content_type: str = "application/json",
-        trace_id: str = "",
+        trace_id: str | None = None,
         connection: object = None,
     ) -> Message:
         """Emit an event: it and a job for each endpoint that wants it, in one transaction.
@@ -286,7 +286,7 @@ class OutgoingWebhooks(Deliveries):
             order_key: deliveries of one key keep their order at endpoints that ask for it.
             channels: only to endpoints of one of these channels, and to those that name none.
             content_type: kind of the body, when it is given as bytes.
-            trace_id: trace that it belongs to, 32 hex digits.
+            trace_id: trace that it belongs to, 32 hex digits; None: that of the request that is being served.
             connection: a SQLAlchemy handle on the same database: the event commits, or rolls back, with the caller's
                 own rows. None: it is durable when this returns.
 

@@ -81,7 +81,7 @@ function Whole({ report }: { report: Found }) {
             ['Made', moment(report.made_at)],
             ['Of', scope(report.tenant)],
             ['Audit trail', <StatusBadge key="trail" state={report.trail_state} />],
-            ['What is not well', report.trail_reasons.join('; ')],
+            ['What was not recorded well', report.trail_reasons.join('; ')],
             [
               'Entries',
               `${count(report.entries)}${report.entries ? `, places ${count(report.first_sequence)} to ${count(report.last_sequence)} in the trail` : ''}`,
@@ -99,7 +99,7 @@ function Whole({ report }: { report: Found }) {
       </Part>
       <Part
         title="Who has access"
-        about={`When the report was made. ${count(report.access_disabled)} more may not sign in any more. SOC 2 CC6.1 to CC6.3.`}
+        about={`When the report was made. Disabled besides: ${count(report.access_disabled)}. SOC 2 CC6.1 to CC6.3.`}
         cut={report.access_cut}
       >
         <Table
