@@ -41,6 +41,7 @@ class Unreliable(SqlTrafficStore):
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
+        self.engine = database.dialect
         self.error: Exception | None = None
         self.after = False
         self.takes: Callable[[Batch], bool] | None = None
@@ -443,6 +444,61 @@ async def test_many_rows_are_written_in_transactions_of_bounded_size(make: Maker
 
     assert len((await monitor.list_calls(limit=500)).items) == 250
     assert await count(monitor) == 250
+
+
+async def test_two_connections_of_postgresql_write_what_is_more_than_a_transaction(
+    monitor: ApiMonitor, store: Unreliable, monkeypatch: pytest.MonkeyPatch
+):
+    """Given rows for five transactions, When they are flushed, Then PostgreSQL has two at a time under way, which two
+    processors of its work at, and SQLite, which has one writer, one; and each row is written once."""
+    monkeypatch.setattr(flusher, "CALLS_A_BATCH", 100)
+    under_way, most = 0, 0
+    keep = store.keep
+
+    async def kept(batch: Batch) -> Sequence[GroupSighting]:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        news = await keep(batch)
+        under_way -= 1
+        return news
+
+    monkeypatch.setattr(store, "keep", kept)
+    seen(monitor, 450)
+    await monitor.flush()
+
+    assert most == (2 if store.engine == "postgresql" else 1)
+    assert len((await monitor.list_calls(limit=500)).items) == 450
+    assert await count(monitor) == 450
+    assert monitor.own_figures().waiting_batches == 0
+
+
+async def test_of_batches_that_are_written_side_by_side_one_that_fails_takes_no_other_with_it(
+    monitor: ApiMonitor, store: Unreliable, monkeypatch: pytest.MonkeyPatch
+):
+    """Given rows for five transactions, the last of which can never be written and the first not now, When they are
+    flushed, and again, Then only the last is given up."""
+    monkeypatch.setattr(flusher, "CALLS_A_BATCH", 100)
+    seen(monitor, 449)
+    seen(monitor, 1, path="/never")
+    down = True
+
+    def takes(batch: Batch) -> bool:
+        if down and batch.rollups:
+            raise StorageUnavailable("Not now")
+        return not any("/never" in call for call in batch.calls)
+
+    store.takes = takes
+    with pytest.raises(StorageUnavailable):
+        await monitor.flush()
+    assert monitor.own_figures().waiting_batches == 5 - (store.at_once - 1)
+    down = False
+    await monitor.flush()
+
+    assert len((await monitor.list_calls(limit=500)).items) == 400
+    assert monitor.own_figures().shed_calls == 50
+    assert await count(monitor) == 450
+    assert monitor.own_figures().waiting_batches == 0
 
 
 async def test_stopping_writes_what_was_recorded(make: Maker):

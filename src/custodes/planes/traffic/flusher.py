@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 from custodes.errors import StorageUnavailable
 from custodes.kernel.clock import Clock
@@ -144,21 +145,28 @@ class Flusher:
 
     async def _write(self) -> None:
         while self._sent:
-            batch = self._sent[0]
-            try:
-                news = await self._store.keep(batch)
-            except StorageUnavailable:
-                self.failures += 1
-                raise
-            except Exception as error:  # noqa: BLE001 - a batch that can never be written must not hold up the others
-                self.failures += 1
-                if self._lighten(batch, error):
-                    continue
-                _log.error("batch_given_up", error=repr(error), calls=len(batch.calls), requests=batch.recorded)
-                self._give_up(batch)
-                news = ()
-            self._sent.popleft()
-            self._announce(news)
+            ends = await asyncio.gather(
+                *(self._keep(batch) for batch in islice(self._sent, self._store.at_once)), return_exceptions=True
+            )
+            for end in ends:
+                if isinstance(end, BaseException):
+                    raise end
+
+    async def _keep(self, batch: Batch) -> None:
+        try:
+            news = await self._store.keep(batch)
+        except StorageUnavailable:
+            self.failures += 1
+            raise
+        except Exception as error:  # noqa: BLE001 - a batch that can never be written must not hold up the others
+            self.failures += 1
+            if self._lighten(batch, error):
+                return  # what is left of it is still among the first
+            _log.error("batch_given_up", error=repr(error), calls=len(batch.calls), requests=batch.recorded)
+            self._give_up(batch)
+            news = ()
+        self._sent = deque(one for one in self._sent if one is not batch)
+        self._announce(news)
 
     def _lighten(self, batch: Batch, error: Exception) -> bool:
         """Leave out of a batch what others may have written into it, and which is worth least; False: nothing is left.

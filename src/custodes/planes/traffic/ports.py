@@ -104,6 +104,11 @@ class FoldUnit:
 class TrafficStore(Protocol):
     """**Protocol:** keeps rollups, raw rows and error groups."""
 
+    @property
+    def at_once(self) -> int:
+        """How many batches are best written side by side."""
+        ...
+
     async def keep(self, batch: Batch) -> Sequence[GroupSighting]:
         """Write a batch in one transaction; nothing changes when a batch of this id was written before.
 

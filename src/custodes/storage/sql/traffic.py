@@ -66,6 +66,10 @@ CALL_COLUMNS = (
     "id",
 )
 
+#: Batches that are written side by side on PostgreSQL: each keeps a processor of the server busy, and one of the four
+#: connections that works have.
+BATCHES_AT_ONCE = 2
+
 _calls = Bulk(t, CALL_COLUMNS)
 
 
@@ -74,6 +78,8 @@ class SqlTrafficStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        #: SQLite has one writer, whose turns others wait for, too.
+        self.at_once = BATCHES_AT_ONCE if database.dialect == "postgresql" else 1
 
     # ── Writing ──────────────────────────────────────────────────────────────
 
