@@ -27,6 +27,7 @@ from custodes.cli.console import (
 )
 from custodes.cli.moments import moment, stretch
 from custodes.kernel.clock import MILLISECOND, to_iso
+from custodes.kernel.figures import percent
 from custodes.kernel.paging import Page
 from custodes.planes.traffic.analytics import EndpointStats
 from custodes.planes.traffic.model import ApiCall, CallFilter, ErrorGroup, GroupState
@@ -156,7 +157,7 @@ def slow(
         (
             f"{one.method} {one.route}",
             f"{one.stats.count:,}",
-            f"{one.stats.error_rate:.2%}",
+            percent(one.stats.error_rate),
             *(told_ms(round(took)) for took in (one.stats.total.p50, one.stats.total.p95, one.stats.total.p99)),
         )
         for one in found

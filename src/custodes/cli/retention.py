@@ -9,7 +9,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from custodes.app import Custodes
 from custodes.cli.console import DatabaseOption, JsonOption, err, operator, out, run, write_json, write_table
-from custodes.kernel.clock import DAY, HOUR, to_iso
+from custodes.kernel.clock import SECOND, to_iso
+from custodes.kernel.figures import length
 from custodes.planes.retention.model import Policy, Run
 
 app = typer.Typer(help="What is deleted when.", no_args_is_help=True)
@@ -75,4 +76,4 @@ def list_policies(database: DatabaseOption = None, as_json: JsonOption = False) 
 
 
 def _span(micros: int) -> str:
-    return f"{micros / DAY:g} days" if micros >= DAY else f"{micros / HOUR:g} hours"
+    return length(micros / SECOND)

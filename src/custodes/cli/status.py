@@ -11,6 +11,7 @@ from custodes.app import Custodes
 from custodes.cli.console import DatabaseOption, JsonOption, out, run, write_json, write_table
 from custodes.cli.moments import moment
 from custodes.kernel.clock import HOUR, to_iso
+from custodes.kernel.figures import percent
 from custodes.planes.alerts.model import Incident, State
 from custodes.planes.ratelimit.model import FOREVER, Access
 from custodes.planes.traffic.model import ErrorGroup, GroupState
@@ -120,4 +121,4 @@ def _show(found: Status) -> None:
 
 
 def _share(share: float | None) -> str:
-    return "–" if share is None else f"{share:.2%}"
+    return "–" if share is None else percent(share)

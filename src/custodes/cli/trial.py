@@ -24,6 +24,7 @@ from custodes.cli.rule import (
     write_promises,
 )
 from custodes.kernel.clock import to_iso
+from custodes.kernel.figures import percent
 from custodes.planes.ratelimit.model import Source
 from custodes.planes.ratelimit.rules import make_rule
 from custodes.planes.ratelimit.what_if import Hit, WhatIf
@@ -89,8 +90,9 @@ def what_if(
         soft_wrap=True,
     )
     out.print(
-        f"It would have refused {found.refused:,} ({found.refusal_rate:.2%}), of which {found.successes_refused:,} "
-        f"were answered with success: {found.subjects_refused:,} of {found.subjects:,} callers.",
+        f"It would have refused {found.refused:,} ({percent(found.refusal_rate)}), of which "
+        f"{found.successes_refused:,} were answered with success: {found.subjects_refused:,} of {found.subjects:,} "
+        "callers.",
         soft_wrap=True,
     )
     for title, hits in (("who", found.identifiers), ("where", found.endpoints)):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
+
+from custodes.kernel.figures import exactly, figure, length, percent, percent_exactly
 
 
 class Health(StrEnum):
@@ -26,9 +28,6 @@ _SUBJECTS = {"api": "The API", "audit": "The audit trail", "identity": "Signing 
 
 #: Units of time, in seconds.
 _SECONDS = {" ms": 0.001, " s": 1.0, " h": 3_600.0}
-
-#: Counts from here on are written without fractions, and with thousands apart.
-_WHOLE_FROM = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +50,7 @@ class Threshold:
 
     def shown(self, value: float) -> str:
         """Write a value with its unit; long times in minutes, hours or days."""
-        if self.unit == " %":
-            return f"{100 * value:.4g} %"
-        if self.unit in _SECONDS:
-            return span(value * _SECONDS[self.unit])
-        return f"{value:,.0f}{self.unit}" if abs(value) >= _WHOLE_FROM else f"{value:.4g}{self.unit}"
+        return self._written(value, percent, figure)
 
     def reason(self, value: float, state: Health) -> str:
         """Say in a sentence what is wrong, how bad it is, and from where on."""
@@ -63,7 +58,15 @@ class Threshold:
             return f"{self.says} ({state})"
         said = (self.says or f"{self.figure}: {{}}").replace("{}", self.shown(value))
         limit = self.unhealthy if state is Health.UNHEALTHY else self.degraded
-        return f"{said} ({state} {'at or below' if self.below else 'from'} {self.shown(limit)})"
+        written = self._written(limit, percent_exactly, exactly)
+        return f"{said} ({state} {'at or below' if self.below else 'from'} {written})"
+
+    def _written(self, value: float, share: Callable[[float], str], other: Callable[[float], str]) -> str:
+        if self.unit == " %":
+            return share(value)
+        if self.unit in _SECONDS:
+            return length(value * _SECONDS[self.unit])
+        return f"{other(value)}{self.unit}"
 
     def judge(self, value: float) -> Health:
         """Judge one value."""
@@ -134,11 +137,3 @@ def judge(
             states.append(state)
             reasons.append(threshold.reason(value, state))
     return SystemHealth(system, worst(states), (*faults, *reasons), dict(figures), held, dict(faults))
-
-
-def span(seconds: float) -> str:
-    """Write how long something takes, in the unit that people would use."""
-    for unit, size in (("days", 86_400.0), ("h", 3_600.0), ("min", 60.0)):
-        if abs(seconds) >= 2 * size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{1_000 * seconds:.4g} ms" if abs(seconds) < 1 else f"{seconds:.4g} s"

@@ -87,7 +87,7 @@ def test_recorded_calls_are_held_against_a_rule(url: str):
 
     assert (found["recorded"], found["calls"], found["refused"], found["refusal_rate"]) == (5, 5, 2, 0.4)
     assert [hit["label"] for hit in found["identifiers"]] == ["ip:203.0.113.9"]
-    assert "would have refused 2 (40.00%)" in run("limits", "what-if", "3/minute", "--since", "1h").stdout
+    assert "would have refused 2 (40 %)" in run("limits", "what-if", "3/minute", "--since", "1h").stdout
     assert run_json("limits", "what-if", "3/minute", "--since", "2d", "--until", "1d")["recorded"] == 0
     assert run_json("limits", "what-if", "3/minute", "--since", "999999d")["since"] == "1970-01-01T00:00:00.000000Z"
     assert [action for action, _ in audited(url)] == ["rate_limit.what_if"] * 4

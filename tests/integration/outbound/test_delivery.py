@@ -294,7 +294,7 @@ async def test_an_endpoint_that_fails_for_days_is_disabled_after_notices(
     assert [text.partition(" have failed for ")[2].partition(" %")[0] for text in told] == ["50", "70", "90", ""]
     assert "were disabled: " in told[-1]
     endpoint = await custodes.outbound.get_endpoint(made.endpoint.id)
-    assert (endpoint.state, endpoint.state_reason) == (EndpointState.DISABLED, "Every attempt failed for 10 hours")
+    assert (endpoint.state, endpoint.state_reason) == (EndpointState.DISABLED, "Every attempt failed for 10 h")
     assert not await deliveries(custodes, statuses=(DeliveryStatus.PENDING,))
 
 

@@ -624,7 +624,7 @@ async def test_health_follows_errors_and_times(monitor: ApiMonitor, clock: FakeC
     status = await monitor.get_health_status()
     assert status.state is Health.DEGRADED
     assert status.figures["error_rate"] == 10 / 110
-    assert status.reasons[0] == "Requests that failed in the last 5 minutes: 9.091 % (degraded from 5 %)"
+    assert status.reasons[0] == "Requests that failed in the last 5 minutes: 9.1 % (degraded from 5 %)"
 
     seen(monitor, 500, status=503, total_us=6 * SECOND)
     status = await monitor.get_health_status()

@@ -47,7 +47,7 @@ def test_a_sentence_that_needs_no_figure_stands_as_it_is():
         (" ms", 850, "850 ms"), (" ms", 12_500, "12.5 s"), (" s", 90, "90 s"), (" s", 1_620, "27 min"),
         (" s", 21_600, "6 h"), (" h", 168, "7 days"), (" h", 25, "25 h"), ("", 4, "4"), ("", 12_345.6, "12,346"),
         (" MiB", 1_536, "1,536 MiB"), (" a minute", 12.5, "12.5 a minute"),
-        (" %", 0.09091, "9.091 %"),
+        (" %", 0.09091, "9.1 %"),
     ],
 )  # fmt: skip
 def test_figures_are_written_as_people_would(unit: str, value: float, shown: str):

@@ -398,7 +398,7 @@ class TestHealth:
 
         found = await metrics.get_health_status()
         assert found.state is Health.UNHEALTHY
-        assert found.reasons[0].startswith("Metrics were last written 6.02 min ago")
+        assert found.reasons[0].startswith("Metrics were last written 6 min 1 s ago")
 
 
 class TestQueries:

@@ -32,9 +32,9 @@ def recent(succeeded: int = 0, server_errors: int = 0, took: int = SECOND) -> Fi
         (HEALTHY, recent(), Condition.HEALTHY, ""),
         (HEALTHY, recent(succeeded=1, server_errors=1), Condition.HEALTHY, ""),
         (HEALTHY, recent(server_errors=2), Condition.DEGRADED, "No attempt of the last hour succeeded, of 2"),
-        (HEALTHY, recent(18, 2), Condition.DEGRADED, "10% of 20 attempts failed within the last hour"),
+        (HEALTHY, recent(18, 2), Condition.DEGRADED, "10 % of 20 attempts failed within the last hour"),
         (HEALTHY, recent(19, 1), Condition.HEALTHY, ""),
-        (HEALTHY, recent(server_errors=10), Condition.FAILING, "100% of 10 attempts failed"),
+        (HEALTHY, recent(server_errors=10), Condition.FAILING, "100 % of 10 attempts failed"),
         (HEALTHY, recent(1, took=6 * SECOND), Condition.DEGRADED, "s to answer (median of the last hour)"),
         (EndpointHealth(failures=1, failing_since=NOW), recent(5), Condition.DEGRADED, "The last attempt failed"),
         (

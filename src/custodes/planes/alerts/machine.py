@@ -15,13 +15,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
+from custodes.kernel.figures import exactly, figure, percent
 from custodes.planes.alerts.model import Incident, News, Rule, Severity, State
 
 #: Longest summary of an incident, characters.
 MAX_SUMMARY = 1_000
-
-#: Figures from here on are written without fractions, and with thousands apart.
-_WHOLE_FROM = 1_000
 
 #: A place in a message that is filled in.
 _PLACE = re.compile(r"\{([^{}]{1,100})\}")
@@ -104,15 +102,10 @@ def describe(rule: Rule, incident: Incident, value: float, meaning: str = "") ->
     known = {
         **dict(incident.labels),
         "name": rule.name,
-        "value": _figure(value),
-        "percent": f"{100 * value:.4g} %",
-        "threshold": _figure(rule.threshold),
+        "value": figure(value),
+        "percent": percent(value),
+        "threshold": exactly(rule.threshold),
         "labels": labels or "all",
-        "meaning": meaning or f"{rule.name}: {labels + ', ' if labels else ''}{_figure(value)}",
+        "meaning": meaning or f"{rule.name}: {labels + ', ' if labels else ''}{figure(value)}",
     }
     return _PLACE.sub(lambda found: known.get(found[1], found[0]), rule.message)[:MAX_SUMMARY]
-
-
-def _figure(value: float) -> str:
-    """Write a figure as people do: with thousands apart, or four digits."""
-    return f"{value:,.0f}" if abs(value) >= _WHOLE_FROM else f"{value:.4g}"

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Generic, TypeVar
 
 from custodes.kernel.clock import HOUR, MILLISECOND, SECOND
-from custodes.kernel.health import span
+from custodes.kernel.figures import length, percent
 from custodes.kernel.stretches import Level
 from custodes.planes.outbound.figures import Figures, Sums
 from custodes.planes.outbound.model import Endpoint, EndpointHealth, EndpointState
@@ -174,12 +174,12 @@ def remembered(endpoint: Endpoint, health: EndpointHealth, now: int) -> tuple[Co
     """Judge an endpoint by what its breaker remembers alone, and say why."""
     reasons = list[str]()
     if health.failures == 1:
-        reasons.append(f"The last attempt failed, {span((now - health.failing_since) // SECOND)} ago")
+        reasons.append(f"The last attempt failed, {length((now - health.failing_since) // SECOND)} ago")
     elif health.failures:
-        lasted = span((now - health.failing_since) // SECOND)
+        lasted = length((now - health.failing_since) // SECOND)
         reasons.append(f"The last {health.failures} attempts failed, within {lasted}")
     if health.open_until > now and endpoint.state is EndpointState.ENABLED:
-        left = span(-((now - health.open_until) // SECOND))
+        left = length(-((now - health.open_until) // SECOND))
         reasons.append(f"Nothing is sent for another {left}, then one delivery tries")
         return Condition.FAILING, reasons
     return (Condition.DEGRADED if health.failures else Condition.HEALTHY), reasons
@@ -192,13 +192,13 @@ def examine(endpoint: Endpoint, health: EndpointHealth, recent: Figures, missed:
     rate, attempts = summary.success_rate, summary.attempts
     failed_share = (attempts - summary.succeeded) / attempts if attempts else 0.0  # 1 - rate is off by a rounding
     if attempts >= MIN_SAMPLE and failed_share >= FAILURE_RATE:
-        reasons.append(f"{failed_share:.0%} of {attempts} attempts failed within the last hour")
+        reasons.append(f"{percent(failed_share)} of {attempts} attempts failed within the last hour")
         condition = Condition.FAILING if rate == 0 or condition is Condition.FAILING else Condition.DEGRADED
     elif rate == 0 and not health.failures:
         reasons.append(f"No attempt of the last hour succeeded, of {attempts}")
         condition = Condition.DEGRADED
     if summary.p50_us is not None and summary.p50_us >= SLOW:
-        reasons.append(f"It takes {summary.p50_us / 1_000_000:.1f} s to answer (median of the last hour)")
+        reasons.append(f"It takes {length(summary.p50_us / SECOND)} to answer (median of the last hour)")
         condition = Condition.DEGRADED if condition is Condition.HEALTHY else condition
     if endpoint.state is not EndpointState.ENABLED:
         condition = Condition(endpoint.state.value)

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
-from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND, from_datetime
+from custodes.kernel.clock import DAY, MINUTE, SECOND, from_datetime
+from custodes.kernel.figures import length
 from custodes.planes.outbound.model import Endpoint, EndpointHealth
 
 #: Failures in a row that open the breaker.
@@ -99,9 +100,5 @@ def judge(endpoint: Endpoint, health: EndpointHealth, answered: Answered, now: i
         return Judgement(judged)
     share = min(100 * (now - since) // limit, 100)
     notice = max((step for step in NOTICES if health.noticed < step <= share), default=0)
-    why = f"Every attempt failed for {_told(limit)}" if notice == 100 else ""
+    why = f"Every attempt failed for {length(limit / SECOND)}" if notice == 100 else ""
     return Judgement(replace(judged, noticed=notice or health.noticed), notice, why)
-
-
-def _told(span: int) -> str:
-    return f"{span / DAY:g} days" if span >= 2 * DAY else f"{span / HOUR:.3g} hours"
