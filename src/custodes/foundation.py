@@ -16,6 +16,7 @@ from custodes.kernel.clock import Clock
 from custodes.kernel.ids import RandomBits, uuid7
 from custodes.runtime.bus import Bus
 from custodes.runtime.leases import Leader
+from custodes.runtime.process import ProcessName
 from custodes.runtime.randomness import fast_bits
 from custodes.runtime.scheduler import Scheduler
 from custodes.runtime.shield import Shield
@@ -67,6 +68,8 @@ class Foundation:
         self.random_bits: RandomBits = random_bits or random.SystemRandom().getrandbits
         #: Randomness for trace and span ids, which are no secrets and made for every request.
         self.trace_bits: RandomBits = random_bits or fast_bits
+        #: What this process is called among those of the install.
+        self.process_name = ProcessName()
         self.identify = identify
         self.admin_auth = admin_auth
         self.bus = Bus()
@@ -105,7 +108,7 @@ class Foundation:
         """This process's part in the one lease of the install."""
         from custodes.storage.sql.leases import SqlLeaseStore
 
-        return Leader(SqlLeaseStore(self.database), self.clock, self.new_id())
+        return Leader(SqlLeaseStore(self.database), self.clock, self.process_name)
 
     @cached_property
     def fanout(self) -> Fanout:

@@ -65,7 +65,7 @@ class LiveFeed:
         self._memory: deque[Happening] = deque(maxlen=MEMORY)
         self._calls: deque[tuple[Any, ...]] = deque()
         self._waiting: deque[Happening] = deque(maxlen=MEMORY)
-        self._peers = Peers(custodes.fanout, custodes.new_id(), wanted=self._listen)
+        self._peers = Peers(custodes.fanout, custodes.process_name, wanted=self._listen)
         self._stepped = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._look_until = 0.0

@@ -14,6 +14,7 @@ import msgspec
 
 from custodes.live.happening import Happening
 from custodes.runtime.fanout import Fanout
+from custodes.runtime.process import Named
 
 #: Topic of those who look: tell me.
 ASKED = "live.asked"
@@ -48,7 +49,7 @@ class Peers:
         wanted: called when somebody begins to look elsewhere.
     """
 
-    def __init__(self, fanout: Fanout, name: str, *, wanted: Callable[[], object]) -> None:
+    def __init__(self, fanout: Fanout, name: Named, *, wanted: Callable[[], object]) -> None:
         self._fanout = fanout
         self._name = name
         self._wanted = wanted
@@ -79,7 +80,7 @@ class Peers:
         now = _now()
         if self._ends and now >= self._asked_at + ASK_SECONDS:
             self._asked_at = now
-            self._fanout.publish(ASKED, self._name.encode())
+            self._fanout.publish(ASKED, self._name().encode())
 
     def tell(self, events: Sequence[Happening]) -> None:
         """Tell what happened here, when somebody looks elsewhere."""
@@ -87,7 +88,7 @@ class Peers:
             return
         newest = events[-MAX_TOLD:]
         for begin in range(0, len(newest), MAX_EVENTS):
-            news: _News = (self._name, list(newest[begin : begin + MAX_EVENTS]))
+            news: _News = (self._name(), list(newest[begin : begin + MAX_EVENTS]))
             self._fanout.publish(TOLD, msgspec.json.encode(news))
 
     def take(self) -> list[Happening]:
@@ -97,7 +98,7 @@ class Peers:
         return taken
 
     def _on_asked(self, message: bytes) -> None:
-        if message != self._name.encode():
+        if message != self._name().encode():
             self._tell_until = _now() + TELL_SECONDS
             self._wanted()
 
@@ -106,7 +107,7 @@ class Peers:
             sender, events = msgspec.json.decode(message, type=_News)
         except msgspec.DecodeError:
             return  # of another version
-        if sender != self._name:
+        if sender != self._name():
             self._heard.extend(events)
 
 

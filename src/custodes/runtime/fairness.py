@@ -268,7 +268,7 @@ class FairWorker(Worker[R], Generic[R]):
             self._turns.took(lane)
             # A delivery that was under way when a process died is no suspect: nothing of ours runs what it carries.
             found = self._jobs.claim(
-                tx, self.kind, lane, Claim(self.owner, now, now + self._lease, limit, busy, suspect=True)
+                tx, self.kind, lane, Claim(self.owner(), now, now + self._lease, limit, busy, suspect=True)
             )
             taken += found
             counts[lane] = len(found)

@@ -23,6 +23,7 @@ from typing import Protocol
 from custodes.errors import Conflict, StorageUnavailable
 from custodes.kernel.clock import SECOND, Clock
 from custodes.runtime.periodic import Periodic
+from custodes.runtime.process import Named
 from custodes.runtime.transactions import Transaction
 
 #: Lease of everything that one process at a time does for the whole install.
@@ -90,15 +91,15 @@ class Leader:
         self,
         store: LeaseStore,
         clock: Clock,
-        owner: str,
+        owner: Named,
         *,
         name: str = INSTALL,
         time_to_live: int = TIME_TO_LIVE,
         beat: int = BEAT,
     ) -> None:
         self.name = name
-        #: Id of this process among the candidates.
-        self.owner = owner
+        #: What this process is called among the candidates.
+        self._owner = owner
         self._store = store
         self._clock = clock
         self._time_to_live = time_to_live
@@ -164,12 +165,12 @@ class Leader:
         if not self._is_free(current):
             return
         before = self._clock.monotonic()
-        taken = await self._store.acquire(self.name, self.owner, current, self._clock.now())
+        taken = await self._store.acquire(self.name, self._owner(), current, self._clock.now())
         self._become(taken, before)
 
     def _is_free(self, current: Lease | None) -> bool:
         """Judge by what this process itself has watched."""
-        if current is None or not current.owner or current.owner == self.owner:
+        if current is None or not current.owner or current.owner == self._owner():
             return True
         now = self._clock.monotonic()
         if current != self._seen:

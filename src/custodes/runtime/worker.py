@@ -18,6 +18,7 @@ from custodes.runtime.batches import Batches
 from custodes.runtime.jobs import Claim, Jobs, Lease
 from custodes.runtime.log import get_logger
 from custodes.runtime.looks import Looks
+from custodes.runtime.process import Named
 from custodes.runtime.transactions import Store, Transaction
 
 R = TypeVar("R")
@@ -106,7 +107,7 @@ class Worker(Generic[R]):
         store: Store,
         jobs: Jobs,
         clock: Clock,
-        owner: str,
+        owner: Named,
         concurrency: int = CONCURRENCY,
         lease: int = LEASE,
         poll_seconds: float = POLL_SECONDS,
@@ -237,7 +238,7 @@ class Worker(Generic[R]):
             if limit <= 0:
                 return False
             suspect = not any(lease.suspect for lease in (*held, *taken))
-            wanted = Claim(self.owner, now, now + self._lease, limit, busy | {lease.ref for lease in taken}, suspect)
+            wanted = Claim(self.owner(), now, now + self._lease, limit, busy | {lease.ref for lease in taken}, suspect)
             found = self._jobs.claim(tx, self.kind, lane, wanted)
             taken.extend(found)
             return len(found) == limit

@@ -21,7 +21,7 @@ def store(database: Database) -> SqlLeaseStore:
 
 
 def candidate(store: SqlLeaseStore, clock: FakeClock, owner: str) -> Leader:
-    return Leader(store, clock, owner)
+    return Leader(store, clock, lambda: owner)
 
 
 async def beat(clock: FakeClock, *candidates: Leader) -> None:
@@ -136,7 +136,7 @@ class TestElection:
         try:
             for round_ in range(10):
                 leaders = [
-                    Leader(SqlLeaseStore(engine), clock, f"{number}", name=f"race-{round_}")
+                    Leader(SqlLeaseStore(engine), clock, lambda number=number: f"{number}", name=f"race-{round_}")
                     for number, engine in enumerate([database, other] * 5)
                 ]
                 won = await asyncio.gather(*(leader.campaign() for leader in leaders))

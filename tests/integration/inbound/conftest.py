@@ -41,7 +41,7 @@ class House:
             random_bits=random_bits,
             bus=self.bus,
             tenant="default",
-            writer=writer,
+            writer=lambda: writer,
             **options,
         )
         self.inbound.add_source(make_source("stripe", [SECRET]))

@@ -50,7 +50,7 @@ def registry_of(database: Database, clock: FakeClock, random_bits):
             clock=clock,
             random_bits=random_bits,
             bus=Bus(),
-            owner="test",
+            owner=lambda: "test",
             default_tenant="default",
             concurrency=0,
         )

@@ -43,7 +43,7 @@ class Cluster:
 
     def born(self, number: int) -> Leader:
         self.births += 1
-        return Leader(self.store, self.clocks[number], f"process-{self.births}")
+        return Leader(self.store, self.clocks[number], lambda births=self.births: f"process-{births}")
 
     def leading(self) -> int:
         return sum(leader.is_leader for leader in self.leaders)

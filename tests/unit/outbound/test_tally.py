@@ -42,7 +42,7 @@ class SlowStore:
 
 async def test_a_flush_that_is_cancelled_while_it_commits_is_written_once():
     store = SlowStore()
-    tally = Tally(*cast("Any", (store, store, store)), "writer", names())
+    tally = Tally(*cast("Any", (store, store, store)), lambda: "writer", names())
     tally._counts["endpoint"] = Counts(successes=1)
     flush = asyncio.create_task(tally.flush())
     await store.committed.wait()
@@ -87,7 +87,7 @@ def attempt_at(endpoint: str) -> Attempt:
 
 
 def counting(store: Pieces, endpoints: int) -> Tally:
-    tally = Tally(*cast("Any", (store, store, store)), "writer", names())
+    tally = Tally(*cast("Any", (store, store, store)), lambda: "writer", names())
     for number in range(endpoints):
         tally.succeeded(attempt_at(f"e{number}"), "x", 1)
     return tally

@@ -129,7 +129,9 @@ class _Due:
 
 def _worker(jobs: _Due, gates: _Open, windows: Windows, concurrency: int = 8) -> FairWorker[Any]:
     doer: Any = SimpleNamespace(begin=lambda *_: None)
-    worker = FairWorker[Any]("x", doer, store=Any, jobs=jobs, clock=FakeClock(), owner="w", concurrency=concurrency)
+    worker = FairWorker[Any](
+        "x", doer, store=Any, jobs=jobs, clock=FakeClock(), owner=lambda: "w", concurrency=concurrency
+    )
     worker.gates, worker.windows, worker.weights = gates, windows, {}
     return worker
 

@@ -60,7 +60,7 @@ def doing() -> Doing:
 
 @pytest.fixture
 def worker(database, clock, doing: Doing) -> Worker:
-    return Worker("k", doing, store=database, jobs=SqlJobs(), clock=clock, owner="w", concurrency=8)
+    return Worker("k", doing, store=database, jobs=SqlJobs(), clock=clock, owner=lambda: "w", concurrency=8)
 
 
 async def put(database, clock, lane: str, count: int) -> None:
@@ -210,7 +210,7 @@ async def test_the_loop_survives_a_store_that_fails(database, clock, worker: Wor
 
 
 async def test_a_worker_without_places_does_nothing(database, clock, doing: Doing):
-    worker = Worker("k", doing, store=database, jobs=SqlJobs(), clock=clock, owner="w", concurrency=0)
+    worker = Worker("k", doing, store=database, jobs=SqlJobs(), clock=clock, owner=lambda: "w", concurrency=0)
     await put(database, clock, "a", 1)
 
     await worker.start()
@@ -250,7 +250,7 @@ async def test_leases_are_renewed_after_a_failure_of_any_kind_and_while_the_work
     database, clock, doing: Doing, monkeypatch: pytest.MonkeyPatch
 ):
     """Given a job that takes long, when a renewal fails, and when the worker stops, then its lease is renewed on."""
-    worker = Worker("k", doing, store=database, jobs=SqlJobs(), clock=clock, owner="w", lease=3_000)
+    worker = Worker("k", doing, store=database, jobs=SqlJobs(), clock=clock, owner=lambda: "w", lease=3_000)
     renewed = asyncio.Event()
     failures = iter([RuntimeError("the server is read-only")])
 
@@ -282,7 +282,9 @@ async def test_others_are_told_of_what_there_is_no_place_for(database, clock, do
     """Given two free places, when three jobs are put in before anybody looks, then other processes are told; when one
     is put in, they are not; and when no place is free, they are at once."""
     told = asyncio.Event()
-    worker = Worker("k", doing, store=database, jobs=SqlJobs(), clock=clock, owner="w", concurrency=2, tell=told.set)
+    worker = Worker(
+        "k", doing, store=database, jobs=SqlJobs(), clock=clock, owner=lambda: "w", concurrency=2, tell=told.set
+    )
     await worker.start()
     await put(database, clock, "a", 1)
     worker.brought()

@@ -29,6 +29,7 @@ from custodes.planes.inbound.watch import Watch
 from custodes.runtime.bus import Bus
 from custodes.runtime.jobs import Jobs
 from custodes.runtime.periodic import Periodic
+from custodes.runtime.process import Named
 from custodes.runtime.transactions import Store, Transaction, Work, nothing
 from custodes.runtime.worker import CONCURRENCY, LEASE, Worker
 
@@ -57,7 +58,7 @@ class WebhookMonitor(RefusedDeliveries):
         random_bits: source of randomness.
         bus: where signals go.
         tenant: whose webhooks they are when a source names no tenant.
-        writer: id of this process among those that count.
+        writer: what this process is called among those that count.
         concurrency: events handled at the same time.
         lease: how long a worker may be silent before its events are taken over, microseconds.
         thresholds: when the webhooks are degraded and unhealthy.
@@ -75,7 +76,7 @@ class WebhookMonitor(RefusedDeliveries):
         random_bits: RandomBits,
         bus: Bus,
         tenant: str,
-        writer: str,
+        writer: Named,
         concurrency: int = CONCURRENCY,
         lease: int = LEASE,
         thresholds: Sequence[Threshold] = analytics.THRESHOLDS,

@@ -17,6 +17,7 @@ from custodes.planes.inbound.sources.base import Source
 from custodes.planes.inbound.watch import Watch, Windows
 from custodes.runtime.bus import Bus
 from custodes.runtime.log import get_logger
+from custodes.runtime.process import Named
 from custodes.runtime.transactions import Store, Transaction
 
 #: Refused deliveries of one source and reason that are kept as samples in one stretch of time.
@@ -44,7 +45,7 @@ class Recorder:
         bus: where failures are told.
         clock: source of time.
         random_bits: source of randomness for the ids of samples.
-        writer: id of this process among those that count.
+        writer: what this process is called among those that count.
         enabled: False: nothing is counted and nobody is told; events are kept and handled all the same.
     """
 
@@ -57,7 +58,7 @@ class Recorder:
         bus: Bus,
         clock: Clock,
         random_bits: RandomBits,
-        writer: str,
+        writer: Named,
         enabled: bool = True,
     ) -> None:
         self._store = store
@@ -220,8 +221,8 @@ class Recorder:
                 return
 
             def work(tx: Transaction) -> None:
-                self._figures.put_figures(tx, self._writer, figures)
-                self._figures.put_refusals(tx, self._writer, refused, samples)
+                self._figures.put_figures(tx, self._writer(), figures)
+                self._figures.put_refusals(tx, self._writer(), refused, samples)
 
             try:
                 await self._store.write(work, durable=False)

@@ -12,6 +12,7 @@ from custodes.planes.outbound.figures import Course, Figures, Series
 from custodes.planes.outbound.model import Attempt
 from custodes.planes.outbound.ports import Counts, EndpointStore, FigureStore
 from custodes.runtime.completion import to_the_end
+from custodes.runtime.process import Named
 from custodes.runtime.transactions import Store, Transaction
 
 #: Rows of one transaction: those of many endpoints that were sent to in a second are some thousand, and all that while
@@ -37,7 +38,7 @@ class Tally:
         store: runs units of work.
         endpoints: where the counters of endpoints are kept.
         figures: where figures over time are kept.
-        writer: id of this process among those that count.
+        writer: what this process is called among those that count.
         new_id: makes unique names of pieces.
     """
 
@@ -46,7 +47,7 @@ class Tally:
         store: Store,
         endpoints: EndpointStore,
         figures: FigureStore,
-        writer: str,
+        writer: Named,
         new_id: Callable[[], str],
     ) -> None:
         self._store = store
@@ -100,4 +101,4 @@ class Tally:
 
     def _put(self, counts: dict[str, Counts], figures: list[tuple[Series, Figures]], tx: Transaction) -> None:
         self._endpoints.add_counts(tx, counts)
-        self._figures.put(tx, self._writer, figures)
+        self._figures.put(tx, self._writer(), figures)

@@ -35,6 +35,7 @@ from custodes.runtime.jobs import Jobs
 from custodes.runtime.log import get_logger
 from custodes.runtime.outgoing.client import OutgoingClient
 from custodes.runtime.periodic import Periodic
+from custodes.runtime.process import Named
 from custodes.runtime.transactions import Store, Transaction, Work, nothing
 from custodes.runtime.worker import LEASE
 
@@ -93,7 +94,7 @@ class OutgoingWebhooks(Deliveries):
         clock: Clock,
         random_bits: RandomBits,
         bus: Bus,
-        owner: str,
+        owner: Named,
         default_tenant: str,
         concurrency: int = CONCURRENCY,
         lease: int = LEASE,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -14,6 +13,7 @@ from custodes.errors import ConfigurationError
 from custodes.kernel.sealing import Sealer
 from custodes.runtime.fanout import MAX_MESSAGE, Listener, LocalFanout
 from custodes.runtime.log import get_logger
+from custodes.runtime.process import ProcessName
 from custodes.storage.redis.connection import connect, disconnect
 
 #: What messages are sealed for.
@@ -49,7 +49,7 @@ class RedisFanout:
         # a database, so it is the key that keeps installs apart.
         self._channel = f"custodes:{sealer.derive(b'channel of an install', 8).hex()}:news"
         self._here = LocalFanout()
-        self._id = secrets.token_bytes(8)
+        self._name = ProcessName()
         self._waiting: asyncio.Queue[bytes] = asyncio.Queue(_MAX_WAITING)
         self._tasks: list[asyncio.Task[None]] = []
         #: Whether others are heard now.
@@ -64,7 +64,7 @@ class RedisFanout:
             self.shed += 1
             return
         try:
-            self._waiting.put_nowait(msgspec.msgpack.encode((self._id, topic, message)))
+            self._waiting.put_nowait(msgspec.msgpack.encode((self._name().encode(), topic, message)))
         except asyncio.QueueFull:
             self.shed += 1
 
@@ -130,5 +130,5 @@ class RedisFanout:
             sender, topic, message = msgspec.msgpack.decode(packed, type=tuple[bytes, str, bytes])
         except (ConfigurationError, msgspec.DecodeError):
             return  # somebody else's, or another version's
-        if sender != self._id:
+        if sender != self._name().encode():
             self._here.hand_out(topic, message)

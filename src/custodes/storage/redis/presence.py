@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from contextlib import suppress
 from hashlib import blake2b
 
 from custodes.kernel.clock import SECOND
 from custodes.runtime.periodic import Periodic
+from custodes.runtime.process import ProcessName
 from custodes.storage.redis.scripts import Commands, Script, read
 
 #: How often an instance says that it lives, seconds, and after how many of these in silence it is taken for gone.
@@ -31,7 +31,7 @@ class Presence:
         self._client = client
         self._key = b"custodes:{0}:%b:instances" % blake2b(key=secret, digest_size=8).hexdigest().encode()
         self._script = Script(read("presence"))
-        self._id = secrets.token_hex(8)
+        self._name = ProcessName()
         self._beats = Periodic("redis-presence", BEAT_SECONDS, self.beat)
         #: How many there were when that was last known, this one included.
         self.instances = 1
@@ -46,11 +46,13 @@ class Presence:
         await self._beats.stop()
         with suppress(Exception):  # who says nothing more is gone soon, too
             async with asyncio.timeout(_SECONDS):
-                await self._script.run(self._client, [self._key], self._id, "")
+                await self._script.run(self._client, [self._key], self._name(), "")
 
     async def beat(self) -> None:
         """Say so once; what is known is kept when Redis does not answer, which others notice soon enough."""
         with suppress(Exception):
             async with asyncio.timeout(_SECONDS):
-                alive = await self._script.run(self._client, [self._key], self._id, int(_BEATS * BEAT_SECONDS * SECOND))
+                alive = await self._script.run(
+                    self._client, [self._key], self._name(), int(_BEATS * BEAT_SECONDS * SECOND)
+                )
                 self.instances = max(1, int(alive))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 
 import msgspec
 
 from custodes.runtime.fanout import MAX_MESSAGE, Listener, LocalFanout
+from custodes.runtime.process import ProcessName
 from custodes.storage.sql.postgresql_notices import PostgresNotices
 
 #: Topic of the notices that carry news.
@@ -36,7 +36,7 @@ class PostgresFanout:
     def __init__(self, notices: PostgresNotices) -> None:
         self._notices = notices
         self._here = LocalFanout()
-        self._id = secrets.token_hex(8)
+        self._name = ProcessName()
         self._count = 0
         self._parts: dict[str, list[str]] = {}
         #: Messages that were not sent to others: too many, or too long.
@@ -51,7 +51,7 @@ class PostgresFanout:
         last = len(parts) - 1
         # Counted, so that no two notices are alike: of those that are, in one transaction, the server hands out one.
         self._count += 1
-        notices = [f"{self._id} {self._count} {at} {last} {part}" for at, part in enumerate(parts)]
+        notices = [f"{self._name()} {self._count} {at} {last} {part}" for at, part in enumerate(parts)]
         if len(message) > MAX_MESSAGE or not self._notices.say(_NEWS, notices):
             self.shed += 1
 
@@ -67,7 +67,7 @@ class PostgresFanout:
 
     def _take(self, notice: str) -> None:
         sender, _, rest = notice.partition(" ")
-        if sender == self._id:
+        if sender == self._name():
             return
         try:
             _, place, last, part = rest.split(" ", 3)
