@@ -1,16 +1,23 @@
 """Upgrades without downtime: while new processes start, the old ones go on, on the new schema."""
 
+from __future__ import annotations
+
+import asyncio
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, create_engine, inspect, text
 
 from custodes import Custodes
-from custodes.errors import ConfigurationError
+from custodes.errors import ConfigurationError, StorageUnavailable
+from custodes.storage.sql import postgresql, schema
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.schema import VERSION_TABLE, alembic_config, metadata
 from custodes.storage.sql.tables.audit import audit_logs
@@ -136,3 +143,72 @@ def _tables(connection: Connection) -> MetaData:
     names = [name for name in inspect(connection).get_table_names() if not re.match("sqlite_|custodes_schema", name)]
     found.reflect(connection, only=names)
     return found
+
+
+class TestATableThatAnotherTransactionHas:
+    """PostgreSQL: whoever waits for a table keeps all who come after it waiting, even to read."""
+
+    @pytest.fixture
+    def tries(self, monkeypatch: pytest.MonkeyPatch) -> Tries:
+        monkeypatch.setattr(postgresql, "MIGRATION_LOCK_MS", 30)
+        monkeypatch.setattr(postgresql, "MIGRATION_PAUSE_SECONDS", 0.02)
+        tries = Tries(schema.migrate)
+        monkeypatch.setattr(schema, "migrate", tries)
+        return tries
+
+    async def test_is_waited_for_a_little_at_a_time_so_that_others_go_on(self, postgres_server, tries: Tries):
+        """Given a backup that reads a table, When a process migrates that table, Then others read and write it
+        meanwhile, And it is migrated when the backup has ended."""
+        custodes = await at_version(postgres_server, "0013_audit_lines")
+        count = text("SELECT count(*) FROM api_rollups")
+        with backup_of(custodes, "api_rollups"):
+            migrating = asyncio.create_task(custodes.migrate())
+            async with asyncio.timeout(30):
+                while len(tries.begun) < 2:
+                    await custodes.database.read(lambda tx: connection_of(tx).execute(count).scalar_one())
+                    await custodes.database.write(lambda tx: connection_of(tx).execute(text("DELETE FROM api_rollups")))
+            assert not migrating.done()
+
+        assert "0014_sums_and_ages" in await migrating
+        assert await custodes.pending_migrations() == []
+        await custodes.close()
+
+    async def test_is_not_waited_for_for_ever(self, postgres_server, tries: Tries, monkeypatch: pytest.MonkeyPatch):
+        """Given a transaction that does not end, Then it is said what to look for, and nothing was changed."""
+        monkeypatch.setattr(postgresql, "MIGRATION_TRIES", 2)
+        custodes = await at_version(postgres_server, "0013_audit_lines")
+        with backup_of(custodes, "api_rollups"), pytest.raises(StorageUnavailable, match="at each of 2 tries") as said:
+            await custodes.migrate()
+
+        assert "pg_stat_activity" in said.value.remedy
+        assert len(tries.begun) == 2
+        assert (await custodes.pending_migrations())[0] == "0014_sums_and_ages"
+        await custodes.close()
+
+
+class Tries:
+    """Counts how often a migration is begun."""
+
+    def __init__(self, migrate: Callable[[Connection], list[str]]) -> None:
+        self._migrate = migrate
+        self.begun: list[Connection] = []
+
+    def __call__(self, connection: Connection) -> list[str]:
+        self.begun.append(connection)
+        return self._migrate(connection)
+
+
+async def at_version(server: Any, revision: str) -> Custodes:
+    custodes = Custodes(server.url(server.new_database()), secret_key="k" * 32)
+    await custodes.database.open()
+    await custodes.database.migrate(lambda tx: command.upgrade(alembic_config(connection_of(tx)), revision))
+    return custodes
+
+
+@contextmanager
+def backup_of(custodes: Custodes, table: str) -> Iterator[None]:
+    """Have a table read in a transaction that goes on."""
+    with psycopg.connect(custodes.settings.database_url) as connection:
+        connection.execute(f"LOCK TABLE {table} IN ACCESS SHARE MODE")
+        yield
+        connection.rollback()

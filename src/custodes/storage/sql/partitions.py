@@ -21,6 +21,7 @@ from sqlalchemy.exc import OperationalError
 from custodes.kernel.clock import DAY, HOUR, Clock, to_iso
 from custodes.storage.sql.bulk import affected
 from custodes.storage.sql.database import Database, connection_of
+from custodes.storage.sql.postgresql_work import LOCKED, code_of
 from custodes.storage.sql.tables import REST
 from custodes.storage.sql.tables.inbound import (
     webhook_refusal_counts,
@@ -40,9 +41,6 @@ LOCK = int.from_bytes(b"cust-cut", "big")
 
 #: Longest that a change of partitions waits for a table, keeping others waiting meanwhile; then it is for next time.
 _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '2s'"
-
-#: SQLSTATE of lock_not_available.
-_LOCKED = "55P03"
 
 # ruff: noqa: S608 - nothing but names of our own tables and numbers is written into these statements
 
@@ -263,7 +261,7 @@ def _unless_busy(connection: Connection, *statements: str) -> bool:
             for statement in statements:
                 connection.exec_driver_sql(statement)
     except OperationalError as error:
-        if getattr(error.orig, "sqlstate", None) != _LOCKED:
+        if code_of(error) != LOCKED:
             raise
         return False
     return True

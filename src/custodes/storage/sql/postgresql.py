@@ -20,6 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from custodes.errors import ConfigurationError, StorageUnavailable
+from custodes.runtime.log import get_logger
 from custodes.runtime.transactions import Transaction
 from custodes.runtime.writer import GroupCommitWriter, Pending
 from custodes.storage.sql import database as sql
@@ -28,6 +29,7 @@ from custodes.storage.sql.deadlines import Deadlines, Overdue
 from custodes.storage.sql.postgresql_once import Endings
 from custodes.storage.sql.postgresql_text import has_nul, without_nul
 from custodes.storage.sql.postgresql_work import (
+    LOCKED,
     READ_ONLY,
     ROLLED_BACK,
     PooledWork,
@@ -54,6 +56,15 @@ INGEST_TIMEOUT_SECONDS = 6.0
 #: Longest a migration may take, and wait for another process's, seconds.
 MIGRATION_TIMEOUT_SECONDS = 3_600.0
 
+#: Longest that a migration waits for a table that another transaction has, milliseconds: whoever comes after it waits
+#: behind it, even to read (PostgreSQL documentation, "Explicit Locking").
+MIGRATION_LOCK_MS = 2_000
+
+#: How often a migration is tried, from its beginning, and how long the others are let go on in between, seconds: five
+#: minutes in all. Our own works end within :data:`TIMEOUT_SECONDS`; what takes longer is the host's, or a backup.
+MIGRATION_TRIES = 60
+MIGRATION_PAUSE_SECONDS = 3.0
+
 #: Longest to wait for a connection, seconds.
 CONNECT_TIMEOUT_SECONDS = 5
 
@@ -72,6 +83,8 @@ _NOT_DURABLE = "SET LOCAL synchronous_commit = off"
 #: Reads are neither compiled nor spread over workers: what takes the server milliseconds it may take for costly, and
 #: compile for two seconds, or wait for processes to start that others keep from the processors.
 _AT_ONCE = "SET LOCAL jit = off; SET LOCAL max_parallel_workers_per_gather = 0"
+
+_log = get_logger("custodes.storage")
 
 
 class _Insert:
@@ -168,10 +181,29 @@ class PostgresDatabase:
         return result
 
     async def migrate(self, work: Callable[[Transaction], T]) -> T:
-        """Run a work that changes tables: in one process at a time, for as long as it takes."""
+        """Run a work that changes tables: in one process at a time, for as long as it takes.
+
+        A table that others have is waited for a little at a time, so that they, and who comes after them, go on.
+
+        Raises:
+            StorageUnavailable: others had a table all the time, or the server could not do it; nothing was changed.
+        """
         make = f"CREATE SCHEMA IF NOT EXISTS {_quoted(self.schema)}" if self.schema else ""
-        preamble = _joined(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})", make, self.search_path)
-        return await self._run(self._writers, work, Terms(self._writer_engine, MIGRATION_TIMEOUT_SECONDS, preamble))
+        alone = f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"  # waited for as long as another process migrates
+        wait = f"SET LOCAL lock_timeout = {MIGRATION_LOCK_MS}"
+        terms = Terms(self._writer_engine, MIGRATION_TIMEOUT_SECONDS, _joined(alone, wait, make, self.search_path))
+        for tried in range(MIGRATION_TRIES):
+            if tried:
+                await asyncio.sleep(MIGRATION_PAUSE_SECONDS)
+            try:
+                return await self._run(self._writers, work, terms)
+            except StorageUnavailable as error:
+                if code_of(error.__cause__) != LOCKED:
+                    raise
+                _log.warning("migration_waits", tried=tried + 1, error=error.message)
+        msg = f"The tables were not changed: others had one of them at each of {MIGRATION_TRIES} tries"
+        remedy = "End what runs for minutes (pg_stat_activity, oldest xact_start first: a backup?), then migrate again"
+        raise StorageUnavailable(msg, remedy=remedy)
 
     async def join(
         self, connection: object, work: Callable[[Transaction], T], *, committed: Callable[[], None] | None = None

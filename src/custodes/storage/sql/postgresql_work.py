@@ -32,6 +32,9 @@ _CANCELLED = "57014"
 #: read_only_sql_transaction: the server is a standby, as in a fail-over; a new connection may reach the primary.
 READ_ONLY = "25006"
 
+#: lock_not_available: another transaction had a table for longer than ``lock_timeout``.
+LOCKED = "55P03"
+
 #: unique_violation: most works look before they insert, and somebody else was faster. Run again, they see it.
 _TAKEN = "23505"
 
@@ -151,7 +154,7 @@ def driver_of(connection: Connection) -> Any:
     return connection.connection.driver_connection
 
 
-def code_of(error: BaseException) -> str | None:
+def code_of(error: BaseException | None) -> str | None:
     """Return the SQLSTATE of an error of the server."""
     return getattr(error.orig if isinstance(error, DBAPIError) else error, "sqlstate", None)
 
