@@ -289,6 +289,6 @@ async def test_without_a_lifespan_the_first_request_starts_us(custodes: Custodes
     answer = await converse(app, http_scope("/"))
 
     assert answer.status == 200
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not await custodes.is_ready():
             await asyncio.sleep(0.01)

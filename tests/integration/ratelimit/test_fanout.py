@@ -34,7 +34,7 @@ async def fanouts() -> AsyncIterator[Callable[[str], RedisFanout]]:
 
 
 async def connected(*fanouts: RedisFanout) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not all(one.connected for one in fanouts):
             await asyncio.sleep(0.005)
 
@@ -53,7 +53,7 @@ async def test_a_message_reaches_every_instance_once_and_only_who_wants_its_topi
     here.publish("news", b"1")
     here.publish("other", b"2")
     here.publish("last", b"")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await last.wait()
 
     assert sorted(heard) == [("here", b"1"), ("there", b"1")]
@@ -79,7 +79,7 @@ async def test_another_install_on_the_same_redis_hears_nothing_and_what_is_told_
         wire.psubscribe("*")
         ours.publish("news", b"GET /patients/4711")
         ours.publish("last", b"")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await last.wait()
         told = [message for _ in range(10) if (message := wire.get_message(timeout=0.1))]
 
@@ -98,7 +98,7 @@ async def test_listening_goes_on_after_redis_was_away(fanouts):
             await one.start()
         await connected(here, there)
         server.kill()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while there.connected:
                 await asyncio.sleep(0.005)
         server.start()
@@ -106,7 +106,7 @@ async def test_listening_goes_on_after_redis_was_away(fanouts):
 
         here.publish("news", b"")
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await heard.wait()
     finally:
         for one in (here, there):
@@ -138,7 +138,7 @@ async def test_it_works_in_a_cluster(fanouts, redis_cluster: RedisCluster):
 
     here.publish("news", b"")
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await heard.wait()
 
 
@@ -185,7 +185,7 @@ async def test_who_looks_at_one_instance_sees_within_two_seconds_what_happens_at
         await there.start()
         await connected(here.fanout, there.fanout)
         here.live.poll(None, None)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not there.bus.heard(ActivitySignal):
                 await asyncio.sleep(0.01)
 
@@ -193,7 +193,7 @@ async def test_who_looks_at_one_instance_sees_within_two_seconds_what_happens_at
         there.bus.emit(
             ActivitySignal(at=1, tenant="default", plane="inbound", kind="webhook.received", title="invoice.paid")
         )
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not any(event.title == "invoice.paid" for event in here.live.poll(None, 0).events):
                 await asyncio.sleep(0.01)
         sys.stdout.write(f"\nseen at another instance over Redis after {time.monotonic() - begun:.2f} s\n")

@@ -121,7 +121,7 @@ async def test_what_one_instance_tells_reaches_the_other(server: RedisServer):
     try:
         await here.start()
         await there.start()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not (here.connected and there.connected):
                 await asyncio.sleep(0.005)
             here.publish("news", b"1")

@@ -518,7 +518,7 @@ async def test_rows_are_written_early_when_many_wait(make: Maker):
     await monitor.start()
     for _ in range(3):
         seen(monitor, 4_000)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while monitor.own_figures().waiting_calls:
                 await asyncio.sleep(0.005)
     await monitor.stop()

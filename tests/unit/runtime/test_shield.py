@@ -72,7 +72,7 @@ async def test_what_is_left_behind_is_remembered_until_it_ends(shield):
     await shield.wait("hook", stubborn(), "otherwise")
     assert shield.left_behind == 1
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while shield.left_behind:
             await asyncio.sleep(0.01)
 

@@ -200,7 +200,7 @@ async def test_the_loop_survives_a_store_that_fails(database, clock, worker: Wor
     await worker.start()
     jobs = SqlJobs()
     await real(lambda tx: jobs.put(tx, NewJob("default", "k", "a0", "a", clock.now())))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not doing.done:
             await asyncio.sleep(0.01)
     await worker.stop()
