@@ -155,7 +155,7 @@ def _of_points(form: Form, width: int) -> Any:
 
 
 def _actors(asked: Asked, top: int) -> tuple[ActorBehaviour, ...]:
-    actors = [actor for (actor,) in asked.ask(_of_ranked_actors, top)]
+    actors = [actor for actor, _ in asked.most(_of_ranked_actors, top)]
     if not actors:
         return ()
     did = {row[0]: row[1:] for row in asked.ask(_of_actors, only=actors)}
@@ -171,9 +171,7 @@ def _actors(asked: Asked, top: int) -> tuple[ActorBehaviour, ...]:
 
 
 def _of_ranked_actors(form: Form, top: int) -> Any:
-    rows = form.rows(audit_actor_figures, ("actor", "events"), (unordered(_c.actor), _one)).c
-    events = total(rows.events)
-    return select(rows.actor).group_by(rows.actor).order_by(events.desc(), rows.actor).limit(top)
+    return form.most(audit_actor_figures, ("actor", "events"), (unordered(_c.actor), _one), top=top)
 
 
 def _of_actors(form: Form) -> Any:
@@ -194,7 +192,7 @@ def _of_origins(form: Form) -> Any:
 
 
 def _failing_addresses(asked: Asked, top: int) -> tuple[FailingAddress, ...]:
-    ranked = asked.ask(_of_ranked_addresses, top)
+    ranked = asked.most(_of_ranked_addresses, top)
     actors = {row[0]: row[1] for row in asked.ask(_of_addresses, only=[row[0] for row in ranked])} if ranked else {}
     return tuple(FailingAddress(ip, count, actors[ip]) for ip, count in ranked)
 
@@ -203,9 +201,7 @@ _failing: tuple[Any, ...] = (_c.ip != "", _c.outcome != Outcome.SUCCESS.value)
 
 
 def _of_ranked_addresses(form: Form, top: int) -> Any:
-    rows = form.rows(audit_failure_figures, ("ip", "failures"), (unordered(_c.ip), _one), *_failing).c
-    failures = total(rows.failures)
-    return select(rows.ip, failures).group_by(rows.ip).order_by(failures.desc(), rows.ip).limit(top)
+    return form.most(audit_failure_figures, ("ip", "failures"), (unordered(_c.ip), _one), *_failing, top=top)
 
 
 def _of_addresses(form: Form) -> Any:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from heapq import nlargest
 from statistics import median_low
 from typing import Any
 
-from sqlalchemy import Connection, Integer, func, literal_column, null, select
+from sqlalchemy import Connection, Double, Integer, cast, func, literal_column, null, select, true
 
 from custodes.planes.audit.behaviour import MAX_LINES, Compliance, Tally
 from custodes.planes.audit.model import UNREVIEWED
@@ -25,6 +25,7 @@ from custodes.storage.sql.tables.audit_figures import (
     audit_lines,
     audit_span_figures,
 )
+from custodes.storage.sql.types import Count
 
 _c = audit_logs.c
 _one = literal_column("1", Integer)
@@ -82,15 +83,43 @@ def _ranked(asked: Asked, duty: str, kept: Kept) -> list[Any]:
     """
     numbered = _ranked_of_likely(asked, duty, kept) if _is_most(asked, kept) else None
     if numbered is None:
-        numbered = asked.ask(_of_lines, duty, _MOST)
+        numbered = _ranked_of_all(asked, duty)
     found: list[Any] = [*numbered, *asked.ask(_of_new_lines, duty, _MOST)]
     return sorted(found, key=lambda row: (-row[3], *row[:3]))[:_MOST]
 
 
-def _of_lines(form: Form, duty: str, most: int) -> Any:
+def _ranked_of_all(asked: Asked, duty: str) -> Sequence[Any]:
+    """Rank all lines of a range: ``(*LINE, events, line)``."""
+    if asked.connection.dialect.name != "sqlite":
+        return asked.ask(_of_ranked_lines, duty, _MOST)
+    counts = asked.sums(_of_lines, duty)
+    counts.pop(None, None)
+    return _named(asked, counts)
+
+
+def _of_lines(form: Form, duty: str) -> Any:
+    return form.lists(audit_line_figures, ("line", "events"), (_line_of(duty), _one), DUTIES[duty], of=("duty", duty))
+
+
+def _of_ranked_lines(form: Form, duty: str, most: int) -> Any:
+    """Write the question for PostgreSQL.
+
+    It is told how to go about it, as it knows nothing of rows that come from several places. Sorted, they are not added
+    up in a table that grows and grows; doubles hold counts up to 2^53 and are added up sooner than whole numbers, which
+    it makes NUMERIC; the few lines are looked up one by one.
+    """
     made = (_line_of(duty), _one)
     rows = form.rows(audit_line_figures, ("line", "events"), made, DUTIES[duty], of=("duty", duty))
-    return _named(select(rows.c.line, total(rows.c.events).label("events")).group_by(rows.c.line), most)
+    by_line = select(rows.c.line, rows.c.events).order_by(rows.c.line).subquery().c
+    events = cast(func.sum(cast(by_line.events, Double)), Count).label("events")
+    sums = select(by_line.line, events).group_by(by_line.line).order_by(events.desc()).fetch(most, with_ties=True)
+    first = sums.subquery()
+    named = (
+        select(*(audit_lines.c[name] for name in LINE)).where(audit_lines.c.line == first.c.line).offset(0).lateral()
+    )
+    names = [named.c[name] for name in LINE]
+    query = select(*names, first.c.events, first.c.line).join_from(first, named, true())
+    return query.order_by(first.c.events.desc(), *names).limit(most)
 
 
 def _of_new_lines(form: Form, duty: str, most: int) -> Any:
@@ -114,7 +143,8 @@ def _ranked_of_likely(asked: Asked, duty: str, kept: Kept) -> Sequence[Any] | No
         ranked = _less_what_is_outside(asked, duty, {row.line: row.events for row in top}, kept)
     else:
         met = {line for (line,) in asked.ask(_of_met_lines, duty) if line is not None}
-        ranked = asked.ask(_of_likely_lines, duty, _MOST, only=[*met.union(line for line, _ in top)])
+        likely = asked.ask(_of_likely_lines, duty, only=[*met.union(line for line, _ in top)])
+        ranked = _named(asked, {line: events for line, events in likely if line is not None})
     if least is None or (len(ranked) == _MOST and ranked[-1][3] > least.events):
         return ranked
     return None
@@ -137,12 +167,7 @@ def _less_what_is_outside(asked: Asked, duty: str, events: dict[int, int], kept:
     for since, until in ((asked.reach.valid_from or kept[0], asked.since), (asked.until, kept[1])):
         outside = asked.over(since, until).ask(_of_outside, duty, only=[*events])
         counts.subtract({line: count for line, count in outside if line in events})
-    listed = nlargest(_MOST, (count for count in counts.values() if count > 0))
-    if not listed:
-        return ()
-    first = [line for line, count in counts.items() if count >= listed[-1]]
-    named = [(*row[1:4], counts[row[0]], row[0]) for row in asked.ask(_of_names, only=first)]
-    return sorted(named, key=lambda row: (-row[3], *row[:3]))[:_MOST]
+    return _named(asked, counts)
 
 
 def _of_unfolded_lines(form: Form, duty: str) -> Any:
@@ -178,10 +203,10 @@ def _of_met_lines(form: Form, duty: str) -> Any:
     return select(met.line).distinct()
 
 
-def _of_likely_lines(form: Form, duty: str, most: int) -> Any:
+def _of_likely_lines(form: Form, duty: str) -> Any:
     made = (_line_of(duty), _one)
     rows = form.rows(audit_line_addresses, ("line", "events"), made, DUTIES[duty], of=("duty", duty), only="line")
-    return _named(select(rows.c.line, total(rows.c.events).label("events")).group_by(rows.c.line), most)
+    return select(rows.c.line, total(rows.c.events)).group_by(rows.c.line)
 
 
 def _kept(connection: Connection) -> Kept:
@@ -198,18 +223,14 @@ def _is_most(asked: Asked, kept: Kept) -> bool:
     return 2 * (min(asked.until, last) - max(asked.since, first)) > last - first
 
 
-def _named(sums_of_lines: Any, most: int) -> Any:
-    """Name the first lines of sums by number: ``(*LINE, events, line)``."""
-    sums = sums_of_lines.cte("sums")
-    highest = select(sums.c.events).order_by(sums.c.events.desc()).limit(most).subquery()
-    names = [audit_lines.c[name] for name in LINE]
-    return (
-        select(*names, sums.c.events, audit_lines.c.line)
-        .join_from(sums, audit_lines, sums.c.line == audit_lines.c.line)
-        .where(sums.c.events >= select(func.min(highest.c.events)).scalar_subquery())
-        .order_by(sums.c.events.desc(), *names)
-        .limit(most)
-    )
+def _named(asked: Asked, counts: Mapping[int, int]) -> Sequence[Any]:
+    """Rank lines by their entries and name the first: ``(*LINE, events, line)``; names decide between equals."""
+    listed = nlargest(_MOST, (count for count in counts.values() if count > 0))
+    if not listed:
+        return ()
+    first = [line for line, count in counts.items() if count >= listed[-1]]
+    named = [(*row[1:4], counts[row[0]], row[0]) for row in asked.ask(_of_names, only=first)]
+    return sorted(named, key=lambda row: (-row[3], *row[:3]))[:_MOST]
 
 
 def _seen(asked: Asked, duty: str, ranked: Sequence[Any]) -> dict[tuple[str, str, str], tuple[int, int]]:

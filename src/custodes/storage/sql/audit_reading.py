@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from heapq import nsmallest
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, Subquery, Table, any_, bindparam, cast, exists, func, select, union_all
@@ -112,6 +113,42 @@ class Form:
     ) -> Subquery:
         """Put figures and entries below each other.
 
+        Args: as for :meth:`selects`.
+        """
+        return below(self.selects(table, names, made, *where, only=only, of=of))
+
+    def most(self, table: Table, names: Sequence[str], made: Sequence[Any], *where: Any, top: int) -> Any:
+        """Write the question of the names with the highest sums, names deciding between equals (:meth:`Asked.most`).
+
+        Args: as for :meth:`selects`; ``names`` are two columns, a name and a number.
+        """
+        if self.dialect == "sqlite":
+            return self.lists(table, names, made, *where)
+        name, number = self.rows(table, names, made, *where).c
+        events = total(number)
+        return select(name, events).group_by(name).order_by(events.desc(), name).limit(top)
+
+    def lists(
+        self, table: Table, names: Sequence[str], made: Sequence[Any], *where: Any, of: tuple[str, str] | None = None
+    ) -> Any:
+        """Write the question of names and numbers as lists, for SQLite, which sorts all rows to group them.
+
+        Args: as for :meth:`selects`.
+        """
+        parts = [part.subquery().c for part in self.selects(table, names, made, *where, of=of)]
+        return union_all(*(select(*(func.json_group_array(part[name]) for name in names)) for part in parts))
+
+    def selects(
+        self,
+        table: Table,
+        names: Sequence[str],
+        made: Sequence[Any],
+        *where: Any,
+        only: str = "",
+        of: tuple[str, str] | None = None,
+    ) -> list[Any]:
+        """Write what is read: figures of each stretch, and the entries beside them.
+
         Args:
             table: the figures.
             names: their columns.
@@ -135,7 +172,7 @@ class Form:
             if of:
                 figures = figures.where(table.c[of[0]] == of[1])
             parts.append(figures.where(*self.tenant(table.c.tenant_id)))
-        return below(parts)
+        return parts
 
     def entries(self, columns: Sequence[Any], *where: Any) -> Subquery:
         """Put the entries below each other that no figures are read of, at the ends and not folded yet."""
@@ -267,6 +304,21 @@ class Asked:
         parts = tuple((each.level, len(each.buckets) <= MAX_NAMED) for each in stretches)
         text, constants = _text(question, made_of, Form(dialect, self.tenant is not None, parts)) if parts else ("", {})
         return self.connection.exec_driver_sql(text, constants | values).all() if text else ()
+
+    def sums(self, question: Question, *made_of: Any) -> dict[Any, int]:
+        """Add up what is asked as lists (:meth:`Form.lists`)."""
+        found: dict[Any, int] = {}
+        for names, numbers in self.ask(question, *made_of):
+            for name, number in zip(json.loads(names), json.loads(numbers), strict=True):
+                found[name] = found.get(name, 0) + number
+        return found
+
+    def most(self, question: Question, top: int) -> Sequence[Any]:
+        """Tell the names with the highest sums, and these (:meth:`Form.most`)."""
+        if self.connection.dialect.name != "sqlite":
+            return self.ask(question, top)
+        ranked = nsmallest(top, ((-number, name) for name, number in self.sums(question, top).items()))
+        return [(name, -less) for less, name in ranked]
 
 
 @lru_cache(MAX_TEXTS)
