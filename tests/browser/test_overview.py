@@ -25,7 +25,7 @@ async def test_the_overview_shows_real_figures_and_everybody_can_use_it(window: 
     await expect(page.get_by_role("heading", name="Overview")).to_be_visible()
     requests = page.get_by_role("main").get_by_role("link", name=re.compile("Requests"))
     await expect(requests).to_contain_text(re.compile(r"\d"))
-    await expect(page.get_by_text("Storage", exact=True)).to_be_visible()
+    await expect(page.get_by_text("Storage", exact=True).first).to_be_visible()  # a second one says what is wrong
     out = page.get_by_role("main").get_by_role("link", name="Webhooks out")
     await expect(out).to_have_attribute("href", re.compile("/webhooks/endpoints"))
     await expect(page.get_by_role("application", name=re.compile("Requests over time"))).to_be_visible()
@@ -104,6 +104,7 @@ async def test_dragging_on_a_chart_zooms_the_page_and_back_undoes_it(window: Cal
     seen.shop.client.get("/products/3333")
     page = await seen.open(NOW)
     chart = page.get_by_role("application", name=re.compile("Requests over time"))
+    await chart.scroll_into_view_if_needed()
     box = await chart.bounding_box()
     assert box is not None
     middle = box["y"] + box["height"] / 2
@@ -326,3 +327,19 @@ async def test_what_is_shown_first_is_asked_once_and_before_the_program_is_there
     await settled(page)
 
     assert [asked.count(one) for one in ("me", "api-health", "overview", "audit-summary", "alerts")] == [1] * 5
+
+
+async def test_an_open_alert_leads_to_its_cause(window: Callable[..., Any]) -> None:
+    """Given an app that raised an error never seen before; then the alert, here and in the bell, leads to the calls."""
+    seen = await window()
+    page = await seen.open("?from=now-2h")
+    alerts = page.get_by_role("region", name="Open alerts")
+    await alerts.get_by_role("link", name="The API has a new error").first.click()
+    await page.wait_for_url(re.compile("from=now-2h.*error_group=|error_group=.*from=now-2h"))
+    await expect(page.get_by_role("table", name="API calls").get_by_role("row").nth(1)).to_be_visible()
+
+    await page.get_by_role("button", name=re.compile("^Notifications")).click()
+    sheet = page.get_by_role("dialog", name="Notifications")
+    await sheet.get_by_role("link", name="The API has a new error").first.click()
+    await expect(sheet).to_have_count(0)
+    assert "error_group=" in page.url

@@ -68,6 +68,8 @@ class FailureSignal(Signal):
     name: str
     #: One sentence for a person.
     summary: str
+    #: What failed, by name: two of one name about different things are two problems. Few: each is told by itself.
+    about: tuple[tuple[str, str], ...] = ()
     #: What kind of failure it is, in a few words, the same each time: ``"A webhook was given up"``; empty: the name.
     title: str = ""
     #: Facts beside it.

@@ -60,7 +60,7 @@ def of_failure(signal: FailureSignal) -> Happening:
     plane = "health" if signal.name.startswith("health.") else "alerts"
     return Happening(
         0, signal.at, signal.tenant, plane, signal.name, signal.summary[:MAX_TITLE], "failure",
-        trace_id=signal.trace_id,
+        trace_id=signal.trace_id, reference=f"system:{signal.system}" if plane == "health" else "",
     )  # fmt: skip
 
 

@@ -410,6 +410,21 @@ class TestEvents:
         assert (incident.occurrences, incident.summary, pager.news) == (300, "round 2", ["firing"])
         assert (incident.name, incident.rule_id) == ("A webhook was given up", "signal:webhook.dead_lettered")
 
+    async def test_failures_about_different_things_are_different_incidents(
+        self, alerts: Alerts, clock: FakeClock, pager: Pager
+    ):
+        """Given every refund fails, when another error comes that hits few, then it does not take its place."""
+        for digest, summary in (("refund", "KeyError"), ("order", "ConnectionError"), ("refund", "KeyError")):
+            alerts.on_failure(self.signal(clock, "api.new_error", summary=summary, about=(("digest", digest),)))
+            await alerts.write_events()
+        await alerts.dispatch()
+
+        told = {
+            (one.summary, one.occurrences, dict(one.labels)["digest"]) for one in (await alerts.incidents.list()).items
+        }
+        assert told == {("KeyError", 2, "refund"), ("ConnectionError", 1, "order")}
+        assert pager.news == ["firing", "firing"]
+
     async def test_hostile_texts_are_cut_and_cleaned(self, alerts: Alerts, clock: FakeClock):
         alerts.on_failure(self.signal(clock, summary="a\r\nb\x00" + "x" * 5_000))
         await alerts.write_events()

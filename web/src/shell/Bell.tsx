@@ -3,6 +3,8 @@ import { ActionIcon, Popover } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { Link } from '@tanstack/react-router';
 import { useRef, useState } from 'react';
+import { IncidentTitle } from '../alerts/IncidentTitle.tsx';
+import { byUrgency, told } from '../alerts/incidents.ts';
 import { useGet } from '../api/hooks.ts';
 import { type Happening, useHear } from '../live/source.ts';
 import { useFresh } from '../live/useFresh.ts';
@@ -28,7 +30,7 @@ export function Bell() {
   const { now } = useView();
   const moment = useMoment();
   const firing = asked.data?.items ?? [];
-  const unseen = firing.filter((incident) => !incident.acknowledged_by);
+  const unseen = byUrgency(firing).filter((incident) => !incident.acknowledged_by);
   const words = unseen.length === 0 ? 'Notifications: none' : `Notifications: ${count(unseen.length)} open`;
   return (
     <Popover
@@ -76,8 +78,8 @@ export function Bell() {
                     {ago(incident.started_at, now)}
                   </time>
                   <span className={style.text}>
-                    <b>{incident.name}</b>
-                    {incident.summary !== incident.name && <span className="faint">{incident.summary}</span>}
+                    <IncidentTitle incident={incident} className={style.title} onOpen={() => setOpened(false)} />
+                    <span className="faint">{told(incident).detail}</span>
                   </span>
                 </li>
               ))}
@@ -105,10 +107,14 @@ function useTold(): void {
     for (const event of events.filter(isNews).slice(-3)) {
       const well = event.outcome === 'success';
       notifications.show({
-        id: `${event.kind} ${event.reference || event.title}`,
+        // What is said of a system takes the place of what was said before.
+        id:
+          event.plane === 'health' && event.reference
+            ? event.reference
+            : `${event.kind} ${event.reference || event.title}`,
         title: TITLES[event.kind] ?? 'Health has changed',
         message: event.title,
-        color: well ? 'teal' : 'red',
+        color: well ? 'teal' : event.kind.endsWith('degraded') ? 'yellow' : 'red',
         autoClose: well ? 5_000 : 8_000,
         closeButtonProps: { 'aria-label': 'Close' },
       });

@@ -34,10 +34,10 @@ EPISODES = ("", "burst", "scan", "guess", "forge", "replay")
 #: Seconds of one episode: all of them are seen within a minute.
 EPISODE_SECONDS = 10
 
-#: What scanners ask every server for.
 #: Account that the attacker guesses the password of; it signs in, too.
 VICTIM = "user-13"
 
+#: What scanners ask every server for.
 SCANNED = ("/wp-login.php", "/.env", "/.git/config", "/admin.php", "/phpmyadmin/", "/actuator/env", "/cgi-bin/luci")
 
 #: Path of the admin API.

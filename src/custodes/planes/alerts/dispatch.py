@@ -153,6 +153,7 @@ class Dispatcher:
                 tenant=self._tenant,
                 system="alerts",
                 name="alert.sink_disabled",
+                about=(("sink", name),),
                 title="An alert sink was switched off",
                 summary=summary,
             )

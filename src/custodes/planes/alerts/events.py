@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from custodes.kernel.clock import MINUTE
 from custodes.kernel.signals import FailureSignal
-from custodes.planes.alerts.model import Incident, Severity, State
+from custodes.planes.alerts.model import Incident, Labels, Severity, State
 from custodes.planes.alerts.rules import fingerprint
 
 #: Different failures kept until the next write, at most; more are shed and counted.
@@ -17,6 +17,9 @@ MAX_EVENTS = 500
 
 #: An event is over when it has not happened again for this long, microseconds.
 QUIET = 15 * MINUTE
+
+#: Characters of a label's value that are kept.
+MAX_LABEL = 200
 
 #: First part of the ``rule_id`` of an event's incident.
 SIGNAL_RULE = "signal:"
@@ -35,9 +38,14 @@ class Event:
 
     @property
     def fingerprint(self) -> str:
-        """Name of the problem: tenant, system and name of the failure."""
-        signal = self.signal
-        return fingerprint(SIGNAL_RULE + signal.name, signal.tenant, (("system", signal.system),))
+        """Name of the problem: tenant, system, name of the failure and what it is about."""
+        return fingerprint(SIGNAL_RULE + self.signal.name, self.signal.tenant, self.labels)
+
+    @property
+    def labels(self) -> Labels:
+        """The system, and what it is about."""
+        about = tuple((name, clean(value)[:MAX_LABEL]) for name, value in self.signal.about)
+        return (("system", self.signal.system), *about)
 
     def opened(self, identifier: str, now: int) -> Incident:
         """Make the incident of its first time."""
@@ -48,7 +56,7 @@ class Event:
             fingerprint=self.fingerprint,
             rule_id=(SIGNAL_RULE + signal.name)[:100],
             name=clean(signal.title or signal.name)[:300],
-            labels=(("system", signal.system),),
+            labels=self.labels,
             severity=Severity.WARNING,
             state=State.FIRING,
             summary=clean(signal.summary),

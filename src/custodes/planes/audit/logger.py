@@ -380,6 +380,8 @@ class AuditLogger(AuditReader):
                 trace_id=entry.context.trace_id if entry else "",
                 system=SYSTEM,
                 name=name,
+                # Not whose it is: an attack on a thousand accounts is one thing to be told of.
+                about=(("action", entry.action),) if entry else (),
                 title=_TITLES[name],
                 summary=summary,
                 context={**context, "entry": entry.id} if entry else context,

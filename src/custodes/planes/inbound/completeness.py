@@ -374,6 +374,7 @@ class Completeness:
                 tenant=proof.tenant,
                 system="webhooks",
                 name=name,
+                about=(("source", proof.source),),
                 title=_TITLES[name],
                 summary=text,
                 context=facts,

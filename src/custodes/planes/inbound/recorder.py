@@ -194,6 +194,7 @@ class Recorder:
                 trace_id=event.trace_id,
                 system="webhooks",
                 name=name,
+                about=(("source", event.source),),
                 title=_TITLES[name],
                 summary=text,
                 context={

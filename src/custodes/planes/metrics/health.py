@@ -184,6 +184,7 @@ class HealthMonitor:
                     plane="health",
                     kind=f"{SIGNAL_PREFIX}{health.state}",
                     title=f"{stands(health.system, health.state)} again, no longer {before}",
+                    reference=f"system:{health.system}",
                 )
             )
             return

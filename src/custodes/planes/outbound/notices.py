@@ -89,6 +89,7 @@ class Notices:
                 tenant=endpoint.tenant,
                 system="outbound",
                 name=name,
+                about=(("endpoint", endpoint.id),),
                 title=_TITLES[name],
                 summary=summary,
                 context=about,

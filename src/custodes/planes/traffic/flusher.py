@@ -209,6 +209,7 @@ class Flusher:
                     trace_id=seen.trace_id,
                     system="api",
                     name="api.new_error",
+                    about=(("digest", seen.digest),),
                     title="The API has a new error",
                     summary=f"{seen.method} {seen.route or UNMATCHED}: {seen.title}. It is new, or has come back",
                     context={"digest": seen.digest, "method": seen.method, "route": seen.route or ""},

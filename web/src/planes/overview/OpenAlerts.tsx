@@ -1,7 +1,9 @@
 import { Button } from '@mantine/core';
 import { useQueryClient } from '@tanstack/react-query';
 import { lazy } from 'react';
-import { api, type Schemas } from '../../api/client.ts';
+import { IncidentTitle } from '../../alerts/IncidentTitle.tsx';
+import { byUrgency, type Incident, told } from '../../alerts/incidents.ts';
+import { api } from '../../api/client.ts';
 import { sent, useGet } from '../../api/hooks.ts';
 import type { Happening } from '../../live/source.ts';
 import { useFresh } from '../../live/useFresh.ts';
@@ -24,11 +26,11 @@ const KEYS = [['/alerts']];
 const concerns = (event: Happening) =>
   event.plane === 'alerts' || event.plane === 'health' || event.kind.startsWith('alert');
 
-/** Alerts that fire now, the latest first. */
+/** Alerts that fire now, the worst first. */
 export function OpenAlerts() {
   const asked = useGet(ALERTS.path, ALERTS.query, { fresh: true });
   useFresh(KEYS, concerns);
-  const items = asked.data?.items ?? [];
+  const items = byUrgency(asked.data?.items ?? []);
   return (
     <Panel
       title="Open alerts"
@@ -49,7 +51,7 @@ export function OpenAlerts() {
     >
       <ul className={style.list}>
         {items.slice(0, 50).map((incident) => (
-          <Incident key={incident.id} incident={incident} />
+          <Firing key={incident.id} incident={incident} />
         ))}
       </ul>
     </Panel>
@@ -68,7 +70,7 @@ function Sinks() {
   );
 }
 
-function Incident({ incident }: { incident: Schemas['IncidentModel'] }) {
+function Firing({ incident }: { incident: Incident }) {
   const { now } = useView();
   const moment = useMoment();
   const queries = useQueryClient();
@@ -76,9 +78,9 @@ function Incident({ incident }: { incident: Schemas['IncidentModel'] }) {
     <li className={style.item}>
       <StatusBadge state={incident.severity} />
       <div className={style.text}>
-        <span className={style.title}>{incident.name}</span>
+        <IncidentTitle incident={incident} className={style.title} />
         <span className="faint" title={incident.summary}>
-          {incident.summary}
+          {told(incident).detail}
         </span>
       </div>
       <time className={style.when} dateTime={incident.started_at} title={moment(incident.started_at, 'iso')}>

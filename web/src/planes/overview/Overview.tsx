@@ -23,12 +23,12 @@ export function Overview() {
       {later ? (
         <>
           <Row least={420}>
-            <Requests api={api} />
-            <Times api={api} />
-          </Row>
-          <Row least={420}>
             <OpenAlerts />
             <ToReview />
+          </Row>
+          <Row least={420}>
+            <Requests api={api} />
+            <Times api={api} />
           </Row>
           <Row least={420}>
             <Activity />

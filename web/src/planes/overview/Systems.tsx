@@ -1,26 +1,12 @@
 import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
+import { SYSTEMS } from '../../alerts/systems.ts';
 import { useGet } from '../../api/hooks.ts';
 import type { Happening } from '../../live/source.ts';
 import { useFresh } from '../../live/useFresh.ts';
 import { Panel } from '../../ui/Panel.tsx';
 import { StateIcon, StatusBadge } from '../../ui/StatusBadge.tsx';
 import style from './Systems.module.css';
-
-/** Each system by its name for people, and the tab on which it is looked into where there is one. */
-const SYSTEMS: Record<string, { name: string; to?: string }> = {
-  storage: { name: 'Storage' },
-  webhooks: { name: 'Webhooks in', to: '/webhooks' },
-  webhook_completeness: { name: 'Completeness', to: '/webhooks' },
-  outgoing_webhooks: { name: 'Webhooks out', to: '/webhooks/endpoints' },
-  api: { name: 'API', to: '/api' },
-  rate_limits: { name: 'Rate limits', to: '/rate-limits' },
-  audit: { name: 'Audit trail', to: '/audit' },
-  metrics: { name: 'Metrics' },
-  alerts: { name: 'Alerts' },
-  identity: { name: 'Sign-in' },
-  retention: { name: 'Clean-up' },
-};
 
 const KEYS = [['/overview']];
 const concerns = (event: Happening) => event.plane === 'health';
