@@ -49,29 +49,32 @@ class SlidingLog:
 
     def attempt(self, state: Stamps, now: int, cost: int) -> tuple[Stamps, int, int] | None:
         """Append one stamp a unit; never earlier than the last, so that the log stays in order."""
-        first = start = state[0]
+        start = state[0]
         size = len(state)
         newest = state[-1]
         stamp = newest if newest > now else now  # noqa: FURB136 - max() is a call: 76 ns, this 12
         oldest = state[start] if start < size else stamp
-        horizon = stamp - self.window
+        window = self.window
+        left = self.limit - size + start - cost
+        horizon = stamp - window
         if oldest <= horizon:
             # Who comes seldom finds all of it out of the window: no need to search for the first that is not.
-            start = size if newest <= horizon else bisect_right(state, horizon, start)
-            oldest = state[start] if start < size else stamp
-        left = self.limit - size + start - cost
-        if left < 0:
+            first = size if newest <= horizon else bisect_right(state, horizon, start)
+            oldest = state[first] if first < size else stamp
+            left += first - start
+            if left < 0:  # what a refused request saw leave is back in the window when the clock goes back
+                return None
+            if first > _TIDY_AFTER:
+                del state[1:first]
+                first = 1
+            state[0] = first
+        elif left < 0:
             return None
-        if start != first:  # only now: what a refused request saw leave is back in the window when the clock goes back
-            state[0] = start
         if cost == 1:
             state.append(stamp)
         else:
             state.extend(array("q", (stamp,)) * cost)
-        if start > _TIDY_AFTER:
-            del state[1:start]
-            state[0] = 1
-        return state, left, oldest + self.window - now
+        return state, left, oldest + window - now
 
     def undo(self, state: Stamps, now: int, cost: int) -> Stamps:
         """Remove the stamps again."""

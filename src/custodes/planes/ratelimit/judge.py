@@ -143,8 +143,11 @@ class Judge:
             key = client if key_of is None else key_of(call, client)
             if not key:
                 continue
-            state = cells.at_hand.get(key)
-            charged = None if state is None else attempt(state, now, cost)
+            try:
+                state = cells.at_hand[key]
+            except KeyError:
+                return self._contest(call, plan, client, now, len(figures) // 2)
+            charged = attempt(state, now, cost)
             if charged is None:
                 return self._contest(call, plan, client, now, len(figures) // 2)
             after, left, more_in = charged
@@ -157,8 +160,7 @@ class Judge:
                     cells.count()
             else:
                 cells.tally[key] += cost
-            figures.append(left)
-            figures.append((more_in + 999_999) // 1_000_000)
+            figures += left, (more_in + 999_999) // 1_000_000
             mask |= bit
         if not mask:
             return FREE
