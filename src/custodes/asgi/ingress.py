@@ -6,7 +6,6 @@ know and no more: 2xx is sent after the event and its job are on the disk; whoev
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import lru_cache
@@ -22,6 +21,7 @@ from custodes.planes.inbound.receiver import Receipt, Registration
 from custodes.planes.inbound.sources.base import Headers, WebhookRequest
 from custodes.runtime.current import serving
 from custodes.runtime.log import get_logger
+from custodes.runtime.patience import within
 
 if TYPE_CHECKING:
     from custodes.app import Custodes
@@ -237,8 +237,7 @@ async def _read_body(receive: Receive, length: int, most: int) -> bytes | None:
     if length > most:
         raise _refusal(413, PayloadTooLarge, f"The body has more than {most} bytes")
     try:
-        async with asyncio.timeout(BODY_SECONDS):
-            return await _collect(receive, most)
+        return await within(BODY_SECONDS, _collect(receive, most))
     except TimeoutError:
         raise _refusal(408, InvalidInput, f"The body did not arrive within {BODY_SECONDS:g} s") from None
 

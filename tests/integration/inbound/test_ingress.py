@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from custodes import Custodes
-from custodes.asgi.ingress import MAX_HEADER_BYTES, MAX_HEADERS, STRIPE_ENHANCED, Ingress
+from custodes.asgi.ingress import BODY_SECONDS, MAX_HEADER_BYTES, MAX_HEADERS, STRIPE_ENHANCED, Ingress
 from custodes.errors import StorageUnavailable
 from custodes.kernel.clock import MINUTE, SECOND
 from custodes.kernel.health import Health
@@ -277,6 +277,22 @@ async def test_a_body_that_does_not_come_is_not_waited_for(ingress, monkeypatch,
     await ingress(http_scope("/hooks/stripe", "POST"), receive, send)
 
     assert sent[0]["status"] == 408
+
+
+async def test_a_body_that_has_come_already_sets_no_timer(ingress, clock, monkeypatch):
+    """To set a timer for each delivery and to take it back would cost as much as its signature."""
+    loop, delays = asyncio.get_running_loop(), []
+    set_timer = loop.call_at
+
+    def call_at(when, *rest, **more):
+        delays.append(when - loop.time())
+        return set_timer(when, *rest, **more)
+
+    monkeypatch.setattr(loop, "call_at", call_at)
+    signed = stripe(clock)
+
+    assert (await post(ingress, "/hooks/stripe", signed.body, headers=signed.headers)).status == 200
+    assert all(delay < BODY_SECONDS / 2 for delay in delays)
 
 
 async def test_a_sender_that_leaves_in_the_middle_leaves_nothing_behind(custodes, ingress, clock):
