@@ -192,6 +192,22 @@ class TestSlidingLog:
 
 
 class TestSubWindows:
+    @given(st.integers(1, 12), st.sampled_from([60, 61, 1_000, MINUTE]), steps, st.lists(st.booleans(), min_size=60))
+    def test_says_the_same_as_one_that_has_just_been_read_back(
+        self, limit: int, window: int, drawn: list[tuple[float, int]], undone: list[bool]
+    ):
+        """Given charges, some of them undone, then where its oldest events are is remembered as it would be found."""
+        meter = SubWindows(limit, window)
+        state = meter.fresh()
+        for (now, cost), undo in zip(moments(meter, drawn), undone, strict=False):
+            read_back = copy(meter, state)
+            charged = meter.attempt(state, now, cost)
+
+            twin = meter.attempt(read_back, now, cost)
+            assert (charged and charged[1:]) == (twin and twin[1:])
+            if charged is not None and undo:
+                state = meter.undo(state, now, cost)
+
     @given(st.integers(1, 12), st.sampled_from([60, 61, 1_000, MINUTE]), steps)
     def test_frees_quota_no_later_than_its_stated_lateness(
         self, limit: int, window: int, drawn: list[tuple[float, int]]

@@ -6,7 +6,7 @@ Each is a :class:`Meter`. None of them reads a clock: time is an argument. A tim
 meter          state                    worst count in any rolling window       lateness (frees quota late by)
 ============== ======================== ======================================= =============================
 SlidingLog     8 B per admitted event   limit                                   0
-SubWindows     8 B x (slices + 3)       limit                                   window / slices
+SubWindows     8 B x (slices + 4)       limit                                   window / slices
 Gcra           one int                  limit + burst - 1                       0
 CalendarQuota  two ints                 2 x limit                               0
 Concurrency    8 B per held slot        limit, held at one moment               0

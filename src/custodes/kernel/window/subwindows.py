@@ -11,6 +11,7 @@ SLICES = 60
 
 # Where things are in the state.
 _CURRENT, _TOTAL, _COUNTS = 0, 1, 2
+_OLDEST = _COUNTS + SLICES + 1
 
 
 class SubWindows:
@@ -18,7 +19,8 @@ class SubWindows:
 
     Those slices together are at least as long as the window, so a rolling count can never pass the limit; an event
     leaves when its slice does, up to one slice late. The state is ``array('q')``: number of the current slice, sum,
-    then ``SLICES + 1`` counts, the slice numbered n at place ``n % (SLICES + 1)``.
+    then ``SLICES + 1`` counts, the slice numbered n at place ``n % (SLICES + 1)``; at the end, and not packed, the
+    number of the oldest slice that held anything when it was last looked for.
     """
 
     __slots__ = ("_slice", "lateness", "limit", "refill", "window", "worst_case_factor")
@@ -36,7 +38,7 @@ class SubWindows:
 
     def fresh(self) -> Stamps:
         """Return counts of nothing."""
-        return array("q", bytes(8 * (_COUNTS + SLICES + 1)))
+        return array("q", bytes(8 * (_OLDEST + 1)))
 
     def wait(self, state: Stamps, now: int, cost: int) -> int:
         """Tell when enough of the oldest slices will have left."""
@@ -64,9 +66,12 @@ class SubWindows:
             self._roll(state, now)
         state[_TOTAL] = used
         state[_COUNTS + number % (SLICES + 1)] += cost
-        oldest = number - SLICES
-        if not state[_COUNTS + oldest % (SLICES + 1)]:
-            oldest += _empty_slices(state, oldest)
+        oldest = state[_OLDEST]
+        if oldest < number - SLICES or not state[_COUNTS + oldest % (SLICES + 1)]:
+            oldest = number - SLICES
+            if not state[_COUNTS + oldest % (SLICES + 1)]:
+                oldest += _empty_slices(state, oldest)
+            state[_OLDEST] = oldest
         return state, self.limit - used, (oldest + SLICES + 1) * self._slice - now
 
     def undo(self, state: Stamps, now: int, cost: int) -> Stamps:
@@ -87,14 +92,15 @@ class SubWindows:
 
     def pack(self, state: Stamps) -> bytes:
         """Write the counts."""
-        return state.tobytes()
+        return state[:_OLDEST].tobytes()
 
     def unpack(self, raw: bytes) -> Stamps:
         """Read the counts back."""
         state = unpack_stamps(raw)
-        if len(state) != _COUNTS + SLICES + 1:
-            msg = f"{_COUNTS + SLICES + 1} numbers expected, not {len(state)}"
+        if len(state) != _OLDEST:
+            msg = f"{_OLDEST} numbers expected, not {len(state)}"
             raise ValueError(msg)
+        state.append(0)
         return state
 
     def _oldest(self, state: Stamps, now: int) -> int:
@@ -102,11 +108,14 @@ class SubWindows:
         return max(now // self._slice, state[_CURRENT]) - SLICES
 
     def _used(self, state: Stamps, now: int) -> int:
-        """Sum of the slices that count."""
+        """Sum of the slices that count: all but those whose place is taken by a slice since the current one."""
         current = state[_CURRENT]
-        if now // self._slice <= current:
+        number = now // self._slice
+        if number <= current:
             return state[_TOTAL]
-        return sum(state[_COUNTS + number % (SLICES + 1)] for number in range(self._oldest(state, now), current + 1))
+        if number - current > SLICES:
+            return 0
+        return state[_TOTAL] - sum(state[_COUNTS + n % (SLICES + 1)] for n in range(current + 1, number + 1))
 
     def _roll(self, state: Stamps, now: int) -> None:
         """Go on to the slice of now and drop those that left."""
@@ -116,7 +125,7 @@ class SubWindows:
             return
         if number - current > SLICES:
             state[_TOTAL] = 0
-            state[_COUNTS:] = array("q", bytes(8 * (SLICES + 1)))
+            state[_COUNTS:_OLDEST] = array("q", bytes(8 * (SLICES + 1)))
         else:
             for passed in range(current + 1, number + 1):
                 place = _COUNTS + passed % (SLICES + 1)
@@ -131,5 +140,5 @@ def _empty_slices(state: Stamps, number: int) -> int:
     By functions of C: a loop takes 50 ns a slice, and who comes seldom has nearly all of them empty.
     """
     oldest = _COUNTS + number % (SLICES + 1)
-    counts = state[oldest:].tobytes() + state[_COUNTS:oldest].tobytes()
+    counts = state[oldest:_OLDEST].tobytes() + state[_COUNTS:oldest].tobytes()
     return (len(counts) - len(counts.lstrip(b"\0"))) // 8
