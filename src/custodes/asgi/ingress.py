@@ -19,6 +19,7 @@ from custodes.asgi.routes import path_below
 from custodes.errors import CustodesError, InvalidInput, PayloadTooLarge, StorageUnavailable
 from custodes.planes.inbound.receiver import Receipt, Registration
 from custodes.planes.inbound.sources.base import Headers, WebhookRequest
+from custodes.planes.ratelimit.model import Source
 from custodes.runtime.current import serving
 from custodes.runtime.log import get_logger
 from custodes.runtime.patience import within
@@ -211,7 +212,7 @@ class _Refused(Exception):
 def _limit_addresses(custodes: Custodes) -> None:
     """Limit the deliveries of one address as the settings say; once for an install, however many doors it has."""
     limit = custodes.settings.webhook_ip_limit
-    known = {rule.name for rule in custodes.ratelimit.list_rules()}
+    known = {rule.name for rule in custodes.ratelimit.list_rules() if rule.source is Source.CODE}
     for name, route in (("webhooks-by-address", HOOKS + "{source}"), ("stripe-by-address", STRIPE_ENHANCED)):
         if limit and name not in known:
             custodes.ratelimit.limit(limit, by="ip", route=route, methods="POST", name=name)

@@ -84,6 +84,8 @@ def text_of(rule: Rule) -> str:
 
 def state_of(rule: Rule) -> str:
     """Tell in a word whether it refuses anybody."""
+    if rule.overruled:
+        return "overruled by the code"
     if not rule.enabled:
         return "off"
     return "shadow" if rule.shadow else "enforced"

@@ -150,19 +150,19 @@ class TestRules:
         given = rule(
             "login", by="ip+user", route="/a/{id}", methods="POST", exempt=["/a/b"], cost=3, shadow=True, tenant="acme"
         )
-        await store.units.write(lambda tx: store.put_rule(tx, given))
+        await store.units.write(lambda tx: store.add_rule(tx, given))
 
         assert list((await store.shared(NOW)).rules) == [given]
 
     async def test_a_name_is_taken_once(self, store: SqlRateLimitStore):
-        await store.units.write(lambda tx: store.put_rule(tx, rule("login")))
+        await store.units.write(lambda tx: store.add_rule(tx, rule("login")))
 
         with pytest.raises(Conflict):
-            await store.units.write(lambda tx: store.put_rule(tx, rule("login")))
+            await store.units.write(lambda tx: store.add_rule(tx, rule("login")))
 
     async def test_deleting_tells_whether_there_was_one(self, store: SqlRateLimitStore):
         given = rule("login")
-        await store.units.write(lambda tx: store.put_rule(tx, given))
+        await store.units.write(lambda tx: store.add_rule(tx, given))
 
         assert await store.units.write(lambda tx: store.delete_rule(tx, given.id))
         assert not await store.units.write(lambda tx: store.delete_rule(tx, given.id))

@@ -7529,6 +7529,11 @@ export interface components {
              * @description Units of each limit that an instance may take from Redis at once and hand out itself; 1 for none
              */
             lease?: number | null;
+            /**
+             * Version
+             * @description Only if it still has this version; else 409
+             */
+            version?: number | null;
         };
         /**
          * RuleCheck
@@ -9802,6 +9807,11 @@ export interface components {
              * @description False when it is switched off
              */
             enabled: boolean;
+            /**
+             * Overruled
+             * @description It holds for nothing: a rule in code has its name
+             */
+            overruled: boolean;
             /** @description What becomes of its requests when the store of limits does not answer; null: what the install has chosen */
             on_failure: components["schemas"]["FailureMode"] | null;
             /**

@@ -185,6 +185,7 @@ class RuleChange(BaseModel):
     enabled: bool | None = Field(default=None, description="False to switch it off")
     on_failure: FailureMode | None = Field(default=None, description=_ON_FAILURE)
     lease: int | None = Field(default=None, ge=1, le=MAX_AMOUNT, description=_LEASE)
+    version: int | None = Field(default=None, ge=1, description="Only if it still has this version; else 409")
 
 
 class RuleModel(BaseModel):
@@ -202,6 +203,7 @@ class RuleModel(BaseModel):
     cost: int | None = Field(description="Units of a request; null when a callable tells them")
     shadow: bool = Field(description="It refuses nobody, and only tells whom it would")
     enabled: bool = Field(description="False when it is switched off")
+    overruled: bool = Field(description="It holds for nothing: a rule in code has its name")
     on_failure: FailureMode | None = Field(description=_ON_FAILURE)
     lease: int = Field(description=_LEASE)
     over_admission: int = Field(description=OVER_ADMISSION)
@@ -225,6 +227,7 @@ class RuleModel(BaseModel):
             cost=None if callable(rule.cost) else rule.cost,
             shadow=rule.shadow,
             enabled=rule.enabled,
+            overruled=rule.overruled,
             on_failure=rule.on_failure,
             lease=rule.lease,
             over_admission=over_admission,

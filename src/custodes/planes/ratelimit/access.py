@@ -54,7 +54,8 @@ def _network(text: str) -> Network:
 class AccessTable:
     """The entries that stand, in the memory of one worker.
 
-    An entry counts by tenant, or for all; an allowing one wins over a refusing one. Single identifiers are found by one
+    An entry counts by tenant, or for all; an allowing one wins over a refusing one, but that of a tenant never over
+    one for all: nobody exempts himself from what holds for everybody. Single identifiers are found by one
     lookup each, CIDR blocks by one for each prefix length in use, and those are remembered by address.
     """
 
@@ -91,7 +92,10 @@ class AccessTable:
             self._networks_of.clear()
 
     def find(self, call: Call, client: str, now: int) -> Access | None:
-        """Return the entry that decides on a request; None when none does."""
+        """Return the entry that decides on a request; None when none does.
+
+        An allowing entry of a tenant lifts what is that tenant's own; see :meth:`RuleBook.without_tenants`.
+        """
         found: list[Access] = []
         if self._blocks:
             found += self._networks(call.client_ip)
@@ -101,14 +105,20 @@ class AccessTable:
                 if slot:
                     found += slot.values()
         best: Access | None = None
+        allowed: Access | None = None
         for entry in found:
             if entry.ends_at <= now or entry.tenant not in (call.tenant, EVERY_TENANT):
                 continue
             if entry.effect is Effect.ALLOW:
-                return entry
-            if best is None or entry.ends_at > best.ends_at:
+                if entry.tenant == EVERY_TENANT:
+                    return entry
+                allowed = entry
+            elif best is None or (entry.tenant == EVERY_TENANT, entry.ends_at) > (
+                best.tenant == EVERY_TENANT,
+                best.ends_at,
+            ):
                 best = entry
-        return best
+        return best if allowed is None or (best is not None and best.tenant == EVERY_TENANT) else allowed
 
     def standing(self, now: int) -> list[Access]:
         """List the entries that have not ended."""

@@ -11,7 +11,7 @@ from custodes.kernel.clock import DAY, SECOND, Clock
 from custodes.kernel.tenant import EVERY_TENANT
 from custodes.planes.ratelimit.access import normal_identifier
 from custodes.planes.ratelimit.bans import Escalation
-from custodes.planes.ratelimit.in_force import MAX_RULES, InForce
+from custodes.planes.ratelimit.in_force import MAX_RULES, MAX_RULES_OF_TENANT, InForce
 from custodes.planes.ratelimit.model import FOREVER, Access, Effect, Kind, Rule, Source
 from custodes.planes.ratelimit.ports import RateLimitStore
 from custodes.planes.ratelimit.rules import given_of, make_rule
@@ -22,6 +22,9 @@ MAX_REASON = 500
 
 #: Entries that stand at most: all of them are in the memory of every worker.
 MAX_ENTRIES = 100_000
+
+#: Entries of one tenant that stand at most: a tenth of the room, so that no tenant takes it from the others.
+MAX_ENTRIES_OF_TENANT = 10_000
 
 #: Bans that are written in one transaction: whoever writes blocks waits for it, and botnets are banned by the ten
 #: thousand.
@@ -89,9 +92,7 @@ class Administration:
         )
         if effect in _REFUSING:
             self._refuse_self_harm(entry)
-        if len(self._in_force.access) >= MAX_ENTRIES:
-            msg = f"There are {MAX_ENTRIES} entries already"
-            raise Conflict(msg, remedy="Block CIDR blocks instead of single addresses, or lift some blocks")
+        self._refuse_too_many(entry)
 
         replaced = self._same(entry)
         # Bans that it takes the place of are written all the same: the next ones go on from their level.
@@ -241,6 +242,21 @@ class Administration:
         standing = self._in_force.access.standing(entry.created_at)
         return [one.id for one in standing if (one.tenant, one.effect, one.kind, one.identifier) == key]
 
+    def _refuse_too_many(self, entry: Access) -> None:
+        access = self._in_force.access
+        # Nearly always far from full: what has ended is sorted out only where it matters.
+        if len(access) < MAX_ENTRIES_OF_TENANT:
+            return
+        standing = access.standing(entry.created_at)
+        remedy = "Block CIDR blocks instead of single addresses, or lift some blocks"
+        if len(standing) >= MAX_ENTRIES:
+            msg = f"There are {MAX_ENTRIES} entries already"
+            raise Conflict(msg, remedy=remedy)
+        of_tenant = sum(one.tenant == entry.tenant for one in standing)
+        if entry.tenant != EVERY_TENANT and of_tenant >= MAX_ENTRIES_OF_TENANT:
+            msg = f"This tenant has {MAX_ENTRIES_OF_TENANT} entries already"
+            raise Conflict(msg, remedy=remedy)
+
     def _refuse_self_harm(self, entry: Access) -> None:
         if entry.kind is not Kind.IP:
             return
@@ -263,8 +279,12 @@ class Administration:
             InvalidInput: a value is not acceptable.
             Conflict: the name is taken, or there are too many rules.
         """
-        if len(self._in_force.rules) >= MAX_RULES:
+        rules = self._in_force.rules
+        if len(rules) >= MAX_RULES:
             msg = f"There are {MAX_RULES} rules already"
+            raise Conflict(msg, remedy="Delete some, or use path templates")
+        if tenant and sum(rule.tenant == tenant for rule in rules) >= MAX_RULES_OF_TENANT:
+            msg = f"This tenant has {MAX_RULES_OF_TENANT} rules already"
             raise Conflict(msg, remedy="Delete some, or use path templates")
         stored: dict[str, Any] = {
             "id": rule_id or self._new_id(),
@@ -272,26 +292,46 @@ class Administration:
             "updated_at": self._clock.now(),
             "actor": actor,
         }
-        return await self._keep(make_rule(**given, tenant=tenant or EVERY_TENANT, source=Source.API, **stored), also)
+        rule = make_rule(**given, tenant=tenant or EVERY_TENANT, source=Source.API, **stored)
+        self._refuse_name_in_code(rule)
+
+        def work(tx: Transaction) -> None:
+            self._store.bump(tx)
+            self._store.add_rule(tx, rule)
+            also(tx)
+
+        await self._store.units.write(work)
+        self._in_force.put_rule(rule)
+        return rule
 
     async def change_rule(
-        self, rule_id: str, changes: dict[str, Any], *, actor: str, tenant: str | None, also: Work
+        self, rule_id: str, changes: dict[str, Any], *, actor: str, tenant: str | None, version: int | None, also: Work
     ) -> Rule:
         """Change a rule made at run time; what was counted under unchanged limits stays.
 
         Raises:
             NotFound: no such rule, or another tenant's.
             InvalidInput: a value is not acceptable.
+            Conflict: the name is taken, or the rule has another version than the one named.
         """
-        old = self._own_rule(rule_id, tenant)
-        given = {**given_of(old), **changes}
-        stored: dict[str, Any] = {
-            "id": old.id,
-            "version": old.version + 1,
-            "updated_at": self._clock.now(),
-            "actor": actor,
-        }
-        return await self._keep(make_rule(**given, tenant=old.tenant, source=Source.API, **stored), also)
+        now = self._clock.now()
+
+        def work(tx: Transaction) -> Rule:
+            self._store.bump(tx)  # first: whoever changes it at the same time waits here, and then sees this change
+            old = self._own_rule(tx, rule_id, tenant)
+            if version not in (None, old.version):
+                raise _changed_meanwhile(old)
+            stored: dict[str, Any] = {"id": old.id, "version": old.version + 1, "updated_at": now, "actor": actor}
+            made = make_rule(**{**given_of(old), **changes}, tenant=old.tenant, source=Source.API, **stored)
+            self._refuse_name_in_code(made)
+            if not self._store.change_rule(tx, made, old.version):
+                raise _changed_meanwhile(old)
+            also(tx)
+            return made
+
+        rule = await self._store.units.write(work)
+        self._in_force.put_rule(rule)
+        return rule
 
     async def delete_rule(self, rule_id: str, *, tenant: str | None, also: Work) -> Rule:
         """Delete a rule made at run time.
@@ -299,34 +339,25 @@ class Administration:
         Raises:
             NotFound: no such rule, or another tenant's.
         """
-        rule = self._own_rule(rule_id, tenant)
 
-        def work(tx: Transaction) -> None:
-            if not self._store.delete_rule(tx, rule_id):
-                raise _no_rule()
+        def work(tx: Transaction) -> Rule:
             self._store.bump(tx)
+            rule = self._own_rule(tx, rule_id, tenant)
+            self._store.delete_rule(tx, rule_id)
             also(tx)
+            return rule
 
-        await self._store.units.write(work)
+        rule = await self._store.units.write(work)
         self._in_force.end_rule(rule_id)
         return rule
 
-    async def _keep(self, rule: Rule, also: Work) -> Rule:
+    def _refuse_name_in_code(self, rule: Rule) -> None:
         if self._in_force.rule_in_code(rule.name):
             msg = f"A rule in the code is named {rule.name!r}"
             raise Conflict(msg, remedy="Choose another name; rules in code are changed in code")
 
-        def work(tx: Transaction) -> None:
-            self._store.put_rule(tx, rule)
-            self._store.bump(tx)
-            also(tx)
-
-        await self._store.units.write(work)
-        self._in_force.put_rule(rule)
-        return rule
-
-    def _own_rule(self, rule_id: str, tenant: str | None) -> Rule:
-        rule = self._in_force.shared_rule(rule_id)
+    def _own_rule(self, tx: Transaction, rule_id: str, tenant: str | None) -> Rule:
+        rule = self._store.rule(tx, rule_id)
         if rule is None or tenant not in (None, rule.tenant):
             raise _no_rule()
         return rule
@@ -335,6 +366,11 @@ class Administration:
 def _no_rule() -> NotFound:
     msg = "No such rule made at run time"
     return NotFound(msg, remedy="Rules in code are changed in code")
+
+
+def _changed_meanwhile(rule: Rule) -> Conflict:
+    msg = f"Somebody else has changed {rule.name!r} meanwhile: it has version {rule.version} now"
+    return Conflict(msg, remedy="Look at it again, then change it")
 
 
 def _names(entry: Access, kind: Kind, identifier: str, tenant: str | None) -> bool:

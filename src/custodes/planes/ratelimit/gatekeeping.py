@@ -45,7 +45,10 @@ class Gatekeeping:
     # ── Rules ────────────────────────────────────────────────────────────────
 
     def list_rules(self, *, tenant: str | None = None) -> list[Rule]:
-        """List the rules in force; those of one tenant and those for all when a tenant is named."""
+        """List the rules; those of one tenant and those for all when a tenant is named.
+
+        All are in force but those that are ``overruled``.
+        """
         return [rule for rule in self._in_force.rules if tenant is None or rule.tenant in (tenant, EVERY_TENANT)]
 
     async def create_rule(
@@ -67,16 +70,33 @@ class Gatekeeping:
         return await self._administration.put_rule(given, actor=actor, tenant=tenant, rule_id=rule_id, also=also)
 
     async def change_rule(
-        self, rule_id: str, *, actor: str, tenant: str | None = None, also: Work = nothing, **changes: Any
+        self,
+        rule_id: str,
+        *,
+        actor: str,
+        tenant: str | None = None,
+        version: int | None = None,
+        also: Work = nothing,
+        **changes: Any,
     ) -> Rule:
         """Change a rule made at run time; what was counted under limits that stay the same is kept.
+
+        Args:
+            rule_id: the rule.
+            actor: who does it.
+            tenant: only if it is this tenant's; any when None.
+            version: only if it still has this version; any when None.
+            also: what commits with it, such as the audit entry.
+            changes: arguments of :meth:`limit`; all others stay as they are in the store.
 
         Raises:
             NotFound: no such rule, or another tenant's.
             InvalidInput: a value is not acceptable.
-            Conflict: the name is taken.
+            Conflict: the name is taken, or somebody else has changed the rule since that version.
         """
-        return await self._administration.change_rule(rule_id, changes, actor=actor, tenant=tenant, also=also)
+        return await self._administration.change_rule(
+            rule_id, changes, actor=actor, tenant=tenant, version=version, also=also
+        )
 
     async def delete_rule(self, rule_id: str, *, tenant: str | None = None, also: Work = nothing) -> Rule:
         """Delete a rule made at run time.

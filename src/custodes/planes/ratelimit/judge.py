@@ -115,15 +115,22 @@ class Judge:
         if ":" in client:  # IPv6; IPv4 is its own name
             client = self._client_of(client)
         access = in_force.access
+        allowed = False
         if access.entries:
             entry = access.find(call, client, self._clock.now())
             if entry is not None:
-                return FREE if entry.effect is Effect.ALLOW else self._shut_out(call, entry)
+                if entry.effect is not Effect.ALLOW:
+                    return self._shut_out(call, entry)
+                if entry.tenant == EVERY_TENANT:
+                    return FREE
+                allowed = True
         book = in_force.book
         remembered = book.by_method.get(call.method)
         plan = None if remembered is None else remembered.get(call.path)
         if plan is None:
             plan = book.look_up(call.method, call.path)
+        if allowed:
+            plan = book.without_tenants(plan)
         steps = plan.steps
         if not steps:
             if plan.standing:

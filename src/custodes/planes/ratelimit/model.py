@@ -154,6 +154,8 @@ class Rule:
     updated_at: int = 0
     #: Who changed it last; empty for a rule in code.
     actor: str = ""
+    #: True for a rule made at run time whose name a rule in code has: that one holds, this one holds for nothing.
+    overruled: bool = False
 
 
 class Effect(StrEnum):
@@ -163,7 +165,8 @@ class Effect(StrEnum):
     BLOCK = "block"
     #: Refuses: the deny list.
     DENY = "deny"
-    #: Lets through without any limit: the allow list. Wins over the others.
+    #: Lets through: the allow list. Wins over the others and over all limits; that of a tenant over what is the
+    #: tenant's own alone.
     ALLOW = "allow"
 
 

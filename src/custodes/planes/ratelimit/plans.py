@@ -11,7 +11,7 @@ from custodes.kernel.window.cells import Key
 from custodes.kernel.window.meter import State
 from custodes.planes.ratelimit.answers import Answers, Policy
 from custodes.planes.ratelimit.language import MAX_AMOUNT, meter_of
-from custodes.planes.ratelimit.model import Algorithm, Call, Kind, Rule, Subject
+from custodes.planes.ratelimit.model import Algorithm, Call, Kind, Rule, Source, Subject
 from custodes.planes.ratelimit.paths import PathTrie
 from custodes.planes.ratelimit.ports import States
 from custodes.planes.ratelimit.rules import spell_subjects
@@ -82,8 +82,10 @@ class Gate:
         self.policies = [
             Policy(rule.name if single else f"{rule.name} {number}", meter) for number, meter in enumerate(meters, 1)
         ]
-        # What makes two limits the same: a change of anything else keeps what was counted.
-        prefix = f"{rule.tenant}\n{rule.name}\n{spell_subjects(rule)}\n"
+        # What makes two limits the same: a change of anything else keeps what was counted. A rule made at run time
+        # never counts on the states of one in code: in shadow, it would put those in shadow, too.
+        origin = "" if rule.source is Source.CODE else f"{rule.source}\n"
+        prefix = f"{origin}{rule.tenant}\n{rule.name}\n{spell_subjects(rule)}\n"
         self.names = [prefix + limit.text for limit in rule.limits]
         self.cells: list[Cells] = [
             windows.cells(name, meter, shadow=rule.shadow, together=rule.route)
@@ -206,10 +208,20 @@ class RuleBook:
             exempt = set(self._exempt.find(path, exactly=True))
             gates = [gate for gate in gates if gate not in exempt]
         gates.sort(key=lambda gate: gate.bit)
-        # Few combinations of rules stand behind many paths: they share a plan.
-        plan = self._plans.setdefault(tuple(gates), Plan(gates, at_once=self._at_once))
+        plan = self._plan_of(gates)
         self._remember(method, path, plan)
         return plan
+
+    def without_tenants(self, plan: Plan) -> Plan:
+        """Find the plan of those of its rules that hold for all tenants."""
+        return self._plan_of([gate for gate in plan.gates if gate.tenant is None])
+
+    def _plan_of(self, gates: Sequence[Gate]) -> Plan:
+        # Few combinations of rules stand behind many paths: they share a plan.
+        found = self._plans.get(tuple(gates))
+        if found is None:
+            found = self._plans[tuple(gates)] = Plan(gates, at_once=self._at_once)
+        return found
 
     def _remember(self, method: str, path: str, plan: Plan) -> None:
         if len(path) > _MAX_PATH:

@@ -167,8 +167,20 @@ class RateLimitStore(Protocol):
         """Return one entry."""
         ...
 
-    def put_rule(self, tx: Transaction, rule: Rule) -> None:
-        """Insert or replace a rule, by its id.
+    def add_rule(self, tx: Transaction, rule: Rule) -> None:
+        """Keep a new rule.
+
+        Raises:
+            Conflict: another rule has this name.
+        """
+        ...
+
+    def rule(self, tx: Transaction, rule_id: str) -> Rule | None:
+        """Return one rule."""
+        ...
+
+    def change_rule(self, tx: Transaction, rule: Rule, version: int) -> bool:
+        """Put a rule in place of its version of that number; False, and nothing done, when there is none such.
 
         Raises:
             Conflict: another rule has this name.

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from custodes.errors import InvalidInput
 from custodes.kernel.clock import SECOND, Clock
+from custodes.kernel.tenant import EVERY_TENANT
 from custodes.kernel.window import Ask, Concurrency, Meter, OwnCells, decide
 from custodes.planes.ratelimit.access import AccessTable
 from custodes.planes.ratelimit.analytics import TOP, point_length
@@ -185,7 +186,9 @@ class _Trial:
             client = self._client_of(client)
         if self._access.entries:
             entry = self._access.find(call, client, now)
-            if entry is not None and entry.effect is Effect.ALLOW:
+            # One of a tenant lifts the rules of that tenant alone.
+            where = (EVERY_TENANT, self._rule.tenant)
+            if entry is not None and entry.effect is Effect.ALLOW and entry.tenant in where:
                 self._let_through += 1
                 return
         plan = (self._book.by_method.get(call.method) or {}).get(call.path) or self._book.look_up(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import (
@@ -142,16 +143,21 @@ class SqlRateLimitStore:
 
     # ── Rules ────────────────────────────────────────────────────────────────
 
-    def put_rule(self, tx: Transaction, rule: Rule) -> None:
-        """Insert or replace a rule."""
-        connection = connection_of(tx)
-        values = _rule_columns(rule)
-        try:
-            if not connection.execute(update(r).where(r.c.id == rule.id).values(values)).rowcount:
-                connection.execute(insert(r).values(values))
-        except IntegrityError:
-            msg = f"There is a rule named {rule.name!r} already"
-            raise Conflict(msg, remedy="Change that one, or choose another name") from None
+    def add_rule(self, tx: Transaction, rule: Rule) -> None:
+        """Insert a rule."""
+        with _named_once(rule):
+            connection_of(tx).execute(insert(r).values(_rule_columns(rule)))
+
+    def rule(self, tx: Transaction, rule_id: str) -> Rule | None:
+        """Look one rule up."""
+        row = connection_of(tx).execute(select(r).where(r.c.id == rule_id)).first()
+        return None if row is None else _rule(row)
+
+    def change_rule(self, tx: Transaction, rule: Rule, version: int) -> bool:
+        """Update a rule where it has that version."""
+        where = and_(r.c.id == rule.id, r.c.version == version)
+        with _named_once(rule):
+            return connection_of(tx).execute(update(r).where(where).values(_rule_columns(rule))).rowcount == 1
 
     def delete_rule(self, tx: Transaction, rule_id: str) -> bool:
         """Delete a rule."""
@@ -295,6 +301,15 @@ def _access(row: RowMapping) -> Access:
         kind=Kind(columns.pop("kind")),
         **columns,
     )
+
+
+@contextmanager
+def _named_once(rule: Rule) -> Generator[None]:
+    try:
+        yield
+    except IntegrityError:
+        msg = f"There is a rule named {rule.name!r} already"
+        raise Conflict(msg, remedy="Change that one, or choose another name") from None
 
 
 def _rule_columns(rule: Rule) -> dict[str, Any]:

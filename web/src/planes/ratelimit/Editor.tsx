@@ -111,12 +111,13 @@ export function Editor() {
     const query = { reason };
     if (editing) {
       const params = { path: { rule_id: editing }, query };
-      await sent(api.PATCH('/api/admin/enterprise/rate-limits/rules/{rule_id}', { params, body }));
+      const change = { ...body, version: Number(search.version) || null };
+      await sent(api.PATCH('/api/admin/enterprise/rate-limits/rules/{rule_id}', { params, body: change }));
     } else {
       await sent(api.POST('/api/admin/enterprise/rate-limits/rules', { params: { query }, body: { name, ...body } }));
     }
     for (const queryKey of KEYS) void queries.invalidateQueries({ queryKey });
-    set({ ...searchOf({}), view: 'rules', open: name, edit: undefined, run: undefined });
+    set({ ...searchOf({}), view: 'rules', open: name, edit: undefined, version: undefined, run: undefined });
   }
   return (
     <>

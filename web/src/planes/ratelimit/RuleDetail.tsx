@@ -14,14 +14,14 @@ import { useMoment } from '../../view/view.ts';
 import { draftOfRule, searchOf } from './draft.ts';
 import { KEYS, type Rule } from './model.ts';
 import style from './RateLimits.module.css';
-import { RuleState } from './Rules.tsx';
+import { idOf, RuleState } from './Rules.tsx';
 
-export function RuleDetail({ name }: { name: string }) {
+export function RuleDetail({ id }: { id: string }) {
   const asked = useGet('/rate-limits/rules', undefined, { fresh: true });
-  const rule = asked.data?.find((one) => one.name === name);
+  const rule = asked.data?.find((one) => idOf(one) === id);
   return (
     <Panel
-      title={name}
+      title={rule?.name ?? id}
       of={asked}
       empty={asked.data !== undefined && rule === undefined}
       whenEmpty={<Message title="There is no such rule" text="It may have been deleted." />}
@@ -38,6 +38,12 @@ function Known({ rule }: { rule: Rule }) {
     rule.cost === null ? 'as the code says' : `${count(rule.cost)} ${rule.cost === 1 ? 'unit' : 'units'} a request`;
   return (
     <div className={style.sections}>
+      {rule.overruled && (
+        <Message
+          title="A rule in the code has this name"
+          text="That one holds, and this one holds for nothing. Delete it, or name the one in the code anew."
+        />
+      )}
       <Buttons rule={rule} />
       <Section title="What it holds for">
         <KeyValue
@@ -99,7 +105,8 @@ function Buttons({ rule }: { rule: Rule }) {
     for (const queryKey of KEYS) void queries.invalidateQueries({ queryKey });
   };
   const id = rule.id ?? '';
-  async function change(body: Schemas['RuleChange'], reason: string): Promise<void> {
+  async function change(switched: Schemas['RuleChange'], reason: string): Promise<void> {
+    const body = { ...switched, version: rule.version };
     const params = { path: { rule_id: id }, query: { reason } };
     await sent(api.PATCH('/api/admin/enterprise/rate-limits/rules/{rule_id}', { params, body }));
     again();
@@ -124,6 +131,7 @@ function Buttons({ rule }: { rule: Rule }) {
                 view: 'editor',
                 open: undefined,
                 edit: rule.id ?? undefined,
+                version: rule.id ? String(rule.version) : undefined,
               })) as never
             }
             {...props}
@@ -132,7 +140,7 @@ function Buttons({ rule }: { rule: Rule }) {
       >
         {rule.id ? 'Edit and try' : 'Try a change'}
       </Button>
-      {rule.id && (
+      {rule.id && !rule.overruled && (
         <>
           <ConfirmAction
             operation="ratelimit_change_rule"
@@ -157,16 +165,18 @@ function Buttons({ rule }: { rule: Rule }) {
               ? 'It neither counts nor refuses until it is switched on again.'
               : 'It counts from the next request on.'}
           </ConfirmAction>
-          <ConfirmAction
-            operation="ratelimit_delete_rule"
-            label="Delete"
-            danger
-            done={`${rule.name} is deleted`}
-            onConfirm={remove}
-          >
-            What it has counted is forgotten; the figures of the past stay.
-          </ConfirmAction>
         </>
+      )}
+      {rule.id && (
+        <ConfirmAction
+          operation="ratelimit_delete_rule"
+          label="Delete"
+          danger
+          done={`${rule.name} is deleted`}
+          onConfirm={remove}
+        >
+          What it has counted is forgotten; the figures of the past stay.
+        </ConfirmAction>
       )}
       {!rule.id && <span className="faint">Written in code and changed there.</span>}
     </Group>

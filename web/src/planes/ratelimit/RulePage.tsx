@@ -14,7 +14,7 @@ export function RulePage() {
         </Link>
       }
     >
-      <RuleDetail name={name} />
+      <RuleDetail id={name} />
     </Page>
   );
 }

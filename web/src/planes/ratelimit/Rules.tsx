@@ -15,10 +15,19 @@ import type { Rule } from './model.ts';
 import { RuleDetail } from './RuleDetail.tsx';
 import type { RateLimitSearch } from './routes.ts';
 
+const state = (rule: Rule): string => {
+  if (rule.overruled) return 'overruled';
+  if (!rule.enabled) return 'off';
+  return rule.shadow ? 'shadow' : 'enforced';
+};
+
 export function RuleState({ rule }: { rule: Rule }) {
-  if (!rule.enabled) return <StatusBadge state="off" tone="plain" />;
-  return rule.shadow ? <StatusBadge state="shadow" tone="warn" /> : <StatusBadge state="enforced" tone="good" />;
+  const tones = { overruled: 'bad', off: 'plain', shadow: 'warn', enforced: 'good' } as const;
+  return <StatusBadge state={state(rule)} tone={tones[state(rule) as keyof typeof tones]} />;
 }
+
+/** A rule by its name; one that holds for nothing shares its name with the one in code. */
+export const idOf = (rule: Rule): string => (rule.overruled ? (rule.id ?? rule.name) : rule.name);
 
 const written = (rule: Rule): string => rule.limits.map((limit) => limit.text).join('; ');
 const factor = (rule: Rule): number => Math.max(...rule.limits.map((limit) => limit.worst_case_factor));
@@ -36,7 +45,7 @@ export function Rules() {
         id: 'state',
         header: 'State',
         cell: (row) => <RuleState rule={row} />,
-        value: (row) => (row.enabled ? (row.shadow ? 'shadow' : 'enforced') : 'off'),
+        value: state,
         width: 104,
       },
       {
@@ -140,13 +149,13 @@ export function Rules() {
         label="Rules"
         columns={columns}
         rows={rows}
-        rowId={(row) => row.name}
+        rowId={idOf}
         name="rate-limit-rules"
         least={1_100}
-        link={(row, children) => <OpenRow id={row.name}>{children}</OpenRow>}
+        link={(row, children) => <OpenRow id={idOf(row)}>{children}</OpenRow>}
       />
-      <Opened title={`Rule ${open ?? ''}`} below="/rate-limits/rules">
-        {(name) => <RuleDetail name={name} />}
+      <Opened title={`Rule ${rows.find((one) => idOf(one) === open)?.name ?? open ?? ''}`} below="/rate-limits/rules">
+        {(id) => <RuleDetail id={id} />}
       </Opened>
     </Panel>
   );

@@ -37,6 +37,7 @@ describe('a draft', () => {
       tenant: null,
       shadow: false,
       enabled: true,
+      overruled: false,
       on_failure: null,
       lease: 20,
       over_admission: 19,

@@ -20,6 +20,8 @@ export interface RateLimitSearch extends Draft {
   effect?: 'allow' | 'deny';
   /** Id of the rule that is changed; without it a new one is made. */
   edit?: string;
+  /** Its version that the change began with: a change of somebody else meanwhile is not written over. */
+  version?: string;
   /** The replay was asked for. */
   run?: 'yes';
 }
@@ -32,6 +34,7 @@ function search(raw: Raw): RateLimitSearch {
     ended: oneOf(raw.ended, ['yes']),
     effect: oneOf(raw.effect, ['allow', 'deny']),
     edit: text(raw.edit),
+    version: text(raw.version),
     run: oneOf(raw.run, ['yes']),
     ...draftOf(raw),
   };
