@@ -58,20 +58,22 @@ def serve(
     with ExitStack() as until_then:  # workers read their settings from the environment, as everybody
         until_then.enter_context(environment({name: value for name, value in asked.items() if value}))
         settings = load_settings()
-        on_a_file = settings.database_url.startswith("sqlite") and not settings.redis_url.get_secret_value()
-        if workers > 1 and settings.rate_limit_store == "auto" and on_a_file:
-            # Several processes must share their windows, or each would allow the whole limit.
-            until_then.enter_context(environment({"CUSTODES_RATE_LIMIT_STORE": "sqlite"}))
         # The port first: whoever cannot have it must not have printed a login that nobody will look for.
         listener = listen(host or settings.host, settings.port if port is None else port)
         until_then.enter_context(listener)
-        asyncio.run(prepare())
+        engine = asyncio.run(prepare())
+        if workers > 1 and engine == "memory" and settings.rate_limit_store == "auto":
+            # Several processes must share their windows, or each would allow the whole limit.
+            until_then.enter_context(environment({"CUSTODES_RATE_LIMIT_STORE": "sqlite"}))
         err.print(f"Custodes listens on {url_of(listener)}", soft_wrap=True)
         serve_on(listener, "custodes.asgi.standalone:create_app", workers)
 
 
-async def prepare() -> None:
+async def prepare() -> str:
     """Bring the schema up to date and print the one-time owner login of a first start, before any worker runs.
+
+    Returns the engine that counts limits as things are: an app may name its database itself, whatever the environment
+    says.
 
     A worker that cannot start tries again, since it may stand around an app that can. What will not mend itself ends
     the command here.
@@ -88,6 +90,7 @@ async def prepare() -> None:
         printed = await announce_owner(custodes)
         if not printed and signs_in_elsewhere(custodes) and not await custodes.identity.has_owner():
             err.print("Nobody is an owner yet: custodes user add SUBJECT --issuer URL --role owner", soft_wrap=True)
+        return custodes.ratelimit.engine().name
     finally:
         await custodes.close()
 

@@ -18,12 +18,20 @@ if TYPE_CHECKING:
 
 
 def engine_of(store: str, database: Database, *, redis_url: str) -> str:
-    """Name the engine that a choice means: ``"memory"``, ``"sqlite"``, ``"postgresql"`` or ``"redis"``."""
+    """Name the engine that a choice means: ``"memory"``, ``"sqlite"``, ``"postgresql"`` or ``"redis"``.
+
+    Raises:
+        ConfigurationError: several processes are to share limits in a file, and there is none: never does each count in
+            a memory of its own without being told to.
+    """
     on_postgresql = getattr(database, "dialect", "") == "postgresql"
     if store == "auto":
         return "redis" if redis_url else "postgresql" if on_postgresql else "memory"
     if store == "sqlite" and getattr(database, "path", None) is None:  # engines with a file have one
-        return "memory"
+        if on_postgresql:
+            return "postgresql"
+        msg = "Limits are to count in a file beside the database, and that has no file"
+        raise ConfigurationError(msg, remedy="Name a database file, or set CUSTODES_RATE_LIMIT_STORE=memory")
     return store
 
 
@@ -39,8 +47,8 @@ def windows_of(
     """Choose an engine.
 
     Args:
-        store: ``"memory"``, ``"sqlite"`` (a file beside the database, when that is one), ``"postgresql"``, ``"redis"``,
-            or ``"auto"``: Redis where there is one, else PostgreSQL, else memory.
+        store: ``"memory"``, ``"sqlite"`` (a file beside the database; PostgreSQL where that is the database),
+            ``"postgresql"``, ``"redis"``, or ``"auto"``: Redis where there is one, else PostgreSQL, else memory.
         database: where everything else is kept.
         deadline_ms: how long a request waits for its decision, milliseconds; 0 for what suits the engine.
         redis_url: Redis; empty for none.
@@ -48,7 +56,8 @@ def windows_of(
         monotonic: monotonic clock, microseconds.
 
     Raises:
-        ConfigurationError: Redis is chosen and there is no URL, or one that cannot be read.
+        ConfigurationError: Redis is chosen and there is no URL, or one that cannot be read; or what else is chosen is
+            not there.
     """
     deadline = deadline_ms * MILLISECOND
     engine = engine_of(store, database, redis_url=redis_url)

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import sqlite3
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -584,6 +585,36 @@ def test_what_a_server_sets_for_its_workers_is_gone_when_it_ends(url: str, monke
 
     assert (workers["CUSTODES_DATABASE_URL"], workers["CUSTODES_RATE_LIMIT_STORE"]) == (url, "sqlite")
     assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize(
+    ("own", "around", "engine"),
+    [
+        ("sqlite", "postgresql+psycopg://nobody@127.0.0.1:1/none", "sqlite"),
+        ("postgresql", "sqlite:///elsewhere.db", "postgresql"),
+    ],
+)
+def test_workers_share_their_limits_whatever_database_the_app_names_itself(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own: str, around: str, engine: str
+):
+    """Given an app with a database of its own, when the environment names another, then workers count together."""
+    url = request.getfixturevalue("sqlite_url" if own == "sqlite" else "postgres_url")
+    url = url.replace("postgresql:", "postgresql+psycopg:")
+    module = f"own_database_{own}"
+    (tmp_path / f"{module}.py").write_text(
+        "from custodes import Custodes\nfrom custodes.asgi.standalone import nothing_here\n"
+        f"app = Custodes({url!r}).wrap(nothing_here)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    monkeypatch.setenv("CUSTODES_DATABASE_URL", around)
+    engines: list[str] = []
+    # A worker reads the environment that is there when it starts.
+    monkeypatch.setattr(serve, "serve_on", lambda *_: engines.append(Custodes(url).ratelimit.engine().name))
+
+    run("serve", "--app", f"{module}:app", "--port", "0", "--workers", "2")
+
+    assert engines == [engine]
 
 
 #: Commands that write something else than an answer: a server, a protocol, a stream of rows, exact bytes.

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import select
 
 from custodes import Custodes
-from custodes.errors import AuthenticationFailed, Conflict, CustodesError, InvalidInput
+from custodes.errors import AuthenticationFailed, Conflict, CustodesError, InvalidInput, PermissionDenied
 from custodes.kernel.clock import HOUR, MINUTE, SECOND
 from custodes.kernel.signals import SecuritySignal
 from custodes.planes.identity.directory import Identity
 from custodes.planes.identity.logins import LOCKED_PER_MINUTE
-from custodes.planes.identity.model import Role
+from custodes.planes.identity.model import Profile, Role, State
 from custodes.planes.identity.passwords import Passwords
-from custodes.planes.identity.sessions import IDLE, Client
+from custodes.planes.identity.sessions import IDLE, Client, Opened
 from custodes.planes.identity.throttle import ACCOUNT_CAP, ADDRESS_CAP, FREE_FAILURES, TooManyAttempts
-from custodes.runtime.transactions import Transaction
+from custodes.runtime.transactions import Transaction, Work
 from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.tables import metadata
 from custodes.testing.clock import FakeClock
@@ -338,6 +339,49 @@ async def test_a_login_under_way_does_not_survive_a_reset_of_the_password(
             await identity.logins.sign_in("ann", PASSWORD, HERE)
     sessions = await identity.sessions.list_sessions(profile_id=ann)
     assert not any(identity.sessions.lasts(session) for session in sessions.items)
+
+
+@pytest.mark.parametrize("way", ["password", "issuer", "change"])
+async def test_a_login_under_way_keeps_no_session_when_its_profile_is_disabled(
+    identity: Identity, ann: str, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """
+    Given a login, or a change of password, of a profile that was found active,
+    When an owner disables it before the session is kept, and enables it again,
+    Then no session is there.
+    """
+    bob = (await identity.profiles.create("bob", role=Role.ADMIN, issuer="https://issuer.example.com")).profile.id
+    draw = identity.sessions.draw
+    write = identity._store.write
+    drawn: list[str] = []
+
+    def noting(profile: Profile, client: Client) -> Opened:
+        drawn.append(profile.id)
+        return draw(profile, client)
+
+    async def disable_first(work: Work, **how: Any) -> object:
+        if drawn and len(drawn) == 1:
+            drawn.append("disabled")
+            await identity.profiles.set_state(drawn[0], State.DISABLED)
+        return await write(work, **how)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(identity.sessions, "draw", noting)
+        patch.setattr(identity._store, "write", disable_first)
+        ways = {
+            "password": lambda: identity.logins.sign_in("ann", PASSWORD, HERE),
+            "issuer": lambda: identity.logins.sign_in_as("https://issuer.example.com", "bob", HERE),
+            "change": lambda: identity.logins.change_password(ann, PASSWORD, "another horse battery", HERE),
+        }
+        with pytest.raises((AuthenticationFailed, PermissionDenied, Conflict)):
+            await ways[way]()
+    for profile in (ann, bob):
+        await identity.profiles.set_state(profile, State.ACTIVE)
+
+    assert "disabled" in drawn
+    assert drawn[0] == (bob if way == "issuer" else ann)
+    sessions = (await identity.sessions.list_sessions(profile_id=drawn[0])).items
+    assert not any(identity.sessions.lasts(session) for session in sessions)
 
 
 async def test_old_counts_are_cleaned_away(identity: Identity, clock: FakeClock) -> None:

@@ -150,3 +150,11 @@ async def test_an_install_on_postgresql_counts_there_unless_told_otherwise(postg
 def test_a_store_that_is_not_there_is_said():
     with pytest.raises(ConfigurationError, match="PostgreSQL"):
         Custodes("sqlite://", rate_limit_store="postgresql").ratelimit  # noqa: B018
+
+
+def test_a_file_of_limits_is_the_database_on_postgresql_and_never_the_memory_of_each_worker(postgres_url: str):
+    url = postgres_url.replace("postgresql:", "postgresql+psycopg:")
+    assert Custodes(url, rate_limit_store="sqlite").ratelimit.engine().name == "postgresql"
+
+    with pytest.raises(ConfigurationError, match="has no file"):
+        Custodes("sqlite://", rate_limit_store="sqlite").ratelimit  # noqa: B018

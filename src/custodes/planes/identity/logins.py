@@ -46,6 +46,11 @@ def _same_password(current: Credential | None, verified: Credential) -> bool:
     )
 
 
+def _no_profile(issuer: str, subject: str) -> PermissionDenied:
+    msg = f"You have no active profile here: {subject[:MAX_SUBJECT]} of {issuer}"
+    return PermissionDenied(msg, remedy="Ask an owner: custodes user add SUBJECT --issuer ISSUER")
+
+
 def _nothing_of(_profile: Profile) -> Work:
     return nothing
 
@@ -85,8 +90,8 @@ class Logins:
 
         Raises:
             TooManyAttempts: wait first; the password was not looked at.
-            AuthenticationFailed: user name or password is wrong, the account is disabled, or the password was replaced
-                while it was looked at.
+            AuthenticationFailed: user name or password is wrong, the account is disabled, or was disabled or
+                given another password while this one was looked at.
         """
         subject = subject[:MAX_SUBJECT]
         profile, credential = await self._admit(subject, client, trace_id)
@@ -100,7 +105,7 @@ class Logins:
         def work(tx: Transaction) -> bool:
             self._store.take_turn(tx, password_turn(profile.id))
             current = self._store.get_credential(tx, profile.id)
-            if not _same_password(current, credential):
+            if not (_same_password(current, credential) and self._may_come_in(tx, profile)):
                 return False
             self._throttle.forgive(tx, subject, client.ip)
             if fresh is not credential and current == credential:
@@ -126,12 +131,14 @@ class Logins:
         """
         profile = await self._store.read(lambda tx: self._store.find_profile(tx, issuer, subject))
         if profile is None or profile.state is not State.ACTIVE:
-            msg = f"You have no active profile here: {subject[:MAX_SUBJECT]} of {issuer}"
-            raise PermissionDenied(msg, remedy="Ask an owner: custodes user add SUBJECT --issuer ISSUER")
+            raise _no_profile(issuer, subject)
         opened = self._sessions.draw(profile, client)
         beside = also(profile)
 
         def work(tx: Transaction) -> None:
+            self._store.take_turn(tx, password_turn(profile.id))
+            if not self._may_come_in(tx, profile):
+                raise _no_profile(issuer, subject)
             self._sessions.keep(tx, opened)
             beside(tx)
 
@@ -147,7 +154,7 @@ class Logins:
             TooManyAttempts: wait first.
             AuthenticationFailed: the current password is wrong.
             InvalidInput: the new one is not fit for use.
-            Conflict: the password was changed meanwhile, or its issuer keeps it.
+            Conflict: the password was changed or the profile disabled meanwhile, or its issuer keeps it.
         """
         profile, credential = await self._store.read(lambda tx: self._load(tx, profile_id))
         if profile is None or credential is None:
@@ -177,6 +184,9 @@ class Logins:
             if self._store.get_credential(tx, profile.id) != before:
                 msg = "The password was changed meanwhile"
                 raise Conflict(msg, remedy="Sign in again")
+            if not self._may_come_in(tx, profile):
+                msg = "The profile was disabled meanwhile"
+                raise Conflict(msg, remedy="Ask an owner")
             self._throttle.forgive(tx, profile.subject, client.ip)
             self._store.put_credential(tx, after)
             self._store.end_sessions(tx, profile.id, now)
@@ -209,6 +219,11 @@ class Logins:
         self._locked += 1
         self.suppressed += self._locked > LOCKED_PER_MINUTE
         return self._locked <= LOCKED_PER_MINUTE
+
+    def _may_come_in(self, tx: Transaction, profile: Profile) -> bool:
+        """Look again, in one's turn: whoever disables a profile ends its sessions, and this one is not there yet."""
+        current = self._store.get_profile(tx, profile.id, None)
+        return current is not None and current.state is State.ACTIVE
 
     def _load(self, tx: Transaction, profile_id: str) -> tuple[Profile | None, Credential | None]:
         return self._store.get_profile(tx, profile_id, None), self._store.get_credential(tx, profile_id)

@@ -30,7 +30,7 @@ MAX_WAITING = 32
 
 
 def password_turn(profile_id: str) -> str:
-    """Name the turn of those who change a password or sign in with it: no login ends between the two."""
+    """Name the turn of those who change a password or a profile, or sign in: no login ends between two of them."""
     return f"password:{profile_id}"
 
 

@@ -208,7 +208,7 @@ class Profiles:
         now = self._clock.now()
 
         def work(tx: Transaction) -> Profile:
-            self._store.take_turn(tx, _OWNERS)
+            self._store.take_turn(tx, _OWNERS, password_turn(profile_id))
             before = self._touchable(tx, profile_id, by)
             after = change(before)
             if by is not None:
