@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections import Counter
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlencode
@@ -31,6 +32,8 @@ class IssuerServer:
         #: Claims to change in the next ID tokens.
         self.claims: dict[str, Any] = {}
         self._codes: dict[str, dict[str, str]] = {}
+        #: Requests by what they were for.
+        self.asked: Counter[str] = Counter()
         #: Requests that were refused, and why.
         self.refused: list[str] = []
 
@@ -54,6 +57,7 @@ class IssuerServer:
         await self._runner.cleanup()
 
     async def _discovery(self, _request: web.Request) -> web.Response:
+        self.asked["discovery"] += 1
         return web.json_response(
             {
                 "issuer": self.url,
@@ -79,6 +83,7 @@ class IssuerServer:
         return web.Response(status=302, headers={"Location": f"{self.redirect_uri}?{answer}"})
 
     async def _token(self, request: web.Request) -> web.Response:
+        self.asked["token"] += 1
         form = await request.post()
         asked = self._codes.pop(str(form.get("code")), None)
         if asked is None:

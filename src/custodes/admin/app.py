@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
@@ -20,6 +21,7 @@ from custodes.admin.auth.oidc import OidcLogin
 from custodes.admin.auth.tokens import Issuer, TokenVerifier, clerk_issuer, oidc_issuer
 from custodes.admin.dashboard import Dashboard
 from custodes.admin.dependencies import Admin, require_admin
+from custodes.admin.pace import Pace
 from custodes.admin.pages import elsewhere, pages
 from custodes.admin.portal.app import create_portal_app, show_portal_without_slash
 from custodes.admin.problems import PROBLEMS
@@ -54,10 +56,14 @@ from custodes.admin.routes import (
 from custodes.admin.serving import new_router, served_app, worked_out
 from custodes.admin.shell import Shell
 from custodes.app import Custodes
+from custodes.errors import ConfigurationError
 from custodes.planes.outbound.portal import PLACE as PORTAL
+from custodes.runtime.log import get_logger
 
 #: Where the admin API lives, below the mount point.
 API = "/api/admin/enterprise"
+
+_log = get_logger("custodes.admin")
 
 #: Where the pages live, below the mount point.
 DASHBOARD = "/dashboard/admin/enterprise"
@@ -104,6 +110,7 @@ def create_admin_app(custodes: Custodes, *, fetch: HttpFetcher | None = None) ->
     app.state.custodes = custodes
     fetch = fetch or GuardedFetcher(custodes.outgoing_policy)
     app.state.oidc_login = _oidc_login(custodes, fetch)
+    app.state.pace = Pace(custodes.clock)
     app.state.gate = Gate(custodes, TokenVerifier(_issuers(custodes), fetch, custodes.clock))
     app.state.reads = Reads(custodes.clock)
     app.state.refusals = Refusals(custodes)
@@ -181,7 +188,17 @@ def _oidc_login(custodes: Custodes, fetch: HttpFetcher) -> OidcLogin | None:
         sender=GuardedFetcher(custodes.outgoing_policy),
         clock=custodes.clock,
         random_bits=random.SystemRandom().getrandbits,
+        key=_attempt_key(custodes),
     )
+
+
+def _attempt_key(custodes: Custodes) -> bytes:
+    """Derive what signs attempts to sign in; without a secret key of the install, each process takes one of its own."""
+    try:
+        return custodes.sealer.derive(b"sign-ins under way", 32)
+    except ConfigurationError:
+        _log.warning("sign_ins_of_this_process_only", remedy="Set CUSTODES_SECRET_KEY where several processes serve")
+        return secrets.token_bytes(32)
 
 
 async def _openapi_document(_admin: Admin) -> JSONResponse:

@@ -13,6 +13,9 @@ from tests.servers.issuer import IssuerServer
 
 from custodes import Custodes
 from custodes.admin.app import create_admin_app
+from custodes.admin.auth.cookies import ATTEMPT_SECONDS
+from custodes.admin.auth.jwks import REFRESH_AFTER
+from custodes.admin.pages.elsewhere import SIGN_INS
 from custodes.testing.clock import FakeClock
 from custodes.testing.issuer import FakeIssuer
 
@@ -143,6 +146,9 @@ async def test_signing_in_leads_nowhere_else(world: World) -> None:
         "/\\evil.example.com",
         "/audit\n",
         "/other",
+        "/audit/../../../../logout",
+        "/audit/%2E%2e/%2e./../logout",
+        "/audit/./x",
         "javascript:x",
     ):
         answer = await world.browser.get(f"{HOME}/login/oidc", params={"next": place})
@@ -151,6 +157,60 @@ async def test_signing_in_leads_nowhere_else(world: World) -> None:
         back = await world.browser.get(answered.headers["location"])
         assert back.headers["location"] == HOME
         world.browser.cookies.clear()
+
+
+async def test_strangers_cannot_have_us_hammer_the_issuer(world: World) -> None:
+    """Given a hundred who begin, and a hundred forged answers, then the issuer is asked once, without our secret."""
+    for _ in range(100):
+        await world.browser.get(f"{HOME}/login/oidc")
+    forged = base64.urlsafe_b64encode(b'["s","n","v",""]').decode()
+    for cookie in (forged, f"{forged}.", f"{forged}.{forged}"):
+        headers = {"Cookie": f"__Host-custodes-sign-in={cookie}"}
+        for _ in range(34):
+            answer = await world.browser.get(f"{HOME}/login/callback?state=s&code=c", headers=headers)
+            assert answer.headers["location"] == f"{HOME}/login"
+
+    assert world.issuer.asked == {"discovery": 1}
+
+
+async def test_one_address_takes_so_many_steps_a_minute(world: World, clock: FakeClock) -> None:
+    """Given an attempt that was begun here, when its answer is sent again and again, then at a bounded pace."""
+    answer = await world.browser.get(f"{HOME}/login/oidc")
+    state = parse_qs(urlsplit(answer.headers["location"]).query)["state"][0]
+    cookie = {"Cookie": f"__Host-custodes-sign-in={world.browser.cookies['__Host-custodes-sign-in']}"}
+    world.browser.cookies.clear()
+
+    statuses = [
+        (await world.browser.get(f"{HOME}/login/callback?state={state}&code=c", headers=cookie)).status_code
+        for _ in range(SIGN_INS + 10)
+    ]
+
+    assert statuses.count(429) == 11, "one step was to begin"
+    assert world.issuer.asked["token"] == SIGN_INS - 1
+    clock.advance(60_000_000)
+    assert (await world.browser.get(f"{HOME}/login/oidc")).status_code == 303
+
+
+async def test_an_attempt_that_was_begun_long_ago_counts_no_more(world: World, clock: FakeClock) -> None:
+    answered = await world.leave()
+    clock.advance((ATTEMPT_SECONDS + 1) * 1_000_000)
+
+    assert (await world.browser.get(answered.headers["location"])).headers["location"] == f"{HOME}/login"
+    assert world.issuer.asked["token"] == 0
+
+
+async def test_an_issuer_that_changes_its_endpoints_is_asked_again_after_a_while(
+    world: World, clock: FakeClock
+) -> None:
+    await world.leave()
+    clock.advance(REFRESH_AFTER - 1)
+    await world.leave()
+    assert world.issuer.asked["discovery"] == 1
+
+    clock.advance(1)
+    await world.leave()
+
+    assert world.issuer.asked["discovery"] == 2
 
 
 async def test_the_callback_is_where_the_setting_says_whatever_the_request_says(world: World) -> None:

@@ -91,7 +91,8 @@ async def discover(issuer: str, fetch: HttpFetcher) -> dict[str, Any]:
 class GuardedFetcher:
     """The :class:`HttpFetcher` of real life: through the client that all requests of ours go through.
 
-    A client per fetch: one happens every few minutes at most, and nothing needs to be closed.
+    A client per fetch: what is fetched is remembered for minutes, codes are sent only by those who have begun to sign
+    in here, at a bounded pace, and nothing needs to be closed.
 
     Args:
         policy: where requests may go; this machine is added for an issuer that is on it.

@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol, cast
 from urllib.parse import urlencode, urlsplit
 
-from custodes.admin.auth.fetch import HttpFetcher, check_url, discover
+from custodes.admin.auth.cookies import ATTEMPT_SECONDS
+from custodes.admin.auth.discovery import Discovery
+from custodes.admin.auth.fetch import HttpFetcher, check_url
 from custodes.admin.auth.tokens import Identification, TokenVerifier, oidc_issuer
 from custodes.errors import AuthenticationFailed
-from custodes.kernel.clock import Clock
+from custodes.kernel.clock import SECOND, Clock
 from custodes.kernel.ids import RandomBits
 
 #: Longest code, state and error of an answer that are looked at, characters.
@@ -53,21 +55,21 @@ class Attempt:
     #: Place of the dashboard to go to.
     then: str
 
-    def dump(self) -> str:
-        """Write it as the value of a cookie."""
-        text = json.dumps([self.state, self.nonce, self.verifier, self.then], separators=(",", ":"))
-        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    def dump(self, key: bytes, now: int) -> str:
+        """Write it as the value of a cookie, signed: an answer makes us ask the issuer, with our secret."""
+        text = json.dumps([str(now), self.state, self.nonce, self.verifier, self.then], separators=(",", ":"))
+        value = _text_of(text.encode())
+        return f"{value}.{_signature(value, key)}"
 
     @classmethod
-    def load(cls, value: str) -> Attempt | None:
-        """Read the value of a cookie; None when it is none of ours."""
-        try:
-            found: object = json.loads(base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)))
-        except (ValueError, RecursionError):
+    def load(cls, cookie: str, key: bytes, now: int) -> Attempt | None:
+        """Read the value of a cookie; None when it is none of ours, or of an attempt that is over."""
+        value, _, signature = cookie.rpartition(".")
+        if not hmac.compare_digest(signature.encode(), _signature(value, key).encode()):
             return None
-        parts = cast("list[object]", found) if isinstance(found, list) else []
-        texts = [part for part in parts if isinstance(part, str) and part.isprintable()]  # half a surrogate is not
-        return cls(*texts) if len(parts) == len(texts) == 4 else None
+        begun, *parts = cast("list[str]", json.loads(base64.urlsafe_b64decode(value + "=" * (-len(value) % 4))))
+        # Either way round: the clocks of two processes differ a little.
+        return cls(*parts) if abs(now - int(begun)) <= ATTEMPT_SECONDS * SECOND else None
 
 
 class OidcLogin:
@@ -81,6 +83,7 @@ class OidcLogin:
         sender: sends the code to the token endpoint.
         clock: source of time.
         random_bits: never a seeded source.
+        key: signs attempts; the same in all processes of an install.
     """
 
     def __init__(
@@ -93,12 +96,15 @@ class OidcLogin:
         sender: FormSender,
         clock: Clock,
         random_bits: RandomBits,
+        key: bytes,
     ) -> None:
         self.issuer = issuer
         self._client_id = client_id
         self._client_secret = client_secret
-        self._fetch = fetch
+        self._discovery = Discovery(issuer, fetch, clock)
         self._sender = sender
+        self._clock = clock
+        self._key = key
         self._random_bits = random_bits
         self._verifier = TokenVerifier([oidc_issuer(issuer, client_id)], fetch, clock)
 
@@ -106,6 +112,14 @@ class OidcLogin:
     def name(self) -> str:
         """Of the issuer, for a person: its host."""
         return urlsplit(self.issuer).hostname or self.issuer
+
+    def keep(self, attempt: Attempt) -> str:
+        """Write what the browser must bring back."""
+        return attempt.dump(self._key, self._clock.now())
+
+    def recall(self, cookie: str) -> Attempt | None:
+        """Read what it has brought back; None when that is no attempt that we began lately."""
+        return Attempt.load(cookie, self._key, self._clock.now())
 
     async def begin(self, redirect_uri: str, then: str) -> tuple[str, Attempt]:
         """Begin to sign somebody in; returns the URL to go to, and what the browser must bring back.
@@ -166,7 +180,7 @@ class OidcLogin:
             "client_id": self._client_id,
         }
         headers: dict[str, str] = {}
-        document = await discover(self.issuer, self._fetch)
+        document = await self._discovery.document()
         if self._client_secret:
             ways: object = document.get("token_endpoint_auth_methods_supported")
             if isinstance(ways, list) and "client_secret_basic" not in ways:
@@ -178,10 +192,18 @@ class OidcLogin:
         return await self._sender.send(place, form, headers)
 
     async def _endpoint(self, name: str) -> str:
-        return str((await discover(self.issuer, self._fetch)).get(name, ""))
+        return str((await self._discovery.document()).get(name, ""))
 
     def _secret(self) -> str:
-        return base64.urlsafe_b64encode(self._random_bits(_BITS).to_bytes(_BITS // 8, "big")).decode().rstrip("=")
+        return _text_of(self._random_bits(_BITS).to_bytes(_BITS // 8, "big"))
+
+
+def _text_of(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _signature(value: str, key: bytes) -> str:
+    return _text_of(hmac.digest(key, value.encode(), "sha256"))
 
 
 def _refused(why: str) -> AuthenticationFailed:

@@ -21,9 +21,10 @@ from custodes.admin.auth.cookies import (
 from custodes.admin.auth.csrf import origin_of
 from custodes.admin.auth.fetch import LOOPBACK
 from custodes.admin.auth.gate import Gate
-from custodes.admin.auth.oidc import Attempt, OidcLogin
+from custodes.admin.auth.oidc import OidcLogin
 from custodes.admin.auth.tokens import Identification
 from custodes.admin.dependencies import CustodesDep
+from custodes.admin.pace import Pace
 from custodes.admin.pages.forms import message
 from custodes.admin.pages.places import base_of, go, page_of, safe_place
 from custodes.admin.routes.session import client_of, login_entry
@@ -32,6 +33,9 @@ from custodes.errors import CustodesError, PermissionDenied
 from custodes.planes.identity.model import Method
 
 router = APIRouter()
+
+#: Steps of sign-ins at the issuer that one address takes in a minute, of each process: an office signs in by two each.
+SIGN_INS = 60
 
 
 def way_elsewhere(request: Request, custodes: Custodes) -> tuple[str, str] | None:
@@ -51,12 +55,13 @@ async def leave_for_issuer(request: Request, custodes: CustodesDep) -> Response:
     if login is None:
         return go(request, "/login")
     try:
+        _hold(request, custodes)
         back = _address(request, custodes, "/login/callback")
         url, attempt = await login.begin(back, safe_place(request.query_params.get("next", "")))
     except CustodesError as error:
         return await _failed(request, error)
     response = RedirectResponse(url, status_code=303)
-    set_attempt(response, attempt.dump())
+    set_attempt(response, login.keep(attempt))
     return response
 
 
@@ -64,10 +69,11 @@ async def leave_for_issuer(request: Request, custodes: CustodesDep) -> Response:
 async def come_back_from_issuer(request: Request, custodes: CustodesDep) -> Response:
     """Take somebody back whom the issuer has signed in."""
     login: OidcLogin | None = request.app.state.oidc_login
-    attempt = Attempt.load(read_attempt(request))
+    attempt = None if login is None else login.recall(read_attempt(request))
     if login is None or attempt is None:
         return go(request, "/login")
     try:
+        _hold(request, custodes)
         back = _address(request, custodes, "/login/callback")
         found = await login.finish(attempt, dict(request.query_params), back)
         response = await _open_session(request, custodes, found, attempt.then)
@@ -140,6 +146,16 @@ def _address(request: Request, custodes: Custodes, place: str) -> str:
         return f"{request.url.scheme}://{request.url.netloc}{base_of(request)}{place}"
     msg = "Nothing says where browsers reach this server"
     raise PermissionDenied(msg, remedy="Set CUSTODES_PUBLIC_URL, and register its callback at the issuer")
+
+
+def _hold(request: Request, custodes: Custodes) -> None:
+    """Keep one address from having us ask the issuer again and again.
+
+    Raises:
+        TooFast: it has, this minute.
+    """
+    pace: Pace = request.app.state.pace
+    pace.hold("sign-ins", custodes.addresses.limit_key(client_of(request).ip), SIGN_INS)
 
 
 async def _failed(request: Request, error: CustodesError) -> Response:

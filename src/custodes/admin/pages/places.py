@@ -49,6 +49,9 @@ def safe_place(place: str) -> str:
     first = parts.path.split("/")[1] if parts.path.startswith("/") else ""
     if parts.scheme or parts.netloc or (parts.path and first not in TABS):
         return ""
+    # A browser takes "..", also when it is written "%2e%2e", for the folder above: out of the dashboard.
+    if any(part.lower().replace("%2e", ".") in {".", ".."} for part in parts.path.split("/")):
+        return ""
     return place
 
 

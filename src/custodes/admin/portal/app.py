@@ -20,9 +20,10 @@ from starlette.routing import BaseRoute
 from custodes.admin import openapi
 from custodes.admin.dashboard import Dashboard
 from custodes.admin.dependencies import CustodesDep
+from custodes.admin.pace import Pace
 from custodes.admin.pages.pages import icon
 from custodes.admin.portal import routes
-from custodes.admin.portal.session import COOKIE, CustomerDep, Pace, PortalRefusals, place_of
+from custodes.admin.portal.session import COOKIE, CustomerDep, PortalRefusals, place_of
 from custodes.admin.problems import PROBLEMS
 from custodes.admin.serving import new_router, served_app, worked_out
 from custodes.app import Custodes

@@ -11,6 +11,7 @@ from custodes.admin.auth.cookies import can_keep_cookies
 from custodes.admin.auth.csrf import check_origin
 from custodes.admin.dependencies import CustodesDep
 from custodes.admin.fields import Identifier
+from custodes.admin.pace import Pace
 from custodes.admin.paging import PageModel, PageQuery
 from custodes.admin.portal.models import (
     CatalogueEntry,
@@ -27,7 +28,6 @@ from custodes.admin.portal.session import (
     OPENINGS,
     CustomerDep,
     LinkTrail,
-    Pace,
     Trail,
     clear_cookie,
     client_ip,

@@ -10,9 +10,9 @@ from fastapi import Depends, Request, Response
 
 from custodes.admin.auth.csrf import CSRF_HEADER, SAFE_METHODS, check_origin, check_token
 from custodes.admin.dependencies import CustodesDep
+from custodes.admin.pace import Pace
 from custodes.admin.problems import trace_of
-from custodes.errors import AuthenticationFailed, CustodesError, PermissionDenied, RateLimited
-from custodes.kernel.clock import MINUTE, SECOND, Clock
+from custodes.errors import AuthenticationFailed, CustodesError, PermissionDenied
 from custodes.planes.audit.drafting import Changeable
 from custodes.planes.outbound.customer import Customer
 from custodes.planes.outbound.portal import PortalLink
@@ -36,50 +36,7 @@ OPENINGS = 20
 #: Refusals that are written in a minute, of all links together.
 REFUSALS = 60
 
-#: Links and addresses that are counted apart; beyond it the counts of all start anew.
-_MAX_COUNTED = 10_000
-
 _log = get_logger("custodes.portal")
-
-
-class TooFast(RateLimited):
-    """More requests than one link may send."""
-
-    def __init__(self, retry_after: int) -> None:
-        super().__init__("Too many requests through this link", remedy=f"Go on in {retry_after} s")
-        #: Seconds to wait.
-        self.retry_after = retry_after
-
-
-class Pace:
-    """Counts what each one does in a minute; of this process.
-
-    Args:
-        clock: source of time.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._minute = -1
-        self._counts: dict[tuple[str, str], int] = {}
-
-    def has_room(self, what: str, who: str, most: int) -> bool:
-        """Count one more; tell whether it is within the limit."""
-        minute = self._clock.now() // MINUTE
-        if minute != self._minute or len(self._counts) >= _MAX_COUNTED:
-            self._minute = minute
-            self._counts.clear()
-        self._counts[what, who] = count = self._counts.get((what, who), 0) + 1
-        return count <= most
-
-    def hold(self, what: str, who: str, most: int) -> None:
-        """Count one more.
-
-        Raises:
-            TooFast: it is beyond the limit.
-        """
-        if not self.has_room(what, who, most):
-            raise TooFast(int((MINUTE - self._clock.now() % MINUTE) // SECOND) + 1)
 
 
 def set_cookie(request: Request, response: Response, session: str, *, seconds: int) -> None:
