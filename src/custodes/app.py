@@ -33,6 +33,7 @@ _SERVICES = (
     ("notices",),
     ("fanout",),
     ("summaries",),
+    ("store_time",),
     ("leader",),
     ("audit",),
     ("metrics",),
@@ -74,6 +75,7 @@ class Custodes(Composition):
             self.random_bits,
             scheduler=self.scheduler,
             every_minutes=self.settings.rate_limit_cleanup_minutes,
+            ahead=lambda: self.store_time.ahead,
         )
 
     @cached_property

@@ -139,10 +139,11 @@ class Composition(Foundation):
             tenant=self.settings.default_tenant,
         )
 
-        def waiting() -> dict[str, float]:
-            return {"waiting_writes": float(getattr(self.database, "waiting", 0))}  # engines with one writer have it
+        def figures() -> dict[str, float]:
+            waiting = float(getattr(self.database, "waiting", 0))  # engines with one writer have it
+            return {"waiting_writes": waiting, "clock_off_seconds": abs(self.store_time.ahead or 0) / SECOND}
 
-        monitor.register("storage", StorageHealth(SqlHeartbeat(self.database), self.clock, waiting).get_health_status)
+        monitor.register("storage", StorageHealth(SqlHeartbeat(self.database), self.clock, figures).get_health_status)
         for system, plane in _SYSTEMS.items():
             monitor.register(system, lambda plane=plane: getattr(self, plane).get_health_status())
         return monitor
@@ -185,6 +186,7 @@ class Composition(Foundation):
             writer=self.process_name,
             concurrency=self.settings.webhook_concurrency,
             lease=self.settings.webhook_lease_seconds * SECOND,
+            leases_by=self.store_time.now,
             measured=self.settings.webhook_monitoring_enabled,
             tell=lambda: self.notices.tell(WEBHOOKS),
         )
@@ -241,6 +243,7 @@ class Composition(Foundation):
             owner=self.process_name,
             concurrency=self.settings.outbound_concurrency,
             lease=self.settings.outbound_lease_seconds * SECOND,
+            leases_by=self.store_time.now,
             allow_http=self.settings.outbound_allow_http,
             weights=parse_weights(self.settings.outbound_weights),
             default_tenant=self.settings.default_tenant,

@@ -20,6 +20,7 @@ from custodes.runtime.process import ProcessName
 from custodes.runtime.randomness import fast_bits
 from custodes.runtime.scheduler import Scheduler
 from custodes.runtime.shield import Shield
+from custodes.runtime.store_time import StoreTime
 from custodes.runtime.summaries import Summaries
 from custodes.runtime.system_clock import SystemClock
 from custodes.settings import Settings, load_settings
@@ -109,6 +110,15 @@ class Foundation:
         from custodes.storage.sql.leases import SqlLeaseStore
 
         return Leader(SqlLeaseStore(self.database), self.clock, self.process_name)
+
+    @cached_property
+    def store_time(self) -> StoreTime:
+        """The clock that the processes of this install have in common."""
+        if self.database.dialect != "postgresql":  # a file is on this host, whose clock it is
+            return StoreTime(self.clock)
+        from custodes.storage.sql.server_time import look
+
+        return StoreTime(self.clock, lambda: look(self.database, self.clock))
 
     @cached_property
     def fanout(self) -> Fanout:

@@ -20,6 +20,7 @@ from rich.markup import escape
 from custodes.app import Custodes
 from custodes.cli.console import DatabaseOption, JsonOption, out, write_json
 from custodes.errors import CustodesError
+from custodes.kernel.clock import SECOND
 from custodes.kernel.health import Health
 from custodes.kernel.sealing import NoSealer
 from custodes.kernel.spelling import nearest
@@ -31,6 +32,9 @@ from custodes.settings_sources import CONFIG_VARIABLE, environment_names
 
 #: Below so much free space the disk is a warning, bytes.
 LOW_DISK = 1 << 30
+
+#: Clocks that differ by less are as good as kept, seconds.
+CLOCK_OFF_SECONDS = 2.0
 
 #: Longest that a system may take to say how it is, seconds: here each is asked for the first time, by one who can wait.
 PATIENCE_SECONDS = 15.0
@@ -117,6 +121,11 @@ async def _database(custodes: Custodes) -> AsyncIterator[Finding]:
     else:
         await custodes.database.open()
         yield Finding("database", Verdict.OK, f"{place} is reachable, schema up to date")
+        await custodes.store_time.measure()
+        off = (custodes.store_time.ahead or 0) / SECOND
+        if abs(off) >= CLOCK_OFF_SECONDS:
+            told = f"the clock of this host is {abs(off):,.1f} s {'ahead of' if off > 0 else 'behind'} the database's"
+            yield Finding("clock", Verdict.WARNING, told, "Have both kept by NTP (chrony, systemd-timesyncd)")
     if custodes.database.dialect != "sqlite":
         return
     path: Path | None = getattr(custodes.database, "path", None)

@@ -218,8 +218,8 @@ class FairWorker(Worker[R], Generic[R]):
     def _opens_at(self, now: int) -> int | None:
         return self.gates.opens_at(now)
 
-    def _take(self, tx: Transaction, now: int, free: int, held: Sequence[Lease]) -> list[Lease]:
-        self._jobs.pull_in(tx, self.kind, now + self.horizon, now)
+    def _take(self, tx: Transaction, now: int, by_store: int, free: int, held: Sequence[Lease]) -> list[Lease]:
+        self._jobs.pull_in(tx, self.kind, max(now, by_store) + self.horizon, now)
         under_way: dict[str, int] = defaultdict(int)
         slow: dict[str, int] = defaultdict(int)
         for lease in held:
@@ -245,7 +245,7 @@ class FairWorker(Worker[R], Generic[R]):
             return False
 
         # Those that hang are due all the time, and it is for those that do not that one looks.
-        lanes = [lane for lane in self._jobs.due_lanes(tx, self.kind, now) if may_have_more(lane)]
+        lanes = [lane for lane in self._jobs.due_lanes(tx, self.kind, now, by_store) if may_have_more(lane)]
         gates: Mapping[str, Gate] = self.gates.open(tx, lanes, now) if lanes else {}
         places = {
             lane: min(gate.at_once, self.windows.size(lane)) - under_way.get(lane, 0) for lane, gate in gates.items()
@@ -267,9 +267,8 @@ class FairWorker(Worker[R], Generic[R]):
         for lane, limit in given.items():
             self._turns.took(lane)
             # A delivery that was under way when a process died is no suspect: nothing of ours runs what it carries.
-            found = self._jobs.claim(
-                tx, self.kind, lane, Claim(self.owner(), now, now + self._lease, limit, busy, suspect=True)
-            )
+            wanted = Claim(self.owner(), now, by_store, by_store + self._lease, limit, busy, suspect=True)
+            found = self._jobs.claim(tx, self.kind, lane, wanted)
             taken += found
             counts[lane] = len(found)
         for lane, most in places.items():

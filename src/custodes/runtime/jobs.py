@@ -3,7 +3,8 @@
 A job is open or gone: who finishes it deletes it, together with what the work has changed. It names its subject by
 ``kind`` and ``ref`` and holds no data of its own. A worker *leases* a job: it moves ``due_at`` to the end of the lease,
 so that a job whose worker died simply becomes due again, and the query that looks for work is the sweeper too. Each
-lease has a fencing ``token``; what is done with an older token has no effect.
+lease has a fencing ``token``; what is done with an older token has no effect. Leases are measured by the clock of the
+store (:mod:`custodes.runtime.store_time`): a host whose own clock is ahead must not take what others are at.
 """
 
 from __future__ import annotations
@@ -67,7 +68,9 @@ class Claim:
     owner: str
     #: Jobs due at or before are taken, microseconds since the epoch.
     now: int
-    #: End of the leases, microseconds since the epoch.
+    #: Leases of others that end at or before have ended, microseconds since the epoch by the store's clock.
+    ended: int
+    #: End of the leases, microseconds since the epoch by the store's clock.
     until: int
     #: Jobs at most.
     limit: int
@@ -100,8 +103,8 @@ class Jobs(Protocol):
         """Name the lanes that have open jobs, without reading the jobs."""
         ...
 
-    def due_lanes(self, tx: Transaction, kind: str, now: int) -> Sequence[str]:
-        """Name the lanes that have a job due at or before ``now``, without reading the jobs."""
+    def due_lanes(self, tx: Transaction, kind: str, now: int, ended: int) -> Sequence[str]:
+        """Name the lanes that have a job due at or before ``now``, or a lease that has ``ended``; no job is read."""
         ...
 
     def claim(self, tx: Transaction, kind: str, lane: str, claim: Claim) -> Sequence[Lease]:

@@ -112,6 +112,7 @@ class Worker(Generic[R]):
         lease: int = LEASE,
         poll_seconds: float = POLL_SECONDS,
         horizon: int = HORIZON,
+        leases_by: Callable[[], int] | None = None,
         tell: Callable[[], object] = _nothing,
     ) -> None:
         self.kind = kind
@@ -128,6 +129,8 @@ class Worker(Generic[R]):
         self._jobs = jobs
         self._clock = clock
         self._lease = lease
+        #: The time that leases are measured by, which is the same in all processes.
+        self._leases_by = leases_by or clock.now
         self._looks = Looks(poll_seconds)
         self._tell = tell
         #: Whether this process has put something in since the last look.
@@ -215,9 +218,9 @@ class Worker(Generic[R]):
                 self._tell()
             return 0
         held = [lease for lease, _ in self._running.values()]
-        now = self._clock.now()
+        now, by_store = self._clock.now(), self._leases_by()
         self._turn += 1
-        leases = await self._store.write(lambda tx: self._take(tx, now, free, held), durable=False)
+        leases = await self._store.write(lambda tx: self._take(tx, now, by_store, free, held), durable=False)
         for lease in leases:
             task = asyncio.create_task(self._do(lease), name=f"custodes-{self.kind}-{lease.ref}")
             self._running[lease.ref] = (lease, task)
@@ -225,8 +228,8 @@ class Worker(Generic[R]):
             self._tell()
         return len(leases)
 
-    def _take(self, tx: Transaction, now: int, free: int, held: Sequence[Lease]) -> list[Lease]:
-        self._jobs.pull_in(tx, self.kind, now + self.horizon, now)
+    def _take(self, tx: Transaction, now: int, by_store: int, free: int, held: Sequence[Lease]) -> list[Lease]:
+        self._jobs.pull_in(tx, self.kind, max(now, by_store) + self.horizon, now)
         lanes = sorted(self._jobs.lanes(tx, self.kind))
         busy = frozenset(lease.ref for lease in held)
         taken: list[Lease] = []
@@ -238,7 +241,8 @@ class Worker(Generic[R]):
             if limit <= 0:
                 return False
             suspect = not any(lease.suspect for lease in (*held, *taken))
-            wanted = Claim(self.owner(), now, now + self._lease, limit, busy | {lease.ref for lease in taken}, suspect)
+            at = busy | {lease.ref for lease in taken}
+            wanted = Claim(self.owner(), now, by_store, by_store + self._lease, limit, at, suspect)
             found = self._jobs.claim(tx, self.kind, lane, wanted)
             taken.extend(found)
             return len(found) == limit
@@ -346,7 +350,7 @@ class Worker(Generic[R]):
         """Move the end of all leases of jobs that are under way."""
         held = [lease for lease, _ in self._running.values()]
         if held:
-            until = self._clock.now() + self._lease
+            until = self._leases_by() + self._lease
             await self._store.write(lambda tx: self._jobs.extend(tx, held, until), durable=False)
 
     async def _renew_forever(self) -> None:

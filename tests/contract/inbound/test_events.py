@@ -115,7 +115,9 @@ async def test_the_same_key_from_another_source_or_tenant_is_another_event(
 async def test_a_repeat_gives_a_stranded_event_a_new_job(database: Database, events: SqlEventStore, arrival):
     kept = await events.accept(arrival("evt_1"))
     # Given its job was lost (a restored backup, a hand in the table)
-    [lease] = await database.write(lambda tx: SqlJobs().claim(tx, "webhook", "stripe", Claim("w", NOW, NOW + 1, 1)))
+    [lease] = await database.write(
+        lambda tx: SqlJobs().claim(tx, "webhook", "stripe", Claim("w", NOW, NOW, NOW + 1, 1))
+    )
     await database.write(lambda tx: SqlJobs().finish(tx, [lease]))
     assert await backlog(database) == 0
 

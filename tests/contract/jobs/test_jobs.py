@@ -40,9 +40,27 @@ async def claim(
     limit: int = 10,
     busy: frozenset[str] = frozenset(),
     suspect: bool = True,
+    ahead: int = 0,
 ) -> list[Lease]:
-    wanted = Claim(owner, now, now + LEASE, limit, busy, suspect)
+    wanted = Claim(owner, now + ahead, now, now + LEASE, limit, busy, suspect)
     return list(await database.write(lambda tx: jobs.claim(tx, "webhook", lane, wanted)))
+
+
+@pytest.mark.parametrize("ahead", [-2 * LEASE, 2 * LEASE])
+async def test_a_lease_ends_by_the_clock_of_the_store_whatever_the_own_one_says(
+    database: Database, jobs: Jobs, ahead: int
+):
+    """Given a leased job, When a worker whose own clock is wrong looks, Then it gets it once the lease has ended by the
+    clock of the store; what nobody is at is due by its own."""
+    await put(database, jobs, job("leased"), job("free", lane="github", due_at=NOW + LEASE))
+    await claim(database, jobs)
+    assert await claim(database, jobs, owner="w2", now=NOW + LEASE - 1, ahead=ahead) == []
+    due = await database.read(lambda tx: jobs.due_lanes(tx, "webhook", NOW + LEASE - 1 + ahead, NOW + LEASE - 1))
+    assert due == (["github"] if ahead > 0 else [])
+    [taken] = await claim(database, jobs, owner="w2", now=NOW + LEASE, ahead=ahead)
+    assert taken.ref == "leased"
+    free = await claim(database, jobs, lane="github", now=NOW, ahead=ahead)
+    assert [one.ref for one in free] == (["free"] if ahead > 0 else [])
 
 
 async def test_a_subject_has_at_most_one_open_job(database: Database, jobs: Jobs):
@@ -194,7 +212,7 @@ def test_to_claim_of_a_long_lane_is_not_to_read_all_of_it():
             connection.execute(table.insert(), rows)
             ticks: list[None] = []
             connection.connection.driver_connection.set_progress_handler(lambda ticks=ticks: ticks.append(None), 10)
-            wanted = Claim("w1", NOW, NOW + LEASE, 10, frozenset(), suspect=True)
+            wanted = Claim("w1", NOW, NOW, NOW + LEASE, 10, frozenset(), suspect=True)
             assert len(SqlJobs().claim(as_transaction(connection), "webhook", "stripe", wanted)) == 10
             steps.append(len(ticks))
 

@@ -102,5 +102,5 @@ async def test_health_names_every_system(client: httpx2.AsyncClient, custodes: C
 
     systems = {one["system"]: one for one in whole["systems"]}
     assert {"storage", "webhooks", "api", "audit", "metrics", "alerts"} <= systems.keys()
-    assert systems["storage"]["figures"].keys() == {"waiting_writes", "write_ms", "read_ms"}
+    assert systems["storage"]["figures"].keys() == {"waiting_writes", "clock_off_seconds", "write_ms", "read_ms"}
     assert all(one["figures"] == {} for one in tenant["systems"])

@@ -599,7 +599,7 @@ async def test_failures_that_end_together_are_written_together(
         await custodes.outbound.emit("y", {})
     worker: Any = custodes.outbound.worker
     database: Any = custodes.database
-    leases = await database.write(lambda tx: worker._take(tx, clock.now(), 16, []))
+    leases = await database.write(lambda tx: worker._take(tx, clock.now(), clock.now(), 16, []))
     assert len(leases) >= 8
     done = [(lease, await worker._doer.do(lease)) for lease in leases]
     lost = replace(leases[0], token=leases[0].token + 7)
@@ -646,7 +646,7 @@ async def test_failures_that_end_in_two_processes_at_once_all_count_and_are_told
         for one in (custodes, other):
             await custodes.outbound.emit("y", {})
             worker: Any = one.outbound.worker
-            [lease] = await database.write(lambda tx, worker=worker: worker._take(tx, clock.now(), 1, []))
+            [lease] = await database.write(lambda tx, worker=worker: worker._take(tx, clock.now(), clock.now(), 1, []))
             settled.append((worker, [(lease, await worker._doer.do(lease))]))
         (first, ended), (second, ended_too) = settled
         endpoints, before_put = first._doer._endpoints, asyncio.Event()

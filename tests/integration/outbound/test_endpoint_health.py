@@ -34,7 +34,7 @@ async def test_a_failure_beside_successes_is_forgotten_with_the_next_success(
     for _ in range(2):
         await custodes.outbound.emit("order.paid", {})
     worker: Any = custodes.outbound.worker
-    leases = await custodes.database.write(lambda tx: worker._take(tx, clock.now(), 16, []))
+    leases = await custodes.database.write(lambda tx: worker._take(tx, clock.now(), clock.now(), 16, []))
     assert len(leases) == 2
     receiver.status = 500
     failed = await worker._doer.do(leases[0])

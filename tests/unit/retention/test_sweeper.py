@@ -326,7 +326,51 @@ async def test_a_clock_that_jumps_is_no_silence_and_hides_none(retention_of, clo
     # Given a wall clock that jumps ahead after a sweep, then that is none who swept just now
     await retention.run_due()
     clock.jump(30 * DAY)
+    assert (await retention.get_health_status()).figures["hours_since_sweep"] == 0
+
+
+async def test_a_clock_that_jumps_far_ahead_has_nothing_deleted(retention_of, clock: FakeClock):
+    """Given rows within their time, When a clock jumps a year ahead, beneath a process or before one starts, Then
+    nothing is deleted and health says why, until somebody sweeps by hand or the clock is put right."""
+    shelf = Shelf(clock, [10])
+    retention = retention_of(shelf.policy())
+    await retention.run_due()
+    clock.jump(365 * DAY)
+    for each in (retention, retention_of(shelf.policy())):
+        for _ in range(3):
+            clock.advance(HOUR)
+            assert await each.run_due() == []
+        health = await each.get_health_status()
+        assert health.state is not Health.HEALTHY
+        assert "365 days" in health.reasons[0]
+    assert len(shelf.rows) == 1
+
+    clock.jump(-365 * DAY)
+    assert [run.removed for run in await retention.run_due()] == [0, 0]
     assert (await retention.get_health_status()).state is Health.HEALTHY
+
+    clock.jump(365 * DAY)
+    await retention_of(shelf.policy()).run()  # custodes retention run: it is as late as that
+    assert shelf.rows == []
+    clock.advance(HOUR)
+    assert [run.error for run in await retention_of(shelf.policy()).run_due()] == ["", ""]
+
+
+async def test_where_another_clock_is_known_it_decides_whether_the_time_can_be(retention_of, clock: FakeClock):
+    """Given an install that was off for a year, on a server with a clock of its own, When both clocks agree, Then it
+    sweeps; When this host's is ahead of the server's, Then it does not."""
+    shelf = Shelf(clock, [10])
+    ahead = 0
+    await retention_of(shelf.policy()).run_due()
+    clock.jump(365 * DAY)
+    ahead = 365 * DAY
+    wrong = retention_of(shelf.policy(), ahead=lambda: ahead)
+    assert await wrong.run_due() == []
+    [reason] = [one for one in (await wrong.get_health_status()).reasons if "ahead of the database's" in one]
+    assert "8,760 h" in reason
+    ahead = SECOND
+    await wrong.run_due()
+    assert shelf.rows == []
 
 
 def test_two_policies_of_one_name_are_refused(retention_of, clock: FakeClock):

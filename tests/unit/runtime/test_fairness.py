@@ -144,15 +144,15 @@ def test_a_claim_looks_at_nobody_who_can_have_no_place() -> None:
     gates.shut = {"good/shut"}
     windows.succeeded("good/0", 10)
 
-    held = worker._take(cast("Any", None), 0, 8, [])
+    held = worker._take(cast("Any", None), 0, 0, 8, [])
     assert gates.asked == ["evil/0", "evil/1", "good/0"]
     assert Counter(lease.lane for lease in held) == {"evil/0": 1, "evil/1": 1, "good/0": 2}
 
     windows.succeeded("good/0", 10)
-    held += worker._take(cast("Any", None), 0, 4, held)
+    held += worker._take(cast("Any", None), 0, 0, 4, held)
     assert gates.asked == ["good/0"]
     gates.asked = []
-    assert worker._take(cast("Any", None), 0, 2, held) == []
+    assert worker._take(cast("Any", None), 0, 0, 2, held) == []
     assert gates.asked == []
 
 
@@ -166,7 +166,7 @@ def test_that_a_healthy_job_ends_is_no_reason_to_look_for_those_that_hang() -> N
     windows = Windows()
     windows.succeeded("good/0", 10)
     worker = _worker(_Due("evil/0", "good/0", good_0=1), _Open(), windows)
-    taken = worker._take(cast("Any", None), 0, 8, [])
+    taken = worker._take(cast("Any", None), 0, 0, 8, [])
     assert _waited_for(worker, taken) == {"evil/0": True, "good/0": False}
 
 
@@ -177,9 +177,9 @@ def test_unproven_lanes_wait_for_the_end_of_unproven_ones() -> None:
     windows.succeeded("good/0", 10)
     jobs = _Due("evil/0", "evil/1", "good/0", good_0=1)
     worker = _worker(jobs, _Open(), windows)
-    taken = worker._take(cast("Any", None), 0, 8, [])
+    taken = worker._take(cast("Any", None), 0, 0, 8, [])
     jobs.lanes = ("evil/2",)
-    assert worker._take(cast("Any", None), 0, 5, taken) == []
+    assert worker._take(cast("Any", None), 0, 0, 5, taken) == []
     assert _waited_for(worker, taken) == {"evil/0": True, "evil/1": True, "good/0": False}
 
 
@@ -191,13 +191,13 @@ def test_what_may_begin_is_counted_apart_from_what_is_under_way() -> None:
         windows.succeeded("a/0", 10)
     worker = _worker(_Due("a/0"), gates, windows, concurrency=20)
     gates.gate = Gate(10, begin=2)
-    taken = worker._take(cast("Any", None), 0, 20, [])
+    taken = worker._take(cast("Any", None), 0, 0, 20, [])
     assert len(taken) == 2
-    taken += worker._take(cast("Any", None), 0, 18, taken)
+    taken += worker._take(cast("Any", None), 0, 0, 18, taken)
     assert len(taken) == 4
     assert _waited_for(worker, taken) == {"a/0": False}
     gates.gate = Gate(5, begin=2)
-    assert len(worker._take(cast("Any", None), 0, 16, taken)) == 1
+    assert len(worker._take(cast("Any", None), 0, 0, 16, taken)) == 1
 
 
 def test_where_no_place_was_left_all_wait_for_any() -> None:
@@ -206,7 +206,7 @@ def test_where_no_place_was_left_all_wait_for_any() -> None:
         for _ in range(4):
             windows.succeeded(lane, 10)
     worker = _worker(_Due("a/0", "b/0"), _Open(), windows, concurrency=4)
-    taken = worker._take(cast("Any", None), 0, 4, [])
+    taken = worker._take(cast("Any", None), 0, 0, 4, [])
     assert _waited_for(worker, taken) == {"a/0": True, "b/0": True}
 
 

@@ -61,6 +61,7 @@ class WebhookMonitor(RefusedDeliveries):
         writer: what this process is called among those that count.
         concurrency: events handled at the same time.
         lease: how long a worker may be silent before its events are taken over, microseconds.
+        leases_by: tells the time that all processes measure leases by; None: the clock's.
         thresholds: when the webhooks are degraded and unhealthy.
         measured: count figures and look for patterns; events are stored and handled all the same.
     """
@@ -79,6 +80,7 @@ class WebhookMonitor(RefusedDeliveries):
         writer: Named,
         concurrency: int = CONCURRENCY,
         lease: int = LEASE,
+        leases_by: Callable[[], int] | None = None,
         thresholds: Sequence[Threshold] = analytics.THRESHOLDS,
         measured: bool = True,
         tell: Callable[[], None] = _nobody,
@@ -127,6 +129,7 @@ class WebhookMonitor(RefusedDeliveries):
             owner=writer,
             concurrency=concurrency,
             lease=lease,
+            leases_by=leases_by,
             tell=tell,
         )
         self._receiver = Receiver(

@@ -14,6 +14,8 @@ THRESHOLDS = (
     Threshold("write_ms", 500, 5_000, unit=" ms", says="A durable write takes {}"),
     Threshold("read_ms", 250, 2_500, unit=" ms", says="A read takes {}"),
     Threshold("waiting_writes", 2_000, 15_000, says="Writes that wait: {}"),
+    # Hosts that keep their clocks are some milliseconds apart; beyond five minutes senders' signatures are refused.
+    Threshold("clock_off_seconds", 2, 300, unit=" s", says="The clocks of this host and of the database differ by {}"),
 )
 
 

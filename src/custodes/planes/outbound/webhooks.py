@@ -98,6 +98,7 @@ class OutgoingWebhooks(Deliveries):
         default_tenant: str,
         concurrency: int = CONCURRENCY,
         lease: int = LEASE,
+        leases_by: Callable[[], int] | None = None,
         allow_http: bool = False,
         weights: Mapping[str, int] | None = None,
         tell: Callable[[], object] = _nobody,
@@ -161,6 +162,7 @@ class OutgoingWebhooks(Deliveries):
             concurrency=concurrency,
             lease=lease,
             horizon=HORIZON,
+            leases_by=leases_by,
             tell=tell,
         )
         self._gates = EndpointGates(endpoints)

@@ -7,7 +7,7 @@ the next one goes on. What goes is decided by the planes' own ``purge``; the swe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 
 from custodes.errors import ConfigurationError, CustodesError
@@ -33,6 +33,14 @@ POLICY_SECONDS = 60.0
 #: Longest time between two looks whether a sweep is due, seconds: a process that lives longer than this sweeps, however
 #: seldom sweeps are and however often processes are replaced.
 LOOK_SECONDS = 30.0
+
+#: So much more than this process has lived may have passed since anybody swept, microseconds: an install that is
+#: switched off for a week goes on by itself. A clock that says more may have jumped, and what it would have deleted
+#: does not come back.
+LONGEST_ABSENCE = 7 * DAY
+
+#: So far ahead of the store's clock this process's may be, microseconds: policies keep for days.
+FARTHEST_AHEAD = HOUR
 
 #: What the plane is called in health reports.
 SYSTEM = "retention"
@@ -65,8 +73,13 @@ Tell = Callable[[Policy, int], None]
 def _untold(_policy: Policy, _removed: int) -> None: ...
 
 
+def _unknown() -> None: ...
+
+
 class Retention:
     """Runs the policies, on a schedule and on demand.
+
+    On the schedule only while the time is plausible: see :data:`LONGEST_ABSENCE` and :data:`FARTHEST_AHEAD`.
 
     Args:
         store: the engine.
@@ -78,6 +91,7 @@ class Retention:
         every_minutes: minutes between two sweeps, whichever processes make them.
         batch: rows of one transaction.
         pause: waits so many seconds between batches.
+        ahead: tells by how much this process's clock is ahead of one that others keep, microseconds; None: not known.
 
     Raises:
         ConfigurationError: two policies of one name.
@@ -95,6 +109,7 @@ class Retention:
         every_minutes: float = 60,
         batch: int = BATCH,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        ahead: Callable[[], int | None] = _unknown,
     ) -> None:
         self._store = store
         self._runs = runs
@@ -102,6 +117,9 @@ class Retention:
         self._random_bits = random_bits
         self._batch = batch
         self._pause = pause
+        self._ahead = ahead
+        #: Why the last look left everything alone; empty when it did not.
+        self._doubt = ""
         self.policies: tuple[Policy, ...] = (*policies, self._own_policy())
         self._names = names = [policy.name for policy in self.policies]
         if len(set(names)) < len(names):
@@ -154,6 +172,11 @@ class Retention:
         until = now + self.interval // 2
         last = await self._store.read(lambda tx: self._runs.last(tx, self._names, until=until))
         ages = [(one, now - last[one.name].started_at if one.name in last else None) for one in self.policies]
+        doubt, self._doubt = self._doubt, self._doubt_of(now, last.values())
+        if self._doubt:
+            if not doubt:
+                _log.warning("retention_held", why=self._doubt)
+            return []
         if not any(age is None or age >= self.interval for _, age in ages):
             return []
         self._swept_at = elapsed
@@ -162,6 +185,20 @@ class Retention:
         except BaseException:
             self._swept_at = None  # the next look goes on with the policies that have not run
             raise
+
+    def _doubt_of(self, now: int, last: Iterable[Run]) -> str:
+        """Tell why the time cannot be what it is said to be; empty when it can."""
+        ahead = self._ahead()
+        absent = now - max((run.started_at for run in last), default=now)
+        lived = self._clock.monotonic() - (self._began_at if self._swept_at is None else self._swept_at)
+        if ahead is not None and ahead > FARTHEST_AHEAD:
+            return f"Nothing is cleaned up: the clock of this host is {ahead / HOUR:,.0f} h ahead of the database's"
+        if ahead is None and absent - lived > LONGEST_ABSENCE:
+            return (
+                f"Nothing is cleaned up: by the clock, nobody did for {absent / DAY:,.0f} days. "
+                "If that is so, say: custodes retention run"
+            )
+        return ""
 
     async def _run_all(self, policies: Sequence[Policy], tell: Tell = _untold, *, dry_run: bool = False) -> list[Run]:
         done: list[Run] = []
@@ -185,11 +222,12 @@ class Retention:
         """
         now = self._clock.now()
 
-        def work(tx: Transaction) -> tuple[dict[str, Run], dict[str, Run]]:
-            newest = self._runs.last(tx, self._names)
-            return newest, self._runs.last(tx, self._names, until=now, succeeded=True)
+        def work(tx: Transaction) -> tuple[dict[str, Run], dict[str, Run], dict[str, Run]]:
+            newest, real = self._runs.last(tx, self._names), self._runs.last(tx, self._names, until=now)
+            return newest, real, self._runs.last(tx, self._names, until=now, succeeded=True)
 
-        newest, succeeded = await self._store.read(work)
+        newest, real, succeeded = await self._store.read(work)
+        doubt = self._doubt_of(now, real.values())
         silences = {name: self._silence(name, now, succeeded.get(name)) for name in self._names}
         failed = [name for name in self._names if name in newest and newest[name].error]
         silence = max(silences.values())
@@ -198,11 +236,11 @@ class Retention:
             "intervals_since_sweep": silence // self.interval,
             "policies_failed": float(len(failed)),
         }
-        health = judge(SYSTEM, figures, THRESHOLDS)
+        health = judge(SYSTEM, figures, THRESHOLDS, {doubt: Health.DEGRADED} if doubt else {})
         if health.state is Health.HEALTHY:
             return health
         named = [name for name in self._names if name in failed or silences[name] >= LATE * self.interval]
-        return replace(health, reasons=(*health.reasons, f"Not cleaned up: {_listed(named)}"))
+        return replace(health, reasons=(*health.reasons, f"Not cleaned up: {_listed(named)}")) if named else health
 
     def _silence(self, policy: str, now: int, run: Run | None) -> int:
         """Tell how long ago a policy last succeeded, microseconds; ``run`` is that success, as it is recorded."""

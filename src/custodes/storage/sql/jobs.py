@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Connection,
     CursorResult,
     Integer,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
+    case,
     cast,
     delete,
     exists,
@@ -65,9 +67,9 @@ class SqlJobs:
         """Jump from lane to lane through the index: one probe a lane, however long the lanes are."""
         return [lane for (lane,) in connection_of(tx).execute(_LANES, {"kind": kind})]
 
-    def due_lanes(self, tx: Transaction, kind: str, now: int) -> Sequence[str]:
+    def due_lanes(self, tx: Transaction, kind: str, now: int, ended: int) -> Sequence[str]:
         """Jump from lane to lane, and look at the first job of each."""
-        connection, wanted = connection_of(tx), {"kind": kind, "now": now}
+        connection, wanted = connection_of(tx), {"kind": kind, **_moments(now, ended)}
         if connection.dialect.name == "sqlite":
             return [lane for (lane,) in json.loads(connection.execute(_DUE_LANES_IN_ONE, wanted).scalar_one())]
         return [lane for (lane,) in connection.execute(_DUE_LANES, wanted)]
@@ -75,7 +77,7 @@ class SqlJobs:
     def claim(self, tx: Transaction, kind: str, lane: str, claim: Claim) -> Sequence[Lease]:
         """Lease due jobs of a lane."""
         connection = connection_of(tx)
-        wanted = {"kind": kind, "lane": lane, "now": claim.now, "busy": list(claim.busy)}
+        wanted = {"kind": kind, "lane": lane, "busy": list(claim.busy), **_moments(claim.now, claim.ended)}
         due: list[Any] = list(connection.execute(_DUE, {**wanted, "most": claim.limit}))
         suspects = [row for row in due if row.lost >= SUSPECT_AFTER]
         most = 1 if claim.suspect else 0
@@ -151,12 +153,21 @@ class SqlJobs:
 
 _KIND = t.c.kind == bindparam("kind")
 
+#: Nobody is at it, and it is due; or somebody was, and the lease has ended. By the later of both an index finds it.
+_DUE_NOW = and_(
+    t.c.due_at <= bindparam("latest"),
+    t.c.due_at
+    <= case(
+        (t.c.lease_owner.is_(None), bindparam("now", type_=BigInteger)), else_=bindparam("ended", type_=BigInteger)
+    ),
+)
+
 _DUE = (
     select(t.c.tenant_id, t.c.ref, t.c.attempts, t.c.token, _LOST.label("lost"))
     .where(
         _KIND,
         t.c.lane == bindparam("lane"),
-        t.c.due_at <= bindparam("now"),
+        _DUE_NOW,
         not_among(t.c.ref, "busy"),
     )
     .order_by(t.c.due_at)
@@ -190,6 +201,10 @@ FINISH = (
 )
 
 
+def _moments(now: int, ended: int) -> dict[str, int]:
+    return {"now": now, "ended": ended, "latest": max(now, ended)}
+
+
 def _lanes(*, due: bool = False) -> Select[Any]:
     first = select(func.min(t.c.lane).label("lane")).where(_KIND)
     seen = first.cte("seen", recursive=True)
@@ -197,7 +212,7 @@ def _lanes(*, due: bool = False) -> Select[Any]:
     walk = seen.union_all(select(following).where(seen.c.lane.is_not(None)))
     found = select(walk.c.lane).where(walk.c.lane.is_not(None))
     if due:
-        found = found.where(exists().where(_KIND, t.c.lane == walk.c.lane, t.c.due_at <= bindparam("now")))
+        found = found.where(exists().where(_KIND, t.c.lane == walk.c.lane, _DUE_NOW))
     return found
 
 

@@ -1,0 +1,101 @@
+"""Hosts whose clocks differ, on one PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiohttp import web
+from tests.integration.outbound.conftest import Receiver, opened
+
+from custodes import Custodes
+from custodes.cli.doctor import examine
+from custodes.kernel.clock import MINUTE, SECOND
+from custodes.kernel.health import Health
+from custodes.runtime.system_clock import SystemClock
+from custodes.testing import signed_webhook
+from custodes.testing.clock import FakeClock
+
+
+@pytest.fixture
+def url(postgres_url: str) -> str:
+    return postgres_url.replace("postgresql:", "postgresql+psycopg:")
+
+
+async def receive(custodes: Custodes) -> None:
+    signed = signed_webhook("stripe", {"id": "evt_1", "type": "invoice.paid"}, "whsec_test", now=custodes.clock.now())
+    source = custodes.inbound.source("stripe")
+    await custodes.inbound.receive(source, signed.request, trace_id="", client_ip="203.0.113.9")
+
+
+@pytest.mark.parametrize("ahead", [-MINUTE, MINUTE])
+async def test_a_host_whose_clock_is_wrong_takes_nothing_that_another_is_at(
+    url: str,
+    clock: FakeClock,
+    receiver: Receiver,
+    ahead: int,
+) -> None:
+    """Given a webhook being handled and a delivery under way at one host, When a host whose clock is a minute ahead, or
+    behind, looks for work, Then it finds none until the leases have ended."""
+    wrong = FakeClock(clock.now() + ahead)
+    runs: list[str] = []
+    done = asyncio.Event()
+    async with opened(url, clock) as right, opened(url, wrong) as other:
+        for name, host in (("right", right), ("other", other)):
+            await host.store_time.measure()
+            host.source("stripe", ["whsec_test"])
+
+            @host.webhook("stripe")
+            async def handle(_event: Any, name: str = name) -> None:
+                runs.append(name)
+                await done.wait()
+
+        async def answer(_receiver: Receiver, _request: web.Request) -> web.Response:
+            await done.wait()
+            return web.Response(status=204)
+
+        receiver.answer = answer
+        await right.outbound.create_endpoint(receiver.url, event_types=["order.*"])
+        await right.outbound.emit("order.paid", {})
+        await receive(right)
+        assert [await right.inbound.worker.claim(), await right.outbound.worker.claim()] == [1, 1]
+        for _ in range(3):
+            assert [await other.inbound.worker.claim(), await other.outbound.worker.claim()] == [0, 0]
+            for each in (clock, wrong):
+                each.advance(8 * SECOND)
+            await right.inbound.worker.renew()
+            await right.outbound.worker.renew()
+        for each in (clock, wrong):
+            each.advance(MINUTE)  # nobody renews any more
+        assert [await other.inbound.worker.claim(), await other.outbound.worker.claim()] == [1, 1]
+        done.set()
+        for host in (right, other):
+            await host.inbound.worker.run_due()
+            await host.outbound.worker.run_due()
+        assert runs == ["right", "other"]
+
+
+class Fast(SystemClock):
+    """The clock of a host that is a minute ahead."""
+
+    def now(self) -> int:
+        return super().now() + MINUTE
+
+
+async def test_a_clock_that_is_off_is_told_of(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a host whose clock is a minute ahead of the database's, When its health is asked for and the doctor looks,
+    Then both say so; of a host whose clock is right they do not."""
+    async with opened(url, Fast()) as wrong, opened(url) as right:
+        for host in (wrong, right):
+            await host.store_time.measure()
+        told = {one.system: one for one in (await wrong.health.check()).systems}["storage"]
+        assert (told.state, round(told.figures["clock_off_seconds"])) == (Health.DEGRADED, 60)
+        well = {one.system: one for one in (await right.health.check()).systems}["storage"]
+        assert (well.state, round(well.figures["clock_off_seconds"])) == (Health.HEALTHY, 0)
+
+    monkeypatch.setenv("CUSTODES_SECRET_KEY", "k" * 32)
+    assert not [one for one in await examine(url) if one.area == "clock"]
+    monkeypatch.setattr("custodes.foundation.SystemClock", Fast)
+    [found] = [one for one in await examine(url) if one.area == "clock"]
+    assert (found.verdict, found.text) == ("warning", "the clock of this host is 60.0 s ahead of the database's")
