@@ -234,7 +234,7 @@ class FairWorker(Worker[R], Generic[R]):
 
         def may_have_more(lane: str) -> bool:
             """Tell whether there can be a place for a lane, without looking at what it is a lane of."""
-            if self.gates.closed(lane, now):
+            if self.gates.closed(lane, by_store):
                 return False
             if self.windows.size(lane) <= under_way.get(lane, 0):
                 filled.add(lane)
@@ -246,7 +246,7 @@ class FairWorker(Worker[R], Generic[R]):
 
         # Those that hang are due all the time, and it is for those that do not that one looks.
         lanes = [lane for lane in self._jobs.due_lanes(tx, self.kind, now, by_store) if may_have_more(lane)]
-        gates: Mapping[str, Gate] = self.gates.open(tx, lanes, now) if lanes else {}
+        gates: Mapping[str, Gate] = self.gates.open(tx, lanes, by_store) if lanes else {}
         places = {
             lane: min(gate.at_once, self.windows.size(lane)) - under_way.get(lane, 0) for lane, gate in gates.items()
         }
@@ -281,7 +281,7 @@ class FairWorker(Worker[R], Generic[R]):
             by_any=bool(waiting) and sum(given.values()) >= free,
         )
         if taken:
-            self.gates.passed(tx, counts, now)
+            self.gates.passed(tx, counts, by_store)
             self._doer.begin(tx, taken)
         return taken
 

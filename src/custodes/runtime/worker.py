@@ -129,7 +129,7 @@ class Worker(Generic[R]):
         self._jobs = jobs
         self._clock = clock
         self._lease = lease
-        #: The time that leases are measured by, which is the same in all processes.
+        #: The time that leases, and what a lane may have, are measured by: the same in all processes.
         self._leases_by = leases_by or clock.now
         self._looks = Looks(poll_seconds)
         self._tell = tell
@@ -282,7 +282,7 @@ class Worker(Generic[R]):
             except Exception as error:  # noqa: BLE001 - one lane that cannot be judged must not end the worker
                 _log.error("claim_failed", kind=self.kind, error=repr(error))
             self._looks.end(loop.time())
-            now = self._clock.now()
+            now = self._leases_by()
             if (opens_at := self._opens_at(now)) is not None:
                 self._looks.opens(loop.time() + (opens_at - now) / SECOND)
             while (wait := self._looks.wait(loop.time())) > 0:

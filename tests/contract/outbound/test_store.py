@@ -57,13 +57,19 @@ async def test_what_a_rate_allows_never_comes_nearer(database: Database, make):
     endpoint = make()
 
     async def put(health: EndpointHealth) -> EndpointHealth | None:
-        await database.write(lambda tx: store.put_health(tx, "acme", endpoint.id, health))
+        await database.write(lambda tx: store.put_healths(tx, [(endpoint, health)]))
         return (await database.read(lambda tx: store.health(tx, [endpoint.id]))).get(endpoint.id)
 
     assert await put(EndpointHealth(paced_until=9)) == EndpointHealth(paced_until=9)
     assert await put(EndpointHealth(failures=2, paced_until=5)) == EndpointHealth(failures=2, paced_until=9)
     assert await put(EndpointHealth(failures=3, paced_until=12)) == EndpointHealth(failures=3, paced_until=12)
     assert await put(EndpointHealth()) is None
+
+    # Given that its row is held, then what is written is what holds
+    await put(EndpointHealth(paced_until=12))
+    await database.write(lambda tx: store.put_health(tx, "acme", endpoint.id, EndpointHealth(paced_until=5)))
+    found = await database.read(lambda tx: store.health(tx, [endpoint.id]))
+    assert found == {endpoint.id: EndpointHealth(paced_until=5)}
 
 
 async def test_one_process_at_a_time_counts_what_a_rate_allows(database: Database, make):

@@ -8,10 +8,10 @@ import pytest
 from tests.integration.outbound.conftest import ENGINES, Receiver, opened
 
 from custodes import Custodes
-from custodes.kernel.clock import DAY, MINUTE
+from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from custodes.kernel.health import Health
 from custodes.planes.outbound.analytics import Condition
-from custodes.planes.outbound.model import HEALTHY, EndpointState
+from custodes.planes.outbound.model import HEALTHY, EndpointState, Options
 from custodes.testing.clock import FakeClock
 
 both_engines = pytest.mark.parametrize("engine", ENGINES)
@@ -90,3 +90,46 @@ async def test_a_test_that_fails_is_nothing_given_up(custodes: Custodes, receive
     assert (standing.state, standing.figures["exhausted_last_hour"]) == (Health.HEALTHY, 0)
     figures = await custodes.outbound.get_delivery_analytics(since=clock.now() - DAY, until=clock.now() + 1)
     assert (figures.total.attempts, figures.total.exhausted) == (1, 0)
+
+
+@both_engines
+async def test_after_a_clock_that_ran_ahead_an_endpoint_gets_what_its_rate_allows(
+    custodes: Custodes, database_url: str, receiver: Receiver, clock: FakeClock
+) -> None:
+    """Given an endpoint that was sent to by a process whose clock was six hours ahead, When that is put right, Then the
+    endpoint gets what its rate allows, neither nothing nor more."""
+    await custodes.outbound.create_endpoint(receiver.url, options=Options(rate=2.0))
+    async with opened(database_url, FakeClock(clock.now() + 6 * HOUR)) as ahead:
+        await send(ahead, 2)
+    assert len(receiver.got) == 2
+
+    for seconds in range(1, 4):
+        await send(custodes, 10)
+        assert len(receiver.got) == 2 + 2 * seconds
+        clock.advance(SECOND)
+
+
+@both_engines
+async def test_after_a_clock_that_ran_ahead_a_breaker_is_closed_by_a_probe(
+    custodes: Custodes, database_url: str, receiver: Receiver, clock: FakeClock
+) -> None:
+    """Given an endpoint whose breaker was opened by a process whose clock was a year ahead, When that is put right,
+    Then the endpoint is tried, and a failure opens the breaker for as long as any."""
+    made = (await custodes.outbound.create_endpoint(receiver.url)).endpoint
+    receiver.status = 500
+    async with opened(database_url, FakeClock(clock.now() + 365 * DAY)) as ahead:
+        for _ in range(5):
+            await send(ahead)
+    opened_for = (await custodes.outbound.get_endpoint_health(made.id)).open_until - clock.now()
+    assert opened_for > 364 * DAY
+
+    before = len(receiver.got)
+    await send(custodes)
+    assert len(receiver.got) > before
+    health = await custodes.outbound.get_endpoint_health(made.id)
+    assert health.open_until - clock.now() < HOUR
+    assert health.failing_since <= clock.now()
+    receiver.status = 204
+    clock.advance(HOUR)
+    await send(custodes)
+    assert (await custodes.outbound.get_endpoint_health(made.id)) == HEALTHY

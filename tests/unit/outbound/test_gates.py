@@ -15,7 +15,7 @@ from custodes.planes.outbound.model import Endpoint, EndpointHealth, Options
 NOW = 1_790_000_000 * SECOND
 LANE = "t/e"
 OPEN = EndpointHealth(failures=9, open_until=NOW + MINUTE)
-USED_UP = EndpointHealth(paced_until=NOW + MINUTE)
+USED_UP = EndpointHealth(paced_until=NOW + 5 * SECOND // 2)
 
 
 def gates_on(rate: float, health: EndpointHealth, meanwhile: Callable[[], None]) -> EndpointGates:

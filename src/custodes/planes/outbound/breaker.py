@@ -77,12 +77,18 @@ def retry_after(text: str, now: int) -> int:
     return min(max(wait, 0), LONGEST_RETRY_AFTER)
 
 
+def possible(health: EndpointHealth, now: int) -> EndpointHealth:
+    """Take an endpoint that is left alone for longer than any is for open: a clock that ran ahead has written that."""
+    return health if health.open_until <= now + LONGEST_RETRY_AFTER else replace(health, open_until=0)
+
+
 def judge(endpoint: Endpoint, health: EndpointHealth, answered: Answered, now: int) -> Judgement:
     """Tell what an attempt means for its endpoint."""
     if answered.good:
         return Judgement(EndpointHealth(paced_until=health.paced_until))
+    health = possible(health, now)
     failures = health.failures + 1
-    since = health.failing_since or now
+    since = min(health.failing_since or now, now)
     open_until = health.open_until
     if failures >= OPEN_AFTER:
         pause = min(FIRST_PAUSE << min(failures - OPEN_AFTER, 20), LONGEST_PAUSE)

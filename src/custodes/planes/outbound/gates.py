@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from custodes.kernel.clock import SECOND
+from custodes.planes.outbound.breaker import possible
 from custodes.planes.outbound.model import HEALTHY, Endpoint, EndpointHealth, EndpointState
 from custodes.planes.outbound.ports import EndpointStore
 from custodes.planes.outbound.rules import MIN_RATE
@@ -72,7 +73,7 @@ class EndpointGates:
         counted = self._endpoints.hold_health(tx, rated) if rated else {}
         for lane, endpoint_id in ids.items():
             endpoint = endpoints.get(endpoint_id)
-            health = healths.get(endpoint_id, HEALTHY)
+            health = possible(healths.get(endpoint_id, HEALTHY), now)
             self._failing[lane] = health.failures
             if endpoint is None or not _may_be_sent(endpoint):
                 # Its open jobs are looked at one by one, and put aside.
@@ -85,11 +86,13 @@ class EndpointGates:
                 gates[lane] = Gate(at_once)
             elif endpoint_id not in counted:
                 known.pace(lane, now + HELD_ELSEWHERE, now)
-            elif begin := _affordable(endpoint, counted[endpoint_id], now):
-                self._rated[lane] = (endpoint, counted[endpoint_id])
-                gates[lane] = Gate(at_once, begin)
             else:
-                known.pace(lane, _affordable_at(endpoint, counted[endpoint_id]), now)
+                health = _possible_pace(endpoint, counted[endpoint_id], now)
+                if begin := _affordable(endpoint, health, now):
+                    self._rated[lane] = (endpoint, health)
+                    gates[lane] = Gate(at_once, begin)
+                else:
+                    known.pace(lane, _affordable_at(endpoint, health), now)
         return gates
 
     def closed(self, lane: str, now: int) -> bool:
@@ -133,6 +136,12 @@ def _at_once(endpoint: Endpoint, health: EndpointHealth, now: int) -> int:
 
 def _burst(endpoint: Endpoint) -> float:
     return max(BURST_SECONDS, 1 / _rate(endpoint)) * SECOND
+
+
+def _possible_pace(endpoint: Endpoint, health: EndpointHealth, now: int) -> EndpointHealth:
+    """Take for unused what no burst can have used up: a clock that ran ahead has written that, or another rate."""
+    latest = now + _burst(endpoint) + SECOND / _rate(endpoint) + SECOND
+    return health if health.paced_until <= latest else replace(health, paced_until=0)
 
 
 def _affordable_at(endpoint: Endpoint, health: EndpointHealth) -> int:

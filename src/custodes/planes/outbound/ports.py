@@ -99,11 +99,14 @@ class EndpointStore(Protocol):
         ...
 
     def put_health(self, tx: Transaction, tenant: str, endpoint_id: str, health: EndpointHealth) -> None:
-        """Write how an endpoint is doing; what its rate allows never comes nearer by it, unless it is well."""
+        """Write how an endpoint is doing, whose row is held, or which is well."""
         ...
 
     def put_healths(self, tx: Transaction, found: Sequence[tuple[Endpoint, EndpointHealth]]) -> None:
-        """Write how endpoints are doing, each of them once: at most two statements for all."""
+        """Write how endpoints are doing, each of them once: at most two statements for all.
+
+        What the rate of one allows never comes nearer by it, unless it is well.
+        """
         ...
 
     # ── Secrets ──────────────────────────────────────────────────────────────

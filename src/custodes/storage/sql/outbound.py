@@ -174,15 +174,16 @@ class SqlEndpointStore:
         return {row["configuration_id"]: _health(row) for row in take_rows(connection_of(tx), healths, rows)}
 
     def put_health(self, tx: Transaction, tenant: str, endpoint_id: str, health: EndpointHealth) -> None:
-        """Write how an endpoint is doing, as :meth:`put_healths` does."""
-        _put_healths(connection_of(tx), [(tenant, endpoint_id, health)])
+        """Write how an endpoint is doing, as it is said to be."""
+        _put_healths(connection_of(tx), [(tenant, endpoint_id, health)], {})
 
     def put_healths(self, tx: Transaction, found: Sequence[tuple[Endpoint, EndpointHealth]]) -> None:
         """Write how endpoints are doing, one statement for those that are well and one for the others.
 
         Others may have counted what a rate allows since it was read: the later moment stays.
         """
-        _put_healths(connection_of(tx), [(endpoint.tenant, endpoint.id, health) for endpoint, health in found])
+        rows = [(endpoint.tenant, endpoint.id, health) for endpoint, health in found]
+        _put_healths(connection_of(tx), rows, {"paced_until": _LATER})
 
     # ── Secrets ──────────────────────────────────────────────────────────────
 
@@ -251,14 +252,16 @@ _HEALTH = select(healths).where(among(healths.c.configuration_id, "ids"))
 _SECRETS = select(secrets).where(among(secrets.c.configuration_id, "ids")).order_by(secrets.c.id.desc())
 
 
-def _put_healths(connection: Connection, found: Sequence[tuple[str, str, EndpointHealth]]) -> None:
+def _put_healths(
+    connection: Connection, found: Sequence[tuple[str, str, EndpointHealth]], changes: Mapping[str, str]
+) -> None:
     """Write how endpoints are doing; an endpoint that is well has no row."""
     well = [endpoint_id for _, endpoint_id, health in found if health == HEALTHY]
     if well:
         connection.execute(_WELL, {"ids": well})
     # In one order in every process, so that two with the same endpoints never wait for each other.
     ill = sorted((one for one in found if one[2] != HEALTHY), key=lambda one: one[1])
-    upsert_rows(connection, healths, [_health_row(*one) for one in ill], {"paced_until": _LATER})
+    upsert_rows(connection, healths, [_health_row(*one) for one in ill], changes)
 
 
 def _living(tenant: str | None) -> Any:
