@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Generic, NamedTuple, TypeVar
 
-from custodes.kernel.clock import DAY, HOUR, SECOND
+from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
+
+R = TypeVar("R")
 
 
 class Level(IntEnum):
@@ -68,6 +71,28 @@ def level_for(since: int, until: int, now: int, beside: int | None = None) -> Le
     oldest = since if beside is None else min(since, beside)
     fit = (level for level, longest in _SPAN.items() if until - since <= longest and oldest > now - KEPT[level])
     return next(fit, Level.DAY)
+
+
+#: A clock that goes back by more was put right, microseconds: what is counted from then on stands at the right time,
+#: and not where the clock had been. By less it was a little off, and what is counted belongs to the stretch under way.
+PUT_RIGHT = 2 * MINUTE
+
+
+class Era(NamedTuple, Generic[R]):
+    """Rows of the time between two moments at which a clock was put right.
+
+    A process writes its row of a stretch anew, with all that it counted in it. Of a stretch that it comes to a second
+    time it has forgotten the first: that has another row.
+    """
+
+    #: How often the clock had been put right.
+    number: int
+    #: The rows.
+    rows: list[R]
+
+    def writer(self, process: str) -> str:
+        """Return who writes these rows of a process."""
+        return f"{process}-{self.number}" if self.number else process
 
 
 #: Types that one process counts by name for one source; further ones share the series :data:`OTHER`, so that whoever

@@ -107,7 +107,7 @@ async def test_sums_of_days_are_those_of_their_hours_whoever_wrote_them(database
         names = (chance.choice(["default", "acme"]), chance.choice(["stripe", "github"]), f"type.{hour % 3}")
         tally.received(*names, at)
         tally.succeeded(*names, at, int(chance.lognormvariate(9, 2)))
-    rows = tally.changed()
+    [(_, rows)] = tally.changed()
     older = [(one, values) for one, values in rows if one.event_type is not None]
     await database.write(lambda tx: figures.put_figures(tx, "new", rows))
     await database.write(lambda tx: figures.put_figures(tx, "old", older))
@@ -142,7 +142,8 @@ async def test_a_chart_of_days_is_read_from_the_rows_of_sources(database: Databa
     tally = Tally()
     for kind in ("a", "b"):
         tally.received("default", "stripe", kind, START)
-    await database.write(lambda tx: figures.put_figures(tx, "w1", tally.changed()))
+    [(_, rows)] = tally.changed()
+    await database.write(lambda tx: figures.put_figures(tx, "w1", rows))
 
     # When those of the types are gone
     await database.write(lambda tx: connection_of(tx).execute(webhook_rollups.delete()))

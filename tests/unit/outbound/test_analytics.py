@@ -74,9 +74,9 @@ def test_attempts_are_counted_at_every_level_until_their_stretch_is_over() -> No
     """Given attempts of two minutes; then the minutes are told apart, and hour and day hold both."""
     course, start = Course(), NOW - NOW % HOUR
     course.count(attempt(204), "x", start, exhausted=False)
-    first = dict(course.changed())
+    first = dict(course.changed()[0].rows)
     course.count(attempt(None), "x", start + MINUTE, exhausted=True)
-    second = dict(course.changed())
+    second = dict(course.changed()[0].rows)
 
     assert [series.level for series in first] == list(Level)
     counts = {series.level: (figures.succeeded, figures.unanswered) for series, figures in second.items()}
@@ -89,7 +89,7 @@ def test_types_without_end_share_a_series() -> None:
     for number in range(MAX_TYPES + 5):
         course.count(attempt(204), f"type.{number}", NOW, exhausted=False)
 
-    rows = {series.event_type: figures for series, figures in course.changed() if series.level is Level.DAY}
+    rows = {series.event_type: figures for series, figures in course.changed()[0].rows if series.level is Level.DAY}
     assert len(rows) == MAX_TYPES + 1
     assert rows[OTHER].succeeded == 5
 

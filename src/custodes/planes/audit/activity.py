@@ -30,6 +30,9 @@ MAX_PASTS = 10_000
 #: How the key of an actor begins that nobody knows.
 _NOBODY = "anonymous:"
 
+#: So far ahead another host's clock may be, microseconds; what stands later was written by one that has been put right.
+MAX_AHEAD = 5 * MINUTE
+
 #: Window of repeated failures, microseconds.
 FAILURE_WINDOW = 10 * MINUTE
 
@@ -176,10 +179,10 @@ class Past:
                 new_address=new_address,
                 new_device=new_device,
             )
-        sprayed = [(at, who) for at, who in self.address.failures if event.at - at <= SPRAY_WINDOW]
+        sprayed = [(at, who) for at, who in self.address.failures if _is_within(at, event.at, SPRAY_WINDOW)]
         return Observed(
             actor_failures=1 + _within(actor.failures, event.at, FAILURE_WINDOW),
-            ip_failures=sum(event.at - at <= FAILURE_WINDOW for at, _ in sprayed) + bool(event.ip),
+            ip_failures=sum(_is_within(at, event.at, FAILURE_WINDOW) for at, _ in sprayed) + bool(event.ip),
             ip_accounts=len({who for _, who in sprayed} | {event.actor}) if event.ip else 0,
             new_address=new_address,
             new_device=new_device,
@@ -192,7 +195,12 @@ def _union(known: deque[C], told: deque[C]) -> deque[C]:
 
 
 def _within(moments: deque[int], now: int, window: int) -> int:
-    return sum(now - at <= window for at in moments) if moments else 0
+    return sum(_is_within(at, now, window) for at in moments) if moments else 0
+
+
+def _is_within(at: int, now: int, window: int) -> bool:
+    """Tell whether something has just happened; what a clock that ran ahead has written says nothing."""
+    return -MAX_AHEAD <= now - at <= window
 
 
 def _see(seen: dict[str, None], value: str) -> None:

@@ -251,12 +251,13 @@ class AuditLogger(AuditReader):
         is_attempt = drafted.outcome != Outcome.SUCCESS or action.sign_in
         # Of many behind one address, each asks about himself only.
         asks = (
-            mine is None or ((is_attempt or action.bulk) and mine.asked_at <= now - KNOWN_FOR),
-            bool(ip) and (here is None or (is_attempt and here.asked_at <= now - KNOWN_FOR)),
+            mine is None or ((is_attempt or action.bulk) and not _is_known(mine, now)),
+            bool(ip) and (here is None or (is_attempt and not _is_known(here, now))),
         )
         if mine is not None and here is not None and not any(asks):
             return Past(mine, here)
         known = [one.asked_at if one else 0 for one, asked in zip((mine, here), asks, strict=True) if asked]
+        known = [at if at <= now else 0 for at in known]  # what was asked by a clock that ran ahead, was not
         since = max(0, min(known) - OVERLAP)
         whom, where = actor if asks[0] else "", ip if asks[1] else ""
         try:
@@ -299,7 +300,7 @@ class AuditLogger(AuditReader):
         entries: list[AuditEntry] = []
         for signal in signals:
             try:
-                drafted = self._draft(Kind.SECURITY, signal.action, *_said_by(signal))
+                drafted = self._draft(Kind.SECURITY, signal.action, *_said_by(signal, self._clock.now()))
             except InvalidInput as error:
                 _log.warning("signal_not_recorded", action=signal.action, error=str(error))
                 continue
@@ -398,12 +399,17 @@ class AuditLogger(AuditReader):
         self._bus.emit(signal)
 
 
+def _is_known(past: ActorPast | AddressPast, now: int) -> bool:
+    """Tell whether the store was asked so lately that it has hardly more to tell."""
+    return now - KNOWN_FOR < past.asked_at <= now
+
+
 def _trace(drafted: Draft, now: int) -> Trace:
     context = drafted.context
     return Trace(now, str(drafted.actor), drafted.action, drafted.outcome, context.ip, context.user_agent)
 
 
-def _said_by(signal: SecuritySignal) -> tuple[Referable, EventFields]:
+def _said_by(signal: SecuritySignal, now: int) -> tuple[Referable, EventFields]:
     actor = signal.actor
     fields: EventFields = {
         "target": signal.target or None,
@@ -413,7 +419,7 @@ def _said_by(signal: SecuritySignal) -> tuple[Referable, EventFields]:
         "trace_id": signal.trace_id,
         "tenant": signal.tenant,
         "ip": signal.ip,
-        "time": signal.at,
+        "time": min(signal.at, now),  # it has happened, whatever the clock said then
     }
     # An actor without a type in a signal is a system such as "stripe", not a user.
     return actor if ":" in actor or not actor else Reference("service", actor), fields

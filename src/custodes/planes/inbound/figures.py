@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from custodes.kernel.clock import MINUTE, SECOND
 from custodes.kernel.histogram import Histogram
-from custodes.kernel.stretches import Level, TypeNames
+from custodes.kernel.stretches import PUT_RIGHT, Era, Level, TypeNames
 
 #: Length of the stretches that refused deliveries are counted in.
 REFUSAL_BUCKET = 10 * SECOND
@@ -118,6 +118,8 @@ class Tally:
         self._fresh: dict[tuple[str, str, str], Figures] = {}
         self._running: dict[Series, Figures] = {}
         self._changed: dict[Series, Figures] = {}
+        self._era = 0
+        self._ended: list[Era[tuple[Series, Figures]]] = []
         self._types: defaultdict[str, TypeNames] = defaultdict(TypeNames)
         self._latest = 0
         self._until = 0
@@ -149,19 +151,28 @@ class Tally:
         if processing_us is not None:
             figures.processing.record(processing_us)
 
-    def changed(self) -> list[tuple[Series, Figures]]:
+    def changed(self) -> list[Era[tuple[Series, Figures]]]:
         """Take what changed since the last time, to be written."""
         self._fold()
-        changed, self._changed = self._changed, {}
-        return list(changed.items())
+        self._end_era()
+        ended, self._ended = self._ended, []
+        return ended
 
-    def unwritten(self, rows: list[tuple[Series, Figures]]) -> None:
+    def unwritten(self, eras: list[Era[tuple[Series, Figures]]]) -> None:
         """Take back what could not be written."""
-        for series, figures in rows:
-            self._changed.setdefault(series, figures)
+        for era in eras:
+            if era.number == self._era:
+                self._changed = {**dict(era.rows), **self._changed}
+            else:
+                self._ended.append(era)
+
+    def _end_era(self) -> None:
+        changed, self._changed = self._changed, {}
+        if changed:
+            self._ended.append(Era(self._era, list(changed.items())))
 
     def _figures(self, tenant: str, source: str, event_type: str, now: int) -> Figures:
-        if now >= self._until:
+        if now >= self._until or now < self._latest - PUT_RIGHT:
             self._begin_minute(now)
         key = (tenant, source, event_type)
         figures = self._fresh.get(key)
@@ -171,8 +182,11 @@ class Tally:
         return figures
 
     def _begin_minute(self, now: int) -> None:
-        # A clock that goes back never gets here, so a stretch that was left behind and written is not begun again.
         self._fold()
+        if now < self._latest:  # what was left behind and written is not begun again: it is another row
+            self._end_era()
+            self._era += 1
+            self._running = {}
         self._latest = now
         self._until = now - now % MINUTE + MINUTE
         self._running = {
@@ -196,12 +210,18 @@ class RefusalTally:
     def __init__(self) -> None:
         self._current: dict[tuple[str, int, str, str], int] = {}
         self._changed: set[tuple[str, int, str, str]] = set()
+        self._era = 0
+        self._ended: list[Era[RefusalCount]] = []
         self._latest = 0
         #: Refusals that found no room in their stretch.
         self.uncounted = 0
 
     def refused(self, tenant: str, source: str, reason: str, now: int) -> int:
         """Count one; returns how many of this source and reason were refused in this stretch, with this one."""
+        if now < self._latest - PUT_RIGHT:
+            self._end_era()
+            self._era += 1
+            self._current, self._latest = {}, 0
         self._latest = max(self._latest, now - now % REFUSAL_BUCKET)
         key = (tenant, self._latest, source, reason)
         if key not in self._current and len(self._current) >= MAX_REFUSAL_KEYS:
@@ -211,19 +231,28 @@ class RefusalTally:
         self._changed.add(key)
         return self._current[key]
 
-    def changed(self) -> list[RefusalCount]:
+    def changed(self) -> list[Era[RefusalCount]]:
         """Take the counts that changed since the last time, and forget stretches that are over."""
-        rows = [RefusalCount(*key, self._current[key]) for key in self._changed]
-        self._changed = set()
+        self._end_era()
         self._current = {key: count for key, count in self._current.items() if key[1] == self._latest}
-        return rows
+        ended, self._ended = self._ended, []
+        return ended
 
-    def unwritten(self, rows: list[RefusalCount]) -> None:
+    def unwritten(self, eras: list[Era[RefusalCount]]) -> None:
         """Take back what could not be written."""
-        for row in rows:
-            key = row[:4]
-            self._current.setdefault(key, row.refused)
-            self._changed.add(key)
+        for era in eras:
+            if era.number != self._era:
+                self._ended.append(era)
+                continue
+            for row in era.rows:
+                key = row[:4]
+                self._current.setdefault(key, row.refused)
+                self._changed.add(key)
+
+    def _end_era(self) -> None:
+        changed, self._changed = self._changed, set()
+        if changed:
+            self._ended.append(Era(self._era, [RefusalCount(*key, self._current[key]) for key in changed]))
 
 
 @dataclass(frozen=True, slots=True)

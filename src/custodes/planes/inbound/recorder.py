@@ -222,8 +222,12 @@ class Recorder:
                 return
 
             def work(tx: Transaction) -> None:
-                self._figures.put_figures(tx, self._writer(), figures)
-                self._figures.put_refusals(tx, self._writer(), refused, samples)
+                writer = self._writer()
+                for counted in figures:
+                    self._figures.put_figures(tx, counted.writer(writer), counted.rows)
+                for counted in refused:
+                    self._figures.put_refusals(tx, counted.writer(writer), counted.rows, ())
+                self._figures.put_refusals(tx, writer, (), samples)
 
             try:
                 await self._store.write(work, durable=False)

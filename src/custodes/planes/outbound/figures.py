@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from custodes.kernel.clock import MINUTE
 from custodes.kernel.histogram import Histogram
-from custodes.kernel.stretches import Level, TypeNames
+from custodes.kernel.stretches import PUT_RIGHT, Era, Level, TypeNames
 from custodes.planes.outbound.model import Attempt
 
 
@@ -117,28 +117,40 @@ class Course:
     def __init__(self) -> None:
         self._running: dict[Series, Figures] = {}
         self._changed: dict[Series, Figures] = {}
+        self._era = 0
+        self._ended: list[Era[tuple[Series, Figures]]] = []
         self._types = TypeNames()
         self._latest = 0
         self._until = 0
 
     def count(self, attempt: Attempt, event_type: str, now: int, *, exhausted: bool) -> None:
         """Count an attempt that has ended."""
-        if now >= self._until:
+        if now >= self._until or now < self._latest - PUT_RIGHT:
             self._begin_minute(now)
         for level in Level:
-            # A clock that goes back counts into the stretch that is under way: those before may be forgotten here.
+            # A clock that goes back a little counts into the stretch under way: those before may be forgotten here.
             bucket = self._latest - self._latest % level.micros
             series = Series(attempt.tenant, level, bucket, attempt.endpoint_id, self._types.name(event_type))
             figures = self._running.setdefault(series, Figures())
             figures.count(attempt, exhausted=exhausted)
             self._changed[series] = figures
 
-    def changed(self) -> list[tuple[Series, Figures]]:
+    def changed(self) -> list[Era[tuple[Series, Figures]]]:
         """Take what changed since the last time, to be written."""
+        self._end_era()
+        ended, self._ended = self._ended, []
+        return ended
+
+    def _end_era(self) -> None:
         changed, self._changed = self._changed, {}
-        return list(changed.items())
+        if changed:
+            self._ended.append(Era(self._era, list(changed.items())))
 
     def _begin_minute(self, now: int) -> None:
+        if now < self._latest:  # what was left behind and written is not begun again: it is another row
+            self._end_era()
+            self._era += 1
+            self._running = {}
         self._latest = now
         self._until = now - now % MINUTE + MINUTE
         self._running = {

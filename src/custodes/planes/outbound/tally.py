@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
+from custodes.kernel.stretches import Era
 from custodes.planes.outbound.figures import Course, Figures, Series
 from custodes.planes.outbound.model import Attempt
 from custodes.planes.outbound.ports import Counts, EndpointStore, FigureStore
@@ -28,7 +29,7 @@ class Piece(NamedTuple):
     #: What is added to the counters of endpoints, by id.
     counts: dict[str, Counts]
     #: Figures over time, each as it stands when it is written.
-    figures: list[tuple[Series, Figures]]
+    figures: Era[tuple[Series, Figures]]
 
 
 class Tally:
@@ -85,20 +86,24 @@ class Tally:
         async with self._flushing:
             await self._write()  # the same counts under the same names, until it is known that they were kept
             counts, self._counts = list(self._counts.items()), {}
-            figures = self._course.changed()
-            for begin in range(0, max(len(counts), len(figures)), PIECE):
+            *ended, figures = self._course.changed() or [Era[tuple[Series, Figures]](0, [])]
+            for number, rows in ended:
+                for begin in range(0, len(rows), PIECE):
+                    self._unwritten.append(Piece(self._new_id(), {}, Era(number, rows[begin : begin + PIECE])))
+            for begin in range(0, max(len(counts), len(figures.rows)), PIECE):
                 end = begin + PIECE
-                self._unwritten.append(Piece(self._new_id(), dict(counts[begin:end]), figures[begin:end]))
+                rows = Era(figures.number, figures.rows[begin:end])
+                self._unwritten.append(Piece(self._new_id(), dict(counts[begin:end]), rows))
             await self._write()
 
     async def _write(self) -> None:
         while self._unwritten:
             piece = self._unwritten[0]
             # Copies: they are written in another thread while the loop goes on counting.
-            rows = [(series, its.copy()) for series, its in piece.figures]
+            rows = Era(piece.figures.number, [(series, its.copy()) for series, its in piece.figures.rows])
             await self._store.write(partial(self._put, piece.counts, rows), durable=False, once=piece.id)
             self._unwritten.popleft()
 
-    def _put(self, counts: dict[str, Counts], figures: list[tuple[Series, Figures]], tx: Transaction) -> None:
+    def _put(self, counts: dict[str, Counts], figures: Era[tuple[Series, Figures]], tx: Transaction) -> None:
         self._endpoints.add_counts(tx, counts)
-        self._figures.put(tx, self._writer(), figures)
+        self._figures.put(tx, figures.writer(self._writer()), figures.rows)
