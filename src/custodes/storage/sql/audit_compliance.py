@@ -15,7 +15,7 @@ from custodes.planes.audit.model import UNREVIEWED
 from custodes.storage.sql.audit_analytics import by_review_state
 from custodes.storage.sql.audit_figures import DUTIES, LINE, Level, is_its_line
 from custodes.storage.sql.audit_filters import unordered
-from custodes.storage.sql.audit_reading import Asked, Form, below, total
+from custodes.storage.sql.audit_reading import Asked, Form, Inquiry, added_up, below, side_by_side, total
 from custodes.storage.sql.tables.audit import audit_logs
 from custodes.storage.sql.tables.audit_figures import (
     audit_habit_folds,
@@ -50,10 +50,11 @@ def compliance(connection: Connection, tenant: str | None, since: int, until: in
     asked = Asked.of(connection, tenant, since, until, audit_habit_folds)
     of_lines = Asked.of(connection, tenant, since, until, audit_line_folds)
     kept = _kept(connection)
-    admin, admin_cut = _tallies(of_lines, "admin", kept)
-    sign_ins, sign_ins_cut = _tallies(of_lines, "sign_in", kept)
-    privileged, _ = _tallies(of_lines, "privileged", kept)
     took = [each for (each,) in asked.ask(_of_verdicts, MAX_VERDICTS)]
+    # The longest first.
+    duties = ("privileged", "sign_in", "admin")
+    of_duties = side_by_side(connection, [_tallies(of_lines, duty, kept) for duty in duties])
+    (privileged, _), (sign_ins, sign_ins_cut), (admin, admin_cut) = of_duties
     [(waiting,)] = asked.ask(_of_waiting) or [(None,)]
     [(entries, first, last)] = asked.ask(_of_span) or [(0, 0, 0)]
     return Compliance(
@@ -64,10 +65,10 @@ def compliance(connection: Connection, tenant: str | None, since: int, until: in
     )  # fmt: skip
 
 
-def _tallies(asked: Asked, duty: str, kept: Kept) -> tuple[tuple[Tally, ...], bool]:
+def _tallies(asked: Asked, duty: str, kept: Kept) -> Inquiry[tuple[tuple[Tally, ...], bool]]:
     """Count who did what and how it ended, most frequent first; addresses of those lines alone."""
-    ranked = _ranked(asked, duty, kept)
-    seen = _seen(asked, duty, ranked)
+    ranked = yield from _ranked(asked, duty, kept)
+    seen = yield from _seen(asked, duty, ranked)
     lines = tuple(
         Tally(actor, action, outcome, count, *seen[actor, action, outcome])
         for actor, action, outcome, count, _ in ranked
@@ -75,26 +76,26 @@ def _tallies(asked: Asked, duty: str, kept: Kept) -> tuple[tuple[Tally, ...], bo
     return lines[:MAX_LINES], len(lines) > MAX_LINES
 
 
-def _ranked(asked: Asked, duty: str, kept: Kept) -> list[Any]:
+def _ranked(asked: Asked, duty: str, kept: Kept) -> Inquiry[list[Any]]:
     """Rank the lines of a duty by their entries, names deciding between equals: one more than are listed.
 
     Lines are added up and sorted by their numbers; only those that may be listed get their names. Entries that are not
     folded yet may have lines without a number: these are in no figures, so that each line is ranked once.
     """
-    numbered = _ranked_of_likely(asked, duty, kept) if _is_most(asked, kept) else None
+    numbered = (yield from _ranked_of_likely(asked, duty, kept)) if _is_most(asked, kept) else None
     if numbered is None:
-        numbered = _ranked_of_all(asked, duty)
-    found: list[Any] = [*numbered, *asked.ask(_of_new_lines, duty, _MOST)]
+        numbered = yield from _ranked_of_all(asked, duty)
+    found: list[Any] = [*numbered, *(yield asked.written(_of_new_lines, duty, _MOST))]
     return sorted(found, key=lambda row: (-row[3], *row[:3]))[:_MOST]
 
 
-def _ranked_of_all(asked: Asked, duty: str) -> Sequence[Any]:
+def _ranked_of_all(asked: Asked, duty: str) -> Inquiry[Sequence[Any]]:
     """Rank all lines of a range: ``(*LINE, events, line)``."""
     if asked.connection.dialect.name != "sqlite":
-        return asked.ask(_of_ranked_lines, duty, _MOST)
-    counts = asked.sums(_of_lines, duty)
+        return (yield asked.written(_of_ranked_lines, duty, _MOST))
+    counts = added_up((yield asked.written(_of_lines, duty)))
     counts.pop(None, None)
-    return _named(asked, counts)
+    return (yield from _named(asked, counts))
 
 
 def _of_lines(form: Form, duty: str) -> Any:
@@ -129,28 +130,32 @@ def _of_new_lines(form: Form, duty: str, most: int) -> Any:
     return select(*names, events, null()).group_by(*names).order_by(events.desc(), *names).limit(most)
 
 
-def _ranked_of_likely(asked: Asked, duty: str, kept: Kept) -> Sequence[Any] | None:
+def _ranked_of_likely(asked: Asked, duty: str, kept: Kept) -> Inquiry[Sequence[Any] | None]:
     """Rank the lines with most entries of all time, when no other one can be among the first; None when one could.
 
     Over most of the time that is kept they are the first, and few of all. A line that is not among them has no more
     entries in any range than the last of them has of all time; those that entries beside the figures are of are added.
     """
-    lines, connection = audit_lines.c, asked.connection
-    by_events = select(lines.line, lines.events).where(lines.duty == duty).order_by(lines.events.desc())
-    least = connection.execute(by_events.offset(LIKELY).limit(1)).first()
-    top = connection.execute(by_events.limit(LIKELY)).all()
+    frequent = yield asked.written(_of_frequent_lines, duty, LIKELY + 1)
+    top, rest = dict(frequent[:LIKELY]), frequent[LIKELY:]
     if asked.tenant is None and asked.since >= asked.reach.valid_from:
-        ranked = _less_what_is_outside(asked, duty, {row.line: row.events for row in top}, kept)
+        ranked = yield from _less_what_is_outside(asked, duty, top, kept)
     else:
-        met = {line for (line,) in asked.ask(_of_met_lines, duty) if line is not None}
-        likely = asked.ask(_of_likely_lines, duty, only=[*met.union(line for line, _ in top)])
-        ranked = _named(asked, {line: events for line, events in likely if line is not None})
-    if least is None or (len(ranked) == _MOST and ranked[-1][3] > least.events):
+        met = {line for (line,) in (yield asked.written(_of_met_lines, duty)) if line is not None}
+        likely = yield asked.written(_of_likely_lines, duty, only=[*met.union(top)])
+        ranked = yield from _named(asked, {line: events for line, events in likely if line is not None})
+    if not rest or (len(ranked) == _MOST and ranked[-1][3] > rest[0][1]):
         return ranked
     return None
 
 
-def _less_what_is_outside(asked: Asked, duty: str, events: dict[int, int], kept: Kept) -> Sequence[Any]:
+def _of_frequent_lines(_: Form, duty: str, most: int) -> Any:
+    """Write the question of the lines with most entries of all time."""
+    lines = audit_lines.c
+    return select(lines.line, lines.events).where(lines.duty == duty).order_by(lines.events.desc()).limit(most)
+
+
+def _less_what_is_outside(asked: Asked, duty: str, events: dict[int, int], kept: Kept) -> Inquiry[Sequence[Any]]:
     """Rank lines by their entries of all time, less those outside of a range, which are fewer than those in it.
 
     Args:
@@ -159,15 +164,16 @@ def _less_what_is_outside(asked: Asked, duty: str, events: dict[int, int], kept:
         events: line → its entries of all time that are in figures; of the lines with most.
         kept: the time that figures tell of.
     """
-    unfolded = {line: count for line, count in asked.ask(_of_unfolded_lines, duty) if line is not None}
+    met_since = yield asked.written(_of_unfolded_lines, duty)
+    unfolded = {line: count for line, count in met_since if line is not None}
     if met := [line for line in unfolded if line not in events]:
-        events |= {row[0]: row[4] for row in asked.ask(_of_names, only=met)}
+        events |= {row[0]: row[4] for row in (yield asked.written(_of_names, only=met))}
     counts = Counter(events) + Counter(unfolded)
     # After a clean-up lines count from the hour on at which it ended, and the day that this is in is not kept.
     for since, until in ((asked.reach.valid_from or kept[0], asked.since), (asked.until, kept[1])):
-        outside = asked.over(since, until).ask(_of_outside, duty, only=[*events])
+        outside = yield asked.over(since, until).written(_of_outside, duty, only=[*events])
         counts.subtract({line: count for line, count in outside if line in events})
-    return _named(asked, counts)
+    return (yield from _named(asked, counts))
 
 
 def _of_unfolded_lines(form: Form, duty: str) -> Any:
@@ -194,7 +200,7 @@ def _of_outside(form: Form, duty: str) -> Any:
 def _of_names(form: Form) -> Any:
     """Write the question of what some lines are: ``(line, *LINE, events)``."""
     lines = audit_lines.c
-    return select(lines.line, *(lines[name] for name in LINE), lines.events).where(form.among(lines.line))
+    return select(lines.line, *(lines[name] for name in LINE), lines.events).where(form.each(lines.line))
 
 
 def _of_met_lines(form: Form, duty: str) -> Any:
@@ -223,25 +229,27 @@ def _is_most(asked: Asked, kept: Kept) -> bool:
     return 2 * (min(asked.until, last) - max(asked.since, first)) > last - first
 
 
-def _named(asked: Asked, counts: Mapping[int, int]) -> Sequence[Any]:
+def _named(asked: Asked, counts: Mapping[int, int]) -> Inquiry[Sequence[Any]]:
     """Rank lines by their entries and name the first: ``(*LINE, events, line)``; names decide between equals."""
     listed = nlargest(_MOST, (count for count in counts.values() if count > 0))
     if not listed:
         return ()
     first = [line for line, count in counts.items() if count >= listed[-1]]
-    named = [(*row[1:4], counts[row[0]], row[0]) for row in asked.ask(_of_names, only=first)]
+    found = yield asked.written(_of_names, only=first)
+    named = [(*row[1:4], counts[row[0]], row[0]) for row in found]
     return sorted(named, key=lambda row: (-row[3], *row[:3]))[:_MOST]
 
 
-def _seen(asked: Asked, duty: str, ranked: Sequence[Any]) -> dict[tuple[str, str, str], tuple[int, int]]:
+def _seen(asked: Asked, duty: str, ranked: Sequence[Any]) -> Inquiry[dict[tuple[str, str, str], tuple[int, int]]]:
     """Count the addresses of some lines, and tell their last entries."""
     numbered = {row[4]: (row[0], row[1], row[2]) for row in ranked if row[4] is not None}
     found: dict[tuple[str, str, str], tuple[int, int]] = {}
     if numbered:
-        told = asked.ask(_of_addresses, duty, only=list(numbered))
+        told = yield asked.written(_of_addresses, duty, only=list(numbered))
         found |= {numbered[line]: (addresses, last) for line, addresses, last in told}
     if len(numbered) < len(ranked):
-        found |= {(row[0], row[1], row[2]): (row[3], row[4]) for row in asked.ask(_of_new_addresses, duty)}
+        told = yield asked.written(_of_new_addresses, duty)
+        found |= {(row[0], row[1], row[2]): (row[3], row[4]) for row in told}
     return found
 
 

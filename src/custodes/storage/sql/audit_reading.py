@@ -8,11 +8,12 @@ making it takes as long as the answer; its values are bound when it is asked.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from heapq import nsmallest
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Dialect, Subquery, Table, any_, bindparam, cast, exists, func, select, union_all
 from sqlalchemy.dialects import postgresql, sqlite
@@ -20,9 +21,12 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from custodes.storage.sql.audit_figures import LEVELS, Level
 from custodes.storage.sql.audit_filters import floor_id, unordered
+from custodes.storage.sql.pipelined import Rows, Statement, pipelined
 from custodes.storage.sql.tables.audit import audit_logs
 from custodes.storage.sql.tables.audit_figures import audit_folds
 from custodes.storage.sql.types import Count, Micros
+
+T = TypeVar("T")
 
 #: Buckets that are named one by one, so that a key's next columns are searched in each.
 MAX_NAMED = 400
@@ -231,6 +235,16 @@ class Form:
         """Condition of being one of the values asked with."""
         return self._is_one_of(column, "only")
 
+    def each(self, column: Any) -> Any:
+        """Condition of being one of the values asked with, each looked up in an index of the column.
+
+        PostgreSQL would rather read a whole table than look up hundreds that it is told of: it sees them when it looks.
+        """
+        if self.dialect != "postgresql":
+            return self.among(column)
+        kind = ARRAY(column.type)
+        return column == any_(func.array(select(func.unnest(_bound("only", kind))).scalar_subquery(), type_=kind))
+
     def _is_one_of(self, column: Any, name: str) -> Any:
         """Compare with a list: as one parameter, which is written and planned far quicker than hundreds."""
         if self.dialect == "postgresql":
@@ -274,6 +288,16 @@ class Asked:
     ) -> Sequence[Any]:
         """Ask a question.
 
+        Args: as for :meth:`written`.
+        """
+        text, values = self.written(question, *made_of, levels=levels, only=only)
+        return self.connection.exec_driver_sql(text, values).all() if text else ()
+
+    def written(
+        self, question: Question, *made_of: Any, levels: Sequence[Level] = LEVELS, only: Sequence[Any] = ()
+    ) -> Statement:
+        """Write a question; its text is empty where nothing can be found.
+
         Args:
             question: writes it, given the form and ``made_of``.
             made_of: what else its text depends on.
@@ -303,22 +327,49 @@ class Asked:
                 values[f"buckets{place}"] = listed(each.buckets[:MAX_NAMED])
         parts = tuple((each.level, len(each.buckets) <= MAX_NAMED) for each in stretches)
         text, constants = _text(question, made_of, Form(dialect, self.tenant is not None, parts)) if parts else ("", {})
-        return self.connection.exec_driver_sql(text, constants | values).all() if text else ()
-
-    def sums(self, question: Question, *made_of: Any) -> dict[Any, int]:
-        """Add up what is asked as lists (:meth:`Form.lists`)."""
-        found: dict[Any, int] = {}
-        for names, numbers in self.ask(question, *made_of):
-            for name, number in zip(json.loads(names), json.loads(numbers), strict=True):
-                found[name] = found.get(name, 0) + number
-        return found
+        return text, constants | values
 
     def most(self, question: Question, top: int) -> Sequence[Any]:
         """Tell the names with the highest sums, and these (:meth:`Form.most`)."""
         if self.connection.dialect.name != "sqlite":
             return self.ask(question, top)
-        ranked = nsmallest(top, ((-number, name) for name, number in self.sums(question, top).items()))
+        ranked = nsmallest(top, ((-number, name) for name, number in added_up(self.ask(question, top)).items()))
         return [(name, -less) for less, name in ranked]
+
+
+def added_up(rows: Sequence[Any]) -> dict[Any, int]:
+    """Add up names and numbers that come as lists (:meth:`Form.lists`)."""
+    found: dict[Any, int] = {}
+    for names, numbers in rows:
+        for name, number in zip(json.loads(names), json.loads(numbers), strict=True):
+            found[name] = found.get(name, 0) + number
+    return found
+
+
+#: Asks one thing after the other: yields each question as it is written, and gets its rows.
+Inquiry = Generator[Statement, Sequence[Any], T]
+
+
+def side_by_side(connection: Connection, inquiries: Sequence[Inquiry[T]]) -> list[T]:
+    """Run inquiries of one snapshot in turns: PostgreSQL works on what one asks while another looks at its rows."""
+    found: dict[int, T] = {}
+    with pipelined(connection) as send:
+
+        def ask(place: int, rows: Sequence[Any] | None) -> None:
+            try:
+                statement = inquiries[place].send(rows) if rows is not None else next(inquiries[place])
+            except StopIteration as end:
+                found[place] = end.value
+            else:
+                waiting.append((place, send(statement) if statement[0] else tuple))
+
+        waiting: deque[tuple[int, Rows]] = deque()
+        for place in range(len(inquiries)):
+            ask(place, None)
+        while waiting:
+            place, rows = waiting.popleft()
+            ask(place, rows())
+    return [found[place] for place in range(len(inquiries))]
 
 
 @lru_cache(MAX_TEXTS)
