@@ -172,12 +172,14 @@ class Composition(Foundation):
         from custodes.planes.inbound.sources.registry import make_source
         from custodes.storage.sql.inbound import SqlEventStore
         from custodes.storage.sql.inbound_figures import SqlFigureStore
+        from custodes.storage.sql.inbound_roster import SqlPresenceStore
         from custodes.storage.sql.jobs import SqlJobs
 
         inbound = WebhookMonitor(
             store=self.database,
             events=SqlEventStore(self.database),
             figures=SqlFigureStore(),
+            presences=SqlPresenceStore(),
             jobs=SqlJobs(),
             clock=self.clock,
             random_bits=self.trace_bits,

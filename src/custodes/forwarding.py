@@ -90,8 +90,8 @@ class Forwarding:
     async def unknown_here(self) -> Sequence[Endpoint]:
         """List endpoints of sources that go on to nowhere by what this process knows.
 
-        Another process forwarded to them, or still does. This one would handle events of their sources, and be done
-        with them without forwarding them.
+        Another process forwarded to them, or still does. Once it has gone for good, this one is done with events of
+        their sources without forwarding them.
         """
         found = await self._parts.outbound.list_forwarded()
         return [endpoint for endpoint in found if endpoint.source not in self._targets]

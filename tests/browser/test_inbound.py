@@ -99,6 +99,17 @@ async def test_filters_combine_in_the_url_and_one_event_opens_in_full(window: Ca
     assert "owned" not in await page.title()
 
 
+async def test_what_nobody_handles_does_not_look_as_if_somebody_had(window: Callable[..., Any]) -> None:
+    seen = await window()
+    event = deliver(seen.shop, "evt_for_nobody", type="product.created")
+    until(lambda: read(seen.shop, f"/webhook-events/{event}")["unhandled"], "it is done")
+    page = await seen.open(f"/webhooks{NOW}&part=events&id=evt_for_nobody")
+
+    row = page.get_by_role("table", name="Webhook events").locator("tbody").get_by_role("row").first
+    await expect(row).to_contain_text(re.compile("no handler", re.IGNORECASE))
+    await expect(row).not_to_contain_text(re.compile("succeeded", re.IGNORECASE))
+
+
 async def test_two_attempts_at_an_event_are_compared_in_the_drawer_and_on_the_page(window: Callable[..., Any]) -> None:
     """Given an event that failed and was replayed; then the URL names the two that are compared, and what differs."""
     seen = await window()

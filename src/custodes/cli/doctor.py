@@ -236,6 +236,22 @@ async def _sources(custodes: Custodes) -> AsyncIterator[Finding]:
             yield Finding("forwarding", Verdict.OK, f"webhooks of {source} go on to where they may")
 
 
+async def _handled(custodes: Custodes) -> AsyncIterator[Finding]:
+    if await custodes.pending_migrations():
+        return
+    handled = {offer.source for offer in await custodes.inbound.list_handlers()}
+    if not handled:
+        return  # nothing runs, or webhooks are only kept
+    if "*" not in handled:
+        for name in sorted(found.source.name for found in custodes.inbound.list_sources()):
+            if name not in handled:
+                text = f"no process has a handler for {name}: its webhooks are kept, and not handled"
+                remedy = f'Give it one, @custodes.webhook("{name}"), in a process of this database'
+                yield Finding("handlers", Verdict.WARNING, text, remedy)
+    text = f"processes handle webhooks of {', '.join(sorted(handled - {'*'})) or 'all sources'}"
+    yield Finding("handlers", Verdict.OK, text)
+
+
 async def _forwarded(custodes: Custodes) -> AsyncIterator[Finding]:
     if await custodes.pending_migrations():
         return
@@ -243,8 +259,8 @@ async def _forwarded(custodes: Custodes) -> AsyncIterator[Finding]:
         yield Finding(
             "forwarding",
             Verdict.WARNING,
-            f"webhooks of {endpoint.source} are forwarded by another process, and no setting says so here: a process "
-            "without it is done with them without forwarding them",
+            f"webhooks of {endpoint.source} are forwarded by another process, and no setting says so here: once that "
+            "process has gone for good, one without it is done with them without forwarding them",
             "Set CUSTODES_FORWARD_TO, or forward_to in code, in every process; "
             f"when it is over, custodes webhooks delete {endpoint.id}",
         )
@@ -351,6 +367,7 @@ _CHECKS: tuple[_Check, ...] = (
     _limits,
     _secrets,
     _sources,
+    _handled,
     _forwarded,
     _own_news,
     _alerts,

@@ -102,7 +102,7 @@ def show(event: _Event, database: DatabaseOption = None, as_json: JsonOption = F
             ("type", found.event_type),
             ("sender's id", found.event_id),
             ("sender", found.verdict),
-            ("status", found.status),
+            ("status", f"{found.status} (no handler)" if found.unhandled else found.status),
             ("error", found.error),
             ("next attempt", "" if found.next_retry_at is None else told_at(found.next_retry_at)),
             ("tenant", found.tenant),

@@ -48,6 +48,10 @@ _log = get_logger("custodes.worker")
 def _nothing() -> None: ...
 
 
+def _all(_tx: Transaction, lanes: Sequence[str]) -> Sequence[str]:
+    return lanes
+
+
 @dataclass(frozen=True, slots=True)
 class Done(Generic[R]):
     """The job is done, for good or ill: it is deleted."""
@@ -68,6 +72,8 @@ class Again(Generic[R]):
     result: R | None = None
     #: Called once it is written.
     then: Callable[[], None] = _nothing
+    #: Whether it counts as an attempt at the job; False: it was not begun.
+    counted: bool = True
 
 
 class Doer(Protocol[R]):
@@ -114,6 +120,7 @@ class Worker(Generic[R]):
         horizon: int = HORIZON,
         leases_by: Callable[[], int] | None = None,
         tell: Callable[[], object] = _nothing,
+        mine: Callable[[Transaction, Sequence[str]], Sequence[str]] = _all,
     ) -> None:
         self.kind = kind
         #: Who holds the leases of this worker.
@@ -133,6 +140,9 @@ class Worker(Generic[R]):
         self._leases_by = leases_by or clock.now
         self._looks = Looks(poll_seconds)
         self._tell = tell
+        self._mine = mine
+        #: Whether the last look left lanes to other processes.
+        self._left_lanes = False
         #: Whether this process has put something in since the last look.
         self._brought = False
         self._running: dict[str, tuple[Lease, asyncio.Task[None]]] = {}
@@ -224,13 +234,15 @@ class Worker(Generic[R]):
         for lease in leases:
             task = asyncio.create_task(self._do(lease), name=f"custodes-{self.kind}-{lease.ref}")
             self._running[lease.ref] = (lease, task)
-        if brought and self._overflows(len(leases), free):
+        if brought and (self._left_lanes or self._overflows(len(leases), free)):
             self._tell()
         return len(leases)
 
     def _take(self, tx: Transaction, now: int, by_store: int, free: int, held: Sequence[Lease]) -> list[Lease]:
         self._jobs.pull_in(tx, self.kind, max(now, by_store) + self.horizon, now)
-        lanes = sorted(self._jobs.lanes(tx, self.kind))
+        there = self._jobs.lanes(tx, self.kind)
+        lanes = sorted(self._mine(tx, there))
+        self._left_lanes = len(lanes) < len(there)
         busy = frozenset(lease.ref for lease in held)
         taken: list[Lease] = []
 
@@ -334,9 +346,11 @@ class Worker(Generic[R]):
 
         def work(tx: Transaction) -> Sequence[bool]:
             finished = [lease for lease, result in ended if isinstance(result, Done)]
-            back = [(lease, result.due_at) for lease, result in ended if isinstance(result, Again)]
+            back = [(lease, result) for lease, result in ended if isinstance(result, Again)]
             held = {lease.ref for lease in self._jobs.finish(tx, finished)} if finished else set[str]()
-            held |= {lease.ref for lease in self._jobs.again(tx, back)} if back else set()
+            for counted in (True, False):
+                these = [(lease, result.due_at) for lease, result in back if result.counted is counted]
+                held |= {lease.ref for lease in self._jobs.again(tx, these, counted=counted)} if these else set()
             came = [result.result for lease, result in ended if lease.ref in held and result.result is not None]
             if came:
                 self._doer.write(tx, came)

@@ -410,6 +410,27 @@ class TestDoctor:
 
         assert any(row["area"] == "proxies" and row["verdict"] == "failure" for row in findings)
 
+    def test_a_source_that_no_process_handles_is_a_warning(self, url: str, monkeypatch: pytest.MonkeyPatch):
+        """Given a process with a handler for one of two sources, then the other one's webhooks are only kept."""
+        monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", "whsec_canary")
+        monkeypatch.setenv("GITHUB_WEBHOOK_SECRET", "canary")
+        custodes = Custodes(url)
+        custodes.webhook("stripe")(lambda _event: None)
+
+        async def live() -> None:
+            await custodes.open()
+            await custodes.inbound.roster.beat()
+            await custodes.close()
+
+        asyncio.run(live())
+
+        found = [(row["verdict"], row["text"]) for row in run_json("doctor") if row["area"] == "handlers"]
+
+        assert found == [
+            ("warning", "no process has a handler for github: its webhooks are kept, and not handled"),
+            ("ok", "processes handle webhooks of stripe"),
+        ]
+
     def test_forwarding_to_where_it_may_not_is_a_failure(self, url: str, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", "whsec_canary")
         monkeypatch.setenv("CUSTODES_FORWARD_TO", "stripe=http://localhost:8000/hooks,github=https://127.0.0.1/hooks")

@@ -14,6 +14,7 @@ from custodes.runtime.bus import Bus
 from custodes.storage.sql.database import Database
 from custodes.storage.sql.inbound import SqlEventStore
 from custodes.storage.sql.inbound_figures import SqlFigureStore
+from custodes.storage.sql.inbound_roster import SqlPresenceStore
 from custodes.storage.sql.jobs import SqlJobs
 from custodes.testing.clock import FakeClock
 from custodes.testing.webhooks import signed_webhook
@@ -36,6 +37,7 @@ class House:
             store=database,
             events=SqlEventStore(database),
             figures=SqlFigureStore(),
+            presences=SqlPresenceStore(),
             jobs=SqlJobs(),
             clock=clock,
             random_bits=random_bits,

@@ -8714,6 +8714,11 @@ export interface components {
                 [key: string]: components["schemas"]["custodes__planes__inbound__model__Outcome"];
             };
             /**
+             * Unhandled
+             * @description Whether it is done because no process had a handler for it
+             */
+            unhandled: boolean;
+            /**
              * Trace Id
              * @description Joins it with the request, its handlers and the audit trail
              */

@@ -33,6 +33,7 @@ class WebhookEventModel(BaseModel):
     next_retry_at: Moment | None = Field(description="When it is tried again; null when it is not waiting")
     error: str | None = Field(description="Last error")
     handlers_done: dict[str, Outcome] = Field(description="Handlers that are done with it, each with how it ended")
+    unhandled: bool = Field(description="Whether it is done because no process had a handler for it")
     trace_id: str = Field(description="Joins it with the request, its handlers and the audit trail")
     client_ip: str = Field(description="Where it came from; empty when unknown")
     body_bytes: int = Field(description="Bytes of the body")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -245,6 +245,7 @@ def assess(
     *,
     now: int,
     alive: bool | None = None,
+    own: Mapping[str, float] | None = None,
     thresholds: Sequence[Threshold] = THRESHOLDS,
 ) -> SystemHealth:
     """Judge the health of the webhooks.
@@ -257,6 +258,7 @@ def assess(
         states: events that are not well, by state.
         now: microseconds since the epoch.
         alive: whether the worker of this process lives; None when this process has none.
+        own: further figures of this process alone.
         thresholds: what the figures are held against.
     """
     summary = _summary(recent, refused)
@@ -270,6 +272,7 @@ def assess(
         "dead_letters_last_hour": float(dead),
         "received_per_minute": recent.received / (HEALTH_RANGE / MINUTE),
         "refused": float(refused),
+        **(own or {}),
     }
     if recent.succeeded + recent.retried + recent.dead >= MIN_SAMPLE and summary.failure_rate is not None:
         figures["failure_rate"] = summary.failure_rate

@@ -54,7 +54,7 @@ class Handler:
 
     def wants(self, source: str, event_type: str) -> bool:
         """Tell whether it gets such an event."""
-        return self.source in ("*", source) and _covers(self.event_type, event_type)
+        return wants(self.source, self.event_type, source, event_type)
 
 
 class Handlers:
@@ -95,6 +95,11 @@ def name_of(function: HandlerFunction) -> str:
     """Name a handler after its function."""
     name = getattr(function, "__qualname__", type(function).__qualname__)
     return f"{getattr(function, '__module__', '')}.{name}"[-_MAX_NAME:]
+
+
+def wants(its_source: str, its_type: str, source: str, event_type: str) -> bool:
+    """Tell whether a handler of a source and a type, or of patterns of them, gets such an event."""
+    return its_source in ("*", source) and _covers(its_type, event_type)
 
 
 def _covers(pattern: str, event_type: str) -> bool:

@@ -94,6 +94,28 @@ class Arrival(NamedTuple):
     body: bytes
 
 
+class Offer(NamedTuple):
+    """A handler of some process of the install."""
+
+    #: Its name.
+    name: str
+    #: Source whose events it gets; ``"*"``: all.
+    source: str
+    #: Type of the events it gets, or a pattern.
+    event_type: str
+
+
+class Presence(NamedTuple):
+    """What a process says of itself."""
+
+    #: Its id.
+    process: str
+    #: Its wall clock when it said so, microseconds: it changes while the process lives. 0: it has ended.
+    said_at: int
+    #: What it handles.
+    offers: Sequence[Offer]
+
+
 class Wait(NamedTuple):
     """A handler that has failed and is called again."""
 
@@ -156,6 +178,11 @@ class EventRecord:
     def handlers_done(self) -> Mapping[str, Outcome]:
         """Handlers that are done with it, each with how it ended."""
         return self.progress.done
+
+    @property
+    def unhandled(self) -> bool:
+        """Whether it is done because no process had a handler for it; what the host has logged itself is not."""
+        return self.status is Status.SUCCEEDED and self.attempts > 0 and not self.progress.done
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +273,8 @@ class Ending:
     next_retry_at: int | None
     #: Why it did not succeed; None when it did.
     error: str | None
+    #: Whether it counts as an attempt; False: no handler was called.
+    counted: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

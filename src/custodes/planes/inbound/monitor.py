@@ -17,13 +17,14 @@ from custodes.planes.inbound import analytics
 from custodes.planes.inbound.analytics import WebhookAnalytics
 from custodes.planes.inbound.figures import Figures, Only
 from custodes.planes.inbound.handlers import MAX_ATTEMPTS, TIMEOUT_SECONDS, Handler, HandlerFunction, Handlers, name_of
-from custodes.planes.inbound.model import JOB_KIND, EventFilter, EventRecord
-from custodes.planes.inbound.ports import EventStore, FigureStore
+from custodes.planes.inbound.model import JOB_KIND, EventFilter, EventRecord, Offer
+from custodes.planes.inbound.ports import EventStore, FigureStore, PresenceStore
 from custodes.planes.inbound.processor import Processor
 from custodes.planes.inbound.receiver import Receipt, Receiver, Registration
 from custodes.planes.inbound.recorder import Recorder
 from custodes.planes.inbound.refused import RefusedDeliveries
 from custodes.planes.inbound.replay import Replayed, Replays, untold
+from custodes.planes.inbound.roster import Roster
 from custodes.planes.inbound.sources.base import Source, Verified, WebhookRequest
 from custodes.planes.inbound.watch import Watch
 from custodes.runtime.bus import Bus
@@ -53,6 +54,7 @@ class WebhookMonitor(RefusedDeliveries):
         store: runs units of work.
         events: where events are kept.
         figures: where counts and refusals are kept.
+        presences: where it is kept which process handles what.
         jobs: where jobs are kept.
         clock: source of time.
         random_bits: source of randomness.
@@ -72,6 +74,7 @@ class WebhookMonitor(RefusedDeliveries):
         store: Store,
         events: EventStore,
         figures: FigureStore,
+        presences: PresenceStore,
         jobs: Jobs,
         clock: Clock,
         random_bits: RandomBits,
@@ -111,10 +114,20 @@ class WebhookMonitor(RefusedDeliveries):
         self._replays = Replays(store=store, events=events, jobs=jobs, clock=clock)
         #: The handlers of this process.
         self.handlers = Handlers()
+        #: Who has which handlers.
+        self.roster = Roster(
+            store=store,
+            presences=presences,
+            handlers=self.handlers,
+            clock=clock,
+            process=writer,
+            takes_part=concurrency > 0,
+        )
         self._processor = Processor(
             store=store,
             events=events,
             handlers=self.handlers,
+            roster=self.roster,
             clock=clock,
             random_bits=random_bits,
             concluded=recorder.concluded,
@@ -131,6 +144,7 @@ class WebhookMonitor(RefusedDeliveries):
             lease=lease,
             leases_by=leases_by,
             tell=tell,
+            mine=self.roster.mine,
         )
         self._receiver = Receiver(
             events=events, recorder=recorder, clock=clock, random_bits=random_bits, kept=self.worker.brought
@@ -141,11 +155,13 @@ class WebhookMonitor(RefusedDeliveries):
     async def start(self) -> None:
         """Begin to handle events and to write figures; idempotent."""
         await self._flusher.start()
+        await self.roster.start()
         await self.worker.start()
 
     async def stop(self) -> None:
         """Let handlers end, give back the rest, write what is counted; idempotent."""
         await self.worker.stop()
+        await self.roster.stop()
         await self._flusher.stop()
         await self._flusher.run_once()
 
@@ -221,6 +237,11 @@ class WebhookMonitor(RefusedDeliveries):
             return function
 
         return register
+
+    async def list_handlers(self) -> Sequence[Offer]:
+        """List the handlers of all processes of the install that have been there in the last ten minutes."""
+        now = self._clock.now()
+        return await self._store.read(lambda tx: self.roster.there(tx, now))
 
     # ── In ───────────────────────────────────────────────────────────────────
 
@@ -314,6 +335,7 @@ class WebhookMonitor(RefusedDeliveries):
                 self._figures.states(tx, tenant),
                 now=now,
                 alive=self.worker.alive,
+                own={"unhandled": float(self._recorder.unhandled)},
                 thresholds=self._thresholds,
             )
 

@@ -20,6 +20,7 @@ from custodes.planes.inbound.model import (
     EventRecord,
     Facets,
     Payload,
+    Presence,
     Progress,
     Refusal,
     Status,
@@ -108,6 +109,22 @@ class EventStore(Protocol):
 
     def count_purgeable(self, tx: Transaction, before: int) -> int:
         """Count what :meth:`purge` would delete in the end."""
+        ...
+
+
+class PresenceStore(Protocol):
+    """**Protocol:** which processes handle webhooks."""
+
+    def say(self, tx: Transaction, presence: Presence) -> None:
+        """Insert or replace what a process says."""
+        ...
+
+    def all(self, tx: Transaction) -> Sequence[Presence]:
+        """Return what all processes say, in any order."""
+        ...
+
+    def forget(self, tx: Transaction, presence: Presence) -> None:
+        """Delete what a process said, unless it has said something since."""
         ...
 
 

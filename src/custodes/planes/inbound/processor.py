@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
 from custodes.errors import Permanent
-from custodes.kernel.clock import Clock
+from custodes.kernel.clock import HOUR, MINUTE, SECOND, Clock
 from custodes.kernel.fingerprint import type_name
 from custodes.kernel.ids import RandomBits
 from custodes.kernel.redact import redact_text, storable
 from custodes.kernel.trace import NEW_FLAGS, Trace
 from custodes.planes.inbound.handlers import Handler, Handlers
-from custodes.planes.inbound.model import Attempt, Ending, Outcome, Progress, Status, Wait, WebhookEvent
+from custodes.planes.inbound.model import FINISHED, Attempt, Ending, Outcome, Progress, Status, Wait, WebhookEvent
 from custodes.planes.inbound.ports import EventStore
+from custodes.planes.inbound.roster import Roster
 from custodes.runtime.batches import Batches
 from custodes.runtime.current import serving
 from custodes.runtime.jobs import Lease
@@ -35,6 +36,16 @@ GRACE_SECONDS = 1.0
 
 #: An event is given up when this many workers in a row died or were cut off while they were at it.
 MAX_LOST = 5
+
+#: When an event is looked at again that another process has a handler for, microseconds, and up to twice as long: it
+#: comes as near as may be to whoever has it.
+PASS_ON = SECOND
+
+#: How long an event waits at the least and at the most until it is looked for a handler again that no process has, and
+#: for how long in all, microseconds. In between it waits as long again as it has waited.
+MISSING_LEAST = 10 * SECOND
+MISSING_MOST = 5 * MINUTE
+MISSING_FOR = 24 * HOUR
 
 #: Outcomes after which a handler is not called again.
 _FINAL = frozenset({Outcome.SUCCEEDED, Outcome.PERMANENT})
@@ -75,13 +86,26 @@ class Conclusion:
     next_retry_at: int | None
     #: Why it did not succeed; None when it did.
     error: str | None
+    #: Whether it counts as an attempt; False: no handler was called.
+    counted: bool = True
+
+    @property
+    def unhandled(self) -> bool:
+        """Whether the event is done because no process has a handler for it."""
+        return self.status is Status.SUCCEEDED and not self.progress.done
+
+    @property
+    def is_news(self) -> bool:
+        """Whether it is worth counting and telling: that an event waits for another process is not."""
+        return self.status in FINISHED or (self.status is Status.FAILED and self.counted)
 
 
 class Processor:
     """Does the jobs of kind ``webhook``: the :class:`custodes.runtime.worker.Doer` of this plane.
 
     Handlers run one after the other in order of registration. Each has attempts and waits of its own: a retry calls
-    only those that are not done and whose wait is over. An event that nobody wants has succeeded.
+    only those that are not done and whose wait is over. An event that no process wants has succeeded. One that waits
+    for a handler which is not here is given back, and does not count as tried.
     """
 
     def __init__(
@@ -90,6 +114,7 @@ class Processor:
         store: Store,
         events: EventStore,
         handlers: Handlers,
+        roster: Roster,
         clock: Clock,
         random_bits: RandomBits,
         concluded: Callable[[Conclusion], None],
@@ -97,6 +122,7 @@ class Processor:
         self._store = store
         self._events = events
         self._handlers = handlers
+        self._roster = roster
         self._clock = clock
         self._random_bits = random_bits
         self._concluded = concluded
@@ -123,10 +149,11 @@ class Processor:
             conclusion = await self._handle(event, progress)
 
         def written() -> None:
-            self._concluded(conclusion)
+            if conclusion.is_news:
+                self._concluded(conclusion)
 
         if conclusion.next_retry_at is not None:
-            return Again(conclusion.next_retry_at, conclusion, written)
+            return Again(conclusion.next_retry_at, conclusion, written, conclusion.counted)
         return Done(conclusion, written)
 
     def write(self, tx: Transaction, results: Sequence[Conclusion]) -> None:
@@ -152,8 +179,11 @@ class Processor:
         wanting = self._handlers.wanting(event.source, event.type)
         left = {handler.name: progress.waiting.get(handler.name, _NOT_CALLED) for handler in wanting}
         left = {name: wait for name, wait in left.items() if name not in progress.done}
-        # Whoever is next is called in any case: the clock of the instance that set the job's time may be ahead of ours.
-        due = max(self._clock.now(), min((wait.due_at for wait in left.values()), default=0))
+        missing = self._missing(event, progress, {handler.name for handler in wanting})
+        due = self._clock.now()
+        if not missing:
+            # Whoever is next is called in any case: the clock of who set the job's time may be ahead of ours.
+            due = max(due, min((wait.due_at for wait in left.values()), default=0))
         called = [handler for handler in wanting if handler.name in left and left[handler.name].due_at <= due]
         attempts = [await self._call(handler, event) for handler in called]
         now, done, waiting = self._clock.now(), dict(progress.done), dict(left)
@@ -165,14 +195,44 @@ class Processor:
                 waiting[handler.name] = Wait(tries, now + handler.backoff.delay(tries, self._random_bits))
         spent = sum(attempt.duration_us for attempt in attempts) if attempts else None
         error = "; ".join(f"{a.handler}: {a.error_type}: {a.error}" for a in attempts if a.error_type)[:MAX_ERROR]
+        looked = {name: self._looked_for(name, wait, now) for name, wait in missing.items()}
+        absent = "; ".join(f"Handler {name} is not in this process" for name in missing)
+        for name in [name for name, due_at in looked.items() if due_at is None]:
+            done[name] = Outcome.FAILED
+            del looked[name]
+        error = "; ".join(filter(None, (error, absent)))[:MAX_ERROR]
+        dues = [wait.due_at for wait in waiting.values()] + [due_at for due_at in looked.values() if due_at is not None]
+        waiting.update({name: missing[name] for name in looked if name in progress.waiting})
         reached = Progress(done, waiting)
-        if waiting:
-            due_at = min(wait.due_at for wait in waiting.values())
+        counted = bool(attempts) or not missing
+        if dues:
+            status = Status.FAILED if waiting else Status.RECEIVED
             why = error or f"Called again: {', '.join(waiting)}"[:MAX_ERROR]
-            return Conclusion(event, Status.FAILED, attempts, reached, now, spent, due_at, why)
+            return Conclusion(event, status, attempts, reached, now, spent, min(dues), why, counted)
         good = all(outcome is Outcome.SUCCEEDED for outcome in done.values())
         status = Status.SUCCEEDED if good else Status.DEAD
-        return Conclusion(event, status, attempts, reached, now, spent, None, None if good else error or _GIVEN_UP)
+        why = None if good else error or _GIVEN_UP
+        return Conclusion(event, status, attempts, reached, now, spent, None, why, counted)
+
+    def _missing(self, event: WebhookEvent, progress: Progress, here: set[str]) -> Mapping[str, Wait]:
+        """Find the handlers that the event is not done with and that are not here: those of other processes, too."""
+        missing = {name: wait for name, wait in progress.waiting.items() if name not in here}
+        # What nobody here handles waits for those as well that were there just now: they are about to come back.
+        for name in sorted(self._roster.elsewhere(event.source, event.type, lately=not here)):
+            if name not in here and name not in progress.done:
+                missing.setdefault(name, _NOT_CALLED)
+        return missing
+
+    def _looked_for(self, name: str, wait: Wait, now: int) -> int | None:
+        """Tell when an event is looked at next for a handler that is not here; None: it has waited long enough."""
+        if self._roster.has(name):
+            return max(wait.due_at, now + PASS_ON + self._random_bits(16) * PASS_ON // 0xFFFF)
+        if wait is _NOT_CALLED:  # its process has gone just now
+            return now + MISSING_LEAST
+        waited = now - wait.due_at
+        if waited >= MISSING_FOR:
+            return None
+        return max(wait.due_at, now + min(max(waited, MISSING_LEAST), MISSING_MOST))
 
     async def _call(self, handler: Handler, event: WebhookEvent) -> Attempt:
         started_at, begun = self._clock.now(), self._clock.monotonic()
@@ -225,6 +285,7 @@ def _ending_of(conclusion: Conclusion) -> Ending:
         processing_us=conclusion.processing_us,
         next_retry_at=conclusion.next_retry_at,
         error=conclusion.error,
+        counted=conclusion.counted,
     )
 
 

@@ -29,6 +29,9 @@ MAX_SAMPLES = 300
 #: Failed attempts of one source within a minute that are a failure burst.
 FAILURE_BURST = 20
 
+#: Sources and types without a handler that are named in the log, each once a process.
+MAX_UNHANDLED = 300
+
 #: What failures are called where people read them.
 _TITLES = {"webhook.dead_lettered": "A webhook was given up", "webhook.failing": "Webhooks fail one after another"}
 
@@ -74,6 +77,9 @@ class Recorder:
         self._samples: list[Refusal] = []
         self._bursts = Windows(MINUTE)
         self._flushing = asyncio.Lock()
+        self._unhandled: set[tuple[str, str]] = set()
+        #: Events that this process was done with because no process had a handler for them.
+        self.unhandled = 0
         #: Samples of refused deliveries that found no room; all refusals are counted.
         self.shed_samples = 0
 
@@ -133,6 +139,8 @@ class Recorder:
         """An attempt at an event has ended and is written."""
         event = conclusion.event
         self._count(event.tenant, event.source, event.type, conclusion.status, conclusion.processing_us)
+        if conclusion.unhandled:
+            self._note_unhandled(event.source, event.type)
         if conclusion.status in (Status.FAILED, Status.DEAD):
             self._tell_failure(conclusion)
         if self._bus.heard(ActivitySignal):
@@ -140,6 +148,12 @@ class Recorder:
             self._show(
                 event.tenant, event.trace_id, event.id, conclusion.status.value, event.source, event.type, failed=failed
             )
+
+    def _note_unhandled(self, source: str, event_type: str) -> None:
+        self.unhandled += 1
+        if (source, event_type) not in self._unhandled and len(self._unhandled) < MAX_UNHANDLED:
+            self._unhandled.add((source, event_type))
+            _log.warning("no_handler", source=source, event_type=event_type, kept="without being handled")
 
     def logged(self, record: EventRecord) -> None:
         """The host has logged an event of its own."""

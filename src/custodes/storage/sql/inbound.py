@@ -91,20 +91,10 @@ class SqlEventStore:
 
     def conclude(self, tx: Transaction, endings: Sequence[Ending]) -> None:
         """Note how attempts at events ended."""
-        if endings:
-            rows = [
-                {
-                    "of": ending.event_id,
-                    "status": ending.status.value,
-                    "handlers_done": {**ending.progress.done, **ending.progress.waiting},
-                    "finished_at": ending.at if ending.status in FINISHED else None,
-                    "processing_us": ending.processing_us,
-                    "next_retry_at": ending.next_retry_at,
-                    "error": ending.error,
-                }
-                for ending in endings
-            ]
-            connection_of(tx).execute(_CONCLUDE, rows)
+        for statement, those in ((_CONCLUDE, True), (_CONCLUDE_UNCOUNTED, False)):
+            rows = [_columns_of(ending) for ending in endings if ending.counted is those]
+            if rows:
+                connection_of(tx).execute(statement, rows)
 
     def add_attempts(self, tx: Transaction, made: Sequence[tuple[WebhookEvent, Attempt]]) -> None:
         """Note the handlers' attempts."""
@@ -232,6 +222,9 @@ _LOAD = (
 #: Sets the columns that the rows it is run with name.
 _CONCLUDE = update(events).where(events.c.id == bindparam("of"))
 
+#: The attempt that was begun was none.
+_CONCLUDE_UNCOUNTED = _CONCLUDE.values(attempts=events.c.attempts - 1)
+
 _ATTEMPTS = Bulk(
     attempts,
     (
@@ -248,6 +241,18 @@ _ATTEMPTS = Bulk(
         "error",
     ),
 )
+
+
+def _columns_of(ending: Ending) -> dict[str, Any]:
+    return {
+        "of": ending.event_id,
+        "status": ending.status.value,
+        "handlers_done": {**ending.progress.done, **ending.progress.waiting},
+        "finished_at": ending.at if ending.status in FINISHED else None,
+        "processing_us": ending.processing_us,
+        "next_retry_at": ending.next_retry_at,
+        "error": ending.error,
+    }
 
 
 def _event_of(row: Any) -> WebhookEvent:

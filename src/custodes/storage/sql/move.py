@@ -25,6 +25,7 @@ from custodes.storage.sql.postgresql import PostgresDatabase
 from custodes.storage.sql.postgresql_text import without_nul
 from custodes.storage.sql.tables import metadata
 from custodes.storage.sql.tables.audit import audit_sequence
+from custodes.storage.sql.tables.inbound import webhook_handlers
 from custodes.storage.sql.tables.leases import leader_leases
 
 #: Most rows, and most bytes of payloads, of one transaction: what a kill undoes, and what is held in memory.
@@ -34,8 +35,8 @@ CHUNK_BYTES = 8 * 1024 * 1024
 #: Where it is noted how far the move has come; dropped at the end.
 NOTES = "custodes_move"
 
-#: Not moved: who leads now, and the counter that is set from what was moved.
-_LEFT = frozenset({leader_leases.name, audit_sequence.name})
+#: Not moved: who leads and who handles webhooks now, and the counter that is set from what was moved.
+_LEFT = frozenset({leader_leases.name, webhook_handlers.name, audit_sequence.name})
 
 #: Told after each transaction: (table, rows copied, rows to copy).
 Report = Callable[[str, int, int], None]

@@ -13,8 +13,9 @@ import { TraceTimeline } from '../../ui/TraceTimeline.tsx';
 import { useMoment, useView } from '../../view/view.ts';
 import { Attempts } from './Attempts.tsx';
 import { Curl } from './Curl.tsx';
+import { EventStatus } from './EventStatus.tsx';
 import { Headers } from './Headers.tsx';
-import { concerns, type Event, STATUS_LABELS } from './model.ts';
+import { concerns, type Event } from './model.ts';
 import { Payload } from './Payload.tsx';
 import { Replay } from './Replay.tsx';
 import { TraceLink } from './TraceLink.tsx';
@@ -54,7 +55,7 @@ function Facts({ event }: { event: Event }) {
     <Stack gap="sm">
       <Group gap="sm" justify="space-between">
         <Group gap="xs">
-          <StatusBadge state={event.status} label={STATUS_LABELS[event.status]} />
+          <EventStatus event={event} />
           <strong>{event.event_type || 'no type'}</strong>
           <span className="faint">from {event.source}</span>
         </Group>

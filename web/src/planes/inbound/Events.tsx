@@ -13,10 +13,10 @@ import { May } from '../../ui/May.tsx';
 import { Message } from '../../ui/Message.tsx';
 import { OpenRow } from '../../ui/OpenRow.tsx';
 import { Panel } from '../../ui/Panel.tsx';
-import { StatusBadge } from '../../ui/StatusBadge.tsx';
 import { useMoment, useView } from '../../view/view.ts';
 import { SIZE, useReceived } from './columns.tsx';
 import { EventDetail } from './EventDetail.tsx';
+import { EventStatus } from './EventStatus.tsx';
 import style from './Events.module.css';
 import { concerns, type Event, STATUS_LABELS } from './model.ts';
 import { Replay } from './Replay.tsx';
@@ -88,7 +88,7 @@ function useColumns(): readonly Column<Event>[] {
         header: 'Status',
         width: 128,
         value: (event) => event.status,
-        cell: (event) => <StatusBadge state={event.status} label={STATUS_LABELS[event.status]} />,
+        cell: (event) => <EventStatus event={event} />,
       },
       { id: 'source', header: 'Source', width: 84, value: (event) => event.source, cell: (event) => event.source },
       {

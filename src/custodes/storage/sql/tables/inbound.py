@@ -129,6 +129,19 @@ webhook_refusal_counts = Table(
     **partitioned("bucket"),
 )
 
+#: Which processes handle webhooks, and by which handlers. Of the install: ``tenant_id`` is always the default tenant.
+webhook_handlers = Table(
+    "webhook_handlers",
+    metadata,
+    Column("tenant_id", Tenant, primary_key=True),
+    Column("process", Id, primary_key=True),
+    #: Wall clock of the process when it said so last; 0: it has ended. Whether it lives is told by its changing.
+    Column("said_at", Micros, nullable=False),
+    #: ``[[name, source, type], …]``
+    Column("handlers", JsonText, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 #: What is proven of the completeness of each source, and whether it is silent: one row a source.
 webhook_completeness = Table(
     "webhook_completeness",
