@@ -33,8 +33,9 @@ LEASE = 10 * SECOND
 #: Longest sleep when nothing wakes the worker, seconds: how late another process's job, or a retry, may begin.
 POLL_SECONDS = 1.0
 
-#: How long :meth:`Worker.stop` waits for what is under way, seconds.
-DRAIN_SECONDS = 10.0
+#: How long :meth:`Worker.stop` waits for what is under way, seconds: with the two of a process that drains, and one for
+#: coroutines to clean up, less than the ten that containers get.
+DRAIN_SECONDS = 5.0
 
 #: Wait before a job is tried again that failed in a way its doer did not expect (the store was down), microseconds.
 SETBACK = 10 * SECOND

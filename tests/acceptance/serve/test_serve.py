@@ -22,6 +22,7 @@ from custodes.asgi.standalone import load_app
 from custodes.cli.serve import GRACEFUL_SHUTDOWN_SECONDS
 from custodes.errors import ConfigurationError
 from custodes.testing.admin import key_for
+from custodes.testing.webhooks import signed_webhook
 
 pytestmark = pytest.mark.acceptance
 
@@ -137,6 +138,22 @@ def test_somebody_who_looks_at_the_dashboard_does_not_hold_it_up(start: Start, t
         assert server.wait(20) == 0, server.said
     assert time.monotonic() - asked < GRACEFUL_SHUTDOWN_SECONDS
     assert "Traceback" not in server.said
+
+
+def test_a_handler_that_never_ends_does_not_keep_it_from_ending(start: Start, tmp_path: Path, until):
+    """Given a handler that hangs in its thread; when the server is asked to stop, then it ends as quickly as ever."""
+    handled = tmp_path / "handled"
+    server = start("--app", "hanging_host:app", CUSTODES_DRAIN_SECONDS="2", HANDLED=str(handled))
+    body = {"id": "evt_1", "object": "event", "type": "invoice.paid", "data": {"object": {}}}
+    signed = signed_webhook("stripe", body, "whsec_of_these_tests")
+    assert server.client().post("/hooks/stripe", content=signed.body, headers=signed.headers).status_code == 200
+    until(handled.exists, "the handler has begun")
+
+    asked = time.monotonic()
+    server.process.send_signal(signal.SIGTERM)
+
+    assert server.wait(20) == 0, server.said
+    assert time.monotonic() - asked < 10
 
 
 async def key_in(database: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ import pytest
 from custodes.errors import ConfigurationError, InvalidInput, Permanent
 from custodes.kernel.backoff import Backoff
 from custodes.kernel.clock import HOUR, SECOND
-from custodes.planes.inbound import processor
+from custodes.planes.inbound import processor, threads
 from custodes.planes.inbound.model import EventFilter, Outcome, Status, WebhookEvent
 from custodes.planes.inbound.processor import MAX_LOST
 from custodes.runtime.current import current_trace
@@ -245,6 +245,47 @@ async def test_a_handler_that_takes_too_long_is_cut_off(house, kind: str):
     [attempt] = await house.inbound.list_attempts(receipt.event_id)
     assert attempt.outcome is Outcome.TIMED_OUT
     assert (await house.inbound.get_event(receipt.event_id)).status is Status.FAILED
+
+
+async def test_an_event_for_which_there_is_no_thread_is_given_back_and_not_counted(house, monkeypatch):
+    """Given that all threads of a source hang, then what it sends waits, and its handlers are not said to be slow."""
+    runs: list[str] = []
+
+    @house.inbound.webhook("stripe", max_attempts=1)
+    def handler(event: WebhookEvent) -> None:
+        runs.append(event.event_id)
+
+    monkeypatch.setattr(threads, "PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(threads, "MOST", 0)
+    receipt = await house.deliver()
+    await house.inbound.worker.run_due()
+    waiting = await house.inbound.get_event(receipt.event_id)
+    assert (waiting.status, waiting.attempts) == (Status.RECEIVED, 0)
+    assert "No thread is free" in waiting.error
+
+    monkeypatch.setattr(threads, "MOST", 64)
+    house.clock.advance(processor.NO_THREAD)
+    await house.inbound.worker.run_due()
+
+    done = await house.inbound.get_event(receipt.event_id)
+    assert (runs, done.status, done.attempts) == (["evt_1"], Status.SUCCEEDED, 1)
+
+
+async def test_threads_that_hang_are_a_figure_of_the_health(house):
+    release = threading.Event()
+
+    @house.inbound.webhook("stripe", timeout=0.02)
+    def handler(event: WebhookEvent) -> None:
+        release.wait(60)
+
+    for number in range(4):
+        await house.deliver(f"evt_{number}")
+    await house.inbound.worker.run_due()
+    health = await house.inbound.get_health_status()
+    release.set()
+
+    assert health.figures["lost_threads"] == 4
+    assert "Handlers that hang in their threads" in str(health.reasons)
 
 
 @pytest.mark.parametrize("is_async", [True, False])

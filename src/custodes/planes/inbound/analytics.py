@@ -52,6 +52,12 @@ THRESHOLDS = (
         unit=" ms",
         says="The slowest 5 % of handlers take at least {}",
     ),
+    Threshold(
+        "lost_threads",
+        degraded=4.0,
+        unhealthy=48.0,
+        says="Handlers that hang in their threads long after their time: {}; a restart frees these",
+    ),
     Threshold("worker_alive", degraded=0.0, unhealthy=0.0, below=True, says="No worker handles webhooks"),
 )
 

@@ -335,7 +335,10 @@ class WebhookMonitor(RefusedDeliveries):
                 self._figures.states(tx, tenant),
                 now=now,
                 alive=self.worker.alive,
-                own={"unhandled": float(self._recorder.unhandled)},
+                own={
+                    "unhandled": float(self._recorder.unhandled),
+                    "lost_threads": float(self._processor.threads.lost),
+                },
                 thresholds=self._thresholds,
             )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,17 +18,19 @@ from custodes.planes.inbound.handlers import Handler, Handlers
 from custodes.planes.inbound.model import FINISHED, Attempt, Ending, Outcome, Progress, Status, Wait, WebhookEvent
 from custodes.planes.inbound.ports import EventStore
 from custodes.planes.inbound.roster import Roster
+from custodes.planes.inbound.threads import Call, Threads
 from custodes.runtime.batches import Batches
 from custodes.runtime.current import serving
 from custodes.runtime.jobs import Lease
+from custodes.runtime.log import get_logger
 from custodes.runtime.transactions import Store, Transaction
 from custodes.runtime.worker import Again, Done
 
 #: Longest error message that is kept, characters.
 MAX_ERROR = 2_000
 
-#: Threads for handlers that are plain functions. One that outlives its time keeps its thread: nothing can stop it.
-THREADS = 16
+#: Wait of an event for whose handler there is no thread, microseconds.
+NO_THREAD = 5 * SECOND
 
 #: How long a coroutine that is out of time may take to clean up, seconds.
 GRACE_SECONDS = 1.0
@@ -61,6 +62,8 @@ _UNWRITABLE = "Unwritable"
 #: Stands for "it did not end in time".
 _LATE = TimeoutError()
 
+
+_log = get_logger("custodes.inbound")
 
 #: An event, and how far it has come.
 _Loaded = tuple[WebhookEvent, Progress]
@@ -127,11 +130,8 @@ class Processor:
         self._random_bits = random_bits
         self._concluded = concluded
         self._loading: Batches[str, _Loaded | None] = Batches(self._load)
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="custodes-handler")
-
-    def close(self) -> None:
-        """Let go of the threads, without waiting for handlers that do not end."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        #: Where plain functions run.
+        self.threads = Threads()
 
     def begin(self, tx: Transaction, leases: Sequence[Lease]) -> None:
         """Note that a worker is at these events."""
@@ -185,7 +185,13 @@ class Processor:
             # Whoever is next is called in any case: the clock of who set the job's time may be ahead of ours.
             due = max(due, min((wait.due_at for wait in left.values()), default=0))
         called = [handler for handler in wanting if handler.name in left and left[handler.name].due_at <= due]
-        attempts = [await self._call(handler, event) for handler in called]
+        attempts, threadless = list[Attempt](), list[Handler]()
+        for handler in called:
+            if (attempt := await self._call(handler, event)) is None:
+                threadless.append(handler)
+            else:
+                attempts.append(attempt)
+        called = [handler for handler in called if handler not in threadless]
         now, done, waiting = self._clock.now(), dict(progress.done), dict(left)
         for handler, attempt in zip(called, attempts, strict=True):
             tries = waiting.pop(handler.name).tries + 1
@@ -195,16 +201,21 @@ class Processor:
                 waiting[handler.name] = Wait(tries, now + handler.backoff.delay(tries, self._random_bits))
         spent = sum(attempt.duration_us for attempt in attempts) if attempts else None
         error = "; ".join(f"{a.handler}: {a.error_type}: {a.error}" for a in attempts if a.error_type)[:MAX_ERROR]
+        waits = {handler.name: Wait(waiting.pop(handler.name).tries, now + NO_THREAD) for handler in threadless}
         looked = {name: self._looked_for(name, wait, now) for name, wait in missing.items()}
         absent = "; ".join(f"Handler {name} is not in this process" for name in missing)
         for name in [name for name, due_at in looked.items() if due_at is None]:
             done[name] = Outcome.FAILED
             del looked[name]
-        error = "; ".join(filter(None, (error, absent)))[:MAX_ERROR]
-        dues = [wait.due_at for wait in waiting.values()] + [due_at for due_at in looked.values() if due_at is not None]
+        stuck = "; ".join(f"{name}: No thread is free: other handlers hang, or there are too many" for name in waits)
+        error = "; ".join(filter(None, (error, absent, stuck)))[:MAX_ERROR]
+        waiting.update({name: wait for name, wait in waits.items() if wait.tries})
+        dues = [wait.due_at for wait in (*waiting.values(), *waits.values())] + [
+            due_at for due_at in looked.values() if due_at is not None
+        ]
         waiting.update({name: missing[name] for name in looked if name in progress.waiting})
         reached = Progress(done, waiting)
-        counted = bool(attempts) or not missing
+        counted = bool(attempts) or not (missing or waits)
         if dues:
             status = Status.FAILED if waiting else Status.RECEIVED
             why = error or f"Called again: {', '.join(waiting)}"[:MAX_ERROR]
@@ -234,9 +245,17 @@ class Processor:
             return None
         return max(wait.due_at, now + min(max(waited, MISSING_LEAST), MISSING_MOST))
 
-    async def _call(self, handler: Handler, event: WebhookEvent) -> Attempt:
+    async def _call(self, handler: Handler, event: WebhookEvent) -> Attempt | None:
+        """Call a handler; None: there was no thread for it, and its time has not begun."""
+        context = contextvars.copy_context()
+        context.run(serving.set, _Handling(event, self._random_bits))
+        call: Call | None = None
+        if not handler.is_async:
+            call = await self.threads.begin(event.source, lambda: context.run(_plainly, handler, event))
+            if call is None:
+                return None
         started_at, begun = self._clock.now(), self._clock.monotonic()
-        error = await self._run(handler, event)
+        error = await (self._run(handler, event, context) if call is None else self._wait_for(call, handler))
         outcome, error_type, message = _judge(error, handler.timeout_seconds)
         return Attempt(
             number=event.attempt,
@@ -248,28 +267,31 @@ class Processor:
             error=message,
         )
 
-    async def _run(self, handler: Handler, event: WebhookEvent) -> BaseException | None:
+    async def _wait_for(self, call: Call, handler: Handler) -> BaseException | None:
+        """Wait for a thread as :meth:`_run` does for a coroutine; one that hangs is left behind."""
+        try:
+            await asyncio.wait({call.future}, timeout=handler.timeout_seconds)
+            if call.future.done():
+                return call.future.result()
+            _log.warning("handler_thread_lost", handler=handler.name, seconds=handler.timeout_seconds)
+            return _LATE
+        finally:
+            self.threads.lose(call)
+
+    async def _run(self, handler: Handler, event: WebhookEvent, context: contextvars.Context) -> BaseException | None:
         """Call a handler within its time; returns what it raised, :data:`_LATE` when it did not end."""
-        running = self._begin(handler, event)
+        running = asyncio.get_running_loop().create_task(_await(handler, event), context=context)
         try:
             await asyncio.wait({running}, timeout=handler.timeout_seconds)
             if running.done():
                 return asyncio.CancelledError() if running.cancelled() else running.exception()
             running.cancel()
-            # A coroutine gets a moment to clean up; one that will not end is left behind, a thread always is.
+            # It gets a moment to clean up; one that will not end is left behind.
             await asyncio.wait({running}, timeout=GRACE_SECONDS)
             return _LATE
         finally:
             running.cancel()
             running.add_done_callback(_forget)
-
-    def _begin(self, handler: Handler, event: WebhookEvent) -> asyncio.Future[Any]:
-        loop = asyncio.get_running_loop()
-        context = contextvars.copy_context()
-        context.run(serving.set, _Handling(event, self._random_bits))
-        if handler.is_async:
-            return loop.create_task(_await(handler, event), context=context)
-        return loop.run_in_executor(self._threads, lambda: context.run(_plainly, handler, event))
 
     def _poisoned(self, event: WebhookEvent, progress: Progress, lost: int) -> Conclusion:
         error = f"Given up: {lost} workers in a row died or were cut off while they handled it"
