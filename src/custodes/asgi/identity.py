@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+from uuid import UUID
 
+from custodes.errors import InvalidInput
 from custodes.kernel.caller import Identity
 from custodes.kernel.redact import visible
-from custodes.kernel.tenant import valid_tenant
+from custodes.kernel.tenant import MAX_TENANT_LENGTH, valid_tenant
 
 #: Longest user or API-key id that is kept, characters.
 MAX_ID_LENGTH = 256
@@ -22,9 +24,17 @@ def clean_id(value: object) -> str:
     return visible(str(value)[:MAX_ID_LENGTH])[:MAX_ID_LENGTH] if value is not None else ""
 
 
-def clean_tenant(value: object, otherwise: str) -> str:
-    """Take a tenant id only when it is one."""
-    return value if isinstance(value, str) and valid_tenant(value) else otherwise
+def clean_tenant(value: object) -> str | None:
+    """Make a tenant id of what the host names, numbers and UUIDs too; None when it can be none."""
+    text = str(value) if isinstance(value, (str, int, UUID)) and not isinstance(value, bool) else ""
+    return text if valid_tenant(text) else None
+
+
+def unacceptable(tenant: object) -> InvalidInput:
+    """Say what is wrong with a tenant id, for the log."""
+    shown = f" {visible(tenant[:MAX_TENANT_LENGTH])!r}" if isinstance(tenant, str) else ""
+    msg = f"The host names a tenant{shown} ({type(tenant).__name__}) that is no tenant id"
+    return InvalidInput(msg, remedy="1 to 64 of A-Z a-z 0-9 . _ : @ -, starting with a letter or digit")
 
 
 def user_of(scope: Mapping[str, Any], session_key: str) -> str:

@@ -11,10 +11,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from custodes.asgi.identity import clean_id, clean_tenant, user_of
+from custodes.asgi.identity import clean_id, clean_tenant, unacceptable, user_of
 from custodes.asgi.observation import Door, Observation
+from custodes.kernel.tenant import UNACCEPTABLE_TENANT
 from custodes.kernel.trace import Trace
 from custodes.planes.ratelimit.answers import Decision
 
@@ -110,14 +111,23 @@ class Passage:
     # ── Who calls ────────────────────────────────────────────────────────────
 
     def name_caller(self, user: str, api_key: str, tenant: str) -> None:
-        """Note who calls; an empty text leaves what is known."""
+        """Note who calls; an empty text leaves what is known.
+
+        What cannot be a tenant id never leaves the request with another tenant, whose figures and limits it would
+        change: it has one of its own, and the shield counts and tells it.
+        """
         seen = self.seen
         if user:
             seen.user = clean_id(user)
         if api_key:
             seen.api_key = clean_id(api_key)
-        if tenant:
-            seen.tenant = clean_tenant(tenant, seen.tenant)
+        # Whatever the annotation says: hosts have numbers, 0 among them, and None.
+        given = cast("object", tenant)
+        if given is not None and given != "":
+            named = clean_tenant(given)
+            if named is None:
+                self.door.absorbs("tenant", unacceptable(given))
+            seen.tenant = UNACCEPTABLE_TENANT if named is None else named
 
     # ── What passes ──────────────────────────────────────────────────────────
 

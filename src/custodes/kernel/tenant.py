@@ -12,6 +12,9 @@ DEFAULT_TENANT = "default"
 #: Stands for all tenants together; no tenant can be called so.
 EVERY_TENANT = "*"
 
+#: Takes what a host names that cannot be a tenant id: a tenant of its own, for nothing of it may be told as another's.
+UNACCEPTABLE_TENANT = "unacceptable-tenant-id"
+
 #: Longest tenant id, characters: it is an index prefix of every table.
 MAX_TENANT_LENGTH = 64
 

@@ -17,9 +17,10 @@ from typing import Any
 
 import pytest
 
-from custodes import Identity
+from custodes import Identity, name_caller
 from custodes.app import Custodes
 from custodes.asgi import middleware
+from custodes.kernel.tenant import UNACCEPTABLE_TENANT
 from custodes.runtime.system_clock import SystemClock
 from custodes.testing.asgi import converse, http_scope
 
@@ -257,6 +258,37 @@ async def test_who_calls_is_known_when_identify_answers(custodes_of: Any):
     await converse(custodes.wrap(_answers), http_scope())
 
     assert seen == [("u1", "k1", "acme")]
+
+
+@pytest.mark.parametrize(
+    ("named", "tenant"),
+    [
+        ("acme", "acme"),
+        (42, "42"),
+        (0, "0"),
+        ("", "default"),
+        (None, "default"),
+        ("Acme GmbH", UNACCEPTABLE_TENANT),
+        ("acme/eu", UNACCEPTABLE_TENANT),
+        (object(), UNACCEPTABLE_TENANT),
+    ],
+)
+@pytest.mark.parametrize("inside", [False, True])
+async def test_what_is_no_tenant_id_is_nobody_elses(custodes_of: Any, *, named: Any, tenant: str, inside: bool):
+    """Given a host that names a tenant, before or while it answers, then nothing of it is told as the default one's."""
+
+    async def host(scope: Any, receive: Any, send: Any) -> None:
+        name_caller(tenant=named if inside else "")
+        await _answers(scope, receive, send)
+
+    seen: list[str] = []
+    custodes: Custodes = custodes_of(identify=None if inside else lambda _scope: Identity(tenant=named))
+    custodes.traffic.record = lambda exchange: seen.append(exchange.tenant)
+
+    assert (await converse(custodes.wrap(host), http_scope())).status == 204
+
+    assert seen == [tenant]
+    assert custodes.shield.failures.get("tenant", 0) == (tenant == UNACCEPTABLE_TENANT)
 
 
 async def _answers(scope: Any, receive: Any, send: Any) -> None:

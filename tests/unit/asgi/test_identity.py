@@ -1,6 +1,7 @@
 """Who called, as the host's own middleware left it."""
 
 from types import SimpleNamespace
+from uuid import UUID
 
 import pytest
 from starlette.authentication import BaseUser, SimpleUser, UnauthenticatedUser
@@ -42,10 +43,14 @@ def test_the_session_is_left_alone_when_no_key_is_named():
     assert user_of({"session": {"": "ada", "user_id": "ada"}}, "") == ""
 
 
-@pytest.mark.parametrize("tenant", ["", "a b", "x" * 65, "../etc", None, 7])
-def test_what_is_no_tenant_is_the_one_before(tenant):
-    assert clean_tenant(tenant, "default") == "default"
-    assert clean_tenant("acme", "default") == "acme"
+@pytest.mark.parametrize("tenant", ["", "a b", "x" * 65, "../etc", None, True, 1.5, b"acme", -7])
+def test_what_cannot_be_a_tenant_is_none(tenant):
+    assert clean_tenant(tenant) is None
+
+
+def test_numbers_and_uuids_are_tenants_as_text():
+    named = UUID("01a2198c-065b-72c0-87cb-e72843400420")
+    assert [clean_tenant(one) for one in ("acme", 42, 0, named)] == ["acme", "42", "0", str(named)]
 
 
 def test_what_cannot_be_printed_is_written_with_escapes_and_stays_apart():
