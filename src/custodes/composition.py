@@ -223,6 +223,7 @@ class Composition(Foundation):
     @cached_property
     def outbound(self) -> OutgoingWebhooks:
         """Outgoing webhooks."""
+        from custodes.planes.outbound.mender import MEND_SECONDS
         from custodes.planes.outbound.webhooks import OutgoingWebhooks
         from custodes.planes.outbound.weights import parse_weights
         from custodes.storage.sql.deliveries import SqlDeliveryStore
@@ -252,6 +253,7 @@ class Composition(Foundation):
             tell=lambda: self.notices.tell(EVENTS),
         )
         self.notices.on(EVENTS, outbound.worker.wake)
+        self.scheduler.every(MEND_SECONDS, "outbound.mend", outbound.mend)
         return outbound
 
     @cached_property

@@ -130,6 +130,10 @@ class Jobs(Protocol):
         """Make an open job that nobody holds due earlier; False when there is none, or it is due by then."""
         ...
 
+    def is_leased(self, tx: Transaction, kind: str, ref: str, now: int) -> bool:
+        """Tell whether somebody is at a job."""
+        ...
+
     def pull_in(self, tx: Transaction, kind: str, horizon: int, due_at: int) -> int:
         """Make jobs that are due after ``horizon`` due at ``due_at``; returns how many.
 

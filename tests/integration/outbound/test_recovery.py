@@ -31,7 +31,7 @@ async def admin(custodes: Custodes) -> AsyncIterator[httpx2.AsyncClient]:
 async def told(custodes: Custodes, action: str) -> list[tuple[str, Mapping[str, Any]]]:
     """Return what the trail says was done, by name: the clock stands still."""
     entries = (await custodes.audit.list_entries(AuditQuery(action=action))).items
-    who = {"role", "method"}  # of every entry of a request
+    who = {"role", "method", "actor_issuer"}  # of every entry of a request
     return sorted(
         (entry.action.partition(".")[2], {name: entry.context.extra[name] for name in entry.context.extra.keys() - who})
         for entry in entries

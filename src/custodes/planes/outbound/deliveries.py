@@ -11,6 +11,7 @@ from custodes.kernel.paging import DEFAULT_LIMIT, Page
 from custodes.planes.outbound.emitter import TEST
 from custodes.planes.outbound.endpoints import Endpoints
 from custodes.planes.outbound.gates import EndpointGates
+from custodes.planes.outbound.mender import RELEASE_BATCH, Mender
 from custodes.planes.outbound.model import (
     HEALTHY,
     JOB_KIND,
@@ -27,9 +28,6 @@ from custodes.planes.outbound.sender import Outcome
 from custodes.runtime.fairness import FairWorker
 from custodes.runtime.jobs import Jobs
 from custodes.runtime.transactions import Transaction, Work, nothing
-
-#: Deliveries that are put back in one transaction.
-RELEASE_BATCH = 500
 
 #: Makes what commits with the begin or the end of something done in batches, out of how many deliveries it is.
 Ended = Callable[[int], Work]
@@ -56,6 +54,8 @@ class Deliveries(Endpoints):
     _gates: EndpointGates
 
     _jobs: Jobs
+
+    _mender: Mender
 
     # ── Reading ───────────────────────────────────────────────────────────
 
@@ -107,11 +107,11 @@ class Deliveries(Endpoints):
     # ── Sending again ────────────────────────────────────────────────────────
 
     async def resend(self, delivery_id: str, *, tenant: str | None = None, also: Work = nothing) -> Delivery:
-        """Send one delivery again, from the start of its schedule; a waiting one at once.
+        """Send one delivery again, from the start of its schedule; one whose next attempt is due later, at once.
 
         Raises:
             NotFound: no such delivery.
-            Conflict: its endpoint is not enabled, or it is being sent.
+            Conflict: its endpoint is not enabled, it is being sent, or another of its order key is on its way.
         """
 
         def work(tx: Transaction) -> Delivery:
@@ -122,9 +122,12 @@ class Deliveries(Endpoints):
                 msg = "The endpoint of this delivery is not enabled"
                 raise Conflict(msg, remedy="Resume the endpoint first")
             if delivery.status is DeliveryStatus.PENDING:
-                self._jobs.hasten(tx, JOB_KIND, delivery.id, now)
+                self._hasten(tx, delivery, now)
             elif delivery.status is not DeliveryStatus.WAITING:
                 self._deliveries.again(tx, DeliveryFilter(delivery_id=delivery.id), now, 1, "")
+            elif not self._deliveries.begin(tx, [delivery.line], now):
+                msg = "The delivery waits for its turn: another of its order key is on its way"
+                raise Conflict(msg, remedy="Resend the one that is pending; this one follows when that has ended")
             also(tx)
             return self._delivery(tx, delivery_id, tenant)
 
@@ -223,12 +226,14 @@ class Deliveries(Endpoints):
 
         def begin(tx: Transaction) -> tuple[Endpoint, DeliveryFilter | None]:
             before = self._find(tx, endpoint_id, tenant, locked=True)
-            endpoint = replace(_moved(before, stopped, EndpointState.ENABLED, ""), updated_at=self._clock.now())
+            wanted = before.state is EndpointState.PAUSED if recover is None else recover
+            now = self._clock.now()
+            endpoint = _moved(before, stopped, EndpointState.ENABLED, "")
+            endpoint = replace(endpoint, updated_at=now, held_before=0 if wanted else now)
             self._endpoints.put(tx, endpoint)
             self._endpoints.put_health(tx, endpoint.tenant, endpoint.id, HEALTHY)
             also(tx)
             held = DeliveryFilter(endpoint.tenant, endpoint.id, statuses=(DeliveryStatus.HELD,))
-            wanted = before.state is EndpointState.PAUSED if recover is None else recover
             return endpoint, held if wanted else None
 
         endpoint, _ = await self._put_back(begin, ended)
@@ -267,6 +272,16 @@ class Deliveries(Endpoints):
         _, total = await self._put_back(begin, ended)
         return total
 
+    async def mend(self) -> int:
+        """Have deliveries that nobody would move on any more go on; returns how many there were.
+
+        Of more than a hundred thousand open and held ones it looks at the next hundred thousand.
+
+        Raises:
+            StorageUnavailable: the next call goes on from there.
+        """
+        return await self._mender.mend()
+
     # ── Retention ────────────────────────────────────────────────────────────
 
     async def purge(self, before: int, limit: int) -> int:
@@ -278,6 +293,17 @@ class Deliveries(Endpoints):
         return await self._store.read(lambda tx: self._deliveries.count_purgeable(tx, before))
 
     # ── Parts ────────────────────────────────────────────────────────────────
+
+    def _hasten(self, tx: Transaction, delivery: Delivery, now: int) -> None:
+        """Have a pending delivery sent at once, if need be with a new job.
+
+        Raises:
+            Conflict: it is being sent.
+        """
+        due = self._jobs.hasten(tx, JOB_KIND, delivery.id, now) or self._deliveries.put_jobs(tx, [delivery.id], now)
+        if not due and self._jobs.is_leased(tx, JOB_KIND, delivery.id, now):
+            msg = "The delivery is being sent just now"
+            raise Conflict(msg, remedy="Wait until this attempt has ended")
 
     def _wake(self) -> None:
         """Have what was put in looked for."""

@@ -16,6 +16,7 @@ from custodes.kernel.tenant import valid_tenant
 from custodes.planes.outbound.catalogue import OWN_PREFIX, Catalogue, checked_type
 from custodes.planes.outbound.filters import matches
 from custodes.planes.outbound.match import matches_payload
+from custodes.planes.outbound.mender import Mender
 from custodes.planes.outbound.model import Delivery, DeliveryStatus, Endpoint, EndpointState, Message
 from custodes.planes.outbound.ports import DeliveryStore, EndpointStore, Line
 from custodes.planes.outbound.rules import checked_channels
@@ -103,6 +104,7 @@ class Emitter:
         clock: Clock,
         random_bits: RandomBits,
         default_tenant: str,
+        mender: Mender,
         wake: Callable[[], None],
     ) -> None:
         self._store = store
@@ -112,6 +114,7 @@ class Emitter:
         self._clock = clock
         self._random_bits = random_bits
         self._default_tenant = default_tenant
+        self._mender = mender
         #: Has the deliverer look for what was put in.
         self.wake = wake
         self._converters: dict[str, dict[str, Converter]] = {}
@@ -154,7 +157,17 @@ class Emitter:
         await self._catalogue.check(event_type, emission.data)
         if connection is None:
             return await self.put(emission)
-        [put] = await self._store.join(connection, lambda tx: self.insert(tx, [emission]), committed=self.wake)
+        made: list[Delivery] = []
+
+        def committed() -> None:
+            self.wake()
+            self._mender.look_soon(made)
+
+        def insert(tx: Transaction) -> list[Put]:
+            return self.insert(tx, [emission], joined=True)
+
+        [put] = await self._store.join(connection, insert, committed=committed)
+        made += put.deliveries
         if put.error is not None:
             raise put.error
         return put.message
@@ -217,11 +230,14 @@ class Emitter:
             bodies[version] = _envelope(message, convert(payload))
         return Emission(message, bodies, enveloped=True, only=only)
 
-    def insert(self, tx: Transaction, emissions: Sequence[Emission]) -> list[Put]:
+    def insert(self, tx: Transaction, emissions: Sequence[Emission], *, joined: bool = False) -> list[Put]:
         """Put events in, inside a transaction: one statement a table, however many there are.
 
         An idempotency key belongs to who puts its event in first, in whatever process: the others wait for that
         transaction to end and get its event.
+
+        A transaction that was ``joined`` ends when its owner likes, so nobody may wait for what it puts into lines:
+        that stands there until it is looked at after the commit.
         """
         endpoints = self._endpoints.of_tenants(tx, sorted({emission.message.tenant for emission in emissions}))
         there = {"", *(endpoint.id for endpoint in endpoints)}
@@ -232,7 +248,7 @@ class Emitter:
         before = self._deliveries.add_messages(tx, list(mine.values()))
         draft, results = _Draft(), list[Put]()
         new = [one for one in emissions if mine.get(_key(one.message)) is one.message and one.message.id not in before]
-        in_line = self._in_line(tx, endpoints, new)
+        in_line = self._in_line(tx, endpoints, new, joined=joined)
         for emission in emissions:
             message = emission.message
             if emission.only not in there:
@@ -244,7 +260,7 @@ class Emitter:
                 results.append(_repeated(first, message))
                 continue
             made = [
-                self._delivery(endpoint, emission, in_line)
+                self._delivery(endpoint, emission, in_line, joined=joined)
                 for endpoint in endpoints
                 if endpoint.tenant == message.tenant and _wants(endpoint, emission)
             ]
@@ -259,20 +275,21 @@ class Emitter:
         return await self._store.write(lambda tx: self.insert(tx, emissions))
 
     def _in_line(
-        self, tx: Transaction, endpoints: Sequence[Endpoint], emissions: Sequence[Emission]
+        self, tx: Transaction, endpoints: Sequence[Endpoint], emissions: Sequence[Emission], *, joined: bool
     ) -> dict[str, dict[str, Line]]:
         """Find, for endpoints that keep order, the last places of the lines that are open."""
-        in_line: dict[str, dict[str, Line]] = {}
-        ordered = [endpoint for endpoint in endpoints if endpoint.options.ordered]
-        # In one order everywhere: no two emits may wait for each other.
-        for endpoint in sorted(ordered, key=lambda endpoint: endpoint.id):
-            keys = {e.message.order_key for e in emissions if e.message.tenant == endpoint.tenant} - {""}
-            if keys:
-                self._endpoints.lock(tx, endpoint)
-                in_line[endpoint.id] = self._deliveries.in_line(tx, endpoint, sorted(keys))
-        return in_line
+        keys: dict[str, set[str]] = {}
+        for emission in emissions:
+            if emission.message.order_key:
+                keys.setdefault(emission.message.tenant, set()).add(emission.message.order_key)
+        ordered = [one for one in endpoints if one.options.ordered and one.tenant in keys]
+        if not joined:
+            self._deliveries.take_turns(tx, [endpoint.id for endpoint in ordered])
+        return {one.id: self._deliveries.in_line(tx, one, sorted(keys[one.tenant])) for one in ordered}
 
-    def _delivery(self, endpoint: Endpoint, emission: Emission, in_line: dict[str, dict[str, Line]]) -> Delivery:
+    def _delivery(
+        self, endpoint: Endpoint, emission: Emission, in_line: dict[str, dict[str, Line]], *, joined: bool
+    ) -> Delivery:
         message = emission.message
         key = message.order_key if endpoint.options.ordered else ""
         status, position = DeliveryStatus.PENDING, 0
@@ -282,7 +299,7 @@ class Emitter:
         if key:
             lines = in_line.setdefault(endpoint.id, {})
             line = lines.get(key, Line(0, moving=False))
-            if line.moving and not held:
+            if (line.moving or joined) and not held:
                 status = DeliveryStatus.WAITING
             position = line.last + 1
             lines[key] = Line(position, moving=line.moving or not held)

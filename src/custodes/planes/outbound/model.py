@@ -145,6 +145,9 @@ class Endpoint:
     deleted_at: int = 0
     #: Source of incoming webhooks that is forwarded to it, and nothing else; empty: it is a customer's.
     source: str = ""
+    #: What is held of it and was made before this moment stays held while it is enabled, microseconds: it was resumed
+    #: without what it had missed.
+    held_before: int = 0
 
     @property
     def lane(self) -> str:
@@ -270,6 +273,11 @@ class Delivery:
     last_status: int | None = None
     #: What went wrong last; empty when nothing did.
     error: str = ""
+
+    @property
+    def line(self) -> tuple[str, str, str]:
+        """The line it stands in: whose, to which endpoint, of which order key."""
+        return self.tenant, self.endpoint_id, self.order_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

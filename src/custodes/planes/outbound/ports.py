@@ -69,10 +69,6 @@ class EndpointStore(Protocol):
         """Read the endpoints that sources are forwarded to, of all tenants."""
         ...
 
-    def lock(self, tx: Transaction, endpoint: Endpoint) -> None:
-        """Keep other transactions that lock the endpoint out until this one ends."""
-        ...
-
     def add_counts(self, tx: Transaction, counts: Mapping[str, Counts]) -> None:
         """Add to the counters of endpoints, by id."""
         ...
@@ -192,6 +188,24 @@ class Line:
     moving: bool
 
 
+#: A line: whose, to which endpoint, of which order key.
+LineKey = tuple[str, str, str]
+
+
+#: A place among the deliveries that are open or held: only the store knows what it says.
+Place = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """A delivery that nobody will move on: pending without a job, waiting behind none, held by an enabled endpoint."""
+
+    #: The delivery.
+    delivery: Delivery
+    #: Whether its endpoint is enabled.
+    enabled: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Load:
     """What it takes to make one attempt."""
@@ -234,12 +248,37 @@ class DeliveryStore(Protocol):
         """Add bodies of messages, by version, and their deliveries; pending ones with a job."""
         ...
 
+    def take_turns(self, tx: Transaction, endpoint_ids: Iterable[str]) -> None:
+        """Wait until no other transaction that took its turn for one of the endpoints is open.
+
+        Who looks at a line and then puts a delivery into it, or begins one, does so in its turn: else neither sees the
+        other. It comes last of all that a transaction waits for, and never in a transaction that is not our own.
+        """
+        ...
+
     def in_line(self, tx: Transaction, endpoint: Endpoint, order_keys: Iterable[str]) -> dict[str, Line]:
         """Tell how the lines of order keys stand; one that is left out is empty."""
         ...
 
-    def next_in_line(self, tx: Transaction, delivery: Delivery, due_at: int) -> None:
-        """Have the delivery whose turn comes after this one begin."""
+    def begin(self, tx: Transaction, lines: Iterable[LineKey], due_at: int) -> list[str]:
+        """Have the first that waits begin, in each line in which nothing is pending, in our turn; returns their ids."""
+        ...
+
+    def put_jobs(self, tx: Transaction, ids: Sequence[str], due_at: int) -> int:
+        """Put in jobs for those of some deliveries that are pending and have none; returns how many."""
+        ...
+
+    def stuck(self, tx: Transaction, after: Place | None, limit: int) -> tuple[list[Stuck], Place | None]:
+        """Find what is stuck among the next ``limit`` deliveries that are open or held.
+
+        Args:
+            tx: transaction.
+            after: where the call before ended; None: from the first on.
+            limit: how many are looked at.
+
+        Returns:
+            What is stuck, and where the next call goes on; None: there are no more.
+        """
         ...
 
     def load(self, tx: Transaction, ids: Sequence[str]) -> dict[str, Load]:
@@ -255,7 +294,10 @@ class DeliveryStore(Protocol):
         ...
 
     def hold(self, tx: Transaction, endpoint: Endpoint) -> int:
-        """Hold all deliveries to an endpoint that are open and under nobody's hands; returns how many."""
+        """Hold all deliveries to an endpoint that are open and under nobody's hands; returns how many.
+
+        What is given back meanwhile keeps its job.
+        """
         ...
 
     def find(self, tx: Transaction, wanted: DeliveryFilter, limit: int, cursor: str) -> Page[Delivery]:

@@ -128,6 +128,9 @@ class Sender:
         self._judge(tx, results)
         for one in results:
             one.also(tx)
+        # Last, as others may be waited for who look at these lines.
+        ended = [one for one in records if one[2].status is not DeliveryStatus.PENDING and one[0].order_key]
+        self._deliveries.begin(tx, [delivery.line for delivery, _, _ in ended], self._clock.now())
 
     def _judge(self, tx: Transaction, results: Sequence[Outcome]) -> None:
         """Judge endpoints by attempt after attempt, and write what has become of each.
@@ -168,7 +171,7 @@ class Sender:
             return Done()
         if ready.endpoint.state is not EndpointState.ENABLED and not _is_test(ready.load):
             delivery = ready.load.delivery
-            return Done(Outcome(delivery, also=lambda tx: self._hold(tx, delivery)))
+            return Done(Outcome(delivery, also=lambda tx: self._hold(tx, delivery)), self._emitter.wake)
         return await self._attempt(lease, ready)
 
     def _read(self, tx: Transaction, leases: Sequence[Lease]) -> dict[tuple[str, int], _Ready]:
@@ -290,9 +293,6 @@ class Sender:
         now = self._clock.now()
         result = Result(DeliveryStatus.SUCCEEDED, now, None)
 
-        def write(tx: Transaction) -> None:
-            self._next(tx, delivery, now)
-
         def written() -> None:
             self._windows.succeeded(endpoint.lane, endpoint.options.concurrency)
             self._tally.succeeded(attempt, delivery.event_type, now)
@@ -301,7 +301,7 @@ class Sender:
 
         # Whether there are failures to forget, only the store can tell: one that ends beside this may be written first,
         # and others were seen by other processes.
-        return Done(Outcome(delivery, attempt, result, _recovered, endpoint, write), written)
+        return Done(Outcome(delivery, attempt, result, _recovered, endpoint), written)
 
     def _failed(
         self, lease: Lease, ready: _Ready, attempt: Attempt, answered: Answered
@@ -336,7 +336,6 @@ class Sender:
                 news += self._notices.of_endpoint(endpoint, attempt, judgement.notice)
             if due_at is None:
                 news += self._notices.of_message(endpoint, delivery, attempt)
-                self._next(tx, delivery, now)
             if news:
                 self._emitter.insert(tx, news)
             told[:] = [judgement.notice] if judgement.notice else []
@@ -367,11 +366,12 @@ class Sender:
             self._deliveries.hold(tx, disabled)
 
     def _hold(self, tx: Transaction, delivery: Delivery) -> None:
-        self._deliveries.move(tx, delivery, DeliveryStatus.HELD)
-
-    def _next(self, tx: Transaction, delivery: Delivery, now: int) -> None:
-        if delivery.order_key:
-            self._deliveries.next_in_line(tx, delivery, now)
+        """Hold what was leased for an endpoint that is stopped, unless it was resumed since it was looked at."""
+        endpoint = self._endpoints.find(tx, delivery.tenant, delivery.endpoint_id, locked=True)
+        if endpoint is not None and endpoint.state is EndpointState.ENABLED:
+            self._deliveries.put_jobs(tx, [delivery.id], self._clock.now())
+        else:
+            self._deliveries.move(tx, delivery, DeliveryStatus.HELD)
 
 
 def _recovered(health: EndpointHealth) -> EndpointHealth:

@@ -23,6 +23,7 @@ from custodes.planes.outbound.forwarding import Forward, Forwarder
 from custodes.planes.outbound.gates import EndpointGates
 from custodes.planes.outbound.health import RECENT, assess
 from custodes.planes.outbound.keys import Keys
+from custodes.planes.outbound.mender import Mender
 from custodes.planes.outbound.model import HEALTHY, JOB_KIND, Delivery, Endpoint, Message
 from custodes.planes.outbound.notices import Notices
 from custodes.planes.outbound.ports import DeliveryStore, EndpointStore, EventTypeStore, FigureStore
@@ -117,6 +118,7 @@ class OutgoingWebhooks(Deliveries):
             default_tenant=default_tenant,
         )
         self._jobs = jobs
+        self._mender = Mender(store, endpoints, deliveries, clock, self._wake)
         #: The catalogue of event types.
         self.catalogue = Catalogue(store, types, clock)
         self._emitter = Emitter(
@@ -127,6 +129,7 @@ class OutgoingWebhooks(Deliveries):
             clock=clock,
             random_bits=random_bits,
             default_tenant=default_tenant,
+            mender=self._mender,
             wake=self._wake,
         )
         self._forwarder = Forwarder(
@@ -191,6 +194,7 @@ class OutgoingWebhooks(Deliveries):
 
     async def stop(self) -> None:
         """Let deliveries end, give back the rest, write what is counted; idempotent."""
+        await self._mender.finish()
         await self.worker.stop()
         await self._flusher.stop()
         await self._flusher.run_once()

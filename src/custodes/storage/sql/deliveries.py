@@ -9,11 +9,9 @@ from sqlalchemy import (
     Connection,
     Select,
     and_,
-    case,
     delete,
     exists,
     func,
-    insert,
     or_,
     select,
     tuple_,
@@ -24,10 +22,12 @@ from custodes.kernel.paging import Page, decode_cursor, page_of
 from custodes.planes.outbound.emitter import TEST
 from custodes.planes.outbound.health import Standing
 from custodes.planes.outbound.model import JOB_KIND, Attempt, Delivery, DeliveryStatus, Endpoint, EndpointState, Message
-from custodes.planes.outbound.ports import DeliveryFilter, Line, Load, Result
+from custodes.planes.outbound.ports import DeliveryFilter, Line, LineKey, Load, Place, Result, Stuck
 from custodes.runtime.transactions import Transaction
+from custodes.storage.sql import delivery_lines
 from custodes.storage.sql.bulk import counted, insert_ignoring, insert_rows, insert_tables, update_rows
 from custodes.storage.sql.database import connection_of
+from custodes.storage.sql.delivery_lines import OPEN, unended
 from custodes.storage.sql.delivery_rows import (
     attempt_of,
     attempt_row,
@@ -47,9 +47,6 @@ from custodes.storage.sql.tables.outbound import webhook_delivery_attempts as a
 from custodes.storage.sql.tables.outbound import webhook_endpoint_health as healths
 from custodes.storage.sql.tables.outbound import webhook_message_bodies as b
 from custodes.storage.sql.tables.outbound import webhook_messages as m
-
-#: Where a delivery is that has not ended.
-_OPEN = (DeliveryStatus.PENDING.value, DeliveryStatus.WAITING.value)
 
 #: Where a delivery is that can be sent again.
 _ENDED = (DeliveryStatus.SUCCEEDED.value, DeliveryStatus.FAILED.value, DeliveryStatus.HELD.value)
@@ -96,32 +93,27 @@ class SqlDeliveryStore:
         due = [job_row(delivery) for delivery in deliveries if delivery.status is DeliveryStatus.PENDING]
         insert_tables(connection_of(tx), [(b, rows), (d, [delivery_row(one) for one in deliveries]), (jobs, due)])
 
+    # ── Lines ────────────────────────────────────────────────────────────────
+
+    def take_turns(self, tx: Transaction, endpoint_ids: Iterable[str]) -> None:
+        """Wait for one's turn; on SQLite there is one writer anyway."""
+        delivery_lines.take_turns(tx, endpoint_ids)
+
     def in_line(self, tx: Transaction, endpoint: Endpoint, order_keys: Iterable[str]) -> dict[str, Line]:
         """Tell how lines stand."""
-        moving = func.max(case((d.c.status.in_(_OPEN), 1), else_=0))
-        query = (
-            select(d.c.order_key, func.max(d.c.position), moving)
-            .where(d.c.tenant_id == endpoint.tenant, d.c.configuration_id == endpoint.id)
-            .where(d.c.status.in_((*_OPEN, DeliveryStatus.HELD.value)), d.c.order_key.in_(list(order_keys)))
-            .group_by(d.c.order_key)
-        )
-        return {key: Line(last, bool(moves)) for key, last, moves in connection_of(tx).execute(query)}
+        return delivery_lines.in_line(connection_of(tx), endpoint, order_keys)
 
-    def next_in_line(self, tx: Transaction, delivery: Delivery, due_at: int) -> None:
+    def begin(self, tx: Transaction, lines: Iterable[LineKey], due_at: int) -> list[str]:
         """Begin the oldest that waits."""
-        connection = connection_of(tx)
-        query = (
-            select(d)
-            .where(d.c.tenant_id == delivery.tenant, d.c.configuration_id == delivery.endpoint_id)
-            .where(d.c.order_key == delivery.order_key, d.c.status == DeliveryStatus.WAITING.value)
-            .order_by(d.c.position)
-            .limit(1)
-        )
-        row = connection.execute(query).mappings().first()
-        if row is not None:
-            begun = {"status": DeliveryStatus.PENDING.value, "next_attempt_at": due_at}
-            connection.execute(update(d).where(d.c.id == row["id"]).values(begun))
-            connection.execute(insert(jobs), [job_row(delivery_of(row), due_at)])
+        return delivery_lines.begin(tx, lines, due_at)
+
+    def put_jobs(self, tx: Transaction, ids: Sequence[str], due_at: int) -> int:
+        """Put jobs in."""
+        return delivery_lines.put_jobs(connection_of(tx), ids, due_at)
+
+    def stuck(self, tx: Transaction, after: Place | None, limit: int) -> tuple[list[Stuck], Place | None]:
+        """Go through the index of what is open or held."""
+        return delivery_lines.stuck(connection_of(tx), after, limit)
 
     # ── Delivering ───────────────────────────────────────────────────────────
 
@@ -156,19 +148,19 @@ class SqlDeliveryStore:
         connection_of(tx).execute(moved)
 
     def hold(self, tx: Transaction, endpoint: Endpoint) -> int:
-        """Hold what nobody is at, and delete the jobs."""
+        """Delete the jobs that nobody is at, and hold what they were of, and what waits for its turn."""
         connection = connection_of(tx)
-        of_lane = (jobs.c.kind == JOB_KIND, jobs.c.lane == endpoint.lane)
-        leased = select(jobs.c.ref).where(*of_lane, jobs.c.lease_owner.is_not(None))
-        held = (
+        free = (jobs.c.kind == JOB_KIND, jobs.c.lane == endpoint.lane, jobs.c.lease_owner.is_(None))
+        refs = connection.execute(delete(jobs).where(*free).returning(jobs.c.ref)).scalars().all()
+        held = {"status": DeliveryStatus.HELD.value, "next_attempt_at": None}
+        pending = update(d).where(among(d.c.id, "refs"), d.c.status == DeliveryStatus.PENDING.value)
+        waiting = (
             update(d)
-            .where(d.c.tenant_id == endpoint.tenant, d.c.configuration_id == endpoint.id, d.c.status.in_(_OPEN))
-            .where(d.c.id.not_in(leased))
-            .values(status=DeliveryStatus.HELD.value, next_attempt_at=None)
+            .where(unended(d), d.c.status == DeliveryStatus.WAITING.value)
+            .where(d.c.tenant_id == endpoint.tenant, d.c.configuration_id == endpoint.id)
         )
-        count = connection.execute(held).rowcount
-        connection.execute(delete(jobs).where(*of_lane, jobs.c.lease_owner.is_(None)))
-        return count
+        count = connection.execute(pending.values(held), {"refs": refs}).rowcount if refs else 0
+        return count + connection.execute(waiting.values(held)).rowcount
 
     # ── Reading ──────────────────────────────────────────────────────────────
 
@@ -192,35 +184,17 @@ class SqlDeliveryStore:
         return connection_of(tx).execute(query).scalar_one()
 
     def again(self, tx: Transaction, wanted: DeliveryFilter, due_at: int, limit: int, after: str) -> list[str]:
-        """Put jobs for deliveries that have ended."""
+        """Put jobs for deliveries that have ended; those of a line wait in it for their turn."""
         connection = connection_of(tx)
         query = select(d).where(*_wanted(wanted), d.c.status.in_(_ENDED), d.c.id > after).order_by(d.c.id).limit(limit)
-        chosen = [delivery_of(row) for row in connection.execute(query).mappings()]
-        first, behind = self._lined_up(connection, chosen)
-        for status, some in ((DeliveryStatus.PENDING, first), (DeliveryStatus.WAITING, behind)):
-            due = due_at if status is DeliveryStatus.PENDING else None
-            begun = {"status": status.value, "finished_at": None, "next_attempt_at": due}
-            if some:
-                connection.execute(update(d).where(d.c.id.in_([each.id for each in some])).values(begun))
-        insert_rows(connection, jobs, [job_row(delivery, due_at) for delivery in first])
-        return [delivery.id for delivery in chosen]
-
-    def _lined_up(self, connection: Connection, chosen: Sequence[Delivery]) -> tuple[list[Delivery], list[Delivery]]:
-        """Part those that begin from those that wait for their turn."""
-        first = [delivery for delivery in chosen if not delivery.order_key]
-        lines: dict[tuple[str, str], list[Delivery]] = {}
-        for delivery in chosen:
-            if delivery.order_key:
-                lines.setdefault((delivery.endpoint_id, delivery.order_key), []).append(delivery)
-        behind: list[Delivery] = []
-        for (endpoint_id, key), line in lines.items():
-            line.sort(key=lambda delivery: delivery.position)
-            query = select(d.c.id).where(d.c.tenant_id == line[0].tenant, d.c.configuration_id == endpoint_id)
-            moving = query.where(d.c.order_key == key, d.c.status.in_(_OPEN)).limit(1)
-            begins = 0 if connection.execute(moving).first() else 1
-            first += line[:begins]
-            behind += line[begins:]
-        return first, behind
+        chosen = {row["id"]: delivery_of(row) for row in connection.execute(query).mappings()}
+        free = [delivery.id for delivery in chosen.values() if not delivery.order_key]
+        lined = [delivery.id for delivery in chosen.values() if delivery.order_key]
+        reopened = _reopened(connection, free, DeliveryStatus.PENDING, due_at)
+        insert_rows(connection, jobs, [job_row(chosen[delivery_id], due_at) for delivery_id in reopened])
+        waiting = _reopened(connection, lined, DeliveryStatus.WAITING, None)
+        self.begin(tx, [chosen[delivery_id].line for delivery_id in waiting], due_at)
+        return list(chosen)
 
     def standing(self, tx: Transaction, now: int, since: int) -> Standing:
         """Count."""
@@ -301,9 +275,18 @@ def _past(before: int) -> tuple[Any, ...]:
         endpoints.c.state == EndpointState.PAUSED.value,
         endpoints.c.deleted_at == 0,
     )
-    still_open = or_(d.c.status.in_(_OPEN), and_(d.c.status == DeliveryStatus.HELD.value, paused))
+    still_open = or_(d.c.status.in_(OPEN), and_(d.c.status == DeliveryStatus.HELD.value, paused))
     of_message = exists().where(d.c.tenant_id == m.c.tenant_id, d.c.message_id == m.c.id, still_open)
     return m.c.created_at < before, ~of_message
+
+
+def _reopened(connection: Connection, ids: Sequence[str], status: DeliveryStatus, due_at: int | None) -> list[str]:
+    """Have deliveries that have ended begin anew; returns those that nobody else has meanwhile."""
+    if not ids:
+        return []
+    begun = {"status": status.value, "finished_at": None, "next_attempt_at": due_at}
+    ended = update(d).where(among(d.c.id, "ids"), d.c.status.in_(_ENDED)).values(begun).returning(d.c.id)
+    return list(connection.execute(ended, {"ids": list(ids)}).scalars())
 
 
 _LOAD = (

@@ -135,6 +135,11 @@ class SqlJobs:
         waiting = and_(t.c.kind == kind, t.c.ref == ref, t.c.lease_owner.is_(None), t.c.due_at > due_at)
         return _count(connection_of(tx).execute(update(t).where(waiting).values(due_at=due_at))) == 1
 
+    def is_leased(self, tx: Transaction, kind: str, ref: str, now: int) -> bool:
+        """Look whether a job has a lease that has not ended."""
+        leased = and_(t.c.kind == kind, t.c.ref == ref, t.c.lease_owner.is_not(None), t.c.due_at > now)
+        return connection_of(tx).execute(select(t.c.ref).where(leased)).first() is not None
+
     def pull_in(self, tx: Transaction, kind: str, horizon: int, due_at: int) -> int:
         """Make jobs from the far future due."""
         return _count(connection_of(tx).execute(_PULL_IN, {"of_kind": kind, "horizon": horizon, "to": due_at}))

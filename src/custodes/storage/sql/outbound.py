@@ -59,6 +59,7 @@ _EDITABLE = (
     "state_reason",
     "updated_at",
     "deleted_at",
+    "held_before",
 )
 
 
@@ -129,11 +130,6 @@ class SqlEndpointStore:
         """Read those of sources; the table has at most some hundred rows a tenant."""
         query = _living(None).where(endpoints.c.source != "").order_by(endpoints.c.tenant_id, endpoints.c.source)
         return [_endpoint(row) for row in connection_of(tx).execute(query).mappings()]
-
-    def lock(self, tx: Transaction, endpoint: Endpoint) -> None:
-        """Lock the row; on SQLite there is one writer anyway."""
-        query = select(endpoints.c.id).where(endpoints.c.tenant_id == endpoint.tenant, endpoints.c.id == endpoint.id)
-        connection_of(tx).execute(query.with_for_update())
 
     def add_counts(self, tx: Transaction, counts: Mapping[str, Counts]) -> None:
         """Add to counters."""

@@ -30,6 +30,8 @@ webhook_configurations = Table(
     Column("options", JsonText, nullable=False, server_default="{}"),
     #: Source of incoming webhooks that is forwarded to it; empty: none.
     Column("source", String(64), nullable=False, server_default=""),
+    #: What is held of it and was made before stays so while it is enabled; the default, of rows before: all.
+    Column("held_before", Micros, nullable=False, server_default=str(2**63 - 1)),
 )
 
 # Lists of one tenant, and of all of them.
@@ -102,7 +104,10 @@ webhook_message_bodies = Table(
     Column("body", Bytes, nullable=False),
 )
 
-_waiting = text("status = 'waiting'")
+#: What has not ended, or is kept back: the few rows that are looked for again and again.
+UNENDED = ("pending", "waiting", "held")
+
+_unended = text("status IN ('pending', 'waiting', 'held')")
 _held = text("status IN ('held', 'failed')")
 _failed = text("status = 'failed'")
 
@@ -129,14 +134,17 @@ webhook_deliveries = Table(
     Index(None, "tenant_id", "message_id"),
     Index(None, "tenant_id", "configuration_id", "id"),
     Index(None, "tenant_id", "created_at", "id"),
+    # Lines, whose turn it is, and what is stuck.
     Index(
-        "ix_webhook_deliveries_waiting",
+        "ix_webhook_deliveries_unended",
+        "status",
         "tenant_id",
         "configuration_id",
         "order_key",
         "position",
-        sqlite_where=_waiting,
-        postgresql_where=_waiting,
+        "id",
+        sqlite_where=_unended,
+        postgresql_where=_unended,
     ),
     Index(
         "ix_webhook_deliveries_missed",
