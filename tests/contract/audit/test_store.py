@@ -353,3 +353,12 @@ async def test_what_waits_for_a_review_is_counted_with_its_age(database: Databas
         await store.append(make(place, flagged=True, review=Review(state)))
 
     assert await database.read(store.unreviewed) == (2, START)
+
+
+async def test_targets_count_in_a_purge(database: Database, store: SqlAuditStore, make):
+    """Given entries of many targets, When they are purged, Then fewer go at once, one at least."""
+    for place in range(5):
+        await store.append(make(place, targets=tuple(Reference("row", str(number)) for number in range(40))))
+
+    purged = [await database.write(lambda tx: store.purge(tx, START + DAY, 100)) for _ in range(4)]
+    assert purged == [2, 2, 1, 0]

@@ -26,6 +26,7 @@ from custodes.runtime.jobs import Claim, NewJob
 from custodes.runtime.transactions import Transaction
 from custodes.storage.sql import inbound_accept
 from custodes.storage.sql import inbound_queries as queries
+from custodes.storage.sql.bulk import MAX_REMOVED_BYTES
 from custodes.storage.sql.database import Database, as_transaction, connection_of
 from custodes.storage.sql.inbound import SqlEventStore
 from custodes.storage.sql.inbound_queries import events_query
@@ -309,6 +310,20 @@ async def test_purge_deletes_old_finished_events_with_all_that_belongs_to_them(
             lambda tx, table=table: connection_of(tx).exec_driver_sql(f"SELECT event_id FROM {table}").all()
         )
         assert not {row[0] for row in rows} & {old, dead}
+
+
+@pytest.mark.parametrize(("column", "value"), [("attempts", 40), ("body_bytes", MAX_REMOVED_BYTES // 2)])
+async def test_attempts_and_bytes_count_in_a_purge(
+    database: Database, events: SqlEventStore, arrival, column: str, value: int
+):
+    """Given events that are large, or were tried often, When they are purged, Then fewer go at once, one at least."""
+    for number in range(5):
+        await database.write(lambda tx, n=number: events.log(tx, arrival(str(n), NOW - DAY), Status.SUCCEEDED))
+    await database.write(lambda tx: connection_of(tx).exec_driver_sql(f"UPDATE webhook_events SET {column} = {value}"))
+
+    assert [await database.write(lambda tx: events.purge(tx, NOW, 100)) for _ in range(4)] == [2, 2, 1, 0]
+    await database.write(lambda tx: events.log(tx, arrival("large", NOW - DAY), Status.SUCCEEDED))
+    assert await database.write(lambda tx: events.purge(tx, NOW, 1)) == 1
 
 
 async def test_an_event_that_gets_a_job_while_it_is_purged_stays(

@@ -76,7 +76,7 @@ async def lose_jobs(database: Database) -> None:
 
 
 async def claimed(database: Database, endpoint: Endpoint, most: int = 1) -> Sequence[Lease]:
-    claim = Claim(now=AT, until=AT + SECOND, owner="o", limit=most, busy=())
+    claim = Claim(now=AT, ended=AT, until=AT + SECOND, owner="o", limit=most, busy=())
     return await database.write(lambda tx: jobs.claim(tx, JOB_KIND, endpoint.lane, claim))
 
 

@@ -162,7 +162,7 @@ class TestWhatIsStuck:
         await custodes.outbound.emit("x", {})
         worker: Any = custodes.outbound.worker
         await execute(custodes, "UPDATE webhook_configurations SET state = 'paused'")
-        leases = await custodes.database.write(lambda tx: worker._take(tx, clock.now(), 16, []))
+        leases = await custodes.database.write(lambda tx: worker._take(tx, clock.now(), clock.now(), 16, []))
         [lease] = leases
         done = await worker._doer.do(lease)
 

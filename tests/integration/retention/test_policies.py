@@ -138,7 +138,7 @@ ANCIENT: dict[str, tuple[Table, dict[str, Any]]] = {
     "inbound.figures.minute": (webhook_rollups, {"level": 60}),
     "inbound.figures.hour": (webhook_rollups, {"level": 3_600}),
     "inbound.figures.day": (webhook_rollups, {"level": 86_400}),
-    "outbound.messages": (webhook_messages, {"idempotency_key": None}),
+    "outbound.messages": (webhook_messages, {"idempotency_key": None, "id": "m"}),
     "outbound.links": (webhook_portal_links, {}),
     "outbound.figures.minute": (webhook_delivery_rollups, {"level": 60}),
     "outbound.figures.hour": (webhook_delivery_rollups, {"level": 3_600}),

@@ -57,6 +57,9 @@ class Deliveries(Endpoints):
 
     _mender: Mender
 
+    #: Up to which message what is past its time has been looked at.
+    _purged_to: str = ""
+
     # ── Reading ───────────────────────────────────────────────────────────
 
     async def list_messages(
@@ -285,8 +288,23 @@ class Deliveries(Endpoints):
     # ── Retention ────────────────────────────────────────────────────────────
 
     async def purge(self, before: int, limit: int) -> int:
-        """Delete messages from before a moment, with their deliveries and attempts; open ones stay."""
-        return await self._store.write(lambda tx: self._deliveries.purge(tx, before, limit))
+        """Delete the oldest messages from before a moment with all of theirs, some ``limit`` rows; open ones stay.
+
+        What goes is looked for in reads, from where the call before has come to: they keep nobody from writing, however
+        much is held.
+
+        Returns:
+            How many messages are gone; 0: all have been looked at.
+        """
+        while True:
+            after = self._purged_to
+            old = await self._store.read(lambda tx, after=after: self._deliveries.old(tx, before, limit, after))
+            gone = 0
+            if old.messages or old.deliveries:
+                gone = await self._store.write(lambda tx, old=old: self._deliveries.purge(tx, old))
+            self._purged_to = old.upto or ""
+            if gone or old.upto is None:
+                return gone
 
     async def count_purgeable(self, before: int) -> int:
         """Count the messages that :meth:`purge` would delete."""

@@ -230,6 +230,18 @@ class Result:
     next_attempt_at: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Old:
+    """What is past its time and goes at once."""
+
+    #: Messages that go with all of theirs.
+    messages: tuple[str, ...] = ()
+    #: Deliveries that go with their attempts: those of the messages, or some of one that has too many.
+    deliveries: tuple[str, ...] = ()
+    #: Id of the message after which to look on; None: that was all.
+    upto: str | None = None
+
+
 class DeliveryStore(Protocol):
     """**Protocol:** messages, their deliveries and the attempts."""
 
@@ -350,8 +362,20 @@ class DeliveryStore(Protocol):
         """Count the messages that :meth:`purge` would remove."""
         ...
 
-    def purge(self, tx: Transaction, before: int, limit: int) -> int:
-        """Remove messages that were emitted before a moment and have no open delivery, with all of theirs."""
+    def old(self, tx: Transaction, before: int, limit: int, after: str) -> Old:
+        """Choose the oldest messages that were emitted before a moment and of which nothing is to be sent any more.
+
+        Args:
+            tx: transaction; it only reads.
+            before: the moment, microseconds.
+            limit: rows that may go at once, those of deliveries, attempts and bodies among them. A message that has
+                more goes piece by piece.
+            after: ids up to this one are passed over.
+        """
+        ...
+
+    def purge(self, tx: Transaction, old: Old) -> int:
+        """Remove what was chosen, but for messages of which something is sent again; returns how many messages."""
         ...
 
 

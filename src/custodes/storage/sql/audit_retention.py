@@ -21,14 +21,17 @@ def count_purgeable(connection: Connection, before: int) -> int:
 
 
 def purge(connection: Connection, before: int, limit: int) -> int:
-    """Remove the oldest entries past their time, and the figures that tell of them; returns how many entries."""
+    """Remove the oldest entries past their time, and the figures that tell of them; returns how many entries.
+
+    With their targets they are some ``limit`` rows; one at least.
+    """
     oldest = (
         select(audit_logs.c.id, audit_logs.c.tenant_id, audit_logs.c.targets, audit_logs.c.recorded_at)
         .where(*_purgeable(before))
         .order_by(audit_logs.c.id)
         .limit(limit)
     )
-    rows = connection.execute(oldest).all()
+    rows = _light(connection.execute(oldest).all(), limit)
     if rows:
         audit_figures.hold(connection)
         _delete(connection, [tuple(row[:3]) for row in rows], before)
@@ -67,6 +70,15 @@ def _delete(connection: Connection, rows: Sequence[tuple[Any, ...]], before: int
         connection.execute(delete(audit_logs).where(audit_logs.c.id.in_(ids[start : start + _CHUNK])))
     _delete_targets(connection, rows)
     connection.execute(delete(audit_purge_window))
+
+
+def _light(rows: Sequence[Any], limit: int) -> Sequence[Any]:
+    """Take the first of some entries that are no more than so many rows with their targets, one at least."""
+    for place, row in enumerate(rows):
+        limit -= 1 + len(json.loads(row.targets))
+        if place and limit < 0:
+            return rows[:place]
+    return rows
 
 
 def _delete_targets(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:

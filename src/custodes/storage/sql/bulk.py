@@ -31,6 +31,10 @@ from sqlalchemy.types import TypeDecorator
 # ruff: noqa: S608 - nothing but names of our own tables and columns is written into these statements
 
 
+#: Bytes of bodies that are removed in one transaction: some 60 ms of SQLite's only writer.
+MAX_REMOVED_BYTES = 4 * 1024 * 1024
+
+
 def insert_ignoring(connection: Connection, table: Table) -> Insert:
     """Begin an insert that passes over rows whose key is there already."""
     if connection.dialect.name == "sqlite":

@@ -10,9 +10,7 @@ from sqlalchemy import (
     Select,
     and_,
     delete,
-    exists,
     func,
-    or_,
     select,
     tuple_,
     update,
@@ -22,12 +20,12 @@ from custodes.kernel.paging import Page, decode_cursor, page_of
 from custodes.planes.outbound.emitter import TEST
 from custodes.planes.outbound.health import Standing
 from custodes.planes.outbound.model import JOB_KIND, Attempt, Delivery, DeliveryStatus, Endpoint, EndpointState, Message
-from custodes.planes.outbound.ports import DeliveryFilter, Line, LineKey, Load, Place, Result, Stuck
+from custodes.planes.outbound.ports import DeliveryFilter, Line, LineKey, Load, Old, Place, Result, Stuck
 from custodes.runtime.transactions import Transaction
-from custodes.storage.sql import delivery_lines
+from custodes.storage.sql import delivery_lines, delivery_retention
 from custodes.storage.sql.bulk import counted, insert_ignoring, insert_rows, insert_tables, update_rows
 from custodes.storage.sql.database import connection_of
-from custodes.storage.sql.delivery_lines import OPEN, unended
+from custodes.storage.sql.delivery_lines import unended
 from custodes.storage.sql.delivery_rows import (
     attempt_of,
     attempt_row,
@@ -250,34 +248,15 @@ class SqlDeliveryStore:
 
     def count_purgeable(self, tx: Transaction, before: int) -> int:
         """Count what purging would remove."""
-        return connection_of(tx).execute(select(func.count()).select_from(m).where(*_past(before))).scalar_one()
+        return delivery_retention.count_purgeable(connection_of(tx), before)
 
-    def purge(self, tx: Transaction, before: int, limit: int) -> int:
-        """Remove the oldest messages that have no open delivery, with all that is theirs."""
-        connection = connection_of(tx)
-        query = select(m.c.tenant_id, m.c.id).where(*_past(before)).order_by(m.c.id).limit(limit)
-        old = [(row.tenant_id, row.id) for row in connection.execute(query)]
-        if not old:
-            return 0
-        of_messages = select(d.c.id).where(tuple_(d.c.tenant_id, d.c.message_id).in_(old))
-        connection.execute(delete(a).where(a.c.delivery_id.in_(of_messages)))
-        connection.execute(delete(d).where(tuple_(d.c.tenant_id, d.c.message_id).in_(old)))
-        ids = [identifier for _, identifier in old]
-        connection.execute(delete(b).where(b.c.message_id.in_(ids)))
-        connection.execute(delete(m).where(m.c.id.in_(ids)))
-        return len(old)
+    def old(self, tx: Transaction, before: int, limit: int, after: str) -> Old:
+        """Choose what goes next."""
+        return delivery_retention.old(connection_of(tx), before, limit, after)
 
-
-def _past(before: int) -> tuple[Any, ...]:
-    """Old, and nothing is to be sent of it any more; what is held while an endpoint is paused, is."""
-    paused = exists().where(
-        endpoints.c.id == d.c.configuration_id,
-        endpoints.c.state == EndpointState.PAUSED.value,
-        endpoints.c.deleted_at == 0,
-    )
-    still_open = or_(d.c.status.in_(OPEN), and_(d.c.status == DeliveryStatus.HELD.value, paused))
-    of_message = exists().where(d.c.tenant_id == m.c.tenant_id, d.c.message_id == m.c.id, still_open)
-    return m.c.created_at < before, ~of_message
+    def purge(self, tx: Transaction, old: Old) -> int:
+        """Remove it."""
+        return delivery_retention.purge(connection_of(tx), old)
 
 
 def _reopened(connection: Connection, ids: Sequence[str], status: DeliveryStatus, due_at: int | None) -> list[str]:

@@ -24,6 +24,7 @@ from sqlalchemy import (
 
 from custodes.kernel.paging import Page, decode_cursor, page_of
 from custodes.planes.inbound.model import JOB_KIND, EventFilter, EventRecord, Outcome, Progress, Status, Verdict, Wait
+from custodes.storage.sql.bulk import MAX_REMOVED_BYTES
 from custodes.storage.sql.tables.inbound import UNFINISHED
 from custodes.storage.sql.tables.inbound import webhook_events as t
 from custodes.storage.sql.tables.jobs import jobs
@@ -185,20 +186,27 @@ def finished(before: int) -> tuple[ColumnElement[bool], ...]:
 
 
 def finished_before(connection: Connection, before: int, limit: int) -> Sequence[tuple[str, str]]:
-    """Name ``(tenant, id)`` of finished events received before, oldest first, at most ``limit``, and lock them.
+    """Name ``(tenant, id)`` of finished events received before, oldest first, and lock them.
+
+    At most ``limit`` with their attempts, and no more bytes than are removed at once; one at least.
 
     What is delivered again or replayed just now is passed over; whoever comes after this waits for its end.
     """
     found: list[tuple[str, str]] = []
+    room, bytes_left = limit, MAX_REMOVED_BYTES
     for tenant in tenants_of(connection, t):
         query = (
-            select(t.c.tenant_id, t.c.id)
+            select(t.c.tenant_id, t.c.id, t.c.attempts, t.c.body_bytes)
             .where(t.c.tenant_id == tenant, *finished(before))
             .order_by(t.c.received_at, t.c.id)
             .limit(limit - len(found))
             .with_for_update(of=t, skip_locked=True)
         )
-        found.extend((row.tenant_id, row.id) for row in connection.execute(query))
+        for row in connection.execute(query):
+            room, bytes_left = room - 1 - row.attempts, bytes_left - row.body_bytes
+            if found and (room < 0 or bytes_left < 0):
+                return found
+            found.append((row.tenant_id, row.id))
         if len(found) >= limit:
             break
     return found
