@@ -3,8 +3,8 @@
 The index takes the place of that of the waiting ones. To make it the deliveries are read once; nothing is written into
 them until that is done. Endpoints that are there go on holding what they hold until they are resumed anew.
 
-Revision ID: 0017_what_is_stuck
-Revises: 0016_what_lacks_squares
+Revision ID: 0018_what_is_stuck
+Revises: 0017_who_handles_webhooks
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0017_what_is_stuck"
-down_revision = "0016_what_lacks_squares"
+revision = "0018_what_is_stuck"
+down_revision = "0017_who_handles_webhooks"
 branch_labels = None
 depends_on = None
 
