@@ -343,3 +343,21 @@ async def test_an_open_alert_leads_to_its_cause(window: Callable[..., Any]) -> N
     await sheet.get_by_role("link", name="The API has a new error").first.click()
     await expect(sheet).to_have_count(0)
     assert "error_group=" in page.url
+
+
+async def test_the_palette_finds_what_one_has_in_hand(window: Callable[..., Any]) -> None:
+    """Given an address of a log line, or what is to be done; then a few keys lead there, in the range of the page."""
+    seen = await window()
+    page = await seen.open("?from=now-2h")
+    await page.get_by_role("heading", name="Overview").wait_for()
+    for typed, place in (
+        ("203.0.113.99", r"/api\?.*client_ip=203\.0\.113\.99"),
+        ("block or", r"/rate-limits\?.*view=blocks"),
+        ("evt_1Q2w3E", r"/webhooks\?.*id=evt_1Q2w3E"),
+    ):
+        await page.keyboard.press("Control+k")
+        await expect(page.get_by_role("combobox", name="Find a page or an action")).to_be_focused()
+        await page.keyboard.type(typed)
+        await page.keyboard.press("Enter")
+        await page.wait_for_url(re.compile(place))
+        assert "from=now-2h" in page.url

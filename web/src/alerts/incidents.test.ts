@@ -49,5 +49,5 @@ test('an alert leads to what it is about', () => {
     { to: '/rate-limits' },
     null,
   ]);
-  expect(placeOf(incident({ trace_id: 't1' }))).toEqual({ to: '/api', search: { part: 'calls', trace_id: 't1' } });
+  expect(placeOf(incident({ trace_id: 't1' }))).toEqual({ to: '/api', search: { part: 'calls', trace: 't1' } });
 });

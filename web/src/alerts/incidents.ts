@@ -34,5 +34,5 @@ export function placeOf({ labels, trace_id }: Incident): Place | null {
   if (labels.source) return { to: '/webhooks', search: { part: 'events', source: labels.source } };
   const system = labels.system ? SYSTEMS[labels.system]?.to : undefined;
   if (system) return { to: system };
-  return trace_id ? { to: '/api', search: { part: 'calls', trace_id } } : null;
+  return trace_id ? { to: '/api', search: { part: 'calls', trace: trace_id } } : null;
 }

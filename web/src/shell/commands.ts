@@ -12,12 +12,14 @@ import {
   IconLivePhoto,
   IconMoon,
   IconRoute,
+  IconSearch,
   IconSun,
-  IconWebhook,
   IconWorld,
 } from '../ui/icons.ts';
+import { lasting, type Raw } from '../view/search.ts';
 import { useSavedViews } from '../view/useSavedViews.ts';
 import { useSetRange, useSetSearch, useView } from '../view/view.ts';
+import { type Finding, named, PLACES, worded } from './findings.ts';
 import { useOpenings } from './opening.ts';
 import type { Overlay } from './Shell.tsx';
 import { TABS } from './tabs.ts';
@@ -33,8 +35,6 @@ export interface Command {
   run: () => void;
 }
 
-const TRACE = /^[0-9a-f]{32}$/;
-
 export function useCommands(typed: string, open: (overlay: Overlay) => void): Command[] {
   const view = useView();
   const set = useSetSearch();
@@ -46,18 +46,17 @@ export function useCommands(typed: string, open: (overlay: Overlay) => void): Co
   const zones = useZones();
   const { setColorScheme } = useMantineColorScheme();
   const commands: Command[] = [];
-  const trace = typed.trim().toLowerCase();
-  if (TRACE.test(trace)) {
-    commands.push({
-      id: 'trace',
-      label: 'Calls of this trace',
-      hint: trace.slice(0, 8),
-      icon: IconRoute,
-      always: true,
-      run: () =>
-        void navigate({ to: '/api', search: ((before: object) => ({ ...before, part: 'calls', trace })) as never }),
-    });
-  }
+  const place = (hint: string, icon: Icon, always?: boolean) => (found: Finding) => ({
+    id: found.id,
+    label: found.label,
+    hint,
+    icon,
+    ...(always ? { always } : {}),
+    // The range and the zone of the page, but none of its filters.
+    run: () =>
+      void navigate({ to: found.to, search: ((kept: Raw) => ({ ...lasting(kept), ...found.search })) as never }),
+  });
+  commands.push(...named(typed).map(place('find', IconSearch, true)));
   const range = typed.trim() ? parseTyped(typed, view.zone) : null;
   if (range) {
     const label = relativeLabel(range) ?? `${range.from} to ${range.to}`;
@@ -80,12 +79,7 @@ export function useCommands(typed: string, open: (overlay: Overlay) => void): Co
     commands.push({ id: `view-${id}`, label: name, hint, icon: IconBookmark, run });
   }
   commands.push(
-    {
-      id: 'endpoints',
-      label: 'Webhook endpoints',
-      icon: IconWebhook,
-      run: () => void navigate({ to: '/webhooks/endpoints', search: (before) => before }),
-    },
+    ...PLACES.map(place('page', IconRoute)),
     {
       id: 'compare',
       label: view.before ? 'Do not compare' : 'Compare with the period before',
@@ -117,5 +111,6 @@ export function useCommands(typed: string, open: (overlay: Overlay) => void): Co
     const run = () => setRange({ from: preset.from, to: preset.to ?? 'now' });
     commands.push({ id: preset.label, label: preset.label, hint: 'time range', icon: IconCalendarClock, run });
   }
+  commands.push(...worded(typed).map(place('find', IconSearch, true)));
   return commands;
 }

@@ -3,7 +3,7 @@ import { useNavigate, useRouter, useSearch } from '@tanstack/react-router';
 import { useMemo } from 'react';
 import { boot } from '../boot.ts';
 import { opener } from '../view/saved.ts';
-import { LASTING, parseSearch, type Raw, stringifySearch } from '../view/search.ts';
+import { lasting, parseSearch, type Raw, stringifySearch } from '../view/search.ts';
 import { useSavedViews } from '../view/useSavedViews.ts';
 import type { TABS } from './tabs.ts';
 
@@ -43,6 +43,5 @@ export function useOpenings(): Openings {
 /** A place with what lasts from tab to tab, where the place itself does not say otherwise. */
 function withLasting(place: string, search: Raw): string {
   const [path = '', query = ''] = place.split(/\?(.*)/s);
-  const lasting = Object.fromEntries(LASTING.map((name) => [name, search[name]]));
-  return `${path}${stringifySearch({ ...lasting, ...parseSearch(query) })}`;
+  return `${path}${stringifySearch({ ...lasting(search), ...parseSearch(query) })}`;
 }

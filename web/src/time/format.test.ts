@@ -9,6 +9,7 @@ import {
   moment,
   parseLocal,
   percent,
+  points,
   span,
   startOfDay,
   tick,
@@ -45,6 +46,8 @@ describe('a moment', () => {
     expect(ago(AT - 3 * MINUTE, AT)).toBe('3 min ago');
     expect(ago(AT - 3 * DAY, AT)).toBe('3 d ago');
     expect(ago(AT + 2 * MINUTE, AT)).toBe('in 2 min');
+    expect(ago(AT + 42_000, AT)).toBe('in 42 s');
+    expect(ago(AT + 500, AT)).toBe('now');
   });
 });
 
@@ -122,4 +125,10 @@ describe('a figure', () => {
     ]);
     expect([difference(6, 1), difference(0, 2), difference(3, 3)]).toEqual(['+5', '−2', '±0']);
   });
+});
+
+it('a change of a share is told in points', () => {
+  expect(points(0.0144, 0.007)).toBe('+0.74 pt');
+  expect(points(0.31, 0.36)).toBe('−5 pt');
+  expect(points(1, 1)).toBe('±0');
 });

@@ -149,7 +149,7 @@ export function tick(at: number, step: number, zone: Zone): string {
 /** `3 min ago`. */
 export function ago(when: When, now: number): string {
   const past = now - millis(when);
-  if (past < 0) return past > -MINUTE ? 'now' : `in ${length(-past)}`;
+  if (past < 0) return past > -2_000 ? 'now' : `in ${length(-past)}`;
   return past < 2_000 ? 'now' : `${length(past)} ago`;
 }
 
@@ -222,6 +222,13 @@ export function change(value: number, before: number): string | null {
       ? `${digits(Math.abs(share) + 1, 0)}×`
       : `${digits(Math.abs(share) * 100, Math.abs(share) < 0.1 ? 1 : 0)} %`;
   return `${share < 0 ? '−' : '+'}${shown}`;
+}
+
+/** A change of a share, in points: `+0.7 pt`. A share of a share says nothing to anybody. */
+export function points(value: number, before: number): string {
+  const moved = (value - before) * 100;
+  if (Math.abs(moved) < 0.005) return '±0';
+  return `${moved < 0 ? '−' : '+'}${digits(Math.abs(moved), Math.abs(moved) < 1 ? 2 : 1)} pt`;
 }
 
 /** A change of a few things, which shares would exaggerate: `+5`. */

@@ -2,7 +2,7 @@
 import { Skeleton } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
-import { change, difference } from '../time/format.ts';
+import { change, difference, points } from '../time/format.ts';
 import { IconMinus, IconTrendingDown, IconTrendingUp } from './icons.ts';
 import type { Tone } from './palette.ts';
 import { Sparkline } from './Sparkline.tsx';
@@ -17,6 +17,8 @@ interface StatCardProps {
   before?: number | null;
   /** Whether the change is told in things, and not as a share: of what there are few. */
   few?: boolean;
+  /** Whether the figure is a share, 0 to 1: its change is told in points. */
+  share?: boolean;
   /** Whether more is better, worse, or neither. */
   more?: 'good' | 'bad' | 'neither';
   /** Its course over the range. */
@@ -33,6 +35,7 @@ export function StatCard({
   figure,
   before,
   few = false,
+  share = false,
   more = 'neither',
   course,
   tone,
@@ -48,7 +51,7 @@ export function StatCard({
       </span>
       <span className={style.foot}>
         {figure !== undefined && before !== undefined && before !== null && (
-          <Change figure={figure} before={before} few={few} more={more} alone={!note} />
+          <Change figure={figure} before={before} few={few} share={share} more={more} alone={!note} />
         )}
         {note && <span className={style.note}>{note}</span>}
       </span>
@@ -65,15 +68,15 @@ export function StatCard({
   );
 }
 
-interface ChangeProps extends Required<Pick<StatCardProps, 'few' | 'more'>> {
+interface ChangeProps extends Required<Pick<StatCardProps, 'few' | 'share' | 'more'>> {
   figure: number;
   before: number;
   /** Whether nothing else is said there: that nothing has changed is told then only. */
   alone: boolean;
 }
 
-function Change({ figure, before, few, more, alone }: ChangeProps) {
-  const written = few ? difference(figure, before) : change(figure, before);
+function Change({ figure, before, few, share, more, alone }: ChangeProps) {
+  const written = share ? points(figure, before) : few ? difference(figure, before) : change(figure, before);
   if (written === null) return alone ? <span className={style.change}>none before</span> : null;
   const up = figure > before;
   const same = written.startsWith('±');

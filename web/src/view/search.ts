@@ -22,6 +22,11 @@ export type Raw = Record<string, unknown>;
 /** What lasts from tab to tab. */
 export const LASTING = ['from', 'to', 'compare', 'live', 'tz', 'sort'] as const;
 
+/** Of a view, what lasts. */
+export function lasting(search: Raw): Raw {
+  return Object.fromEntries(LASTING.map((name) => [name, search[name]]));
+}
+
 const ORDER = /^[\w-]{1,64}:-?\w{1,64}$/;
 
 /** Tables whose order is kept at once. */

@@ -65,6 +65,7 @@ export function Figures() {
           label="Not successful"
           value={now ? percent(now.total ? now.failures / now.total : null) : null}
           figure={now?.total ? now.failures / now.total : undefined}
+          share
           before={then?.total ? then.failures / then.total : null}
           more="bad"
           note={now && `${compact(now.by_outcome.denied ?? 0)} denied`}

@@ -36,6 +36,7 @@ export function Backlog({ asked, before }: BacklogProps) {
         label="Success"
         value={total ? percent(total.success_rate) : null}
         figure={total?.success_rate ?? undefined}
+        share
         before={old?.success_rate}
         more="good"
         tone={total?.success_rate != null && total.success_rate < POOR ? 'warn' : undefined}
@@ -46,6 +47,7 @@ export function Backlog({ asked, before }: BacklogProps) {
         label="Failed attempts"
         value={total ? percent(total.failure_rate) : null}
         figure={total?.failure_rate ?? undefined}
+        share
         before={old?.failure_rate}
         more="bad"
         note="of all attempts"

@@ -43,6 +43,7 @@ export function KeyFigures() {
         label="Server errors"
         value={totals ? percent(totals.count > 0 ? totals.error_rate : null) : missing(api)}
         figure={totals?.count ? totals.error_rate : undefined}
+        share
         before={before?.count ? before.error_rate : undefined}
         more="bad"
         note={none}
@@ -72,6 +73,7 @@ export function KeyFigures() {
         label="Webhook success"
         value={total ? percent(total.success_rate) : missing(hooks)}
         figure={total?.success_rate ?? undefined}
+        share
         before={hooksBefore.data?.total.success_rate}
         more="good"
         note={total && total.success_rate == null ? 'none has ended' : undefined}

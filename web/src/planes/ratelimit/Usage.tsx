@@ -56,8 +56,10 @@ export function Usage() {
           label="Refused share"
           value={answer ? percent(answer.refusal_rate) : null}
           figure={answer?.refusal_rate}
+          share
           before={before.data?.refusal_rate}
           more="bad"
+          note="of units, of all rules together"
         />
         <StatCard
           label="Admitted"

@@ -93,6 +93,7 @@ export function WhatIf({ draft }: { draft: Draft }) {
                 label="Would be refused"
                 value={percent(found.refusal_rate)}
                 figure={found.refusal_rate}
+                share
                 before={last?.refusal_rate}
                 more="bad"
                 tone={found.refused > 0 ? 'warn' : 'good'}

@@ -65,6 +65,7 @@ function Figures() {
         label="Server errors"
         value={totals ? percent(totals.error_rate) : null}
         figure={totals?.error_rate}
+        share
         before={before?.error_rate}
         more="bad"
         tone={totals && totals.error_rate >= 0.05 ? 'bad' : undefined}
@@ -75,6 +76,7 @@ function Figures() {
         label="Client errors"
         value={totals ? percent(totals.count ? totals.client_errors / totals.count : 0) : null}
         figure={totals?.count ? totals.client_errors / totals.count : undefined}
+        share
         before={before ? before.client_errors / before.count : null}
         more="bad"
         note={totals && `${count(totals.client_errors)} of ${count(totals.count)}`}

@@ -87,6 +87,7 @@ export function Scans() {
           label="Of all requests"
           value={total === undefined || !all.data ? null : percent(part ?? 0)}
           figure={part ?? undefined}
+          share
           before={partBefore}
           more="bad"
         />
