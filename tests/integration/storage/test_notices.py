@@ -253,3 +253,27 @@ async def test_two_workers_never_share_a_job(process):
     await asyncio.gather(*(install.inbound.worker.run_due() for install in installs))
 
     assert sorted(handled) == sorted(f"evt_{number}" for number in range(120))
+
+
+async def test_a_listener_that_fails_keeps_nobody_from_hearing_what_comes(process):
+    """Given a listener that raises, When notices come, Then the others hear each of them."""
+    one, other = await process(), await process()
+    heard: list[str] = []
+    came = asyncio.Event()
+
+    def fails() -> None:
+        heard.append("fails")
+        raise ValueError
+
+    def hears() -> None:
+        heard.append("hears")
+        came.set()
+
+    other.notices.on("news", fails)
+    other.notices.on("news", hears)
+    await listening(one, other)
+    for _ in range(2):
+        came.clear()
+        one.notices.tell("news")
+        await asyncio.wait_for(came.wait(), 10)
+    assert heard[-4:] == ["fails", "hears", "fails", "hears"]

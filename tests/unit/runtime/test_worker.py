@@ -129,6 +129,24 @@ async def test_what_fails_unexpectedly_is_tried_again_later(database, clock, wor
     assert doing.done == ["a0"]
 
 
+async def test_what_could_not_be_begun_is_no_attempt(database, clock, worker: Worker, doing: Doing):
+    """Given a job that its doer could not even begin, some times, When it is done at last, Then all its attempts are
+    left, and it is no suspect."""
+    await put(database, clock, "a", 1)
+    for _ in range(3):
+        doing.raises = {"a0"}
+        await worker.run_due()
+        clock.advance(SETBACK)
+    doing.raises, doing.hangs = set(), {"a"}
+
+    await worker.claim()
+
+    [(lease, _task)] = worker._running.values()
+    assert (lease.attempts, lease.lost, worker.setbacks) == (0, 0, 3)
+    doing.gate.set()
+    await worker.run_due()
+
+
 async def test_what_ends_together_is_settled_together(database, clock, worker: Worker, doing: Doing):
     await put(database, clock, "a", 6)
 

@@ -119,7 +119,8 @@ class Sender:
     def begin(self, tx: Transaction, leases: Sequence[Lease]) -> None:
         """Read what the jobs need."""
         if leases:
-            self._ready |= self._read(tx, leases)
+            # Those of the claim before have begun by now: what is left of it is of a commit that failed.
+            self._ready = self._read(tx, leases)
 
     def write(self, tx: Transaction, results: Sequence[Outcome]) -> None:
         """Write the attempts and how their endpoints are doing, one statement a table, then what follows from each."""

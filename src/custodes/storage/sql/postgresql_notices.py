@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import psycopg
 from sqlalchemy import text
@@ -159,12 +160,12 @@ class PostgresNotices:
 
     def _fire(self, notice: str) -> None:
         topic, _, message = notice.partition(" ")
-        if message:
-            for hear in self._hear.get(topic, ()):
-                hear(message)
-            return
-        for then in self._then.get(topic, ()):
-            then()
+        heard = [partial(hear, message) for hear in self._hear.get(topic, ())] if message else self._then.get(topic, ())
+        for tell in heard:
+            try:
+                tell()
+            except Exception as error:  # noqa: BLE001 - one that fails keeps nobody from hearing what comes
+                _log.warning("notice_failed", topic=topic, error=repr(error))
 
 
 class _Pooled(Exception):
