@@ -13,6 +13,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from custodes.asgi.bodies import Bodies
 from custodes.asgi.delivery import Delivery
 from custodes.asgi.passage import Refusal
 from custodes.asgi.routes import path_below
@@ -60,6 +61,7 @@ class Ingress:
 
     def __init__(self, custodes: Custodes) -> None:
         self._inbound = custodes.inbound
+        self._bodies = Bodies()
         self._source = custodes.inbound.source
         self._shield = custodes.shield
         self._addresses = custodes.addresses
@@ -107,7 +109,7 @@ class Ingress:
             if self._check is not None and await self._over_limit(self._check, registration, delivery, raw, send):
                 return
             length = _check_headers(raw, found)
-            body = await _read_body(receive, length, registration.source.max_body)
+            body = await _read_body(receive, length, registration.source.max_body, self._bodies)
             if body is None:  # the sender has left
                 return
             receipt = await self._inbound.receive(
@@ -122,7 +124,11 @@ class Ingress:
             self._inbound.refuse(
                 registration, request, refused.error, trace_id=delivery.trace_id, client_ip=delivery.client_ip
             )
-            await _answer(send, refused.status, _problem(refused.status, refused.error), [(b"connection", b"close")])
+            closing = [(b"connection", b"close")]
+            if refused.status == _NO_ROOM:
+                closing.append((b"retry-after", b"%d" % RETRY_AFTER))
+                _log.warning("delivery_gave_way", source=registration.source.name, held=self._bodies.held)
+            await _answer(send, refused.status, _problem(refused.status, refused.error), closing)
         except CustodesError as error:
             retry: list[tuple[bytes, bytes]] = []
             if isinstance(error, StorageUnavailable):
@@ -233,33 +239,46 @@ def _check_headers(raw: list[tuple[bytes, bytes]], found: dict[bytes, bytes]) ->
     return int(stated) if stated.isdigit() and len(stated) < 16 else 1 << 60
 
 
-async def _read_body(receive: Receive, length: int, most: int) -> bytes | None:
+async def _read_body(receive: Receive, length: int, most: int, bodies: Bodies) -> bytes | None:
     """Read a body of at most ``most`` bytes; None when the sender leaves before its end."""
     if length > most:
         raise _refusal(413, PayloadTooLarge, f"The body has more than {most} bytes")
     try:
-        return await within(BODY_SECONDS, _collect(receive, most))
+        return await within(BODY_SECONDS, _collect(receive, most, bodies))
     except TimeoutError:
         raise _refusal(408, InvalidInput, f"The body did not arrive within {BODY_SECONDS:g} s") from None
 
 
-async def _collect(receive: Receive, most: int) -> bytes | None:
-    parts: list[bytes] = []
+async def _collect(receive: Receive, most: int, bodies: Bodies) -> bytes | None:
+    message = await receive()
+    whole: bytes = message.get("body", b"")
+    if message["type"] == "http.request" and not message.get("more_body", False) and len(whole) <= most:
+        return whole  # nearly always: nothing is held
+    body = bodies.begin()
     size = 0
-    while (message := await receive())["type"] == "http.request":
-        part: bytes = message.get("body", b"")
-        size += len(part)
-        if size > most:
-            raise _refusal(413, PayloadTooLarge, f"The body has more than {most} bytes")
-        parts.append(part)
-        if not message.get("more_body", False):
-            return b"".join(parts)
+    try:
+        while message["type"] == "http.request":
+            part: bytes = message.get("body", b"")
+            size += len(part)
+            if size > most:
+                raise _refusal(413, PayloadTooLarge, f"The body has more than {most} bytes")
+            bodies.add(body, part)
+            if body.gave_way:
+                raise _refusal(_NO_ROOM, StorageUnavailable, "Too much is being sent at once; deliver it again")
+            if not message.get("more_body", False):
+                return b"".join(body.parts)
+            message = await receive()
+    finally:
+        bodies.end(body)
     return None
 
 
 def _refusal(status: int, kind: type[CustodesError], text: str) -> _Refused:
     return _Refused(status, kind(text))
 
+
+#: Status of what there is no room for; senders deliver it again.
+_NO_ROOM = 503
 
 # ── Answers ──────────────────────────────────────────────────────────────────
 

@@ -314,7 +314,7 @@ class Worker(Generic[R]):
             except Exception as error:  # noqa: BLE001 - whatever it was, the job is not lost
                 self.setbacks += 1
                 _log.warning("job_failed", kind=self.kind, ref=lease.ref, error=repr(error))
-                result = Again(self._clock.now() + SETBACK)
+                result = Again(self._clock.now() + SETBACK, counted=False)
             if await self._written(lease, result):
                 self.settled += 1
                 result.then()

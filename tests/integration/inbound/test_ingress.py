@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from custodes import Custodes
+from custodes.asgi.bodies import Bodies
 from custodes.asgi.ingress import BODY_SECONDS, MAX_HEADER_BYTES, MAX_HEADERS, STRIPE_ENHANCED, Ingress
 from custodes.errors import StorageUnavailable
 from custodes.kernel.clock import MINUTE, SECOND
@@ -277,6 +278,46 @@ async def test_a_body_that_does_not_come_is_not_waited_for(ingress, monkeypatch,
     await ingress(http_scope("/hooks/stripe", "POST"), receive, send)
 
     assert sent[0]["status"] == 408
+
+
+async def test_unfinished_bodies_fill_no_memory_and_the_largest_gives_way(custodes, ingress, clock, monkeypatch):
+    """Given senders that begin bodies and do not end them, then an honest delivery in parts finds room among them."""
+    ingress._bodies = Bodies(most=100_000)
+    signed = stripe(clock)
+    statuses: dict[str, int] = {}
+
+    def delivery(name: str, parts: list[bytes], *, ends: bool):
+        more = asyncio.Event()
+
+        async def receive():
+            if parts:
+                part = parts.pop(0)
+                return {"type": "http.request", "body": part, "more_body": bool(parts) or not ends}
+            await more.wait()
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message):
+            statuses.setdefault(name, message.get("status", 0))
+            if message["type"] == "http.response.start" and message["status"] == 503:
+                assert dict(message["headers"])[b"retry-after"]
+
+        scope = http_scope("/hooks/stripe", "POST", headers=signed.headers)
+        return asyncio.ensure_future(ingress(scope, receive, send)), more
+
+    held = [delivery(f"large {number}", [b"x" * 10_000] * 4, ends=False) for number in range(3)]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert ingress._bodies.held <= 100_000
+    half = len(signed.body) // 2
+    honest, _ = delivery("honest", [signed.body[:half], signed.body[half:]], ends=True)
+    await honest
+
+    assert statuses["honest"] == 200
+    for task, more in held:
+        more.set()
+        await task
+    assert sorted(status for name, status in statuses.items() if name != "honest") == [401, 401, 503]
+    assert (ingress._bodies.held, ingress._bodies.gave_way) == (0, 1)
 
 
 async def test_a_body_that_has_come_already_sets_no_timer(ingress, clock, monkeypatch):
