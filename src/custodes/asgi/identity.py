@@ -26,7 +26,10 @@ def clean_id(value: object) -> str:
 
 def clean_tenant(value: object) -> str | None:
     """Make a tenant id of what the host names, numbers and UUIDs too; None when it can be none."""
-    text = str(value) if isinstance(value, (str, int, UUID)) and not isinstance(value, bool) else ""
+    if isinstance(value, str):
+        text = str.__str__(value)  # of an enumeration of texts its value; str() gives the member's name
+    else:
+        text = str(value) if isinstance(value, (int, UUID)) and not isinstance(value, bool) else ""
     return text if valid_tenant(text) else None
 
 

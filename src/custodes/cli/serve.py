@@ -61,19 +61,19 @@ def serve(
         # The port first: whoever cannot have it must not have printed a login that nobody will look for.
         listener = listen(host or settings.host, settings.port if port is None else port)
         until_then.enter_context(listener)
-        engine = asyncio.run(prepare())
-        if workers > 1 and engine == "memory" and settings.rate_limit_store == "auto":
+        could_share = asyncio.run(prepare())
+        if workers > 1 and could_share and settings.rate_limit_store == "auto":
             # Several processes must share their windows, or each would allow the whole limit.
             until_then.enter_context(environment({"CUSTODES_RATE_LIMIT_STORE": "sqlite"}))
         err.print(f"Custodes listens on {url_of(listener)}", soft_wrap=True)
         serve_on(listener, "custodes.asgi.standalone:create_app", workers)
 
 
-async def prepare() -> str:
+async def prepare() -> bool:
     """Bring the schema up to date and print the one-time owner login of a first start, before any worker runs.
 
-    Returns the engine that counts limits as things are: an app may name its database itself, whatever the environment
-    says.
+    Returns whether limits count in memory as things are and could be shared in a file beside the database: an app may
+    name its database itself, whatever the environment says.
 
     A worker that cannot start tries again, since it may stand around an app that can. What will not mend itself ends
     the command here.
@@ -90,7 +90,7 @@ async def prepare() -> str:
         printed = await announce_owner(custodes)
         if not printed and signs_in_elsewhere(custodes) and not await custodes.identity.has_owner():
             err.print("Nobody is an owner yet: custodes user add SUBJECT --issuer URL --role owner", soft_wrap=True)
-        return custodes.ratelimit.engine().name
+        return custodes.ratelimit.engine().name == "memory" and getattr(custodes.database, "path", None) is not None
     finally:
         await custodes.close()
 

@@ -221,3 +221,23 @@ async def test_who_lives_is_not_judged_by_clocks(process, clock: FakeClock, jump
 
     assert await server.inbound.worker.run_due() == 0
     assert await server.inbound.list_handlers() == []  # for who looks once there is nothing but the clock
+
+
+async def test_one_that_only_forwards_waits_for_an_app_that_restarts(process, clock: FakeClock):
+    """Given a server that forwards beside an app that restarts just now, then the app gets what came in meanwhile."""
+    server, app, forwarded, seen = process("server"), process("app"), Seen(), Seen()
+    server.inbound.webhook("stripe", name="custodes.forward.stripe")(forwarded)
+    app.inbound.webhook("stripe", name="paid")(seen)
+    for one in (server, app, server):
+        await one.inbound.roster.beat()
+    await app.inbound.roster.stop()
+
+    await server.deliver("evt_1")
+    await server.inbound.worker.run_due()
+    again = process("app again")
+    again.inbound.webhook("stripe", name="paid")(seen)
+    await again.inbound.roster.beat()
+    clock.advance(MINUTE)
+    await again.inbound.worker.run_due()
+
+    assert (forwarded, seen) == (["evt_1"], ["evt_1"])

@@ -15,8 +15,9 @@ from tests.integration.outbound.conftest import ENGINES, Receiver
 
 from custodes import Custodes
 from custodes.errors import Conflict
-from custodes.kernel.clock import HOUR, SECOND
+from custodes.kernel.clock import DAY, HOUR, SECOND
 from custodes.planes.outbound import mender
+from custodes.planes.outbound.forwarding import Forward
 from custodes.planes.outbound.model import Delivery, DeliveryStatus, Options
 from custodes.planes.outbound.ports import DeliveryFilter
 from custodes.storage.sql.database import connection_of
@@ -215,3 +216,22 @@ class TestWhatIsStuck:
         assert (await custodes.outbound.resend(third.id)).status is DeliveryStatus.PENDING
         await custodes.outbound.worker.run_due()
         assert await statuses(custodes) == ["succeeded"] * 3
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_what_a_removed_forwarding_held_is_not_sent_to_where_the_next_leads(
+    custodes: Custodes, receiver: Receiver, clock: FakeClock
+):
+    """Given a forwarding that was removed while it held something; when its source is forwarded elsewhere, that stays."""
+    keep_endpoint = custodes.outbound._forwarder.keep_endpoint
+    endpoint = await keep_endpoint("stripe", receiver.url, "default")
+    await custodes.outbound._forwarder.forward(Forward("default", "stripe", "evt_1", "paid", b"{}"))
+    await custodes.outbound.pause_endpoint(endpoint.id)
+    await custodes.outbound.delete_endpoint(endpoint.id)
+    clock.advance(20 * DAY)
+
+    await keep_endpoint("stripe", f"{receiver.url}/other", "default")
+    await custodes.outbound.mend()
+    await custodes.outbound.worker.run_due()
+
+    assert (await statuses(custodes), receiver.got) == (["held"], [])

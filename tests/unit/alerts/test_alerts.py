@@ -425,6 +425,22 @@ class TestEvents:
         assert told == {("KeyError", 2, "refund"), ("ConnectionError", 1, "order")}
         assert pager.news == ["firing", "firing"]
 
+    async def test_a_failure_of_everything_is_not_an_alert_of_each(
+        self, alerts: Alerts, clock: FakeClock, pager: Pager
+    ):
+        """Given no endpoint of many can be reached, Then the first twenty are told apart, and all others are one."""
+        for number in range(60):
+            alerts.on_failure(self.signal(clock, "endpoint.failing", about=(("endpoint", str(number)),)))
+        await alerts.write_events()
+        for number in range(60, 70):
+            alerts.on_failure(self.signal(clock, "endpoint.failing", about=(("endpoint", str(number)),)))
+        await alerts.write_events()
+        await alerts.dispatch()
+
+        found = (await alerts.incidents.list(limit=100)).items
+        assert len(found) == len(pager.got) == 21
+        assert [one.occurrences for one in found if "endpoint" not in dict(one.labels)] == [50]
+
     async def test_hostile_texts_are_cut_and_cleaned(self, alerts: Alerts, clock: FakeClock):
         alerts.on_failure(self.signal(clock, summary="a\r\nb\x00" + "x" * 5_000))
         await alerts.write_events()

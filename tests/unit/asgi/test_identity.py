@@ -1,5 +1,6 @@
 """Who called, as the host's own middleware left it."""
 
+from enum import Enum
 from types import SimpleNamespace
 from uuid import UUID
 
@@ -51,6 +52,11 @@ def test_what_cannot_be_a_tenant_is_none(tenant):
 def test_numbers_and_uuids_are_tenants_as_text():
     named = UUID("01a2198c-065b-72c0-87cb-e72843400420")
     assert [clean_tenant(one) for one in ("acme", 42, 0, named)] == ["acme", "42", "0", str(named)]
+
+
+def test_a_member_of_an_enumeration_of_texts_is_what_it_says():
+    plan = Enum("Customer", {"ACME": "acme"}, type=str)
+    assert [clean_tenant(one) for one in plan] == ["acme"]
 
 
 def test_what_cannot_be_printed_is_written_with_escapes_and_stays_apart():

@@ -84,3 +84,18 @@ async def test_no_thread_keeps_the_process_from_ending(release: threading.Event)
 
     assert not call.future.done()
     assert [thread.daemon for thread in threading.enumerate() if thread.name == "custodes-handler"].count(False) == 0
+
+
+async def test_a_call_that_has_just_ended_is_not_lost():
+    """Given a thread that is done, of which the loop has not heard yet; when its time is over, then it counts once."""
+    pool, done = Threads(), threading.Event()
+    call = await pool.begin("stripe", done.set)
+    assert call is not None
+    done.wait()
+    while not call.ended:  # the loop hears of nothing meanwhile
+        pass
+
+    pool.lose(call)
+    await call.future
+
+    assert (pool.lost, dict(pool._running)) == (0, {"stripe": 0})

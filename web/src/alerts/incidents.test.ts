@@ -38,6 +38,7 @@ test('an alert leads to what it is about', () => {
     { system: 'webhooks', source: 'stripe' },
     { system: 'rate_limits' },
     { system: 'storage' },
+    { endpoint: '/checkout', action: 'refund', source: 'shop' },
   ];
   const places = about.map((labels) => placeOf(incident({ labels })));
 
@@ -47,6 +48,7 @@ test('an alert leads to what it is about', () => {
     { to: '/audit', search: { tab: 'entries', action: 'auth.login' } },
     { to: '/webhooks', search: { part: 'events', source: 'stripe' } },
     { to: '/rate-limits' },
+    null,
     null,
   ]);
   expect(placeOf(incident({ trace_id: 't1' }))).toEqual({ to: '/api', search: { part: 'calls', trace: 't1' } });

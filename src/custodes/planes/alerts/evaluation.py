@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
 
 from custodes.kernel.clock import to_iso
-from custodes.planes.alerts.events import QUIET, SIGNAL_RULE, Event, clean
+from custodes.planes.alerts.events import MAX_APART, QUIET, SIGNAL_RULE, Event, clean
 from custodes.planes.alerts.machine import look, resolved, silenced
 from custodes.planes.alerts.model import Incident, Labels, News, Notification, Rule, Severity, State
 from custodes.planes.alerts.ports import AlertStore
@@ -67,12 +68,24 @@ class Evaluation:
 
     def count(self, events: Sequence[Event]) -> None:
         """Count failures on their incidents, opening those that are not open."""
-        for event in events:
-            known = self._store.find_open(self._tx, event.signal.tenant, event.fingerprint)
+        apart: Counter[str] | None = None
+        for one in events:
+            event, known = one, self._find(one)
+            if known is None and one.signal.about:
+                if apart is None:
+                    apart = Counter(found.rule_id for found in self._store.open_incidents(self._tx, MAX_OPEN))
+                if apart[one.rule_id] >= MAX_APART:
+                    event = one.together()
+                    known = self._find(event)
+                else:
+                    apart[one.rule_id] += 1
             if known is not None:
                 self._store.put_incident(self._tx, event.counted_on(known))
             else:
                 self._tell(self._carry_silence(event.opened(self._new_id(), self._now)), News.FIRING)
+
+    def _find(self, event: Event) -> Incident | None:
+        return self._store.find_open(self._tx, event.signal.tenant, event.fingerprint)
 
     def _update(self, incident: Incident, rule: Rule | None, lines: Lines | None) -> None:
         if incident.rule_id.startswith(SIGNAL_RULE):

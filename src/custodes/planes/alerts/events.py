@@ -18,6 +18,10 @@ MAX_EVENTS = 500
 #: An event is over when it has not happened again for this long, microseconds.
 QUIET = 15 * MINUTE
 
+#: Open incidents of one kind of failure that tell what it is about, at most; what else it is about is one together.
+#: Those of all kinds leave room for rules: in an evaluation, and in the list that the dashboard asks for.
+MAX_APART = 20
+
 #: Characters of a label's value that are kept.
 MAX_LABEL = 200
 
@@ -47,6 +51,15 @@ class Event:
         about = tuple((name, clean(value)[:MAX_LABEL]) for name, value in self.signal.about)
         return (("system", self.signal.system), *about)
 
+    @property
+    def rule_id(self) -> str:
+        """Kind of the failure."""
+        return (SIGNAL_RULE + self.signal.name)[:100]
+
+    def together(self) -> Event:
+        """Leave out what it is about."""
+        return replace(self, signal=replace(self.signal, about=()))
+
     def opened(self, identifier: str, now: int) -> Incident:
         """Make the incident of its first time."""
         signal = self.signal
@@ -54,7 +67,7 @@ class Event:
             id=identifier,
             tenant=signal.tenant,
             fingerprint=self.fingerprint,
-            rule_id=(SIGNAL_RULE + signal.name)[:100],
+            rule_id=self.rule_id,
             name=clean(signal.title or signal.name)[:300],
             labels=self.labels,
             severity=Severity.WARNING,

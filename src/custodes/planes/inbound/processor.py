@@ -48,6 +48,9 @@ MISSING_LEAST = 10 * SECOND
 MISSING_MOST = 5 * MINUTE
 MISSING_FOR = 24 * HOUR
 
+#: How names of handlers begin that are our own, as those that forward: they do nothing in place of the host's.
+OWN_HANDLER = "custodes."
+
 #: Outcomes after which a handler is not called again.
 _FINAL = frozenset({Outcome.SUCCEEDED, Outcome.PERMANENT})
 
@@ -229,7 +232,8 @@ class Processor:
         """Find the handlers that the event is not done with and that are not here: those of other processes, too."""
         missing = {name: wait for name, wait in progress.waiting.items() if name not in here}
         # What nobody here handles waits for those as well that were there just now: they are about to come back.
-        for name in sorted(self._roster.elsewhere(event.source, event.type, lately=not here)):
+        lately = all(name.startswith(OWN_HANDLER) for name in here)
+        for name in sorted(self._roster.elsewhere(event.source, event.type, lately=lately)):
             if name not in here and name not in progress.done:
                 missing.setdefault(name, _NOT_CALLED)
         return missing

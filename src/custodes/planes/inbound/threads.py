@@ -39,6 +39,8 @@ class Call:
     future: asyncio.Future[Any]
     #: Whether nobody waits for it any more.
     lost: bool = False
+    #: Whether its thread is done with it; the loop hears of that a little later.
+    ended: bool = False
 
 
 class Threads:
@@ -64,7 +66,7 @@ class Threads:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 while not self._is_free(lane):
                     freed = loop.create_future()
-                    self._waiting.append(freed)
+                    self._waiting = [*(each for each in self._waiting if not each.done()), freed]
                     await freed
         if not self._is_free(lane):
             return None
@@ -81,7 +83,7 @@ class Threads:
     def lose(self, call: Call) -> None:
         """Let go of a call that takes too long: another thread takes the place of its own."""
         with self._lock:
-            if call.future.done() or call.lost:
+            if call.ended or call.lost:
                 return
             call.lost = True
             self._running[call.lane] -= 1
@@ -112,6 +114,7 @@ class Threads:
             except BaseException as raised:  # noqa: BLE001 - it belongs to who waits
                 error = raised
             with self._lock:
+                call.ended = True
                 (self._lost if call.lost else self._running)[call.lane] -= 1
                 spare = self._idle >= THREADS
                 self._idle += not spare

@@ -150,7 +150,9 @@ def _merge(into: Cells, cells: Cells) -> None:
 
 
 def absorb(cell: Cell, samples: Sequence[Sample]) -> None:
-    """Fold rows of the same series, or line, into a cell: column by column, below Python; one row at least."""
+    """Fold rows of the same series, or line, into a cell: column by column, below Python."""
+    if not samples:  # of a piece of a bucket, there may be none
+        return
     _, _, counts, totals, minima, maxima, lasts, moments, histograms = zip(*samples, strict=True)
     cell.count += sum(counts)
     cell.total += sum(totals)

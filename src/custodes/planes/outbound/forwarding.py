@@ -89,6 +89,7 @@ class Forwarder:
             source=source,
             created_at=now,
             updated_at=now,
+            held_before=now,  # what a removed one has held stays so: it may have led elsewhere
         )
 
         def work(tx: Transaction) -> Endpoint:

@@ -61,11 +61,11 @@ class Mender:
         for _ in range(PIECES):
             after = self._place
             stuck, place = await self._store.read(lambda tx, after=after: self._deliveries.stuck(tx, after, PIECE))
+            self._place = place  # before: what cannot be put right must not keep the rest from being looked at
             if stuck:
                 _log.warning("outbound_deliveries_stuck", deliveries=len(stuck), first=stuck[0].delivery.id)
                 await self._put_right(stuck)
                 found += len(stuck)
-            self._place = place
             if place is None:
                 break
         return found
@@ -80,7 +80,7 @@ class Mender:
 
     async def finish(self) -> None:
         """Wait until what was to be looked at has been."""
-        await asyncio.gather(*self._looks)
+        await asyncio.gather(*self._looks, return_exceptions=True)
 
     async def _look(self, behind: Sequence[Stuck]) -> None:
         try:

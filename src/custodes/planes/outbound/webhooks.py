@@ -194,8 +194,8 @@ class OutgoingWebhooks(Deliveries):
 
     async def stop(self) -> None:
         """Let deliveries end, give back the rest, write what is counted; idempotent."""
-        await self._mender.finish()
         await self.worker.stop()
+        await self._mender.finish()
         await self._flusher.stop()
         await self._flusher.run_once()
 

@@ -23,7 +23,8 @@ MAX_REASON = 500
 #: Entries that stand at most: all of them are in the memory of every worker.
 MAX_ENTRIES = 100_000
 
-#: Entries of one tenant that stand at most: a tenth of the room, so that no tenant takes it from the others.
+#: Entries of one tenant that stand at most, bans not counted: a tenth of the room, so that no tenant takes it from the
+#: others.
 MAX_ENTRIES_OF_TENANT = 10_000
 
 #: Bans that are written in one transaction: whoever writes blocks waits for it, and botnets are banned by the ten
@@ -252,7 +253,8 @@ class Administration:
         if len(standing) >= MAX_ENTRIES:
             msg = f"There are {MAX_ENTRIES} entries already"
             raise Conflict(msg, remedy=remedy)
-        of_tenant = sum(one.tenant == entry.tenant for one in standing)
+        # Without bans: a botnet's would keep the tenant's administrators from blocking anybody.
+        of_tenant = sum(one.tenant == entry.tenant and not one.level for one in standing)
         if entry.tenant != EVERY_TENANT and of_tenant >= MAX_ENTRIES_OF_TENANT:
             msg = f"This tenant has {MAX_ENTRIES_OF_TENANT} entries already"
             raise Conflict(msg, remedy=remedy)

@@ -107,6 +107,7 @@ webhook_message_bodies = Table(
 #: What has not ended, or is kept back: the few rows that are looked for again and again.
 UNENDED = ("pending", "waiting", "held")
 
+_waiting = text("status = 'waiting'")
 _unended = text("status IN ('pending', 'waiting', 'held')")
 _held = text("status IN ('held', 'failed')")
 _failed = text("status = 'failed'")
@@ -145,6 +146,16 @@ webhook_deliveries = Table(
         "id",
         sqlite_where=_unended,
         postgresql_where=_unended,
+    ),
+    # Not used any more: a later release takes it away.
+    Index(
+        "ix_webhook_deliveries_waiting",
+        "tenant_id",
+        "configuration_id",
+        "order_key",
+        "position",
+        sqlite_where=_waiting,
+        postgresql_where=_waiting,
     ),
     Index(
         "ix_webhook_deliveries_missed",
