@@ -10,7 +10,7 @@ line is whoever has waited longest since its last turn; each failure in a row pu
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
@@ -262,18 +262,15 @@ class FairWorker(Worker[R], Generic[R]):
             unproven_room=unproven_room,
         )
         busy = frozenset(lease.ref for lease in held)
-        taken: list[Lease] = []
-        counts: dict[str, int] = {}
-        for lane, limit in given.items():
+        for lane in given:
             self._turns.took(lane)
-            # A delivery that was under way when a process died is no suspect: nothing of ours runs what it carries.
-            wanted = Claim(self.owner(), now, by_store, by_store + self._lease, limit, busy, suspect=True)
-            found = self._jobs.claim(tx, self.kind, lane, wanted)
-            taken += found
-            counts[lane] = len(found)
+        # A delivery that was under way when a process died is no suspect: nothing of ours runs what it carries.
+        wanted = Claim(self.owner(), now, by_store, by_store + self._lease, busy, suspect=True)
+        taken = list(self._jobs.claim(tx, self.kind, given, wanted)) if given else []
+        counts = Counter(lease.lane for lease in taken)
         for lane, most in places.items():
             share = given.get(lane, 0)
-            if counts.get(lane, 0) == share:  # there may be more
+            if counts[lane] == share:  # there may be more
                 _note(lane, share, most, room[lane], filled, waiting)
         self._left = Left(
             frozenset(filled),

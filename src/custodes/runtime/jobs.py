@@ -9,7 +9,7 @@ store (:mod:`custodes.runtime.store_time`): a host whose own clock is ahead must
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -72,8 +72,6 @@ class Claim:
     ended: int
     #: End of the leases, microseconds since the epoch by the store's clock.
     until: int
-    #: Jobs at most.
-    limit: int
     #: Subjects that are left alone: this worker is at them already (the clock jumped).
     busy: frozenset[str] = frozenset()
     #: Whether a suspect may be among them.
@@ -107,8 +105,8 @@ class Jobs(Protocol):
         """Name the lanes that have a job due at or before ``now``, or a lease that has ``ended``; no job is read."""
         ...
 
-    def claim(self, tx: Transaction, kind: str, lane: str, claim: Claim) -> Sequence[Lease]:
-        """Lease due jobs of a lane, longest due first; of the suspects one at most, where one may be."""
+    def claim(self, tx: Transaction, kind: str, lanes: Mapping[str, int], claim: Claim) -> Sequence[Lease]:
+        """Lease due jobs, so many of each lane at most, longest due first; of its suspects one, where one may be."""
         ...
 
     def extend(self, tx: Transaction, leases: Sequence[Lease], until: int) -> Sequence[Lease]:

@@ -255,8 +255,8 @@ class Worker(Generic[R]):
                 return False
             suspect = not any(lease.suspect for lease in (*held, *taken))
             at = busy | {lease.ref for lease in taken}
-            wanted = Claim(self.owner(), now, by_store, by_store + self._lease, limit, at, suspect)
-            found = self._jobs.claim(tx, self.kind, lane, wanted)
+            wanted = Claim(self.owner(), now, by_store, by_store + self._lease, at, suspect)
+            found = self._jobs.claim(tx, self.kind, {lane: limit}, wanted)
             taken.extend(found)
             return len(found) == limit
 

@@ -117,7 +117,7 @@ async def test_a_repeat_gives_a_stranded_event_a_new_job(database: Database, eve
     kept = await events.accept(arrival("evt_1"))
     # Given its job was lost (a restored backup, a hand in the table)
     [lease] = await database.write(
-        lambda tx: SqlJobs().claim(tx, "webhook", "stripe", Claim("w", NOW, NOW, NOW + 1, 1))
+        lambda tx: SqlJobs().claim(tx, "webhook", {"stripe": 1}, Claim("w", NOW, NOW, NOW + 1))
     )
     await database.write(lambda tx: SqlJobs().finish(tx, [lease]))
     assert await backlog(database) == 0

@@ -8,7 +8,8 @@ from sqlalchemy import create_engine, event
 from custodes.kernel.clock import SECOND
 from custodes.kernel.tenant import DEFAULT_TENANT
 from custodes.runtime.jobs import SUSPECT_AFTER, Claim, Jobs, Lease, NewJob
-from custodes.storage.sql.database import Database, as_transaction
+from custodes.runtime.transactions import Transaction
+from custodes.storage.sql.database import Database, as_transaction, connection_of
 from custodes.storage.sql.jobs import FINISH, SqlJobs
 from custodes.storage.sql.tables import metadata
 from custodes.storage.sql.tables.jobs import jobs as table
@@ -42,8 +43,8 @@ async def claim(
     suspect: bool = True,
     ahead: int = 0,
 ) -> list[Lease]:
-    wanted = Claim(owner, now + ahead, now, now + LEASE, limit, busy, suspect)
-    return list(await database.write(lambda tx: jobs.claim(tx, "webhook", lane, wanted)))
+    wanted = Claim(owner, now + ahead, now, now + LEASE, busy, suspect)
+    return list(await database.write(lambda tx: jobs.claim(tx, "webhook", {lane: limit}, wanted)))
 
 
 @pytest.mark.parametrize("ahead", [-2 * LEASE, 2 * LEASE])
@@ -197,6 +198,41 @@ async def test_of_the_suspects_at_most_one_is_taken_and_the_others_do_not_stand_
     assert one.suspect
 
 
+async def test_of_several_lanes_each_gives_what_it_may_and_two_statements_take_all(database: Database, jobs: Jobs):
+    """Given five lanes, in one of which two jobs are suspects and in another none is due, When so many of each are
+    claimed, Then it is the longest due of each, one of the suspects, and PostgreSQL is asked twice."""
+    await put(database, jobs, *(job(f"bad{number}", lane="bad", due_at=NOW - 9) for number in range(2)))
+    for number in range(SUSPECT_AFTER):
+        assert len(await claim(database, jobs, lane="bad", now=NOW + number * LEASE)) == 2
+    now = NOW + SUSPECT_AFTER * LEASE
+    await put(database, jobs, *(job(f"a{n}", lane="a", due_at=now - n) for n in range(4)))
+    await put(database, jobs, *(job(f"b{n}", lane="B/é", due_at=now) for n in range(3)), job("c", lane="c"))
+    await put(database, jobs, job("fresh", lane="bad", due_at=now), job("later", lane="d", due_at=now + 1))
+    statements: list[str] = []
+
+    def take(tx: Transaction, lanes: dict[str, int]) -> list[Lease]:
+        def note(*given: Any) -> None:
+            statements.append(given[2])
+
+        event.listen(connection_of(tx), "before_cursor_execute", note)
+        found = list(jobs.claim(tx, "webhook", lanes, Claim("w1", now, now, now + LEASE)))
+        event.remove(connection_of(tx), "before_cursor_execute", note)
+        return found
+
+    asked = {"a": 2, "B/é": 9, "bad": 3, "d": 1, "none": 5}
+    taken = await database.write(lambda tx: take(tx, asked))
+
+    lanes = [(lease.lane, lease.ref) for lease in taken]
+    assert [ref for lane, ref in lanes if lane == "a"] == ["a3", "a2"]
+    assert sorted(ref for lane, ref in lanes if lane == "B/é") == ["b0", "b1", "b2"]
+    assert [ref for lane, ref in lanes if lane == "bad"][1:] == ["fresh"]
+    assert len(taken) == 7
+    assert await claim(database, jobs, lane="B/é", now=now) == []
+    statements.clear()
+    assert [lease.ref for lease in await database.write(lambda tx: take(tx, {"a": 9, "c": 1}))] == ["a1", "a0", "c"]
+    assert len(statements) == (2 if database.dialect == "postgresql" else 3)
+
+
 def test_to_claim_of_a_long_lane_is_not_to_read_all_of_it():
     """Given ten times as many due jobs, none of them a suspect, then a claim takes SQLite no more steps."""
     steps: list[int] = []
@@ -212,8 +248,8 @@ def test_to_claim_of_a_long_lane_is_not_to_read_all_of_it():
             connection.execute(table.insert(), rows)
             ticks: list[None] = []
             connection.connection.driver_connection.set_progress_handler(lambda ticks=ticks: ticks.append(None), 10)
-            wanted = Claim("w1", NOW, NOW, NOW + LEASE, 10, frozenset(), suspect=True)
-            assert len(SqlJobs().claim(as_transaction(connection), "webhook", "stripe", wanted)) == 10
+            wanted = Claim("w1", NOW, NOW, NOW + LEASE, frozenset(), suspect=True)
+            assert len(SqlJobs().claim(as_transaction(connection), "webhook", {"stripe": 10}, wanted)) == 10
             steps.append(len(ticks))
 
     assert steps[1] <= steps[0] * 2

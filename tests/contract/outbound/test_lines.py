@@ -51,8 +51,7 @@ def put(database: Database, endpoint: Endpoint, random_bits) -> Callable[..., An
         delivery = Delivery(**(given | fields))
 
         def work(tx: Transaction) -> None:
-            store.add_messages(tx, [message])
-            store.add(tx, [(message, "", b"{}")], [delivery])
+            store.add(tx, [message], [(message, "", b"{}")], [delivery])
 
         await database.write(work)
         return delivery
@@ -76,8 +75,8 @@ async def lose_jobs(database: Database) -> None:
 
 
 async def claimed(database: Database, endpoint: Endpoint, most: int = 1) -> Sequence[Lease]:
-    claim = Claim(now=AT, ended=AT, until=AT + SECOND, owner="o", limit=most, busy=())
-    return await database.write(lambda tx: jobs.claim(tx, JOB_KIND, endpoint.lane, claim))
+    claim = Claim(now=AT, ended=AT, until=AT + SECOND, owner="o", busy=())
+    return await database.write(lambda tx: jobs.claim(tx, JOB_KIND, {endpoint.lane: most}, claim))
 
 
 def ends(delivery: Delivery) -> Callable[[Transaction], None]:
@@ -120,7 +119,7 @@ async def test_who_is_put_behind_another_is_seen_by_whoever_ends_that_one(databa
         assert store.in_line(tx, endpoint, ["k"])["k"].moving
         looked.set()
         ended.wait(0.3)  # it cannot, as it should be
-        store.add(tx, [], [behind])
+        store.add(tx, [], [], [behind])
 
     emitting = asyncio.create_task(database.write(emit))
     await asyncio.to_thread(looked.wait, 30)

@@ -61,8 +61,7 @@ def put(database: Database, random_bits) -> Put:
         ]  # fmt: skip
 
         def work(tx: Transaction) -> None:
-            store.add_messages(tx, [message])
-            store.add(tx, [(message, "", body)], sent)
+            store.add(tx, [message], [(message, "", body)], sent)
             if tried:
                 insert_rows(connection_of(tx), tables.webhook_delivery_attempts, [attempt_row(each) for each in tried])
 

@@ -569,7 +569,7 @@ async def die_while_handling(house, limit: int) -> int:
     jobs = SqlJobs()
 
     def work(tx):
-        taken = jobs.claim(tx, "webhook", "stripe", Claim("dead", now, now, now + 30 * SECOND, limit))
+        taken = jobs.claim(tx, "webhook", {"stripe": limit}, Claim("dead", now, now, now + 30 * SECOND))
         house.inbound._events.begin(tx, [lease.ref for lease in taken])
         return len(taken)
 

@@ -18,6 +18,7 @@ from tests.integration.outbound.conftest import ENGINES, Receiver, opened
 from custodes import Custodes
 from custodes.errors import Conflict, InvalidInput, PayloadTooLarge
 from custodes.planes.outbound.model import Options
+from custodes.testing.clock import FakeClock
 
 
 async def paths(custodes: Custodes, receiver: Receiver) -> list[str]:
@@ -253,3 +254,31 @@ async def test_an_event_takes_few_statements(database_url: str, receiver: Receiv
         await custodes.outbound.flush()
     assert len(receiver.got) == 200
     assert statements / 200 <= 6
+
+
+@pytest.mark.parametrize("engine", ["postgresql"])
+async def test_an_event_takes_two_statements_to_put_in_and_nine_to_lease_however_many_want_it(
+    database_url: str, receiver: Receiver, clock: FakeClock
+) -> None:
+    """Given one event for eight endpoints, When it is emitted and looked for by a worker,
+    Then PostgreSQL is asked for the endpoints and given all rows at once; what is due is found and leased at once."""
+    statements: list[str] = []
+    async with opened(database_url, clock) as custodes:
+        for number in range(8):
+            await custodes.outbound.create_endpoint(f"{receiver.url}/{number}")
+        database: Any = custodes.database
+        worker: Any = custodes.outbound.worker
+        await database.write(lambda tx: worker._take(tx, clock.now(), clock.now(), 16, []))
+
+        def note(*given: Any) -> None:
+            if "pg_notify" not in given[2]:  # which may come late
+                statements.append(given[2])
+
+        event.listen(database._writer_engine, "before_cursor_execute", note)
+        await custodes.outbound.emit("x", {})
+        assert len(statements) == 2, statements
+        statements.clear()
+        leases = await database.write(lambda tx: worker._take(tx, clock.now(), clock.now(), 16, []))
+        # What a clock that ran ahead put in; due lanes, their endpoints, how these are doing; due jobs, their leases;
+        # what the attempts take: three.
+        assert (len(leases), len(statements)) == (8, 9), statements

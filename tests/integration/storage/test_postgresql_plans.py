@@ -179,11 +179,13 @@ async def test_events_refusals_and_figures(custodes: Custodes, plans_of):
 
 async def test_jobs_are_claimed_along_the_lane(custodes: Custodes, plans_of):
     jobs = SqlJobs()
-    claim = Claim("w", NOW, NOW, NOW + 30 * SECOND, 10, frozenset({"busy"}), True)
+    claim = Claim("w", NOW, NOW, NOW + 30 * SECOND, frozenset({"busy"}), True)
 
     found = {
         **await plans_of(custodes.database.write(lambda tx: jobs.lanes(tx, "webhook"))),
-        **await plans_of(custodes.database.write(lambda tx: jobs.claim(tx, "webhook", "stripe", claim))),
+        **await plans_of(
+            custodes.database.write(lambda tx: jobs.claim(tx, "webhook", {"stripe": 10, "github": 3}, claim))
+        ),
         **await plans_of(custodes.database.write(lambda tx: jobs.backlog(tx, "webhook", NOW))),
     }
 

@@ -120,11 +120,12 @@ class _Due:
     def due_lanes(self, *_: Any) -> Sequence[str]:
         return self.lanes
 
-    def claim(self, _tx: Any, kind: str, lane: str, claim: Claim) -> list[Lease]:
-        return [Lease("t", kind, f"{lane}.{number}", lane, 0, 0, 1) for number in range(self._found(lane, claim))]
-
-    def _found(self, lane: str, claim: Claim) -> int:
-        return min(claim.limit, self.most.get(lane.replace("/", "_"), claim.limit))
+    def claim(self, _tx: Any, kind: str, lanes: Mapping[str, int], _claim: Claim) -> list[Lease]:
+        return [
+            Lease("t", kind, f"{lane}.{number}", lane, 0, 0, 1)
+            for lane, limit in lanes.items()
+            for number in range(min(limit, self.most.get(lane.replace("/", "_"), limit)))
+        ]
 
 
 def _worker(jobs: _Due, gates: _Open, windows: Windows, concurrency: int = 8) -> FairWorker[Any]:

@@ -245,7 +245,8 @@ class Emitter:
         for emission in emissions:
             if emission.only in there:
                 mine.setdefault(_key(emission.message), emission.message)
-        before = self._deliveries.add_messages(tx, list(mine.values()))
+        keyed = [message for message in mine.values() if message.idempotency_key]
+        before = self._deliveries.add_keyed(tx, keyed) if keyed else {}
         draft, results = _Draft(), list[Put]()
         new = [one for one in emissions if mine.get(_key(one.message)) is one.message and one.message.id not in before]
         in_line = self._in_line(tx, endpoints, new, joined=joined)
@@ -268,7 +269,8 @@ class Emitter:
             draft.bodies += [(message, version, emission.bodies[version]) for version in sorted(versions)]
             draft.deliveries += made
             results.append(Put(message, made))
-        self._deliveries.add(tx, draft.bodies, draft.deliveries)
+        free = [one.message for one in new if not one.message.idempotency_key]
+        self._deliveries.add(tx, free, draft.bodies, draft.deliveries)
         return results
 
     async def _write(self, emissions: Sequence[Emission]) -> Sequence[Put]:

@@ -245,8 +245,8 @@ class Old:
 class DeliveryStore(Protocol):
     """**Protocol:** messages, their deliveries and the attempts."""
 
-    def add_messages(self, tx: Transaction, messages: Sequence[Message]) -> dict[str, Message]:
-        """Add messages, each idempotency key once at most.
+    def add_keyed(self, tx: Transaction, messages: Sequence[Message]) -> dict[str, Message]:
+        """Add messages that have an idempotency key, each key once at most.
 
         Returns:
             For those that were not added, because there is one of their key: that one, by the id of the new one. When
@@ -255,9 +255,13 @@ class DeliveryStore(Protocol):
         ...
 
     def add(
-        self, tx: Transaction, bodies: Sequence[tuple[Message, str, bytes]], deliveries: Sequence[Delivery]
+        self,
+        tx: Transaction,
+        messages: Sequence[Message],
+        bodies: Sequence[tuple[Message, str, bytes]],
+        deliveries: Sequence[Delivery],
     ) -> None:
-        """Add bodies of messages, by version, and their deliveries; pending ones with a job."""
+        """Add messages that have no idempotency key, bodies by version, and deliveries; pending ones with a job."""
         ...
 
     def take_turns(self, tx: Transaction, endpoint_ids: Iterable[str]) -> None:

@@ -55,14 +55,11 @@ class SqlDeliveryStore:
 
     # ── Emitting ─────────────────────────────────────────────────────────────
 
-    def add_messages(self, tx: Transaction, messages: Sequence[Message]) -> dict[str, Message]:
+    def add_keyed(self, tx: Transaction, messages: Sequence[Message]) -> dict[str, Message]:
         """Add messages; a key that is there already, or is being added, gives way to the one that has it."""
         connection = connection_of(tx)
-        free = [message for message in messages if not message.idempotency_key]
-        if free:
-            insert_rows(connection, m, [message_row(message) for message in free])
         # In the order of the keys: two transactions that add the same ones do not wait for each other.
-        left: list[Message] = sorted((one for one in messages if one.idempotency_key), key=key_of)
+        left: list[Message] = sorted(messages, key=key_of)
         before: dict[str, Message] = {}
         while left:
             claim = insert_ignoring(connection, m).returning(m.c.id)
@@ -81,15 +78,20 @@ class SqlDeliveryStore:
         return {key_of(message): message for message in found}
 
     def add(
-        self, tx: Transaction, bodies: Sequence[tuple[Message, str, bytes]], deliveries: Sequence[Delivery]
+        self,
+        tx: Transaction,
+        messages: Sequence[Message],
+        bodies: Sequence[tuple[Message, str, bytes]],
+        deliveries: Sequence[Delivery],
     ) -> None:
         """Add everything at once."""
-        rows = [
-            {"tenant_id": message.tenant, "message_id": message.id, "version": version, "body": body}
-            for message, version, body in bodies
-        ]
-        due = [job_row(delivery) for delivery in deliveries if delivery.status is DeliveryStatus.PENDING]
-        insert_tables(connection_of(tx), [(b, rows), (d, [delivery_row(one) for one in deliveries]), (jobs, due)])
+        parts = (
+            (m, [message_row(message) for message in messages]),
+            (b, [_body_row(*one) for one in bodies]),
+            (d, [delivery_row(delivery) for delivery in deliveries]),
+            (jobs, [job_row(delivery) for delivery in deliveries if delivery.status is DeliveryStatus.PENDING]),
+        )
+        insert_tables(connection_of(tx), parts)
 
     # ── Lines ────────────────────────────────────────────────────────────────
 
@@ -257,6 +259,10 @@ class SqlDeliveryStore:
     def purge(self, tx: Transaction, old: Old) -> int:
         """Remove it."""
         return delivery_retention.purge(connection_of(tx), old)
+
+
+def _body_row(message: Message, version: str, body: bytes) -> dict[str, Any]:
+    return {"tenant_id": message.tenant, "message_id": message.id, "version": version, "body": body}
 
 
 def _reopened(connection: Connection, ids: Sequence[str], status: DeliveryStatus, due_at: int | None) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -22,6 +22,7 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    text,
     update,
 )
 
@@ -74,21 +75,24 @@ class SqlJobs:
             return [lane for (lane,) in json.loads(connection.execute(_DUE_LANES_IN_ONE, wanted).scalar_one())]
         return [lane for (lane,) in connection.execute(_DUE_LANES, wanted)]
 
-    def claim(self, tx: Transaction, kind: str, lane: str, claim: Claim) -> Sequence[Lease]:
-        """Lease due jobs of a lane."""
+    def claim(self, tx: Transaction, kind: str, lanes: Mapping[str, int], claim: Claim) -> Sequence[Lease]:
+        """Lease due jobs: one statement finds those of all lanes on PostgreSQL, and one leases them."""
         connection = connection_of(tx)
-        wanted = {"kind": kind, "lane": lane, "busy": list(claim.busy), **_moments(claim.now, claim.ended)}
-        due: list[Any] = list(connection.execute(_DUE, {**wanted, "most": claim.limit}))
-        suspects = [row for row in due if row.lost >= SUSPECT_AFTER]
-        most = 1 if claim.suspect else 0
-        if len(suspects) > most:
-            # Only now are they passed over in the statement: to look for them in a long lane is to read all of it.
-            due = suspects[:most]
-            due += connection.execute(_DUE_SOUND, {**wanted, "most": claim.limit - len(due)})
+        wanted = {"kind": kind, "busy": list(claim.busy), **_moments(claim.now, claim.ended)}
+        due: list[Any] = []
+        for lane, limit, rows in _due_of(connection, lanes, wanted):
+            suspects = [row for row in rows if row.lost >= SUSPECT_AFTER]
+            most = 1 if claim.suspect else 0
+            if len(suspects) <= most:
+                due += rows
+            else:
+                # Only now are they passed over in the statement: to look for them in a long lane is to read all of it.
+                sound = {**wanted, "lane": lane, "most": limit - len(suspects[:most])}
+                due += (*suspects[:most], *connection.execute(_DUE_SOUND, sound))
         if due:
             lease = {"until": claim.until, "owner": claim.owner}
             connection.execute(_LEASE, {"of_kind": kind, "refs": [row.ref for row in due], **lease})
-        return [_lease(kind, lane, row) for row in due]
+        return [Lease(row.tenant_id, kind, row.ref, row.lane, row.attempts, row.lost, row.token + 1) for row in due]
 
     def extend(self, tx: Transaction, leases: Sequence[Lease], until: int) -> Sequence[Lease]:
         """Move the end of leases that are still held."""
@@ -168,7 +172,7 @@ _DUE_NOW = and_(
 )
 
 _DUE = (
-    select(t.c.tenant_id, t.c.ref, t.c.attempts, t.c.token, _LOST.label("lost"))
+    select(t.c.tenant_id, t.c.ref, t.c.lane, t.c.attempts, t.c.token, _LOST.label("lost"))
     .where(
         _KIND,
         t.c.lane == bindparam("lane"),
@@ -179,6 +183,17 @@ _DUE = (
     .limit(bindparam("most", type_=Integer))
     .with_for_update(skip_locked=True)
 )
+
+#: The same of several lanes, so many of each as are named beside it. The lane of a list is compared as its column is.
+_DUE_OF_LANES = text("""SELECT due.*
+    FROM unnest(CAST(:lanes AS text[]), CAST(:limits AS integer[])) AS asked (lane, most), LATERAL (
+        SELECT tenant_id, ref, lane, attempts, token, token - attempts - released AS lost FROM custodes_jobs
+        WHERE kind = :kind AND lane = asked.lane COLLATE "C" AND due_at <= :latest
+            AND due_at <= CASE WHEN lease_owner IS NULL THEN CAST(:now AS bigint) ELSE CAST(:ended AS bigint) END
+            AND ref <> ALL (CAST(:busy AS text[]))
+        ORDER BY due_at LIMIT asked.most FOR UPDATE SKIP LOCKED
+    ) AS due
+""")
 
 _DUE_SOUND = _DUE.where(_LOST < SUSPECT_AFTER)
 
@@ -210,6 +225,21 @@ def _moments(now: int, ended: int) -> dict[str, int]:
     return {"now": now, "ended": ended, "latest": max(now, ended)}
 
 
+def _due_of(
+    connection: Connection, lanes: Mapping[str, int], wanted: Mapping[str, Any]
+) -> list[tuple[str, int, list[Any]]]:
+    """Find due jobs of lanes: of each its name, how many it may have, and what was found."""
+    if connection.dialect.name == "sqlite":
+        return [
+            (lane, limit, list(connection.execute(_DUE, {**wanted, "lane": lane, "most": limit})))
+            for lane, limit in lanes.items()
+        ]
+    found: dict[str, list[Any]] = {lane: [] for lane in lanes}
+    for row in connection.execute(_DUE_OF_LANES, {**wanted, "lanes": [*lanes], "limits": [*lanes.values()]}):
+        found[row.lane].append(row)
+    return [(lane, limit, found[lane]) for lane, limit in lanes.items()]
+
+
 def _lanes(*, due: bool = False) -> Select[Any]:
     first = select(func.min(t.c.lane).label("lane")).where(_KIND)
     seen = first.cte("seen", recursive=True)
@@ -224,10 +254,6 @@ def _lanes(*, due: bool = False) -> Select[Any]:
 _LANES = _lanes()
 _DUE_LANES = _lanes(due=True)
 _DUE_LANES_IN_ONE = in_one_row(_DUE_LANES)
-
-
-def _lease(kind: str, lane: str, row: Any) -> Lease:
-    return Lease(row.tenant_id, kind, row.ref, lane, row.attempts, row.lost, row.token + 1)
 
 
 def _held(lease: Lease) -> Any:
