@@ -8,7 +8,9 @@ from uuid import UUID
 from custodes.kernel.clock import SECOND
 from custodes.kernel.ids import uuid7_time
 from custodes.planes.traffic.batch import Batch, seal
+from custodes.planes.traffic.consumers import Consumers
 from custodes.planes.traffic.recorder import CALL_FIELDS, Recorder
+from custodes.planes.traffic.rollup import ALL_NAMED, KEPT_CONSUMERS, OTHER, Keyspace, Series, keep_heaviest
 from custodes.testing.traffic import exchange
 
 AT = 1_790_000_000 * SECOND
@@ -74,3 +76,36 @@ def test_an_error_is_called_by_the_function_that_raised_it_not_by_where_python_h
 def test_an_empty_batch_says_so():
     assert Batch("batch").is_empty
     assert seal("batch", Recorder().take(), random.Random(1).getrandbits).is_empty
+
+
+def test_figures_are_made_of_consumers_that_are_kept_and_the_others_are_together():
+    """Given 900 users of the default tenant, one of whom calls twice, When they are written, Then figures
+    were made of as many as are kept by name and of all others together, and each request is in one of them."""
+    consumers = Consumers()
+    for number in range(900):
+        calls = 2 if number == 7 else 1
+        consumers.meet([("default", "", f"user-{number}", "")] * calls, [10] * calls)
+
+    figures = consumers.figures(AT)
+
+    assert len(figures) == KEPT_CONSUMERS + 1
+    assert sum(one.count for one in figures.values()) == 901
+    assert sum(one.response_bytes for one in figures.values()) == 9_010
+    assert figures[Series("default", Keyspace.USER, AT, "user-7", "")].count == 2
+    assert figures[Series("default", Keyspace.USER, AT, OTHER, "")].count == 901 - KEPT_CONSUMERS - 1
+    assert keep_heaviest(figures).keys() == figures.keys()
+
+
+def test_a_user_who_is_light_in_each_tenant_and_heavy_in_all_together_is_known_by_name():
+    recorder = Recorder()
+    for tenant in ("a", "b", "c"):
+        for number in range(150):
+            for _ in range(2):
+                recorder.record(exchange(started_at=AT, tenant=tenant, user=f"{tenant}{number}", client_ip=""))
+        recorder.record(exchange(started_at=AT, tenant=tenant, user="everywhere", client_ip=""))
+
+    rollups = seal("batch", recorder.take(), random.Random(1).getrandbits).rollups
+
+    users = {series.name: one.count for series, one in rollups.items() if series[:2] == (ALL_NAMED, Keyspace.USER)}
+    assert users["everywhere"] == 3
+    assert sum(users.values()) == 903

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from custodes.planes.traffic.rollup import OTHER, Figures, Keyspace, Rollups, Series
+from custodes.kernel.tenant import DEFAULT_TENANT
+from custodes.planes.traffic.rollup import KEPT_CONSUMERS, OTHER, Figures, Keyspace, Rollups, Series
 
 #: Combinations in one window before they are taken apart, which then takes some milliseconds.
 MAX_COMBINATIONS = 4_096
@@ -86,8 +87,15 @@ class Consumers:
         return tally
 
     def figures(self, bucket: int) -> Rollups:
-        """Return the figures of each consumer in a bucket, once nothing is counted any more."""
+        """Return the figures of each consumer in a bucket, once nothing is counted any more.
+
+        Of the default tenant those of the heaviest alone, since no more are kept; the others are added up under ``*``
+        first, where many that are light in one tenant may be heavy together.
+        """
         self._take_apart()
+        for (tenant, _), crowd in self._crowds.items():
+            if tenant == DEFAULT_TENANT and len(crowd) > KEPT_CONSUMERS:
+                _disperse(crowd, KEPT_CONSUMERS)
         return {
             Series(tenant, keyspace, bucket, name, ""): _figures(tally)
             for (tenant, keyspace), crowd in self._crowds.items()
@@ -106,15 +114,15 @@ class Consumers:
                     known.add(tally)
         for crowd in self._crowds.values():
             if len(crowd) > KEPT_MEANWHILE:
-                _disperse(crowd)
+                _disperse(crowd, KEPT_MEANWHILE)
 
 
-def _disperse(crowd: Crowd) -> None:
+def _disperse(crowd: Crowd, kept: int) -> None:
     """Put all but the heaviest together as ``(other)``."""
     rest = crowd.pop(OTHER, None) or Tally()
     # Names break ties, so that every run keeps the same ones.
     ranked = sorted(crowd, key=lambda name: (-crowd[name].count, name))
-    for name in ranked[KEPT_MEANWHILE:]:
+    for name in ranked[kept:]:
         rest.add(crowd.pop(name))
     crowd[OTHER] = rest
 
