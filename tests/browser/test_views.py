@@ -187,7 +187,9 @@ async def test_a_view_is_kept_found_again_shared_opens_its_tab_and_is_deleted(wi
     await page.keyboard.press("1")
     await page.wait_for_url(re.compile(r"enterprise/?\?"))
     await page.keyboard.press("Control+k")
+    await expect(page.get_by_role("combobox", name="Find a page or an action")).to_be_focused()
     await page.keyboard.type("errors <b>")
+    await expect(page.get_by_role("option").first).to_contain_text(KEPT)
     await page.keyboard.press("Enter")
     await page.wait_for_url(re.compile(r"/api\?part=calls&status=5&from=now-6h$"))
 

@@ -222,10 +222,13 @@ class TestWhatIsStuck:
 async def test_what_a_removed_forwarding_held_is_not_sent_to_where_the_next_leads(
     custodes: Custodes, receiver: Receiver, clock: FakeClock
 ):
-    """Given a forwarding that was removed while it held something; when its source is forwarded elsewhere, that stays."""
+    """Given a forwarding removed while it held something; when its source is forwarded elsewhere, that stays."""
     keep_endpoint = custodes.outbound._forwarder.keep_endpoint
     endpoint = await keep_endpoint("stripe", receiver.url, "default")
-    await custodes.outbound._forwarder.forward(Forward("default", "stripe", "evt_1", "paid", b"{}"))
+    forward = Forward(
+        tenant="default", source="stripe", event_id="evt_1", event_type="paid", body=b"{}", headers=(), trace_id=""
+    )
+    await custodes.outbound._forwarder.forward(forward)
     await custodes.outbound.pause_endpoint(endpoint.id)
     await custodes.outbound.delete_endpoint(endpoint.id)
     clock.advance(20 * DAY)
