@@ -28,10 +28,13 @@ interface Place {
 
 /** Where one looks into it; null where there is no page for it. Labels of the host's own metrics may have any meaning. */
 export function placeOf({ labels, trace_id }: Incident): Place | null {
-  if (labels.system === 'api' && labels.digest) return { to: '/api', search: { part: 'calls', error_group: labels.digest } };
+  if (labels.system === 'api' && labels.digest)
+    return { to: '/api', search: { part: 'calls', error_group: labels.digest } };
   if (labels.system === 'outbound' && labels.endpoint) return { to: `/webhooks/endpoints/${labels.endpoint}` };
-  if (labels.system === 'audit' && labels.action) return { to: '/audit', search: { tab: 'entries', action: labels.action } };
-  if (labels.system?.startsWith('webhook') && labels.source) return { to: '/webhooks', search: { part: 'events', source: labels.source } };
+  if (labels.system === 'audit' && labels.action)
+    return { to: '/audit', search: { tab: 'entries', action: labels.action } };
+  if (labels.system?.startsWith('webhook') && labels.source)
+    return { to: '/webhooks', search: { part: 'events', source: labels.source } };
   const system = labels.system ? SYSTEMS[labels.system]?.to : undefined;
   if (system) return { to: system };
   return trace_id ? { to: '/api', search: { part: 'calls', trace: trace_id } } : null;
