@@ -7,7 +7,7 @@ import pytest
 
 from custodes import Custodes
 from custodes.admin.app import create_admin_app
-from custodes.kernel.clock import DAY, HOUR, MINUTE, to_iso
+from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND, to_iso
 from custodes.planes.audit.ports import AuditQuery
 from custodes.testing.admin import key_for
 from custodes.testing.clock import FakeClock
@@ -213,6 +213,25 @@ async def test_the_summary_and_the_analytics_show_what_happened(
     assert len(analytics.json()["trend"]) == 1
     row = windows.json()["items"][0]
     assert (row["rule"], row["allowed"], row["refused"], row["trace_id"]) == ("login", 5, 3, "a" * 32)
+
+
+async def test_the_last_minute_is_all_that_happened_since_its_begin(
+    custodes: Custodes, client: httpx2.AsyncClient, call, clock: FakeClock
+):
+    """Given requests at 20 s of a minute; when one asks from 5 s on, then the whole minute is told."""
+    admin = await key_for(custodes)
+    custodes.limit("5/minute", route="/login", name="login")
+    clock.advance(MINUTE - clock.now() % MINUTE + 20 * SECOND)
+    for _ in range(8):
+        custodes.ratelimit.check(call("203.0.113.9", path="/login"))
+    await custodes.ratelimit.flush()
+    clock.advance(30 * SECOND)
+
+    asked = {"since": to_iso(clock.now() - 45 * SECOND)}
+    told = (await client.get(f"{API}/rate-limits/analytics", params=asked, headers=admin)).json()
+
+    assert (told["allowed"], told["refused"]) == (5, 3)
+    assert told["since"] == to_iso(clock.now() - 50 * SECOND)
 
 
 async def test_how_many_are_blocked_is_told_of_now_and_of_the_end_of_the_time_that_is_asked_about(

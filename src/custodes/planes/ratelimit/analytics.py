@@ -61,7 +61,7 @@ class RateLimitAnalytics:
 
 
 async def analyse(store: RateLimitStore, *, tenant: str | None, since: int, until: int) -> RateLimitAnalytics:
-    """Sum up a stretch of time.
+    """Sum up a stretch of time, widened to whole minutes.
 
     Raises:
         InvalidInput: the stretch is empty.
@@ -69,6 +69,7 @@ async def analyse(store: RateLimitStore, *, tenant: str | None, since: int, unti
     if since >= until:
         msg = "since is not before until"
         raise InvalidInput(msg, remedy="Swap them")
+    since -= since % MINUTE  # the minute that it begins in counts as a whole, as the last one does
     bucket = point_length(since, until)
     found = await store.usages(tenant=tenant, since=since, until=until, bucket=bucket, top=TOP)
     # Whoever is among the first of all is among the first of a kind.

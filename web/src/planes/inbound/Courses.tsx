@@ -53,7 +53,7 @@ export function Outcomes({ asked, before }: CourseProps) {
     };
   }, [times, values, old]);
   return (
-    <Panel title="Outcomes" note="what became of deliveries and attempts" of={asked}>
+    <Panel title="Outcomes" note="what became of deliveries and attempts; whole minutes" of={asked}>
       <TimeChart label="Webhooks over time by outcome" data={data} format={compact} kind="bars" />
     </Panel>
   );

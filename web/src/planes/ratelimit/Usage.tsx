@@ -94,7 +94,7 @@ export function Usage() {
       </StatCards>
       <Panel
         title="Usage and refusals"
-        note="counts are written every ten seconds"
+        note="whole minutes; counts are written every ten seconds"
         of={asked}
         empty={nothing}
         whenEmpty={
