@@ -9,7 +9,7 @@ from sqlalchemy.dialects import sqlite
 from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from custodes.kernel.histogram import Histogram
 from custodes.kernel.ids import uuid7
-from custodes.kernel.stretches import Level
+from custodes.kernel.stretches import Level, Steps
 from custodes.planes.inbound.figures import Figures, Only, RefusalCount, Series, Sums, Tally
 from custodes.planes.inbound.model import Attempt, Outcome, Refusal, WebhookEvent
 from custodes.storage.sql.database import Database, connection_of
@@ -78,7 +78,7 @@ async def test_sums_are_those_of_all_figures_by_time_and_by_type(database: Datab
 
     # When they are added up, in one go and one by one
     until = START + 2 * MINUTE
-    sums = await database.read(lambda tx: figures.sums(tx, "default", Level.MINUTE, START, until))
+    sums = await database.read(lambda tx: figures.sums(tx, "default", Steps.of(Level.MINUTE, START, until)))
     single = await database.read(lambda tx: figures.figures(tx, "default", Level.MINUTE, START, until))
 
     # Then both ways agree
@@ -93,9 +93,11 @@ async def test_sums_are_those_of_all_figures_by_time_and_by_type(database: Datab
     by_source = added_up(lambda one: (one.bucket, one.source))
     assert {key: one.received for key, one in sums.by_source.items()} == {k: f.received for k, f in by_source.items()}
     one_type = Only.of("stripe", ["type.1", "no.such*"])
-    narrowed = await database.read(lambda tx: figures.sums(tx, None, Level.MINUTE, START, until, one_type))
+    narrowed = await database.read(lambda tx: figures.sums(tx, None, Steps.of(Level.MINUTE, START, until), one_type))
     assert narrowed.by_type == {("stripe", "type.1"): sums.by_type["stripe", "type.1"]}
-    assert await database.read(lambda tx: figures.sums(tx, "acme", Level.MINUTE, START, until)) == Sums({}, {}, {})
+    assert await database.read(lambda tx: figures.sums(tx, "acme", Steps.of(Level.MINUTE, START, until))) == Sums(
+        {}, {}, {}
+    )
 
 
 async def test_sums_of_days_are_those_of_their_hours_whoever_wrote_them(database: Database, figures: SqlFigureStore):
@@ -119,7 +121,8 @@ async def test_sums_of_days_are_those_of_their_hours_whoever_wrote_them(database
         ("acme", Only.of(None, "type.1"), midnight + HOUR, midnight + 3 * DAY),
         (None, Only(), midnight + 2 * HOUR, midnight + 9 * HOUR),
     ):
-        sums = await database.read(lambda tx, given=(tenant, Level.HOUR, since, until, only): figures.sums(tx, *given))
+        steps = Steps.of(Level.HOUR, since, until)
+        sums = await database.read(lambda tx, given=(tenant, steps, only): figures.sums(tx, *given))
         by_hour: dict[int, Figures] = {}
         by_type: dict[tuple[str, str], Figures] = {}
         by_source: dict[tuple[int, str], int] = {}
@@ -149,7 +152,7 @@ async def test_a_chart_of_days_is_read_from_the_rows_of_sources(database: Databa
     await database.write(lambda tx: connection_of(tx).execute(webhook_rollups.delete()))
 
     # Then the points are still there, and no type
-    sums = await database.read(lambda tx: figures.sums(tx, None, Level.MINUTE, START, START + MINUTE))
+    sums = await database.read(lambda tx: figures.sums(tx, None, Steps.of(Level.MINUTE, START, START + MINUTE)))
     assert {at: one.received for at, one in sums.by_bucket.items()} == {START: 2}
     assert sums.by_type == {}
 
@@ -325,7 +328,7 @@ async def test_figures_of_all_tenants_are_searched_along_the_key_that_begins_wit
 
     event.listen(Engine, "before_cursor_execute", explain)
     try:
-        await database.read(lambda tx: figures.sums(tx, None, Level.HOUR, START, NOW))
+        await database.read(lambda tx: figures.sums(tx, None, Steps.of(Level.HOUR, START, NOW)))
         await database.read(lambda tx: figures.refused(tx, None, START, NOW, HOUR))
     finally:
         event.remove(Engine, "before_cursor_execute", explain)

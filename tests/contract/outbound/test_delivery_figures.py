@@ -3,9 +3,9 @@
 import pytest
 from sqlalchemy import event
 
-from custodes.kernel.clock import MILLISECOND, MINUTE, SECOND
+from custodes.kernel.clock import DAY, HOUR, MILLISECOND, MINUTE, SECOND
 from custodes.kernel.histogram import Histogram
-from custodes.kernel.stretches import Level
+from custodes.kernel.stretches import Level, Steps, steps_for
 from custodes.planes.outbound.figures import Figures, Only, Series
 from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.delivery_figures import SqlDeliveryFigureStore
@@ -28,8 +28,10 @@ async def test_rows_of_all_writers_add_up_in_every_way(database: Database):
         lambda tx: store.put(tx, "w2", [row(0, succeeded=4), row(0, tenant="other", endpoint="e2", unanswered=5)])
     )
 
-    everything = await database.read(lambda tx: store.sums(tx, Level.MINUTE, AT, UNTIL, Only()))
-    acme = await database.read(lambda tx: store.sums(tx, Level.MINUTE, AT, UNTIL, Only("acme", "e1", "order.made")))
+    everything = await database.read(lambda tx: store.sums(tx, Steps.of(Level.MINUTE, AT, UNTIL), Only()))
+    acme = await database.read(
+        lambda tx: store.sums(tx, Steps.of(Level.MINUTE, AT, UNTIL), Only("acme", "e1", "order.made"))
+    )
 
     assert {at: its.attempts for at, its in everything.by_bucket.items()} == {AT: 12, AT + MINUTE: 2}
     assert {key: its.attempts for key, its in everything.by_endpoint.items()} == {("acme", "e1"): 9, ("other", "e2"): 5}
@@ -58,7 +60,7 @@ async def test_old_rows_of_a_level_go_in_bounded_bites(database: Database):
     assert await database.write(lambda tx: store.purge(tx, Level.MINUTE, AT + 3 * MINUTE, 2)) == 1
     assert await database.write(lambda tx: store.purge(tx, Level.HOUR, UNTIL, 2)) == 0
 
-    left = await database.read(lambda tx: store.sums(tx, Level.MINUTE, AT, UNTIL, Only()))
+    left = await database.read(lambda tx: store.sums(tx, Steps.of(Level.MINUTE, AT, UNTIL), Only()))
     assert list(left.by_bucket) == [AT + 3 * MINUTE]
 
 
@@ -69,8 +71,9 @@ async def test_old_rows_of_a_level_go_in_bounded_bites(database: Database):
         (Only("acme", "e1"), "ix_webhook_delivery_rollups_endpoint"),
     ],
 )
+@pytest.mark.parametrize("steps", [Steps.of(Level.MINUTE, AT, UNTIL), steps_for(AT, AT + DAY, AT + DAY)])
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-async def test_a_range_is_read_by_an_index(database: Database, only: Only, index: str):
+async def test_a_range_is_read_by_an_index(database: Database, only: Only, index: str, steps: Steps):
     plans: list[str] = []
 
     def explain(tx):
@@ -82,9 +85,30 @@ async def test_a_range_is_read_by_an_index(database: Database, only: Only, index
                 plans.append("; ".join(line[3] for line in cursor.fetchall()))
 
         event.listen(connection, "before_cursor_execute", note)
-        store.sums(tx, Level.MINUTE, AT, UNTIL, only)
+        store.sums(tx, steps, only)
 
     await database.read(explain)
 
     assert [index in plan for plan in plans] == [True] * 5, plans
     assert not any("SCAN" in plan for plan in plans), plans
+
+
+async def test_the_day_before_begins_at_its_minute_and_is_told_by_hours(database: Database):
+    # Given an attempt a minute for two hours, with the rows of its hours and days beside, as a process writes them
+    hour = AT - AT % HOUR
+    rows = [
+        (Series("acme", level, at - at % level.micros, "e1", "order.made"), Figures(succeeded=many))
+        for level, many in ((Level.MINUTE, 1), (Level.HOUR, 60))
+        for at in range(hour, hour + 2 * HOUR, level.micros)
+    ]
+    await database.write(lambda tx: store.put(tx, "w1", rows))
+
+    # When a day is asked about that begins at half past
+    half = hour + 30 * MINUTE
+    steps = steps_for(half, half + DAY, half + DAY)
+    found = await database.read(lambda tx: store.sums(tx, steps, Only()))
+
+    # Then the first hour is told by half, under its begin, and every part adds up to the same
+    assert {at: its.succeeded for at, its in found.by_bucket.items()} == {hour: 30, hour + HOUR: 60}
+    assert {kind: its.succeeded for kind, its in found.by_type.items()} == {"order.made": 90}
+    assert {whose: its.succeeded for whose, its in found.by_tenant.items()} == {"acme": 90}

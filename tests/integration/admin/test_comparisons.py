@@ -8,7 +8,8 @@ import httpx2
 import pytest
 
 from custodes import Custodes
-from custodes.kernel.clock import HOUR, to_iso
+from custodes.kernel.clock import HOUR, MINUTE, SECOND, to_iso
+from custodes.planes.traffic.report import CallReport
 from custodes.testing.admin import key_for
 from custodes.testing.clock import FakeClock
 
@@ -52,3 +53,37 @@ async def test_both_have_steps_of_one_width(
     assert await width(since=since, until=until, beside=before) == beside_the_one_before
     assert await width(since=before, until=since, beside=since) == beside_the_one_before
     assert (await client.get(f"{API}{path}?beside=then", headers=admin)).status_code == 422
+
+
+async def test_a_day_is_the_same_stretch_on_every_page(
+    custodes: Custodes, client: httpx2.AsyncClient, clock: FakeClock
+):
+    """Given one call, webhook and decision in each of twelve minutes; When a day is asked about that begins in the
+    middle of them; Then every plane tells the same six, where some count hours by one row."""
+    admin = await key_for(custodes)
+    rule = {"name": "all", "limits": "100/minute", "by": "user"}
+    assert (await client.post(f"{API}/rate-limits/rules", json=rule, headers=admin)).status_code == 201
+    clock.advance(-clock.now() % (10 * MINUTE) + 4 * MINUTE + 7 * SECOND)
+    for minute in range(12):
+        custodes.traffic.log_api_call(CallReport(method="GET", route="/orders", status=200, total_us=3_000))
+        await custodes.inbound.log_webhook_event("paddle", "order.made", b"{}", event_id=f"ntf_{minute}")
+        await custodes.ratelimit.check_rate_limit("ann", "user", "/orders")
+        await custodes.ratelimit.flush()
+        clock.advance(MINUTE)
+    since = clock.now() - 6 * MINUTE - 7 * SECOND
+    clock.advance(24 * HOUR - 3 * MINUTE)
+
+    async def told(path: str) -> Any:
+        found = await client.get(
+            API + path, params={"since": to_iso(since), "until": to_iso(clock.now())}, headers=admin
+        )
+        assert found.status_code == 200, found.text
+        return found.json()
+
+    assert since % (10 * MINUTE) == 0
+    webhooks = await told("/webhook-analytics")
+    assert (webhooks["since"], webhooks["step_seconds"]) == (to_iso(since), 3_600)
+    assert webhooks["total"]["received"] == sum(point["summary"]["received"] for point in webhooks["points"]) == 6
+    assert (await told("/api-analytics"))["totals"]["count"] == 6
+    assert (await told("/rate-limits/analytics"))["allowed"] == 6
+    assert len((await told("/webhook-events"))["items"]) == 6

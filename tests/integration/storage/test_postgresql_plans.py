@@ -15,6 +15,7 @@ from custodes import Custodes
 from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from custodes.kernel.paging import encode_cursor
 from custodes.kernel.stretches import Level as FigureLevel
+from custodes.kernel.stretches import Steps
 from custodes.planes.audit.model import ReviewState
 from custodes.planes.audit.ports import AuditQuery
 from custodes.planes.inbound.model import EventFilter, Status
@@ -168,7 +169,7 @@ async def test_events_refusals_and_figures(custodes: Custodes, plans_of):
         assert of(found, "Seq Scan") == [], wanted
     found = {
         **await plans_of(read(lambda tx: figures.figures(tx, "a", FigureLevel.MINUTE, NOW - HOUR, NOW))),
-        **await plans_of(read(lambda tx: figures.sums(tx, "a", FigureLevel.MINUTE, NOW - HOUR, NOW))),
+        **await plans_of(read(lambda tx: figures.sums(tx, "a", Steps.of(FigureLevel.MINUTE, NOW - HOUR, NOW)))),
         **await plans_of(read(lambda tx: figures.refused(tx, "a", NOW - HOUR, NOW))),
         **await plans_of(read(lambda tx: figures.errors(tx, "a", NOW - HOUR, NOW, 9))),
         **await plans_of(read(lambda tx: figures.states(tx, "a"))),

@@ -8,7 +8,7 @@ import pytest
 
 from custodes.kernel.clock import HOUR, MINUTE, SECOND
 from custodes.kernel.histogram import Histogram
-from custodes.kernel.stretches import MAX_TYPES, OTHER, Level, level_for
+from custodes.kernel.stretches import MAX_TYPES, OTHER, Level
 from custodes.planes.outbound.analytics import Condition, examine
 from custodes.planes.outbound.figures import Course, Figures
 from custodes.planes.outbound.model import HEALTHY, Attempt, Endpoint, EndpointHealth, EndpointState, RetryPolicy
@@ -92,19 +92,3 @@ def test_types_without_end_share_a_series() -> None:
     rows = {series.event_type: figures for series, figures in course.changed()[0].rows if series.level is Level.DAY}
     assert len(rows) == MAX_TYPES + 1
     assert rows[OTHER].succeeded == 5
-
-
-def test_the_finest_level_that_still_has_its_rows_answers() -> None:
-    assert level_for(NOW - HOUR, NOW, NOW) is Level.MINUTE
-    assert level_for(NOW - 48 * HOUR, NOW, NOW) is Level.HOUR
-    assert level_for(NOW - 73 * HOUR, NOW - 72 * HOUR, NOW) is Level.HOUR
-    assert level_for(NOW - 24 * 40 * HOUR, NOW, NOW) is Level.DAY
-
-
-def test_two_ranges_in_one_chart_are_counted_in_stretches_of_one_length() -> None:
-    """Minutes are kept for two days: six hours of yesterday have some, and not beside the six hours before."""
-    since, until = NOW - 45 * HOUR, NOW - 39 * HOUR
-
-    assert level_for(since, until, NOW) is Level.MINUTE
-    assert level_for(since, until, NOW, beside=since - 6 * HOUR) is Level.HOUR
-    assert level_for(since - 6 * HOUR, since, NOW, beside=since) is Level.HOUR

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { moment } from './format.ts';
-import { parseTyped, previous, relativeLabel, resolve, resolveBound, widened } from './range.ts';
+import { PRESETS, parseTyped, previous, relativeLabel, resolve, resolveBound, widened } from './range.ts';
 
 const NOW = Date.parse('2026-11-25T18:44:48Z');
 const HOUR = 3_600_000;
@@ -41,7 +41,10 @@ describe('a typed range', () => {
 
 describe('bounds', () => {
   it('stay relative to now', () => {
-    expect(resolve({ from: 'now-6h', to: 'now' }, NOW, 'utc')).toEqual({ from: NOW - 6 * HOUR, to: NOW });
+    expect(resolve({ from: 'now-6h', to: 'now' }, NOW, 'utc')).toEqual({
+      from: Date.parse('2026-11-25T12:40:00Z'),
+      to: NOW,
+    });
   });
   it('can be the begin of a day', () => {
     expect(moment(resolveBound('now-1d/d', NOW, 'utc') ?? 0, 'utc')).toBe('2026-11-24 00:00:00');
@@ -51,7 +54,32 @@ describe('bounds', () => {
     ['now', 'now-1h'],
     ['1970-01-01T00:00:00Z', 'now'],
   ])('that make no sense (%s, %s) mean the last hour', (from, to) => {
-    expect(resolve({ from, to }, NOW, 'utc')).toEqual({ from: NOW - HOUR, to: NOW });
+    expect(resolve({ from, to }, NOW, 'utc')).toEqual({
+      from: Date.parse('2026-11-25T17:44:00Z'),
+      to: NOW,
+    });
+  });
+  it.each([
+    ['now-1m', 'now', '18:43:00', '18:44:48'],
+    ['now-5m', 'now', '18:39:00', '18:44:48'],
+    ['now-12h', 'now', '06:40:00', '18:44:48'],
+    ['2026-11-25T10:00:12Z', '2026-11-25T10:04:40Z', '10:00:00', '10:05:00'],
+    ['2026-11-25T18:41:12Z', '2026-11-25T18:44:40Z', '18:41:00', '18:44:48'],
+    ['2026-11-25T10:00:12Z', '2026-11-25T10:00:40Z', '10:00:12', '10:00:40'],
+  ])('mean whole minutes at least, up to now, or seconds where they are few (%s, %s)', (from, to, begin, end) => {
+    expect(resolve({ from, to }, NOW, 'utc')).toEqual({
+      from: Date.parse(`2026-11-25T${begin}Z`),
+      to: Date.parse(`2026-11-25T${end}Z`),
+    });
+  });
+  it.each([
+    ['now-24h', '2026-11-24T18:40:00Z'],
+    ['now-2d', '2026-11-23T18:30:00Z'],
+    ['now-7d', '2026-11-18T18:00:00Z'],
+    ['now-30d', '2026-10-26T18:00:00Z'],
+    ['now-90d', '2026-08-27T00:00:00Z'],
+  ])('begin with a step of every chart (%s)', (from, begin) => {
+    expect(resolve({ from, to: 'now' }, NOW, 'utc').from).toBe(Date.parse(begin));
   });
   it('are said in words', () => {
     expect(relativeLabel({ from: 'now-1h', to: 'now' })).toBe('Last hour');
@@ -60,9 +88,17 @@ describe('bounds', () => {
   });
 });
 
-it('the stretch before is as long', () => {
-  expect(previous({ from: NOW - HOUR, to: NOW })).toEqual({ from: NOW - 2 * HOUR, to: NOW - HOUR });
-});
+it.each(PRESETS.filter(({ to }) => !to))(
+  'the stretch before is as long as $label, and begins with a step',
+  ({ from }) => {
+    const span = resolve({ from, to: 'now' }, NOW, 'utc');
+    const before = previous(span);
+    expect(before.to - before.from).toBe(span.to - span.from);
+    const back = span.from - before.from;
+    if (!from.endsWith('/d')) expect(NOW - back).toBe(resolveBound(from, NOW, 'utc'));
+    expect(Math.abs(before.to - span.from)).toBeLessThan(86_400_000);
+  },
+);
 
 it('wider never reaches beyond now', () => {
   const wide = widened({ from: NOW - HOUR, to: NOW }, NOW);

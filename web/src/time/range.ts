@@ -62,14 +62,52 @@ export function resolveBound(bound: string, now: number, zone: Zone): number | n
   return Number.isNaN(at) ? null : at;
 }
 
-/** The stretch that bounds mean now; the default one when they make no sense. */
+/** The stretch that bounds mean now, in whole units; the default one when they make no sense. */
 export function resolve(bounds: Bounds, now: number, zone: Zone): Span {
   const from = resolveBound(bounds.from, now, zone);
   const to = resolveBound(bounds.to, now, zone);
   if (from === null || to === null || from >= to || to - from > LONGEST) {
-    return { from: now - 3_600_000, to: now };
+    return inUnits({ from: now - 3_600_000, to: now }, now);
   }
-  return { from, to };
+  return inUnits({ from, to }, now);
+}
+
+/**
+ * What the begin and the end of a stretch are whole of, by its length, milliseconds.
+ *
+ * Planes keep their figures by ten seconds, by minutes, by hours: a stretch that begins where all of them do is the same
+ * on every page, and in the rows of its tables. The unit is a step of the charts of calls, a minute at least; a day of
+ * any zone begins with a whole one up to a day and a half, and what is longer begins with hours that are kept by all.
+ */
+const UNITS: readonly [upTo: number, unit: number][] = [
+  [3 * 3_600_000, 60_000],
+  [15 * 3_600_000, 300_000],
+  [30 * 3_600_000, 600_000],
+  [45 * 3_600_000, 900_000],
+  [90 * 3_600_000, 1_800_000],
+  [180 * 3_600_000, 3_600_000],
+  [540 * 3_600_000, 10_800_000],
+  [45 * 86_400_000, 21_600_000],
+];
+
+function unitOf(length: number): number {
+  // Who looks at seconds wants these; figures that are kept by minutes are then those of whole minutes.
+  if (length < 60_000) return 1;
+  return UNITS.find(([upTo]) => length <= upTo)?.[1] ?? 86_400_000;
+}
+
+/** Widen a stretch to whole units: what ends now ends now. */
+function inUnits({ from, to }: Span, now: number): Span {
+  const unit = unitOf(to - from);
+  const end = Math.ceil(to / unit) * unit;
+  return { from: Math.floor(from / unit) * unit, to: to <= now ? Math.min(end, now) : end };
+}
+
+/** Length of a stretch in whole units: of the last hour, which may have begun a few seconds before, an hour. */
+export function lengthOf(span: Span): number {
+  const length = span.to - span.from;
+  const unit = unitOf(length);
+  return Math.max(1, Math.floor(length / unit)) * unit;
 }
 
 /** A stretch as query parameters of the API. */
@@ -77,9 +115,10 @@ export function asQuery(span: Span): { since: string; until: string } {
   return { since: new Date(span.from).toISOString(), until: new Date(span.to).toISOString() };
 }
 
-/** The stretch of the same length just before. */
+/** The same stretch as many units earlier as it has: both are as long to the second, and begin where their steps do. */
 export function previous(span: Span): Span {
-  return { from: span.from - (span.to - span.from), to: span.from };
+  const length = lengthOf(span);
+  return { from: span.from - length, to: span.to - length };
 }
 
 /** What somebody typed, as bounds; null when it cannot be read. */

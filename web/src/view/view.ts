@@ -10,6 +10,7 @@ import {
   type Bounds,
   DEFAULT_BOUNDS,
   isRelative,
+  lengthOf,
   previous,
   resolve,
   type Span,
@@ -90,7 +91,7 @@ export function useWiden(): () => void {
   const set = useSetRange();
   return useCallback(() => {
     const wide = widened(span, now);
-    set(isRelative(bounds.from) && bounds.to === 'now' ? backFromNow(wide.to - wide.from) : absolute(wide));
+    set(isRelative(bounds.from) && bounds.to === 'now' ? backFromNow(2 * lengthOf(span)) : absolute(wide));
   }, [span, now, bounds, set]);
 }
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from custodes.kernel.clock import HOUR, MILLISECOND, MINUTE, SECOND
 from custodes.kernel.health import SystemHealth, Threshold, judge
-from custodes.kernel.stretches import Level
+from custodes.kernel.stretches import Steps
 from custodes.planes.inbound.figures import ALL, ErrorGroup, Figures, Only, RefusalCount, Sums
 from custodes.planes.inbound.model import Status
 from custodes.runtime.jobs import Backlog
@@ -161,7 +161,7 @@ class RefusalReason:
 class WebhookAnalytics:
     """What :meth:`custodes.planes.inbound.monitor.WebhookMonitor.get_webhook_analytics` answers."""
 
-    #: Begin of the range, microseconds since the epoch, at the begin of a stretch.
+    #: Begin of the range, microseconds since the epoch: at a whole minute, or the hour or day that is kept as far back.
     since: int
     #: End of the range, microseconds since the epoch.
     until: int
@@ -169,7 +169,8 @@ class WebhookAnalytics:
     step_seconds: int
     #: Everything together.
     total: Summary
-    #: Over time, oldest first; stretches without any webhook are left out.
+    #: Over time, oldest first, by the begin of whole stretches, of which the range may cut the first and the last;
+    #: those without any webhook are left out.
     points: Sequence[Point]
     #: Over time by source, oldest first; what did not happen is left out.
     source_points: Sequence[SourcePoint]
@@ -191,8 +192,7 @@ def analyse(
     refused: Sequence[RefusalCount],
     errors: Sequence[ErrorGroup],
     *,
-    level: Level,
-    since: int,
+    steps: Steps,
     until: int,
     only: Only = ALL,
 ) -> WebhookAnalytics:
@@ -200,19 +200,19 @@ def analyse(
     refused = [row for row in refused if not only.types and only.has(row.source, "")]
     points, types = sums.by_bucket, sums.by_type
     sources = _fold(types.items(), lambda kind: kind[0])
-    by_bucket = _count(refused, lambda row: row.bucket - row.bucket % level.micros)
+    by_bucket = _count(refused, lambda row: steps.begin_of(row.bucket))
     by_source = _count(refused, lambda row: row.source)
     by_reason = _count(refused, lambda row: (row.source, row.reason))
     return WebhookAnalytics(
-        since=since - since % level.micros,
+        since=steps.since,
         until=until,
-        step_seconds=int(level),
+        step_seconds=int(steps.level),
         total=_summary(total_of(sources.items()), sum(row.refused for row in refused)),
         points=[
             Point(at, _summary(points.get(at, _NOTHING), by_bucket.get(at, 0)))
             for at in sorted(points.keys() | by_bucket.keys())
         ],
-        source_points=_source_points(sums, refused, level),
+        source_points=_source_points(sums, refused, steps),
         by_source=[
             SourceSummary(source, _summary(sources.get(source, _NOTHING), by_source.get(source, 0)))
             for source in _busiest(sources, by_source)
@@ -225,8 +225,8 @@ def analyse(
     )
 
 
-def _source_points(sums: Sums, refused: Sequence[RefusalCount], level: Level) -> Sequence[SourcePoint]:
-    counts = _count(refused, lambda row: (row.bucket - row.bucket % level.micros, row.source))
+def _source_points(sums: Sums, refused: Sequence[RefusalCount], steps: Steps) -> Sequence[SourcePoint]:
+    counts = _count(refused, lambda row: (steps.begin_of(row.bucket), row.source))
     found: list[SourcePoint] = []
     for key in sorted(sums.by_source.keys() | counts.keys()):
         its = sums.by_source.get(key, _NOTHING)

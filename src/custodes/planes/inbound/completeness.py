@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from custodes.errors import ConfigurationError, CustodesError, NotFound
-from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND, Clock
+from custodes.kernel.clock import DAY, MINUTE, SECOND, Clock
 from custodes.kernel.health import SystemHealth, Threshold, judge
 from custodes.kernel.ids import RandomBits, uuid7
 from custodes.kernel.signals import FailureSignal
-from custodes.kernel.stretches import Level
+from custodes.kernel.stretches import Level, Steps
 from custodes.planes.inbound.completeness_model import Proof, ago
 from custodes.planes.inbound.figures import Only
 from custodes.planes.inbound.model import EventFilter
@@ -311,7 +311,7 @@ class Completeness:
             return None, None
         last_at = newest[0].received_at
         since = now - (LEARNED_DAYS + 1) * DAY
-        sums = self._figures.sums(tx, tenant, Level.HOUR, since - since % HOUR, now + 1, Only.of(source, None))
+        sums = self._figures.sums(tx, tenant, Steps.of(Level.HOUR, since, now + 1), Only.of(source, None))
         hours = {at: its.received for (at, _), its in sums.by_source.items()}
         return silence(hours, last_at, now), last_at
 

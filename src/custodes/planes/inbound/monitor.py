@@ -10,7 +10,7 @@ from custodes.kernel.backoff import Backoff
 from custodes.kernel.clock import Clock
 from custodes.kernel.health import SystemHealth, Threshold
 from custodes.kernel.ids import RandomBits
-from custodes.kernel.stretches import Level, level_for
+from custodes.kernel.stretches import Level, steps_for
 from custodes.kernel.tenant import valid_tenant
 from custodes.kernel.time_range import range_of
 from custodes.planes.inbound import analytics
@@ -288,7 +288,8 @@ class WebhookMonitor(RefusedDeliveries):
         """Return volume, success, processing times, errors and refusals, by source, type and time.
 
         Args:
-            since: begin, microseconds since the epoch; default: a day before ``until``. Widened to a whole stretch.
+            since: begin, microseconds since the epoch; default: a day before ``until``. Widened to a whole minute, or
+                to what is still kept as far back: an hour or a day.
             until: end; default: now.
             tenant: only this tenant's.
             source: only of this source, or of these.
@@ -300,18 +301,16 @@ class WebhookMonitor(RefusedDeliveries):
         """
         now = self._clock.now()
         begin, end = range_of(since, until, now)
-        level = level_for(begin, end, now, beside)
+        steps = steps_for(begin, end, now, beside)
         only = Only.of(source, event_type)
         await self._recorder.flush_if_possible()
 
         def work(tx: Transaction) -> WebhookAnalytics:
-            first = begin - begin % level.micros
             return analytics.analyse(
-                self._figures.sums(tx, tenant, level, first, end, only),
-                self._figures.refused(tx, tenant, first, end, level.micros),
-                self._figures.errors(tx, tenant, first, end, MAX_ERROR_GROUPS, only),
-                level=level,
-                since=begin,
+                self._figures.sums(tx, tenant, steps, only),
+                self._figures.refused(tx, tenant, steps.since, end, steps.level.micros),
+                self._figures.errors(tx, tenant, steps.since, end, MAX_ERROR_GROUPS, only),
+                steps=steps,
                 until=end,
                 only=only,
             )

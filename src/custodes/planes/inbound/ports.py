@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from typing import Protocol
 
 from custodes.kernel.paging import Page
-from custodes.kernel.stretches import Level
+from custodes.kernel.stretches import Level, Steps
 from custodes.planes.inbound.completeness_model import Proof
 from custodes.planes.inbound.figures import ALL, REFUSAL_BUCKET, ErrorGroup, Figures, Only, RefusalCount, Series, Sums
 from custodes.planes.inbound.model import (
@@ -163,7 +163,7 @@ class FigureStore(Protocol):
         """Return the folded figures of all writers, oldest first: one entry per stretch of time, source and type."""
         ...
 
-    def sums(self, tx: Transaction, tenant: str | None, level: Level, since: int, until: int, only: Only = ALL) -> Sums:
+    def sums(self, tx: Transaction, tenant: str | None, steps: Steps, only: Only = ALL) -> Sums:
         """Add up what :meth:`figures` would return, by time and by type: far quicker for a long range."""
         ...
 

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from custodes.kernel.clock import HOUR, MILLISECOND, SECOND
 from custodes.kernel.figures import length, percent
-from custodes.kernel.stretches import Level
+from custodes.kernel.stretches import Steps
 from custodes.planes.outbound.figures import Figures, Sums
 from custodes.planes.outbound.model import Endpoint, EndpointHealth, EndpointState
 
@@ -96,7 +96,7 @@ class Part(Generic[K]):
 class DeliveryAnalytics:
     """How deliveries went in a range of time."""
 
-    #: Begin of the range, microseconds since the epoch, at the begin of a stretch.
+    #: Begin of the range, microseconds since the epoch: at a whole minute, or the hour or day that is kept as far back.
     since: int
     #: End of the range, microseconds since the epoch.
     until: int
@@ -104,7 +104,8 @@ class DeliveryAnalytics:
     step_seconds: int
     #: Everything together.
     total: Summary
-    #: Over time by begin of the stretch, oldest first; stretches without any attempt are left out.
+    #: Over time by begin of whole stretches, of which the first and the last may be cut by the range, oldest first;
+    #: those without any attempt are left out.
     points: Sequence[Part[int]]
     #: By tenant and endpoint, busiest first.
     by_endpoint: Sequence[Part[tuple[str, str]]]
@@ -114,15 +115,15 @@ class DeliveryAnalytics:
     by_tenant: Sequence[Part[str]]
 
 
-def analyse(sums: Sums, *, level: Level, since: int, until: int) -> DeliveryAnalytics:
+def analyse(sums: Sums, *, steps: Steps, until: int) -> DeliveryAnalytics:
     """Turn sums of figures into analytics."""
     total = Figures()
     for figures in sums.by_tenant.values():
         total.add(figures)
     return DeliveryAnalytics(
-        since=since - since % level.micros,
+        since=steps.since,
         until=until,
-        step_seconds=int(level),
+        step_seconds=int(steps.level),
         total=Summary.of(total),
         points=[Part(at, Summary.of(sums.by_bucket[at])) for at in sorted(sums.by_bucket)],
         by_endpoint=_busiest(sums.by_endpoint),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from custodes.kernel.paging import Page
-from custodes.kernel.stretches import Level
+from custodes.kernel.stretches import Level, Steps
 from custodes.planes.outbound.figures import Figures, Only, Series, Sums
 from custodes.planes.outbound.health import Standing
 from custodes.planes.outbound.model import (
@@ -390,8 +390,8 @@ class FigureStore(Protocol):
         """Write rows of one writer anew."""
         ...
 
-    def sums(self, tx: Transaction, level: Level, since: int, until: int, only: Only) -> Sums:
-        """Add the rows of all writers up; a stretch that ``since`` falls into counts as a whole."""
+    def sums(self, tx: Transaction, steps: Steps, only: Only) -> Sums:
+        """Add the rows of all writers up, over time and by part."""
         ...
 
     def count_purgeable(self, tx: Transaction, level: Level, before: int) -> int:

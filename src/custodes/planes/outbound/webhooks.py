@@ -11,7 +11,7 @@ from custodes.kernel.clock import Clock
 from custodes.kernel.health import SystemHealth
 from custodes.kernel.ids import RandomBits, uuid7
 from custodes.kernel.sealing import Sealer
-from custodes.kernel.stretches import Level, level_for
+from custodes.kernel.stretches import Level, Steps, steps_for
 from custodes.planes.outbound.addresses import checked_url
 from custodes.planes.outbound.analytics import HEALTH_RANGE, DeliveryAnalytics, Examined, analyse, examine
 from custodes.planes.outbound.catalogue import Catalogue
@@ -228,7 +228,8 @@ class OutgoingWebhooks(Deliveries):
         """Tell how attempts went in a range of time: over time, by endpoint, type and tenant.
 
         Args:
-            since: begin, microseconds since the epoch; the stretch that it falls into counts as a whole.
+            since: begin, microseconds since the epoch; widened to a whole minute, or to what is still kept as far back:
+                an hour or a day.
             until: end, microseconds since the epoch.
             tenant: only of this tenant.
             endpoint_id: only to this endpoint.
@@ -236,9 +237,9 @@ class OutgoingWebhooks(Deliveries):
             beside: begin of a range as long that is drawn in the same chart: stretches are as long as both can have.
         """
         await self._flush_if_possible()
-        level, only = level_for(since, until, self._clock.now(), beside), Only(tenant, endpoint_id, event_type)
-        sums = await self._store.read(lambda tx: self._figures.sums(tx, level, since, until, only))
-        return analyse(sums, level=level, since=since, until=until)
+        steps, only = steps_for(since, until, self._clock.now(), beside), Only(tenant, endpoint_id, event_type)
+        sums = await self._store.read(lambda tx: self._figures.sums(tx, steps, only))
+        return analyse(sums, steps=steps, until=until)
 
     async def examine_endpoint(self, endpoint_id: str, *, tenant: str | None = None) -> Examined:
         """Judge one endpoint by its state, its breaker and the last hour, and say why.
@@ -252,7 +253,7 @@ class OutgoingWebhooks(Deliveries):
         def work(tx: Transaction) -> Examined:
             endpoint = self._find(tx, endpoint_id, tenant)
             only = Only(endpoint.tenant, endpoint.id)
-            sums = self._figures.sums(tx, Level.MINUTE, now - HEALTH_RANGE, now + 1, only)
+            sums = self._figures.sums(tx, Steps.of(Level.MINUTE, now - HEALTH_RANGE, now + 1), only)
             count = self._deliveries.count(tx, missed_by(endpoint))
             health = self._endpoints.health(tx, [endpoint.id]).get(endpoint.id, HEALTHY)
             return examine(endpoint, health, sums.by_tenant.get(endpoint.tenant, Figures()), count, now)

@@ -23,8 +23,8 @@ KEPT: dict[Level, int] = {
 #: Most points of one time series: more than a wide screen has pixels.
 MAX_POINTS = 1_500
 
-#: Points aimed at when the caller names no step.
-USUAL_POINTS = 180
+#: Points aimed at when the caller names no step: 180, and those by which a range grows that begins at a whole minute.
+USUAL_POINTS = 190
 
 #: Steps that a chart may have, seconds: whole numbers of buckets of some level, that divide the next day or are a week.
 STEPS = (10, 30, 60, 300, 600, 900, 1_800, 3_600, 10_800, 21_600, 43_200, 86_400, 7 * 86_400)

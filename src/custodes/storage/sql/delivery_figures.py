@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, delete, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, tuple_
 
 from custodes.kernel.histogram import Parsed, parse
-from custodes.kernel.stretches import Level
+from custodes.kernel.stretches import Level, Steps
 from custodes.planes.outbound.figures import Figures, Only, Series, Sums
 from custodes.runtime.transactions import Transaction
 from custodes.storage.sql.bulk import affected, counted, upsert_rows
@@ -29,14 +29,15 @@ class SqlDeliveryFigureStore:
         """Write rows of one writer anew."""
         upsert_rows(connection_of(tx), r, [{**_key(series, writer), **_values(its)} for series, its in figures])
 
-    def sums(self, tx: Transaction, level: Level, since: int, until: int, only: Only) -> Sums:
+    def sums(self, tx: Transaction, steps: Steps, only: Only) -> Sums:
         """Add up: counts in SQL, histograms taken apart once for all ways."""
         connection = connection_of(tx)
-        where = _within(level, since, until, only)
-        times = select(r.c.bucket, r.c.tenant_id, r.c.configuration_id, r.c.event_type, r.c.took).where(*where)
+        where = _within(steps, only)
+        step = (r.c.bucket - r.c.bucket % steps.level.micros).label("step")
+        times = select(step, r.c.tenant_id, r.c.configuration_id, r.c.event_type, r.c.took).where(*where)
         rows = [(row, parse(row.took)) for row in connection.execute(times)]
         return Sums(
-            _added(connection, where, (r.c.bucket,), [(row.bucket, took) for row, took in rows]),
+            _added(connection, where, (step,), [(row.step, took) for row, took in rows]),
             _added(
                 connection,
                 where,
@@ -58,15 +59,17 @@ class SqlDeliveryFigureStore:
         return affected(connection_of(tx), delete(r).where(tuple_(*key).in_(old)))
 
 
-def _within(level: Level, since: int, until: int, only: Only) -> list[ColumnElement[bool]]:
+def _within(steps: Steps, only: Only) -> list[ColumnElement[bool]]:
     pairs = (
         (r.c.tenant_id, only.tenant),
         (r.c.configuration_id, only.endpoint_id),
         (r.c.event_type, only.event_type),
     )
-    begin = since - since % level.micros
-    where: list[ColumnElement[bool]] = [r.c.level == int(level), r.c.bucket >= begin, r.c.bucket < until]
-    return [*where, *(column == value for column, value in pairs if value is not None)]
+    stretches = (
+        and_(r.c.level == int(each.level), r.c.bucket >= each.since, r.c.bucket < each.until)
+        for each in steps.stretches()
+    )
+    return [or_(*stretches), *(column == value for column, value in pairs if value is not None)]
 
 
 def _added(

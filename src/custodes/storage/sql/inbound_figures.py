@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, delete, desc, f
 
 from custodes.kernel.histogram import Histogram
 from custodes.kernel.paging import Page, page_of
-from custodes.kernel.stretches import Level
+from custodes.kernel.stretches import Level, Steps
 from custodes.planes.inbound.figures import ALL, REFUSAL_BUCKET, ErrorGroup, Figures, Only, RefusalCount, Series, Sums
 from custodes.planes.inbound.model import Refusal, Status
 from custodes.runtime.transactions import Transaction
@@ -111,9 +111,9 @@ class SqlFigureStore:
             folded.setdefault(series, Figures()).merge(_figures_of(row))
         return list(folded.items())
 
-    def sums(self, tx: Transaction, tenant: str | None, level: Level, since: int, until: int, only: Only = ALL) -> Sums:
+    def sums(self, tx: Transaction, tenant: str | None, steps: Steps, only: Only = ALL) -> Sums:
         """Add figures up by time and by type."""
-        return sums(connection_of(tx), tenant, level, since, until, only)
+        return sums(connection_of(tx), tenant, steps, only)
 
     def refused(
         self, tx: Transaction, tenant: str | None, since: int, until: int, step: int = REFUSAL_BUCKET

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Connection, Select, Table, literal, or_, select
 
 from custodes.kernel.histogram import parse
-from custodes.kernel.stretches import Level, Stretch, cover
+from custodes.kernel.stretches import Steps, Stretch
 from custodes.planes.inbound.figures import ALL, Figures, Only, Sums
 from custodes.storage.sql.inbound_queries import matches
 from custodes.storage.sql.tables.inbound import webhook_rollups as types
@@ -26,28 +26,32 @@ K = TypeVar("K", bound=Hashable)
 COUNTS = ("received", "duplicates", "succeeded", "retried", "dead")
 
 
-def sums(connection: Connection, tenant: str | None, level: Level, since: int, until: int, only: Only = ALL) -> Sums:
+def sums(connection: Connection, tenant: str | None, steps: Steps, only: Only = ALL) -> Sums:
     """Add figures up by time, by type, and by time and source."""
-    whole = Stretch(level, since - since % level.micros, until + -until % level.micros)
-    parts = cover(whole)
+    parts, stretches = steps.widest(), steps.stretches()
 
     def of_types(stretch: Stretch) -> Select[Any]:
         where = (*_within(connection, types, tenant, stretch), *of_only(types, only))
         return _rows(types, types.c.event_type).where(*where)
 
+    def of_sources(stretch: Stretch) -> Iterable[Select[Any]]:
+        within = _within(connection, sources, tenant, stretch)
+        yield _rows(sources, literal("")).where(*within, *of_only(sources, only))
+        # Processes of a version that wrote no rows of sources.
+        yield of_types(stretch).where(types.c.writer.not_in(select(sources.c.writer).where(*within)))
+
     by_parts = _Added(connection.execute(of_types(each)).all() for each in parts)
     if only.types:  # the rows of sources know no types
-        points = by_parts if parts == [whole] else _Added([connection.execute(of_types(whole)).all()])
+        points = (
+            by_parts if parts == stretches else _Added(connection.execute(of_types(each)).all() for each in stretches)
+        )
     else:
-        within = _within(connection, sources, tenant, whole)
-        of_sources = _rows(sources, literal("")).where(*within, *of_only(sources, only))
-        # Processes of a version that wrote no rows of sources.
-        alone = of_types(whole).where(types.c.writer.not_in(select(sources.c.writer).where(*within)))
-        points = _Added(connection.execute(query).all() for query in (of_sources, alone))
+        points = _Added(connection.execute(query).all() for each in stretches for query in of_sources(each))
+    begins = [steps.begin_of(bucket) for bucket in points.buckets]
     return Sums(
-        points.by(points.buckets),
+        points.by(begins),
         by_parts.by(zip(by_parts.sources, by_parts.types, strict=True)),
-        points.by(zip(points.buckets, points.sources, strict=True), times=False),
+        points.by(zip(begins, points.sources, strict=True), times=False),
     )
 
 

@@ -25,7 +25,8 @@ export function gridOf<P extends { at: string }, T>(
 ): Course<T> {
   if (!range) return { times: [], values: [] };
   const step = range.step_seconds * 1_000;
-  const [since, until] = [millis(range.since), millis(range.until)];
+  // The range may begin within its first step.
+  const [since, until] = [Math.floor(millis(range.since) / step) * step, millis(range.until)];
   const steps = Math.min(MOST, Math.max(0, Math.ceil((until - since) / step)));
   const times = Array.from({ length: steps }, (_, at) => since + at * step);
   return { times, values: onGrid(times, points, pick) };

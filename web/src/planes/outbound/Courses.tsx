@@ -1,15 +1,12 @@
 /** Attempts over time: what was answered, and how long it took; behind it the period before where one compares. */
 import { useMemo } from 'react';
 import { useTimed } from '../../api/hooks.ts';
-import { compact, duration, millis } from '../../time/format.ts';
-import { earlier } from '../../ui/chart/steps.ts';
+import { compact, duration } from '../../time/format.ts';
+import { earlier, filled } from '../../ui/chart/steps.ts';
 import { Panel } from '../../ui/Panel.tsx';
 import { type ChartData, TimeChart } from '../../ui/TimeChart.tsx';
 import { useView } from '../../view/view.ts';
 import style from './Outbound.module.css';
-
-/** Steps at most, whatever the answer says. */
-const MOST = 2_000;
 
 export function Courses({ endpointId }: { endpointId?: string }) {
   const view = useView();
@@ -20,12 +17,7 @@ export function Courses({ endpointId }: { endpointId?: string }) {
   const old = view.before ? then.data : undefined;
   const [answers, times] = useMemo<[ChartData, ChartData]>(() => {
     if (!found) return [NOTHING, NOTHING];
-    const step = found.step_seconds * 1_000;
-    const since = millis(found.since);
-    const steps = Math.min(MOST, Math.max(0, Math.ceil((millis(found.until) - since) / step)));
-    const grid = Array.from({ length: steps }, (_, at) => since + at * step);
-    const known = new Map(found.points.map((point) => [millis(point.at), point]));
-    const points = grid.map((at) => known.get(at));
+    const [grid, points] = filled(found, found.points);
     const before = old ? earlier(grid, found, old, old.points) : null;
     return [
       {
