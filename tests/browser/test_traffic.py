@@ -20,10 +20,14 @@ Windows = Callable[..., Any]
 #: An address that looks for what is not there.
 SCANNER = "203.0.113.99"
 
+#: An order whose refund fails.
+UNKNOWN = 4711
+
 
 @pytest.fixture(scope="module", autouse=True)
 def scans(shop: Shop) -> None:
-    """Have a scanner come by, and wait until its calls are written."""
+    """Have a call fail and a scanner come by, and wait until these calls are written."""
+    assert shop.client.post(f"/orders/{UNKNOWN}/refund").status_code == 500
     for path in ("/.env", "/wp-login.php", "/.env"):
         shop.client.get(path, headers={"X-Forwarded-For": SCANNER})
     until = time.monotonic() + 30
@@ -113,7 +117,7 @@ async def test_an_error_is_resolved_and_that_is_in_the_audit_trail(window: Windo
     page = await (await window()).open("/api?part=errors")
     await page.get_by_role("table", name="Error groups").get_by_role("link").first.click()
     drawer = page.get_by_role("dialog", name="Error group")
-    await expect(drawer.get_by_text("Traceback (most recent call last)")).to_be_visible()
+    await expect(drawer.get_by_role("heading", name="How often")).to_be_visible()
     identifier = page.url.split("open=")[1].split("&")[0]
 
     await drawer.get_by_role("button", name="Resolve").click()
@@ -122,6 +126,44 @@ async def test_an_error_is_resolved_and_that_is_in_the_audit_trail(window: Windo
     await expect(drawer.get_by_role("button", name="Reopen")).to_be_visible()
     entries = ask(shop, "/audit-logs?action=api_error.resolved")["items"]
     assert ("api_error", identifier) in [(target["type"], target["id"]) for target in entries[0]["targets"]]
+
+
+async def test_from_a_failed_call_to_its_error_to_where_and_how_often_to_another_call(window: Windows):
+    one = await window()
+    page = await one.open(f"/api?part=calls&status=5&text=/{UNKNOWN}/&from=now-6h")
+    await page.get_by_role("table", name="API calls").get_by_role("link").first.click()
+
+    # The call says what was raised and where in the app, and which error that is
+    call = page.get_by_role("dialog", name="API call")
+    frames = call.get_by_role("list", name="Frames of the app")
+    await expect(call.get_by_text(f"KeyError: {UNKNOWN}").first).to_be_visible()
+    await expect(frames.get_by_text("demo/shop.py")).to_be_visible()
+    await expect(frames.get_by_text("known[order]")).to_be_visible()
+    await expect(call.get_by_text("Traceback (most recent call last)")).to_be_hidden()
+    await call.get_by_role("link", name="KeyError in refund").click()
+
+    # The error: message, frames, how often over the range, where, and its latest calls
+    error = page.get_by_role("dialog", name="Error group")
+    await expect(error.get_by_text(re.compile(r"KeyError: \d+")).first).to_be_visible()
+    await expect(error.get_by_role("figure", name="Occurrences over time")).to_be_visible()
+    await expect(error.get_by_role("link", name="POST /orders/{order}/refund").first).to_be_visible()
+    assert await one.violations() == []
+    await error.get_by_text("Whole traceback").click()
+    await expect(error.get_by_text("Traceback (most recent call last)")).to_be_visible()
+    await (
+        error.get_by_role("list", name="Latest calls")
+        .get_by_role("link", name=f"/orders/{UNKNOWN}/refund")
+        .first.click()
+    )
+    await expect(page.get_by_role("dialog", name="API call").get_by_text("First byte")).to_be_visible()
+    assert "error_group=" in page.url
+
+    # And on a page of its own the same
+    await page.go_back()
+    await error.get_by_role("link", name="Open as a page").click()
+    await expect(page.get_by_role("heading", name="Error group")).to_be_visible()
+    await page.get_by_role("list", name="Latest calls").get_by_role("link", name="Trace").first.click()
+    await expect(page.get_by_role("dialog", name="API call")).to_be_visible()
 
 
 async def test_a_scanner_is_blocked_from_the_panel_of_unmatched_routes(window: Windows, shop: Shop):

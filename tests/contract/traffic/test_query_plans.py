@@ -17,7 +17,8 @@ from custodes.runtime.transactions import Transaction
 from custodes.storage.sql import traffic_reading, traffic_squares
 from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.tables.traffic import api_error_groups, api_monitoring, api_rollups
-from custodes.storage.sql.traffic import calls_query, groups_query
+from custodes.storage.sql.traffic import calls_query
+from custodes.storage.sql.traffic_errors import failing_query, groups_query
 
 #: Plans read here are SQLite's; those of PostgreSQL are in tests/integration/storage/test_postgresql_plans.py.
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -59,6 +60,8 @@ async def plan_of_text(database: Database, statement: str, values: dict[str, Any
         ({"route": "/x"}, "acme", "ix_api_monitoring_route (route=?"),
         ({"errors_only": True}, None, "ix_api_monitoring_errors"),
         ({"errors_only": True}, "acme", "ix_api_monitoring_errors"),
+        ({"error_group": "1.ab"}, None, "ix_api_monitoring_errors"),
+        ({"error_group": "1.ab"}, "acme", "ix_api_monitoring_errors"),
     ],
 )
 @pytest.mark.parametrize("cursor", [None, CURSOR])
@@ -122,6 +125,12 @@ async def test_what_is_not_folded_is_found_in_an_index_of_it_alone(database: Dat
     short = "INDEX ix_api_rollups_unfolded (level=? AND tenant_id=? AND keyspace=? AND bucket>? AND bucket<?)"
     assert len(lines) == 2
     assert all(short in line for line in lines)
+
+
+async def test_where_an_error_was_raised_is_told_by_failed_calls_alone(database: Database):
+    found = await plan(database, failing_query("1.ab", "acme", 5, 9))
+
+    assert "ix_api_monitoring_errors (started_at>? AND started_at<?)" in found
 
 
 async def test_lists_of_error_groups(database: Database):

@@ -525,6 +525,43 @@ async def test_groups_are_listed_latest_first_by_state_and_tenant(store: Traffic
     assert len(late.items) == 2
 
 
+async def test_a_group_is_found_by_the_digest_of_its_tenants_calls(store: TrafficStore, batch: Sealer):
+    await store.keep(batch(*({"started_at": DAWN, "error": KeyError("x"), "tenant": tenant} for tenant in ("a", "b"))))
+    (call,) = (await store.calls(CallFilter(), tenant="b", limit=9, cursor=None)).items
+
+    found = await store.error_group_of(call.error_group, tenant="b")
+
+    assert found is not None
+    assert (found.digest, found.tenant) == (call.error_group, "b")
+    assert await store.error_group_of(call.error_group, tenant="c") is None
+    assert await store.error_group_of("1.other", tenant="b") is None
+
+
+async def test_where_an_error_was_raised_is_told_most_calls_first(store: TrafficStore, batch: Sealer):
+    # Given an error at two endpoints and where no route matched, another one, one of another tenant, one too early
+    raised = {"error": KeyError("x"), "status": 500}
+    await store.keep(
+        batch(
+            {**raised, "started_at": DAWN + 1, "route": "/a", "method": "GET"},
+            {**raised, "started_at": DAWN + 2, "route": "/b", "method": "POST"},
+            {**raised, "started_at": DAWN + 3, "route": "/b", "method": "POST"},
+            {**raised, "started_at": DAWN + 4, "route": None, "method": "GET"},
+            {**raised, "started_at": DAWN + 5, "route": "/c", "error": ValueError("x")},
+            {**raised, "started_at": DAWN + 6, "route": "/d", "tenant": "acme"},
+            {**raised, "started_at": DAWN - 1, "route": "/e"},
+        )
+    )
+    (call, *_) = (await store.calls(CallFilter(route="/b"), tenant=None, limit=9, cursor=None)).items
+
+    found = await store.failing_endpoints(call.error_group, tenant="default", since=DAWN, until=DAWN + 9)
+
+    assert [(one.method, one.route, one.calls, one.last_at - DAWN) for one in found] == [
+        ("POST", "/b", 2, 3),
+        ("GET", None, 1, 4),
+        ("GET", "/a", 1, 1),
+    ]
+
+
 async def test_only_the_pairs_asked_for_are_read_and_a_ranking_has_the_same_times(store: TrafficStore, batch: Sealer):
     # Given one route with two methods, and another
     await store.keep(

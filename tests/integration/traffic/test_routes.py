@@ -212,6 +212,57 @@ async def test_an_error_is_resolved_once_and_that_is_audited(custodes: Custodes,
     assert actions.count("api_error.reopened") == 1
 
 
+async def test_from_a_failed_call_to_its_error_to_how_and_where_that_occurred(
+    custodes: Custodes, client: httpx2.AsyncClient
+):
+    # Given one kind of error at two endpoints, an hour apart, and a call that failed without an exception
+    hour = 3_600 * SECOND
+    raised = {"error": KeyError("x"), "status": 500}
+    await seen(
+        custodes,
+        {**raised, "route": "/a", "started_at": NOW - hour - 60 * SECOND},
+        *[{**raised, "route": "/b", "method": "POST"}] * 2,
+        {"route": "/c", "status": 503},
+    )
+    admin = await key_for(custodes)
+    newest = (await client.get(f"{API}/api-calls?route=/b", headers=admin)).json()["items"][0]
+    without = (await client.get(f"{API}/api-calls?route=/c", headers=admin)).json()["items"][0]
+
+    # When one goes on from the call
+    group = (await client.get(f"{API}/api-calls/{newest['id']}/error", headers=admin)).json()
+    course = f"{API}/api-errors/{group['id']}/course"
+    day = (await client.get(course, headers=admin)).json()
+    since = (await client.get(f"{API}/api-health", headers=admin)).json()["errors"][0]["last_seen_at"]
+    lately = (await client.get(course, params={"since": since, "step_seconds": 60}, headers=admin)).json()
+    none = await client.get(f"{API}/api-calls/{without['id']}/error", headers=admin)
+
+    # Then the group of all three is found, their course, and where; of the last minutes the last two only
+    assert (group["digest"], group["count"]) == (newest["error_group"], 3)
+    assert (day["count"], [step["count"] for step in day["series"]]) == (3, [1, 2])
+    assert [(one["method"], one["route"], one["calls"]) for one in day["endpoints"]] == [
+        ("POST", "/b", 2),
+        ("GET", "/a", 1),
+    ]
+    assert (lately["count"], lately["step_seconds"]) == (2, 60)
+    assert [one["route"] for one in lately["endpoints"]] == ["/b"]
+    # And what has none says so
+    assert none.status_code == 404
+    assert none.json()["detail"] == "No exception left the app in this call"
+
+
+async def test_an_error_and_its_course_are_their_tenants_alone(custodes: Custodes, client: httpx2.AsyncClient):
+    await seen(custodes, {"tenant": "acme", "error": KeyError("x")}, {"tenant": "umbrella", "error": KeyError("x")})
+    acme = await key_for(custodes, tenant="acme")
+    (group,) = (await custodes.traffic.list_error_groups(tenant="umbrella")).items
+    (call,) = (await custodes.traffic.list_calls(tenant="umbrella")).items
+    (mine,) = (await custodes.traffic.list_calls(tenant="acme")).items
+
+    assert (await client.get(f"{API}/api-errors/{group.id}/course", headers=acme)).status_code == 404
+    assert (await client.get(f"{API}/api-calls/{call.id}/error", headers=acme)).status_code == 404
+    found = (await client.get(f"{API}/api-calls/{mine.id}/error", headers=acme)).json()
+    assert (found["tenant"], found["count"]) == ("acme", 1)
+
+
 async def test_calls_are_exported_as_lines_and_as_a_table(custodes: Custodes, client: httpx2.AsyncClient):
     """More than one page, newest first, cut at the limit; no cell can be taken for a formula."""
     await seen(

@@ -2450,6 +2450,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/enterprise/api-calls/{id}/error": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Error Of Api Call
+         * @description Return the kind of error that was raised in a call; 404 when none was.
+         */
+        get: operations["traffic_get_error_of_api_call"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/enterprise/api-errors": {
         parameters: {
             query?: never;
@@ -2502,6 +2522,26 @@ export interface paths {
          * @description Return one kind of error.
          */
         get: operations["traffic_get_api_error"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/api-errors/{id}/course": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Api Error Course
+         * @description Tell how often a kind of error occurred in a stretch of time, step by step, and at which endpoints.
+         */
+        get: operations["traffic_get_api_error_course"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2726,7 +2766,7 @@ export interface components {
              * Errors
              * @description Open kinds of errors, the latest first
              */
-            errors: components["schemas"]["custodes__admin__routes__traffic_models__ErrorGroupModel"][];
+            errors: components["schemas"]["custodes__admin__routes__traffic_error_models__ErrorGroupModel"][];
             /** @description The monitor itself; null for who sees one tenant only */
             monitor: components["schemas"]["OwnFiguresModel"] | null;
         };
@@ -4252,6 +4292,46 @@ export interface components {
             review: components["schemas"]["ReviewModel"] | null;
         };
         /**
+         * ErrorCourseModel
+         * @description How a kind of error occurred in a stretch of time.
+         */
+        ErrorCourseModel: {
+            /**
+             * Since
+             * Format: date-time
+             * @description Begin of the first step
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            since: string;
+            /**
+             * Until
+             * Format: date-time
+             * @description End of the last step
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            until: string;
+            /**
+             * Step Seconds
+             * @description Width of a step
+             */
+            step_seconds: number;
+            /**
+             * Count
+             * @description Occurrences in all of it
+             */
+            count: number;
+            /**
+             * Series
+             * @description Step by step; those without an occurrence are left out
+             */
+            series: components["schemas"]["OccurrencesModel"][];
+            /**
+             * Endpoints
+             * @description Where it was raised, by the single calls among the newest 10000 that failed
+             */
+            endpoints: components["schemas"]["FailingEndpointModel"][];
+        };
+        /**
          * EventTypeBody
          * @description An entry of the catalogue to put in or change.
          */
@@ -4406,6 +4486,34 @@ export interface components {
              * @description Actors that failed from it
              */
             actors: number;
+        };
+        /**
+         * FailingEndpointModel
+         * @description An endpoint at which a kind of error was raised.
+         */
+        FailingEndpointModel: {
+            /**
+             * Method
+             * @description Method
+             */
+            method: string;
+            /**
+             * Route
+             * @description Route template; null when no route matched
+             */
+            route: string | null;
+            /**
+             * Calls
+             * @description Single calls that are kept in which it was raised there
+             */
+            calls: number;
+            /**
+             * Last At
+             * Format: date-time
+             * @description The last of them
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            last_at: string;
         };
         /**
          * FailureMode
@@ -5917,6 +6025,24 @@ export interface components {
             due_at: string;
         };
         /**
+         * OccurrencesModel
+         * @description One step of the course of an error.
+         */
+        OccurrencesModel: {
+            /**
+             * At
+             * Format: date-time
+             * @description Begin of the step
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            at: string;
+            /**
+             * Count
+             * @description Occurrences in it
+             */
+            count: number;
+        };
+        /**
          * OneTimePassword
          * @description A password to hand over.
          */
@@ -6189,7 +6315,7 @@ export interface components {
              * Items
              * @description The rows, newest first
              */
-            items: components["schemas"]["custodes__admin__routes__traffic_models__ErrorGroupModel"][];
+            items: components["schemas"]["custodes__admin__routes__traffic_error_models__ErrorGroupModel"][];
             /**
              * Next Cursor
              * @description Pass as `cursor` for the next page; null at the end
@@ -9933,61 +10059,10 @@ export interface components {
             near_limits: components["schemas"]["UsageModel"][];
         };
         /**
-         * AnalyticsModel
-         * @description What happened in a stretch of time.
-         */
-        custodes__admin__routes__traffic_models__AnalyticsModel: {
-            /**
-             * Since
-             * Format: date-time
-             * @description Begin, widened to a whole step
-             * @example 2026-11-23T05:34:00.000001Z
-             */
-            since: string;
-            /**
-             * Until
-             * Format: date-time
-             * @description End, widened to a whole step, not included
-             * @example 2026-11-23T05:34:00.000001Z
-             */
-            until: string;
-            /**
-             * Step Seconds
-             * @description Width of a step
-             */
-            step_seconds: number;
-            /** @description All of it together */
-            totals: components["schemas"]["StatsModel"];
-            /**
-             * Series
-             * @description Step by step, oldest first; steps without a request are left out
-             */
-            series: components["schemas"]["custodes__admin__routes__traffic_models__PointModel"][];
-            /**
-             * Statuses
-             * @description Status → requests; `0`: the client left before there was one
-             */
-            statuses: {
-                [key: string]: number;
-            };
-            /**
-             * Endpoints
-             * @description The endpoints with most requests
-             */
-            endpoints: components["schemas"]["EndpointModel"][];
-            /**
-             * Consumers
-             * @description `user`, `api_key`, `ip`, `tenant` → the heaviest
-             */
-            consumers: {
-                [key: string]: components["schemas"]["ConsumerModel"][];
-            };
-        };
-        /**
          * ErrorGroupModel
          * @description One kind of error.
          */
-        custodes__admin__routes__traffic_models__ErrorGroupModel: {
+        custodes__admin__routes__traffic_error_models__ErrorGroupModel: {
             /**
              * Id
              * @description UUIDv7
@@ -10061,6 +10136,57 @@ export interface components {
              * @description By whom; empty when it opened by itself
              */
             state_by: string;
+        };
+        /**
+         * AnalyticsModel
+         * @description What happened in a stretch of time.
+         */
+        custodes__admin__routes__traffic_models__AnalyticsModel: {
+            /**
+             * Since
+             * Format: date-time
+             * @description Begin, widened to a whole step
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            since: string;
+            /**
+             * Until
+             * Format: date-time
+             * @description End, widened to a whole step, not included
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            until: string;
+            /**
+             * Step Seconds
+             * @description Width of a step
+             */
+            step_seconds: number;
+            /** @description All of it together */
+            totals: components["schemas"]["StatsModel"];
+            /**
+             * Series
+             * @description Step by step, oldest first; steps without a request are left out
+             */
+            series: components["schemas"]["custodes__admin__routes__traffic_models__PointModel"][];
+            /**
+             * Statuses
+             * @description Status → requests; `0`: the client left before there was one
+             */
+            statuses: {
+                [key: string]: number;
+            };
+            /**
+             * Endpoints
+             * @description The endpoints with most requests
+             */
+            endpoints: components["schemas"]["EndpointModel"][];
+            /**
+             * Consumers
+             * @description `user`, `api_key`, `ip`, `tenant` → the heaviest
+             */
+            consumers: {
+                [key: string]: components["schemas"]["ConsumerModel"][];
+            };
         };
         /**
          * PointModel
@@ -15284,6 +15410,41 @@ export interface operations {
             };
         };
     };
+    traffic_get_error_of_api_call: {
+        parameters: {
+            query?: {
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description Id (UUIDv7) */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["custodes__admin__routes__traffic_error_models__ErrorGroupModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     traffic_list_api_errors: {
         parameters: {
             query?: {
@@ -15386,7 +15547,48 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["custodes__admin__routes__traffic_models__ErrorGroupModel"];
+                    "application/json": components["schemas"]["custodes__admin__routes__traffic_error_models__ErrorGroupModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    traffic_get_api_error_course: {
+        parameters: {
+            query?: {
+                /** @description Width of a step: 10, 30, 60, 300, 600, 900, 1800, 3600, 10800, 21600, 43200, 86400, 604800; it may grow */
+                step_seconds?: number | null;
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+                /** @description From this moment on (RFC 3339); default: a day before `until` */
+                since?: string | null;
+                /** @description Before this moment (RFC 3339); default: now */
+                until?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description Id (UUIDv7) */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorCourseModel"];
                 };
             };
             /** @description Refused */
@@ -15421,7 +15623,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["custodes__admin__routes__traffic_models__ErrorGroupModel"];
+                    "application/json": components["schemas"]["custodes__admin__routes__traffic_error_models__ErrorGroupModel"];
                 };
             };
             /** @description Refused */
@@ -15456,7 +15658,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["custodes__admin__routes__traffic_models__ErrorGroupModel"];
+                    "application/json": components["schemas"]["custodes__admin__routes__traffic_error_models__ErrorGroupModel"];
                 };
             };
             /** @description Refused */

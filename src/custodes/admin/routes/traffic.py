@@ -12,12 +12,12 @@ from custodes.admin.dependencies import Admin, CustodesDep, TenantScope, Trail
 from custodes.admin.exports import STREAMED, Export, ExportQuery
 from custodes.admin.fields import Beside, Identifier, TimeRange
 from custodes.admin.paging import PageModel, PageQuery
+from custodes.admin.routes.traffic_error_models import ErrorCourseModel, ErrorGroupModel
 from custodes.admin.routes.traffic_models import (
     AnalyticsModel,
     ApiHealthModel,
     CallModel,
     EndpointModel,
-    ErrorGroupModel,
     LatencyModel,
 )
 from custodes.admin.summaries import SummaryDep
@@ -239,6 +239,13 @@ async def get_api_call(id: Identifier, custodes: CustodesDep, tenant: TenantScop
     return CallModel.of(await custodes.traffic.get_call(id, tenant=tenant))
 
 
+@router.get("/api-calls/{id}/error")
+async def get_error_of_api_call(id: Identifier, custodes: CustodesDep, tenant: TenantScope) -> ErrorGroupModel:  # noqa: A002
+    """Return the kind of error that was raised in a call; 404 when none was."""
+    call = await custodes.traffic.get_call(id, tenant=tenant)
+    return ErrorGroupModel.of(await custodes.traffic.get_error_group_of(call))
+
+
 @router.get("/api-errors")
 async def list_api_errors(
     custodes: CustodesDep,
@@ -281,6 +288,21 @@ async def export_api_errors(
 async def get_api_error(id: Identifier, custodes: CustodesDep, tenant: TenantScope) -> ErrorGroupModel:  # noqa: A002
     """Return one kind of error."""
     return ErrorGroupModel.of(await custodes.traffic.get_error_group(id, tenant=tenant))
+
+
+@router.get("/api-errors/{id}/course")
+async def get_api_error_course(
+    id: Identifier,  # noqa: A002
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    when: TimeRange,
+    step_seconds: StepSeconds = None,
+) -> ErrorCourseModel:
+    """Tell how often a kind of error occurred in a stretch of time, step by step, and at which endpoints."""
+    found = await custodes.traffic.get_error_course(
+        id, when.since, when.until, tenant=tenant, step_seconds=step_seconds
+    )
+    return ErrorCourseModel.of(found)
 
 
 @router.post("/api-errors/{id}/resolve")

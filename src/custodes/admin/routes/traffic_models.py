@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, Field
 
 from custodes.admin.fields import Moment
+from custodes.admin.routes.traffic_error_models import ErrorGroupModel
 from custodes.kernel.clock import SECOND
 from custodes.kernel.health import Health, SystemHealth
 from custodes.planes.traffic.analytics import (
@@ -18,7 +19,7 @@ from custodes.planes.traffic.analytics import (
 )
 from custodes.planes.traffic.health import OwnFigures
 from custodes.planes.traffic.latency import Latency, LatencyPoint, Measure
-from custodes.planes.traffic.model import ApiCall, ErrorGroup, GroupState
+from custodes.planes.traffic.model import ApiCall, ErrorGroup
 from custodes.planes.traffic.overhead import OwnTime
 
 #: First characters by which spreadsheet programs take a cell for a formula (OWASP, "CSV Injection").
@@ -276,45 +277,6 @@ class CallModel(BaseModel):
             disconnected=call.disconnected,
             error_group=call.error_group,
             error=call.error,
-        )
-
-
-class ErrorGroupModel(BaseModel):
-    """One kind of error."""
-
-    id: str = Field(description="UUIDv7")
-    tenant: str = Field(description="Whose")
-    digest: str = Field(description="What its occurrences have in common; filter of `api-calls`")
-    title: str = Field(description="Type and where it was raised")
-    method: str = Field(description="Method of the first occurrence")
-    route: str | None = Field(description="Route of the first occurrence; null when none matched")
-    first_seen_at: Moment = Field(description="First occurrence")
-    last_seen_at: Moment = Field(description="Last occurrence")
-    count: int = Field(description="Occurrences since the moment asked for, or that are known")
-    trace_id: str = Field(description="Trace of the last occurrence that was reported")
-    traceback: str = Field(description="Traceback of the first occurrence, secrets masked")
-    state: GroupState = Field(description="`open` or `resolved`; opens by itself when it occurs again")
-    state_at: Moment = Field(description="When the state was last set")
-    state_by: str = Field(description="By whom; empty when it opened by itself")
-
-    @classmethod
-    def of(cls, group: ErrorGroup) -> ErrorGroupModel:
-        """Show a kind of error."""
-        return cls(
-            id=group.id,
-            tenant=group.tenant,
-            digest=group.digest,
-            title=group.title,
-            method=group.method,
-            route=group.route,
-            first_seen_at=group.first_seen_at,
-            last_seen_at=group.last_seen_at,
-            count=group.count,
-            trace_id=group.trace_id,
-            traceback=group.traceback,
-            state=group.state,
-            state_at=group.state_at,
-            state_by=group.state_by,
         )
 
 

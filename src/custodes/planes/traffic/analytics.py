@@ -257,6 +257,14 @@ class Analytics:
         query = RollupQuery(tenants_of(tenant), Keyspace.ERROR, (), cut.since, cut.step, names=tuple(digests))
         return {name: figures.count for (name, _), figures in (await self._sums(_whole(query, cut))).items()}
 
+    async def course(
+        self, digest: str, since: int, until: int, tenant: str, step_seconds: int | None
+    ) -> tuple[Steps, Mapping[int, int]]:
+        """Count the occurrences of one error group of a tenant step by step; steps without any are left out."""
+        cut = steps(since, until, self._clock.now(), step_seconds)
+        points = _by_bucket(await self._rollups(_steps(tenant, Keyspace.ERROR, cut, route=digest)))
+        return cut, {at: points[at].count for at in sorted(points)}
+
     # ── Store and memory together ────────────────────────────────────────────
 
     async def _look(self, queries: Sequence[RollupQuery], work: Callable[..., T]) -> T:

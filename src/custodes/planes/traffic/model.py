@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
@@ -96,6 +97,10 @@ class Exchange:
 #: Calls that one page looks through for a text, which no index finds: some 20 ms of reading.
 TEXT_SCANNED = 5_000
 
+#: Failed calls that are looked through, the newest first, for where one kind of error was raised, and endpoints told.
+FAILED_SCANNED = 10_000
+FAILING_ENDPOINTS = 20
+
 
 class GroupState(StrEnum):
     """State of an error group."""
@@ -189,6 +194,40 @@ class ErrorGroup:
     #: When and by whom the state was last set; by nobody when it occurred again.
     state_at: int
     state_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailingEndpoint:
+    """An endpoint at which one kind of error was raised."""
+
+    #: Method.
+    method: str
+    #: Route template; None when no route matched.
+    route: str | None
+    #: Single calls that are kept in which it was raised there.
+    calls: int
+    #: The last of them, microseconds since the epoch.
+    last_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorCourse:
+    """How one kind of error occurred over a stretch of time."""
+
+    #: The stretch, widened to whole steps, microseconds since the epoch.
+    since: int
+    until: int
+    #: Width of a step, microseconds.
+    step: int
+    #: Begin of a step → occurrences in it, in order; steps without any are left out.
+    points: Mapping[int, int]
+    #: Where it was raised, the endpoint with most calls first.
+    endpoints: tuple[FailingEndpoint, ...]
+
+    @property
+    def count(self) -> int:
+        """Occurrences in all steps."""
+        return sum(self.points.values())
 
 
 @dataclass(frozen=True, slots=True)

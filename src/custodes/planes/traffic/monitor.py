@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, TypeVar, overload
 
 from custodes.errors import InvalidInput, NotFound
@@ -22,15 +21,15 @@ from custodes.planes.traffic.analytics import (
     ApiAnalytics,
     EndpointStats,
 )
+from custodes.planes.traffic.error_groups import ErrorGroups
 from custodes.planes.traffic.flusher import Flusher
 from custodes.planes.traffic.folder import Folder
 from custodes.planes.traffic.health import HEALTH_SPAN, THRESHOLDS, OwnFigures, judged, own_figures
 from custodes.planes.traffic.latency import Latency, Measure
 from custodes.planes.traffic.measure import CallMeter
-from custodes.planes.traffic.model import ApiCall, CallFilter, ErrorGroup, Exchange, GroupState
+from custodes.planes.traffic.model import ApiCall, CallFilter, ErrorCourse, ErrorGroup, Exchange, GroupState
 from custodes.planes.traffic.overhead import Overhead
 from custodes.planes.traffic.ports import TrafficStore
-from custodes.planes.traffic.ranges import KEPT
 from custodes.planes.traffic.recorder import RawCall, Recorder
 from custodes.planes.traffic.report import CallReport, exchange_of
 from custodes.planes.traffic.rollup import Keyspace, Level
@@ -86,6 +85,7 @@ class ApiMonitor:
         self._flusher = Flusher(self._recorder, store, clock=clock, random_bits=random_bits, bus=bus)
         self._folder = Folder(store, clock=clock, random_bits=random_bits, is_leader=is_leader)
         self._analytics = Analytics(store, self._flusher, clock)
+        self._errors = ErrorGroups(store, self._analytics, clock)
         self._flushing = Periodic("traffic-flush", flush_seconds, self._flush_and_fold)
         self._relief = Periodic("traffic-relief", flush_seconds, self._flusher.flush_calls)
         #: What passing the middleware costs a request, told by it.
@@ -340,8 +340,7 @@ class ApiMonitor:
             InvalidInput: the cursor is not one of ours, or the limit is out of bounds.
         """
         _within("limit", limit)
-        page = await self._store.error_groups(tenant=tenant, state=state, since=since, limit=limit, cursor=cursor)
-        return Page(await self._counted(page.items, since), page.next_cursor)
+        return await self._errors.page(tenant=tenant, state=state, since=since, limit=limit, cursor=cursor)
 
     async def get_error_group(self, identifier: str, *, tenant: str | None = None) -> ErrorGroup:
         """Find one kind of error, with all the occurrences that are known.
@@ -349,7 +348,26 @@ class ApiMonitor:
         Raises:
             NotFound: there is none of this id, or it is another tenant's.
         """
-        return await self._known(await self._store.error_group(identifier, tenant=tenant))
+        return await self._errors.get(identifier, tenant=tenant)
+
+    async def get_error_group_of(self, call: ApiCall) -> ErrorGroup:
+        """Find the kind of error that was raised in a call.
+
+        Raises:
+            NotFound: none was, or it has not occurred for so long that it is not kept any more.
+        """
+        return await self._errors.of_call(call)
+
+    async def get_error_course(
+        self, identifier: str, since: int, until: int, *, tenant: str | None = None, step_seconds: int | None = None
+    ) -> ErrorCourse:
+        """Tell how often one kind of error occurred, step by step, and where; stretch as in :meth:`get_api_analytics`.
+
+        Raises:
+            NotFound: there is none of this id, or it is another tenant's.
+            InvalidInput: the stretch is empty, or the step is out of bounds.
+        """
+        return await self._errors.course(identifier, since, until, tenant=tenant, step_seconds=step_seconds)
 
     async def resolve_error_group(
         self, identifier: str, *, by: str, tenant: str | None = None, also: Work = nothing
@@ -366,36 +384,13 @@ class ApiMonitor:
             NotFound: there is none of this id, or it is another tenant's.
             Conflict: it is resolved already.
         """
-        return await self._set_state(identifier, GroupState.RESOLVED, by, tenant, also)
+        return await self._errors.set_state(identifier, GroupState.RESOLVED, by=by, tenant=tenant, also=also)
 
     async def reopen_error_group(
         self, identifier: str, *, by: str, tenant: str | None = None, also: Work = nothing
     ) -> ErrorGroup:
         """Take back :meth:`resolve_error_group`; the same arguments and errors."""
-        return await self._set_state(identifier, GroupState.OPEN, by, tenant, also)
-
-    async def _set_state(
-        self, identifier: str, state: GroupState, by: str, tenant: str | None, also: Work
-    ) -> ErrorGroup:
-        now = self._clock.now()
-        return await self._known(
-            await self._store.set_group_state(identifier, state, tenant=tenant, at=now, by=by, also=also)
-        )
-
-    async def _known(self, group: ErrorGroup | None) -> ErrorGroup:
-        if group is None:
-            msg = "No such error group"
-            raise NotFound(msg, remedy="It may be another tenant's, or it has not occurred for long")
-        return (await self._counted([group], None))[0]
-
-    async def _counted(self, groups: Sequence[ErrorGroup], since: int | None) -> Sequence[ErrorGroup]:
-        begin = max(0, self._clock.now() - KEPT[Level.DAY]) if since is None else since
-        counts: dict[tuple[str, str], int] = {}
-        for tenant in {group.tenant for group in groups}:
-            digests = [group.digest for group in groups if group.tenant == tenant]
-            found = await self._analytics.occurrences(digests, begin, tenant=tenant)
-            counts |= {(tenant, digest): count for digest, count in found.items()}
-        return [replace(group, count=counts.get((group.tenant, group.digest), 0)) for group in groups]
+        return await self._errors.set_state(identifier, GroupState.OPEN, by=by, tenant=tenant, also=also)
 
     # ── Health ───────────────────────────────────────────────────────────────
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from custodes.kernel.paging import Page
 from custodes.planes.traffic.batch import Batch, GroupSighting
-from custodes.planes.traffic.model import ApiCall, CallFilter, ErrorGroup, GroupState
+from custodes.planes.traffic.model import ApiCall, CallFilter, ErrorGroup, FailingEndpoint, GroupState
 from custodes.planes.traffic.ranges import Stretch
 from custodes.planes.traffic.rollup import Keyspace, Level, Rollups
 from custodes.runtime.transactions import Work, nothing
@@ -175,6 +175,18 @@ class TrafficStore(Protocol):
 
     async def error_group(self, identifier: str, *, tenant: str | None) -> ErrorGroup | None:
         """Find one error group; None when there is none for this tenant."""
+        ...
+
+    async def error_group_of(self, digest: str, *, tenant: str) -> ErrorGroup | None:
+        """Find the error group that calls of a tenant name by its digest; None when it is not kept any more."""
+        ...
+
+    async def failing_endpoints(self, digest: str, *, tenant: str, since: int, until: int) -> Sequence[FailingEndpoint]:
+        """Tell at which endpoints a kind of error was raised, by the raw rows of a stretch of time.
+
+        Of the newest :data:`~custodes.planes.traffic.model.FAILED_SCANNED` failed calls there; the endpoint with most
+        calls first, at most :data:`~custodes.planes.traffic.model.FAILING_ENDPOINTS`.
+        """
         ...
 
     async def set_group_state(

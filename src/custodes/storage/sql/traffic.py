@@ -13,13 +13,13 @@ from custodes.kernel.clock import MILLISECOND
 from custodes.kernel.ids import uuid7_time
 from custodes.kernel.paging import Page, decode_cursor, encode_cursor, page_of
 from custodes.planes.traffic.batch import Batch, GroupSighting
-from custodes.planes.traffic.model import TEXT_SCANNED, ApiCall, CallFilter, ErrorGroup, GroupState
+from custodes.planes.traffic.model import TEXT_SCANNED, ApiCall, CallFilter, ErrorGroup, FailingEndpoint, GroupState
 from custodes.planes.traffic.ports import FoldUnit, RollupQuery, Snapshot
 from custodes.planes.traffic.rollup import UNMATCHED, Level, Rollups
 from custodes.runtime.transactions import Transaction, Work, nothing
 from custodes.storage.sql import traffic_rollups as rollups
 from custodes.storage.sql import traffic_squares as squares
-from custodes.storage.sql.bulk import Bulk, affected, counted, insert_ignoring
+from custodes.storage.sql.bulk import Bulk, affected, counted
 from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.partitions import purge
 from custodes.storage.sql.pipelined import pipelined
@@ -31,6 +31,7 @@ from custodes.storage.sql.tables.traffic import (
     api_error_groups,
     api_monitoring,
 )
+from custodes.storage.sql.traffic_errors import failing_query, find_group, group_of_row, groups_query, note
 from custodes.storage.sql.traffic_reading import SqlSnapshot, unfolded_in
 
 T = TypeVar("T")
@@ -94,7 +95,7 @@ class SqlTrafficStore:
             _calls.insert(connection, batch.calls)
             # In one order for every writer, so that two of them never wait for each other.
             sightings = sorted(batch.sightings, key=lambda one: (one.seen.tenant, one.seen.digest))
-            return [sighting for sighting in sightings if _note(connection, sighting)]
+            return [sighting for sighting in sightings if note(connection, sighting)]
 
         return await self._database.write(keep, durable=False)
 
@@ -165,12 +166,24 @@ class SqlTrafficStore:
     ) -> Page[ErrorGroup]:
         """List error groups, the latest occurrence first."""
         query = groups_query(tenant, state, since, limit, cursor)
-        rows = await self._database.read(lambda tx: [_group(row) for row in connection_of(tx).execute(query)])
+        rows = await self._database.read(lambda tx: [group_of_row(row) for row in connection_of(tx).execute(query)])
         return page_of(rows, limit, lambda group: (group.last_seen_at, group.id))
 
     async def error_group(self, identifier: str, *, tenant: str | None) -> ErrorGroup | None:
         """Find one error group."""
-        return await self._database.read(lambda tx: _find_group(connection_of(tx), identifier, tenant))
+        return await self._database.read(lambda tx: find_group(connection_of(tx), identifier, tenant))
+
+    async def error_group_of(self, digest: str, *, tenant: str) -> ErrorGroup | None:
+        """Find the error group of a digest."""
+        query = select(g).where(g.c.tenant_id == tenant, g.c.digest == digest)
+        row = await self._database.read(lambda tx: connection_of(tx).execute(query).first())
+        return None if row is None else group_of_row(row)
+
+    async def failing_endpoints(self, digest: str, *, tenant: str, since: int, until: int) -> Sequence[FailingEndpoint]:
+        """Tell at which endpoints a kind of error was raised."""
+        query = failing_query(digest, tenant, since, until)
+        rows = await self._database.read(lambda tx: connection_of(tx).execute(query).all())
+        return [FailingEndpoint(*row) for row in rows]
 
     async def set_group_state(
         self, identifier: str, state: GroupState, *, tenant: str | None, at: int, by: str, also: Work = nothing
@@ -179,7 +192,7 @@ class SqlTrafficStore:
 
         def set_state(tx: Transaction) -> ErrorGroup | None:
             connection = connection_of(tx)
-            group = _find_group(connection, identifier, tenant)
+            group = find_group(connection, identifier, tenant)
             if group is None:
                 return None
             if group.state is state:
@@ -187,7 +200,7 @@ class SqlTrafficStore:
                 raise Conflict(msg)
             connection.execute(update(g).where(g.c.id == identifier).values(state=state, state_at=at, state_by=by))
             also(tx)
-            return _find_group(connection, identifier, tenant)
+            return find_group(connection, identifier, tenant)
 
         return await self._database.write(set_state)
 
@@ -262,7 +275,9 @@ def _holds(columns: Any, wanted: str) -> Any:
 
 def _is_rare(where: CallFilter) -> bool:
     """Tell whether a filter has an index of its own."""
-    return where.errors_only or any((where.route, where.user, where.api_key, where.client_ip, where.trace_id))
+    return where.errors_only or any(
+        (where.route, where.user, where.api_key, where.client_ip, where.trace_id, where.error_group)
+    )
 
 
 def _conditions(where: CallFilter) -> list[Any]:
@@ -277,7 +292,8 @@ def _conditions(where: CallFilter) -> list[Any]:
         conditions.append(_status(where.status))
     if where.min_total_us is not None:
         conditions.append(t.c.total_us >= where.min_total_us)
-    if where.errors_only:
+    # Calls of a group of errors are among those that failed, of which there are few.
+    if where.errors_only or where.error_group:
         conditions.append(ERRORS_ONLY)
     for column, value in (
         (t.c.method, where.method),
@@ -331,83 +347,3 @@ def _call(row: Any) -> ApiCall:
         row.error_group,
         row.error,
     )
-
-
-def groups_query(
-    tenant: str | None, state: GroupState | None, since: int | None, limit: int, cursor: str | None
-) -> Select[Any]:
-    """Write the query of a page of error groups, one row longer than asked for."""
-    query = select(g).order_by(g.c.last_seen_at.desc(), g.c.id.desc()).limit(limit + 1)
-    if tenant is not None:
-        query = query.where(g.c.tenant_id == tenant)
-    if state is not None:
-        query = query.where(g.c.state == state)
-    if since is not None:
-        query = query.where(g.c.last_seen_at >= since)
-    if cursor is not None:
-        query = query.where(tuple_(g.c.last_seen_at, g.c.id) < tuple_(*decode_cursor(cursor)))
-    return query
-
-
-def _find_group(connection: Connection, identifier: str, tenant: str | None) -> ErrorGroup | None:
-    query = select(g).where(g.c.id == identifier)
-    row = connection.execute(query if tenant is None else query.where(g.c.tenant_id == tenant)).first()
-    return None if row is None else _group(row)
-
-
-def _group(row: Any) -> ErrorGroup:
-    return ErrorGroup(
-        row.id,
-        row.tenant_id,
-        row.digest,
-        row.title,
-        row.method,
-        row.route,
-        row.first_seen_at,
-        row.last_seen_at,
-        0,
-        row.trace_id,
-        row.traceback,
-        GroupState(row.state),
-        row.state_at,
-        row.state_by,
-    )
-
-
-def _note(connection: Connection, sighting: GroupSighting) -> bool:
-    """Write a sighting down; True when the kind is new or has come back. Twice the same changes nothing."""
-    seen = sighting.seen
-    if affected(connection, insert_ignoring(connection, g).values(_new_group(sighting))):
-        return True
-    where = and_(g.c.tenant_id == seen.tenant, g.c.digest == seen.digest)
-    known = connection.execute(select(g).where(where)).one()
-    values: dict[str, Any] = {}
-    if seen.last_at > known.last_seen_at:
-        values |= {"last_seen_at": seen.last_at, "trace_id": seen.trace_id}
-    if seen.first_at < known.first_seen_at:
-        values["first_seen_at"] = seen.first_at
-    came_back = known.state == GroupState.RESOLVED and seen.last_at > known.state_at
-    if came_back:
-        values |= {"state": GroupState.OPEN, "state_at": seen.last_at, "state_by": ""}
-    if values:
-        connection.execute(update(g).where(where).values(values))
-    return came_back
-
-
-def _new_group(sighting: GroupSighting) -> dict[str, Any]:
-    seen = sighting.seen
-    return {
-        "id": sighting.id,
-        "tenant_id": seen.tenant,
-        "digest": seen.digest,
-        "title": seen.title,
-        "method": seen.method,
-        "route": seen.route,
-        "first_seen_at": seen.first_at,
-        "last_seen_at": seen.last_at,
-        "trace_id": seen.trace_id,
-        "traceback": sighting.traceback,
-        "state": GroupState.OPEN,
-        "state_at": seen.first_at,
-        "state_by": "",
-    }

@@ -1,9 +1,10 @@
 /** One call in full: what was asked, by whom, how long each part took, what came of it, and its trace. */
 import { useGet } from '../../api/hooks.ts';
-import { bytes } from '../../time/format.ts';
+import { bytes, count } from '../../time/format.ts';
 import { Section } from '../../ui/Detail.tsx';
 import { KeyValue } from '../../ui/KeyValue.tsx';
 import { HttpStatus, StatusBadge } from '../../ui/StatusBadge.tsx';
+import { Traceback } from '../../ui/Traceback.tsx';
 import { TraceTimeline } from '../../ui/TraceTimeline.tsx';
 import { useMoment } from '../../view/view.ts';
 import { Asking } from './Asking.tsx';
@@ -12,6 +13,7 @@ import type { TrafficSearch } from './search.ts';
 import { Timing } from './Timing.tsx';
 import { ToPart } from './ToPart.tsx';
 import { TraceLink } from './TraceLink.tsx';
+import style from './Traffic.module.css';
 
 export function CallDetail({ id }: { id: string }) {
   const asked = useGet('/api-calls/{id}', undefined, { path: { id } });
@@ -47,19 +49,10 @@ function Told({ call }: { call: Call }) {
           ]}
         />
       </Section>
+      {call.error && <Raised call={call} />}
       {!call.limited_by && call.kind !== 'websocket' && (
         <Section title="Time">
           <Timing call={call} />
-        </Section>
-      )}
-      {call.error && (
-        <Section
-          title="Error"
-          actions={<ToPart change={{ part: 'calls', error_group: call.error_group }}>Calls with the same error</ToPart>}
-        >
-          <pre className="mono" style={{ margin: 0, whiteSpace: 'pre-wrap', overflowWrap: 'anywhere' }}>
-            {call.error}
-          </pre>
         </Section>
       )}
       <Section title="Who">
@@ -93,6 +86,46 @@ function Told({ call }: { call: Call }) {
       </Section>
       <TraceTimeline traceId={call.trace_id} here={call.id} />
     </>
+  );
+}
+
+/** What was raised: its message, the kind of error that it is, and where in the app that was first raised. */
+function Raised({ call }: { call: Call }) {
+  const moment = useMoment();
+  const path = { id: call.id };
+  const asked = useGet('/api-calls/{id}/error', undefined, { path, enabled: call.error_group !== '' });
+  const group = asked.data;
+  return (
+    <Section
+      title="Error"
+      actions={<ToPart change={{ part: 'calls', error_group: call.error_group }}>Calls with the same error</ToPart>}
+    >
+      <pre className={style.message}>{call.error}</pre>
+      {group && (
+        <>
+          <KeyValue
+            of={[
+              [
+                'Error group',
+                <ToPart key="group" change={{ part: 'errors', open: group.id }}>
+                  {group.title}
+                </ToPart>,
+              ],
+              [
+                'Occurred',
+                <span key="count">
+                  {`${count(group.count)} ${group.count === 1 ? 'time' : 'times'}, first ${moment(group.first_seen_at)} `}
+                  <StatusBadge state={group.state} />
+                </span>,
+              ],
+            ]}
+          />
+          <div className={style.frames}>
+            <Traceback text={group.traceback} />
+          </div>
+        </>
+      )}
+    </Section>
   );
 }
 
