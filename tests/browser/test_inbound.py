@@ -217,6 +217,14 @@ async def test_a_selection_is_counted_before_it_is_replayed(window: Callable[...
     await dialog.get_by_role("button", name="Replay 2").click()
 
     await expect(dialog).to_contain_text("Done: 2 are handled again")
+    await dialog.get_by_role("button", name="Close").last.click()
+
+    # Where there is nothing to be done there is nothing to give a reason for
+    await seen.go(f"/webhooks{NOW}&part=events&type=never.happened")
+    await page.get_by_role("button", name="Replay these").click()
+    await expect(dialog).to_contain_text("No event fits the filters")
+    await expect(dialog.get_by_label("Reason")).to_have_count(0)
+    await expect(dialog.get_by_role("button", name="Replay")).to_have_count(0)
     entry = next(entry for entry in replays(seen.shop) if entry["reason"] == "a handler was wrong")
     assert "invoice.voided" in json.dumps(entry)
 
@@ -262,6 +270,20 @@ async def test_a_refused_delivery_says_why_it_did_not_verify(window: Callable[..
     await expect(causes.get_by_role("listitem")).to_have_count(len(told))
     await expect(causes).to_contain_text(told[0]["text"])
     assert await seen.violations() == []
+
+    # And what else its address sent, and how to shut it out
+    address = found["client_ip"]
+    await page.get_by_role("button", name=f"Block {address}").click()
+    await expect(page.get_by_role("dialog").get_by_role("textbox", name="Who")).to_have_value(address)
+    await page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    await expect(page.get_by_role("link", name="Its API calls")).to_have_attribute(
+        "href", re.compile(f"client_ip={re.escape(address)}")
+    )
+    await page.get_by_role("link", name="All refused from it").click()
+    await expect(page.get_by_role("button", name=re.compile(f"Address: {re.escape(address)}"))).to_be_visible()
+    rows = page.get_by_role("table", name="Refused deliveries").locator("tbody tr[data-row]")
+    await expect(rows.first).to_contain_text(address)
+    assert all(address in text for text in await rows.all_inner_texts())
 
 
 async def test_whether_webhooks_are_complete_is_told_for_each_source(window: Callable[..., Any]) -> None:

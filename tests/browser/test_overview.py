@@ -205,6 +205,19 @@ async def test_a_session_that_ends_is_taken_up_again_where_one_was(window: Calla
     assert page.url.endswith("from=now-6h")
 
 
+async def test_where_nothing_is_replayed_no_reason_is_asked_for(window: Callable[..., Any]) -> None:
+    """Given a stretch of time before the install was there; then the dialog says so, and can only be closed."""
+    seen = await window()
+    page = await seen.open("/?from=2020-01-01T00:00:00Z&to=2020-01-01T01:00:00Z")
+    await page.get_by_role("button", name="Replay failed webhooks").click()
+    dialog = page.get_by_role("dialog")
+    await expect(dialog).to_contain_text("No webhook of this stretch of time was given up")
+    await expect(dialog.get_by_label("Reason")).to_have_count(0)
+    await expect(dialog.get_by_role("button", name="Replay")).to_have_count(0)
+    await dialog.get_by_role("button", name="Close").last.click()
+    await expect(dialog).to_have_count(0)
+
+
 async def test_somebody_else_who_signs_in_is_shown_nothing_of_the_one_before(window: Callable[..., Any]) -> None:
     """Given a page that somebody else had open; when one signs in over it; then it is loaded anew, at the same view."""
     seen = await window()

@@ -16,6 +16,24 @@ PLACE = "/rate-limits"
 FLUSHED_MS = 20_000
 
 
+#: Somebody who guesses passwords, and somebody who is blocked and goes on.
+GUESSER = "203.0.113.201"
+BLOCKED = "203.0.113.202"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def refused(shop: Shop) -> None:
+    """Have a limit and a block refuse requests; they are written meanwhile."""
+    for _ in range(14):
+        guess = {"user": "ann", "password": "guess"}
+        last = shop.client.post("/login", json=guess, headers={"X-Forwarded-For": GUESSER})
+    assert last.status_code == 429
+    body = {"identifier": BLOCKED, "reason": "goes on", "duration_seconds": 3_600}
+    assert shop.client.post(f"{API}/rate-limits/blocks", json=body, headers={"X-API-Key": shop.key}).status_code == 201
+    for _ in range(3):
+        assert shop.client.get("/products", headers={"X-Forwarded-For": BLOCKED}).status_code == 403
+
+
 def trail(shop: Shop) -> list[dict[str, Any]]:
     answer = shop.client.get(f"{API}/audit-logs", params={"limit": 100}, headers={"X-API-Key": shop.key})
     return answer.json()["items"]
@@ -117,12 +135,18 @@ async def test_a_rule_is_written_tried_on_recorded_calls_saved_enforced_and_dele
     """Given recorded traffic; when a rule is written; then it is checked, tried, and saved, each with its entry."""
     seen = await window()
     page = await seen.open(f"{PLACE}?view=editor&from=now-15m")
+    why = page.get_by_role("status").filter(has_text=re.compile("saved"))
+    await expect(why).to_have_text("To be tried or saved it needs its limits.")
     await page.get_by_role("textbox", name="Limits").fill("2/fortnight")
     await expect(page.get_by_text(re.compile("'fortnight' is no unit of time"))).to_be_visible()
+    await expect(why).to_have_text("It cannot be tried or saved as it is written: see above.")
     await expect(page.get_by_role("button", name="Replay recorded calls")).to_be_disabled()
     await page.get_by_role("textbox", name="Limits").fill("2/minute; 9000/day")
     await expect(page.get_by_text("up to 24 min late")).to_be_visible()
+    await expect(why).to_have_text("To be saved it needs a name.")
+    await expect(page.get_by_role("button", name="Save the rule")).to_be_disabled()
     await page.get_by_role("textbox", name="Name").fill("strict")
+    await expect(why).to_have_count(0)
     await page.get_by_role("button", name="Replay recorded calls").click()
 
     await expect(page.get_by_role("application", name=re.compile("let through and refused"))).to_be_visible()
@@ -151,3 +175,42 @@ async def test_a_rule_is_written_tried_on_recorded_calls_saved_enforced_and_dele
     assert {"rate_limit.what_if", "rate_limit.rule_changed"} <= {entry["action"] for entry in trail(seen.shop)}
     assert "a week in shadow" in reasons(seen.shop, "rate_limit.rule_changed")
     assert "only a test" in reasons(seen.shop, "rate_limit.rule_deleted")
+
+
+async def test_a_rule_says_what_it_did_whom_it_refused_and_who_is_near(window: Callable[..., Any]) -> None:
+    seen = await window()
+    page = await seen.open(f"{PLACE}?view=rules&from=now-1h")
+    await page.get_by_role("table", name="Rules").get_by_role("link", name="login").click()
+
+    drawer = page.get_by_role("dialog", name="Rule login")
+    refusals = drawer.get_by_role("list", name="Latest refusals")
+    await expect(refusals.get_by_role("link", name=GUESSER)).to_be_visible(timeout=FLUSHED_MS)
+    await expect(drawer.get_by_role("figure", name="Admitted and refused by the rule")).to_be_visible()
+    await expect(drawer.get_by_role("heading", name="Near its limits now")).to_be_visible()
+    assert await seen.violations() == []
+    await refusals.get_by_role("button", name=f"Block {GUESSER}").click()
+    asking = page.get_by_role("dialog", name="Block somebody")
+    await expect(asking.get_by_role("textbox", name="Who")).to_have_value(GUESSER)
+    await asking.get_by_role("button", name="Cancel").click()
+
+    # Its calls are those of the address; one that was refused leads back to the rule
+    await refusals.get_by_role("link", name=GUESSER).click()
+    calls = page.get_by_role("table", name="API calls")
+    await calls.locator("tr", has_text="refused by login").first.get_by_role("link").click()
+    call = page.get_by_role("dialog", name="API call")
+    await expect(call.get_by_role("button", name=f"Block {GUESSER}")).to_be_visible()
+    await call.get_by_role("link", name="login", exact=True).click()
+    await expect(page.get_by_role("dialog", name="Rule login")).to_be_visible()
+
+
+async def test_a_block_says_how_often_it_refused_since_it_holds(window: Callable[..., Any]) -> None:
+    seen = await window()
+    page = await seen.open(f"{PLACE}?view=blocks")
+    await page.get_by_role("table", name="Blocks and bans").get_by_role("link", name=BLOCKED).click()
+
+    drawer = page.get_by_role("dialog", name="Block")
+    await expect(drawer.get_by_text(re.compile("3 requests since"))).to_be_visible(timeout=FLUSHED_MS)
+    await expect(drawer.get_by_role("list", name="Latest refusals")).to_contain_text("/products")
+    assert await seen.violations() == []
+    await drawer.get_by_role("link", name=f"API calls of {BLOCKED}").click()
+    await expect(page.get_by_role("table", name="API calls")).to_contain_text("refused by block")

@@ -165,7 +165,7 @@ async def test_refusals_are_counted_and_sampled(database: Database, figures: Sql
             received_at=NOW + number,
             source="stripe" if number % 2 else "github",
             reason="no-match",
-            client_ip="203.0.113.9",
+            client_ip=f"203.0.113.{number}",
             trace_id="",
             body_bytes=4,
             headers=[("stripe-signature", "t=1,v1=\xff")],
@@ -183,12 +183,16 @@ async def test_refusals_are_counted_and_sampled(database: Database, figures: Sql
     of_github = await database.read(
         lambda tx: figures.refusals(tx, "default", "github", 0, NOW + 9, limit=9, cursor=None)
     )
+    of_one = await database.read(
+        lambda tx: figures.refusals(tx, None, None, 0, NOW + 9, limit=9, cursor=None, client_ip="203.0.113.3")
+    )
     of_others = await database.read(lambda tx: figures.refusals(tx, "acme", None, 0, NOW + 9, limit=9, cursor=None))
 
     assert counted == [count._replace(refused=16)]
     assert list(page.items) == samples[:1:-1]
     assert page.next_cursor is not None
     assert [sample.source for sample in of_github.items] == ["github"] * 3
+    assert list(of_one.items) == [samples[3]]
     assert list(of_others.items) == []
 
 

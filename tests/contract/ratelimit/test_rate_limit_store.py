@@ -291,6 +291,41 @@ class TestWindows:
         by_identifier = added([one for one in asked if one.identifier], lambda one: f"{one.kind}:{one.identifier}")
         assert said(found.identifiers["ip"]) == by_identifier
 
+    @pytest.mark.parametrize("tenant", [None, "acme"])
+    @pytest.mark.parametrize("whom", [None, ("ip", "203.0.113.1")])
+    @pytest.mark.parametrize("bucket", [MINUTE, 2 * HOUR])
+    async def test_a_rule_is_followed_alone_of_everybody_or_of_one(
+        self, store: SqlRateLimitStore, tenant: str | None, whom: tuple[str, str] | None, bucket: int
+    ):
+        # Given windows of two rules, with the sums that belong to them, over some hours
+        chance, midnight = random.Random(5), NOW - NOW % DAY
+        windows = [
+            window(
+                identifier,
+                tenant=chance.choice(["acme", "bolt"]),
+                rule=chance.choice(["login", "(block)"]),
+                window_start=midnight + chance.randrange(5 * 60) * MINUTE,
+                allowed=chance.randrange(9),
+                refused=chance.randrange(3),
+            )
+            for identifier in ("", "203.0.113.1", "203.0.113.2") * 60
+        ]
+        for one in windows:
+            await store.record([one])
+        since, until = midnight + 7 * MINUTE, midnight + 4 * HOUR + 40 * MINUTE
+        asked = [
+            one
+            for one in windows
+            if since <= one.window_start < until
+            and tenant in (None, one.tenant)
+            and (one.rule, one.identifier) == ("(block)", "" if whom is None else whom[1])
+        ]
+
+        found = await store.points(tenant=tenant, rule="(block)", whom=whom, since=since, until=until, bucket=bucket)
+
+        assert said(found) == added(asked, lambda one: str(one.window_start - one.window_start % bucket))
+        assert [one.label for one in found] == sorted(one.label for one in found)
+
     async def test_hours_go_with_their_windows(self, store: SqlRateLimitStore):
         await store.record([window(window_start=NOW), window("", window_start=NOW), window("", window_start=NOW + DAY)])
 

@@ -215,6 +215,72 @@ async def test_the_summary_and_the_analytics_show_what_happened(
     assert (row["rule"], row["allowed"], row["refused"], row["trace_id"]) == ("login", 5, 3, "a" * 32)
 
 
+async def test_a_rule_says_what_it_did_and_who_is_near_its_limits(custodes: Custodes, client: httpx2.AsyncClient, call):
+    # Given two rules, each with somebody who used it up
+    admin = await key_for(custodes)
+    custodes.limit("5/minute", route="/login", name="login")
+    custodes.limit("2/minute", route="/search", name="search")
+    for _ in range(8):
+        custodes.ratelimit.check(call("203.0.113.9", path="/login"))
+    for _ in range(3):
+        custodes.ratelimit.check(call("203.0.113.8", path="/search"))
+    await custodes.ratelimit.flush()
+
+    told = (await client.get(f"{API}/rate-limits/usage", params={"rule": "login"}, headers=admin)).json()
+    other = (await client.get(f"{API}/rate-limits/usage", params={"rule": "nothing"}, headers=admin)).json()
+
+    assert (told["allowed"], told["refused"], told["would_refuse"]) == (5, 3, 0)
+    assert [(point["allowed"], point["refused"]) for point in told["trend"]] == [(5, 3)]
+    assert told["near_limits"] == [{"rule": "login", "identifier": "ip:203.0.113.9", "limit": 5, "remaining": 0}]
+    assert (other["allowed"], other["refused"], other["trend"], other["near_limits"]) == (0, 0, [], [])
+
+
+async def test_a_block_says_what_it_refused_since_it_holds(
+    custodes: Custodes, client: httpx2.AsyncClient, call, clock: FakeClock
+):
+    # Given a network that was blocked and lifted, and is blocked again: what the first refused is the first's
+    admin = await key_for(custodes)
+    body = {"identifier": "203.0.113.0/24", "reason": "scraper"}
+    first = (await client.post(f"{API}/rate-limits/blocks", json=body, headers=admin)).json()
+    for last in (7, 8, 9):
+        custodes.ratelimit.check(call(f"203.0.113.{last}", path="/a"))
+    await custodes.ratelimit.flush()
+    await client.delete(f"{API}/rate-limits/blocks/{first['id']}", headers=admin)
+    clock.advance(2 * HOUR)
+    second = (await client.post(f"{API}/rate-limits/blocks", json=body, headers=admin)).json()
+    custodes.ratelimit.check(call("203.0.113.7", path="/b"))
+    custodes.ratelimit.check(call("198.51.100.7", path="/b"))
+    await custodes.ratelimit.flush()
+
+    told = [
+        (await client.get(f"{API}/rate-limits/blocks/{one['id']}/refusals", headers=admin)).json()
+        for one in (first, second)
+    ]
+    gone = await client.get(f"{API}/rate-limits/blocks/{custodes.new_id()}/refusals", headers=admin)
+
+    assert [one["refused"] for one in told] == [3, 1]
+    assert [sum(point["refused"] for point in one["trend"]) for one in told] == [3, 1]
+    assert gone.status_code == 404
+    # And of a tenant's own nobody but the tenant and those who see all
+    acme = await key_for(custodes, tenant="acme")
+    assert (await client.get(f"{API}/rate-limits/blocks/{first['id']}/refusals", headers=acme)).status_code == 404
+
+
+async def test_a_long_block_is_told_as_far_back_as_windows_are_kept(
+    custodes: Custodes, client: httpx2.AsyncClient, call, clock: FakeClock
+):
+    admin = await key_for(custodes)
+    body = {"identifier": "203.0.113.9", "reason": "scraper"}
+    made = (await client.post(f"{API}/rate-limits/blocks", json=body, headers=admin)).json()
+    clock.advance(30 * DAY)
+
+    told = (await client.get(f"{API}/rate-limits/blocks/{made['id']}/refusals", headers=admin)).json()
+
+    kept = clock.now() - custodes.settings.api_log_retention_days * DAY
+    assert told["since"] == to_iso(kept - kept % MINUTE)
+    assert told["refused"] == 0
+
+
 async def test_the_last_minute_is_all_that_happened_since_its_begin(
     custodes: Custodes, client: httpx2.AsyncClient, call, clock: FakeClock
 ):

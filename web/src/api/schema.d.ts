@@ -2003,6 +2003,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/enterprise/rate-limits/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Rule Usage
+         * @description Follow what one rule admitted and refused in a stretch of time, and list who is near its limits now.
+         */
+        get: operations["ratelimit_get_rule_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/enterprise/rate-limits/rules": {
         parameters: {
             query?: never;
@@ -2159,6 +2179,26 @@ export interface paths {
          * @description Lift a block or ban.
          */
         delete: operations["ratelimit_lift_block"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/enterprise/rate-limits/blocks/{block_id}/refusals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Block Refusals
+         * @description Follow what a block, a ban or an entry of the deny list has refused since it holds, as far as that is kept.
+         */
+        get: operations["ratelimit_get_block_refusals"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -7002,6 +7042,41 @@ export interface components {
             body_head: string;
         };
         /**
+         * RefusalsModel
+         * @description What a block, a ban or an entry of the deny list has refused since it holds.
+         */
+        RefusalsModel: {
+            /**
+             * Since
+             * Format: date-time
+             * @description Since when that is known, included: its begin, or what is kept of its windows
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            since: string;
+            /**
+             * Until
+             * Format: date-time
+             * @description End, not included
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            until: string;
+            /**
+             * Bucket Seconds
+             * @description Length of a point of the trend
+             */
+            bucket_seconds: number;
+            /**
+             * Refused
+             * @description Requests refused
+             */
+            refused: number;
+            /**
+             * Trend
+             * @description In order of time; points without any request are left out
+             */
+            trend: components["schemas"]["custodes__admin__routes__ratelimit_models__PointModel"][];
+        };
+        /**
          * ReplayBody
          * @description Why an event is replayed.
          */
@@ -7692,6 +7767,56 @@ export interface components {
              * @default 0
              */
             over_admission: number;
+        };
+        /**
+         * RuleUsageModel
+         * @description What one rule did in a stretch of time, and who is near its limits now.
+         */
+        RuleUsageModel: {
+            /**
+             * Since
+             * Format: date-time
+             * @description Begin, included
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            since: string;
+            /**
+             * Until
+             * Format: date-time
+             * @description End, not included
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            until: string;
+            /**
+             * Bucket Seconds
+             * @description Length of a point of the trend
+             */
+            bucket_seconds: number;
+            /**
+             * Allowed
+             * @description Units admitted
+             */
+            allowed: number;
+            /**
+             * Refused
+             * @description Requests refused
+             */
+            refused: number;
+            /**
+             * Would Refuse
+             * @description Requests that it would have refused while in shadow
+             */
+            would_refuse: number;
+            /**
+             * Trend
+             * @description In order of time; points without any request are left out
+             */
+            trend: components["schemas"]["custodes__admin__routes__ratelimit_models__PointModel"][];
+            /**
+             * Near Limits
+             * @description Who has used 80 % of one of its limits or more; the first ten
+             */
+            near_limits: components["schemas"]["UsageModel"][];
         };
         /**
          * Rules
@@ -12630,6 +12755,8 @@ export interface operations {
                 source?: string | null;
                 /** @description Only for this reason */
                 reason?: string | null;
+                /** @description Only from this address, as it is written in the list */
+                client_ip?: string | null;
                 /** @description Only this tenant; default: all that you may see */
                 tenant?: string | null;
                 /** @description Rows at most */
@@ -12674,6 +12801,8 @@ export interface operations {
                 source?: string | null;
                 /** @description Only for this reason */
                 reason?: string | null;
+                /** @description Only from this address, as it is written in the list */
+                client_ip?: string | null;
                 /** @description Only this tenant; default: all that you may see */
                 tenant?: string | null;
                 /** @description From this moment on (RFC 3339); default: a day before `until` */
@@ -14362,6 +14491,44 @@ export interface operations {
             };
         };
     };
+    ratelimit_get_rule_usage: {
+        parameters: {
+            query: {
+                /** @description Name of the rule */
+                rule: string;
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+                /** @description From this moment on (RFC 3339); default: a day before `until` */
+                since?: string | null;
+                /** @description Before this moment (RFC 3339); default: now */
+                until?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleUsageModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     ratelimit_list_rules: {
         parameters: {
             query?: {
@@ -14772,6 +14939,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["custodes__admin__routes__ratelimit_models__AccessModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ratelimit_get_block_refusals: {
+        parameters: {
+            query?: {
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description Id (UUIDv7) */
+                block_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RefusalsModel"];
                 };
             };
             /** @description Refused */

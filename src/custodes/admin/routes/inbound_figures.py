@@ -33,6 +33,9 @@ TypeName = Annotated[str, StringConstraints(max_length=255)]
 
 RefusedSource = Annotated[str | None, Query(max_length=64, description="Only of this source")]
 RefusedReason = Annotated[str | None, Query(max_length=64, description="Only for this reason")]
+RefusedAddress = Annotated[
+    str | None, Query(min_length=1, max_length=45, description="Only from this address, as it is written in the list")
+]
 
 _REFUSALS = Export("webhook-refusals", ListedRefusalModel, ListedRefusalModel.of)
 
@@ -83,12 +86,14 @@ async def list_webhook_refusals(
     when: TimeRange,
     source: RefusedSource = None,
     reason: RefusedReason = None,
+    client_ip: RefusedAddress = None,
 ) -> PageModel[ListedRefusalModel]:
     """List samples of refused deliveries without what they carry, newest first; the analytics count all of them."""
     found = await custodes.inbound.list_refusals(
         tenant=tenant,
         source=source,
         reason=reason,
+        client_ip=client_ip,
         since=when.since,
         until=when.until,
         limit=page.limit,
@@ -106,6 +111,7 @@ async def export_webhook_refusals(
     wanted: ExportQuery,
     source: RefusedSource = None,
     reason: RefusedReason = None,
+    client_ip: RefusedAddress = None,
 ) -> StreamingResponse:
     """Stream every sample of a refused delivery found, without what it carries, newest first."""
     rows = walk(
@@ -113,13 +119,14 @@ async def export_webhook_refusals(
             tenant=tenant,
             source=source,
             reason=reason,
+            client_ip=client_ip,
             since=when.since,
             until=when.until,
             limit=MAX_LIMIT,
             cursor=cursor,
         )
     )
-    asked = {"source": source, "reason": reason, **when.told()}
+    asked = {"source": source, "reason": reason, "client_ip": client_ip, **when.told()}
     return await _REFUSALS.stream(trail, wanted, rows, asked=asked, tenant=tenant)
 
 

@@ -17,6 +17,7 @@ from custodes.admin.routes.ratelimit_models import (
     NewRule,
     RuleChange,
     RuleModel,
+    RuleUsageModel,
     SummaryModel,
     TotalModel,
     UsageModel,
@@ -148,6 +149,20 @@ async def export_rate_limit_windows(
         )
     )
     return await _WINDOWS.stream(trail, wanted, rows, asked=found | when.told(), tenant=tenant)
+
+
+@router.get("/rate-limits/usage")
+async def get_rule_usage(
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    when: TimeRange,
+    rule: Annotated[str, Query(min_length=1, max_length=100, description="Name of the rule")],
+) -> RuleUsageModel:
+    """Follow what one rule admitted and refused in a stretch of time, and list who is near its limits now."""
+    limiter = custodes.ratelimit
+    course = await limiter.get_rule_course(rule, since=when.since, until=when.until, tenant=tenant)
+    near = await limiter.near_limits(tenant=tenant, rule=rule)
+    return RuleUsageModel.of(course, near[:_FEW])
 
 
 # ── Rules ────────────────────────────────────────────────────────────────────

@@ -11,9 +11,9 @@ from custodes.admin.dependencies import Admin, CustodesDep, TenantScope, Trail
 from custodes.admin.exports import STREAMED, Export, ExportQuery
 from custodes.admin.fields import Identifier
 from custodes.admin.paging import PageModel, PageQuery
-from custodes.admin.routes.ratelimit_models import AccessModel, NewBlock, NewEntry
+from custodes.admin.routes.ratelimit_models import AccessModel, NewBlock, NewEntry, RefusalsModel
 from custodes.errors import InvalidInput
-from custodes.kernel.clock import SECOND
+from custodes.kernel.clock import DAY, SECOND
 from custodes.kernel.paging import MAX_LIMIT, walk
 from custodes.kernel.tenant import EVERY_TENANT
 from custodes.planes.ratelimit.model import Access, Effect, Kind
@@ -97,6 +97,14 @@ async def export_blocks(
 async def get_block(block_id: Identifier, custodes: CustodesDep, tenant: TenantScope) -> AccessModel:
     """Read one block, ban or entry of a list, whether it stands or has ended."""
     return AccessModel.of(await custodes.ratelimit.get_access(block_id, tenant=tenant))
+
+
+@router.get("/rate-limits/blocks/{block_id}/refusals")
+async def get_block_refusals(block_id: Identifier, custodes: CustodesDep, tenant: TenantScope) -> RefusalsModel:
+    """Follow what a block, a ban or an entry of the deny list has refused since it holds, as far as that is kept."""
+    entry = await custodes.ratelimit.get_access(block_id, tenant=tenant)
+    kept_since = custodes.clock.now() - custodes.settings.api_log_retention_days * DAY
+    return RefusalsModel.of(await custodes.ratelimit.get_access_course(entry, since=kept_since))
 
 
 @router.delete("/rate-limits/blocks/{block_id}")

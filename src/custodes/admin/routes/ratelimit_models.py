@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from custodes.admin.fields import Moment
 from custodes.kernel.clock import SECOND
 from custodes.kernel.tenant import EVERY_TENANT
-from custodes.planes.ratelimit.analytics import RateLimitAnalytics
+from custodes.planes.ratelimit.analytics import Course, RateLimitAnalytics
 from custodes.planes.ratelimit.language import MAX_AMOUNT, MAX_TEXT, meter_of
 from custodes.planes.ratelimit.model import (
     EVERY_ENDPOINT,
@@ -308,6 +308,27 @@ class AnalyticsModel(BaseModel):
         )
 
 
+class RefusalsModel(BaseModel):
+    """What a block, a ban or an entry of the deny list has refused since it holds."""
+
+    since: Moment = Field(description="Since when that is known, included: its begin, or what is kept of its windows")
+    until: Moment = Field(description="End, not included")
+    bucket_seconds: int = Field(description="Length of a point of the trend")
+    refused: int = Field(description="Requests refused")
+    trend: list[PointModel] = Field(description="In order of time; points without any request are left out")
+
+    @classmethod
+    def of(cls, course: Course) -> RefusalsModel:
+        """Tell refusals."""
+        return cls(
+            since=course.since,
+            until=course.until,
+            bucket_seconds=course.bucket // SECOND,
+            refused=course.sums.refused,
+            trend=[PointModel.of(point) for point in course.trend],
+        )
+
+
 class UsageModel(BaseModel):
     """Somebody near a limit."""
 
@@ -320,6 +341,34 @@ class UsageModel(BaseModel):
     def of(cls, usage: Usage) -> UsageModel:
         """Tell who is near a limit."""
         return cls.model_validate(usage, from_attributes=True)
+
+
+class RuleUsageModel(BaseModel):
+    """What one rule did in a stretch of time, and who is near its limits now."""
+
+    since: Moment = Field(description="Begin, included")
+    until: Moment = Field(description="End, not included")
+    bucket_seconds: int = Field(description="Length of a point of the trend")
+    allowed: int = Field(description="Units admitted")
+    refused: int = Field(description="Requests refused")
+    would_refuse: int = Field(description="Requests that it would have refused while in shadow")
+    trend: list[PointModel] = Field(description="In order of time; points without any request are left out")
+    near_limits: list[UsageModel] = Field(description="Who has used 80 % of one of its limits or more; the first ten")
+
+    @classmethod
+    def of(cls, course: Course, near: list[Usage]) -> RuleUsageModel:
+        """Tell what a rule did."""
+        sums = course.sums
+        return cls(
+            since=course.since,
+            until=course.until,
+            bucket_seconds=course.bucket // SECOND,
+            allowed=sums.allowed,
+            refused=sums.refused,
+            would_refuse=sums.would_refuse,
+            trend=[PointModel.of(point) for point in course.trend],
+            near_limits=[UsageModel.of(usage) for usage in near],
+        )
 
 
 class SummaryModel(BaseModel):

@@ -184,6 +184,7 @@ class FigureStore(Protocol):
         limit: int,
         cursor: str | None,
         reason: str | None = None,
+        client_ip: str | None = None,
     ) -> Page[Refusal]:
         """Return samples of refused deliveries, newest first."""
         ...

@@ -43,6 +43,7 @@ class RefusedDeliveries(WebhookLog):
         tenant: str | None = None,
         source: str | None = None,
         reason: str | None = None,
+        client_ip: str | None = None,
         since: int = 0,
         until: int | None = None,
         limit: int = DEFAULT_LIMIT,
@@ -52,7 +53,9 @@ class RefusedDeliveries(WebhookLog):
         end = self._clock.now() + 1 if until is None else until
         await self._recorder.flush_if_possible()
         return await self._store.read(
-            lambda tx: self._figures.refusals(tx, tenant, source, since, end, limit=limit, cursor=cursor, reason=reason)
+            lambda tx: self._figures.refusals(
+                tx, tenant, source, since, end, limit=limit, cursor=cursor, reason=reason, client_ip=client_ip
+            )
         )
 
     async def get_refusal(self, refusal_id: str, *, tenant: str | None = None) -> Refusal:

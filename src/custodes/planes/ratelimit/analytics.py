@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from custodes.errors import InvalidInput
@@ -60,16 +60,59 @@ class RateLimitAnalytics:
         return self.refused / everything if everything else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What one rule, block, ban or deny did in a stretch of time."""
+
+    #: Begin, microseconds; included.
+    since: int
+    #: End, microseconds; not included.
+    until: int
+    #: Length of a point of the trend, microseconds.
+    bucket: int
+    #: The trend: label is the begin of the point, microseconds as text; points without any request are left out.
+    trend: Sequence[Total]
+
+    @property
+    def sums(self) -> Total:
+        """All points together."""
+        return Total(
+            "",
+            sum(point.allowed for point in self.trend),
+            sum(point.refused for point in self.trend),
+            sum(point.would_refuse for point in self.trend),
+        )
+
+
+async def course_of(
+    store: RateLimitStore, rule: str, *, whom: tuple[str, str] | None, tenant: str | None, since: int, until: int
+) -> Course:
+    """Follow one rule over a stretch of time, widened to whole minutes; of one kind and identifier, or of everybody.
+
+    Raises:
+        InvalidInput: the stretch is empty.
+    """
+    since, until = _whole_minutes(since, until)
+    bucket = point_length(since, until)
+    trend = await store.points(tenant=tenant, rule=rule, whom=whom, since=since, until=until, bucket=bucket)
+    return Course(since, until, bucket, trend)
+
+
+def _whole_minutes(since: int, until: int) -> tuple[int, int]:
+    """Check a stretch of time; the minute that it begins in counts as a whole, as the last one does."""
+    if since >= until:
+        msg = "since is not before until"
+        raise InvalidInput(msg, remedy="Swap them")
+    return since - since % MINUTE, until
+
+
 async def analyse(store: RateLimitStore, *, tenant: str | None, since: int, until: int) -> RateLimitAnalytics:
     """Sum up a stretch of time, widened to whole minutes.
 
     Raises:
         InvalidInput: the stretch is empty.
     """
-    if since >= until:
-        msg = "since is not before until"
-        raise InvalidInput(msg, remedy="Swap them")
-    since -= since % MINUTE  # the minute that it begins in counts as a whole, as the last one does
+    since, until = _whole_minutes(since, until)
     bucket = point_length(since, until)
     found = await store.usages(tenant=tenant, since=since, until=until, bucket=bucket, top=TOP)
     # Whoever is among the first of all is among the first of a kind.
@@ -101,7 +144,7 @@ def point_length(since: int, until: int) -> int:
 
 
 async def near_limits(
-    gates: Sequence[Gate], windows: Windows, now: int, tenant: str | None, default_tenant: str
+    gates: Iterable[Gate], windows: Windows, now: int, tenant: str | None, default_tenant: str
 ) -> list[Usage]:
     """List the subjects that have used 80 % of a limit or more, as this worker knows; the fullest first."""
     found: list[Usage] = []

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from custodes.errors import NotFound
-from custodes.kernel.clock import Clock
+from custodes.kernel.clock import MINUTE, Clock
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
 from custodes.kernel.spelling import one_of
 from custodes.kernel.tenant import EVERY_TENANT
+from custodes.kernel.time_range import range_of
 from custodes.planes.ratelimit.administration import Administration
+from custodes.planes.ratelimit.analytics import Course, course_of
 from custodes.planes.ratelimit.bans import Escalation
 from custodes.planes.ratelimit.in_force import InForce
 from custodes.planes.ratelimit.model import Access, Effect, Kind, Rule
@@ -105,6 +107,23 @@ class Gatekeeping:
             NotFound: no such rule, or another tenant's.
         """
         return await self._administration.delete_rule(rule_id, tenant=tenant, also=also)
+
+    async def get_rule_course(
+        self, rule: str, *, since: int | None = None, until: int | None = None, tenant: str | None = None
+    ) -> Course:
+        """Follow what a rule of this name admitted and refused; one that was deleted, too.
+
+        Args:
+            rule: its name.
+            since: begin, microseconds; a day before the end when None.
+            until: end, microseconds; now when None.
+            tenant: only this tenant's requests; all when None.
+
+        Raises:
+            InvalidInput: the stretch is empty.
+        """
+        begin, end = range_of(since, until, self._clock.now())
+        return await course_of(self._store, rule, whom=None, tenant=tenant, since=begin, until=end)
 
     # ── Blocks and lists ─────────────────────────────────────────────────────
 
@@ -208,6 +227,24 @@ class Gatekeeping:
             msg = "No such entry"
             raise NotFound(msg, remedy="It may have been deleted after its end; look at the list")
         return found
+
+    async def get_access_course(self, entry: Access, *, since: int = 0) -> Course:
+        """Follow what a block, a ban or an entry of the deny list has refused since it holds.
+
+        Args:
+            entry: which.
+            since: not before this moment, microseconds: windows are not kept for ever.
+        """
+        # The minute that it ends in, or that is now, counts as a whole.
+        end = min(entry.ends_at, self._clock.now()) + MINUTE
+        return await course_of(
+            self._store,
+            f"({entry.refuses_as})",
+            whom=(entry.kind.value, entry.identifier),
+            tenant=None if entry.tenant == EVERY_TENANT else entry.tenant,
+            since=min(max(entry.created_at, since), end - 1),
+            until=end,
+        )
 
     async def list_access(
         self,

@@ -334,7 +334,7 @@ class Judge:
 
     def _shut_out(self, call: Call, entry: Access) -> Decision:
         self.blocked += 1
-        rule = "deny-list" if entry.effect is Effect.DENY else "ban" if entry.level else "block"
+        rule = entry.refuses_as
         call.limited_by = rule
         name = (call.tenant, f"({rule})", entry.kind.value, entry.identifier, endpoint_of(call.path))
         self._tracker.refuse(name, call.trace_id, shadow=False)

@@ -324,14 +324,14 @@ class RateLimiter(Gatekeeping):
             raise InvalidInput(msg, remedy="Use an install that records API calls")
         return await self._replay.run(rule, self._in_force.access, since=since, until=until, tenant=tenant)
 
-    async def near_limits(self, *, tenant: str | None = None) -> list[Usage]:
-        """List who has used 80 % of a limit or more, the fullest first.
+    async def near_limits(self, *, tenant: str | None = None, rule: str | None = None) -> list[Usage]:
+        """List who has used 80 % of a limit or more, of one rule or of all, the fullest first.
 
         Of those that this worker has decided on lately; what they have left is what all instances have counted, where
         these share limits through Redis.
         """
         now = self._judge.steady_now()
-        gates = self._in_force.book.gates
+        gates = [gate for gate in self._in_force.book.gates if rule in (None, gate.rule.name)]
         return await near_limits(gates, self._windows, now, tenant, self._options.default_tenant)
 
     async def list_windows(

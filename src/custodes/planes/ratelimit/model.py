@@ -197,6 +197,11 @@ class Access:
     #: Who lifted it before its end; empty otherwise, and where another took its place.
     lifted_by: str = ""
 
+    @property
+    def refuses_as(self) -> str:
+        """How requests that it refuses are told; counted windows have it in brackets for a rule."""
+        return "deny-list" if self.effect is Effect.DENY else "ban" if self.level else "block"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:

@@ -252,6 +252,21 @@ class RateLimitStore(Protocol):
         """
         ...
 
+    async def points(
+        self, *, tenant: str | None, rule: str, whom: tuple[str, str] | None, since: int, until: int, bucket: int
+    ) -> Sequence[Total]:
+        """Sum the windows of one rule up by time, in order; the label is the begin of the point, as in :class:`Usages`.
+
+        Args:
+            tenant: only this tenant's; all when None.
+            rule: which; ``(block)``, ``(ban)``, ``(deny-list)`` for entries.
+            whom: only those of this kind and identifier; of everybody when None.
+            since: windows that begin at this moment or later.
+            until: windows that begin before this moment.
+            bucket: length of a point of time, microseconds.
+        """
+        ...
+
     async def purge(self, before: int, limit: int) -> int:
         """Delete up to so many windows, and entries, that ended before a moment; return how many."""
         ...

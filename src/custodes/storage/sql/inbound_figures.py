@@ -141,6 +141,7 @@ class SqlFigureStore:
         limit: int,
         cursor: str | None,
         reason: str | None = None,
+        client_ip: str | None = None,
     ) -> Page[Refusal]:
         """Return samples of refused deliveries, newest first."""
 
@@ -150,6 +151,7 @@ class SqlFigureStore:
             )
             chosen = within if source is None else within.where(refusals.c.source == source)
             chosen = chosen if reason is None else chosen.where(refusals.c.reason == reason)
+            chosen = chosen if client_ip is None else chosen.where(refusals.c.client_ip == client_ip)
             return chosen.order_by(*newest_first(refusals))
 
         rows = newest(connection_of(tx), refusals, tenant, query, limit=limit, cursor=cursor)

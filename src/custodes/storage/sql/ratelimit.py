@@ -28,7 +28,7 @@ from custodes.kernel.clock import HOUR
 from custodes.kernel.paging import Page, decode_cursor, page_of
 from custodes.kernel.tenant import DEFAULT_TENANT
 from custodes.planes.ratelimit.model import Access, Effect, Kind, Rule, Source, Window
-from custodes.planes.ratelimit.ports import Shared, Usages
+from custodes.planes.ratelimit.ports import Shared, Total, Usages
 from custodes.planes.ratelimit.rules import make_rule, spell_subjects
 from custodes.runtime.notices import LIMITS
 from custodes.runtime.transactions import Store, Transaction
@@ -36,7 +36,7 @@ from custodes.storage.sql.bulk import counted
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.partitions import purge
 from custodes.storage.sql.ratelimit_record import record
-from custodes.storage.sql.ratelimit_usage import Asked, usages
+from custodes.storage.sql.ratelimit_usage import Asked, points_query, usages
 from custodes.storage.sql.tables.ratelimit import rate_limit_blocks as b
 from custodes.storage.sql.tables.ratelimit import rate_limit_figures as f
 from custodes.storage.sql.tables.ratelimit import rate_limit_rules as r
@@ -197,6 +197,14 @@ class SqlRateLimitStore:
         """Sum windows up."""
         asked = Asked(tenant, since, until)
         return await self._database.read(lambda tx: usages(connection_of(tx), asked, bucket, top))
+
+    async def points(
+        self, *, tenant: str | None, rule: str, whom: tuple[str, str] | None, since: int, until: int, bucket: int
+    ) -> Sequence[Total]:
+        """Sum the windows of one rule up by time."""
+        query = points_query(Asked(tenant, since, until), rule, whom, bucket)
+        rows = await self._database.read(lambda tx: connection_of(tx).execute(query).all())
+        return [Total(str(at), int(allowed), int(refused), int(would)) for at, allowed, refused, would in rows]
 
     async def purge(self, before: int, limit: int) -> int:
         """Delete what has ended, oldest first."""

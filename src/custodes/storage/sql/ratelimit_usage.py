@@ -117,6 +117,20 @@ def sums_query(asked: Asked, bucket: int, *, of_all_endpoints: bool = False) -> 
     return select(at, rows.rule, rows.endpoint, *sums).group_by(at, rows.rule, rows.endpoint)
 
 
+def points_query(asked: Asked, rule: str, whom: tuple[str, str] | None, bucket: int) -> Select[*tuple[Any, ...]]:
+    """Add up what was counted under one rule, of everybody or of one identifier, by time."""
+    rows = asked.sums(bucket).c if whom is None else _windows_of(asked, *whom).c
+    at = (rows.at - rows.at % bucket).label("point")
+    sums = (func.sum(rows[name]) for name in _COUNTS)
+    return select(at, *sums).where(rows.rule == rule).group_by(at).order_by(at)
+
+
+def _windows_of(asked: Asked, kind: str, identifier: str) -> Subquery:
+    """Windows of one identifier, along the index of it."""
+    where = (*asked.windows(), IDENTIFIED, w.c.identifier == identifier, w.c.kind == kind)
+    return select(w.c.window_start.label("at"), w.c.rule, *(w.c[name] for name in _COUNTS)).where(*where).subquery()
+
+
 def endpoints_query(asked: Asked, bucket: int, top: int) -> Select[*tuple[Any, ...]]:
     """Rank endpoints by what was refused there."""
     rows = asked.sums(bucket).c

@@ -23,7 +23,7 @@ import { RefusalDetail } from './RefusalDetail.tsx';
 import { useInbound } from './search.ts';
 
 const KEYS = [['/webhook-refusals', 'rows'], ['/webhook-analytics']];
-const NAMES = { source: 'Source', reason: 'Reason' };
+const NAMES = { source: 'Source', reason: 'Reason', address: 'Address' };
 
 const GOOD = (
   <Message
@@ -34,10 +34,10 @@ const GOOD = (
 );
 
 export function Refused() {
-  const { source, reason } = useInbound();
+  const { source, reason, address } = useInbound();
   const analytics = useTimed('/webhook-analytics', { source });
   const { when } = useView();
-  const wanted = { source: source?.[0], reason };
+  const wanted = { source: source?.[0], reason, client_ip: address };
   const { rows, hasMore, loadMore, asked } = useRows('/webhook-refusals', wanted);
   useFresh(KEYS, concerns);
   const columns = useColumns();

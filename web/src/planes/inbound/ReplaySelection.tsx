@@ -94,6 +94,8 @@ export function ReplaySelection({ query }: { query: EventQuery }) {
     setOpened(false);
   }
   const finished = run !== null && run.cursor === null;
+  // Done, or nothing to do: there is nothing left to give a reason for.
+  const over = finished || selection?.total === 0;
   return (
     <>
       <Button
@@ -125,7 +127,7 @@ export function ReplaySelection({ query }: { query: EventQuery }) {
               {run.skipped > 0 && `, ${count(run.skipped)} were left alone because a worker is at them`}.
             </div>
           )}
-          {!finished && (
+          {!over && (
             <Textarea
               label="Reason"
               description="Written to the audit trail"
@@ -140,7 +142,7 @@ export function ReplaySelection({ query }: { query: EventQuery }) {
           )}
           <Group justify="flex-end" gap="xs">
             <Button variant="default" onClick={close}>
-              {finished ? 'Close' : 'Cancel'}
+              {over ? 'Close' : 'Cancel'}
             </Button>
             {busy ? (
               <Button
@@ -152,7 +154,7 @@ export function ReplaySelection({ query }: { query: EventQuery }) {
                 Stop
               </Button>
             ) : (
-              !finished && (
+              !over && (
                 <Button disabled={!selection?.total || why.trim() === ''} onClick={() => void go()}>
                   {run ? 'Go on' : `Replay ${selection ? count(selection.total) : ''}`}
                 </Button>

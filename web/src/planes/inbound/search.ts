@@ -23,6 +23,8 @@ export interface InboundSearch {
   id?: string;
   /** Why deliveries were refused. */
   reason?: string;
+  /** Which address they came from. */
+  address?: string;
   /** How the payload of the open event is shown; unless told, as a tree where it is JSON. */
   way?: Way;
   /** The two attempts at the open event that are compared. */
@@ -40,6 +42,7 @@ export function inboundSearch(raw: Raw): InboundSearch {
     verdict: texts(raw.verdict),
     id: text(raw.id),
     reason: text(raw.reason),
+    address: text(raw.address)?.slice(0, 64),
     way: oneOf(raw.way, WAYS),
     versus: texts(raw.versus),
     open: text(raw.open),

@@ -53,6 +53,8 @@ export function ReplayDialog({ opened, close }: { opened: boolean; close: () => 
       setBusy(false);
     }
   }
+  // Known to be none: then there is nothing to give a reason for.
+  const nothing = found === 0;
   return (
     <Modal opened={opened} onClose={close} title="Replay failed webhooks" closeButtonProps={{ 'aria-label': 'Close' }}>
       <Stack gap="sm">
@@ -64,20 +66,24 @@ export function ReplayDialog({ opened, close }: { opened: boolean; close: () => 
               ? 'No webhook of this stretch of time was given up.'
               : `${found === REPLAYED ? 'The newest ' : ''}${count(found)} webhooks of this stretch of time were given up. Their handlers run again, once for each.`}
         </p>
-        <TextInput
-          label="Reason"
-          description="Written to the audit trail"
-          maxLength={500}
-          value={why}
-          onChange={(event) => setWhy(event.currentTarget.value)}
-        />
+        {!nothing && (
+          <TextInput
+            label="Reason"
+            description="Written to the audit trail"
+            maxLength={500}
+            value={why}
+            onChange={(event) => setWhy(event.currentTarget.value)}
+          />
+        )}
         <Group justify="flex-end" gap="xs">
           <Button variant="default" onClick={close}>
-            Cancel
+            {nothing ? 'Close' : 'Cancel'}
           </Button>
-          <Button disabled={!found} loading={busy} onClick={() => void replay()}>
-            Replay
-          </Button>
+          {!nothing && (
+            <Button disabled={!found} loading={busy} onClick={() => void replay()}>
+              Replay
+            </Button>
+          )}
         </Group>
       </Stack>
     </Modal>

@@ -1,16 +1,20 @@
 /** One block or list entry in full, and how it is lifted. */
 import { useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
+import { useMemo } from 'react';
 import { api } from '../../api/client.ts';
 import { sent, useGet } from '../../api/hooks.ts';
 import { ago, count } from '../../time/format.ts';
 import { ConfirmAction } from '../../ui/ConfirmAction.tsx';
+import { filled } from '../../ui/chart/steps.ts';
 import { Section } from '../../ui/Detail.tsx';
 import { KeyValue } from '../../ui/KeyValue.tsx';
 import { Panel } from '../../ui/Panel.tsx';
+import { Sparkline } from '../../ui/Sparkline.tsx';
 import { useMoment, useView } from '../../view/view.ts';
 import { AccessState } from './AccessTable.tsx';
-import { KEYS, KIND_NAMES } from './model.ts';
+import { LatestRefusals } from './LatestRefusals.tsx';
+import { type Access, CALLS_BY, KEYS, KIND_NAMES } from './model.ts';
 import style from './RateLimits.module.css';
 
 export function AccessDetail({ id }: { id: string }) {
@@ -21,6 +25,8 @@ export function AccessDetail({ id }: { id: string }) {
   const entry = asked.data;
   const stands = entry !== undefined && !entry.lifted_by && (!entry.ends_at || Date.parse(entry.ends_at) > now);
   const block = entry?.effect === 'block';
+  // Calls are found by single addresses, not by networks.
+  const param = entry && !entry.identifier.includes('/') ? CALLS_BY[entry.kind] : undefined;
 
   async function lift(reason: string): Promise<void> {
     const query = { reason };
@@ -77,7 +83,25 @@ export function AccessDetail({ id }: { id: string }) {
               ]}
             />
           </Section>
+          {entry.effect !== 'allow' && <Refusals entry={entry} />}
           <Section title="Look further">
+            {param && (
+              <p>
+                <Link
+                  to="/api"
+                  search={
+                    ((kept: object) => ({
+                      ...kept,
+                      part: 'calls',
+                      [param]: entry.identifier,
+                      open: undefined,
+                    })) as never
+                  }
+                >
+                  API calls of {entry.identifier}
+                </Link>
+              </p>
+            )}
             <p>
               <Link
                 to="/audit"
@@ -90,5 +114,37 @@ export function AccessDetail({ id }: { id: string }) {
         </div>
       )}
     </Panel>
+  );
+}
+
+/** How often it refused since it holds, and where and when it did so lately. */
+function Refusals({ entry }: { entry: Access }) {
+  const moment = useMoment();
+  const asked = useGet('/rate-limits/blocks/{block_id}/refusals', undefined, {
+    path: { block_id: entry.id },
+    fresh: true,
+  });
+  const found = asked.data;
+  const course = useMemo(
+    () => (found ? filled(found, found.trend)[1].map((point) => point?.refused ?? 0) : []),
+    [found],
+  );
+  if (!found) return null;
+  const older = found.since > entry.created_at;
+  const rule = entry.effect === 'deny' ? '(deny-list)' : entry.level > 0 ? '(ban)' : '(block)';
+  return (
+    <Section title="What it has refused">
+      <p>
+        <b className="figures">{count(found.refused)}</b> {found.refused === 1 ? 'request' : 'requests'} since{' '}
+        {moment(older ? found.since : entry.created_at)}
+        {older && <span className="faint"> (what was before is not kept)</span>}
+      </p>
+      {found.refused > 0 && (
+        <>
+          <Sparkline values={course} tone="bad" />
+          <LatestRefusals rule={rule} identifier={entry.identifier} since={found.since} />
+        </>
+      )}
+    </Section>
   );
 }

@@ -93,6 +93,7 @@ export function Editor() {
   });
   const valid = check.data?.valid === true && draft === settled && !check.isPlaceholderData;
   const refused = draft.limits && check.data && !check.data.valid;
+  const missing = whatIsMissing(draft, { valid, refused: Boolean(refused) });
   const write = (change: Draft) => setDraft((before) => ({ ...before, ...change }));
 
   function replay(): void {
@@ -183,10 +184,23 @@ export function Editor() {
                 ? 'It refuses requests at once in this worker, and within two seconds in the others.'
                 : 'It counts at once and refuses nobody: look at Usage for whom it would refuse.'}
             </ConfirmAction>
+            {missing && (
+              <p role="status" className={style.missing}>
+                {missing}
+              </p>
+            )}
           </div>
         </div>
       </Panel>
       {asked && <WhatIf draft={asked} />}
     </>
   );
+}
+
+/** Why a rule cannot be saved as it is written; nothing when it can. */
+function whatIsMissing({ name, limits }: Draft, { valid, refused }: { valid: boolean; refused: boolean }): string {
+  if (!limits?.trim()) return 'To be tried or saved it needs its limits.';
+  if (refused) return 'It cannot be tried or saved as it is written: see above.';
+  if (!valid) return 'It is being checked …';
+  return name?.trim() ? '' : 'To be saved it needs a name.';
 }

@@ -18,34 +18,39 @@ export function NearLimits({ asked }: { asked: Asked & { data?: Summary } }) {
       empty={near.length === 0}
       whenEmpty={<Message icon={<IconCircleCheck size={26} />} title="Nobody is near a limit" />}
     >
-      <Bars
-        label="Who is near a limit"
-        bars={near.map((usage) => {
-          const [kind, identifier] = parted(usage.identifier);
-          const used = usage.limit > 0 ? (usage.limit - usage.remaining) / usage.limit : 1;
-          const rule = usage.rule.replace(/ \d+$/, '');
-          return {
-            id: `${usage.rule} ${usage.identifier}`,
-            label: (
-              <span className={style.who}>
-                <span>{KIND_NAMES[kind] ?? kind}</span>
-                <span>
-                  {identifier} ·{' '}
-                  <Link
-                    to="/rate-limits"
-                    search={((kept: object) => ({ ...kept, view: 'rules', open: rule })) as never}
-                  >
-                    {usage.rule}
-                  </Link>
-                </span>
-              </span>
-            ),
-            value: used,
-            shown: `${percent(used)}, ${count(usage.remaining)} of ${count(usage.limit)} left`,
-            tone: usage.remaining === 0 ? 'bad' : 'warn',
-          };
-        })}
-      />
+      <NearBars near={near} />
     </Panel>
+  );
+}
+
+type Usages = Summary['near_limits'];
+
+export function NearBars({ near }: { near: Usages }) {
+  return (
+    <Bars
+      label="Who is near a limit"
+      bars={near.map((usage) => {
+        const [kind, identifier] = parted(usage.identifier);
+        const used = usage.limit > 0 ? (usage.limit - usage.remaining) / usage.limit : 1;
+        const rule = usage.rule.replace(/ \d+$/, '');
+        return {
+          id: `${usage.rule} ${usage.identifier}`,
+          label: (
+            <span className={style.who}>
+              <span>{KIND_NAMES[kind] ?? kind}</span>
+              <span>
+                {identifier} ·{' '}
+                <Link to="/rate-limits" search={((kept: object) => ({ ...kept, view: 'rules', open: rule })) as never}>
+                  {usage.rule}
+                </Link>
+              </span>
+            </span>
+          ),
+          value: used,
+          shown: `${percent(used)}, ${count(usage.remaining)} of ${count(usage.limit)} left`,
+          tone: usage.remaining === 0 ? 'bad' : 'warn',
+        };
+      })}
+    />
   );
 }

@@ -11,7 +11,7 @@ import { IconCircleCheck } from '../../ui/icons.ts';
 import { Message } from '../../ui/Message.tsx';
 import { type Asked, Panel } from '../../ui/Panel.tsx';
 import { useView } from '../../view/view.ts';
-import { parted } from './model.ts';
+import { CALLS_BY, parted } from './model.ts';
 
 type Total = Schemas['TotalModel'];
 
@@ -29,14 +29,6 @@ const HEADERS: Record<RankingProps['kind'], string> = {
   ip: 'Address',
   user: 'User',
   api_key: 'API key',
-};
-
-/** Where the calls of an endpoint or of somebody are. */
-const CALLS_BY: Partial<Record<RankingProps['kind'], string>> = {
-  ip: 'client_ip',
-  user: 'user',
-  api_key: 'api_key',
-  endpoint: 'route',
 };
 
 export function Ranking({ title, note, asked, rows = [], kind }: RankingProps) {

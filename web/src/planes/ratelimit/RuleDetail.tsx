@@ -15,6 +15,7 @@ import { draftOfRule, searchOf } from './draft.ts';
 import { KEYS, type Rule } from './model.ts';
 import style from './RateLimits.module.css';
 import { idOf, RuleState } from './Rules.tsx';
+import { RuleUsage } from './RuleUsage.tsx';
 
 export function RuleDetail({ id }: { id: string }) {
   const asked = useGet('/rate-limits/rules', undefined, { fresh: true });
@@ -45,6 +46,7 @@ function Known({ rule }: { rule: Rule }) {
         />
       )}
       <Buttons rule={rule} />
+      {!rule.overruled && <RuleUsage rule={rule} />}
       <Section title="What it holds for">
         <KeyValue
           of={[

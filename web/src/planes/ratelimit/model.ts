@@ -13,10 +13,21 @@ export const KIND_NAMES: Record<string, string> = {
   custom: 'Custom',
 };
 
+/** Parameter of the list of calls that narrows it to those of somebody, by kind, or of an endpoint. */
+export const CALLS_BY: Readonly<Record<string, string>> = {
+  ip: 'client_ip',
+  user: 'user',
+  api_key: 'api_key',
+  endpoint: 'route',
+};
+
 /** What the panels ask again when limits, blocks or rules have changed. */
 export const KEYS = [
   ['/rate-limit-summary'],
   ['/rate-limits/analytics'],
+  ['/rate-limits/usage'],
+  ['/rate-limits/windows'],
+  ['/rate-limits/blocks/{block_id}/refusals'],
   ['/rate-limits/blocks'],
   ['/rate-limits/blocks/{block_id}'],
   ['/rate-limits/lists'],

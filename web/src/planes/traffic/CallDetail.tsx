@@ -1,6 +1,8 @@
 /** One call in full: what was asked, by whom, how long each part took, what came of it, and its trace. */
+import { Link } from '@tanstack/react-router';
 import { useGet } from '../../api/hooks.ts';
 import { bytes, count } from '../../time/format.ts';
+import { AccessButton } from '../../ui/AccessButton.tsx';
 import { Section } from '../../ui/Detail.tsx';
 import { KeyValue } from '../../ui/KeyValue.tsx';
 import { HttpStatus, StatusBadge } from '../../ui/StatusBadge.tsx';
@@ -44,7 +46,7 @@ function Told({ call }: { call: Call }) {
               'Client left',
               call.disconnected ? <StatusBadge key="left" state="before the last byte" tone="warn" /> : '',
             ],
-            ['Refused by', call.limited_by],
+            ['Refused by', call.limited_by && <RefusedBy key="rule" rule={call.limited_by} />],
             ['Kind', call.kind === 'http' ? '' : call.kind],
           ]}
         />
@@ -62,7 +64,14 @@ function Told({ call }: { call: Call }) {
             ['API key', call.api_key && <Narrow key="key" change={{ api_key: call.api_key }} text={call.api_key} />],
             [
               'Address',
-              call.client_ip && <Narrow key="ip" change={{ client_ip: call.client_ip }} text={call.client_ip} />,
+              call.client_ip && (
+                <span key="ip" className={style.trace}>
+                  <Narrow change={{ client_ip: call.client_ip }} text={call.client_ip} />
+                  {(call.limited_by || call.status >= 400) && (
+                    <AccessButton effect="block" kind="ip" identifier={call.client_ip} compact />
+                  )}
+                </span>
+              ),
             ],
             ['User agent', call.user_agent],
             ['Tenant', call.tenant],
@@ -126,6 +135,24 @@ function Raised({ call }: { call: Call }) {
         </>
       )}
     </Section>
+  );
+}
+
+/** What shut a request out that no rule refused. */
+const SHUT_OUT = ['block', 'ban', 'deny-list'];
+
+function RefusedBy({ rule }: { rule: string }) {
+  const search = SHUT_OUT.includes(rule)
+    ? { view: rule === 'deny-list' ? 'lists' : 'blocks' }
+    : { view: 'rules', open: rule };
+  return (
+    <Link
+      to="/rate-limits"
+      search={(({ from, to, tz }: Record<string, unknown>) => ({ from, to, tz, ...search })) as never}
+      className={style.link}
+    >
+      {rule}
+    </Link>
   );
 }
 

@@ -1,0 +1,79 @@
+/** Who was refused lately by a rule or a block, minute by minute: each leads to the calls, and to a trace. */
+import { Link } from '@tanstack/react-router';
+import { useGet } from '../../api/hooks.ts';
+import { ago, count } from '../../time/format.ts';
+import { AccessButton } from '../../ui/AccessButton.tsx';
+import { useMoment, useView } from '../../view/view.ts';
+import { CALLS_BY } from './model.ts';
+import style from './RateLimits.module.css';
+
+/** As many as one looks through without scrolling. */
+const SHOWN = 8;
+
+/** What can be shut out by the button. */
+const PERSONS = ['ip', 'user', 'api_key'];
+
+interface LatestRefusalsProps {
+  /** Name of the rule, or `(block)`, `(ban)`, `(deny-list)`. */
+  rule: string;
+  /** Of this one only; it is not named again, nor can it be blocked again. */
+  identifier?: string;
+  /** From this moment on. */
+  since?: string;
+}
+
+export function LatestRefusals({ rule, identifier, since }: LatestRefusalsProps) {
+  const query = { rule, identifier, since, refused_only: true, limit: SHOWN };
+  const asked = useGet('/rate-limits/windows', query, { fresh: true });
+  const { now } = useView();
+  const moment = useMoment();
+  const rows = asked.data?.items;
+  if (!rows) return null;
+  if (rows.length === 0) return <p className="faint">Nothing was refused {since ? 'since' : 'in the last day'}.</p>;
+  return (
+    <ul className={style.latest} aria-label="Latest refusals">
+      {rows.map((row) => {
+        const param = CALLS_BY[row.kind];
+        const calls = { part: 'calls', [param ?? 'q']: row.identifier, status: undefined, open: undefined };
+        return (
+          <li key={row.id}>
+            <span className={style.whom}>
+              {!identifier && (
+                <span className="mono">
+                  {param ? (
+                    <Link to="/api" search={((kept: object) => ({ ...kept, ...calls })) as never} title="Its calls">
+                      {row.identifier}
+                    </Link>
+                  ) : (
+                    row.identifier
+                  )}
+                </span>
+              )}
+              <span className="faint mono">{row.endpoint === '*' ? 'everywhere' : row.endpoint}</span>
+            </span>
+            <span className={style.what}>
+              <span>{`${count(row.refused)} refused`}</span>
+              <time className="faint" dateTime={row.window_start} title={moment(row.window_start, 'iso')}>
+                {ago(row.window_start, now)}
+              </time>
+              {row.trace_id && (
+                <Link
+                  to="/api"
+                  search={
+                    ((kept: object) => ({ ...kept, part: 'calls', trace: row.trace_id, open: undefined })) as never
+                  }
+                  title="The trace of the latest of them"
+                >
+                  Trace
+                </Link>
+              )}
+              {!identifier && PERSONS.includes(row.kind) && (
+                <AccessButton effect="block" kind={row.kind} identifier={row.identifier} compact />
+              )}
+            </span>
+          </li>
+        );
+      })}
+    </ul>
+  );
+}
