@@ -1,6 +1,6 @@
 /** Single calls, newest first, with all filters at once. */
 import { Button } from '@mantine/core';
-import { useMemo } from 'react';
+import { lazy, Suspense, useMemo } from 'react';
 import { exported } from '../../api/exported.ts';
 import { useRows } from '../../api/hooks.ts';
 import { boot } from '../../boot.ts';
@@ -10,13 +10,15 @@ import { Opened } from '../../ui/Detail.tsx';
 import { IconRoute } from '../../ui/icons.ts';
 import { Message } from '../../ui/Message.tsx';
 import { OpenRow } from '../../ui/OpenRow.tsx';
+import { PageWaiting } from '../../ui/PageStates.tsx';
 import { Panel } from '../../ui/Panel.tsx';
 import { Hint, installUrl } from '../../ui/Snippet.tsx';
 import { useView } from '../../view/view.ts';
-import { CallDetail } from './CallDetail.tsx';
 import { useCallColumns } from './callColumns.tsx';
 import { type Call, useFilters } from './model.ts';
 import { callQuery } from './search.ts';
+
+const CallDetail = lazy(() => import('./CallDetail.tsx').then((module) => ({ default: module.CallDetail })));
 
 export function Calls() {
   const filters = useFilters();
@@ -77,7 +79,11 @@ export function Calls() {
 export function CallDrawer() {
   return (
     <Opened title="API call" below="/api">
-      {(id) => <CallDetail id={id} />}
+      {(id) => (
+        <Suspense fallback={<PageWaiting />}>
+          <CallDetail id={id} />
+        </Suspense>
+      )}
     </Opened>
   );
 }

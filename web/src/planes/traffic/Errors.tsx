@@ -1,6 +1,6 @@
 /** Kinds of errors: exceptions with the same cause, told apart by where they were raised. */
 import { SegmentedControl } from '@mantine/core';
-import { useMemo } from 'react';
+import { lazy, Suspense, useMemo } from 'react';
 import { exported } from '../../api/exported.ts';
 import { useRows } from '../../api/hooks.ts';
 import { ago, count, millis } from '../../time/format.ts';
@@ -9,11 +9,13 @@ import { Opened } from '../../ui/Detail.tsx';
 import { IconCircleCheck } from '../../ui/icons.ts';
 import { Message } from '../../ui/Message.tsx';
 import { OpenRow } from '../../ui/OpenRow.tsx';
+import { PageWaiting } from '../../ui/PageStates.tsx';
 import { Panel } from '../../ui/Panel.tsx';
 import { StatusBadge } from '../../ui/StatusBadge.tsx';
 import { useMoment, useSetSearch, useView } from '../../view/view.ts';
-import { ErrorDetail } from './ErrorDetail.tsx';
 import { type ErrorGroup, useFilters, useTrafficSearch } from './model.ts';
+
+const ErrorDetail = lazy(() => import('./ErrorDetail.tsx').then((module) => ({ default: module.ErrorDetail })));
 
 const CHOICES = [
   { value: 'all', label: 'All' },
@@ -127,7 +129,11 @@ export function Errors() {
         link={(group, children) => <OpenRow id={group.id}>{children}</OpenRow>}
       />
       <Opened title="Error group" below="/api/errors">
-        {(id) => <ErrorDetail id={id} />}
+        {(id) => (
+          <Suspense fallback={<PageWaiting />}>
+            <ErrorDetail id={id} />
+          </Suspense>
+        )}
       </Opened>
     </Panel>
   );
