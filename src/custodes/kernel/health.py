@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from math import inf
 from types import MappingProxyType
 
 from custodes.kernel.figures import exactly, figure, length, percent, percent_exactly
@@ -25,6 +26,13 @@ _ORDER = {Health.HEALTHY: 0, Health.DEGRADED: 1, Health.UNHEALTHY: 2}
 
 #: Systems that people call otherwise than their names say.
 _SUBJECTS = {"api": "The API", "audit": "The audit trail", "identity": "Signing in", "storage": "The storage"}
+
+#: A value that no figure reaches: what cannot make a system as bad as that by itself.
+NEVER = inf
+
+#: What a figure must fall below for a system to be well again, as a share of the value from which on it was not: one
+#: that moves around its limit leaves the system in one state.
+EASED = 0.8
 
 #: Units of time, in seconds.
 _SECONDS = {" ms": 0.001, " s": 1.0, " h": 3_600.0}
@@ -59,7 +67,11 @@ class Threshold:
         said = (self.says or f"{self.figure}: {{}}").replace("{}", self.shown(value))
         limit = self.unhealthy if state is Health.UNHEALTHY else self.degraded
         written = self._written(limit, percent_exactly, exactly)
-        return f"{said} ({state} {'at or below' if self.below else 'from'} {written})"
+        from_there = f"{state} {'at or below' if self.below else 'from'} {written}"
+        if self.judge(value) is state:
+            return f"{said} ({from_there})"
+        until = self._written(self._eased(limit), percent_exactly, exactly)
+        return f"{said} ({from_there}, until {'above' if self.below else 'below'} {until})"
 
     def _written(self, value: float, share: Callable[[float], str], other: Callable[[float], str]) -> str:
         if self.unit == " %":
@@ -68,15 +80,27 @@ class Threshold:
             return length(value * _SECONDS[self.unit])
         return f"{other(value)}{self.unit}"
 
-    def judge(self, value: float) -> Health:
-        """Judge one value."""
-        if self.below:
-            if value <= self.unhealthy:
-                return Health.UNHEALTHY
-            return Health.DEGRADED if value <= self.degraded else Health.HEALTHY
-        if value >= self.unhealthy:
-            return Health.UNHEALTHY
-        return Health.DEGRADED if value >= self.degraded else Health.HEALTHY
+    def judge(self, value: float, before: Health = Health.HEALTHY) -> Health:
+        """Judge one value.
+
+        Args:
+            value: the figure.
+            before: how it was judged last: it is as bad until it is clearly better (:data:`EASED`).
+        """
+        for state, limit in ((Health.UNHEALTHY, self.unhealthy), (Health.DEGRADED, self.degraded)):
+            held = _ORDER[before] >= _ORDER[state]
+            if self.below:
+                if value <= limit or (held and value < self._eased(limit)):
+                    return state
+            elif value >= limit or (held and value >= self._eased(limit)):
+                return state
+        return Health.HEALTHY
+
+    def _eased(self, limit: float) -> float:
+        """Return the value from which on a figure that passed a limit is well again."""
+        if not self.below:
+            return limit * EASED
+        return 1 - (1 - limit) * EASED if self.unit == " %" else limit / EASED
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +138,9 @@ def judge(
     figures: Mapping[str, float],
     thresholds: Iterable[Threshold],
     faults: Mapping[str, Health] = MappingProxyType({}),
+    *,
+    says: Mapping[str, str] = MappingProxyType({}),
+    before: Mapping[str, Health] = MappingProxyType({}),
 ) -> SystemHealth:
     """Hold figures against thresholds.
 
@@ -124,15 +151,17 @@ def judge(
         figures: by name.
         thresholds: of any of them.
         faults: what else is wrong, a sentence each, with how bad it is.
+        says: words for some figures that name what they are of, in the place of those of their thresholds.
+        before: how each figure was judged last (:meth:`Threshold.judge`).
     """
-    held = tuple(thresholds)
+    held = tuple(replace(one, says=says.get(one.figure, one.says)) for one in thresholds)
     states: list[Health] = [*faults.values()]
     reasons: list[str] = []
     for threshold in held:
         value = figures.get(threshold.figure)
         if value is None:
             continue
-        state = threshold.judge(value)
+        state = threshold.judge(value, before.get(threshold.figure, Health.HEALTHY))
         if state is not Health.HEALTHY:
             states.append(state)
             reasons.append(threshold.reason(value, state))

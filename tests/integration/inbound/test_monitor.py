@@ -236,6 +236,39 @@ async def test_health_is_judged_by_failures_backlog_and_dead_letters(house):
     assert any("100 % (unhealthy from 25 %)" in reason for reason in failing.reasons)
 
 
+async def test_a_source_that_fails_alone_is_named(house):
+    """Given a busy source that is well; When one that sends little fails, or is refused; Then it is named."""
+    house.inbound.worker.concurrency = 1
+
+    @house.inbound.webhook("stripe", "charge.*")
+    async def charge(event: WebhookEvent) -> None:
+        return None
+
+    for number in range(300):
+        await house.inbound.log_webhook_event("paddle", "order.made", b"{}", event_id=f"ntf_{number}")
+    for number in range(10):
+        with pytest.raises(Exception, match="No secret"):
+            await house.deliver(f"evt_{number}", "charge.failed", secret="whsec_wrong")
+
+    refusing = await house.inbound.get_health_status()
+    assert refusing.state is Health.DEGRADED
+    assert refusing.reasons == (
+        "Deliveries of stripe that were refused in the last 15 minutes: 100 % of 10 (degraded from 50 %)",
+    )
+
+    for number in range(10):
+        record = await house.inbound.log_webhook_event(
+            "crm", "x", b"{}", event_id=f"x_{number}", status=Status.RECEIVED
+        )
+        await house.inbound.update_webhook_status(record.id, Status.FAILED, error="no")
+    failing = await house.inbound.get_health_status()
+
+    assert (
+        "Attempts to handle a webhook of crm that failed in the last 15 minutes: 100 % of 10 (degraded from 50 %)"
+        in (failing.reasons)
+    )
+
+
 async def test_a_worker_that_is_dead_is_told_by_the_health(house):
     worker = house.inbound.worker
     await worker.start()

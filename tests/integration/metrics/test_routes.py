@@ -7,6 +7,8 @@ import pytest
 
 from custodes import Custodes
 from custodes.kernel.clock import SECOND, to_iso
+from custodes.kernel.health import Threshold
+from custodes.planes.traffic.report import CallReport
 from custodes.testing.admin import key_for
 from custodes.testing.clock import FakeClock
 
@@ -104,3 +106,31 @@ async def test_health_names_every_system(client: httpx2.AsyncClient, custodes: C
     assert {"storage", "webhooks", "api", "audit", "metrics", "alerts"} <= systems.keys()
     assert systems["storage"]["figures"].keys() == {"waiting_writes", "clock_off_seconds", "write_ms", "read_ms"}
     assert all(one["figures"] == {} for one in tenant["systems"])
+
+
+async def test_a_tab_judges_as_the_overview_does(
+    client: httpx2.AsyncClient, custodes: Custodes, admin: dict[str, str], clock: FakeClock
+):
+    """Given thresholds of the install; Then the tab of the API holds them, and is degraded as long as the overview."""
+    custodes.health.set_thresholds("api", [Threshold("error_rate", degraded=0.1, unhealthy=0.6)])
+
+    async def both() -> set[str]:
+        clock.advance(10 * SECOND)
+        [overview] = [
+            one for one in (await client.get("/health", headers=admin)).json()["systems"] if one["system"] == "api"
+        ]
+        tab = (await client.get("/api-health", headers=admin)).json()
+        assert tab["reasons"] == overview["reasons"]
+        return {tab["state"], overview["state"]}
+
+    def called(status: int, many: int) -> None:
+        for _ in range(many):
+            custodes.traffic.log_api_call(CallReport(method="GET", route="/orders", status=status, total_us=3_000))
+
+    called(500, 4)
+    called(200, 36)
+    assert await both() == {"degraded"}
+    called(200, 4)  # 9.1 %: below the limit, and not clearly
+    assert await both() == {"degraded"}
+    called(200, 8)  # 7.7 %
+    assert await both() == {"healthy"}

@@ -628,10 +628,26 @@ async def test_health_follows_errors_and_times(monitor: ApiMonitor, clock: FakeC
 
     seen(monitor, 500, status=503, total_us=6 * SECOND)
     status = await monitor.get_health_status()
-    assert (status.state, len(status.reasons)) == (Health.UNHEALTHY, 2)
+    assert (status.state, len(status.reasons)) == (Health.UNHEALTHY, 3)
 
     clock.advance(10 * MINUTE)
     assert (await monitor.get_health_status()).figures["requests"] == 0
+
+
+async def test_an_endpoint_that_fails_alone_is_named(monitor: ApiMonitor, clock: FakeClock):
+    """Given much traffic that is well and an endpoint whose requests all fail; Then health says which."""
+    seen(monitor, 1_000)
+    seen(monitor, 9, route="/exports", status=500)
+    assert (await monitor.get_health_status()).state is Health.HEALTHY  # nine say nothing
+
+    seen(monitor, 3, route="/exports", status=500)
+    status = await monitor.get_health_status()
+
+    assert status.state is Health.DEGRADED
+    assert status.reasons == (
+        "Requests of GET /exports that failed in the last 5 minutes: 100 % of 12 (degraded from 50 %)",
+    )
+    assert (await monitor.get_health_status(tenant="other")).state is Health.HEALTHY
 
 
 async def test_one_failure_among_few_requests_is_no_outage(monitor: ApiMonitor):

@@ -6,7 +6,7 @@ from pkgutil import walk_packages
 import pytest
 
 from custodes import planes
-from custodes.kernel.health import Health, Threshold, judge, worst
+from custodes.kernel.health import NEVER, Health, Threshold, judge, worst
 
 ERRORS = Threshold("error_rate", degraded=0.01, unhealthy=0.05, unit=" %", says="Requests that failed: {}")
 SUCCESS = Threshold("success_rate", degraded=0.99, unhealthy=0.95, below=True, unit=" %")
@@ -23,6 +23,37 @@ def test_a_figure_that_should_be_low(value: float, state: Health):
 @pytest.mark.parametrize(("value", "state"), [(1, Health.HEALTHY), (0.99, Health.DEGRADED), (0.95, Health.UNHEALTHY)])
 def test_a_figure_that_should_be_high(value: float, state: Health):
     assert judge("webhooks", {"success_rate": value}, [SUCCESS]).state is state
+
+
+@pytest.mark.parametrize(
+    ("threshold", "values", "states"),
+    [
+        (ERRORS, [0.01, 0.0081, 0.0099, 0.0079, 0.0081, 0.05, 0.041, 0.039], "d d d h h u u d"),
+        (SUCCESS, [0.99, 0.991, 0.9921, 0.991, 0.95, 0.955, 0.961], "d d h h u u d"),
+        (Threshold("owners", degraded=1, unhealthy=0, below=True), [2, 1, 2, 0, 1, 2], "h d h u d h"),
+        (Threshold("lost", degraded=1, unhealthy=NEVER), [1, 5, 0, 1], "d d h d"),
+    ],
+)
+def test_a_figure_at_its_limit_leaves_the_state_as_it_is(threshold: Threshold, values: list[float], states: str):
+    """Given a figure that passed a limit; Then the state is left when the figure is clearly better, and no sooner."""
+    state, told = Health.HEALTHY, list[str]()
+    for value in values:
+        state = threshold.judge(value, state)
+        told.append(state[0])
+
+    assert told == states.split()
+
+
+def test_a_state_that_is_held_says_until_when():
+    held = judge("api", {"error_rate": 0.009}, [ERRORS], before={"error_rate": Health.DEGRADED})
+
+    assert held.reasons == ("Requests that failed: 0.9 % (degraded from 1 %, until below 0.8 %)",)
+
+
+def test_words_for_a_figure_name_what_it_is_of():
+    said = judge("api", {"error_rate": 0.02}, [ERRORS], says={"error_rate": "GET /orders failed: {}"})
+
+    assert said.reasons == ("GET /orders failed: 2 % (degraded from 1 %)",)
 
 
 def test_the_worst_figure_decides_and_every_fault_is_named():

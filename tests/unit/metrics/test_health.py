@@ -148,6 +148,21 @@ async def test_changes_for_the_worse_are_failures_and_a_recovery_is_shown(
     ]
 
 
+async def test_a_figure_that_moves_around_its_limit_is_told_once(
+    monitor: HealthMonitor, api: Plane, clock: FakeClock, signals: list[Signal]
+):
+    # Given an error rate that is at its limit of 5 %, now above it, now below
+    told = list[str]()
+    for rate in (0.051, 0.049, 0.052, 0.045, 0.05, 0.039, 0.045):
+        api.figures["error_rate"] = rate
+        clock.advance(SECOND)
+        told.append((await monitor.check()).overall)
+
+    # Then the system is degraded until the rate is a fifth below, and that is told once, as its end is
+    assert told == ["degraded"] * 5 + ["healthy"] * 2
+    assert [type(one) for one in signals] == [FailureSignal, ActivitySignal]
+
+
 async def test_thresholds_can_be_set_while_it_runs(monitor: HealthMonitor, api: Plane):
     """Given an error rate that the plane finds degraded, when the bound is raised, then it is healthy at once."""
     api.figures["error_rate"] = 0.1

@@ -81,7 +81,8 @@ async def audit_summary(
 ) -> SummaryModel:
     """Sum up the trail: volume, failures, risk over time, what was flagged and why, who behaves how."""
     analytics = await custodes.audit.get_audit_analytics(when.since, when.until, tenant=tenant, top=top)
-    return SummaryModel.of(analytics, await custodes.audit.get_health_status(), whole=admin.tenant is None)
+    health = custodes.health.as_told(await custodes.audit.get_health_status(), whole=True)
+    return SummaryModel.of(analytics, health, whole=admin.tenant is None)
 
 
 @router.get("/audit-logs")

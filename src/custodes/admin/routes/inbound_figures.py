@@ -43,7 +43,8 @@ _REFUSALS = Export("webhook-refusals", ListedRefusalModel, ListedRefusalModel.of
 @router.get("/webhook-health")
 async def webhook_health(custodes: CustodesDep, tenant: TenantScope, when: TimeRange) -> WebhookHealthModel:
     """Judge the webhooks by the last quarter of an hour and by what waits, and analyse the range."""
-    health = await custodes.inbound.get_health_status(tenant=tenant)
+    found = await custodes.inbound.get_health_status(tenant=tenant)
+    health = custodes.health.as_told(found, whole=tenant is None)
     analytics = await custodes.inbound.get_webhook_analytics(since=when.since, until=when.until, tenant=tenant)
     return WebhookHealthModel.of(health, analytics)
 

@@ -56,7 +56,7 @@ async def get_rate_limit_summary(
 ) -> SummaryModel:
     """Tell at a glance how the limits do: health, sums, blocks that stand, who is refused and who is near a limit."""
     limiter = custodes.ratelimit
-    health = await limiter.get_health_status()
+    health = custodes.health.as_told(await limiter.get_health_status(), whole=True)
     found = await limiter.get_rate_limit_analytics(since=when.since, until=when.until, tenant=tenant)
     blocks = await limiter.get_blocked_identifiers(tenant=tenant, limit=_FEW)
     near = await limiter.near_limits(tenant=tenant)

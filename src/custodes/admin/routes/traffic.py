@@ -128,7 +128,7 @@ async def get_api_health(
     traffic = custodes.traffic
     errors = await traffic.list_error_groups(tenant=tenant, state=GroupState.OPEN, since=when.since, limit=_FEW)
     return ApiHealthModel.of(
-        await traffic.get_health_status(tenant=tenant),
+        custodes.health.as_told(await traffic.get_health_status(tenant=tenant), whole=tenant is None),
         await traffic.get_api_analytics(when.since, when.until, tenant=tenant, beside=beside, endpoints=_FEW),
         list(await traffic.get_slow_endpoints(when.since, when.until, tenant=tenant, limit=_FEW)),
         list(errors.items),

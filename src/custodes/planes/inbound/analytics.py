@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from custodes.kernel.clock import HOUR, MILLISECOND, MINUTE, SECOND
-from custodes.kernel.health import SystemHealth, Threshold, judge
+from custodes.kernel.health import NEVER, SystemHealth, Threshold, judge
 from custodes.kernel.stretches import Steps
 from custodes.planes.inbound.figures import ALL, ErrorGroup, Figures, Only, RefusalCount, Sums
 from custodes.planes.inbound.model import Status
@@ -41,9 +41,23 @@ THRESHOLDS = (
         unit=" s",
         says="The oldest webhook that is due has waited for {}",
     ),
+    Threshold(
+        "source_failure_rate",
+        degraded=0.5,
+        unhealthy=NEVER,
+        unit=" %",
+        says="Attempts to handle a webhook of one source that failed in the last 15 minutes: {}",
+    ),
     Threshold("dead_letters_last_hour", degraded=1.0, unhealthy=50.0, says="Webhooks given up in the last hour: {}"),
     Threshold(
         "refused_share", degraded=0.2, unhealthy=0.6, unit=" %", says="Deliveries refused in the last 15 minutes: {}"
+    ),
+    Threshold(
+        "source_refused_share",
+        degraded=0.5,
+        unhealthy=NEVER,
+        unit=" %",
+        says="Deliveries of one source that were refused in the last 15 minutes: {}",
     ),
     Threshold(
         "processing_p95_ms",
@@ -199,10 +213,10 @@ def analyse(
     """Turn sums of figures into analytics; refused deliveries are narrowed here, for they have no type."""
     refused = [row for row in refused if not only.types and only.has(row.source, "")]
     points, types = sums.by_bucket, sums.by_type
-    sources = _fold(types.items(), lambda kind: kind[0])
-    by_bucket = _count(refused, lambda row: steps.begin_of(row.bucket))
-    by_source = _count(refused, lambda row: row.source)
-    by_reason = _count(refused, lambda row: (row.source, row.reason))
+    sources = fold(types.items(), lambda kind: kind[0])
+    by_bucket = count(refused, lambda row: steps.begin_of(row.bucket))
+    by_source = count(refused, lambda row: row.source)
+    by_reason = count(refused, lambda row: (row.source, row.reason))
     return WebhookAnalytics(
         since=steps.since,
         until=until,
@@ -226,7 +240,7 @@ def analyse(
 
 
 def _source_points(sums: Sums, refused: Sequence[RefusalCount], steps: Steps) -> Sequence[SourcePoint]:
-    counts = _count(refused, lambda row: (steps.begin_of(row.bucket), row.source))
+    counts = count(refused, lambda row: (steps.begin_of(row.bucket), row.source))
     found: list[SourcePoint] = []
     for key in sorted(sums.by_source.keys() | counts.keys()):
         its = sums.by_source.get(key, _NOTHING)
@@ -243,8 +257,8 @@ def total_of(rows: Iterable[tuple[object, Figures]]) -> Figures:
 
 
 def assess(
-    recent: Figures,
-    refused: int,
+    by_source: Mapping[str, Figures],
+    refused_by_source: Mapping[str, int],
     dead: int,
     backlog: Backlog,
     states: dict[Status, int],
@@ -257,8 +271,8 @@ def assess(
     """Judge the health of the webhooks.
 
     Args:
-        recent: figures of the last :data:`HEALTH_RANGE`.
-        refused: deliveries refused in it.
+        by_source: figures of the last :data:`HEALTH_RANGE`, of each source.
+        refused_by_source: deliveries refused in it.
         dead: events given up in the last :data:`DEAD_RANGE`.
         backlog: what waits.
         states: events that are not well, by state.
@@ -267,6 +281,7 @@ def assess(
         own: further figures of this process alone.
         thresholds: what the figures are held against.
     """
+    recent, refused = total_of(by_source.items()), sum(refused_by_source.values())
     summary = _summary(recent, refused)
     oldest = backlog.oldest_due_at
     figures = {
@@ -280,7 +295,7 @@ def assess(
         "refused": float(refused),
         **(own or {}),
     }
-    if recent.succeeded + recent.retried + recent.dead >= MIN_SAMPLE and summary.failure_rate is not None:
+    if recent.attempts >= MIN_SAMPLE and summary.failure_rate is not None:
         figures["failure_rate"] = summary.failure_rate
     if summary.p95_us is not None:
         figures["processing_p95_ms"] = summary.p95_us / MILLISECOND
@@ -289,12 +304,33 @@ def assess(
         figures["refused_share"] = refused / arrived
     if alive is not None:
         figures["worker_alive"] = float(alive)
-    return judge("webhooks", figures, thresholds)
+    says = dict[str, str]()
+    failing = _worst((name, its.retried + its.dead, its.attempts) for name, its in by_source.items())
+    if failing is not None:
+        figures["source_failure_rate"], source, many = failing
+        says["source_failure_rate"] = (
+            f"Attempts to handle a webhook of {source} that failed in the last 15 minutes: {{}} of {many:,}"
+        )
+    refusing = _worst(
+        (name, many, many + its.received + its.duplicates)
+        for name, many in refused_by_source.items()
+        for its in (by_source.get(name, _NOTHING),)
+    )
+    if refusing is not None:
+        figures["source_refused_share"], source, many = refusing
+        says["source_refused_share"] = (
+            f"Deliveries of {source} that were refused in the last 15 minutes: {{}} of {many:,}"
+        )
+    return judge("webhooks", figures, thresholds, says=says)
+
+
+def _worst(counts: Iterable[tuple[str, int, int]]) -> tuple[float, str, int] | None:
+    """Find the source with the greatest share, of name, bad ones and all; None where none has enough."""
+    return max(((bad / many, name, many) for name, bad, many in counts if many >= MIN_SAMPLE), default=None)
 
 
 def _summary(figures: Figures, refused: int) -> Summary:
     finished = figures.succeeded + figures.dead
-    tried = finished + figures.retried
     p50, p95, p99 = figures.processing.quantiles(_QS) if figures.processing.count else (None, None, None)
     return Summary(
         received=figures.received,
@@ -304,21 +340,23 @@ def _summary(figures: Figures, refused: int) -> Summary:
         dead=figures.dead,
         refused=refused,
         success_rate=figures.succeeded / finished if finished else None,
-        failure_rate=(figures.retried + figures.dead) / tried if tried else None,
+        failure_rate=(figures.retried + figures.dead) / figures.attempts if figures.attempts else None,
         p50_us=p50,
         p95_us=p95,
         p99_us=p99,
     )
 
 
-def _fold(rows: Iterable[tuple[J, Figures]], key: Callable[[J], K]) -> dict[K, Figures]:
+def fold(rows: Iterable[tuple[J, Figures]], key: Callable[[J], K]) -> dict[K, Figures]:
+    """Add figures up under a key each."""
     folded: dict[K, Figures] = {}
     for what, figures in rows:
         folded.setdefault(key(what), Figures()).merge(figures)
     return folded
 
 
-def _count(rows: Iterable[RefusalCount], key: Callable[[RefusalCount], K]) -> dict[K, int]:
+def count(rows: Iterable[RefusalCount], key: Callable[[RefusalCount], K]) -> dict[K, int]:
+    """Add refused deliveries up under a key each."""
     counts: dict[K, int] = {}
     for row in rows:
         counts[key(row)] = counts.get(key(row), 0) + row.refused

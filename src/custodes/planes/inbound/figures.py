@@ -89,6 +89,11 @@ class Figures:
     #: Processing times, microseconds.
     processing: Histogram = field(default_factory=Histogram)
 
+    @property
+    def attempts(self) -> int:
+        """Attempts to handle an event that came to an end."""
+        return self.succeeded + self.retried + self.dead
+
     def merge(self, other: Figures) -> None:
         """Add others."""
         self.received += other.received

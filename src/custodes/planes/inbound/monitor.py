@@ -324,11 +324,11 @@ class WebhookMonitor(RefusedDeliveries):
 
         def work(tx: Transaction) -> SystemHealth:
             recent = self._recent(tx, tenant, now - analytics.HEALTH_RANGE, now)
-            last_hour = self._recent(tx, tenant, now - analytics.DEAD_RANGE, now)
+            last_hour = analytics.total_of(self._recent(tx, tenant, now - analytics.DEAD_RANGE, now).items())
             refused = self._figures.refused(tx, tenant, now - analytics.HEALTH_RANGE, now + 1)
             return analytics.assess(
                 recent,
-                sum(row.refused for row in refused),
+                analytics.count(refused, lambda row: row.source),
                 last_hour.dead,
                 self._jobs.backlog(tx, JOB_KIND, now, tenant),
                 self._figures.states(tx, tenant),
@@ -343,8 +343,9 @@ class WebhookMonitor(RefusedDeliveries):
 
         return await self._store.read(work)
 
-    def _recent(self, tx: Transaction, tenant: str | None, since: int, now: int) -> Figures:
-        return analytics.total_of(self._figures.figures(tx, tenant, Level.MINUTE, since, now + 1))
+    def _recent(self, tx: Transaction, tenant: str | None, since: int, now: int) -> dict[str, Figures]:
+        rows = self._figures.figures(tx, tenant, Level.MINUTE, since, now + 1)
+        return analytics.fold(rows, lambda series: series.source)
 
     # ── Again, and away ──────────────────────────────────────────────────────
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from custodes.errors import ConfigurationError
 from custodes.kernel.clock import SECOND, Clock
@@ -49,6 +50,8 @@ class _System:
     check: Check
     thresholds: tuple[Threshold, ...] = ()
     state: Health = Health.HEALTHY
+    #: How each figure was judged last, of those that were not well.
+    unwell: Mapping[str, Health] = field(default_factory=dict[str, Health])
     #: Names of the figures that it tells or judges.
     figures: frozenset[str] = frozenset()
     running: asyncio.Task[SystemHealth] | None = field(default=None)
@@ -99,6 +102,7 @@ class HealthMonitor:
         """
         self._know(system)
         self._systems[system].thresholds = tuple(thresholds)
+        self._systems[system].unwell = {}
         self._report = None
 
     def check_systems(self) -> None:
@@ -130,6 +134,16 @@ class HealthMonitor:
     def thresholds(self) -> dict[str, tuple[Threshold, ...]]:
         """Return the thresholds that stand above the systems' own."""
         return {name: system.thresholds for name, system in self._systems.items() if system.thresholds}
+
+    def as_told(self, found: SystemHealth, *, whole: bool) -> SystemHealth:
+        """Judge what a system said by the thresholds of this install, as :meth:`check` does.
+
+        Args:
+            found: what the system said of itself.
+            whole: whether it spoke of all tenants; what was not well then is until it is clearly better, here, too.
+        """
+        system = self._systems.get(found.system)
+        return found if system is None else rejudge(found, system.thresholds, system.unwell if whole else {})
 
     async def tell(self, system: str, state: Health) -> str:
         """Say in a sentence that a system is in a state, with the reasons as far as this process sees it so, too."""
@@ -170,7 +184,14 @@ class HealthMonitor:
         except Exception as error:  # noqa: BLE001 - the reason is the answer
             return _unhealthy(name, f"It could not say: {type(error).__name__}: {error}"[:300])
         system.figures = frozenset(found.figures) | {threshold.figure for threshold in found.thresholds}
-        return rejudge(replace(found, system=name), system.thresholds)
+        judged = rejudge(replace(found, system=name), system.thresholds, system.unwell)
+        system.unwell = {
+            one.figure: state
+            for one in judged.thresholds
+            if (value := judged.figures.get(one.figure)) is not None
+            and (state := one.judge(value, system.unwell.get(one.figure, Health.HEALTHY))) is not Health.HEALTHY
+        }
+        return judged
 
     def _note(self, health: SystemHealth, system: _System) -> None:
         before, system.state = system.state, health.state
@@ -208,18 +229,25 @@ def told(health: SystemHealth) -> str:
     return (f"{said}: {why}" if why else f"{said}.")[:MAX_TOLD]
 
 
-def rejudge(found: SystemHealth, thresholds: Sequence[Threshold]) -> SystemHealth:
+def rejudge(
+    found: SystemHealth, thresholds: Sequence[Threshold], before: Mapping[str, Health] = MappingProxyType({})
+) -> SystemHealth:
     """Judge anew, with these thresholds in the place of the system's own for the same figures.
 
     What else is wrong stays, as bad as it was; a reason of which that was not told is as bad as the whole was.
+
+    Args:
+        found: what a system said of itself.
+        thresholds: those in the place of its own.
+        before: how its figures were judged last: what was not well is until it is clearly better.
     """
-    if not thresholds:
+    if not thresholds and not before:
         return found
     own = {threshold.figure: threshold for threshold in found.thresholds}
     said = judge(found.system, found.figures, found.thresholds).reasons
     faults = {each: found.faults.get(each, found.state) for each in found.reasons if each not in said}
     merged = own | {one.figure: _worded(one, own.get(one.figure)) for one in thresholds}
-    return judge(found.system, found.figures, merged.values(), faults)
+    return judge(found.system, found.figures, merged.values(), faults, before=before)
 
 
 def _worded(threshold: Threshold, own: Threshold | None) -> Threshold:

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from custodes.kernel.clock import MINUTE, SECOND
-from custodes.kernel.health import SystemHealth, Threshold, judge
-from custodes.planes.traffic.analytics import percentiles
+from custodes.kernel.health import NEVER, SystemHealth, Threshold, judge
+from custodes.planes.traffic.analytics import Analytics, EndpointStats, percentiles
 from custodes.planes.traffic.flusher import Flusher
 from custodes.planes.traffic.folder import Folder
 from custodes.planes.traffic.overhead import Overhead, OwnTime
 from custodes.planes.traffic.recorder import Recorder
-from custodes.planes.traffic.rollup import Figures
+from custodes.planes.traffic.rollup import Figures, Level
 
 #: What health looks back on, microseconds.
 HEALTH_SPAN = 5 * MINUTE
@@ -20,9 +20,19 @@ HEALTH_SPAN = 5 * MINUTE
 #: Requests in that span below which the error rate and the times say nothing and are not judged.
 HEALTH_MIN_REQUESTS = 20
 
+#: Requests of one endpoint in that span below which its error rate says nothing.
+HEALTH_MIN_OF_ENDPOINT = 10
+
 #: When the API counts as degraded and as unhealthy.
 THRESHOLDS = (
     Threshold("error_rate", 0.05, 0.2, unit=" %", says="Requests that failed in the last 5 minutes: {}"),
+    Threshold(
+        "endpoint_error_rate",
+        0.5,
+        NEVER,
+        unit=" %",
+        says="Requests of one endpoint that failed in the last 5 minutes: {}",
+    ),
     Threshold("p95", 1_000.0, 5_000.0, unit=" ms", says="The slowest 5 % of requests take at least {}"),
     Threshold("buffer_fill", 0.8, 1.0, unit=" %", says="The buffer of calls is full to {}"),
     Threshold("unwritten_for", 60.0, 300.0, unit=" s", says="Figures were last written {} ago"),
@@ -78,8 +88,34 @@ def own_figures(recorder: Recorder, flusher: Flusher, folder: Folder, overhead: 
     )
 
 
-def judged(figures: Figures, own: OwnFigures, now: int, thresholds: Iterable[Threshold]) -> SystemHealth:
-    """Judge the requests of the last minutes and the monitor itself."""
+async def assess(
+    analytics: Analytics, own: OwnFigures, now: int, tenant: str | None, thresholds: Iterable[Threshold]
+) -> SystemHealth:
+    """Judge the requests of the last minutes, the endpoint that fails most of all, and the monitor itself."""
+    until = Level.TEN_SECONDS.start_of(now) + Level.TEN_SECONDS.micros
+    since = until - HEALTH_SPAN
+    figures = await analytics.totals(since, until, tenant=tenant)
+    worst = None
+    if figures.server_errors:  # else no endpoint is looked for among thousands
+        failing = await analytics.slowest(
+            since, until, tenant=tenant, limit=1, min_count=HEALTH_MIN_OF_ENDPOINT, order_by="error_rate"
+        )
+        worst = failing[0] if failing else None
+    return judged(figures, own, now, thresholds, worst)
+
+
+def judged(
+    figures: Figures, own: OwnFigures, now: int, thresholds: Iterable[Threshold], worst: EndpointStats | None = None
+) -> SystemHealth:
+    """Judge figures.
+
+    Args:
+        figures: of all requests of the last minutes.
+        own: the monitor's own.
+        now: microseconds since the epoch.
+        thresholds: what the figures are held against.
+        worst: the endpoint of which the greatest share failed; None when none did that has enough requests.
+    """
     shown = {
         "requests": float(figures.count),
         "buffer_fill": own.waiting_calls / own.capacity,
@@ -93,4 +129,11 @@ def judged(figures: Figures, own: OwnFigures, now: int, thresholds: Iterable[Thr
     if figures.count >= HEALTH_MIN_REQUESTS:
         shown["error_rate"] = figures.server_errors / figures.count
         shown["p95"] = percentiles(figures.total, figures.total_min, figures.total_max).p95 / 1_000
-    return judge("api", shown, thresholds)
+    says = dict[str, str]()
+    if worst is not None:
+        shown["endpoint_error_rate"] = worst.stats.error_rate
+        name = f"{worst.method} {worst.route}".strip().replace("{}", "{ }")
+        says["endpoint_error_rate"] = (
+            f"Requests of {name} that failed in the last 5 minutes: {{}} of {worst.stats.count:,}"
+        )
+    return judge("api", shown, thresholds, says=says)

@@ -24,7 +24,7 @@ from custodes.planes.traffic.analytics import (
 from custodes.planes.traffic.error_groups import ErrorGroups
 from custodes.planes.traffic.flusher import Flusher
 from custodes.planes.traffic.folder import Folder
-from custodes.planes.traffic.health import HEALTH_SPAN, THRESHOLDS, OwnFigures, judged, own_figures
+from custodes.planes.traffic.health import THRESHOLDS, OwnFigures, assess, own_figures
 from custodes.planes.traffic.latency import Latency, Measure
 from custodes.planes.traffic.measure import CallMeter
 from custodes.planes.traffic.model import ApiCall, CallFilter, ErrorCourse, ErrorGroup, Exchange, GroupState
@@ -396,9 +396,7 @@ class ApiMonitor:
 
     async def get_health_status(self, *, tenant: str | None = None) -> SystemHealth:
         """Judge the last five minutes, and the monitor itself."""
-        until = Level.TEN_SECONDS.start_of(self._clock.now()) + Level.TEN_SECONDS.micros
-        figures = await self._analytics.totals(until - HEALTH_SPAN, until, tenant=tenant)
-        return judged(figures, self.own_figures(), self._clock.now(), self._thresholds)
+        return await assess(self._analytics, self.own_figures(), self._clock.now(), tenant, self._thresholds)
 
     def own_figures(self) -> OwnFigures:
         """Tell how the monitor itself is doing."""
