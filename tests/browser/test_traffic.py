@@ -62,7 +62,9 @@ async def test_from_a_slow_endpoint_to_its_figures_to_one_call_and_its_page(wind
     await expect(page).to_have_url(re.compile("route=/search"))
     await expect(page.get_by_role("button", name="Take away Route: /search")).to_be_visible()
 
-    await page.get_by_role("region", name="Distribution").get_by_role("link", name="Calls").click()
+    distribution = page.get_by_role("region", name="Distribution")
+    await expect(distribution.get_by_text(re.compile(r"^\d\d:\d\d$")).first).to_be_visible()  # its axis of time
+    await distribution.get_by_role("link", name="Calls").click()
     rows = page.get_by_role("table", name="API calls").get_by_role("link")
     await rows.first.click()
     drawer = page.get_by_role("dialog", name="API call")
@@ -72,7 +74,9 @@ async def test_from_a_slow_endpoint_to_its_figures_to_one_call_and_its_page(wind
     await expect(drawer.get_by_text("First byte")).to_be_visible()
     assert page.url == opened
 
+    call = opened.split("open=")[1].split("&")[0]
     await drawer.get_by_role("link", name="Open as a page").click()
+    await expect(page).to_have_title(f"API call {call} · Custodes")
     await expect(page.get_by_role("heading", name="API call")).to_be_visible()
     await expect(page.get_by_text("GET /search").first).to_be_visible()
 

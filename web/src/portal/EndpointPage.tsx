@@ -75,7 +75,7 @@ export function EndpointPage({ id, session }: { id: string; session: Session }) 
               <Figure label="Success, last hour" value={percent(judged.recent.success_rate)} />
               <Figure label="Attempts, last hour" value={count(judged.recent.attempts)} />
               <Figure label="Typical time" value={duration(judged.recent.p50_ms)} />
-              <Figure label="95 % within" value={duration(judged.recent.p95_ms)} />
+              <Figure label="Time to answer p95" value={duration(judged.recent.p95_ms)} />
               <Figure label="Missed" value={count(judged.missed)} />
             </div>
           </>

@@ -1,7 +1,8 @@
 /** How often what happened when: columns are steps of time, rows are ranges of a figure, the stronger the colour, the more. */
 import { useId, useMemo, useState } from 'react';
 import { count as written } from '../time/format.ts';
-import { useMoment, useZoom } from '../view/view.ts';
+import { ticks } from '../time/ticks.ts';
+import { useMoment, useView, useZoom } from '../view/view.ts';
 import { FiguresTable } from './chart/FiguresTable.tsx';
 import style from './Heatmap.module.css';
 import { IconChartLine, IconTable } from './icons.ts';
@@ -32,6 +33,9 @@ export function Heatmap({ label, times, step, rows, counts, height = 220 }: Heat
   const color = palette.series(0);
   const row = rows.length > 0 ? height / rows.length : height;
   const cell = 100 / Math.max(1, times.length);
+  const view = useView();
+  const begin = times[0] ?? 0;
+  const end = begin + Math.max(1, times.length) * step;
 
   function find(event: React.MouseEvent<SVGSVGElement>): readonly [number, number] {
     const box = event.currentTarget.getBoundingClientRect();
@@ -95,6 +99,13 @@ export function Heatmap({ label, times, step, rows, counts, height = 220 }: Heat
               ),
             )}
           </svg>
+          <div className={style.times} aria-hidden="true">
+            {ticks(begin, end, view.zone).map(([moment, name]) => (
+              <span key={moment} style={{ left: `${((moment - begin) / (end - begin)) * 100}%` }}>
+                {name}
+              </span>
+            ))}
+          </div>
         </div>
       )}
     </figure>

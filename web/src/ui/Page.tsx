@@ -1,4 +1,5 @@
 /** A page of the dashboard: its title, what belongs beside it, and its panels. */
+import { useLocation } from '@tanstack/react-router';
 import { type ReactNode, useEffect } from 'react';
 import { IconArrowLeft } from './icons.ts';
 import style from './Page.module.css';
@@ -13,9 +14,13 @@ interface PageProps {
 }
 
 export function Page({ title, back, actions, children }: PageProps) {
+  const path = useLocation({ select: ({ pathname }) => pathname });
+  const which = back ? lastOf(path) : '';
   useEffect(() => {
-    document.title = `${title} · Custodes`;
-  }, [title]);
+    // Of one of many, which: tabs of a browser and its history are told apart.
+    const told = which && !title.toLowerCase().includes(which) ? `${title} ${which}` : title;
+    document.title = `${told} · Custodes`;
+  }, [title, which]);
   return (
     <>
       <div className={style.head}>
@@ -33,6 +38,16 @@ export function Page({ title, back, actions, children }: PageProps) {
       <div className={style.body}>{children}</div>
     </>
   );
+}
+
+/** Last part of a path, as one reads it. */
+function lastOf(path: string): string {
+  const last = path.split('/').at(-1) ?? '';
+  try {
+    return decodeURIComponent(last);
+  } catch {
+    return last;
+  }
 }
 
 /** Panels side by side; each says how wide it wants to be by the class of `Panel`. */

@@ -1,20 +1,33 @@
 import { type Tone, usePalette } from './palette.ts';
+import { runsOf } from './runs.ts';
 import style from './Sparkline.module.css';
 
-/** The course of a figure without axes: it shows the shape, the figure beside it tells the value. */
+/**
+ * The course of a figure without axes: it shows the shape, the figure beside it tells the value.
+ *
+ * One value for each step of the range; where one is null nothing is known, and the line has a gap.
+ */
 export function Sparkline({ values, tone }: { values: readonly (number | null)[]; tone?: Tone | undefined }) {
   const palette = usePalette();
-  const known = values.map((value) => value ?? 0);
+  if (values.length < 2 || values.every((value) => value === null)) return <span className={style.room} />;
   // Where nothing happened there is a line, but none that draws the eye.
-  const color = known.some((value) => value > 0) ? palette.series(0, tone) : palette.grid;
-  if (known.length < 2) return <span className={style.room} />;
-  const most = Math.max(...known, 1e-9);
-  const points = known.map((value, at) => [(at / (known.length - 1)) * 100, 26 - (value / most) * 24] as const);
-  const line = points.map(([x, y], at) => `${at ? 'L' : 'M'}${x.toFixed(2)} ${y.toFixed(2)}`).join('');
+  const color = values.some((value) => value !== null && value > 0) ? palette.series(0, tone) : palette.grid;
+  const lines = runsOf(values);
   return (
     <svg className={style.room} viewBox="0 0 100 28" preserveAspectRatio="none" aria-hidden="true">
-      <path d={`${line}L100 28L0 28Z`} fill={color} opacity={0.12} />
-      <path d={line} fill="none" stroke={color} strokeWidth={1.5} vectorEffect="non-scaling-stroke" />
+      <path
+        d={lines.map(({ line, from, to }) => `${line}L${to} 28L${from} 28Z`).join('')}
+        fill={color}
+        opacity={0.12}
+      />
+      <path
+        d={lines.map(({ line }) => line).join('')}
+        fill="none"
+        stroke={color}
+        strokeWidth={1.5}
+        strokeLinecap="round"
+        vectorEffect="non-scaling-stroke"
+      />
     </svg>
   );
 }

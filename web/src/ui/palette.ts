@@ -8,12 +8,25 @@ import { useComputedColorScheme } from '@mantine/core';
 export type Scheme = 'light' | 'dark';
 
 const SERIES: Record<Scheme, readonly string[]> = {
-  light: ['#0072b2', '#c44e00', '#00805e', '#b0518a', '#a06a00', '#3a86c8', '#6f6800', '#5b6470'],
-  dark: ['#56b4e9', '#f08a4b', '#2fc79a', '#dd93bd', '#f0c14b', '#8fb8ff', '#e6df6a', '#a8b3c2'],
+  // Those that are alike to some eyes (vermillion and orange, both blues) are four places apart.
+  light: ['#0072b2', '#c44e00', '#00805e', '#b0518a', '#20262f', '#a06a00', '#3a86c8', '#6f6800'],
+  dark: ['#56b4e9', '#f08a4b', '#2fc79a', '#dd93bd', '#f4f6f9', '#f0c14b', '#8fb8ff', '#e6df6a'],
 };
 
 /** On and off lengths of the line, one for each series. */
-export const DASHES: readonly number[][] = [[], [7, 4], [2, 3], [10, 4, 2, 4], [4, 2], [12, 5], [1, 4], [6, 2, 1, 2]];
+export const DASHES: readonly number[][] = [
+  [],
+  [9, 4],
+  [2, 3],
+  [10, 3, 2, 3],
+  [10, 3, 2, 3, 2, 3],
+  [4, 4],
+  [14, 5],
+  [2, 6],
+];
+
+/** The same of the period before. */
+export const DASH_BEFORE: readonly number[] = [4, 3];
 
 const STATES: Record<Scheme, Record<Tone, string>> = {
   light: { good: '#00805e', warn: '#a06a00', bad: '#c0392b', plain: '#5b6470', info: '#0072b2' },

@@ -4,7 +4,7 @@ import { useMemo } from 'react';
 import { useTimed } from '../../api/hooks.ts';
 import { compact, percent } from '../../time/format.ts';
 import { Bars } from '../../ui/Bars.tsx';
-import { earlier, filled } from '../../ui/chart/steps.ts';
+import { courseOf, earlier, filled } from '../../ui/chart/steps.ts';
 import { Row } from '../../ui/Page.tsx';
 import { Panel } from '../../ui/Panel.tsx';
 import { StatCard, StatCards } from '../../ui/StatCard.tsx';
@@ -52,14 +52,14 @@ export function Figures() {
           few
           more="bad"
           note="entries"
-          course={trend?.map((point) => point.flagged)}
+          course={courseOf(now, trend, (point) => point.flagged)}
         />
         <StatCard
           label="Entries"
           value={now ? compact(now.total) : null}
           figure={now?.total}
           before={then?.total}
-          course={trend?.map((point) => point.events)}
+          course={courseOf(now, trend, (point) => point.events)}
         />
         <StatCard
           label="Not successful"

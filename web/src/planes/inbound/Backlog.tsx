@@ -2,6 +2,7 @@
 import type { UseQueryResult } from '@tanstack/react-query';
 import { useGet } from '../../api/hooks.ts';
 import { compact, count, duration, length, percent } from '../../time/format.ts';
+import { courseOf } from '../../ui/chart/steps.ts';
 import { StatCard, StatCards } from '../../ui/StatCard.tsx';
 import type { Analytics } from './model.ts';
 
@@ -17,7 +18,8 @@ export function Backlog({ asked, before }: BacklogProps) {
   const health = useGet('/webhook-health', undefined, { fresh: true });
   const total = asked.data?.total;
   const old = before.data?.total;
-  const points = asked.data?.points ?? [];
+  const course = (pick: (one: Analytics['total']) => number | null | undefined, none: number | null) =>
+    courseOf(asked.data, asked.data?.points, ({ summary }) => pick(summary), none);
   const now = health.data?.figures;
   const waiting = now?.backlog ?? 0;
   const age = now?.backlog_age_seconds ?? 0;
@@ -30,7 +32,7 @@ export function Backlog({ asked, before }: BacklogProps) {
         figure={total?.received}
         before={old?.received}
         note={total && `${count(total.duplicates)} repeats beside`}
-        course={points.map((point) => point.summary.received)}
+        course={course((one) => one.received, 0)}
       />
       <StatCard
         label="Success"
@@ -41,7 +43,7 @@ export function Backlog({ asked, before }: BacklogProps) {
         more="good"
         tone={total?.success_rate != null && total.success_rate < POOR ? 'warn' : undefined}
         note="of the events that ended"
-        course={points.map((point) => point.summary.success_rate ?? null)}
+        course={course((one) => one.success_rate, null)}
       />
       <StatCard
         label="Failed attempts"
@@ -51,7 +53,7 @@ export function Backlog({ asked, before }: BacklogProps) {
         before={old?.failure_rate}
         more="bad"
         note="of all attempts"
-        course={points.map((point) => point.summary.failure_rate ?? null)}
+        course={course((one) => one.failure_rate, null)}
       />
       <StatCard
         label="Processing p95"
@@ -59,7 +61,7 @@ export function Backlog({ asked, before }: BacklogProps) {
         figure={total?.p95_us ?? undefined}
         before={old?.p95_us}
         more="bad"
-        course={points.map((point) => point.summary.p95_us ?? null)}
+        course={course((one) => one.p95_us, null)}
       />
       <StatCard
         label="Waiting now"
@@ -85,7 +87,7 @@ export function Backlog({ asked, before }: BacklogProps) {
         before={old?.refused}
         more="bad"
         note="signatures that do not hold"
-        course={points.map((point) => point.summary.refused)}
+        course={course((one) => one.refused, 0)}
       />
     </StatCards>
   );

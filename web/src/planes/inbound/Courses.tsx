@@ -2,7 +2,7 @@
 import type { UseQueryResult } from '@tanstack/react-query';
 import { useMemo } from 'react';
 import { compact, duration, percent } from '../../time/format.ts';
-import { earlier } from '../../ui/chart/steps.ts';
+import { counted, earlier } from '../../ui/chart/steps.ts';
 import { Panel } from '../../ui/Panel.tsx';
 import { type ChartData, type Figures, TimeChart } from '../../ui/TimeChart.tsx';
 import { useView } from '../../view/view.ts';
@@ -32,8 +32,8 @@ function useBefore({ asked, before }: CourseProps, times: readonly number[]): re
   return useMemo(() => (now && old ? earlier(times, now, old, old.points) : null), [times, now, old]);
 }
 
-function beside(label: string, old: readonly (Step | undefined)[] | null, pick: (one?: Summary) => number | null) {
-  return old ? [{ label, before: true, values: old.map((one) => pick(one?.summary)) } satisfies Figures] : [];
+function beside(label: string, values: (number | null)[] | null | undefined) {
+  return values ? [{ label, before: true, values } satisfies Figures] : [];
 }
 
 export function Outcomes({ asked, before }: CourseProps) {
@@ -48,7 +48,7 @@ export function Outcomes({ asked, before }: CourseProps) {
         { label: 'Tried again', tone: 'warn', values: of((one) => one.retried) },
         { label: 'Given up', tone: 'bad', values: of((one) => one.dead) },
         { label: 'Refused', tone: 'plain', values: of((one) => one.refused) },
-        ...beside('Succeeded before', old, (one) => one?.succeeded ?? 0),
+        ...beside('Succeeded before', old && counted(old, ({ summary }) => summary.succeeded)),
       ],
     };
   }, [times, values, old]);
@@ -71,7 +71,10 @@ export function ProcessingTimes({ asked, before }: CourseProps) {
         { label: 'p50', values: values.map((one) => ms(one?.p50_us ?? null)) },
         { label: 'p95', values: values.map((one) => ms(one?.p95_us ?? null)) },
         { label: 'p99', values: values.map((one) => ms(one?.p99_us ?? null)) },
-        ...beside('p95 before', old, (one) => ms(one?.p95_us ?? null)),
+        ...beside(
+          'p95 before',
+          old?.map((one) => ms(one?.summary.p95_us ?? null)),
+        ),
       ],
     }),
     [times, values, old],

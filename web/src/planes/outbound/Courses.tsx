@@ -2,7 +2,7 @@
 import { useMemo } from 'react';
 import { useTimed } from '../../api/hooks.ts';
 import { compact, duration } from '../../time/format.ts';
-import { earlier, filled } from '../../ui/chart/steps.ts';
+import { counted, earlier, filled } from '../../ui/chart/steps.ts';
 import { Panel } from '../../ui/Panel.tsx';
 import { type ChartData, TimeChart } from '../../ui/TimeChart.tsx';
 import { useView } from '../../view/view.ts';
@@ -28,7 +28,7 @@ export function Courses({ endpointId }: { endpointId?: string }) {
           { label: '4xx', tone: 'warn', values: points.map((one) => one?.client_errors ?? 0) },
           { label: '5xx', tone: 'bad', values: points.map((one) => one?.server_errors ?? 0) },
           { label: 'No answer', tone: 'info', values: points.map((one) => one?.unanswered ?? 0) },
-          ...(before ? [{ label: 'Before', before: true, values: before.map((one) => one?.attempts ?? 0) }] : []),
+          ...(before ? [{ label: 'Before', before: true, values: counted(before, (one) => one.attempts) }] : []),
         ],
       },
       {

@@ -3,7 +3,7 @@ import { useMemo } from 'react';
 import { useTimed } from '../../api/hooks.ts';
 import { boot } from '../../boot.ts';
 import { compact, duration } from '../../time/format.ts';
-import { earlier, filled } from '../../ui/chart/steps.ts';
+import { counted, earlier, filled } from '../../ui/chart/steps.ts';
 import { IconChartLine, IconInbox } from '../../ui/icons.ts';
 import { Panel } from '../../ui/Panel.tsx';
 import { Hint, installUrl } from '../../ui/Snippet.tsx';
@@ -35,7 +35,7 @@ export function Requests({ api }: { api: ApiHealth }) {
         { label: 'Good', tone: 'info', values: points.map((one) => (one ? good(one) : 0)) },
         { label: '4xx', tone: 'warn', values: points.map((one) => one?.stats.client_errors ?? 0) },
         { label: '5xx', tone: 'bad', values: points.map((one) => one?.stats.server_errors ?? 0) },
-        ...(before ? [{ label: 'Before', before: true, values: before.map((one) => one?.stats.count ?? 0) }] : []),
+        ...(before ? [{ label: 'Before', before: true, values: counted(before, (one) => one.stats.count) }] : []),
       ],
     };
   }, [now, old]);
@@ -99,9 +99,7 @@ export function Webhooks() {
   const data = useMemo<ChartData>(() => {
     if (!now) return { times: [], series: [] };
     const [times, points] = filled(now, now.points);
-    const before = old
-      ? (earlier(times, now, old, old.points)?.map((one) => one?.summary.succeeded ?? 0) ?? null)
-      : null;
+    const before = old && earlier(times, now, old, old.points);
     return {
       times,
       series: [
@@ -109,7 +107,9 @@ export function Webhooks() {
         { label: 'Retried', tone: 'warn', values: points.map((one) => one?.summary.retried ?? 0) },
         { label: 'Given up', tone: 'bad', values: points.map((one) => one?.summary.dead ?? 0) },
         { label: 'Refused', tone: 'plain', values: points.map((one) => one?.summary.refused ?? 0) },
-        ...(before ? [{ label: 'Succeeded before', before: true, values: before }] : []),
+        ...(before
+          ? [{ label: 'Succeeded before', before: true, values: counted(before, ({ summary }) => summary.succeeded) }]
+          : []),
       ],
     };
   }, [now, old]);

@@ -1,5 +1,6 @@
 import { useGet, useTimed } from '../../api/hooks.ts';
 import { compact, count, duration, percent } from '../../time/format.ts';
+import { courseOf } from '../../ui/chart/steps.ts';
 import { StatCard, StatCards } from '../../ui/StatCard.tsx';
 import { ALERTS } from './first.ts';
 
@@ -22,9 +23,8 @@ export function KeyFigures() {
 
   const totals = api.data?.analytics.totals;
   const before = apiBefore.data?.totals;
-  const series = api.data?.analytics.series ?? [];
+  const calls = api.data?.analytics;
   const total = hooks.data?.total;
-  const points = hooks.data?.points ?? [];
   const open = audit.data?.by_review_state.open ?? 0;
   const firing = alerts.data?.items;
   const blocks = limits.data?.blocks_in_force ?? 0;
@@ -36,7 +36,7 @@ export function KeyFigures() {
         value={totals ? compact(totals.count) : missing(api)}
         figure={totals?.count}
         before={before?.count}
-        course={series.map((point) => point.stats.count)}
+        course={courseOf(calls, calls?.series, ({ stats }) => stats.count)}
         to="/api"
       />
       <StatCard
@@ -48,7 +48,7 @@ export function KeyFigures() {
         more="bad"
         note={none}
         tone={totals && totals.error_rate >= 0.05 ? 'bad' : undefined}
-        course={series.map((point) => point.stats.error_rate)}
+        course={courseOf(calls, calls?.series, ({ stats }) => stats.error_rate, null)}
         to="/api"
       />
       <StatCard
@@ -58,7 +58,7 @@ export function KeyFigures() {
         before={before && before.count > 0 ? before.total_ms.p95 : null}
         more="bad"
         note={none}
-        course={series.map((point) => point.stats.total_ms.p95)}
+        course={courseOf(calls, calls?.series, ({ stats }) => (stats.timed > 0 ? stats.total_ms.p95 : null), null)}
         to="/api"
       />
       <StatCard
@@ -66,7 +66,7 @@ export function KeyFigures() {
         value={total ? compact(total.received) : missing(hooks)}
         figure={total?.received}
         before={hooksBefore.data?.total.received}
-        course={points.map((point) => point.summary.received)}
+        course={courseOf(hooks.data, hooks.data?.points, ({ summary }) => summary.received)}
         to="/webhooks"
       />
       <StatCard
@@ -78,7 +78,7 @@ export function KeyFigures() {
         more="good"
         note={total && total.success_rate == null ? 'none has ended' : undefined}
         tone={total?.success_rate != null && total.success_rate < 0.95 ? 'warn' : undefined}
-        course={points.map((point) => point.summary.success_rate ?? null)}
+        course={courseOf(hooks.data, hooks.data?.points, ({ summary }) => summary.success_rate, null)}
         to="/webhooks"
       />
       <StatCard
@@ -87,7 +87,7 @@ export function KeyFigures() {
         figure={limits.data?.refused}
         before={limitsBefore.data?.refused}
         note={limits.data && `${count(blocks)} ${blocks === 1 ? 'block' : 'blocks'} in force`}
-        course={series.map((point) => point.stats.limited)}
+        course={courseOf(calls, calls?.series, ({ stats }) => stats.limited)}
         to="/rate-limits"
       />
       <StatCard
@@ -95,7 +95,7 @@ export function KeyFigures() {
         value={audit.data ? compact(open) : missing(audit)}
         tone={open > 0 ? 'warn' : undefined}
         note={audit.data && `${compact(audit.data.flagged)} of ${compact(audit.data.total)} entries flagged`}
-        course={audit.data?.risk_trend.map((point) => point.flagged)}
+        course={courseOf(audit.data, audit.data?.risk_trend, (point) => point.flagged)}
         to="/audit"
       />
       <StatCard

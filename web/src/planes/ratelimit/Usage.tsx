@@ -2,7 +2,7 @@
 import { useMemo } from 'react';
 import { useGet, useTimed } from '../../api/hooks.ts';
 import { compact, count, percent } from '../../time/format.ts';
-import { earlier, filled } from '../../ui/chart/steps.ts';
+import { counted, courseOf, earlier, filled } from '../../ui/chart/steps.ts';
 import { IconHandStop } from '../../ui/icons.ts';
 import { Row } from '../../ui/Page.tsx';
 import { Panel } from '../../ui/Panel.tsx';
@@ -32,12 +32,11 @@ export function Usage() {
         { label: 'Admitted', tone: 'info', values: points.map((point) => point?.allowed ?? 0) },
         { label: 'Refused', tone: 'bad', values: points.map((point) => point?.refused ?? 0) },
         { label: 'Refused by a shadow rule', tone: 'warn', values: points.map((point) => point?.would_refuse ?? 0) },
-        ...(old ? [{ label: 'Refused before', before: true, values: old.map((point) => point?.refused ?? 0) }] : []),
+        ...(old ? [{ label: 'Refused before', before: true, values: counted(old, (point) => point.refused) }] : []),
       ],
     };
   }, [answer, last]);
   const nothing = answer !== undefined && answer.allowed + answer.refused + answer.would_refuse === 0;
-  const refusedCourse = answer?.trend.map((point) => point.refused);
   // Of this moment while the range ends with it; of a stretch that is over, as it was at its end.
   const blocks = (view.bounds.to === 'now' ? summary.data : answer)?.blocks_in_force ?? undefined;
   return (
@@ -49,7 +48,7 @@ export function Usage() {
           figure={answer?.refused}
           before={before.data?.refused}
           more="neither"
-          course={refusedCourse}
+          course={courseOf(answer, answer?.trend, (point) => point.refused)}
           note="requests"
         />
         <StatCard
@@ -66,7 +65,7 @@ export function Usage() {
           value={answer ? compact(answer.allowed) : null}
           figure={answer?.allowed}
           before={before.data?.allowed}
-          course={answer?.trend.map((point) => point.allowed)}
+          course={courseOf(answer, answer?.trend, (point) => point.allowed)}
           note="units, of all rules together"
         />
         <StatCard

@@ -5,7 +5,7 @@ import { api, type Schemas } from '../../api/client.ts';
 import { sent } from '../../api/hooks.ts';
 import { compact, count, millis, percent } from '../../time/format.ts';
 import { asQuery, previous } from '../../time/range.ts';
-import { earlier, filled } from '../../ui/chart/steps.ts';
+import { counted, earlier, filled } from '../../ui/chart/steps.ts';
 import { figure } from '../../ui/columns.ts';
 import { type Column, DataTable } from '../../ui/DataTable.tsx';
 import { IconCircleCheck, IconInbox } from '../../ui/icons.ts';
@@ -62,7 +62,7 @@ export function WhatIf({ draft }: { draft: Draft }) {
               {
                 label: 'Would have been refused before',
                 before: true,
-                values: old.map((point) => point?.refused ?? 0),
+                values: counted(old, (point) => point.refused),
               },
             ]
           : []),

@@ -3,7 +3,7 @@ import { SegmentedControl } from '@mantine/core';
 import { useMemo } from 'react';
 import { useTimed } from '../../api/hooks.ts';
 import { compact, duration, millis } from '../../time/format.ts';
-import { earlier } from '../../ui/chart/steps.ts';
+import { earlier, filled } from '../../ui/chart/steps.ts';
 import { Heatmap } from '../../ui/Heatmap.tsx';
 import { IconChartLine, IconClock } from '../../ui/icons.ts';
 import { Message } from '../../ui/Message.tsx';
@@ -48,13 +48,16 @@ export function Latency() {
   const known = now.data;
   const old = view.before ? then.data : undefined;
   const lines = useMemo<ChartData>(() => {
-    const points = known?.series ?? [];
-    const times = points.map((point) => millis(point.at));
-    const before = known && old ? earlier(times, known, old, old.series) : null;
+    if (!known) return { times: [], series: [] };
+    const [times, points] = filled(known, known.series);
+    const before = old ? earlier(times, known, old, old.series) : null;
     return {
       times,
       series: [
-        ...NAMES.map(([name, label]) => ({ label, values: points.map((point) => point.percentiles_ms[name]) })),
+        ...NAMES.map(([name, label]) => ({
+          label,
+          values: points.map((point) => point?.percentiles_ms[name] ?? null),
+        })),
         ...(before
           ? [{ label: 'p95 before', before: true, values: before.map((one) => one?.percentiles_ms.p95 ?? null) }]
           : []),

@@ -1,15 +1,17 @@
-import { useMemo } from 'react';
 import { useTimed } from '../../api/hooks.ts';
 import { compact, count, duration, percent } from '../../time/format.ts';
+import { courseOf } from '../../ui/chart/steps.ts';
 import { Row } from '../../ui/Page.tsx';
 import { StatCard, StatCards } from '../../ui/StatCard.tsx';
 import { useView } from '../../view/view.ts';
 import { Failing, FailingOverTime } from './Failing.tsx';
 import { Latency } from './Latency.tsx';
-import { useAnalytics, useFigureQuery } from './model.ts';
+import { type Analytics, useAnalytics, useFigureQuery } from './model.ts';
 import { Pattern } from './Pattern.tsx';
 import { Slowest } from './Slowest.tsx';
 import { Volume } from './Volume.tsx';
+
+type Stats = Analytics['totals'];
 
 export function Performance() {
   return (
@@ -34,7 +36,8 @@ function Figures() {
   const then = useTimed('/api-analytics', { ...query, endpoints: 1, consumers: 1 }, { which: 'before' });
   const totals = now.data?.totals;
   const before = then.data?.totals.count ? then.data.totals : undefined;
-  const series = useMemo(() => now.data?.series ?? [], [now.data]);
+  const course = (pick: (one: Stats) => number | null, none: number | null) =>
+    courseOf(now.data, now.data?.series, ({ stats }) => pick(stats), none);
   const seconds = Math.max(1, (span.to - span.from) / 1_000);
   const time = (name: 'p50' | 'p95' | 'p99' | 'p99_9', label: string) => (
     <StatCard
@@ -44,7 +47,7 @@ function Figures() {
       before={before?.timed ? before.total_ms[name] : null}
       more="bad"
       note={consumer ? 'not kept by consumer' : undefined}
-      course={series.map(({ stats }) => (stats.timed > 0 ? stats.total_ms[name] : null))}
+      course={course((one) => (one.timed > 0 ? one.total_ms[name] : null), null)}
     />
   );
   return (
@@ -55,12 +58,12 @@ function Figures() {
         figure={totals?.count}
         before={before?.count}
         note={totals && `${compact(totals.count / seconds)} a second`}
-        course={series.map(({ stats }) => stats.count)}
+        course={course((one) => one.count, 0)}
       />
-      {time('p50', 'Median time')}
-      {time('p95', '95 % within')}
-      {time('p99', '99 % within')}
-      {time('p99_9', '99.9 % within')}
+      {time('p50', 'Response time p50')}
+      {time('p95', 'Response time p95')}
+      {time('p99', 'Response time p99')}
+      {time('p99_9', 'Response time p99.9')}
       <StatCard
         label="Server errors"
         value={totals ? percent(totals.error_rate) : null}
@@ -70,7 +73,7 @@ function Figures() {
         more="bad"
         tone={totals && totals.error_rate >= 0.05 ? 'bad' : undefined}
         note={totals && `${count(totals.server_errors)} of ${count(totals.count)}`}
-        course={series.map(({ stats }) => stats.error_rate)}
+        course={course((one) => one.error_rate, null)}
       />
       <StatCard
         label="Client errors"
@@ -80,7 +83,7 @@ function Figures() {
         before={before ? before.client_errors / before.count : null}
         more="bad"
         note={totals && `${count(totals.client_errors)} of ${count(totals.count)}`}
-        course={series.map(({ stats }) => (stats.count ? stats.client_errors / stats.count : null))}
+        course={course((one) => (one.count ? one.client_errors / one.count : null), null)}
       />
       <StatCard
         label="Refused by limits"
@@ -88,7 +91,7 @@ function Figures() {
         figure={totals?.limited}
         before={before?.limited}
         note={totals && `${percent(totals.count ? totals.limited / totals.count : 0)} of all requests`}
-        course={series.map(({ stats }) => stats.limited)}
+        course={course((one) => one.limited, 0)}
       />
     </StatCards>
   );

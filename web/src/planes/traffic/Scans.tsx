@@ -5,7 +5,7 @@ import { api } from '../../api/client.ts';
 import { sent, useRows, useTimed } from '../../api/hooks.ts';
 import { compact, count, percent } from '../../time/format.ts';
 import { ConfirmAction } from '../../ui/ConfirmAction.tsx';
-import { earlier, filled } from '../../ui/chart/steps.ts';
+import { counted, earlier, filled } from '../../ui/chart/steps.ts';
 import { type Column, DataTable } from '../../ui/DataTable.tsx';
 import { IconShieldCheck } from '../../ui/icons.ts';
 import { Message } from '../../ui/Message.tsx';
@@ -58,7 +58,7 @@ export function Scans() {
       times,
       series: [
         { label: 'Requests', tone: 'warn', values: points.map((point) => point?.stats.count ?? 0) },
-        ...(last ? [{ label: 'Before', before: true, values: last.map((one) => one?.stats.count ?? 0) }] : []),
+        ...(last ? [{ label: 'Before', before: true, values: counted(last, (one) => one.stats.count) }] : []),
       ],
     };
   }, [known, old]);

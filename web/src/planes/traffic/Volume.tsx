@@ -1,7 +1,7 @@
 import { useMemo } from 'react';
 import { useTimed } from '../../api/hooks.ts';
 import { compact, millis } from '../../time/format.ts';
-import { earlier } from '../../ui/chart/steps.ts';
+import { counted, earlier } from '../../ui/chart/steps.ts';
 import { Panel } from '../../ui/Panel.tsx';
 import { type ChartData, TimeChart } from '../../ui/TimeChart.tsx';
 import { useView } from '../../view/view.ts';
@@ -56,7 +56,7 @@ function layers(known: Analytics | undefined, old: Analytics | undefined): Chart
       ...(redirects.some((one) => one > 0) ? [{ label: '3xx', tone: 'good' as const, values: redirects }] : []),
       ...errors,
       ...(left.some((one) => one > 0) ? [{ label: 'Client left', tone: 'plain' as const, values: left }] : []),
-      ...(before ? [{ label: 'Before', before: true, values: before.map((one) => one?.stats.count ?? 0) }] : []),
+      ...(before ? [{ label: 'Before', before: true, values: counted(before, (one) => one.stats.count) }] : []),
     ],
   };
 }

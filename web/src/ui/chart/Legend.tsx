@@ -1,6 +1,6 @@
-import { DASHES, type Palette } from '../palette.ts';
+import { DASH_BEFORE, DASHES, type Palette } from '../palette.ts';
 import style from './Legend.module.css';
-import type { Figures, Kind } from './model.ts';
+import { type Figures, type Kind, strokeOf } from './model.ts';
 
 interface LegendProps {
   series: readonly Figures[];
@@ -45,7 +45,7 @@ interface SwatchProps {
 
 /** A piece of what is drawn: of a bar, or of a line with its dashes. */
 export function Swatch({ palette, kind, figures, at }: SwatchProps) {
-  const color = figures.before ? palette.faint : palette.series(at, figures.tone);
+  const color = strokeOf(figures, at, kind, palette);
   if (kind === 'bars' && !figures.before) {
     return (
       <svg width="11" height="11" aria-hidden="true">
@@ -53,10 +53,11 @@ export function Swatch({ palette, kind, figures, at }: SwatchProps) {
       </svg>
     );
   }
-  const dash = figures.before ? [3, 3] : (DASHES[at % DASHES.length] ?? []);
+  const dash = figures.before ? DASH_BEFORE : (DASHES[at % DASHES.length] ?? []);
   return (
-    <svg width="18" height="8" aria-hidden="true">
-      <line x1="0" y1="4" x2="18" y2="4" stroke={color} strokeWidth="2.5" strokeDasharray={dash.join(' ')} />
+    // Wide enough for the longest pattern.
+    <svg width="26" height="8" aria-hidden="true">
+      <line x1="0" y1="4" x2="26" y2="4" stroke={color} strokeWidth="2" strokeDasharray={dash.join(' ')} />
     </svg>
   );
 }

@@ -3,9 +3,9 @@ import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { tick, type Zone, zoneName } from '../../time/format.ts';
 import type { Span } from '../../time/range.ts';
-import { DASHES, type Palette } from '../palette.ts';
+import { DASH_BEFORE, DASHES, type Palette } from '../palette.ts';
 import { layersOf } from './layers.ts';
-import type { Figures, Kind } from './model.ts';
+import { type Figures, type Kind, strokeOf } from './model.ts';
 
 interface Look {
   kind: Kind;
@@ -122,16 +122,16 @@ function asWideAsItsFigures(plot: uPlot, values: string[] | null, at: number, cy
 }
 
 function line(one: Figures, place: number, look: Look, step: number): uPlot.Series {
-  const color = one.before ? look.palette.faint : look.palette.series(place, one.tone);
+  const color = strokeOf(one, place, look.kind, look.palette);
   const base = { label: one.label, stroke: color, spanGaps: false };
   if (look.kind === 'bars') {
-    if (one.before) return { ...base, width: 1.5, dash: [4, 3], points: { show: false }, paths: steps() };
+    if (one.before) return { ...base, width: 1.75, dash: [...DASH_BEFORE], points: { show: false }, paths: steps() };
     return { ...base, fill: color, width: 0, points: { show: false }, paths: bars(step) };
   }
   return {
     ...base,
-    width: one.before ? 1 : 1.75,
-    dash: one.before ? [3, 3] : (DASHES[place % DASHES.length] ?? []),
+    width: one.before ? 1.25 : 1.75,
+    dash: one.before ? [...DASH_BEFORE] : (DASHES[place % DASHES.length] ?? []),
     ...(look.kind === 'area' && !one.before ? { fill: `${color}22` } : {}),
     // A point that stands alone would not be seen otherwise.
     points: { show: true, size: 5, filter: (plot, at) => alone(plot.data[at] ?? []) },

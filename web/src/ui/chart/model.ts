@@ -1,4 +1,4 @@
-import type { Tone } from '../palette.ts';
+import type { Palette, Tone } from '../palette.ts';
 
 /** Lines, areas below them, or bars that stand on each other. */
 export type Kind = 'line' | 'area' | 'bars';
@@ -18,4 +18,10 @@ export interface ChartData {
   /** Begin of each step, milliseconds since the epoch, ascending. */
   times: readonly number[];
   series: readonly Figures[];
+}
+
+/** Colour of a line or bar: that of the period before must be seen over the bars that it is compared with. */
+export function strokeOf(figures: Figures, place: number, kind: Kind, palette: Palette): string {
+  if (!figures.before) return palette.series(place, figures.tone);
+  return kind === 'bars' ? palette.ink : palette.faint;
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { earlier, filled } from './steps.ts';
+import { counted, courseOf, earlier, filled } from './steps.ts';
 
 const at = (second: number) => new Date(Date.UTC(2026, 10, 25, 10, 0, second)).toISOString();
 const begins = (...seconds: number[]) => seconds.map((second) => Date.parse(at(second)));
@@ -29,4 +29,17 @@ test('where steps begin at round moments and the period does not, each is told b
 
 test('steps of another width are not compared', () => {
   expect(earlier(begins(30), stretch(30, 60), stretch(0, 30, 60), [{ at: at(0) }])).toBeNull();
+});
+
+test('a course has a value for each step: zero where nothing was counted, none where nothing was timed', () => {
+  const points = [{ at: at(10), n: 7 }];
+  expect(courseOf(stretch(0, 30), points, (point) => point.n)).toEqual([0, 7, 0]);
+  expect(courseOf(stretch(0, 30), points, (point) => point.n, null)).toEqual([null, 7, null]);
+  expect(courseOf(undefined, undefined, () => 1)).toEqual([]);
+});
+
+test('the period before is drawn from the first thing that was counted on', () => {
+  const pick = (point: { n: number }) => point.n;
+  expect(counted([undefined, { n: 0 }, { n: 3 }, undefined], pick)).toEqual([null, null, 3, 0]);
+  expect(counted([undefined, undefined], pick)).toEqual([null, null]);
 });

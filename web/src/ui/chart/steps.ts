@@ -25,6 +25,27 @@ export function filled<P extends Point>(answer: Stretch, points: readonly P[]): 
   return [times, times.map((at) => known.get(at))];
 }
 
+/** Course of one figure over all steps of a stretch, `none` where nothing was. */
+export function courseOf<P extends Point>(
+  answer: Stretch | undefined,
+  points: readonly P[] | undefined,
+  pick: (point: P) => number | null | undefined,
+  none: number | null = 0,
+): (number | null)[] {
+  if (!answer || !points) return [];
+  return filled(answer, points)[1].map((point) => (point ? (pick(point) ?? null) : none));
+}
+
+/**
+ * Counts of the period before, as they are drawn: none where nothing had been counted yet.
+ *
+ * A step in which nothing was is 0; those before the first in which something was may be older than the install.
+ */
+export function counted<P>(points: readonly (P | undefined)[], pick: (point: P) => number): (number | null)[] {
+  const first = points.findIndex((point) => point !== undefined && pick(point) > 0);
+  return points.map((point, at) => (first < 0 || at < first ? null : point ? pick(point) : 0));
+}
+
 /**
  * For each step of a chart the point of the period before that is as far from the begin of its period.
  *
