@@ -74,6 +74,33 @@ async def test_a_flag_is_opened_and_decided_by_keyboard_and_the_trail_says_so(wi
     assert [step["changes"][0]["new"] for step in steps] == ["true_positive", "acknowledged"]
 
 
+async def test_after_a_verdict_by_key_the_focus_is_on_the_next_flag(window: Callable[..., Any]) -> None:
+    """Given three flags; when each is decided by key, the last one first; then the focus never leaves the list."""
+    seen = await window()
+    for place in range(3):
+        _flag(seen.shop, f"next-{place}")
+    page = await seen.open(f"/audit?{RANGE}&find=service%3Anext-")
+    rows = page.get_by_role("table", name="Flagged entries").locator("tbody tr[data-row]")
+    await expect(rows).to_have_count(3)
+    actors = [re.findall(r"next-\d", text)[0] for text in await rows.all_inner_texts()]
+    await rows.nth(0).get_by_role("link").focus()
+    await page.keyboard.press("j")
+    await expect(rows.nth(1).get_by_role("link")).to_be_focused()
+
+    for left in (2, 1, 0):
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("dialog").get_by_role("button", name="Benign")).to_be_visible()
+        await page.keyboard.press("b")
+        await expect(page.get_by_role("dialog")).to_have_count(0)
+        await expect(rows).to_have_count(left)
+        if left:
+            # The one that took the place of the one that is gone, or the last one
+            at = min(1, left - 1)
+            await expect(rows.nth(at).get_by_role("link")).to_be_focused()
+            await expect(rows.nth(at)).to_contain_text(actors[2] if left == 2 else actors[0])
+    await expect(page.get_by_role("table", name="Flagged entries").locator("button:focus")).to_have_count(1)
+
+
 async def test_all_that_a_search_finds_is_reviewed_after_a_count(window: Callable[..., Any]) -> None:
     seen = await window()
     for place in range(3):

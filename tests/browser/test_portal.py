@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import aiohttp
 import pytest
 import pytest_asyncio
 from aiohttp import web
@@ -21,13 +22,19 @@ HOSTILE = "<img src=x onerror=\"document.title='run'\"><script>document.title='r
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def receiver() -> AsyncIterator[str]:
-    """A server of the customer's on loopback: ``/ok`` answers 200, all else 500; both say something hostile."""
+    """A server of the customer's on loopback: ``/ok`` answers 200, all else 500; both say something hostile.
+
+    What is posted to ``/mend`` is a path that answers 200 from then on.
+    """
+    works = {"/ok", "/mend"}
 
     async def take(request: web.Request) -> web.Response:
-        await request.read()
+        body = await request.text()
+        if request.path == "/mend":
+            works.add(body)
         await asyncio.sleep(0)
         headers = {"X-Request-Id": "req_7", "Set-Cookie": "sid=hunter9"}
-        return web.Response(status=200 if request.path == "/ok" else 500, text=HOSTILE, headers=headers)
+        return web.Response(status=200 if request.path in works else 500, text=HOSTILE, headers=headers)
 
     app = web.Application()
     app.router.add_post("/{tail:.*}", take)
@@ -58,6 +65,18 @@ def endpoint(shop: Shop, tenant: str, url: str, **more: Any) -> str:
 
 def send_test(shop: Shop, endpoint_id: str) -> None:
     shop.client.post(f"{API}/webhook-configurations/{endpoint_id}/test", headers={"X-API-Key": shop.key})
+
+
+async def until_missed(shop: Shop, endpoint_id: str, number: int) -> None:
+    """Wait until an endpoint has missed so many deliveries, and nothing is on its way."""
+    async with asyncio.timeout(60):
+        while True:
+            told = shop.client.get(
+                f"{API}/webhook-configurations/{endpoint_id}/health", headers={"X-API-Key": shop.key}
+            )
+            if told.json()["missed"] == number and told.json()["recent"]["attempts"] == 2 - number:
+                return
+            await asyncio.sleep(0.1)
 
 
 async def enter(seen: Any, made: dict[str, Any], place: str = "") -> Page:
@@ -231,3 +250,49 @@ async def test_a_link_that_has_ended_says_so_and_shows_nothing(window: Callable[
     await page.goto("about:blank")
     await page.goto(f"{seen.shop.url}{PLACE}#{'x' * 43}")
     await expect(page.get_by_text("This link is not known")).to_be_visible()
+
+
+@pytest.mark.parametrize("paused", [False, True])
+async def test_what_an_endpoint_missed_is_recovered_by_a_button(
+    window: Callable[..., Any], receiver: str, paused: bool
+) -> None:
+    """Given an endpoint that missed an event; then the list says that it fails, and one button sends it again."""
+    seen = await window(signed_in=False)
+    tenant, key = f"missed-{paused}", {"X-API-Key": seen.shop.key}
+    made = endpoint(seen.shop, tenant, f"{receiver}/{tenant}")
+    emitted = {"event_type": "order.made", "payload": {}, "tenant": tenant}
+    answer = seen.shop.client.post(f"{API}/ingest/webhook-events", json={"items": [emitted]}, headers=key)
+    assert answer.json()["accepted"] == 1, answer.text
+    await until_missed(seen.shop, made, 1)
+    page = await enter(seen, link(seen.shop, tenant, scope="manage"))
+    await expect(page.get_by_text("Last attempt failed")).to_be_visible()
+    if paused:
+        body = {"reason": "moving house"}
+        answer = seen.shop.client.post(f"{API}/webhook-configurations/{made}/pause", json=body, headers=key)
+        assert answer.status_code == 200, answer.text
+    await page.get_by_role("link", name=tenant).click()
+    once = " once it is resumed" if paused else ""
+    await expect(page.get_by_text(f"1 delivery was missed and can be recovered{once}", exact=True)).to_be_visible()
+    assert await seen.violations() == []
+
+    # Who may only look is told who can
+    looking = await window(signed_in=False)
+    other = await enter(looking, link(seen.shop, tenant), f"endpoints/{made}")
+    await expect(other.get_by_text("Who has a link to manage this endpoint")).to_be_visible()
+    await expect(other.get_by_role("button", name="ecover")).to_have_count(0)
+
+    async with aiohttp.ClientSession() as session:
+        await session.post(f"{receiver}/mend", data=f"/{tenant}")
+    label = "Resume and recover" if paused else "Recover"
+    await page.get_by_role("button", name=label, exact=True).click()
+    dialog = page.get_by_role("dialog", name=label)
+    await expect(dialog).to_contain_text("oldest first: 1 in all")
+    await dialog.get_by_role("button", name=label).click()
+
+    await until_missed(seen.shop, made, 0)
+    await page.reload()  # it would be told by itself, some seconds later
+    await expect(page.get_by_text("Healthy")).to_be_visible()
+    await expect(page.get_by_role("listitem").get_by_text("Delivered")).to_be_visible()
+    await expect(page.get_by_role("button", name=label, exact=True)).to_have_count(0)
+    await page.get_by_role("link", name="All endpoints").click()
+    await expect(page.get_by_text("Working")).to_be_visible()

@@ -72,6 +72,28 @@ async def test_each_part_shows_real_figures_and_everybody_can_use_it(
         assert await seen.violations() == [], part
 
 
+async def test_on_a_phone_a_table_says_that_there_is_more_and_its_actions_are_in_sight(
+    window: Callable[..., Any],
+) -> None:
+    seen = await window(width=390)
+    page = await seen.open(f"{PLACE}?view=blocks")
+    table = page.get_by_role("table", name="Blocks and bans")
+    await expect(table.get_by_role("link").first).to_be_visible()
+    # What matters first is in sight, the edge tells of the rest, and no longer once one is there
+    await expect(table.get_by_text("blocked").first).to_be_in_viewport(ratio=0.9)
+    place = table.locator("..")
+    await expect(place).to_have_attribute("data-more", "true")
+    await place.evaluate("(it) => it.scrollTo({ left: it.scrollWidth })")
+    await expect(place).not_to_have_attribute("data-more", "true")
+
+    await seen.go(f"{PLACE}?from=now-1h")
+    who = page.get_by_role("table", name="Addresses by refusals")
+    block = who.get_by_role("button", name=re.compile("^Block ")).first
+    await block.scroll_into_view_if_needed(timeout=FLUSHED_MS)
+    await expect(block).to_be_in_viewport(ratio=0.95)
+    await expect(who.locator("..")).not_to_have_attribute("data-more", "true")
+
+
 async def test_somebody_is_blocked_looked_at_and_unblocked(window: Callable[..., Any]) -> None:
     """Given the list of blocks; when an address is blocked by hand and lifted; then the trail says why, both times."""
     seen = await window()

@@ -463,6 +463,62 @@ async def test_a_customer_manages_endpoints_and_every_change_is_in_the_trail(
     assert {entry.context.ip for entry in entries} == {"203.0.113.9"}
 
 
+async def test_the_list_says_how_each_endpoint_is_as_its_own_page_does(
+    custodes: Custodes, client: httpx2.AsyncClient, receiver: Receiver, clock: FakeClock
+):
+    # Given two endpoints, of which one fails again and again
+    visitor = await visit(custodes, client)
+    well, fails = await visitor.made(f"{receiver.url}/well"), await visitor.made(f"{receiver.url}/fails")
+    await visitor("PATCH", f"/endpoints/{well['id']}", {"event_types": ["order.other"]})
+
+    async def conditions() -> dict[str, str]:
+        listed = {one["id"]: one["condition"] for one in (await visitor("GET", "/endpoints")).json()}
+        for endpoint_id, condition in listed.items():
+            health = (await visitor("GET", f"/endpoints/{endpoint_id}/health")).json()
+            assert health["condition"] == condition
+        return listed
+
+    assert await conditions() == {well["id"]: "healthy", fails["id"]: "healthy"}
+    receiver.status = 500
+    for _ in range(6):
+        await custodes.outbound.emit("order.made", {}, tenant="acme")
+        await custodes.outbound.worker.run_due()
+
+    # Then it fails, and the other one does not
+    assert await conditions() == {well["id"]: "healthy", fails["id"]: "failing"}
+
+    # And one attempt that gets through does not make it a working one
+    receiver.status = 204
+    clock.advance(5 * MINUTE)
+    await custodes.outbound.worker.run_due()
+    assert (await conditions())[fails["id"]] == "degraded"
+    await visitor("POST", f"/endpoints/{well['id']}/pause")
+    assert (await conditions())[well["id"]] == "paused"
+
+
+async def test_a_disabled_endpoint_is_resumed_with_what_was_held(
+    custodes: Custodes, client: httpx2.AsyncClient, receiver: Receiver
+):
+    # Given an endpoint that said that it is gone, and an event that was held since
+    visitor = await visit(custodes, client)
+    made = await visitor.made(f"{receiver.url}/in")
+    receiver.status = 410
+    for _ in range(2):
+        await custodes.outbound.emit("order.made", {}, tenant="acme")
+        await custodes.outbound.worker.run_due()
+    path = f"/endpoints/{made['id']}"
+    assert (await visitor("GET", f"{path}/health")).json()["condition"] == "disabled"
+    receiver.status = 204
+    before = len(receiver.got)
+
+    await visitor("POST", f"{path}/resume?recover=true")
+    await custodes.outbound.worker.run_due()
+
+    assert len(receiver.got) > before
+    held = (await visitor("GET", f"{path}/deliveries", None)).json()["items"]
+    assert "held" not in {delivery["status"] for delivery in held}
+
+
 async def test_what_is_added_stays_within_the_channel_and_the_count_of_the_link(
     custodes: Custodes, client: httpx2.AsyncClient
 ):

@@ -60,7 +60,8 @@ def test_the_state_that_a_person_or_we_gave_it_comes_first() -> None:
     found = examine(disabled, EndpointHealth(failures=9, failing_since=NOW), recent(), 2, NOW)
 
     assert found.condition is Condition.DISABLED
-    assert (found.reasons[0], found.reasons[-1]) == ("it said 410", "2 deliveries were missed and can be recovered")
+    missed = "2 deliveries were missed and can be recovered once it is resumed"
+    assert (found.reasons[0], found.reasons[-1]) == ("it said 410", missed)
 
 
 def attempt(status: int | None) -> Attempt:

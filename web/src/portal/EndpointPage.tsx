@@ -49,7 +49,7 @@ export function EndpointPage({ id, session }: { id: string; session: Session }) 
     <div className={style.stack}>
       {back}
       <h1 className={style.address}>{endpoint?.url ?? 'Endpoint'}</h1>
-      {endpoint && judged && manage && <Actions endpoint={endpoint} health={judged} />}
+      {endpoint && manage && <Actions endpoint={endpoint} />}
       <Card
         title="How it is"
         of={health}
@@ -71,6 +71,7 @@ export function EndpointPage({ id, session }: { id: string; session: Session }) 
                 ))}
               </ul>
             )}
+            {endpoint && judged.missed > 0 && <Missed endpoint={endpoint} health={judged} manage={manage} />}
             <div className={style.cards}>
               <Figure label="Success, last hour" value={percent(judged.recent.success_rate)} />
               <Figure label="Attempts, last hour" value={count(judged.recent.attempts)} />
@@ -113,7 +114,40 @@ function Figure({ label, value }: { label: string; value: string }) {
   );
 }
 
-function Actions({ endpoint, health }: { endpoint: Endpoint; health: Health }) {
+/** What it has missed: sent again by one button, which resumes it first where nothing is sent to it. */
+function Missed({ endpoint, health, manage }: { endpoint: Endpoint; health: Health; manage: boolean }) {
+  const queries = useQueryClient();
+  const params = { path: { id: endpoint.id } };
+  const on = endpoint.state === 'enabled';
+  if (!manage)
+    return <p className="faint">Who has a link to manage this endpoint can have what it missed sent again.</p>;
+
+  async function recover(): Promise<void> {
+    try {
+      // What was held first, so that nothing that is emitted meanwhile gets ahead of it; then what was given up.
+      if (!on) await sent(api.POST('/api/endpoints/{id}/resume', { params: { ...params, query: { recover: true } } }));
+      await sent(api.POST('/api/endpoints/{id}/recover', { params }));
+    } finally {
+      void queries.invalidateQueries();
+    }
+  }
+  const since = health.failing_since ? ' Make sure that it works again: else it is missed once more.' : '';
+  return (
+    <p>
+      <ConfirmButton
+        label={on ? 'Recover' : 'Resume and recover'}
+        reason="none"
+        done="What was missed is on its way"
+        onConfirm={recover}
+      >
+        {on ? '' : 'It gets webhooks again. '}
+        {`Everything it has missed is sent again, oldest first: ${count(health.missed)} in all.${since}`}
+      </ConfirmButton>
+    </p>
+  );
+}
+
+function Actions({ endpoint }: { endpoint: Endpoint }) {
   const queries = useQueryClient();
   const [shown, setShown] = useState<Shown | null>(null);
   const params = { path: { id: endpoint.id } };
@@ -160,16 +194,6 @@ function Actions({ endpoint, health }: { endpoint: Endpoint; health: Health }) {
           {endpoint.state === 'paused'
             ? 'It gets webhooks again, those that were held included.'
             : 'It gets webhooks again. What it has missed stays until you recover it.'}
-        </ConfirmButton>
-      )}
-      {on && health.missed > 0 && (
-        <ConfirmButton
-          label="Recover"
-          reason="none"
-          done="What was missed is on its way"
-          onConfirm={() => done(api.POST('/api/endpoints/{id}/recover', { params }))}
-        >
-          {`Everything it has missed is sent again, oldest first: ${count(health.missed)} in all.`}
         </ConfirmButton>
       )}
       <ConfirmButton

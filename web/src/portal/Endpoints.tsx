@@ -6,7 +6,7 @@ import { IconChevronRight, IconWebhook } from '../ui/icons.ts';
 import { Message } from '../ui/Message.tsx';
 import { Snippet } from '../ui/Snippet.tsx';
 import { StatusBadge } from '../ui/StatusBadge.tsx';
-import { api, type Endpoint, type Session, sent } from './api.ts';
+import { api, type Listed, type Session, sent } from './api.ts';
 import { Card } from './Card.tsx';
 import { EndpointForm } from './EndpointForm.tsx';
 import style from './Portal.module.css';
@@ -50,7 +50,7 @@ export function Endpoints({ session }: { session: Session }) {
   );
 }
 
-function Row({ row }: { row: Endpoint }) {
+function Row({ row }: { row: Listed }) {
   const now = useNow();
   const moment = useMoment();
   const said = stateOf(row);
@@ -70,7 +70,7 @@ function Row({ row }: { row: Endpoint }) {
           </span>
         </span>
         <span className={style.figures}>
-          <StatusBadge state={row.state} tone={said.tone} label={said.label} />
+          <StatusBadge state={row.condition} tone={said.tone} label={said.label} />
           <span className="faint figures">
             {count(row.success_count)} delivered
             {last && (

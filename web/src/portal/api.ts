@@ -7,6 +7,8 @@ import { setTenantZone } from './zone.ts';
 type Schemas = components['schemas'];
 export type Session = Schemas['PortalSessionModel'];
 export type Endpoint = Schemas['CustomerEndpoint'];
+/** One of the list, with how it is. */
+export type Listed = Schemas['ListedEndpoint'];
 export type Created = Schemas['CreatedEndpoint'];
 export type Health = Schemas['HealthModel'];
 export type Delivery = Schemas['CustomerDelivery'];

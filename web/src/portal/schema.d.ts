@@ -41,7 +41,7 @@ export interface paths {
         };
         /**
          * List Endpoints
-         * @description List the endpoints, newest first.
+         * @description List the endpoints, newest first, and how each is.
          */
         get: operations["portal_list_endpoints"];
         put?: never;
@@ -889,6 +889,89 @@ export interface components {
             recent: components["schemas"]["DeliverySummaryModel"];
         };
         /**
+         * ListedEndpoint
+         * @description An endpoint, and how it is.
+         */
+        ListedEndpoint: {
+            /**
+             * Id
+             * @description UUIDv7
+             */
+            id: string;
+            /**
+             * Url
+             * @description Where it is
+             */
+            url: string;
+            /**
+             * Description
+             * @description What it is for
+             */
+            description: string;
+            /**
+             * Event Types
+             * @description Types of events it gets
+             */
+            event_types: string[];
+            /** @description Whether it gets webhooks */
+            state: components["schemas"]["EndpointState"];
+            /**
+             * State Reason
+             * @description Why it is in this state; empty when enabled
+             */
+            state_reason: string;
+            /**
+             * Success Count
+             * @description Deliveries that were answered with 2xx
+             */
+            success_count: number;
+            /**
+             * Failure Count
+             * @description Attempts that were not
+             */
+            failure_count: number;
+            /**
+             * Last Success At
+             * @description When the last success was; null when never
+             */
+            last_success_at: string | null;
+            /**
+             * Last Failure At
+             * @description When the last failure was; null when never
+             */
+            last_failure_at: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             * @description When it was made
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            created_at: string;
+            /**
+             * Updated At
+             * Format: date-time
+             * @description When it was changed last
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            updated_at: string;
+            /**
+             * Header Names
+             * @description Names of the headers that are sent along; their values are not told
+             */
+            header_names: string[];
+            /** @description How we prove who we are, beside the signature */
+            auth: components["schemas"]["AuthKind"];
+            /** @description How deliveries are signed (Standard Webhooks) */
+            signature: components["schemas"]["Signature"];
+            /**
+             * Rate
+             * @description Deliveries a second, at most; 0: as many as come
+             */
+            rate: number;
+            /** @description How it is, by its last attempts and those of the last hour */
+            condition: components["schemas"]["Condition"];
+        };
+        /**
          * NewEndpoint
          * @description An endpoint to add.
          */
@@ -1165,7 +1248,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["CustomerEndpoint"][];
+                    "application/json": components["schemas"]["ListedEndpoint"][];
                 };
             };
             /** @description Refused */
@@ -1376,7 +1459,10 @@ export interface operations {
     };
     portal_resume_endpoint: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Whether what was held is sent; else: after a pause */
+                recover?: boolean | null;
+            };
             header?: never;
             path: {
                 /** @description Id (UUIDv7) */

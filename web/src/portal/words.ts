@@ -1,21 +1,27 @@
 /** What states are called in front of customers. */
 import type { Tone } from '../ui/palette.ts';
-import type { Delivery, Endpoint } from './api.ts';
+import type { Delivery, Listed } from './api.ts';
 
 interface Said {
   label: string;
   tone: Tone;
 }
 
-/** How an endpoint is, by what its row says. */
-export function stateOf(endpoint: Endpoint): Said {
-  if (endpoint.state === 'paused') return { label: 'Paused', tone: 'plain' };
-  if (endpoint.state === 'disabled') return { label: 'Disabled', tone: 'bad' };
-  const { last_success_at: good, last_failure_at: bad } = endpoint;
-  if (!good && !bad) return { label: 'Ready', tone: 'info' };
-  return bad && (!good || bad > good)
-    ? { label: 'Last attempt failed', tone: 'warn' }
-    : { label: 'Working', tone: 'good' };
+/** Words of the server's judgement. */
+export const CONDITIONS: Record<string, Said> = {
+  healthy: { label: 'Healthy', tone: 'good' },
+  degraded: { label: 'Degraded', tone: 'warn' },
+  failing: { label: 'Failing', tone: 'bad' },
+  paused: { label: 'Paused', tone: 'plain' },
+  disabled: { label: 'Disabled', tone: 'bad' },
+};
+
+/** How an endpoint is: as the server judges it; what was tried last is said where that is more. */
+export function stateOf({ condition, last_success_at: good, last_failure_at: bad }: Listed): Said {
+  if (condition === 'healthy')
+    return good || bad ? { label: 'Working', tone: 'good' } : { label: 'Ready', tone: 'info' };
+  if (condition === 'degraded' && bad && (!good || bad > good)) return { label: 'Last attempt failed', tone: 'warn' };
+  return CONDITIONS[condition] ?? { label: condition, tone: 'plain' };
 }
 
 const STATUSES: Record<Delivery['status'], Said> = {
@@ -30,12 +36,3 @@ export function statusOf(delivery: Pick<Delivery, 'status' | 'attempts'>): Said 
   if (delivery.status === 'pending' && delivery.attempts > 0) return { label: 'Trying again', tone: 'warn' };
   return STATUSES[delivery.status];
 }
-
-/** Words of the server's judgement. */
-export const CONDITIONS: Record<string, Said> = {
-  healthy: { label: 'Healthy', tone: 'good' },
-  degraded: { label: 'Degraded', tone: 'warn' },
-  failing: { label: 'Failing', tone: 'bad' },
-  paused: { label: 'Paused', tone: 'plain' },
-  disabled: { label: 'Disabled', tone: 'bad' },
-};

@@ -29,6 +29,7 @@ import style from './DataTable.module.css';
 import { type Cell, download, type Kind } from './download.ts';
 import { IconArrowDown, IconArrowUp, IconDownload } from './icons.ts';
 import { BesideTitle } from './Panel.tsx';
+import { useKeptFocus } from './useKeptFocus.ts';
 
 export interface Column<Row> {
   /** Name in exports and in the URL. */
@@ -119,6 +120,8 @@ export function DataTable<Row extends object>({
     state: { sorting },
   });
   const sorted = table.getRowModel().rows;
+  const keepFocus = useKeptFocus(scroll, sorted);
+  const [ends, setEnds] = useState(true);
   const virtual = useVirtualizer({
     count: sorted.length,
     getScrollElement: () => scroll.current,
@@ -140,6 +143,15 @@ export function DataTable<Row extends object>({
     if (active === null) return;
     scroll.current?.querySelector<HTMLElement>(`[data-row="${active}"] a, [data-row="${active}"][tabindex]`)?.focus();
   }, [active]);
+
+  // Where there are more columns than there is room for, its edge says so.
+  useEffect(() => {
+    const place = scroll.current;
+    if (!place) return;
+    const observer = new ResizeObserver(() => setEnds(showsEnd(place)));
+    observer.observe(place);
+    return () => observer.disconnect();
+  }, []);
 
   // Rows must not move away under somebody who has scrolled down to read them.
   const reading = `rows-${name}`;
@@ -225,8 +237,13 @@ export function DataTable<Row extends object>({
         ref={scroll}
         className={style.scroll}
         style={{ maxHeight: height }}
+        data-more={ends ? undefined : true}
         onKeyDown={move}
-        onScroll={(event) => (event.currentTarget.scrollTop > ROW ? pause(reading) : resume(reading))}
+        onFocus={keepFocus}
+        onScroll={(event) => {
+          event.currentTarget.scrollTop > ROW ? pause(reading) : resume(reading);
+          setEnds(showsEnd(event.currentTarget));
+        }}
       >
         <table
           className={style.table}
@@ -285,6 +302,11 @@ export function DataTable<Row extends object>({
       </div>
     </div>
   );
+}
+
+/** Whether the last column is in sight. */
+function showsEnd({ scrollLeft, clientWidth, scrollWidth }: HTMLElement): boolean {
+  return scrollLeft + clientWidth >= scrollWidth - 1;
 }
 
 interface LineProps<Row> extends Pick<DataTableProps<Row>, 'columns' | 'link'> {

@@ -21,6 +21,7 @@ from custodes.admin.routes.outbound_models import (
     body_of,
 )
 from custodes.kernel.bearer import MAX_TOKEN
+from custodes.planes.outbound.analytics import Condition
 from custodes.planes.outbound.model import (
     Attempt,
     AuthKind,
@@ -80,6 +81,12 @@ class CustomerEndpoint(EndpointModel):
             "rate": options.rate,
             "state_reason": endpoint.state_reason if endpoint.state is EndpointState.DISABLED else "",
         }
+
+
+class ListedEndpoint(CustomerEndpoint):
+    """An endpoint, and how it is."""
+
+    condition: Condition = Field(description="How it is, by its last attempts and those of the last hour")
 
 
 class CreatedEndpoint(WithSecretModel, CustomerEndpoint):

@@ -19,6 +19,7 @@ from custodes.admin.portal.models import (
     CustomerDeliveryInFull,
     CustomerEndpoint,
     EndpointChange,
+    ListedEndpoint,
     NewEndpoint,
     OpenBody,
     PortalSessionModel,
@@ -88,9 +89,9 @@ async def leave(request: Request, response: Response, trail: Trail) -> None:
 
 
 @router.get("/endpoints")
-async def list_endpoints(customer: CustomerDep) -> list[CustomerEndpoint]:
-    """List the endpoints, newest first."""
-    return [CustomerEndpoint.of(endpoint) for endpoint in await customer.endpoints()]
+async def list_endpoints(customer: CustomerDep) -> list[ListedEndpoint]:
+    """List the endpoints, newest first, and how each is."""
+    return [ListedEndpoint.of(endpoint, condition=condition) for endpoint, condition in await customer.judged()]
 
 
 @router.post("/endpoints", status_code=201)
@@ -158,12 +159,18 @@ async def pause_endpoint(id: Identifier, customer: CustomerDep, trail: Trail) ->
 
 
 @router.post("/endpoints/{id}/resume")
-async def resume_endpoint(id: Identifier, customer: CustomerDep, trail: Trail) -> CustomerEndpoint:  # noqa: A002
+async def resume_endpoint(
+    id: Identifier,  # noqa: A002
+    customer: CustomerDep,
+    trail: Trail,
+    recover: Annotated[bool | None, Query(description="Whether what was held is sent; else: after a pause")] = None,
+) -> CustomerEndpoint:
     """Send to an endpoint again; after a pause also what was held."""
     endpoint = await customer.managed(id)
     resumed = await trail.custodes.outbound.resume_endpoint(
         id,
         tenant=endpoint.tenant,
+        recover=recover,
         also=_entry("webhook_configuration.resumed", endpoint, trail),
         ended=lambda deliveries: _recovered(endpoint, trail, deliveries),
     )

@@ -205,5 +205,7 @@ def examine(endpoint: Endpoint, health: EndpointHealth, recent: Figures, missed:
         condition = Condition(endpoint.state.value)
         reasons.insert(0, endpoint.state_reason or f"It was {endpoint.state}")
     if missed:
-        reasons.append(f"{missed} {'delivery was' if missed == 1 else 'deliveries were'} missed and can be recovered")
+        once = "" if endpoint.state is EndpointState.ENABLED else " once it is resumed"
+        many = f"{missed} {'delivery was' if missed == 1 else 'deliveries were'}"
+        reasons.append(f"{many} missed and can be recovered{once}")
     return Examined(condition, reasons, health, summary, missed)

@@ -52,6 +52,12 @@ class Customer:
         page = await self._webhooks.list_endpoints(tenant=self.link.tenant, limit=MAX_ENDPOINTS)
         return [endpoint for endpoint in page.items if self._is_theirs(endpoint)]
 
+    async def judged(self) -> list[tuple[Endpoint, Condition]]:
+        """Return the customer's endpoints, newest first, each with how it is."""
+        endpoints = await self.endpoints()
+        found = await self._webhooks.examine_endpoints(endpoints)
+        return [(endpoint, one.condition) for endpoint, one in zip(endpoints, found, strict=True)]
+
     async def endpoint(self, endpoint_id: str) -> Endpoint:
         """Return one endpoint.
 

@@ -11,20 +11,21 @@ from custodes.kernel.clock import Clock
 from custodes.kernel.health import SystemHealth
 from custodes.kernel.ids import RandomBits, uuid7
 from custodes.kernel.sealing import Sealer
-from custodes.kernel.stretches import Level, Steps, steps_for
+from custodes.kernel.stretches import Level, steps_for
 from custodes.planes.outbound.addresses import checked_url
-from custodes.planes.outbound.analytics import HEALTH_RANGE, DeliveryAnalytics, Examined, analyse, examine
+from custodes.planes.outbound.analytics import DeliveryAnalytics, Examined, analyse
 from custodes.planes.outbound.catalogue import Catalogue
 from custodes.planes.outbound.credentials import Authenticator
 from custodes.planes.outbound.deliveries import Deliveries, missed_by
 from custodes.planes.outbound.emitter import TEST, Converter, Emitter
-from custodes.planes.outbound.figures import Figures, Only
+from custodes.planes.outbound.examination import examined
+from custodes.planes.outbound.figures import Only
 from custodes.planes.outbound.forwarding import Forward, Forwarder
 from custodes.planes.outbound.gates import EndpointGates
 from custodes.planes.outbound.health import RECENT, assess
 from custodes.planes.outbound.keys import Keys
 from custodes.planes.outbound.mender import Mender
-from custodes.planes.outbound.model import HEALTHY, JOB_KIND, Delivery, Endpoint, Message
+from custodes.planes.outbound.model import JOB_KIND, Delivery, Endpoint, Message
 from custodes.planes.outbound.notices import Notices
 from custodes.planes.outbound.ports import DeliveryStore, EndpointStore, EventTypeStore, FigureStore
 from custodes.planes.outbound.sender import HORIZON, Sender
@@ -138,6 +139,7 @@ class OutgoingWebhooks(Deliveries):
         #: Whose tenant hears what is told of the endpoints of all tenants.
         self.operator = default_tenant
         self._figures = figures
+        self._judged_by = (endpoints, figures)
         self._tally = Tally(store, endpoints, figures, owner, lambda: uuid7(clock.now(), random_bits))
         windows = Windows()
         sender = Sender(
@@ -248,17 +250,18 @@ class OutgoingWebhooks(Deliveries):
             NotFound: no such endpoint.
         """
         await self._flush_if_possible()
-        now = self._clock.now()
 
         def work(tx: Transaction) -> Examined:
             endpoint = self._find(tx, endpoint_id, tenant)
-            only = Only(endpoint.tenant, endpoint.id)
-            sums = self._figures.sums(tx, Steps.of(Level.MINUTE, now - HEALTH_RANGE, now + 1), only)
-            count = self._deliveries.count(tx, missed_by(endpoint))
-            health = self._endpoints.health(tx, [endpoint.id]).get(endpoint.id, HEALTHY)
-            return examine(endpoint, health, sums.by_tenant.get(endpoint.tenant, Figures()), count, now)
+            missed = self._deliveries.count(tx, missed_by(endpoint))
+            return examined(tx, [endpoint], self._judged_by, self._clock.now(), lambda _: missed)[0]
 
         return await self._store.read(work)
+
+    async def examine_endpoints(self, endpoints: Sequence[Endpoint]) -> list[Examined]:
+        """Judge endpoints of one tenant as :meth:`examine_endpoint` does; what they have missed is not counted."""
+        await self._flush_if_possible()
+        return await self._store.read(lambda tx: examined(tx, endpoints, self._judged_by, self._clock.now()))
 
     async def purge_figures(self, level: Level, before: int, limit: int) -> int:
         """Delete figures of a level from before a moment."""

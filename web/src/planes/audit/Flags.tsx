@@ -135,6 +135,7 @@ export function Flags() {
       >
         <SegmentedControl
           size="xs"
+          className={style.states}
           aria-label="State of the review"
           value={state}
           onChange={(value) => set({ state: value === 'open' ? undefined : value })}

@@ -60,18 +60,18 @@ export function AccessTable({ which }: { which: 'blocks' | 'lists' }) {
         width: 220,
       },
       {
-        id: 'kind',
-        header: 'What',
-        cell: (row) => KIND_NAMES[row.kind] ?? row.kind,
-        value: (row) => row.kind,
-        width: 90,
-      },
-      {
         id: 'state',
         header: 'State',
         cell: (row) => <AccessState entry={row} />,
         value: (row) => row.effect,
         width: 130,
+      },
+      {
+        id: 'kind',
+        header: 'What',
+        cell: (row) => KIND_NAMES[row.kind] ?? row.kind,
+        value: (row) => row.kind,
+        width: 90,
       },
       {
         id: 'reason',

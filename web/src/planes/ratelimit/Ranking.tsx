@@ -34,6 +34,7 @@ const HEADERS: Record<RankingProps['kind'], string> = {
 export function Ranking({ title, note, asked, rows = [], kind }: RankingProps) {
   const { when } = useView();
   const hit = useMemo(() => rows.filter((row) => row.refused + row.would_refuse > 0), [rows]);
+  const shadowed = hit.some((row) => row.would_refuse > 0);
   const person = kind === 'ip' || kind === 'user' || kind === 'api_key';
   const columns = useMemo<Column<Total>[]>(() => {
     const name = (row: Total) => (person ? parted(row.label)[1] : row.label);
@@ -49,8 +50,9 @@ export function Ranking({ title, note, asked, rows = [], kind }: RankingProps) {
         value: name,
       },
       figure('refused', 'Refused', 72, (row) => row.refused, count),
-      figure('would_refuse', 'Shadow', 70, (row) => row.would_refuse, count),
     ];
+    // Of a column of nothing but zeros nobody learns anything, and on a phone it would push the button out of sight.
+    if (shadowed) found.push(figure('would_refuse', 'Shadow', 70, (row) => row.would_refuse, count));
     if (!person) found.push(figure('allowed', 'Admitted', 84, (row) => row.allowed, count));
     else {
       found.push({
@@ -61,7 +63,7 @@ export function Ranking({ title, note, asked, rows = [], kind }: RankingProps) {
       });
     }
     return found;
-  }, [kind, person]);
+  }, [kind, person, shadowed]);
   return (
     <Panel
       title={title}
@@ -80,7 +82,7 @@ export function Ranking({ title, note, asked, rows = [], kind }: RankingProps) {
         height={300}
         everything={exported('rate-limits/windows', { refused_only: true, ...when })}
         whole="every window with a refusal"
-        least={person ? 372 : 340}
+        least={(person ? 302 : 270) + (shadowed ? 70 : 0)}
         link={(row, children) =>
           kind === 'rule' ? (
             <Link to="/rate-limits" search={((kept: object) => ({ ...kept, view: 'rules', open: row.label })) as never}>

@@ -52,13 +52,6 @@ export function Errors() {
         value: (group) => group.title,
       },
       {
-        id: 'endpoint',
-        header: 'First at',
-        width: 220,
-        cell: (group) => `${group.method} ${group.route ?? '(unmatched)'}`,
-        value: (group) => `${group.method} ${group.route ?? '(unmatched)'}`,
-      },
-      {
         id: 'count',
         header: 'Occurred',
         width: 96,
@@ -67,18 +60,25 @@ export function Errors() {
         value: (group) => group.count,
       },
       {
-        id: 'first_seen_at',
-        header: 'First seen',
-        width: 112,
-        cell: (group) => <When at={group.first_seen_at} now={now} title={moment(group.first_seen_at, 'iso')} />,
-        value: (group) => group.first_seen_at,
-      },
-      {
         id: 'last_seen_at',
         header: 'Last seen',
         width: 112,
         cell: (group) => <When at={group.last_seen_at} now={now} title={moment(group.last_seen_at, 'iso')} />,
         value: (group) => group.last_seen_at,
+      },
+      {
+        id: 'endpoint',
+        header: 'First at',
+        width: 220,
+        cell: (group) => `${group.method} ${group.route ?? '(unmatched)'}`,
+        value: (group) => `${group.method} ${group.route ?? '(unmatched)'}`,
+      },
+      {
+        id: 'first_seen_at',
+        header: 'First seen',
+        width: 112,
+        cell: (group) => <When at={group.first_seen_at} now={now} title={moment(group.first_seen_at, 'iso')} />,
+        value: (group) => group.first_seen_at,
       },
       {
         id: 'state',

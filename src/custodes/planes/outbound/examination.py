@@ -1,0 +1,46 @@
+"""How endpoints are: what is remembered and counted of them, looked up and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from custodes.kernel.stretches import Level, Steps
+from custodes.planes.outbound.analytics import HEALTH_RANGE, Examined, examine
+from custodes.planes.outbound.figures import Figures, Only
+from custodes.planes.outbound.model import HEALTHY, Endpoint
+from custodes.planes.outbound.ports import EndpointStore, FigureStore
+from custodes.runtime.transactions import Transaction
+
+
+def examined(
+    tx: Transaction,
+    endpoints: Sequence[Endpoint],
+    stores: tuple[EndpointStore, FigureStore],
+    now: int,
+    missed: Callable[[Endpoint], int] = lambda _endpoint: 0,
+) -> list[Examined]:
+    """Judge some endpoints of one tenant.
+
+    Args:
+        tx: a read.
+        endpoints: which.
+        stores: what their breakers remember, and their figures.
+        now: the time, microseconds.
+        missed: counts what one has missed; by default that is not told.
+    """
+    if not endpoints:
+        return []
+    remembered, figures = stores
+    only = Only(endpoints[0].tenant, endpoints[0].id if len(endpoints) == 1 else None)
+    sums = figures.sums(tx, Steps.of(Level.MINUTE, now - HEALTH_RANGE, now + 1), only).by_endpoint
+    healths = remembered.health(tx, [endpoint.id for endpoint in endpoints])
+    return [
+        examine(
+            endpoint,
+            healths.get(endpoint.id, HEALTHY),
+            sums.get((endpoint.tenant, endpoint.id), Figures()),
+            missed(endpoint),
+            now,
+        )
+        for endpoint in endpoints
+    ]
