@@ -44,6 +44,10 @@ _SYSTEMS = {
 }
 
 
+#: Those that can speak of one tenant alone.
+_OF_TENANT = frozenset({"webhooks", "webhook_completeness", "outgoing_webhooks", "api"})
+
+
 class Composition(Foundation):
     """The parts of one install; what one does with them is in :class:`custodes.app.Custodes`."""
 
@@ -145,7 +149,13 @@ class Composition(Foundation):
 
         monitor.register("storage", StorageHealth(SqlHeartbeat(self.database), self.clock, figures).get_health_status)
         for system, plane in _SYSTEMS.items():
-            monitor.register(system, lambda plane=plane: getattr(self, plane).get_health_status())
+            monitor.register(
+                system,
+                lambda plane=plane: getattr(self, plane).get_health_status(),
+                (lambda tenant, plane=plane: getattr(self, plane).get_health_status(tenant=tenant))
+                if system in _OF_TENANT
+                else None,
+            )
         return monitor
 
     @cached_property

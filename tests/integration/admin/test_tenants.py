@@ -25,7 +25,7 @@ ASKED: dict[str, dict[str, str]] = {
 NAMELESS = {
     "alerts_list_sinks", "audit_audit_catalogue", "live_follow", "metrics_health", "outbound_list_webhook_event_types",
     "outbound_webhook_delivery_analytics", "overview_overview", "ratelimit_check_rule",
-    "ratelimit_get_rate_limit_engine", "retention_list_retention_policies", "retention_list_retention_runs",
+    "ratelimit_get_rate_limit_engine", "ratelimit_get_rule_usage", "retention_list_retention_policies", "retention_list_retention_runs",
     "session_me", "traffic_get_api_latency",
 }  # fmt: skip
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx2
 import pytest
 
@@ -105,7 +107,7 @@ async def test_health_names_every_system(client: httpx2.AsyncClient, custodes: C
     systems = {one["system"]: one for one in whole["systems"]}
     assert {"storage", "webhooks", "api", "audit", "metrics", "alerts"} <= systems.keys()
     assert systems["storage"]["figures"].keys() == {"waiting_writes", "clock_off_seconds", "write_ms", "read_ms"}
-    assert all(one["figures"] == {} for one in tenant["systems"])
+    assert all(one["figures"] == {} for one in tenant["systems"] if not one["own"])
 
 
 async def test_a_tab_judges_as_the_overview_does(
@@ -134,3 +136,36 @@ async def test_a_tab_judges_as_the_overview_does(
     assert await both() == {"degraded"}
     called(200, 8)  # 7.7 %
     assert await both() == {"healthy"}
+
+
+async def test_a_tenant_is_told_how_its_own_doing_is_and_of_the_rest_only_how_it_is(
+    client: httpx2.AsyncClient, custodes: Custodes, admin: dict[str, str]
+):
+    # Given one tenant whose requests fail, and another whose do not
+    for tenant, status in (("acme", 500), ("globex", 200)):
+        for _ in range(30):
+            custodes.traffic.log_api_call(
+                CallReport(method="GET", route="/orders", status=status, total_us=3_000, tenant=tenant)
+            )
+
+    # When the admins of both, and of all, look
+    async def seen(headers: dict[str, str]) -> dict[str, Any]:
+        told = {path: (await client.get(path, headers=headers)).json() for path in ("/health", "/overview")}
+        assert told["/health"]["systems"] == told["/overview"]["systems"]
+        return {one["system"]: one for one in told["/overview"]["systems"]}
+
+    acme = await seen(await key_for(custodes, "admin", "acme"))
+    globex = await seen(await key_for(custodes, "admin", "globex"))
+    everything = await seen(admin)
+
+    # Then each is told of its own, with the reasons, and neither of the other's
+    assert (acme["api"]["state"], acme["api"]["own"]) == ("unhealthy", True)
+    assert "100 % of 30" in str(acme["api"]["reasons"])
+    assert (globex["api"]["state"], globex["api"]["reasons"]) == ("healthy", [])
+    assert everything["api"]["figures"]["error_rate"] == 0.5
+    assert globex["api"]["figures"]["error_rate"] == 0
+    # And what all share is said to be that
+    assert {name for name, one in acme.items() if one["own"]} == {
+        "api", "webhooks", "webhook_completeness", "outgoing_webhooks"}  # fmt: skip
+    assert acme["storage"]["figures"] == {}
+    assert not any(one["own"] for one in everything.values())

@@ -446,6 +446,10 @@ async def test_the_system_says_how_it_is(custodes: Custodes, receiver: Receiver,
     gone = await custodes.outbound.get_health_status()
     assert [reason.split(" ")[0] for reason in gone.reasons] == ["Deliveries", "Endpoints"]
     assert (gone.figures["exhausted_last_hour"], gone.figures["disabled_endpoints"]) == (1, 1)
+    own = await custodes.outbound.get_health_status(tenant=made.endpoint.tenant)
+    assert (own.state, own.figures) == (gone.state, gone.figures)
+    other = await custodes.outbound.get_health_status(tenant="other")
+    assert (other.state, other.figures["exhausted_last_hour"]) == (Health.HEALTHY, 0)
 
     receiver.status = 500
     await custodes.outbound.resume_endpoint(made.endpoint.id)

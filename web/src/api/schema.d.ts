@@ -1892,7 +1892,7 @@ export interface paths {
         };
         /**
          * Overview
-         * @description Tell how every system is; the figures of the whole install are shown to those who may see all tenants.
+         * @description Tell how every system is: for an admin of one tenant as far as its own doing goes, and what all share.
          */
         get: operations["overview_overview"];
         put?: never;
@@ -6191,7 +6191,7 @@ export interface components {
              * Systems
              * @description Each system
              */
-            systems: components["schemas"]["custodes__admin__routes__overview__SystemModel"][];
+            systems: components["schemas"]["SystemModel"][];
         };
         /**
          * OwnFiguresModel
@@ -8457,6 +8457,36 @@ export interface components {
          */
         Status: "received" | "processing" | "succeeded" | "failed" | "dead";
         /**
+         * SystemModel
+         * @description Health of one system.
+         */
+        SystemModel: {
+            /**
+             * System
+             * @description `storage`, `webhooks`, `api`, …
+             */
+            system: string;
+            /** @description Its state */
+            state: components["schemas"]["Health"];
+            /**
+             * Reasons
+             * @description One sentence for each thing that is not as it should be
+             */
+            reasons: string[];
+            /**
+             * Figures
+             * @description Figures that were judged; those of what all tenants share are empty for an admin of one
+             */
+            figures: {
+                [key: string]: number;
+            };
+            /**
+             * Own
+             * @description Whether it was judged by what the tenant does alone; what all share is false
+             */
+            own: boolean;
+        };
+        /**
          * Tab
          * @description A tab of the dashboard.
          * @enum {string}
@@ -9624,7 +9654,7 @@ export interface components {
              * Systems
              * @description Each system
              */
-            systems: components["schemas"]["custodes__admin__routes__metrics__SystemModel"][];
+            systems: components["schemas"]["SystemModel"][];
         };
         /**
          * PointModel
@@ -9643,31 +9673,6 @@ export interface components {
              * @description Value of the step
              */
             value: number;
-        };
-        /**
-         * SystemModel
-         * @description Health of one system.
-         */
-        custodes__admin__routes__metrics__SystemModel: {
-            /**
-             * System
-             * @description `storage`, `webhooks`, `api`, …
-             */
-            system: string;
-            /** @description Its state */
-            state: components["schemas"]["Health"];
-            /**
-             * Reasons
-             * @description One sentence for each thing that is not as it should be
-             */
-            reasons: string[];
-            /**
-             * Figures
-             * @description Figures that were judged; empty for an admin of one tenant
-             */
-            figures: {
-                [key: string]: number;
-            };
         };
         /**
          * HealthModel
@@ -9802,31 +9807,6 @@ export interface components {
              * @description `[redacted]` when it is a secret
              */
             value: string;
-        };
-        /**
-         * SystemModel
-         * @description How one system is.
-         */
-        custodes__admin__routes__overview__SystemModel: {
-            /**
-             * System
-             * @description `webhooks`, `api`, `audit`, …
-             */
-            system: string;
-            /** @description healthy, degraded or unhealthy */
-            state: components["schemas"]["Health"];
-            /**
-             * Reasons
-             * @description One sentence for each thing that is not as it should be
-             */
-            reasons: string[];
-            /**
-             * Figures
-             * @description The figures that were judged
-             */
-            figures: {
-                [key: string]: number;
-            };
         };
         /**
          * AccessModel

@@ -14,7 +14,8 @@ from custodes.admin.fields import Moment, TimeRange
 from custodes.admin.paging import PageModel, PageQuery
 from custodes.errors import InvalidInput
 from custodes.kernel.clock import SECOND
-from custodes.kernel.health import Health, SystemHealth
+from custodes.kernel.health import Health
+from custodes.planes.metrics.health import HealthReport
 from custodes.planes.metrics.model import Answer, Kind, Line, MetricInfo
 from custodes.planes.metrics.model import Query as MetricQuery
 from custodes.planes.metrics.takeout import Bucket
@@ -153,14 +154,24 @@ class SystemModel(BaseModel):
     system: str = Field(description="`storage`, `webhooks`, `api`, …")
     state: Health = Field(description="Its state")
     reasons: list[str] = Field(description="One sentence for each thing that is not as it should be")
-    figures: dict[str, float] = Field(description="Figures that were judged; empty for an admin of one tenant")
+    figures: dict[str, float] = Field(
+        description="Figures that were judged; those of what all tenants share are empty for an admin of one"
+    )
+    own: bool = Field(description="Whether it was judged by what the tenant does alone; what all share is false")
 
     @classmethod
-    def of(cls, health: SystemHealth, *, whole: bool) -> SystemModel:
-        """Tell a system; figures and reasons of the whole install only to those who may see all tenants."""
-        figures = dict(health.figures) if whole else {}
-        reasons = list(health.reasons) if whole else []
-        return cls(system=health.system, state=health.state, reasons=reasons, figures=figures)
+    def all_of(cls, report: HealthReport) -> list[SystemModel]:
+        """Tell every system."""
+        return [
+            cls(
+                system=one.system,
+                state=one.state,
+                reasons=list(one.reasons),
+                figures=dict(one.figures),
+                own=one.system in report.own,
+            )
+            for one in report.systems
+        ]
 
 
 _BUCKETS = Export("system-metrics", BucketModel, BucketModel.of)
@@ -177,9 +188,13 @@ class HealthModel(BaseModel):
 @router.get("/health")
 async def health(custodes: CustodesDep, admin: Admin) -> HealthModel:
     """Tell how every system is, with the reasons and the figures."""
-    report = await custodes.health.check()
-    systems = [SystemModel.of(one, whole=admin.tenant is None) for one in report.systems]
-    return HealthModel(at=report.at, overall=report.overall, systems=systems)
+    report = await report_for(custodes, admin.tenant)
+    return HealthModel(at=report.at, overall=report.overall, systems=SystemModel.all_of(report))
+
+
+async def report_for(custodes: CustodesDep, tenant: str | None) -> HealthReport:
+    """Tell how everything is: for one tenant, or as a whole."""
+    return await (custodes.health.check() if tenant is None else custodes.health.check_tenant(tenant))
 
 
 @router.get("/system-metrics")

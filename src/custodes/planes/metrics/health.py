@@ -32,6 +32,9 @@ AS_NUMBER = {Health.HEALTHY: 0, Health.DEGRADED: 1, Health.UNHEALTHY: 2}
 #: Asks one system.
 Check = Callable[[], Awaitable[SystemHealth]]
 
+#: Asks one system about one tenant.
+CheckOfTenant = Callable[[str], Awaitable[SystemHealth]]
+
 
 @dataclass(frozen=True, slots=True)
 class HealthReport:
@@ -43,11 +46,14 @@ class HealthReport:
     overall: Health
     #: Each system, in the order of registration.
     systems: tuple[SystemHealth, ...]
+    #: Systems that were judged by what one tenant does alone; the others are those of the whole install.
+    own: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
 class _System:
     check: Check
+    of_tenant: CheckOfTenant | None = None
     thresholds: tuple[Threshold, ...] = ()
     state: Health = Health.HEALTHY
     #: How each figure was judged last, of those that were not well.
@@ -90,9 +96,15 @@ class HealthMonitor:
         self._report: HealthReport | None = None
         self._asked_at = 0
 
-    def register(self, system: str, check: Check) -> None:
-        """Add a system; one of the same name is replaced."""
-        self._systems[system] = _System(check, self._overrides.get(system, ()))
+    def register(self, system: str, check: Check, of_tenant: CheckOfTenant | None = None) -> None:
+        """Add a system; one of the same name is replaced.
+
+        Args:
+            system: its name.
+            check: asks it about the whole install.
+            of_tenant: asks it about one tenant; None for a system that all of them share.
+        """
+        self._systems[system] = _System(check, of_tenant, self._overrides.get(system, ()))
 
     def set_thresholds(self, system: str, thresholds: Sequence[Threshold]) -> None:
         """Judge figures of a system by these thresholds instead of its own, from now on; empty: by its own again.
@@ -164,6 +176,28 @@ class HealthMonitor:
                 self._asked_at = self._clock.monotonic()
                 report = self._report = await self._ask_all(limit_seconds or self._limit_seconds)
             return report
+
+    async def check_tenant(self, tenant: str) -> HealthReport:
+        """Tell how everything is for one tenant.
+
+        What a tenant does is judged by itself: it neither learns that another is not well nor sees green where only its
+        own is not. What all share is told as it is, without reasons and figures, which count all tenants.
+        """
+        whole = await self.check()
+        asked = {name: system.of_tenant for name, system in self._systems.items() if system.of_tenant is not None}
+        answers = await asyncio.gather(*(self._answer(name, of_tenant(tenant)) for name, of_tenant in asked.items()))
+        own = dict(zip(asked, answers, strict=True))
+        systems = tuple(own.get(one.system) or replace(one, reasons=(), figures={}) for one in whole.systems)
+        return HealthReport(whole.at, worst(one.state for one in systems), systems, frozenset(own))
+
+    async def _answer(self, name: str, answer: Awaitable[SystemHealth]) -> SystemHealth:
+        try:
+            found = await asyncio.wait_for(answer, self._limit_seconds)
+        except TimeoutError:
+            return _unhealthy(name, f"It did not answer within {self._limit_seconds:g} s")
+        except Exception:  # noqa: BLE001 - what is said of it names no other tenant
+            return _unhealthy(name, "It could not say")
+        return self.as_told(replace(found, system=name), whole=False)
 
     async def _ask_all(self, limit_seconds: float) -> HealthReport:
         systems = list(self._systems.items())

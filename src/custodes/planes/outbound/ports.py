@@ -340,7 +340,7 @@ class DeliveryStore(Protocol):
         """
         ...
 
-    def standing(self, tx: Transaction, now: int, since: int) -> Standing:
+    def standing(self, tx: Transaction, tenant: str | None, now: int, since: int) -> Standing:
         """Tell how everything stands at a moment; what was given up counts from ``since`` on."""
         ...
 

@@ -209,10 +209,10 @@ class OutgoingWebhooks(Deliveries):
         """
         await self._tally.flush()
 
-    async def get_health_status(self) -> SystemHealth:
-        """Judge outgoing webhooks as a whole; one endpoint: :meth:`get_endpoint_health`."""
+    async def get_health_status(self, *, tenant: str | None = None) -> SystemHealth:
+        """Judge outgoing webhooks as a whole, of one tenant or of all; one endpoint: :meth:`examine_endpoint`."""
         now = self._clock.now()
-        standing = await self._store.read(lambda tx: self._deliveries.standing(tx, now, now - RECENT))
+        standing = await self._store.read(lambda tx: self._deliveries.standing(tx, tenant, now, now - RECENT))
         return assess(standing, now, alive=self.worker.alive)
 
     # ── Figures ──────────────────────────────────────────────────────────────

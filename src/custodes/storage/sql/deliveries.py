@@ -6,8 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Select,
+    Table,
     and_,
     delete,
     func,
@@ -196,13 +198,17 @@ class SqlDeliveryStore:
         self.begin(tx, [chosen[delivery_id].line for delivery_id in waiting], due_at)
         return list(chosen)
 
-    def standing(self, tx: Transaction, now: int, since: int) -> Standing:
+    def standing(self, tx: Transaction, tenant: str | None, now: int, since: int) -> Standing:
         """Count."""
         connection = connection_of(tx)
-        backlog = counted(connection, jobs, jobs.c.kind == JOB_KIND)
+
+        def of(table: Table) -> tuple[ColumnElement[bool], ...]:
+            return () if tenant is None else (table.c.tenant_id == tenant,)
+
+        backlog = counted(connection, jobs, jobs.c.kind == JOB_KIND, *of(jobs))
         failing = select(healths.c.tenant_id + "/" + healths.c.configuration_id)
         oldest = select(func.min(jobs.c.due_at)).where(
-            jobs.c.kind == JOB_KIND, jobs.c.due_at <= now, jobs.c.lane.not_in(failing)
+            jobs.c.kind == JOB_KIND, jobs.c.due_at <= now, jobs.c.lane.not_in(failing), *of(jobs)
         )
         exhausted = counted(
             connection,
@@ -210,12 +216,14 @@ class SqlDeliveryStore:
             d.c.status == DeliveryStatus.FAILED.value,
             d.c.finished_at >= since,
             d.c.event_type != TEST,  # tried once: nothing is given up
+            *of(d),
         )
         disabled = counted(
             connection,
             endpoints,
             endpoints.c.state == EndpointState.DISABLED.value,
             endpoints.c.deleted_at == 0,
+            *of(endpoints),
         )
         return Standing(backlog, connection.execute(oldest).scalar(), exhausted, disabled)
 

@@ -17,6 +17,12 @@ export function Systems() {
   useFresh(KEYS, concerns);
   const state = asked.data?.state;
   const unwell = asked.data?.systems.filter((system) => system.state !== 'healthy') ?? [];
+  // For somebody of one tenant some systems are judged by its own doing, and the others are those of all.
+  const ofTenant = asked.data?.systems.some((system) => system.own) ?? false;
+  const why = (system: (typeof unwell)[number]) =>
+    system.reasons.length === 0 && ofTenant && !system.own
+      ? ['is shared by all tenants; those who run the install see why']
+      : system.reasons;
   return (
     <Panel
       title="Health"
@@ -25,25 +31,28 @@ export function Systems() {
       actions={state && <StatusBadge state={state} label={state === 'healthy' ? 'All systems healthy' : state} />}
     >
       <ul className={style.systems}>
-        {asked.data?.systems.map(({ system, state: its, reasons }) => (
+        {asked.data?.systems.map(({ system, state: its, reasons, own }) => (
           <li key={system} className={style.system} data-state={its}>
             <StateIcon state={its} />
             <span className={style.told}>
               <Named system={system} className={style.name} />
-              <span className={its === 'healthy' ? 'unseen' : style.state}>{its}</span>
+              <span className={its === 'healthy' ? 'unseen' : style.state}>
+                {its}
+                {ofTenant && !own && ', of all tenants'}
+              </span>
             </span>
             {reasons.length > 0 && <span className="unseen">{reasons.join(' ')}</span>}
           </li>
         ))}
       </ul>
-      {unwell.some((system) => system.reasons.length > 0) && (
+      {unwell.some((system) => why(system).length > 0) && (
         <ul className={style.reasons} aria-hidden="true">
-          {unwell.flatMap(({ system, state: its, reasons }) =>
-            reasons.map((reason) => (
-              <li key={`${system} ${reason}`} data-state={its}>
-                <StateIcon state={its} />
+          {unwell.flatMap((one) =>
+            why(one).map((reason) => (
+              <li key={`${one.system} ${reason}`} data-state={one.state}>
+                <StateIcon state={one.state} />
                 <span>
-                  <b>{SYSTEMS[system]?.name ?? system}</b> {reason}
+                  <b>{SYSTEMS[one.system]?.name ?? one.system}</b> {reason}
                 </span>
               </li>
             )),

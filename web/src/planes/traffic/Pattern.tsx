@@ -10,33 +10,37 @@ import style from './Pattern.module.css';
 
 const HOUR = 3_600_000;
 
-/** Weeks that are looked at: hours are kept for five. */
+/** Weeks that are looked at: hours are kept for five, so that a range may have ended a week ago. */
 const WEEKS = 4;
+const WEEK = 7 * 24 * HOUR;
 
 const DAYS = [0, 1, 2, 3, 4, 5, 6];
 const HOURS = Array.from({ length: 24 }, (_, hour) => hour);
 
 export function Pattern() {
   const { query } = useFigureQuery();
-  const { span, zone } = useView();
+  const { span, zone, now } = useView();
+  const recent = now - span.to < WEEK - HOUR;
   // By whole hours: the question, and so the answer, stays the same for an hour.
-  const until = Math.ceil(span.to / HOUR) * HOUR;
+  const until = Math.ceil((recent ? span.to : now) / HOUR) * HOUR;
   const asked = useGet('/api-analytics', {
     ...query,
     step_seconds: HOUR / 1_000,
     endpoints: 1,
     consumers: 1,
-    since: new Date(until - WEEKS * 7 * 24 * HOUR).toISOString(),
+    since: new Date(until - WEEKS * WEEK).toISOString(),
     until: new Date(until).toISOString(),
   });
-  const week = useMemo(() => weekOf(asked.data, zone), [asked.data, zone]);
+  // Of wider steps than hours, in an install that keeps those for a shorter time, nothing can be said.
+  const hourly = asked.data?.step_seconds === HOUR / 1_000;
+  const week = useMemo(() => weekOf(hourly ? asked.data : undefined, zone), [asked.data, hourly, zone]);
   const most = Math.max(1, ...week.flat().map((one) => one ?? 0));
   return (
     <Panel
       title="Pattern of the week"
-      note={`requests in an hour, mean of the last ${WEEKS} weeks, ${zoneName(zone)}`}
+      note={`requests in an hour, mean of ${recent ? `the ${WEEKS} weeks to the end of the range` : `the newest ${WEEKS} weeks: hours are not kept for longer`}, ${zoneName(zone)}`}
       of={asked}
-      empty={asked.data?.totals.count === 0}
+      empty={asked.data !== undefined && (asked.data.totals.count === 0 || !hourly)}
     >
       <Scroll className={style.scroll} aria-label="Requests by hour and day of the week">
         <table className={`${style.pattern} ${style.patternOf}`}>
