@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 from tests.browser.conftest import API, Shop
 
 PARTS = ("performance", "endpoints", "consumers", "errors", "scans", "calls")
@@ -224,3 +224,26 @@ async def test_what_is_on_screen_is_taken_along(window: Windows):
 
 def token(shop: Shop) -> str:
     return ask(shop, "/me")["csrf_token"]
+
+
+async def test_the_pattern_of_the_week_shows_hours_or_nothing(window: Windows):
+    # Given an install that keeps hours for a shorter time: it answers with steps of six
+    seen = await window()
+
+    async def wider(route: Route) -> None:
+        answer = await route.fetch()
+        await route.fulfill(response=answer, json={**await answer.json(), "step_seconds": 21_600})
+
+    await seen.open("/rate-limits")
+    await seen.page.route("**/api-analytics?*step_seconds=3600*", wider)
+
+    # Then no sum of six hours stands in the place of an hour's
+    page = await seen.go("/api?from=now-1h")
+    pattern = page.get_by_role("region", name="Pattern of the week")
+    await expect(pattern.get_by_text("Nothing")).to_be_visible()
+    await expect(pattern.get_by_role("cell")).to_have_count(0)
+
+    # When hours are there, they are shown
+    await seen.page.unroute("**/api-analytics?*step_seconds=3600*")
+    await page.reload()
+    await expect(pattern.get_by_role("cell")).to_have_count(7 * 24)
