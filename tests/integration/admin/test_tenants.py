@@ -23,10 +23,10 @@ ASKED: dict[str, dict[str, str]] = {
 #: What tells no names of rows, to nobody: figures, health, what belongs to the install; and a stream, which has tests
 #: of its own (`test_live.py`).
 NAMELESS = {
-    "alerts_list_sinks", "audit_audit_catalogue", "live_follow", "metrics_health", "outbound_list_webhook_event_types",
-    "outbound_webhook_delivery_analytics", "overview_overview", "ratelimit_check_rule",
-    "ratelimit_get_rate_limit_engine", "ratelimit_get_rule_usage", "retention_list_retention_policies", "retention_list_retention_runs",
-    "session_me", "traffic_get_api_latency",
+    "alerts_list_sinks", "audit_audit_catalogue", "live_follow", "metrics_health",
+    "outbound_list_webhook_event_types", "outbound_webhook_delivery_analytics", "overview_overview",
+    "ratelimit_check_rule", "ratelimit_get_rate_limit_engine", "ratelimit_get_rule_usage",
+    "retention_list_retention_policies", "retention_list_retention_runs", "session_me", "traffic_get_api_latency",
 }  # fmt: skip
 
 
