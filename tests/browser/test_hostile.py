@@ -80,6 +80,10 @@ PLACES = (
     "/rate-limits?view=blocks",
     "/rate-limits?view=lists",
     "/rate-limits?view=rules",
+    "/settings?",
+    "/settings/api-keys?",
+    "/settings/alert-rules?",
+    "/settings/notifications?",
 )
 
 #: Elements that only hostile text could have put into the page.
@@ -113,7 +117,7 @@ def _plant(shop: Shop) -> None:
     assert calls == 500
     entries = send("audit-events", [_event(text) for text in HOSTILE])
     assert entries == 500
-    taken = 0
+    taken = named = 0
     for place, text in enumerate(HOSTILE[::25]):
         for path, more in (("blocks", {"duration_seconds": 300}), ("lists", {"effect": "deny"})):
             body = {"kind": "user", "identifier": text[:200], "reason": text, **more}
@@ -129,7 +133,12 @@ def _plant(shop: Shop) -> None:
         taken += shop.client.post(f"{API}/webhook-configurations", json=endpoint, headers=headers).is_success
         rule = {"name": f"rule {place}", "limits": "5/minute", "by": "ip", "route": f"/{shown}"[:200]}
         shop.client.post(f"{API}/rate-limits/rules", json=rule, headers=headers)
+        user = {"subject": text[:255], "role": "member", "issuer": "host", "display_name": text[:200]}
+        named += shop.client.post(f"{API}/user-profiles", json=user, headers=headers).is_success
+        alert = {"name": text[:300], "metric": "a.b", "comparator": ">", "threshold": 1, "labels": {"a": text[:100]}}
+        named += shop.client.post(f"{API}/alert-rules", json=alert, headers=headers).is_success
     assert taken >= 70, "webhooks, endpoints, blocks and list entries were taken"
+    assert named >= 30, "users and alert rules were taken"
 
 
 def _call(place: int, text: str) -> dict[str, Any]:
@@ -198,7 +207,8 @@ async def test_a_link_made_to_harm_opens_as_any_other(window: Callable[..., Any]
     names = ("from", "to", "compare", "tz", "live", "sort", "plane", "text", "route", "method", "status", "min_ms",
              "user", "trace", "order", "measure", "find", "actor", "ip", "who", "source", "type", "verdict", "id",
              "reason", "kind", "effect", "limits", "by", "name")  # fmt: skip
-    for place in ("?", "/webhooks?part=events", "/api?part=calls", "/audit?tab=entries", "/rate-limits?view=editor"):
+    for place in ("?", "/webhooks?part=events", "/api?part=calls", "/audit?tab=entries", "/rate-limits?view=editor",
+                  "/settings/alert-rules?edit=new"):  # fmt: skip
         harm = itertools.cycle(HOSTILE[::17])
         query = "&".join(f"{name}={quote(next(harm))}" for name in names)
         page = await seen.open(f"{place}&{query}")

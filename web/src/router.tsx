@@ -1,7 +1,9 @@
 /** The routes: each plane brings its own; the search parameters of every view are the root's. */
 import { createRouter } from '@tanstack/react-router';
 import { boot } from './boot.ts';
+import { alertsRoutes } from './planes/alerts/routes.ts';
 import { auditRoutes } from './planes/audit/routes.ts';
+import { identityRoutes } from './planes/identity/routes.ts';
 import { inboundRoutes } from './planes/inbound/routes.ts';
 import { outboundRoutes } from './planes/outbound/routes.ts';
 import { overviewRoutes } from './planes/overview/routes.ts';
@@ -19,6 +21,8 @@ export const router = createRouter({
     ...trafficRoutes,
     ...auditRoutes,
     ...ratelimitRoutes,
+    ...identityRoutes,
+    ...alertsRoutes,
   ]),
   basepath: boot.base,
   parseSearch,

@@ -86,3 +86,6 @@ def beside(
 
 #: The stretch of time that a chart is compared with: query ``beside``.
 Beside = Annotated[int | None, Depends(beside)]
+
+#: Why somebody does it: query ``reason``.
+Reason = Annotated[str, Query(max_length=500, description="Why, for the audit trail")]

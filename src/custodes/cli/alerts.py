@@ -146,6 +146,26 @@ def silence(
         out.print(f"Nobody is told until {told_at(found.silenced_until or 0)}.")
 
 
+@app.command()
+def unsilence(
+    alert: _Alert, reason: ReasonOption = "", database: DatabaseOption = None, as_json: JsonOption = False
+) -> None:
+    """Tell of a problem again before its silence is over."""
+
+    async def action(custodes: Custodes) -> Incident:
+        tenant = (await custodes.alerts.incidents.get(alert)).tenant
+        entry = custodes.audit.admin_entry(
+            "alert.unsilenced", actor=operator(), target=f"alert:{alert}", reason=reason, tenant=tenant
+        )
+        return await custodes.alerts.incidents.end_silence(alert, also=entry)
+
+    found = run(database, action)
+    if as_json:
+        write_json(found)
+    else:
+        out.print("It is told of again.")
+
+
 @app.command("test")
 def try_sinks(
     sink: Annotated[

@@ -9,11 +9,11 @@ from rich.markup import escape
 
 from custodes.app import Custodes
 from custodes.cli import keys
-from custodes.cli.console import DatabaseOption, JsonOption, operator, out, run, write_json, write_table
+from custodes.cli.console import DatabaseOption, JsonOption, ReasonOption, operator, out, run, write_json, write_table
 from custodes.kernel.clock import to_iso
 from custodes.kernel.paging import MAX_LIMIT
 from custodes.planes.audit.model import Reference
-from custodes.planes.identity.model import LOCAL, Profile, Role
+from custodes.planes.identity.model import LOCAL, Profile, Role, State
 
 app = typer.Typer(help="Who may administer.", no_args_is_help=True)
 app.add_typer(keys.app, name="key")
@@ -92,6 +92,46 @@ def set_role(
         write_json({"id": profile.id, "subject": subject, "role": profile.role})
     else:
         out.print(f"{escape(subject)} is {profile.role} now.")
+
+
+@app.command("disable")
+def disable(
+    subject: SubjectArgument,
+    reason: ReasonOption = "",
+    issuer: IssuerOption = LOCAL,
+    database: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Keep somebody out, from their next request on, and end their sessions."""
+    _set_state(subject, issuer, State.DISABLED, "user.disabled", reason, database, as_json=as_json)
+
+
+@app.command("enable")
+def enable(
+    subject: SubjectArgument,
+    reason: ReasonOption = "",
+    issuer: IssuerOption = LOCAL,
+    database: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let somebody in again who was kept out."""
+    _set_state(subject, issuer, State.ACTIVE, "user.enabled", reason, database, as_json=as_json)
+
+
+def _set_state(
+    subject: str, issuer: str, state: State, action: str, reason: str, database: str | None, *, as_json: bool
+) -> None:
+    async def change(custodes: Custodes) -> Profile:
+        profile = await custodes.identity.profiles.find(subject, issuer=issuer)
+        target = Reference("user_profile", profile.id, subject)
+        also = custodes.audit.admin_entry(action, actor=operator(), target=target, reason=reason, tenant=profile.tenant)
+        return await custodes.identity.profiles.set_state(profile.id, state, also=also)
+
+    profile = run(database, change)
+    if as_json:
+        write_json({"id": profile.id, "subject": subject, "state": profile.state})
+    else:
+        out.print(f"{escape(subject)} is {profile.state} now.")
 
 
 @app.command("reset-password")

@@ -230,6 +230,25 @@ class TestUser:
         with pytest.raises(CustodesError, match="last owner"):
             CliRunner().invoke(app, ["user", "role", "ada", "member"], catch_exceptions=False)
 
+    def test_somebody_is_kept_out_and_let_in_again(self, url: str):
+        run("user", "add", "ada", "--role", "owner")
+        run("user", "add", "bob")
+
+        kept_out = run_json("user", "disable", "bob", "--reason", "has left")
+        assert kept_out["state"] == "disabled"
+        assert {user["subject"]: user["state"] for user in run_json("user", "list")}["bob"] == "disabled"
+        assert run_json("user", "enable", "bob")["state"] == "active"
+
+        assert [action for action, _ in audited(url)][-2:] == ["user.disabled", "user.enabled"]
+        [entry] = run_json("audit", "list", "--action", "user.disabled")
+        assert entry["reason"] == "has left"
+
+    def test_the_last_owner_is_not_kept_out(self, url: str):
+        run("user", "add", "ada", "--role", "owner")
+
+        with pytest.raises(CustodesError, match="last owner"):
+            CliRunner().invoke(app, ["user", "disable", "ada"], catch_exceptions=False)
+
     def test_a_lost_password_is_replaced(self, url: str):
         first = run_json("user", "add", "ada", "--role", "owner")["one_time_password"]
 

@@ -67,6 +67,20 @@ async def test_acknowledging_and_silencing_are_audited(
         assert await owners(custodes, action) == ["acme"], "in the trail of the tenant whose incident it is"
 
 
+async def test_a_silence_is_ended_and_that_is_audited(
+    client: httpx2.AsyncClient, custodes: Custodes, admin: dict[str, str], incident: str, clock: FakeClock
+):
+    await client.post(f"/alerts/{incident}/silence", json={"until": to_iso(clock.now() + HOUR)}, headers=admin)
+
+    told = await client.delete(f"/alerts/{incident}/silence", params={"reason": "mended"}, headers=admin)
+
+    assert told.json()["silenced_until"] == to_iso(clock.now())
+    [entry] = (await custodes.audit.list_entries(AuditQuery(action="alert.unsilenced"))).items
+    assert (entry.tenant, entry.reason) == ("acme", "mended")
+    globex = await key_for(custodes, "admin", "globex")
+    assert (await client.delete(f"/alerts/{incident}/silence", headers=globex)).status_code == 404
+
+
 async def test_a_silence_without_end_is_refused_and_not_audited(
     client: httpx2.AsyncClient, custodes: Custodes, admin: dict[str, str], incident: str, clock: FakeClock
 ):
@@ -88,18 +102,20 @@ async def test_incidents_of_other_tenants_do_not_exist(client: httpx2.AsyncClien
 async def test_rules_are_written_changed_and_deleted(
     client: httpx2.AsyncClient, custodes: Custodes, admin: dict[str, str]
 ):
-    made = await client.post("/alert-rules", json={**RULE, "clear": 80, "by": ["queue"]}, headers=admin)
+    why = {"params": {"reason": "the queue was full"}}
+    made = await client.post("/alert-rules", json={**RULE, "clear": 80, "by": ["queue"]}, headers=admin, **why)
     assert made.status_code == 201, made.text
     path = f"/alert-rules/{made.json()['id']}"
     assert (made.json()["origin"], made.json()["window_seconds"]) == ("stored", 60)
 
-    changed = await client.put(path, json={**RULE, "threshold": 5, "enabled": False}, headers=admin)
+    changed = await client.put(path, json={**RULE, "threshold": 5, "enabled": False}, headers=admin, **why)
     assert (changed.json()["threshold"], changed.json()["enabled"], changed.json()["clear"]) == (5, False, None)
-    assert (await client.delete(path, headers=admin)).status_code == 204
+    assert (await client.delete(path, headers=admin, **why)).status_code == 204
     assert (await client.get(path, headers=admin)).status_code == 404
     for verb in ("created", "updated", "deleted"):
         [entry] = (await custodes.audit.list_entries(AuditQuery(action=f"alert_rule.{verb}"))).items
         assert (entry.category, entry.risk_score >= 20) == ("configuration", True)
+        assert entry.reason == "the queue was full"
         if verb == "updated":  # what kept the alert from coming is in the trail
             changes = [(one.path, one.old, one.new) for one in entry.changes]
             assert changes == [

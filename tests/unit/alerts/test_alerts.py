@@ -362,6 +362,24 @@ class TestSilence:
         await desk.turn(150, times=3)
         assert pager.news == ["firing", "firing"]
 
+    async def test_a_silence_that_was_ended_is_none_when_the_problem_comes_back(
+        self, desk: Desk, pager: Pager, clock: FakeClock
+    ):
+        """Given a problem that came back within its silence; when that is ended, then the next is told of."""
+        await desk.turn(150, times=3)
+        [incident] = await desk.incidents()
+        await desk.alerts.incidents.silence(incident.id, clock.now() + HOUR)
+        await desk.turn(10, times=3)
+        await desk.turn(150, times=3)
+        again = next(one for one in await desk.incidents() if one.open)
+
+        ended = await desk.alerts.incidents.end_silence(again.id)
+
+        assert ended.silenced_until == clock.now()
+        await desk.turn(10, times=3)
+        await desk.turn(150, times=3)
+        assert pager.news == ["firing", "firing"]
+
     @pytest.mark.parametrize("ends_in", [0, -1, 31 * DAY])
     async def test_a_silence_is_bounded(self, desk: Desk, clock: FakeClock, ends_in: int):
         await desk.turn(150, times=3)

@@ -19,6 +19,8 @@ from custodes.planes.identity.places import MAX_PLACE, Tab, tab_of
         ("/api?from=2026-11-26T06:00:00.000Z&to=now&route=/orders/{id}&q=[x]|y", Tab.API),
         ("/audit/actors/user%3Aann%40example.com?tab=entries", Tab.AUDIT),
         ("/rate-limits/rules/login", Tab.RATE_LIMITS),
+        ("/settings/alert-rules?open=disk-full", Tab.OVERVIEW),
+        ("/metrics/orders.created?from=now-7d", Tab.OVERVIEW),
         ("/api?" + "x" * (MAX_PLACE - 5), Tab.API),
     ],
 )

@@ -265,7 +265,11 @@ export interface paths {
          * @description Tell nobody of this problem for a while, also when it comes back in the meantime.
          */
         post: operations["alerts_silence_alert"];
-        delete?: never;
+        /**
+         * End Silence
+         * @description Tell of this problem again, from the next change or reminder on.
+         */
+        delete: operations["alerts_end_silence"];
         options?: never;
         head?: never;
         patch?: never;
@@ -10820,6 +10824,43 @@ export interface operations {
             };
         };
     };
+    alerts_end_silence: {
+        parameters: {
+            query?: {
+                /** @description Why, for the audit trail */
+                reason?: string;
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description Id (UUIDv7) */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentModel"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     alerts_list_rules: {
         parameters: {
             query?: {
@@ -10855,6 +10896,8 @@ export interface operations {
     alerts_create_rule: {
         parameters: {
             query?: {
+                /** @description Why, for the audit trail */
+                reason?: string;
                 /** @description Only this tenant; default: all that you may see */
                 tenant?: string | null;
             };
@@ -10926,6 +10969,8 @@ export interface operations {
     alerts_replace_rule: {
         parameters: {
             query?: {
+                /** @description Why, for the audit trail */
+                reason?: string;
                 /** @description Only this tenant; default: all that you may see */
                 tenant?: string | null;
             };
@@ -10965,6 +11010,8 @@ export interface operations {
     alerts_delete_rule: {
         parameters: {
             query?: {
+                /** @description Why, for the audit trail */
+                reason?: string;
                 /** @description Only this tenant; default: all that you may see */
                 tenant?: string | null;
             };
@@ -11666,7 +11713,10 @@ export interface operations {
     };
     identity_set_role: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Why, for the audit trail */
+                reason?: string;
+            };
             header?: never;
             path: {
                 /** @description Id (UUIDv7) */
@@ -11702,7 +11752,10 @@ export interface operations {
     };
     identity_disable_profile: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Why, for the audit trail */
+                reason?: string;
+            };
             header?: never;
             path: {
                 /** @description Id (UUIDv7) */
@@ -11734,7 +11787,10 @@ export interface operations {
     };
     identity_enable_profile: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Why, for the audit trail */
+                reason?: string;
+            };
             header?: never;
             path: {
                 /** @description Id (UUIDv7) */
@@ -11766,7 +11822,10 @@ export interface operations {
     };
     identity_reset_password: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Why, for the audit trail */
+                reason?: string;
+            };
             header?: never;
             path: {
                 /** @description Id (UUIDv7) */
@@ -11867,7 +11926,10 @@ export interface operations {
     };
     identity_revoke_api_key: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Why, for the audit trail */
+                reason?: string;
+            };
             header?: never;
             path: {
                 /** @description Id (UUIDv7) */

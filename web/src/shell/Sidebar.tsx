@@ -1,13 +1,17 @@
 import { Link, useMatchRoute, useRouter } from '@tanstack/react-router';
+import { IconSettings } from '../ui/icons.ts';
 import { isPlainClick } from '../view/links.ts';
 import { type Opening, useOpenings } from './opening.ts';
 import style from './Sidebar.module.css';
 import { TABS } from './tabs.ts';
 
+/** Below the tabs: what is set, not what is watched. */
+const SETTINGS = { to: '/settings', label: 'Settings', short: 'Settings', icon: IconSettings } as const;
+
 export function Sidebar() {
   const openings = useOpenings();
   return (
-    <nav className={style.bar} aria-label="Tabs">
+    <div className={style.bar}>
       <div className={style.brand}>
         <svg viewBox="0 0 32 32" width="26" height="26" aria-hidden="true">
           <path d="M16 2 28 7v9c0 7-5 12-12 14C9 28 4 23 4 16V7z" className={style.shield} />
@@ -15,19 +19,24 @@ export function Sidebar() {
         </svg>
         <span className={style.name}>Custodes</span>
       </div>
-      <ul className={style.tabs}>
-        {TABS.map((tab) => (
-          <li key={tab.to}>
-            <TabLink tab={tab} opening={openings.of(tab.to)} />
-          </li>
-        ))}
-      </ul>
-    </nav>
+      <nav aria-label="Tabs" className={style.main}>
+        <ul className={style.tabs}>
+          {TABS.map((tab) => (
+            <li key={tab.to}>
+              <TabLink tab={tab} opening={openings.of(tab.to)} />
+            </li>
+          ))}
+        </ul>
+      </nav>
+      <nav aria-label="Settings" className={style.foot}>
+        <TabLink tab={SETTINGS} opening={null} />
+      </nav>
+    </div>
   );
 }
 
 interface TabLinkProps {
-  tab: (typeof TABS)[number];
+  tab: (typeof TABS)[number] | typeof SETTINGS;
   opening: Opening | null;
 }
 

@@ -10,6 +10,7 @@ import {
   parseLocal,
   percent,
   points,
+  quantity,
   span,
   startOfDay,
   tick,
@@ -131,4 +132,18 @@ it('a change of a share is told in points', () => {
   expect(points(0.0144, 0.007)).toBe('+0.74 pt');
   expect(points(0.31, 0.36)).toBe('−5 pt');
   expect(points(1, 1)).toBe('±0');
+});
+
+describe('quantities of whatever unit', () => {
+  it('keep what small ones say', () => {
+    expect([0.004_218, -0.25, 0, 4.567, 12, 12_345, null].map(quantity)).toEqual([
+      '0.00422',
+      '-0.25',
+      '0',
+      '4.57',
+      '12',
+      '12.3 k',
+      '–',
+    ]);
+  });
 });

@@ -195,6 +195,12 @@ export function compact(value: number | null | undefined): string {
   return size < 1e9 ? `${digits(value / 1e6, 1)} M` : `${digits(value / 1e9, 1)} G`;
 }
 
+/** Of whatever unit: as {@link compact}, and small ones with three digits that say something. */
+export function quantity(value: number | null | undefined): string {
+  const small = value !== null && value !== undefined && value !== 0 && Math.abs(value) < 1;
+  return small ? String(Number(value.toPrecision(3))) : compact(value);
+}
+
 /** A share of one as per cent: `0.42 %`. */
 export function percent(share: number | null | undefined): string {
   if (share === null || share === undefined || !Number.isFinite(share)) return '–';

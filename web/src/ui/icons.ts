@@ -31,6 +31,7 @@ export { default as IconGauge } from '@tabler/icons-react/icons/IconGauge';
 export { default as IconHandStop } from '@tabler/icons-react/icons/IconHandStop';
 export { default as IconInbox } from '@tabler/icons-react/icons/IconInbox';
 export { default as IconInfoCircle } from '@tabler/icons-react/icons/IconInfoCircle';
+export { default as IconKey } from '@tabler/icons-react/icons/IconKey';
 export { default as IconKeyboard } from '@tabler/icons-react/icons/IconKeyboard';
 export { default as IconLivePhoto } from '@tabler/icons-react/icons/IconLivePhoto';
 export { default as IconLogout } from '@tabler/icons-react/icons/IconLogout';
@@ -45,6 +46,7 @@ export { default as IconRotateClockwise } from '@tabler/icons-react/icons/IconRo
 export { default as IconRoute } from '@tabler/icons-react/icons/IconRoute';
 export { default as IconSearch } from '@tabler/icons-react/icons/IconSearch';
 export { default as IconServer } from '@tabler/icons-react/icons/IconServer';
+export { default as IconSettings } from '@tabler/icons-react/icons/IconSettings';
 export { default as IconShieldCheck } from '@tabler/icons-react/icons/IconShieldCheck';
 export { default as IconSun } from '@tabler/icons-react/icons/IconSun';
 export { default as IconTable } from '@tabler/icons-react/icons/IconTable';

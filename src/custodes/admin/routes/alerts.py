@@ -11,7 +11,7 @@ from starlette.responses import StreamingResponse
 
 from custodes.admin.dependencies import WHOLE_INSTALL, Admin, CustodesDep, TenantScope, Trail
 from custodes.admin.exports import STREAMED, Export, ExportQuery
-from custodes.admin.fields import Identifier, Moment
+from custodes.admin.fields import Identifier, Moment, Reason
 from custodes.admin.paging import PageModel, PageQuery
 from custodes.kernel.clock import MILLISECOND, SECOND, from_datetime
 from custodes.kernel.paging import MAX_LIMIT, walk
@@ -325,6 +325,20 @@ async def silence_alert(
     return IncidentModel.of(await custodes.alerts.incidents.silence(id, until, tenant=tenant, also=also))
 
 
+@router.delete("/alerts/{id}/silence")
+async def end_silence(
+    id: Identifier,  # noqa: A002
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    trail: Trail,
+    reason: Reason = "",
+) -> IncidentModel:
+    """Tell of this problem again, from the next change or reminder on."""
+    owner = (await custodes.alerts.incidents.get(id, tenant=tenant)).tenant
+    also = trail.entry("alert.unsilenced", target=f"alert:{id}", reason=reason, tenant=owner)
+    return IncidentModel.of(await custodes.alerts.incidents.end_silence(id, tenant=tenant, also=also))
+
+
 @router.get("/alert-rules")
 async def list_rules(custodes: CustodesDep, tenant: TenantScope) -> Rules:
     """List the rules: built-in, of the code, and stored."""
@@ -332,7 +346,9 @@ async def list_rules(custodes: CustodesDep, tenant: TenantScope) -> Rules:
 
 
 @router.post("/alert-rules", status_code=201)
-async def create_rule(body: RuleBody, custodes: CustodesDep, tenant: TenantScope, trail: Trail) -> RuleModel:
+async def create_rule(
+    body: RuleBody, custodes: CustodesDep, tenant: TenantScope, trail: Trail, reason: Reason = ""
+) -> RuleModel:
     """Store a new rule."""
     rule = body.rule(tenant)
     rule_id = custodes.new_id()
@@ -340,6 +356,7 @@ async def create_rule(body: RuleBody, custodes: CustodesDep, tenant: TenantScope
         "alert_rule.created",
         target=Reference("alert_rule", rule_id, body.name),
         context={"name": body.name, "metric": body.metric, "threshold": body.threshold, "enabled": body.enabled},
+        reason=reason,
         tenant=rule.tenant,
     )
     return RuleModel.of(await custodes.alerts.rules.create(rule, rule_id=rule_id, also=also))
@@ -353,7 +370,7 @@ async def get_rule(rule_id: RuleId, custodes: CustodesDep, tenant: TenantScope) 
 
 @router.put("/alert-rules/{rule_id}")
 async def replace_rule(
-    rule_id: RuleId, body: RuleBody, custodes: CustodesDep, tenant: TenantScope, trail: Trail
+    rule_id: RuleId, body: RuleBody, custodes: CustodesDep, tenant: TenantScope, trail: Trail, reason: Reason = ""
 ) -> RuleModel:
     """Write a rule anew; a built-in one is overridden until that is deleted."""
     before, asked = await custodes.alerts.rules.get(rule_id, tenant), body.rule(tenant)
@@ -362,6 +379,7 @@ async def replace_rule(
         target=Reference("alert_rule", rule_id, body.name),
         context={"name": body.name},
         changes=_changes(before, asked),
+        reason=reason,
         tenant=before.tenant or body.tenant,
     )
     made = await custodes.alerts.rules.replace(rule_id, asked, tenant=tenant, also=also)
@@ -369,12 +387,14 @@ async def replace_rule(
 
 
 @router.delete("/alert-rules/{rule_id}", status_code=204)
-async def delete_rule(rule_id: RuleId, custodes: CustodesDep, tenant: TenantScope, trail: Trail) -> None:
+async def delete_rule(
+    rule_id: RuleId, custodes: CustodesDep, tenant: TenantScope, trail: Trail, reason: Reason = ""
+) -> None:
     """Delete a stored rule; one that it stood above comes back."""
     rule = await custodes.alerts.rules.get(rule_id, tenant)
     context = {"name": rule.name, "metric": rule.metric, "threshold": rule.threshold, "enabled": rule.enabled}
     target = Reference("alert_rule", rule_id, rule.name)
-    also = trail.entry("alert_rule.deleted", target=target, context=context, tenant=rule.tenant)
+    also = trail.entry("alert_rule.deleted", target=target, context=context, reason=reason, tenant=rule.tenant)
     await custodes.alerts.rules.delete(rule_id, tenant=tenant, also=also)
 
 

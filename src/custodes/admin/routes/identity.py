@@ -10,7 +10,7 @@ from starlette.responses import StreamingResponse
 
 from custodes.admin.dependencies import Admin, CustodesDep, Owner, TenantScope, Trail
 from custodes.admin.exports import STREAMED, Export, ExportQuery
-from custodes.admin.fields import Identifier, Moment
+from custodes.admin.fields import Identifier, Moment, Reason
 from custodes.admin.paging import PageModel, PageQuery
 from custodes.errors import NotFound, PermissionDenied
 from custodes.kernel.paging import MAX_LIMIT, walk
@@ -201,7 +201,7 @@ async def create_profile(body: NewProfileBody, custodes: CustodesDep, owner: Own
 
 @router.put("/user-profiles/{profile_id}/role")
 async def set_role(
-    profile_id: Identifier, body: RoleBody, custodes: CustodesDep, owner: Owner, trail: Trail
+    profile_id: Identifier, body: RoleBody, custodes: CustodesDep, owner: Owner, trail: Trail, reason: Reason = ""
 ) -> ProfileModel:
     """Change what somebody may do, from their next request on (owners only)."""
     before = await custodes.identity.profiles.get(profile_id, tenant=owner.tenant)
@@ -209,36 +209,43 @@ async def set_role(
         "role.changed",
         target=_named(before),
         changes=[("role", before.role.value, body.role.value)],
+        reason=reason,
         tenant=before.tenant,
     )
     return ProfileModel.of(await custodes.identity.profiles.set_role(profile_id, body.role, by=owner, also=entry))
 
 
 @router.post("/user-profiles/{profile_id}/disable")
-async def disable_profile(profile_id: Identifier, custodes: CustodesDep, owner: Owner, trail: Trail) -> ProfileModel:
+async def disable_profile(
+    profile_id: Identifier, custodes: CustodesDep, owner: Owner, trail: Trail, reason: Reason = ""
+) -> ProfileModel:
     """Keep somebody out, from their next request on, and end their sessions (owners only)."""
-    return await _set_state(profile_id, State.DISABLED, "user.disabled", custodes, owner, trail)
+    return await _set_state(profile_id, State.DISABLED, "user.disabled", custodes, owner, trail, reason)
 
 
 @router.post("/user-profiles/{profile_id}/enable")
-async def enable_profile(profile_id: Identifier, custodes: CustodesDep, owner: Owner, trail: Trail) -> ProfileModel:
+async def enable_profile(
+    profile_id: Identifier, custodes: CustodesDep, owner: Owner, trail: Trail, reason: Reason = ""
+) -> ProfileModel:
     """Let somebody in again (owners only)."""
-    return await _set_state(profile_id, State.ACTIVE, "user.enabled", custodes, owner, trail)
+    return await _set_state(profile_id, State.ACTIVE, "user.enabled", custodes, owner, trail, reason)
 
 
 async def _set_state(
-    profile_id: str, state: State, action: str, custodes: CustodesDep, owner: Principal, trail: Trail
+    profile_id: str, state: State, action: str, custodes: CustodesDep, owner: Principal, trail: Trail, reason: str
 ) -> ProfileModel:
     profile = await custodes.identity.profiles.get(profile_id, tenant=owner.tenant)
-    entry = trail.entry(action, target=_named(profile), tenant=profile.tenant)
+    entry = trail.entry(action, target=_named(profile), reason=reason, tenant=profile.tenant)
     return ProfileModel.of(await custodes.identity.profiles.set_state(profile_id, state, by=owner, also=entry))
 
 
 @router.post("/user-profiles/{profile_id}/reset-password")
-async def reset_password(profile_id: Identifier, custodes: CustodesDep, owner: Owner, trail: Trail) -> OneTimePassword:
+async def reset_password(
+    profile_id: Identifier, custodes: CustodesDep, owner: Owner, trail: Trail, reason: Reason = ""
+) -> OneTimePassword:
     """Give a local account a new one-time password and end its sessions (owners only)."""
     profile = await custodes.identity.profiles.get(profile_id, tenant=owner.tenant)
-    entry = trail.entry("auth.password_reset", target=_named(profile), tenant=profile.tenant)
+    entry = trail.entry("auth.password_reset", target=_named(profile), reason=reason, tenant=profile.tenant)
     password = await custodes.identity.profiles.reset_password(profile_id, by=owner, also=entry)
     return OneTimePassword(one_time_password=password)
 
@@ -272,10 +279,13 @@ async def create_api_key(body: NewApiKeyBody, custodes: CustodesDep, admin: Admi
 
 
 @router.delete("/api-keys/{key_id}", status_code=204)
-async def revoke_api_key(key_id: Identifier, custodes: CustodesDep, admin: Admin, trail: Trail) -> None:
+async def revoke_api_key(
+    key_id: Identifier, custodes: CustodesDep, admin: Admin, trail: Trail, reason: Reason = ""
+) -> None:
     """Revoke an API key, from its next request on: an owner any, an admin their own."""
     key = await custodes.identity.keys.get(key_id, tenant=admin.tenant, profile_id=_own(admin))
-    entry = trail.entry("api_key.revoked", target=Reference("api_key", key_id, key.name), tenant=key.tenant)
+    target = Reference("api_key", key_id, key.name)
+    entry = trail.entry("api_key.revoked", target=target, reason=reason, tenant=key.tenant)
     await custodes.identity.keys.revoke(key_id, tenant=admin.tenant, profile_id=_own(admin), also=entry)
 
 

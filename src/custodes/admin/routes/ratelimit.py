@@ -9,7 +9,7 @@ from starlette.responses import Response, StreamingResponse
 
 from custodes.admin.dependencies import Admin, CustodesDep, TenantScope, Trail
 from custodes.admin.exports import STREAMED, Export, ExportQuery
-from custodes.admin.fields import Identifier, TimeRange
+from custodes.admin.fields import Identifier, Reason, TimeRange
 from custodes.admin.paging import PageModel, PageQuery
 from custodes.admin.routes.ratelimit_models import (
     AccessModel,
@@ -41,7 +41,6 @@ router = APIRouter()
 _FEW = 10
 
 #: Why somebody does it, for the audit trail.
-Reason = Annotated[str, Query(max_length=500, description="Why, for the audit trail")]
 
 RuleFilter = Annotated[str | None, Query(max_length=100, description="Only this rule")]
 IdentifierFilter = Annotated[str | None, Query(max_length=256, description="Only this identifier")]

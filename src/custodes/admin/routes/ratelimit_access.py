@@ -9,7 +9,7 @@ from starlette.responses import StreamingResponse
 
 from custodes.admin.dependencies import Admin, CustodesDep, TenantScope, Trail
 from custodes.admin.exports import STREAMED, Export, ExportQuery
-from custodes.admin.fields import Identifier
+from custodes.admin.fields import Identifier, Reason
 from custodes.admin.paging import PageModel, PageQuery
 from custodes.admin.routes.ratelimit_models import AccessModel, NewBlock, NewEntry, RefusalsModel
 from custodes.errors import InvalidInput
@@ -22,7 +22,6 @@ from custodes.runtime.transactions import Work
 router = APIRouter()
 
 #: Why somebody does it, for the audit trail.
-Reason = Annotated[str, Query(max_length=500, description="Why, for the audit trail")]
 
 KindFilter = Annotated[Kind | None, Query(description="Only identifiers of this kind")]
 ActiveOnly = Annotated[bool, Query(description="False: also those that have ended")]

@@ -104,20 +104,41 @@ class Incidents:
             raise InvalidInput(msg, remedy="Name a moment between now and 30 days from now")
         return await self._change(identifier, tenant, lambda incident: replace(incident, silenced_until=until), also)
 
+    async def end_silence(self, identifier: str, *, tenant: str | None = None, also: Work = nothing) -> Incident:
+        """Tell of this problem again, also when it comes back; nothing is different when it was not silenced.
+
+        Raises:
+            NotFound: there is none, or not for this tenant.
+            Conflict: it is over.
+        """
+        now = self._clock.now()
+
+        def work(tx: Transaction) -> Incident:
+            incident = self._get_open(tx, identifier, tenant)
+            # Earlier incidents of the problem, too: a new one takes over the longest silence of them.
+            self._store.end_silences(tx, incident.tenant, incident.fingerprint, now)
+            also(tx)
+            return self._get(tx, identifier, tenant)
+
+        return await self._store.write(work)
+
     async def _change(
         self, identifier: str, tenant: str | None, change: Callable[[Incident], Incident], also: Work
     ) -> Incident:
         def work(tx: Transaction) -> Incident:
-            incident = self._get(tx, identifier, tenant)
-            if not incident.open:
-                msg = "The incident is over"
-                raise Conflict(msg, remedy="Nothing to do")
-            changed = change(incident)
+            changed = change(self._get_open(tx, identifier, tenant))
             self._store.put_incident(tx, changed)
             also(tx)
             return changed
 
         return await self._store.write(work)
+
+    def _get_open(self, tx: Transaction, identifier: str, tenant: str | None) -> Incident:
+        incident = self._get(tx, identifier, tenant)
+        if not incident.open:
+            msg = "The incident is over"
+            raise Conflict(msg, remedy="Nothing to do")
+        return incident
 
     def _get(self, tx: Transaction, identifier: str, tenant: str | None) -> Incident:
         found = self._store.get_incident(tx, tenant, identifier)

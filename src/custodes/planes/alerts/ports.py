@@ -74,6 +74,10 @@ class AlertStore(Protocol):
         """Return the latest ``silenced_until`` of a fingerprint's incidents."""
         ...
 
+    def end_silences(self, tx: Transaction, tenant: str, fingerprint: str, at: int) -> None:
+        """Let those silences of a fingerprint's incidents end at a moment that would last longer."""
+        ...
+
     def put_incident(self, tx: Transaction, incident: Incident) -> None:
         """Insert an incident, or replace it."""
         ...

@@ -135,6 +135,7 @@ _TABLE: list[Action] = [
         ("alert_rule.deleted", 20, "p", "A rule for alerts was deleted."),
         ("alert.acknowledged", 0, "", "An alert was taken note of."),
         ("alert.silenced", 20, "p", "Nobody is told of an alert for a while."),
+        ("alert.unsilenced", 5, "", "An alert that was silenced is told of again."),
         ("alert_sink.enabled", 5, "", "A place that alerts go to was switched on again."),
         ("alert_sink.tested", 5, "", "A test message was sent to where alerts go."),
         ("api_error.resolved", 0, "", "A kind of error of the API was marked as mended."),

@@ -19,8 +19,11 @@ class Tab(StrEnum):
     RATE_LIMITS = "rate-limits"
 
 
-#: First segment of a path → the tab that it is of; the routes.ts of each tab in web/src/planes have the same.
-SEGMENTS: dict[str, Tab] = {"": Tab.OVERVIEW} | {tab.value: tab for tab in Tab if tab is not Tab.OVERVIEW}
+#: First segment of a path → the tab that it is of; the routes.ts of each tab in web/src/planes have the same. Pages
+#: that are in no tab of their own are of the overview.
+SEGMENTS: dict[str, Tab] = {"": Tab.OVERVIEW, "settings": Tab.OVERVIEW, "metrics": Tab.OVERVIEW} | {
+    tab.value: tab for tab in Tab if tab is not Tab.OVERVIEW
+}
 
 #: Longest place, characters: a view with all its filters.
 MAX_PLACE = 2_048

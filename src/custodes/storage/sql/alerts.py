@@ -63,6 +63,11 @@ class SqlAlertStore:
         query = select(func.max(i.c.silenced_until)).where(i.c.tenant_id == tenant, i.c.fingerprint == fingerprint)
         return connection_of(tx).execute(query).scalar()
 
+    def end_silences(self, tx: Transaction, tenant: str, fingerprint: str, at: int) -> None:
+        """Let those silences of a fingerprint's incidents end at a moment that would last longer."""
+        longer = and_(i.c.tenant_id == tenant, i.c.fingerprint == fingerprint, i.c.silenced_until > at)
+        connection_of(tx).execute(update(i).where(longer).values(silenced_until=at))
+
     def put_incident(self, tx: Transaction, incident: Incident) -> None:
         """Insert an incident, or replace it."""
         connection = connection_of(tx)
