@@ -80,6 +80,7 @@ PLACES = (
     "/rate-limits?view=blocks",
     "/rate-limits?view=lists",
     "/rate-limits?view=rules",
+    "/metrics?",
     "/settings?",
     "/settings/api-keys?",
     "/settings/alert-rules?",

@@ -219,6 +219,16 @@ def signed_in(shop: Shop, role: str) -> Iterator[dict[str, Any]]:
     shop.client.post(f"{API}/user-profiles/{made['id']}/disable", headers=headers)
 
 
+async def test_a_link_to_change_a_rule_opens_with_its_fields(window: Callable[..., Any]) -> None:
+    seen: Window = await window()
+    page = await seen.open("/settings/alert-rules?edit=disk-full")
+    await expect(page.get_by_role("textbox", name="Threshold")).to_have_value("90")
+    await expect(page.get_by_role("textbox", name="Critical from")).to_have_value("97")
+    await page.get_by_label("Metric").first.fill("")
+    await expect(page.get_by_text("Name a metric and a threshold.")).to_be_visible()
+    await expect(page.get_by_role("textbox", name="Threshold")).to_have_value("90")
+
+
 async def test_an_admin_is_not_offered_what_is_an_owners(window: Callable[..., Any], shop: Shop) -> None:
     """Given an admin; then they read who may administer and change nobody, and their own keys are all they see."""
     with signed_in(shop, "admin") as cookie:

@@ -5,6 +5,7 @@ import { alertsRoutes } from './planes/alerts/routes.ts';
 import { auditRoutes } from './planes/audit/routes.ts';
 import { identityRoutes } from './planes/identity/routes.ts';
 import { inboundRoutes } from './planes/inbound/routes.ts';
+import { metricsRoutes } from './planes/metrics/routes.ts';
 import { outboundRoutes } from './planes/outbound/routes.ts';
 import { overviewRoutes } from './planes/overview/routes.ts';
 import { ratelimitRoutes } from './planes/ratelimit/routes.ts';
@@ -21,6 +22,7 @@ export const router = createRouter({
     ...trafficRoutes,
     ...auditRoutes,
     ...ratelimitRoutes,
+    ...metricsRoutes,
     ...identityRoutes,
     ...alertsRoutes,
   ]),

@@ -11,6 +11,7 @@ const STEPPED: Record<Stepped, true> = {
   '/api-analytics': true,
   '/api-health': true,
   '/api-latency': true,
+  '/system-metrics/series': true,
   '/webhook-analytics': true,
   '/webhook-delivery-analytics': true,
 };

@@ -1325,6 +1325,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/enterprise/system-metrics/courses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Courses
+         * @description List metrics by tenant and name, 50 at once at most, each with one line over the range.
+         */
+        get: operations["metrics_list_courses"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/enterprise/system-metrics/export": {
         parameters: {
             query?: never;
@@ -3481,6 +3501,56 @@ export interface components {
             extra: {
                 [key: string]: unknown;
             };
+        };
+        /**
+         * CourseModel
+         * @description A metric at a glance: one line over a range, all its series in one.
+         */
+        CourseModel: {
+            /**
+             * Tenant
+             * @description Whose it is
+             */
+            tenant: string;
+            /**
+             * Name
+             * @description Its name
+             */
+            name: string;
+            /** @description What the numbers mean */
+            kind: components["schemas"]["custodes__planes__metrics__model__Kind"];
+            /**
+             * Series
+             * @description Series known under the name
+             */
+            series: number;
+            /**
+             * Last Seen
+             * Format: date-time
+             * @description When it was last written, to the hour
+             * @example 2026-11-23T05:34:00.000001Z
+             */
+            last_seen: string;
+            /**
+             * Aggregation
+             * @description `sum` of a counter, `last` of a gauge, `p95` of a histogram
+             */
+            aggregation: string;
+            /**
+             * Step Seconds
+             * @description Width of a step
+             */
+            step_seconds: number;
+            /**
+             * Points
+             * @description Steps that have a value, oldest first
+             */
+            points: components["schemas"]["custodes__admin__routes__metrics__PointModel"][];
+            /**
+             * Value
+             * @description Sum over the range for a counter, else the value of the last step; null when nothing was measured
+             */
+            value: number | null;
         };
         /**
          * CreatedModel
@@ -6321,6 +6391,19 @@ export interface components {
              * @description The rows, newest first
              */
             items: components["schemas"]["CallModel"][];
+            /**
+             * Next Cursor
+             * @description Pass as `cursor` for the next page; null at the end
+             */
+            next_cursor?: string | null;
+        };
+        /** PageModel[CourseModel] */
+        PageModel_CourseModel_: {
+            /**
+             * Items
+             * @description The rows, newest first
+             */
+            items: components["schemas"]["CourseModel"][];
             /**
              * Next Cursor
              * @description Pass as `cursor` for the next page; null at the end
@@ -13124,6 +13207,48 @@ export interface operations {
             };
         };
     };
+    metrics_list_courses: {
+        parameters: {
+            query?: {
+                /** @description True: those of the app; false: those that Custodes measures by itself; default: both */
+                own?: boolean | null;
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+                /** @description From this moment on (RFC 3339); default: a day before `until` */
+                since?: string | null;
+                /** @description Before this moment (RFC 3339); default: now */
+                until?: string | null;
+                /** @description Rows at most */
+                limit?: number;
+                /** @description `next_cursor` of the page before; leave out for the first page */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageModel_CourseModel_"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     metrics_export_system_metrics: {
         parameters: {
             query?: {
@@ -13190,6 +13315,8 @@ export interface operations {
                 since?: string | null;
                 /** @description Before this moment (RFC 3339); default: now */
                 until?: string | null;
+                /** @description Begin of a stretch as long that is drawn in the same chart (RFC 3339): steps are as wide as both can have */
+                beside?: string | null;
             };
             header?: never;
             path?: never;

@@ -76,6 +76,7 @@ export const PLACES: readonly Finding[] = [
   { id: 'lists', label: 'Allow and deny lists', to: '/rate-limits', search: { view: 'lists' } },
   { id: 'rules', label: 'Rate limit rules', to: '/rate-limits', search: { view: 'rules' } },
   { id: 'rule', label: 'New rule: try a rate limit', to: '/rate-limits', search: { view: 'editor' } },
+  { id: 'metrics', label: 'Metrics of the app', to: '/metrics', search: {} },
   { id: 'users', label: 'Settings: users and roles', to: '/settings', search: {} },
   { id: 'keys-of-programs', label: 'Settings: API keys', to: '/settings/api-keys', search: {} },
   { id: 'alert-rules', label: 'Settings: alert rules', to: '/settings/alert-rules', search: {} },

@@ -10,13 +10,13 @@ from starlette.responses import StreamingResponse
 
 from custodes.admin.dependencies import Admin, CustodesDep, TenantScope, Trail
 from custodes.admin.exports import STREAMED, Export, ExportQuery
-from custodes.admin.fields import Moment, TimeRange
+from custodes.admin.fields import Beside, Moment, TimeRange
 from custodes.admin.paging import PageModel, PageQuery
 from custodes.errors import InvalidInput
 from custodes.kernel.clock import SECOND
 from custodes.kernel.health import Health
 from custodes.planes.metrics.health import HealthReport
-from custodes.planes.metrics.model import Answer, Kind, Line, MetricInfo
+from custodes.planes.metrics.model import Answer, Course, Kind, Line, MetricInfo
 from custodes.planes.metrics.model import Query as MetricQuery
 from custodes.planes.metrics.takeout import Bucket
 
@@ -57,6 +57,28 @@ class PointModel(BaseModel):
 
     at: Moment = Field(description="Start of the step")
     value: float = Field(description="Value of the step")
+
+
+class CourseModel(MetricModel):
+    """A metric at a glance: one line over a range, all its series in one."""
+
+    aggregation: str = Field(description="`sum` of a counter, `last` of a gauge, `p95` of a histogram")
+    step_seconds: int = Field(description="Width of a step")
+    points: list[PointModel] = Field(description="Steps that have a value, oldest first")
+    value: float | None = Field(
+        description="Sum over the range for a counter, else the value of the last step; null when nothing was measured"
+    )
+
+    @classmethod
+    def told(cls, course: Course) -> CourseModel:
+        """Tell a course."""
+        return cls(
+            **MetricModel.of(course.metric).__dict__,
+            aggregation=course.aggregation,
+            step_seconds=course.step // SECOND,
+            points=[PointModel(at=point.at, value=point.value) for point in course.points],
+            value=course.value,
+        )
 
 
 class LineModel(BaseModel):
@@ -204,6 +226,24 @@ async def list_metrics(custodes: CustodesDep, tenant: TenantScope, page: PageQue
     return PageModel[MetricModel].of(found, MetricModel.of)
 
 
+@router.get("/system-metrics/courses")
+async def list_courses(
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    when: TimeRange,
+    page: PageQuery,
+    own: Annotated[
+        bool | None,
+        Query(description="True: those of the app; false: those that Custodes measures by itself; default: both"),
+    ] = None,
+) -> PageModel[CourseModel]:
+    """List metrics by tenant and name, 50 at once at most, each with one line over the range."""
+    found = await custodes.metrics.catalogue.courses(
+        when.since, when.until, tenant=tenant, own=own, limit=page.limit, cursor=page.cursor
+    )
+    return PageModel[CourseModel].of(found, CourseModel.told)
+
+
 @router.get("/system-metrics/export", **STREAMED)
 async def export_system_metrics(
     custodes: CustodesDep,
@@ -240,6 +280,7 @@ async def get_series(
         Query(max_length=5, description="One line for each value of these labels; default: every series apart"),
     ] = [],  # noqa: B006
     merge: Annotated[bool, Query(description="All series in one line")] = False,
+    beside: Beside = None,
 ) -> SeriesModel:
     """Answer with the lines of one metric over a range."""
     query = MetricQuery(
@@ -251,6 +292,7 @@ async def get_series(
         labels=_pairs(labels),
         by=by or (() if merge else None),
         tenant=tenant,
+        beside=beside,
     )
     return SeriesModel.of(query, await custodes.metrics.query(query))
 

@@ -253,13 +253,14 @@ def resolution(query: Query, now: int, series: int = 1) -> tuple[Level, int]:
         msg = "The range is empty"
         raise InvalidInput(msg, remedy="Let since be before until, and step positive")
     length = query.until - query.since
-    kept = [level for level in LEVELS if query.since >= now - level.retention] or [LEVELS[-1]]
+    earliest = query.since if query.beside is None else min(query.since, query.beside)
+    kept = [level for level in LEVELS if earliest >= now - level.retention] or [LEVELS[-1]]
     if query.step:
         step = _rounded(query.step, kept[0])
     else:
         most = COMFORTABLE // 4 if _is_percentile(query.aggregation) else COMFORTABLE
         finest = next((level for level in kept if length / level.width * series <= most), kept[-1])
-        step = _rounded(_nice_step(length / POINTS), finest)
+        step = _rounded(nice_step(length / POINTS), finest)
     if length / step > MAX_POINTS:
         msg = f"A step of {step // SECOND} s makes more than {MAX_POINTS} points"
         raise InvalidInput(msg, remedy="Ask for a longer step or a shorter range, or leave the step out")
@@ -270,7 +271,8 @@ def _rounded(step: int, level: Level) -> int:
     return -(-step // level.width) * level.width
 
 
-def _nice_step(least: float) -> int:
+def nice_step(least: float) -> int:
+    """Return the least step that reads well on a time axis and is not below ``least``, microseconds."""
     return next((step for step in _STEPS if step >= least), -(-int(least) // DAY) * DAY)
 
 

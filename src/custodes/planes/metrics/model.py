@@ -128,6 +128,8 @@ class Query:
     by: Sequence[str] | None = None
     #: Whose; None for all tenants.
     tenant: str | None = None
+    #: Begin of a stretch as long that is drawn in the same chart: the step is one that both can have. None: none is.
+    beside: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,3 +190,19 @@ class Ranked:
     value: str
     #: Aggregated figure over the range.
     figure: float
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """A metric at a glance: one line over a range, all its series in one."""
+
+    #: The metric.
+    metric: MetricInfo
+    #: How its numbers became one: the sum of a counter, the last of a gauge, the p95 of a histogram.
+    aggregation: str
+    #: Width of a step, microseconds.
+    step: int
+    #: Steps that have a value, oldest first.
+    points: tuple[Point, ...]
+    #: The sum over the range for a counter, else the last step's value; None where nothing was measured.
+    value: float | None

@@ -13,9 +13,10 @@ from typing import NamedTuple, TypeVar
 from custodes.errors import CustodesError, InvalidInput, StorageUnavailable
 from custodes.kernel.clock import HOUR, SECOND, Clock
 from custodes.kernel.health import Health, SystemHealth, Threshold, judge
-from custodes.kernel.paging import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
+from custodes.kernel.paging import DEFAULT_LIMIT, Page
 from custodes.kernel.tenant import DEFAULT_TENANT, check_tenant
 from custodes.planes.metrics.analytics import Flushes, Live, MetricReader
+from custodes.planes.metrics.catalogue import Catalogue
 from custodes.planes.metrics.collector import Collector, LagMeter
 from custodes.planes.metrics.fold import Cells, Fold, samples_of
 from custodes.planes.metrics.health import AS_NUMBER, HealthMonitor
@@ -129,6 +130,8 @@ class SystemMetrics:
         self._reader = MetricReader(store, clock, self._live, self._flushes)
         #: All that is kept, for analysis elsewhere.
         self.takeout = Takeout(store, clock)
+        #: Which metrics there are, each at a glance.
+        self.catalogue = Catalogue(store, self._reader)
         #: Measurements that were refused.
         self.refused = 0
         #: Flushes that failed; what they held was kept for the next.
@@ -383,12 +386,7 @@ class SystemMetrics:
         Raises:
             InvalidInput: the cursor is not one of ours.
         """
-        after = _after(cursor) if cursor else None
-        found = await self._store.list_metrics(tenant, after, limit + 1)
-        if len(found) <= limit:
-            return Page(found, None)
-        last = found[limit - 1]
-        return Page(found[:limit], encode_cursor(0, f"{last.tenant}/{last.name}"))
+        return await self.catalogue.list(tenant=tenant, limit=limit, cursor=cursor)
 
     async def list_series(self, name: str, *, tenant: str | None = None, limit: int = DEFAULT_LIMIT) -> list[Series]:
         """List the series known under a name."""
@@ -425,9 +423,3 @@ def _check_value(kind: Kind, value: float) -> None:
     if value < 0 and kind is not Kind.GAUGE:
         msg = f"A {kind} cannot take {value:g}"
         raise InvalidInput(msg, remedy="Record what goes down with gauge")
-
-
-def _after(cursor: str) -> tuple[str, str]:
-    _, key = decode_cursor(cursor)
-    tenant, _, name = key.partition("/")
-    return tenant, name

@@ -14,6 +14,7 @@ import {
   bodyOf,
   COMPARATORS,
   type Draft,
+  draftOfRule,
   faultsOf,
   isWhole,
   type Rule,
@@ -61,10 +62,25 @@ const TEXTS = [
 ] satisfies ({ name: Field } & TextInputProps)[];
 
 export function Editor({ edit }: { edit: string }) {
-  const search = useSearch({ strict: false }) as Record<string, unknown>;
+  const written = given(draftOf(useSearch({ strict: false }) as Record<string, unknown>));
+  // A link that names the rule alone: its fields are those of the rule.
+  const [named] = useState(edit !== 'new' && written.metric === undefined);
+  const asked = useGet('/alert-rules/{rule_id}', undefined, { path: { rule_id: edit }, enabled: named });
+  if (!named) return <Form edit={edit} begun={written} />;
+  return asked.data ? (
+    <Form edit={edit} begun={given(draftOfRule(asked.data))} />
+  ) : (
+    <Panel title="Change a rule" of={asked}>
+      {null}
+    </Panel>
+  );
+}
+
+/** `begun`: what is written already. */
+function Form({ edit, begun }: { edit: string; begun: Draft }) {
   const set = useSetSearch();
   const queries = useQueryClient();
-  const [draft, setDraft] = useState<Draft>(() => ({ ...USUAL, ...given(draftOf(search)) }));
+  const [draft, setDraft] = useState<Draft>(() => ({ ...USUAL, ...begun }));
   const [settled, setSettled] = useState(draft);
   const known = useGet('/system-metrics', { limit: 200 });
   const names = [...new Set((known.data?.items ?? []).map((one) => one.name))];

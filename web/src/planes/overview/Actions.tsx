@@ -1,11 +1,13 @@
 /** What one does first in an incident. */
 import { Button, Menu } from '@mantine/core';
+import { Link } from '@tanstack/react-router';
 import { lazy } from 'react';
 import { boot } from '../../boot.ts';
 import { AccessButton } from '../../ui/AccessButton.tsx';
-import { IconDownload, IconRefresh } from '../../ui/icons.ts';
+import { IconChartLine, IconDownload, IconRefresh } from '../../ui/icons.ts';
 import { May } from '../../ui/May.tsx';
 import { useDialog } from '../../ui/useDialog.tsx';
+import { lasting } from '../../view/search.ts';
 import { useView } from '../../view/view.ts';
 
 const load = () => import('./ReplayDialog.tsx').then((module) => ({ default: module.ReplayDialog }));
@@ -19,6 +21,14 @@ export function Actions() {
         <Replay />
       </May>
       <Export />
+      <Button
+        size="xs"
+        variant="default"
+        leftSection={<IconChartLine size={15} aria-hidden="true" />}
+        renderRoot={(props) => <Link to="/metrics" search={lasting as never} {...props} />}
+      >
+        Metrics
+      </Button>
     </>
   );
 }
