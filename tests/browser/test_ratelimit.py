@@ -23,7 +23,11 @@ BLOCKED = "203.0.113.202"
 
 @pytest.fixture(scope="module", autouse=True)
 def refused(shop: Shop) -> None:
-    """Have a limit and a block refuse requests; they are written meanwhile."""
+    """Have a limit and a block refuse requests, and a rule in shadow note some; they are written meanwhile."""
+    rule = {"name": "in shadow", "limits": "1/minute", "route": "/products", "shadow": True}
+    assert shop.client.post(f"{API}/rate-limits/rules", json=rule, headers={"X-API-Key": shop.key}).status_code == 201
+    for _ in range(3):
+        assert shop.client.get("/products", headers={"X-Forwarded-For": GUESSER}).status_code == 200
     for _ in range(14):
         guess = {"user": "ann", "password": "guess"}
         last = shop.client.post("/login", json=guess, headers={"X-Forwarded-For": GUESSER})
@@ -223,6 +227,12 @@ async def test_a_rule_says_what_it_did_whom_it_refused_and_who_is_near(window: C
     await expect(call.get_by_role("button", name=f"Block {GUESSER}")).to_be_visible()
     await call.get_by_role("link", name="login", exact=True).click()
     await expect(page.get_by_role("dialog", name="Rule login")).to_be_visible()
+
+    # A rule in shadow says whom it would have refused
+    await seen.go(f"{PLACE}?view=rules&open=in+shadow&from=now-1h")
+    shadow = page.get_by_role("dialog", name="Rule in shadow")
+    noted = shadow.get_by_role("listitem").filter(has=page.get_by_role("link", name=GUESSER))
+    await expect(noted.first).to_contain_text("2 would be refused", timeout=FLUSHED_MS)
 
 
 async def test_a_block_says_how_often_it_refused_since_it_holds(window: Callable[..., Any]) -> None:

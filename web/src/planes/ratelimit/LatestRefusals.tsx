@@ -10,6 +10,9 @@ import style from './RateLimits.module.css';
 /** As many as one looks through without scrolling. */
 const SHOWN = 8;
 
+/** Windows that are looked through for what a rule in shadow would have refused. */
+const LOOKED = 200;
+
 /** What can be shut out by the button. */
 const PERSONS = ['ip', 'user', 'api_key'];
 
@@ -20,16 +23,26 @@ interface LatestRefusalsProps {
   identifier?: string;
   /** From this moment on. */
   since?: string;
+  /** It refuses nobody: whom it would have refused. */
+  shadow?: boolean;
 }
 
-export function LatestRefusals({ rule, identifier, since }: LatestRefusalsProps) {
-  const query = { rule, identifier, since, refused_only: true, limit: SHOWN };
+export function LatestRefusals({ rule, identifier, since, shadow = false }: LatestRefusalsProps) {
+  const query = { rule, identifier, since, refused_only: !shadow, limit: shadow ? LOOKED : SHOWN };
   const asked = useGet('/rate-limits/windows', query, { fresh: true });
   const { now } = useView();
   const moment = useMoment();
-  const rows = asked.data?.items;
+  const hits = (row: { refused: number; would_refuse: number }) => row.refused + (shadow ? row.would_refuse : 0);
+  const rows = asked.data?.items.filter((row) => hits(row) > 0).slice(0, SHOWN);
   if (!rows) return null;
-  if (rows.length === 0) return <p className="faint">Nothing was refused {since ? 'since' : 'in the last day'}.</p>;
+  if (rows.length === 0)
+    return (
+      <p className="faint">
+        {shadow
+          ? 'Nothing would have been refused lately.'
+          : `Nothing was refused ${since ? 'since' : 'in the last day'}.`}
+      </p>
+    );
   return (
     <ul className={style.latest} aria-label="Latest refusals">
       {rows.map((row) => {
@@ -52,7 +65,7 @@ export function LatestRefusals({ rule, identifier, since }: LatestRefusalsProps)
               <span className="faint mono">{row.endpoint === '*' ? 'everywhere' : row.endpoint}</span>
             </span>
             <span className={style.what}>
-              <span>{`${count(row.refused)} refused`}</span>
+              <span>{`${count(hits(row))} ${shadow ? 'would be refused' : 'refused'}`}</span>
               <time className="faint" dateTime={row.window_start} title={moment(row.window_start, 'iso')}>
                 {ago(row.window_start, now)}
               </time>

@@ -82,7 +82,7 @@ export function Ranking({ title, note, asked, rows = [], kind }: RankingProps) {
         height={300}
         everything={exported('rate-limits/windows', { refused_only: true, ...when })}
         whole="every window with a refusal"
-        least={(person ? 302 : 270) + (shadowed ? 70 : 0)}
+        least={(person ? 290 : 270) + (shadowed ? 70 : 0)}
         link={(row, children) =>
           kind === 'rule' ? (
             <Link to="/rate-limits" search={((kept: object) => ({ ...kept, view: 'rules', open: row.label })) as never}>

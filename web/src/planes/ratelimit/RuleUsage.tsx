@@ -50,8 +50,8 @@ export function RuleUsage({ rule }: { rule: Rule }) {
           <p className="faint">Nobody has used 80 % of one, as the worker sees it that answers.</p>
         )}
       </Section>
-      <Section title="Latest refusals">
-        <LatestRefusals rule={rule.name} />
+      <Section title={rule.shadow ? 'Whom it would have refused lately' : 'Latest refusals'}>
+        <LatestRefusals rule={rule.name} shadow={rule.shadow} />
       </Section>
     </>
   );
