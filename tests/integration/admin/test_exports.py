@@ -22,9 +22,11 @@ from custodes.storage.sql.metrics import SqlMetricStore
 from custodes.testing.admin import key_for
 from custodes.testing.clock import FakeClock
 
-#: Lists that nothing is exported of: what one sets up, and what is in the trail.
+#: Lists that nothing is exported of: what one sets up, what is in the trail, and metrics at a glance (exported by
+#: bucket).
 NOT_EXPORTED = {
-    "/api-keys", "/retention/runs", "/saved-views", "/sessions", "/webhook-configurations",
+    "/api-keys", "/retention/runs", "/saved-views", "/sessions", "/system-metrics/courses",
+    "/webhook-configurations",
     "/webhook-portal-links",
 }  # fmt: skip
 

@@ -24,16 +24,16 @@ export const identityRoutes = [
     getParentRoute: () => root,
     path: '/settings',
     validateSearch: users,
-    component: lazyRouteComponent(() => import('./Users.tsx'), 'Users'),
+    component: lazyRouteComponent(() => import('./pages.ts'), 'Users'),
   }),
   createRoute({
     getParentRoute: () => root,
     path: '/settings/users/$id',
-    component: lazyRouteComponent(() => import('./UserPage.tsx'), 'UserPage'),
+    component: lazyRouteComponent(() => import('./pages.ts'), 'UserPage'),
   }),
   createRoute({
     getParentRoute: () => root,
     path: '/settings/api-keys',
-    component: lazyRouteComponent(() => import('./ApiKeys.tsx'), 'ApiKeys'),
+    component: lazyRouteComponent(() => import('./pages.ts'), 'ApiKeys'),
   }),
 ] as const;

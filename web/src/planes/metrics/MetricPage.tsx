@@ -87,7 +87,6 @@ interface KnownProps {
 function Known({ name, kind, whose, measured }: KnownProps) {
   const { as, by }: MetricSearch = useSearch({ strict: false });
   const set = useSetSearch();
-  const { when } = useView();
   const aggregation = aggregationOf(kind, as);
   const glance = aggregation === 'percentiles' ? 'p95' : aggregation;
   const apart = useTimed('/system-metrics/series', { name, aggregation: glance, ...whose });
@@ -136,7 +135,6 @@ function Known({ name, kind, whose, measured }: KnownProps) {
             ['Tenant', whose.tenant ?? 'all that you may see'],
             ['Measurements', quantity(measured)],
             ['Labels', labels.join(', ') || 'none'],
-            ['Range', `${when.since} to ${when.until}`],
           ]}
         />
       </Panel>
@@ -293,7 +291,7 @@ function SeriesTable({ answer, name, whose }: { answer: Series | undefined; name
         header: 'Last step',
         cell: (row) => moment(last(row)?.at ?? when.until),
         value: (row) => last(row)?.at ?? '',
-        width: 160,
+        width: 184,
       },
     ];
   }, [answer, when, moment]);

@@ -86,7 +86,7 @@ export function Metrics() {
         header: 'Last written',
         cell: (row) => moment(row.last_seen, 'minute'),
         value: (row) => row.last_seen,
-        width: 140,
+        width: 164,
       },
     ],
     [when, moment],

@@ -24,12 +24,12 @@ export const metricsRoutes = [
     getParentRoute: () => root,
     path: '/metrics',
     validateSearch: (raw: Raw): MetricsSearch => ({ whose: oneOf(raw.whose, WHOSE) }),
-    component: lazyRouteComponent(() => import('./Metrics.tsx'), 'Metrics'),
+    component: lazyRouteComponent(() => import('./pages.ts'), 'Metrics'),
   }),
   createRoute({
     getParentRoute: () => root,
     path: '/metrics/$name',
     validateSearch: (raw: Raw): MetricSearch => ({ tenant: text(raw.tenant), as: text(raw.as), by: text(raw.by) }),
-    component: lazyRouteComponent(() => import('./MetricPage.tsx'), 'MetricPage'),
+    component: lazyRouteComponent(() => import('./pages.ts'), 'MetricPage'),
   }),
 ] as const;
