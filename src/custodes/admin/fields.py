@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request
-from pydantic import AwareDatetime, PlainSerializer, WithJsonSchema
+from pydantic import AwareDatetime, BaseModel, Field, PlainSerializer, WithJsonSchema
 
 from custodes.errors import InvalidInput
 from custodes.kernel.clock import DAY, from_datetime, to_iso
@@ -28,6 +28,14 @@ Identifier = Annotated[
         description="Id (UUIDv7)",
     ),
 ]
+
+
+class FacetCountModel(BaseModel):
+    """How many rows of a list have a value."""
+
+    value: str = Field(description="The value")
+    count: int = Field(description="Rows that have it")
+
 
 #: What a list or an analysis looks back on when the caller names no ``since``.
 DEFAULT_RANGE = DAY

@@ -17,7 +17,7 @@ from custodes.runtime.transactions import Transaction
 from custodes.storage.sql import traffic_reading, traffic_squares
 from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.tables.traffic import api_error_groups, api_monitoring, api_rollups
-from custodes.storage.sql.traffic import calls_query
+from custodes.storage.sql.traffic import calls_query, counts_query
 from custodes.storage.sql.traffic_errors import failing_query, groups_query
 
 #: Plans read here are SQLite's; those of PostgreSQL are in tests/integration/storage/test_postgresql_plans.py.
@@ -70,6 +70,22 @@ async def test_lists_of_calls(database: Database, where: Any, tenant: str | None
 
     assert index in found
     assert "TEMP B-TREE FOR ORDER BY" not in found  # at most the rows of one and the same microsecond are sorted
+
+
+@pytest.mark.parametrize(
+    ("where", "tenant", "index"),
+    [
+        ({"since": 1, "until": DAY}, "acme", "sqlite_autoindex_api_monitoring_1 (tenant_id=? AND started_at>?"),
+        ({"since": 1, "until": DAY, "status": 2, "method": "GET"}, None, "ix_api_monitoring_started_at (started_at>?"),
+        ({"route": "/x", "since": 1, "until": DAY}, "acme", "ix_api_monitoring_route (route=? AND started_at>?"),
+        ({"errors_only": True, "since": 1, "until": DAY}, "acme", "ix_api_monitoring_errors (started_at>?"),
+    ],
+)
+async def test_counts_of_calls_look_at_the_newest_only(database: Database, where: Any, tenant: str | None, index: str):
+    found = await plan(database, counts_query(CallFilter(**where), tenant, 20_000))
+
+    assert index in found
+    assert "TEMP B-TREE FOR ORDER BY" not in found  # else all were read, not the newest
 
 
 async def test_a_trace_is_looked_up(database: Database):

@@ -447,6 +447,31 @@ async def test_tenants_see_their_own_calls_only(store: TrafficStore, batch: Seal
     assert len((await page(store, None)).items) == 2
 
 
+async def test_calls_are_counted_by_status_method_and_route_the_newest_only(store: TrafficStore, batch: Sealer):
+    # Given a call of long ago, and three of late that a filter tells apart
+    await store.keep(
+        batch(
+            {"started_at": DAWN, "route": "/a", "method": "GET", "status": 200},
+            {"started_at": DAWN + 1, "route": "/a", "method": "GET", "status": 200, "path": "/a?gold"},
+            {"started_at": DAWN + 2, "route": "/a", "method": "PUT", "status": 503, "total_us": 9_000},
+            {"started_at": DAWN + 3, "route": None, "method": "GET", "status": 404, "tenant": "acme"},
+        )
+    )
+
+    async def counted(tenant: str | None = None, at_most: int = 3, **where: Any) -> set[tuple[Any, ...]]:
+        found = await store.count_calls(CallFilter(**where), tenant=tenant, at_most=at_most)
+        return {(one.status, one.method, one.route, one.looked, one.fit) for one in found}
+
+    assert await counted() == {(200, "GET", "/a", 1, 1), (503, "PUT", "/a", 1, 1), (404, "GET", None, 1, 1)}
+    assert await counted(at_most=9, tenant="acme") == {(404, "GET", None, 1, 1)}
+    # Then what has no index is held against those that are looked at, what has one says which these are
+    assert await counted(method="PUT") == {(200, "GET", "/a", 1, 0), (503, "PUT", "/a", 1, 1), (404, "GET", None, 1, 0)}
+    assert await counted(status=5) == await counted(status=503) == await counted(min_total_us=9_000)
+    assert await counted(text="GOLD") == {(200, "GET", "/a", 1, 1), (503, "PUT", "/a", 1, 0), (404, "GET", None, 1, 0)}
+    assert await counted(route="/a") == {(200, "GET", "/a", 2, 2), (503, "PUT", "/a", 1, 1)}
+    assert await counted(errors_only=True) == {(503, "PUT", "/a", 1, 1)}
+
+
 # ── Error groups ─────────────────────────────────────────────────────────────
 
 

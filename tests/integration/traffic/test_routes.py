@@ -94,6 +94,34 @@ async def test_who_may_see_one_tenant_sees_that_tenant_only(custodes: Custodes, 
     assert (await client.get(f"{API}/api-calls?tenant=umbrella", headers=acme)).status_code == 404
 
 
+async def test_what_could_be_chosen_next_is_counted(custodes: Custodes, client: httpx2.AsyncClient, monkeypatch: Any):
+    await seen(
+        custodes,
+        *[{"route": "/a", "status": 200}] * 3,
+        {"route": "/a", "status": 404},
+        {"route": "/a", "method": "POST", "status": 201},
+        {"route": "/b", "status": 500, "tenant": "acme"},
+    )
+    admin, acme = await key_for(custodes), await key_for(custodes, tenant="acme")
+
+    async def counted(query: str = "", headers: Any = admin) -> tuple[Any, ...]:
+        found = (await client.get(f"{API}/api-calls/facets{query}", headers=headers)).json()
+        values = ({one["value"]: one["count"] for one in found[name]} for name in ("status", "method", "route"))
+        return *values, found["total"], found["exact"], found["complete"]
+
+    # Each count has the other filters in force, not its own
+    assert await counted() == ({"2": 4, "4": 1, "5": 1}, {"GET": 5, "POST": 1}, {"/a": 5, "/b": 1}, 6, True, True)
+    of_a = await counted("?route=/a&method=GET")
+    assert of_a == ({"2": 3, "4": 1}, {"GET": 4, "POST": 1}, {"/a": 4, "/b": 1}, 4, True, True)
+    assert (await counted("?status=404"))[0] == {"2": 4, "4": 1, "404": 1, "5": 1}
+    assert await counted(headers=acme) == ({"5": 1}, {"GET": 1}, {"/b": 1}, 1, True, True)
+
+    # When there are more than are looked at: at least so many; of what has an index it is looked further back
+    monkeypatch.setattr("custodes.planes.traffic.facets.MAX_COUNTED", 2)
+    assert (await counted())[3:] == (2, False, False)
+    assert (await counted("?status=5"))[3:] == (1, True, False)
+
+
 async def test_analytics_and_slow_endpoints_take_their_arguments(custodes: Custodes, client: httpx2.AsyncClient):
     await seen(custodes, *[{"route": "/a"}] * 2, {"route": "/b", "method": "POST", "total_us": 9_000})
     admin = await key_for(custodes)

@@ -8,7 +8,7 @@ from typing import Self
 
 from pydantic import BaseModel, Field
 
-from custodes.admin.fields import Moment
+from custodes.admin.fields import FacetCountModel, Moment
 from custodes.kernel.health import Health, SystemHealth
 from custodes.planes.inbound.analytics import Summary, WebhookAnalytics
 from custodes.planes.inbound.model import Attempt, EventRecord, FacetCount, Facets, Outcome, Refusal, Status, Verdict
@@ -78,13 +78,6 @@ class HeadersModel(BaseModel):
     """The headers of one event."""
 
     items: list[HeaderModel] = Field(description="In the order received")
-
-
-class FacetCountModel(BaseModel):
-    """How many events have a value."""
-
-    value: str = Field(description="The value")
-    count: int = Field(description="Events that have it")
 
 
 class FacetsModel(BaseModel):

@@ -16,6 +16,7 @@ from custodes.admin.routes.traffic_error_models import ErrorCourseModel, ErrorGr
 from custodes.admin.routes.traffic_models import (
     AnalyticsModel,
     ApiHealthModel,
+    CallFacetsModel,
     CallModel,
     EndpointModel,
     LatencyModel,
@@ -222,6 +223,12 @@ async def list_api_calls(
     """List single calls, newest first; they show up within ten seconds."""
     found = await custodes.traffic.list_calls(where, tenant=tenant, limit=page.limit, cursor=page.cursor)
     return PageModel[CallModel].of(found, CallModel.of)
+
+
+@router.get("/api-calls/facets")
+async def count_api_calls(custodes: CustodesDep, tenant: TenantScope, where: Filters) -> CallFacetsModel:
+    """Count calls by class of status, method and route, each with all the other filters in force."""
+    return CallFacetsModel.of(await custodes.traffic.count_calls(where, tenant=tenant))
 
 
 @router.get("/api-calls/export", **STREAMED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
-from custodes.admin.fields import Moment
+from custodes.admin.fields import FacetCountModel, Moment
 from custodes.admin.routes.traffic_error_models import ErrorGroupModel
 from custodes.kernel.clock import SECOND
 from custodes.kernel.health import Health, SystemHealth
@@ -17,6 +17,7 @@ from custodes.planes.traffic.analytics import (
     Stats,
     percentiles,
 )
+from custodes.planes.traffic.facets import CallFacets
 from custodes.planes.traffic.health import OwnFigures
 from custodes.planes.traffic.latency import Latency, LatencyPoint, Measure
 from custodes.planes.traffic.model import ApiCall, ErrorGroup
@@ -218,6 +219,35 @@ class AnalyticsModel(BaseModel):
             statuses={str(status): count for status, count in found.statuses.items()},
             endpoints=[EndpointModel.of(endpoint) for endpoint in found.endpoints],
             consumers={kind: [ConsumerModel.of(one) for one in ones] for kind, ones in found.consumers.items()},
+        )
+
+
+class CallFacetsModel(BaseModel):
+    """What could be chosen next; each count has all the other filters in force."""
+
+    status: list[FacetCountModel] = Field(
+        description="First digits of the status (`0`: the client left before), and the exact one that is asked for"
+    )
+    method: list[FacetCountModel] = Field(description="Methods, most frequent first")
+    route: list[FacetCountModel] = Field(description="Route templates; `(unmatched)`")
+    total: int = Field(description="Calls that all filters together mean, of those that were looked at")
+    exact: bool = Field(description="Whether they are exactly so many; false: at least")
+    complete: bool = Field(description="Whether all were counted by value; false: of the newest 20,000 only")
+
+    @classmethod
+    def of(cls, facets: CallFacets) -> CallFacetsModel:
+        """Tell counts."""
+        status, method, route = (
+            [FacetCountModel(value=value, count=count) for value, count in counts]
+            for counts in (facets.status, facets.method, facets.route)
+        )
+        return cls(
+            status=status,
+            method=method,
+            route=route,
+            total=facets.total,
+            exact=facets.exact,
+            complete=facets.complete,
         )
 
 

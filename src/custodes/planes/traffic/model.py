@@ -231,6 +231,22 @@ class ErrorCourse:
 
 
 @dataclass(frozen=True, slots=True)
+class CallCount:
+    """How many calls had one status, method and route."""
+
+    #: HTTP status; 0 when there was none.
+    status: int
+    #: Method.
+    method: str
+    #: Route template; None when no route matched.
+    route: str | None
+    #: Calls that were looked at.
+    looked: int
+    #: Of these, those that the whole filter means.
+    fit: int
+
+
+@dataclass(frozen=True, slots=True)
 class CallFilter:
     """Which calls to list; what is left at its default does not narrow."""
 

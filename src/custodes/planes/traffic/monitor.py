@@ -22,6 +22,7 @@ from custodes.planes.traffic.analytics import (
     EndpointStats,
 )
 from custodes.planes.traffic.error_groups import ErrorGroups
+from custodes.planes.traffic.facets import CallFacets, count_facets
 from custodes.planes.traffic.flusher import Flusher
 from custodes.planes.traffic.folder import Folder
 from custodes.planes.traffic.health import THRESHOLDS, OwnFigures, assess, own_figures
@@ -305,6 +306,10 @@ class ApiMonitor:
         """
         _within("limit", limit)
         return await self._store.calls(where or CallFilter(), tenant=tenant, limit=limit, cursor=cursor)
+
+    async def count_calls(self, where: CallFilter | None = None, *, tenant: str | None = None) -> CallFacets:
+        """Count single calls by class of status, method and route, each with the other filters in force."""
+        return await count_facets(self._store, where or CallFilter(), tenant=tenant)
 
     async def get_call(self, identifier: str, *, tenant: str | None = None) -> ApiCall:
         """Find one call.

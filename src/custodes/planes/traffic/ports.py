@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from custodes.kernel.paging import Page
 from custodes.planes.traffic.batch import Batch, GroupSighting
-from custodes.planes.traffic.model import ApiCall, CallFilter, ErrorGroup, FailingEndpoint, GroupState
+from custodes.planes.traffic.model import ApiCall, CallCount, CallFilter, ErrorGroup, FailingEndpoint, GroupState
 from custodes.planes.traffic.ranges import Stretch
 from custodes.planes.traffic.rollup import Keyspace, Level, Rollups
 from custodes.runtime.transactions import Work, nothing
@@ -161,6 +161,14 @@ class TrafficStore(Protocol):
 
     async def calls(self, where: CallFilter, *, tenant: str | None, limit: int, cursor: str | None) -> Page[ApiCall]:
         """List raw rows, newest first."""
+        ...
+
+    async def count_calls(self, where: CallFilter, *, tenant: str | None, at_most: int) -> Sequence[CallCount]:
+        """Count the newest raw rows by status, method and route.
+
+        The newest ``at_most`` are looked at that the parts of the filter mean which have an index; its method, status,
+        duration and text are held against these.
+        """
         ...
 
     async def call(self, identifier: str, *, tenant: str | None) -> ApiCall | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Select, and_, delete, func, select, true, tuple_, update
@@ -13,7 +14,15 @@ from custodes.kernel.clock import MILLISECOND
 from custodes.kernel.ids import uuid7_time
 from custodes.kernel.paging import Page, decode_cursor, encode_cursor, page_of
 from custodes.planes.traffic.batch import Batch, GroupSighting
-from custodes.planes.traffic.model import TEXT_SCANNED, ApiCall, CallFilter, ErrorGroup, FailingEndpoint, GroupState
+from custodes.planes.traffic.model import (
+    TEXT_SCANNED,
+    ApiCall,
+    CallCount,
+    CallFilter,
+    ErrorGroup,
+    FailingEndpoint,
+    GroupState,
+)
 from custodes.planes.traffic.ports import FoldUnit, RollupQuery, Snapshot
 from custodes.planes.traffic.rollup import UNMATCHED, Level, Rollups
 from custodes.runtime.transactions import Transaction, Work, nothing
@@ -70,6 +79,9 @@ CALL_COLUMNS = (
 #: Batches that are written side by side on PostgreSQL: each keeps a processor of the server busy, and one of the four
 #: connections that works have.
 BATCHES_AT_ONCE = 2
+
+#: What people look for a text in.
+_SEARCHED = ("path", "user_agent", "error", "user_id", "api_key_id", "client_ip")
 
 _calls = Bulk(t, CALL_COLUMNS)
 
@@ -146,6 +158,12 @@ class SqlTrafficStore:
         query = calls_query(where, tenant, limit, cursor)
         rows = await self._database.read(lambda tx: [_call(row) for row in connection_of(tx).execute(query)])
         return page_of(rows, limit, lambda call: (call.started_at, call.id))
+
+    async def count_calls(self, where: CallFilter, *, tenant: str | None, at_most: int) -> Sequence[CallCount]:
+        """Count the newest by status, method and route."""
+        query = counts_query(where, tenant, at_most)
+        rows = await self._database.read(lambda tx: connection_of(tx).execute(query).all())
+        return [CallCount(*row) for row in rows]
 
     async def call(self, identifier: str, *, tenant: str | None) -> ApiCall | None:
         """Find one raw row through the moment inside of its id."""
@@ -248,6 +266,26 @@ def calls_query(where: CallFilter, tenant: str | None, limit: int, cursor: str |
     return query
 
 
+def counts_query(where: CallFilter, tenant: str | None, at_most: int) -> Select[Any]:
+    """Write the query that counts the newest raw rows that what has an index means."""
+    indexed = replace(where, method=None, status=None, min_total_us=None, text=None)
+    columns = [t.c.status, t.c.method, t.c.route, t.c.total_us]
+    if where.text is not None:
+        columns += [t.c[name] for name in _SEARCHED]
+    looked = calls_query(indexed, tenant, at_most - 1, None).with_only_columns(*columns).subquery()
+    fits = [true()]
+    if where.method is not None:
+        fits.append(looked.c.method == where.method)
+    if where.status is not None:
+        fits.append(_status(looked.c.status, where.status))
+    if where.min_total_us is not None:
+        fits.append(looked.c.total_us >= where.min_total_us)
+    if where.text is not None:
+        fits.append(_holds(looked.c, where.text))
+    by = (looked.c.status, looked.c.method, looked.c.route)
+    return select(*by, func.count(), func.count().filter(and_(*fits))).group_by(*by)
+
+
 def _search(
     connection: Connection, where: CallFilter, tenant: str | None, limit: int, cursor: str | None
 ) -> Page[ApiCall]:
@@ -268,7 +306,7 @@ def _holds(columns: Any, wanted: str) -> Any:
     escaped = "".join(f"\\{letter}" if letter in "%_\\" else letter for letter in wanted)
     # A separator that nobody types keeps a match within one of them.
     searched = columns.path
-    for name in ("user_agent", "error", "user_id", "api_key_id", "client_ip"):
+    for name in _SEARCHED[1:]:
         searched = searched.concat("\n").concat(columns[name])
     return func.lower(searched).like(func.lower(f"%{escaped}%"), escape="\\")
 
@@ -289,7 +327,7 @@ def _conditions(where: CallFilter) -> list[Any]:
     if where.route is not None:
         conditions.append(t.c.route.is_(None) if where.route == UNMATCHED else t.c.route == where.route)
     if where.status is not None:
-        conditions.append(_status(where.status))
+        conditions.append(_status(t.c.status, where.status))
     if where.min_total_us is not None:
         conditions.append(t.c.total_us >= where.min_total_us)
     # Calls of a group of errors are among those that failed, of which there are few.
@@ -313,11 +351,11 @@ def _conditions(where: CallFilter) -> list[Any]:
     return conditions
 
 
-def _status(status: int) -> Any:
+def _status(column: Any, status: int) -> Any:
     """Match a status, or a class of them: 4 means 400–499."""
     if 1 <= status <= 9:
-        return and_(t.c.status >= status * 100, t.c.status < (status + 1) * 100)
-    return t.c.status == status
+        return and_(column >= status * 100, column < (status + 1) * 100)
+    return column == status
 
 
 def _call(row: Any) -> ApiCall:
