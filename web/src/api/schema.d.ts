@@ -2474,6 +2474,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/enterprise/api-calls/facets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Count Api Calls
+         * @description Count calls by class of status, method and route, each with all the other filters in force.
+         */
+        get: operations["traffic_count_api_calls"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/enterprise/api-calls/export": {
         parameters: {
             query?: never;
@@ -3144,6 +3164,42 @@ export interface components {
                  */
                 tenant?: string | null;
             }[];
+        };
+        /**
+         * CallFacetsModel
+         * @description What could be chosen next; each count has all the other filters in force.
+         */
+        CallFacetsModel: {
+            /**
+             * Status
+             * @description First digits of the status (`0`: the client left before), and the exact one that is asked for
+             */
+            status: components["schemas"]["FacetCountModel"][];
+            /**
+             * Method
+             * @description Methods, most frequent first
+             */
+            method: components["schemas"]["FacetCountModel"][];
+            /**
+             * Route
+             * @description Route templates; `(unmatched)`
+             */
+            route: components["schemas"]["FacetCountModel"][];
+            /**
+             * Total
+             * @description Calls that all filters together mean, of those that were looked at
+             */
+            total: number;
+            /**
+             * Exact
+             * @description Whether they are exactly so many; false: at least
+             */
+            exact: boolean;
+            /**
+             * Complete
+             * @description Whether all were counted by value; false: of the newest 20,000 only
+             */
+            complete: boolean;
         };
         /**
          * CallModel
@@ -4530,7 +4586,7 @@ export interface components {
         };
         /**
          * FacetCountModel
-         * @description How many events have a value.
+         * @description How many rows of a list have a value.
          */
         FacetCountModel: {
             /**
@@ -4540,7 +4596,7 @@ export interface components {
             value: string;
             /**
              * Count
-             * @description Events that have it
+             * @description Rows that have it
              */
             count: number;
         };
@@ -15670,6 +15726,64 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PageModel_CallModel_"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    traffic_count_api_calls: {
+        parameters: {
+            query?: {
+                /** @description Only this tenant; default: all that you may see */
+                tenant?: string | null;
+                /** @description Route template; `(unmatched)` */
+                route?: string | null;
+                /** @description Upper-case method */
+                method?: string | null;
+                /** @description Status, or its first digit: `5` */
+                status?: number | null;
+                /** @description At least this long */
+                min_ms?: number | null;
+                /** @description User */
+                user?: string | null;
+                /** @description Id of the API key */
+                api_key?: string | null;
+                /** @description Client address */
+                client_ip?: string | null;
+                /** @description W3C trace id */
+                trace_id?: string | null;
+                /** @description Digest of the group */
+                error_group?: string | null;
+                /** @description Part of path, user agent, error, user, key or address, whatever its case. A page then looks through 5000 calls at most and may hold few or none: `next_cursor` looks further back */
+                text?: string | null;
+                /** @description Only answers of 500 and above and exceptions */
+                errors_only?: boolean;
+                /** @description Began from this moment on (RFC 3339) */
+                since?: string | null;
+                /** @description Began before this moment (RFC 3339) */
+                until?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CallFacetsModel"];
                 };
             };
             /** @description Refused */

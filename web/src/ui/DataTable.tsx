@@ -21,10 +21,10 @@ import {
 } from 'react';
 import { createPortal } from 'react-dom';
 import type { Format } from '../api/exported.ts';
-import { count } from '../time/format.ts';
 import { pause, resume } from '../time/now.ts';
 import { orderOf, type ViewSearch, withOrder } from '../view/search.ts';
 import { useSetSearch } from '../view/view.ts';
+import { howMany, type Total } from './counted.ts';
 import style from './DataTable.module.css';
 import { type Cell, download, type Kind } from './download.ts';
 import { IconArrowDown, IconArrowUp, IconDownload } from './icons.ts';
@@ -55,6 +55,8 @@ export interface DataTableProps<Row> {
   /** Whether there are more rows than those loaded, and how to get them. */
   hasMore?: boolean;
   loadMore?: () => void;
+  /** How many there are in all, where it is known. */
+  total?: Total;
   /** Name of exported files. */
   name: string;
   /** Pixels; the table scrolls within. */
@@ -85,6 +87,7 @@ export function DataTable<Row extends object>({
   link,
   hasMore = false,
   loadMore,
+  total,
   name,
   height = 480,
   children,
@@ -189,10 +192,7 @@ export function DataTable<Row extends object>({
 
   const told = (
     <>
-      <span className={style.count}>
-        {count(rows.length)}
-        {hasMore ? '+' : ''} {rows.length === 1 ? 'row' : 'rows'}
-      </span>
+      <span className={style.count}>{howMany(rows.length, hasMore, total)}</span>
       <Menu position="bottom-end" withinPortal>
         <Menu.Target>
           <Button

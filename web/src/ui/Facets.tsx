@@ -1,8 +1,11 @@
 /** Filters that combine: values with their counts, kept in the URL. */
+import { Skeleton } from '@mantine/core';
 import { useSearch } from '@tanstack/react-router';
+import { type ReactNode, useState } from 'react';
 import { compact } from '../time/format.ts';
 import { texts } from '../view/search.ts';
 import { useSetSearch } from '../view/view.ts';
+import { settled } from './counted.ts';
 import style from './Facets.module.css';
 import { IconX } from './icons.ts';
 
@@ -10,50 +13,104 @@ export interface Facet {
   /** Parameter of the URL that holds the chosen values; may be repeated there. */
   param: string;
   title: string;
-  values: readonly { value: string; label?: string; count?: number }[];
+  /** The counts, the greatest first; none while they are on their way. */
+  values?: readonly { value: string; count: number }[];
+  /** All values that there can be, in their order; without them the most frequent stand first. */
+  known?: readonly string[];
+  /** What values are called. */
+  labels?: Readonly<Record<string, string>>;
+  /** Only one of them can be chosen. */
+  one?: boolean;
 }
 
+/** Lines that are kept free for values that nobody knows yet. */
+const LINES = 4;
+
 export function Facets({ facets }: { facets: readonly Facet[] }) {
-  const search: Record<string, unknown> = useSearch({ strict: false });
-  const set = useSetSearch();
   return (
     <div className={style.facets}>
-      {facets.map(({ param, title, values }) => {
-        const chosen = texts(search[param]) ?? [];
-        return (
-          <fieldset key={param} className={style.group}>
-            <legend>{title}</legend>
-            {values.map(({ value, label, count }) => (
-              <label key={value} className={style.value}>
-                <input
-                  type="checkbox"
-                  checked={chosen.includes(value)}
-                  onChange={(event) => {
-                    const next = event.target.checked ? [...chosen, value] : chosen.filter((one) => one !== value);
-                    set({ [param]: next.length > 0 ? next : undefined });
-                  }}
-                />
-                <span className={style.name} title={label ?? value}>
-                  {label ?? value}
-                </span>
-                {count !== undefined && <span className={style.count}>{compact(count)}</span>}
-              </label>
-            ))}
-          </fieldset>
-        );
-      })}
+      {facets.map((facet) => (
+        <Group key={facet.param} {...facet} />
+      ))}
     </div>
   );
 }
 
-/** The filters in force, each with a button that takes it away. */
-export function Chips({ names }: { names: Readonly<Record<string, string>> }) {
+const NONE: readonly string[] = [];
+
+function Group({ param, title, values, known = NONE, labels, one }: Facet) {
+  const search: Record<string, unknown> = useSearch({ strict: false });
+  const set = useSetSearch();
+  const chosen = texts(search[param]) ?? [];
+  // Nothing moves under the mouse when counts come or a value is chosen.
+  const [order, setOrder] = useState(known);
+  const now = settled(order, values?.map(({ value }) => value) ?? NONE, chosen);
+  if (now !== order) setOrder(now);
+  const counts = values && new Map(values.map(({ value, count }) => [value, count]));
+
+  function choose(value: string, on: boolean): void {
+    const others = one ? [] : chosen.filter((each) => each !== value);
+    const next = on ? [...others, value] : others;
+    set({ [param]: next.length > 0 ? (one ? next[0] : next) : undefined });
+  }
+
+  const open = known === NONE;
+  return (
+    <fieldset className={style.group} data-open={open || undefined} aria-busy={!values}>
+      <legend>{title}</legend>
+      {now.map((value) => {
+        const label = labels?.[value] ?? (value || '(none)');
+        return (
+          <label key={value} className={style.value}>
+            <input
+              type="checkbox"
+              checked={chosen.includes(value)}
+              onChange={(event) => choose(value, event.target.checked)}
+            />
+            <span className={style.name} title={label}>
+              {label}
+            </span>
+            <span className={style.count}>{counts && compact(counts.get(value) ?? 0)}</span>
+          </label>
+        );
+      })}
+      {open &&
+        !values &&
+        Array.from({ length: Math.max(0, LINES - now.length) }, (_, line) => line).map((line) => (
+          <div key={line} className={style.value}>
+            <Skeleton height={12} />
+          </div>
+        ))}
+    </fieldset>
+  );
+}
+
+/** Filters on the left of what they narrow; above it on narrow screens, folded away. */
+export function Filtered({ side, children }: { side: ReactNode; children: ReactNode }) {
+  return (
+    <div className={style.whole}>
+      <details className={style.side} open={window.matchMedia('(min-width: 900px)').matches}>
+        <summary>Filters</summary>
+        {side}
+      </details>
+      {children}
+    </div>
+  );
+}
+
+/** That counts are of the newest rows only, below the facets. */
+export function Bounded({ of }: { of: string }) {
+  return <p className={style.note}>{`Counts are of the newest 20,000 ${of}.`}</p>;
+}
+
+/** The filters in force, each with a button that takes it away. `reserve`: they keep their line while there are none. */
+export function Chips({ names, reserve }: { names: Readonly<Record<string, string>>; reserve?: boolean }) {
   const search: Record<string, unknown> = useSearch({ strict: false });
   const set = useSetSearch();
   const chosen = Object.entries(names).flatMap(([param, name]) =>
     (texts(search[param]) ?? []).map((value) => ({ param, name, value })),
   );
-  if (chosen.length === 0) return null;
+  if (chosen.length === 0) return reserve ? <p className={style.chips}>No filter in force</p> : null;
   return (
     <ul className={style.chips} aria-label="Filters in force">
       {chosen.map(({ param, name, value }) => (

@@ -266,7 +266,7 @@ def calls_query(where: CallFilter, tenant: str | None, limit: int, cursor: str |
     return query
 
 
-def counts_query(where: CallFilter, tenant: str | None, at_most: int) -> Select[Any]:
+def counts_query(where: CallFilter, tenant: str | None, at_most: int) -> Select[*tuple[Any, ...]]:
     """Write the query that counts the newest raw rows that what has an index means."""
     indexed = replace(where, method=None, status=None, min_total_us=None, text=None)
     columns = [t.c.status, t.c.method, t.c.route, t.c.total_us]
@@ -282,7 +282,7 @@ def counts_query(where: CallFilter, tenant: str | None, at_most: int) -> Select[
         fits.append(looked.c.total_us >= where.min_total_us)
     if where.text is not None:
         fits.append(_holds(looked.c, where.text))
-    by = (looked.c.status, looked.c.method, looked.c.route)
+    by = [looked.c.status, looked.c.method, looked.c.route]
     return select(*by, func.count(), func.count().filter(and_(*fits))).group_by(*by)
 
 

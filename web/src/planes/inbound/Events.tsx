@@ -1,6 +1,6 @@
 /** Every webhook that was accepted, by filters that combine; one of them in full. */
-import { useQuery } from '@tanstack/react-query';
-import { useMemo } from 'react';
+import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import { lazy, Suspense, useMemo } from 'react';
 import { exported } from '../../api/exported.ts';
 import { get, useRows } from '../../api/hooks.ts';
 import { useFresh } from '../../live/useFresh.ts';
@@ -8,22 +8,26 @@ import { ago, duration } from '../../time/format.ts';
 import { asSaid } from '../../ui/asSaid.ts';
 import { type Column, DataTable } from '../../ui/DataTable.tsx';
 import { Opened } from '../../ui/Detail.tsx';
-import { Chips, type Facet, Facets } from '../../ui/Facets.tsx';
+import { Bounded, Chips, Facets, Filtered } from '../../ui/Facets.tsx';
 import { May } from '../../ui/May.tsx';
 import { Message } from '../../ui/Message.tsx';
 import { OpenRow } from '../../ui/OpenRow.tsx';
+import { PageWaiting } from '../../ui/PageStates.tsx';
 import { Panel } from '../../ui/Panel.tsx';
 import { useMoment, useView } from '../../view/view.ts';
 import { SIZE, useReceived } from './columns.tsx';
-import { EventDetail } from './EventDetail.tsx';
 import { EventStatus } from './EventStatus.tsx';
-import style from './Events.module.css';
 import { concerns, type Event, STATUS_LABELS } from './model.ts';
 import { Replay } from './Replay.tsx';
 import { ReplaySelection } from './ReplaySelection.tsx';
 import { SearchById } from './SearchById.tsx';
 import { Start } from './Start.tsx';
-import { FILTERS, isFiltered, useEventQuery, useInbound } from './search.ts';
+import { FILTERS, isFiltered, STATUS, useEventQuery, VERDICT } from './search.ts';
+
+const EventDetail = lazy(() => import('./EventDetail.tsx').then((module) => ({ default: module.EventDetail })));
+
+/** Events that the API counts at most. */
+const COUNTED = 20_000;
 
 const KEYS = [['/webhook-events', 'rows'], ['/webhook-events/facets']];
 
@@ -33,21 +37,28 @@ export function Events() {
   useFresh(KEYS, concerns);
   const { when } = useView();
   const columns = useColumns();
+  const { data: facets } = useFacets();
   const filtered = isFiltered(query);
   if (!filtered && asked.data && rows.length === 0) return <Start />;
   return (
-    <div className={style.whole}>
-      <details className={style.side} open={window.matchMedia('(min-width: 900px)').matches}>
-        <summary>Filters</summary>
-        <SearchById />
-        <EventFacets />
-      </details>
+    <Filtered
+      side={
+        <>
+          <SearchById />
+          <EventFacets facets={facets} />
+        </>
+      }
+    >
       <Panel
         title="Events"
         note="accepted deliveries, newest first"
         of={asked}
         empty={rows.length === 0}
-        whenEmpty={<Message title="No event fits these filters" text="Take one away, or choose a longer range." />}
+        whenEmpty={
+          <Message title="No event fits these filters" text="Take one away, or choose a longer range.">
+            <Chips names={FILTERS} />
+          </Message>
+        }
         actions={
           <May operation="inbound_replay_webhook_events">
             <ReplaySelection query={query} />
@@ -62,19 +73,24 @@ export function Events() {
           rows={rows}
           rowId={(event) => event.id}
           hasMore={hasMore}
+          total={facets && { count: facets.total, exact: facets.total < COUNTED }}
           loadMore={loadMore}
           height={680}
           least={1_180}
           everything={exported('webhook-events', { ...query, ...when })}
           link={(event, children) => <OpenRow id={event.id}>{children}</OpenRow>}
         >
-          {filtered && <Chips names={FILTERS} />}
+          <Chips names={FILTERS} reserve />
         </DataTable>
       </Panel>
       <Opened title="Webhook" below="/webhooks" also={['versus']}>
-        {(id) => <EventDetail id={id} />}
+        {(id) => (
+          <Suspense fallback={<PageWaiting />}>
+            <EventDetail id={id} />
+          </Suspense>
+        )}
       </Opened>
-    </div>
+    </Filtered>
   );
 }
 
@@ -154,41 +170,28 @@ function Why({ event }: { event: Event }) {
 }
 
 /** Counts of what could be chosen next, in the stretch of time of the page. */
-export function useFacets() {
+function useFacets() {
   const query = useEventQuery();
   const view = useView();
   return useQuery({
     queryKey: ['/webhook-events/facets', query, view.bounds],
     queryFn: ({ signal }) => get('/webhook-events/facets', { ...query, ...view.when }, { signal }),
+    placeholderData: keepPreviousData,
   });
 }
 
-function EventFacets() {
-  const { data } = useFacets();
-  const search = useInbound();
-  const facet = (param: 'source' | 'type' | 'status' | 'verdict', title: string, labels?: Record<string, string>) => {
-    const name = param === 'type' ? 'event_type' : param;
-    const counted = data?.[name] ?? [];
-    // What is chosen stays in the list, also where nothing is left of it.
-    const gone = (search[param] ?? []).filter((value) => !counted.some((one) => one.value === value));
-    const values = [...counted, ...gone.map((value) => ({ value, count: 0 }))];
-    return {
-      param,
-      title,
-      values: values.slice(0, 40).map((one) => ({ ...one, label: labels?.[one.value] ?? (one.value || '(none)') })),
-    } satisfies Facet;
-  };
+function EventFacets({ facets }: { facets: ReturnType<typeof useFacets>['data'] }) {
   return (
     <>
       <Facets
         facets={[
-          facet('status', 'Status', STATUS_LABELS),
-          facet('source', 'Source'),
-          facet('verdict', 'Signature'),
-          facet('type', 'Type'),
+          { param: 'status', title: 'Status', values: facets?.status, known: STATUS, labels: STATUS_LABELS },
+          { param: 'verdict', title: 'Signature', values: facets?.verdict, known: VERDICT },
+          { param: 'source', title: 'Source', values: facets?.source },
+          { param: 'type', title: 'Type', values: facets?.event_type },
         ]}
       />
-      {data && !data.complete && <p className={style.note}>Counts are of the newest 20,000 events.</p>}
+      {facets && !facets.complete && <Bounded of="events" />}
     </>
   );
 }

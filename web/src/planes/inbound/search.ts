@@ -55,8 +55,8 @@ export function useInbound(): InboundSearch {
 
 export type EventQuery = Partial<Params<'/webhook-events'>>;
 
-const STATUS = ['received', 'processing', 'succeeded', 'failed', 'dead'] as const;
-const VERDICT = ['verified', 'reconciled', 'unverified'] as const;
+export const STATUS = ['received', 'processing', 'succeeded', 'failed', 'dead'] as const;
+export const VERDICT = ['verified', 'reconciled', 'unverified'] as const;
 
 function known<const T extends readonly string[]>(values: string[] | undefined, words: T): T[number][] | undefined {
   const found = (values ?? []).filter((one) => words.includes(one));

@@ -6,23 +6,16 @@ import { compact } from '../../time/format.ts';
 import { Chips } from '../../ui/Facets.tsx';
 import { IconInfoCircle, IconSearch } from '../../ui/icons.ts';
 import { useSetSearch } from '../../view/view.ts';
-import { useFigureQuery, useFilters, useTrafficSearch } from './model.ts';
+import { CLASSES, useFigureQuery, useFilters, useTrafficSearch } from './model.ts';
 import { FILTERS } from './search.ts';
 import style from './Traffic.module.css';
-
-const CLASSES = [
-  ['2', '2xx good'],
-  ['3', '3xx redirects'],
-  ['4', '4xx client errors'],
-  ['5', '5xx server errors'],
-  ['0', 'client left'],
-] as const;
 
 /** Endpoints that can be chosen from. */
 const CHOICES = 200;
 
 export function FilterBar() {
   const filters = useFilters();
+  const { part } = useTrafficSearch();
   const set = useSetSearch();
   const tenant = filters.tenant ? { tenant: filters.tenant } : {};
   const all = useTimed('/api-analytics', { ...tenant, endpoints: CHOICES, consumers: 100 });
@@ -63,7 +56,7 @@ export function FilterBar() {
           />
         )}
       </search>
-      <Chips names={FILTERS as Record<string, string>} />
+      <Chips names={FILTERS as Record<string, string>} reserve={part === 'calls'} />
       <Beside onlyCalls={() => set({ part: 'calls' })} />
     </div>
   );

@@ -15,6 +15,15 @@ const ENDPOINTS = 500;
 /** Consumers of each kind: as many as are kept by name. */
 const CONSUMERS = 100;
 
+/** Classes of statuses by their first digit, in the order that they are listed in. */
+export const CLASSES = [
+  ['2', '2xx good'],
+  ['3', '3xx redirects'],
+  ['4', '4xx client errors'],
+  ['5', '5xx server errors'],
+  ['0', 'client left'],
+] as const;
+
 export function useTrafficSearch(): TrafficSearch {
   return useSearch({ strict: false }) as TrafficSearch;
 }
