@@ -394,6 +394,18 @@ async def test_who_is_near_a_limit_is_told_with_what_all_instances_have_counted(
     assert await here.near(cells, clock.now()) == [("near", meter.limit // 5 - 1)]
 
 
+async def test_of_limits_that_are_asked_together_the_one_that_is_near_is_told(windows):
+    """Given four requests under three limits, of which the second admits five, then somebody is near that one only."""
+    engine = windows()
+    meters = (SlidingLog(300, HOUR), SlidingLog(5, HOUR), Gcra(300, HOUR, 300))
+    limits = [engine.cells(f"limit {number}", meter, together="route") for number, meter in enumerate(meters)]
+
+    for _ in range(4):
+        await decide(engine, *((cells, "somebody", 1) for cells in limits))
+
+    assert [cells.near.all() for cells in limits] == [[], [("somebody", 1)], []]
+
+
 async def test_who_is_near_no_more_is_not_told(windows, redis_server: RedisServer):
     engine = windows()
     cells = engine.cells("a", SlidingLog(5, HOUR))
