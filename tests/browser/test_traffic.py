@@ -166,8 +166,10 @@ async def test_from_a_failed_call_to_its_error_to_where_and_how_often_to_another
 
     # And on a page of its own the same
     await page.go_back()
+    await expect(error.get_by_role("figure", name="Occurrences over time")).to_be_visible()
     await error.get_by_role("link", name="Open as a page").click()
-    await expect(page.get_by_role("heading", name="Error group")).to_be_visible()
+    await page.wait_for_url(re.compile("/api/errors/"))
+    await expect(page.get_by_role("heading", name="Error group", exact=True)).to_be_visible()
     await page.get_by_role("list", name="Latest calls").get_by_role("link", name="Trace").first.click()
     await expect(page.get_by_role("dialog", name="API call")).to_be_visible()
 
