@@ -3,13 +3,42 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 from fastapi import Depends, Path, Query, Request
-from pydantic import AwareDatetime, BaseModel, Field, PlainSerializer, WithJsonSchema
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
 
 from custodes.errors import InvalidInput
 from custodes.kernel.clock import DAY, from_datetime, to_iso
+from custodes.kernel.spelling import nearest
+
+
+class Body(BaseModel):
+    """What a request says: a field that there is not is refused, for it said something that would not be done.
+
+    A block of a `duration` (it is `duration_seconds`) would never end.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_known_fields(cls, given: Any) -> Any:
+        if isinstance(given, dict):
+            told = cast("dict[Any, Any]", given)
+            known = {field.alias or name for name, field in cls.model_fields.items()}
+            for name in told:
+                if name not in known:
+                    short = str(name)[:64]
+                    raise PydanticCustomError(
+                        "unknown_field",
+                        "There is no field {name}{nearest}; fields are {known}",
+                        {"name": short, "nearest": nearest(short, known), "known": ", ".join(sorted(known))},
+                    )
+            return told
+        return given
+
 
 #: A moment in an answer: hand it the microseconds, it is written as RFC 3339 in UTC.
 Moment = Annotated[

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from custodes.admin.fields import Moment
+from custodes.admin.fields import Body, Moment
 from custodes.admin.routes.outbound_models import (
     AttemptModel,
     BodyModel,
@@ -35,7 +35,7 @@ from custodes.planes.outbound.model import (
 from custodes.planes.outbound.portal import PortalLink, Scope
 
 
-class OpenBody(BaseModel):
+class OpenBody(Body):
     """What stands in the link behind the ``#``."""
 
     token: str = Field(min_length=1, max_length=MAX_TOKEN, description="The token")
@@ -96,17 +96,17 @@ class CreatedEndpoint(WithSecretModel, CustomerEndpoint):
 _Rate = Annotated[float, Field(ge=0, le=10_000, description="Deliveries a second, at most; 0: as many as come")]
 
 
-class NewEndpoint(BaseModel):
+class NewEndpoint(Body):
     """An endpoint to add."""
 
     url: Url
-    event_types: EventTypes = ["*"]
+    event_types: EventTypes = Field(default=["*"])
     description: Description = ""
-    headers: Headers = {}
+    headers: Headers = Field(default={})
     rate: _Rate = 0
 
 
-class EndpointChange(BaseModel):
+class EndpointChange(Body):
     """What to change; what is left out stays."""
 
     url: Url | None = None

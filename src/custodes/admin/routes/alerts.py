@@ -11,7 +11,7 @@ from starlette.responses import StreamingResponse
 
 from custodes.admin.dependencies import WHOLE_INSTALL, Admin, CustodesDep, TenantScope, Trail
 from custodes.admin.exports import STREAMED, Export, ExportQuery
-from custodes.admin.fields import Identifier, Moment, Reason
+from custodes.admin.fields import Body, Identifier, Moment, Reason
 from custodes.admin.paging import PageModel, PageQuery
 from custodes.kernel.clock import MILLISECOND, SECOND, from_datetime
 from custodes.kernel.paging import MAX_LIMIT, walk
@@ -90,14 +90,14 @@ class IncidentDetail(IncidentModel):
     notifications: list[NotificationModel] = Field(description="Oldest first")
 
 
-class SilenceBody(BaseModel):
+class SilenceBody(Body):
     """For how long nobody is told."""
 
     until: AwareDatetime = Field(description="End of the silence (RFC 3339), within 30 days")
     reason: str = Field(default="", max_length=500, description="Why; goes into the audit trail")
 
 
-class RuleBody(BaseModel):
+class RuleBody(Body):
     """When a figure becomes an incident, and when it is over."""
 
     name: str = Field(min_length=1, max_length=300, description="One line for a person")
@@ -181,13 +181,13 @@ class Sinks(BaseModel):
     items: list[SinkModel] = Field(description="In the order of the settings")
 
 
-class SinkBody(BaseModel):
+class SinkBody(Body):
     """Which sink."""
 
     name: str = Field(min_length=1, max_length=200, description="Its name")
 
 
-class SinkTestBody(BaseModel):
+class SinkTestBody(Body):
     """Which sinks are tried."""
 
     name: str | None = Field(default=None, min_length=1, max_length=200, description="Only this one; null: all")

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from custodes.admin.dependencies import CustodesDep, TenantScope, Trail
-from custodes.admin.fields import Identifier
+from custodes.admin.fields import Body, Identifier
 from custodes.admin.routes.audit import Filters
 from custodes.admin.routes.audit_models import EntryModel
 from custodes.kernel.filters import given
@@ -22,7 +22,7 @@ router = APIRouter()
 MAX_NAMED = 100
 
 
-class ReviewBody(BaseModel):
+class ReviewBody(Body):
     """A step of a review."""
 
     state: ReviewState = Field(description="Where it goes: open, acknowledged, or a verdict")

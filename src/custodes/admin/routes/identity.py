@@ -10,7 +10,7 @@ from starlette.responses import StreamingResponse
 
 from custodes.admin.dependencies import Admin, CustodesDep, Owner, TenantScope, Trail
 from custodes.admin.exports import STREAMED, Export, ExportQuery
-from custodes.admin.fields import Identifier, Moment, Reason
+from custodes.admin.fields import Body, Identifier, Moment, Reason
 from custodes.admin.paging import PageModel, PageQuery
 from custodes.errors import NotFound, PermissionDenied
 from custodes.kernel.paging import MAX_LIMIT, walk
@@ -45,7 +45,7 @@ class ProfileModel(BaseModel):
         return cls.model_validate(profile, from_attributes=True)
 
 
-class NewProfileBody(BaseModel):
+class NewProfileBody(Body):
     """A profile to make."""
 
     subject: str = Field(min_length=1, max_length=MAX_SUBJECT, description="User name, or `sub` at the issuer")
@@ -66,7 +66,7 @@ class NewProfileModel(ProfileModel):
     )
 
 
-class RoleBody(BaseModel):
+class RoleBody(Body):
     """A change of role."""
 
     role: Role = Field(description="What it shall be allowed to do")
@@ -98,7 +98,7 @@ class ApiKeyModel(BaseModel):
         return cls.model_validate(key, from_attributes=True)
 
 
-class NewApiKeyBody(BaseModel):
+class NewApiKeyBody(Body):
     """An API key to make."""
 
     name: str = Field(min_length=1, max_length=MAX_KEY_NAME, description="What it is for")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, Field
 from starlette.responses import Response, StreamingResponse
 
 from custodes.admin.dependencies import AuditTrail, CustodesDep, TenantScope, Trail
 from custodes.admin.exports import STREAMED, Export, ExportQuery
-from custodes.admin.fields import Identifier
+from custodes.admin.fields import Body, Identifier
 from custodes.admin.paging import PageModel, PageQuery
 from custodes.admin.routes.inbound_figures import SourceName, TypeName
 from custodes.admin.routes.inbound_models import (
@@ -87,13 +87,13 @@ def _chosen(values: list[T] | None) -> T | tuple[T, ...] | None:
 Filters = Annotated[EventFilter, Depends(event_filter)]
 
 
-class ReplayBody(BaseModel):
+class ReplayBody(Body):
     """Why an event is replayed."""
 
     reason: str = Field(default="", max_length=500, description="For the audit trail")
 
 
-class ReplaySelectionBody(BaseModel):
+class ReplaySelectionBody(Body):
     """How a selection is replayed; which events it has, the query says."""
 
     dry_run: bool = Field(default=True, description="Only say which events it would be")

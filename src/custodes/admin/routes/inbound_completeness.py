@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
 from custodes.admin.dependencies import CustodesDep, TenantScope, Trail
-from custodes.admin.fields import Identifier, Moment
+from custodes.admin.fields import Body, Identifier, Moment
 from custodes.planes.inbound.completeness_model import Proof
 from custodes.planes.inbound.diagnosis import Finding
 
@@ -69,7 +69,7 @@ class DiagnosisModel(BaseModel):
     items: list[FindingModel] = Field(description="What was found, the proven first")
 
 
-class ReconcileBody(BaseModel):
+class ReconcileBody(Body):
     """Why a source is compared now."""
 
     reason: str = Field(default="", max_length=500, description="For the audit trail")

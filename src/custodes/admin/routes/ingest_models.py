@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError, WithJsonSchema
 
+from custodes.admin.fields import Body
 from custodes.errors import CustodesError, InvalidInput
 from custodes.kernel.clock import from_datetime
 from custodes.kernel.signing import base64_bytes
@@ -21,10 +22,8 @@ MAX_EVENTS = 200
 M = TypeVar("M", bound=BaseModel)
 
 
-class MetricItem(BaseModel):
+class MetricItem(Body):
     """One measurement."""
-
-    model_config = ConfigDict(extra="forbid")
 
     kind: Kind = Field(description="`counter`: add `value`; `gauge`: the level is `value`; `histogram`: one value")
     name: str = Field(min_length=1, max_length=100, description="Name of the metric, such as `orders.created`")
@@ -33,10 +32,8 @@ class MetricItem(BaseModel):
     tenant: str | None = Field(default=None, max_length=64, description="Whose; default: that of the key")
 
 
-class AuditItem(BaseModel):
+class AuditItem(Body):
     """One thing that happened."""
-
-    model_config = ConfigDict(extra="forbid")
 
     action: str = Field(min_length=1, max_length=100, description="`noun.verb` in lower case: `member.removed`")
     actor: str = Field(min_length=1, max_length=250, description="Who, as `type:id`: `user:42`")
@@ -56,10 +53,8 @@ class AuditItem(BaseModel):
     tenant: str | None = Field(default=None, max_length=64, description="Whose; default: that of the key")
 
 
-class CallItem(BaseModel):
+class CallItem(Body):
     """One API call that your app has answered."""
-
-    model_config = ConfigDict(extra="forbid")
 
     method: str = Field(min_length=1, max_length=32, description="Upper-case method")
     route: str | None = Field(
@@ -88,10 +83,8 @@ class CallItem(BaseModel):
         return CallReport(**values, total_us=self.duration_us, started_at=started_at, tenant=tenant or "")
 
 
-class WebhookItem(BaseModel):
+class WebhookItem(Body):
     """One event for your customers' endpoints."""
-
-    model_config = ConfigDict(extra="forbid")
 
     event_type: str = Field(min_length=1, max_length=100, description="What happened: `order.shipped`")
     payload: Any = Field(default=None, description="Becomes `data` of what is sent")
@@ -127,25 +120,25 @@ def _list_of(model: type[BaseModel], most: int) -> WithJsonSchema:
     return WithJsonSchema({"type": "array", "minItems": 1, "maxItems": most, "items": model.model_json_schema()})
 
 
-class MetricBatch(BaseModel):
+class MetricBatch(Body):
     """Measurements."""
 
     items: Annotated[list[Any], _list_of(MetricItem, MAX_ITEMS)] = Field(min_length=1, max_length=MAX_ITEMS)
 
 
-class AuditBatch(BaseModel):
+class AuditBatch(Body):
     """Audit events."""
 
     items: Annotated[list[Any], _list_of(AuditItem, MAX_EVENTS)] = Field(min_length=1, max_length=MAX_EVENTS)
 
 
-class CallBatch(BaseModel):
+class CallBatch(Body):
     """API calls."""
 
     items: Annotated[list[Any], _list_of(CallItem, MAX_ITEMS)] = Field(min_length=1, max_length=MAX_ITEMS)
 
 
-class WebhookBatch(BaseModel):
+class WebhookBatch(Body):
     """Events for your customers' endpoints."""
 
     items: Annotated[list[Any], _list_of(WebhookItem, MAX_EVENTS)] = Field(min_length=1, max_length=MAX_EVENTS)

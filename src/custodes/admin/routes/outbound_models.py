@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AwareDatetime, BaseModel, Field, SecretStr
 
-from custodes.admin.fields import Moment
+from custodes.admin.fields import Body, Moment
 from custodes.kernel.clock import HOUR, SECOND
 from custodes.planes.outbound.addresses import MAX_URL
 from custodes.planes.outbound.catalogue import MAX_NAME
@@ -36,7 +36,7 @@ _DEFAULT = RetryPolicy()
 _HOURS = Options().disable_after / HOUR
 
 
-class RetryModel(BaseModel):
+class RetryModel(Body):
     """How often and how long a delivery is tried."""
 
     schedule_seconds: list[Annotated[float, Field(ge=1, le=86_400)]] = Field(
@@ -81,12 +81,12 @@ def plain_values(values: Mapping[str, SecretStr | None]) -> dict[str, str | None
     return {name: None if value is None else value.get_secret_value() for name, value in values.items()}
 
 
-class OptionsModel(BaseModel):
+class OptionsModel(Body):
     """What else an endpoint asks for."""
 
     match: dict[str, Any] = Field(default={}, description="Only payloads that match; empty: all")
     channels: list[str] = Field(default=[], max_length=MAX_CHANNELS, description="Only these channels; empty: all")
-    headers: Headers = {}
+    headers: Headers = Field(default={})
     auth: AuthKind = Field(default=AuthKind.NONE, description="How we prove who we are")
     payload_version: str = Field(default="", max_length=MAX_VERSION, description="Version of payloads; empty: newest")
     signature: Signature = Field(default=Signature.V1, description="How deliveries are signed")
@@ -197,18 +197,18 @@ class CreatedModel(WithSecretModel, ConfigurationModel):
     """An endpoint with a new secret."""
 
 
-class NewConfiguration(BaseModel):
+class NewConfiguration(Body):
     """An endpoint to add."""
 
     url: Url
-    event_types: EventTypes = ["*"]
+    event_types: EventTypes = Field(default=["*"])
     description: Description = ""
     retry: RetryModel = Field(default_factory=RetryModel, description="How deliveries are retried")
     options: OptionsModel = Field(default_factory=OptionsModel, description="What else it asks for")
-    credentials: _Credentials = {}
+    credentials: _Credentials = Field(default={})
 
 
-class ConfigurationChange(BaseModel):
+class ConfigurationChange(Body):
     """What to change; what is left out stays."""
 
     url: Url | None = None
@@ -219,13 +219,13 @@ class ConfigurationChange(BaseModel):
     credentials: _Credentials | None = None
 
 
-class PauseBody(BaseModel):
+class PauseBody(Body):
     """Why."""
 
     reason: str = Field(default="", max_length=MAX_TEXT, description="Why it is paused")
 
 
-class ResumeBody(BaseModel):
+class ResumeBody(Body):
     """What happens to what was held."""
 
     recover: bool | None = Field(
@@ -233,7 +233,7 @@ class ResumeBody(BaseModel):
     )
 
 
-class RotateBody(BaseModel):
+class RotateBody(Body):
     """How long the secrets before stay valid."""
 
     overlap_hours: float = Field(default=24, ge=0, le=168, description="Hours that the secrets before stay valid")
@@ -379,7 +379,7 @@ class DeliveryWithAttempts(DeliveryModel):
         )
 
 
-class ResendBody(BaseModel):
+class ResendBody(Body):
     """Which deliveries to send again."""
 
     endpoint_id: str | None = Field(default=None, max_length=36, description="Only to this endpoint")
@@ -401,7 +401,7 @@ class ResentModel(BaseModel):
     next_cursor: str = Field(description="Always empty: one request is all of it")
 
 
-class RecoverBody(BaseModel):
+class RecoverBody(Body):
     """Which range of what was missed."""
 
     since: AwareDatetime | None = Field(default=None, description="Emitted at or after")
@@ -426,7 +426,7 @@ class EventTypeModel(BaseModel):
         return cls.model_validate({**told, "payload_schema": event_type.schema})
 
 
-class EventTypeBody(BaseModel):
+class EventTypeBody(Body):
     """An entry of the catalogue to put in or change."""
 
     description: str = Field(default="", max_length=MAX_MEANING, description="What it means")

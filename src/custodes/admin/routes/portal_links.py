@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from custodes.admin.dependencies import CustodesDep, TenantScope, Trail
-from custodes.admin.fields import Identifier, Moment
+from custodes.admin.fields import Body, Identifier, Moment
 from custodes.admin.pages.places import root_of
 from custodes.admin.paging import PageModel, PageQuery
 from custodes.errors import InvalidInput
@@ -63,7 +63,7 @@ class NewPortalLink(PortalLinkModel):
         return cls.model_validate({**told, "url": made.url(base)})
 
 
-class PortalLinkBody(BaseModel):
+class PortalLinkBody(Body):
     """A link to make."""
 
     scope: Scope = Field(default=Scope.VIEW, description="`view`: look only; `manage`: change endpoints, too")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from custodes.admin.fields import Moment
+from custodes.admin.fields import Body, Moment
 from custodes.kernel.clock import SECOND
 from custodes.kernel.tenant import EVERY_TENANT
 from custodes.planes.ratelimit.analytics import Course, RateLimitAnalytics
@@ -48,7 +48,7 @@ NamedKind = Annotated[
 ]
 
 
-class NewBlock(BaseModel):
+class NewBlock(Body):
     """Whom to block."""
 
     identifier: str = Field(min_length=1, max_length=256, description=_IDENTIFIER, examples=["203.0.113.0/24"])
@@ -57,7 +57,7 @@ class NewBlock(BaseModel):
     duration_seconds: int | None = Field(default=None, ge=1, le=3660 * 86_400, description="How long; null for no end")
 
 
-class NewEntry(BaseModel):
+class NewEntry(Body):
     """Whom to put on a list."""
 
     effect: Annotated[Effect, Field(description="`allow` or `deny`", json_schema_extra={"enum": ["allow", "deny"]})]
@@ -141,7 +141,7 @@ class LimitModel(BaseModel):
         )
 
 
-class WrittenRule(BaseModel):
+class WrittenRule(Body):
     """What every rule says, whether it is to be made or only to be tried out."""
 
     name: str = Field(min_length=1, max_length=MAX_NAME, description="Unique name", examples=["login"])
@@ -168,7 +168,7 @@ class NewRule(WrittenRule):
     lease: int = Field(default=1, ge=1, le=MAX_AMOUNT, description=_LEASE)
 
 
-class RuleChange(BaseModel):
+class RuleChange(Body):
     """What to change of a rule; what is left out stays."""
 
     limits: str | None = Field(default=None, min_length=1, max_length=MAX_TEXT, description="In the rule language")

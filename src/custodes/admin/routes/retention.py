@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from custodes.admin.dependencies import WHOLE_INSTALL, Admin, CustodesDep, Owner, Trail
-from custodes.admin.fields import Moment
+from custodes.admin.fields import Body, Moment
 from custodes.admin.paging import PageModel, PageQuery
 from custodes.kernel.clock import DAY
 from custodes.planes.retention.model import PolicyReport, Run
@@ -61,7 +61,7 @@ class Policies(BaseModel):
     policies: list[PolicyModel] = Field(description="In the order in which they run")
 
 
-class RunBody(BaseModel):
+class RunBody(Body):
     """What to do."""
 
     dry_run: bool = Field(default=True, description="Delete nothing, only count")

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from custodes.admin.dependencies import Admin, AuditTrail, CustodesDep, Owner, Trail
-from custodes.admin.fields import Identifier, Moment
+from custodes.admin.fields import Body, Identifier, Moment
 from custodes.admin.paging import PageModel, PageQuery
 from custodes.planes.identity.model import Principal, SeenView
 from custodes.planes.identity.places import MAX_PLACE, Tab
@@ -67,7 +67,7 @@ class SavedViewModel(BaseModel):
         )
 
 
-class NewSavedView(BaseModel):
+class NewSavedView(Body):
     """A view to keep."""
 
     name: _Name
@@ -75,7 +75,7 @@ class NewSavedView(BaseModel):
     shared: _Shared = False
 
 
-class SavedViewChange(BaseModel):
+class SavedViewChange(Body):
     """What to change; what is left out stays."""
 
     name: _Name | None = None

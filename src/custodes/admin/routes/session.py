@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, SecretStr
 from custodes.admin.auth.cookies import SESSION_COOKIE, can_keep_cookies, clear_session, set_session
 from custodes.admin.auth.csrf import check_origin
 from custodes.admin.dependencies import AuditTrail, CustodesDep, SignedIn, Trail
+from custodes.admin.fields import Body
 from custodes.admin.problems import trace_of
 from custodes.app import Custodes
 from custodes.errors import Conflict, PermissionDenied
@@ -27,14 +28,14 @@ router = APIRouter()
 _Password = Annotated[SecretStr, Field(min_length=1, max_length=MAX_LENGTH)]
 
 
-class Credentials(BaseModel):
+class Credentials(Body):
     """A local login."""
 
     username: str = Field(min_length=1, max_length=MAX_SUBJECT, description="User name of a local account")
     password: _Password = Field(description="Its password")
 
 
-class NewPassword(BaseModel):
+class NewPassword(Body):
     """A change of one's own password."""
 
     current: _Password = Field(description="The password as it is")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from custodes.admin.dependencies import CustodesDep, TenantScope, Trail
-from custodes.admin.fields import Identifier
+from custodes.admin.fields import Body, Identifier
 from custodes.admin.routes.outbound_models import RequestModel, Url
 from custodes.planes.outbound.model import Delivery
 from custodes.runtime.transactions import Work
@@ -14,7 +14,7 @@ from custodes.runtime.transactions import Work
 router = APIRouter()
 
 
-class TrialBody(BaseModel):
+class TrialBody(Body):
     """Where to send it, once."""
 
     url: Url
