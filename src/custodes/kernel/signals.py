@@ -72,5 +72,7 @@ class FailureSignal(Signal):
     about: tuple[tuple[str, str], ...] = ()
     #: What kind of failure it is, in a few words, the same each time: ``"A webhook was given up"``; empty: the name.
     title: str = ""
+    #: False: it goes on. It keeps the alert open that is, opens none, and is no news to anybody.
+    opens: bool = True
     #: Facts beside it.
     context: Mapping[str, object] = field(default_factory=dict[str, object])

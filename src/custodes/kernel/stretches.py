@@ -78,6 +78,10 @@ class Steps:
         """End of the range, not included."""
         return self.whole.until
 
+    def counted_until(self, until: int, now: int) -> int:
+        """Return the end of what is counted: for a range that is over, that of its last stretch."""
+        return until if until > now else min(self.until, now)
+
     def begin_of(self, at: int) -> int:
         """Return the begin of the step that a moment is in."""
         return at - at % self.level.micros

@@ -216,4 +216,6 @@ class LiveFeed:
         self._waiting.append(of_activity(signal))
 
     def _hear_failure(self, signal: FailureSignal) -> None:
+        if not signal.opens:
+            return
         self._waiting.append(of_failure(signal))

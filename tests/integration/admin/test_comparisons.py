@@ -87,3 +87,16 @@ async def test_a_day_is_the_same_stretch_on_every_page(
     assert (await told("/api-analytics"))["totals"]["count"] == 6
     assert (await told("/rate-limits/analytics"))["allowed"] == 6
     assert len((await told("/webhook-events"))["items"]) == 6
+
+
+@pytest.mark.parametrize("path", ["/webhook-analytics", "/webhook-delivery-analytics", "/rate-limits/analytics"])
+async def test_an_answer_says_which_minutes_it_is_of(
+    custodes: Custodes, client: httpx2.AsyncClient, clock: FakeClock, path: str
+):
+    """Given five seconds are asked about; Then what is kept by minutes says that it tells of the whole one."""
+    minute = clock.now() - clock.now() % MINUTE - HOUR
+    asked = {"since": to_iso(minute + 3 * SECOND), "until": to_iso(minute + 8 * SECOND)}
+
+    told = (await client.get(API + path, params=asked, headers=await key_for(custodes))).json()
+
+    assert (told["since"], told["until"]) == (to_iso(minute), to_iso(minute + MINUTE))

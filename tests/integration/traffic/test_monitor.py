@@ -550,6 +550,20 @@ async def test_a_new_kind_of_error_is_announced_once_and_again_when_it_comes_bac
     assert len(heard) == 2
 
 
+async def test_that_an_error_goes_on_is_told_every_few_minutes(monitor: ApiMonitor, bus: Bus, clock: FakeClock):
+    """Given an error that occurs all the time; Then it is news once, and at times it is said that it goes on."""
+    heard: list[FailureSignal] = []
+    bus.subscribe(FailureSignal, heard.append)
+    for _ in range(12):
+        seen(monitor, error=KeyError("x"), status=500, started_at=clock.now())
+        await monitor.flush()
+        clock.advance(MINUTE)
+
+    assert [(one.opens, (one.at - heard[0].at) // MINUTE) for one in heard] == [(True, 0), (False, 5), (False, 10)]
+    assert heard[1].summary.endswith("It goes on")
+    assert heard[1].about == heard[0].about
+
+
 async def test_groups_say_how_often_they_occurred(monitor: ApiMonitor, clock: FakeClock):
     seen(monitor, 3, error=KeyError("x"), status=500, tenant="acme")
     seen(monitor, 2, error=KeyError("x"), status=500, tenant="umbrella")

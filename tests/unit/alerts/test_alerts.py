@@ -443,6 +443,31 @@ class TestEvents:
         assert told == {("KeyError", 2, "refund"), ("ConnectionError", 1, "order")}
         assert pager.news == ["firing", "firing"]
 
+    async def test_what_goes_on_keeps_its_alert_open_and_opens_none(
+        self, alerts: Alerts, clock: FakeClock, pager: Pager
+    ):
+        # Given a new error, which goes on for half an hour
+        refund = (("digest", "refund"),)
+        alerts.on_failure(self.signal(clock, "api.new_error", about=refund))
+        for _ in range(6):
+            await alerts.write_events()
+            await alerts.evaluate()
+            clock.advance(5 * MINUTE)
+            alerts.on_failure(self.signal(clock, "api.new_error", about=refund, opens=False))
+            alerts.on_failure(self.signal(clock, "api.new_error", about=(("digest", "old"),), opens=False))
+        await alerts.dispatch()
+
+        # Then its alert is still open, and there is none of what was told of before
+        [incident] = (await alerts.incidents.list()).items
+        assert (incident.state, dict(incident.labels)["digest"], pager.news) == (State.FIRING, "refund", ["firing"])
+
+        # When it ends, its alert does, too
+        await alerts.write_events()
+        clock.advance(15 * MINUTE)
+        await alerts.evaluate()
+        await alerts.dispatch()
+        assert pager.news == ["firing", "resolved"]
+
     async def test_a_failure_of_everything_is_not_an_alert_of_each(
         self, alerts: Alerts, clock: FakeClock, pager: Pager
     ):

@@ -67,9 +67,12 @@ class Evaluation:
                 self._open_new(rules[identifier], found or {}, seen)
 
     def count(self, events: Sequence[Event]) -> None:
-        """Count failures on their incidents, opening those that are not open."""
+        """Count failures on their incidents, opening those that are not open, unless they only go on."""
         apart: Counter[str] | None = None
         for one in events:
+            if not one.signal.opens:
+                self._go_on(one)
+                continue
             event, known = one, self._find(one)
             if known is None and one.signal.about:
                 if apart is None:
@@ -83,6 +86,13 @@ class Evaluation:
                 self._store.put_incident(self._tx, event.counted_on(known))
             else:
                 self._tell(self._carry_silence(event.opened(self._new_id(), self._now)), News.FIRING)
+
+    def _go_on(self, event: Event) -> None:
+        for each in (event, event.together()):
+            known = self._find(each)
+            if known is not None:
+                self._store.put_incident(self._tx, each.counted_on(known))
+                return
 
     def _find(self, event: Event) -> Incident | None:
         return self._store.find_open(self._tx, event.signal.tenant, event.fingerprint)

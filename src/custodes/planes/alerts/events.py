@@ -132,6 +132,8 @@ class EventBuffer:
 
 def _merged(one: Event, other: Event) -> Event:
     latest = max(one.signal, other.signal, key=lambda signal: signal.at)
+    if not latest.opens and (one.signal.opens or other.signal.opens):
+        latest = replace(latest, opens=True)
     return Event(latest, min(one.first_at, other.first_at), one.count + other.count)
 
 

@@ -370,6 +370,8 @@ class AuditLogger(AuditReader):
             )
         if entry.flagged:
             summary = f"{entry.action} of {entry.actor} has a risk score of {entry.risk_score}"
+            if entry.targets:
+                summary += f": {entry.targets[0]}"
             rules = [reason.rule for reason in entry.risk_reasons]
             self._emit("audit.high_risk", summary, entry.recorded_at, entry, rules=rules, risk_score=entry.risk_score)
 

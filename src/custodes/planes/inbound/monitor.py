@@ -311,7 +311,7 @@ class WebhookMonitor(RefusedDeliveries):
                 self._figures.refused(tx, tenant, steps.since, end, steps.level.micros),
                 self._figures.errors(tx, tenant, steps.since, end, MAX_ERROR_GROUPS, only),
                 steps=steps,
-                until=end,
+                until=steps.counted_until(end, now),
                 only=only,
             )
 

@@ -239,9 +239,10 @@ class OutgoingWebhooks(Deliveries):
             beside: begin of a range as long that is drawn in the same chart: stretches are as long as both can have.
         """
         await self._flush_if_possible()
-        steps, only = steps_for(since, until, self._clock.now(), beside), Only(tenant, endpoint_id, event_type)
+        now = self._clock.now()
+        steps, only = steps_for(since, until, now, beside), Only(tenant, endpoint_id, event_type)
         sums = await self._store.read(lambda tx: self._figures.sums(tx, steps, only))
-        return analyse(sums, steps=steps, until=until)
+        return analyse(sums, steps=steps, until=steps.counted_until(until, now))
 
     async def examine_endpoint(self, endpoint_id: str, *, tenant: str | None = None) -> Examined:
         """Judge one endpoint by its state, its breaker and the last hour, and say why.

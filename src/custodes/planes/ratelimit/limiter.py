@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from custodes.errors import InvalidInput, StorageUnavailable
-from custodes.kernel.clock import HOUR, Clock
+from custodes.kernel.clock import HOUR, MINUTE, Clock
 from custodes.kernel.health import SystemHealth, Threshold, judge
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
 from custodes.kernel.spelling import one_of
@@ -22,6 +22,7 @@ from custodes.planes.ratelimit.gatekeeping import Gatekeeping
 from custodes.planes.ratelimit.in_force import InForce
 from custodes.planes.ratelimit.judge import Judge
 from custodes.planes.ratelimit.language import meter_of, parse_limits
+from custodes.planes.ratelimit.lately import Lately
 from custodes.planes.ratelimit.model import (
     Algorithm,
     Call,
@@ -114,6 +115,7 @@ class RateLimiter(Gatekeeping):
         self._thresholds = thresholds
         self._tracker = Tracker(store, clock.now, new_id, options.default_tenant)
         self._alarm = Alarm(bus)
+        self._lately = Lately(clock.monotonic())
         self._judge = Judge(
             self._in_force,
             windows,
@@ -292,7 +294,10 @@ class RateLimiter(Gatekeeping):
             until: end, microseconds; now when None.
             tenant: only this tenant's; all when None.
         """
-        begin, end = range_of(since, until, self._clock.now())
+        now = self._clock.now()
+        begin, end = range_of(since, until, now)
+        # Counted by whole minutes: that is what the answer is of.
+        end = end if end > now else min(now, end + -end % MINUTE)
         return await analyse(self._store, tenant=tenant, since=begin, until=end)
 
     def draft(self, given: Mapping[str, Any], *, tenant: str | None = None) -> Rule:
@@ -414,7 +419,16 @@ class RateLimiter(Gatekeeping):
     async def get_health_status(self) -> SystemHealth:
         """Judge the limiter itself (spec P3)."""
         rules = self._in_force.rules
+        lately = self._lately.grown(
+            self._clock.monotonic(),
+            {
+                "undecided": self._judge.undecided,
+                "counts_lost": self._tracker.lost,
+                "overflowed": self._windows.overflowed,
+            },
+        )
         figures = {
+            **{f"{name}_lately": grown for name, grown in lately.items()},
             "limited": float(self._judge.limited),
             "blocked": float(self._judge.blocked),
             "undecided": float(self._judge.undecided),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 
 from custodes.errors import StorageUnavailable
-from custodes.kernel.clock import Clock
+from custodes.kernel.clock import MINUTE, Clock
 from custodes.kernel.ids import RandomBits, uuid7
 from custodes.kernel.signals import FailureSignal
 from custodes.planes.traffic.batch import Batch, GroupSighting, seal
@@ -24,6 +24,12 @@ CALLS_A_BATCH = 5_000
 #: Raw rows and rollup rows that wait for a store that is away; the oldest are shed beyond.
 MAX_WAITING_CALLS = 60_000
 MAX_WAITING_ROLLUPS = 60_000
+
+#: How often it is told that an error goes on, microseconds: oftener than an alert ends by itself (15 minutes).
+TOLD_EVERY = 5 * MINUTE
+
+#: Kinds of errors of which it is remembered when they were told of last; the one told of longest ago is forgotten.
+MAX_TOLD = 1_000
 
 _log = get_logger("custodes.traffic")
 
@@ -49,6 +55,8 @@ class Flusher:
         self._open: Batch | None = None
         #: Handed to the store, or next in line.
         self._sent: deque[Batch] = deque()
+        #: When each kind of error was told of last, by tenant and digest, microseconds since the epoch.
+        self._told: dict[tuple[str, str], int] = {}
         #: Flushes that wrote everything.
         self.flushes = 0
         #: Attempts that the store refused.
@@ -166,7 +174,7 @@ class Flusher:
             self._give_up(batch)
             news = ()
         self._sent = deque(one for one in self._sent if one is not batch)
-        self._announce(news)
+        self._announce(batch, news)
 
     def _lighten(self, batch: Batch, error: Exception) -> bool:
         """Leave out of a batch what others may have written into it, and which is worth least; False: nothing is left.
@@ -199,9 +207,18 @@ class Flusher:
         self.shed_calls += len(batch.calls)
         self.shed_requests += batch.recorded
 
-    def _announce(self, news: Sequence[GroupSighting]) -> None:
-        for sighting in news:
+    def _announce(self, batch: Batch, news: Sequence[GroupSighting]) -> None:
+        new = {sighting.id for sighting in news}
+        for sighting in batch.sightings:
             seen = sighting.seen
+            group = seen.tenant, seen.digest
+            told_at = self._told.pop(group, None)
+            if sighting.id not in new and told_at is not None and seen.last_at - told_at < TOLD_EVERY:
+                self._told[group] = told_at
+                continue
+            self._told[group] = seen.last_at
+            if len(self._told) > MAX_TOLD:
+                del self._told[next(iter(self._told))]
             self._bus.emit(
                 FailureSignal(
                     at=seen.last_at,
@@ -211,7 +228,9 @@ class Flusher:
                     name="api.new_error",
                     about=(("digest", seen.digest),),
                     title="The API has a new error",
-                    summary=f"{seen.method} {seen.route or UNMATCHED}: {seen.title}. It is new, or has come back",
+                    summary=f"{seen.method} {seen.route or UNMATCHED}: {seen.title}. "
+                    + ("It is new, or has come back" if sighting.id in new else "It goes on"),
+                    opens=sighting.id in new,
                     context={"digest": seen.digest, "method": seen.method, "route": seen.route or ""},
                 )
             )
