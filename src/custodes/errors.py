@@ -99,6 +99,20 @@ class AuthenticationFailed(CustodesError):
     title = "Authentication required"
 
 
+class SessionEnded(AuthenticationFailed):
+    """Who you are was proven, and the session that it was proven for is over."""
+
+    code = "session-ended"
+    title = "The session has ended"
+
+    def __init__(self, message: str, *, remedy: str = "", session_id: str, revoked: bool) -> None:
+        super().__init__(message, remedy=remedy)
+        #: Which session.
+        self.session_id = session_id
+        #: Whether somebody ended it, rather than time.
+        self.revoked = revoked
+
+
 class PermissionDenied(CustodesError):
     """Who you are may not do this."""
 

@@ -205,6 +205,32 @@ async def test_a_session_that_ends_is_taken_up_again_where_one_was(window: Calla
     assert page.url.endswith("from=now-6h")
 
 
+async def test_while_somebody_is_asked_to_sign_in_the_page_asks_nothing(
+    window: Callable[..., Any], shop: Shop
+) -> None:
+    # Given a page whose session has ended
+    seen = await window()
+    seen.expected = ("401",)
+    page = await seen.open("/?from=now-5m")
+    await expect(page.get_by_text("Calls recorded")).to_be_visible()
+    await seen.context.clear_cookies()
+    await expect(page.get_by_text("Your session has ended")).to_be_visible()
+
+    # When things go on happening
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    for _ in range(3):
+        shop.client.get("/products")
+        await page.wait_for_timeout(1_000)
+
+    # Then nothing is asked of the API until somebody has signed in
+    assert [url for url in asked if "/api/admin/" in url and "/live" not in url] == []
+    await page.get_by_label("User name").fill("owner")
+    await page.get_by_role("textbox", name="Password").fill(PASSWORD)
+    async with page.expect_response("**/api-health?*"):
+        await page.get_by_role("button", name="Sign in").click()
+
+
 async def test_where_nothing_is_replayed_no_reason_is_asked_for(window: Callable[..., Any]) -> None:
     """Given a stretch of time before the install was there; then the dialog says so, and can only be closed."""
     seen = await window()

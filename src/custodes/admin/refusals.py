@@ -4,6 +4,9 @@ A 403 is somebody known who asks for what they may not have: each is written, up
 A 403 of nobody known (a forged request, a token without a profile) and a 401 with credentials are anybody on the
 internet, from as many addresses as they like: of each sort a sample is told. What is left out is counted, and the next
 entry says how many.
+
+A session that is over is no forged credential: a page that stays open asks with it until somebody signs in again. One
+that ran out is no news. One that somebody ended and that is used on is told once an hour: it may be a stolen one.
 """
 
 from __future__ import annotations
@@ -14,8 +17,8 @@ from starlette.requests import Request
 
 from custodes.admin.auth.gate import presented
 from custodes.admin.problems import trace_of
-from custodes.errors import AuthenticationFailed, CustodesError, PermissionDenied
-from custodes.kernel.clock import MINUTE
+from custodes.errors import AuthenticationFailed, CustodesError, PermissionDenied, SessionEnded
+from custodes.kernel.clock import HOUR, MINUTE
 from custodes.kernel.signals import SecuritySignal
 from custodes.planes.audit.model import ACTOR_ISSUER
 from custodes.planes.identity.model import Principal
@@ -43,6 +46,8 @@ class Refusals:
         self._custodes = custodes
         self._minute = -1
         self._counts: dict[str, int] = {}
+        #: Sessions that were ended and used on, and the hour in which it was told last.
+        self._ended_told: dict[str, int] = {}
         #: Refusals that were not told, since the start.
         self.suppressed = 0
         self._suppressed_since = 0
@@ -52,6 +57,8 @@ class Refusals:
         try:
             if isinstance(error, PermissionDenied):
                 await self._denied(request, error)
+            elif isinstance(error, SessionEnded):
+                self._ended(request, error)
             elif isinstance(error, AuthenticationFailed) and presented(request):
                 self._unauthenticated(request, error)
         except CustodesError as failure:
@@ -74,20 +81,31 @@ class Refusals:
             ip=ip,
         )
 
-    def _unauthenticated(self, request: Request, error: AuthenticationFailed) -> None:
-        if not self._room("", UNAUTHENTICATED_PER_MINUTE):
+    def _ended(self, request: Request, error: SessionEnded) -> None:
+        hour = self._custodes.clock.now() // HOUR
+        if not error.revoked or self._ended_told.get(error.session_id) == hour:
             return
+        if len(self._ended_told) >= _MAX_COUNTED:
+            self._ended_told.clear()
+        self._ended_told[error.session_id] = hour
+        self._tell(request, error, "auth.session_used_after_end", {"session": error.session_id})
+
+    def _unauthenticated(self, request: Request, error: AuthenticationFailed) -> None:
+        if self._room("", UNAUTHENTICATED_PER_MINUTE):
+            self._tell(request, error, "auth.refused", {})
+
+    def _tell(self, request: Request, error: AuthenticationFailed, action: str, more: dict[str, object]) -> None:
         self._custodes.bus.emit(
             SecuritySignal(
                 at=self._custodes.clock.now(),
                 tenant=self._custodes.settings.default_tenant,
                 trace_id=trace_of(request),
-                action="auth.refused",
+                action=action,
                 outcome="denied",
                 actor=f"ip:{_ip(request)}",
                 reason=error.message,
                 ip=_ip(request),
-                context=self._context(request, error),
+                context={**more, **self._context(request, error)},
             )
         )
 

@@ -7,10 +7,11 @@ import asyncio
 import httpx2
 import pytest
 from fastapi import FastAPI
+from tests.integration.admin.conftest import Browser
 
 from custodes import Custodes
 from custodes.admin.refusals import DENIED_PER_MINUTE, UNAUTHENTICATED_PER_MINUTE
-from custodes.kernel.clock import MINUTE
+from custodes.kernel.clock import HOUR, MINUTE
 from custodes.kernel.signals import SecuritySignal
 from custodes.planes.audit.model import AuditEntry
 from custodes.planes.audit.ports import AuditQuery
@@ -62,6 +63,40 @@ async def test_a_401_with_credentials_is_told_and_one_without_is_not(
     (signal,) = signals
     assert (signal.action, signal.outcome, signal.actor) == ("auth.refused", "denied", "ip:203.0.113.9")
     assert "canary" not in repr(signal)
+
+
+async def test_a_session_that_ran_out_is_no_forged_credential(
+    client: httpx2.AsyncClient, browser: Browser, signals: list[SecuritySignal], clock: FakeClock
+) -> None:
+    """Given a page that is left open; When its session ends by time; Then what it goes on to ask is no news."""
+    clock.advance(13 * HOUR)
+    for _ in range(100):
+        answer = await client.get(f"{API}/me", headers={"Cookie": browser.cookie})
+    assert (answer.status_code, answer.json()["code"]) == (401, "session-ended")
+    assert signals == []
+
+    # While one that never was is told of
+    await client.get(f"{API}/me", headers={"Cookie": "__Host-custodes=" + "x" * 43})
+    assert [one.action for one in signals] == ["auth.refused"]
+
+
+async def test_a_session_that_somebody_ended_and_that_is_used_on_is_told_once_an_hour(
+    client: httpx2.AsyncClient,
+    custodes: Custodes,
+    browser: Browser,
+    signals: list[SecuritySignal],
+    clock: FakeClock,
+) -> None:
+    [session] = [one for one in (await custodes.identity.sessions.list_sessions()).items if one.revoked_at is None]
+    await custodes.identity.sessions.end(session.id)
+    for _ in range(100):
+        await client.get(f"{API}/me", headers={"Cookie": browser.cookie})
+    clock.advance(HOUR)
+    await client.get(f"{API}/me", headers={"Cookie": browser.cookie})
+
+    assert [(one.action, one.context["session"]) for one in signals] == [
+        ("auth.session_used_after_end", session.id)
+    ] * 2
 
 
 async def test_a_flood_of_401s_is_sampled_and_what_is_left_out_is_counted(

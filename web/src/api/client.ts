@@ -3,7 +3,7 @@ import createFetchClient, { type Middleware } from 'openapi-fetch';
 import { boot } from '../boot.ts';
 import { fetchOrTake } from './ahead.ts';
 import type { components, paths } from './schema.d.ts';
-import { csrfToken, signInAgain } from './session.ts';
+import { csrfToken, signInAgain, whileSignedOut } from './session.ts';
 
 export { isProblem, type Problem, sentence } from './problem.ts';
 
@@ -26,6 +26,7 @@ async function withToken(request: Request): Promise<Request> {
 const session: Middleware = {
   async onRequest({ request, schemaPath }) {
     if (schemaPath.endsWith('/login')) return request;
+    await whileSignedOut();
     copies.set(request, request.clone());
     return withToken(request);
   },

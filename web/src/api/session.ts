@@ -69,6 +69,11 @@ export function onSessionEnd(dialog: () => Promise<void>): void {
   dialogIsHere();
 }
 
+/** Wait while somebody is asked to sign in again: what would be asked meanwhile finds no session. */
+export function whileSignedOut(): Promise<void> {
+  return asking ?? Promise.resolve();
+}
+
 /** Wait until somebody has signed in again; all requests that found the session ended share one dialog. */
 export function signInAgain(): Promise<void> {
   known = null;

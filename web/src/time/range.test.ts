@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { moment } from './format.ts';
 import { PRESETS, parseTyped, previous, relativeLabel, resolve, resolveBound, widened } from './range.ts';
 
@@ -21,6 +21,32 @@ describe('a typed range', () => {
     expect(parseTyped('2026-11-20 10:00 to 2026-11-20 12:30', 'utc')).toEqual({
       from: '2026-11-20T10:00:00.000Z',
       to: '2026-11-20T12:30:00.000Z',
+    });
+  });
+  describe('may leave out what is plain', () => {
+    beforeEach(() => vi.setSystemTime(NOW));
+    afterEach(() => vi.useRealTimers());
+    it.each([
+      ['2026-11-20 10:00 to 12:00', '2026-11-20T10:00', '2026-11-20T12:00'],
+      ['10:00 to 12:00', '2026-11-25T10:00', '2026-11-25T12:00'],
+      ['9:30 to 10:00', '2026-11-25T09:30', '2026-11-25T10:00'],
+      ['23:50 to 00:10', '2026-11-24T23:50', '2026-11-25T00:10'],
+      ['20:00 – 21:00', '2026-11-24T20:00', '2026-11-24T21:00'],
+      ['yesterday 10:00 to 12:00', '2026-11-24T10:00', '2026-11-24T12:00'],
+      ['today 10:00 to 12:00', '2026-11-25T10:00', '2026-11-25T12:00'],
+      ['2026-11-20 23:00 to 01:00:30', '2026-11-20T23:00', '2026-11-21T01:00:30'],
+    ])('%s', (typed, from, to) => {
+      const seconds = (text: string) => (text.length < 19 ? `${text}:00.000Z` : `${text}.000Z`);
+      expect(parseTyped(typed, 'utc')).toEqual({ from: seconds(from), to: seconds(to) });
+    });
+    it('a begin alone goes on to now', () => {
+      expect(parseTyped('17:30', 'utc')).toEqual({ from: '2026-11-25T17:30:00.000Z', to: 'now' });
+    });
+    it('by the clock of the zone, also in the night in which it changes', () => {
+      expect(parseTyped('2026-10-24 23:00 to 04:00', 'Europe/Berlin' as never)).toEqual({
+        from: '2026-10-24T21:00:00.000Z',
+        to: '2026-10-25T03:00:00.000Z',
+      });
     });
   });
   it('may be a day', () => {

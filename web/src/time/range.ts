@@ -4,7 +4,7 @@
  * A bound is `now`, `now-6h`, `now-1d/d` (that day's begin) or a moment in ISO 8601, UTC. Relative bounds stay relative:
  * "last 6 hours" is still that after an hour.
  */
-import { parseLocal, startOfDay, type Zone } from './format.ts';
+import { moment, parseLocal, startOfDay, type Zone } from './format.ts';
 
 export interface Bounds {
   from: string;
@@ -135,12 +135,38 @@ export function parseTyped(text: string, zone: Zone): Bounds | null {
   }
   const [begin, end, ...more] = text.trim().split(/\s+(?:to|until|–|—|-)\s+|\s*(?:\.\.|–|—)\s*/i);
   if (!begin || more.length > 0) return null;
-  const from = typedMoment(begin, zone);
-  const to = end ? typedMoment(end, zone) : 'now';
-  if (from === null || to === null) return null;
   const now = Date.now();
-  const [first, last] = [resolveBound(from, now, zone), resolveBound(to, now, zone)];
-  return first !== null && last !== null && first < last && last - first <= LONGEST ? { from, to } : null;
+  const from = typedMoment(onDay(begin, zone, now), zone);
+  const first = from === null ? null : resolveBound(from, now, zone);
+  if (from === null || first === null) return null;
+  const to = end ? typedMoment(onDay(end, zone, now, first), zone) : 'now';
+  if (to === null) return null;
+  const last = resolveBound(to, now, zone);
+  return last !== null && first < last && last - first <= LONGEST ? { from, to } : null;
+}
+
+const DAY = 86_400_000;
+const TIME = /^(?:(today|yesterday)\s+)?(\d{1,2}:\d\d(?::\d\d)?)$/i;
+
+/**
+ * A time of day with its date: of the day that is named; after `since` the next such time, else the last one until now.
+ *
+ * What is no such time stays as it is.
+ */
+function onDay(text: string, zone: Zone, now: number, since?: number): string {
+  const [, day, clock] = TIME.exec(text.trim()) ?? [];
+  if (!clock) return text;
+  const time = clock.padStart(clock.length + (clock.indexOf(':') === 1 ? 1 : 0), '0');
+  // Noon of a day is in that day, also where the clocks change.
+  const on = (at: number, days: number) =>
+    `${moment(startOfDay(at, zone) + DAY / 2 + days * DAY, zone).slice(0, 10)} ${time}`;
+  if (day) return on(now, day.toLowerCase() === 'today' ? 0 : -1);
+  if (since !== undefined) {
+    const same = on(since, 0);
+    return (parseLocal(same, zone) ?? 0) > since ? same : on(since, 1);
+  }
+  const today = on(now, 0);
+  return (parseLocal(today, zone) ?? 0) <= now ? today : on(now, -1);
 }
 
 function typedMoment(text: string, zone: Zone): string | null {

@@ -14,7 +14,8 @@ from starlette.requests import Request
 from custodes.admin.auth.cookies import CLERK_COOKIE, SESSION_COOKIE
 from custodes.admin.auth.csrf import CSRF_HEADER, SAFE_METHODS, check_origin, check_token
 from custodes.admin.auth.tokens import Identification, TokenVerifier
-from custodes.errors import AuthenticationFailed, PermissionDenied
+from custodes.errors import AuthenticationFailed, PermissionDenied, SessionEnded
+from custodes.kernel.bearer import MAX_TOKEN
 from custodes.planes.identity.model import HOST, Method, Principal
 from custodes.planes.identity.tokens import KEY_PREFIX
 from custodes.runtime.current import name_caller
@@ -89,11 +90,22 @@ class Gate:
     async def _by_session(self, request: Request, token: str) -> Principal:
         principal = await self._custodes.identity.principal_of_session(token)
         if principal is None:
-            raise _refused("The session has ended")
+            raise await self._ended(token)
         if request.method not in SAFE_METHODS:
             self._check_origin(request)
             check_token(token, request.headers.get(CSRF_HEADER, ""))
         return principal
+
+    async def _ended(self, token: str) -> AuthenticationFailed:
+        known = await self._custodes.identity.sessions.known(token) if len(token) <= MAX_TOKEN else None
+        if known is None:
+            return _refused("There is no such session")
+        return SessionEnded(
+            "The session has ended",
+            remedy="Sign in again",
+            session_id=known.id,
+            revoked=known.revoked_at is not None,
+        )
 
     async def _by_host(self, request: Request) -> Principal:
         ask = self._custodes.admin_auth

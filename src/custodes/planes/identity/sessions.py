@@ -109,6 +109,11 @@ class Sessions:
         found = await self._store.read(lambda tx: self._store.find_session(tx, fingerprint(token)))
         return found if found is not None and self.lasts(found[0]) else None
 
+    async def known(self, token: str) -> Session | None:
+        """Find the session that a token was made for, also when it has ended; None: it never was one, or long ago."""
+        found = await self._store.read(lambda tx: self._store.find_session(tx, fingerprint(token)))
+        return None if found is None else found[0]
+
     def lasts(self, session: Session) -> bool:
         """Tell whether a session still lets somebody in."""
         now = self._clock.now()
