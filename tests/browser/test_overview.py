@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Request, Route, expect
 from tests.browser.conftest import API, HOME, PASSWORD, PATIENCE_MS, RETRIES, settled
-from tests.browser.served import ZONE
+from tests.browser.served import ZONE, Shop
 
 NOW = "?from=now-5m"
 
