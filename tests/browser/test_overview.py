@@ -205,9 +205,7 @@ async def test_a_session_that_ends_is_taken_up_again_where_one_was(window: Calla
     assert page.url.endswith("from=now-6h")
 
 
-async def test_while_somebody_is_asked_to_sign_in_the_page_asks_nothing(
-    window: Callable[..., Any], shop: Shop
-) -> None:
+async def test_while_somebody_is_asked_to_sign_in_the_page_asks_nothing(window: Callable[..., Any], shop: Shop) -> None:
     # Given a page whose session has ended
     seen = await window()
     seen.expected = ("401",)
