@@ -453,6 +453,8 @@ async def test_the_system_says_how_it_is(custodes: Custodes, receiver: Receiver,
 
     receiver.status = 500
     await custodes.outbound.resume_endpoint(made.endpoint.id)
+    for _ in range(2):  # one that fails among others is none of the system's failures
+        await custodes.outbound.create_endpoint(receiver.url, event_types=["y"])
     for _ in range(6):
         await custodes.outbound.emit("x", {})
     await deliver(custodes)

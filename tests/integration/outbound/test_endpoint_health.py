@@ -133,3 +133,30 @@ async def test_after_a_clock_that_ran_ahead_a_breaker_is_closed_by_a_probe(
     clock.advance(HOUR)
     await send(custodes)
     assert (await custodes.outbound.get_endpoint_health(made.id)) == HEALTHY
+
+
+@both_engines
+async def test_that_nothing_gets_through_to_half_of_the_endpoints_is_told(
+    custodes: Custodes, receiver: Receiver, clock: FakeClock
+) -> None:
+    # Given the only endpoint of an install, which answers 500
+    await custodes.outbound.create_endpoint(receiver.url)
+    receiver.status = 500
+    await send(custodes)
+    clock.advance(9 * MINUTE)
+    assert (await custodes.outbound.get_health_status()).state is Health.HEALTHY
+
+    # When it has done so for ten minutes, Then outgoing webhooks are degraded
+    clock.advance(MINUTE)
+    found = await custodes.outbound.get_health_status()
+    assert [reason for reason in found.reasons if reason.startswith("Endpoints")] == [
+        "Endpoints to which nothing got through for 10 minutes or more: 1 of 1, 100 % (degraded from 50 %)"
+    ]
+    assert (await custodes.outbound.get_health_status(tenant="other")).figures["failing_endpoints"] == 0
+
+    # And not when it is one of many
+    for _ in range(2):
+        await custodes.outbound.create_endpoint(receiver.url)
+    found = await custodes.outbound.get_health_status()
+    assert (found.figures["failing_endpoints"], found.figures["failing_share"]) == (1, 1 / 3)
+    assert not any(reason.startswith("Endpoints") for reason in found.reasons)

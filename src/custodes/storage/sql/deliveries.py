@@ -12,6 +12,7 @@ from sqlalchemy import (
     Table,
     and_,
     delete,
+    exists,
     func,
     select,
     tuple_,
@@ -20,7 +21,7 @@ from sqlalchemy import (
 
 from custodes.kernel.paging import Page, decode_cursor, page_of
 from custodes.planes.outbound.emitter import TEST
-from custodes.planes.outbound.health import Standing
+from custodes.planes.outbound.health import FAILING_FOR, Standing
 from custodes.planes.outbound.model import JOB_KIND, Attempt, Delivery, DeliveryStatus, Endpoint, EndpointState, Message
 from custodes.planes.outbound.ports import DeliveryFilter, Line, LineKey, Load, Old, Place, Result, Stuck
 from custodes.runtime.transactions import Transaction
@@ -225,7 +226,21 @@ class SqlDeliveryStore:
             endpoints.c.deleted_at == 0,
             *of(endpoints),
         )
-        return Standing(backlog, connection.execute(oldest).scalar(), exhausted, disabled)
+        enabled = and_(endpoints.c.state == EndpointState.ENABLED.value, endpoints.c.deleted_at == 0, *of(endpoints))
+        failing_for_long = and_(
+            healths.c.tenant_id == endpoints.c.tenant_id,
+            healths.c.configuration_id == endpoints.c.id,
+            healths.c.failures > 0,
+            healths.c.failing_since <= now - FAILING_FOR,
+        )
+        return Standing(
+            backlog,
+            connection.execute(oldest).scalar(),
+            exhausted,
+            disabled,
+            enabled=counted(connection, endpoints, enabled),
+            failing=counted(connection, endpoints, enabled, exists().where(failing_for_long)),
+        )
 
     def messages(
         self, tx: Transaction, tenant: str | None, event_type: str | None, limit: int, cursor: str
