@@ -51,9 +51,7 @@ class Shop:
     @property
     def browser_cookie(self) -> dict[str, str | bool]:
         """The session, as Playwright adds it to a context."""
-        name, _, value = self.cookie.partition("=")
-        # Chromium sends a Secure cookie to http on this machine, but the protocol sets none there.
-        return {"name": name, "value": value, "url": self.url.replace("http://", "https://"), "secure": True}
+        return as_browser_cookie(self.url, self.cookie)
 
 
 @contextmanager
@@ -68,11 +66,11 @@ def served(folder: Path) -> Iterator[Shop]:
         client = start(*words, command="python", cwd=folder, **SECRETS, **ENVIRONMENT, **zones).client()
         first = client.post(f"{API}/login", json={"username": "owner", "password": once})
         assert first.status_code == 200, first.text
-        changed = client.post(f"{API}/password", json={"current": once, "new": PASSWORD}, headers=_signed(first))
-        made = client.post(f"{API}/api-keys", json={"name": "demo"}, headers=_signed(changed))
+        changed = client.post(f"{API}/password", json={"current": once, "new": PASSWORD}, headers=signed(first))
+        made = client.post(f"{API}/api-keys", json={"name": "demo"}, headers=signed(changed))
         assert made.status_code == 201, made.text
         client.cookies.clear()
-        yield Shop(str(client.base_url).rstrip("/"), _signed(changed)["Cookie"], made.json()["key"], client)
+        yield Shop(str(client.base_url).rstrip("/"), signed(changed)["Cookie"], made.json()["key"], client)
 
 
 async def settled(page: Page) -> None:
@@ -91,6 +89,14 @@ async def _one_time_password(database: str) -> str:
     return password
 
 
-def _signed(answer: httpx2.Response) -> dict[str, str]:
+def as_browser_cookie(url: str, cookie: str) -> dict[str, str | bool]:
+    """A session's cookie, as Playwright adds it to a context."""
+    name, _, value = cookie.partition("=")
+    # Chromium sends a Secure cookie to http on this machine, but the protocol sets none there.
+    return {"name": name, "value": value, "url": url.replace("http://", "https://"), "secure": True}
+
+
+def signed(answer: httpx2.Response) -> dict[str, str]:
+    """Headers of a request in the session that was just begun."""
     cookie = answer.headers["set-cookie"].split(";")[0]
     return {"Cookie": cookie, "X-CSRF-Token": answer.json()["csrf_token"]}

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Request, Route, expect
 from tests.browser.conftest import API, HOME, PASSWORD, PATIENCE_MS, RETRIES, settled
-from tests.browser.served import ZONE, Shop
+from tests.browser.served import ZONE, Shop, as_browser_cookie, signed
 
 NOW = "?from=now-5m"
 
@@ -205,28 +205,48 @@ async def test_a_session_that_ends_is_taken_up_again_where_one_was(window: Calla
     assert page.url.endswith("from=now-6h")
 
 
-async def test_while_somebody_is_asked_to_sign_in_the_page_asks_nothing(window: Callable[..., Any], shop: Shop) -> None:
-    # Given a page whose session has ended
-    seen = await window()
+async def test_a_session_that_is_ended_under_an_open_page_makes_a_handful_of_requests_and_no_flag(
+    window: Callable[..., Any], shop: Shop
+) -> None:
+    # Given an open page, whose session somebody ends
+    seen = await window(signed_in=False)
     seen.expected = ("401",)
+    session = signed(shop.client.post(f"{API}/login", json={"username": "owner", "password": PASSWORD}))
+    shop.client.cookies.clear()
+    await seen.context.add_cookies([as_browser_cookie(shop.url, session["Cookie"])])
     page = await seen.open("/?from=now-5m")
     await expect(page.get_by_text("Calls recorded")).to_be_visible()
-    await seen.context.clear_cookies()
+    assert shop.client.post(f"{API}/logout", headers=session).status_code == 204
+    refused: list[str] = []
+    page.on("response", lambda answer: answer.status == 401 and refused.append(answer.url))
+    shop.client.get("/products")
     await expect(page.get_by_text("Your session has ended")).to_be_visible()
+    await page.wait_for_timeout(500)
 
     # When things go on happening
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    for _ in range(3):
+    for _ in range(2):
         shop.client.get("/products")
         await page.wait_for_timeout(1_000)
 
-    # Then nothing is asked of the API until somebody has signed in
-    assert [url for url in asked if "/api/admin/" in url and "/live" not in url] == []
+    # Then nothing is asked until somebody has signed in, and each thing once then
+    assert asked == []
+    assert 0 < len(refused) <= 20
     await page.get_by_label("User name").fill("owner")
     await page.get_by_role("textbox", name="Password").fill(PASSWORD)
     async with page.expect_response("**/api-health?*"):
         await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_text("Your session has ended")).to_have_count(0)
+    await settled(page)
+    held = [url for url in asked if url in refused]
+    assert len(held) == len(set(held))
+
+    # And the trail tells of the session, and takes nobody for an attacker
+    wanted = {"action": "auth.session_used_after_end"}
+    told = shop.client.get(f"{API}/audit-logs", params=wanted, headers={"X-API-Key": shop.key}).json()["items"]
+    assert 1 <= len(told) <= 2  # two where the minute turns
+    assert not any(one["flagged"] for one in told)
 
 
 async def test_where_nothing_is_replayed_no_reason_is_asked_for(window: Callable[..., Any]) -> None:

@@ -6,7 +6,7 @@ internet, from as many addresses as they like: of each sort a sample is told. Wh
 entry says how many.
 
 A session that is over is no forged credential: a page that stays open asks with it until somebody signs in again. One
-that ran out is no news. One that somebody ended and that is used on is told once an hour: it may be a stolen one.
+that ran out is no news. One that somebody ended and that is used on is told once a minute: it may be a stolen one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from starlette.requests import Request
 from custodes.admin.auth.gate import presented
 from custodes.admin.problems import trace_of
 from custodes.errors import AuthenticationFailed, CustodesError, PermissionDenied, SessionEnded
-from custodes.kernel.clock import HOUR, MINUTE
+from custodes.kernel.clock import MINUTE
 from custodes.kernel.signals import SecuritySignal
 from custodes.planes.audit.model import ACTOR_ISSUER
 from custodes.planes.identity.model import Principal
@@ -46,7 +46,7 @@ class Refusals:
         self._custodes = custodes
         self._minute = -1
         self._counts: dict[str, int] = {}
-        #: Sessions that were ended and used on, and the hour in which it was told last.
+        #: Sessions that were ended and used on, and the minute in which it was told last.
         self._ended_told: dict[str, int] = {}
         #: Refusals that were not told, since the start.
         self.suppressed = 0
@@ -82,12 +82,12 @@ class Refusals:
         )
 
     def _ended(self, request: Request, error: SessionEnded) -> None:
-        hour = self._custodes.clock.now() // HOUR
-        if not error.revoked or self._ended_told.get(error.session_id) == hour:
+        minute = self._custodes.clock.now() // MINUTE
+        if not error.revoked or self._ended_told.get(error.session_id) == minute:
             return
         if len(self._ended_told) >= _MAX_COUNTED:
             self._ended_told.clear()
-        self._ended_told[error.session_id] = hour
+        self._ended_told[error.session_id] = minute
         self._tell(request, error, "auth.session_used_after_end", {"session": error.session_id})
 
     def _unauthenticated(self, request: Request, error: AuthenticationFailed) -> None:

@@ -64,7 +64,7 @@ _TABLE: list[Action] = [
     *_actions(
         "access",
         ("auth.refused", 20, "", "Credentials for the admin API or the dashboard were refused."),
-        ("auth.session_used_after_end", 10, "", "A session that somebody had ended was used on; told once an hour."),
+        ("auth.session_used_after_end", 20, "", "A session that somebody had ended was used on; told once a minute."),
         ("access.denied", 20, "", "Something was asked for that the actor may not have."),
         ("admin.denied", 30, "", "An administrative action was refused."),
         ("access.granted", 15, "p", "Access to a resource was given."),
