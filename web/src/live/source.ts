@@ -1,7 +1,7 @@
 /** What happens, as the server tells it (server-sent events): one connection for the whole page, closed when nobody looks. */
 import { useEffect, useSyncExternalStore } from 'react';
 import type { components } from '../api/schema.d.ts';
-import { me } from '../api/session.ts';
+import { me, whileSignedOut } from '../api/session.ts';
 import { boot } from '../boot.ts';
 
 export type Happening = components['schemas']['HappeningModel'];
@@ -54,10 +54,12 @@ function again(): void {
   if (readers === 0) return;
   change({ status: 'connecting' });
   setTimeout(() => {
-    me({ anew: true }).then(
-      () => readers > 0 && open(),
-      () => again(),
-    );
+    whileSignedOut()
+      .then(() => me({ anew: true }))
+      .then(
+        () => readers > 0 && open(),
+        () => again(),
+      );
   }, 2_000);
 }
 
