@@ -126,7 +126,8 @@ def steps_for(since: int, until: int, now: int, beside: int | None = None) -> St
         beside: begin of a range as long that is drawn in the same chart; the steps are of a level that has both.
     """
     oldest = since if beside is None else min(since, beside)
-    kept = [level for level in Level if oldest > now - KEPT[level]] or [Level.DAY]
+    # A range begins with a whole stretch, which may be one earlier.
+    kept = [level for level in Level if oldest - level.micros > now - KEPT[level]] or [Level.DAY]
     level = next((one for one in kept if until - since <= _SPAN.get(one, until)), Level.DAY)
     whole = _widened(kept[0], since, until)
     return Steps(level, whole, open=whole.until >= now)

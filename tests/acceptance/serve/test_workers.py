@@ -103,13 +103,19 @@ def seen_by(url: str) -> set[int]:
 
 
 def test_a_limit_holds_over_both(server: Any):
-    # Given a minute's limit, when twice as many and more come to both workers at once
-    url = f"{server.url}/limited"
-    answers = all_at_once(lambda _: get(url, **{"x-forwarded-for": "203.0.113.5"}), 3 * LIMIT)
+    # Given a minute's limit, when twice as many and more come to both workers at once; which of them the kernel gives a
+    # connection is its affair, so that another address tries until both have admitted some
+    admitted_by: set[int] = set()
+    for address in range(5, 15):
+        whose = {"x-forwarded-for": f"203.0.113.{address}"}
+        answers = all_at_once(lambda _, whose=whose: get(f"{server.url}/limited", **whose), 3 * LIMIT)
 
-    # Then as many as the limit says are admitted, and no more
-    assert Counter(answer.status_code for answer in answers) == {200: LIMIT, 429: 2 * LIMIT}
-    assert len({answer.json() for answer in answers if answer.is_success}) == 2, "one worker got everything"
+        # Then as many as the limit says are admitted, and no more
+        assert Counter(answer.status_code for answer in answers) == {200: LIMIT, 429: 2 * LIMIT}
+        admitted_by = {answer.json() for answer in answers if answer.is_success}
+        if len(admitted_by) == 2:
+            return
+    pytest.fail(f"one worker got everything: {admitted_by}")
 
 
 def test_a_block_reaches_both_within_two_seconds(server: Any, folder: Path):

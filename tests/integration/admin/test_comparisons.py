@@ -89,7 +89,10 @@ async def test_a_day_is_the_same_stretch_on_every_page(
     assert len((await told("/webhook-events"))["items"]) == 6
 
 
-@pytest.mark.parametrize("path", ["/webhook-analytics", "/webhook-delivery-analytics", "/rate-limits/analytics"])
+@pytest.mark.parametrize(
+    "path",
+    ["/webhook-analytics", "/webhook-delivery-analytics", "/rate-limits/analytics", "/rate-limits/usage?rule=login"],
+)
 async def test_an_answer_says_which_minutes_it_is_of(
     custodes: Custodes, client: httpx2.AsyncClient, clock: FakeClock, path: str
 ):
@@ -97,6 +100,24 @@ async def test_an_answer_says_which_minutes_it_is_of(
     minute = clock.now() - clock.now() % MINUTE - HOUR
     asked = {"since": to_iso(minute + 3 * SECOND), "until": to_iso(minute + 8 * SECOND)}
 
-    told = (await client.get(API + path, params=asked, headers=await key_for(custodes))).json()
+    path, _, rule = path.partition("?rule=")
+    told = (
+        await client.get(API + path, params=asked | ({"rule": rule} if rule else {}), headers=await key_for(custodes))
+    ).json()
 
     assert (told["since"], told["until"]) == (to_iso(minute), to_iso(minute + MINUTE))
+
+
+@pytest.mark.parametrize("days", [1, 7, 30, 90])
+@pytest.mark.parametrize("path", ["/rate-limits/analytics", "/rate-limit-summary", "/rate-limits/usage?rule=all"])
+async def test_a_range_of_whole_days_is_answered(
+    custodes: Custodes, client: httpx2.AsyncClient, clock: FakeClock, path: str, days: int
+):
+    """Given what one asks about begins and ends with a whole hour: then it is read from the sums of hours alone."""
+    until = clock.now() - clock.now() % (24 * HOUR)
+    path, _, rule = path.partition("?rule=")
+    asked = {"since": to_iso(until - days * 24 * HOUR), "until": to_iso(until), **({"rule": rule} if rule else {})}
+
+    answer = await client.get(API + path, params=asked, headers=await key_for(custodes))
+
+    assert answer.status_code == 200, answer.text

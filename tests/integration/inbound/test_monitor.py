@@ -213,6 +213,23 @@ async def test_every_level_gives_the_same_totals(house, back: int, step: int):
     assert (found.total.received, found.total.succeeded) == (7, 7)
 
 
+async def test_refusals_are_told_of_the_minutes_that_webhooks_are(house):
+    # Given a webhook and one that is refused, a quarter before a full hour three days ago, of which hours are kept
+    hour = house.clock.now() - house.clock.now() % HOUR + HOUR
+    house.clock.advance(hour + 45 * MINUTE - house.clock.now())
+    await house.deliver("evt_1")
+    with pytest.raises(Exception, match="No secret"):
+        await house.deliver("evt_forged", secret="whsec_wrong")
+    house.clock.advance(3 * DAY)
+
+    # When the first half of that hour is asked about
+    found = await house.inbound.get_webhook_analytics(since=hour, until=hour + 30 * MINUTE)
+
+    # Then the whole of it is told, of both
+    assert (found.since, found.until) == (hour, hour + HOUR)
+    assert (found.total.received, found.total.refused) == (1, 1)
+
+
 async def test_health_is_judged_by_failures_backlog_and_dead_letters(house):
     assert (await house.inbound.get_health_status()).state is Health.HEALTHY
 

@@ -163,6 +163,8 @@ async def test_a_tenant_is_told_how_its_own_doing_is_and_of_the_rest_only_how_it
     assert "100 % of 30" in str(acme["api"]["reasons"])
     assert (globex["api"]["state"], globex["api"]["reasons"]) == ("healthy", [])
     assert everything["api"]["figures"]["error_rate"] == 0.5
+    assert globex["api"]["figures"].keys() == {"requests", "error_rate", "p95"}  # and none of the process
+    assert "lost_threads" not in globex["webhooks"]["figures"]
     assert globex["api"]["figures"]["error_rate"] == 0
     # And what all share is said to be that
     assert {name for name, one in acme.items() if one["own"]} == {

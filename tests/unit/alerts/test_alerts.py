@@ -468,6 +468,17 @@ class TestEvents:
         await alerts.dispatch()
         assert pager.news == ["firing", "resolved"]
 
+    async def test_what_is_new_is_told_as_new_also_where_it_went_on_before_it_was_written(
+        self, alerts: Alerts, clock: FakeClock
+    ):
+        alerts.on_failure(self.signal(clock, summary="It is new"))
+        clock.advance(SECOND)
+        alerts.on_failure(self.signal(clock, summary="It goes on", opens=False))
+        await alerts.write_events()
+
+        [incident] = (await alerts.incidents.list()).items
+        assert (incident.summary, incident.last_seen_at) == ("It is new", clock.now())
+
     async def test_a_failure_of_everything_is_not_an_alert_of_each(
         self, alerts: Alerts, clock: FakeClock, pager: Pager
     ):

@@ -96,11 +96,16 @@ function unitOf(length: number): number {
   return UNITS.find(([upTo]) => length <= upTo)?.[1] ?? 86_400_000;
 }
 
-/** Widen a stretch to whole units: what ends now ends now. */
+/**
+ * Widen a stretch to whole units: what ends now ends now.
+ *
+ * What ended a moment ago ends with its minute, which may not be over: a link to it means the same for everybody.
+ */
 function inUnits({ from, to }: Span, now: number): Span {
   const unit = unitOf(to - from);
-  const end = Math.ceil(to / unit) * unit;
-  return { from: Math.floor(from / unit) * unit, to: to <= now ? Math.min(end, now) : end };
+  const up = (width: number) => Math.ceil(to / width) * width;
+  const end = to === now ? now : up(unit) <= now ? up(unit) : up(Math.min(unit, 60_000));
+  return { from: Math.floor(from / unit) * unit, to: end };
 }
 
 /** Length of a stretch in whole units: of the last hour, which may have begun a few seconds before, an hour. */

@@ -26,11 +26,12 @@ export interface Facet {
 /** Lines that are kept free for values that nobody knows yet. */
 const LINES = 4;
 
-export function Facets({ facets }: { facets: readonly Facet[] }) {
+/** `failed`: the counts cannot be had; the values that are known can be chosen all the same. */
+export function Facets({ facets, failed = false }: { facets: readonly Facet[]; failed?: boolean }) {
   return (
     <div className={style.facets}>
       {facets.map((facet) => (
-        <Group key={facet.param} {...facet} />
+        <Group key={facet.param} {...facet} failed={failed} />
       ))}
     </div>
   );
@@ -38,7 +39,7 @@ export function Facets({ facets }: { facets: readonly Facet[] }) {
 
 const NONE: readonly string[] = [];
 
-function Group({ param, title, values, known = NONE, labels, one }: Facet) {
+function Group({ param, title, values, known = NONE, labels, one, failed }: Facet & { failed: boolean }) {
   const search: Record<string, unknown> = useSearch({ strict: false });
   const set = useSetSearch();
   const chosen = texts(search[param]) ?? [];
@@ -56,7 +57,7 @@ function Group({ param, title, values, known = NONE, labels, one }: Facet) {
 
   const open = known === NONE;
   return (
-    <fieldset className={style.group} data-open={open || undefined} aria-busy={!values}>
+    <fieldset className={style.group} data-open={open || undefined} aria-busy={!values && !failed}>
       <legend>{title}</legend>
       {now.map((value) => {
         const label = labels?.[value] ?? (value || '(none)');
@@ -76,6 +77,7 @@ function Group({ param, title, values, known = NONE, labels, one }: Facet) {
       })}
       {open &&
         !values &&
+        !failed &&
         Array.from({ length: Math.max(0, LINES - now.length) }, (_, line) => line).map((line) => (
           <div key={line} className={style.value}>
             <Skeleton height={12} />
@@ -103,8 +105,16 @@ export function Bounded({ of }: { of: string }) {
   return <p className={style.note}>{`Counts are of the newest 20,000 ${of}.`}</p>;
 }
 
+interface ChipsProps {
+  /** What parameters are called. */
+  names: Readonly<Record<string, string>>;
+  reserve?: boolean;
+  /** What values are called, by parameter. */
+  labels?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+}
+
 /** The filters in force, each with a button that takes it away. `reserve`: they keep their line while there are none. */
-export function Chips({ names, reserve }: { names: Readonly<Record<string, string>>; reserve?: boolean }) {
+export function Chips({ names, reserve, labels = {} }: ChipsProps) {
   const search: Record<string, unknown> = useSearch({ strict: false });
   const set = useSetSearch();
   const chosen = Object.entries(names).flatMap(([param, name]) =>
@@ -118,13 +128,13 @@ export function Chips({ names, reserve }: { names: Readonly<Record<string, strin
           <button
             type="button"
             className={style.chip}
-            aria-label={`Take away ${name}: ${value}`}
+            aria-label={`Take away ${name}: ${labels[param]?.[value] ?? value}`}
             onClick={() => {
               const rest = (texts(search[param]) ?? []).filter((one) => one !== value);
               set({ [param]: rest.length > 0 ? rest : undefined });
             }}
           >
-            {name}: <b>{value}</b>
+            {name}: <b>{labels[param]?.[value] ?? value}</b>
             <IconX size={12} aria-hidden="true" />
           </button>
         </li>

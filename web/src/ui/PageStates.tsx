@@ -15,10 +15,19 @@ export function PageWaiting() {
   );
 }
 
+/** What browsers and Vite say when a part of the program did not come. */
+const NOT_LOADED = /preload|dynamically imported|module script/i;
+
 export function PageFailed({ error, reset }: ErrorComponentProps) {
+  // What did not come once a browser does not ask for again: only the whole page does.
+  const missing = error instanceof Error && NOT_LOADED.test(error.message);
   return (
-    <Message title="This page could not be shown" text={sentence(error)} tone="bad">
-      <Button size="xs" variant="light" onClick={reset}>
+    <Message
+      title="This page could not be shown"
+      text={missing ? 'The server cannot be reached.' : sentence(error)}
+      tone="bad"
+    >
+      <Button size="xs" variant="light" onClick={missing ? () => window.location.reload() : reset}>
         Try again
       </Button>
       <Button size="xs" variant="subtle" onClick={() => window.location.reload()}>

@@ -104,7 +104,7 @@ class Gate:
             "The session has ended",
             remedy="Sign in again",
             session_id=known.id,
-            revoked=known.revoked_at is not None,
+            revoked=self._custodes.identity.sessions.was_ended(known),
         )
 
     async def _by_host(self, request: Request) -> Principal:

@@ -132,8 +132,9 @@ class EventBuffer:
 
 def _merged(one: Event, other: Event) -> Event:
     latest = max(one.signal, other.signal, key=lambda signal: signal.at)
-    if not latest.opens and (one.signal.opens or other.signal.opens):
-        latest = replace(latest, opens=True)
+    opening = next((each.signal for each in (other, one) if each.signal.opens), None)
+    if not latest.opens and opening is not None:
+        latest = replace(opening, at=latest.at)  # what is new says more than that it goes on
     return Event(latest, min(one.first_at, other.first_at), one.count + other.count)
 
 

@@ -114,6 +114,11 @@ class Sessions:
         found = await self._store.read(lambda tx: self._store.find_session(tx, fingerprint(token)))
         return None if found is None else found[0]
 
+    def was_ended(self, session: Session) -> bool:
+        """Tell whether somebody ended a session before it ran out."""
+        at = session.revoked_at
+        return at is not None and at < session.expires_at and at < session.last_seen_at + self._idle
+
     def lasts(self, session: Session) -> bool:
         """Tell whether a session still lets somebody in."""
         now = self._clock.now()

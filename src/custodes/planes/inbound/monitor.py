@@ -305,13 +305,15 @@ class WebhookMonitor(RefusedDeliveries):
         only = Only.of(source, event_type)
         await self._recorder.flush_if_possible()
 
+        until = steps.counted_until(end, now)
+
         def work(tx: Transaction) -> WebhookAnalytics:
             return analytics.analyse(
                 self._figures.sums(tx, tenant, steps, only),
-                self._figures.refused(tx, tenant, steps.since, end, steps.level.micros),
-                self._figures.errors(tx, tenant, steps.since, end, MAX_ERROR_GROUPS, only),
+                self._figures.refused(tx, tenant, steps.since, until, steps.level.micros),
+                self._figures.errors(tx, tenant, steps.since, until, MAX_ERROR_GROUPS, only),
                 steps=steps,
-                until=steps.counted_until(end, now),
+                until=until,
                 only=only,
             )
 
@@ -334,10 +336,13 @@ class WebhookMonitor(RefusedDeliveries):
                 self._figures.states(tx, tenant),
                 now=now,
                 alive=self.worker.alive,
+                # Of the process, and so of all tenants.
                 own={
                     "unhandled": float(self._recorder.unhandled),
                     "lost_threads": float(self._processor.threads.lost),
-                },
+                }
+                if tenant is None
+                else None,
                 thresholds=self._thresholds,
             )
 

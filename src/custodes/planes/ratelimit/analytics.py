@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from custodes.errors import InvalidInput
 from custodes.kernel.clock import DAY, HOUR, MINUTE
+from custodes.kernel.time_range import range_of
 from custodes.planes.ratelimit.model import Kind, Usage
 from custodes.planes.ratelimit.plans import Gate
 from custodes.planes.ratelimit.ports import RateLimitStore, Total, Windows
@@ -104,6 +105,16 @@ def _whole_minutes(since: int, until: int) -> tuple[int, int]:
         msg = "since is not before until"
         raise InvalidInput(msg, remedy="Swap them")
     return since - since % MINUTE, until
+
+
+def whole_minutes(since: int | None, until: int | None, now: int) -> tuple[int, int]:
+    """Complete a range that is counted by minutes: one that is over ends with a whole one.
+
+    Raises:
+        InvalidInput: it is empty.
+    """
+    begin, end = range_of(since, until, now)
+    return begin - begin % MINUTE, end if end > now else min(now, end + -end % MINUTE)
 
 
 async def analyse(store: RateLimitStore, *, tenant: str | None, since: int, until: int) -> RateLimitAnalytics:

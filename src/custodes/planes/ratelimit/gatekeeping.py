@@ -10,9 +10,8 @@ from custodes.kernel.clock import MINUTE, Clock
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
 from custodes.kernel.spelling import one_of
 from custodes.kernel.tenant import EVERY_TENANT
-from custodes.kernel.time_range import range_of
 from custodes.planes.ratelimit.administration import Administration
-from custodes.planes.ratelimit.analytics import Course, course_of
+from custodes.planes.ratelimit.analytics import Course, course_of, whole_minutes
 from custodes.planes.ratelimit.bans import Escalation
 from custodes.planes.ratelimit.in_force import InForce
 from custodes.planes.ratelimit.model import Access, Effect, Kind, Rule
@@ -122,7 +121,7 @@ class Gatekeeping:
         Raises:
             InvalidInput: the stretch is empty.
         """
-        begin, end = range_of(since, until, self._clock.now())
+        begin, end = whole_minutes(since, until, self._clock.now())
         return await course_of(self._store, rule, whom=None, tenant=tenant, since=begin, until=end)
 
     # ── Blocks and lists ─────────────────────────────────────────────────────

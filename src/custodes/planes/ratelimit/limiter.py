@@ -6,16 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from custodes.errors import InvalidInput, StorageUnavailable
-from custodes.kernel.clock import HOUR, MINUTE, Clock
+from custodes.kernel.clock import HOUR, Clock
 from custodes.kernel.health import SystemHealth, Threshold, judge
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
 from custodes.kernel.spelling import one_of
 from custodes.kernel.tenant import EVERY_TENANT
-from custodes.kernel.time_range import range_of
 from custodes.kernel.window import MAX_SUBJECTS, NEVER, OwnCells
 from custodes.planes.ratelimit.administration import Administration
 from custodes.planes.ratelimit.alarm import Alarm
-from custodes.planes.ratelimit.analytics import RateLimitAnalytics, analyse, near_limits
+from custodes.planes.ratelimit.analytics import RateLimitAnalytics, analyse, near_limits, whole_minutes
 from custodes.planes.ratelimit.answers import Decision
 from custodes.planes.ratelimit.bans import Escalation, ban_reason
 from custodes.planes.ratelimit.gatekeeping import Gatekeeping
@@ -294,10 +293,7 @@ class RateLimiter(Gatekeeping):
             until: end, microseconds; now when None.
             tenant: only this tenant's; all when None.
         """
-        now = self._clock.now()
-        begin, end = range_of(since, until, now)
-        # Counted by whole minutes: that is what the answer is of.
-        end = end if end > now else min(now, end + -end % MINUTE)
+        begin, end = whole_minutes(since, until, self._clock.now())
         return await analyse(self._store, tenant=tenant, since=begin, until=end)
 
     def draft(self, given: Mapping[str, Any], *, tenant: str | None = None) -> Rule:

@@ -101,29 +101,32 @@ async def assess(
             since, until, tenant=tenant, limit=1, min_count=HEALTH_MIN_OF_ENDPOINT, order_by="error_rate"
         )
         worst = failing[0] if failing else None
-    return judged(figures, own, now, thresholds, worst)
+    return judged(figures, own if tenant is None else None, now, thresholds, worst)
 
 
 def judged(
-    figures: Figures, own: OwnFigures, now: int, thresholds: Iterable[Threshold], worst: EndpointStats | None = None
+    figures: Figures,
+    own: OwnFigures | None,
+    now: int,
+    thresholds: Iterable[Threshold],
+    worst: EndpointStats | None = None,
 ) -> SystemHealth:
     """Judge figures.
 
     Args:
         figures: of all requests of the last minutes.
-        own: the monitor's own.
+        own: the monitor's own; None where one tenant is told, for they are of all.
         now: microseconds since the epoch.
         thresholds: what the figures are held against.
         worst: the endpoint of which the greatest share failed; None when none did that has enough requests.
     """
-    shown = {
-        "requests": float(figures.count),
-        "buffer_fill": own.waiting_calls / own.capacity,
-        "unwritten_for": max(0, now - own.last_success_at) / SECOND if own.waiting_batches else 0.0,
-        "shed_requests": float(own.shed_requests),
-        "shed_calls": float(own.shed_calls),
-    }
-    if own.own_time is not None:
+    shown = {"requests": float(figures.count)}
+    if own is not None:
+        shown["buffer_fill"] = own.waiting_calls / own.capacity
+        shown["unwritten_for"] = max(0, now - own.last_success_at) / SECOND if own.waiting_batches else 0.0
+        shown["shed_requests"] = float(own.shed_requests)
+        shown["shed_calls"] = float(own.shed_calls)
+    if own is not None and own.own_time is not None:
         shown["own_time_p50"] = own.own_time.p50 / 1_000_000
         shown["own_time_p99"] = own.own_time.p99 / 1_000_000
     if figures.count >= HEALTH_MIN_REQUESTS:

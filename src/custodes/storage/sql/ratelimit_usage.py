@@ -46,7 +46,9 @@ class Asked:
             select(w.c.window_start.label("at"), *(w.c[name] for name in names)).where(*edge, SUMS) for edge in edges
         ]
         if hours is not None:
-            parts.append(select(f.c.bucket, *(f.c[name] for name in names)).where(f.c.identified == 0, *hours))
+            parts.append(
+                select(f.c.bucket.label("at"), *(f.c[name] for name in names)).where(f.c.identified == 0, *hours)
+            )
         return union_all(*parts).subquery()
 
     def refused(self) -> Subquery:

@@ -17,6 +17,7 @@ export function ShownOnce({ once, onClose }: { once: Once | null; onClose: () =>
       onClose={onClose}
       title={once?.title ?? ''}
       closeOnClickOutside={false}
+      closeOnEscape={false}
       closeButtonProps={{ 'aria-label': 'Close' }}
     >
       {once && (

@@ -22,7 +22,7 @@ export function askAgain(queries: QueryClient): void {
 export const ROLE_CHOICES: { value: Role; label: string }[] = [
   { value: 'owner', label: 'Owner: also says who else may' },
   { value: 'admin', label: 'Admin: reads and acts everywhere' },
-  { value: 'member', label: 'Member: may sign in, sees itself' },
+  { value: 'member', label: 'Member: is known by name, may see nothing here' },
 ];
 
 /** Roles that one who has this role may give: never more than one's own. */

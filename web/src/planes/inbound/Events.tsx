@@ -37,7 +37,7 @@ export function Events() {
   useFresh(KEYS, concerns);
   const { when } = useView();
   const columns = useColumns();
-  const { data: facets } = useFacets();
+  const facets = useFacets();
   const filtered = isFiltered(query);
   if (!filtered && asked.data && rows.length === 0) return <Start />;
   return (
@@ -45,7 +45,7 @@ export function Events() {
       side={
         <>
           <SearchById />
-          <EventFacets facets={facets} />
+          <EventFacets asked={facets} />
         </>
       }
     >
@@ -73,7 +73,7 @@ export function Events() {
           rows={rows}
           rowId={(event) => event.id}
           hasMore={hasMore}
-          total={facets && { count: facets.total, exact: facets.total < COUNTED }}
+          total={facets.data && { count: facets.data.total, exact: facets.data.total < COUNTED }}
           loadMore={loadMore}
           height={680}
           least={1_180}
@@ -180,10 +180,12 @@ function useFacets() {
   });
 }
 
-function EventFacets({ facets }: { facets: ReturnType<typeof useFacets>['data'] }) {
+function EventFacets({ asked }: { asked: ReturnType<typeof useFacets> }) {
+  const facets = asked.data;
   return (
     <>
       <Facets
+        failed={asked.isError}
         facets={[
           { param: 'status', title: 'Status', values: facets?.status, known: STATUS, labels: STATUS_LABELS },
           { param: 'verdict', title: 'Signature', values: facets?.verdict, known: VERDICT },

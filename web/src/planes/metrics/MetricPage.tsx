@@ -23,6 +23,9 @@ import type { MetricSearch } from './routes.ts';
 /** Lines that are drawn at most: more cannot be told apart. */
 const DRAWN = 8;
 
+/** Names that are Custodes' own. */
+const BUILT_IN = /^(custodes|process|system)\./;
+
 export function MetricPage() {
   const { name = '' } = useParams({ strict: false }) as { name?: string };
   const { tenant }: MetricSearch = useSearch({ strict: false });
@@ -35,7 +38,15 @@ export function MetricPage() {
     <Page
       title={name}
       back={
-        <Link to="/metrics" search={lasting as never}>
+        <Link
+          to="/metrics"
+          search={
+            ((kept: Record<string, unknown>) => ({
+              ...lasting(kept),
+              whose: BUILT_IN.test(name) ? 'built-in' : undefined,
+            })) as never
+          }
+        >
           All metrics
         </Link>
       }
@@ -169,7 +180,7 @@ function Lines({ name, aggregation, by, whose }: LinesProps) {
   return (
     <Panel
       title="Course"
-      note={hidden > 0 ? `${hidden} more lines are not drawn: below as rows` : undefined}
+      note={hidden > 0 ? `the first ${DRAWN} lines; ${hidden} more are not drawn` : undefined}
       of={asked}
       empty={asked.data?.lines.length === 0}
     >

@@ -27,6 +27,9 @@ const CHOICES = [
 /** Rows of one answer: each is a question of its own to the store. */
 const ROWS = 50;
 
+/** Whether one figure tells of a metric: of a level in several series it does not. */
+const isOne = (row: Course) => row.kind !== 'gauge' || row.series <= 1;
+
 export function Metrics() {
   const { whose }: MetricsSearch = useSearch({ strict: false });
   const set = useSetSearch();
@@ -50,7 +53,8 @@ export function Metrics() {
       {
         id: 'value',
         header: 'Latest',
-        cell: (row) => quantity(row.value),
+        // Levels of several series are several figures: the last one written would stand for none of them.
+        cell: (row) => (isOne(row) ? quantity(row.value) : <span className="faint">of each</span>),
         value: (row) => row.value,
         width: 96,
         align: 'right',
@@ -66,9 +70,7 @@ export function Metrics() {
         id: 'course',
         header: 'Course',
         cell: (row) => (
-          <div className={style.spark}>
-            <Sparkline values={valuesOf(when, row, row.points)[1]} />
-          </div>
+          <div className={style.spark}>{isOne(row) && <Sparkline values={valuesOf(when, row, row.points)[1]} />}</div>
         ),
         width: 180,
       },
@@ -83,7 +85,7 @@ export function Metrics() {
       { id: 'tenant', header: 'Tenant', cell: (row) => row.tenant, value: (row) => row.tenant, width: 96 },
       {
         id: 'last_seen',
-        header: 'Last written',
+        header: 'Last written, to the hour',
         cell: (row) => moment(row.last_seen, 'minute'),
         value: (row) => row.last_seen,
         width: 164,

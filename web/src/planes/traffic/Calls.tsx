@@ -37,7 +37,7 @@ export function Calls() {
   const further = filters.text !== undefined && hasMore;
   const last = rows.at(-1);
   return (
-    <Filtered side={<CallFacets facets={facets} />}>
+    <Filtered side={<CallFacets asked={facets} />}>
       <Panel
         title="Calls"
         note="the newest first; a call is here some seconds after it ended"
@@ -71,7 +71,7 @@ export function Calls() {
           rows={rows}
           rowId={(call) => call.id}
           hasMore={hasMore && !further}
-          total={facets && { count: facets.total, exact: facets.exact }}
+          total={facets.data && { count: facets.data.total, exact: facets.data.exact }}
           loadMore={loadMore}
           height={680}
           least={980}
@@ -87,18 +87,19 @@ export function Calls() {
 /** Counts of what could be chosen next, in the stretch of time of the page. */
 function useFacets(query: ReturnType<typeof callQuery>) {
   const view = useView();
-  const asked = useQuery({
+  return useQuery({
     queryKey: ['/api-calls/facets', query, view.bounds],
     queryFn: ({ signal }) => get('/api-calls/facets', { ...query, ...view.when }, { signal }),
     placeholderData: keepPreviousData,
   });
-  return asked.data;
 }
 
-function CallFacets({ facets }: { facets: ReturnType<typeof useFacets> }) {
+function CallFacets({ asked }: { asked: ReturnType<typeof useFacets> }) {
+  const facets = asked.data;
   return (
     <>
       <Facets
+        failed={asked.isError}
         facets={[
           {
             param: 'status',

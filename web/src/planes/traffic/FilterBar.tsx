@@ -56,7 +56,11 @@ export function FilterBar() {
           />
         )}
       </search>
-      <Chips names={FILTERS as Record<string, string>} reserve={part === 'calls'} />
+      <Chips
+        names={FILTERS as Record<string, string>}
+        labels={{ status: Object.fromEntries(CLASSES) }}
+        reserve={part === 'calls'}
+      />
       <Beside onlyCalls={() => set({ part: 'calls' })} />
     </div>
   );
