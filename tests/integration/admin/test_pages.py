@@ -15,6 +15,7 @@ from starlette.routing import Mount
 
 from custodes import Custodes
 from custodes.admin.pages.markup import html
+from custodes.planes.identity.model import Role
 from custodes.testing.admin import key_for
 
 HOME = "/dashboard/admin/enterprise"
@@ -75,6 +76,9 @@ async def test_a_new_install_is_entered_by_its_one_time_password(
     assert (changed.status_code, changed.headers["location"]) == (303, HOME)
 
     assert (await client.get(HOME, headers=cookie_of(changed))).status_code == 200
+    # Who is signed in is not asked to sign in
+    link = await client.get(f"{HOME}/login?next=/audit", headers=cookie_of(changed))
+    assert (link.status_code, link.headers["location"]) == (303, f"{HOME}/audit")
     assert (await client.get(HOME, headers=cookie)).headers["location"] == f"{HOME}/login"
 
 
@@ -156,6 +160,20 @@ async def test_a_member_is_told_and_shown_nothing(client: httpx2.AsyncClient, cu
     response = await client.get(HOME, headers=await key_for(custodes, "member"))
     assert response.status_code == 403
     assert "<script" not in response.text
+    assert "Sign out" not in response.text  # a key has no session
+
+
+async def test_a_member_who_signed_in_can_sign_out(browser: Any, client: httpx2.AsyncClient, custodes: Custodes):
+    await custodes.identity.profiles.create("other", role=Role.OWNER)
+    await custodes.identity.profiles.set_role(browser.profile_id, Role.MEMBER)
+    cookie = {"Cookie": browser.cookie}
+
+    told = await client.get(HOME, headers=cookie)
+    assert told.status_code == 403
+    out = await client.post(f"{HOME}/logout", headers=cookie, data={"csrf": csrf_of(told.text)})
+
+    assert (out.status_code, out.headers["location"]) == (303, f"{HOME}/login")
+    assert (await client.get(HOME, headers=cookie)).headers["location"] == f"{HOME}/login"
 
 
 @pytest.mark.parametrize("place", ["/webhooks?status=failed&from=now-6h", "/audit", "?compare=previous"])

@@ -58,6 +58,11 @@ _MESSAGE = """<main>
 {again}
 </div></main>"""
 
+_LEAVE = """<form method="post" action="{base}/logout">
+<input type="hidden" name="csrf" value="{csrf}">
+<button class="go">Sign out</button>
+</form>"""
+
 _BRAND = Html("""<p class="brand"><svg viewBox="0 0 32 32" width="30" height="30" aria-hidden="true">
 <path d="M16 2 28 7v9c0 7-5 12-12 14C9 28 4 23 4 16V7z" fill="#1f5fbf"/>
 <circle cx="16" cy="15" r="5" fill="none" stroke="#fff" stroke-width="3"/></svg> Custodes</p>""")
@@ -121,9 +126,11 @@ def password_form(base: str, *, username: str, csrf: str, then: str, forced: boo
     return page("Password", base, body)
 
 
-def message(base: str, title: str, text: str, *, again: bool = False) -> str:
-    """Write a page that says one thing; ``again``: and leads back to signing in."""
+def message(base: str, title: str, text: str, *, again: bool = False, csrf: str = "") -> str:
+    """Write a page that says one thing; ``again``: and leads back to signing in; ``csrf``: and lets one sign out."""
     link = html('<p><a href="{base}/login">Sign in again</a></p>', base=base) if again else Html("")
+    if csrf:
+        link = html(_LEAVE, base=base, csrf=csrf)
     return page(title, base, html(_MESSAGE, brand=_BRAND, title=title, alarm=_alarm(text), again=link))
 
 

@@ -5,6 +5,7 @@ The forms are plain HTML without a script, so that one can sign in whatever a br
 
 from __future__ import annotations
 
+import contextlib
 from importlib.resources import files
 from urllib.parse import parse_qs
 
@@ -78,6 +79,9 @@ async def show_login(request: Request, custodes: CustodesDep) -> Response:
         text = "Signing in needs https. Put TLS in front and set CUSTODES_PUBLIC_URL to the https address."
         return page_of(message(base_of(request), "Sign in", text), 403)
     then = safe_place(request.query_params.get("next", ""))
+    with contextlib.suppress(CustodesError):
+        if (await _identify(request)).method is Method.SESSION:
+            return go(request, then)
     return page_of(login_form(base_of(request), then=then, elsewhere=way_elsewhere(request, custodes)))
 
 
@@ -170,7 +174,7 @@ async def _show_dashboard(request: Request, place: str) -> Response:
         require_admin(principal)
     except PermissionDenied as error:
         await _note(request, error)
-        return page_of(message(base_of(request), "Not allowed", error.message), 403)
+        return page_of(message(base_of(request), "Not allowed", error.message, csrf=_csrf(request, principal)), 403)
     dashboard: Dashboard = request.app.state.dashboard
     known = place.split("/")[1] in TABS if place else True
     way = way_elsewhere(request, custodes_of(request))
