@@ -40,7 +40,7 @@ RANGE = f"from=now-{SECONDS // 60}m"
 EVENTS = 9
 
 #: Quality of WebP: lines and letters are still sharp.
-QUALITY = 78
+QUALITY = 74
 
 #: Largest picture of the docs, bytes: all of them are in every clone.
 LARGEST = 150_000
