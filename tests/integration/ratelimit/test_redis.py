@@ -32,6 +32,12 @@ PATIENT = 10 * SECOND
 clock = SystemClock()
 
 
+@pytest.fixture(autouse=True)
+def patient_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give connections as long as decisions; who tries what happens when none is made refuses them at once."""
+    monkeypatch.setattr("custodes.storage.redis.connection._CONNECT_SECONDS", PATIENT / SECOND)
+
+
 @pytest.fixture
 async def windows(redis_server: RedisServer) -> AsyncIterator[Callable[..., RedisWindows]]:
     """Makes instances on one Redis; each is stopped."""
