@@ -86,7 +86,7 @@ const AHEAD =
 
 /** What the overview is made of, and every tab uses. */
 const KIT =
-  /[\\/]src[\\/](?:api|live|time|view|ui[\\/](?:AccessButton|Bars|ConfirmAction|ConfirmButton|KeyValue|May|Page|Panel|Snippet|StatCard|StatusBadge|TimeChart|useAfterPaint|useDialog)\.)|[\\/]icons[\\/]Icon(?:Ban|Download|Plus|Refresh|ShieldCheck)\.|[\\/]core[\\/]esm[\\/]components[\\/](?:Checkbox[\\/]CheckIcon\.|(?:FloatingIndicator|Input|InputBase|Menu|SegmentedControl|TextInput)[\\/])/;
+  /[\\/]src[\\/](?:api|live|time|view|ui[\\/](?:AccessButton|Bars|ConfirmAction|ConfirmButton|KeyValue|May|Page|Panel|Snippet|StatCard|StatusBadge|TimeChart|useAfterPaint|useDialog|whenIdle)\.|shell[\\/]tabs\.)|[\\/]icons[\\/]Icon(?:Ban|Download|Plus|Refresh|ShieldCheck)\.|[\\/]core[\\/]esm[\\/]components[\\/](?:Checkbox[\\/]CheckIcon\.|(?:FloatingIndicator|Input|InputBase|Menu|SegmentedControl|TextInput)[\\/])/;
 
 /** How a page is built. `name`: its folder in the package; empty: the dashboard. `root`: where its index.html is. */
 export function options(name: string, root: string): UserConfig {

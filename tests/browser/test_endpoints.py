@@ -89,7 +89,9 @@ async def test_an_endpoint_lives_from_its_secret_to_its_end(window: Callable[...
     secret = page.get_by_role("dialog", name="Signing secret")
     await expect(secret.get_by_text(re.compile("^whsec_"))).to_be_visible()
     assert await seen.violations() == []
-    await secret.get_by_role("button", name="I have kept it").click()
+    await secret.get_by_role("button", name="I have kept it").press("Enter")
+    await expect(page.get_by_role("button", name="Add an endpoint")).to_be_focused()
+    await expect(page).to_have_title("Endpoints · Webhooks · Custodes")
     await page.get_by_role("link", name="https://10.9.9.9/hooks").click()
     await page.wait_for_url(re.compile("open=[0-9a-f-]{36}"))
     endpoint = page.url.split("open=")[1][:36]

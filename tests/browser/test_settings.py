@@ -67,6 +67,7 @@ async def test_each_part_is_reached_and_everybody_can_use_it(
         await expect(page.get_by_role("table", name=table)).to_be_visible()
         sideways = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert sideways == 0, part
+        await expect(page).to_have_title(f"{part} · Settings · Custodes")
         assert await seen.violations() == [], part
     await page.get_by_role("navigation", name="Parts of the settings").get_by_role("link", name="Alert rules").click()
     await page.get_by_role("link", name="The disk of the database is filling up").click()
@@ -142,24 +143,30 @@ async def test_a_user_is_added_given_another_role_kept_out_and_let_in(window: Ca
     once = page.get_by_role("dialog", name="One-time password")
     password = await once.get_by_role("region").or_(once.locator("pre")).first.inner_text()
     assert len(password.strip()) >= 16
-    await once.get_by_role("button", name="I have kept it").click()
+    assert await once.evaluate("dialog => dialog.contains(document.activeElement)")
+    await once.get_by_role("button", name="I have kept it").press("Enter")
+    await expect(page.get_by_role("button", name="Add a user")).to_be_focused()
     [made] = [one for one in asked(seen.shop, "user-profiles")["items"] if one["subject"] == "ada <i>"]
-    assert (made["role"], made["state"]) == ("admin", "active")
+    # Nothing was chosen: the least that there is.
+    assert (made["role"], made["state"]) == ("member", "active")
 
     await page.get_by_role("link", name="ada <i>").click()
     await page.get_by_role("button", name="Change the role").click()
     dialog = page.get_by_role("dialog", name="Change the role")
     await dialog.get_by_role("combobox", name="Role").or_(dialog.get_by_role("textbox", name="Role")).click()
-    await page.get_by_role("option", name=re.compile("^Member")).click()
+    await page.get_by_role("option", name=re.compile("^Admin")).click()
     await dialog.get_by_role("button", name="Change the role").click()
     await expect(dialog).to_be_hidden()
     await confirm(page, "Disable", "has left")
     await expect(page.get_by_role("dialog").get_by_text("disabled", exact=True)).to_be_visible()
     found = asked(seen.shop, f"user-profiles/{made['id']}")
-    assert (found["role"], found["state"]) == ("member", "disabled")
+    assert (found["role"], found["state"]) == ("admin", "disabled")
     await confirm(page, "Enable")
     await confirm(page, "Reset the password", "lost")
-    await expect(page.get_by_role("dialog", name="One-time password").locator("pre")).to_be_visible()
+    again = page.get_by_role("dialog", name="One-time password")
+    await expect(again.locator("pre")).to_be_visible()
+    await again.get_by_role("button", name="I have kept it").press("Enter")
+    await expect(page.get_by_role("button", name="Reset the password")).to_be_focused()
     assert "has left" in reasons(seen.shop, "user.disabled")
     assert "lost" in reasons(seen.shop, "auth.password_reset")
     assert len(reasons(seen.shop, "role.changed")) >= 1
@@ -186,8 +193,9 @@ async def test_a_key_is_made_shown_once_and_revoked(window: Callable[..., Any]) 
     once = page.get_by_role("dialog", name="API key")
     key = (await once.locator("pre").inner_text()).strip()
     works = {"X-API-Key": key}
-    assert seen.shop.client.get(f"{API}/me", headers=works).json()["role"] == "admin"
-    await once.get_by_role("button", name="I have kept it").click()
+    assert seen.shop.client.get(f"{API}/me", headers=works).json()["role"] == "member"
+    await once.get_by_role("button", name="I have kept it").press("Enter")
+    await expect(page.get_by_role("button", name="Make a key")).to_be_focused()
     await expect(page.get_by_text("back end of the shop")).to_be_visible()
     assert key not in await page.content()
     await page.get_by_role("button", name="Revoke back end of the shop").click()

@@ -64,6 +64,7 @@ async def test_from_a_slow_endpoint_to_its_figures_to_one_call_and_its_page(wind
     await expect(page).to_have_url(re.compile("route=/search"))
     await expect(page.get_by_role("button", name="Take away Route: /search")).to_be_visible()
 
+    await expect(page).to_have_title("route /search, method GET · Performance · API performance · Custodes")
     distribution = page.get_by_role("region", name="Distribution")
     await expect(distribution.get_by_text(re.compile(r"^\d\d:\d\d$")).first).to_be_visible()  # its axis of time
     await distribution.get_by_role("link", name="Calls").click()
@@ -101,6 +102,20 @@ async def test_a_zoom_on_a_chart_is_followed_by_every_panel_and_undone_by_back(w
 
     await page.go_back()
     await expect(page).to_have_url(re.compile("from=now-15m"))
+
+
+async def test_the_longest_status_that_can_be_chosen_is_read_whole(window: Windows):
+    page = await (await window()).open("/api")
+    status = page.get_by_role("combobox", name="Status").or_(page.get_by_role("textbox", name="Status"))
+    for name in ("4xx client errors", "5xx server errors", "3xx redirects"):
+        await status.click()
+        await page.get_by_role("option", name=name).click()
+        await expect(status).to_have_value(re.compile(name))
+        # Millions of them: the most that is written.
+        whole = await status.evaluate(
+            "(input) => { input.value += '.88M'; return input.scrollWidth <= input.clientWidth }"
+        )
+        assert whole, name
 
 
 async def test_filters_of_calls_combine_and_a_text_is_found(window: Windows, shop: Shop):

@@ -1,8 +1,8 @@
 import { MantineProvider } from '@mantine/core';
-import { Notifications } from '@mantine/notifications';
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { RouterProvider } from '@tanstack/react-router';
 import { setNonce } from 'get-nonce';
+import { lazy, Suspense } from 'react';
 import { createRoot } from 'react-dom/client';
 import { isProblem } from './api/client.ts';
 import { plain, timed } from './api/hooks.ts';
@@ -12,6 +12,9 @@ import { FIRST, FIRST_DRAWN } from './planes/overview/first.ts';
 import { router } from './router.tsx';
 import { theme } from './ui/theme.ts';
 import type { View } from './view/view.ts';
+
+// Fetched right after the first paint: what is told before it is there is kept, and shown then.
+const Notices = lazy(() => import('./shell/Notices.tsx').then((module) => ({ default: module.Notices })));
 
 // Mantine's dialogs keep the page from scrolling by a style of their own, which asks here.
 setNonce(boot.nonce);
@@ -50,7 +53,9 @@ function App() {
     <MantineProvider theme={theme} defaultColorScheme="auto" getStyleNonce={() => boot.nonce}>
       <QueryClientProvider client={queries}>
         <RouterProvider router={router} />
-        <Notifications position="bottom-right" limit={4} />
+        <Suspense>
+          <Notices />
+        </Suspense>
       </QueryClientProvider>
     </MantineProvider>
   );

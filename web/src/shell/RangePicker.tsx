@@ -66,7 +66,7 @@ function Choices({ close }: { close: () => void }) {
     event.preventDefault();
     const bounds = parseTyped(text, view.zone);
     if (bounds) choose(bounds);
-    else setFault('Not a time range: try “last 45m”, “yesterday” or two moments');
+    else setFault('Not a time range: try “last 45m”, “yesterday” or “10:00-12:00”');
   }
   return (
     <div className={style.choices}>
@@ -83,7 +83,7 @@ function Choices({ close }: { close: () => void }) {
               setTyped(event.currentTarget.value);
               setFault(null);
             }}
-            description="last 45m · 6h · yesterday"
+            description="last 45m · yesterday · 10:00-12:00"
           />
         </form>
         <form className={style.absolute} onSubmit={(event) => submit(event, `${from} to ${to}`)}>

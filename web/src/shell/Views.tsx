@@ -1,12 +1,17 @@
 /** Views that are kept under a name: the button above every page, and the sheet that it opens. */
 import { ActionIcon, Popover, Tooltip } from '@mantine/core';
-import { useState } from 'react';
+import { lazy, startTransition, useEffect, useState } from 'react';
 import { IconBookmark } from '../ui/icons.ts';
-import { ViewSheet } from './ViewSheet.tsx';
+import { whenIdle } from '../ui/whenIdle.ts';
 import style from './Views.module.css';
+
+// Not in the first load. It is there before somebody asks for it; who is faster waits for it, and then sees all of it.
+const load = () => import('./ViewSheet.tsx').then((module) => ({ default: module.ViewSheet }));
+const ViewSheet = lazy(load);
 
 export function Views() {
   const [opened, setOpened] = useState(false);
+  useEffect(() => whenIdle(() => void load().catch(() => undefined)), []);
   return (
     <Popover
       opened={opened}
@@ -25,7 +30,7 @@ export function Views() {
             aria-label="Saved views"
             aria-haspopup="dialog"
             aria-expanded={opened}
-            onClick={() => setOpened(!opened)}
+            onClick={() => startTransition(() => setOpened(!opened))}
           >
             <IconBookmark size={18} />
           </ActionIcon>

@@ -46,6 +46,15 @@ const BOUND = /^now(?:-(\d{1,6})([smhdw]))?(\/d)?$/;
 const UNIT = 's|sec|secs|second|seconds|m|min|mins|minute|minutes|h|hr|hrs|hour|hours|d|day|days|w|wk|week|weeks';
 const TYPED = new RegExp(`^(?:last|past|now-|-)?\\s*(\\d{1,6})?\\s*(${UNIT})(?:\\s+ago)?$`);
 
+/**
+ * What stands between the two moments of a range: a word, dots, any dash.
+ *
+ * A plain hyphen is in dates and in offsets from UTC as well: it is one between moments after a time of day that is none
+ * of ISO 8601 (`2026-11-25T10:00-05:00`), before a date, and wherever there is a space on both sides.
+ */
+const BETWEEN =
+  /\s+(?:to|until|[-‐‑−])\s+|\s*(?:\.\.|–|—)\s*|(?<=:\d\d)(?<!t[\d:]+)\s*[-‐‑−]\s*|(?<=\d)\s*[-‐‑−]\s*(?=\d{4}-\d\d)/i;
+
 export function isRelative(bound: string): boolean {
   return bound.startsWith('now');
 }
@@ -138,7 +147,7 @@ export function parseTyped(text: string, zone: Zone): Bounds | null {
     const length = many * (MILLIS[unit] ?? 0);
     return length > 0 && length <= LONGEST ? { from: `now-${many}${unit}`, to: 'now' } : null;
   }
-  const [begin, end, ...more] = text.trim().split(/\s+(?:to|until|–|—|-)\s+|\s*(?:\.\.|–|—)\s*/i);
+  const [begin, end, ...more] = text.trim().split(BETWEEN);
   if (!begin || more.length > 0) return null;
   const now = Date.now();
   const from = typedMoment(onDay(begin, zone, now), zone);

@@ -1,11 +1,16 @@
 /** A page of the dashboard: its title, what belongs beside it, and its panels. */
-import { useLocation } from '@tanstack/react-router';
+import { useLocation, useSearch } from '@tanstack/react-router';
 import { type ReactNode, useEffect } from 'react';
+import { narrowed, type Raw } from '../view/search.ts';
 import { IconArrowLeft } from './icons.ts';
 import style from './Page.module.css';
 
 interface PageProps {
   title: string;
+  /** Which part of it is shown: tells its parts apart in the browser's tabs and in its history. */
+  part?: string;
+  /** Parameters of the URL that narrow what is shown, for the same. */
+  by?: readonly string[];
   /** Above the title: the link to what this is one of. */
   back?: ReactNode;
   /** Beside the title: what can be done on the whole page. */
@@ -13,14 +18,16 @@ interface PageProps {
   children: ReactNode;
 }
 
-export function Page({ title, back, actions, children }: PageProps) {
+export function Page({ title, part = '', by = [], back, actions, children }: PageProps) {
   const path = useLocation({ select: ({ pathname }) => pathname });
   const which = back ? lastOf(path) : '';
+  const only = narrowed(useSearch({ strict: false }) as Raw, by);
   useEffect(() => {
     // Of one of many, which: tabs of a browser and its history are told apart.
     const told = which && !title.toLowerCase().includes(which) ? `${title} ${which}` : title;
-    document.title = `${told} · Custodes`;
-  }, [title, which]);
+    // What differs first: a tab shows little more than the begin.
+    document.title = [only, part, told, 'Custodes'].filter(Boolean).join(' · ');
+  }, [title, which, part, only]);
   return (
     <>
       <div className={style.head}>

@@ -12,7 +12,7 @@ interface StatCardProps {
   label: string;
   /** As it is shown; null while it is on its way. */
   value: string | null;
-  /** The figure and the one before, for the change; without `before` none is shown. */
+  /** The figure and the one before, for the change. `before`: null where there was none; absent until it is known. */
   figure?: number;
   before?: number | null;
   /** Whether the change is told in things, and not as a share: of what there are few. */
@@ -50,8 +50,8 @@ export function StatCard({
         {course && <Sparkline values={course} tone={tone} />}
       </span>
       <span className={style.foot}>
-        {figure !== undefined && before !== undefined && before !== null && (
-          <Change figure={figure} before={before} few={few} share={share} more={more} alone={!note} />
+        {figure !== undefined && before !== undefined && (
+          <Change figure={figure} before={before} few={few} share={share} more={more} />
         )}
         {note && <span className={style.note}>{note}</span>}
       </span>
@@ -70,17 +70,14 @@ export function StatCard({
 
 interface ChangeProps extends Required<Pick<StatCardProps, 'few' | 'share' | 'more'>> {
   figure: number;
-  before: number;
-  /** Whether nothing else is said there: that nothing has changed is told then only. */
-  alone: boolean;
+  before: number | null;
 }
 
-function Change({ figure, before, few, share, more, alone }: ChangeProps) {
-  const written = share ? points(figure, before) : few ? difference(figure, before) : change(figure, before);
-  if (written === null) return alone ? <span className={style.change}>none before</span> : null;
+function Change({ figure, before, few, share, more }: ChangeProps) {
+  const written = before === null ? null : (share ? points : few ? difference : change)(figure, before);
+  if (before === null || written === null) return <span className={style.change}>none before</span>;
   const up = figure > before;
   const same = written.startsWith('±');
-  if (same && !alone) return null;
   const tone = same || more === 'neither' ? 'plain' : up === (more === 'good') ? 'good' : 'bad';
   const Shown = same ? IconMinus : up ? IconTrendingUp : IconTrendingDown;
   return (

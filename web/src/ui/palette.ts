@@ -7,7 +7,7 @@ import { useComputedColorScheme } from '@mantine/core';
 
 export type Scheme = 'light' | 'dark';
 
-const SERIES: Record<Scheme, readonly string[]> = {
+export const SERIES: Record<Scheme, readonly string[]> = {
   // Those that are alike to some eyes (vermillion and orange, both blues) are four places apart.
   light: ['#0072b2', '#c44e00', '#00805e', '#b0518a', '#20262f', '#a06a00', '#3a86c8', '#6f6800'],
   dark: ['#56b4e9', '#f08a4b', '#2fc79a', '#dd93bd', '#f4f6f9', '#f0c14b', '#8fb8ff', '#e6df6a'],
@@ -52,7 +52,7 @@ const CHROME: Record<Scheme, Omit<Palette, 'scheme' | 'series'>> = {
 
 const palettes: Record<Scheme, Palette> = { light: paletteOf('light'), dark: paletteOf('dark') };
 
-function paletteOf(scheme: Scheme): Palette {
+export function paletteOf(scheme: Scheme): Palette {
   const series = (index: number, tone?: Tone) =>
     tone ? STATES[scheme][tone] : (SERIES[scheme][index % SERIES[scheme].length] ?? '#888888');
   return { scheme, series, ...CHROME[scheme] };

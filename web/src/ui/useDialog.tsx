@@ -1,4 +1,5 @@
 import { type ReactNode, Suspense, useEffect, useState } from 'react';
+import { whenIdle } from './whenIdle.ts';
 
 interface Shown {
   opened: boolean;
@@ -21,15 +22,4 @@ export function useDialog(load: () => Promise<unknown>, render: (shown: Shown) =
     open: () => setOpened(true),
     dialog: opened !== null && <Suspense>{render({ opened, close: () => setOpened(false) })}</Suspense>,
   };
-}
-
-/** Call once the page has come to rest; returns what takes it back. */
-function whenIdle(call: () => void): () => void {
-  // Safari has no idle callbacks.
-  if (!('requestIdleCallback' in window)) {
-    const timer = setTimeout(call, 1_000);
-    return () => clearTimeout(timer);
-  }
-  const handle = requestIdleCallback(call, { timeout: 3_000 });
-  return () => cancelIdleCallback(handle);
 }

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { orderOf, parseSearch, stringifySearch, viewSearch, withOrder } from './search.ts';
+import { narrowed, orderOf, parseSearch, stringifySearch, viewSearch, withOrder } from './search.ts';
 
 it.each([
   '?from=now-6h&status=failed&status=dead',
@@ -31,4 +31,17 @@ it('each table keeps its own order, and a mangled one is left out', () => {
   expect(orderOf(both, 'call')).toBeNull();
   expect(withOrder(both, 'calls', null)).toEqual(['types:dead']);
   expect(withOrder(['types:dead'], 'types', null)).toBeUndefined();
+});
+
+it('what a view is narrowed to is told in a few words', () => {
+  const search = {
+    route: '/orders',
+    status: ['failed', 'dead'],
+    api_key: 'k'.repeat(80),
+    from: 'now-6h',
+    part: 'calls',
+  };
+  expect(narrowed(search, ['route', 'status', 'method'])).toBe('route /orders, status failed or dead');
+  expect(narrowed(search, ['api_key'])).toBe(`api key ${'k'.repeat(60)}`);
+  expect(narrowed(search, ['method'])).toBe('');
 });

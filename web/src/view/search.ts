@@ -85,6 +85,19 @@ export function texts(value: unknown): string[] | undefined {
   return found.length > 0 ? (found as string[]) : undefined;
 }
 
+/** Longest value that is told of in a few words. */
+const TOLD = 60;
+
+/** What a view is narrowed to, of the parameters that narrow it: `route /orders, status 5`; empty when it is all. */
+export function narrowed(search: Raw, by: readonly string[]): string {
+  return by
+    .flatMap((name) => {
+      const values = texts(search[name])?.join(' or ').slice(0, TOLD);
+      return values ? `${name.replaceAll('_', ' ')} ${values}` : [];
+    })
+    .join(', ');
+}
+
 /** One of several words; undefined when it is none of them. */
 export function oneOf<const T extends readonly string[]>(value: unknown, words: T): T[number] | undefined {
   const one = text(value);

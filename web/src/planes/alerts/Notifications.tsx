@@ -88,7 +88,7 @@ export function Notifications() {
     [moment, now],
   );
   return (
-    <Page title="Settings">
+    <Page title="Settings" part="Notifications" by={['state']}>
       <SettingsParts current="notifications" />
       <Sinks />
       <Panel

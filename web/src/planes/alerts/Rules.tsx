@@ -27,7 +27,7 @@ export function Rules() {
   const { edit }: RulesSearch = useSearch({ strict: false });
   useFresh(KEYS, concerns);
   return (
-    <Page title="Settings">
+    <Page title="Settings" part="Alert rules">
       <SettingsParts current="alert-rules" />
       {edit ? (
         <Suspense fallback={<PageWaiting />}>

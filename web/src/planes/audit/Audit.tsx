@@ -12,7 +12,7 @@ import { Entries } from './Entries.tsx';
 import { EntryDrawer } from './EntryDetail.tsx';
 import { Figures } from './Figures.tsx';
 import { Flags } from './Flags.tsx';
-import { KEYS, ofAudit } from './model.ts';
+import { FILTERS, KEYS, ofAudit } from './model.ts';
 
 const PARTS = [
   { id: 'flags', label: 'To review' },
@@ -23,6 +23,8 @@ const PARTS = [
 
 const NAMES = ['flags', 'actors', 'admin', 'entries'] as const;
 
+const NARROWING = [...FILTERS, 'flag', 'state', 'find'];
+
 export function Audit() {
   const search: Record<string, unknown> = useSearch({ strict: false });
   const tab = oneOf(search.tab, NAMES) ?? 'flags';
@@ -30,6 +32,8 @@ export function Audit() {
   return (
     <Page
       title="Security audit"
+      part={PARTS.find(({ id }) => id === tab)?.label}
+      by={NARROWING}
       actions={
         <Button
           size="xs"

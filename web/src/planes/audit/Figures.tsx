@@ -66,7 +66,7 @@ export function Figures() {
           value={now ? percent(now.total ? now.failures / now.total : null) : null}
           figure={now?.total ? now.failures / now.total : undefined}
           share
-          before={then?.total ? then.failures / then.total : null}
+          before={then && (then.total ? then.failures / then.total : null)}
           more="bad"
           note={now && `${compact(now.by_outcome.denied ?? 0)} denied`}
         />
@@ -74,7 +74,7 @@ export function Figures() {
           label="Admin actions"
           value={now ? compact(now.by_kind.admin ?? 0) : null}
           figure={now?.by_kind.admin ?? 0}
-          before={then ? (then.by_kind.admin ?? 0) : null}
+          before={then && (then.by_kind.admin ?? 0)}
           note="done or refused"
         />
       </StatCards>

@@ -18,7 +18,7 @@ import { Panel } from '../../ui/Panel.tsx';
 import { Hint } from '../../ui/Snippet.tsx';
 import { StatusBadge } from '../../ui/StatusBadge.tsx';
 import { useMoment, useView } from '../../view/view.ts';
-import { type ApiKey, askAgain, concerns, grantable, KEYS, type Role, stateOf } from './model.ts';
+import { type ApiKey, askAgain, concerns, grantable, KEYS, LEAST, type Role, stateOf } from './model.ts';
 import { type Once, ShownOnce } from './ShownOnce.tsx';
 
 const DAYS = [
@@ -101,6 +101,7 @@ export function ApiKeys() {
   return (
     <Page
       title="Settings"
+      part="API keys"
       actions={
         <May operation="identity_create_api_key">
           <NewKey />
@@ -189,7 +190,7 @@ function KeyFields({ onClose, onMade }: { onClose: () => void; onMade: (once: On
   const queries = useQueryClient();
   const { data: me } = useQuery(whoIAm);
   const [name, setName] = useState('');
-  const [role, setRole] = useState<Role>('admin');
+  const [role, setRole] = useState<Role>(LEAST);
   const [tenant, setTenant] = useState('');
   const [days, setDays] = useState('90');
 
@@ -220,7 +221,7 @@ function KeyFields({ onClose, onMade }: { onClose: () => void; onMade: (once: On
         data={grantable(me?.role)}
         value={role}
         allowDeselect={false}
-        onChange={(to) => setRole((to ?? 'admin') as Role)}
+        onChange={(to) => setRole((to ?? LEAST) as Role)}
       />
       {me?.tenant === null && (
         <TextInput

@@ -2,6 +2,7 @@
 import { Button, Group, Modal, Stack } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { Snippet } from '../../ui/Snippet.tsx';
+import { useFocusBack } from '../../ui/useFocusBack.ts';
 
 export interface Once {
   title: string;
@@ -11,10 +12,13 @@ export interface Once {
 }
 
 export function ShownOnce({ once, onClose }: { once: Once | null; onClose: () => void }) {
+  const opened = once !== null;
+  useFocusBack(opened);
   return (
     <Modal
-      opened={once !== null}
+      opened={opened}
       onClose={onClose}
+      returnFocus={false}
       title={once?.title ?? ''}
       closeOnClickOutside={false}
       closeOnEscape={false}

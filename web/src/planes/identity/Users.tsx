@@ -21,7 +21,7 @@ import { Panel } from '../../ui/Panel.tsx';
 import { Hint } from '../../ui/Snippet.tsx';
 import { StatusBadge } from '../../ui/StatusBadge.tsx';
 import { useMoment, useSetSearch, useView } from '../../view/view.ts';
-import { askAgain, concerns, grantable, KEYS, type Profile, type Role } from './model.ts';
+import { askAgain, concerns, grantable, KEYS, LEAST, type Profile, type Role } from './model.ts';
 import type { UsersSearch } from './routes.ts';
 import { type Once, ShownOnce } from './ShownOnce.tsx';
 import { UserDetail } from './UserDetail.tsx';
@@ -110,6 +110,8 @@ export function Users() {
   return (
     <Page
       title="Settings"
+      part="Users"
+      by={['role', 'state']}
       actions={
         <May operation="identity_create_profile">
           <AddUser />
@@ -194,7 +196,7 @@ function NewUser({ onClose, onMade }: { onClose: () => void; onMade: (once: Once
   const queries = useQueryClient();
   const { data: me } = useQuery(whoIAm);
   const [subject, setSubject] = useState('');
-  const [role, setRole] = useState<Role>('admin');
+  const [role, setRole] = useState<Role>(LEAST);
   const [issuer, setIssuer] = useState('local');
   const [name, setName] = useState('');
   const [email, setEmail] = useState('');
@@ -235,7 +237,7 @@ function NewUser({ onClose, onMade }: { onClose: () => void; onMade: (once: Once
         data={grantable(me?.role)}
         value={role}
         allowDeselect={false}
-        onChange={(to) => setRole((to ?? 'admin') as Role)}
+        onChange={(to) => setRole((to ?? LEAST) as Role)}
       />
       <TextInput
         label="Signs in at"

@@ -25,6 +25,9 @@ export const ROLE_CHOICES: { value: Role; label: string }[] = [
   { value: 'member', label: 'Member: is known by name, may see nothing here' },
 ];
 
+/** What a new user or key may unless it is chosen: the least, so that more is given on purpose. */
+export const LEAST: Role = 'member';
+
 /** Roles that one who has this role may give: never more than one's own. */
 export function grantable(mine: Role | undefined): typeof ROLE_CHOICES {
   const at = ROLE_CHOICES.findIndex((one) => one.value === mine);

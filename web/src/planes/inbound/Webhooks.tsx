@@ -4,12 +4,17 @@ import { Page } from '../../ui/Page.tsx';
 import { Events } from './Events.tsx';
 import { Figures } from './Figures.tsx';
 import { Refused } from './Refused.tsx';
-import { useInbound } from './search.ts';
+import { FILTERS, type Part, useInbound } from './search.ts';
+
+/** Parts as the browser's tab tells them. */
+const TITLES: Record<Part, string> = { figures: 'Figures', events: 'Events', refused: 'Refused' };
+
+const NARROWING = [...Object.keys(FILTERS), 'reason', 'address'];
 
 export function Webhooks() {
   const { part = 'figures' } = useInbound();
   return (
-    <Page title="Webhooks">
+    <Page title="Webhooks" part={TITLES[part]} by={NARROWING}>
       <WebhookParts current={part} />
       {part === 'events' ? <Events /> : part === 'refused' ? <Refused /> : <Figures />}
     </Page>

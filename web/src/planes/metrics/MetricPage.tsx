@@ -37,6 +37,7 @@ export function MetricPage() {
   return (
     <Page
       title={name}
+      by={['tenant', 'by']}
       back={
         <Link
           to="/metrics"

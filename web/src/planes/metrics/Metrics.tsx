@@ -96,6 +96,7 @@ export function Metrics() {
   return (
     <Page
       title="Metrics"
+      part={whose ? CHOICES.find(({ value }) => value === whose)?.label : undefined}
       back={
         <Link to="/" search={lasting as never}>
           Overview

@@ -128,6 +128,8 @@ export function Endpoints() {
   return (
     <Page
       title="Webhooks"
+      part="Endpoints"
+      by={['only']}
       actions={
         <>
           {may('outbound_list_portal_links') && <PortalButton />}

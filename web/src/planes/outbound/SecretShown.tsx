@@ -1,6 +1,7 @@
 /** A new signing secret, shown this once. */
 import { Button, Group, Modal, Stack } from '@mantine/core';
 import { Snippet } from '../../ui/Snippet.tsx';
+import { useFocusBack } from '../../ui/useFocusBack.ts';
 
 export interface Shown {
   secret: string;
@@ -8,10 +9,13 @@ export interface Shown {
 }
 
 export function SecretShown({ shown, onClose }: { shown: Shown | null; onClose: () => void }) {
+  const opened = shown !== null;
+  useFocusBack(opened);
   return (
     <Modal
-      opened={shown !== null}
+      opened={opened}
       onClose={onClose}
+      returnFocus={false}
       title="Signing secret"
       closeOnClickOutside={false}
       closeButtonProps={{ 'aria-label': 'Close' }}

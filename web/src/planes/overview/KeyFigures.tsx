@@ -44,7 +44,7 @@ export function KeyFigures() {
         value={totals ? percent(totals.count > 0 ? totals.error_rate : null) : missing(api)}
         figure={totals?.count ? totals.error_rate : undefined}
         share
-        before={before?.count ? before.error_rate : undefined}
+        before={before && (before.count ? before.error_rate : null)}
         more="bad"
         note={none}
         tone={totals && totals.error_rate >= 0.05 ? 'bad' : undefined}
@@ -55,7 +55,7 @@ export function KeyFigures() {
         label="Response time p95"
         value={totals ? duration(totals.timed > 0 ? totals.total_ms.p95 : null) : missing(api)}
         figure={totals && totals.timed > 0 ? totals.total_ms.p95 : undefined}
-        before={before && before.count > 0 ? before.total_ms.p95 : null}
+        before={before && (before.timed > 0 ? before.total_ms.p95 : null)}
         more="bad"
         note={none}
         course={courseOf(calls, calls?.series, ({ stats }) => (stats.timed > 0 ? stats.total_ms.p95 : null), null)}

@@ -28,6 +28,8 @@ export function RateLimits() {
   return (
     <Page
       title="Rate limits"
+      part={TABS.find(({ id }) => id === view)?.label}
+      by={['kind', 'effect', 'ended']}
       actions={
         <>
           <AccessButton effect="block" />

@@ -42,6 +42,7 @@ export function FilterBar() {
           param="status"
           values={CLASSES.map(([value, label]) => ({ value, label: `${label} · ${compact(of(value))}` }))}
           placeholder="Any status"
+          whole
         />
         <Choice
           param="min_ms"
@@ -71,9 +72,11 @@ interface ChoiceProps {
   values: { value: string; label: string }[];
   placeholder: string;
   wide?: boolean;
+  /** Whether it takes the room that the longest of its choices needs. */
+  whole?: boolean;
 }
 
-function Choice({ param, values, placeholder, wide }: ChoiceProps) {
+function Choice({ param, values, placeholder, wide, whole }: ChoiceProps) {
   const value = useFilters()[param] ?? null;
   const set = useSetSearch();
   // What the URL says is always among the choices, also when nothing of it happened lately.
@@ -92,7 +95,7 @@ function Choice({ param, values, placeholder, wide }: ChoiceProps) {
       nothingFoundMessage="Nothing like this"
       comboboxProps={{ width: 'max-content', position: 'bottom-start' }}
       clearButtonProps={{ 'aria-label': `Any ${FILTERS[param].toLowerCase()}` }}
-      className={wide ? style.wide : style.choice}
+      className={wide ? style.wide : whole ? style.whole : style.choice}
       onChange={(next) => set({ [param]: next ?? undefined })}
     />
   );

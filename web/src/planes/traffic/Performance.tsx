@@ -35,7 +35,7 @@ function Figures() {
   const now = useAnalytics();
   const then = useTimed('/api-analytics', { ...query, endpoints: 1, consumers: 1 }, { which: 'before' });
   const totals = now.data?.totals;
-  const before = then.data?.totals.count ? then.data.totals : undefined;
+  const before = then.data?.totals;
   const course = (pick: (one: Stats) => number | null, none: number | null) =>
     courseOf(now.data, now.data?.series, ({ stats }) => pick(stats), none);
   const seconds = Math.max(1, (span.to - span.from) / 1_000);
@@ -44,7 +44,7 @@ function Figures() {
       label={label}
       value={totals ? (totals.timed > 0 ? duration(totals.total_ms[name]) : '–') : null}
       figure={totals?.timed ? totals.total_ms[name] : undefined}
-      before={before?.timed ? before.total_ms[name] : null}
+      before={before && (before.timed ? before.total_ms[name] : null)}
       more="bad"
       note={consumer ? 'not kept by consumer' : undefined}
       course={course((one) => (one.timed > 0 ? one.total_ms[name] : null), null)}
@@ -67,9 +67,9 @@ function Figures() {
       <StatCard
         label="Server errors"
         value={totals ? percent(totals.error_rate) : null}
-        figure={totals?.error_rate}
+        figure={totals?.count ? totals.error_rate : undefined}
         share
-        before={before?.error_rate}
+        before={before && (before.count ? before.error_rate : null)}
         more="bad"
         tone={totals && totals.error_rate >= 0.05 ? 'bad' : undefined}
         note={totals && `${count(totals.server_errors)} of ${count(totals.count)}`}
@@ -80,7 +80,7 @@ function Figures() {
         value={totals ? percent(totals.count ? totals.client_errors / totals.count : 0) : null}
         figure={totals?.count ? totals.client_errors / totals.count : undefined}
         share
-        before={before ? before.client_errors / before.count : null}
+        before={before && (before.count ? before.client_errors / before.count : null)}
         more="bad"
         note={totals && `${count(totals.client_errors)} of ${count(totals.count)}`}
         course={course((one) => (one.count ? one.client_errors / one.count : null), null)}

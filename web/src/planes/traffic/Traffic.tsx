@@ -9,7 +9,7 @@ import { FilterBar } from './FilterBar.tsx';
 import { useTrafficSearch } from './model.ts';
 import { Performance } from './Performance.tsx';
 import { Scans } from './Scans.tsx';
-import { PARTS } from './search.ts';
+import { FILTERS, PARTS } from './search.ts';
 import { useSteps } from './useSteps.ts';
 
 const SHOWN = {
@@ -21,12 +21,14 @@ const SHOWN = {
   calls: Calls,
 };
 
+const NARROWING = [...Object.keys(FILTERS), 'state'];
+
 export function Traffic() {
   const part = useTrafficSearch().part ?? 'performance';
   const Part = SHOWN[part];
   useSteps();
   return (
-    <Page title="API performance">
+    <Page title="API performance" part={PARTS.find(({ id }) => id === part)?.label} by={NARROWING}>
       <SubTabs label="Parts of API performance" to="/api" param="part" tabs={PARTS} current={part} />
       <FilterBar />
       <Part />
