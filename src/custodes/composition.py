@@ -233,6 +233,7 @@ class Composition(Foundation):
     @cached_property
     def outbound(self) -> OutgoingWebhooks:
         """Outgoing webhooks."""
+        from custodes.planes.outbound.folder import FOLD_SECONDS, Folder
         from custodes.planes.outbound.mender import MEND_SECONDS
         from custodes.planes.outbound.webhooks import OutgoingWebhooks
         from custodes.planes.outbound.weights import parse_weights
@@ -241,12 +242,13 @@ class Composition(Foundation):
         from custodes.storage.sql.jobs import SqlJobs
         from custodes.storage.sql.outbound import SqlEndpointStore, SqlEventTypeStore
 
+        figures = SqlDeliveryFigureStore()
         outbound = OutgoingWebhooks(
             store=self.database,
             endpoints=SqlEndpointStore(),
             deliveries=SqlDeliveryStore(),
             types=SqlEventTypeStore(),
-            figures=SqlDeliveryFigureStore(),
+            figures=figures,
             jobs=SqlJobs(),
             client=self.outgoing,
             sealer=self.sealer,
@@ -264,6 +266,7 @@ class Composition(Foundation):
         )
         self.notices.on(EVENTS, outbound.worker.wake)
         self.scheduler.every(MEND_SECONDS, "outbound.mend", outbound.mend)
+        self.scheduler.every(FOLD_SECONDS, "outbound.fold", Folder(self.database, figures, self.clock).fold)
         return outbound
 
     @cached_property

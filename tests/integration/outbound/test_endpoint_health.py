@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from collections.abc import Sequence
+from typing import Any, cast
 
 import pytest
 from tests.integration.outbound.conftest import ENGINES, Receiver, opened
 
 from custodes import Custodes
+from custodes.errors import NotFound
 from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from custodes.kernel.health import Health
 from custodes.planes.outbound.analytics import Condition
-from custodes.planes.outbound.model import HEALTHY, EndpointState, Options
+from custodes.planes.outbound.model import HEALTHY, Endpoint, EndpointHealth, EndpointState, Options
+from custodes.runtime.transactions import Transaction
+from custodes.storage.sql import postgresql_work
+from custodes.storage.sql.database import connection_of
 from custodes.testing.clock import FakeClock
 
 both_engines = pytest.mark.parametrize("engine", ENGINES)
@@ -160,3 +166,56 @@ async def test_that_nothing_gets_through_to_half_of_the_endpoints_is_told(
     found = await custodes.outbound.get_health_status()
     assert (found.figures["failing_endpoints"], found.figures["failing_share"]) == (1, 1 / 3)
     assert not any(reason.startswith("Endpoints") for reason in found.reasons)
+
+
+@pytest.mark.parametrize("engine", ["postgresql"])
+@pytest.mark.parametrize("verb", ["delete", "resume"])
+async def test_who_disables_an_endpoint_and_who_resumes_or_deletes_it_wait_in_one_order(
+    custodes: Custodes, receiver: Receiver, clock: FakeClock, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given an endpoint that failed and then is gone (410), When it is resumed or deleted while that is being written,
+    Then one waits for the other: none has to be rolled back and done again."""
+    monkeypatch.setattr(postgresql_work, "RETRIES", 0)
+    outbound, worker = custodes.outbound, cast("Any", custodes.outbound.worker)
+    made = (await outbound.create_endpoint(receiver.url)).endpoint
+    receiver.status = 500
+    await send(custodes)
+    clock.advance(HOUR)
+    now = clock.now()
+    (lease,) = await custodes.database.write(lambda tx: worker._take(tx, now, now, 16, []))
+    receiver.status = 410
+    gone = await worker._doer.do(lease)
+    if verb == "resume":
+        await outbound.pause_endpoint(made.id)
+
+    # The one who judges has locked how it is doing, and goes on when somebody waits for that, or for the endpoint.
+    judging, loop, endpoints = asyncio.Event(), asyncio.get_running_loop(), worker._doer._endpoints
+    take_health = endpoints.take_health
+
+    def take_and_wait(tx: Transaction, wanted: Sequence[Endpoint]) -> dict[str, EndpointHealth]:
+        taken = take_health(tx, wanted)
+        if not judging.is_set():
+            loop.call_soon_threadsafe(judging.set)
+            while not connection_of(tx).exec_driver_sql(SOMEBODY_WAITS).scalar():
+                pass
+        return taken
+
+    monkeypatch.setattr(endpoints, "take_health", take_and_wait)
+    settling = asyncio.create_task(worker._settle([(lease, gone)]))
+    await judging.wait()
+    change = outbound.delete_endpoint(made.id) if verb == "delete" else outbound.resume_endpoint(made.id)
+
+    await asyncio.gather(settling, change)
+
+    if verb == "resume":
+        assert (await outbound.get_endpoint(made.id)).state is EndpointState.ENABLED
+        assert await outbound.get_endpoint_health(made.id) == HEALTHY
+    else:
+        with pytest.raises(NotFound):
+            await outbound.get_endpoint(made.id)
+
+
+#: Whether another transaction waits for this one (PostgreSQL documentation, "System Information Functions").
+SOMEBODY_WAITS = (
+    "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))"
+)

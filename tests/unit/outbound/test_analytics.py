@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from custodes.kernel.clock import HOUR, MINUTE, SECOND
+from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from custodes.kernel.histogram import Histogram
 from custodes.kernel.stretches import MAX_TYPES, OTHER, Level
 from custodes.planes.outbound.analytics import Condition, examine
@@ -71,18 +71,32 @@ def attempt(status: int | None) -> Attempt:
     )  # fmt: skip
 
 
-def test_attempts_are_counted_at_every_level_until_their_stretch_is_over() -> None:
-    """Given attempts of two minutes; then the minutes are told apart, and hour and day hold both."""
+def test_attempts_are_counted_at_every_level() -> None:
+    """Given attempts of two minutes; then the minutes are told apart, and hour and day hold both, taken once."""
     course, start = Course(), NOW - NOW % HOUR
     course.count(attempt(204), "x", start, exhausted=False)
-    first = dict(course.changed()[0].rows)
     course.count(attempt(None), "x", start + MINUTE, exhausted=True)
-    second = dict(course.changed()[0].rows)
+    taken = course.take()
 
-    assert [series.level for series in first] == list(Level)
-    counts = {series.level: (figures.succeeded, figures.unanswered) for series, figures in second.items()}
-    assert counts == {Level.MINUTE: (0, 1), Level.HOUR: (1, 1), Level.DAY: (1, 1)}
-    assert course.changed() == []
+    counts = [(series.level, series.bucket, figures.succeeded, figures.unanswered) for series, figures in taken]
+    assert sorted(counts) == [
+        (Level.MINUTE, start, 1, 0),
+        (Level.MINUTE, start + MINUTE, 0, 1),
+        (Level.HOUR, start, 1, 1),
+        (Level.DAY, start - start % DAY, 1, 1),
+    ]
+    assert course.take() == []
+
+
+def test_a_clock_that_is_put_right_counts_where_it_stands() -> None:
+    """Given a clock that ran ahead; when it is put right, then what comes is counted at the right time, once."""
+    course, start = Course(), NOW - NOW % HOUR
+    course.count(attempt(204), "x", start + HOUR, exhausted=False)
+    course.take()
+    course.count(attempt(204), "x", start, exhausted=False)
+
+    hours = [(series.bucket, figures.succeeded) for series, figures in course.take() if series.level is Level.HOUR]
+    assert hours == [(start, 1)]
 
 
 def test_types_without_end_share_a_series() -> None:
@@ -90,6 +104,6 @@ def test_types_without_end_share_a_series() -> None:
     for number in range(MAX_TYPES + 5):
         course.count(attempt(204), f"type.{number}", NOW, exhausted=False)
 
-    rows = {series.event_type: figures for series, figures in course.changed()[0].rows if series.level is Level.DAY}
+    rows = {series.event_type: figures for series, figures in course.take() if series.level is Level.DAY}
     assert len(rows) == MAX_TYPES + 1
     assert rows[OTHER].succeeded == 5

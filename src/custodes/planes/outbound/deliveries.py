@@ -228,7 +228,7 @@ class Deliveries(Endpoints):
         stopped = (EndpointState.PAUSED, EndpointState.DISABLED)
 
         def begin(tx: Transaction) -> tuple[Endpoint, DeliveryFilter | None]:
-            before = self._find(tx, endpoint_id, tenant, locked=True)
+            before = self._take(tx, endpoint_id, tenant)
             wanted = before.state is EndpointState.PAUSED if recover is None else recover
             now = self._clock.now()
             endpoint = _moved(before, stopped, EndpointState.ENABLED, "")

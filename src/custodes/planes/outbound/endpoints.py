@@ -324,7 +324,7 @@ class Endpoints:
         """
 
         def remove(tx: Transaction) -> None:
-            endpoint = self._find(tx, endpoint_id, tenant, locked=True)
+            endpoint = self._take(tx, endpoint_id, tenant)
             if endpoint.id in self._forwarded_to:
                 msg = f"The source {endpoint.source} is forwarded to this endpoint"
                 raise Conflict(msg, remedy="Pause it; or end the forwarding (CUSTODES_FORWARD_TO, forward_to) first")
@@ -398,6 +398,11 @@ class Endpoints:
             return endpoint
 
         return await self._store.write(work)
+
+    def _take(self, tx: Transaction, endpoint_id: str, tenant: str | None) -> Endpoint:
+        """Lock how an endpoint is doing, which has to be put afterwards, and then itself: the sender comes that way."""
+        self._endpoints.take_health(tx, [self._find(tx, endpoint_id, tenant)])
+        return self._find(tx, endpoint_id, tenant, locked=True)
 
     def _find(self, tx: Transaction, endpoint_id: str, tenant: str | None, *, locked: bool = False) -> Endpoint:
         endpoint = self._endpoints.find(tx, tenant, endpoint_id, locked=locked)

@@ -1,17 +1,17 @@
 """Figures of deliveries: attempts by what came of them, and how long they took, folded as they happen.
 
-Each process keeps the stretches of time that are under way and writes its own rows of each anew at every flush. Rows of
-several processes are added up when they are read; times are histograms, so percentiles are merged and never averaged.
+Each process adds what it has counted since its last flush to the rows that all of them share, so there are as many rows
+whether one counted or a hundred came and went. Times are histograms, so percentiles are merged and never averaged.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from itertools import product
 from typing import NamedTuple
 
-from custodes.kernel.clock import MINUTE
 from custodes.kernel.histogram import Histogram
-from custodes.kernel.stretches import PUT_RIGHT, Era, Level, TypeNames
+from custodes.kernel.stretches import Level, TypeNames
 from custodes.planes.outbound.model import Attempt
 
 
@@ -70,10 +70,6 @@ class Figures:
         self.exhausted += exhausted
         self.took.record(attempt.timing.total)
 
-    def copy(self) -> Figures:
-        """Make an independent copy."""
-        return replace(self, took=self.took.copy())
-
     def add(self, other: Figures) -> None:
         """Add the counts of others; of times, only those that are there."""
         self.succeeded += other.succeeded
@@ -112,47 +108,26 @@ class Sums:
 
 
 class Course:
-    """The figures of one process, current and not yet written."""
+    """What one process counted and has not handed over to be written."""
 
     def __init__(self) -> None:
-        self._running: dict[Series, Figures] = {}
-        self._changed: dict[Series, Figures] = {}
-        self._era = 0
-        self._ended: list[Era[tuple[Series, Figures]]] = []
+        self._fresh: dict[Series, Figures] = {}
         self._types = TypeNames()
-        self._latest = 0
-        self._until = 0
 
     def count(self, attempt: Attempt, event_type: str, now: int, *, exhausted: bool) -> None:
         """Count an attempt that has ended."""
-        if now >= self._until or now < self._latest - PUT_RIGHT:
-            self._begin_minute(now)
-        for level in Level:
-            # A clock that goes back a little counts into the stretch under way: those before may be forgotten here.
-            bucket = self._latest - self._latest % level.micros
-            series = Series(attempt.tenant, level, bucket, attempt.endpoint_id, self._types.name(event_type))
-            figures = self._running.setdefault(series, Figures())
-            figures.count(attempt, exhausted=exhausted)
-            self._changed[series] = figures
+        bucket = now - now % Level.MINUTE.micros
+        series = Series(attempt.tenant, Level.MINUTE, bucket, attempt.endpoint_id, self._types.name(event_type))
+        figures = self._fresh.get(series)
+        if figures is None:
+            figures = self._fresh[series] = Figures()
+        figures.count(attempt, exhausted=exhausted)
 
-    def changed(self) -> list[Era[tuple[Series, Figures]]]:
-        """Take what changed since the last time, to be written."""
-        self._end_era()
-        ended, self._ended = self._ended, []
-        return ended
-
-    def _end_era(self) -> None:
-        changed, self._changed = self._changed, {}
-        if changed:
-            self._ended.append(Era(self._era, list(changed.items())))
-
-    def _begin_minute(self, now: int) -> None:
-        if now < self._latest:  # what was left behind and written is not begun again: it is another row
-            self._end_era()
-            self._era += 1
-            self._running = {}
-        self._latest = now
-        self._until = now - now % MINUTE + MINUTE
-        self._running = {
-            series: figures for series, figures in self._running.items() if series.bucket + series.level.micros > now
-        }
+    def take(self) -> list[tuple[Series, Figures]]:
+        """Take what was counted since the last time: what is to be added to each stretch of each level."""
+        fresh, self._fresh = self._fresh, {}
+        taken: dict[Series, Figures] = {}
+        for (series, figures), level in product(fresh.items(), Level):
+            whole = series._replace(level=level, bucket=series.bucket - series.bucket % level.micros)
+            taken.setdefault(whole, Figures()).add(figures)
+        return list(taken.items())

@@ -90,7 +90,8 @@ class EndpointStore(Protocol):
     def take_health(self, tx: Transaction, endpoints: Sequence[Endpoint]) -> dict[str, EndpointHealth]:
         """Read how endpoints are doing, all of them, by id, to write it: nobody else does before the transaction ends.
 
-        Who has one of them is waited for. One that turns out to be well has to be put, too.
+        Who has one of them is waited for. One that turns out to be well has to be put, too. Whoever locks an endpoint
+        (:meth:`find`) in the same transaction does so afterwards.
         """
         ...
 
@@ -386,12 +387,25 @@ class DeliveryStore(Protocol):
 class FigureStore(Protocol):
     """**Protocol:** figures over time."""
 
-    def put(self, tx: Transaction, writer: str, figures: Sequence[tuple[Series, Figures]]) -> None:
-        """Write rows of one writer anew."""
+    def add(self, tx: Transaction, figures: Sequence[tuple[Series, Figures]]) -> None:
+        """Add to what is there of each series, given once each; whoever adds to the same waits, never in a circle."""
+        ...
+
+    def fold(self, tx: Transaction, before: int, limit: int) -> int:
+        """Add rows that processes of a version before wrote for themselves to those that all share.
+
+        Args:
+            tx: a write; the rows go and are added in it, so that no sum differs before and after.
+            before: only of stretches that ended before this moment; microseconds since the epoch.
+            limit: most rows that are added.
+
+        Returns:
+            how many were; fewer than ``limit``: there are no more.
+        """
         ...
 
     def sums(self, tx: Transaction, steps: Steps, only: Only) -> Sums:
-        """Add the rows of all writers up, over time and by part."""
+        """Add all rows up, over time and by part."""
         ...
 
     def count_purgeable(self, tx: Transaction, level: Level, before: int) -> int:

@@ -127,7 +127,8 @@ class Sender:
         records = [(one.delivery, one.attempt, one.result) for one in results if one.attempt and one.result]
         self._deliveries.record(tx, records)
         self._judge(tx, results)
-        for one in results:
+        # In one order in every process, as endpoints may be locked by it.
+        for one in sorted(results, key=lambda one: one.delivery.endpoint_id):
             one.also(tx)
         # Last, as others may be waited for who look at these lines.
         ended = [one for one in records if one[2].status is not DeliveryStatus.PENDING and one[0].order_key]
@@ -137,7 +138,8 @@ class Sender:
         """Judge endpoints by attempt after attempt, and write what has become of each.
 
         What another process has come to is waited for: of failures that end together each counts, and each notice is
-        given once.
+        given once. How endpoints are doing is locked before any endpoint is, here and by whoever resumes or deletes one
+        (:meth:`~custodes.planes.outbound.endpoints.Endpoints._take`), or two would wait for each other.
         """
         judged = [(one.endpoint, one.judged) for one in results if one.endpoint and one.judged]
         endpoints = {endpoint.id: endpoint for endpoint, _ in judged}

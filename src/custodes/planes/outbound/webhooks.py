@@ -140,7 +140,7 @@ class OutgoingWebhooks(Deliveries):
         self.operator = default_tenant
         self._figures = figures
         self._judged_by = (endpoints, figures)
-        self._tally = Tally(store, endpoints, figures, owner, lambda: uuid7(clock.now(), random_bits))
+        self._tally = Tally(store, endpoints, figures, lambda: uuid7(clock.now(), random_bits))
         windows = Windows()
         sender = Sender(
             store=store,

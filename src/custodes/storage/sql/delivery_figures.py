@@ -2,32 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from operator import attrgetter
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from operator import attrgetter, itemgetter
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, func, or_, select, tuple_
 
 from custodes.kernel.histogram import Parsed, parse
 from custodes.kernel.stretches import Level, Steps
 from custodes.planes.outbound.figures import Figures, Only, Series, Sums
 from custodes.runtime.transactions import Transaction
-from custodes.storage.sql.bulk import affected, counted, upsert_rows
+from custodes.storage.sql.bulk import affected, counted, take_rows, upsert_rows
 from custodes.storage.sql.database import connection_of
+from custodes.storage.sql.tables.outbound import APART, SHARED
 from custodes.storage.sql.tables.outbound import webhook_delivery_rollups as r
 
 K = TypeVar("K")
 
 #: Columns of plain counts.
-_COUNTS = ("succeeded", "redirects", "client_errors", "server_errors", "unanswered", "exhausted")
+COUNTS = ("succeeded", "redirects", "client_errors", "server_errors", "unanswered", "exhausted")
+
+
+_COLUMNS = tuple(r.c[column.name] for column in r.primary_key.columns)
+_in_order: Callable[[dict[str, Any]], tuple[Any, ...]] = itemgetter(*(column.name for column in _COLUMNS))
+
+#: What is added to.
+_NONE = Figures()
 
 
 class SqlDeliveryFigureStore:
-    """Keeps one row a process, stretch of time, endpoint and type."""
+    """Keeps one row a stretch of time, endpoint and type, which all processes add to."""
 
-    def put(self, tx: Transaction, writer: str, figures: Sequence[tuple[Series, Figures]]) -> None:
-        """Write rows of one writer anew."""
-        upsert_rows(connection_of(tx), r, [{**_key(series, writer), **_values(its)} for series, its in figures])
+    def add(self, tx: Transaction, figures: Sequence[tuple[Series, Figures]]) -> None:
+        """Read the rows, locked, add to them and write them."""
+        # By key, as every process takes them.
+        rows = sorted(({**_key(series), **_values(_NONE)} for series, _ in figures), key=_in_order)
+        more = dict(figures)
+        sums: list[dict[str, Any]] = []
+        for row in take_rows(connection_of(tx), r, rows):
+            series = _series(row)
+            sums.append({**_key(series), **_values(_read_figures([row], more[series]))})
+        upsert_rows(connection_of(tx), r, sums)
+
+    def fold(self, tx: Transaction, before: int, limit: int) -> int:
+        """Take rows out and add them up: whoever else folds, or writes such a row, finds it gone or adds another."""
+        connection, folded = connection_of(tx), 0
+        for level in Level:
+            ended = (r.c.level == int(level), r.c.bucket <= before - level.micros)
+            oldest = select(*_COLUMNS).where(APART, *ended).order_by(r.c.bucket).limit(limit - folded)
+            taken = delete(r).where(APART, tuple_(*_COLUMNS).in_(oldest)).returning(r)
+            groups: defaultdict[Series, list[RowMapping]] = defaultdict(list)
+            for row in connection.execute(taken).mappings():
+                groups[_series(row)].append(row)
+            self.add(tx, [(series, _read_figures(rows, Figures())) for series, rows in groups.items()])
+            folded += sum(map(len, groups.values()))
+            if folded >= limit:
+                break
+        return folded
 
     def sums(self, tx: Transaction, steps: Steps, only: Only) -> Sums:
         """Add up: counts in SQL, histograms taken apart once for all ways."""
@@ -54,9 +86,8 @@ class SqlDeliveryFigureStore:
 
     def purge(self, tx: Transaction, level: Level, before: int, limit: int) -> int:
         """Delete the oldest rows of a level from before a moment."""
-        key = [r.c[column.name] for column in r.primary_key.columns]
-        old = select(*key).where(r.c.level == int(level), r.c.bucket < before).order_by(r.c.bucket).limit(limit)
-        return affected(connection_of(tx), delete(r).where(tuple_(*key).in_(old)))
+        old = select(*_COLUMNS).where(r.c.level == int(level), r.c.bucket < before).order_by(r.c.bucket).limit(limit)
+        return affected(connection_of(tx), delete(r).where(tuple_(*_COLUMNS).in_(old)))
 
 
 def _within(steps: Steps, only: Only) -> list[ColumnElement[bool]]:
@@ -79,7 +110,7 @@ def _added(
     times: Sequence[tuple[K, Parsed]],
 ) -> dict[K, Figures]:
     """Add up under each key; one of several columns is a tuple."""
-    sums = [func.sum(r.c[name]).label(name) for name in _COUNTS]
+    sums = [func.sum(r.c[name]).label(name) for name in COUNTS]
     names = [column.key or "" for column in key]
     found: dict[K, Figures] = {}
     for row in connection.execute(select(*key, *sums).where(*where).group_by(*key)):
@@ -104,16 +135,31 @@ def _read(row: Any, names: Sequence[str]) -> Any:
     return attrgetter(*names)(row)
 
 
-def _key(series: Series, writer: str) -> dict[str, Any]:
+def _key(series: Series) -> dict[str, Any]:
     return {
         "tenant_id": series.tenant,
         "level": int(series.level),
         "bucket": series.bucket,
         "configuration_id": series.endpoint_id,
         "event_type": series.event_type,
-        "writer": writer,
+        "writer": SHARED,
     }
 
 
+def _series(row: RowMapping) -> Series:
+    level = Level(row["level"])
+    return Series(row["tenant_id"], level, row["bucket"], row["configuration_id"], row["event_type"])
+
+
+def _read_figures(rows: Sequence[RowMapping], more: Figures) -> Figures:
+    """Add rows up, and more to them."""
+    found = Figures()
+    for name in COUNTS:
+        setattr(found, name, sum((row[name] for row in rows), getattr(more, name)))
+    found.took.merge_all(row["took"] for row in rows)
+    found.took.merge(more.took)
+    return found
+
+
 def _values(figures: Figures) -> dict[str, Any]:
-    return {**{name: getattr(figures, name) for name in _COUNTS}, "took": figures.took.encode()}
+    return {**{name: getattr(figures, name) for name in COUNTS}, "took": figures.took.encode()}

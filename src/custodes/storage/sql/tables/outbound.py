@@ -212,7 +212,7 @@ webhook_delivery_rollups = Table(
     Column("tenant_id", Tenant, primary_key=True),
     Column("configuration_id", Id, primary_key=True),
     Column("event_type", String(255), primary_key=True),
-    #: Process that counted; each writes rows of its own, and only those.
+    #: Who wrote it: :data:`SHARED`, or a process of a version before, each of which kept rows of its own.
     Column("writer", Id, primary_key=True),
     Column("succeeded", Count, nullable=False),
     Column("redirects", Count, nullable=False),
@@ -223,6 +223,20 @@ webhook_delivery_rollups = Table(
     #: Histogram of how long attempts took, microseconds (kernel/histogram.py).
     Column("took", Bytes, nullable=False),
     Index("ix_webhook_delivery_rollups_endpoint", "tenant_id", "configuration_id", "level", "bucket"),
+)
+
+#: Writer of the rows that all processes add to.
+SHARED = ""
+
+#: Rows that a process of a version before wrote for itself; the same text in the index and in the query.
+APART = text("writer <> ''")
+
+# All of the key, or SQLite, which knows no statistics, would rather read all rows by the key itself.
+Index(
+    "ix_webhook_delivery_rollups_apart",
+    *webhook_delivery_rollups.primary_key.columns,
+    sqlite_where=APART,
+    postgresql_where=APART,
 )
 
 #: The catalogue of event types: what they mean, and the schema of their payloads. The install's, so all rows are the
