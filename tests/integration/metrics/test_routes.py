@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx2
@@ -171,3 +172,63 @@ async def test_a_tenant_is_told_how_its_own_doing_is_and_of_the_rest_only_how_it
         "api", "webhooks", "webhook_completeness", "outgoing_webhooks"}  # fmt: skip
     assert acme["storage"]["figures"] == {}
     assert not any(one["own"] for one in everything.values())
+
+
+class TestWhatCustodesMeasures:
+    """It is of the whole install, and kept under the default tenant: an admin of that one alone does not see it."""
+
+    @pytest.fixture
+    async def measured(self, custodes: Custodes) -> None:
+        custodes.metrics.count("orders.created", 3)
+        await custodes.metrics.record_health()
+        await custodes.metrics.collect()
+        await custodes.metrics.flush()
+
+    @pytest.mark.usefixtures("measured")
+    async def test_who_sees_all_tenants_sees_it(self, client: httpx2.AsyncClient, admin: dict[str, str]):
+        for scope in ({}, {"tenant": "default"}):
+            assert await built_in(client, admin, **scope) == [True] * 3
+        asked = {"name": "custodes.health", "aggregation": "max"}
+        assert (await client.get("/system-metrics/series", params=asked, headers=admin)).json()["lines"]
+        assert (await client.post("/alert-rules", json=RULE, headers=admin)).status_code == 201
+
+    @pytest.mark.usefixtures("measured")
+    async def test_an_admin_of_the_default_tenant_sees_what_the_app_measures(
+        self, custodes: Custodes, client: httpx2.AsyncClient
+    ):
+        theirs = await key_for(custodes, "admin", tenant="default")
+
+        assert await built_in(client, theirs) == [False] * 3
+        none = await client.get("/system-metrics/courses", params={"own": False}, headers=theirs)
+        assert none.json() == {"items": [], "next_cursor": None}
+        asked = {"name": "custodes.health", "aggregation": "max", "by": "system"}
+        for path in ("series", "top"):
+            assert (await client.get(f"/system-metrics/{path}", params=asked, headers=theirs)).status_code == 404
+        asked = {"name": "orders.created", "aggregation": "sum"}
+        (line,) = (await client.get("/system-metrics/series", params=asked, headers=theirs)).json()["lines"]
+        assert line["points"][0]["value"] == 3
+
+    async def test_nor_can_they_have_themselves_told_of_it_by_a_rule(
+        self, custodes: Custodes, client: httpx2.AsyncClient, admin: dict[str, str]
+    ):
+        theirs = await key_for(custodes, "admin", tenant="default")
+        assert (await client.post("/alert-rules", json=RULE, headers=theirs)).status_code == 404
+
+        own = {**RULE, "metric": "orders.created"}
+        made = (await client.post("/alert-rules", json=own, headers=theirs)).json()
+        changed = await client.put(f"/alert-rules/{made['id']}", json=RULE, headers=theirs)
+        assert changed.status_code == 404
+        assert (await client.get(f"/alert-rules/{made['id']}", headers=admin)).json()["metric"] == "orders.created"
+
+
+RULE = {"name": "Calls fail", "metric": "custodes.health.figure", "comparator": ">=", "threshold": 1}
+
+
+async def built_in(client: httpx2.AsyncClient, who: dict[str, str], **scope: str) -> list[bool]:
+    """Tell whether the list, the courses and the export have metrics that Custodes measures, beside the app's."""
+    listed = (await client.get("/system-metrics", params={"limit": 200, **scope}, headers=who)).json()["items"]
+    courses = (await client.get("/system-metrics/courses", params=scope, headers=who)).json()["items"]
+    lines = (await client.get("/system-metrics/export", params=scope, headers=who)).text.splitlines()
+    names = [{one["name"] for one in some} for some in (listed, courses, map(json.loads, lines))]
+    assert all("orders.created" in some for some in names)
+    return [any(name.startswith(("custodes.", "process.", "system.")) for name in some) for some in names]

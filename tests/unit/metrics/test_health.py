@@ -12,6 +12,7 @@ from custodes.errors import ConfigurationError, StorageUnavailable
 from custodes.kernel.clock import SECOND
 from custodes.kernel.health import Health, SystemHealth, Threshold, judge
 from custodes.kernel.signals import ActivitySignal, FailureSignal, Signal
+from custodes.planes.metrics import health
 from custodes.planes.metrics.health import HealthMonitor, parse_thresholds
 from custodes.planes.metrics.storage_health import StorageHealth
 from custodes.storage.sql.database import Database
@@ -286,3 +287,99 @@ class TestStorage:
 
         assert (slow.state, slow.figures["write_ms"]) == (Health.DEGRADED, 1_000.0)
         assert (refused.state, refused.reasons) == (Health.UNHEALTHY, ("SQLite could not do it: disk full",))
+
+
+class OfTenants(Plane):
+    """A system that is asked about one tenant at a time, and answers when the test says so."""
+
+    def __init__(self, system: str) -> None:
+        super().__init__(system)
+        self.tenants: list[str] = []
+        self.answers = asyncio.Event()
+        self.answers.set()
+
+    async def of_tenant(self, tenant: str) -> SystemHealth:
+        self.tenants.append(tenant)
+        await self.answers.wait()
+        return judge(self.system, self.figures, [ERROR_RATE])
+
+
+@pytest.fixture
+def calls(monitor: HealthMonitor) -> OfTenants:
+    plane = OfTenants("calls")
+    monitor.register("calls", plane, plane.of_tenant)
+    return plane
+
+
+async def test_an_answer_about_a_tenant_is_kept_for_a_second(
+    monitor: HealthMonitor, calls: OfTenants, clock: FakeClock
+):
+    """Given pages of two tenants that are loaded many times, then each system is asked once a tenant and second."""
+    for _ in range(3):
+        for tenant in ("acme", "globex"):
+            await monitor.check_tenant(tenant)
+    assert calls.tenants == ["acme", "globex"]
+
+    clock.advance(SECOND)
+    calls.figures["error_rate"] = 0.1
+    assert (await monitor.check_tenant("acme")).overall is Health.DEGRADED
+    assert calls.tenants == ["acme", "globex", "acme"]
+
+
+async def test_pages_that_are_loaded_at_once_wait_for_one_answer(clock: FakeClock):
+    monitor, calls = HealthMonitor(clock, lambda _: None), OfTenants("calls")
+    monitor.register("calls", calls, calls.of_tenant)
+    calls.answers.clear()
+    waiting = [asyncio.create_task(monitor.check_tenant("acme")) for _ in range(5)]
+    while not calls.tenants:
+        await asyncio.sleep(0)
+
+    # When one goes away, and another comes long after the first, and then it is answered
+    waiting.pop().cancel()
+    clock.advance(10 * SECOND)
+    waiting.append(asyncio.create_task(monitor.check_tenant("acme")))
+    await asyncio.sleep(0)
+    calls.answers.set()
+
+    assert {report.overall for report in await asyncio.gather(*waiting)} == {Health.HEALTHY}
+    assert calls.tenants == ["acme"]
+
+
+async def test_answers_are_kept_of_so_many_tenants_and_no_more(
+    monitor: HealthMonitor, calls: OfTenants, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(health, "MAX_TENANTS", 3)
+    for tenant in ("a", "b", "c", "d", "d", "b", "a"):
+        await monitor.check_tenant(tenant)
+
+    assert calls.tenants == ["a", "b", "c", "d", "a"]
+
+
+async def test_what_is_said_elsewhere_counts_between_the_limits_only(
+    monitor: HealthMonitor, api: Plane, clock: FakeClock
+):
+    """Given a figure that another process has seen beyond its limit, then it is not well here until it is clearly
+    better, as it is there; one that is well is well whatever was said."""
+    api.figures["error_rate"] = 0.045  # from 0.05 on it is degraded, until below 0.04
+    assert (await monitor.check()).overall is Health.HEALTHY
+
+    for value, state in ((0.045, Health.DEGRADED), (0.039, Health.HEALTHY), (0.045, Health.HEALTHY)):
+        api.figures["error_rate"] = value
+        if state is Health.DEGRADED:
+            monitor.remember({("api", "error_rate"): Health.DEGRADED, ("nobody", "knows"): Health.UNHEALTHY})
+        clock.advance(SECOND)
+        assert (await monitor.check()).overall is state
+    assert monitor.unwell() == {}
+
+
+async def test_what_is_worse_here_stays_whatever_is_said_elsewhere(
+    monitor: HealthMonitor, api: Plane, clock: FakeClock
+):
+    api.figures["error_rate"] = 0.2
+    await monitor.check()
+    monitor.remember({("api", "error_rate"): Health.DEGRADED})
+    clock.advance(SECOND)
+    api.figures["error_rate"] = 0.19
+
+    assert (await monitor.check()).overall is Health.UNHEALTHY
+    assert monitor.unwell() == {("api", "error_rate"): Health.UNHEALTHY}

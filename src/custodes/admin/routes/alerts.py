@@ -12,6 +12,7 @@ from starlette.responses import StreamingResponse
 from custodes.admin.dependencies import WHOLE_INSTALL, Admin, CustodesDep, TenantScope, Trail
 from custodes.admin.exports import STREAMED, Export, ExportQuery
 from custodes.admin.fields import Body, Identifier, Moment, Reason
+from custodes.admin.own_metrics import SeesBuiltIn, check_seen
 from custodes.admin.paging import PageModel, PageQuery
 from custodes.kernel.clock import MILLISECOND, SECOND, from_datetime
 from custodes.kernel.paging import MAX_LIMIT, walk
@@ -347,9 +348,15 @@ async def list_rules(custodes: CustodesDep, tenant: TenantScope) -> Rules:
 
 @router.post("/alert-rules", status_code=201)
 async def create_rule(
-    body: RuleBody, custodes: CustodesDep, tenant: TenantScope, trail: Trail, reason: Reason = ""
+    body: RuleBody,
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    sees: SeesBuiltIn,
+    trail: Trail,
+    reason: Reason = "",
 ) -> RuleModel:
     """Store a new rule."""
+    check_seen(body.metric, sees)
     rule = body.rule(tenant)
     rule_id = custodes.new_id()
     also = trail.entry(
@@ -370,9 +377,16 @@ async def get_rule(rule_id: RuleId, custodes: CustodesDep, tenant: TenantScope) 
 
 @router.put("/alert-rules/{rule_id}")
 async def replace_rule(
-    rule_id: RuleId, body: RuleBody, custodes: CustodesDep, tenant: TenantScope, trail: Trail, reason: Reason = ""
+    rule_id: RuleId,
+    body: RuleBody,
+    custodes: CustodesDep,
+    tenant: TenantScope,
+    sees: SeesBuiltIn,
+    trail: Trail,
+    reason: Reason = "",
 ) -> RuleModel:
     """Write a rule anew; a built-in one is overridden until that is deleted."""
+    check_seen(body.metric, sees)
     before, asked = await custodes.alerts.rules.get(rule_id, tenant), body.rule(tenant)
     also = trail.entry(
         "alert_rule.updated",

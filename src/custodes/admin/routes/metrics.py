@@ -11,6 +11,7 @@ from starlette.responses import StreamingResponse
 from custodes.admin.dependencies import Admin, CustodesDep, TenantScope, Trail
 from custodes.admin.exports import STREAMED, Export, ExportQuery
 from custodes.admin.fields import Beside, Moment, TimeRange
+from custodes.admin.own_metrics import SeesBuiltIn, check_seen
 from custodes.admin.paging import PageModel, PageQuery
 from custodes.errors import InvalidInput
 from custodes.kernel.clock import SECOND
@@ -220,9 +221,12 @@ async def report_for(custodes: CustodesDep, tenant: str | None) -> HealthReport:
 
 
 @router.get("/system-metrics")
-async def list_metrics(custodes: CustodesDep, tenant: TenantScope, page: PageQuery) -> PageModel[MetricModel]:
+async def list_metrics(
+    custodes: CustodesDep, tenant: TenantScope, sees: SeesBuiltIn, page: PageQuery
+) -> PageModel[MetricModel]:
     """List the metrics that exist, by tenant and name."""
-    found = await custodes.metrics.list_metrics(tenant=tenant, limit=page.limit, cursor=page.cursor)
+    own = None if sees else True
+    found = await custodes.metrics.catalogue.list(tenant=tenant, own=own, limit=page.limit, cursor=page.cursor)
     return PageModel[MetricModel].of(found, MetricModel.of)
 
 
@@ -230,6 +234,7 @@ async def list_metrics(custodes: CustodesDep, tenant: TenantScope, page: PageQue
 async def list_courses(
     custodes: CustodesDep,
     tenant: TenantScope,
+    sees: SeesBuiltIn,
     when: TimeRange,
     page: PageQuery,
     own: Annotated[
@@ -238,8 +243,10 @@ async def list_courses(
     ] = None,
 ) -> PageModel[CourseModel]:
     """List metrics by tenant and name, 50 at once at most, each with one line over the range."""
+    if not sees and own is False:
+        return PageModel[CourseModel](items=[], next_cursor=None)
     found = await custodes.metrics.catalogue.courses(
-        when.since, when.until, tenant=tenant, own=own, limit=page.limit, cursor=page.cursor
+        when.since, when.until, tenant=tenant, own=own if sees else True, limit=page.limit, cursor=page.cursor
     )
     return PageModel[CourseModel].of(found, CourseModel.told)
 
@@ -248,6 +255,7 @@ async def list_courses(
 async def export_system_metrics(
     custodes: CustodesDep,
     tenant: TenantScope,
+    sees: SeesBuiltIn,
     when: TimeRange,
     trail: Trail,
     wanted: ExportQuery,
@@ -258,7 +266,7 @@ async def export_system_metrics(
 ) -> StreamingResponse:
     """Stream all that is kept of every metric, by tenant, name and series; the last ten seconds are not in it yet."""
     rows = custodes.metrics.takeout.buckets(
-        when.since, when.until, step=step_seconds * SECOND, name=name, tenant=tenant
+        when.since, when.until, step=step_seconds * SECOND, name=name, tenant=tenant, own=None if sees else True
     )
     asked = {"name": name, "step_seconds": step_seconds or None, **when.told()}
     return await _BUCKETS.stream(trail, wanted, rows, asked=asked, tenant=tenant)
@@ -268,6 +276,7 @@ async def export_system_metrics(
 async def get_series(
     custodes: CustodesDep,
     tenant: TenantScope,
+    sees: SeesBuiltIn,
     when: TimeRange,
     name: Name,
     aggregation: Aggregation = "avg",
@@ -283,6 +292,7 @@ async def get_series(
     beside: Beside = None,
 ) -> SeriesModel:
     """Answer with the lines of one metric over a range."""
+    check_seen(name, sees)
     query = MetricQuery(
         name=name,
         aggregation=aggregation,
@@ -301,6 +311,7 @@ async def get_series(
 async def get_top(
     custodes: CustodesDep,
     tenant: TenantScope,
+    sees: SeesBuiltIn,
     when: TimeRange,
     name: Name,
     by: Annotated[str, Query(min_length=1, max_length=64, description="Label to rank")],
@@ -309,6 +320,7 @@ async def get_top(
     limit: Annotated[int, Query(ge=1, le=100, description="Values at most")] = 10,
 ) -> TopModel:
     """Rank the values of a label by a figure over the whole range."""
+    check_seen(name, sees)
     query = MetricQuery(name, aggregation, when.since, when.until, labels=_pairs(labels), tenant=tenant)
     ranked = await custodes.metrics.top(query, by, limit)
     return TopModel(label=by, items=[RankedModel(value=one.value, figure=one.figure) for one in ranked])

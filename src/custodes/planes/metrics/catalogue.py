@@ -22,6 +22,11 @@ BUILT_IN = ("custodes.", "process.", "system.")
 AT_A_GLANCE: Mapping[Kind, str] = {Kind.COUNTER: "sum", Kind.GAUGE: "last", Kind.HISTOGRAM: "p95"}
 
 
+def is_wanted(name: str, own: bool | None) -> bool:
+    """Tell whether a metric is one of the app (True), or one that Custodes measures by itself (False); None: either."""
+    return own is None or own is not name.startswith(BUILT_IN)
+
+
 class Catalogue:
     """Lists metrics."""
 
@@ -52,7 +57,7 @@ class Catalogue:
         found: list[MetricInfo] = []
         while len(found) <= limit:
             some = await self._store.list_metrics(tenant, after, limit + 1)
-            found += [one for one in some if own is None or own is not one.name.startswith(BUILT_IN)]
+            found += [one for one in some if is_wanted(one.name, own)]
             if len(some) <= limit:
                 break
             after = (some[-1].tenant, some[-1].name)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import NamedTuple
 
 from custodes.errors import ConfigurationError
 from custodes.kernel.clock import SECOND, Clock
@@ -16,6 +17,9 @@ from custodes.kernel.tenant import DEFAULT_TENANT
 
 #: How long an answer is good, microseconds: a dashboard and a load balancer that both ask cost one look a second.
 CACHE_FOR = SECOND
+
+#: Tenants whose answers are kept at the same time, at most, a few kB each; beyond, those asked for first are forgotten.
+MAX_TENANTS = 1_000
 
 #: Longest that a system may take to say how it is, seconds.
 LIMIT_SECONDS = 2.0
@@ -63,6 +67,14 @@ class _System:
     running: asyncio.Task[SystemHealth] | None = field(default=None)
 
 
+class _AskedOfTenant(NamedTuple):
+    """A question about one tenant."""
+
+    #: When it was asked, on the monotonic clock, microseconds.
+    at: int
+    report: asyncio.Task[HealthReport]
+
+
 class HealthMonitor:
     """Asks all systems how they are.
 
@@ -95,6 +107,7 @@ class HealthMonitor:
         self._lock = asyncio.Lock()
         self._report: HealthReport | None = None
         self._asked_at = 0
+        self._of_tenants: dict[str, _AskedOfTenant] = {}
 
     def register(self, system: str, check: Check, of_tenant: CheckOfTenant | None = None) -> None:
         """Add a system; one of the same name is replaced.
@@ -116,6 +129,7 @@ class HealthMonitor:
         self._systems[system].thresholds = tuple(thresholds)
         self._systems[system].unwell = {}
         self._report = None
+        self._of_tenants.clear()
 
     def check_systems(self) -> None:
         """Refuse thresholds that were given for a system which nobody has registered until now.
@@ -177,12 +191,36 @@ class HealthMonitor:
                 report = self._report = await self._ask_all(limit_seconds or self._limit_seconds)
             return report
 
+    def unwell(self) -> dict[tuple[str, str], Health]:
+        """Return how figures of all tenants were judged that are not well, by system and figure."""
+        return {
+            (name, figure): state for name, system in self._systems.items() for figure, state in system.unwell.items()
+        }
+
+    def remember(self, unwell: Mapping[tuple[str, str], Health]) -> None:
+        """Take over what :meth:`unwell` said elsewhere, or before: it is so here, too, until it is clearly better."""
+        for (name, figure), state in unwell.items():
+            system = self._systems.get(name)
+            if system is not None:
+                here = system.unwell.get(figure, Health.HEALTHY)
+                system.unwell = {**system.unwell, figure: worst((here, state))}
+
     async def check_tenant(self, tenant: str) -> HealthReport:
-        """Tell how everything is for one tenant.
+        """Tell how everything is for one tenant; an answer is kept for a second, as that of :meth:`check`.
 
         What a tenant does is judged by itself: it neither learns that another is not well nor sees green where only its
         own is not. What all share is told as it is, without reasons and figures, which count all tenants.
         """
+        now, asked = self._clock.monotonic(), self._of_tenants.get(tenant)
+        if asked is None or (asked.report.done() and now - asked.at >= CACHE_FOR):
+            self._of_tenants.pop(tenant, None)  # what is asked last stands last
+            asked = self._of_tenants[tenant] = _AskedOfTenant(now, asyncio.create_task(self._ask_of_tenant(tenant)))
+            if len(self._of_tenants) > MAX_TENANTS:
+                del self._of_tenants[next(iter(self._of_tenants))]
+        # Shielded: when one who waits goes away, the others do not.
+        return await asyncio.shield(asked.report)
+
+    async def _ask_of_tenant(self, tenant: str) -> HealthReport:
         whole = await self.check()
         asked = {name: system.of_tenant for name, system in self._systems.items() if system.of_tenant is not None}
         answers = await asyncio.gather(*(self._answer(name, of_tenant(tenant)) for name, of_tenant in asked.items()))

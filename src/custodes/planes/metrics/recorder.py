@@ -20,6 +20,7 @@ from custodes.planes.metrics.catalogue import Catalogue
 from custodes.planes.metrics.collector import Collector, LagMeter
 from custodes.planes.metrics.fold import Cells, Fold, samples_of
 from custodes.planes.metrics.health import AS_NUMBER, HealthMonitor
+from custodes.planes.metrics.health_record import HEALTH, HealthRecord
 from custodes.planes.metrics.model import LEVELS, Answer, Kind, Labels, Level, MetricInfo, Query, Ranked, Series
 from custodes.planes.metrics.ports import MetricStore
 from custodes.planes.metrics.probes import Probe, Reading
@@ -46,9 +47,6 @@ MAX_VALUE = 1e15
 
 #: Different warnings about refused measurements that are logged; all are counted.
 MAX_WARNINGS = 100
-
-#: Metric of the health of each system.
-HEALTH = "custodes.health"
 
 #: What makes the metrics plane itself degraded or unhealthy.
 THRESHOLDS = (
@@ -89,7 +87,8 @@ class SystemMetrics:
         new_id: makes unique names of batches.
         scheduler: runs flush and collection on every process and the fold on the leader.
         health: whose states and figures become time series: ``custodes.health`` {system} (0 healthy, 1 degraded,
-            2 unhealthy) and ``custodes.health.figure`` {system, figure}.
+            2 unhealthy), ``custodes.health.figure`` {system, figure} and, of those that are not well,
+            ``custodes.health.unwell`` {system, figure}.
         tenant: tenant of what names none.
         probes: system figures to collect (:class:`~custodes.planes.metrics.probes.MachineProbe`).
         labels: labels of system figures, such as the host.
@@ -113,6 +112,7 @@ class SystemMetrics:
         self._clock = clock
         self._new_id = new_id
         self._health = health
+        self._health_record = None if health is None else HealthRecord(health, self.gauge, self._greatest)
         self._tenant = tenant
         self._labels = dict(labels or {})
         self._thresholds = thresholds
@@ -228,6 +228,8 @@ class SystemMetrics:
     async def start(self) -> None:
         """Begin to measure the event loop; idempotent. The scheduler does the rest."""
         await self._lag.start()
+        if self._health_record is not None:
+            await self._health_record.learn()
 
     async def stop(self) -> None:
         """Write what is in memory; idempotent. A store that does not take it is logged, never raised."""
@@ -249,12 +251,11 @@ class SystemMetrics:
 
     async def record_health(self) -> None:
         """Record the state and the figures of every system."""
-        if self._health is None:
-            return
-        for found in (await self._health.check()).systems:
-            self.gauge(HEALTH, AS_NUMBER[found.state], labels={"system": found.system})
-            for figure, value in found.figures.items():
-                self.gauge("custodes.health.figure", value, labels={"system": found.system, "figure": figure})
+        if self._health_record is not None:
+            await self._health_record.write()
+
+    async def _greatest(self, name: str, window: int, by: tuple[str, ...]) -> list[tuple[Labels, float]]:
+        return await self.latest(name, "max", window, by=by, tenant=self._tenant)
 
     async def flush(self) -> None:
         """Write what was folded in memory as one batch.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -10,6 +10,7 @@ from custodes.errors import InvalidInput
 from custodes.kernel.clock import Clock, to_iso
 from custodes.kernel.paging import MAX_LIMIT
 from custodes.planes.metrics.analytics import MAX_SAMPLES, figure_of
+from custodes.planes.metrics.catalogue import is_wanted
 from custodes.planes.metrics.fold import BUCKET, Cell, absorb
 from custodes.planes.metrics.model import LEVELS, Kind, Labels, Level, MetricInfo, Sample, Series
 from custodes.planes.metrics.ports import MetricStore, Selection
@@ -65,7 +66,14 @@ class Takeout:
         self._max_samples = max_samples
 
     def buckets(
-        self, since: int, until: int, *, step: int = 0, name: str | None = None, tenant: str | None = None
+        self,
+        since: int,
+        until: int,
+        *,
+        step: int = 0,
+        name: str | None = None,
+        tenant: str | None = None,
+        own: bool | None = None,
     ) -> AsyncIterator[Bucket]:
         """Yield all buckets by tenant and metric; of a few series at once, a while at a time.
 
@@ -75,6 +83,7 @@ class Takeout:
             step: width of a bucket, microseconds; 0: the finest that is kept of the whole stretch. Rounded up to it.
             name: only this metric.
             tenant: only this tenant's.
+            own: True for those of the app, False for those that Custodes measures by itself; None for both.
 
         Raises:
             InvalidInput: the stretch is empty.
@@ -87,14 +96,13 @@ class Takeout:
         finest = next((level for level in LEVELS if since >= now - level.retention), LEVELS[-1])
         width = -(-max(step, 1) // finest.width) * finest.width
         level = max((one for one in LEVELS if width % one.width == 0 and one.width >= finest.width), key=_width)
-        return self._all(since - since % width, until, width, level, name, tenant)
+        metrics = self._metrics(tenant, lambda found: name in (None, found) and is_wanted(found, own))
+        return self._all(since - since % width, until, width, level, metrics)
 
     async def _all(
-        self, since: int, until: int, width: int, level: Level, name: str | None, tenant: str | None
+        self, since: int, until: int, width: int, level: Level, metrics: AsyncIterator[MetricInfo]
     ) -> AsyncIterator[Bucket]:
-        async for metric in self._metrics(tenant):
-            if name not in (None, metric.name):
-                continue
+        async for metric in metrics:
             for group in await self._groups(metric):
                 stretch = max(1, BUCKETS // len(group)) * width
                 for begin in range(since, until, stretch):
@@ -147,11 +155,12 @@ class Takeout:
             absorb(cell, samples)
         return _bucket(series, cell, wanted.since - wanted.since % wanted.step, wanted.step)
 
-    async def _metrics(self, tenant: str | None) -> AsyncIterator[MetricInfo]:
+    async def _metrics(self, tenant: str | None, wanted: Callable[[str], bool]) -> AsyncIterator[MetricInfo]:
         after: tuple[str, str] | None = None
         while found := await self._store.list_metrics(tenant, after, MAX_LIMIT):
             for metric in found:
-                yield metric
+                if wanted(metric.name):
+                    yield metric
             after = (found[-1].tenant, found[-1].name)
 
     async def _groups(self, metric: MetricInfo) -> list[Sequence[Series]]:
