@@ -337,7 +337,7 @@ class RedisWindows:
         server_now, again = batch.settle(reply, begun)
         if not batch.late:
             self._breaker.succeeded()
-            self._ahead = server_now - begun
+            self._follow(server_now - begun)
         if batch.lent:
             self._leases.hold(batch.lent)
         for question in again:
@@ -348,6 +348,13 @@ class RedisWindows:
             for (cells, key, cost), taken_at in held(asks, outcome, server_now):
                 # Whatever is known of Redis otherwise: it has just answered.
                 self._enqueue(self._part_of(cells, key), GiveBack(cells, key, taken_at, cost))
+
+    def _follow(self, ahead: int) -> None:
+        """Take over what the server's clock says; when it was put back, no refusal that was to end by it stands."""
+        if self._ahead is not None and ahead < self._ahead - SECOND:
+            for cells in self._cells.values():
+                cells.forget_refusals()
+        self._ahead = ahead
 
     def failed(self, batch: Batch, what: str, *, ours: bool = False) -> None:
         """Have those who wait hear of it, and find out whether Redis is still there."""

@@ -48,16 +48,25 @@ class SharedCells(Cells):
 
     def recall(self, key: Key, now: int) -> tuple[Key, State]:
         """Read a state from the store."""
-        state = self._engine.load(self, key)
+        state = self._engine.load(self, key, now)
         if state is None and self._engine.full:
             shared = ("shared", int.from_bytes(self.row_id(key)[:4], "little") % SHARED_STATES)
             self._engine.overflow(self, key, shared)
             key = shared
-            state = self._engine.load(self, key)
+            state = self._engine.load(self, key, now)
         if state is None:
             return key, self.meter.fresh()
         self.at_hand[key] = state
         return key, state
+
+    def latest(self, now: int) -> int:
+        """Tell up to when a state that is dead by then is believed.
+
+        One that was written a whole window ahead of now comes from a clock that ran ahead and has been put right. Taken
+        as it is, it would refuse its subject until that moment comes, perhaps for days. What is ahead by less is what
+        clocks that differ make, and is never forgotten.
+        """
+        return now + 2 * self.meter.refill
 
     def row_id(self, key: Key) -> bytes:
         """Name a state in the store: of one size, and no address in clear."""
@@ -235,8 +244,8 @@ class GroupedWindows(ABC):
     # ── The deciding thread ──────────────────────────────────────────────────
 
     @abstractmethod
-    def load(self, cells: SharedCells, key: Key) -> State | None:
-        """Read a state; None when there is none, or none that can be read."""
+    def load(self, cells: SharedCells, key: Key, now: int) -> State | None:
+        """Read a state; None when there is none, or none to be read or believed, see :meth:`SharedCells.latest`."""
 
     @abstractmethod
     def _commit(self, group: list[Pending[Task]]) -> None:

@@ -55,7 +55,7 @@ _LOCK = """
     INSERT INTO rate_limit_states AS kept (id, state, dead_at)
     SELECT id, '', 0 FROM unnest(%s::bytea[]) AS wanted (id) ORDER BY id
     ON CONFLICT (id) DO UPDATE SET dead_at = kept.dead_at
-    RETURNING id, state, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+    RETURNING id, state, dead_at, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
 """
 _PUT = """
     UPDATE rate_limit_states AS kept SET state = new.state, dead_at = new.dead_at
@@ -134,9 +134,9 @@ class PostgresWindows(GroupedWindows):
 
     # ── The deciding thread ──────────────────────────────────────────────────
 
-    def load(self, cells: SharedCells, key: Key) -> State | None:
+    def load(self, cells: SharedCells, key: Key, now: int) -> State | None:
         """All that are there were read when they were locked."""
-        del cells, key
+        del cells, key, now
 
     def _commit(self, group: list[Pending[Task]]) -> None:
         try:
@@ -175,13 +175,13 @@ class PostgresWindows(GroupedWindows):
                     wanted[cells.row_id(key)] = cells, key
             else:
                 wanted[task.cells.row_id(task.key)] = task.cells, task.key
-        now = 0
-        for row_id, packed, at in connection.execute(_LOCK, (list(wanted),)).fetchall():
-            now = max(now, at)
-            if packed:
-                cells, key = wanted[row_id]
+        rows = connection.execute(_LOCK, (list(wanted),)).fetchall()
+        now = self._clock() if self._clock else max(at for *_, at in rows)
+        for row_id, packed, dead_at, _ in rows:
+            cells, key = wanted[row_id]
+            if packed and dead_at <= cells.latest(now):
                 cells.at_hand[key] = cells.meter.unpack(packed)
-        return self._clock() if self._clock else now
+        return now
 
     def _clean_up(self, connection: psycopg.Connection[Any], now: int) -> None:
         """Delete dead states of the next so many rows, round and round; those that somebody decides on are passed."""

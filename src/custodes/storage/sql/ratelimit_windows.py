@@ -35,6 +35,7 @@ _CLEAN_EVERY = SECOND
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS states (id BLOB PRIMARY KEY, state BLOB NOT NULL, dead_at INTEGER NOT NULL) WITHOUT ROWID
 """
+_GET = "SELECT state FROM states WHERE id = ? AND dead_at <= ?"
 _PUT = (
     "INSERT INTO states VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET state = excluded.state, dead_at = excluded.dead_at"
 )
@@ -62,10 +63,10 @@ class SqliteWindows(GroupedWindows):
         self._cleaned_up_to = b""
         self._cleaned_at = 0
 
-    def load(self, cells: SharedCells, key: Key) -> State | None:
-        """Read a state; None when there is none, or none that can be read."""
+    def load(self, cells: SharedCells, key: Key, now: int) -> State | None:
+        """Read a state; None when there is none, or none that can be read or believed."""
         assert self._connection is not None
-        row = self._connection.execute("SELECT state FROM states WHERE id = ?", (cells.row_id(key),)).fetchone()
+        row = self._connection.execute(_GET, (cells.row_id(key), cells.latest(now))).fetchone()
         if row is None:
             return None
         try:

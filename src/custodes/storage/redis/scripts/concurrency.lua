@@ -2,6 +2,10 @@
 
 local concurrency = {}
 
+function concurrency.latest(row)
+  return now + 2 * row[6]
+end
+
 function concurrency.load(state)
   if has_key_of_its_own(state) and not state[OWN] then return end
   state[KNOWN] = has_key_of_its_own(state) and (call('GET', state[OWN]) or '') or body_of(state)

@@ -53,7 +53,7 @@ for number = 1, #rows do
     meters[algorithm] = meter
   end
   row.meter, row.load, row.wait, row.charge, row.near = meter, meter.load, meter.wait, meter.charge, near_at[number]
-  row.renew = meter.renew
+  row.renew, row.latest = meter.renew, meter.latest(row)
 end
 for number = 1, #kinds do
   local kind = kinds[number]
@@ -90,7 +90,10 @@ local function state_of(states, place, row, own)
     end
   end
   if not state[OWN] then state[OWN] = own end
-  if not state[KNOWN] then row.load(state, row) end
+  if not state[KNOWN] then
+    if state[DEAD_AT] > row.latest then state[TEXT], state[AT], state[SIZE], state[DEAD_AT] = '', 0, 0, 0 end
+    row.load(state, row)
+  end
   return state
 end
 

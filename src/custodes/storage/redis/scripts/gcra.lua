@@ -5,6 +5,10 @@
 
 local gcra = {}
 
+function gcra.latest(row)
+  return now + 2 * (row[8] + 1)
+end
+
 function gcra.load(state)
   if state[SIZE] == 0 then
     state[KNOWN], state[MORE] = 0, 0
@@ -50,7 +54,7 @@ function gcra.renew(text, at, row)
   if text then
     if #text < at + 33 then return nil end -- another limit's
     known, _, _, whole, parts, ends = unpack_text('<ddI2dd', text, at)
-    if known ~= tag then return nil end
+    if known ~= tag or whole >= row.latest then return nil end
   end
   local debt, part = debt_with(whole, parts, row)
   if debt > row[8] or (debt == row[8] and part > row[9]) then return nil end

@@ -57,6 +57,10 @@ local function load_ring(state, row)
   if ever > first then ring.first = first + drop_expired(state, horizon_of(newest, row)) end
 end
 
+function log.latest(row)
+  return now + 2 * row[6]
+end
+
 function log.load(state, row)
   local at, size = state[AT], state[SIZE]
   if size == 0 then
@@ -98,7 +102,7 @@ function log.renew(text, at, row)
   end
   if #text < at + 25 then return nil end -- a ring's
   local known, dead_at, size, oldest, second = unpack_text('<ddI2d', text, at)
-  if known ~= tag or size == 0 then return nil end
+  if known ~= tag or size == 0 or dead_at > row.latest then return nil end
   local newest, ends = dead_at - window, second + size - 8
   if now > newest then newest = now end
   local used = size / 8 + 1

@@ -8,6 +8,9 @@
 -- state   of one subject under one limit, in memory for as long as this script runs: where its body is (AT is 0 for who
 --         has none), the row that has changed it, what the algorithm knows, the limit's tag
 --
+-- latest(row)               up to which moment a record's end is believed: beyond, it was written a whole window ahead of now,
+--                           by a clock that has been put right since, and would refuse until that moment comes; it counts
+--                           as none
 -- load(state, row)          understand the body; state[OWN] is the key for one that is too long for a record, false when it
 --                           was not named: then nothing is known of such a one
 -- wait(state, row)          microseconds until the cost is admitted: 0 for now, NEVER, nil when it cannot be told

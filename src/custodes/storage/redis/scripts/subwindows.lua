@@ -5,6 +5,10 @@ local SLICES, COUNTS = 60, 3
 
 local subwindows = {}
 
+function subwindows.latest(row)
+  return now + 2 * (SLICES + 1) * row[6]
+end
+
 function subwindows.load(state, row)
   local counts = state[SIZE] > 0 and cmsgpack.unpack(body_of(state)) or {0, 0}
   for place = #counts + 1, COUNTS + SLICES do counts[place] = 0 end
