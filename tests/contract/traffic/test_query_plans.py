@@ -143,10 +143,11 @@ async def test_what_is_not_folded_is_found_in_an_index_of_it_alone(database: Dat
     assert all(short in line for line in lines)
 
 
-async def test_where_an_error_was_raised_is_told_by_failed_calls_alone(database: Database):
+async def test_where_an_error_was_raised_is_told_by_its_calls_alone(database: Database):
     found = await plan(database, failing_query("1.ab", "acme", 5, 9))
 
-    assert "ix_api_monitoring_errors (started_at>? AND started_at<?)" in found
+    range_of_it = "(error_group=? AND tenant_id=? AND started_at>? AND started_at<?)"
+    assert f"ix_api_monitoring_error_group {range_of_it}" in found
 
 
 async def test_lists_of_error_groups(database: Database):

@@ -21,6 +21,7 @@ from custodes.planes.traffic.recorder import Recorder
 from custodes.planes.traffic.rollup import LEVELS, OTHER, Figures, Keyspace, Level, Rollups
 from custodes.runtime.transactions import Transaction
 from custodes.storage.sql import traffic as sql_traffic
+from custodes.storage.sql import traffic_errors
 from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.tables.traffic import api_rollups
 from custodes.storage.sql.traffic import SqlTrafficStore
@@ -585,6 +586,26 @@ async def test_where_an_error_was_raised_is_told_most_calls_first(store: Traffic
         ("GET", None, 1, 4),
         ("GET", "/a", 1, 1),
     ]
+
+
+async def test_where_an_error_of_one_tenant_was_raised_is_told_however_many_others_have(
+    store: TrafficStore, batch: Sealer, monkeypatch: pytest.MonkeyPatch
+):
+    """Given more failed calls of another tenant, with the same error, than are looked through, all of them newer; then
+    the one of this tenant is found, and of the other's the newest."""
+    monkeypatch.setattr(traffic_errors, "FAILED_SCANNED", 3)
+    raised = {"error": KeyError("x"), "status": 500}
+    loud = ({**raised, "tenant": "loud", "started_at": DAWN + at, "route": f"/{at}"} for at in range(2, 8))
+    await store.keep(batch({**raised, "tenant": "quiet", "started_at": DAWN + 1, "route": "/a"}, *loud))
+    (call, *_) = (await store.calls(CallFilter(route="/a"), tenant=None, limit=9, cursor=None)).items
+
+    found = {
+        tenant: await store.failing_endpoints(call.error_group, tenant=tenant, since=DAWN, until=DAWN + 9)
+        for tenant in ("quiet", "loud")
+    }
+
+    assert [(one.route, one.calls) for one in found["quiet"]] == [("/a", 1)]
+    assert [one.route for one in found["loud"]] == ["/7", "/6", "/5"]
 
 
 async def test_only_the_pairs_asked_for_are_read_and_a_ranking_has_the_same_times(store: TrafficStore, batch: Sealer):

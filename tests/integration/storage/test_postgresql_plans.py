@@ -102,6 +102,16 @@ async def test_lists_of_calls_go_along_an_index_newest_piece_first(custodes: Cus
             assert of(found, "Sort") == [] or where.get("route") == UNMATCHED, (where, tenant)
 
 
+async def test_where_an_error_was_raised_is_told_along_the_index_of_its_calls(custodes: Custodes, plans_of):
+    store = SqlTrafficStore(custodes.database)
+    found = await plans_of(store.failing_endpoints("1.ab", tenant="acme", since=NOW - DAY, until=NOW))
+
+    assert of(found, "Seq Scan") == []
+    read = {node["Index Name"] for plan in found.values() for node in plan if "Index Name" in node}
+    assert read
+    assert all("_error_group_tenant_id_started_at_idx" in name for name in read), read
+
+
 async def test_a_trace_is_looked_up_and_a_call_reads_one_piece(custodes: Custodes, plans_of):
     store = SqlTrafficStore(custodes.database)
     trace = await plans_of(store.calls(CallFilter(trace_id="a" * 32), tenant=None, limit=50, cursor=None))

@@ -4497,7 +4497,7 @@ export interface components {
             series: components["schemas"]["OccurrencesModel"][];
             /**
              * Endpoints
-             * @description Where it was raised, by the single calls among the newest 10000 that failed
+             * @description Where it was raised, by the newest 10000 single calls in which it was
              */
             endpoints: components["schemas"]["FailingEndpointModel"][];
         };

@@ -78,7 +78,7 @@ class ErrorCourseModel(BaseModel):
     count: int = Field(description="Occurrences in all of it")
     series: list[OccurrencesModel] = Field(description="Step by step; those without an occurrence are left out")
     endpoints: list[FailingEndpointModel] = Field(
-        description=f"Where it was raised, by the single calls among the newest {FAILED_SCANNED} that failed"
+        description=f"Where it was raised, by the newest {FAILED_SCANNED} single calls in which it was"
     )
 
     @classmethod

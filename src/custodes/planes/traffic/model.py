@@ -97,7 +97,7 @@ class Exchange:
 #: Calls that one page looks through for a text, which no index finds: some 20 ms of reading.
 TEXT_SCANNED = 5_000
 
-#: Failed calls that are looked through, the newest first, for where one kind of error was raised, and endpoints told.
+#: Calls that are looked through, the newest first, for where one kind of error was raised, and endpoints told.
 FAILED_SCANNED = 10_000
 FAILING_ENDPOINTS = 20
 

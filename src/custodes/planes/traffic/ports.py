@@ -192,8 +192,8 @@ class TrafficStore(Protocol):
     async def failing_endpoints(self, digest: str, *, tenant: str, since: int, until: int) -> Sequence[FailingEndpoint]:
         """Tell at which endpoints a kind of error was raised, by the raw rows of a stretch of time.
 
-        Of the newest :data:`~custodes.planes.traffic.model.FAILED_SCANNED` failed calls there; the endpoint with most
-        calls first, at most :data:`~custodes.planes.traffic.model.FAILING_ENDPOINTS`.
+        Of the newest :data:`~custodes.planes.traffic.model.FAILED_SCANNED` calls there in which it was, whatever fails
+        beside it; the endpoint with most calls first, at most :data:`~custodes.planes.traffic.model.FAILING_ENDPOINTS`.
         """
         ...
 

@@ -10,16 +10,17 @@ from custodes.kernel.paging import decode_cursor
 from custodes.planes.traffic.batch import GroupSighting
 from custodes.planes.traffic.model import FAILED_SCANNED, FAILING_ENDPOINTS, ErrorGroup, GroupState
 from custodes.storage.sql.bulk import affected, insert_ignoring
-from custodes.storage.sql.tables.traffic import ERRORS_ONLY
+from custodes.storage.sql.tables.traffic import HAS_ERROR_GROUP
 from custodes.storage.sql.tables.traffic import api_error_groups as g
 from custodes.storage.sql.tables.traffic import api_monitoring as t
 
 
 def failing_query(digest: str, tenant: str, since: int, until: int) -> Select[*tuple[Any, ...]]:
-    """Write the query of the endpoints at which a kind of error was raised, along the index of failed calls."""
+    """Write the query of the endpoints at which a kind of error was raised, along the index of its calls."""
     failed = (
-        select(t.c.method, t.c.route, t.c.started_at, t.c.tenant_id, t.c.error_group)
-        .where(t.c.started_at >= since, t.c.started_at < until, ERRORS_ONLY)
+        select(t.c.method, t.c.route, t.c.started_at)
+        .where(t.c.error_group == digest, HAS_ERROR_GROUP, t.c.tenant_id == tenant)
+        .where(t.c.started_at >= since, t.c.started_at < until)
         .order_by(t.c.started_at.desc())
         .limit(FAILED_SCANNED)
         .subquery()
@@ -28,7 +29,6 @@ def failing_query(digest: str, tenant: str, since: int, until: int) -> Select[*t
     calls, last = func.count(), func.max(failed.started_at)
     return (
         select(failed.method, failed.route, calls, last)
-        .where(failed.tenant_id == tenant, failed.error_group == digest)
         .group_by(failed.method, failed.route)
         .order_by(calls.desc(), last.desc(), failed.method)
         .limit(FAILING_ENDPOINTS)
