@@ -29,6 +29,7 @@ from custodes.errors import InvalidInput
 from custodes.kernel.clock import to_iso
 from custodes.kernel.paging import Page
 from custodes.kernel.tenant import EVERY_TENANT
+from custodes.planes.ratelimit.access import as_typed, normal_identifier
 from custodes.planes.ratelimit.model import FOREVER, Access, Effect, Kind
 from custodes.runtime.transactions import Work
 
@@ -112,7 +113,8 @@ def add_block(
 
     async def action(custodes: Custodes) -> Access:
         entry_id = custodes.new_id()
-        targets = (f"{kind}:{identifier}", f"block:{entry_id}")
+        named = normal_identifier(Kind(kind), identifier)
+        targets = (f"{kind}:{named}", f"block:{entry_id}")
         return await custodes.ratelimit.block_identifier(
             identifier,
             kind,
@@ -121,7 +123,7 @@ def add_block(
             duration=lasts,
             tenant=tenant,
             entry_id=entry_id,
-            also=_trail(custodes, "blocked", targets, reason, tenant),
+            also=_trail(custodes, "blocked", targets, reason, tenant, context=as_typed(identifier, named)),
         )
 
     entry = run(database, action)
@@ -187,7 +189,8 @@ def add_entry(
 
     async def action(custodes: Custodes) -> Access:
         entry_id = custodes.new_id()
-        targets = (f"{kind}:{identifier}", f"access:{entry_id}")
+        named = normal_identifier(Kind(kind), identifier)
+        targets = (f"{kind}:{named}", f"access:{entry_id}")
         return await custodes.ratelimit.add_to_list(
             effect,
             identifier,
@@ -196,7 +199,14 @@ def add_entry(
             actor=operator(),
             tenant=tenant,
             entry_id=entry_id,
-            also=_trail(custodes, "listed", targets, reason, tenant, context={"effect": effect.value}),
+            also=_trail(
+                custodes,
+                "listed",
+                targets,
+                reason,
+                tenant,
+                context={"effect": effect.value, **as_typed(identifier, named)},
+            ),
         )
 
     entry = run(database, action)

@@ -49,6 +49,9 @@ from custodes.planes.ratelimit.rules import given_of, spell_subjects
 app = typer.Typer(help="Rate limit rules made at run time; those in code are changed in code.", no_args_is_help=True)
 
 _RuleArgument = Annotated[str, typer.Argument(help="Name or id of the rule.")]
+_Owner = Annotated[
+    str | None, typer.Option("--tenant", help="Whose rule it is, where several tenants have one of that name.")
+]
 _Shadow = Annotated[
     bool | None, typer.Option("--shadow/--enforce", help="Whether it refuses nobody and only tells whom it would.")
 ]
@@ -87,9 +90,11 @@ def list_rules(tenant: TenantOption = None, database: DatabaseOption = None, as_
 
 
 @app.command()
-def show(rule: _RuleArgument, database: DatabaseOption = None, as_json: JsonOption = False) -> None:
+def show(
+    rule: _RuleArgument, tenant: _Owner = None, database: DatabaseOption = None, as_json: JsonOption = False
+) -> None:
     """Show a rule, and what its limits promise."""
-    found = run(database, lambda custodes: _find(custodes, rule))
+    found = run(database, lambda custodes: _find(custodes, rule, tenant))
     if as_json:
         write_json(plain_rule(found))
         return
@@ -164,6 +169,7 @@ def update(
     shadow: _Shadow = None,
     enabled: _Enabled = None,
     on_failure: _OnFailure = None,
+    tenant: _Owner = None,
     reason: ReasonOption = "",
     database: DatabaseOption = None,
     as_json: JsonOption = False,
@@ -186,7 +192,7 @@ def update(
         raise InvalidInput(msg, remedy="Give at least one option, such as --shadow")
 
     async def action(custodes: Custodes) -> Rule:
-        found = await _find(custodes, rule)
+        found = await _find(custodes, rule, tenant)
         entry = custodes.audit.admin_entry(
             "rate_limit.rule_changed",
             actor=operator(),
@@ -202,12 +208,16 @@ def update(
 
 @app.command()
 def delete(
-    rule: _RuleArgument, reason: ReasonOption = "", database: DatabaseOption = None, as_json: JsonOption = False
+    rule: _RuleArgument,
+    tenant: _Owner = None,
+    reason: ReasonOption = "",
+    database: DatabaseOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Delete a rule."""
 
     async def action(custodes: Custodes) -> Rule:
-        found = await _find(custodes, rule)
+        found = await _find(custodes, rule, tenant)
         entry = custodes.audit.admin_entry(
             "rate_limit.rule_deleted",
             actor=operator(),
@@ -228,17 +238,25 @@ app.command()(trial.check)
 app.command("what-if")(trial.what_if)
 
 
-async def _find(custodes: Custodes, rule: str) -> Rule:
+async def _find(custodes: Custodes, rule: str, tenant: str | None) -> Rule:
     """Find a rule by its name or id.
 
     Raises:
         NotFound: there is none.
+        InvalidInput: several tenants have one of that name.
     """
     await custodes.ratelimit.refresh()
-    found = [one for one in custodes.ratelimit.list_rules() if rule in (one.name, one.id)]
+    found = [
+        one for one in custodes.ratelimit.list_rules() if rule in (one.name, one.id) and tenant in (None, one.tenant)
+    ]
     if not found:
-        msg = f"There is no rule {rule[:100]!r} made at run time"
+        whose = "" if tenant is None else f" for tenant {tenant[:64]!r} alone"
+        msg = f"There is no rule {rule[:100]!r} made at run time{whose}"
         raise NotFound(msg, remedy="Look at custodes limits list; rules in code are changed in code")
+    if len(found) > 1:
+        whose = ", ".join(one.tenant for one in found[:5])
+        msg = f"{len(found)} tenants have a rule {rule[:100]!r}: {whose}{', …' if len(found) > 5 else ''}"
+        raise InvalidInput(msg, remedy="Say whose: --tenant, or give the id of the rule")
     return found[0]
 
 

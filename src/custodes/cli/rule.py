@@ -17,7 +17,12 @@ from custodes.planes.ratelimit.rules import given_of, spell_subjects
 _TOLD = 200
 
 LimitsArgument = Annotated[str, typer.Argument(help="In the rule language: '5/minute; 100/day'.")]
-NameOption = Annotated[str, typer.Option("--name", help="Unique name. Default: made of --by and --route.")]
+NameOption = Annotated[
+    str,
+    typer.Option(
+        "--name", help="Name; no other rule of the tenant, or for all, has it. Default: made of --by and --route."
+    ),
+]
 ByOption = Annotated[
     str | None, typer.Option("--by", help="Whom to count: ip, user, api_key, tenant, or ip+user. Default: ip.")
 ]

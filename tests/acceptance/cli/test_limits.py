@@ -54,6 +54,24 @@ def test_the_life_of_a_rule(url: str):
     assert "on_failure" not in first.context.extra
 
 
+def test_rules_of_one_name_are_told_apart_by_their_tenant(url: str):
+    # Given two tenants that name a rule the same
+    for tenant in ("acme", "globex"):
+        run("limits", "create", "5/minute", "--name", "login", "--tenant", tenant)
+
+    # When it is not said whose is meant, Then nothing is done, and it is asked for
+    refused = run("limits", "delete", "login", expect=1).exception
+    assert isinstance(refused, InvalidInput)
+    assert "acme, globex" in str(refused)
+    assert "--tenant" in str(refused.remedy)
+
+    # And each is found by its tenant
+    assert run_json("limits", "show", "login", "--tenant", "globex")["tenant"] == "globex"
+    run("limits", "update", "login", "--tenant", "acme", "--shadow")
+    run("limits", "delete", "login", "--tenant", "globex")
+    assert [(rule["tenant"], rule["shadow"]) for rule in run_json("limits", "list")] == [("acme", True)]
+
+
 def test_what_cannot_be_a_rule_is_refused_with_how_to_write_it(url: str):
     assert run_json("limits", "check", "10/minute", "--by", "ip+user")["by"] == "ip+user"
 
@@ -120,6 +138,14 @@ def test_somebody_is_blocked_and_let_in_again(url: str):
         ("rate_limit.blocked", "user:u1", "abuse", "acme"),
         ("rate_limit.unblocked", f"block:{block['id']}", "a mistake", "default"),
     ]
+
+
+def test_the_trail_names_what_is_enforced(url: str):
+    run("blocks", "add", "10.0.0.1/8", "--reason", "scans")
+    run("lists", "add", "deny", "10.0.0.1/8", "--reason", "scans")
+
+    for entry in trail(url):
+        assert (str(entry.targets[0]), entry.context.extra["typed"]) == ("ip:10.0.0.0/8", "10.0.0.1/8")
 
 
 def test_the_lists_take_and_give_back(url: str):

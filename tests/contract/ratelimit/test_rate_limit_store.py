@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
@@ -159,6 +160,33 @@ class TestRules:
 
         with pytest.raises(Conflict):
             await store.units.write(lambda tx: store.add_rule(tx, rule("login")))
+
+    async def test_a_name_is_a_tenants_own(self, store: SqlRateLimitStore):
+        # Given a rule of a tenant
+        await store.units.write(lambda tx: store.add_rule(tx, rule("login", tenant="acme")))
+
+        # Then another tenant names its own the same, and learns of nobody
+        await store.units.write(lambda tx: store.add_rule(tx, rule("login", tenant="globex")))
+        assert [one.tenant for one in (await store.shared(NOW)).rules] == ["acme", "globex"]
+
+        # And the name is taken in the tenant itself, also by a change
+        other = rule("other", tenant="acme")
+        await store.units.write(lambda tx: store.add_rule(tx, other))
+        with pytest.raises(Conflict, match="There is a rule named 'login' already"):
+            await store.units.write(lambda tx: store.add_rule(tx, rule("login", tenant="acme")))
+        with pytest.raises(Conflict, match="There is a rule named 'login' already"):
+            await store.units.write(
+                lambda tx: store.change_rule(tx, replace(other, name="login", version=other.version + 1), other.version)
+            )
+
+    async def test_a_rule_for_all_shares_its_name_with_none(self, store: SqlRateLimitStore):
+        await store.units.write(lambda tx: store.add_rule(tx, rule("login", tenant="acme")))
+        await store.units.write(lambda tx: store.add_rule(tx, rule("search")))
+
+        with pytest.raises(Conflict, match="Tenant 'acme' has a rule named 'login'"):
+            await store.units.write(lambda tx: store.add_rule(tx, rule("login")))
+        with pytest.raises(Conflict, match="There is a rule named 'search' already"):
+            await store.units.write(lambda tx: store.add_rule(tx, rule("search", tenant="globex")))
 
     async def test_deleting_tells_whether_there_was_one(self, store: SqlRateLimitStore):
         given = rule("login")

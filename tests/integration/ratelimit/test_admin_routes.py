@@ -43,6 +43,29 @@ async def test_a_block_holds_at_once_is_audited_and_can_be_lifted(
     assert {"rate_limit.blocked", "rate_limit.unblocked"} <= set(await actions(custodes))
 
 
+async def test_the_trail_names_what_is_enforced_and_tells_what_was_typed(
+    custodes: Custodes, client: httpx2.AsyncClient
+):
+    admin = await key_for(custodes)
+
+    for path, more in (("blocks", {}), ("lists", {"effect": "deny"})):
+        body = {"identifier": "203.0.113.9/24", "reason": "scraper", **more}
+        made = await client.post(f"{API}/rate-limits/{path}", json=body, headers=admin)
+        assert made.json()["identifier"] == "203.0.113.0/24"
+    await client.post(f"{API}/rate-limits/blocks", json={"identifier": "203.0.113.9", "reason": "x"}, headers=admin)
+
+    told = [
+        (entry.action, str(entry.targets[0]), entry.context.extra.get("typed"))
+        async for entry in custodes.audit.export_entries(AuditQuery())
+        if entry.action in {"rate_limit.blocked", "rate_limit.listed"}
+    ]
+    assert sorted(told, key=str) == [
+        ("rate_limit.blocked", "ip:203.0.113.0/24", "203.0.113.9/24"),
+        ("rate_limit.blocked", "ip:203.0.113.9", None),
+        ("rate_limit.listed", "ip:203.0.113.0/24", "203.0.113.9/24"),
+    ]
+
+
 async def test_a_block_that_cannot_be_audited_does_not_happen(custodes: Custodes, call):
     """Given an ``also`` that fails, then neither the store nor this worker knows of the block."""
 

@@ -54,6 +54,15 @@ class TestDeciding:
 
         assert left == 10 - 1 - 1, "one order and this"
 
+    async def test_rules_of_one_name_in_two_tenants_count_apart(self, either: Custodes, call):
+        """Given two tenants whose rules have one name, When one's is used up, Then the other has lost nothing."""
+        for tenant in ("acme", "globex"):
+            await either.ratelimit.create_rule(limits="2/minute", name="login", tenant=tenant, actor="user:ann")
+
+        seen = [(await decide(either, call(tenant=tenant))).allowed for tenant in ["acme"] * 3 + ["globex"] * 3]
+
+        assert seen == [True, True, False] * 2
+
     @pytest.mark.parametrize("spelling", ["post", "Post", "pOSt"])
     async def test_a_method_in_small_letters_is_no_way_around(self, either: Custodes, call, spelling: str):
         """Given a rule for POST, When the method comes as h11 lets it through and Django takes it, Then it holds."""

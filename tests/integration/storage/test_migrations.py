@@ -140,6 +140,35 @@ def described(kind: str, sql: str) -> str:
     return " ".join(sql.split()) if kind != "table" else f"table, without row ids: {'WITHOUT ROWID' in sql}"
 
 
+async def test_rules_outlive_that_their_names_become_the_tenants_own(custodes: Custodes):
+    # Given a rule of the version before
+    rule = {
+        "tenant_id": "acme", "id": "r-1", "name": "login", "enabled": True, "version": 3, "updated_at": 7,
+        "actor": "ann", "definition": '{"limits": "5/minute", "by": "ip"}',
+    }  # fmt: skip
+    insert = text(
+        "INSERT INTO rate_limit_rules (tenant_id, id, name, definition, enabled, version, updated_at, actor)"
+        " VALUES (:tenant_id, :id, :name, :definition, :enabled, :version, :updated_at, :actor)"
+    )
+
+    def before(tx):
+        connection = connection_of(tx)
+        command.upgrade(alembic_config(connection), "0020_calls_of_an_error")
+        connection.execute(insert, rule)
+
+    await custodes.database.migrate(before)
+
+    # When the tables are brought up to date
+    await custodes.migrate()
+
+    # Then it is as it was, and its name free for another tenant
+    await custodes.database.write(lambda tx: connection_of(tx).execute(insert, {**rule, "id": "r-2", "tenant_id": "b"}))
+    await custodes.ratelimit.refresh()
+    found = {one.tenant: one for one in custodes.ratelimit.list_rules()}
+    assert (found["acme"].id, found["acme"].version, found["acme"].limits[0].text) == ("r-1", 3, "5/minute")
+    assert found["b"].name == found["acme"].name == "login"
+
+
 async def test_squares_of_endpoints_are_filled_after_the_migration_where_they_last_long(
     custodes: Custodes, clock: FakeClock, random_bits, monkeypatch: pytest.MonkeyPatch
 ):

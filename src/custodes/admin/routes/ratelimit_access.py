@@ -16,6 +16,7 @@ from custodes.errors import InvalidInput
 from custodes.kernel.clock import DAY, SECOND
 from custodes.kernel.paging import MAX_LIMIT, walk
 from custodes.kernel.tenant import EVERY_TENANT
+from custodes.planes.ratelimit.access import as_typed, normal_identifier
 from custodes.planes.ratelimit.model import Access, Effect, Kind
 from custodes.runtime.transactions import Work
 
@@ -54,6 +55,7 @@ async def create_block(
     body: NewBlock, custodes: CustodesDep, principal: Admin, tenant: TenantScope, trail: Trail
 ) -> AccessModel:
     """Refuse every request of an identifier, at once; replaces a block that stands against it."""
+    named = normal_identifier(body.kind, body.identifier)
     entry_id = custodes.new_id()
     entry = await custodes.ratelimit.block_identifier(
         body.identifier,
@@ -65,8 +67,9 @@ async def create_block(
         entry_id=entry_id,
         also=trail.entry(
             "rate_limit.blocked",
-            target=f"{body.kind}:{body.identifier}",
+            target=f"{body.kind}:{named}",
             targets=[f"block:{entry_id}"],
+            context=as_typed(body.identifier, named),
             reason=body.reason,
             tenant=tenant,
         ),
@@ -162,6 +165,7 @@ async def create_access_entry(
     if body.effect is Effect.BLOCK:
         msg = "A block is on no list"
         raise InvalidInput(msg, remedy="Use rate-limits/blocks")
+    named = normal_identifier(body.kind, body.identifier)
     entry_id = custodes.new_id()
     entry = await custodes.ratelimit.add_to_list(
         body.effect,
@@ -173,9 +177,9 @@ async def create_access_entry(
         entry_id=entry_id,
         also=trail.entry(
             "rate_limit.listed",
-            target=f"{body.kind}:{body.identifier}",
+            target=f"{body.kind}:{named}",
             targets=[f"access:{entry_id}"],
-            context={"effect": body.effect.value},
+            context={"effect": body.effect.value, **as_typed(body.identifier, named)},
             reason=body.reason,
             tenant=tenant,
         ),

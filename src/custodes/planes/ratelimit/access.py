@@ -37,6 +37,11 @@ def normal_identifier(kind: Kind, identifier: str) -> str:
     return text
 
 
+def as_typed(identifier: str, named: str) -> dict[str, str]:
+    """Tell the audit trail what was typed, where that is not the name that counts."""
+    return {} if identifier == named else {"typed": identifier[:MAX_IDENTIFIER]}
+
+
 def _network(text: str) -> Network:
     bare, slash, prefix = text.partition("/")
     address = parse_address(bare)

@@ -119,7 +119,7 @@ class Source(StrEnum):
 class Rule:
     """Who may do how much of what."""
 
-    #: Unique name: in headers, analytics and the audit trail.
+    #: Name, in headers, analytics and the audit trail: no other rule of the tenant has it, and none for all tenants.
     name: str
     #: What it allows; all of them must admit.
     limits: tuple[Limit, ...]

@@ -171,7 +171,7 @@ class RateLimitStore(Protocol):
         """Keep a new rule.
 
         Raises:
-            Conflict: another rule has this name.
+            Conflict: another rule of this tenant, or one for all, has this name; for a rule for all: any other.
         """
         ...
 
@@ -183,7 +183,7 @@ class RateLimitStore(Protocol):
         """Put a rule in place of its version of that number; False, and nothing done, when there is none such.
 
         Raises:
-            Conflict: another rule has this name.
+            Conflict: another rule of this tenant, or one for all, has this name; for a rule for all: any other.
         """
         ...
 

@@ -26,7 +26,7 @@ from sqlalchemy.exc import IntegrityError
 from custodes.errors import Conflict
 from custodes.kernel.clock import HOUR
 from custodes.kernel.paging import Page, decode_cursor, page_of
-from custodes.kernel.tenant import DEFAULT_TENANT
+from custodes.kernel.tenant import DEFAULT_TENANT, EVERY_TENANT
 from custodes.planes.ratelimit.model import Access, Effect, Kind, Rule, Source, Window
 from custodes.planes.ratelimit.ports import Shared, Total, Usages
 from custodes.planes.ratelimit.rules import make_rule, spell_subjects
@@ -145,7 +145,7 @@ class SqlRateLimitStore:
 
     def add_rule(self, tx: Transaction, rule: Rule) -> None:
         """Insert a rule."""
-        with _named_once(rule):
+        with _named_once(tx, rule):
             connection_of(tx).execute(insert(r).values(_rule_columns(rule)))
 
     def rule(self, tx: Transaction, rule_id: str) -> Rule | None:
@@ -156,7 +156,7 @@ class SqlRateLimitStore:
     def change_rule(self, tx: Transaction, rule: Rule, version: int) -> bool:
         """Update a rule where it has that version."""
         where = and_(r.c.id == rule.id, r.c.version == version)
-        with _named_once(rule):
+        with _named_once(tx, rule):
             return connection_of(tx).execute(update(r).where(where).values(_rule_columns(rule))).rowcount == 1
 
     def delete_rule(self, tx: Transaction, rule_id: str) -> bool:
@@ -312,12 +312,27 @@ def _access(row: RowMapping) -> Access:
 
 
 @contextmanager
-def _named_once(rule: Rule) -> Generator[None]:
+def _named_once(tx: Transaction, rule: Rule) -> Generator[None]:
+    """Keep a name from being taken twice: in a tenant, and by one rule for all and another for some."""
+    others = [r.c.name == rule.name, r.c.id != rule.id]
+    if rule.tenant != EVERY_TENANT:
+        others.append(r.c.tenant_id == EVERY_TENANT)
+    owner = connection_of(tx).execute(select(r.c.tenant_id).where(*others).order_by(r.c.tenant_id).limit(1)).scalar()
+    if owner is not None:
+        raise _taken(rule, owner)
     try:
         yield
     except IntegrityError:
-        msg = f"There is a rule named {rule.name!r} already"
-        raise Conflict(msg, remedy="Change that one, or choose another name") from None
+        raise _taken(rule, rule.tenant) from None
+
+
+def _taken(rule: Rule, owner: str) -> Conflict:
+    # Who makes a rule for all may know whose the other is; who makes one of a tenant is told of nobody else's.
+    if owner not in (EVERY_TENANT, rule.tenant):
+        msg = f"Tenant {owner!r} has a rule named {rule.name!r}"
+        return Conflict(msg, remedy="Choose another name: that of a rule for all tenants is no other rule's")
+    msg = f"There is a rule named {rule.name!r} already"
+    return Conflict(msg, remedy="Change that one, or choose another name")
 
 
 def _rule_columns(rule: Rule) -> dict[str, Any]:

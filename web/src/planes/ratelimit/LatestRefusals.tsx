@@ -23,12 +23,21 @@ interface LatestRefusalsProps {
   identifier?: string;
   /** From this moment on. */
   since?: string;
+  /** Of this tenant alone. */
+  tenant?: string | null;
   /** It refuses nobody: whom it would have refused. */
   shadow?: boolean;
 }
 
-export function LatestRefusals({ rule, identifier, since, shadow = false }: LatestRefusalsProps) {
-  const query = { rule, identifier, since, refused_only: !shadow, limit: shadow ? LOOKED : SHOWN };
+export function LatestRefusals({ rule, identifier, since, tenant, shadow = false }: LatestRefusalsProps) {
+  const query = {
+    rule,
+    identifier,
+    since,
+    refused_only: !shadow,
+    limit: shadow ? LOOKED : SHOWN,
+    ...(tenant && { tenant }),
+  };
   const asked = useGet('/rate-limits/windows', query, { fresh: true });
   const { now } = useView();
   const moment = useMoment();

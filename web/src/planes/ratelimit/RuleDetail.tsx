@@ -19,7 +19,7 @@ import { RuleUsage } from './RuleUsage.tsx';
 
 export function RuleDetail({ id }: { id: string }) {
   const asked = useGet('/rate-limits/rules', undefined, { fresh: true });
-  const rule = asked.data?.find((one) => idOf(one) === id);
+  const rule = asked.data?.find((one) => idOf(one) === id) ?? asked.data?.find((one) => one.name === id);
   return (
     <Panel
       title={rule?.name ?? id}

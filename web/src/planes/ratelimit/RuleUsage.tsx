@@ -11,7 +11,7 @@ import type { Rule } from './model.ts';
 import { NearBars } from './NearLimits.tsx';
 
 export function RuleUsage({ rule }: { rule: Rule }) {
-  const asked = useTimed('/rate-limits/usage', { rule: rule.name });
+  const asked = useTimed('/rate-limits/usage', { rule: rule.name, ...(rule.tenant && { tenant: rule.tenant }) });
   const usage = asked.data;
   const data = useMemo<ChartData>(() => {
     if (!usage) return { times: [], series: [] };
@@ -51,7 +51,7 @@ export function RuleUsage({ rule }: { rule: Rule }) {
         )}
       </Section>
       <Section title={rule.shadow ? 'Whom it would have refused lately' : 'Latest refusals'}>
-        <LatestRefusals rule={rule.name} shadow={rule.shadow} />
+        <LatestRefusals rule={rule.name} tenant={rule.tenant} shadow={rule.shadow} />
       </Section>
     </>
   );

@@ -26,8 +26,8 @@ export function RuleState({ rule }: { rule: Rule }) {
   return <StatusBadge state={state(rule)} tone={tones[state(rule) as keyof typeof tones]} />;
 }
 
-/** A rule by its name; one that holds for nothing shares its name with the one in code. */
-export const idOf = (rule: Rule): string => (rule.overruled ? (rule.id ?? rule.name) : rule.name);
+/** A rule by its name; one that holds for nothing, or for a tenant alone, may share its name with another. */
+export const idOf = (rule: Rule): string => (rule.overruled || rule.tenant ? (rule.id ?? rule.name) : rule.name);
 
 const written = (rule: Rule): string => rule.limits.map((limit) => limit.text).join('; ');
 const factor = (rule: Rule): number => Math.max(...rule.limits.map((limit) => limit.worst_case_factor));

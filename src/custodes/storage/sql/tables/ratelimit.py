@@ -100,12 +100,14 @@ rate_limit_rules = Table(
     metadata,
     Column("tenant_id", Tenant, nullable=False),
     Column("id", Id, primary_key=True),
-    Column("name", String(100), nullable=False, unique=True),
+    Column("name", String(100), nullable=False),
     Column("definition", JsonText, nullable=False),
     Column("enabled", Boolean, nullable=False),
     Column("version", Count, nullable=False),
     Column("updated_at", Micros, nullable=False),
     Column("actor", String(256), nullable=False),
+    # A tenant's rule has not the name of one for all either: the store looks, for no constraint says so.
+    UniqueConstraint("tenant_id", "name"),
 )
 
 #: One row: grows with each change of the two tables above, so that a worker sees a change by reading one number.
