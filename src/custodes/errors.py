@@ -113,6 +113,13 @@ class SessionEnded(AuthenticationFailed):
         self.revoked = revoked
 
 
+class TokenExpired(AuthenticationFailed):
+    """An issuer's token was good, and its time is over."""
+
+    code = "token-expired"
+    title = "The token has expired"
+
+
 class PermissionDenied(CustodesError):
     """Who you are may not do this."""
 

@@ -31,7 +31,7 @@ from pydantic_settings import (
 )
 
 from custodes.errors import ConfigurationError
-from custodes.kernel.tenant import DEFAULT_TENANT, valid_tenant
+from custodes.kernel.tenant import DEFAULT_TENANT, TENANT, valid_tenant
 from custodes.settings_sources import Environment, settings_file, told
 
 #: A list written with commas in the environment and as a list in the file.
@@ -315,8 +315,10 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(2.0, ge=0, le=300, validation_alias=_env("CUSTODES_DRAIN_SECONDS", "drain_seconds"))
     """Seconds that ``custodes serve`` goes on serving after SIGTERM while ``/readyz`` answers 503, so that balancers
     send requests elsewhere; up to five more are for requests under way."""
-    default_tenant: str = Field(DEFAULT_TENANT, validation_alias=_env("CUSTODES_DEFAULT_TENANT", "default_tenant"))
-    """Tenant of everything that names none."""
+    default_tenant: str = Field(
+        DEFAULT_TENANT, pattern=TENANT, validation_alias=_env("CUSTODES_DEFAULT_TENANT", "default_tenant")
+    )
+    """Tenant of everything that names none: 1 to 64 of ``A-Z a-z 0-9 . _ : @ -``, starting with a letter or digit."""
     tenant_time_zones: CommaList = Field((), validation_alias=_env("CUSTODES_TENANT_TIME_ZONES", "tenant_time_zones"))
     """Time zones that the dashboard offers beside UTC and the reader's own: ``acme=Europe/Berlin`` for a tenant,
     ``*=America/New_York`` for all others. Who sees all tenants is offered that of the default tenant."""

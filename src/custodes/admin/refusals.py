@@ -6,7 +6,9 @@ internet, from as many addresses as they like: of each sort a sample is told. Wh
 entry says how many.
 
 A session that is over is no forged credential: a page that stays open asks with it until somebody signs in again. One
-that ran out is no news. One that somebody ended and that is used on is told once a minute: it may be a stolen one.
+that ran out is no news; nor is an issuer's token that did hold until its time was over, and Clerk's lasts a minute. One
+that somebody ended and that is used on is told once a minute: it may be a stolen one. So is a cookie of Clerk that
+never held, which a browser sends with all that a page asks.
 """
 
 from __future__ import annotations
@@ -15,9 +17,9 @@ from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 
-from custodes.admin.auth.gate import presented
+from custodes.admin.auth.gate import presented, presented_by_clerk
 from custodes.admin.problems import trace_of
-from custodes.errors import AuthenticationFailed, CustodesError, PermissionDenied, SessionEnded
+from custodes.errors import AuthenticationFailed, CustodesError, PermissionDenied, SessionEnded, TokenExpired
 from custodes.kernel.clock import MINUTE
 from custodes.kernel.signals import SecuritySignal
 from custodes.planes.audit.model import ACTOR_ISSUER
@@ -46,8 +48,9 @@ class Refusals:
         self._custodes = custodes
         self._minute = -1
         self._counts: dict[str, int] = {}
-        #: Sessions that were ended and used on, and the minute in which it was told last.
-        self._ended_told: dict[str, int] = {}
+        #: What an open page repeats, a session that was ended or Clerk's cookie from an address, and the minute in
+        #: which it was told last.
+        self._told: dict[tuple[str, str], int] = {}
         #: Refusals that were not told, since the start.
         self.suppressed = 0
         self._suppressed_since = 0
@@ -59,7 +62,7 @@ class Refusals:
                 await self._denied(request, error)
             elif isinstance(error, SessionEnded):
                 self._ended(request, error)
-            elif isinstance(error, AuthenticationFailed) and presented(request):
+            elif isinstance(error, AuthenticationFailed) and not isinstance(error, TokenExpired):
                 self._unauthenticated(request, error)
         except CustodesError as failure:
             _log.warning("refusal_not_audited", code=error.code, error=str(failure), trace_id=trace_of(request))
@@ -82,17 +85,25 @@ class Refusals:
         )
 
     def _ended(self, request: Request, error: SessionEnded) -> None:
-        minute = self._custodes.clock.now() // MINUTE
-        if not error.revoked or self._ended_told.get(error.session_id) == minute:
-            return
-        if len(self._ended_told) >= _MAX_COUNTED:
-            self._ended_told.clear()
-        self._ended_told[error.session_id] = minute
-        self._tell(request, error, "auth.session_used_after_end", {"session": error.session_id})
+        if error.revoked and self._first_in_minute(("session", error.session_id)):
+            self._tell(request, error, "auth.session_used_after_end", {"session": error.session_id})
 
     def _unauthenticated(self, request: Request, error: AuthenticationFailed) -> None:
+        if not (
+            presented(request) or (presented_by_clerk(request) and self._first_in_minute(("address", _ip(request))))
+        ):
+            return
         if self._room("", UNAUTHENTICATED_PER_MINUTE):
             self._tell(request, error, "auth.refused", {})
+
+    def _first_in_minute(self, what: tuple[str, str]) -> bool:
+        minute = self._custodes.clock.now() // MINUTE
+        if self._told.get(what) == minute:
+            return False
+        if len(self._told) >= _MAX_COUNTED:
+            self._told.clear()
+        self._told[what] = minute
+        return True
 
     def _tell(self, request: Request, error: AuthenticationFailed, action: str, more: dict[str, object]) -> None:
         self._custodes.bus.emit(

@@ -5,6 +5,8 @@ What was set by somebody (a threshold, a limit) is written as it was set: :func:
 
 from __future__ import annotations
 
+from math import inf, isfinite
+
 #: Figures from here on have thousands apart and no fractions.
 _WHOLE_FROM = 1_000
 
@@ -49,8 +51,13 @@ def percent_exactly(share: float) -> str:
 
 
 def length(seconds: float) -> str:
-    """Write how long something takes: ``0.4 ms``, ``38 ms``, ``1.24 s``, ``90 s``, ``5 min 56 s``, ``2 days 3 h``."""
+    """Write how long something takes: ``0.4 ms``, ``38 ms``, ``1.24 s``, ``90 s``, ``5 min 56 s``, ``2 days 3 h``.
+
+    What has no end is written ``for ever``, what is no number ``unknown``.
+    """
     size = abs(seconds)
+    if not isfinite(size):
+        return "for ever" if seconds == inf else "unknown"
     if 0 < size < 1:
         return f"{_digits(1_000 * seconds, 0 if size >= 0.01 else 1 if size >= 0.000_1 else 3)} ms"
     for unit, large, smaller, small in _UNITS:

@@ -18,7 +18,10 @@ UNACCEPTABLE_TENANT = "unacceptable-tenant-id"
 #: Longest tenant id, characters: it is an index prefix of every table.
 MAX_TENANT_LENGTH = 64
 
-_TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,63}")
+#: What a tenant id looks like, as a regular expression.
+TENANT = r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,63}$"
+
+_TENANT = re.compile(TENANT)
 
 
 def valid_tenant(text: str) -> bool:

@@ -153,3 +153,19 @@ async def test_metrics_are_taken_away_bucket_by_bucket(
     clock.advance(60 * SECOND)
     for refused in ("since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z", "limit=0", "format=xlsx"):
         assert (await client.get(f"{API}/system-metrics/export?{refused}", headers=admin)).status_code == 422
+
+
+async def test_a_metric_with_more_series_than_are_held_at_a_time_is_taken_away_whole(
+    custodes: Custodes, clock: FakeClock
+):
+    """Given a series for each of many customers, Then none of them is left out, nor told twice."""
+    for number in range(7):
+        custodes.metrics.count("orders", labels={"customer": f"c{number}"})
+    custodes.metrics.gauge("queue.depth", 4)
+    await custodes.metrics.flush()
+    begin, end = clock.now() - HOUR, clock.now() + 1
+
+    for held in (1, 3, 7):
+        takeout = Takeout(SqlMetricStore(custodes.database), clock, max_series=held)
+        found = [dict(bucket.labels).get("customer") async for bucket in takeout.buckets(begin, end, name="orders")]
+        assert sorted(found, key=str) == [f"c{number}" for number in range(7)]

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from tests.integration.admin.conftest import Browser
 
 from custodes import Custodes
+from custodes.admin.app import create_admin_app
 from custodes.admin.refusals import DENIED_PER_MINUTE, UNAUTHENTICATED_PER_MINUTE
 from custodes.kernel.clock import HOUR, MINUTE
 from custodes.kernel.signals import SecuritySignal
@@ -100,6 +101,50 @@ async def test_a_session_that_somebody_ended_and_that_is_used_on_is_told_once_a_
     assert [(one.action, one.context["session"]) for one in signals] == [
         ("auth.session_used_after_end", session.id)
     ] * 2
+
+
+async def test_a_forged_cookie_of_clerk_is_told_once_a_minute_and_one_that_ran_out_is_not(
+    custodes: Custodes, signals: list[SecuritySignal], clock: FakeClock
+) -> None:
+    """
+    Given pages that ask every few seconds with the cookie that Clerk gave them, and its tokens last a minute,
+    When one is left open until its token has run out, Then that is no news;
+    When another has a cookie that Clerk never signed, Then it is told, once a minute, whatever it asks.
+    """
+    clerk = FakeIssuer(clock, "https://clerk.example.com", audience="")
+    custodes.settings = custodes.settings.model_copy(
+        update={"clerk_issuer": clerk.url, "clerk_authorized_parties": ("https://ops.example.com",)}
+    )
+    good = clerk.token("user_1", azp="https://ops.example.com")
+    app = create_admin_app(custodes, fetch=clerk.fetch)
+    transport = httpx2.ASGITransport(app=app, client=("203.0.113.9", 50_000))
+    async with httpx2.AsyncClient(transport=transport, base_url="https://ops.example.com") as page:
+        clock.advance(HOUR)
+        for _ in range(20):
+            answer = await page.get(f"{API}/me", headers={"Cookie": f"__session={good}"})
+        assert (answer.status_code, answer.json()["code"]) == (401, "token-expired")
+        assert signals == []
+
+        header, claims, _ = good.split(".")
+        for _ in range(20):
+            await page.get(f"{API}/me", headers={"Cookie": f"__session={header}.{claims}.Zm9yZ2Vk"})
+        assert [(one.action, one.actor) for one in signals] == [("auth.refused", "ip:203.0.113.9")]
+        clock.advance(MINUTE)
+        await page.get(f"{API}/me", headers={"Cookie": "__session=canary"})
+        assert [one.action for one in signals] == ["auth.refused"] * 2
+        assert "canary" not in repr(signals)
+
+        # A token that is sent on purpose is told each time, as ever
+        for _ in range(3):
+            await page.get(f"{API}/me", headers={"Authorization": "Bearer canary"})
+        assert len(signals) == 5
+
+
+async def test_a_cookie_of_the_host_app_that_is_called_like_clerks_is_none_of_ours(
+    client: httpx2.AsyncClient, signals: list[SecuritySignal]
+) -> None:
+    await client.get(f"{API}/me", headers={"Cookie": "__session=of-the-host"})
+    assert signals == []
 
 
 async def test_a_flood_of_401s_is_sampled_and_what_is_left_out_is_counted(

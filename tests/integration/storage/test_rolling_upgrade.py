@@ -17,7 +17,7 @@ from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, cre
 
 from custodes import Custodes
 from custodes.errors import ConfigurationError, StorageUnavailable
-from custodes.storage.sql import postgresql, schema
+from custodes.storage.sql import postgresql, postgresql_work, schema
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.schema import VERSION_TABLE, alembic_config, metadata
 from custodes.storage.sql.tables.audit import audit_logs
@@ -185,6 +185,17 @@ class TestATableThatAnotherTransactionHas:
         assert (await custodes.pending_migrations())[0] == "0014_sums_and_ages"
         await custodes.close()
 
+    async def test_is_tried_again_too_when_each_waited_for_the_other(self, postgres_server, tries: Tries):
+        """Given deadlocks, one after another, that the server ends by rolling the migration back,
+        When there is none any more, Then it is migrated."""
+        custodes = await at_version(postgres_server, "0013_audit_lines")
+        tries.deadlocks = postgresql_work.RETRIES + 2  # more than a work by itself is run again
+
+        assert "0014_sums_and_ages" in await custodes.migrate()
+        assert len(tries.begun) == tries.deadlocks + 1
+        assert await custodes.pending_migrations() == []
+        await custodes.close()
+
 
 class Tries:
     """Counts how often a migration is begun."""
@@ -192,10 +203,15 @@ class Tries:
     def __init__(self, migrate: Callable[[Connection], list[str]]) -> None:
         self._migrate = migrate
         self.begun: list[Connection] = []
+        #: How many of them, the first ones, end in a deadlock after everything was done.
+        self.deadlocks = 0
 
     def __call__(self, connection: Connection) -> list[str]:
         self.begun.append(connection)
-        return self._migrate(connection)
+        done = self._migrate(connection)
+        if len(self.begun) <= self.deadlocks:
+            connection.exec_driver_sql("DO $$ BEGIN RAISE deadlock_detected; END $$")
+        return done
 
 
 async def at_version(server: Any, revision: str) -> Custodes:

@@ -58,6 +58,7 @@ def test_a_share_is_all_or_nothing_only_when_it_is(share: float) -> None:
         (12.34, "12.3 s"), (90, "90 s"), (119.9, "119.9 s"), (120, "2 min"), (355.8, "5 min 56 s"), (599.9, "10 min"),
         (1_620, "27 min"), (7_199, "120 min"), (7_260, "2 h 1 min"), (90_000, "25 h"), (176_400, "2 days 1 h"),
         (86_400 * 7, "7 days"), (86_400 * 30.4, "30 days"), (-355.8, "-5 min 56 s"), (-3, "-3 s"),
+        (float("inf"), "for ever"), (float("nan"), "unknown"), (float("-inf"), "unknown"),
     ],
 )  # fmt: skip
 def test_lengths_of_time(seconds: float, written: str) -> None:

@@ -67,14 +67,17 @@ class Gate:
             raise _refused("The token is another issuer's")
         return found
 
+    def takes_clerk_cookie(self, request: Request) -> bool:
+        """Tell whether a request has a cookie of Clerk, and Clerk is asked; else one of that name is the host app's."""
+        return bool(request.cookies.get(CLERK_COOKIE)) and self._verifier.accepts(Method.CLERK)
+
     async def _by_cookie(self, request: Request) -> Principal:
         token = request.cookies.get(SESSION_COOKIE)
         if token is not None:
             return await self._by_session(request, token)
-        clerk = request.cookies.get(CLERK_COOKIE)
-        if clerk and self._verifier.accepts(Method.CLERK):
+        if self.takes_clerk_cookie(request):
             self._check_origin(request)
-            return await self._by_token(clerk)
+            return await self._by_token(request.cookies[CLERK_COOKIE])
         return await self._by_host(request)
 
     async def _by_key(self, key: str) -> Principal:
@@ -151,9 +154,15 @@ async def authenticate(request: Request) -> Principal:
 
 
 def presented(request: Request) -> bool:
-    """Tell whether a request carries credentials of any kind."""
+    """Tell whether a request carries credentials that somebody has sent on purpose, or a session cookie of ours."""
     headers = request.headers
     return "authorization" in headers or "x-api-key" in headers or SESSION_COOKIE in request.cookies
+
+
+def presented_by_clerk(request: Request) -> bool:
+    """Tell whether a request carries nothing but Clerk's cookie, which browsers send with whatever a page asks."""
+    gate: Gate = request.app.state.gate
+    return not presented(request) and gate.takes_clerk_cookie(request)
 
 
 def _refused(why: str) -> AuthenticationFailed:

@@ -19,7 +19,7 @@ from joserfc.errors import JoseError, UnsupportedAlgorithmError
 
 from custodes.admin.auth.fetch import HttpFetcher, check_url, discover
 from custodes.admin.auth.jwks import ALGORITHMS, MAX_KID, Jwks
-from custodes.errors import AuthenticationFailed, ConfigurationError
+from custodes.errors import AuthenticationFailed, ConfigurationError, TokenExpired
 from custodes.kernel.clock import MINUTE, SECOND, Clock
 from custodes.planes.identity.model import Method
 
@@ -150,6 +150,7 @@ class TokenVerifier:
 
         Raises:
             AuthenticationFailed: it does not hold; never says more than which check failed.
+            TokenExpired: it did hold, and its time is over.
         """
         header, claimed = _peek(token)
         algorithm, kid = _signature_of(header)
@@ -186,7 +187,8 @@ class TokenVerifier:
         now = self._clock.now()
         expires, begins, issued = (_date(claims, name) for name in ("exp", "nbf", "iat"))
         if expires is None or now >= expires + LEEWAY:
-            raise _refused("it has expired")
+            msg = "The token is refused: it has expired"
+            raise TokenExpired(msg, remedy="Get a new one from its issuer: sign in again")
         if begins is not None and now < begins - LEEWAY:
             raise _refused("it is not valid yet")
         if issued is not None and (now < issued - LEEWAY or issued > expires):

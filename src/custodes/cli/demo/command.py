@@ -8,9 +8,10 @@ import secrets
 import signal
 import subprocess
 import sys
+from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -21,7 +22,7 @@ from custodes.cli.console import JsonOption, err, out, write_json
 from custodes.cli.demo.stock import shared_secrets
 from custodes.cli.environment import environment
 from custodes.cli.serve import announce_owner, leave
-from custodes.errors import ConfigurationError, NotFound
+from custodes.errors import ConfigurationError, CustodesError, NotFound
 from custodes.planes.identity.model import HOST, Method, Role
 from custodes.settings import load_settings
 
@@ -33,6 +34,9 @@ DEMO_DATABASE = Path(".custodes") / "demo.db"
 
 #: Seconds that the server gets to stop.
 STOP_SECONDS = 15
+
+#: How often it is looked whether the server still runs, seconds: nobody waits for less.
+LOOK_SECONDS = 0.5
 
 
 def demo(
@@ -67,7 +71,7 @@ def demo(
             try:
                 driver = Driver(url, shared_secrets(), api_key=key, rate=rate, seed=seed)
                 receiver = receiving(url, key, seed) if _keeps_secrets() else None
-                tally = asyncio.run(_drive(driver, url, seconds, receiver=receiver))
+                tally = asyncio.run(_drive(driver, url, seconds, receiver=receiver, server=server))
             finally:
                 server.terminate()
                 with suppress(subprocess.TimeoutExpired):
@@ -77,7 +81,12 @@ def demo(
 
 
 async def _drive(
-    driver: Driver, url: str, seconds: float, *, receiver: AbstractAsyncContextManager[str] | None = None
+    driver: Driver,
+    url: str,
+    seconds: float,
+    *,
+    receiver: AbstractAsyncContextManager[str] | None = None,
+    server: subprocess.Popen[bytes] | None = None,
 ) -> Tally:
     task = asyncio.current_task()
     assert task is not None
@@ -85,8 +94,32 @@ async def _drive(
         # Else SIGTERM would be raised in whichever task runs just then.
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     with suppress(asyncio.CancelledError, KeyboardInterrupt):
-        await _send(driver, url, seconds, receiver)
+        sending = _send(driver, url, seconds, receiver)
+        await (sending if server is None else _while_it_runs(server, sending))
     return driver.tally
+
+
+async def _while_it_runs(server: subprocess.Popen[bytes], sending: Coroutine[Any, Any, None]) -> None:
+    """Send for as long as there is a server of ours to send to.
+
+    Raises:
+        CustodesError: it has ended by itself.
+    """
+    tasks = asyncio.create_task(sending), asyncio.create_task(_end_of(server))
+    try:
+        [first, *_], _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await first
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _end_of(server: subprocess.Popen[bytes]) -> None:
+    while (code := server.poll()) is None:  # noqa: ASYNC110 - the end of a process sets no event
+        await asyncio.sleep(LOOK_SECONDS)
+    msg = f"The demo shop has ended by itself ({f'signal {-code}' if code < 0 else f'exit code {code}'})"
+    raise CustodesError(msg, remedy="Read what it has said, or start the demo again with another CUSTODES_PORT")
 
 
 async def _send(driver: Driver, url: str, seconds: float, receiver: AbstractAsyncContextManager[str] | None) -> None:

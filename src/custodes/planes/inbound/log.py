@@ -12,6 +12,7 @@ from custodes.kernel.ids import RandomBits, uuid7
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
 from custodes.kernel.redact import storable
 from custodes.kernel.spelling import one_of
+from custodes.kernel.tenant import check_tenant
 from custodes.planes.inbound.model import (
     Arrival,
     Attempt,
@@ -88,16 +89,18 @@ class WebhookLog:
             connection: SQLAlchemy handle of the caller's own transaction, to commit with it.
 
         Raises:
-            InvalidInput: a value is too long, the payload is nothing that can be written as JSON, or there is no such
-                status.
+            InvalidInput: a value is too long, the tenant is no tenant id, the payload is nothing that can be written as
+                JSON, or there is no such status.
             StorageUnavailable: it was not kept.
         """
         now = self._clock.now()
         known = one_of(Status, status, "status of a webhook event")
+        whose = tenant or self._tenant
+        check_tenant(whose)
         body = _bytes_of(payload)
         identifier = uuid7(now, self._random_bits)
         arrival = Arrival(
-            tenant or self._tenant,
+            whose,
             identifier,
             now,
             _short("source", source, 64),

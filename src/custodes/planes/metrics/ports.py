@@ -67,8 +67,8 @@ class MetricStore(Protocol):
         """Return samples of some series, in no order; ``limit + 1`` of them when there are more than ``limit``."""
         ...
 
-    async def list_series(self, tenant: str | None, name: str, limit: int) -> list[Series]:
-        """Return the series known under a name, by tenant and id."""
+    async def list_series(self, tenant: str | None, name: str, limit: int, *, after: str = "") -> list[Series]:
+        """Return the series known under a name, by tenant and id; of one tenant those after an id, if one is given."""
         ...
 
     async def list_metrics(self, tenant: str | None, after: tuple[str, str] | None, limit: int) -> list[MetricInfo]:

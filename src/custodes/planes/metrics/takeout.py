@@ -15,8 +15,8 @@ from custodes.planes.metrics.fold import BUCKET, Cell, absorb
 from custodes.planes.metrics.model import LEVELS, Kind, Labels, Level, MetricInfo, Sample, Series
 from custodes.planes.metrics.ports import MetricStore, Selection
 
-#: Series of one metric that are looked at: more than a process may ever make.
-MAX_SERIES = 100_000
+#: Series of one metric that are held at a time, and put into the order of their labels.
+MAX_SERIES = 10_000
 
 #: Series that are read together, and buckets that one read makes of them at most, roughly: bound what is held.
 GROUP = 50
@@ -60,10 +60,13 @@ class Bucket:
 class Takeout:
     """Reads everything, a few series and a while at a time; what no process has flushed yet is not in it."""
 
-    def __init__(self, store: MetricStore, clock: Clock, *, max_samples: int = MAX_SAMPLES) -> None:
+    def __init__(
+        self, store: MetricStore, clock: Clock, *, max_samples: int = MAX_SAMPLES, max_series: int = MAX_SERIES
+    ) -> None:
         self._store = store
         self._clock = clock
         self._max_samples = max_samples
+        self._max_series = max_series
 
     def buckets(
         self,
@@ -103,7 +106,7 @@ class Takeout:
         self, since: int, until: int, width: int, level: Level, metrics: AsyncIterator[MetricInfo]
     ) -> AsyncIterator[Bucket]:
         async for metric in metrics:
-            for group in await self._groups(metric):
+            async for group in self._groups(metric):
                 stretch = max(1, BUCKETS // len(group)) * width
                 for begin in range(since, until, stretch):
                     end = min(begin + stretch, until)
@@ -163,12 +166,16 @@ class Takeout:
                     yield metric
             after = (found[-1].tenant, found[-1].name)
 
-    async def _groups(self, metric: MetricInfo) -> list[Sequence[Series]]:
+    async def _groups(self, metric: MetricInfo) -> AsyncIterator[Sequence[Series]]:
         """Find the series of a metric, some at a time; each group of one kind, as a name may have changed its own."""
-        found = await self._store.list_series(metric.tenant, metric.name, MAX_SERIES)
-        found.sort(key=lambda one: (one.kind, one.labels))
-        by_kind = [list(some) for _, some in groupby(found, lambda one: one.kind)]
-        return [some[start : start + GROUP] for some in by_kind for start in range(0, len(some), GROUP)]
+        after = ""
+        while found := await self._store.list_series(metric.tenant, metric.name, self._max_series, after=after):
+            after = found[-1].id
+            found.sort(key=lambda one: (one.kind, one.labels))
+            for _, some in groupby(found, lambda one: one.kind):
+                these = list(some)
+                for start in range(0, len(these), GROUP):
+                    yield these[start : start + GROUP]
 
 
 def _width(level: Level) -> int:

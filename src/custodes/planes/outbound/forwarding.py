@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from custodes.kernel.clock import Clock
 from custodes.kernel.ids import RandomBits, uuid7
+from custodes.kernel.tenant import check_tenant
 from custodes.planes.outbound.addresses import checked_url
 from custodes.planes.outbound.emitter import Emission, Emitter
 from custodes.planes.outbound.headers import forwarded_headers
@@ -75,9 +76,10 @@ class Forwarder:
         """Make the endpoint of a source, or have it lead where it leads now; idempotent, in whatever process.
 
         Raises:
-            InvalidInput: the URL is none.
+            InvalidInput: the URL or the tenant is none.
             ConfigurationError: there is no key to seal its secret with.
         """
+        check_tenant(tenant)
         now = self._clock.now()
         fresh = Endpoint(
             id=endpoint_of(tenant, source),

@@ -413,7 +413,7 @@ class OutgoingWebhooks(Deliveries):
         and it cannot be deleted while this process forwards to it.
 
         Raises:
-            InvalidInput: the URL is none.
+            InvalidInput: the URL or the tenant is none.
             ConfigurationError: there is no key to seal its secret with.
         """
         endpoint = await self._forwarder.keep_endpoint(source, url, tenant or self._default_tenant)

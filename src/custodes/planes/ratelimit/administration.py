@@ -8,7 +8,7 @@ from typing import Any
 
 from custodes.errors import Conflict, InvalidInput, NotFound
 from custodes.kernel.clock import DAY, SECOND, Clock
-from custodes.kernel.tenant import EVERY_TENANT
+from custodes.kernel.tenant import EVERY_TENANT, check_tenant
 from custodes.planes.ratelimit.access import normal_identifier
 from custodes.planes.ratelimit.bans import Escalation
 from custodes.planes.ratelimit.in_force import MAX_RULES, MAX_RULES_OF_TENANT, InForce
@@ -128,6 +128,8 @@ class Administration:
             InvalidInput: a value is not acceptable.
         """
         now = self._clock.now()
+        if tenant:
+            check_tenant(tenant)
         if kind is Kind.CUSTOM:
             msg = "A custom identifier is known to the callable of its rule alone: an entry for it would never count"
             raise InvalidInput(msg, remedy="Name an ip, user, api_key or tenant, or change the rule")

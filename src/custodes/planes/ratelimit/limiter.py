@@ -10,7 +10,7 @@ from custodes.kernel.clock import HOUR, Clock
 from custodes.kernel.health import SystemHealth, Threshold, judge
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
 from custodes.kernel.spelling import one_of
-from custodes.kernel.tenant import EVERY_TENANT
+from custodes.kernel.tenant import EVERY_TENANT, check_tenant
 from custodes.kernel.window import MAX_SUBJECTS, NEVER, OwnCells
 from custodes.planes.ratelimit.administration import Administration
 from custodes.planes.ratelimit.alarm import Alarm
@@ -267,12 +267,14 @@ class RateLimiter(Gatekeeping):
             trace_id: trace that it belongs to.
 
         Raises:
-            InvalidInput: there is no such kind, or the identifier is not one of it.
+            InvalidInput: there is no such kind, the identifier is not one of it, or the tenant is no tenant id.
         """
         known = one_of(Kind, kind, "kind of identifier")
         if not self._enabled:
             return Check(allowed=True)
-        probe = Probe(identifier, known, endpoint, method, tenant or self._options.default_tenant, trace_id)
+        whose = tenant or self._options.default_tenant
+        check_tenant(whose)
+        probe = Probe(identifier, known, endpoint, method, whose, trace_id)
         answer = self._judge.check(probe, unknown="")
         decision = await answer if isinstance(answer, Pending) else answer
         if decision.release is not None:  # nobody would give the slots back

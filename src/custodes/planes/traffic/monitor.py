@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar, overload
 
 from custodes.errors import InvalidInput, NotFound
@@ -11,7 +12,7 @@ from custodes.kernel.clock import Clock
 from custodes.kernel.health import SystemHealth, Threshold
 from custodes.kernel.ids import RandomBits
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
-from custodes.kernel.tenant import DEFAULT_TENANT
+from custodes.kernel.tenant import DEFAULT_TENANT, check_tenant
 from custodes.kernel.time_range import range_of
 from custodes.planes.traffic.analytics import (
     MAX_SHOWN,
@@ -151,14 +152,15 @@ class ApiMonitor:
         Args:
             target: the callable, or the name of the series (default: module and qualified name).
             tenant: whose calls they are.
+
+        Raises:
+            InvalidInput: the tenant is no tenant id.
         """
+        whose = tenant or self._default_tenant
+        check_tenant(whose)
         if callable(target):
-            return self._wrapped(target, None, tenant)
-
-        def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-            return self._wrapped(function, target, tenant)
-
-        return decorate
+            return self._wrapped(target, None, whose)
+        return partial(self._wrapped, name=target, whose=whose)
 
     def log_api_call(self, report: CallReport) -> None:
         """Take in a call that somebody else saw; written with the next flush, unless monitoring is switched off.
@@ -180,11 +182,10 @@ class ApiMonitor:
         """Show the listener of :meth:`watch` what has come since the last time."""
         self._recorder.fold()
 
-    def _wrapped(self, target: Callable[..., Any], name: str | None, tenant: str | None) -> Callable[..., Any]:
+    def _wrapped(self, target: Callable[..., Any], name: str | None, whose: str) -> Callable[..., Any]:
         if not self._enabled:
             return target
         series = name or f"{target.__module__}.{getattr(target, '__qualname__', type(target).__qualname__)}"
-        whose = tenant or self._default_tenant
         return wrap(target, lambda: CallMeter(series, whose, self._clock, self.record))
 
     # ── Analytics ────────────────────────────────────────────────────────────

@@ -77,11 +77,11 @@ class SqlMetricStore:
         """Return samples, each measurement exactly once."""
         return await self._database.read(lambda tx: _read(connection_of(tx), selection, limit))
 
-    async def list_series(self, tenant: str | None, name: str, limit: int) -> list[Series]:
-        """Return the series known under a name."""
+    async def list_series(self, tenant: str | None, name: str, limit: int, *, after: str = "") -> list[Series]:
+        """Return the series known under a name, after an id."""
         query = (
             select(s.c.tenant_id, s.c.name, s.c.kind, s.c.labels, s.c.series_id)
-            .where(_scope(tenant), s.c.name == name)
+            .where(_scope(tenant), s.c.name == name, *((s.c.series_id > after,) if after else ()))
             .order_by(s.c.tenant_id, s.c.series_id)
             .limit(limit)
         )

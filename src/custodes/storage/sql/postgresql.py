@@ -29,7 +29,7 @@ from custodes.storage.sql.deadlines import Deadlines, Overdue
 from custodes.storage.sql.postgresql_once import Endings
 from custodes.storage.sql.postgresql_text import has_nul, without_nul
 from custodes.storage.sql.postgresql_work import (
-    LOCKED,
+    HELD_BY_OTHERS,
     READ_ONLY,
     ROLLED_BACK,
     PooledWork,
@@ -183,7 +183,8 @@ class PostgresDatabase:
     async def migrate(self, work: Callable[[Transaction], T]) -> T:
         """Run a work that changes tables: in one process at a time, for as long as it takes.
 
-        A table that others have is waited for a little at a time, so that they, and who comes after them, go on.
+        A table that others have is waited for a little at a time, so that they, and who comes after them, go on. It is
+        one transaction: one that a deadlock was ended by has changed nothing either, and is tried again like it.
 
         Raises:
             StorageUnavailable: others had a table all the time, or the server could not do it; nothing was changed.
@@ -198,7 +199,7 @@ class PostgresDatabase:
             try:
                 return await self._run(self._writers, work, terms)
             except StorageUnavailable as error:
-                if code_of(error.__cause__) != LOCKED:
+                if code_of(error.__cause__) not in HELD_BY_OTHERS:
                     raise
                 _log.warning("migration_waits", tried=tried + 1, error=error.message)
         msg = f"The tables were not changed: others had one of them at each of {MIGRATION_TRIES} tries"

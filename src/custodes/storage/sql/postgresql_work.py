@@ -35,6 +35,9 @@ READ_ONLY = "25006"
 #: lock_not_available: another transaction had a table for longer than ``lock_timeout``.
 LOCKED = "55P03"
 
+#: What is over when others let go of a table: they had it for too long, or each waited for what the other had.
+HELD_BY_OTHERS = frozenset({LOCKED, "40P01"})
+
 #: unique_violation: most works look before they insert, and somebody else was faster. Run again, they see it.
 _TAKEN = "23505"
 
