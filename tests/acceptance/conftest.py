@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import Any, TypeVar
 import httpx2
 import pytest
 from tests.acceptance import plain
+from tests.servers.programs import free_port
 from tests.servers.warm import FOREIGN, Warm
 
 T = TypeVar("T")
@@ -44,14 +44,6 @@ def until(promise: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
             pass
         time.sleep(0.05)
     pytest.fail(f"{what}: not within {seconds:g} s")
-
-
-def in_time(seconds: float, promise: Callable[[], bool]) -> None:
-    """Wait until it holds, at most so long; then it must."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and not promise():
-        time.sleep(0.05)
-    assert promise()
 
 
 class Server:
@@ -105,7 +97,7 @@ class Server:
         until(lambda: client.get("/readyz").status_code == 200, "readyz")
         return client
 
-    def stop(self, number: int = signal.SIGTERM, seconds: float = 20) -> int:
+    def stop(self, number: int = signal.SIGTERM, seconds: float = PATIENCE) -> int:
         """Ask it to end; returns the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
@@ -125,20 +117,14 @@ class Server:
             pytest.fail(f"it did not end within {seconds:g} s:\n{self.said}")
 
 
-@pytest.fixture
-def free_port() -> int:
-    return find_free_port()
+@pytest.fixture(name="free_port")
+def make_free_port() -> int:
+    return free_port()
 
 
 @pytest.fixture(name="find_free_port", scope="session")
 def make_find_free_port() -> Callable[[], int]:
-    return find_free_port
-
-
-def find_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return free_port
 
 
 @pytest.fixture
@@ -182,7 +168,7 @@ def servers_in(folder: Path) -> Iterator[Callable[..., Server]]:
                 server.process.terminate()
         for server in servers:
             try:
-                server.process.wait(20)
+                server.process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 server.process.kill()
                 server.process.wait()

@@ -7,6 +7,7 @@ import ctypes
 import fcntl
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -80,11 +81,19 @@ def _install(package: str) -> None:
             )
 
 
+#: Where servers listen whose port has to be known before they begin: below what systems give to whoever connects
+#: (Linux: 32768 on), so that none of the thousands of connections of other tests takes it meanwhile.
+_PORTS = range(12_000, 22_000)
+
+
 def free_port() -> int:
-    """Return a port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Return a port that nobody listens on just now, and that nobody will be given who asks for any."""
+    choose = random.SystemRandom()
+    while True:
+        port = choose.choice(_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Program:

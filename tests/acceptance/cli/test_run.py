@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from tests.acceptance import plain
+from tests.servers.programs import free_port
 
 ADMIN = "/api/admin/enterprise"
 
@@ -25,9 +26,7 @@ def base_url(tmp_path: Path, request: pytest.FixtureRequest):
     if request.param == "postgresql":
         server = request.getfixturevalue("postgres_server")
         database = {"CUSTODES_DATABASE_URL": server.url(server.new_database())}
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     clean = {
         name: value for name, value in os.environ.items() if not name.startswith(("CUSTODES_", "STRIPE_", "GITHUB_"))
     }
@@ -42,7 +41,7 @@ def base_url(tmp_path: Path, request: pytest.FixtureRequest):
     yield f"http://127.0.0.1:{port}"
     process.send_signal(signal.SIGTERM)  # as make, systemd and containers do: it must take its server with it
     try:
-        process.wait(20)
+        process.wait(PATIENCE)
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.1", port)) != 0, "the server has ended, too"
     finally:

@@ -56,6 +56,6 @@ def test_an_app_that_mounts_it_prints_the_login_too_once(start: Start, until: Un
     second = start(*words, command="uvicorn")
 
     # Then it serves, and prints none
-    assert plain.get(f"{second.url}/pid", timeout=10).status_code == 200
+    assert plain.get(f"{second.url}/pid").status_code == 200
     second.stop()
     assert second.logins == []

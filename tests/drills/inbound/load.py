@@ -7,7 +7,6 @@ import json
 import os
 import random
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -60,7 +59,7 @@ def senders(port: int, ledger: Ledger, seed: int, pause: float = 0) -> Iterator[
         choose = random.Random(seed * 100 + number)
         count = 0
         while not stop.is_set():
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
             try:
                 while not stop.is_set():
                     count += 1
@@ -92,7 +91,7 @@ def senders(port: int, ledger: Ledger, seed: int, pause: float = 0) -> Iterator[
     finally:
         stop.set()
         for thread in threads:
-            thread.join(10)
+            thread.join(60)
 
 
 class Servers:
@@ -103,9 +102,10 @@ class Servers:
         port: of the server.
         lease: seconds after which a killed server's jobs are taken over.
         redis: URL of the Redis that limits are decided in; empty for none, and no limits.
+        deadline: how long a request waits for Redis, milliseconds; 0 for the usual.
     """
 
-    def __init__(self, url: str, port: int, lease: int = 1, redis: str = "") -> None:
+    def __init__(self, url: str, port: int, lease: int = 1, redis: str = "", deadline: int = 0) -> None:
         environment = {
             **os.environ,
             "DRILL_DATABASE": url,
@@ -113,6 +113,7 @@ class Servers:
             "DRILL_PORT": str(port),
             "DRILL_LEASE": str(lease),
             "DRILL_REDIS": redis,
+            "DRILL_DEADLINE": str(deadline),
         }
         self._makes = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("served.py"))],
@@ -143,7 +144,7 @@ class Servers:
         assert self._makes.stdin is not None
         assert self._makes.stdout is not None
         self._makes.stdin.close()
-        self._makes.wait(10)
+        self._makes.wait(60)
         self._makes.stdout.close()
 
     def _line(self) -> str:
@@ -152,12 +153,6 @@ class Servers:
         while line and line.strip() != "gone" and not line.strip().isdigit():
             line = self._makes.stdout.readline()
         return line.strip()
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 def stored(url: str) -> dict[str, tuple[bytes, str]]:

@@ -39,6 +39,7 @@ def install(database: str, redis: str = "") -> Custodes:
         webhook_ip_limit="",
         enterprise_monitoring_enabled=False,
         redis_url=redis,
+        rate_limit_deadline_ms=int(os.environ["DRILL_DEADLINE"]),
     )
     if redis:
         custodes.limit("1_000_000/minute", by="ip")

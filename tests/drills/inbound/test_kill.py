@@ -14,19 +14,19 @@ from tests.drills.inbound.load import (
     Ledger,
     Servers,
     assert_nothing_lost,
-    free_port,
     open_events,
     rows_of,
     senders,
     tell,
 )
+from tests.servers.programs import free_port
 
 #: Kills of the server on each engine.
 ROUNDS = {"sqlite": rounds(5), "postgresql": rounds(2)}
 #: A round is killed at a random moment in this stretch after the first answer, seconds.
 EARLIEST, LATEST = 0.05, 0.6
-#: Lease of the drill's server and the slack that a takeover may need, seconds.
-RESUMED_WITHIN = 1 + 5
+#: Longest that nothing may be done of what was left open, seconds: the drill's server has a lease of one.
+RESUMED_WITHIN = 60
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -58,7 +58,7 @@ def test_kill_dash_nine_under_load(servers: Servers, url: str, port: int):
         # Given a server under load
         servers.serve()
         with senders(port, ledger, number) as first:
-            assert first.wait(30), "no delivery was accepted"
+            assert first.wait(60), "no delivery was accepted"
             time.sleep(choose.uniform(EARLIEST, LATEST))
             # When it is killed
             servers.kill()
@@ -74,7 +74,7 @@ def test_kill_dash_nine_under_load(servers: Servers, url: str, port: int):
         still_open = open_events(url)
         if still_open < left:
             left, moved_at = still_open, time.monotonic()
-        assert time.monotonic() < moved_at + RESUMED_WITHIN + 10, f"{len(left)} open jobs were not resumed"
+        assert time.monotonic() < moved_at + RESUMED_WITHIN, f"{len(left)} open jobs were not resumed"
     servers.kill()
     assert killed_with_open_jobs > 0, "no round was killed in the middle of something"
     if url.startswith("sqlite"):

@@ -28,7 +28,7 @@ async def receivers() -> AsyncIterator[str]:
     script = Path(__file__).with_name("receivers.py")
     process = await asyncio.create_subprocess_exec(sys.executable, str(script), stdout=asyncio.subprocess.PIPE)
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             port = int(await process.stdout.readline())
         yield f"http://127.0.0.1:{port}"
     finally:

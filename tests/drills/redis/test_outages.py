@@ -16,24 +16,29 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 import pytest
-from tests.drills.inbound.load import Ledger, Servers, assert_nothing_lost, free_port, senders, tell
-from tests.servers.programs import required
+from tests.counts import FULL
+from tests.drills.inbound.load import Ledger, Servers, assert_nothing_lost, senders, tell
+from tests.servers.programs import free_port, required
 from tests.servers.redis import RedisServer
 
 #: Of each sort of outage.
 ROUNDS = max(1, int(os.environ.get("CUSTODES_DRILL_ROUNDS", "3")) // 3)
 
-#: Longest until nobody waits for a Redis that does not answer, seconds.
-OPENS_SECONDS = 1.0
+#: How long a request waits for Redis, milliseconds: in full the usual 20; else so long that a request that waited is
+#: told from one that a busy machine held up.
+DEADLINE_MS = 0 if FULL else 200
+
+#: Longest until nobody waits for a Redis that does not answer, seconds; a second only where the machine is quiet.
+OPENS_SECONDS = 1.0 if FULL else 30.0
 
 #: What a request may take longer while Redis is known not to answer, seconds.
-ADDED_SECONDS = 0.005
+ADDED_SECONDS = 0.005 if FULL else 0.1
 
 #: How long Redis stays away after nobody waits any more, and is well between two outages, seconds.
 AWAY_SECONDS = WELL_SECONDS = 1.5
 
 #: Visits from which on the slowest in a hundred tells of us, not of what else the machine does: from fewer, the median
-#: must do. A request that waited for Redis took 20 ms more, and the median would tell of that.
+#: must do. A request that waited for Redis took as long as its deadline, and the median would tell of that.
 ENOUGH = 3_000
 
 VISITORS = 4
@@ -72,7 +77,7 @@ def visitors(port: int) -> Iterator[Visits]:
     visits, stop = Visits(), threading.Event()
 
     def visit() -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         while not stop.wait(0.02):
             began = time.monotonic()
             try:
@@ -97,7 +102,7 @@ def visitors(port: int) -> Iterator[Visits]:
     finally:
         stop.set()
         for thread in threads:
-            thread.join(15)
+            thread.join(60)
 
 
 @pytest.fixture
@@ -109,11 +114,11 @@ def redis() -> Iterator[RedisServer]:
 
 
 @pytest.mark.drill
-@pytest.mark.timeout(60 + 30 * ROUNDS)
+@pytest.mark.timeout(240 + 30 * ROUNDS)
 def test_redis_comes_and_goes_and_nothing_is_lost_and_nobody_waits(redis: RedisServer, tmp_path: Path):
     url = f"sqlite:///{tmp_path}/custodes.db"
     ledger, port = Ledger(), free_port()
-    servers = Servers(url, port, redis=redis.url)
+    servers = Servers(url, port, redis=redis.url, deadline=DEADLINE_MS)
     opened: list[float] = []
     away: list[tuple[float, float]] = []
     try:

@@ -136,14 +136,14 @@ async def test_a_stream_goes_on_where_it_was_cut(custodes: Custodes, feed: LiveF
 
 async def test_the_end_of_the_process_ends_all_streams(feed: LiveFeed) -> None:
     """Given a stream that nobody feeds; when the process is asked to stop; then the stream is over at once."""
-    stream = feed.follow(None, None, patience=60)
+    stream = feed.follow(None, None, patience=600)
     waiting = asyncio.ensure_future(anext(stream))
     await asyncio.sleep(0)
     feed.end()
     with pytest.raises(StopAsyncIteration):
         await waiting
     assert feed.readers == 0
-    assert [batch async for batch in feed.follow(None, None, patience=60)] == []
+    assert [batch async for batch in feed.follow(None, None, patience=600)] == []
 
 
 async def test_alerts_that_fire_and_end_and_systems_that_get_well_are_told(
@@ -238,7 +238,7 @@ async def test_who_comes_from_a_younger_instance_is_told_what_happens_from_now_o
 
 async def test_what_happens_while_a_reader_is_busy_is_told_at_once(custodes: Custodes, feed: LiveFeed) -> None:
     """Given a reader that has not yet come back for more, when something happens, then it need not wait to be told."""
-    stream = feed.follow(None, None, patience=60)
+    stream = feed.follow(None, None, patience=600)
     reading = asyncio.ensure_future(anext(stream))
     await asyncio.sleep(0)
     for path in ("/first", "/second"):
@@ -247,7 +247,7 @@ async def test_what_happens_while_a_reader_is_busy_is_told_at_once(custodes: Cus
         if path == "/first":
             assert await reading
 
-    second = await asyncio.wait_for(anext(stream), 5)
+    second = await asyncio.wait_for(anext(stream), 60)
 
     assert second
     assert [one.title for one in second.events] == ["GET /second"]

@@ -120,7 +120,7 @@ async def test_webhooks_in_and_out_end_side_by_side(custodes: Custodes, monkeypa
     monkeypatch.setattr(custodes.outbound, "stop", last)
     monkeypatch.setattr(custodes.inbound, "stop", first)
 
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await custodes.stop()
 
 
@@ -144,7 +144,7 @@ async def test_without_a_lifespan_what_is_imported_holds_up_no_loop(
     app = custodes.wrap(host)
 
     await converse(app, http_scope("/"))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not app._life.running:
             await asyncio.sleep(0.001)
     await custodes.stop()

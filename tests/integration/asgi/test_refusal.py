@@ -123,7 +123,7 @@ async def test_a_slot_is_given_back_when_the_request_is_over(custodes: Custodes)
 
 async def test_whoever_leaves_while_it_is_decided_holds_no_slot(custodes_of: Any, monkeypatch: pytest.MonkeyPatch):
     """Given clients that leave so many turns of the loop after the decision, then the next finds the slot free."""
-    custodes: Custodes = custodes_of(rate_limit_store="sqlite")
+    custodes: Custodes = custodes_of(rate_limit_store="sqlite", rate_limit_deadline_ms=10_000, hook_limit_ms=10_000)
     custodes.limit("1 concurrent", by="ip", name="one")
     app, decided, decide = custodes.wrap(Host()), asyncio.Event(), GroupedWindows.decide
 

@@ -116,11 +116,14 @@ async def test_a_context_variable_of_the_host_survives_and_ours_is_taken_back(cu
 
 
 async def test_a_cancelled_request_is_cancelled_and_recorded(custodes: Custodes, recorded: list[dict[str, Any]]):
+    under_way = asyncio.Event()
+
     async def app(scope: Any, receive: Any, send: Any) -> None:
+        under_way.set()
         await asyncio.Event().wait()
 
     task = asyncio.create_task(converse(custodes.wrap(app), http_scope()))
-    await asyncio.sleep(0.01)
+    await under_way.wait()
     task.cancel()
 
     with pytest.raises(asyncio.CancelledError):

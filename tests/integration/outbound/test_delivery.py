@@ -375,7 +375,7 @@ async def test_what_follows_from_an_end_is_begun_with_it_and_not_at_a_later_look
         for number in range(5):
             await custodes.outbound.emit("x", {"n": number}, order_key="k")
         await custodes.outbound.emit("y", {})
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while len(receiver.got) < 7:
                 receiver.arrived.clear()
                 await receiver.arrived.wait()

@@ -140,7 +140,7 @@ class TestTheCallersTransaction:
             await asyncio.sleep(0)
             assert not woken.is_set()
             await done(handle.commit())
-            await asyncio.wait_for(woken.wait(), 10)
+            await asyncio.wait_for(woken.wait(), 60)
             found = await custodes.outbound.list_deliveries()
             open_jobs.append(len(found.items))
         assert open_jobs == [1]

@@ -47,7 +47,7 @@ async def statuses(custodes: Custodes) -> list[str]:
 
 async def until(met: Callable[[list[str]], bool], custodes: Custodes) -> None:
     """Wait for what is done as soon as the host has committed."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not met(await statuses(custodes)):
             await asyncio.sleep(0.01)
 
@@ -68,7 +68,7 @@ class TestTheHostsOwnTransaction:
         await custodes.outbound.create_endpoint(receiver.url, options=ORDERED)
         await custodes.outbound.emit("x", {"n": 1}, order_key="k")
         await custodes.outbound.emit("x", {"n": 2}, order_key="k", connection=host)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await asyncio.gather(*(custodes.outbound.emit("x", {"n": n}, order_key="k") for n in range(3, 9)))
             while await custodes.outbound.worker.run_due():
                 pass

@@ -75,16 +75,17 @@ async def test_another_install_on_the_same_redis_hears_nothing_and_what_is_told_
     await connected(ours, ours_too, theirs)
 
     with redis_server.client() as client:
-        wire = client.pubsub(ignore_subscribe_messages=True)
+        wire = client.pubsub()
         wire.psubscribe("*")
+        assert wire.get_message(timeout=60)["type"] == "psubscribe"
         ours.publish("news", b"GET /patients/4711")
         ours.publish("last", b"")
         async with asyncio.timeout(60):
             await last.wait()
-        told = [message for _ in range(10) if (message := wire.get_message(timeout=0.1))]
+        told = [wire.get_message(timeout=60) for _ in range(2)]
+        assert wire.get_message(timeout=0.1) is None
 
     assert heard == ["ours GET /patients/4711"]
-    assert len(told) == 2
     assert not any(b"patients" in message["data"] for message in told)
 
 
@@ -157,16 +158,16 @@ def test_a_listener_that_fails_harms_nobody():
 
 
 async def test_a_block_reaches_the_other_instance_at_once(tmp_path: Path, redis_server: RedisServer, call):
-    """Given two instances, one of which looks by itself once a minute, then a block still counts there at once."""
+    """Given two instances, one of which looks by itself every ten minutes, then a block still counts there at once."""
     instances = [Custodes(f"sqlite:///{tmp_path}/custodes.db", redis_url=redis_server.url) for _ in range(2)]
     for one in instances:
-        one.ratelimit._refresher.every_seconds = 60
+        one.ratelimit._refresher.every_seconds = 600
         await one.start()
     await connected(*(one.fanout for one in instances))
 
     await instances[0].ratelimit.block_identifier("203.0.113.9", reason="test", actor="user:ann")
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while instances[1].ratelimit.check(call()).allowed:
             await asyncio.sleep(0.005)
     for one in instances:

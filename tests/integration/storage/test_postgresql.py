@@ -255,10 +255,10 @@ async def test_a_server_that_does_not_answer_is_unavailable_and_holds_no_thread(
 
 async def test_a_slow_query_is_stopped_and_the_connection_goes_on(open_database: Open, monkeypatch):
     database = open_database()
-    monkeypatch.setattr(postgresql, "TIMEOUT_SECONDS", 0.3)
-
-    with pytest.raises(StorageUnavailable, match=r"within 0\.3 s"):
-        await database.read(lambda tx: connection_of(tx).execute(text("SELECT pg_sleep(30)")).all())
+    with monkeypatch.context() as hasty:
+        hasty.setattr(postgresql, "TIMEOUT_SECONDS", 0.3)
+        with pytest.raises(StorageUnavailable, match=r"within 0\.3 s"):
+            await database.read(lambda tx: connection_of(tx).execute(text("SELECT pg_sleep(30)")).all())
 
     assert await database.read(lambda tx: connection_of(tx).execute(text("SELECT 1")).scalar_one()) == 1
 

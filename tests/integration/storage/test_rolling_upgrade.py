@@ -163,7 +163,7 @@ class TestATableThatAnotherTransactionHas:
         count = text("SELECT count(*) FROM api_rollups")
         with backup_of(custodes, "api_rollups"):
             migrating = asyncio.create_task(custodes.migrate())
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while len(tries.begun) < 2:
                     await custodes.database.read(lambda tx: connection_of(tx).execute(count).scalar_one())
                     await custodes.database.write(lambda tx: connection_of(tx).execute(text("DELETE FROM api_rollups")))

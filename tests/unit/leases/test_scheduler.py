@@ -104,7 +104,7 @@ async def test_started_tasks_take_their_turns_until_stopped(clock: FakeClock, fo
     scheduler.every(0.001, "traffic.fold", action)
     await scheduler.start()
     await scheduler.start()
-    await asyncio.wait_for(ran.wait(), 5)
+    await asyncio.wait_for(ran.wait(), 60)
     await scheduler.stop()
     await scheduler.stop()
 

@@ -162,4 +162,4 @@ async def test_later_runs_beside(shield):
         done.set()
 
     shield.later("limiter", release())
-    await asyncio.wait_for(done.wait(), 1)
+    await asyncio.wait_for(done.wait(), 60)

@@ -47,7 +47,7 @@ class Doing:
 
     async def until(self, count: int) -> None:
         """Wait until so many are done."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while len(self.done) < count:
                 self._progress.clear()
                 await self._progress.wait()
@@ -282,7 +282,7 @@ async def test_leases_are_renewed_after_a_failure_of_any_kind_and_while_the_work
     await put(database, clock, "long", 1)
     await worker.claim()
     await worker.start()
-    await asyncio.wait_for(renewed.wait(), 30)
+    await asyncio.wait_for(renewed.wait(), 60)
     assert worker.alive
 
     stopping = asyncio.create_task(worker.stop())
@@ -315,7 +315,7 @@ async def test_others_are_told_of_what_there_is_no_place_for(database, clock, do
     await put(database, clock, "b", 2)
     await put(database, clock, "c", 1)
     worker.brought()
-    await asyncio.wait_for(told.wait(), 30)
+    await asyncio.wait_for(told.wait(), 60)
 
     told.clear()
     worker.brought()

@@ -3,12 +3,14 @@
 import asyncio
 import json
 import os
+from pathlib import Path
 
 
 async def app(scope, receive, send):
     if scope["type"] != "http":
         raise NotImplementedError
     if scope["path"] == "/slow":
+        Path(os.environ["BEGUN"]).touch()
         await asyncio.sleep(1.5)
     body = json.dumps({"path": scope["path"], "pid": os.getpid()}).encode()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
