@@ -6,6 +6,7 @@ downloaded that a package registry does not have. The tests share one event loop
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +26,7 @@ AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min
 
 #: Longest that a browser may take for one thing on a busy machine, milliseconds. What is expected has as long, too:
 #: Playwright's own five seconds pass when others have the processor.
-PATIENCE_MS = 20_000
+PATIENCE_MS = 60_000
 expect.set_options(timeout=PATIENCE_MS)
 
 #: Times that a request passed on by a test is made again when the server has just closed the connection it was to use.
@@ -42,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     with served(tmp_path_factory.mktemp("browser")) as found:
-        found.send_traffic(3)
+        asyncio.run(found.send_traffic(3))
         until(
             lambda: found.client.get(f"{API}/api-calls", headers={"X-API-Key": found.key}).json()["items"],
             "calls are kept",
@@ -168,6 +169,8 @@ async def window(chromium: Browser, shop: Shop, rested: list[Window]) -> AsyncIt
         of: Shop = shop,
         new: bool = False,
     ) -> Window:
+        if of is shop:
+            await shop.keep_busy()
         found = next((one for one in rested if one.shop is of and not new), None)
         if found is None:
             found = await _new_window(chromium, of)

@@ -174,7 +174,7 @@ async def _open_first(page: Page) -> bool:
     return True
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 async def test_no_script_runs_from_any_of_them_in_any_tab(window: Callable[..., Any], harmed: Shop) -> None:
     """Given all of them in every field; when each part of each tab and what a row opens is shown; then all is text."""
     seen: Window = await window(of=harmed)

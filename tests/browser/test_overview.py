@@ -225,7 +225,10 @@ async def test_a_session_that_is_ended_under_an_open_page_makes_a_handful_of_req
     page.on("response", lambda answer: answer.status == 401 and refused.append(answer.url))
     assert shop.client.post(f"{API}/logout", headers=session).status_code == 204
     await expect(page.get_by_text("Your session has ended")).to_be_visible()
-    await page.wait_for_timeout(500)
+    before = -1
+    while before < len(refused):  # what was under way then
+        before = len(refused)
+        await page.wait_for_timeout(500)
 
     # When entries go on being written
     page.on("request", lambda request: API in request.url and asked.append(request.url))

@@ -107,8 +107,8 @@ async def test_everybody_can_use_it(window: Callable[..., Any], receiver: str, w
     page = await enter(seen, link(seen.shop, tenant, scope="manage"))
 
     assert "#" not in page.url
-    await expect(page.get_by_text("Working")).to_be_visible(timeout=15_000)
-    await expect(page.get_by_text("Last attempt failed")).to_be_visible(timeout=15_000)
+    await expect(page.get_by_text("Working")).to_be_visible()
+    await expect(page.get_by_text("Last attempt failed")).to_be_visible()
     await page.locator("summary").filter(has_text="order.hostile").click()
     await expect(page.get_by_label("Example of order.hostile")).to_be_visible()
     assert await seen.violations_in_both_schemes() == []
@@ -183,7 +183,7 @@ async def test_a_customer_looks_after_an_endpoint_and_the_trail_names_the_link(
     await expect(zone).to_have_value("utc")
     assert await seen.violations() == []
     await confirm("Send again")
-    await expect(page.get_by_text("Attempt 2,")).to_be_visible(timeout=15_000)
+    await expect(page.get_by_text("Attempt 2,")).to_be_visible()
     await confirm("Pause")
     await expect(page.get_by_text("It is paused")).to_be_visible()
     await confirm("Resume")
@@ -241,7 +241,7 @@ async def test_a_link_that_has_ended_says_so_and_shows_nothing(window: Callable[
     page = await enter(seen, made)
     seen.shop.client.delete(f"{API}/webhook-portal-links/{made['id']}", headers={"X-API-Key": seen.shop.key})
 
-    await expect(page.get_by_text("This link was withdrawn")).to_be_visible(timeout=20_000)
+    await expect(page.get_by_text("This link was withdrawn")).to_be_visible()
     assert f"{receiver}/ok" not in await page.content()
     await page.goto(seen.shop.url + PLACE)
     await page.goto(seen.shop.url + made["url"])

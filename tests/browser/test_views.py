@@ -57,7 +57,7 @@ async def _told(page: Page) -> str:
     return re.sub(r"(#|[\d.]+ (s|min|h|d)) ago|\bnow\b", "ago", said)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 async def test_a_copied_link_shows_the_same_view(window: Callable[..., Any]) -> None:
     """Given views with filters, order, open row, range, zone and comparison; then a link shows the same elsewhere."""
     one: Window = await window()

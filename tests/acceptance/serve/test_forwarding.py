@@ -80,7 +80,7 @@ def deliver(url: str, first: int, accepted: dict[str, bytes], killed: threading.
 
 
 @pytest.mark.drill
-@pytest.mark.timeout(100 + 20 * ROUNDS)
+@pytest.mark.timeout(300 + 20 * ROUNDS)
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
 def test_what_was_accepted_reaches_the_app_though_the_server_is_killed(
     start: Callable[..., Any],
