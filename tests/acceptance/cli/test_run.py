@@ -17,7 +17,7 @@ from tests.servers.programs import free_port
 ADMIN = "/api/admin/enterprise"
 
 #: Longest the whole thing may take to come up, and traffic to show, seconds.
-PATIENCE = 60
+PATIENCE = 120
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -87,9 +87,11 @@ async def opened(database_url: str, clock: Clock | None = None) -> AsyncIterator
     key = {} if database_url.startswith("sqlite") else {"secret_key": "k" * 32}
     made = Custodes(database_url, clock=clock, **LOOPBACK, **key)
     await made.open()
-    yield made
-    await made.outgoing.close()
-    await made.close()
+    try:
+        yield made
+    finally:
+        await made.outgoing.close()
+        await made.close()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,6 +44,26 @@ def test_who_has_waited_as_long_as_may_be_hears_that_it_is_locked(tmp_path: Path
 
     with pytest.raises(sqlite3.OperationalError, match="locked"):
         patiently(file.begin)
+
+
+async def test_who_starts_while_another_migrates_waits_for_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Given a process that has the file for longer than a write waits, When another starts, Then it waits longer."""
+    monkeypatch.setattr(sqlite_lock, "BUSY_TIMEOUT_MS", 0)
+    file = Locked(tmp_path / "x.db", waits=0)
+    database = SqliteDatabase(f"sqlite:///{tmp_path}/x.db")
+    write, tries = database.write, list[bool]()
+
+    async def after_two_in_vain(work: Any, **how: Any) -> Any:
+        tries.append(True)
+        if len(tries) == 3:
+            file.other.execute("COMMIT")
+        return await write(work, **how)
+
+    monkeypatch.setattr(database, "write", after_two_in_vain)
+    await database.open()
+    await database.close()
+
+    assert len(tries) == 3
 
 
 @pytest.mark.parametrize("error", [sqlite3.OperationalError("no such table"), sqlite3.IntegrityError()])

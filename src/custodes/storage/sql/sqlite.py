@@ -104,7 +104,8 @@ class SqliteDatabase:
         if self.path is not None:
             _make_folder(self.path.parent)
             make_private_file(self.path)
-        await self.write(lambda tx: sql.connection_of(tx).exec_driver_sql("SELECT 1").scalar())
+        # As long as for a migration, for another process may be at its own, which a slow machine takes seconds for.
+        await self.migrate(lambda tx: sql.connection_of(tx).exec_driver_sql("SELECT 1").scalar())
 
     async def close(self) -> None:
         """Commit what waits, close every connection."""
