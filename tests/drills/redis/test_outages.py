@@ -35,7 +35,7 @@ OPENS_SECONDS = 1.0 if FULL else 30.0
 ADDED_SECONDS = 0.005 if FULL else 0.1
 
 #: How long Redis stays away after nobody waits any more, and is well between two outages, seconds.
-AWAY_SECONDS = WELL_SECONDS = 1.5
+AWAY_SECONDS = WELL_SECONDS = 1.5 if FULL else 0.7
 
 #: Visits from which on the slowest in a hundred tells of us, not of what else the machine does: from fewer, the median
 #: must do. A request that waited for Redis took as long as its deadline, and the median would tell of that.

@@ -87,7 +87,7 @@ async def test_a_dead_letter_and_a_bad_health_reach_the_receiver(sqlite_url: str
 
         custodes.health.set_thresholds("alerts", [Threshold("waiting", -1, 1_000)])
         await turn(custodes, clock, times=5)
-        assert (await custodes.health.check()).overall is Health.DEGRADED
+        assert (await custodes.health.check(60)).overall is Health.DEGRADED
         assert told(got) == [("webhook.dead_lettered", "firing"), ("A system is not healthy", "firing")]
         assert json.loads(got[1][1])["labels"] == {"system": "alerts"}
 

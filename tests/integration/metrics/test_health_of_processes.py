@@ -51,7 +51,7 @@ async def process(url: str, clock: FakeClock, queue: Queue) -> AsyncIterator[Cus
 
 
 async def says(custodes: Custodes) -> Health:
-    found = await custodes.health.check()
+    found = await custodes.health.check(60)
     return next(one.state for one in found.systems if one.system == "queue")
 
 

@@ -463,7 +463,7 @@ async def test_the_system_says_how_it_is(custodes: Custodes, receiver: Receiver,
     failing = await custodes.outbound.get_health_status()
     assert (failing.state, failing.figures["oldest_due_seconds"]) == (Health.HEALTHY, 0)
     assert failing.figures["backlog"] > 0
-    report = await custodes.health.check()
+    report = await custodes.health.check(60)
     assert "outgoing_webhooks" in {system.system for system in report.systems}
 
 

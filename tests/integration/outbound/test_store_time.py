@@ -89,9 +89,9 @@ async def test_a_clock_that_is_off_is_told_of(url: str, monkeypatch: pytest.Monk
     async with opened(url, Fast()) as wrong, opened(url) as right:
         for host in (wrong, right):
             await host.store_time.measure()
-        told = {one.system: one for one in (await wrong.health.check()).systems}["storage"]
+        told = {one.system: one for one in (await wrong.health.check(60)).systems}["storage"]
         assert (told.state, round(told.figures["clock_off_seconds"])) == (Health.DEGRADED, 60)
-        well = {one.system: one for one in (await right.health.check()).systems}["storage"]
+        well = {one.system: one for one in (await right.health.check(60)).systems}["storage"]
         assert (well.state, round(well.figures["clock_off_seconds"])) == (Health.HEALTHY, 0)
 
     monkeypatch.setenv("CUSTODES_SECRET_KEY", "k" * 32)

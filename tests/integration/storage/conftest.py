@@ -10,12 +10,18 @@ from custodes.kernel.ids import uuid7
 from custodes.planes.identity.model import Role
 from custodes.planes.inbound.model import Arrival, EventFilter
 from custodes.planes.traffic.report import CallReport
+from custodes.runtime import writer
+from custodes.storage.sql import postgresql
 from custodes.storage.sql.inbound import SqlEventStore
 
 
 @pytest.fixture
-def exercise() -> Callable[[Custodes], Awaitable[None]]:
+def exercise(monkeypatch: pytest.MonkeyPatch) -> Callable[[Custodes], Awaitable[None]]:
     """Have every plane of an install do its work, at once where that can be, and look at what came of it."""
+    monkeypatch.setattr(
+        writer, "PATIENCE_SECONDS", 60.0
+    )  # for a sender that waits for its answer, which none does here
+    monkeypatch.setattr(postgresql, "INGEST_TIMEOUT_SECONDS", 60.0)
     return _exercise
 
 
@@ -52,7 +58,7 @@ async def _exercise(custodes: Custodes) -> None:
     assert {len(answer.endpoints) for answer in answers} == {1}
     await custodes.inbound.worker.run_due()
     runs = await custodes.retention.run()
-    report = await custodes.health.check()
+    report = await custodes.health.check(60)
 
     found = await custodes.database.read(lambda tx: events.find(tx, EventFilter(), limit=100, cursor=None))
     assert len(found.items) == 20
