@@ -9,7 +9,9 @@ from custodes.kernel.backoff import Backoff
 from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from custodes.kernel.health import Health
 from custodes.planes.inbound.model import EventFilter, Status, Verdict, WebhookEvent
+from custodes.planes.inbound.replay import ABANDONED_AFTER
 from custodes.storage.sql.database import connection_of
+from custodes.testing.clock import FakeClock
 
 QUICK = Backoff(base=SECOND, factor=2.0, cap=60 * SECOND, jitter=0.0)
 
@@ -124,6 +126,47 @@ async def test_an_event_that_a_worker_is_at_cannot_be_replayed(house):
     await house.inbound.worker.run_due()
 
     assert (await house.inbound.get_event(receipt.event_id)).status is Status.SUCCEEDED
+
+
+@pytest.mark.parametrize("how", ["logged", "updated"])
+async def test_what_the_host_is_at_can_be_replayed_once_it_is_given_up_and_is_purged(house, clock: FakeClock, how: str):
+    """
+    Given a host that handles a webhook by itself, and says so,
+    While it may be at it, Then a replay is refused and says how to end it, and its word counts;
+    When it has died over it, Then an hour later the event can be replayed, and retention deletes it in its time.
+    """
+    seen: list[str] = []
+
+    @house.inbound.webhook("shop")
+    async def handler(event: WebhookEvent) -> None:
+        seen.append(event.id)
+
+    async def begun() -> str:
+        logged = await house.inbound.log_webhook_event(
+            "shop", "order", b"{}", status="processing" if how == "logged" else "received"
+        )
+        return (
+            (await house.inbound.update_webhook_status(logged.id, "processing")).id if how == "updated" else logged.id
+        )
+
+    ended, died, old = await begun(), await begun(), await begun()
+    for event in (ended, died):
+        with pytest.raises(Conflict, match="application") as refused:
+            await house.inbound.replay_event(event)
+        assert "update_webhook_status" in refused.value.remedy
+    under_way = EventFilter(status=Status.PROCESSING)
+    assert len((await house.inbound.replay_events(under_way, limit=9, dry_run=True)).skipped) == 3
+    await house.inbound.update_webhook_status(ended, "succeeded")
+    clock.advance(ABANDONED_AFTER)
+
+    assert (await house.inbound.get_event(died)).status is Status.PROCESSING
+    dry = await house.inbound.replay_events(under_way, limit=9, dry_run=True)
+    assert (sorted(dry.event_ids), dry.skipped) == (sorted([died, old]), [])
+    assert (await house.inbound.replay_event(died)).status is Status.RECEIVED
+    await house.inbound.worker.run_due()
+    assert (seen, (await house.inbound.get_event(died)).status) == ([died], Status.SUCCEEDED)
+
+    assert await house.inbound.purge(clock.now(), 100) == 3
 
 
 async def test_a_selection_is_replayed_in_steps_and_the_dry_run_says_which(house):

@@ -8,7 +8,7 @@ from custodes.kernel.backoff import Backoff
 from custodes.kernel.clock import HOUR, MINUTE, SECOND
 from custodes.planes.inbound.model import EventRecord, Outcome, Status, WebhookEvent
 from custodes.planes.inbound.processor import MISSING_FOR
-from custodes.planes.inbound.roster import GONE_AFTER, REMEMBERED
+from custodes.planes.inbound.roster import GONE_AFTER, MAX_PROCESSES, REMEMBERED
 from custodes.storage.sql.database import Database
 from custodes.storage.sql.inbound_roster import SqlPresenceStore
 from custodes.testing.clock import FakeClock
@@ -241,3 +241,16 @@ async def test_one_that_only_forwards_waits_for_an_app_that_restarts(process, cl
     await again.inbound.worker.run_due()
 
     assert (forwarded, seen) == (["evt_1"], ["evt_1"])
+
+
+async def test_processes_that_die_one_after_another_do_not_pile_up(process, database: Database, clock: FakeClock):
+    """Given an app that dies as soon as it has started, again and again, Then the newest of them are remembered."""
+    for number in range(MAX_PROCESSES + 7):
+        app = process(f"app-{number}")
+        app.inbound.webhook("stripe", name="seen")(Seen())
+        clock.advance(SECOND)
+        await app.inbound.roster.beat()
+
+    said = await database.read(SqlPresenceStore().all)
+    assert len(said) == MAX_PROCESSES + 1
+    assert {f"app-{number}" for number in range(6)}.isdisjoint(one.process for one in said)

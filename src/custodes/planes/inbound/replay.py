@@ -6,11 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from custodes.errors import Conflict, InvalidInput, NotFound
-from custodes.kernel.clock import Clock
+from custodes.kernel.clock import HOUR, Clock
 from custodes.planes.inbound.model import FINISHED, JOB_KIND, MAX_COUNTED, EventFilter, EventRecord, Status
 from custodes.planes.inbound.ports import EventStore
 from custodes.runtime.jobs import Jobs, NewJob
 from custodes.runtime.transactions import Store, Transaction, Work, nothing
+
+#: How long after it came an event that the host handles by itself, and nobody else is at, is taken to be under way,
+#: microseconds: longer than anybody is at a webhook. Who has not said the end of it by then has died over it.
+ABANDONED_AFTER = HOUR
 
 #: Events that one call replays at most; the answer says where to go on.
 MAX_SELECTION = 1_000
@@ -54,7 +58,7 @@ class Replays:
 
         Raises:
             NotFound: no such event, or not this tenant's.
-            Conflict: a worker is at it right now.
+            Conflict: a worker is at it right now, or the host has said within the last hour that it is.
         """
 
         def work(tx: Transaction) -> EventRecord:
@@ -64,8 +68,7 @@ class Replays:
                 msg = "No such webhook event"
                 raise NotFound(msg, remedy="Take the id from the list of webhook events")
             if not self._again(tx, event):
-                msg = "A worker is at this event right now"
-                raise Conflict(msg, remedy="Wait until it is done, then replay it")
+                raise self._refused(tx, event)
             also(tx)
             return self._events.get(tx, tenant, event_id) or event
 
@@ -98,7 +101,7 @@ class Replays:
             for event in (
                 one for one in page.items if one.id in there
             ):  # the others were too old, and deleted just now
-                replayed = event.status is not Status.PROCESSING if dry_run else self._again(tx, event)
+                replayed = not self._is_held(tx, event) if dry_run else self._again(tx, event)
                 (done if replayed else skipped).append(event.id)
             if dry_run:
                 return Replayed(done, skipped, page.next_cursor, dry_run, self._events.count(tx, wanted, MAX_COUNTED))
@@ -109,11 +112,29 @@ class Replays:
         return await (self._store.read(work) if dry_run else self._store.write(work))
 
     def _again(self, tx: Transaction, event: EventRecord) -> bool:
-        if event.status is Status.PROCESSING:
+        if self._is_held(tx, event):
             return False
         now = self._clock.now()
-        if event.status in FINISHED:
+        was_without_job = self._jobs.put(tx, NewJob(event.tenant, JOB_KIND, event.id, event.source, now))
+        if event.status in FINISHED or (event.status is Status.PROCESSING and was_without_job):
             self._events.reopen(tx, [event.id])
-        if not self._jobs.put(tx, NewJob(event.tenant, JOB_KIND, event.id, event.source, now)):
+        if not was_without_job:
             self._jobs.hasten(tx, JOB_KIND, event.id, now)
         return True
+
+    def _is_held(self, tx: Transaction, event: EventRecord) -> bool:
+        """Tell whether somebody is at an event: a worker, by its lease, or the host, which has said so lately."""
+        return event.status is Status.PROCESSING and (
+            self._clock.now() < event.received_at + ABANDONED_AFTER or self._is_leased(tx, event)
+        )
+
+    def _is_leased(self, tx: Transaction, event: EventRecord) -> bool:
+        return self._jobs.is_leased(tx, JOB_KIND, event.id, self._clock.now())
+
+    def _refused(self, tx: Transaction, event: EventRecord) -> Conflict:
+        if self._is_leased(tx, event):
+            return Conflict("A worker is at this event right now", remedy="Wait until it is done, then replay it")
+        return Conflict(
+            "The application has said that it is at this event",
+            remedy="Say how it ended (update_webhook_status), or replay it an hour after it was received",
+        )

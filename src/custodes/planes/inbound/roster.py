@@ -28,6 +28,10 @@ GONE_AFTER = 35 * SECOND
 #: microseconds: longer than a deployment takes.
 REMEMBERED = 10 * MINUTE
 
+#: Processes that are remembered at most: far more than an install has. One that dies and is started again all the time
+#: is another one each time, and none of them lives long enough to see that those before it have gone.
+MAX_PROCESSES = 200
+
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
@@ -91,8 +95,10 @@ class Roster:
         if self._takes_part and len(self._handlers):
             self._say(tx, self._clock.now())
         self.look(tx)
-        for seen in self._seen.values():
-            if self._silence(seen) >= REMEMBERED:
+        by_age = sorted(self._seen.values(), key=lambda seen: seen.presence.said_at)
+        for place, seen in enumerate(reversed(by_age)):
+            # One of too many that lives all the same, by another clock, says so again with its next beat.
+            if place >= MAX_PROCESSES or self._silence(seen) >= REMEMBERED:
                 self._presences.forget(tx, seen.presence)
 
     async def _leave(self) -> None:
