@@ -103,4 +103,4 @@ def _figures(*met: tuple[int, bytes]) -> tuple[Any, ...]:
     times = Histogram()
     times.merge_all(each for _, each in met)
     counts = [(count, count // 20, count, count // FAILS, 0) for count, _ in met]
-    return (*map(sum, zip(*counts, strict=True)), times.encode())
+    return (*map(sum, zip(*counts, strict=True)), times.encode(), 0)

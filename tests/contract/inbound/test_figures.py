@@ -70,7 +70,7 @@ async def test_sums_are_those_of_all_figures_by_time_and_by_type(database: Datab
     # Given two writers' figures of two stretches and three types, with histograms few and many buckets wide
     for writer, times in (("w1", range(100, 90_000, 250)), ("w2", (7, 10**9))):
         rows = [
-            (series(START + place * MINUTE, f"type.{kind}"), Figures(*range(kind, kind + 5), Histogram(times)))
+            (series(START + place * MINUTE, f"type.{kind}"), Figures(*range(kind, kind + 6), Histogram(times)))
             for place in range(2)
             for kind in range(3)
         ]

@@ -296,6 +296,26 @@ async def test_health_is_judged_by_failures_backlog_and_dead_letters(house):
     assert any("100 % (unhealthy from 25 %)" in reason for reason in failing.reasons)
 
 
+async def test_what_no_handler_wants_does_not_hide_what_fails(house):
+    """Given a source of which one type is handled, and fails; When many of others come; Then all attempts failed."""
+
+    @house.inbound.webhook("stripe", "invoice.*")
+    async def handler(event: WebhookEvent) -> None:
+        raise Permanent("no")
+
+    for number in range(12):
+        await house.deliver(f"evt_{number}", event_type="invoice.paid")
+    for number in range(40):
+        await house.deliver(f"evt_other_{number}", event_type="charge.updated")
+    await house.inbound.worker.run_due()
+
+    judged = await house.inbound.get_health_status()
+    found = await house.inbound.get_webhook_analytics()
+
+    assert (judged.figures["failure_rate"], judged.figures["source_failure_rate"]) == (1.0, 1.0)
+    assert (found.total.failure_rate, found.total.success_rate) == (1.0, 40 / 52)
+
+
 async def test_a_source_that_fails_alone_is_named(house):
     """Given a busy source that is well; When one that sends little fails, or is refused; Then it is named."""
     house.inbound.worker.concurrency = 1

@@ -258,6 +258,23 @@ async def test_a_rule_says_what_it_did_and_who_is_near_its_limits(custodes: Cust
     assert (other["allowed"], other["refused"], other["trend"], other["near_limits"]) == (0, 0, [], [])
 
 
+async def test_who_is_near_a_limit_with_a_burst_has_used_the_burst(
+    custodes: Custodes, client: httpx2.AsyncClient, call
+):
+    # Given a rule with a burst far below what comes in a window
+    admin = await key_for(custodes)
+    custodes.limit("120/minute burst 20", route="/orders", name="orders")
+
+    # When one client has asked once, and another until little of the burst was left
+    custodes.ratelimit.check(call("203.0.113.8", path="/orders"))
+    for _ in range(17):
+        custodes.ratelimit.check(call("203.0.113.9", path="/orders"))
+
+    # Then only the second is near it, with what is left of the burst
+    told = (await client.get(f"{API}/rate-limits/usage", params={"rule": "orders"}, headers=admin)).json()
+    assert told["near_limits"] == [{"rule": "orders", "identifier": "ip:203.0.113.9", "limit": 20, "remaining": 3}]
+
+
 async def test_a_block_says_what_it_refused_since_it_holds(
     custodes: Custodes, client: httpx2.AsyncClient, call, clock: FakeClock
 ):

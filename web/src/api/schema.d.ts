@@ -8934,7 +8934,7 @@ export interface components {
             identifier: string;
             /**
              * Limit
-             * @description Units per window
+             * @description Units that it may have at once: of a rule with a burst, the burst
              */
             limit: number;
             /**

@@ -334,7 +334,7 @@ class UsageModel(BaseModel):
 
     rule: str = Field(description="Limit")
     identifier: str = Field(description="Who")
-    limit: int = Field(description="Units per window")
+    limit: int = Field(description="Units that it may have at once: of a rule with a burst, the burst")
     remaining: int = Field(description="Units left")
 
     @classmethod

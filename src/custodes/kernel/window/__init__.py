@@ -19,7 +19,7 @@ from custodes.kernel.window.concurrency import Concurrency
 from custodes.kernel.window.gcra import Gcra
 from custodes.kernel.window.log import MAX_LOG, SlidingLog
 from custodes.kernel.window.meter import NEVER, Meter
-from custodes.kernel.window.near import MAX_NEAR, Near, left_when_near
+from custodes.kernel.window.near import MAX_NEAR, Near, capacity, left_when_near
 from custodes.kernel.window.own_cells import MAX_SUBJECTS, SHARED_STATES, OwnCells
 from custodes.kernel.window.subwindows import SLICES, SubWindows
 
@@ -42,6 +42,7 @@ __all__ = [
     "OwnCells",
     "SlidingLog",
     "SubWindows",
+    "capacity",
     "decide",
     "decide_contested",
     "held",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Generic, TypeVar
 
 from custodes.kernel.window.cells import Key
+from custodes.kernel.window.gcra import Gcra
 from custodes.kernel.window.meter import Meter
 
 #: Subjects that are remembered under one limit; the one noted longest ago goes first.
@@ -13,9 +14,14 @@ MAX_NEAR = 1_000
 Noted = TypeVar("Noted")
 
 
+def capacity(meter: Meter) -> int:
+    """Tell how many units a subject has left that has used none: of a bucket the burst, whatever comes in a window."""
+    return meter.burst if isinstance(meter, Gcra) else meter.limit
+
+
 def left_when_near(meter: Meter) -> int:
     """Tell how many units are left at most of a limit of which 80 % are used."""
-    return meter.limit // 5
+    return capacity(meter) // 5
 
 
 class Near(Generic[Noted]):

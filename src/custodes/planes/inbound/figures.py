@@ -80,8 +80,10 @@ class Figures:
     received: int = 0
     #: Repeats of events that were accepted before.
     duplicates: int = 0
-    #: Events that all handlers are done with.
+    #: Events that all handlers are done with, those that no handler wants among them.
     succeeded: int = 0
+    #: Events that no handler wants: nothing was attempted.
+    unhandled: int = 0
     #: Attempts that failed and will be tried again.
     retried: int = 0
     #: Events given up.
@@ -92,13 +94,14 @@ class Figures:
     @property
     def attempts(self) -> int:
         """Attempts to handle an event that came to an end."""
-        return self.succeeded + self.retried + self.dead
+        return self.succeeded - self.unhandled + self.retried + self.dead
 
     def merge(self, other: Figures) -> None:
         """Add others."""
         self.received += other.received
         self.duplicates += other.duplicates
         self.succeeded += other.succeeded
+        self.unhandled += other.unhandled
         self.retried += other.retried
         self.dead += other.dead
         self.processing.merge(other.processing)
@@ -137,10 +140,13 @@ class Tally:
         """Count a repeat."""
         self._figures(tenant, source, event_type, now).duplicates += 1
 
-    def succeeded(self, tenant: str, source: str, event_type: str, now: int, processing_us: int | None) -> None:
-        """Count an event that is done; ``processing_us`` is None when there was no handler."""
+    def succeeded(
+        self, tenant: str, source: str, event_type: str, now: int, processing_us: int | None, *, unhandled: bool = False
+    ) -> None:
+        """Count an event that is done; ``processing_us`` is None when there was no handler, or nobody said."""
         figures = self._figures(tenant, source, event_type, now)
         figures.succeeded += 1
+        figures.unhandled += unhandled
         if processing_us is not None:
             figures.processing.record(processing_us)
 

@@ -138,7 +138,10 @@ class Recorder:
     def concluded(self, conclusion: Conclusion) -> None:
         """An attempt at an event has ended and is written."""
         event = conclusion.event
-        self._count(event.tenant, event.source, event.type, conclusion.status, conclusion.processing_us)
+        self._count(
+            event.tenant, event.source, event.type, conclusion.status, conclusion.processing_us,
+            unhandled=conclusion.unhandled,
+        )  # fmt: skip
         if conclusion.unhandled:
             self._note_unhandled(event.source, event.type)
         if conclusion.status in (Status.FAILED, Status.DEAD):
@@ -181,12 +184,21 @@ class Recorder:
             )
         )
 
-    def _count(self, tenant: str, source: str, event_type: str, status: Status, processing_us: int | None) -> None:
+    def _count(
+        self,
+        tenant: str,
+        source: str,
+        event_type: str,
+        status: Status,
+        processing_us: int | None,
+        *,
+        unhandled: bool = False,
+    ) -> None:
         if not self._enabled:
             return
         now = self._clock.now()
         if status is Status.SUCCEEDED:
-            self._tally.succeeded(tenant, source, event_type, now, processing_us)
+            self._tally.succeeded(tenant, source, event_type, now, processing_us, unhandled=unhandled)
         elif status in (Status.FAILED, Status.DEAD):
             self._tally.failed(tenant, source, event_type, now, processing_us, dead=status is Status.DEAD)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from custodes.errors import InvalidInput
 from custodes.kernel.clock import DAY, HOUR, MINUTE
 from custodes.kernel.time_range import range_of
+from custodes.kernel.window import capacity
 from custodes.planes.ratelimit.model import Kind, Usage
 from custodes.planes.ratelimit.plans import Gate
 from custodes.planes.ratelimit.ports import RateLimitStore, Total, Windows
@@ -166,9 +167,7 @@ async def near_limits(
                     continue  # a state that many share is nobody's
                 whose, kind, identifier = gate.whom(key, gate.tenant or default_tenant)
                 if tenant in (None, whose):
-                    limit = cells.meter.limit
-                    found.append(
-                        Usage(rule=policy.name, identifier=f"{kind}:{identifier}", limit=limit, remaining=left)
-                    )
+                    most = capacity(cells.meter)
+                    found.append(Usage(rule=policy.name, identifier=f"{kind}:{identifier}", limit=most, remaining=left))
     found.sort(key=lambda usage: usage.remaining / usage.limit)
     return found[: 5 * TOP]

@@ -255,7 +255,7 @@ class Usage:
     rule: str
     #: Identifier.
     identifier: str
-    #: Units per window.
+    #: Units that it may have at once: of a rule with a burst, the burst.
     limit: int
     #: Units left now.
     remaining: int

@@ -23,7 +23,7 @@ from custodes.storage.sql.tenants import in_key
 K = TypeVar("K", bound=Hashable)
 
 #: Columns of plain counts.
-COUNTS = ("received", "duplicates", "succeeded", "retried", "dead")
+COUNTS = ("received", "duplicates", "succeeded", "unhandled", "retried", "dead")
 
 
 def sums(connection: Connection, tenant: str | None, steps: Steps, only: Only = ALL) -> Sums:

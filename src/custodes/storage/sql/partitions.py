@@ -21,7 +21,7 @@ from sqlalchemy.exc import OperationalError
 from custodes.kernel.clock import DAY, HOUR, Clock, to_iso
 from custodes.storage.sql.bulk import affected
 from custodes.storage.sql.database import Database, connection_of
-from custodes.storage.sql.postgresql_work import LOCKED, code_of
+from custodes.storage.sql.postgresql_codes import LOCKED, code_of
 from custodes.storage.sql.tables import REST
 from custodes.storage.sql.tables.inbound import (
     webhook_refusal_counts,

@@ -26,15 +26,14 @@ from custodes.runtime.writer import GroupCommitWriter, Pending
 from custodes.storage.sql import database as sql
 from custodes.storage.sql.database import Ingest
 from custodes.storage.sql.deadlines import Deadlines, Overdue
+from custodes.storage.sql.postgresql_codes import HELD_BY_OTHERS, code_of
 from custodes.storage.sql.postgresql_once import Endings
 from custodes.storage.sql.postgresql_text import has_nul, without_nul
 from custodes.storage.sql.postgresql_work import (
-    HELD_BY_OTHERS,
     READ_ONLY,
     ROLLED_BACK,
     PooledWork,
     Terms,
-    code_of,
     driver_of,
     unavailable,
 )

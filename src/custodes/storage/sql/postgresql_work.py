@@ -16,6 +16,7 @@ from custodes.errors import StorageUnavailable
 from custodes.runtime.transactions import Transaction
 from custodes.storage.sql.database import as_transaction
 from custodes.storage.sql.deadlines import Deadlines, Overdue
+from custodes.storage.sql.postgresql_codes import code_of
 from custodes.storage.sql.postgresql_text import has_nul, without_nul
 
 #: Times that a work is run again after the server rolled it back for reasons of its own.
@@ -31,12 +32,6 @@ _CANCELLED = "57014"
 
 #: read_only_sql_transaction: the server is a standby, as in a fail-over; a new connection may reach the primary.
 READ_ONLY = "25006"
-
-#: lock_not_available: another transaction had a table for longer than ``lock_timeout``.
-LOCKED = "55P03"
-
-#: What is over when others let go of a table: they had it for too long, or each waited for what the other had.
-HELD_BY_OTHERS = frozenset({LOCKED, "40P01"})
 
 #: unique_violation: most works look before they insert, and somebody else was faster. Run again, they see it.
 _TAKEN = "23505"
@@ -155,11 +150,6 @@ class _Again(Exception):
 def driver_of(connection: Connection) -> Any:
     """Return the psycopg connection beneath."""
     return connection.connection.driver_connection
-
-
-def code_of(error: BaseException | None) -> str | None:
-    """Return the SQLSTATE of an error of the server."""
-    return getattr(error.orig if isinstance(error, DBAPIError) else error, "sqlstate", None)
 
 
 def unavailable(error: Exception) -> StorageUnavailable:

@@ -185,6 +185,8 @@ webhook_rollups = Table(
     Column("dead", Count, nullable=False),
     #: Histogram of processing times, microseconds (kernel/histogram.py).
     Column("processing", Bytes, nullable=False),
+    #: Of those that succeeded, the ones that no handler wants; 0 where a version wrote that did not tell them apart.
+    Column("unhandled", Count, nullable=False, server_default="0"),
     Index("ix_webhook_rollups_level", "level", "bucket"),
     sqlite_with_rowid=False,
     **partitioned("level", "bucket"),
@@ -202,6 +204,7 @@ webhook_source_rollups = Table(
     Column("writer", Id, primary_key=True),
     *(Column(name, Count, nullable=False) for name in ("received", "duplicates", "succeeded", "retried", "dead")),
     Column("processing", Bytes, nullable=False),
+    Column("unhandled", Count, nullable=False, server_default="0"),
     Index("ix_webhook_source_rollups_level", "level", "bucket"),
     sqlite_with_rowid=False,
     **partitioned("level", "bucket"),
