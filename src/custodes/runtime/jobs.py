@@ -129,7 +129,7 @@ class Jobs(Protocol):
         ...
 
     def is_leased(self, tx: Transaction, kind: str, ref: str, now: int) -> bool:
-        """Tell whether somebody is at a job."""
+        """Tell whether somebody is at a job: its lease ends after ``now``, microseconds by the store's clock."""
         ...
 
     def pull_in(self, tx: Transaction, kind: str, horizon: int, due_at: int) -> int:

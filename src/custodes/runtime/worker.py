@@ -186,6 +186,17 @@ class Worker(Generic[R]):
             await _cancel(loops[1:])
         await self._break_off()
 
+    def at_once(self) -> int:
+        """Tell the moment for what is to be done now, microseconds: neither this process nor another waits for it.
+
+        By a host whose clock is ahead, others would wait for as long as that; by the store's, one that is behind.
+        """
+        return min(self._clock.now(), self._leases_by())
+
+    def is_at(self, tx: Transaction, ref: str) -> bool:
+        """Tell whether any process is at a job."""
+        return self._jobs.is_leased(tx, self.kind, ref, self._leases_by())
+
     def wake(self) -> None:
         """Have the worker look for work now."""
         self._looks.came()

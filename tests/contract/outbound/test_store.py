@@ -52,6 +52,12 @@ async def test_an_endpoint_reads_back_as_it_was_put(database: Database, make):
     assert await database.read(lambda tx: store.find(tx, "other", endpoint.id)) is None
 
 
+async def test_how_an_endpoint_is_doing_reads_back_as_it_was_put(database: Database, make):
+    endpoint, health = make(), EndpointHealth(9, AT, AT + DAY, 70, AT + SECOND, open_for=DAY)
+    await database.write(lambda tx: store.put_healths(tx, [(endpoint, health)]))
+    assert await database.read(lambda tx: store.health(tx, [endpoint.id])) == {endpoint.id: health}
+
+
 async def test_what_a_rate_allows_never_comes_nearer(database: Database, make):
     """Given an endpoint whose pace was counted after its health was read, when that is written, then the pace stays."""
     endpoint = make()

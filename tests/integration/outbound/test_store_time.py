@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -11,9 +12,11 @@ from tests.integration.outbound.conftest import Receiver, opened
 
 from custodes import Custodes
 from custodes.cli.doctor import examine
-from custodes.kernel.clock import MINUTE, SECOND
+from custodes.errors import Conflict
+from custodes.kernel.clock import HOUR, MINUTE, SECOND
 from custodes.kernel.health import Health
 from custodes.runtime.system_clock import SystemClock
+from custodes.storage.sql.outbound import SqlEndpointStore
 from custodes.testing import signed_webhook
 from custodes.testing.clock import FakeClock
 
@@ -74,6 +77,72 @@ async def test_a_host_whose_clock_is_wrong_takes_nothing_that_another_is_at(
             await host.inbound.worker.run_due()
             await host.outbound.worker.run_due()
         assert runs == ["right", "other"]
+
+
+@pytest.mark.parametrize("ahead", [-HOUR, HOUR])
+async def test_what_a_host_whose_clock_is_wrong_does_again_is_done_at_once_and_not_twice(
+    url: str, clock: FakeClock, receiver: Receiver, ahead: int
+) -> None:
+    """Given a host whose clock is an hour ahead, or behind, When a delivery that is under way elsewhere is to be sent
+    again by it, Then it says so; what has ended, or waits for its next attempt, is due for the others at once."""
+    wrong = FakeClock(clock.now() + ahead)
+    async with opened(url, clock) as right, opened(url, wrong) as other:
+        for host in (right, other):
+            host.source("stripe", ["whsec_test"])
+            await host.store_time.measure()
+        behind = other.store_time.now() - clock.now()  # the right one is the database's
+        clock.advance(behind)
+        wrong.advance(behind)
+        for host in (other, right):
+            await host.store_time.measure()
+        clock.advance(SECOND)
+        handled, refusals = list[str](), list[str]()
+
+        @right.webhook("stripe")
+        async def handle(event: Any) -> None:
+            handled.append(event.id)
+
+        async def look(_receiver: Receiver, _request: web.Request) -> web.Response:
+            [delivery] = (await other.outbound.list_deliveries()).items
+            with suppress(Conflict):
+                await other.outbound.resend(delivery.id)
+                return web.Response(status=500)
+            refusals.append(delivery.id)
+            return web.Response(status=500)
+
+        receiver.answer = look
+        await right.outbound.create_endpoint(receiver.url, event_types=["order.*"])
+        await right.outbound.emit("order.paid", {})
+        assert await right.outbound.worker.run_due() == 1
+        [delivery] = (await right.outbound.list_deliveries()).items
+        assert (delivery.status, delivery.attempts, refusals) == ("pending", 1, [delivery.id])
+
+        receiver.answer = None
+        await other.outbound.resend(delivery.id)
+        assert await right.outbound.worker.run_due() == 1
+        await other.outbound.resend(delivery.id)
+        assert await right.outbound.worker.run_due() == 1
+        assert len(receiver.got) == 3
+
+        await receive(right)
+        assert await right.inbound.worker.run_due() == 1
+        await other.inbound.replay_event(handled[0])
+        assert await right.inbound.worker.run_due() == 1
+        assert len(handled) == 2
+
+
+async def test_a_breaker_goes_by_the_clock_of_the_store(url: str, clock: FakeClock, receiver: Receiver) -> None:
+    """Given a host whose clock is an hour ahead, When what it sends fails, Then the endpoint is left alone for as long
+    as by any other."""
+    wrong = FakeClock(clock.now() + HOUR)
+    receiver.status = 503
+    async with opened(url, wrong) as host:
+        await host.store_time.measure()
+        endpoint = (await host.outbound.create_endpoint(receiver.url, event_types=["order.*"])).endpoint
+        await host.outbound.emit("order.paid", {})
+        assert await host.outbound.worker.run_due() == 1
+        found = await host.database.read(lambda tx: SqlEndpointStore().health(tx, [endpoint.id]))
+        assert abs(found[endpoint.id].open_until - host.store_time.now()) <= MINUTE
 
 
 class Fast(SystemClock):

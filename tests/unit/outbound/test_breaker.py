@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
-from custodes.planes.outbound.breaker import Answered, judge, retry_after
+from custodes.planes.outbound.breaker import LONGEST_PAUSE, TOLERANCE, Answered, judge, possible, retry_after
 from custodes.planes.outbound.model import Endpoint, EndpointHealth, Options
 
 NOW = 1_790_000_000 * SECOND
@@ -43,6 +43,34 @@ def test_the_pause_doubles_with_each_failed_probe_up_to_its_end() -> None:
 def test_an_overloaded_receiver_is_left_alone_for_a_while(status: int) -> None:
     assert judge(ENDPOINT, EndpointHealth(), Answered(status), NOW).health.open_until == NOW + MINUTE
     assert judge(ENDPOINT, EndpointHealth(), Answered(status, "300"), NOW).health.open_until == NOW + 5 * MINUTE
+
+
+@pytest.mark.parametrize("ahead", [2 * MINUTE, 20 * HOUR, 30 * DAY])
+@pytest.mark.parametrize("failures", [4, 30])
+def test_a_pause_is_no_longer_than_it_was_meant_to_be_when_a_clock_is_put_right(failures: int, ahead: int) -> None:
+    """Given an endpoint whose breaker was opened by a clock that ran ahead, when that is put right, then it is open for
+    no longer than it was meant to be, and for what clocks may differ by; a failure begins a pause anew."""
+    before = EndpointHealth(failures, NOW)
+    opened = judge(ENDPOINT, before, Answered(500), NOW + ahead).health
+    assert opened.open_for == opened.open_until - NOW - ahead > 0
+
+    assert possible(opened, NOW).open_until <= NOW + opened.open_for + TOLERANCE
+    assert judge(ENDPOINT, opened, Answered(500), NOW).health.open_until <= NOW + LONGEST_PAUSE + TOLERANCE
+
+
+def test_what_a_receiver_asked_for_is_kept_to_whatever_clocks_differ_by() -> None:
+    asked = judge(ENDPOINT, EndpointHealth(), Answered(503, str(6 * 3600)), NOW).health
+    for now in (NOW - TOLERANCE, NOW, NOW + HOUR):
+        assert possible(asked, now) == asked
+    # A failure of what was under way does not make it shorter, and says how long is left.
+    again = judge(ENDPOINT, asked, Answered(500), NOW + HOUR).health
+    assert (again.open_until, again.open_for) == (asked.open_until, 5 * HOUR)
+
+
+def test_a_pause_of_a_version_before_lasts_as_it_did() -> None:
+    known = EndpointHealth(failures=9, open_until=NOW + DAY)
+    assert possible(known, NOW) == known
+    assert possible(known, NOW - HOUR).open_until == 0
 
 
 def test_gone_disables_at_once() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from custodes.kernel.clock import MINUTE, SECOND
+from custodes.kernel.clock import DAY, MINUTE, SECOND
 from custodes.planes.outbound.gates import EndpointGates
 from custodes.planes.outbound.model import Endpoint, EndpointHealth, Options
 
@@ -61,6 +61,13 @@ def test_what_is_closed_is_not_looked_at_for_a_second(rate: float, health: Endpo
 
     assert gates.closed(LANE, NOW + SECOND - 1)
     assert not gates.closed(LANE, NOW + SECOND)
+
+
+def test_what_a_clock_that_ran_ahead_has_closed_is_open_when_it_is_put_right() -> None:
+    ahead = EndpointHealth(failures=9, open_until=NOW + DAY // 2, open_for=10 * MINUTE)
+    gates = gates_on(0, ahead, lambda: None)
+
+    assert gates.open(None, [LANE], NOW)[LANE].at_once == 1
 
 
 def test_what_was_begun_during_a_look_is_forgotten_with_it() -> None:

@@ -111,7 +111,6 @@ class WebhookMonitor(RefusedDeliveries):
         self._jobs = jobs
         self._thresholds = thresholds
         self._flusher = Periodic("inbound-flush", FLUSH_SECONDS, recorder.flush)
-        self._replays = Replays(store=store, events=events, jobs=jobs, clock=clock)
         #: The handlers of this process.
         self.handlers = Handlers()
         #: Who has which handlers.
@@ -146,6 +145,7 @@ class WebhookMonitor(RefusedDeliveries):
             tell=tell,
             mine=self.roster.mine,
         )
+        self._replays = Replays(store=store, events=events, jobs=jobs, worker=self.worker, clock=clock)
         self._receiver = Receiver(
             events=events, recorder=recorder, clock=clock, random_bits=random_bits, kept=self.worker.brought
         )

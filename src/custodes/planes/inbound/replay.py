@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from custodes.errors import Conflict, InvalidInput, NotFound
 from custodes.kernel.clock import HOUR, Clock
@@ -11,6 +12,7 @@ from custodes.planes.inbound.model import FINISHED, JOB_KIND, MAX_COUNTED, Event
 from custodes.planes.inbound.ports import EventStore
 from custodes.runtime.jobs import Jobs, NewJob
 from custodes.runtime.transactions import Store, Transaction, Work, nothing
+from custodes.runtime.worker import Worker
 
 #: How long after it came an event that the host handles by itself, and nobody else is at, is taken to be under way,
 #: microseconds: longer than anybody is at a webhook. Who has not said the end of it by then has died over it.
@@ -45,12 +47,20 @@ class Replays:
     """Gives stored events to the handlers again: all handlers, whatever they did before.
 
     An event that waits for its next try is tried at once, and keeps what its handlers have done.
+
+    Args:
+        store: where works are done.
+        events: the events.
+        jobs: their jobs.
+        worker: does the jobs, and knows by which time who is at them.
+        clock: source of time.
     """
 
-    def __init__(self, *, store: Store, events: EventStore, jobs: Jobs, clock: Clock) -> None:
+    def __init__(self, *, store: Store, events: EventStore, jobs: Jobs, worker: Worker[Any], clock: Clock) -> None:
         self._store = store
         self._events = events
         self._jobs = jobs
+        self._worker = worker
         self._clock = clock
 
     async def one(self, event_id: str, *, tenant: str | None, also: Work = nothing) -> EventRecord:
@@ -114,7 +124,7 @@ class Replays:
     def _again(self, tx: Transaction, event: EventRecord) -> bool:
         if self._is_held(tx, event):
             return False
-        now = self._clock.now()
+        now = self._worker.at_once()
         was_without_job = self._jobs.put(tx, NewJob(event.tenant, JOB_KIND, event.id, event.source, now))
         if event.status in FINISHED or (event.status is Status.PROCESSING and was_without_job):
             self._events.reopen(tx, [event.id])
@@ -129,7 +139,7 @@ class Replays:
         )
 
     def _is_leased(self, tx: Transaction, event: EventRecord) -> bool:
-        return self._jobs.is_leased(tx, JOB_KIND, event.id, self._clock.now())
+        return self._worker.is_at(tx, event.id)
 
     def _refused(self, tx: Transaction, event: EventRecord) -> Conflict:
         if self._is_leased(tx, event):

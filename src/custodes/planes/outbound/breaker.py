@@ -23,6 +23,10 @@ THROTTLE = MINUTE
 #: Longest that a receiver can have us wait (``Retry-After``), microseconds.
 LONGEST_RETRY_AFTER = DAY
 
+#: By how much the clocks of processes may differ, microseconds: an endpoint that is left alone for longer than it was
+#: meant to be, and for this, has been closed by a clock that ran ahead.
+TOLERANCE = MINUTE
+
 #: Failures in a row without which an endpoint is not disabled, however long ago the first was: of an endpoint that gets
 #: an event a month one failure says little.
 LEAST_FAILURES = 10
@@ -78,8 +82,9 @@ def retry_after(text: str, now: int) -> int:
 
 
 def possible(health: EndpointHealth, now: int) -> EndpointHealth:
-    """Take an endpoint that is left alone for longer than any is for open: a clock that ran ahead has written that."""
-    return health if health.open_until <= now + LONGEST_RETRY_AFTER else replace(health, open_until=0)
+    """Take an endpoint for open that is left alone for longer than was meant: a clock that ran ahead has done that."""
+    latest = now + TOLERANCE + (health.open_for or LONGEST_RETRY_AFTER)
+    return health if health.open_until <= latest else replace(health, open_until=0, open_for=0)
 
 
 def judge(endpoint: Endpoint, health: EndpointHealth, answered: Answered, now: int) -> Judgement:
@@ -96,7 +101,8 @@ def judge(endpoint: Endpoint, health: EndpointHealth, answered: Answered, now: i
     if answered.status in THROTTLING:
         asked = retry_after(answered.retry_after, now)
         open_until = max(open_until, now + (asked or THROTTLE))
-    judged = replace(health, failures=failures, failing_since=since, open_until=open_until)
+    open_for = max(open_until - now, 0)
+    judged = replace(health, failures=failures, failing_since=since, open_until=open_until, open_for=open_for)
     if answered.status == GONE:
         return Judgement(
             replace(judged, noticed=100), 100, "The receiver answered 410: it does not want webhooks any more"

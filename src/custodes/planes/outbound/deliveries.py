@@ -119,16 +119,16 @@ class Deliveries(Endpoints):
 
         def work(tx: Transaction) -> Delivery:
             delivery = self._delivery(tx, delivery_id, tenant)
-            now = self._clock.now()
+            at_once = self.worker.at_once()
             endpoint = self._endpoints.find(tx, delivery.tenant, delivery.endpoint_id)
             if endpoint is None or endpoint.state is not EndpointState.ENABLED:
                 msg = "The endpoint of this delivery is not enabled"
                 raise Conflict(msg, remedy="Resume the endpoint first")
             if delivery.status is DeliveryStatus.PENDING:
-                self._hasten(tx, delivery, now)
+                self._hasten(tx, delivery, at_once)
             elif delivery.status is not DeliveryStatus.WAITING:
-                self._deliveries.again(tx, DeliveryFilter(delivery_id=delivery.id), now, 1, "")
-            elif not self._deliveries.begin(tx, [delivery.line], now):
+                self._deliveries.again(tx, DeliveryFilter(delivery_id=delivery.id), at_once, 1, "")
+            elif not self._deliveries.begin(tx, [delivery.line], at_once):
                 msg = "The delivery waits for its turn: another of its order key is on its way"
                 raise Conflict(msg, remedy="Resend the one that is pending; this one follows when that has ended")
             also(tx)
@@ -312,14 +312,15 @@ class Deliveries(Endpoints):
 
     # ── Parts ────────────────────────────────────────────────────────────────
 
-    def _hasten(self, tx: Transaction, delivery: Delivery, now: int) -> None:
+    def _hasten(self, tx: Transaction, delivery: Delivery, at_once: int) -> None:
         """Have a pending delivery sent at once, if need be with a new job.
 
         Raises:
             Conflict: it is being sent.
         """
-        due = self._jobs.hasten(tx, JOB_KIND, delivery.id, now) or self._deliveries.put_jobs(tx, [delivery.id], now)
-        if not due and self._jobs.is_leased(tx, JOB_KIND, delivery.id, now):
+        ids = [delivery.id]
+        due = self._jobs.hasten(tx, JOB_KIND, delivery.id, at_once) or self._deliveries.put_jobs(tx, ids, at_once)
+        if not due and self.worker.is_at(tx, delivery.id):
             msg = "The delivery is being sent just now"
             raise Conflict(msg, remedy="Wait until this attempt has ended")
 
@@ -333,7 +334,7 @@ class Deliveries(Endpoints):
         """Put a selection back in batches, the first of them with what begins it, the last with what ends it."""
 
         def batch(tx: Transaction, wanted: DeliveryFilter, after: str, total: int) -> list[str]:
-            done = self._deliveries.again(tx, wanted, self._clock.now(), RELEASE_BATCH, after)
+            done = self._deliveries.again(tx, wanted, self.worker.at_once(), RELEASE_BATCH, after)
             if len(done) < RELEASE_BATCH:
                 ended(total + len(done))(tx)
             return done

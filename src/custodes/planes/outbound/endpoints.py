@@ -16,6 +16,7 @@ from custodes.kernel.ids import RandomBits, uuid7
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
 from custodes.kernel.tenant import DEFAULT_TENANT, valid_tenant
 from custodes.planes.outbound.addresses import checked_url
+from custodes.planes.outbound.breaker import possible
 from custodes.planes.outbound.changes import FieldChange, Told, changed_credentials, changed_headers, changes_of
 from custodes.planes.outbound.credentials import checked_auth
 from custodes.planes.outbound.filters import checked
@@ -141,7 +142,8 @@ class Endpoints:
     async def list_endpoint_healths(self, endpoint_ids: Sequence[str]) -> dict[str, EndpointHealth]:
         """Return how endpoints of a page have been doing lately, by id; one that nothing was sent to is healthy."""
         found = await self._store.read(lambda tx: self._endpoints.health(tx, endpoint_ids))
-        return {endpoint_id: found.get(endpoint_id, HEALTHY) for endpoint_id in endpoint_ids}
+        now = self._clock.now()
+        return {endpoint_id: possible(found.get(endpoint_id, HEALTHY), now) for endpoint_id in endpoint_ids}
 
     async def signing_secrets(self, endpoint_id: str, *, tenant: str | None = None) -> list[bytes]:
         """Return the HMAC secrets that a delivery is signed with now, newest first: never list them.

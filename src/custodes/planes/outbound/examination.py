@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from custodes.kernel.stretches import Level, Steps
 from custodes.planes.outbound.analytics import HEALTH_RANGE, Examined, examine
+from custodes.planes.outbound.breaker import possible
 from custodes.planes.outbound.figures import Figures, Only
 from custodes.planes.outbound.model import HEALTHY, Endpoint
 from custodes.planes.outbound.ports import EndpointStore, FigureStore
@@ -37,7 +38,7 @@ def examined(
     return [
         examine(
             endpoint,
-            healths.get(endpoint.id, HEALTHY),
+            possible(healths.get(endpoint.id, HEALTHY), now),
             sums.get((endpoint.tenant, endpoint.id), Figures()),
             missed(endpoint),
             now,

@@ -326,6 +326,8 @@ class EndpointHealth:
     noticed: int = 0
     #: When the next delivery may begin by its rate limit, microseconds.
     paced_until: int = 0
+    #: How long it was to be left alone when that was decided, microseconds; 0: of a version that did not write it down.
+    open_for: int = 0
 
 
 HEALTHY = EndpointHealth()

@@ -100,6 +100,7 @@ class Sender:
         windows: Windows,
         tally: Tally,
         clock: Clock,
+        by_store: Callable[[], int],
         random_bits: RandomBits,
     ) -> None:
         self._store = store
@@ -113,6 +114,8 @@ class Sender:
         self._windows = windows
         self._tally = tally
         self._clock = clock
+        #: The time that breakers go by: the same in all processes.
+        self._by_store = by_store
         self._random_bits = random_bits
         self._ready: dict[tuple[str, int], _Ready] = {}
 
@@ -326,7 +329,7 @@ class Sender:
 
         def judged(health: EndpointHealth) -> EndpointHealth:
             nonlocal judgement
-            judgement = judge(endpoint, health, answered, now)
+            judgement = judge(endpoint, health, answered, self._by_store())
             return judgement.health
 
         def write(tx: Transaction) -> None:

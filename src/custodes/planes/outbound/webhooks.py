@@ -154,6 +154,7 @@ class OutgoingWebhooks(Deliveries):
             windows=windows,
             tally=self._tally,
             clock=clock,
+            by_store=leases_by or clock.now,
             random_bits=random_bits,
         )
         self._trials = Trials(client, clock, secret_bits)

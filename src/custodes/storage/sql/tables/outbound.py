@@ -71,6 +71,7 @@ webhook_endpoint_health = Table(
     Column("open_until", Micros, nullable=False),
     Column("noticed", Integer, nullable=False),
     Column("paced_until", Micros, nullable=False),
+    Column("open_for", Micros, nullable=False, server_default="0"),
 )
 
 #: Events that were emitted.
