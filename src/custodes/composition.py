@@ -316,6 +316,7 @@ class Composition(Foundation):
                 failure_mode=FailureMode(settings.rate_limit_failure_mode),
                 jitter=settings.rate_limit_jitter,
                 bans=BanPolicy() if settings.rate_limit_bans else None,
+                flood=settings.rate_limit_flood,
                 default_tenant=settings.default_tenant,
             ),
             enabled=settings.rate_limiting_enabled,

@@ -245,6 +245,8 @@ class Settings(BaseSettings):
     """Status for those who are blocked or on the deny list."""
     rate_limit_bans: bool = Field(False, validation_alias=_env("CUSTODES_RATE_LIMIT_BANS", "rate_limit_bans"))
     """Shut out who keeps on running into limits: a warning, then 1 minute, 15 minutes, 1 hour, 24 hours."""
+    rate_limit_flood: int = Field(1_000, ge=0, validation_alias=_env("CUSTODES_RATE_LIMIT_FLOOD", "rate_limit_flood"))
+    """Refusals of one address, user or key by one rule within 5 minutes, in a worker, that raise an alert; 0: none."""
     rate_limit_jitter: float = Field(
         0.0, ge=0, le=1, validation_alias=_env("CUSTODES_RATE_LIMIT_JITTER", "rate_limit_jitter")
     )

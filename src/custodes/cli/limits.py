@@ -16,6 +16,7 @@ from custodes.cli.console import (
     JsonOption,
     ReasonOption,
     TenantOption,
+    err,
     operator,
     out,
     run,
@@ -64,13 +65,15 @@ _OnFailure = Annotated[
 
 @app.command("list")
 def list_rules(tenant: TenantOption = None, database: DatabaseOption = None, as_json: JsonOption = False) -> None:
-    """List the rules made at run time, by name."""
+    """List the rules made at run time, by name; and the names of what else has counted within a day."""
 
-    async def action(custodes: Custodes) -> list[Rule]:
+    async def action(custodes: Custodes) -> tuple[list[Rule], list[str]]:
         await custodes.ratelimit.refresh()
-        return custodes.ratelimit.list_rules(tenant=tenant)
+        counted = await custodes.ratelimit.get_rate_limit_analytics(tenant=tenant)
+        names = [one.label for one in counted.rules if not one.label.startswith("(")]
+        return custodes.ratelimit.list_rules(tenant=tenant), names
 
-    found = run(database, action)
+    found, counted = run(database, action)
     if as_json:
         write_json([plain_rule(rule) for rule in found])
         return
@@ -87,6 +90,16 @@ def list_rules(tenant: TenantOption = None, database: DatabaseOption = None, as_
         for rule in found
     )
     write_table(("name", "limits", "by", "route", "tenant", "state", "changed by"), rows)
+    known = {rule.name for rule in found}
+    others = sorted(name for name in counted if name not in known)
+    if others:
+        err.print(f"In code, or deleted since, and counted within a day: {', '.join(others)}.", markup=False)
+    err.print(
+        "Rules in an app's code are known to its own processes: the dashboard shows them (Rate limits, Rules), "
+        "and GET /api/admin/enterprise/rate-limits/rules does.",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 @app.command()
@@ -252,7 +265,8 @@ async def _find(custodes: Custodes, rule: str, tenant: str | None) -> Rule:
     if not found:
         whose = "" if tenant is None else f" for tenant {tenant[:64]!r} alone"
         msg = f"There is no rule {rule[:100]!r} made at run time{whose}"
-        raise NotFound(msg, remedy="Look at custodes limits list; rules in code are changed in code")
+        remedy = "Look at custodes limits list; rules in code are shown in the dashboard and changed in code"
+        raise NotFound(msg, remedy=remedy)
     if len(found) > 1:
         whose = ", ".join(one.tenant for one in found[:5])
         msg = f"{len(found)} tenants have a rule {rule[:100]!r}: {whose}{', …' if len(found) > 5 else ''}"

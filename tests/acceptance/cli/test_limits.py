@@ -54,6 +54,26 @@ def test_the_life_of_a_rule(url: str):
     assert "on_failure" not in first.context.extra
 
 
+def test_what_is_in_code_is_said_to_be_elsewhere_and_named_where_it_counted(url: str):
+    # Given an app whose code limits logins, and a rule made at run time
+    async def refused(custodes) -> None:
+        custodes.limit("1/minute", route="/login", name="logins")
+        for _ in range(2):
+            await custodes.ratelimit.check_rate_limit("203.0.113.9", "ip", "/login")
+        await custodes.ratelimit.flush()
+
+    with_custodes(url, refused)
+    run("limits", "create", "5/minute", "--name", "search", "--route", "/search")
+
+    # When its rules are listed from a terminal, Then those of the code are named, and where they are shown
+    told = run("limits", "list")
+    assert "search" in told.stdout
+    assert "counted within a day: logins." in told.stderr
+    assert "the dashboard shows them" in told.stderr
+    assert [rule["name"] for rule in run_json("limits", "list")] == ["search"]
+    assert "dashboard" in str(run("limits", "show", "logins", expect=1).exception.remedy)
+
+
 def test_rules_of_one_name_are_told_apart_by_their_tenant(url: str):
     # Given two tenants that name a rule the same
     for tenant in ("acme", "globex"):

@@ -82,32 +82,16 @@ async def test_a_problem_has_one_open_incident(store: SqlAlertStore):
     assert len(await store.read(lambda tx: store.open_incidents(tx, 10))) == 2
 
 
-async def test_the_latest_silence_of_a_problem_is_remembered(store: SqlAlertStore):
-    await put(store, incident(1, state=State.RESOLVED, silenced_until=50), incident(2, silenced_until=20))
-
-    assert await store.read(lambda tx: store.last_silence(tx, "acme", "f" * 32)) == 50
-    assert await store.read(lambda tx: store.last_silence(tx, "globex", "f" * 32)) is None
-
-
-async def test_silences_of_a_problem_end_and_those_of_others_go_on(store: SqlAlertStore):
-    """Given a problem that was silenced before and is again; when that ends, then none of it lasts on."""
+async def test_the_silence_of_the_newest_incident_of_a_problem_is_remembered(store: SqlAlertStore):
     await put(
         store,
-        incident(1, state=State.RESOLVED, silenced_until=50),
-        incident(2, silenced_until=40),
-        incident(3, state=State.RESOLVED, silenced_until=10),
-        incident(4, fingerprint="e" * 32, silenced_until=50),
-        incident(5, tenant="globex", silenced_until=50),
+        incident(1, state=State.RESOLVED, started_at=1, silenced_until=50),
+        incident(2, state=State.RESOLVED, started_at=2, silenced_until=20),
+        incident(3, started_at=3, fingerprint="e" * 32, silenced_until=90),
     )
 
-    await store.write(lambda tx: store.end_silences(tx, "acme", "f" * 32, 20))
-
     assert await store.read(lambda tx: store.last_silence(tx, "acme", "f" * 32)) == 20
-    found = await store.read(lambda tx: store.get_incident(tx, "acme", "0190-3"))
-    assert found is not None
-    assert found.silenced_until == 10, "it was over before"
-    assert await store.read(lambda tx: store.last_silence(tx, "acme", "e" * 32)) == 50
-    assert await store.read(lambda tx: store.last_silence(tx, "globex", "f" * 32)) == 50
+    assert await store.read(lambda tx: store.last_silence(tx, "globex", "f" * 32)) is None
 
 
 async def test_incidents_are_filtered_and_paged(store: SqlAlertStore):
@@ -204,7 +188,6 @@ async def test_what_is_asked_all_the_time_uses_an_index(store: SqlAlertStore, da
             store.open_incidents(tx, 10)
             store.find_open(tx, "acme", "f")
             store.last_silence(tx, "acme", "f")
-            store.end_silences(tx, "acme", "f", 5)
             store.due_notifications(tx, 5, 10)
             store.list_notifications(tx, "i", 10)
             store.count_waiting(tx)
@@ -216,7 +199,7 @@ async def test_what_is_asked_all_the_time_uses_an_index(store: SqlAlertStore, da
 
     await database.write(explain)
 
-    assert len(plans) == 10
+    assert len(plans) == 9
     for statement, plan in plans.items():
         assert "USING" in plan, statement
         assert "TEMP B-TREE" not in plan, statement

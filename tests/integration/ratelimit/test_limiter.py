@@ -389,6 +389,96 @@ class TestBans:
 
         assert [one.action for one in heard] == ["rate_limit.block_hit"]
 
+    async def test_that_a_block_does_its_work_is_told_once_and_not_each_minute(
+        self, custodes: Custodes, call, clock: FakeClock
+    ):
+        heard: list[SecuritySignal] = []
+        custodes.bus.subscribe(SecuritySignal, heard.append)
+        await custodes.ratelimit.block_identifier("203.0.113.9", reason="x", actor="a")
+
+        for _ in range(60):
+            custodes.ratelimit.check(call("203.0.113.9"))
+            clock.advance(MINUTE)
+        assert [one.action for one in heard] == ["rate_limit.block_hit"]
+
+        clock.advance(DAY)
+        custodes.ratelimit.check(call("203.0.113.9"))
+        assert [one.action for one in heard] == ["rate_limit.block_hit"] * 2
+
+
+async def test_what_the_allow_list_has_is_not_told_to_have_refused_anything(custodes: Custodes, call):
+    """Given an address that was blocked and then allowed, When one follows what allows it, it refused nothing."""
+    limiter = custodes.ratelimit
+    block = await limiter.block_identifier("203.0.113.9", reason="x", actor="a")
+    limiter.check(call("203.0.113.9"))
+    await limiter.flush()
+
+    allowed = await limiter.add_to_list("allow", "203.0.113.9", reason="a mistake", actor="a")
+
+    assert (await limiter.get_access_course(block)).sums.refused == 1
+    assert (await limiter.get_access_course(allowed)).sums.refused == 0
+    assert (block.refuses_as, allowed.refuses_as) == ("block", "")
+
+
+class TestAlertsOfFloods:
+    async def test_a_flood_of_refusals_is_one_alert_that_names_the_rule_and_whom_before_anybody_is_blocked(
+        self, install: Install, call, clock: FakeClock
+    ):
+        # Given an install that wants to hear of fifty refusals within five minutes
+        custodes = install(rate_limit_flood=50)
+        await custodes.open()
+        custodes.limit("1/minute", route="/login", name="login")
+        heard: list[SecuritySignal] = []
+        custodes.bus.subscribe(SecuritySignal, heard.append)
+
+        async def refused(times: int, ip: str = "203.0.113.9", **more: str) -> list[Any]:
+            for _ in range(times):
+                custodes.ratelimit.check(call(ip, path="/login", **more))
+            await custodes.ratelimit.flush()
+            await custodes.alerts.write_events()
+            clock.advance(10 * SECOND)
+            return (await custodes.alerts.incidents.list()).items
+
+        # When one is refused less often than that, nobody is woken
+        assert await refused(41) == []
+        assert await refused(5, "203.0.113.10") == []
+
+        # But when it goes on
+        [alert] = await refused(10)
+
+        # Then it is told who, how often, and by what
+        assert alert.summary == "ip:203.0.113.9 was refused 50 times within 20 seconds by the limit login"
+        assert dict(alert.labels) == {"system": "rate_limits", "rule": "login", "identifier": "ip:203.0.113.9"}
+        assert [(one.action, one.target, one.context["rule"]) for one in heard] == [
+            ("rate_limit.exceeded", "ip:203.0.113.9", "login")
+        ]
+
+        # And that it goes on for an hour is the same alert, and no further news
+        for _ in range(12):
+            clock.advance(4 * MINUTE)
+            [same] = await refused(60)
+        assert (same.id, same.occurrences) == (alert.id, 13)
+        assert len(heard) == 1
+
+        # And once somebody is blocked, what the block refuses is none
+        await custodes.ratelimit.block_identifier("203.0.113.9", reason="flood", actor="a")
+        assert [one.occurrences for one in await refused(500)] == [13]
+
+    async def test_a_flood_is_a_tenants_own_and_none_where_it_is_switched_off(self, install: Install, call):
+        for wanted, seen in ((50, ["acme"]), (0, [])):
+            custodes = install(rate_limit_flood=wanted)
+            await custodes.open()
+            custodes.limit("1/minute", by="api_key", name="keys")
+            heard: list[SecuritySignal] = []
+            custodes.bus.subscribe(SecuritySignal, heard.append)
+
+            for tenant, times in (("acme", 60), ("globex", 40)):
+                for _ in range(times):
+                    custodes.ratelimit.check(call(tenant=tenant, api_key="k1"))
+            await custodes.ratelimit.flush()
+
+            assert [one.tenant for one in heard] == seen
+
 
 class TestCounting:
     async def test_every_request_is_in_the_sums_and_top_offenders_have_rows(

@@ -368,7 +368,8 @@ class TestSilence:
         """Given a problem that came back within its silence; when that is ended, then the next is told of."""
         await desk.turn(150, times=3)
         [incident] = await desk.incidents()
-        await desk.alerts.incidents.silence(incident.id, clock.now() + HOUR)
+        until = clock.now() + HOUR
+        await desk.alerts.incidents.silence(incident.id, until)
         await desk.turn(10, times=3)
         await desk.turn(150, times=3)
         again = next(one for one in await desk.incidents() if one.open)
@@ -376,6 +377,8 @@ class TestSilence:
         ended = await desk.alerts.incidents.end_silence(again.id)
 
         assert ended.silenced_until == clock.now()
+        before = next(one for one in await desk.incidents() if not one.open)
+        assert before.silenced_until == until, "what is over stays as it was"
         await desk.turn(10, times=3)
         await desk.turn(150, times=3)
         assert pager.news == ["firing", "firing"]

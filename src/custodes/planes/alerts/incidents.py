@@ -8,6 +8,7 @@ from dataclasses import replace
 from custodes.errors import Conflict, InvalidInput, NotFound
 from custodes.kernel.clock import DAY, Clock
 from custodes.kernel.paging import DEFAULT_LIMIT, Page, decode_cursor, page_of
+from custodes.planes.alerts.machine import silenced
 from custodes.planes.alerts.model import Incident, Notification, State
 from custodes.planes.alerts.ports import AlertStore
 from custodes.runtime.transactions import Transaction, Work, nothing
@@ -113,14 +114,13 @@ class Incidents:
         """
         now = self._clock.now()
 
-        def work(tx: Transaction) -> Incident:
-            incident = self._get_open(tx, identifier, tenant)
-            # Earlier incidents of the problem, too: a new one takes over the longest silence of them.
-            self._store.end_silences(tx, incident.tenant, incident.fingerprint, now)
-            also(tx)
-            return self._get(tx, identifier, tenant)
+        def change(incident: Incident) -> Incident:
+            if not silenced(incident, now):
+                return incident
+            # A new incident takes over what its last one says: those that are over stay as they were.
+            return replace(incident, silenced_until=now)
 
-        return await self._store.write(work)
+        return await self._change(identifier, tenant, change, also)
 
     async def _change(
         self, identifier: str, tenant: str | None, change: Callable[[Incident], Incident], also: Work

@@ -71,11 +71,7 @@ class AlertStore(Protocol):
         ...
 
     def last_silence(self, tx: Transaction, tenant: str, fingerprint: str) -> int | None:
-        """Return the latest ``silenced_until`` of a fingerprint's incidents."""
-        ...
-
-    def end_silences(self, tx: Transaction, tenant: str, fingerprint: str, at: int) -> None:
-        """Let those silences of a fingerprint's incidents end at a moment that would last longer."""
+        """Return ``silenced_until`` of the newest incident of a fingerprint, which took over that of the one before."""
         ...
 
     def put_incident(self, tx: Transaction, incident: Incident) -> None:

@@ -178,7 +178,7 @@ _TABLE: list[Action] = [
     ),
     *_actions(
         "rate_limit",
-        ("rate_limit.exceeded", 15, "", "Somebody was over a limit."),
+        ("rate_limit.exceeded", 15, "", "Somebody was refused by a limit again and again."),
         ("rate_limit.blocked", 20, "", "Somebody was blocked."),
         ("rate_limit.unblocked", 15, "", "A block was lifted."),
         ("rate_limit.rule_changed", 20, "p", "A limit was changed."),

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from custodes.errors import StorageUnavailable
-from custodes.kernel.clock import Clock, ticks_of
+from custodes.kernel.clock import DAY, MINUTE, Clock, ticks_of
 from custodes.kernel.signals import SecuritySignal
 from custodes.kernel.tenant import EVERY_TENANT
 from custodes.kernel.window import NEVER, Ask, Outcome, decide_contested, held
@@ -338,11 +338,13 @@ class Judge:
         call.limited_by = rule
         name = (call.tenant, f"({rule})", entry.kind.value, entry.identifier, endpoint_of(call.path))
         self._tracker.refuse(name, call.trace_id, shadow=False)
-        self._signal(call, _HITS[rule], f"access:{entry.id}", entry.reason, {})
+        self._signal(call, _HITS[rule], f"access:{entry.id}", entry.reason, {}, again=HITS_APART)
         remaining = NEVER if entry.ends_at >= FOREVER else entry.ends_at - self._clock.now()
         return blocked_decision(self._options.block_status, remaining, rule)
 
-    def _signal(self, call: Call, action: str, target: str, reason: str, context: dict[str, object]) -> None:
+    def _signal(
+        self, call: Call, action: str, target: str, reason: str, context: dict[str, object], again: int = MINUTE
+    ) -> None:
         self._alarm.raise_(
             SecuritySignal(
                 at=self._clock.now(),
@@ -354,9 +356,14 @@ class Judge:
                 reason=reason,
                 ip=call.client_ip,
                 context={"method": call.method, "endpoint": endpoint_of(call.path), **context},
-            )
+            ),
+            again,
         )
 
+
+#: After this long it is told again that somebody who is shut out tries, microseconds: that a block does its work is no
+#: news, and would add up to a suspicion in the audit trail.
+HITS_APART = DAY
 
 #: What is told when somebody who is shut out tries, by what shuts it out.
 _HITS = {"block": "rate_limit.block_hit", "ban": "rate_limit.ban_hit", "deny-list": "rate_limit.deny_list_hit"}

@@ -17,6 +17,7 @@ from custodes.planes.ratelimit.alarm import Alarm
 from custodes.planes.ratelimit.analytics import RateLimitAnalytics, analyse, near_limits, whole_minutes
 from custodes.planes.ratelimit.answers import Decision
 from custodes.planes.ratelimit.bans import Escalation, ban_reason
+from custodes.planes.ratelimit.floods import Floods
 from custodes.planes.ratelimit.gatekeeping import Gatekeeping
 from custodes.planes.ratelimit.in_force import InForce
 from custodes.planes.ratelimit.judge import Judge
@@ -112,7 +113,7 @@ class RateLimiter(Gatekeeping):
         self._options = options
         self._enabled = enabled
         self._thresholds = thresholds
-        self._tracker = Tracker(store, clock.now, new_id, options.default_tenant)
+        self._tracker = Tracker(store, clock.now, new_id, options.default_tenant, Floods(options.flood, bus.emit))
         self._alarm = Alarm(bus)
         self._lately = Lately(clock.monotonic())
         self._judge = Judge(

@@ -199,7 +199,9 @@ class Access:
 
     @property
     def refuses_as(self) -> str:
-        """How requests that it refuses are told; counted windows have it in brackets for a rule."""
+        """How requests that it refuses are told; counted windows have it in brackets for a rule. Empty: none are."""
+        if self.effect is Effect.ALLOW:
+            return ""
         return "deny-list" if self.effect is Effect.DENY else "ban" if self.level else "block"
 
 
@@ -313,5 +315,8 @@ class Options:
     jitter: float = 0.0
     #: Escalating bans; None for none.
     bans: BanPolicy | None = None
+    #: Refusals of one identifier by one rule within five minutes that are told of as a flood; 0 for none. That is
+    #: three a second: whoever runs into a limit by mistake is refused some hundred times until he looks.
+    flood: int = 1_000
     #: Tenant of what belongs to no other.
     default_tenant: str = DEFAULT_TENANT

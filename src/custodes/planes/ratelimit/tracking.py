@@ -11,6 +11,7 @@ from custodes.errors import StorageUnavailable
 from custodes.kernel.clock import MINUTE
 from custodes.kernel.window.cells import Key
 from custodes.planes.ratelimit.counts import Counts
+from custodes.planes.ratelimit.floods import Floods
 from custodes.planes.ratelimit.model import EVERY_ENDPOINT, Window
 from custodes.planes.ratelimit.plans import Gate
 from custodes.planes.ratelimit.ports import RateLimitStore
@@ -61,13 +62,22 @@ class Tracker:
         now: wall clock, microseconds.
         new_id: makes ids.
         tenant: tenant of what belongs to no other: units admitted by address.
+        floods: looks at what was refused; None for nobody.
     """
 
-    def __init__(self, store: RateLimitStore, now: Callable[[], int], new_id: Callable[[], str], tenant: str) -> None:
+    def __init__(
+        self,
+        store: RateLimitStore,
+        now: Callable[[], int],
+        new_id: Callable[[], str],
+        tenant: str,
+        floods: Floods | None = None,
+    ) -> None:
         self._store = store
         self._now = now
         self._new_id = new_id
         self._tenant = tenant
+        self._floods = floods
         self._refused: dict[_Name, Counts] = {}
         self._endpoints: Counter[tuple[str, ...]] = Counter()
         self._waiting: Batch | None = None
@@ -112,8 +122,11 @@ class Tracker:
 
     async def _flush(self, gates: Iterable[Gate]) -> None:
         async with self._flushing:
-            start = self._now() // WINDOW * WINDOW
+            now = self._now()
+            start = now // WINDOW * WINDOW
             counted = self._take_refused()
+            if self._floods is not None:
+                self._floods.look(counted, now)
             await self._take_admitted(gates, counted)
             new = Batch(self._new_id(), self._rows(counted, start))
             retried, self._waiting = self._waiting, new

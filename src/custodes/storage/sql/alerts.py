@@ -59,14 +59,10 @@ class SqlAlertStore:
         return next(iter(_incidents(tx, i.c.open_key == _open_key(tenant, fingerprint), 1)), None)
 
     def last_silence(self, tx: Transaction, tenant: str, fingerprint: str) -> int | None:
-        """Return the latest silence of a fingerprint's incidents."""
-        query = select(func.max(i.c.silenced_until)).where(i.c.tenant_id == tenant, i.c.fingerprint == fingerprint)
-        return connection_of(tx).execute(query).scalar()
-
-    def end_silences(self, tx: Transaction, tenant: str, fingerprint: str, at: int) -> None:
-        """Let those silences of a fingerprint's incidents end at a moment that would last longer."""
-        longer = and_(i.c.tenant_id == tenant, i.c.fingerprint == fingerprint, i.c.silenced_until > at)
-        connection_of(tx).execute(update(i).where(longer).values(silenced_until=at))
+        """Return the silence of a fingerprint's newest incident."""
+        newest_first = (i.c.started_at.desc(), i.c.id.desc())
+        query = select(i.c.silenced_until).where(i.c.tenant_id == tenant, i.c.fingerprint == fingerprint)
+        return connection_of(tx).execute(query.order_by(*newest_first).limit(1)).scalar()
 
     def put_incident(self, tx: Transaction, incident: Incident) -> None:
         """Insert an incident, or replace it."""

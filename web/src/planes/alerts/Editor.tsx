@@ -50,15 +50,50 @@ const HOW: Record<(typeof AGGREGATIONS)[number], string> = {
 };
 
 const TEXTS = [
-  { name: 'threshold', label: 'Threshold', required: true, inputMode: 'decimal', placeholder: '0.05' },
-  { name: 'clear', label: 'Over when back past', inputMode: 'decimal', placeholder: 'the threshold' },
-  { name: 'critical', label: 'Critical from', inputMode: 'decimal', placeholder: 'never' },
-  { name: 'window', label: 'Taken over', placeholder: '1m' },
-  { name: 'hold', label: 'Broken for', placeholder: '1m' },
-  { name: 'fine', label: 'Fine for', placeholder: '1m' },
-  { name: 'remind', label: 'Told again after', placeholder: '4h; 0s: never' },
-  { name: 'by', label: 'One alert for each', placeholder: 'host, region' },
-  { name: 'tenant', label: 'Tenant', placeholder: 'all that you may see', maxLength: 64 },
+  {
+    name: 'threshold',
+    label: 'Threshold',
+    required: true,
+    inputMode: 'decimal',
+    placeholder: '0.05',
+    description: 'In the unit of the metric; shares are 0 to 1',
+  },
+  {
+    name: 'clear',
+    label: 'Over when back past',
+    inputMode: 'decimal',
+    placeholder: 'the threshold',
+    description: 'On the good side: between both nothing changes',
+  },
+  {
+    name: 'critical',
+    label: 'Critical from',
+    inputMode: 'decimal',
+    placeholder: 'never',
+    description: 'On the bad side; told at once',
+  },
+  { name: 'window', label: 'Taken over', placeholder: '1m', description: 'Stretch that the figure is of, 10s to 7d' },
+  { name: 'hold', label: 'Broken for', placeholder: '1m', description: 'So long before it fires' },
+  { name: 'fine', label: 'Fine for', placeholder: '1m', description: 'So long before it is over' },
+  {
+    name: 'remind',
+    label: 'Told again after',
+    placeholder: '4h; 0s: never',
+    description: 'While nobody has acknowledged it',
+  },
+  {
+    name: 'by',
+    label: 'One alert for each',
+    placeholder: 'host, region',
+    description: 'Labels of the metric; up to 50 alerts',
+  },
+  {
+    name: 'tenant',
+    label: 'Tenant',
+    placeholder: 'all that you may see',
+    maxLength: 64,
+    description: 'Whose measurements are looked at',
+  },
 ] satisfies ({ name: Field } & TextInputProps)[];
 
 export function Editor({ edit }: { edit: string }) {
@@ -120,6 +155,7 @@ function Form({ edit, begun }: { edit: string; begun: Draft }) {
           />
           <Autocomplete
             label="Metric"
+            description="Its name, as under Metrics"
             data={names}
             value={draft.metric ?? ''}
             required
@@ -130,6 +166,7 @@ function Form({ edit, begun }: { edit: string; begun: Draft }) {
           />
           <Select
             label="What of it"
+            description="Rates, sums and counts of a silent metric are 0"
             data={AGGREGATIONS.map((value) => ({ value, label: HOW[value] }))}
             value={draft.as ?? USUAL.as}
             allowDeselect={false}
@@ -137,6 +174,7 @@ function Form({ edit, begun }: { edit: string; begun: Draft }) {
           />
           <Select
             label="Compared"
+            description="The figure with the threshold"
             data={[...COMPARATORS]}
             value={draft.op ?? USUAL.op}
             allowDeselect={false}
@@ -153,13 +191,15 @@ function Form({ edit, begun }: { edit: string; begun: Draft }) {
           ))}
           <Select
             label="Severity"
+            description="Below what is critical"
             data={SEVERITIES}
             value={draft.severity ?? USUAL.severity}
             allowDeselect={false}
             onChange={(to) => write({ severity: to ?? USUAL.severity })}
           />
           <Textarea
-            label="Only with these labels, one a line"
+            label="Only with these labels"
+            description="One a line; none: all measurements"
             placeholder="region: eu"
             autosize
             minRows={1}

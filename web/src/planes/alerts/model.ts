@@ -21,9 +21,14 @@ export const concerns = (event: Happening): boolean =>
   event.kind.startsWith('alert') ||
   event.title.includes('alert');
 
-/** `p95 of order.value > 100`. */
-export const conditionOf = (rule: Pick<Rule, 'aggregation' | 'metric' | 'comparator' | 'threshold'>): string =>
-  `${rule.aggregation ?? 'avg'} of ${rule.metric} ${rule.comparator} ${rule.threshold}`;
+/** `p95 of order.value {region: eu} > 100`. */
+export function conditionOf(
+  rule: Pick<Rule, 'aggregation' | 'metric' | 'labels' | 'comparator' | 'threshold'>,
+): string {
+  const labels = Object.entries(rule.labels ?? {}).map(([name, value]) => `${name}: ${value}`);
+  const figure = labels.length > 0 ? `${rule.metric} {${labels.join(', ')}}` : rule.metric;
+  return `${rule.aggregation ?? 'avg'} of ${figure} ${rule.comparator} ${rule.threshold}`;
+}
 
 /** How long it must be so. */
 export const holdOf = (rule: Rule): string => written(rule.hold_seconds ?? 60);
