@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx2
 import pytest
 
@@ -360,6 +362,36 @@ async def test_how_many_are_blocked_is_told_of_now_and_of_the_end_of_the_time_th
     long_ago = {"until": to_iso(clock.now() - 8 * DAY), "since": to_iso(clock.now() - 9 * DAY)}
     forgotten = await client.get(f"{API}/rate-limits/analytics", params=long_ago, headers=admin)
     assert forgotten.json()["blocks_in_force"] is None, "those that ended since then are deleted after a week"
+
+
+async def test_what_is_not_counted_by_tenant_is_not_told_as_none(custodes: Custodes, client: httpx2.AsyncClient, call):
+    # Given requests of a tenant under a rule by address and one by key, some refused by both
+    custodes.limit("3/minute", by="ip", name="by address")
+    custodes.limit("2/minute", by="api_key", route="/orders", name="by key")
+    for _ in range(3):
+        custodes.ratelimit.check(call(tenant="acme"))
+    for ip in range(3):
+        custodes.ratelimit.check(call(f"198.51.100.{ip}", path="/orders", api_key="k1", tenant="acme"))
+    assert not custodes.ratelimit.check(call(tenant="acme")).allowed
+    await custodes.ratelimit.flush()
+
+    async def told(key: dict[str, str], path: str, **query: str) -> dict[str, Any]:
+        return (await client.get(f"{API}/{path}", params=query, headers=key)).json()
+
+    # When the tenant asks, Then what was refused is told, and what nobody knows of it alone is no zero
+    acme, everybody = await key_for(custodes, tenant="acme"), await key_for(custodes)
+    usage = await told(acme, "rate-limits/usage", rule="by address")
+    assert (usage["allowed"], usage["refused"], usage["trend"][0]["allowed"]) == (None, 1, None)
+    assert (await told(acme, "rate-limits/usage", rule="by key"))["allowed"] == 2
+    for path in ("rate-limits/analytics", "rate-limit-summary"):
+        found = await told(acme, path)
+        assert (found["allowed"], found["refused"], found["refusal_rate"]) == (None, 2, None)
+    ranked = (await told(acme, "rate-limits/analytics"))["rules"]
+    assert {one["label"]: one["allowed"] for one in ranked} == {"by address": None, "by key": 2}
+
+    # And who sees all tenants is told all of it
+    assert (await told(everybody, "rate-limits/usage", rule="by address"))["allowed"] == 5
+    assert (await told(everybody, "rate-limits/analytics"))["allowed"] == 7
 
 
 async def test_an_admin_of_one_tenant_does_not_learn_what_the_others_do(

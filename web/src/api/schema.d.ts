@@ -7937,9 +7937,9 @@ export interface components {
             bucket_seconds: number;
             /**
              * Allowed
-             * @description Units admitted
+             * @description Units admitted; null: of one tenant that is not known, where a rule for all counts by address
              */
-            allowed: number;
+            allowed: number | null;
             /**
              * Refused
              * @description Requests refused
@@ -8698,9 +8698,9 @@ export interface components {
             label: string;
             /**
              * Allowed
-             * @description Units admitted
+             * @description Units admitted; null: of one tenant that is not known, where a rule for all counts by address
              */
-            allowed: number;
+            allowed: number | null;
             /**
              * Refused
              * @description Requests refused
@@ -10034,9 +10034,9 @@ export interface components {
             bucket_seconds: number;
             /**
              * Allowed
-             * @description Units admitted
+             * @description Units admitted; null: of one tenant that is not known, where a rule for all counts by address
              */
-            allowed: number;
+            allowed: number | null;
             /**
              * Refused
              * @description Requests refused
@@ -10049,9 +10049,9 @@ export interface components {
             would_refuse: number;
             /**
              * Refusal Rate
-             * @description Refused part of everything, 0 to 1
+             * @description Refused part of everything, 0 to 1; null where `allowed` is
              */
-            refusal_rate: number;
+            refusal_rate: number | null;
             /**
              * Trend
              * @description In order of time; points without any request are left out
@@ -10107,9 +10107,9 @@ export interface components {
             at: string;
             /**
              * Allowed
-             * @description Units admitted
+             * @description Units admitted; null: of one tenant that is not known, where a rule for all counts by address
              */
-            allowed: number;
+            allowed: number | null;
             /**
              * Refused
              * @description Requests refused
@@ -10257,9 +10257,9 @@ export interface components {
             until: string;
             /**
              * Allowed
-             * @description Units admitted
+             * @description Units admitted; null: of one tenant that is not known, where a rule for all counts by address
              */
-            allowed: number;
+            allowed: number | null;
             /**
              * Refused
              * @description Requests refused
@@ -10272,9 +10272,9 @@ export interface components {
             would_refuse: number;
             /**
              * Refusal Rate
-             * @description Refused part of everything, 0 to 1
+             * @description Refused part of everything, 0 to 1; null where `allowed` is
              */
-            refusal_rate: number;
+            refusal_rate: number | null;
             /**
              * Rules
              * @description Rules in force

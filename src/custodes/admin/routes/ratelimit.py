@@ -59,21 +59,22 @@ async def get_rate_limit_summary(
     found = await limiter.get_rate_limit_analytics(since=when.since, until=when.until, tenant=tenant)
     blocks = await limiter.get_blocked_identifiers(tenant=tenant, limit=_FEW)
     near = await limiter.near_limits(tenant=tenant)
+    untold = bool(_untold(custodes, tenant))
     return SummaryModel(
         state=health.state,
         reasons=list(health.reasons) if admin.tenant is None else [],
         figures=dict(health.figures) if admin.tenant is None else {},
         since=found.since,
         until=found.until,
-        allowed=found.allowed,
+        allowed=None if untold else found.allowed,
         refused=found.refused,
         would_refuse=found.would_refuse,
-        refusal_rate=found.refusal_rate,
+        refusal_rate=None if untold else found.refusal_rate,
         rules=len(limiter.list_rules(tenant=tenant)),
         blocks_in_force=await limiter.count_blocked_identifiers(tenant=tenant),
         active_blocks=[AccessModel.of(entry) for entry in blocks.items],
-        top_endpoints=[TotalModel.of(total) for total in found.endpoints[:_FEW]],
-        top_identifiers=[TotalModel.of(total) for total in found.identifiers[:_FEW]],
+        top_endpoints=[TotalModel.of(total, untold=untold) for total in found.endpoints[:_FEW]],
+        top_identifiers=[TotalModel.of(total, untold=untold) for total in found.identifiers[:_FEW]],
         near_limits=[UsageModel.of(usage) for usage in near[:_FEW]],
     )
 
@@ -86,7 +87,8 @@ async def get_rate_limit_analytics(
 
     async def compute() -> AnalyticsModel:
         found = await custodes.ratelimit.get_rate_limit_analytics(since=when.since, until=when.until, tenant=tenant)
-        return AnalyticsModel.of(found, custodes.clock.now() - custodes.settings.api_log_retention_days * DAY)
+        known_since = custodes.clock.now() - custodes.settings.api_log_retention_days * DAY
+        return AnalyticsModel.of(found, known_since, _untold(custodes, tenant))
 
     return await summary.of(compute)
 
@@ -161,7 +163,14 @@ async def get_rule_usage(
     limiter = custodes.ratelimit
     course = await limiter.get_rule_course(rule, since=when.since, until=when.until, tenant=tenant)
     near = await limiter.near_limits(tenant=tenant, rule=rule)
-    return RuleUsageModel.of(course, near[:_FEW])
+    return RuleUsageModel.of(course, near[:_FEW], untold=rule in _untold(custodes, tenant))
+
+
+def _untold(custodes: Custodes, tenant: str | None) -> frozenset[str]:
+    """Name the rules of which this tenant is not told what they admitted: the default tenant has it of all."""
+    if tenant in (None, custodes.settings.default_tenant):
+        return frozenset()
+    return custodes.ratelimit.admitted_untold()
 
 
 # ── Rules ────────────────────────────────────────────────────────────────────

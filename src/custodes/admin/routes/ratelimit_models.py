@@ -241,28 +241,38 @@ class TotalModel(BaseModel):
     """A sum."""
 
     label: str = Field(description="What it is about: rule, endpoint or identifier")
-    allowed: int = Field(description="Units admitted")
+    allowed: int | None = Field(
+        description="Units admitted; null: of one tenant that is not known, where a rule for all counts by address"
+    )
     refused: int = Field(description="Requests refused")
     would_refuse: int = Field(description="Requests that a rule in shadow would have refused")
 
     @classmethod
-    def of(cls, total: Total) -> TotalModel:
-        """Tell a sum."""
-        return cls.model_validate(total, from_attributes=True)
+    def of(cls, total: Total, *, untold: bool = False) -> TotalModel:
+        """Tell a sum; without what was admitted where that is not known."""
+        return cls(
+            label=total.label,
+            allowed=None if untold else total.allowed,
+            refused=total.refused,
+            would_refuse=total.would_refuse,
+        )
 
 
 class PointModel(BaseModel):
     """A point of the trend."""
 
     at: Moment = Field(description="Begin of the point")
-    allowed: int = Field(description="Units admitted")
+    allowed: int | None = Field(
+        description="Units admitted; null: of one tenant that is not known, where a rule for all counts by address"
+    )
     refused: int = Field(description="Requests refused")
     would_refuse: int = Field(description="Requests that a rule in shadow would have refused")
 
     @classmethod
-    def of(cls, total: Total) -> PointModel:
-        """Tell a point."""
-        return cls(at=int(total.label), allowed=total.allowed, refused=total.refused, would_refuse=total.would_refuse)
+    def of(cls, total: Total, *, untold: bool = False) -> PointModel:
+        """Tell a point; without what was admitted where that is not known."""
+        allowed = None if untold else total.allowed
+        return cls(at=int(total.label), allowed=allowed, refused=total.refused, would_refuse=total.would_refuse)
 
 
 class AnalyticsModel(BaseModel):
@@ -271,10 +281,12 @@ class AnalyticsModel(BaseModel):
     since: Moment = Field(description="Begin, included")
     until: Moment = Field(description="End, not included")
     bucket_seconds: int = Field(description="Length of a point of the trend")
-    allowed: int = Field(description="Units admitted")
+    allowed: int | None = Field(
+        description="Units admitted; null: of one tenant that is not known, where a rule for all counts by address"
+    )
     refused: int = Field(description="Requests refused")
     would_refuse: int = Field(description="Requests that a rule in shadow would have refused")
-    refusal_rate: float = Field(description="Refused part of everything, 0 to 1")
+    refusal_rate: float | None = Field(description="Refused part of everything, 0 to 1; null where `allowed` is")
     trend: list[PointModel] = Field(description="In order of time; points without any request are left out")
     rules: list[TotalModel] = Field(description="Most refused first")
     endpoints: list[TotalModel] = Field(description="Most refused first")
@@ -287,21 +299,27 @@ class AnalyticsModel(BaseModel):
     )
 
     @classmethod
-    def of(cls, found: RateLimitAnalytics, known_since: int) -> AnalyticsModel:
-        """Tell an analysis; blocks that ended before a moment may have been deleted."""
+    def of(cls, found: RateLimitAnalytics, known_since: int, untold: frozenset[str]) -> AnalyticsModel:
+        """Tell an analysis.
+
+        Args:
+            found: what was found.
+            known_since: blocks that ended before this moment may have been deleted.
+            untold: rules of which it is not known what they admitted.
+        """
         return cls(
             since=found.since,
             until=found.until,
             bucket_seconds=found.bucket // SECOND,
-            allowed=found.allowed,
+            allowed=None if untold else found.allowed,
             refused=found.refused,
             would_refuse=found.would_refuse,
-            refusal_rate=found.refusal_rate,
-            trend=[PointModel.of(point) for point in found.trend],
-            rules=[TotalModel.of(total) for total in found.rules],
-            endpoints=[TotalModel.of(total) for total in found.endpoints],
-            identifiers=[TotalModel.of(total) for total in found.identifiers],
-            addresses=[TotalModel.of(total) for total in found.addresses],
+            refusal_rate=None if untold else found.refusal_rate,
+            trend=[PointModel.of(point, untold=bool(untold)) for point in found.trend],
+            rules=[TotalModel.of(total, untold=total.label in untold) for total in found.rules],
+            endpoints=[TotalModel.of(total, untold=bool(untold)) for total in found.endpoints],
+            identifiers=[TotalModel.of(total, untold=bool(untold)) for total in found.identifiers],
+            addresses=[TotalModel.of(total, untold=bool(untold)) for total in found.addresses],
             users=[TotalModel.of(total) for total in found.users],
             api_keys=[TotalModel.of(total) for total in found.api_keys],
             blocks_in_force=found.blocks_in_force if known_since <= found.until else None,
@@ -349,24 +367,26 @@ class RuleUsageModel(BaseModel):
     since: Moment = Field(description="Begin, included")
     until: Moment = Field(description="End, not included")
     bucket_seconds: int = Field(description="Length of a point of the trend")
-    allowed: int = Field(description="Units admitted")
+    allowed: int | None = Field(
+        description="Units admitted; null: of one tenant that is not known, where a rule for all counts by address"
+    )
     refused: int = Field(description="Requests refused")
     would_refuse: int = Field(description="Requests that it would have refused while in shadow")
     trend: list[PointModel] = Field(description="In order of time; points without any request are left out")
     near_limits: list[UsageModel] = Field(description="Who has used 80 % of one of its limits or more; the first ten")
 
     @classmethod
-    def of(cls, course: Course, near: list[Usage]) -> RuleUsageModel:
-        """Tell what a rule did."""
+    def of(cls, course: Course, near: list[Usage], *, untold: bool) -> RuleUsageModel:
+        """Tell what a rule did; without what it admitted where that is not known."""
         sums = course.sums
         return cls(
             since=course.since,
             until=course.until,
             bucket_seconds=course.bucket // SECOND,
-            allowed=sums.allowed,
+            allowed=None if untold else sums.allowed,
             refused=sums.refused,
             would_refuse=sums.would_refuse,
-            trend=[PointModel.of(point) for point in course.trend],
+            trend=[PointModel.of(point, untold=untold) for point in course.trend],
             near_limits=[UsageModel.of(usage) for usage in near],
         )
 
@@ -379,10 +399,12 @@ class SummaryModel(BaseModel):
     figures: dict[str, float] = Field(description="Figures of this worker since its start; for the same")
     since: Moment = Field(description="Begin of the sums")
     until: Moment = Field(description="End of the sums")
-    allowed: int = Field(description="Units admitted")
+    allowed: int | None = Field(
+        description="Units admitted; null: of one tenant that is not known, where a rule for all counts by address"
+    )
     refused: int = Field(description="Requests refused")
     would_refuse: int = Field(description="Requests that a rule in shadow would have refused")
-    refusal_rate: float = Field(description="Refused part of everything, 0 to 1")
+    refusal_rate: float | None = Field(description="Refused part of everything, 0 to 1; null where `allowed` is")
     rules: int = Field(description="Rules in force")
     blocks_in_force: int = Field(description="Blocks and bans that stand at this moment")
     active_blocks: list[AccessModel] = Field(description="The newest ten of them, newest first")

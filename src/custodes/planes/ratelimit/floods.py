@@ -101,7 +101,7 @@ class Floods:
                 tenant=tenant,
                 trace_id=trace_id,
                 system="rate_limits",
-                name="rate_limit.flood",
+                name="rate_limit.exceeded",
                 about=(("rule", rule), ("identifier", name)),
                 title="Somebody is refused again and again",
                 summary=summary,

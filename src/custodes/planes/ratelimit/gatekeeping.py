@@ -52,6 +52,16 @@ class Gatekeeping:
         """
         return [rule for rule in self._in_force.rules if tenant is None or rule.tenant in (tenant, EVERY_TENANT)]
 
+    def admitted_untold(self) -> frozenset[str]:
+        """Name the rules of which it is not known what they admitted of one tenant alone.
+
+        Those by address that hold for all: an address is the same client in every tenant, and what such a rule admits
+        is counted for the default tenant. What it refuses is counted for the tenant of the request.
+        """
+        return frozenset(
+            rule.name for rule in self._in_force.rules if rule.tenant == EVERY_TENANT and rule.by == (Kind.IP,)
+        )
+
     async def create_rule(
         self, *, actor: str, tenant: str | None = None, rule_id: str = "", also: Work = nothing, **given: Any
     ) -> Rule:

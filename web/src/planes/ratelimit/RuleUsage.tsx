@@ -7,7 +7,7 @@ import { Section } from '../../ui/Detail.tsx';
 import { KeyValue } from '../../ui/KeyValue.tsx';
 import { type ChartData, TimeChart } from '../../ui/TimeChart.tsx';
 import { LatestRefusals } from './LatestRefusals.tsx';
-import type { Rule } from './model.ts';
+import { type Rule, UNTOLD } from './model.ts';
 import { NearBars } from './NearLimits.tsx';
 
 export function RuleUsage({ rule }: { rule: Rule }) {
@@ -19,7 +19,9 @@ export function RuleUsage({ rule }: { rule: Rule }) {
     return {
       times,
       series: [
-        { label: 'Admitted', tone: 'info', values: points.map((point) => point?.allowed ?? 0) },
+        ...(usage.allowed === null
+          ? []
+          : [{ label: 'Admitted', tone: 'info' as const, values: points.map((point) => point?.allowed ?? 0) }]),
         { label: 'Refused', tone: 'bad', values: points.map((point) => point?.refused ?? 0) },
         ...(usage.would_refuse > 0
           ? [{ label: 'Would be refused', tone: 'warn' as const, values: points.map((one) => one?.would_refuse ?? 0) }]
@@ -28,18 +30,18 @@ export function RuleUsage({ rule }: { rule: Rule }) {
     };
   }, [usage]);
   if (!usage) return null;
-  const checked = usage.allowed + usage.refused;
+  const checked = usage.allowed === null ? null : usage.allowed + usage.refused;
   return (
     <>
       <Section title="What it did in the time range">
         <KeyValue
           of={[
-            ['Checked', count(checked)],
-            ['Refused', `${count(usage.refused)}${checked > 0 ? ` (${percent(usage.refused / checked)})` : ''}`],
+            ['Checked', checked === null ? UNTOLD : count(checked)],
+            ['Refused', `${count(usage.refused)}${checked ? ` (${percent(usage.refused / checked)})` : ''}`],
             ['Would be refused', usage.would_refuse > 0 ? `${count(usage.would_refuse)}, while in shadow` : ''],
           ]}
         />
-        {checked + usage.would_refuse > 0 && (
+        {(checked ?? usage.refused) + usage.would_refuse > 0 && (
           <TimeChart label="Admitted and refused by the rule" data={data} format={compact} kind="bars" height={120} />
         )}
       </Section>

@@ -11,6 +11,7 @@ import { StatCard, StatCards } from '../../ui/StatCard.tsx';
 import { type ChartData, TimeChart } from '../../ui/TimeChart.tsx';
 import { useView } from '../../view/view.ts';
 import { EnginePanel } from './Engine.tsx';
+import { UNTOLD } from './model.ts';
 import { NearLimits } from './NearLimits.tsx';
 import { Ranking } from './Ranking.tsx';
 
@@ -29,14 +30,16 @@ export function Usage() {
     return {
       times,
       series: [
-        { label: 'Admitted', tone: 'info', values: points.map((point) => point?.allowed ?? 0) },
+        ...(answer.allowed === null
+          ? []
+          : [{ label: 'Admitted', tone: 'info' as const, values: points.map((point) => point?.allowed ?? 0) }]),
         { label: 'Refused', tone: 'bad', values: points.map((point) => point?.refused ?? 0) },
         { label: 'Refused by a shadow rule', tone: 'warn', values: points.map((point) => point?.would_refuse ?? 0) },
         ...(old ? [{ label: 'Refused before', before: true, values: counted(old, (point) => point.refused) }] : []),
       ],
     };
   }, [answer, last]);
-  const nothing = answer !== undefined && answer.allowed + answer.refused + answer.would_refuse === 0;
+  const nothing = answer !== undefined && (answer.allowed ?? 0) + answer.refused + answer.would_refuse === 0;
   // Of this moment while the range ends with it; of a stretch that is over, as it was at its end.
   const blocks = (view.bounds.to === 'now' ? summary.data : answer)?.blocks_in_force ?? undefined;
   return (
@@ -53,20 +56,20 @@ export function Usage() {
         />
         <StatCard
           label="Refused share"
-          value={answer ? percent(answer.refusal_rate) : null}
-          figure={answer?.refusal_rate}
+          value={answer ? (answer.refusal_rate === null ? '–' : percent(answer.refusal_rate)) : null}
+          figure={answer?.refusal_rate ?? undefined}
           share
-          before={before.data?.refusal_rate}
+          before={before.data?.refusal_rate ?? undefined}
           more="bad"
-          note="of units, of all rules together"
+          note={answer?.refusal_rate === null ? UNTOLD : 'of units, of all rules together'}
         />
         <StatCard
           label="Admitted"
-          value={answer ? compact(answer.allowed) : null}
-          figure={answer?.allowed}
-          before={before.data?.allowed}
+          value={answer ? (answer.allowed === null ? '–' : compact(answer.allowed)) : null}
+          figure={answer?.allowed ?? undefined}
+          before={before.data?.allowed ?? undefined}
           course={courseOf(answer, answer?.trend, (point) => point.allowed)}
-          note="units, of all rules together"
+          note={answer?.allowed === null ? UNTOLD : 'units, of all rules together'}
         />
         <StatCard
           label="Shadow rules would refuse"

@@ -5,6 +5,9 @@ export type Access = Answer<'/rate-limits/blocks'>['items'][number];
 export type Rule = Answer<'/rate-limits/rules'>[number];
 export type Summary = Answer<'/rate-limit-summary'>;
 
+/** Of what a rule for all tenants admits by address, no tenant has a figure of its own. */
+export const UNTOLD = 'not counted by tenant';
+
 export const KIND_NAMES: Record<string, string> = {
   ip: 'Address',
   user: 'User',
