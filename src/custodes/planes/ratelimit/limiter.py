@@ -390,7 +390,7 @@ class RateLimiter(Gatekeeping):
             reason=ban_reason(level),
             actor="custodes",
             duration=duration,
-            tenant=tenant,
+            tenant=None if tenant == EVERY_TENANT else tenant,
             level=level,
         )
         self._in_force.put(entry, saved=False)
