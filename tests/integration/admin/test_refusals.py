@@ -48,6 +48,20 @@ async def test_a_403_is_written_with_who_and_what(client: httpx2.AsyncClient, cu
     assert entry.context.trace_id == response.json()["trace_id"]
 
 
+async def test_a_member_who_opens_the_dashboard_is_told_no_and_is_no_risk(
+    client: httpx2.AsyncClient, custodes: Custodes
+) -> None:
+    """Given a member, who is led to the dashboard after signing in, Then only what is asked of the API is written."""
+    headers = await key_for(custodes, Role.MEMBER, "acme")
+    for place in ("", "/webhooks", "/audit"):
+        page = await client.get(f"/dashboard/admin/enterprise{place}", headers=headers)
+        assert (page.status_code, "Not allowed" in page.text) == (403, True)
+    assert await entries(custodes, "admin.denied") == []
+
+    await client.get(f"{API}/webhook-events", headers=headers)
+    assert len(await entries(custodes, "admin.denied")) == 1
+
+
 async def test_a_token_without_a_profile_is_written(
     client: httpx2.AsyncClient, custodes: Custodes, issuer: FakeIssuer
 ) -> None:

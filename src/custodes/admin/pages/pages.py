@@ -173,7 +173,8 @@ async def _show_dashboard(request: Request, place: str) -> Response:
     try:
         require_admin(principal)
     except PermissionDenied as error:
-        await _note(request, error)
+        # No entry of the trail: somebody known has opened the page that one is led to after signing in, and asked for
+        # nothing yet. What they ask of the API is refused, and written.
         return page_of(message(base_of(request), "Not allowed", error.message, csrf=_csrf(request, principal)), 403)
     dashboard: Dashboard = request.app.state.dashboard
     known = place.split("/")[1] in TABS if place else True
