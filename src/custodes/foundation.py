@@ -133,6 +133,9 @@ class Foundation:
         url = self.settings.redis_url.get_secret_value()
         if not url:
             return Summaries(None)
+        from custodes.storage.redis.installed import check_installed
+
+        check_installed()
         from custodes.storage.redis.summaries import RedisAnswers
 
         return Summaries(RedisAnswers(url, self.sealer, self.clock.monotonic))

@@ -19,13 +19,14 @@ from rich.markup import escape
 
 from custodes.app import Custodes
 from custodes.cli.console import DatabaseOption, JsonOption, out, write_json
-from custodes.errors import CustodesError
+from custodes.errors import CustodesError, InvalidInput
 from custodes.kernel.clock import SECOND
 from custodes.kernel.health import Health
 from custodes.kernel.sealing import NoSealer
 from custodes.kernel.spelling import nearest
 from custodes.planes.alerts.sinks import sink_name
 from custodes.planes.outbound.sender import FORWARD_SCHEMES
+from custodes.planes.ratelimit.language import parse_limits
 from custodes.runtime.outgoing.failure import OutgoingFailed
 from custodes.settings import Settings
 from custodes.settings_sources import CONFIG_VARIABLE, environment_names
@@ -162,6 +163,7 @@ async def _sign_in(custodes: Custodes) -> AsyncIterator[Finding]:
 
 
 async def _proxies(custodes: Custodes) -> AsyncIterator[Finding]:
+    _ = custodes.addresses  # says what is none
     blocks = custodes.settings.trusted_proxies
     if not blocks:
         yield Finding("proxies", Verdict.OK, "none trusted: the client is whoever connects")
@@ -186,6 +188,12 @@ _COUNTED_IN = {
 
 
 async def _limits(custodes: Custodes) -> AsyncIterator[Finding]:
+    if custodes.settings.webhook_ip_limit:
+        try:
+            parse_limits(custodes.settings.webhook_ip_limit)
+        except InvalidInput as error:
+            text = f"CUSTODES_WEBHOOK_IP_LIMIT cannot be read: {error.message}"
+            yield Finding("limits", Verdict.FAILURE, text, error.remedy)
     if not custodes.settings.rate_limiting_enabled:
         yield Finding("limits", Verdict.OK, "are switched off (RATE_LIMITING_ENABLED)")
         return

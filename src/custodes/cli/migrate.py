@@ -67,10 +67,10 @@ def sqlite_to_postgres(
         return custodes
 
     async def move() -> list[tuple[str, int]]:
+        custodes = await prepared()  # which says so where there is no driver
         from custodes.storage.sql.move import Move
         from custodes.storage.sql.postgresql import PostgresDatabase
 
-        custodes = await prepared()
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         try:
             with Progress(*columns, console=err, disable=not err.is_terminal) as progress:

@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from contextlib import ExitStack
+from importlib.util import find_spec
 from typing import Annotated, NoReturn
 
 import typer
@@ -58,6 +59,7 @@ def serve(
     with ExitStack() as until_then:  # workers read their settings from the environment, as everybody
         until_then.enter_context(environment({name: value for name, value in asked.items() if value}))
         settings = load_settings()
+        check_server()
         # The port first: whoever cannot have it must not have printed a login that nobody will look for.
         listener = listen(host or settings.host, settings.port if port is None else port)
         until_then.enter_context(listener)
@@ -95,6 +97,17 @@ async def prepare() -> bool:
         await custodes.close()
 
 
+def check_server() -> None:
+    """Do nothing where the ``server`` extra is installed.
+
+    Raises:
+        ConfigurationError: it is not.
+    """
+    if find_spec("uvicorn") is None:
+        msg = "custodes serve needs a server"
+        raise ConfigurationError(msg, remedy="pip install 'custodes[server]'")
+
+
 def listen(host: str, port: int) -> socket.socket:
     """Take the port.
 
@@ -110,7 +123,9 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         msg = f"Cannot listen on {host} port {port}: {error.strerror or error}"
-        raise ConfigurationError(msg, remedy="Choose another with --host and --port, or end who has it") from None
+        raise ConfigurationError(
+            msg, remedy="Choose another with --host, --port or CUSTODES_PORT, or end who has it"
+        ) from None
     listener.set_inheritable(True)
     return listener
 
@@ -139,14 +154,12 @@ def serve_on(listener: socket.socket, factory: str, workers: int = 1, *, log_lev
     Raises:
         ConfigurationError: uvicorn is not installed, or the app did not start.
     """
-    try:
-        from uvicorn import Config, Server
-        from uvicorn.config import STARTUP_FAILURE
+    check_server()
+    from uvicorn import Config, Server
+    from uvicorn.config import STARTUP_FAILURE
 
-        from custodes.cli.supervisor import Supervisor
-    except ImportError:
-        msg = "custodes serve needs a server"
-        raise ConfigurationError(msg, remedy="pip install 'custodes[server]'") from None
+    from custodes.cli.supervisor import Supervisor
+
     # uvicorn sends itself the signal again once it has drained: asked to stop and stopped is no failure.
     signal.signal(signal.SIGTERM, leave)
     config = Config(

@@ -73,6 +73,9 @@ def fanout_of(settings: Settings, notices: Notices, sealer: Callable[[], Sealer]
     """Choose how instances tell each other news: through Redis, else through PostgreSQL, else within this process."""
     url = settings.redis_url.get_secret_value()
     if url:
+        from custodes.storage.redis.installed import check_installed
+
+        check_installed()
         from custodes.storage.redis.fanout import RedisFanout
 
         return RedisFanout(url, sealer())

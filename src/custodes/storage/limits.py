@@ -10,6 +10,7 @@ from custodes.errors import ConfigurationError
 from custodes.kernel.clock import MILLISECOND
 from custodes.planes.ratelimit.ports import Windows
 from custodes.storage.memory.ratelimit import MemoryWindows
+from custodes.storage.redis.installed import check_installed
 from custodes.storage.sql.database import Database
 from custodes.storage.sql.ratelimit_windows import DEFAULT_DEADLINE, SqliteWindows
 
@@ -65,6 +66,7 @@ def windows_of(
         if not redis_url:
             msg = "Limits are to count in Redis, and no Redis is named"
             raise ConfigurationError(msg, remedy="Set CUSTODES_REDIS_URL=redis://host:6379/0")
+        check_installed()
         from custodes.storage.redis.windows import DEFAULT_DEADLINE as REDIS_DEADLINE
         from custodes.storage.redis.windows import RedisWindows
 

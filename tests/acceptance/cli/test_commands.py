@@ -47,6 +47,13 @@ def run(*words: str, expect: int = 0) -> Result:
     return result
 
 
+def without(monkeypatch: pytest.MonkeyPatch, missing: str, *importers: str) -> None:
+    """Have a package be one that is not installed, for whatever imports it from now on."""
+    for name in [name for name in sys.modules if name.split(".")[0] == missing or name.startswith(importers)]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
+
+
 def run_json(*words: str):
     return json.loads(run(*words, "--json").stdout)
 
@@ -507,6 +514,36 @@ class TestDoctor:
         assert "each worker" in in_memory["text"]
         assert "CUSTODES_REDIS_URL" in gone["remedy"]
 
+    @pytest.mark.parametrize(
+        ("variable", "value", "area", "words"),
+        [
+            ("CUSTODES_TRUSTED_PROXIES", "foo", "proxies", "foo"),
+            ("CUSTODES_WEBHOOK_IP_LIMIT", "6000/fortnight", "limits", "CUSTODES_WEBHOOK_IP_LIMIT"),
+        ],
+    )
+    def test_a_setting_that_cannot_be_read_is_a_failure(
+        self, url: str, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, area: str, words: str
+    ):
+        run("migrate")
+        monkeypatch.setenv(variable, value)
+
+        found = [row for row in run_json_failing("doctor") if row["area"] == area and row["verdict"] == "failure"]
+
+        assert words in found[0]["text"]
+        assert found[0]["remedy"]
+
+    def test_redis_without_its_extra_is_a_failure_that_says_what_to_install(
+        self, url: str, monkeypatch: pytest.MonkeyPatch
+    ):
+        run("migrate")
+        monkeypatch.setenv("CUSTODES_REDIS_URL", "redis://127.0.0.1:1/0")
+        monkeypatch.setenv("CUSTODES_SECRET_KEY", "s" * 32)
+        without(monkeypatch, "hiredis", "custodes.storage.redis")
+
+        remedies = {row["remedy"] for row in run_json_failing("doctor") if row["verdict"] == "failure"}
+
+        assert 'pip install "custodes[redis]"' in remedies
+
     def test_no_secret_is_shown(self, url: str, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", "whsec_canary")
         monkeypatch.setenv("CUSTODES_ALERT_URLS", "https://canary@example.com/hook")
@@ -613,6 +650,50 @@ def test_a_demo_with_a_wrong_port_says_which_setting_is_wrong(monkeypatch: pytes
 
     with pytest.raises(CustodesError, match="CUSTODES_PORT"):
         CliRunner().invoke(app, ["demo", "--seconds", "1"], catch_exceptions=False)
+
+
+def test_a_demo_at_a_port_that_somebody_has_makes_and_sends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Given a stranger at the port, then that is said, no database is made, and the stranger is sent nothing."""
+    monkeypatch.chdir(tmp_path)
+    with serve.listen("127.0.0.1", 0) as stranger:
+        stranger.settimeout(0)
+        monkeypatch.setenv("CUSTODES_PORT", str(stranger.getsockname()[1]))
+
+        with pytest.raises(ConfigurationError, match="Cannot listen") as told:
+            CliRunner().invoke(app, ["demo", "--serve", "--seconds", "1"], catch_exceptions=False)
+
+        assert "CUSTODES_PORT" in told.value.remedy
+        with pytest.raises(BlockingIOError):
+            stranger.accept()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [("serve", "--port", "0"), ("demo", "--serve", "--seconds", "1")])
+def test_without_a_server_nothing_is_made_and_no_login_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+):
+    monkeypatch.chdir(tmp_path)
+    without(monkeypatch, "uvicorn")
+
+    with pytest.raises(ConfigurationError, match="needs a server") as told:
+        CliRunner().invoke(app, command, catch_exceptions=False)
+
+    assert "custodes[server]" in told.value.remedy
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_move_without_the_driver_says_what_to_install(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    run("migrate")
+    without(monkeypatch, "psycopg", "custodes.storage.sql.move", "custodes.storage.sql.postgresql")
+
+    with pytest.raises(ConfigurationError) as told:
+        CliRunner().invoke(
+            app,
+            ["migrate", "sqlite-to-postgres", "--from", url, "--to", "postgresql://nobody@127.0.0.1:1/none"],
+            catch_exceptions=False,
+        )
+
+    assert "custodes[postgres]" in told.value.remedy
 
 
 def test_what_a_server_sets_for_its_workers_is_gone_when_it_ends(url: str, monkeypatch: pytest.MonkeyPatch):

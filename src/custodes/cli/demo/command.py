@@ -21,7 +21,7 @@ from custodes.asgi.mount import DASHBOARD
 from custodes.cli.console import JsonOption, err, out, write_json
 from custodes.cli.demo.stock import shared_secrets
 from custodes.cli.environment import environment
-from custodes.cli.serve import announce_owner, leave
+from custodes.cli.serve import announce_owner, check_server, leave, listen
 from custodes.errors import ConfigurationError, CustodesError, NotFound
 from custodes.planes.identity.model import HOST, Method, Role
 from custodes.settings import load_settings
@@ -64,6 +64,9 @@ def demo(
             err.print("No webhook secrets in the environment (STRIPE_WEBHOOK_SECRET, …): no webhooks are sent.")
         tally = asyncio.run(_drive(Driver(url, shared_secrets(), api_key=api_key, rate=rate, seed=seed), url, seconds))
     else:
+        check_server()
+        # Before anything is made: whoever has the port is a stranger, to whom nothing of ours may be sent.
+        listen("127.0.0.1", port).close()
         with environment(_missing()):
             key = asyncio.run(_prepare())
             signal.signal(signal.SIGTERM, leave)  # or the server would go on without us

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
 from custodes.errors import ConfigurationError
+from custodes.storage.redis.installed import check_installed
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis, RedisCluster
@@ -44,11 +45,9 @@ def connect(url: str) -> Redis | RedisCluster:
         ConfigurationError: the URL is none of those, or the ``redis`` extra is not installed. The URL is not repeated
             in the message, for it may hold a password.
     """
-    try:
-        import redis.asyncio as client
-    except ImportError:
-        msg = "A Redis URL is given, and the client is not installed"
-        raise ConfigurationError(msg, remedy='pip install "custodes[redis]"') from None
+    check_installed()
+    import redis.asyncio as client
+
     if "+" not in url.partition("://")[0]:
         try:
             return cast("Any", client.Redis).from_url(url, **_options())
