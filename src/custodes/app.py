@@ -47,6 +47,10 @@ _SERVICES = (
     ("live",),
 )
 
+#: Longest that the store may take to say that it is there, seconds: a probe is commonly given up after a few, and one
+#: that takes longer hangs.
+READY_SECONDS = 2.0
+
 
 class Custodes(Composition):
     """One install of Custodes: its parts, its life, its doors.
@@ -277,16 +281,17 @@ class Custodes(Composition):
         return await self.database.read(lambda tx: schema.pending_revisions(connection_of(tx)))
 
     async def is_ready(self) -> bool:
-        """Tell whether the store answers and what runs in the background runs.
+        """Tell whether the store answers and what runs in the background runs, in :data:`READY_SECONDS` at most.
 
         A newer version may have migrated meanwhile: what it added does not disturb us, so we serve on until we are
         replaced (docs/howto/upgrade.md).
         """
         try:
-            return self._started and not await self.pending_migrations()
+            async with asyncio.timeout(READY_SECONDS):
+                return self._started and not await self.pending_migrations()
         except ConfigurationError:
             return self._started
-        except CustodesError:
+        except (CustodesError, TimeoutError):
             return False
 
     # ── Doors ────────────────────────────────────────────────────────────────

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, delete, false, text
 from tests.servers.postgresql import PostgresServer
 
-from custodes import Custodes
+from custodes import Custodes, app
 from custodes.errors import ConfigurationError, StorageUnavailable
 from custodes.kernel.clock import SECOND
 from custodes.kernel.ids import uuid7
@@ -251,6 +251,28 @@ async def test_a_server_that_does_not_answer_is_unavailable_and_holds_no_thread(
     monkeypatch.undo()
     await events.accept(arrival(3))
     await database.write(lambda tx: connection_of(tx).execute(text("SELECT 1")).all())
+
+
+async def test_a_server_that_does_not_answer_is_not_ready_and_that_is_said_in_time(
+    postgres_url: str, postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+):
+    custodes = Custodes(postgres_url, secret_key="k" * 32)
+    await custodes.start()
+    try:
+        assert await custodes.is_ready()
+        monkeypatch.setattr(app, "READY_SECONDS", 0.1)
+        postgres_server.freeze()
+        try:
+            async with asyncio.timeout(10):  # half of what a read may take
+                assert not await custodes.is_ready()
+        finally:
+            postgres_server.thaw()
+        monkeypatch.undo()
+        async with asyncio.timeout(60):
+            while not await custodes.is_ready():
+                await asyncio.sleep(0.01)
+    finally:
+        await custodes.stop()
 
 
 async def test_a_slow_query_is_stopped_and_the_connection_goes_on(open_database: Open, monkeypatch):
