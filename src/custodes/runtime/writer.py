@@ -11,11 +11,15 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from custodes.errors import StorageUnavailable
+from custodes.runtime.log import get_logger
 
 P = TypeVar("P")
+
+#: Told what became of a payload: its result and None, or None and why it was not kept.
+Told: TypeAlias = Callable[[Any, "BaseException | None"], None]
 
 #: Most payloads that share one commit: bounds how long a late-comer waits for the group before it.
 MAX_GROUP = 512
@@ -26,16 +30,25 @@ MAX_WAITING = 20_000
 #: Longest that an impatient payload waits, seconds: below the ten that GitHub waits for an answer.
 PATIENCE_SECONDS = 7.0
 
+#: How often impatient payloads are looked after, seconds: one may wait for as much longer.
+LOOK_SECONDS = 1.0
+
+_log = get_logger("custodes.writer")
+
 
 class Pending(Generic[P]):
     """One payload on its way through the writer, and what became of it."""
 
-    __slots__ = ("_future", "_loop", "error", "patient", "payload", "result")
+    __slots__ = ("_future", "_loop", "error", "patient", "payload", "result", "told")
 
-    def __init__(self, payload: P, loop: asyncio.AbstractEventLoop, *, patient: bool = True) -> None:
+    def __init__(
+        self, payload: P, loop: asyncio.AbstractEventLoop, *, patient: bool = True, told: Told | None = None
+    ) -> None:
         self.payload = payload
         #: Whether it waits for as long as the store takes.
         self.patient = patient
+        #: Called in the loop once it is known what became of it, whether or not anybody waits still.
+        self.told = told
         self.result: object = None
         self.error: BaseException | None = None
         self._loop = loop
@@ -111,11 +124,18 @@ class GroupCommitWriter(Generic[P]):
         """
         return await self.hand_in(payload, patient=patient)
 
-    def hand_in(self, payload: P, *, patient: bool = True) -> asyncio.Future[object]:
+    def hand_in(self, payload: P, *, patient: bool = True, told: Told | None = None) -> asyncio.Future[object]:
         """Hand in a payload, as :meth:`submit` does, and return what resolves after the commit.
 
         The hot path: no coroutine of ours waits with the caller. Of all that lives while a commit is under way the
         garbage collector looks at every object, often more than once.
+
+        Args:
+            payload: what to commit.
+            patient: as of :meth:`submit`.
+            told: called once in the caller's loop, before what waits goes on, when it is known what became of the
+                payload; also after nobody waits any more, by impatience or because it was cancelled. Not when this
+                raises.
 
         Raises:
             StorageUnavailable: as of :meth:`submit`, at once.
@@ -129,7 +149,7 @@ class GroupCommitWriter(Generic[P]):
         if self._thread is None:
             self._start()
         loop = asyncio.get_running_loop()
-        pending = Pending(payload, loop, patient=patient)
+        pending = Pending(payload, loop, patient=patient, told=told)
         self._submitted += 1
         arriving = self._arriving.get(loop)
         if arriving is None:
@@ -159,7 +179,7 @@ class GroupCommitWriter(Generic[P]):
         watched = self._impatient.get(loop)
         if watched is None:
             watched = self._impatient[loop] = deque()
-            loop.call_later(1.0, self._look, loop)
+            loop.call_later(LOOK_SECONDS, self._look, loop)
         watched.append((loop.time(), impatient))
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -174,7 +194,7 @@ class GroupCommitWriter(Generic[P]):
                 future.set_exception(StorageUnavailable(msg, remedy="Try again; look at the disk"))
             watched.popleft()
         if watched:
-            loop.call_later(1.0, self._look, loop)
+            loop.call_later(LOOK_SECONDS, self._look, loop)
         else:
             del self._impatient[loop]
 
@@ -256,8 +276,13 @@ def _answer(group: list[Pending[P]]) -> None:
 
 def _resolve(members: list[Pending[P]]) -> None:
     for pending in members:
+        if pending.told is not None:
+            try:
+                pending.told(pending.result, pending.error)
+            except Exception:  # noqa: BLE001 - what is kept is kept, and the others of the group wait for their answer
+                _log.exception("told_failed")
         future = pending.future
-        if future.done():  # the waiter was cancelled; its payload is kept all the same
+        if future.done():  # the waiter was cancelled, or has given up; its payload is kept all the same
             continue
         if pending.error is not None:
             future.set_exception(pending.error)

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from concurrent.futures import Future, wait
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -147,6 +148,18 @@ async def test_one_bad_row_of_a_group_hurts_only_itself(database: Database, even
 
     assert [isinstance(result, Exception) for result in results] == [False, True, False]
     assert await backlog(database) == 2
+
+
+async def test_what_became_of_an_event_is_told(events: SqlEventStore, arrival):
+    told: list[tuple[str | None, bool]] = []
+    broken = arrival("bad")._replace(received_at="not a moment", body=None)
+
+    for each in (arrival("a"), broken, arrival("a")):
+        with suppress(Exception):
+            await events.accept(each, lambda kept, error: told.append((kept, error is None)))
+
+    assert told == [(told[0][0], True), (None, False), (told[0][0], True)]
+    assert told[0][0]
 
 
 async def test_handlers_get_the_event_with_its_attempt_and_what_is_done(

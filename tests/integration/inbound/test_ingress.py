@@ -412,7 +412,7 @@ async def test_what_the_limit_of_an_address_turns_away_is_counted_sampled_and_se
 
 
 async def test_a_store_that_is_down_is_a_503_and_nothing_is_accepted(custodes, ingress, clock, monkeypatch):
-    async def down(*_):
+    def down(*_):
         raise StorageUnavailable("no disk")
 
     monkeypatch.setattr(custodes.database, "ingest", down)

@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from custodes.errors import StorageUnavailable
+from custodes.runtime import writer as writer_module
 from custodes.runtime.writer import GroupCommitWriter, Pending
 
 
@@ -124,4 +125,47 @@ async def test_a_cancelled_waiter_does_not_stop_the_others():
 
     assert await stays == "B"
     assert disk.groups == [["a"], ["b"]]
+    writer.close()
+
+
+async def test_what_became_of_a_payload_is_told_once_however_its_waiter_ended(monkeypatch: pytest.MonkeyPatch):
+    # Given one that waits, one that has left, one that gave up, and one that cannot be kept, all during a commit
+    monkeypatch.setattr(writer_module, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(writer_module, "LOOK_SECONDS", 0.01)
+    disk = Disk()
+    disk.may_commit.clear()
+    writer = disk.writer()
+    told: list[tuple[object, str]] = []
+
+    def tell(result: object, error: BaseException | None) -> None:
+        told.append((result, str(error)))
+
+    first = asyncio.ensure_future(writer.submit("a"))
+    await when_committing(disk)
+    waits, left, failed = [writer.hand_in(name, told=tell) for name in ("b", "c", "poison")]
+    gave_up = writer.hand_in("d", patient=False, told=tell)
+    left.cancel()
+    with pytest.raises(StorageUnavailable, match="did not answer"):
+        await gave_up
+    assert told == []
+
+    # When it ends
+    disk.may_commit.set()
+    await asyncio.gather(first, waits, failed, return_exceptions=True)
+
+    # Then each was told once, with what became of it
+    assert told == [("B", "None"), ("C", "None"), (None, "poison"), ("D", "None")]
+    await asyncio.to_thread(writer.close)
+    assert len(told) == 4
+
+
+async def test_who_fails_when_told_harms_nobody():
+    writer = Disk().writer()
+
+    def fails(result: object, error: BaseException | None) -> None:
+        raise RuntimeError("of the host")
+
+    answers = await asyncio.gather(writer.hand_in("a", told=fails), writer.hand_in("b"))
+
+    assert answers == ["A", "B"]
     writer.close()

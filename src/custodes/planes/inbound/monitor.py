@@ -159,9 +159,10 @@ class WebhookMonitor(RefusedDeliveries):
         await self.worker.start()
 
     async def stop(self) -> None:
-        """Let handlers end, give back the rest, write what is counted; idempotent."""
+        """Let handlers end, give back the rest, hear of late deliveries, write what is counted; idempotent."""
         await self.worker.stop()
         await self.roster.stop()
+        await self._receiver.settle()
         await self._flusher.stop()
         await self._flusher.run_once()
 

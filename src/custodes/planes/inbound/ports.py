@@ -27,20 +27,26 @@ from custodes.planes.inbound.model import (
     WebhookEvent,
 )
 from custodes.runtime.transactions import Transaction
+from custodes.runtime.writer import Told
 
 
 class EventStore(Protocol):
     """**Protocol:** the accepted webhooks."""
 
-    def accept(self, arrival: Arrival) -> Awaitable[str]:
-        """Keep an event and its job, on the disk when this returns.
+    def accept(self, arrival: Arrival, told: Told | None = None) -> Awaitable[str]:
+        """Keep an event and its job, on the disk when what this returns resolves.
+
+        Args:
+            arrival: the event.
+            told: called once with the id, or with None and the error, as soon as either is known: also when that is
+                after this has raised because it took too long, or nobody waits any more. Not when this raises at once.
 
         Returns:
             The id under which the event is kept: the arrival's own, or that of the delivery that came first. Then the
             event gets a new job if it is open and has none: an event is never stranded, and a repeat writes nothing.
 
         Raises:
-            StorageUnavailable: nothing was kept.
+            StorageUnavailable: it was not kept in time; it may be kept later.
         """
         ...
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import msgspec
@@ -24,6 +25,13 @@ SAMPLE_BYTES = 4_096
 
 #: Bytes of the headers of a refused delivery that are kept.
 SAMPLE_HEADER_BYTES = 8_192
+
+#: Longest that a stop waits to learn what became of deliveries, seconds: more than the eight after which an insert has
+#: ended on a server that hangs.
+SETTLE_SECONDS = 10.0
+
+#: Events, by their ids, of which it is remembered that nobody knows whether they were kept: 1 MB.
+MAX_IN_DOUBT = 10_000
 
 _log = get_logger("custodes.inbound")
 
@@ -54,7 +62,7 @@ class Receipt(NamedTuple):
 
 
 class Receiver:
-    """Takes deliveries in; ``kept`` is called after each that was kept.
+    """Takes deliveries in; the recorder is told and ``kept`` called after each that was kept, also when that is late.
 
     Nothing of a body is decoded or stored before its signature holds. What is accepted is on the disk, with its job,
     before :meth:`receive` returns. What is refused writes nothing: it is counted, and a few samples wait for the next
@@ -75,6 +83,10 @@ class Receiver:
         self._clock = clock
         self._random_bits = random_bits
         self._kept = kept
+        # By their ids: what the store was given and has not answered, and what it could not say of whether it is kept.
+        self._under_way: set[str] = set()
+        self._in_doubt: dict[str, None] = {}
+        self._nothing_under_way: asyncio.Event | None = None
 
     def receive(
         self, registration: Registration, request: WebhookRequest, *, trace_id: str, client_ip: str, event_id: str = ""
@@ -150,10 +162,37 @@ class Receiver:
         return self._keep(source, arrival)
 
     async def _keep(self, source: Source, arrival: Arrival) -> Receipt:
-        kept = await self._events.accept(arrival)
+        keeping = self._events.accept(arrival, partial(self._learn, source, arrival))
+        self._under_way.add(arrival.id)
+        kept = await keeping
+        return Receipt(kept, kept == arrival.id)
+
+    def _learn(self, source: Source, arrival: Arrival, kept: str | None, error: BaseException | None) -> None:
+        """Note what became of a delivery. Its sender may have gone, and what comes again would be a repeat."""
+        self._under_way.discard(arrival.id)
+        if self._nothing_under_way is not None and not self._under_way:
+            self._nothing_under_way.set()
+        if error is not None or kept is None:
+            # The line may have broken behind the commit: then the next delivery finds it under this id.
+            self._in_doubt[arrival.id] = None
+            if len(self._in_doubt) > MAX_IN_DOUBT:
+                del self._in_doubt[next(iter(self._in_doubt))]
+            return
+        if kept in self._in_doubt:
+            del self._in_doubt[kept]
+            self._recorder.accepted(source, arrival._replace(id=kept), kept)
         self._recorder.accepted(source, arrival, kept)
         self._kept()
-        return Receipt(kept, kept == arrival.id)
+
+    async def settle(self) -> None:
+        """Wait until it is known what became of every delivery, for :data:`SETTLE_SECONDS` at most."""
+        self._nothing_under_way = known = asyncio.Event()
+        if not self._under_way:
+            return
+        try:
+            await asyncio.wait_for(known.wait(), SETTLE_SECONDS)
+        except TimeoutError:
+            _log.warning("deliveries_left_unknown", count=len(self._under_way), waited_seconds=SETTLE_SECONDS)
 
     def refuse(
         self,

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from custodes.errors import ConfigurationError
 from custodes.runtime.transactions import Store, Transaction
+from custodes.runtime.writer import Told
 from custodes.storage.sql.commits import call_after_commit
 
 T = TypeVar("T")
@@ -65,8 +66,14 @@ class Database(Store, Protocol):
         """
         ...
 
-    def ingest(self, statement: Ingest[Row, Result], row: Row) -> Awaitable[Result]:
+    def ingest(self, statement: Ingest[Row, Result], row: Row, told: Told | None = None) -> Awaitable[Result]:
         """Insert one row together with whatever else arrives; what is returned resolves after the commit.
+
+        Args:
+            statement: how.
+            row: what.
+            told: called once, in the caller's loop, with the result or the error, also when it is known only after who
+                waits was told that it took too long, or was cancelled. Not when this raises at once.
 
         Raises:
             StorageUnavailable: it was not kept; at once or when it is awaited.

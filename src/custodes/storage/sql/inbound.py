@@ -25,6 +25,7 @@ from custodes.planes.inbound.model import (
     WebhookEvent,
 )
 from custodes.runtime.transactions import Transaction
+from custodes.runtime.writer import Told
 from custodes.storage.sql import inbound_facets as facets
 from custodes.storage.sql import inbound_queries as queries
 from custodes.storage.sql.bulk import Bulk, counted
@@ -49,9 +50,9 @@ class SqlEventStore:
 
     # ── In ───────────────────────────────────────────────────────────────────
 
-    def accept(self, arrival: Arrival) -> Awaitable[str]:
+    def accept(self, arrival: Arrival, told: Told | None = None) -> Awaitable[str]:
         """Keep an event and its job, together with whatever else arrives."""
-        return self._database.ingest(ACCEPT, arrival)
+        return self._database.ingest(ACCEPT, arrival, told)
 
     def log(self, tx: Transaction, arrival: Arrival, status: Status) -> str:
         """Keep an event without a job."""

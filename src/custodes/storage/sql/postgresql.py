@@ -22,7 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from custodes.errors import ConfigurationError, StorageUnavailable
 from custodes.runtime.log import get_logger
 from custodes.runtime.transactions import Transaction
-from custodes.runtime.writer import GroupCommitWriter, Pending
+from custodes.runtime.writer import GroupCommitWriter, Pending, Told
 from custodes.storage.sql import database as sql
 from custodes.storage.sql.database import Ingest
 from custodes.storage.sql.deadlines import Deadlines, Overdue
@@ -244,9 +244,9 @@ class PostgresDatabase:
 
     # ── Hot inserts ──────────────────────────────────────────────────────────
 
-    def ingest(self, statement: Ingest[Row, Result], row: Row) -> Awaitable[Result]:
+    def ingest(self, statement: Ingest[Row, Result], row: Row, told: Told | None = None) -> Awaitable[Result]:
         """Insert one row with its group; nobody who has a client waiting is kept waiting for ever."""
-        return cast("Awaitable[Result]", self._inserts.hand_in(_Insert(statement, row), patient=False))
+        return cast("Awaitable[Result]", self._inserts.hand_in(_Insert(statement, row), patient=False, told=told))
 
     def _disconnect(self) -> None:
         connection, self._ingesting = self._ingesting, None

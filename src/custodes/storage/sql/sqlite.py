@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from custodes.errors import ConfigurationError, CustodesError, StorageUnavailable
 from custodes.runtime.transactions import Transaction
-from custodes.runtime.writer import GroupCommitWriter, Pending
+from custodes.runtime.writer import GroupCommitWriter, Pending, Told
 from custodes.storage.sql import database as sql
 from custodes.storage.sql.database import Ingest, as_transaction
 from custodes.storage.sql.sqlite_connections import begin, driver_of, make_engine, make_private_file
@@ -158,9 +158,9 @@ class SqliteDatabase:
                 return await self.write(work)
         return await self.write(work)
 
-    def ingest(self, statement: Ingest[Row, Result], row: Row) -> Awaitable[Result]:
+    def ingest(self, statement: Ingest[Row, Result], row: Row, told: Told | None = None) -> Awaitable[Result]:
         """Insert one row with its group; nobody who has a client waiting is kept waiting for ever."""
-        return cast("Awaitable[Result]", self._writer.hand_in(_Insert(statement, row), patient=False))
+        return cast("Awaitable[Result]", self._writer.hand_in(_Insert(statement, row), patient=False, told=told))
 
     async def join(
         self, connection: object, work: Callable[[Transaction], T], *, committed: Callable[[], None] | None = None
