@@ -26,7 +26,7 @@ async def test_the_overview_shows_real_figures_and_everybody_can_use_it(window: 
     requests = page.get_by_role("main").get_by_role("link", name=re.compile("Requests"))
     await expect(requests).to_contain_text(re.compile(r"\d"))
     await expect(page.get_by_text("Storage", exact=True).first).to_be_visible()  # a second one says what is wrong
-    out = page.get_by_role("main").get_by_role("link", name="Webhooks out")
+    out = page.get_by_role("main").get_by_role("link", name="Outgoing webhooks")
     await expect(out).to_have_attribute("href", re.compile("/webhooks/endpoints"))
     await expect(page.get_by_role("application", name=re.compile("Requests over time"))).to_be_visible()
     await expect(page.get_by_text("Calls recorded")).to_be_visible()

@@ -24,8 +24,17 @@ class Health(StrEnum):
 
 _ORDER = {Health.HEALTHY: 0, Health.DEGRADED: 1, Health.UNHEALTHY: 2}
 
-#: Systems that people call otherwise than their names say.
-_SUBJECTS = {"api": "The API", "audit": "The audit trail", "identity": "Signing in", "storage": "The storage"}
+#: Systems that people call otherwise than their names say, wherever they are told of.
+_NAMES = {
+    "api": "API",
+    "audit": "Audit trail",
+    "identity": "Sign-in",
+    "retention": "Clean-up",
+    "webhooks": "Incoming webhooks",
+}
+
+#: Of which one speaks with an article.
+_THE = frozenset({"api", "audit", "storage"})
 
 #: A value that no figure reaches: what cannot make a system as bad as that by itself.
 NEVER = inf
@@ -121,11 +130,18 @@ class SystemHealth:
     faults: Mapping[str, Health] = field(default_factory=dict[str, Health], compare=False, repr=False)
 
 
+def name_of(system: str) -> str:
+    """Say what people call a system: ``Outgoing webhooks``."""
+    words = system.replace("_", " ")
+    return _NAMES.get(system, words[:1].upper() + words[1:])
+
+
 def stands(system: str, state: Health) -> str:
     """Say how a system is, as the begin of a sentence: ``Outgoing webhooks are degraded``."""
-    words = system.replace("_", " ")
-    subject = _SUBJECTS.get(system, words[:1].upper() + words[1:])
-    return f"{subject} {'are' if subject.endswith('s') else 'is'} {state}"
+    name = name_of(system)
+    subject = f"The {name if name.isupper() else name.lower()}" if system in _THE else name
+    many = subject.endswith("s") and not subject.endswith("ss")
+    return f"{subject} {'are' if many else 'is'} {state}"
 
 
 def worst(states: Iterable[Health]) -> Health:

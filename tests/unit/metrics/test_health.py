@@ -10,7 +10,7 @@ import pytest
 
 from custodes.errors import ConfigurationError, StorageUnavailable
 from custodes.kernel.clock import SECOND
-from custodes.kernel.health import Health, SystemHealth, Threshold, judge
+from custodes.kernel.health import Health, SystemHealth, Threshold, judge, name_of, stands
 from custodes.kernel.signals import ActivitySignal, FailureSignal, Signal
 from custodes.planes.metrics import health
 from custodes.planes.metrics.health import HealthMonitor, parse_thresholds
@@ -383,3 +383,20 @@ async def test_what_is_worse_here_stays_whatever_is_said_elsewhere(
 
     assert (await monitor.check()).overall is Health.UNHEALTHY
     assert monitor.unwell() == {("api", "error_rate"): Health.UNHEALTHY}
+
+
+@pytest.mark.parametrize(
+    ("system", "name", "said"),
+    [
+        ("identity", "Sign-in", "Sign-in is degraded"),
+        ("retention", "Clean-up", "Clean-up is degraded"),
+        ("webhooks", "Incoming webhooks", "Incoming webhooks are degraded"),
+        ("outgoing_webhooks", "Outgoing webhooks", "Outgoing webhooks are degraded"),
+        ("webhook_completeness", "Webhook completeness", "Webhook completeness is degraded"),
+        ("audit", "Audit trail", "The audit trail is degraded"),
+        ("api", "API", "The API is degraded"),
+    ],
+)
+def test_a_system_is_called_the_same_in_a_list_and_in_a_sentence(system: str, name: str, said: str) -> None:
+    assert name_of(system) == name
+    assert stands(system, Health.DEGRADED) == said

@@ -1,6 +1,6 @@
 /** Alerts that fire: in which order they are looked at, what they are called, and where their cause is. */
 import type { Schemas } from '../api/client.ts';
-import { SYSTEMS } from './systems.ts';
+import { TABS } from './systems.ts';
 
 export type Incident = Schemas['IncidentModel'];
 
@@ -35,7 +35,7 @@ export function placeOf({ labels, trace_id }: Incident): Place | null {
     return { to: '/audit', search: { tab: 'entries', action: labels.action } };
   if (labels.system?.startsWith('webhook') && labels.source)
     return { to: '/webhooks', search: { part: 'events', source: labels.source } };
-  const system = labels.system ? SYSTEMS[labels.system]?.to : undefined;
+  const system = labels.system ? TABS[labels.system] : undefined;
   if (system) return { to: system };
   return trace_id ? { to: '/api', search: { part: 'calls', trace: trace_id } } : null;
 }

@@ -8609,6 +8609,11 @@ export interface components {
              * @description `storage`, `webhooks`, `api`, …
              */
             system: string;
+            /**
+             * Name
+             * @description What people call it, as in alerts and notices: `Incoming webhooks`
+             */
+            name: string;
             /** @description Its state */
             state: components["schemas"]["Health"];
             /**
@@ -8987,12 +8992,12 @@ export interface components {
             source_points: components["schemas"]["SourcePointModel"][];
             /**
              * By Source
-             * @description By source, busiest first
+             * @description By source, the most received first
              */
             by_source: components["schemas"]["SourceSummaryModel"][];
             /**
              * By Type
-             * @description By source and type, busiest first
+             * @description By source and type, the most received first
              */
             by_type: components["schemas"]["TypeSummaryModel"][];
             /**

@@ -14,6 +14,7 @@ import { Message } from '../ui/Message.tsx';
 import { StatusBadge } from '../ui/StatusBadge.tsx';
 import { useMoment, useView } from '../view/view.ts';
 import style from './Bell.module.css';
+import { healthTold } from './healthTold.ts';
 
 const KEYS = [['/alerts']];
 const isNews = ({ kind, plane }: Happening) =>
@@ -101,27 +102,40 @@ export function Bell() {
   );
 }
 
-/** Says what begins to fire, what is over, and what becomes of systems, once for each. */
+/** Says what begins to fire, what is over, and what becomes of systems: of these in one notice that grows. */
 function useTold(): void {
+  const changes = useRef<Happening[]>([]);
   const hear = useRef((events: readonly Happening[]) => {
-    for (const event of events.filter(isNews).slice(-3)) {
+    const news = events.filter(isNews);
+    for (const event of news.filter(({ plane }) => plane !== 'health').slice(-3)) {
       const well = event.outcome === 'success';
       notifications.show({
-        // What is said of a system takes the place of what was said before.
-        id:
-          event.plane === 'health' && event.reference
-            ? event.reference
-            : `${event.kind} ${event.reference || event.title}`,
-        title: TITLES[event.kind] ?? 'Health has changed',
+        ...notice(well),
+        id: `${event.kind} ${event.reference || event.title}`,
+        title: TITLES[event.kind],
         message: event.title,
-        color: well ? 'teal' : event.kind.endsWith('degraded') ? 'yellow' : 'red',
-        autoClose: well ? 5_000 : 8_000,
-        closeButtonProps: { 'aria-label': 'Close' },
+        color: well ? 'teal' : 'red',
       });
     }
+    const health = news.filter(({ plane }) => plane === 'health');
+    if (health.length === 0) return;
+    const tell = changes.current.length > 0 ? notifications.update : notifications.show;
+    changes.current.push(...health);
+    const { well, ...told } = healthTold(changes.current);
+    tell({
+      ...notice(well),
+      ...told,
+      id: 'health',
+      styles: { description: { whiteSpace: 'pre-line' } },
+      onClose: () => {
+        changes.current = [];
+      },
+    });
   });
   useHear(hear.current);
 }
+
+const notice = (well: boolean) => ({ autoClose: well ? 5_000 : 8_000, closeButtonProps: { 'aria-label': 'Close' } });
 
 const TITLES: Record<string, string> = {
   'alert.firing': 'An alert fires',

@@ -9,22 +9,24 @@ import style from './Snippet.module.css';
 interface SnippetProps {
   text: string;
   label?: string;
+  /** What the button says, where there is more than one of them. */
+  copy?: string;
   /** Takes all the room there is: tracebacks. */
   wide?: boolean;
 }
 
-export function Snippet({ text, label = 'Lines to paste', wide }: SnippetProps) {
+export function Snippet({ text, label = 'Lines to paste', copy, wide }: SnippetProps) {
   return (
     <div className={style.snippet} data-wide={wide}>
       <Scroll className={style.scroll} aria-label={label}>
         <pre className={style.text}>{text}</pre>
       </Scroll>
-      <Copy text={text} />
+      <Copy text={text} label={copy} />
     </div>
   );
 }
 
-export function Copy({ text, label = 'Copy' }: { text: string; label?: string }) {
+export function Copy({ text, label = 'Copy' }: { text: string; label?: string | undefined }) {
   return (
     <CopyButton value={text}>
       {({ copied, copy }) => (

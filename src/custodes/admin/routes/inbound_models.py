@@ -266,8 +266,8 @@ class WebhookAnalyticsModel(BaseModel):
     total: SummaryModel = Field(description="Everything together")
     points: list[PointModel] = Field(description="Over time, oldest first; stretches without any webhook are left out")
     source_points: list[SourcePointModel] = Field(description="Over time by source, oldest first")
-    by_source: list[SourceSummaryModel] = Field(description="By source, busiest first")
-    by_type: list[TypeSummaryModel] = Field(description="By source and type, busiest first")
+    by_source: list[SourceSummaryModel] = Field(description="By source, the most received first")
+    by_type: list[TypeSummaryModel] = Field(description="By source and type, the most received first")
     refused: list[ReasonModel] = Field(description="Why deliveries were refused, most frequent first")
     errors: list[ErrorGroupModel] = Field(description="Failed attempts grouped, most frequent first")
 

@@ -15,7 +15,7 @@ from custodes.admin.own_metrics import SeesBuiltIn, check_seen
 from custodes.admin.paging import PageModel, PageQuery
 from custodes.errors import InvalidInput
 from custodes.kernel.clock import SECOND
-from custodes.kernel.health import Health
+from custodes.kernel.health import Health, name_of
 from custodes.planes.metrics.health import HealthReport
 from custodes.planes.metrics.model import Answer, Course, Kind, Line, MetricInfo
 from custodes.planes.metrics.model import Query as MetricQuery
@@ -175,6 +175,7 @@ class SystemModel(BaseModel):
     """Health of one system."""
 
     system: str = Field(description="`storage`, `webhooks`, `api`, …")
+    name: str = Field(description="What people call it, as in alerts and notices: `Incoming webhooks`")
     state: Health = Field(description="Its state")
     reasons: list[str] = Field(description="One sentence for each thing that is not as it should be")
     figures: dict[str, float] = Field(
@@ -188,6 +189,7 @@ class SystemModel(BaseModel):
         return [
             cls(
                 system=one.system,
+                name=name_of(one.system),
                 state=one.state,
                 reasons=list(one.reasons),
                 figures=dict(one.figures),

@@ -188,9 +188,9 @@ class WebhookAnalytics:
     points: Sequence[Point]
     #: Over time by source, oldest first; what did not happen is left out.
     source_points: Sequence[SourcePoint]
-    #: By source, busiest first.
+    #: By source, busiest first: by what was received.
     by_source: Sequence[SourceSummary]
-    #: By source and type, busiest first.
+    #: By source and type, busiest first: by what was received.
     by_type: Sequence[TypeSummary]
     #: Why deliveries were refused, most frequent first.
     refused: Sequence[RefusalReason]
@@ -364,8 +364,10 @@ def count(rows: Iterable[RefusalCount], key: Callable[[RefusalCount], K]) -> dic
 
 
 def _busiest(figures: dict[K, Figures], refused: dict[K, int]) -> list[K]:
-    def volume(key: K) -> int:
-        known = figures.get(key)
-        return refused.get(key, 0) + (known.received + known.duplicates if known is not None else 0)
+    """Order by what was received, the figure that stands beside each name; of equal ones by what was refused."""
 
-    return sorted(figures.keys() | refused.keys(), key=lambda key: (-volume(key), str(key)))
+    def volume(key: K) -> tuple[int, int]:
+        known = figures.get(key)
+        return -(known.received if known is not None else 0), -refused.get(key, 0)
+
+    return sorted(figures.keys() | refused.keys(), key=lambda key: (*volume(key), str(key)))

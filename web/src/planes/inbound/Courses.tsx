@@ -6,7 +6,7 @@ import { counted, earlier } from '../../ui/chart/steps.ts';
 import { Panel } from '../../ui/Panel.tsx';
 import { type ChartData, type Figures, TimeChart } from '../../ui/TimeChart.tsx';
 import { useView } from '../../view/view.ts';
-import { type Course, gridOf, onGrid } from './course.ts';
+import { byDeliveries, type Course, gridOf, onGrid } from './course.ts';
 import type { Analytics } from './model.ts';
 
 interface CourseProps {
@@ -93,10 +93,12 @@ export function ProcessingTimes({ asked, before }: CourseProps) {
 
 type SourcePoint = Analytics['source_points'][number];
 
-/** One course a source, the busiest first; those beyond {@link LAYERS} are left out. */
+/** One course a source, the most deliveries first, as they are drawn; those beyond {@link LAYERS} are left out. */
 function useSourceCourses(analytics: Analytics | undefined) {
   return useMemo(() => {
-    const names = (analytics?.by_source ?? []).slice(0, LAYERS).map((one) => one.source);
+    const names = byDeliveries(analytics?.by_source ?? [])
+      .slice(0, LAYERS)
+      .map((one) => one.source);
     const { times } = gridOf(analytics, analytics?.points ?? [], (point) => point.summary);
     const courses = names.map((name) => {
       const points = (analytics?.source_points ?? []).filter((point) => point.source === name);

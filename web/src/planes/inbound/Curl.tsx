@@ -5,7 +5,7 @@ import { sent, useGet } from '../../api/hooks.ts';
 import { boot } from '../../boot.ts';
 import { installUrl, Snippet } from '../../ui/Snippet.tsx';
 import { TryUrl } from '../../ui/TryUrl.tsx';
-import { curl, signedRequest } from './curl.ts';
+import { curl, howLong, signedRequest } from './curl.ts';
 import type { Event } from './model.ts';
 
 export function Curl({ event }: { event: Event }) {
@@ -13,7 +13,10 @@ export function Curl({ event }: { event: Event }) {
   const sources = useGet('/webhook-sources');
   if (!headers.data) return null;
   const source = sources.data?.items.find((one) => one.name === event.source);
+  const kind = source?.kind || event.source;
+  const holds = howLong(event.source, kind, headers.data.items);
   const sending = {
+    kind,
     url: `${installUrl(boot.root)}${source?.path ?? `/hooks/${event.source}`}`,
     headers: headers.data.items,
     file: `${event.id}.bin`,
@@ -29,23 +32,23 @@ export function Curl({ event }: { event: Event }) {
     <Stack gap="xs">
       <div>
         <TryUrl operation="outbound_try_webhook_event" ask={tryUrl}>
-          The same bytes are sent there now as they came, with their sender's signature, which holds for minutes only.
-          Headers that were masked when it came do not go along.
+          The same bytes are sent there now as they came, with their sender's signature: {holds}. Headers that were
+          masked when it came do not go along.
         </TryUrl>
       </div>
       <p className="faint" style={{ margin: 0 }}>
-        To have it handled again here, replay it. These lines send the downloaded bytes, to a test system for example. A
-        recorded signature holds for minutes only and secrets are never shown, so both are placeholders:
+        To have it handled again here, replay it. These lines send the downloaded bytes, to a test system for example.
+        Signatures and secrets are placeholders: {holds}. Until SIGNATURE is set, the command is refused with 401.
       </p>
-      <Snippet label="curl" text={curl(sending)} />
+      <Snippet label="curl" copy="Copy curl" text={curl(sending)} />
       <p className="faint" style={{ margin: 0 }}>
         Or let Custodes sign the same bytes now, as {event.source} would:
       </p>
       <Snippet
         label="Signed request"
+        copy="Copy signed request"
         text={signedRequest({
           ...sending,
-          kind: source?.kind ?? event.source,
           type: event.event_type,
           id: event.event_id,
         })}

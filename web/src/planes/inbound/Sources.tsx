@@ -81,7 +81,7 @@ export function Sources({ asked }: { asked: UseQueryResult<Analytics> }) {
   return (
     <Panel
       title="Sources"
-      note="one opens every chart for itself"
+      note="the most received first; one opens every chart for itself"
       of={asked}
       empty={asked.data?.by_source.length === 0}
       flush
@@ -102,7 +102,7 @@ export function Sources({ asked }: { asked: UseQueryResult<Analytics> }) {
 
 export function Types({ asked }: { asked: UseQueryResult<Analytics> }) {
   return (
-    <Panel title="Types" note="the busiest first" of={asked} empty={asked.data?.by_type.length === 0} flush>
+    <Panel title="Types" note="the most received first" of={asked} empty={asked.data?.by_type.length === 0} flush>
       <DataTable
         label="Types of webhooks"
         name="webhook-types"

@@ -40,3 +40,14 @@ export function onGrid<P extends { at: string }, T>(
   const found = new Map(points.map((point) => [millis(point.at), pick(point)]));
   return times.map((at) => found.get(at) ?? null);
 }
+
+interface OfSource {
+  source: string;
+  summary: { received: number; refused: number };
+}
+
+/** Sources by what a chart of deliveries draws of each: accepted and refused, the most first. */
+export function byDeliveries<S extends OfSource>(sources: readonly S[]): S[] {
+  const drawn = ({ summary }: S) => summary.received + summary.refused;
+  return [...sources].sort((a, b) => drawn(b) - drawn(a));
+}

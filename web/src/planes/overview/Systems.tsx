@@ -1,6 +1,6 @@
 import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
-import { SYSTEMS } from '../../alerts/systems.ts';
+import { TABS } from '../../alerts/systems.ts';
 import { useGet } from '../../api/hooks.ts';
 import type { Happening } from '../../live/source.ts';
 import { useFresh } from '../../live/useFresh.ts';
@@ -31,11 +31,11 @@ export function Systems() {
       actions={state && <StatusBadge state={state} label={state === 'healthy' ? 'All systems healthy' : state} />}
     >
       <ul className={style.systems}>
-        {asked.data?.systems.map(({ system, state: its, reasons, own }) => (
+        {asked.data?.systems.map(({ system, name, state: its, reasons, own }) => (
           <li key={system} className={style.system} data-state={its}>
             <StateIcon state={its} />
             <span className={style.told}>
-              <Named system={system} className={style.name} />
+              <Named system={system} name={name} className={style.name} />
               <span className={its === 'healthy' ? 'unseen' : style.state}>
                 {its}
                 {ofTenant && !own && ', of all tenants'}
@@ -52,7 +52,7 @@ export function Systems() {
               <li key={`${one.system} ${reason}`} data-state={one.state}>
                 <StateIcon state={one.state} />
                 <span>
-                  <b>{SYSTEMS[one.system]?.name ?? one.system}</b> {reason}
+                  <b>{one.name}</b> {reason}
                 </span>
               </li>
             )),
@@ -63,8 +63,14 @@ export function Systems() {
   );
 }
 
-function Named({ system, className }: { system: string; className?: string | undefined }): ReactNode {
-  const { name, to } = SYSTEMS[system] ?? { name: system };
+interface NamedProps {
+  system: string;
+  name: string;
+  className?: string | undefined;
+}
+
+function Named({ system, name, className }: NamedProps): ReactNode {
+  const to = TABS[system];
   if (!to) return <span className={className}>{name}</span>;
   return (
     <Link to={to} search={(kept) => kept} className={className}>

@@ -74,7 +74,10 @@ export function AccessDetail({ id }: { id: string }) {
                 ],
                 ['Kind', KIND_NAMES[entry.kind] ?? entry.kind],
                 ['Tenant', entry.tenant ?? 'all tenants'],
-                ['Level', entry.level > 0 ? `${count(entry.level)} of the escalation` : 'put by hand'],
+                [
+                  'Offence',
+                  entry.level > 0 ? `number ${count(entry.level)}; a ban lasts longer with each` : 'none: put by hand',
+                ],
                 ['Reason', entry.reason],
                 ['By', entry.actor],
                 ['Since', moment(entry.created_at)],

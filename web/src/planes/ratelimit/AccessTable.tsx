@@ -107,10 +107,10 @@ export function AccessTable({ which }: { which: 'blocks' | 'lists' }) {
       },
       {
         id: 'level',
-        header: 'Level',
+        header: 'Offence',
         cell: (row) => (row.level > 0 ? row.level : '–'),
         value: (row) => row.level,
-        width: 70,
+        width: 80,
         align: 'right',
       },
     ],

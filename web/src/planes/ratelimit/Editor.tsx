@@ -63,7 +63,7 @@ const TEXTS = [
 
 const NUMBERS = [
   { name: 'cost', label: 'Cost', description: 'Units of a request', max: 1_000_000 },
-  { name: 'lease', label: 'Lease', description: 'Units that an instance takes from Redis at once' },
+  { name: 'lease', label: 'Lease', description: 'Units an instance takes at once; only on Redis' },
 ] satisfies ({ name: keyof Draft } & NumberInputProps)[];
 
 export function Editor() {

@@ -4,7 +4,7 @@ import { useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { api, type Schemas } from '../../api/client.ts';
 import { sent, useGet } from '../../api/hooks.ts';
-import { count, duration } from '../../time/format.ts';
+import { count } from '../../time/format.ts';
 import { ConfirmAction } from '../../ui/ConfirmAction.tsx';
 import { Section } from '../../ui/Detail.tsx';
 import { KeyValue } from '../../ui/KeyValue.tsx';
@@ -12,7 +12,7 @@ import { Message } from '../../ui/Message.tsx';
 import { Panel } from '../../ui/Panel.tsx';
 import { useMoment } from '../../view/view.ts';
 import { draftOfRule, searchOf } from './draft.ts';
-import { KEYS, type Rule } from './model.ts';
+import { back, KEYS, most, type Rule } from './model.ts';
 import style from './RateLimits.module.css';
 import { idOf, RuleState } from './Rules.tsx';
 import { RuleUsage } from './RuleUsage.tsx';
@@ -90,11 +90,8 @@ export function Promised({ limit }: { limit: Schemas['LimitModel'] }) {
     <KeyValue
       of={[
         ['Algorithm', limit.algorithm],
-        ['At most', `${limit.worst_case_factor.toFixed(2)} × the limit in any window`],
-        [
-          'Quota back',
-          limit.lateness_seconds > 0 ? `up to ${duration(limit.lateness_seconds * 1_000)} late` : 'on time',
-        ],
+        ['Exact', most(limit)],
+        ['What was used is free', back(limit)],
       ]}
     />
   );

@@ -2,9 +2,9 @@
 import type { UseQueryResult } from '@tanstack/react-query';
 import { sentence } from '../../api/client.ts';
 import type { Answer } from '../../api/hooks.ts';
-import { duration } from '../../time/format.ts';
 import { StatusBadge } from '../../ui/StatusBadge.tsx';
 import type { Draft } from './draft.ts';
+import { back, most } from './model.ts';
 import style from './RateLimits.module.css';
 
 interface VerdictProps {
@@ -32,9 +32,8 @@ export function Verdict({ draft, check }: VerdictProps) {
           <ul className={style.promises}>
             {found.limits.map((limit) => (
               <li key={limit.text}>
-                <b className="mono">{limit.text}</b> counts by {limit.algorithm}: at most{' '}
-                {limit.worst_case_factor.toFixed(2)} × the limit in any window, quota back{' '}
-                {limit.lateness_seconds > 0 ? `up to ${duration(limit.lateness_seconds * 1_000)} late` : 'on time'}.
+                <b className="mono">{limit.text}</b> counts by {limit.algorithm}: {most(limit)}, and what was used is
+                free again {back(limit)}.
               </li>
             ))}
           </ul>

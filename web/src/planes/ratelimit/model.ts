@@ -1,5 +1,7 @@
+import type { Schemas } from '../../api/client.ts';
 import type { Answer } from '../../api/hooks.ts';
 import type { Happening } from '../../live/source.ts';
+import { duration, percent } from '../../time/format.ts';
 
 export type Access = Answer<'/rate-limits/blocks'>['items'][number];
 export type Rule = Answer<'/rate-limits/rules'>[number];
@@ -45,4 +47,18 @@ export const concerns = (event: Happening): boolean =>
 export function parted(label: string): [kind: string, identifier: string] {
   const at = label.indexOf(':');
   return at < 0 ? ['', label] : [label.slice(0, at), label.slice(at + 1)];
+}
+
+type Limit = Pick<Schemas['LimitModel'], 'worst_case_factor' | 'lateness_seconds'>;
+
+/** How much more than the limit may pass in a stretch of its length, wherever the stretch begins. */
+export function most({ worst_case_factor: factor }: Limit): string {
+  return factor > 1
+    ? `up to ${percent(factor - 1)} more than the limit can pass in a stretch of its length`
+    : 'never more than the limit passes in a stretch of its length';
+}
+
+/** When what was used counts as free again. */
+export function back({ lateness_seconds: late }: Limit): string {
+  return late > 0 ? `up to ${duration(late * 1_000)} late` : 'as soon as it is due';
 }

@@ -116,7 +116,11 @@ export function Latency() {
       </Panel>
       <Panel
         title="Distribution"
-        note={known && known.timed > 0 ? `${compact(known.timed)} times; the stronger the colour, the more` : undefined}
+        note={
+          known && known.timed > 0
+            ? `${compact(known.timed)} timed, refused requests are not; the stronger the colour, the more`
+            : undefined
+        }
         of={now}
         empty={known?.timed === 0}
         actions={<ToPart change={{ part: 'calls' }}>Calls</ToPart>}
