@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -159,12 +160,18 @@ async def test_a_clock_that_is_off_is_told_of(url: str, monkeypatch: pytest.Monk
         for host in (wrong, right):
             await host.store_time.measure()
         told = {one.system: one for one in (await wrong.health.check(60)).systems}["storage"]
-        assert (told.state, round(told.figures["clock_off_seconds"])) == (Health.DEGRADED, 60)
         well = {one.system: one for one in (await right.health.check(60)).systems}["storage"]
-        assert (well.state, round(well.figures["clock_off_seconds"])) == (Health.HEALTHY, 0)
+        # A busy machine is slow to write and to read, which is told as well, and is not what is tried.
+        reasons = [[reason for reason in one.reasons if "clocks of this host" in reason] for one in (told, well)]
+        assert (len(reasons[0]), reasons[1]) == (1, [])
+        assert told.state is not Health.HEALTHY
+        assert told.figures["clock_off_seconds"] == pytest.approx(60, abs=2)
+        assert well.figures["clock_off_seconds"] == pytest.approx(0, abs=2)
 
     monkeypatch.setenv("CUSTODES_SECRET_KEY", "k" * 32)
     assert not [one for one in await examine(url) if one.area == "clock"]
     monkeypatch.setattr("custodes.foundation.SystemClock", Fast)
     [found] = [one for one in await examine(url) if one.area == "clock"]
-    assert (found.verdict, found.text) == ("warning", "the clock of this host is 60.0 s ahead of the database's")
+    ahead = re.fullmatch(r"the clock of this host is ([\d.]+) s ahead of the database's", found.text)
+    assert ahead is not None
+    assert (found.verdict, float(ahead[1])) == ("warning", pytest.approx(60, abs=2))
