@@ -15,6 +15,9 @@ from tests.servers.programs import NotFound, Program, find, free_port
 #: Longest a server may take to answer, seconds.
 _START_SECONDS = 30
 
+#: How often Sentinels are started that do not find each other.
+_TRIES = 3
+
 #: Slots of a cluster (Redis Cluster specification).
 _SLOTS = 16_384
 
@@ -174,6 +177,15 @@ class RedisSentinels:
     name = "limits"
 
     def __init__(self) -> None:
+        for _ in range(_TRIES):
+            if self._start():
+                return
+            self.remove()
+        msg = "The Sentinels did not find each other and the replica"
+        raise RuntimeError(msg)
+
+    def _start(self) -> bool:
+        """Start all of them; False when they have not found each other in time, as when one was starved meanwhile."""
         self.primary = RedisServer()
         self.replica = RedisServer(
             "--replicaof", "127.0.0.1", str(self.primary.port), "--repl-diskless-sync-delay", "0"
@@ -184,9 +196,9 @@ class RedisSentinels:
         end = time.monotonic() + _START_SECONDS
         while not all(self._knows_all(port) for _, port in self._sentinels):
             if time.monotonic() > end:
-                msg = "The Sentinels did not find each other and the replica"
-                raise RuntimeError(msg)
+                return False
             time.sleep(0.05)
+        return True
 
     def _start_sentinel(self) -> None:
         program, port = Program("sentinel"), free_port()
