@@ -42,6 +42,7 @@ async def test_the_audit_and_the_report_are_usable_by_everybody(
     await expect(page.get_by_role("link", name="fraud.early_warning").first).to_be_visible()
     await expect(page.get_by_role("button", name="Highest before")).to_be_visible()
     await expect(page.get_by_role("application", name=re.compile("Risk scores over time"))).to_be_visible()
+    await expect(page.get_by_text("Flagged", exact=True).first.locator("..")).to_contain_text("none before")
     sideways = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert await page.evaluate(sideways) == 0
     assert await seen.violations() == []

@@ -20,6 +20,7 @@ def measured(shop: Shop) -> Shop:
         {"name": "queue.depth", "kind": "gauge", "value": 4, "labels": {"queue": "<b>pdf</b>"}},
         {"name": "signups", "kind": "counter", "value": 3, "labels": {"plan": "pro"}},
         {"name": "signups", "kind": "counter", "value": 2, "labels": {"plan": "free"}},
+        *({"name": "busy.lines", "kind": "gauge", "value": at, "labels": {"line": f"l{at:02}"}} for at in range(57)),
         *({"name": "checkout.seconds", "kind": "histogram", "value": at / 100} for at in range(1, 101)),
     ]
     headers = {"X-API-Key": shop.key}
@@ -104,3 +105,18 @@ async def test_an_empty_install_is_told_what_to_write_and_a_failure_is_said(
     await page.route("**/system-metrics/courses*", lambda route: route.fulfill(status=503, json=problem))
     await page.reload()
     await expect(page.get_by_role("alert").get_by_text("The store does not answer")).to_be_visible()
+
+
+async def test_the_series_that_one_answer_does_not_hold_come_when_one_goes_on(
+    window: Callable[..., Any], measured: Shop
+) -> None:
+    """Given more series than an answer holds; then the table says of how many it shows some; its end has the rest."""
+    seen: Window = await window(of=measured)
+    page = await seen.open("/metrics/busy.lines")
+    series = page.get_by_role("region", name="Series")
+    await expect(series.get_by_text("50 of 57 rows")).to_be_visible()
+    await series.get_by_role("table", name="Series").locator("tbody").hover()
+    await page.mouse.wheel(0, 5_000)
+    await expect(series.get_by_text("57 rows", exact=True)).to_be_visible()
+    await page.mouse.wheel(0, 5_000)
+    await expect(series.get_by_text("line: l00")).to_be_visible()

@@ -99,6 +99,39 @@ async def test_a_stream_that_cannot_be_had_is_said_to_be_and_taken_up_again(wind
     await expect(page.get_by_role("switch", name="Live")).to_be_visible()
 
 
+async def test_a_server_that_does_not_answer_is_said_once_over_the_page_with_the_age_of_its_figures(
+    window: Callable[..., Any],
+) -> None:
+    """Given a page with figures; when nothing answers; then they stay where they are, and of when they are is said."""
+    seen = await window()
+    seen.expected = ("ERR_FAILED", "ERR_CONNECTION")
+    page = await seen.open("?from=now-1h")
+    await expect(page.get_by_text("Calls recorded")).to_be_visible()
+    await expect(page.locator("[aria-busy=true]")).to_have_count(0)
+
+    async def away(route: Route) -> None:
+        await route.abort()
+
+    await page.route(f"**{API}/**", away)
+    await expect(
+        page.get_by_text(re.compile(r"As of [\d:]{8}: the server does not answer, trying again"))
+    ).to_be_visible()
+    # Once, over the page: panels whose figures stay do not say it as well, so that nothing moves.
+    await expect(page.locator("main").get_by_text("As of")).to_have_count(0)
+    await expect(page.locator("div").filter(has=page.get_by_role("button", name="Try now")).last).to_have_css(
+        "position", "fixed"
+    )
+    await expect(page.get_by_role("status").filter(has_text="the server does not answer")).to_have_count(1)
+    await expect(page.get_by_text("cannot be reached")).to_have_count(0)
+    assert await seen.violations() == []
+
+    await page.get_by_role("button", name="Try now").click()
+    await expect(page.get_by_text("the server does not answer, trying again in")).to_be_visible()
+
+    await page.unroute(f"**{API}/**")
+    await expect(page.get_by_text("the server does not answer")).to_have_count(0)
+
+
 async def test_dragging_on_a_chart_zooms_the_page_and_back_undoes_it(window: Callable[..., Any]) -> None:
     seen = await window()
     seen.shop.client.get("/products/3333")

@@ -58,6 +58,8 @@ async def test_each_part_shows_real_figures_and_everybody_can_use_it(
     await expect(page.get_by_role("button", name="Refused before")).to_be_visible()
     blocks = page.get_by_text("Blocks in force", exact=True).locator("..")
     await expect(blocks).to_contain_text(re.compile(r"(\d+)\+\1 against the period before"))
+    for card in ("Refused share", "Shadow rules would refuse"):
+        await expect(page.get_by_text(card, exact=True).locator("..")).to_contain_text("none before")
     await expect(page.get_by_text("Memory of each worker")).to_be_visible()
     shown = {
         "Rules": page.get_by_role("table", name="Rules").get_by_text("orders per user"),

@@ -104,6 +104,21 @@ async def test_a_zoom_on_a_chart_is_followed_by_every_panel_and_undone_by_back(w
     await expect(page).to_have_url(re.compile("from=now-15m"))
 
 
+@pytest.mark.parametrize(
+    ("place", "role", "name"),
+    [("/api", "button", "Response time p95"), ("/", "link", re.compile("^Response time p95"))],
+)
+async def test_what_p95_means_is_told_to_whoever_comes_to_it_by_keys(
+    window: Windows, place: str, role: Any, name: str | re.Pattern[str]
+):
+    page = await (await window()).open(place)
+    card = page.get_by_role(role, name=name)
+    await card.focus()
+    await expect(page.get_by_role("tooltip")).to_have_text("95 of 100 took at most this long, 5 took longer.")
+    # For whoever hears the page, too, without a tooltip.
+    await expect(page.locator("main").get_by_text("95 of 100 took at most").first).to_be_attached()
+
+
 async def test_the_longest_status_that_can_be_chosen_is_read_whole(window: Windows):
     page = await (await window()).open("/api")
     status = page.get_by_role("combobox", name="Status").or_(page.get_by_role("textbox", name="Status"))

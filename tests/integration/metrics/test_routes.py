@@ -11,6 +11,7 @@ import pytest
 from custodes import Custodes
 from custodes.kernel.clock import SECOND, to_iso
 from custodes.kernel.health import Threshold
+from custodes.planes.metrics.analytics import MAX_LINES
 from custodes.planes.traffic.report import CallReport
 from custodes.testing.admin import key_for
 from custodes.testing.clock import FakeClock
@@ -232,3 +233,19 @@ async def built_in(client: httpx2.AsyncClient, who: dict[str, str], **scope: str
     names = [{one["name"] for one in some} for some in (listed, courses, map(json.loads, lines))]
     assert all("orders.created" in some for some in names)
     return [any(name.startswith(("custodes.", "process.", "system.")) for name in some) for some in names]
+
+
+async def test_lines_behind_those_of_one_answer_come_with_the_next(
+    custodes: Custodes, client: httpx2.AsyncClient, admin: dict[str, str]
+):
+    """Given more series than one answer holds; when those it had are passed over; then the others come, each once."""
+    for at in range(MAX_LINES + 7):
+        custodes.metrics.gauge("queue.depth", at, labels={"queue": f"q{at:02}"})
+    await custodes.metrics.flush()
+    found: list[str] = []
+    for skip, hidden in ((0, 7), (MAX_LINES, 0), (MAX_LINES + 7, 0)):
+        params: dict[str, str | int] = {"name": "queue.depth", "aggregation": "last", "skip": skip}
+        answer = (await client.get("/system-metrics/series", params=params, headers=admin)).json()
+        assert answer["hidden"] == hidden
+        found += [line["labels"]["queue"] for line in answer["lines"]]
+    assert found == [f"q{at:02}" for at in reversed(range(MAX_LINES + 7))], "the greatest first"

@@ -2,6 +2,7 @@
 import createFetchClient, { type Middleware } from 'openapi-fetch';
 import { boot } from '../boot.ts';
 import { fetchOrTake } from './ahead.ts';
+import { noted } from './reach.ts';
 import type { components, paths } from './schema.d.ts';
 import { csrfToken, signInAgain, whileSignedOut } from './session.ts';
 
@@ -40,7 +41,7 @@ const session: Middleware = {
 
 export const api = createFetchClient<paths>({
   baseUrl: boot.root,
-  fetch: fetchOrTake,
+  fetch: (request) => noted(fetchOrTake(request)),
   querySerializer: { array: { style: 'form', explode: true } },
 });
 api.use(session);

@@ -8169,7 +8169,7 @@ export interface components {
             lines: components["schemas"]["LineModel"][];
             /**
              * Hidden
-             * @description Lines that are not shown because there are too many
+             * @description Lines behind these: more than an answer holds
              */
             hidden: number;
         };
@@ -13370,6 +13370,8 @@ export interface operations {
                 by?: string[];
                 /** @description All series in one line */
                 merge?: boolean;
+                /** @description Lines to pass over: as many as the answers before had */
+                skip?: number;
                 /** @description Only this tenant; default: all that you may see */
                 tenant?: string | null;
                 /** @description From this moment on (RFC 3339); default: a day before `until` */

@@ -1,5 +1,6 @@
 /** What happens, as the server tells it (server-sent events): one connection for the whole page, closed when nobody looks. */
 import { useEffect, useSyncExternalStore } from 'react';
+import { doubt } from '../api/reach.ts';
 import type { components } from '../api/schema.d.ts';
 import { me, whileSignedOut } from '../api/session.ts';
 import { boot } from '../boot.ts';
@@ -44,7 +45,11 @@ function open(): void {
   source.addEventListener('ended', again);
   source.onerror = () => {
     if (source?.readyState === EventSource.CLOSED) again();
-    else change({ status: 'connecting' });
+    else {
+      change({ status: 'connecting' });
+      // It may be the stream alone that has ended; on a page that asks once a minute nothing else would tell.
+      void whileSignedOut().then(doubt);
+    }
   };
 }
 

@@ -11,8 +11,10 @@ import { Sidebar } from './Sidebar.tsx';
 import { TopBar } from './TopBar.tsx';
 import { usePace } from './usePace.ts';
 
-// Fetched right after the first paint: it must be there before the session ends, and nobody waits for it.
+// Fetched right after the first paint: they must be there before the session ends, and before the server does not
+// answer; nobody waits for them.
 const LoginDialog = lazy(() => import('./LoginDialog.tsx').then((module) => ({ default: module.LoginDialog })));
+const Unanswered = lazy(() => import('./Unanswered.tsx').then((module) => ({ default: module.Unanswered })));
 const KeySheet = lazy(() => import('./KeySheet.tsx').then((module) => ({ default: module.KeySheet })));
 
 export type Overlay = 'palette' | 'keys' | null;
@@ -37,6 +39,7 @@ export function Shell() {
       </div>
       <Suspense>
         <LoginDialog />
+        <Unanswered />
       </Suspense>
       <Suspense>
         {overlay === 'palette' && <Palette onClose={() => setOverlay(null)} onOverlay={setOverlay} />}

@@ -146,11 +146,21 @@ export function tick(at: number, step: number, zone: Zone): string {
   return step >= 1_000 ? `${p.hour}:${p.minute}:${p.second}` : `${p.minute}:${p.second}.${p.milli}`;
 }
 
-/** `3 min ago`. */
+/** `3 min ago`, of what has happened; `now` also where the page's now is a little behind it, or a clock. */
 export function ago(when: When, now: number): string {
   const past = now - millis(when);
-  if (past < 0) return past > -2_000 ? 'now' : `in ${length(-past)}`;
   return past < 2_000 ? 'now' : `${length(past)} ago`;
+}
+
+/** `in 3 min`, of what is to happen; `now` as soon as it may, also where it is late. */
+export function ahead(when: When, now: number): string {
+  const left = millis(when) - now;
+  return left < 2_000 ? 'now' : `in ${length(left)}`;
+}
+
+/** `in 3 min` or `3 min ago`, of what may be over. */
+export function around(when: When, now: number): string {
+  return millis(when) > now ? ahead(when, now) : ago(when, now);
 }
 
 /** A length of time in its greatest unit: `3 min`. */

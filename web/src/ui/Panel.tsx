@@ -61,7 +61,8 @@ export function Panel({ title, note, actions, of = [], empty, whenEmpty, height 
           </div>
         )}
       </header>
-      {failed && known && <Stale asked={failed} />}
+      {/* That the server does not answer is said once, over the page. */}
+      {failed && known && !(failed.error instanceof TypeError) && <Stale asked={failed} />}
       <div className={flush ? style.flush : style.body}>
         {failed && !known ? (
           <Message tone="bad" title="This could not be loaded" text={sentence(failed.error)}>

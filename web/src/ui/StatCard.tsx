@@ -1,7 +1,7 @@
 /** A key figure: its value, its course, and its change against the period before. */
-import { Skeleton } from '@mantine/core';
+import { Skeleton, Tooltip } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
-import type { ReactNode } from 'react';
+import type { ReactElement, ReactNode } from 'react';
 import { change, difference, points } from '../time/format.ts';
 import { IconMinus, IconTrendingDown, IconTrendingUp } from './icons.ts';
 import type { Tone } from './palette.ts';
@@ -10,6 +10,8 @@ import style from './StatCard.module.css';
 
 interface StatCardProps {
   label: string;
+  /** What the label means, where not everybody knows: shown to whoever points at it or comes to it by keys. */
+  help?: string;
   /** As it is shown; null while it is on its way. */
   value: string | null;
   /** The figure and the one before, for the change. `before`: null where there was none; absent until it is known. */
@@ -31,6 +33,7 @@ interface StatCardProps {
 
 export function StatCard({
   label,
+  help,
   value,
   figure,
   before,
@@ -44,7 +47,16 @@ export function StatCard({
 }: StatCardProps) {
   const inside = (
     <>
-      <span className={style.label}>{label}</span>
+      {help && !to ? (
+        <Helped help={help}>
+          <button type="button" className={style.help}>
+            {label}
+          </button>
+        </Helped>
+      ) : (
+        <span className={help ? style.helped : style.label}>{label}</span>
+      )}
+      {help && <span className="unseen">{help}</span>}
       <span className={style.line}>
         {value === null ? <Skeleton height={30} width={90} /> : <span className={style.value}>{value}</span>}
         {course && <Sparkline values={course} tone={tone} />}
@@ -57,14 +69,25 @@ export function StatCard({
       </span>
     </>
   );
-  return to ? (
+  const link = to && (
     <Link to={to} search={(kept) => kept} className={style.card} data-tone={tone}>
       {inside}
     </Link>
-  ) : (
+  );
+  // A link is reached by keys itself; a button within it could not be.
+  if (link) return help ? <Helped help={help}>{link}</Helped> : link;
+  return (
     <div className={style.card} data-tone={tone}>
       {inside}
     </div>
+  );
+}
+
+function Helped({ help, children }: { help: string; children: ReactElement }) {
+  return (
+    <Tooltip label={help} multiline w={230} position="top-start" events={{ hover: true, focus: true, touch: true }}>
+      {children}
+    </Tooltip>
   );
 }
 

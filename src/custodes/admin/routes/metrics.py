@@ -16,6 +16,7 @@ from custodes.admin.paging import PageModel, PageQuery
 from custodes.errors import InvalidInput
 from custodes.kernel.clock import SECOND
 from custodes.kernel.health import Health, name_of
+from custodes.planes.metrics.analytics import MAX_SERIES
 from custodes.planes.metrics.health import HealthReport
 from custodes.planes.metrics.model import Answer, Course, Kind, Line, MetricInfo
 from custodes.planes.metrics.model import Query as MetricQuery
@@ -103,7 +104,7 @@ class SeriesModel(BaseModel):
     aggregation: str = Field(description="How the numbers of a step became one")
     step_seconds: int = Field(description="Width of a step")
     lines: list[LineModel] = Field(description="The lines, greatest last value first")
-    hidden: int = Field(description="Lines that are not shown because there are too many")
+    hidden: int = Field(description="Lines behind these: more than an answer holds")
 
     @classmethod
     def of(cls, query: MetricQuery, answer: Answer) -> SeriesModel:
@@ -291,6 +292,9 @@ async def get_series(
         Query(max_length=5, description="One line for each value of these labels; default: every series apart"),
     ] = [],  # noqa: B006
     merge: Annotated[bool, Query(description="All series in one line")] = False,
+    skip: Annotated[
+        int, Query(ge=0, le=MAX_SERIES, description="Lines to pass over: as many as the answers before had")
+    ] = 0,
     beside: Beside = None,
 ) -> SeriesModel:
     """Answer with the lines of one metric over a range."""
@@ -305,6 +309,7 @@ async def get_series(
         by=by or (() if merge else None),
         tenant=tenant,
         beside=beside,
+        skip=skip,
     )
     return SeriesModel.of(query, await custodes.metrics.query(query))
 

@@ -32,7 +32,7 @@ POINTS = 300
 #: Points of one line, at most.
 MAX_POINTS = 2_000
 
-#: Lines of one answer, at most; the rest is counted as hidden.
+#: Lines of one answer, at most; those behind them are counted as hidden.
 MAX_LINES = 50
 
 #: Series that one query looks at, at most.
@@ -144,7 +144,8 @@ class MetricReader:
         samples = await self._samples(query, series, level, since, step)
         cells = _merge(samples, series, query.by, lambda bucket: bucket - bucket % step)
         lines = self._lines(cells, figure, step, query.until)
-        return Answer(series[0].kind, step, tuple(lines[:MAX_LINES]), max(0, len(lines) - MAX_LINES))
+        shown = lines[query.skip : query.skip + MAX_LINES]
+        return Answer(series[0].kind, step, tuple(shown), max(0, len(lines) - query.skip - len(shown)))
 
     async def totals(self, query: Query) -> list[tuple[Labels, float]]:
         """Answer with one figure a line, over the whole range; ``query.step`` plays no part.

@@ -130,6 +130,8 @@ class Query:
     tenant: str | None = None
     #: Begin of a stretch as long that is drawn in the same chart: the step is one that both can have. None: none is.
     beside: int | None = None
+    #: Lines that are passed over, from the greatest on: those that an answer before had.
+    skip: int = 0
 
 
 @dataclass(frozen=True, slots=True)

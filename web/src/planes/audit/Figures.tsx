@@ -48,7 +48,7 @@ export function Figures() {
           label="Flagged"
           value={now ? compact(now.flagged) : null}
           figure={now?.flagged}
-          before={then?.flagged}
+          before={then && (then.total ? then.flagged : null)}
           few
           more="bad"
           note="entries"

@@ -2,7 +2,7 @@
 import { Skeleton } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useGet } from '../../api/hooks.ts';
-import { ago, duration, millis } from '../../time/format.ts';
+import { ahead, duration, millis } from '../../time/format.ts';
 import { asSaid } from '../../ui/asSaid.ts';
 import { Comparison } from '../../ui/Comparison.tsx';
 import { StatusBadge, toneOf } from '../../ui/StatusBadge.tsx';
@@ -40,7 +40,7 @@ function Course({ event, attempts }: { event: Event; attempts: readonly Attempt[
       {event.status === 'processing' && <Step tone="info">A worker is at it</Step>}
       {event.next_retry_at && (
         <Step tone="warn" at={moment(event.next_retry_at)}>
-          Next try {ago(millis(event.next_retry_at), now)}
+          Next try {ahead(millis(event.next_retry_at), now)}
         </Step>
       )}
       {event.status === 'dead' && (

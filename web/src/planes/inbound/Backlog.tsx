@@ -3,6 +3,7 @@ import type { UseQueryResult } from '@tanstack/react-query';
 import { useGet } from '../../api/hooks.ts';
 import { compact, count, duration, length, percent } from '../../time/format.ts';
 import { courseOf } from '../../ui/chart/steps.ts';
+import { PERCENTILES } from '../../ui/percentiles.ts';
 import { StatCard, StatCards } from '../../ui/StatCard.tsx';
 import type { Analytics } from './model.ts';
 
@@ -57,6 +58,7 @@ export function Backlog({ asked, before }: BacklogProps) {
       />
       <StatCard
         label="Processing p95"
+        help={PERCENTILES.p95}
         value={total ? duration(total.p95_us == null ? null : total.p95_us / 1_000) : null}
         figure={total?.p95_us ?? undefined}
         before={old?.p95_us}

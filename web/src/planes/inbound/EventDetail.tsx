@@ -3,7 +3,7 @@ import { Alert, Group, Skeleton, Stack } from '@mantine/core';
 import { sentence } from '../../api/client.ts';
 import { useGet } from '../../api/hooks.ts';
 import { useFresh } from '../../live/useFresh.ts';
-import { ago, bytes, duration, millis } from '../../time/format.ts';
+import { ago, ahead, bytes, duration, millis } from '../../time/format.ts';
 import { asSaid } from '../../ui/asSaid.ts';
 import { Section } from '../../ui/Detail.tsx';
 import { KeyValue } from '../../ui/KeyValue.tsx';
@@ -80,7 +80,7 @@ function Facts({ event }: { event: Event }) {
           ],
           ['Received', `${moment(event.received_at, 'milli')} (${ago(millis(event.received_at), now)})`],
           ['Finished', event.finished_at && moment(event.finished_at, 'milli')],
-          ['Next try', event.next_retry_at && `${moment(event.next_retry_at)} (${ago(event.next_retry_at, now)})`],
+          ['Next try', event.next_retry_at && `${moment(event.next_retry_at)} (${ahead(event.next_retry_at, now)})`],
           ['Processing', event.processing_us === null ? null : duration(event.processing_us / 1_000)],
           ['Size', bytes(event.body_bytes)],
           ['Address', event.client_ip],

@@ -4,7 +4,7 @@ import { lazy, Suspense, useMemo } from 'react';
 import { exported } from '../../api/exported.ts';
 import { get, useRows } from '../../api/hooks.ts';
 import { useFresh } from '../../live/useFresh.ts';
-import { ago, duration } from '../../time/format.ts';
+import { ahead, duration } from '../../time/format.ts';
 import { asSaid } from '../../ui/asSaid.ts';
 import { type Column, DataTable } from '../../ui/DataTable.tsx';
 import { Opened } from '../../ui/Detail.tsx';
@@ -102,7 +102,7 @@ function useColumns(): readonly Column<Event>[] {
       {
         id: 'status',
         header: 'Status',
-        width: 128,
+        width: 150,
         value: (event) => event.status,
         cell: (event) => <EventStatus event={event} />,
       },
@@ -159,7 +159,7 @@ function Why({ event }: { event: Event }) {
   const { now } = useView();
   const moment = useMoment();
   if (!event.error) return <span className="faint">–</span>;
-  const next = event.next_retry_at && `next try ${ago(event.next_retry_at, now)}`;
+  const next = event.next_retry_at && `next try ${ahead(event.next_retry_at, now)}`;
   const exact = event.next_retry_at && `Next try ${moment(event.next_retry_at, 'iso')}\n`;
   return (
     <span title={`${exact ?? ''}${event.error}`}>

@@ -1,9 +1,10 @@
 /** One metric over the range: as one line, or one for each value of a label; behind it the period before. */
 import { Button, Select } from '@mantine/core';
+import { useInfiniteQuery } from '@tanstack/react-query';
 import { Link, useParams, useSearch } from '@tanstack/react-router';
-import { useMemo } from 'react';
+import { useCallback, useMemo, useState } from 'react';
 import { exported } from '../../api/exported.ts';
-import { useTimed } from '../../api/hooks.ts';
+import { get, useTimed } from '../../api/hooks.ts';
 import { quantity } from '../../time/format.ts';
 import { earlier } from '../../ui/chart/steps.ts';
 import { type Column, DataTable } from '../../ui/DataTable.tsx';
@@ -138,7 +139,7 @@ function Known({ name, kind, whose, measured }: KnownProps) {
         <Lines name={name} aggregation={aggregation} by={by} whose={whose} />
       )}
       <Panel title="Series" note={`each by its labels: ${glance}`} of={apart} flush>
-        <SeriesTable answer={apart.data} name={name} whose={whose} />
+        <SeriesTable key={glance} answer={apart.data} aggregation={glance} name={name} whose={whose} />
       </Panel>
       <Panel title="About it">
         <KeyValue
@@ -251,8 +252,36 @@ function chartOf(
 
 type Line = Series['lines'][number];
 
-function SeriesTable({ answer, name, whose }: { answer: Series | undefined; name: string; whose: object }) {
-  const { when } = useView();
+interface SeriesTableProps {
+  answer: Series | undefined;
+  aggregation: string;
+  name: string;
+  whose: { tenant?: string };
+}
+
+function SeriesTable({ answer, aggregation, name, whose }: SeriesTableProps) {
+  const { when, bounds, zone } = useView();
+  const [wanted, setWanted] = useState(false);
+  // One answer holds so many lines; who goes to the end of the table gets those behind them.
+  const rest = useInfiniteQuery({
+    queryKey: ['/system-metrics/series', 'rest', name, aggregation, whose, bounds, zone],
+    enabled: wanted,
+    initialPageParam: answer?.lines.length ?? 0,
+    queryFn: ({ pageParam, signal }) =>
+      get('/system-metrics/series', { name, aggregation, ...whose, ...when, skip: pageParam }, { signal }),
+    getNextPageParam: ({ hidden, lines }, _, skipped) => (hidden > 0 ? skipped + lines.length : null),
+  });
+  const { hasNextPage, isFetching, fetchNextPage, data: more } = rest;
+  const rows = useMemo(() => {
+    // They are ranked by a value that moves: what has come up meanwhile is not shown twice.
+    const all = [answer, ...(more?.pages ?? [])].flatMap((one) => one?.lines ?? []);
+    return [...new Map(all.reverse().map((line) => [pairs(line.labels), line])).values()].reverse();
+  }, [answer, more]);
+  const hidden = more ? (more.pages.at(-1)?.hidden ?? 0) : (answer?.hidden ?? 0);
+  const loadMore = useCallback(() => {
+    if (!more) setWanted(true);
+    else if (hasNextPage && !isFetching) void fetchNextPage();
+  }, [more, hasNextPage, isFetching, fetchNextPage]);
   const moment = useMoment();
   const columns = useMemo<Column<Line>[]>(() => {
     const last = (row: Line) => row.points.at(-1);
@@ -311,7 +340,10 @@ function SeriesTable({ answer, name, whose }: { answer: Series | undefined; name
     <DataTable
       label="Series"
       columns={columns}
-      rows={answer?.lines ?? []}
+      rows={rows}
+      hasMore={hidden > 0}
+      loadMore={loadMore}
+      total={{ count: rows.length + hidden, exact: true }}
       rowId={(row) => pairs(row.labels)}
       name={`metric-${name}`.replace(/[^\w-]/g, '-').slice(0, 60)}
       least={840}

@@ -1,6 +1,7 @@
 import { useGet, useTimed } from '../../api/hooks.ts';
 import { compact, count, duration, percent } from '../../time/format.ts';
 import { courseOf } from '../../ui/chart/steps.ts';
+import { PERCENTILES } from '../../ui/percentiles.ts';
 import { StatCard, StatCards } from '../../ui/StatCard.tsx';
 import { ALERTS } from './first.ts';
 
@@ -53,6 +54,7 @@ export function KeyFigures() {
       />
       <StatCard
         label="Response time p95"
+        help={PERCENTILES.p95}
         value={totals ? duration(totals.timed > 0 ? totals.total_ms.p95 : null) : missing(api)}
         figure={totals && totals.timed > 0 ? totals.total_ms.p95 : undefined}
         before={before && (before.timed > 0 ? before.total_ms.p95 : null)}

@@ -4,7 +4,7 @@ import { Link } from '@tanstack/react-router';
 import { useMemo } from 'react';
 import { api } from '../../api/client.ts';
 import { sent, useGet } from '../../api/hooks.ts';
-import { ago, count } from '../../time/format.ts';
+import { around, count } from '../../time/format.ts';
 import { ConfirmAction } from '../../ui/ConfirmAction.tsx';
 import { filled } from '../../ui/chart/steps.ts';
 import { Section } from '../../ui/Detail.tsx';
@@ -81,7 +81,10 @@ export function AccessDetail({ id }: { id: string }) {
                 ['Reason', entry.reason],
                 ['By', entry.actor],
                 ['Since', moment(entry.created_at)],
-                ['Ends', entry.ends_at ? `${moment(entry.ends_at)} (${ago(entry.ends_at, now)})` : 'when it is lifted'],
+                [
+                  'Ends',
+                  entry.ends_at ? `${moment(entry.ends_at)} (${around(entry.ends_at, now)})` : 'when it is lifted',
+                ],
                 ['Lifted by', entry.lifted_by],
               ]}
             />

@@ -5,7 +5,7 @@ import { useMemo } from 'react';
 import { exported } from '../../api/exported.ts';
 import { useRows } from '../../api/hooks.ts';
 import { boot } from '../../boot.ts';
-import { ago } from '../../time/format.ts';
+import { ago, around } from '../../time/format.ts';
 import { type Column, DataTable } from '../../ui/DataTable.tsx';
 import { Opened } from '../../ui/Detail.tsx';
 import { IconBan } from '../../ui/icons.ts';
@@ -97,7 +97,7 @@ export function AccessTable({ which }: { which: 'blocks' | 'lists' }) {
         cell: (row) =>
           row.ends_at ? (
             <time dateTime={row.ends_at} title={moment(row.ends_at, 'iso')}>
-              {ago(row.ends_at, now)}
+              {around(row.ends_at, now)}
             </time>
           ) : (
             'when lifted'

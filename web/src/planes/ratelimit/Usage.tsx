@@ -40,6 +40,8 @@ export function Usage() {
     };
   }, [answer, last]);
   const nothing = answer !== undefined && (answer.allowed ?? 0) + answer.refused + answer.would_refuse === 0;
+  const past = before.data;
+  const heldBefore = past && (past.allowed ?? 0) + past.refused + past.would_refuse > 0;
   // Of this moment while the range ends with it; of a stretch that is over, as it was at its end.
   const blocks = (view.bounds.to === 'now' ? summary.data : answer)?.blocks_in_force ?? undefined;
   return (
@@ -49,7 +51,7 @@ export function Usage() {
           label="Refused"
           value={answer ? compact(answer.refused) : null}
           figure={answer?.refused}
-          before={before.data?.refused}
+          before={past?.refused}
           more="neither"
           course={courseOf(answer, answer?.trend, (point) => point.refused)}
           note="requests"
@@ -59,7 +61,7 @@ export function Usage() {
           value={answer ? (answer.refusal_rate === null ? '–' : percent(answer.refusal_rate)) : null}
           figure={answer?.refusal_rate ?? undefined}
           share
-          before={before.data?.refusal_rate ?? undefined}
+          before={past && (heldBefore ? (past.refusal_rate ?? undefined) : null)}
           more="bad"
           note={answer?.refusal_rate === null ? UNTOLD : 'of units, of all rules together'}
         />
@@ -67,7 +69,7 @@ export function Usage() {
           label="Admitted"
           value={answer ? (answer.allowed === null ? '–' : compact(answer.allowed)) : null}
           figure={answer?.allowed ?? undefined}
-          before={before.data?.allowed ?? undefined}
+          before={past?.allowed ?? undefined}
           course={courseOf(answer, answer?.trend, (point) => point.allowed)}
           note={answer?.allowed === null ? UNTOLD : 'units, of all rules together'}
         />
@@ -75,14 +77,14 @@ export function Usage() {
           label="Shadow rules would refuse"
           value={answer ? compact(answer.would_refuse) : null}
           figure={answer?.would_refuse}
-          before={before.data?.would_refuse}
+          before={past && (heldBefore ? past.would_refuse : null)}
           note="requests"
         />
         <StatCard
           label="Blocks in force"
           value={blocks === undefined ? null : count(blocks)}
           figure={blocks}
-          before={before.data?.blocks_in_force ?? undefined}
+          before={past?.blocks_in_force ?? undefined}
           few
           tone={blocks ? 'warn' : undefined}
         />

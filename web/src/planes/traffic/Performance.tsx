@@ -2,6 +2,7 @@ import { useTimed } from '../../api/hooks.ts';
 import { compact, count, duration, percent } from '../../time/format.ts';
 import { courseOf } from '../../ui/chart/steps.ts';
 import { Row } from '../../ui/Page.tsx';
+import { PERCENTILES } from '../../ui/percentiles.ts';
 import { StatCard, StatCards } from '../../ui/StatCard.tsx';
 import { useView } from '../../view/view.ts';
 import { Failing, FailingOverTime } from './Failing.tsx';
@@ -42,6 +43,7 @@ function Figures() {
   const time = (name: 'p50' | 'p95' | 'p99' | 'p99_9', label: string) => (
     <StatCard
       label={label}
+      help={PERCENTILES[name]}
       value={totals ? (totals.timed > 0 ? duration(totals.total_ms[name]) : '–') : null}
       figure={totals?.timed ? totals.total_ms[name] : undefined}
       before={before && (before.timed ? before.total_ms[name] : null)}
