@@ -203,6 +203,16 @@ class Custodes(Composition):
         for name in chain.from_iterable(_SERVICES):
             getattr(another, name)
 
+    def unusable(self) -> list[ConfigurationError]:
+        """Make every part, start none, and tell why some cannot be made: wrong settings, each of them once."""
+        found: dict[str, ConfigurationError] = {}
+        for name in chain.from_iterable(_SERVICES):
+            try:
+                getattr(self, name)
+            except ConfigurationError as error:
+                found.setdefault(error.message, error)
+        return list(found.values())
+
     async def start(self) -> None:
         """Open, then start what runs in the background; idempotent. When a part cannot start, none runs."""
         async with self._life:

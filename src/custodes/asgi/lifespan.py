@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from custodes.asgi.first_owner import announce_owner
 from custodes.asgi.passage import Message, Receive, Scope, Send
+from custodes.errors import CustodesError
 from custodes.kernel.clock import SECOND
+from custodes.runtime.log import get_logger
 
 if TYPE_CHECKING:
     from custodes.app import Custodes
@@ -22,6 +24,8 @@ RETRY_EVERY = 30 * SECOND
 
 #: What a host says when it is over.
 _OVER = frozenset({"lifespan.startup.failed", "lifespan.shutdown.complete", "lifespan.shutdown.failed"})
+
+_log = get_logger("custodes.start")
 
 
 class Life:
@@ -38,14 +42,50 @@ class Life:
         #: True while it runs.
         self.running = False
         self._tried_at: int | None = None
+        #: Why the last attempt failed; None when it only took too long.
+        self._failure: Exception | None = None
+        #: What was last said of that: each reason is said once, not every 30 s.
+        self._said = ""
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Start; a failure is logged, and tried again while requests come in. A first start prints a login."""
         self._tried_at = self._clock.monotonic()
-        self.running = await self._shield.wait("start", _done(self._custodes.start), False, seconds=START_LIMIT)
+        self._failure = None
+        self.running = await self._shield.wait("start", self._begin(), False, seconds=START_LIMIT)
+        self._say_how_it_went()
         if self.running:
             await self._shield.wait("first-owner", announce_owner(self._custodes), False, seconds=START_LIMIT)
+
+    async def _begin(self) -> bool:
+        try:
+            await self._custodes.start()
+        except Exception as error:
+            self._failure = error
+            raise
+        return True
+
+    def _say_how_it_went(self) -> None:
+        """Say loudly that the host goes on alone, and what to do; whoever reads its log may look for nothing else."""
+        if self.running:
+            if self._said:
+                _log.info("custodes_is_on")
+            self._said = ""
+            return
+        failure, remedy = self._failure, "custodes doctor tells what is configured and what is reachable"
+        if isinstance(failure, CustodesError):
+            reason, remedy = failure.message, failure.remedy or remedy
+        else:
+            reason = repr(failure)[:500] if failure else f"It did not start within {START_LIMIT:g} s"
+        if reason != self._said:
+            self._said = reason
+            _log.error(
+                "custodes_is_off",
+                consequence="The app goes on without it: nothing is monitored, limited, received or audited",
+                reason=reason,
+                remedy=remedy,
+                tried_again_after_seconds=RETRY_EVERY // SECOND,
+            )
 
     async def stop(self) -> None:
         """Stop, and write what is buffered."""

@@ -97,11 +97,14 @@ async def examine(database: str | None) -> list[Finding]:
     findings: list[Finding] = []
     try:
         for check in _CHECKS:
+            told = [finding.text for finding in findings if finding.verdict is Verdict.FAILURE]
             try:
-                findings += [finding async for finding in check(custodes)]
+                found = [finding async for finding in check(custodes)]
             except CustodesError as error:
                 area = check.__name__.strip("_").replace("_", " ")
-                findings.append(Finding(area, Verdict.FAILURE, error.message, error.remedy))
+                found = [Finding(area, Verdict.FAILURE, error.message, error.remedy)]
+            # A wrong setting keeps several parts from being made; each of them would say the same.
+            findings += [finding for finding in found if not any(text in finding.text for text in told)]
     finally:
         await custodes.close()
     return findings
@@ -211,8 +214,7 @@ async def _limits(custodes: Custodes) -> AsyncIterator[Finding]:
 
 
 async def _secrets(custodes: Custodes) -> AsyncIterator[Finding]:
-    in_a_file = custodes.database.dialect == "sqlite" and not custodes.settings.secret_key.get_secret_value()
-    if in_a_file and await custodes.pending_migrations():
+    if _makes_a_key_file(custodes) and await custodes.pending_migrations():
         yield Finding("secrets", Verdict.OK, "are sealed with a key file that is made beside the database")
     elif isinstance(custodes.sealer, NoSealer):
         yield Finding(
@@ -223,6 +225,17 @@ async def _secrets(custodes: Custodes) -> AsyncIterator[Finding]:
         )
     else:
         yield Finding("secrets", Verdict.OK, f"sealed with key {custodes.sealer.key_id}")
+
+
+async def _settings(custodes: Custodes) -> AsyncIterator[Finding]:
+    if _makes_a_key_file(custodes) and await custodes.pending_migrations():
+        return
+    for error in custodes.unusable():
+        yield Finding("settings", Verdict.FAILURE, error.message, error.remedy)
+
+
+def _makes_a_key_file(custodes: Custodes) -> bool:
+    return custodes.database.dialect == "sqlite" and not custodes.settings.secret_key.get_secret_value()
 
 
 async def _sources(custodes: Custodes) -> AsyncIterator[Finding]:
@@ -370,10 +383,11 @@ _CHECKS: tuple[_Check, ...] = (
     _database,
     _environment,
     _switches,
-    _sign_in,
     _proxies,
+    _sign_in,
     _limits,
     _secrets,
+    _settings,
     _sources,
     _handled,
     _forwarded,

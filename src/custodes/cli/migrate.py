@@ -34,7 +34,10 @@ def migrate(
     async def revisions() -> list[str]:
         custodes = Custodes(database)
         try:
-            return await (custodes.pending_migrations() if check else custodes.migrate())
+            if check:
+                return await custodes.pending_migrations()
+            await custodes.database.open()  # makes the folder, and the file so that only its owner reads it
+            return await custodes.migrate()
         finally:
             await custodes.close()
 

@@ -144,6 +144,11 @@ class TestWithoutAnInstall:
         assert (found["database"], found["webhooks"]) == ("failure", "ok")
         assert notes.read_bytes() == before
 
+    def test_a_migration_makes_the_folder_and_a_file_that_only_its_owner_reads(self, nowhere: Path):
+        assert run_json("migrate", "--database", "sqlite:///deep/down/custodes.db")["applied"]
+
+        assert (nowhere / "deep/down/custodes.db").stat().st_mode & 0o077 == 0
+
     def test_the_doctor_and_a_check_look_and_make_none(self, nowhere: Path):
         found = {row["area"]: row for row in run_json("doctor")}
         assert run_json_failing("migrate", "--check")["pending"]
@@ -531,6 +536,25 @@ class TestDoctor:
 
         assert words in found[0]["text"]
         assert found[0]["remedy"]
+
+    @pytest.mark.parametrize(
+        ("variable", "value", "area"),
+        [
+            ("CUSTODES_SECRET_KEY", "short", "secrets"),
+            ("CUSTODES_OUTGOING_PORTS", "443,abc", "settings"),
+            ("CUSTODES_ALERT_WEBHOOK_SECRET", "short", "settings"),
+        ],
+    )
+    def test_a_setting_that_keeps_several_parts_from_being_made_is_said_once(
+        self, url: str, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, area: str
+    ):
+        run("migrate")
+        monkeypatch.setenv(variable, value)
+
+        failures = [row for row in run_json_failing("doctor") if row["verdict"] == "failure"]
+
+        assert [row["area"] for row in failures] == [area]
+        assert failures[0]["remedy"]
 
     def test_redis_without_its_extra_is_a_failure_that_says_what_to_install(
         self, url: str, monkeypatch: pytest.MonkeyPatch

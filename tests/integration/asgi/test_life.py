@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from custodes import Custodes
+from custodes.asgi.lifespan import Life
 from custodes.errors import ConfigurationError
 from custodes.testing.asgi import converse, http_scope
 
@@ -172,3 +173,24 @@ for line in _SERVICES:
         getattr(install, name)
 print(sorted(made), sorted(set(sys.modules) - known))
 """
+
+
+async def test_that_the_host_goes_on_alone_is_said_loudly_once_with_what_to_do(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    """Given a folder that cannot be made; when it is tried thrice, then it is said once, and when it is over."""
+    (tmp_path / "file").write_text("no folder")
+    custodes = Custodes(f"sqlite:///{tmp_path}/file/x.db", secret_key="k" * 32)
+    life = Life(custodes)
+
+    for _ in range(3):
+        await life.start()
+    off = [record for record in caplog.records if "custodes_is_off" in record.getMessage()]
+    (tmp_path / "file").unlink()
+    await life.start()
+    await life.stop()
+
+    assert [record.levelname for record in off] == ["ERROR"]
+    told = off[0].getMessage()
+    assert all(word in told for word in ("The folder", "goes on without it", "CUSTODES_DATABASE_URL"))
+    assert "custodes_is_on" in caplog.text

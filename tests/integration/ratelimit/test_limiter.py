@@ -244,6 +244,11 @@ class TestAsking:
         with pytest.raises(ConfigurationError, match="ip:/a"):
             custodes.limit("2/day", route="/a")
 
+    @pytest.mark.parametrize("wrong", [{"cost": 1.5}, {"cost": True}, {"lease": 1.5}, {"lease": 1.0}])
+    async def test_units_are_whole_numbers(self, custodes: Custodes, wrong: dict[str, Any]):
+        with pytest.raises(InvalidInput):
+            custodes.limit("100/day", **wrong)
+
     async def test_a_quota_counts_what_is_no_request(self, custodes: Custodes, clock: FakeClock):
         clock.advance(SECOND)
         mails = custodes.ratelimit.quota("2/hour")

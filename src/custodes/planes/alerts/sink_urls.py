@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from custodes.kernel.clock import Clock
 from custodes.planes.alerts.apprise_sink import AppriseSink
-from custodes.planes.alerts.sinks import LogSink, Sink, WebhookSink
+from custodes.planes.alerts.sinks import LogSink, Sink, WebhookSink, signing_key
 from custodes.runtime.outgoing.client import OutgoingClient
 
 
@@ -14,8 +14,9 @@ def sinks_of(urls: Iterable[str], secret: str, clock: Clock, client: OutgoingCli
     """Make the sinks: the log always, ``http(s)://`` a signed webhook, any other scheme an apprise URL.
 
     Raises:
-        ConfigurationError: a URL is not usable, or apprise is needed and not installed.
+        ConfigurationError: a URL or the secret is not usable, or apprise is needed and not installed.
     """
+    signing_key(secret)  # also where no webhook is to be signed yet: who sets it should hear of it now
     sinks: list[Sink] = [LogSink()]
     for url in urls:
         is_webhook = url.lower().startswith(("http://", "https://"))

@@ -83,6 +83,19 @@ class LogSink:
 _LOGGED = ("incident_id", "name", "severity", "state", "summary", "value", "tenant", "trace_id")
 
 
+def signing_key(secret: str) -> bytes:
+    """Read the secret that alert webhooks are signed with; empty for none.
+
+    Raises:
+        ConfigurationError: it is not one.
+    """
+    key = symmetric_key(secret) if secret else b""
+    if key is None or (secret and not key):
+        msg = "The secret of alert webhooks is not one"
+        raise ConfigurationError(msg, remedy="Set CUSTODES_ALERT_WEBHOOK_SECRET to whsec_ and base64 of 24-64 bytes")
+    return key
+
+
 class WebhookSink:
     """Posts each message as JSON, signed as Standard Webhooks v1 (``webhook-id``, ``-timestamp``, ``-signature``).
 
@@ -111,15 +124,9 @@ class WebhookSink:
         if not url.lower().startswith(("http://", "https://")) or not _host(url):
             msg = f"{sink_name('webhook', url)!r} is not the URL of a webhook"
             raise ConfigurationError(msg, remedy="Write https://host/path in CUSTODES_ALERT_URLS")
-        key = symmetric_key(secret) if secret else b""
-        if key is None or (secret and not key):
-            msg = "The secret of alert webhooks is not one"
-            raise ConfigurationError(
-                msg, remedy="Set CUSTODES_ALERT_WEBHOOK_SECRET to whsec_ and base64 of 24-64 bytes"
-            )
         self.name = sink_name("webhook", url)
         self._url, self._credentials = _without_user(url)
-        self._key = key
+        self._key = signing_key(secret)
         self._client = client
         self._clock = clock
         self._limits = Limits(total_seconds=timeout_seconds, answer_bytes=_ANSWER_BYTES)

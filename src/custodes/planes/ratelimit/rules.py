@@ -179,9 +179,12 @@ def _exempt(templates: Iterable[str]) -> tuple[str, ...]:
 
 
 def _cost(cost: Cost) -> Cost:
-    if not callable(cost) and not 1 <= cost <= MAX_AMOUNT:
-        msg = f"A request cannot cost {cost}"
-        raise InvalidInput(msg, remedy=f"Use 1 to {MAX_AMOUNT}, or a callable; switch the rule off to charge nothing")
+    if not callable(cost) and not (type(cost) is int and 1 <= cost <= MAX_AMOUNT):
+        msg = f"A request cannot cost {cost!r}"
+        raise InvalidInput(
+            msg,
+            remedy=f"Use a whole number from 1 to {MAX_AMOUNT}, or a callable; switch the rule off to charge nothing",
+        )
     return cost
 
 
@@ -198,13 +201,13 @@ def _failure_mode(mode: FailureMode | str | None) -> FailureMode | None:
 
 
 def _lease(lease: int, limits: Sequence[Limit]) -> int:
-    if lease == 1:
+    if lease == 1 and type(lease) is int:
         return lease
     if any(limit.algorithm is Algorithm.CONCURRENCY for limit in limits):
         msg = "Slots cannot be leased"
         raise InvalidInput(msg, remedy="Leave the lease out, or give the concurrency limit a rule of its own")
     largest = min(limit.burst or limit.amount for limit in limits) // LEASED_PART
-    if not 1 <= lease <= max(1, largest):
+    if type(lease) is not int or not 1 <= lease <= max(1, largest):
         msg = f"An instance cannot take {lease} units at once"
         raise InvalidInput(msg, remedy=f"Use 1 to {max(1, largest)}: at most a tenth of the smallest limit or burst")
     return lease
