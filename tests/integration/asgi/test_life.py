@@ -179,6 +179,7 @@ async def test_that_the_host_goes_on_alone_is_said_loudly_once_with_what_to_do(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
     """Given a folder that cannot be made; when it is tried thrice, then it is said once, and when it is over."""
+    caplog.set_level("INFO")
     (tmp_path / "file").write_text("no folder")
     custodes = Custodes(f"sqlite:///{tmp_path}/file/x.db", secret_key="k" * 32)
     life = Life(custodes)
