@@ -98,7 +98,8 @@ def http() -> str:
     from custodes.admin.app import create_admin_app
 
     document = create_admin_app(Custodes("sqlite://")).openapi()
-    return _routes("Admin API", "/api/admin/enterprise/openapi.json", document)
+    rule = "A parameter or a field that a route does not have is refused (422) by name, with the nearest that it has."
+    return _routes("Admin API", "/api/admin/enterprise/openapi.json", document, rule)
 
 
 def portal() -> str:
@@ -110,8 +111,8 @@ def portal() -> str:
     return _routes("Portal API, below `/portal/webhooks`", "/portal/webhooks/api/openapi.json", document)
 
 
-def _routes(title: str, served: str, document: dict[str, Any]) -> str:
-    lines = [f"# {title}", "", f"The whole description is served at `{served}`.", ""]
+def _routes(title: str, served: str, document: dict[str, Any], rule: str = "") -> str:
+    lines = [f"# {title}", "", f"The whole description is served at `{served}`. {rule}".rstrip(), ""]
     tags: dict[str, list[str]] = {}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():

@@ -84,6 +84,7 @@ async def test_what_custodes_measures_is_beside_it(window: Callable[..., Any], m
     await expect(page.get_by_role("link", name="process.cpu.percent")).to_be_visible()
     await expect(page.get_by_role("link", name="signups")).to_have_count(0)
     await page.keyboard.press("Control+k")
+    await expect(page.get_by_role("combobox", name="Find a page or an action")).to_be_focused()
     await page.keyboard.type("metrics of the app")
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("link", name="signups", exact=True)).to_be_visible()

@@ -23,6 +23,7 @@ from custodes.admin.dashboard import Dashboard
 from custodes.admin.dependencies import Admin, require_admin
 from custodes.admin.pace import Pace
 from custodes.admin.pages import elsewhere, pages
+from custodes.admin.parameters import only_known_parameters
 from custodes.admin.portal.app import create_portal_app, show_portal_without_slash
 from custodes.admin.problems import PROBLEMS
 from custodes.admin.reads import Reads
@@ -140,7 +141,11 @@ def _routes() -> tuple[BaseRoute, ...]:
     router.include_router(ingest.router, prefix=API, tags=["ingest"], responses=PROBLEMS)
     for plane, module in PLANES:
         router.include_router(
-            module.router, prefix=API, tags=[plane], responses=PROBLEMS, dependencies=[Depends(require_admin)]
+            module.router,
+            prefix=API,
+            tags=[plane],
+            responses=PROBLEMS,
+            dependencies=[Depends(require_admin), Depends(only_known_parameters)],
         )
     router.include_router(elsewhere.router, prefix=DASHBOARD, include_in_schema=False)
     router.include_router(pages.router, prefix=DASHBOARD, include_in_schema=False)

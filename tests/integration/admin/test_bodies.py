@@ -1,12 +1,14 @@
-"""What a request says is done or refused: no field of a body is passed over."""
+"""What a request says is done or refused: no field of a body and no parameter is passed over."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import httpx2
 import pytest
+from fastapi import FastAPI
 
 from custodes import Custodes
 from custodes.admin.app import create_admin_app
@@ -14,6 +16,8 @@ from custodes.admin.portal.app import create_portal_app
 from custodes.testing.admin import key_for
 
 API = "/api/admin/enterprise"
+
+_ID = "01a20715-efc2-7266-8e32-58b974ac90b4"
 
 
 def objects_of_bodies(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -78,3 +82,32 @@ async def test_a_field_that_there_is_not_is_refused_by_name(
 
     assert answer.status_code == 422
     assert said in answer.json()["errors"][0]["message"]
+
+
+async def test_a_parameter_that_there_is_not_is_refused_by_every_route_with_the_nearest(
+    custodes: Custodes, client: httpx2.AsyncClient, app: FastAPI
+):
+    """Given a misspelt filter, then no route answers as if it had not been given, and it says what it takes."""
+    owner = await key_for(custodes, "owner")
+    answered: dict[str, int] = {}
+    for path, item in app.openapi()["paths"].items():
+        for method, operation in item.items():
+            if operation["tags"][0] in {"session", "ingest"}:
+                continue  # questions are asked of the others
+            place = re.sub(r"\{[^}]+\}", _ID, path)
+            answer = await client.request(method, place, params={"statsu": "x"}, headers=owner)
+            answered[operation["operationId"]] = answer.status_code
+            assert "no parameter 'statsu'" in answer.json()["detail"], (path, answer.text)
+    assert set(answered.values()) == {422}
+
+    said = (await client.get(f"{API}/webhook-events?statsu=failed", headers=owner)).json()
+
+    assert "did you mean status?" in said["detail"]
+    assert "event_type" in said["remedy"]
+
+
+async def test_who_may_not_ask_is_not_told_what_could_be_asked(custodes: Custodes, client: httpx2.AsyncClient):
+    for headers, status in (({}, 401), (await key_for(custodes, "member"), 403)):
+        answer = await client.get(f"{API}/webhook-events?statsu=failed", headers=headers)
+
+        assert answer.status_code == status
