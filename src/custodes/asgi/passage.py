@@ -163,7 +163,13 @@ class Passage:
         door = self.door
         seen.end = door.ticks()
         scope = self._scope
-        seen.route = door.templates.likely(seen.path) if seen.limited_by else door.templates.resolve(scope)
+        if seen.limited_by:
+            # Templates begin at the outermost app, paths at the one that we are in, as its rules do.
+            mounted = "app_root_path" in scope
+            path = door.path_below(scope["path"], scope["app_root_path"]) if mounted else seen.path
+            seen.route = door.templates.likely(path)
+        else:
+            seen.route = door.templates.resolve(scope)
         if not seen.user and ("user" in scope or "session" in scope):
             seen.user = user_of(scope, door.session_user_key)
         return seen

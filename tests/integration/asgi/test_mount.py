@@ -82,6 +82,23 @@ async def test_in_a_mounted_app_the_doors_move_with_it(custodes: Custodes):
     assert not is_ours(await converse(outer, http_scope("/api/admin/enterprise/api-health")))
 
 
+async def test_calls_of_a_mounted_app_are_of_one_route_refused_or_not(custodes: Custodes):
+    """Given a limit, which is written as the mounted app knows its paths, then what it refuses is where the rest is."""
+    await custodes.start()
+    inner = FastAPI()
+    inner.add_api_route("/items/{item}", lambda item: item)
+    custodes.install(inner)
+    custodes.limit("1/minute", route="/items/{item}")
+    outer = Starlette(routes=[Mount("/v1", app=inner)])
+
+    answers = [await converse(outer, http_scope("/v1/items/7")) for _ in range(2)]
+    await custodes.traffic.flush()
+    calls = (await custodes.traffic.list_calls()).items
+
+    assert [answer.status for answer in answers] == [200, 429]
+    assert {(call.path, call.route) for call in calls} == {("/items/7", "/v1/items/{item}")}
+
+
 async def test_the_client_address_is_known_inside_a_request(custodes_of: Any):
     custodes = custodes_of(trusted_proxies="10.0.0.0/8")
     seen: list[str] = []
