@@ -179,6 +179,19 @@ def test_a_move_that_was_killed_goes_on_where_it_was(file: Path, target: str, mo
     assert any(first.values())
 
 
+def test_a_move_that_was_killed_after_its_end_says_what_it_moved(file: Path, target: str):
+    """Given it was over, and nobody heard; when it is run again, then it says the same; once one goes on there, not."""
+    done = moved(file, target)
+
+    assert moved(file, target) == done
+    assert_same(file, target)
+
+    with psycopg.connect(target) as postgres:
+        postgres.execute("UPDATE rate_limit_blocks SET id = 'another-' || substr(id, 9)")
+    with pytest.raises(ConfigurationError, match="holds data"):
+        moved(file, target)
+
+
 def test_a_database_that_holds_data_is_refused_and_left_alone(file: Path, target: str):
     async def use() -> None:
         custodes = Custodes(target)

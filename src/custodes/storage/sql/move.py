@@ -80,11 +80,14 @@ class Move:
         try:
             with closing(self._opened_source()) as source, self._opened_target() as target:
                 counts = {table.name: _count(source, table.name) for table in self._tables}
-                self._begin(target)
-                self._make_pieces(source)
-                for table in self._tables:
-                    self._copy(source, target, table, counts[table.name])
-                return self._finish(source, target, counts)
+                if self._begin(source, target, counts):
+                    self._make_pieces(source)
+                    for table in self._tables:
+                        self._copy(source, target, table, counts[table.name])
+                    self._finish(source, target, counts)
+                with self._transaction(target):
+                    target.execute(b"ANALYZE")  # else the first hours are planned blindly
+                return [Moved(name, rows) for name, rows in counts.items()]
         except sqlite3.Error as error:
             msg = f"The SQLite file could not be read: {error}"
             raise StorageUnavailable(msg, remedy="Stop what uses it, then run the same command again") from error
@@ -127,16 +130,32 @@ class Move:
                 target.execute(self._target.search_path.encode())
             yield target
 
-    def _begin(self, target: psycopg.Connection[Any]) -> None:
-        """Make the notes; refuse a database that is in use."""
+    def _begin(self, source: sqlite3.Connection, target: psycopg.Connection[Any], counts: dict[str, int]) -> bool:
+        """Make the notes; refuse a database that is in use. False when this very file was moved to the end."""
         with self._transaction(target):
             if _scalar(target, f"SELECT to_regclass('{NOTES}') IS NOT NULL"):
-                return
+                return True
             full = [table.name for table in self._tables if _scalar(target, f"SELECT EXISTS (TABLE {table.name})")]
+            if full and all(self._holds(source, target, table, counts[table.name]) for table in self._tables):
+                return False  # whoever moved it was killed, or lost the connection, before it could say so
             if full:
                 msg = f"The target holds data already, in {', '.join(full)}"
                 raise ConfigurationError(msg, remedy="Name an empty database, or another with CUSTODES_DATABASE_SCHEMA")
             target.execute(f"CREATE TABLE {NOTES} (name TEXT PRIMARY KEY, after TEXT, rows BIGINT NOT NULL)".encode())
+        return True
+
+    def _holds(self, source: sqlite3.Connection, target: psycopg.Connection[Any], table: Table, rows: int) -> bool:
+        """Tell whether the target has as many rows of a table, among them the first and the last of the file."""
+        if _scalar(target, f"SELECT count(*) FROM {table.name}") != rows:
+            return False
+        names = [column.name for column in table.primary_key.columns]
+        same = " AND ".join(f"{name} = %s" for name in names)
+        for order in ("", " DESC"):
+            ordered = ", ".join(name + order for name in names)
+            key = source.execute(f"SELECT {', '.join(names)} FROM {table.name} ORDER BY {ordered} LIMIT 1").fetchone()
+            if key and not target.execute(f"SELECT 1 FROM {table.name} WHERE {same}".encode(), key).fetchone():
+                return False
+        return True
 
     def _make_pieces(self, source: sqlite3.Connection) -> None:
         """Make the partitions of what is there, so that retention can drop them as any other."""
@@ -177,9 +196,7 @@ class Move:
 
     # ── The end ──────────────────────────────────────────────────────────────
 
-    def _finish(
-        self, source: sqlite3.Connection, target: psycopg.Connection[Any], counts: dict[str, int]
-    ) -> list[Moved]:
+    def _finish(self, source: sqlite3.Connection, target: psycopg.Connection[Any], counts: dict[str, int]) -> None:
         """Compare, and make the target ready for use; all or nothing."""
         with self._transaction(target):
             found = {name: _scalar(target, f"SELECT count(*) FROM {name}") for name in counts}
@@ -193,9 +210,6 @@ class Move:
                 f"INSERT INTO {audit_sequence.name} VALUES (%s, %s)".encode(), (DEFAULT_TENANT, given.fetchone()[0])
             )
             target.execute(f"DROP TABLE {NOTES}".encode())
-        with self._transaction(target):
-            target.execute(b"ANALYZE")  # else the first hours are planned blindly
-        return [Moved(name, rows) for name, rows in counts.items()]
 
 
 def _rows(source: sqlite3.Connection, table: Table, after: Sequence[Any] | None) -> Iterator[tuple[Any, ...]]:
