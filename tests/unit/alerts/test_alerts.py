@@ -162,6 +162,24 @@ class TestLife:
         [over] = await desk.incidents()
         assert (over.state, over.id, pager.news) == (State.RESOLVED, firing.id, ["firing", "resolved"])
 
+    async def test_a_clock_that_ran_ahead_holds_up_no_step(self, desk: Desk, pager: Pager, clock: FakeClock):
+        """Given a clock that is put right by a day at each step, then each comes after its wait, not after that day."""
+        await desk.turn(150)
+        clock.jump(-DAY)
+        await desk.turn(150, times=3)
+        assert pager.news == ["firing"]
+
+        clock.jump(-DAY)
+        await desk.turn(150)
+        clock.advance(HOUR)
+        await desk.turn(150)
+        assert pager.news == ["firing", "reminder"]
+
+        await desk.turn(10)
+        clock.jump(-DAY)
+        await desk.turn(10, times=3)
+        assert pager.news == ["firing", "reminder", "resolved"]
+
     async def test_a_short_peak_tells_nobody_and_leaves_nothing(self, desk: Desk, pager: Pager):
         await desk.turn(150)
         await desk.turn(10)
@@ -505,6 +523,19 @@ class TestEvents:
         [incident] = (await alerts.incidents.list()).items
         assert incident.summary.startswith("a  b x")
         assert len(incident.summary) == 1_000
+
+    async def test_it_is_over_after_a_quiet_time_also_by_a_clock_that_was_put_back(
+        self, alerts: Alerts, clock: FakeClock, pager: Pager
+    ):
+        alerts.on_failure(self.signal(clock))
+        await alerts.write_events()
+        clock.jump(-DAY)
+        await alerts.evaluate()
+        clock.advance(QUIET)
+        await alerts.evaluate()
+        await alerts.dispatch()
+
+        assert pager.news[-1:] == ["resolved"]
 
     async def test_it_is_over_after_a_quiet_time(self, alerts: Alerts, clock: FakeClock, pager: Pager):
         alerts.on_failure(self.signal(clock))

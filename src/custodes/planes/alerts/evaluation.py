@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from custodes.kernel.clock import to_iso
 from custodes.planes.alerts.events import MAX_APART, QUIET, SIGNAL_RULE, Event, clean
-from custodes.planes.alerts.machine import look, resolved, silenced
+from custodes.planes.alerts.machine import look, put_back, resolved, silenced
 from custodes.planes.alerts.model import Incident, Labels, News, Notification, Rule, Severity, State
 from custodes.planes.alerts.ports import AlertStore
 from custodes.planes.alerts.rules import MAX_LINES_PER_RULE
@@ -97,14 +97,17 @@ class Evaluation:
     def _find(self, event: Event) -> Incident | None:
         return self._store.find_open(self._tx, event.signal.tenant, event.fingerprint)
 
-    def _update(self, incident: Incident, rule: Rule | None, lines: Lines | None) -> None:
+    def _update(self, stored: Incident, rule: Rule | None, lines: Lines | None) -> None:
+        incident = put_back(stored, self._now)
         if incident.rule_id.startswith(SIGNAL_RULE):
             if self._now - incident.last_seen_at >= QUIET:
                 self._tell(resolved(incident, self._now), News.RESOLVED)
+            elif incident != stored:
+                self._store.put_incident(self._tx, incident)
         elif rule is None:
             self._close_orphan(incident)
         elif lines is not None:
-            self._apply(incident, *self._looked(rule, incident, lines.get(incident.fingerprint)))
+            self._apply(stored, *self._looked(rule, incident, lines.get(incident.fingerprint)))
 
     def _looked(self, rule: Rule, incident: Incident, line: Line | None) -> tuple[Incident | None, News | None]:
         value, meaning = (None, "") if line is None else (line.value, line.meaning)

@@ -52,6 +52,25 @@ def look(rule: Rule, incident: Incident, value: float | None, now: int, meaning:
     return _look_at_firing(rule, incident, value, now, meaning)
 
 
+def put_back(incident: Incident, now: int) -> Incident:
+    """Bound what a clock that ran ahead has written, once it is put right: nothing was later than now.
+
+    A wait for :attr:`Rule.hold`, :attr:`Rule.clear_hold` or a reminder would else last until that day comes.
+    """
+    return replace(
+        incident,
+        started_at=min(incident.started_at, now),
+        last_seen_at=min(incident.last_seen_at, now),
+        fired_at=_at_most(incident.fired_at, now),
+        notified_at=_at_most(incident.notified_at, now),
+        clear_since=_at_most(incident.clear_since, now),
+    )
+
+
+def _at_most(moment: int | None, now: int) -> int | None:
+    return None if moment is None else min(moment, now)
+
+
 def _look_at_pending(rule: Rule, incident: Incident, value: float | None, now: int, meaning: str) -> Step:
     if value is None or not rule.breaks(value):
         return Step(None)
