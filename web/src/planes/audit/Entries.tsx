@@ -37,7 +37,13 @@ export function Entries({ only }: { only?: 'admin' }) {
   const { rows, hasMore, loadMore, asked } = useRows('/audit-logs', query as never, { timed: !flag });
   const categories = [...new Set(catalogue.data?.actions.map((action) => action.category))].sort();
   const columns: Column<Entry>[] = [
-    { id: 'action', header: 'Action', width: 204, cell: (row) => row.action, value: (row) => row.action },
+    {
+      id: 'action',
+      header: 'Action',
+      width: 216,
+      cell: (row) => <span title={row.action}>{row.action}</span>,
+      value: (row) => row.action,
+    },
     {
       id: 'recorded_at',
       header: 'When',

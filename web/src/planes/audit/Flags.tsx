@@ -36,9 +36,9 @@ export function Flags() {
     {
       id: 'action',
       header: 'Flag',
-      cell: (row) => row.action,
+      cell: (row) => <span title={row.action}>{row.action}</span>,
       value: (row) => row.action,
-      width: 196,
+      width: 216,
     },
     {
       id: 'risk',
