@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from custodes.errors import CustodesError, Permanent
     from custodes.kernel.caller import Identity
     from custodes.planes.inbound.model import WebhookEvent
-    from custodes.runtime.current import current_client_ip, current_trace, name_caller
+    from custodes.runtime.current import current_client_ip, current_trace, name_caller, note_exception
     from custodes.storage.sql.schema import alembic_include_name
 
 
@@ -36,6 +36,7 @@ __all__ = [
     "current_client_ip",
     "current_trace",
     "name_caller",
+    "note_exception",
 ]
 
 _HOMES = {
@@ -48,6 +49,7 @@ _HOMES = {
     "current_client_ip": "custodes.runtime.current",
     "current_trace": "custodes.runtime.current",
     "name_caller": "custodes.runtime.current",
+    "note_exception": "custodes.runtime.current",
 }
 
 

@@ -108,6 +108,9 @@ class Delivery:
     def name_caller(self, user: str, api_key: str, tenant: str) -> None:
         """A webhook has no caller to name."""
 
+    def note_exception(self, error: Exception) -> None:
+        """What a handler raises is an attempt that failed, and no answer."""
+
 
 def _join_lines(raw: list[tuple[bytes, bytes]], found: dict[bytes, bytes]) -> bytes | None:
     """Make one value of the lines of a list that came in several; two parents are none."""

@@ -110,6 +110,10 @@ class Passage:
 
     # ── Who calls ────────────────────────────────────────────────────────────
 
+    def note_exception(self, error: Exception) -> None:
+        """Note what the host made an answer of itself."""
+        self.seen.error = error
+
     def name_caller(self, user: str, api_key: str, tenant: str) -> None:
         """Note who calls; an empty text leaves what is known.
 

@@ -30,6 +30,10 @@ class Serving(Protocol):
         """Note who calls; an empty text leaves what is known."""
         ...
 
+    def note_exception(self, error: Exception) -> None:
+        """Note what went wrong."""
+        ...
+
 
 #: The request that this task serves; set by the doors alone.
 serving: ContextVar[Serving | None] = ContextVar("custodes_serving", default=None)
@@ -67,3 +71,16 @@ def name_caller(*, user: str = "", api_key: str = "", tenant: str = "") -> None:
     request = serving.get()
     if request is not None:
         request.name_caller(user, api_key, tenant)
+
+
+def note_exception(error: Exception) -> None:
+    """Say why a request fails, where the framework makes an answer of its exceptions before they get out to Custodes.
+
+    Does nothing outside of a request. What does get out, as from FastAPI and Starlette, is noted without this.
+
+    Args:
+        error: the exception, with its traceback.
+    """
+    request = serving.get()
+    if request is not None:
+        request.note_exception(error)

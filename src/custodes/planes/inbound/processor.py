@@ -326,6 +326,9 @@ class _Handling:
     def name_caller(self, user: str, api_key: str, tenant: str) -> None:
         """A webhook has no caller to name."""
 
+    def note_exception(self, error: Exception) -> None:
+        """What a handler raises is an attempt that failed, and no answer."""
+
 
 async def _await(handler: Handler, event: WebhookEvent) -> None:
     try:
