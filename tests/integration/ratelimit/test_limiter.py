@@ -469,6 +469,25 @@ class TestAlertsOfFloods:
         await custodes.ratelimit.block_identifier("203.0.113.9", reason="flood", actor="a")
         assert [one.occurrences for one in await refused(500)] == [13]
 
+    async def test_what_is_refused_in_an_hour_is_no_flood_by_a_clock_that_was_put_back(
+        self, install: Install, call, clock: FakeClock
+    ):
+        custodes = install(rate_limit_flood=50)
+        await custodes.open()
+        custodes.limit("1/minute", route="/login", name="login")
+        heard: list[SecuritySignal] = []
+        custodes.bus.subscribe(SecuritySignal, heard.append)
+
+        for number in range(12):
+            for _ in range(11):
+                custodes.ratelimit.check(call("203.0.113.9", path="/login"))
+            await custodes.ratelimit.flush()
+            clock.advance(5 * MINUTE)
+            if not number:
+                clock.jump(-DAY)
+
+        assert heard == []
+
     async def test_a_flood_is_a_tenants_own_and_none_where_it_is_switched_off(self, install: Install, call):
         for wanted, seen in ((50, ["acme"]), (0, [])):
             custodes = install(rate_limit_flood=wanted)

@@ -64,6 +64,8 @@ class Floods:
         """
         if not self._refusals:
             return
+        if self._looked_at is not None and now < self._looked_at:  # the clock was put back
+            self._watched, self._looked_at = {}, None
         self._watched = {whom: one for whom, one in self._watched.items() if not one.over(now)}
         begin = now if self._looked_at is None else max(self._looked_at, now - MINUTE)
         self._looked_at = now
