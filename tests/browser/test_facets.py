@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 from playwright.async_api import Page, Route, expect
-from tests.browser.conftest import Shop
+from tests.browser.conftest import API, Shop
 
 Windows = Callable[..., Any]
+
+#: Whether all of what is written in a cell is in sight.
+WHOLE = "cell => cell.scrollWidth <= cell.clientWidth"
 
 #: Where each thing of the filters is, from the top.
 _PLACES = """() => Object.fromEntries([...document.querySelectorAll('details fieldset')].flatMap((group) =>
@@ -114,3 +117,41 @@ async def test_a_table_says_of_how_many_it_shows_some(window: Windows, shop: Sho
 
     assert total > 2
     await expect(page.get_by_text(f"2 of {total:,} rows")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("place", "table", "shown"),
+    [
+        ("/webhooks?part=events&from=now-2h", "Webhook events", ["Received", "Status", "Type"]),
+        ("/rate-limits?view=blocks", "Blocks and bans", ["Who", "State", "Ends"]),
+        ("/settings/notifications", "Alerts", ["Alert", "State", "Since"]),
+        ("/settings/alert-rules", "Alert rules", ["Rule", "State"]),
+    ],
+)
+async def test_a_phone_shows_what_matters_of_a_table(
+    window: Windows, shop: Shop, place: str, table: str, shown: list[str]
+) -> None:
+    """Given a phone; then the columns that one came for are in sight without scrolling sideways, and fit."""
+    blocked = {"identifier": "203.0.113.240", "reason": "seen on a phone", "duration_seconds": 600}
+    shop.client.post(f"{API}/rate-limits/blocks", json=blocked, headers={"X-API-Key": shop.key})
+    one = await window(width=390)
+    page = await one.open(place)
+    rows = page.get_by_role("table", name=table, exact=True)
+    await expect(rows.get_by_role("columnheader")).to_have_text(shown)
+    await expect(rows.locator("tbody tr[data-row]").first).to_be_visible()
+    assert await rows.evaluate("table => table.scrollWidth <= table.parentElement.clientWidth")
+
+
+async def test_what_a_rule_looks_at_and_what_was_flagged_is_not_cut_on_a_laptop(window: Windows, shop: Shop) -> None:
+    """Given a forged webhook, whose action has the longest name; then it and the conditions' figures are whole."""
+    shop.client.post("/hooks/stripe", content=b"{}", headers={"content-type": "application/json"})
+    one = await window(width=1280)
+    page = await one.open("/audit?tab=entries&action=webhook.signature_refused&from=now-2h")
+    action = page.get_by_role("table", name="Entries").locator("tbody a").first
+    await expect(action).to_have_text("webhook.signature_refused")
+    assert await action.evaluate(WHOLE)
+
+    page = await one.open("/settings/alert-rules")
+    rules = page.get_by_role("table", name="Alert rules")
+    condition = rules.get_by_role("row", name=re.compile("disk of the database")).locator("td", has_text="last of")
+    assert await condition.evaluate(WHOLE)

@@ -9,6 +9,7 @@ import { useSearch } from '@tanstack/react-router';
 import { createSortedRowModel, rowSortingFeature, sortFns, tableFeatures, useTable } from '@tanstack/react-table';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import {
+  type CSSProperties,
   type KeyboardEvent,
   memo,
   type ReactNode,
@@ -41,6 +42,8 @@ export interface Column<Row> {
   value?: (row: Row) => Cell;
   /** Pixels; the columns without share what is left. */
   width?: number;
+  /** Pixels on a phone, 0 for what is left; where any column has it, those without are on the page of the row only. */
+  phone?: number;
   align?: 'right';
 }
 
@@ -115,6 +118,7 @@ export function DataTable<Row extends object>({
     [columns],
   );
   const data = rows as Row[];
+  const phone = columns.some((column) => column.phone !== undefined);
   const table = useTable({
     features,
     columns: definitions as never,
@@ -247,13 +251,14 @@ export function DataTable<Row extends object>({
       >
         <table
           className={style.table}
-          style={{ minWidth: least }}
+          style={{ '--least': `${least}px` } as CSSProperties}
+          data-phone={phone || undefined}
           aria-label={label}
           aria-rowcount={hasMore ? -1 : rows.length + 1}
         >
           <colgroup>
             {columns.map((column) => (
-              <col key={column.id} style={column.width ? { width: column.width } : undefined} />
+              <col key={column.id} style={widths(column)} data-wide={onlyWide(column)} />
             ))}
           </colgroup>
           <thead>
@@ -265,6 +270,7 @@ export function DataTable<Row extends object>({
                     key={column.id}
                     scope="col"
                     data-align={column.align}
+                    data-wide={onlyWide(column)}
                     aria-sort={order ? (order.desc ? 'descending' : 'ascending') : undefined}
                   >
                     {column.value ? (
@@ -304,6 +310,16 @@ export function DataTable<Row extends object>({
   );
 }
 
+function widths({ width, phone }: Column<never>): CSSProperties {
+  return {
+    '--width': width ? `${width}px` : 'auto',
+    '--on-phone': phone ? `${phone}px` : 'auto',
+  } as CSSProperties;
+}
+
+/** Left out on a phone, if the table has columns for one. */
+const onlyWide = ({ phone }: Column<never>) => phone === undefined || undefined;
+
 /** Whether the last column is in sight. */
 function showsEnd({ scrollLeft, clientWidth, scrollWidth }: HTMLElement): boolean {
   return scrollLeft + clientWidth >= scrollWidth - 1;
@@ -318,7 +334,7 @@ function Cells<Row>({ index, row, columns, link }: LineProps<Row>) {
   return (
     <tr data-row={index} aria-rowindex={index + 2} className={style.row} tabIndex={link ? undefined : -1}>
       {columns.map((column, at) => (
-        <td key={column.id} data-align={column.align}>
+        <td key={column.id} data-align={column.align} data-wide={onlyWide(column)}>
           {at === 0 && link ? link(row, column.cell(row)) : column.cell(row)}
         </td>
       ))}

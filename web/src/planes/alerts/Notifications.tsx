@@ -43,6 +43,7 @@ export function Notifications() {
         header: 'Alert',
         cell: (row) => <span title={row.summary}>{row.summary || row.name}</span>,
         value: (row) => row.summary || row.name,
+        phone: 0,
       },
       {
         id: 'state',
@@ -50,6 +51,7 @@ export function Notifications() {
         cell: (row) => <StatusBadge state={conditionNow(row, now).label} tone={conditionNow(row, now).tone} />,
         value: (row) => conditionNow(row, now).label,
         width: 124,
+        phone: 112,
       },
       {
         id: 'severity',
@@ -68,6 +70,7 @@ export function Notifications() {
         ),
         value: (row) => row.started_at,
         width: 100,
+        phone: 84,
       },
       {
         id: 'acknowledged_by',

@@ -45,6 +45,7 @@ function List() {
   const firing = useGet('/alerts', { state: 'firing', limit: 200 }, { fresh: true });
   const { open }: RulesSearch = useSearch({ strict: false });
   const rows = asked.data?.items ?? [];
+  const ofTenants = rows.some((row) => row.tenant != null);
   const fires = useMemo(() => {
     const found = new Map<string, number>();
     for (const { rule_id } of firing.data?.items ?? []) found.set(rule_id, (found.get(rule_id) ?? 0) + 1);
@@ -52,13 +53,21 @@ function List() {
   }, [firing.data]);
   const columns = useMemo<Column<Rule>[]>(
     () => [
-      { id: 'name', header: 'Rule', cell: (row) => <span title={row.name}>{row.name}</span>, value: (row) => row.name },
+      {
+        id: 'name',
+        header: 'Rule',
+        cell: (row) => <span title={row.name}>{row.name}</span>,
+        value: (row) => row.name,
+        width: 258,
+        phone: 0,
+      },
       {
         id: 'state',
         header: 'State',
         cell: (row) => <RuleState rule={row} fires={fires.get(row.id) ?? 0} />,
         value: (row) => (row.enabled ? 'on' : 'off'),
         width: 96,
+        phone: 108,
       },
       {
         id: 'when',
@@ -70,7 +79,7 @@ function List() {
         ),
         value: conditionOf,
       },
-      { id: 'hold', header: 'For', cell: holdOf, value: (row) => row.hold_seconds ?? 60, width: 64, align: 'right' },
+      { id: 'hold', header: 'For', cell: holdOf, value: (row) => row.hold_seconds ?? 60, width: 56, align: 'right' },
       {
         id: 'severity',
         header: 'Severity',
@@ -83,18 +92,23 @@ function List() {
         header: 'One for each',
         cell: (row) => (row.by ?? []).join(', '),
         value: (row) => (row.by ?? []).join(', '),
-        width: 108,
+        width: 96,
       },
-      {
-        id: 'tenant',
-        header: 'Tenant',
-        cell: (row) => row.tenant ?? 'all',
-        value: (row) => row.tenant ?? '',
-        width: 90,
-      },
-      { id: 'origin', header: 'From', cell: (row) => ORIGINS[row.origin], value: (row) => row.origin, width: 90 },
+      // Where every rule is for all, its place is the condition's.
+      ...(ofTenants
+        ? [
+            {
+              id: 'tenant',
+              header: 'Tenant',
+              cell: (row: Rule) => row.tenant ?? 'all',
+              value: (row: Rule) => row.tenant ?? '',
+              width: 90,
+            },
+          ]
+        : []),
+      { id: 'origin', header: 'From', cell: (row) => ORIGINS[row.origin], value: (row) => row.origin, width: 86 },
     ],
-    [fires],
+    [fires, ofTenants],
   );
   return (
     <>

@@ -33,7 +33,7 @@ export function Completeness() {
       figure('lost', 'Lost', 64, (row) => row.lost, count),
       {
         id: 'act',
-        header: 'Act',
+        header: 'Action',
         width: 116,
         cell: (row) => row.compared && <Compare source={row.source} />,
       },

@@ -98,11 +98,12 @@ function useColumns(): readonly Column<Event>[] {
   const received = useReceived();
   return useMemo<readonly Column<Event>[]>(
     () => [
-      received,
+      { ...received, phone: 118 },
       {
         id: 'status',
         header: 'Status',
         width: 150,
+        phone: 118,
         value: (event) => event.status,
         cell: (event) => <EventStatus event={event} />,
       },
@@ -111,6 +112,7 @@ function useColumns(): readonly Column<Event>[] {
         id: 'event_type',
         header: 'Type',
         width: 196,
+        phone: 0,
         value: (event) => event.event_type,
         cell: (event) => <span title={event.event_type}>{event.event_type || '–'}</span>,
       },

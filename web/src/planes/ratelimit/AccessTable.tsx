@@ -58,6 +58,7 @@ export function AccessTable({ which }: { which: 'blocks' | 'lists' }) {
         cell: (row) => <span className="mono">{row.identifier}</span>,
         value: (row) => row.identifier,
         width: 220,
+        phone: 0,
       },
       {
         id: 'state',
@@ -65,6 +66,7 @@ export function AccessTable({ which }: { which: 'blocks' | 'lists' }) {
         cell: (row) => <AccessState entry={row} />,
         value: (row) => row.effect,
         width: 130,
+        phone: 108,
       },
       {
         id: 'kind',
@@ -104,6 +106,7 @@ export function AccessTable({ which }: { which: 'blocks' | 'lists' }) {
           ),
         value: (row) => row.ends_at ?? '',
         width: 110,
+        phone: 104,
       },
       {
         id: 'level',

@@ -223,7 +223,7 @@ function Addresses({ rows }: { rows: readonly Group[] }) {
         cell: (group) => count(group.others),
         value: (group) => group.others,
       },
-      { id: 'block', header: 'Act', width: 84, cell: (group) => group.name && <Block address={group.name} /> },
+      { id: 'block', header: 'Action', width: 84, cell: (group) => group.name && <Block address={group.name} /> },
     ],
     [],
   );
