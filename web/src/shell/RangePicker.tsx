@@ -93,7 +93,7 @@ function Choices({ close }: { close: () => void }) {
             Apply
           </Button>
           <p className={style.zone}>
-            {zoneName(view.zone)} · {zoneOffset(view.zone, view.now)}
+            {[...new Set([zoneName(view.zone), zoneOffset(view.zone, view.now)])].join(' · ')}
           </p>
         </form>
       </div>

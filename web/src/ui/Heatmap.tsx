@@ -101,7 +101,12 @@ export function Heatmap({ label, times, step, rows, counts, height = 220 }: Heat
           </svg>
           <div className={style.times} aria-hidden="true">
             {ticks(begin, end, view.zone).map(([moment, name]) => (
-              <span key={moment} style={{ left: `${((moment - begin) / (end - begin)) * 100}%` }}>
+              <span
+                key={moment}
+                // Before its moment where there is no room behind it.
+                data-last={moment - begin > 0.92 * (end - begin) || undefined}
+                style={{ left: `${((moment - begin) / (end - begin)) * 100}%` }}
+              >
                 {name}
               </span>
             ))}
