@@ -111,7 +111,7 @@ async def test_a_token_that_does_not_hold_signs_nobody_in(world: World) -> None:
         ({"nonce": "another"}, "another attempt"),
         ({"aud": "another-client"}, "another audience"),
         ({"iss": "https://issuer.example.net"}, "not one of ours"),
-        ({"exp": 1}, "expired"),
+        ({"exp": 1, "iat": 0}, "expired"),
         ({"act": {"sub": "support"}}, "acts as another"),
         ({"sub": "stranger"}, "no active profile"),
     ):

@@ -13,7 +13,7 @@ from joserfc.jwk import OctKey
 
 from custodes.admin.auth.jwks import MAX_AGE, MIN_INTERVAL, REFRESH_AFTER
 from custodes.admin.auth.tokens import LEEWAY, MAX_TOKEN, TokenVerifier, clerk_issuer, oidc_issuer
-from custodes.errors import AuthenticationFailed, ConfigurationError
+from custodes.errors import AuthenticationFailed, ConfigurationError, TokenExpired
 from custodes.kernel.clock import HOUR, MINUTE, SECOND
 from custodes.planes.identity.model import Method
 from custodes.testing.clock import FakeClock
@@ -224,8 +224,9 @@ async def test_extensions_are_refused(issuer: FakeIssuer, verifier: TokenVerifie
         ({"azp": "another"}, "another party"),
         ({"azp": ["custodes"]}, "another party"),
         ({"aud": ["custodes", "another"], "azp": "another"}, "another party"),
-        ({"exp": None}, "expired"),
-        ({"exp": 1}, "expired"),
+        ({"exp": None}, "when it expires"),
+        ({"exp": 1}, "before it was issued"),
+        ({"exp": 1, "iat": 0}, "expired"),
         ({"exp": "9999999999"}, "exp is malformed"),
         ({"exp": True}, "exp is malformed"),
         ({"exp": float("inf")}, "exp is malformed"),
@@ -255,6 +256,30 @@ async def test_claims_that_do_not_hold(
         issuer.claims(sub, **changes) if sub is not None else issuer.claims("x", sub=None, **changes),
         issuer.keys["key-ed"],
     ))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "good_until_then"),
+    [
+        ({}, True),
+        ({"exp": None}, False),
+        ({"aud": "another"}, False),
+        ({"azp": "another"}, False),
+        ({"sub": None}, False),
+        ({"events": {}}, False),
+        ({"nbf": 9_999_999_999}, False),
+    ],
+)
+async def test_only_a_token_that_did_hold_is_one_that_has_expired(
+    issuer: FakeIssuer, verifier: TokenVerifier, changes: dict[str, Any], good_until_then: bool
+) -> None:
+    """Given tokens whose time is over, When one would not have held before either, Then it is refused as any such."""
+    claims = issuer.claims("ann", **{"exp": 1, "iat": 0, **changes})
+
+    with pytest.raises(AuthenticationFailed) as refusal:
+        await verifier.verify(issuer.sign({"alg": "EdDSA", "kid": "key-ed"}, claims, issuer.keys["key-ed"]))
+
+    assert isinstance(refusal.value, TokenExpired) is good_until_then
 
 
 @pytest.mark.parametrize("kind", ["logout+jwt", "dpop+jwt", "secevent+jwt", "JWE", 5, ["JWT"]])

@@ -401,6 +401,25 @@ class TestSilence:
         await desk.turn(150, times=3)
         assert pager.news == ["firing", "firing"]
 
+    async def test_a_silence_that_was_ended_of_what_turned_out_to_be_nothing_is_none_either(
+        self, desk: Desk, pager: Pager
+    ):
+        """Given a silenced problem that seems to come back; when that is ended and it was nothing, then it is ended."""
+        await desk.turn(150, times=3)
+        [incident] = await desk.incidents()
+        await desk.alerts.incidents.silence(incident.id, desk.clock.now() + HOUR)
+        await desk.turn(10, times=3)
+        await desk.turn(150)
+        again = next(one for one in await desk.incidents() if one.open)
+        assert again.state is State.PENDING
+
+        await desk.alerts.incidents.end_silence(again.id)
+        await desk.turn(10, times=3)
+        assert [one.id for one in await desk.incidents()] == [incident.id], "it was nothing"
+
+        await desk.turn(150, times=3)
+        assert pager.news == ["firing", "firing"]
+
     @pytest.mark.parametrize("ends_in", [0, -1, 31 * DAY])
     async def test_a_silence_is_bounded(self, desk: Desk, clock: FakeClock, ends_in: int):
         await desk.turn(150, times=3)

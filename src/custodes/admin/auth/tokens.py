@@ -172,7 +172,7 @@ class TokenVerifier:
     def _accept(self, claims: Mapping[str, Any], issuer: Issuer) -> Identification:
         if claims.get("iss") != issuer.url:
             raise _refused("its issuer is not one of ours")
-        self._check_times(claims)
+        expires = self._check_times(claims)
         _check_audience(claims, issuer)
         _check_party(claims, issuer)
         subject = claims.get("sub")
@@ -181,18 +181,26 @@ class TokenVerifier:
         # A logout token (OIDC back-channel logout 1.0 §2.4) is no login; a Clerk session may still wait for a task.
         if "events" in claims or claims.get("sts") == "pending":
             raise _refused("it is not for signing in")
-        return Identification(issuer.url, subject, issuer.method, _impersonator(claims))
-
-    def _check_times(self, claims: Mapping[str, Any]) -> None:
-        now = self._clock.now()
-        expires, begins, issued = (_date(claims, name) for name in ("exp", "nbf", "iat"))
-        if expires is None or now >= expires + LEEWAY:
+        found = Identification(issuer.url, subject, issuer.method, _impersonator(claims))
+        # Last: that it has expired is no news to the audit trail, as of one that would have held before.
+        if self._clock.now() >= expires + LEEWAY:
             msg = "The token is refused: it has expired"
             raise TokenExpired(msg, remedy="Get a new one from its issuer: sign in again")
+        return found
+
+    def _check_times(self, claims: Mapping[str, Any]) -> int:
+        """Return when it expires, which it may have done."""
+        now = self._clock.now()
+        expires, begins, issued = (_date(claims, name) for name in ("exp", "nbf", "iat"))
+        if expires is None:
+            raise _refused("it does not say when it expires")
         if begins is not None and now < begins - LEEWAY:
             raise _refused("it is not valid yet")
-        if issued is not None and (now < issued - LEEWAY or issued > expires):
+        if issued is not None and now < issued - LEEWAY:
             raise _refused("it was issued in the future")
+        if issued is not None and issued > expires:
+            raise _refused("it expires before it was issued")
+        return expires
 
 
 def _source(issuer: Issuer, fetch: HttpFetcher) -> Any:

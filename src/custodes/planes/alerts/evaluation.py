@@ -116,7 +116,7 @@ class Evaluation:
 
     def _apply(self, before: Incident, after: Incident | None, news: News | None) -> None:
         if after is None:
-            self._store.drop_incident(self._tx, before.id)
+            self._store.drop_incident(self._tx, before)
         elif news is not None:
             self._tell(after, news)
         elif after != before:
@@ -125,7 +125,7 @@ class Evaluation:
     def _close_orphan(self, incident: Incident) -> None:
         """End the incident of a rule that was deleted or disabled."""
         if incident.state is State.PENDING:
-            self._store.drop_incident(self._tx, incident.id)
+            self._store.drop_incident(self._tx, incident)
         else:
             self._tell(resolved(incident, self._now), News.RESOLVED)
 

@@ -78,8 +78,8 @@ class AlertStore(Protocol):
         """Insert an incident, or replace it."""
         ...
 
-    def drop_incident(self, tx: Transaction, identifier: str) -> None:
-        """Delete an incident that turned out to be nothing."""
+    def drop_incident(self, tx: Transaction, incident: Incident) -> None:
+        """Delete an incident that turned out to be nothing; what was said of its silence holds for the one before."""
         ...
 
     def get_incident(self, tx: Transaction, tenant: str | None, identifier: str) -> Incident | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from heapq import nlargest
 
 from custodes.kernel.clock import MINUTE, SECOND
 from custodes.kernel.signals import FailureSignal, SecuritySignal, Signal
@@ -18,9 +19,12 @@ QUIET = 15 * MINUTE
 #: Those counted at one moment, at most; whoever comes beyond that is not watched until others are through.
 MAX_WATCHED = 20_000
 
-#: New floods told to security people in one go, at most: a botnet must not become an attack on the audit trail. Alerts
-#: have bounds of their own.
+#: New floods told to security people in one go, at most: a botnet must not become an attack on the audit trail.
 MAX_TOLD = 20
+
+#: Floods told to alerts in one go, at most, the largest first; the others are told the next time. Alerts keep 500
+#: problems between two looks, of all planes: those of a botnet must not take the place of a store that is down.
+MAX_AT_ONCE = 100
 
 #: (tenant, rule, kind, identifier)
 _Whom = tuple[str, str, str, str]
@@ -83,14 +87,14 @@ class Floods:
                 one.since, one.refused = begin, 0
             one.refused += counts.refused
             traces[whom] = counts.trace_id
+        floods = [whom for whom in traces if self._watched[whom].refused >= self._refusals]
         new = 0
-        for whom, trace_id in traces.items():
+        for whom in nlargest(MAX_AT_ONCE, floods, key=lambda whom: self._watched[whom].refused):
             one = self._watched[whom]
-            if one.refused >= self._refusals:
-                begins = one.flood_at is None or now - one.flood_at >= QUIET
-                new += begins
-                self._tell(whom, one, now, trace_id, security=begins and new <= MAX_TOLD)
-                one.since, one.refused, one.flood_at = now, 0, now
+            begins = one.flood_at is None or now - one.flood_at >= QUIET
+            new += begins
+            self._tell(whom, one, now, traces[whom], security=begins and new <= MAX_TOLD)
+            one.since, one.refused, one.flood_at = now, 0, now
 
     def _tell(self, whom: _Whom, one: _Watched, now: int, trace_id: str, *, security: bool) -> None:
         tenant, rule, kind, identifier = whom

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, Select, and_, delete, func, insert, or_, select, true, update
 
 from custodes.kernel.tenant import DEFAULT_TENANT
 from custodes.planes.alerts.model import (
@@ -60,9 +60,7 @@ class SqlAlertStore:
 
     def last_silence(self, tx: Transaction, tenant: str, fingerprint: str) -> int | None:
         """Return the silence of a fingerprint's newest incident."""
-        newest_first = (i.c.started_at.desc(), i.c.id.desc())
-        query = select(i.c.silenced_until).where(i.c.tenant_id == tenant, i.c.fingerprint == fingerprint)
-        return connection_of(tx).execute(query.order_by(*newest_first).limit(1)).scalar()
+        return connection_of(tx).execute(_newest(i.c.silenced_until, tenant, fingerprint)).scalar()
 
     def put_incident(self, tx: Transaction, incident: Incident) -> None:
         """Insert an incident, or replace it."""
@@ -71,9 +69,13 @@ class SqlAlertStore:
         if not connection.execute(update(i).where(i.c.id == incident.id).values(values)).rowcount:
             connection.execute(insert(i).values(values))
 
-    def drop_incident(self, tx: Transaction, identifier: str) -> None:
-        """Delete an incident."""
-        connection_of(tx).execute(delete(i).where(i.c.id == identifier))
+    def drop_incident(self, tx: Transaction, incident: Incident) -> None:
+        """Delete an incident; the one before takes its silence back, as it was changed meanwhile."""
+        connection = connection_of(tx)
+        connection.execute(delete(i).where(i.c.id == incident.id))
+        if incident.silenced_until is not None:
+            before = _newest(i.c.id, incident.tenant, incident.fingerprint).scalar_subquery()
+            connection.execute(update(i).where(i.c.id == before).values(silenced_until=incident.silenced_until))
 
     def get_incident(self, tx: Transaction, tenant: str | None, identifier: str) -> Incident | None:
         """Return one incident."""
@@ -228,6 +230,11 @@ def _incidents_of(tenant: str | None) -> ColumnElement[bool]:
 
 def _incidents(tx: Transaction, where: ColumnElement[bool], limit: int) -> list[Incident]:
     return [_incident(row) for row in connection_of(tx).execute(select(*_INCIDENT).where(where).limit(limit))]
+
+
+def _newest(column: ColumnElement[T], tenant: str, fingerprint: str) -> Select[T]:
+    where = (i.c.tenant_id == tenant, i.c.fingerprint == fingerprint)
+    return select(column).where(*where).order_by(i.c.started_at.desc(), i.c.id.desc()).limit(1)
 
 
 def _open_key(tenant: str, fingerprint: str) -> str:
