@@ -98,7 +98,10 @@ def http() -> str:
     from custodes.admin.app import create_admin_app
 
     document = create_admin_app(Custodes("sqlite://")).openapi()
-    rule = "A parameter or a field that a route does not have is refused (422) by name, with the nearest that it has."
+    rule = (
+        "A field that a body does not have is refused (422) by name, with the nearest that it has; "
+        "so is a parameter, but for those of *session* and *ingest*, which take none."
+    )
     return _routes("Admin API", "/api/admin/enterprise/openapi.json", document, rule)
 
 

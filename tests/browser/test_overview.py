@@ -132,6 +132,22 @@ async def test_a_server_that_does_not_answer_is_said_once_over_the_page_with_the
     await expect(page.get_by_text("the server does not answer")).to_have_count(0)
 
 
+async def test_a_laptop_without_a_network_is_told_that_its_figures_are_old(window: Callable[..., Any]) -> None:
+    """Given a page that is live; when the network is gone; then it says so at once, and goes on when it is back."""
+    seen = await window()
+    seen.expected = ("ERR_INTERNET_DISCONNECTED",)
+    page = await seen.open("?from=now-1h")
+    await expect(page.get_by_text("Calls recorded")).to_be_visible()
+
+    await seen.context.set_offline(True)
+    try:
+        await expect(page.get_by_text(re.compile("the server does not answer, trying again"))).to_be_visible()
+    finally:
+        await seen.context.set_offline(False)
+
+    await expect(page.get_by_text("the server does not answer")).to_have_count(0)
+
+
 async def test_dragging_on_a_chart_zooms_the_page_and_back_undoes_it(window: Callable[..., Any]) -> None:
     seen = await window()
     seen.shop.client.get("/products/3333")

@@ -426,15 +426,20 @@ async def test_what_the_allow_list_has_is_not_told_to_have_refused_anything(cust
 
 
 class TestAlertsOfFloods:
-    async def test_a_flood_of_refusals_is_one_alert_that_names_the_rule_and_whom_before_anybody_is_blocked(
-        self, install: Install, call, clock: FakeClock
-    ):
-        # Given an install that wants to hear of fifty refusals within five minutes
+    async def _watching(self, install: Install) -> tuple[Custodes, list[SecuritySignal]]:
+        """Make an install that wants to hear of fifty refusals within five minutes, and listen to it."""
         custodes = install(rate_limit_flood=50)
         await custodes.open()
         custodes.limit("1/minute", route="/login", name="login")
         heard: list[SecuritySignal] = []
         custodes.bus.subscribe(SecuritySignal, heard.append)
+        return custodes, heard
+
+    async def test_a_flood_of_refusals_is_one_alert_that_names_the_rule_and_whom_before_anybody_is_blocked(
+        self, install: Install, call, clock: FakeClock
+    ):
+        # Given an install that wants to hear of fifty refusals within five minutes
+        custodes, heard = await self._watching(install)
 
         async def refused(times: int, ip: str = "203.0.113.9", **more: str) -> list[Any]:
             for _ in range(times):
@@ -472,11 +477,7 @@ class TestAlertsOfFloods:
     async def test_what_is_refused_in_an_hour_is_no_flood_by_a_clock_that_was_put_back(
         self, install: Install, call, clock: FakeClock
     ):
-        custodes = install(rate_limit_flood=50)
-        await custodes.open()
-        custodes.limit("1/minute", route="/login", name="login")
-        heard: list[SecuritySignal] = []
-        custodes.bus.subscribe(SecuritySignal, heard.append)
+        custodes, heard = await self._watching(install)
 
         for number in range(12):
             for _ in range(11):

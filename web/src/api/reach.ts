@@ -80,6 +80,10 @@ export async function doubt(): Promise<void> {
   if (!state.lost) await tryNow();
 }
 
+// Without a network nothing is asked at all, and a stream that is open says nothing for minutes.
+window.addEventListener('offline', () => void doubt());
+window.addEventListener('online', () => void (state.lost && tryNow()));
+
 export function useReach(): Reach {
   return useSyncExternalStore(subscribe, () => state);
 }
