@@ -25,6 +25,7 @@ from custodes.planes.audit.ports import AuditQuery
 from custodes.planes.audit.reviews import STEPS
 from custodes.storage.sql.audit import SqlAuditStore
 from custodes.storage.sql.database import Database, connection_of
+from custodes.storage.sql.tables.audit import audit_logs
 
 #: Behind a pooler in transaction mode, too.
 pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql", "pgbouncer"], indirect=True)
@@ -231,6 +232,29 @@ async def test_the_store_itself_refuses_to_change_or_delete_what_was_recorded(
         await database.write(lambda tx: connection_of(tx).exec_driver_sql(statement))
 
     assert len(await listed(database, store)) == 1
+
+
+@pytest.mark.parametrize("same", ["seq", "id", "idempotency_key"])
+async def test_the_store_itself_refuses_to_put_an_entry_in_the_place_of_another(
+    database: Database, store: SqlAuditStore, make, same: str
+):
+    """Given an entry, When plain SQL puts in one with the same place, id or idempotency key, Then the first stays."""
+    await store.append(make(idempotency_key="once"))
+    recorded = await listed(database, store)
+    forged = {"seq": "77", "id": "'another'", "idempotency_key": "'twice'", "actor": "'nobody'"} | {same: same}
+    columns = [column.name for column in audit_logs.columns]
+    values = ", ".join(forged.get(column, column) for column in columns)
+    entry = f"INTO audit_logs ({', '.join(columns)}) SELECT {values} FROM audit_logs WHERE true"
+    unique = "tenant_id, idempotency_key) WHERE (idempotency_key IS NOT NULL" if same == "idempotency_key" else same
+    ways = [f"INSERT {entry} ON CONFLICT ({unique}) DO UPDATE SET actor = excluded.actor"]
+    if await database.read(lambda tx: connection_of(tx).dialect.name) == "sqlite":
+        ways += [f"INSERT OR REPLACE {entry}", f"REPLACE {entry}"]
+
+    for way in ways:
+        with pytest.raises((DBAPIError, sqlite3.DatabaseError), match="append-only"):
+            await database.write(lambda tx, way=way: connection_of(tx).exec_driver_sql(way))
+
+    assert await listed(database, store) == recorded
 
 
 async def test_the_store_itself_refuses_a_review_that_does_not_go_step_by_step(

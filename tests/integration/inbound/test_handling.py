@@ -301,7 +301,10 @@ async def test_nothing_that_a_handler_raises_harms_the_server(house, error: Base
     receipt = await house.deliver()
     await house.inbound.worker.run_due()
 
-    assert (await house.inbound.get_event(receipt.event_id)).status is Status.FAILED
+    event = await house.inbound.get_event(receipt.event_id)
+    assert event.status is Status.FAILED
+    assert type(error).__name__ in event.error
+    assert "custodes." not in event.error
     assert house.inbound.worker.running == 0
 
 

@@ -360,7 +360,8 @@ def _judge(error: BaseException | None, seconds: float) -> tuple[Outcome, str, s
     if error is _LATE:
         return Outcome.TIMED_OUT, "TimeoutError", f"It took longer than {seconds:g} s"
     outcome = Outcome.PERMANENT if isinstance(error, Permanent) else Outcome.FAILED
-    return outcome, storable(type_name(error))[:128], _message(error)
+    kind = SystemExit.__name__ if isinstance(error, _Exited) else type_name(error)
+    return outcome, storable(kind)[:128], _message(error)
 
 
 def _message(error: BaseException) -> str:

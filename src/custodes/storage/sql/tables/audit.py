@@ -136,6 +136,14 @@ SQLITE_GUARDS = (
     BEGIN SELECT RAISE(ABORT, 'audit_logs is append-only: only retention deletes, and nothing unreviewed'); END""",  # noqa: S608 - words of ours
     f"""CREATE TRIGGER audit_logs_reviewed_step_by_step BEFORE UPDATE OF {_REVIEWED} ON audit_logs
     WHEN ({_STEP}) IS NOT TRUE BEGIN SELECT RAISE(ABORT, '{_NO_STEP}'); END""",
+    # INSERT OR REPLACE takes away what is in its way without a trigger of deletes, unless `recursive_triggers` is on:
+    # https://sqlite.org/lang_conflict.html.
+    """CREATE TRIGGER audit_logs_nothing_is_replaced BEFORE INSERT ON audit_logs
+    WHEN EXISTS (SELECT 1 FROM audit_logs WHERE seq = NEW.seq)
+      OR EXISTS (SELECT 1 FROM audit_logs WHERE id = NEW.id)
+      OR EXISTS (SELECT 1 FROM audit_logs WHERE tenant_id = NEW.tenant_id
+                 AND idempotency_key = NEW.idempotency_key AND idempotency_key IS NOT NULL)
+    BEGIN SELECT RAISE(ABORT, 'audit_logs is append-only: what was recorded cannot be replaced'); END""",
 )
 
 #: The same guards on PostgreSQL.
