@@ -20,7 +20,8 @@ LimitsArgument = Annotated[str, typer.Argument(help="In the rule language: '5/mi
 NameOption = Annotated[
     str,
     typer.Option(
-        "--name", help="Name; no other rule of the tenant, or for all, has it. Default: made of --by and --route."
+        "--name",
+        help="Name; no other rule of the tenant, or for all, has it. Default: made of --by, --method and --route.",
     ),
 ]
 ByOption = Annotated[

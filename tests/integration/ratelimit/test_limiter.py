@@ -244,6 +244,14 @@ class TestAsking:
         with pytest.raises(ConfigurationError, match="ip:/a"):
             custodes.limit("2/day", route="/a")
 
+    async def test_rules_of_one_path_for_different_methods_have_names_of_their_own(self, custodes: Custodes):
+        """Given one path, When it has rules for several methods, Then each has a name; one twice is an error."""
+        made = [custodes.limit("1/day", route="/a", methods=methods) for methods in ("", "POST", "GET", "put, PATCH")]
+
+        assert [rule.name for rule in made] == ["ip:/a", "ip:POST:/a", "ip:GET:/a", "ip:PATCH,PUT:/a"]
+        with pytest.raises(ConfigurationError, match="ip:POST:/a"):
+            custodes.limit("2/day", route="/a", methods=["POST"])
+
     @pytest.mark.parametrize("wrong", [{"cost": 1.5}, {"cost": True}, {"lease": 1.5}, {"lease": 1.0}])
     async def test_units_are_whole_numbers(self, custodes: Custodes, wrong: dict[str, Any]):
         with pytest.raises(InvalidInput):

@@ -192,6 +192,15 @@ def test_a_move_that_was_killed_after_its_end_says_what_it_moved(file: Path, tar
         moved(file, target)
 
 
+def test_an_install_without_rows_is_moved_again(sqlite_url: str, target: str):
+    """Given a move of what holds nothing yet was over; when it is run again, then it says the same."""
+    asyncio.run(_migrated(sqlite_url))
+    empty = Path(sqlite_url.removeprefix("sqlite:///"))
+    done = moved(empty, target)
+
+    assert moved(empty, target) == done
+
+
 def test_a_database_that_holds_data_is_refused_and_left_alone(file: Path, target: str):
     async def use() -> None:
         custodes = Custodes(target)

@@ -63,7 +63,7 @@ def make_rule(
 
     Args:
         limits: in the rule language: ``"100/minute; 2000/day"``.
-        name: unique name; made from ``by`` and ``route`` when empty.
+        name: unique name; made from ``by``, ``methods`` and ``route`` when empty: ``ip:/login``, ``ip:POST:/login``.
         by: whom to count.
         route: path template: ``/items/{id}``, ``/api/*``, ``*``.
         methods: ``"POST"``, ``"GET, HEAD"`` or a list; all when empty. ``GET`` includes ``HEAD``.
@@ -85,12 +85,13 @@ def make_rule(
     template_parts(route)
     subjects = _subjects(by)
     parsed = parse_limits(limits)
+    held = _methods(methods)
     return Rule(
-        name=_name(name or f"{_spell(subjects)}:{route}"),
+        name=_name(name or _made_name(subjects, held, route)),
         limits=parsed,
         by=subjects,
         route=route,
-        methods=_methods(methods),
+        methods=held,
         exempt=_exempt(exempt),
         cost=_cost(cost),
         shadow=shadow,
@@ -127,6 +128,12 @@ def spell_subjects(rule: Rule) -> str:
 
 def _spell(subjects: Sequence[Subject]) -> str:
     return "+".join(str(one) if isinstance(one, Kind) else getattr(one, "__name__", "custom") for one in subjects)
+
+
+def _made_name(subjects: Sequence[Subject], methods: frozenset[str], route: str) -> str:
+    # HEAD comes with GET (see _methods) and is not what anybody wrote.
+    written = ",".join(sorted(methods - {"HEAD"} if "GET" in methods else methods))
+    return ":".join(part for part in (_spell(subjects), written, route) if part)
 
 
 def _name(name: str) -> str:

@@ -206,8 +206,11 @@ class Move:
                 remedy = f"Something wrote meanwhile. Stop everything, empty the target (and {NOTES}), and move again"
                 raise Conflict(msg, remedy=remedy)
             given = source.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'audit_logs'")
+            # It is there when a file without rows was moved before, which nothing else tells; it never goes back.
             target.execute(
-                f"INSERT INTO {audit_sequence.name} VALUES (%s, %s)".encode(), (DEFAULT_TENANT, given.fetchone()[0])
+                f"INSERT INTO {audit_sequence.name} AS s (tenant_id, last) VALUES (%s, %s)"
+                " ON CONFLICT (tenant_id) DO UPDATE SET last = greatest(s.last, excluded.last)".encode(),
+                (DEFAULT_TENANT, given.fetchone()[0]),
             )
             target.execute(f"DROP TABLE {NOTES}".encode())
 
