@@ -303,7 +303,7 @@ class Settings(BaseSettings):
     alert_webhook_secret: SecretStr = Field(
         SecretStr(""), validation_alias=_env("CUSTODES_ALERT_WEBHOOK_SECRET", "alert_webhook_secret")
     )
-    """Signs alert webhooks (Standard Webhooks v1): ``whsec_`` and base64; empty: not signed."""
+    """Signs alert webhooks (Standard Webhooks v1): ``whsec_`` and base64 of 24 to 64 bytes; empty: not signed."""
 
     # ── Health ───────────────────────────────────────────────────────────────
     health_thresholds: CommaList = Field((), validation_alias=_env("CUSTODES_HEALTH_THRESHOLDS", "health_thresholds"))

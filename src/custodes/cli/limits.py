@@ -93,7 +93,8 @@ def list_rules(tenant: TenantOption = None, database: DatabaseOption = None, as_
     known = {rule.name for rule in found}
     others = sorted(name for name in counted if name not in known)
     if others:
-        err.print(f"In code, or deleted since, and counted within a day: {', '.join(others)}.", markup=False)
+        told = f"In code, or deleted since, and counted within a day: {', '.join(others)}."
+        err.print(told, markup=False, soft_wrap=True)
     err.print(
         "Rules in an app's code are known to its own processes: the dashboard shows them (Rate limits, Rules), "
         "and GET /api/admin/enterprise/rate-limits/rules does.",

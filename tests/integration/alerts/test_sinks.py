@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import sys
 from collections.abc import AsyncIterator
@@ -166,7 +167,16 @@ class TestWebhook:
 
     @pytest.mark.parametrize(
         ("url", "secret"),
-        [("ftp://x", ""), ("https://", ""), ("http://[::1", ""), ("https://x", "not base64!"), ("https://x", "whsec_")],
+        [
+            ("ftp://x", ""),
+            ("https://", ""),
+            ("http://[::1", ""),
+            ("https://x", "not base64!"),
+            ("https://x", "whsec_"),
+            ("https://x", "foo"),
+            ("https://x", "whsec_" + base64.b64encode(bytes(23)).decode()),
+            ("https://x", "whsec_" + base64.b64encode(bytes(65)).decode()),
+        ],
     )
     def test_a_wrong_url_or_secret_is_refused_at_the_start(
         self, client: OutgoingClient, clock: FakeClock, url: str, secret: str

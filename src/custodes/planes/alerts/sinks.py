@@ -19,6 +19,9 @@ from custodes.runtime.outgoing.failure import OutgoingFailed
 #: Longest that a receiver may take, seconds (Standard Webhooks recommends 15 to 30).
 TIMEOUT_SECONDS = 15.0
 
+#: Bytes of a secret, at least and at most, as Standard Webhooks asks; "foo" is base64, too, of two.
+_KEY_BYTES = (24, 64)
+
 #: Bytes of an answer that are read: only its status matters.
 _ANSWER_BYTES = 1_024
 
@@ -87,12 +90,16 @@ def signing_key(secret: str) -> bytes:
     """Read the secret that alert webhooks are signed with; empty for none.
 
     Raises:
-        ConfigurationError: it is not one.
+        ConfigurationError: it is not one, or not of 24 to 64 bytes.
     """
-    key = symmetric_key(secret) if secret else b""
-    if key is None or (secret and not key):
+    if not secret:
+        return b""
+    key = symmetric_key(secret)
+    least, most = _KEY_BYTES
+    if key is None or not least <= len(key) <= most:
         msg = "The secret of alert webhooks is not one"
-        raise ConfigurationError(msg, remedy="Set CUSTODES_ALERT_WEBHOOK_SECRET to whsec_ and base64 of 24-64 bytes")
+        remedy = f"Set CUSTODES_ALERT_WEBHOOK_SECRET to whsec_ and base64 of {least}-{most} bytes"
+        raise ConfigurationError(msg, remedy=remedy)
     return key
 
 
