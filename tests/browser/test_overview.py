@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,19 @@ async def test_dragging_on_a_chart_zooms_the_page_and_back_undoes_it(window: Cal
     await expect(page.locator("[data-range]")).to_have_text("Last 5 minutes")
     await chart.dblclick()
     await expect(page.locator("[data-range]")).to_have_text("Last 10 minutes")
+
+
+async def test_a_period_before_that_is_not_whole_is_no_measure(window: Callable[..., Any]) -> None:
+    """Given recording began in the middle of the period before, Then a card says so, and tells no change."""
+    seen = await window()
+    who = seen.shop.client.get(f"{API}/me", headers={"X-API-Key": seen.shop.key}).json()
+    began = datetime.fromisoformat(who["recording_since"])
+    asked = [f"{began + timedelta(minutes=at):%Y-%m-%dT%H:%M:%S.000Z}" for at in (15, 45)]
+    page = await seen.open(f"?from={asked[0]}&to={asked[1]}&tz=utc")
+
+    card = page.get_by_role("main").get_by_role("link", name=re.compile("Requests"))
+    await expect(card).to_contain_text("no whole period before")
+    await expect(card.get_by_title(f"{began:%H:%M}")).to_be_visible()
 
 
 async def test_a_copied_link_shows_the_same_view(window: Callable[..., Any]) -> None:

@@ -226,6 +226,21 @@ async def test_a_second_leader_with_the_same_plan_folds_nothing(store: TrafficSt
     assert counts(await store.rollups(whole())) == {"": 1}
 
 
+async def test_each_level_tells_its_first_bucket(store: TrafficStore, batch: Sealer):
+    """Given calls of two tenants, folded and partly purged, Then each level tells the begin of what it still has."""
+    assert await store.first_buckets() == {}
+    await store.keep(batch({"started_at": DAWN + HOUR, "tenant": "acme"}, {"started_at": DAWN + 2 * DAY}))
+    assert await store.first_buckets() == {Level.TEN_SECONDS: DAWN + HOUR}
+
+    await fold_all(store, DAWN + 9 * DAY)
+    await store.purge_rollups(Level.TEN_SECONDS, DAWN + DAY, 1_000)
+
+    found = await store.first_buckets()
+    assert found.keys() == set(LEVELS)
+    assert found.pop(Level.TEN_SECONDS) == DAWN + 2 * DAY
+    assert found == {level: level.start_of(DAWN + HOUR) for level in LEVELS[1:]}
+
+
 async def test_what_is_not_complete_is_not_folded(store: TrafficStore, batch: Sealer):
     await store.keep(batch({"started_at": DAWN}))
 

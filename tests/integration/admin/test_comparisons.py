@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from custodes import Custodes
-from custodes.kernel.clock import HOUR, MINUTE, SECOND, to_iso
+from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND, to_iso
 from custodes.planes.traffic.report import CallReport
 from custodes.testing.admin import key_for
 from custodes.testing.clock import FakeClock
@@ -121,3 +121,21 @@ async def test_a_range_of_whole_days_is_answered(
     answer = await client.get(API + path, params=asked, headers=await key_for(custodes))
 
     assert answer.status_code == 200, answer.text
+
+
+async def test_one_is_told_since_when_there_is_anything_to_compare_with(
+    custodes: Custodes, client: httpx2.AsyncClient, clock: FakeClock
+):
+    """Given calls that were written and folded; When one asks who one is; Then since when calls are recorded is told."""
+    admin = await key_for(custodes)
+    clock.advance(-clock.now() % DAY + 7 * HOUR + 12 * MINUTE + 34 * SECOND)
+    begin = clock.now()
+    for _ in range(3):
+        custodes.traffic.log_api_call(CallReport(method="GET", route="/orders", status=200, total_us=3_000))
+        await custodes.traffic.flush()
+        clock.advance(9 * HOUR)
+        await custodes.traffic.fold()
+
+    told = (await client.get(f"{API}/me", headers=admin)).json()
+
+    assert told["recording_since"] == to_iso(begin - 4 * SECOND)  # ten seconds, the finest that is kept

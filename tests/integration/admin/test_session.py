@@ -33,6 +33,7 @@ async def test_the_cookie_is_bound_to_this_host(browser: Any, client: httpx2.Asy
 async def test_a_signed_in_browser_may_act(browser: Any) -> None:
     told = (await browser.request("GET", "/me")).json()
     assert (told["method"], told["tenant_time_zone"]) == ("session", "")
+    assert told["recording_since"] is None
     assert (await browser.request("POST", "/user-profiles", json=BODY)).status_code == 201
 
 

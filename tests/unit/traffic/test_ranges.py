@@ -8,7 +8,7 @@ import pytest
 
 from custodes.errors import InvalidInput
 from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
-from custodes.planes.traffic.ranges import MAX_POINTS, Stretch, cover, steps
+from custodes.planes.traffic.ranges import MAX_POINTS, Stretch, cover, first_moment, steps
 from custodes.planes.traffic.rollup import Level
 
 NOW = 1_790_035_200 * SECOND  # a midnight, UTC
@@ -92,3 +92,19 @@ def test_nonsense_is_refused_with_advice():
         steps(NOW, NOW, NOW)
     with pytest.raises(InvalidInput, match="Use one of 10, 30"):
         steps(NOW - HOUR, NOW, NOW, 7)
+
+
+@pytest.mark.parametrize(
+    ("buckets", "first"),
+    [
+        ({}, None),
+        ({Level.TEN_SECONDS: NOW + 70 * SECOND}, NOW + 70 * SECOND),
+        # Folded as far as a day, all of it still there
+        ({Level.DAY: NOW, Level.HOUR: NOW + 2 * HOUR, Level.MINUTE: NOW + 2 * HOUR + MINUTE}, NOW + 2 * HOUR + MINUTE),
+        # Hours are no longer kept from the begin on
+        ({Level.DAY: NOW - 90 * DAY, Level.HOUR: NOW - 35 * DAY, Level.TEN_SECONDS: NOW - DAY}, NOW - 90 * DAY),
+        ({Level.WEEK: NOW - 7 * DAY, Level.DAY: NOW - DAY, Level.HOUR: NOW}, NOW - DAY),
+    ],
+)
+def test_the_first_moment_is_as_fine_as_the_levels_that_still_hold_it(buckets: dict[Level, int], first: int | None):
+    assert first_moment(buckets) == first

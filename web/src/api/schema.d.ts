@@ -5491,6 +5491,11 @@ export interface components {
              */
             tenant_time_zone: string;
             /**
+             * Recording Since
+             * @description When the first call of this install was recorded, as finely as that is kept; null: none was yet
+             */
+            recording_since: string | null;
+            /**
              * May
              * @description Operations of this API that the role may call, by their ids, sorted
              */

@@ -1,7 +1,9 @@
 /** What is around every page: the tabs, the time range, and what can be reached from everywhere. */
 import { Outlet } from '@tanstack/react-router';
 import { lazy, Suspense, useState } from 'react';
+import { useBeganWithin } from '../api/recording.ts';
 import { useLiveConnection } from '../live/source.ts';
+import { Began } from '../ui/began.ts';
 import { useView } from '../view/view.ts';
 import { useKeys } from './keys.ts';
 // Not lazy: what is typed right after Ctrl K must reach it.
@@ -34,7 +36,9 @@ export function Shell() {
       <div className={style.main}>
         <TopBar onOverlay={setOverlay} />
         <main id="page" tabIndex={-1} className={style.page}>
-          <Outlet />
+          <Began.Provider value={useBeganWithin()}>
+            <Outlet />
+          </Began.Provider>
         </main>
       </div>
       <Suspense>

@@ -1,8 +1,9 @@
 /** A key figure: its value, its course, and its change against the period before. */
 import { Skeleton, Tooltip } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
-import type { ReactElement, ReactNode } from 'react';
+import { type ReactElement, type ReactNode, useContext } from 'react';
 import { change, difference, points } from '../time/format.ts';
+import { Began } from './began.ts';
 import { IconMinus, IconTrendingDown, IconTrendingUp } from './icons.ts';
 import type { Tone } from './palette.ts';
 import { Sparkline } from './Sparkline.tsx';
@@ -97,8 +98,16 @@ interface ChangeProps extends Required<Pick<StatCardProps, 'few' | 'share' | 'mo
 }
 
 function Change({ figure, before, few, share, more }: ChangeProps) {
+  const began = useContext(Began);
   const written = before === null ? null : (share ? points : few ? difference : change)(figure, before);
   if (before === null || written === null) return <span className={style.change}>none before</span>;
+  if (began !== null) {
+    return (
+      <span className={style.change} title={`Recording began ${began}: the period before is not whole`}>
+        no whole period before
+      </span>
+    );
+  }
   const up = figure > before;
   const same = written.startsWith('±');
   const tone = same || more === 'neither' ? 'plain' : up === (more === 'good') ? 'good' : 'bad';

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, SecretStr
 from custodes.admin.auth.cookies import SESSION_COOKIE, can_keep_cookies, clear_session, set_session
 from custodes.admin.auth.csrf import check_origin
 from custodes.admin.dependencies import AuditTrail, CustodesDep, SignedIn, Trail
-from custodes.admin.fields import Body
+from custodes.admin.fields import Body, Moment
 from custodes.admin.problems import trace_of
 from custodes.app import Custodes
 from custodes.errors import Conflict, PermissionDenied
@@ -55,19 +55,22 @@ class Me(BaseModel):
     tenant_time_zone: str = Field(
         description="Time zone of its tenant, or of the default tenant for who sees all; empty: none is set"
     )
+    recording_since: Moment | None = Field(
+        description="When the first call of this install was recorded, as finely as that is kept; null: none was yet"
+    )
     may: list[str] = Field(description="Operations of this API that the role may call, by their ids, sorted")
     csrf_token: str | None = Field(
         default=None, description="Send as `X-CSRF-Token` with requests that change something; null without a session"
     )
 
     @classmethod
-    def of(cls, principal: Principal, request: Request, csrf: str | None = None) -> Me:
+    async def of(cls, principal: Principal, request: Request, csrf: str | None = None) -> Me:
         """Tell a principal."""
         told = {name: getattr(principal, name) for name in _PRINCIPAL}
-        return cls(**told, **_around(request, principal), csrf_token=csrf)
+        return cls(**told, **await _around(request, principal), csrf_token=csrf)
 
     @classmethod
-    def signed_in(cls, login: Login, request: Request) -> Me:
+    async def signed_in(cls, login: Login, request: Request) -> Me:
         """Tell who has just signed in."""
         profile = login.profile
         return cls(
@@ -78,7 +81,7 @@ class Me(BaseModel):
             tenant=profile.tenant,
             method=Method.SESSION,
             must_change_password=login.must_change_password,
-            **_around(request, profile),
+            **await _around(request, profile),
             csrf_token=csrf_token(login.opened.token),
         )
 
@@ -90,9 +93,10 @@ _PRINCIPAL = ("profile_id", "subject", "issuer", "role", "tenant", "method", "mu
 class _Around(TypedDict):
     may: list[str]
     tenant_time_zone: str
+    recording_since: Moment | None
 
 
-def _around(request: Request, who: Principal | Profile) -> _Around:
+async def _around(request: Request, who: Principal | Profile) -> _Around:
     """What follows for somebody from this API and from the settings."""
     required: dict[str, str] = request.app.state.required_roles
     refused: frozenset[str] = frozenset() if who.tenant is None else request.app.state.whole_install
@@ -104,6 +108,7 @@ def _around(request: Request, who: Principal | Profile) -> _Around:
             if name not in refused and (least == "none" or who.role.covers(Role(least)))
         ),
         "tenant_time_zone": custodes.settings.time_zone_of(who.tenant),
+        "recording_since": await custodes.traffic.get_recording_since(),
     }
 
 
@@ -112,7 +117,7 @@ async def login(body: Credentials, request: Request, response: Response, custode
     """Sign in to a local account: sets the session cookie."""
     done = await sign_in(request, custodes, body.username, body.password.get_secret_value())
     set_session(response, done.opened.token, seconds=custodes.settings.session_hours * 3600)
-    return Me.signed_in(done, request)
+    return await Me.signed_in(done, request)
 
 
 @router.post("/logout", status_code=204)
@@ -132,7 +137,7 @@ async def logout(response: Response, custodes: CustodesDep, principal: SignedIn,
 async def me(request: Request, principal: SignedIn) -> Me:
     """Tell who you are."""
     token = request.cookies.get(SESSION_COOKIE)
-    return Me.of(principal, request, csrf_token(token) if token and principal.method is Method.SESSION else None)
+    return await Me.of(principal, request, csrf_token(token) if token and principal.method is Method.SESSION else None)
 
 
 @router.post("/password")
@@ -144,7 +149,7 @@ async def change_password(
         request, custodes, principal, trail, body.current.get_secret_value(), body.new.get_secret_value()
     )
     set_session(response, done.opened.token, seconds=custodes.settings.session_hours * 3600)
-    return Me.signed_in(done, request)
+    return await Me.signed_in(done, request)
 
 
 # ── Shared with the pages ────────────────────────────────────────────────────

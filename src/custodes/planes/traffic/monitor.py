@@ -190,6 +190,14 @@ class ApiMonitor:
 
     # ── Analytics ────────────────────────────────────────────────────────────
 
+    async def get_recording_since(self) -> int | None:
+        """Tell since when calls are recorded, of whatever tenant, as finely as that is kept; None when none is.
+
+        Raises:
+            StorageUnavailable: the store cannot be read.
+        """
+        return await self._analytics.recording_since()
+
     async def get_api_analytics(
         self,
         since: int | None = None,

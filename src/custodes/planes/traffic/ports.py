@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -149,6 +149,10 @@ class TrafficStore(Protocol):
         Rows that come later are folded by a later call into rows of its writer. Returns how many rows were folded;
         0 when another process was faster.
         """
+        ...
+
+    async def first_buckets(self) -> Mapping[Level, int]:
+        """Tell, of each level that has one, when its first bucket begins: of all tenants, microseconds."""
         ...
 
     async def fill_squares(self) -> bool:

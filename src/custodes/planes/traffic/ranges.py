@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -135,3 +136,15 @@ def cover(since: int, until: int, finest: Level, coarsest: Level = LEVELS[-1]) -
 def _middle(usable: list[Level], begin: int, end: int) -> list[Stretch]:
     level = max(level for level in usable if begin % level.micros == 0 and end % level.micros == 0)
     return [Stretch(level, begin, end)] if begin < end else []
+
+
+def first_moment(buckets: Mapping[Level, int]) -> int | None:
+    """Tell when the first call was, by the first bucket of each level: as finely as it is still kept; microseconds."""
+    first: int | None = None
+    end = 0
+    for level in reversed(LEVELS):
+        begin = buckets.get(level)
+        # What is finer and begins later has lost what was before.
+        if begin is not None and (first is None or begin < end):
+            first, end = begin, begin + level.micros
+    return first

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -139,6 +139,10 @@ class SqlTrafficStore:
     async def fold(self, unit: FoldUnit, writer_id: str) -> int:
         """Fold, all or nothing."""
         return await self._database.write(lambda tx: rollups.fold(connection_of(tx), unit, writer_id), durable=False)
+
+    async def first_buckets(self) -> Mapping[Level, int]:
+        """Tell when the first bucket of each level begins."""
+        return await self._database.read(lambda tx: rollups.first_buckets(connection_of(tx)))
 
     async def fill_squares(self) -> bool:
         """Fill in short transactions; to look takes no turn of SQLite's only writer."""

@@ -119,6 +119,13 @@ def add_times(
 # ── Folding ──────────────────────────────────────────────────────────────────
 
 
+def first_buckets(connection: Connection) -> dict[Level, int]:
+    """Tell when the first bucket of each level begins: a look at the index of levels for each."""
+    firsts = {level: select(func.min(t.c.bucket)).where(t.c.level == level.value) for level in LEVELS}
+    found = connection.execute(select(*(query.scalar_subquery() for query in firsts.values()))).one()
+    return {level: bucket for level, bucket in zip(firsts, found, strict=True) if bucket is not None}
+
+
 def foldable(connection: Connection, level: Level, into: Level, before: int) -> list[FoldUnit]:
     """List what waits to be folded, cut into units of about :data:`FOLD_ROWS` rows."""
     wider = t.c.bucket - t.c.bucket % into.micros
