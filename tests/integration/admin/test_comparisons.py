@@ -126,7 +126,7 @@ async def test_a_range_of_whole_days_is_answered(
 async def test_one_is_told_since_when_there_is_anything_to_compare_with(
     custodes: Custodes, client: httpx2.AsyncClient, clock: FakeClock
 ):
-    """Given calls that were written and folded; When one asks who one is; Then since when calls are recorded is told."""
+    """Given calls that were written and folded; Then who asks who one is learns since when calls are recorded."""
     admin = await key_for(custodes)
     clock.advance(-clock.now() % DAY + 7 * HOUR + 12 * MINUTE + 34 * SECOND)
     begin = clock.now()

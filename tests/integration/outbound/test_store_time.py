@@ -132,10 +132,13 @@ async def test_what_a_host_whose_clock_is_wrong_does_again_is_done_at_once_and_n
         assert len(handled) == 2
 
 
-async def test_a_breaker_goes_by_the_clock_of_the_store(url: str, clock: FakeClock, receiver: Receiver) -> None:
-    """Given a host whose clock is an hour ahead, When what it sends fails, Then the endpoint is left alone for as long
-    as by any other."""
-    wrong = FakeClock(clock.now() + HOUR)
+@pytest.mark.parametrize("ahead", [-HOUR, HOUR])
+async def test_a_breaker_goes_by_the_clock_of_the_store(
+    url: str, clock: FakeClock, receiver: Receiver, ahead: int
+) -> None:
+    """Given a host whose clock is an hour ahead, or behind, When what it sends fails, Then the endpoint is left alone
+    for as long as by any other, and people are told so."""
+    wrong = FakeClock(clock.now() + ahead)
     receiver.status = 503
     async with opened(url, wrong) as host:
         await host.store_time.measure()
@@ -144,6 +147,15 @@ async def test_a_breaker_goes_by_the_clock_of_the_store(url: str, clock: FakeClo
         assert await host.outbound.worker.run_due() == 1
         found = await host.database.read(lambda tx: SqlEndpointStore().health(tx, [endpoint.id]))
         assert abs(found[endpoint.id].open_until - host.store_time.now()) <= MINUTE
+
+        assert await host.outbound.list_endpoint_healths([endpoint.id]) == found
+        for told in (
+            await host.outbound.examine_endpoint(endpoint.id),
+            *await host.outbound.examine_endpoints([endpoint]),
+        ):
+            assert told.health == found[endpoint.id]
+            assert re.match("The last attempt failed, [0-9]+ s ago", told.reasons[0])
+            assert re.match("Nothing is sent for another ([0-9]+ s|1 min), then", told.reasons[1])
 
 
 class Fast(SystemClock):

@@ -60,7 +60,7 @@ async def list_webhook_configurations(
         tenant=tenant, state=state, limit=page.limit, cursor=page.cursor or ""
     )
     healths = await custodes.outbound.list_endpoint_healths([endpoint.id for endpoint in found.items])
-    now = custodes.clock.now()
+    now = custodes.store_time.now()  # as the pause of a breaker was written
     return PageModel[ListedModel].of(found, lambda endpoint: ListedModel.listed(endpoint, healths[endpoint.id], now))
 
 

@@ -76,6 +76,7 @@ class Endpoints:
         random_bits: source of randomness, for ids.
         allow_http: whether ``http`` endpoints are allowed; for tests.
         default_tenant: whose endpoint it is when the caller does not say.
+        by_store: the time that breakers go by: the same in all processes; None: the clock's.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Endpoints:
         *,
         allow_http: bool = False,
         default_tenant: str = DEFAULT_TENANT,
+        by_store: Callable[[], int] | None = None,
     ) -> None:
         self._store = store
         self._endpoints = endpoints
@@ -98,6 +100,7 @@ class Endpoints:
         self._random_bits = random_bits
         self._allow_http = allow_http
         self._default_tenant = default_tenant
+        self._by_store = by_store or clock.now
         #: Endpoints that sources of this process are forwarded to, by id, with the name of the source.
         self._forwarded_to: dict[str, str] = {}
 
@@ -142,7 +145,7 @@ class Endpoints:
     async def list_endpoint_healths(self, endpoint_ids: Sequence[str]) -> dict[str, EndpointHealth]:
         """Return how endpoints of a page have been doing lately, by id; one that nothing was sent to is healthy."""
         found = await self._store.read(lambda tx: self._endpoints.health(tx, endpoint_ids))
-        now = self._clock.now()
+        now = self._by_store()
         return {endpoint_id: possible(found.get(endpoint_id, HEALTHY), now) for endpoint_id in endpoint_ids}
 
     async def signing_secrets(self, endpoint_id: str, *, tenant: str | None = None) -> list[bytes]:

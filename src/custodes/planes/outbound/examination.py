@@ -18,7 +18,8 @@ def examined(
     endpoints: Sequence[Endpoint],
     stores: tuple[EndpointStore, FigureStore],
     now: int,
-    missed: Callable[[Endpoint], int] = lambda _endpoint: 0,
+    by_store: int,
+    missed: Callable[[Endpoint], int],
 ) -> list[Examined]:
     """Judge some endpoints of one tenant.
 
@@ -26,8 +27,9 @@ def examined(
         tx: a read.
         endpoints: which.
         stores: what their breakers remember, and their figures.
-        now: the time, microseconds.
-        missed: counts what one has missed; by default that is not told.
+        now: the time that figures are counted by, microseconds.
+        by_store: the time that breakers go by: that of the store, which no host's clock shifts.
+        missed: counts what one has missed.
     """
     if not endpoints:
         return []
@@ -38,10 +40,10 @@ def examined(
     return [
         examine(
             endpoint,
-            possible(healths.get(endpoint.id, HEALTHY), now),
+            possible(healths.get(endpoint.id, HEALTHY), by_store),
             sums.get((endpoint.tenant, endpoint.id), Figures()),
             missed(endpoint),
-            now,
+            by_store,
         )
         for endpoint in endpoints
     ]

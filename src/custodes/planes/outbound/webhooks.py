@@ -54,6 +54,10 @@ def _nobody() -> None:
     """Tell nobody."""
 
 
+def _not_counted(_endpoint: Endpoint) -> int:
+    return 0
+
+
 def _untold(_delivery: Delivery) -> Work:
     return nothing
 
@@ -117,6 +121,7 @@ class OutgoingWebhooks(Deliveries):
             random_bits,
             allow_http=allow_http,
             default_tenant=default_tenant,
+            by_store=leases_by,
         )
         self._jobs = jobs
         self._mender = Mender(store, endpoints, deliveries, clock, self._wake)
@@ -154,7 +159,7 @@ class OutgoingWebhooks(Deliveries):
             windows=windows,
             tally=self._tally,
             clock=clock,
-            by_store=leases_by or clock.now,
+            by_store=self._by_store,
             random_bits=random_bits,
         )
         self._trials = Trials(client, clock, secret_bits)
@@ -256,14 +261,19 @@ class OutgoingWebhooks(Deliveries):
         def work(tx: Transaction) -> Examined:
             endpoint = self._find(tx, endpoint_id, tenant)
             missed = self._deliveries.count(tx, missed_by(endpoint))
-            return examined(tx, [endpoint], self._judged_by, self._clock.now(), lambda _: missed)[0]
+            return self._examined(tx, [endpoint], lambda _: missed)[0]
 
         return await self._store.read(work)
 
     async def examine_endpoints(self, endpoints: Sequence[Endpoint]) -> list[Examined]:
         """Judge endpoints of one tenant as :meth:`examine_endpoint` does; what they have missed is not counted."""
         await self._flush_if_possible()
-        return await self._store.read(lambda tx: examined(tx, endpoints, self._judged_by, self._clock.now()))
+        return await self._store.read(lambda tx: self._examined(tx, endpoints))
+
+    def _examined(
+        self, tx: Transaction, endpoints: Sequence[Endpoint], missed: Callable[[Endpoint], int] = _not_counted
+    ) -> list[Examined]:
+        return examined(tx, endpoints, self._judged_by, self._clock.now(), self._by_store(), missed)
 
     async def purge_figures(self, level: Level, before: int, limit: int) -> int:
         """Delete figures of a level from before a moment."""
