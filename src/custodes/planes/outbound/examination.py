@@ -16,26 +16,26 @@ from custodes.runtime.transactions import Transaction
 def examined(
     tx: Transaction,
     endpoints: Sequence[Endpoint],
-    stores: tuple[EndpointStore, FigureStore],
+    judged_by: tuple[EndpointStore, FigureStore, Callable[[], int]],
     now: int,
-    by_store: int,
-    missed: Callable[[Endpoint], int],
+    missed: Callable[[Endpoint], int] = lambda _endpoint: 0,
 ) -> list[Examined]:
     """Judge some endpoints of one tenant.
 
     Args:
         tx: a read.
         endpoints: which.
-        stores: what their breakers remember, and their figures.
+        judged_by: what their breakers remember, their figures, and the time that breakers go by: that of the store,
+            which no host's clock shifts.
         now: the time that figures are counted by, microseconds.
-        by_store: the time that breakers go by: that of the store, which no host's clock shifts.
-        missed: counts what one has missed.
+        missed: counts what one has missed; by default that is not told.
     """
     if not endpoints:
         return []
-    remembered, figures = stores
+    remembered, figures, time = judged_by
     only = Only(endpoints[0].tenant, endpoints[0].id if len(endpoints) == 1 else None)
     sums = figures.sums(tx, Steps.of(Level.MINUTE, now - HEALTH_RANGE, now + 1), only).by_endpoint
+    by_store = time()
     healths = remembered.health(tx, [endpoint.id for endpoint in endpoints])
     return [
         examine(

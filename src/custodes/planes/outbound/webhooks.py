@@ -50,14 +50,6 @@ CONCURRENCY = 64
 FLUSH_SECONDS = 1.0
 
 
-def _nobody() -> None:
-    """Tell nobody."""
-
-
-def _not_counted(_endpoint: Endpoint) -> int:
-    return 0
-
-
 def _untold(_delivery: Delivery) -> Work:
     return nothing
 
@@ -107,7 +99,7 @@ class OutgoingWebhooks(Deliveries):
         leases_by: Callable[[], int] | None = None,
         allow_http: bool = False,
         weights: Mapping[str, int] | None = None,
-        tell: Callable[[], object] = _nobody,
+        tell: Callable[[], object] = lambda: None,
     ) -> None:
         # Never a seeded source: it makes secrets.
         secret_bits = random.SystemRandom().getrandbits
@@ -144,7 +136,7 @@ class OutgoingWebhooks(Deliveries):
         #: Whose tenant hears what is told of the endpoints of all tenants.
         self.operator = default_tenant
         self._figures = figures
-        self._judged_by = (endpoints, figures)
+        self._judged_by = (endpoints, figures, self._by_store)
         self._tally = Tally(store, endpoints, figures, lambda: uuid7(clock.now(), random_bits))
         windows = Windows()
         sender = Sender(
@@ -261,19 +253,14 @@ class OutgoingWebhooks(Deliveries):
         def work(tx: Transaction) -> Examined:
             endpoint = self._find(tx, endpoint_id, tenant)
             missed = self._deliveries.count(tx, missed_by(endpoint))
-            return self._examined(tx, [endpoint], lambda _: missed)[0]
+            return examined(tx, [endpoint], self._judged_by, self._clock.now(), lambda _: missed)[0]
 
         return await self._store.read(work)
 
     async def examine_endpoints(self, endpoints: Sequence[Endpoint]) -> list[Examined]:
         """Judge endpoints of one tenant as :meth:`examine_endpoint` does; what they have missed is not counted."""
         await self._flush_if_possible()
-        return await self._store.read(lambda tx: self._examined(tx, endpoints))
-
-    def _examined(
-        self, tx: Transaction, endpoints: Sequence[Endpoint], missed: Callable[[Endpoint], int] = _not_counted
-    ) -> list[Examined]:
-        return examined(tx, endpoints, self._judged_by, self._clock.now(), self._by_store(), missed)
+        return await self._store.read(lambda tx: examined(tx, endpoints, self._judged_by, self._clock.now()))
 
     async def purge_figures(self, level: Level, before: int, limit: int) -> int:
         """Delete figures of a level from before a moment."""

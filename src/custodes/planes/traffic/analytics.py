@@ -19,7 +19,7 @@ from custodes.planes.traffic.asked import Asked
 from custodes.planes.traffic.flusher import Flusher
 from custodes.planes.traffic.latency import Latency, Measure, latency_of
 from custodes.planes.traffic.ports import Answer, RollupQuery, Snapshot, TrafficStore
-from custodes.planes.traffic.ranges import Steps, Stretch, cover, first_moment, steps
+from custodes.planes.traffic.ranges import Steps, Stretch, cover, steps
 from custodes.planes.traffic.ranking import ERROR_ORDERS, ORDERS, QUANTILES, at_most, by_errors, value_of
 from custodes.planes.traffic.rollup import (
     CONSUMERS,
@@ -160,14 +160,6 @@ class Analytics:
         self._store = store
         self._flusher = flusher
         self._clock = clock
-        #: When the first call was recorded, once that is known.
-        self._since: int | None = None
-
-    async def recording_since(self) -> int | None:
-        """Tell since when calls are recorded, of whatever tenant; None when none is."""
-        if self._since is None:
-            self._since = first_moment(await self._store.first_buckets())
-        return self._since
 
     async def over(
         self,

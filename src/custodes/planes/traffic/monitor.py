@@ -27,6 +27,7 @@ from custodes.planes.traffic.facets import CallFacets, count_facets
 from custodes.planes.traffic.flusher import Flusher
 from custodes.planes.traffic.folder import Folder
 from custodes.planes.traffic.health import THRESHOLDS, OwnFigures, assess, own_figures
+from custodes.planes.traffic.kept import Kept
 from custodes.planes.traffic.latency import Latency, Measure
 from custodes.planes.traffic.measure import CallMeter
 from custodes.planes.traffic.model import ApiCall, CallFilter, ErrorCourse, ErrorGroup, Exchange, GroupState
@@ -34,7 +35,7 @@ from custodes.planes.traffic.overhead import Overhead
 from custodes.planes.traffic.ports import TrafficStore
 from custodes.planes.traffic.recorder import RawCall, Recorder
 from custodes.planes.traffic.report import CallReport, exchange_of
-from custodes.planes.traffic.rollup import Keyspace, Level
+from custodes.planes.traffic.rollup import Keyspace
 from custodes.planes.traffic.wrap import wrap
 from custodes.runtime.bus import Bus
 from custodes.runtime.periodic import Periodic
@@ -49,7 +50,7 @@ FLUSH_SECONDS = 10.0
 LAST_FLUSH_SECONDS = 5.0
 
 
-class ApiMonitor:
+class ApiMonitor(Kept):
     """Watches API calls: every request by the middleware, single callables by :meth:`monitor`, others' by report.
 
     Args:
@@ -79,7 +80,7 @@ class ApiMonitor:
         enabled: bool = True,
         recorder: Recorder | None = None,
     ) -> None:
-        self._store = store
+        super().__init__(store)
         self._clock = clock
         self._thresholds = tuple(thresholds)
         self._default_tenant = default_tenant
@@ -189,14 +190,6 @@ class ApiMonitor:
         return wrap(target, lambda: CallMeter(series, whose, self._clock, self.record))
 
     # ── Analytics ────────────────────────────────────────────────────────────
-
-    async def get_recording_since(self) -> int | None:
-        """Tell since when calls are recorded, of whatever tenant, as finely as that is kept; None when none is.
-
-        Raises:
-            StorageUnavailable: the store cannot be read.
-        """
-        return await self._analytics.recording_since()
 
     async def get_api_analytics(
         self,
@@ -415,36 +408,6 @@ class ApiMonitor:
     def own_figures(self) -> OwnFigures:
         """Tell how the monitor itself is doing."""
         return own_figures(self._recorder, self._flusher, self._folder, self.overhead)
-
-    # ── Retention ────────────────────────────────────────────────────────────
-
-    async def purge_calls(self, before: int, limit: int) -> int:
-        """Delete single calls that began before a moment, oldest first, at most ``limit``; returns how many."""
-        return await self._store.purge_calls(before, limit)
-
-    async def count_purgeable_calls(self, before: int) -> int:
-        """Count what :meth:`purge_calls` would delete in the end."""
-        return await self._store.count_purgeable_calls(before)
-
-    async def purge_error_groups(self, before: int, limit: int) -> int:
-        """Delete kinds of errors that last occurred before a moment, at most ``limit``; returns how many."""
-        return await self._store.purge_error_groups(before, limit)
-
-    async def count_purgeable_error_groups(self, before: int) -> int:
-        """Count what :meth:`purge_error_groups` would delete in the end."""
-        return await self._store.count_purgeable_error_groups(before)
-
-    async def purge_rollups(self, level: Level, before: int, limit: int) -> int:
-        """Delete rollup rows of a level from before a moment, at most ``limit``; returns how many.
-
-        What no coarser level holds yet stays. How long each level is meant to be kept:
-        :data:`custodes.planes.traffic.ranges.KEPT`.
-        """
-        return await self._store.purge_rollups(level, before, limit)
-
-    async def count_purgeable_rollups(self, level: Level, before: int) -> int:
-        """Count what :meth:`purge_rollups` would delete in the end."""
-        return await self._store.count_purgeable_rollups(level, before)
 
 
 def _within(name: str, number: int) -> None:
