@@ -49,6 +49,10 @@ TIMES = 100
 #: Ranges that the dashboard offers.
 RANGES = {"1 h": HOUR, "24 h": DAY, "7 d": 7 * DAY, "30 d": 30 * DAY, "90 d": 90 * DAY}
 
+#: Of the throw-away PostgreSQL: its documentation asks for a quarter of the memory. By itself it takes 128 MB;
+#: what the tabs read does not fit in those.
+SHARED_BUFFERS = "1GB"
+
 COMMAND = "python -m benchmarks dashboard"
 
 Ask = Callable[[], Awaitable[Any]]
@@ -196,7 +200,7 @@ def throw_away(engine: str) -> Iterator[str]:
         return
     from tests.servers.postgresql import PostgresServer
 
-    server = PostgresServer()
+    server = PostgresServer(settings=[f"shared_buffers={SHARED_BUFFERS}"])
     try:
         yield server.url(server.new_database()).replace("postgresql:", "postgresql+psycopg:")
     finally:

@@ -75,7 +75,8 @@ async def test_old_records_go_oldest_first(database: Database, make):
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-async def test_the_lists_are_read_by_index(database: Database):
+async def test_the_lists_are_read_by_index(database: Database, make):
+    """Given fewer runs than are looked through first, one look tells of all policies; else each gets its own."""
     plans: list[str] = []
 
     def explain(tx):
@@ -91,7 +92,11 @@ async def test_the_lists_are_read_by_index(database: Database):
         store.last(tx, ["a.rows"])
 
     await database.read(explain)
+    assert len(plans) == 2
+    for place in range(2):
+        await database.write(lambda tx, place=place: store.add(tx, make(place, policy="b.rows")))
+    await database.read(explain)
 
-    assert len(plans) == 3
+    assert len(plans) == 5
     assert all("USING PRIMARY KEY" in plan for plan in plans)
     assert not [plan for plan in plans if "TEMP B-TREE" in plan]

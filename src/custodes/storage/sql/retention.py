@@ -35,10 +35,12 @@ class SqlRunStore:
             real = real.where(retention_runs.c.id < uuid7(until + MILLISECOND, lambda _bits: 0))
         if succeeded:
             real = real.where(retention_runs.c.error == "")
+        most = 2 * len(policies)
         found: dict[str, Run] = {}
-        for row in connection_of(tx).execute(real.limit(2 * len(policies))).mappings():
+        newest = connection_of(tx).execute(real.limit(most)).mappings().all()
+        for row in newest:
             found.setdefault(row.policy, _run(row))
-        for policy in set(policies) - found.keys():
+        for policy in set(policies) - found.keys() if len(newest) == most else ():
             its_own = real.where(retention_runs.c.policy == policy).limit(1)
             found.update((row.policy, _run(row)) for row in connection_of(tx).execute(its_own).mappings())
         return {policy: found[policy] for policy in policies if policy in found}
