@@ -21,6 +21,7 @@ from struct import pack, unpack_from
 from typing import TYPE_CHECKING
 
 from custodes.errors import MalformedPayload
+from custodes.kernel.remembered import Remembered
 
 #: Buckets per power of two are 2 to this power.
 SCALE = 4
@@ -73,8 +74,8 @@ bucket_of = partial(bisect_left, BOUNDS)
 MAX_ENCODED = 2 + (OVERFLOW + 1) * (8 + 8)
 
 
-#: Encodings whose quantiles are remembered, about a kilobyte each: those of some ten charts.
-REMEMBERED = 2_048
+#: Quantiles of what is in a store, some 400 bytes each: those of the panels of a few pages.
+_known: Remembered[list[float]] = Remembered(16_384)
 
 
 #: Encodings that a histogram hands on as they are when it is merged; more are added up first, and once.
@@ -120,7 +121,7 @@ class Histogram:
 
     def __init__(self, values: Iterable[int] = ()) -> None:
         #: What ``counts`` will be made of when they are touched for the first time; None from then on.
-        self._waiting: list[Parsed] | None = []
+        self._waiting: list[bytes | Parsed] | None = []
         for value in values:
             self.record(value)
 
@@ -172,15 +173,14 @@ class Histogram:
             ValueError: they do not rise, or one is outside of 0..1.
         """
         _check_ranks(tuple(qs))
-        if self._waiting is None:
-            buckets: Sequence[int] = sorted(self.counts)
-            times: Iterable[int] = map(self.counts.__getitem__, buckets)
-        elif len(self._waiting) == 1:
-            return [*_quantiles_of(self._waiting[0], tuple(qs))]
-        else:
-            first, times = _together(self._waiting)
-            buckets = range(first, first + len(times))
-        return _at_ranks(buckets, times, qs)
+        waiting = self._waiting
+        if waiting is None:
+            buckets = sorted(self.counts)
+            return _at_ranks(buckets, map(self.counts.__getitem__, buckets), qs)
+        encodings = [one for one in waiting if isinstance(one, bytes)]
+        if not encodings or len(encodings) < len(waiting):
+            return _quantiles_of(waiting, qs)
+        return [*_known.of(encodings, tuple(qs), lambda: _quantiles_of(encodings, qs))]
 
     def squares(self) -> float:
         """Bound the sum of the squares of all values from above: each counts as the largest of its bucket."""
@@ -249,7 +249,18 @@ class Histogram:
         """
         self.merge_parsed([parse(encoded) for encoded in encodings])
 
-    def merge_parsed(self, parsed: Iterable[Parsed]) -> None:
+    def wait_for(self, encodings: Iterable[bytes]) -> None:
+        """Add many encoded histograms of a store of ours once somebody asks; then, what is no encoding is an error.
+
+        Percentiles of the same encodings are remembered: several panels of a page ask for the same ones, and each again
+        and again, while most of what they show stays as it is.
+        """
+        if self._waiting is None:
+            self.merge_all(encodings)
+        else:
+            self._waiting += filter(None, encodings)
+
+    def merge_parsed(self, parsed: Iterable[bytes | Parsed]) -> None:
         """Add many encodings that :func:`parse` took apart: for those who add the same ones to several histograms."""
         if self._waiting is not None:
             self._waiting += parsed
@@ -294,10 +305,11 @@ def parse(encoded: bytes) -> Parsed:
     return width, _first_of_dense(encoded, width), int.from_bytes(encoded[_DENSE_HEAD:], "little")
 
 
-def _together(parsed: Iterable[Parsed]) -> tuple[int, Sequence[int]]:
+def _together(waiting: Iterable[bytes | Parsed]) -> tuple[int, Sequence[int]]:
     """Add encodings up: the first bucket, and the counts from there on, of which some may be zero."""
     dense: dict[int, list[tuple[int, int, int]]] = {}
     sparse: list[tuple[Sequence[int], Sequence[int]]] = []
+    parsed: list[Parsed] = [parse(one) if isinstance(one, bytes) else one for one in waiting]
     for one in parsed:
         if len(one) == 3:
             some = dense.get(one[0])
@@ -333,11 +345,9 @@ def _at_ranks(buckets: Sequence[int], times: Iterable[int], qs: Sequence[float])
     return [_MIDPOINTS[buckets[bisect_left(passed, max(1, ceil(q * passed[-1])))]] for q in qs]
 
 
-@lru_cache(maxsize=REMEMBERED)
-def _quantiles_of(parsed: Parsed, qs: tuple[float, ...]) -> tuple[float, ...]:
-    """Read the quantiles of one encoding: a chart is asked for again and again, and most of its points stay."""
-    first, times = _together((parsed,))
-    return tuple(_at_ranks(range(first, first + len(times)), times, qs))
+def _quantiles_of(waiting: Iterable[bytes | Parsed], qs: Sequence[float]) -> list[float]:
+    first, times = _together(waiting)
+    return _at_ranks(range(first, first + len(times)), times, qs)
 
 
 def _pairs(first: int, times: Sequence[int]) -> Iterable[tuple[int, int]]:

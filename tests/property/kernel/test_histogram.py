@@ -84,6 +84,11 @@ def test_adding_up_many_at_once_is_adding_up_one_by_one(drawn: list[tuple[list[i
     together.merge_all(encodings)
 
     assert together == one_by_one
+    for order in (encodings, encodings[::-1]):  # the second is remembered
+        waiting = Histogram()
+        waiting.wait_for(order)
+        assert waiting.quantiles((0.5, 0.99)) == one_by_one.quantiles((0.5, 0.99))
+        assert waiting == one_by_one
     assert all(Histogram.decode(encoded).encode() == encoded for encoded in encodings)
 
 

@@ -123,3 +123,15 @@ def test_malformed_bytes_give_the_typed_error_and_change_nothing(encoded: bytes)
         histogram.merge_all([Histogram([8]).encode(), encoded])
 
     assert histogram == Histogram([7])
+
+
+def test_what_waits_is_read_when_somebody_asks_and_what_is_malformed_is_said_then():
+    """Given encodings of a store, one of them no encoding, Then the error comes with the question, each time."""
+    histogram = Histogram()
+    histogram.wait_for([Histogram([8]).encode(), b"", b"\x04\x11"])
+
+    for _ in range(2):
+        with pytest.raises(MalformedPayload):
+            histogram.quantile(0.5)
+    with pytest.raises(MalformedPayload):
+        _ = histogram.count

@@ -165,4 +165,4 @@ def absorb(cell: Cell, samples: Sequence[Sample]) -> None:
             latest,
         )
     if cell.histogram is not None:
-        cell.histogram.merge_all(filter(None, histograms))
+        cell.histogram.wait_for(filter(None, histograms))

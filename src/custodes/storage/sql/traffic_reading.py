@@ -134,7 +134,7 @@ def _totals(rows: Iterable[Any], query: RollupQuery) -> Rollups:
         if any(plain[0]):
             figures = found[Series("", query.keyspace, query.since, *key)] = Figures()
             add_times(figures, *plain)
-            figures.total.merge_all(total)
+            figures.total.wait_for(total)
     return found
 
 

@@ -103,8 +103,8 @@ def figures_of(rows: Sequence[Sequence[Any]]) -> Figures:
         for status, count in json.loads(told).items():
             figures.statuses[int(status)] = figures.statuses.get(int(status), 0) + count
     if figures.timed:
-        figures.total.merge_all(total)
-        figures.ttfb.merge_all(ttfb)
+        figures.total.wait_for(total)
+        figures.ttfb.wait_for(ttfb)
     return figures
 
 
