@@ -111,10 +111,14 @@ async def examine(database: str | None) -> list[Finding]:
 
 
 async def _database(custodes: Custodes) -> AsyncIterator[Finding]:
-    from custodes.storage.databases import is_missing, place_of
+    from custodes.storage.databases import hindrance_of, is_missing, place_of
 
     place = place_of(custodes.database)
     if is_missing(custodes.database):
+        if hindrance := hindrance_of(custodes.database):
+            text = f"there is none at {place}, and none can be made: {hindrance}"
+            yield Finding("database", Verdict.FAILURE, text, "Name a file with --database or CUSTODES_DATABASE_URL")
+            return
         remedy = "Name it with --database or CUSTODES_DATABASE_URL; custodes serve and custodes migrate make one"
         yield Finding("database", Verdict.WARNING, f"there is none at {place}", remedy)
         return

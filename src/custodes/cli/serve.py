@@ -39,7 +39,9 @@ def serve(
     host: Annotated[
         str | None, typer.Option(help="Address to listen on. Default: CUSTODES_HOST, then 127.0.0.1.")
     ] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on. Default: CUSTODES_PORT, then 8321.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="Port to listen on. Default: CUSTODES_PORT, then 8321.")
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the work.")] = 1,
     forward_to: Annotated[
         list[str] | None,

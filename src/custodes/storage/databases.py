@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
@@ -57,6 +58,19 @@ def is_missing(database: Database) -> bool:
     """Tell whether the file of a database is not there; a server says so itself."""
     path: Path | None = getattr(database, "path", None)
     return path is not None and not path.is_file()
+
+
+def hindrance_of(database: Database) -> str:
+    """Say why this user cannot make the file of a database, as far as can be seen; empty: nothing is in the way."""
+    path: Path | None = getattr(database, "path", None)
+    if path is None:
+        return ""
+    if path.is_dir():
+        return "it is a folder"
+    above = next(one for one in path.absolute().parents if one.exists())
+    if not above.is_dir():
+        return f"{above} is no folder"
+    return "" if os.access(above, os.W_OK | os.X_OK) else f"{above} cannot be written to"
 
 
 def notices_of(settings: Settings, database: Database) -> Notices:

@@ -144,6 +144,18 @@ class TestWithoutAnInstall:
         assert (found["database"], found["webhooks"]) == ("failure", "ok")
         assert notes.read_bytes() == before
 
+    def test_nor_where_none_can_be(self, nowhere: Path):
+        """Given a folder of the name, or a file where a folder would be, Then the doctor says why there can be none."""
+        (nowhere / "folder.db").mkdir()
+        (nowhere / "file").touch()
+        with pytest.raises(ConfigurationError, match="is a folder"):
+            CliRunner().invoke(app, ["migrate", "--database", "sqlite:///folder.db"], catch_exceptions=False)
+
+        for url, why in (("sqlite:///folder.db", "it is a folder"), ("sqlite:///file/x.db", "file is no folder")):
+            found = {row["area"]: row for row in run_json_failing("doctor", "--database", url)}
+            assert found["database"]["verdict"] == "failure"
+            assert why in found["database"]["text"]
+
     def test_a_migration_makes_the_folder_and_a_file_that_only_its_owner_reads(self, nowhere: Path):
         assert run_json("migrate", "--database", "sqlite:///deep/down/custodes.db")["applied"]
 
@@ -667,6 +679,13 @@ def test_status_tells_what_the_overview_shows(url: str):
         )
     assert run_json("status")["more"] == ["blocks"]
     assert "and more" in run("status").stdout
+
+
+def test_a_port_that_there_is_not_is_refused():
+    refused = CliRunner().invoke(app, ["serve", "--port", "99999"])
+
+    assert refused.exit_code == 2
+    assert "--port" in refused.output
 
 
 def test_a_demo_with_a_wrong_port_says_which_setting_is_wrong(monkeypatch: pytest.MonkeyPatch):

@@ -53,6 +53,11 @@ def make_engine(path: Path | None, *, pool_size: int, read_only: bool = False) -
     """Make the engine of a file, or of one database in memory; to read only neither makes nor changes it."""
 
     def connect() -> sqlite3.Connection:
+        if path is not None and path.is_dir():
+            msg = f"{path} is a folder, and no database"
+            raise ConfigurationError(
+                msg, remedy="Name the file in it that is, or is to be: sqlite:////folder/custodes.db"
+            )
         connection = sqlite3.connect(
             # Only who writes makes the file: a look into the wrong folder must not leave one there.
             ":memory:" if path is None else f"{path.absolute().as_uri()}?mode=rw{'' if read_only else 'c'}",
