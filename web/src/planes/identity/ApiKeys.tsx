@@ -15,11 +15,11 @@ import { IconKey, IconPlus } from '../../ui/icons.ts';
 import { May } from '../../ui/May.tsx';
 import { Page } from '../../ui/Page.tsx';
 import { Panel } from '../../ui/Panel.tsx';
+import { type Once, ShownOnce } from '../../ui/ShownOnce.tsx';
 import { Hint } from '../../ui/Snippet.tsx';
 import { StatusBadge } from '../../ui/StatusBadge.tsx';
 import { useMoment, useView } from '../../view/view.ts';
 import { type ApiKey, askAgain, concerns, grantable, KEYS, LEAST, type Role, stateOf } from './model.ts';
-import { type Once, ShownOnce } from './ShownOnce.tsx';
 
 const DAYS = [
   { value: '30', label: '30 days' },

@@ -11,11 +11,11 @@ import { Section } from '../../ui/Detail.tsx';
 import { KeyValue } from '../../ui/KeyValue.tsx';
 import { May } from '../../ui/May.tsx';
 import { Panel } from '../../ui/Panel.tsx';
+import { type Once, ShownOnce } from '../../ui/ShownOnce.tsx';
 import { StatusBadge } from '../../ui/StatusBadge.tsx';
 import { useMoment } from '../../view/view.ts';
 import style from './Identity.module.css';
 import { askAgain, grantable, type Profile, type Role } from './model.ts';
-import { type Once, ShownOnce } from './ShownOnce.tsx';
 
 export function UserDetail({ id }: { id: string }) {
   const moment = useMoment();

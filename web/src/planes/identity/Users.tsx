@@ -18,12 +18,12 @@ import { May } from '../../ui/May.tsx';
 import { OpenRow } from '../../ui/OpenRow.tsx';
 import { Page } from '../../ui/Page.tsx';
 import { Panel } from '../../ui/Panel.tsx';
+import { type Once, ShownOnce } from '../../ui/ShownOnce.tsx';
 import { Hint } from '../../ui/Snippet.tsx';
 import { StatusBadge } from '../../ui/StatusBadge.tsx';
 import { useMoment, useSetSearch, useView } from '../../view/view.ts';
 import { askAgain, concerns, grantable, KEYS, LEAST, type Profile, type Role } from './model.ts';
 import type { UsersSearch } from './routes.ts';
-import { type Once, ShownOnce } from './ShownOnce.tsx';
 import { UserDetail } from './UserDetail.tsx';
 
 const ROLES = [

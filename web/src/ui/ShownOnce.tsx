@@ -1,16 +1,19 @@
-/** A password or a key that was just made, shown this once. */
+/** A password, a key or a secret that was just made, shown this once. */
 import { Button, Group, Modal, Stack } from '@mantine/core';
 import type { ReactNode } from 'react';
-import { Snippet } from '../../ui/Snippet.tsx';
-import { useFocusBack } from '../../ui/useFocusBack.ts';
+import { Snippet } from './Snippet.tsx';
+import { useFocusBack } from './useFocusBack.ts';
 
 export interface Once {
   title: string;
   /** What to do with it. */
   text: ReactNode;
   secret: string;
+  /** What belongs to it and is no secret; by what it is called. */
+  beside?: { label: string; text: string };
 }
 
+/** Closed on purpose only: neither a click beside it nor Escape takes away what nobody has kept yet. */
 export function ShownOnce({ once, onClose }: { once: Once | null; onClose: () => void }) {
   const opened = once !== null;
   useFocusBack(opened);
@@ -29,7 +32,8 @@ export function ShownOnce({ once, onClose }: { once: Once | null; onClose: () =>
           <p style={{ margin: 0 }}>
             <b>It is not shown again.</b> {once.text}
           </p>
-          <Snippet text={once.secret} label={once.title} />
+          {once.secret && <Snippet text={once.secret} label={once.title} />}
+          {once.beside?.text && <Snippet {...once.beside} />}
           <Group justify="flex-end">
             <Button onClick={onClose}>I have kept it</Button>
           </Group>
