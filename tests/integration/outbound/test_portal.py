@@ -609,6 +609,17 @@ async def test_what_cannot_be_is_refused_as_a_problem(custodes: Custodes, client
         assert (await visitor("GET", "/endpoints")).json() == []
 
 
+async def test_a_parameter_that_there_is_not_is_refused_by_name(custodes: Custodes, client: httpx2.AsyncClient):
+    visitor = await visit(custodes, client)
+    endpoint = (await visitor.made())["id"]
+
+    answer = await visitor("GET", f"/endpoints/{endpoint}/deliveries?statsu=failed")
+
+    assert answer.status_code == 422
+    assert "There is no parameter 'statsu' here" in answer.json()["detail"]
+    assert (await visitor("GET", f"/endpoints/{endpoint}/deliveries?status=failed")).status_code == 200
+
+
 async def test_a_url_that_leads_inside_is_never_called(
     custodes: Custodes, client: httpx2.AsyncClient, receiver: Receiver
 ):

@@ -13,7 +13,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute
 
@@ -22,6 +22,7 @@ from custodes.admin.dashboard import Dashboard
 from custodes.admin.dependencies import CustodesDep
 from custodes.admin.pace import Pace
 from custodes.admin.pages.pages import icon
+from custodes.admin.parameters import only_known_parameters
 from custodes.admin.portal import routes
 from custodes.admin.portal.session import COOKIE, CustomerDep, PortalRefusals, place_of
 from custodes.admin.problems import PROBLEMS
@@ -95,7 +96,13 @@ def _bare_app() -> FastAPI:
 @lru_cache(maxsize=1)
 def _routes() -> tuple[BaseRoute, ...]:
     router = new_router()
-    router.include_router(routes.router, prefix=API, tags=["portal"], responses=PROBLEMS)
+    router.include_router(
+        routes.router,
+        prefix=API,
+        tags=["portal"],
+        responses=PROBLEMS,
+        dependencies=[Depends(only_known_parameters)],
+    )
     router.add_api_route(f"{API}/openapi.json", _openapi_document, include_in_schema=False)
     router.add_api_route("/icon.svg", icon, include_in_schema=False)
     router.add_api_route("/assets/{name}", show_asset, include_in_schema=False)
