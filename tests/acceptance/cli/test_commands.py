@@ -50,6 +50,9 @@ def run(*words: str, expect: int = 0) -> Result:
 def without(monkeypatch: pytest.MonkeyPatch, missing: str, *importers: str) -> None:
     """Have a package be one that is not installed, for whatever imports it from now on."""
     for name in [name for name in sys.modules if name.split(".")[0] == missing or name.startswith(importers)]:
+        package, _, module = name.rpartition(".")
+        if hasattr(sys.modules.get(package), module):  # importing it anew puts another one there: that is undone, too
+            monkeypatch.setattr(sys.modules[package], module, sys.modules[name])
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, missing, None)
 

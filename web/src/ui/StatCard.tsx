@@ -22,6 +22,8 @@ interface StatCardProps {
   few?: boolean;
   /** Whether the figure is a share, 0 to 1: its change is told in points. */
   share?: boolean;
+  /** Whether it is the figure of a moment, as is the one before: that needs no whole period. */
+  ofMoment?: boolean;
   /** Whether more is better, worse, or neither. */
   more?: 'good' | 'bad' | 'neither';
   /** Its course over the range. */
@@ -40,6 +42,7 @@ export function StatCard({
   before,
   few = false,
   share = false,
+  ofMoment = false,
   more = 'neither',
   course,
   tone,
@@ -64,7 +67,7 @@ export function StatCard({
       </span>
       <span className={style.foot}>
         {figure !== undefined && before !== undefined && (
-          <Change figure={figure} before={before} few={few} share={share} more={more} />
+          <Change figure={figure} before={before} few={few} share={share} ofMoment={ofMoment} more={more} />
         )}
         {note && <span className={style.note}>{note}</span>}
       </span>
@@ -92,16 +95,16 @@ function Helped({ help, children }: { help: string; children: ReactElement }) {
   );
 }
 
-interface ChangeProps extends Required<Pick<StatCardProps, 'few' | 'share' | 'more'>> {
+interface ChangeProps extends Required<Pick<StatCardProps, 'few' | 'share' | 'ofMoment' | 'more'>> {
   figure: number;
   before: number | null;
 }
 
-function Change({ figure, before, few, share, more }: ChangeProps) {
+function Change({ figure, before, few, share, ofMoment, more }: ChangeProps) {
   const began = useContext(Began);
   const written = before === null ? null : (share ? points : few ? difference : change)(figure, before);
   if (before === null || written === null) return <span className={style.change}>none before</span>;
-  if (began !== null) {
+  if (began !== null && !ofMoment) {
     return (
       <span className={style.change} title={`Recording began ${began}: the period before is not whole`}>
         no whole period before

@@ -86,6 +86,7 @@ export function Usage() {
           figure={blocks}
           before={past?.blocks_in_force ?? undefined}
           few
+          ofMoment
           tone={blocks ? 'warn' : undefined}
         />
         <StatCard
