@@ -6,6 +6,7 @@ the server's process), and how long the server takes for what is asked of the ro
 first; that list before some moment; a count of ten minutes; and a rare kind of call of an hour. Rounds alternate,
 medians count (ADR 0008).
 
+    python -m benchmarks brin
     python -m benchmarks.brin --rows 2000000
 """
 
@@ -31,6 +32,11 @@ from custodes.storage.sql.traffic import CALL_COLUMNS
 #: The index in question, and what stands in its place. 32 pages are some 500 rows.
 INDEX = "ix_api_monitoring_started_at"
 BRIN = f"CREATE INDEX {INDEX} ON api_monitoring USING brin (started_at) WITH (pages_per_range = 32, autosummarize = on)"
+
+COMMAND = "python -m benchmarks brin"
+
+#: Rows that are there when it is measured.
+ROWS = 500_000
 
 #: Rows of one batch, and rounds of each side.
 BATCH = 5_000
@@ -100,49 +106,69 @@ def size(connection: psycopg.Connection[Any]) -> tuple[int, int]:
     return int(of_index), int(of_rows)
 
 
-def measure(server: PostgresServer, rows: int) -> None:
-    """Fill both, and print."""
+def measure(server: PostgresServer, rows: int) -> list[dict[str, Any]]:
+    """Fill both and ask both in turn."""
     now = SystemClock().now()
     urls = {kind: asyncio.run(made(server, now, brin=kind == "BRIN")) for kind in ("B-tree", "BRIN")}
     history = TrafficHistory(rows * 90 // RAW_DAYS, 90, now, DEFAULT_TENANT)
     calls = list(history.calls(rows + ROUNDS * BATCH))
     with psycopg.connect(urls["B-tree"]) as tree, psycopg.connect(urls["BRIN"]) as brin:
-        sides = {"B-tree": tree, "BRIN": brin}
+        sides = (tree, brin)
         kept, batches = calls[: -ROUNDS * BATCH], calls[-ROUNDS * BATCH :]
-        for connection in sides.values():
+        for connection in sides:
             for begin in range(0, len(kept), 50_000):
                 copy(connection, kept[begin : begin + 50_000])
-        spent: dict[str, list[float]] = {kind: [] for kind in sides}
-        for begin in range(0, len(batches), BATCH):
-            for kind, connection in sides.items():
-                spent[kind].append(copy(connection, batches[begin : begin + BATCH]))
-        for connection in sides.values():
+        spent = [
+            [copy(connection, batches[begin : begin + BATCH]) for connection in sides]
+            for begin in range(0, len(batches), BATCH)
+        ]
+        for connection in sides:
             connection.autocommit = True
             connection.execute("VACUUM ANALYZE api_monitoring")
-        for kind, connection in sides.items():
-            of_index, of_rows = size(connection)
-            print(
-                f"{kind:7} index {of_index / 2**20:8.2f} MiB of {of_rows / 2**20:8.0f} MiB   "
-                f"COPY of {BATCH:,}: {statistics.median(spent[kind]):6.0f} ms, sum {sum(spent[kind]):6.0f} ms"
-            )
+        (tree_index, tree_rows), (brin_index, brin_rows) = (size(connection) for connection in sides)
+        found = [
+            _row("size of the index on time", tree_index / 2**20, brin_index / 2**20, "MiB"),
+            _row("size of the rows with all indexes", tree_rows / 2**20, brin_rows / 2**20, "MiB"),
+            _row(f"COPY of {BATCH:,} rows, the server's processor time", *_medians(spent), "ms"),
+        ]
         for name, question in questions(now).items():
-            times: dict[str, list[float]] = {kind: [] for kind in sides}
-            for _ in range(ROUNDS):
-                for kind, connection in sides.items():
-                    times[kind].append(took(connection, question))
-            found = "   ".join(f"{kind} {statistics.median(some):8.2f} ms" for kind, some in times.items())
-            print(f"{name:36} {found}")
+            times = [[took(connection, question) for connection in sides] for _ in range(ROUNDS)]
+            found.append(_row(name, *_medians(times), "ms"))
+        return found
+
+
+def _medians(rounds: list[list[float]]) -> tuple[float, float]:
+    tree, brin = (statistics.median(column) for column in zip(*rounds, strict=True))
+    return tree, brin
+
+
+def _row(name: str, tree: float, brin: float, unit: str) -> dict[str, Any]:
+    return {
+        "name": f"API calls by their time: {name}",
+        "ours": tree,
+        "peer": brin,
+        "peer_name": "BRIN in place of the B-tree",
+        "ratio": tree / brin,
+        "unit": unit,
+        "target": "shown",
+        "met": True,
+        "command": COMMAND,
+    }
+
+
+def run(rows: int = ROWS) -> list[dict[str, Any]]:
+    server = PostgresServer()
+    try:
+        return measure(server, rows)
+    finally:
+        server.remove()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=2_000_000)
-    given = parser.parse_args()
-    server = PostgresServer()
-    try:
-        measure(server, given.rows)
-    finally:
-        server.remove()
+    parser.add_argument("--rows", type=int, default=ROWS)
+    for row in run(parser.parse_args().rows):
+        print(f"{row['name']:75} B-tree {row['ours']:9.2f} {row['unit']}   BRIN {row['peer']:9.2f} {row['unit']}")
 
 
 if __name__ == "__main__":
