@@ -262,6 +262,9 @@ class Custodes(Composition):
     async def migrate(self) -> list[str]:
         """Bring the schema to this version; returns the revisions that were applied.
 
+        One transaction; on PostgreSQL one up to each migration that adds indexes to tables which are full already:
+        those are built before it, while others go on writing.
+
         Raises:
             ConfigurationError: the tables are another program's, or newer than this version.
         """
@@ -269,14 +272,20 @@ class Custodes(Composition):
         from custodes.storage.sql.database import connection_of
         from custodes.storage.sql.outbound import SqlEndpointStore
 
-        def work(tx: Transaction) -> list[str]:
+        def last(tx: Transaction) -> list[str]:
             applied = schema.migrate(connection_of(tx))
             # A migration has no keys; and a process of an older version may have written some since.
             if found := SqlEndpointStore().headers_in_the_open(tx):
                 self.outbound.seal_headers(tx, found)
             return applied
 
-        applied = await self.database.migrate(work)
+        applied: list[str] = []
+        *legs, end = await self.database.read(lambda tx: schema.legs(connection_of(tx)))
+        for leg in legs:
+            await self.database.add_indexes(leg.indexes)
+            applied += await self.database.migrate(lambda tx, leg=leg: schema.migrate(connection_of(tx), leg.until))
+        await self.database.add_indexes(end.indexes)
+        applied += await self.database.migrate(last)
         await self.partitions.make()
         return applied
 

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from custodes.errors import ConfigurationError
 from custodes.runtime.transactions import Store, Transaction
 from custodes.runtime.writer import Told
+from custodes.storage.sql.added_indexes import AddedIndex
 from custodes.storage.sql.commits import call_after_commit
 
 T = TypeVar("T")
@@ -63,6 +64,14 @@ class Database(Store, Protocol):
 
         Raises:
             StorageUnavailable: nothing of it was kept.
+        """
+        ...
+
+    async def add_indexes(self, indexes: Sequence[AddedIndex]) -> None:
+        """Build indexes before the migration that they belong to, where that lets others go on writing.
+
+        Raises:
+            StorageUnavailable: it could not be done; what was not done yet is done by the next call.
         """
         ...
 

@@ -24,6 +24,7 @@ from custodes.runtime.log import get_logger
 from custodes.runtime.transactions import Transaction
 from custodes.runtime.writer import GroupCommitWriter, Pending, Told
 from custodes.storage.sql import database as sql
+from custodes.storage.sql.added_indexes import AddedIndex, Builder
 from custodes.storage.sql.database import Ingest
 from custodes.storage.sql.deadlines import Deadlines, Overdue
 from custodes.storage.sql.postgresql_codes import HELD_BY_OTHERS, code_of
@@ -75,6 +76,9 @@ OLDEST = 13
 
 #: Key of the advisory lock that migrations hold ("custodes" in ASCII).
 MIGRATION_LOCK = int.from_bytes(b"custodes", "big")
+
+#: The same for who builds indexes ("cust-idx").
+BUILD_LOCK = int.from_bytes(b"cust-idx", "big")
 
 #: Not waited for: figures that may be lost with the power. The server writes them within a second all the same.
 _NOT_DURABLE = "SET LOCAL synchronous_commit = off"
@@ -191,7 +195,11 @@ class PostgresDatabase:
         make = f"CREATE SCHEMA IF NOT EXISTS {_quoted(self.schema)}" if self.schema else ""
         alone = f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"  # waited for as long as another process migrates
         wait = f"SET LOCAL lock_timeout = {MIGRATION_LOCK_MS}"
-        terms = Terms(self._writer_engine, MIGRATION_TIMEOUT_SECONDS, _joined(alone, wait, make, self.search_path))
+        return await self._in_turn(work, _joined(alone, wait, make, self.search_path))
+
+    async def _in_turn(self, work: Callable[[Transaction], T], preamble: str) -> T:
+        """Run a work that waits for tables a little at a time, until it had each that it needs."""
+        terms = Terms(self._writer_engine, MIGRATION_TIMEOUT_SECONDS, preamble)
         for tried in range(MIGRATION_TRIES):
             if tried:
                 await asyncio.sleep(MIGRATION_PAUSE_SECONDS)
@@ -204,6 +212,34 @@ class PostgresDatabase:
         msg = f"The tables were not changed: others had one of them at each of {MIGRATION_TRIES} tries"
         remedy = "End what runs for minutes (pg_stat_activity, oldest xact_start first: a backup?), then migrate again"
         raise StorageUnavailable(msg, remedy=remedy)
+
+    async def add_indexes(self, indexes: Sequence[AddedIndex]) -> None:
+        """Build indexes while others go on writing; one process at a time.
+
+        Raises:
+            StorageUnavailable: the server could not do it; what was not done yet is done by the next call.
+        """
+        if not indexes:
+            return
+        engine = _engine(self.url, 2)
+        builder = Builder(engine, f"{_quoted(self.schema)}." if self.schema else "", MIGRATION_LOCK_MS)
+
+        def work(tx: Transaction) -> bool:
+            # Asked for again and again: who waits for it in the server has a snapshot, which the build waits for.
+            mine = sql.connection_of(tx).exec_driver_sql(f"SELECT pg_try_advisory_xact_lock({BUILD_LOCK})").scalar_one()
+            for index in indexes if mine else ():
+                builder.build(index)
+            return mine
+
+        try:
+            for _ in range(round(MIGRATION_TIMEOUT_SECONDS / MIGRATION_PAUSE_SECONDS)):
+                if await self._in_turn(work, "SET LOCAL idle_in_transaction_session_timeout = 0"):
+                    return
+                await asyncio.sleep(MIGRATION_PAUSE_SECONDS)
+        finally:
+            engine.dispose()
+        msg = f"Another process has built indexes for more than {MIGRATION_TIMEOUT_SECONDS:.0f} s"
+        raise StorageUnavailable(msg, remedy="Look what it waits for (pg_stat_progress_create_index), then start again")
 
     async def join(
         self, connection: object, work: Callable[[Transaction], T], *, committed: Callable[[], None] | None = None

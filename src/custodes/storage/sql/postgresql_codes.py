@@ -7,6 +7,9 @@ from sqlalchemy.exc import DBAPIError
 #: lock_not_available: another transaction had a table for longer than ``lock_timeout``.
 LOCKED = "55P03"
 
+#: undefined_table: a table, or an index, that was there a moment ago may have been dropped.
+UNDEFINED_TABLE = "42P01"
+
 #: What is over when others let go of a table: they had it for too long, or each waited for what the other had.
 HELD_BY_OTHERS = frozenset({LOCKED, "40P01"})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, String, column, inspect, select, table
 
 from custodes.errors import ConfigurationError
+from custodes.storage.sql.added_indexes import AddedIndex
 from custodes.storage.sql.tables import REST, metadata
 
 if TYPE_CHECKING:
@@ -43,8 +45,42 @@ for _module in _TABLE_MODULES:
     import_module(f"custodes.storage.sql.tables.{_module}")
 
 
-def migrate(connection: Connection) -> list[str]:
-    """Bring the schema to the newest version; all or nothing, inside the caller's transaction.
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """A part of the way to the newest version."""
+
+    #: Built first, where that lets others go on writing.
+    indexes: tuple[AddedIndex, ...]
+    #: Version that the migrations which follow end with, in one transaction.
+    until: str = "head"
+
+
+def legs(connection: Connection) -> list[Leg]:
+    """Cut the way to the newest version before each migration that adds indexes to tables which are full already.
+
+    Never empty. A new install goes in one, as does SQLite, where nobody writes meanwhile either way.
+
+    Raises:
+        ConfigurationError: the database is newer than this version of Custodes.
+    """
+    pending = pending_revisions(connection)
+    if not pending or connection.dialect.name != "postgresql" or current_revision(connection) is None:
+        return [Leg(())]
+    from alembic.script import ScriptDirectory
+
+    script = ScriptDirectory.from_config(alembic_config(connection))
+    found: list[Leg] = []
+    for revision in pending:
+        indexes: tuple[AddedIndex, ...] = getattr(script.get_revision(revision).module, "INDEXES", ())
+        if indexes or not found:
+            found.append(Leg(indexes, revision))
+        else:
+            found[-1] = replace(found[-1], until=revision)
+    return found
+
+
+def migrate(connection: Connection, until: str = "head") -> list[str]:
+    """Bring the schema to the newest version, or one before; all or nothing, inside the caller's transaction.
 
     Returns:
         The revisions that were applied, oldest first; empty when there was nothing to do.
@@ -54,12 +90,16 @@ def migrate(connection: Connection) -> list[str]:
             version of Custodes.
     """
     pending = pending_revisions(connection)
+    if until in pending:  # else another process was faster
+        pending = pending[: pending.index(until) + 1]
+    elif until != "head":
+        return []
     if pending:
         from alembic import command
 
         if current_revision(connection) is None:
             _refuse_foreign_tables(connection)
-        command.upgrade(alembic_config(connection), "head")
+        command.upgrade(alembic_config(connection), until)
     return pending
 
 

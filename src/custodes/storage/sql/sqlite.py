@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ from custodes.errors import ConfigurationError, CustodesError, StorageUnavailabl
 from custodes.runtime.transactions import Transaction
 from custodes.runtime.writer import GroupCommitWriter, Pending, Told
 from custodes.storage.sql import database as sql
+from custodes.storage.sql.added_indexes import AddedIndex
 from custodes.storage.sql.database import Ingest, as_transaction
 from custodes.storage.sql.sqlite_connections import begin, driver_of, make_engine, make_private_file
 from custodes.storage.sql.sqlite_lock import patiently
@@ -157,6 +158,9 @@ class SqliteDatabase:
             with suppress(StorageUnavailable):
                 return await self.write(work)
         return await self.write(work)
+
+    async def add_indexes(self, indexes: Sequence[AddedIndex]) -> None:
+        """Leave them to the migration: a file has one writer, which is the migration either way."""
 
     def ingest(self, statement: Ingest[Row, Result], row: Row, told: Told | None = None) -> Awaitable[Result]:
         """Insert one row with its group; nobody who has a client waiting is kept waiting for ever."""

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 import sqlalchemy as sa
 from alembic import op
 
+from custodes.storage.sql.added_indexes import AddedIndex, add, drop
+
 revision = "0014_sums_and_ages"
 down_revision = "0013_audit_lines"
 branch_labels = None
@@ -35,18 +37,17 @@ _WIDER: Mapping[str, tuple[str, ...]] = {
     "audit_span_figures": ("events",),
 }
 
-#: Index → its table and columns.
-_BY_AGE: Mapping[str, tuple[str, list[str]]] = {
-    "ix_webhook_refusals_received_at": ("webhook_refusals", ["received_at"]),
-    "ix_webhook_refusal_counts_bucket": ("webhook_refusal_counts", ["bucket"]),
-    "ix_webhook_rollups_level": ("webhook_rollups", ["level", "bucket"]),
-    "ix_webhook_source_rollups_level": ("webhook_source_rollups", ["level", "bucket"]),
-}
+#: By age.
+INDEXES = (
+    AddedIndex("ix_webhook_refusals_received_at", "webhook_refusals", ("received_at",)),
+    AddedIndex("ix_webhook_refusal_counts_bucket", "webhook_refusal_counts", ("bucket",)),
+    AddedIndex("ix_webhook_rollups_level", "webhook_rollups", ("level", "bucket")),
+    AddedIndex("ix_webhook_source_rollups_level", "webhook_source_rollups", ("level", "bucket")),
+)
 
 
 def upgrade() -> None:
-    for name, (table, columns) in _BY_AGE.items():
-        op.create_index(name, table, columns)
+    add(INDEXES)
     if op.get_bind().dialect.name == "postgresql":
         for table, columns in _WIDER.items():  # each table is written anew once
             op.execute(f"ALTER TABLE {table} {', '.join(f'ALTER {name} TYPE BIGINT' for name in columns)}")
@@ -58,5 +59,4 @@ def downgrade() -> None:
         for table, columns in _WIDER.items():
             op.execute(f"ALTER TABLE {table} {', '.join(f'ALTER {name} TYPE INTEGER' for name in columns)}")
     op.drop_column("api_rollups", "total_squares")
-    for name, (table, _) in _BY_AGE.items():
-        op.drop_index(name, table)
+    drop(INDEXES)

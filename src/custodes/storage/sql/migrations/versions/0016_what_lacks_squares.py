@@ -1,6 +1,6 @@
 """An index of the rows of endpoints whose squares of times are still to be filled (``storage/sql/traffic_squares.py``).
 
-Empty once they are. To make it the rollups are read once; nothing is written into them until that is done.
+Empty once they are.
 
 Revision ID: 0016_what_lacks_squares
 Revises: 0015_reviews_step_by_step
@@ -8,8 +8,7 @@ Revises: 0015_reviews_step_by_step
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-from alembic import op
+from custodes.storage.sql.added_indexes import AddedIndex, add, drop
 
 revision = "0016_what_lacks_squares"
 down_revision = "0015_reviews_step_by_step"
@@ -18,16 +17,12 @@ depends_on = None
 
 _LACKING = "(keyspace = 'endpoint' AND level >= 21600 AND total_squares IS NULL)"
 
+INDEXES = (AddedIndex("ix_api_rollups_lacking", "api_rollups", ("level", "bucket"), _LACKING),)
+
 
 def upgrade() -> None:
-    op.create_index(
-        "ix_api_rollups_lacking",
-        "api_rollups",
-        ["level", "bucket"],
-        sqlite_where=sa.text(_LACKING),
-        postgresql_where=sa.text(_LACKING),
-    )
+    add(INDEXES)
 
 
 def downgrade() -> None:
-    op.drop_index("ix_api_rollups_lacking", "api_rollups")
+    drop(INDEXES)

@@ -8,26 +8,26 @@ Revises: 0018_what_is_stuck
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-from alembic import op
+from custodes.storage.sql.added_indexes import AddedIndex, add, drop
 
 revision = "0019_shared_delivery_figures"
 down_revision = "0018_what_is_stuck"
 branch_labels = None
 depends_on = None
 
-_APART = sa.text("writer <> ''")
+INDEXES = (
+    AddedIndex(
+        "ix_webhook_delivery_rollups_apart",
+        "webhook_delivery_rollups",
+        ("level", "bucket", "tenant_id", "configuration_id", "event_type", "writer"),
+        "writer <> ''",
+    ),
+)
 
 
 def upgrade() -> None:
-    op.create_index(
-        "ix_webhook_delivery_rollups_apart",
-        "webhook_delivery_rollups",
-        ["level", "bucket", "tenant_id", "configuration_id", "event_type", "writer"],
-        sqlite_where=_APART,
-        postgresql_where=_APART,
-    )
+    add(INDEXES)
 
 
 def downgrade() -> None:
-    op.drop_index("ix_webhook_delivery_rollups_apart", "webhook_delivery_rollups")
+    drop(INDEXES)
