@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import re
 import signal
 import sqlite3
 import time
@@ -174,15 +176,19 @@ def test_one_of_them_leads_and_goes_on_leading(server: Any, folder: Path, until:
 
 
 def test_a_worker_that_dies_is_replaced(server: Any):
+    """Given two workers, When one is killed, Then another takes its place, And it is said who died and of what."""
     before = both_answer(server.url)
+    victim = min(before)
 
-    os.kill(min(before), signal.SIGKILL)
+    os.kill(victim, signal.SIGKILL)
 
     deadline = time.monotonic() + 90
     while not (both := seen_by(server.url) - before):
         assert time.monotonic() < deadline, "nobody took its place"
         time.sleep(0.1)
     assert len(both) == 1
+    [died] = re.findall(r"WARNING custodes\.workers (\{.*\"worker_died\".*\})$", server.said, re.MULTILINE)
+    assert json.loads(died) == {"event": "worker_died", "pid": victim, "ended": "by SIGKILL", "workers": 2}
 
 
 def leases(database: Path) -> list[tuple[str, int, int]]:

@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from custodes.errors import ConfigurationError, StorageUnavailable
 from custodes.runtime.transactions import Transaction
+from custodes.storage.sql import sqlite_connections
 from custodes.storage.sql.database import Ingest, connection_of
 from custodes.storage.sql.pipelined import pipelined
 from custodes.storage.sql.sqlite import SqliteDatabase
@@ -180,6 +182,20 @@ async def test_closing_stops_a_query_that_runs_and_holds_up_nobody(store: Sqlite
     with pytest.raises(StorageUnavailable):
         await reading
     await closing
+
+
+async def test_a_file_that_cannot_be_written_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Given a place where SQLite cannot write, When it is opened, Then that is said at once, not as if for a lock."""
+    (tmp_path / "custodes.db-wal").mkdir()
+    slept: list[float] = []
+    monkeypatch.setattr(sqlite_connections, "time", SimpleNamespace(sleep=slept.append))
+    database = SqliteDatabase(f"sqlite:///{tmp_path}/custodes.db")
+
+    with pytest.raises(StorageUnavailable, match="disk has space"):
+        await database.open()
+
+    await database.close()
+    assert sum(slept) < 0.2
 
 
 async def test_a_folder_that_cannot_be_made_says_so(tmp_path: Path):

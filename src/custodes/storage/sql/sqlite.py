@@ -10,7 +10,6 @@ import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -26,7 +25,7 @@ from custodes.storage.sql import database as sql
 from custodes.storage.sql.added_indexes import AddedIndex
 from custodes.storage.sql.database import Ingest, as_transaction
 from custodes.storage.sql.sqlite_connections import begin, driver_of, make_engine, make_private_file
-from custodes.storage.sql.sqlite_lock import patiently
+from custodes.storage.sql.sqlite_lock import locked, patiently
 
 T = TypeVar("T")
 Row = TypeVar("Row")
@@ -155,8 +154,11 @@ class SqliteDatabase:
     async def migrate(self, work: Callable[[Transaction], T]) -> T:
         """Run a work that changes tables; another process that starts at the same time has the lock while it does."""
         for _ in range(MIGRATION_TRIES - 1):
-            with suppress(StorageUnavailable):
+            try:
                 return await self.write(work)
+            except StorageUnavailable as error:
+                if not locked(error.__cause__):
+                    raise
         return await self.write(work)
 
     async def add_indexes(self, indexes: Sequence[AddedIndex]) -> None:
@@ -195,6 +197,7 @@ class SqliteDatabase:
             # The state of the file is unknown after a failed commit: never go on with the same connection.
             self._reconnect()
             failure = _unavailable(error)
+            failure.__cause__ = error
             for pending in group:
                 pending.fail(failure)
         except CustodesError as error:

@@ -14,10 +14,14 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from custodes.errors import ConfigurationError
-from custodes.storage.sql.sqlite_lock import BUSY_TIMEOUT_MS, LOOKS_MS, patiently
+from custodes.storage.sql.sqlite_lock import BUSY_TIMEOUT_MS, LOOKS_MS, locked, patiently
 
 #: How long to wait before a new file is asked again to switch to WAL, milliseconds.
 _WAL_PAUSE_MS = 20
+
+#: How often it is asked again when it is not for a lock: the files beside it may just come and go. That a disk cannot
+#: be written to is said at once.
+_OTHER_TRIES = 5
 
 #: Pages in the log after which they are copied into the file: 16 MB. SQLite's own 1,000 would have a steady stream of
 #: webhooks wait for a copy, and its sync to the disk, at every fifteenth commit; pages that change all the time (the
@@ -112,9 +116,13 @@ def _pragmas(*, read_only: bool) -> Sequence[str]:
 
 def _use_wal(connection: sqlite3.Connection) -> None:
     """Switch to WAL; a new file that several processes open at once is locked without SQLite waiting for it."""
-    for _ in range(BUSY_TIMEOUT_MS // _WAL_PAUSE_MS):
-        with suppress(sqlite3.OperationalError):
+    for tried in range(BUSY_TIMEOUT_MS // _WAL_PAUSE_MS):
+        try:
             connection.execute("PRAGMA journal_mode=WAL").close()
+        except sqlite3.OperationalError as error:
+            if not locked(error) and tried >= _OTHER_TRIES:
+                raise
+        else:
             return
         time.sleep(_WAL_PAUSE_MS / 1_000)
     connection.execute("PRAGMA journal_mode=WAL").close()

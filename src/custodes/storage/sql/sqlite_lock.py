@@ -41,10 +41,11 @@ def patiently(action: Callable[[], T]) -> T:
         try:
             return action()
         except sqlite3.OperationalError as error:
-            if not _locked(error) or _clock.monotonic() >= ends_at:
+            if not locked(error) or _clock.monotonic() >= ends_at:
                 raise
 
 
-def _locked(error: sqlite3.OperationalError) -> bool:
+def locked(error: BaseException | None) -> bool:
+    """Tell whether an error, of the driver or of SQLAlchemy about it, says that another process has the lock."""
     # Extended codes (SQLite documentation, "Result and Error Codes") have the plain one in their low byte.
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+    return getattr(getattr(error, "orig", error), "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
