@@ -280,8 +280,11 @@ class Custodes(Composition):
             return applied
 
         applied: list[str] = []
-        *legs, end = await self.database.read(lambda tx: schema.legs(connection_of(tx)))
-        for leg in legs:
+        legs = [schema.Leg(())]
+        if self.database.dialect == "postgresql":
+            legs = await self.database.read(lambda tx: schema.legs(connection_of(tx)))
+        *before, end = legs
+        for leg in before:
             await self.database.add_indexes(leg.indexes)
             applied += await self.database.migrate(lambda tx, leg=leg: schema.migrate(connection_of(tx), leg.until))
         await self.database.add_indexes(end.indexes)

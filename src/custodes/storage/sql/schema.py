@@ -58,13 +58,13 @@ class Leg:
 def legs(connection: Connection) -> list[Leg]:
     """Cut the way to the newest version before each migration that adds indexes to tables which are full already.
 
-    Never empty. A new install goes in one, as does SQLite, where nobody writes meanwhile either way.
+    Never empty. A new install goes in one.
 
     Raises:
         ConfigurationError: the database is newer than this version of Custodes.
     """
     pending = pending_revisions(connection)
-    if not pending or connection.dialect.name != "postgresql" or current_revision(connection) is None:
+    if not pending or current_revision(connection) is None:
         return [Leg(())]
     from alembic.script import ScriptDirectory
 
