@@ -142,7 +142,8 @@ async def test_what_was_broken_off_is_built_anew(old: Custodes, whole: str):
     assert all(valid for some in indexes(old).values() for _, valid in some)
 
 
-async def test_processes_that_start_at_once_build_each_once(old: Custodes):
+async def test_processes_that_start_at_once_build_each_once(old: Custodes, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(postgresql, "MIGRATION_PAUSE_SECONDS", 0.02)
     installs = [Custodes(old.settings.database_url, secret_key="k" * 32) for _ in range(3)]
     pending = await old.pending_migrations()
 
