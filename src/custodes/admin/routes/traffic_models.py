@@ -23,9 +23,6 @@ from custodes.planes.traffic.latency import Latency, LatencyPoint, Measure
 from custodes.planes.traffic.model import ApiCall, ErrorGroup
 from custodes.planes.traffic.overhead import OwnTime
 
-#: First characters by which spreadsheet programs take a cell for a formula (OWASP, "CSV Injection").
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
 
 class PercentilesModel(BaseModel):
     """Percentiles of a time in milliseconds, at most 2.2 % away from the true ones."""
