@@ -143,10 +143,12 @@ async def test_a_laptop_without_a_network_is_told_that_its_figures_are_old(windo
     await seen.context.set_offline(True)
     try:
         await expect(page.get_by_text(re.compile("the server does not answer, trying again"))).to_be_visible()
+        await expect(page.get_by_role("switch", name="Connecting")).to_be_visible()
     finally:
         await seen.context.set_offline(False)
 
     await expect(page.get_by_text("the server does not answer")).to_have_count(0)
+    await expect(page.get_by_role("switch", name="Live", exact=True)).to_be_visible()
 
 
 async def test_dragging_on_a_chart_zooms_the_page_and_back_undoes_it(window: Callable[..., Any]) -> None:

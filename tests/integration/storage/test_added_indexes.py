@@ -191,3 +191,14 @@ async def test_a_table_that_others_have_for_themselves_is_waited_for_a_little_at
 
     await migrating
     assert await old.pending_migrations() == []
+
+
+async def test_a_pooler_in_transaction_mode_is_no_hindrance(postgres_server, pgbouncer):
+    old = await old_install(postgres_server)
+    through = Custodes(pgbouncer.url(old.settings.database_url.rpartition("/")[2]), secret_key="k" * 32)
+
+    assert len(await through.migrate()) > 5
+
+    assert all(valid for some in indexes(old).values() for _, valid in some)
+    await through.close()
+    await old.close()

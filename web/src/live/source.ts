@@ -1,6 +1,6 @@
 /** What happens, as the server tells it (server-sent events): one connection for the whole page, closed when nobody looks. */
 import { useEffect, useSyncExternalStore } from 'react';
-import { doubt } from '../api/reach.ts';
+import { doubt, useReach } from '../api/reach.ts';
 import type { components } from '../api/schema.d.ts';
 import { me, whileSignedOut } from '../api/session.ts';
 import { boot } from '../boot.ts';
@@ -92,9 +92,11 @@ export function useLiveConnection(on: boolean): void {
   }, [on]);
 }
 
-/** Whether the page hears of what happens. */
+/** Whether the page hears of what happens. A stream that is open says nothing for minutes after the network has gone. */
 export function useLiveStatus(): LiveStatus {
-  return useSyncExternalStore(subscribe, () => state.status);
+  const { lost } = useReach();
+  const status = useSyncExternalStore(subscribe, () => state.status);
+  return lost && status === 'open' ? 'connecting' : status;
 }
 
 /** What has happened lately, newest first, and how much was not shown. */
