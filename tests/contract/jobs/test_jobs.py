@@ -1,7 +1,9 @@
 """What every keeper of jobs promises (runtime/jobs.py), on every engine."""
 
+import asyncio
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import create_engine, event
 
@@ -10,7 +12,8 @@ from custodes.kernel.tenant import DEFAULT_TENANT
 from custodes.runtime.jobs import SUSPECT_AFTER, Claim, Jobs, Lease, NewJob
 from custodes.runtime.transactions import Transaction
 from custodes.storage.sql.database import Database, as_transaction, connection_of
-from custodes.storage.sql.jobs import FINISH, SqlJobs
+from custodes.storage.sql.jobs import EXTEND, FINISH, SqlJobs
+from custodes.storage.sql.postgresql import PostgresDatabase
 from custodes.storage.sql.tables import metadata
 from custodes.storage.sql.tables.jobs import jobs as table
 
@@ -122,14 +125,15 @@ async def test_many_are_finished_at_once_and_only_those_that_are_still_held(data
     assert (await database.read(lambda tx: jobs.backlog(tx, "webhook", NOW))).open == 2
 
 
-def test_jobs_are_finished_through_the_key_however_many_are_open():
+@pytest.mark.parametrize(("statement", "more"), [(FINISH, {}), (EXTEND, {"until": NOW})], ids=["finish", "extend"])
+def test_jobs_are_settled_through_the_key_however_many_are_open(statement: Any, more: dict[str, int]):
     ran: list[tuple[str, Any]] = []
     with create_engine("sqlite://").connect() as connection:
         metadata.create_all(connection)
         event.listen(
             connection, "before_cursor_execute", lambda _c, _cursor, text, values, *_rest: ran.append((text, values))
         )
-        connection.execute(FINISH, {"kind": "webhook", "refs": ["a", "b"], "held": ["a:1", "b:2"]})
+        connection.execute(statement, {"of_kind": "webhook", "refs": ["a", "b"], "held": ["a:1", "b:2"], **more})
         text, values = ran[-1]
         steps = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)]
 
@@ -154,6 +158,23 @@ async def test_a_lease_that_is_extended_is_not_taken_over(database: Database, jo
     await database.write(lambda tx: jobs.extend(tx, [lease], NOW + 2 * LEASE))
 
     assert await claim(database, jobs, owner="w2", now=NOW + LEASE) == []
+
+
+async def test_what_is_being_settled_keeps_nobody_from_extending_the_other_leases(postgres_url: str, jobs: Jobs):
+    """Given a transaction that settles one of two jobs, When both leases are extended, Then the other is, at once:
+    who waited could be waited for in turn, and one of both would be broken off after a second."""
+    database = PostgresDatabase(postgres_url)
+    await database.open()
+    await put(database, jobs, job("a"), job("b"))
+    by_name = {lease.ref: lease for lease in await claim(database, jobs)}
+    with psycopg.connect(postgres_url) as settling:
+        settling.execute("DELETE FROM custodes_jobs WHERE ref = 'b'")
+        async with asyncio.timeout(5):
+            extended = await database.write(lambda tx: jobs.extend(tx, list(by_name.values()), NOW + 2 * LEASE))
+
+    assert extended == [by_name["a"]]
+    assert await claim(database, jobs, owner="w2", now=NOW + LEASE) == []
+    await database.close()
 
 
 async def test_a_failed_attempt_counts_and_one_given_back_does_not(database: Database, jobs: Jobs):

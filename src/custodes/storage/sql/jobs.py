@@ -10,6 +10,7 @@ from sqlalchemy import (
     BigInteger,
     Connection,
     CursorResult,
+    Executable,
     Integer,
     Select,
     Text,
@@ -95,20 +96,18 @@ class SqlJobs:
         return [Lease(row.tenant_id, kind, row.ref, row.lane, row.attempts, row.lost, row.token + 1) for row in due]
 
     def extend(self, tx: Transaction, leases: Sequence[Lease], until: int) -> Sequence[Lease]:
-        """Move the end of leases that are still held."""
-        connection = connection_of(tx)
-        return [lease for lease in leases if _changed(connection, lease, due_at=until)]
+        """Move the end of leases that are still held: one statement for all of a kind.
+
+        What is being settled is passed over. To wait for it would be a deadlock now and then: both take many jobs, each
+        in an order of its own.
+        """
+        held = _of_leases(connection_of(tx), leases, EXTEND, until=until)
+        return [lease for lease in leases if _name(lease) in held]
 
     def finish(self, tx: Transaction, leases: Sequence[Lease]) -> Sequence[Lease]:
         """Delete the jobs whose leases are still held: one statement for all of a kind."""
-        connection = connection_of(tx)
-        gone: set[tuple[str, str, int]] = set()
-        for kind in {lease.kind for lease in leases}:
-            of_kind = [lease for lease in leases if lease.kind == kind]
-            held = [f"{lease.ref}:{lease.token}" for lease in of_kind]
-            these = {"kind": kind, "held": held, "refs": [lease.ref for lease in of_kind]}
-            gone |= {(kind, ref, token) for ref, token in connection.execute(FINISH, these)}
-        return [lease for lease in leases if (lease.kind, lease.ref, lease.token) in gone]
+        gone = _of_leases(connection_of(tx), leases, FINISH)
+        return [lease for lease in leases if _name(lease) in gone]
 
     def again(self, tx: Transaction, back: Sequence[tuple[Lease, int]], *, counted: bool = True) -> Sequence[Lease]:
         """Give back the jobs whose leases are still held: one statement for all."""
@@ -132,7 +131,7 @@ class SqlJobs:
             {count: "{old} + {new}"},
             "custodes_jobs.lease_owner IS NOT NULL",
         )
-        return [lease for lease, _ in back if (lease.kind, lease.ref, lease.token) in held]
+        return [lease for lease, _ in back if _name(lease) in held]
 
     def hasten(self, tx: Transaction, kind: str, ref: str, due_at: int) -> bool:
         """Make an open job that nobody holds due earlier."""
@@ -161,6 +160,8 @@ class SqlJobs:
 # Statements of the worker's round are put together once: to do so costs as much as to run them.
 
 _KIND = t.c.kind == bindparam("kind")
+#: The same in an update, where the name of a column is taken.
+_OF_KIND = t.c.kind == bindparam("of_kind")
 
 #: Nobody is at it, and it is due; or somebody was, and the lease has ended. By the later of both an index finds it.
 _DUE_NOW = and_(
@@ -199,24 +200,29 @@ _DUE_SOUND = _DUE.where(_LOST < SUSPECT_AFTER)
 
 _LEASE = (
     update(t)
-    .where(t.c.kind == bindparam("of_kind"), among(t.c.ref, "refs"))
+    .where(_OF_KIND, among(t.c.ref, "refs"))
     .values(due_at=bindparam("until"), lease_owner=bindparam("owner"), token=t.c.token + 1)
 )
 
-_PULL_IN = (
-    update(t).where(t.c.kind == bindparam("of_kind"), t.c.due_at > bindparam("horizon")).values(due_at=bindparam("to"))
+_PULL_IN = update(t).where(_OF_KIND, t.c.due_at > bindparam("horizon")).values(due_at=bindparam("to"))
+
+#: Leases that are held. It names the references alone, too: by them the rows are found through an index, and by a pair
+#: they are not.
+_HELD = and_(
+    _OF_KIND,
+    among(t.c.ref, "refs"),
+    among(t.c.ref + ":" + cast(t.c.token, Text), "held"),
+    t.c.lease_owner.is_not(None),
 )
 
-#: Deletes the jobs of leases that are held. It names the references alone, too: by them the rows are found through an
-#: index, and by a pair they are not.
-FINISH = (
-    delete(t)
-    .where(
-        _KIND,
-        among(t.c.ref, "refs"),
-        among(t.c.ref + ":" + cast(t.c.token, Text), "held"),
-        t.c.lease_owner.is_not(None),
-    )
+#: Deletes the jobs of leases that are held.
+FINISH = delete(t).where(_HELD).returning(t.c.ref, t.c.token)
+
+#: Moves the end of those that nobody is at.
+EXTEND = (
+    update(t)
+    .where(_OF_KIND, t.c.ref.in_(select(t.c.ref).where(_HELD).with_for_update(skip_locked=True)))
+    .values(due_at=bindparam("until"))
     .returning(t.c.ref, t.c.token)
 )
 
@@ -256,12 +262,21 @@ _DUE_LANES = _lanes(due=True)
 _DUE_LANES_IN_ONE = in_one_row(_DUE_LANES)
 
 
-def _held(lease: Lease) -> Any:
-    return and_(t.c.kind == lease.kind, t.c.ref == lease.ref, t.c.token == lease.token, t.c.lease_owner.is_not(None))
+def _of_leases(
+    connection: Connection, leases: Sequence[Lease], statement: Executable, **values: Any
+) -> set[tuple[str, str, int]]:
+    """Run a statement for those that are held, once a kind; returns the names of the leases that it found."""
+    found: set[tuple[str, str, int]] = set()
+    for kind in {lease.kind for lease in leases}:
+        of_kind = [lease for lease in leases if lease.kind == kind]
+        held = [f"{lease.ref}:{lease.token}" for lease in of_kind]
+        these = {"of_kind": kind, "held": held, "refs": [lease.ref for lease in of_kind], **values}
+        found |= {(kind, ref, token) for ref, token in connection.execute(statement, these)}
+    return found
 
 
-def _changed(connection: Connection, lease: Lease, **values: Any) -> bool:
-    return _count(connection.execute(update(t).where(_held(lease)).values(values))) == 1
+def _name(lease: Lease) -> tuple[str, str, int]:
+    return lease.kind, lease.ref, lease.token
 
 
 def _count(result: Any) -> int:
