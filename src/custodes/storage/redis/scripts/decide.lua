@@ -38,6 +38,8 @@ local renewed = {}
 local the_states, the_rows, the_subjects, the_waits = {}, {}, {}, {}
 local views, told = {}, 0
 local others, near = {}, {}
+-- Of the subject at hand, in the order of its limits: the records that take the place of those in its text.
+local records, concat = {}, table.concat
 
 -- Some refuse, or would in shadow: what is left, microseconds until there is more, and how long it has to be waited for.
 local CONTESTED = 1
@@ -162,29 +164,36 @@ local function renew(place, kind, number)
     text = call('GET', KEYS[number])
     texts[number] = text
   end
-  local at, last, written, ends = 1, told, '', 0
-  for limit = 1, #kind do
-    local row, record, dead_at = kind[limit], nil, nil
-    if not row.renew then
+  local at, last, ends, count, nearly = 1, told, 0, #kind, false
+  for limit = 1, count do
+    local row = kind[limit]
+    local renew, record, dead_at, left = row.renew, nil, nil, nil
+    if not renew then
       at = nil
       break
     end
-    at, record, dead_at, views[last + 1], views[last + 2] = row.renew(text, at, row)
+    at, record, dead_at, left, views[last + 2] = renew(text, at, row)
     if not at then break end
-    last, written = last + 2, written .. record
+    views[last + 1], records[limit] = left, record
+    last = last + 2
     if dead_at > ends then ends = dead_at end
+    if left <= row.near then nearly = true end
   end
   if not at or text and at <= #text then
-    for view = last, told + 1, -1 do views[view] = nil end
+    for view = last + 2, told + 1, -1 do views[view] = nil end
     return false
   end
-  for limit = 1, #kind do
-    local left = views[told + 2 * limit - 1]
-    if left <= kind[limit].near then
-      local size = #near
-      near[size + 1], near[size + 2], near[size + 3] = place, limit, left
+  if nearly then
+    for limit = 1, count do
+      local left = views[told + 2 * limit - 1]
+      if left <= kind[limit].near then
+        local size = #near
+        near[size + 1], near[size + 2], near[size + 3] = place, limit, left
+      end
     end
   end
+  local written = records[1]
+  if count > 1 then written = concat(records, '', 1, count) end
   told, texts[number], renewed[number] = last, written, ends
   return true
 end
