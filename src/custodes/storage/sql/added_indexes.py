@@ -60,7 +60,7 @@ def drop(indexes: Iterable[AddedIndex]) -> None:
 
 
 class Builder:
-    """Builds indexes of PostgreSQL, for whoever holds the lock of migrations.
+    """Builds indexes of PostgreSQL, for whoever holds the lock of builds.
 
     Args:
         engine: connections of their own for it, two at once.
