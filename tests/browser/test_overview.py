@@ -17,6 +17,12 @@ from tests.browser.served import ZONE, Shop, as_browser_cookie, signed
 
 NOW = "?from=now-5m"
 
+#: What a browser tells its pages when the machine has lost its network.
+NETWORK_GONE = """() => {
+  Object.defineProperty(navigator, "onLine", { get: () => false });
+  window.dispatchEvent(new Event("offline"));
+}"""
+
 
 @pytest.mark.parametrize("width", [1440, 390])
 async def test_the_overview_shows_real_figures_and_everybody_can_use_it(window: Callable[..., Any], width: int) -> None:
@@ -149,6 +155,35 @@ async def test_a_laptop_without_a_network_is_told_that_its_figures_are_old(windo
 
     await expect(page.get_by_text("the server does not answer")).to_have_count(0)
     await expect(page.get_by_role("switch", name="Live", exact=True)).to_be_visible()
+
+
+async def test_a_request_that_still_gets_through_as_the_network_goes_is_not_taken_for_a_network(
+    window: Callable[..., Any],
+) -> None:
+    """Given what is asked as the network goes is answered; when no more is; then the page says so all the same."""
+    seen = await window()
+    seen.expected = ("ERR_FAILED",)
+    page = await seen.open("?from=now-24h")
+    await expect(page.get_by_text("Calls recorded")).to_be_visible()
+
+    async with page.expect_response(re.compile(f"{API}/me$")):
+        await page.evaluate(NETWORK_GONE)
+    await page.route(f"**{API}/**", lambda route: route.abort())
+
+    await expect(page.get_by_text("the server does not answer, trying again")).to_be_visible()
+
+
+async def test_a_server_on_the_laptop_itself_is_asked_without_a_network(window: Callable[..., Any]) -> None:
+    """Given the browser says that there is no network; when the server answers; then its figures go on."""
+    seen = await window()
+    page = await seen.open(NOW)
+    await expect(page.get_by_text("Calls recorded")).to_be_visible()
+    await page.evaluate(NETWORK_GONE)
+
+    async with page.expect_response(re.compile(f"{API}/api-health")):
+        seen.shop.client.get("/products/5151")
+
+    await expect(page.get_by_text("the server does not answer")).to_have_count(0)
 
 
 async def test_dragging_on_a_chart_zooms_the_page_and_back_undoes_it(window: Callable[..., Any]) -> None:

@@ -22,6 +22,8 @@ setNonce(boot.nonce);
 const queries = new QueryClient({
   defaultOptions: {
     queries: {
+      // Whether the server answers is for the server to say: on the machine itself it does without any network.
+      networkMode: 'always',
       // The panels ask anew when the page's now moves.
       staleTime: 30_000,
       refetchOnWindowFocus: false,

@@ -80,8 +80,17 @@ export async function doubt(): Promise<void> {
   if (!state.lost) await tryNow();
 }
 
-// Without a network nothing is asked at all, and a stream that is open says nothing for minutes.
-window.addEventListener('offline', () => void doubt());
+/** The network is said to be gone: what is asked right then may still get through, and the next may not. */
+async function watch(): Promise<void> {
+  for (const wait of WAITS) {
+    await doubt();
+    await new Promise((resolve) => setTimeout(resolve, wait));
+    if (navigator.onLine) return;
+  }
+}
+
+// A stream that is open says nothing for minutes after the network has gone.
+window.addEventListener('offline', () => void watch());
 window.addEventListener('online', () => void (state.lost && tryNow()));
 
 export function useReach(): Reach {
