@@ -128,7 +128,8 @@ def draft(
     """Read what the caller says.
 
     Raises:
-        InvalidInput: the action, outcome, tenant or time is not acceptable, or there are too many parts.
+        InvalidInput: the action, outcome, tenant or time is not acceptable, or there are too many parts, or one where a
+            list belongs.
     """
     targets = tuple(reference(target) for target in _at_most(fields.get("targets", ()), MAX_TARGETS, "targets"))
     target = fields.get("target")
@@ -245,6 +246,10 @@ def _change(change: Changeable) -> tuple[str, object, object]:
         case Mapping():
             path, old, new = change.get("path", ""), change.get("old"), change.get("new")
         case _:
+            # Of other types, too, for not every caller looks at them.
+            if not isinstance(cast("object", change), (tuple, list)) or len(change) != 3:
+                msg = f"A change is a {type(change).__name__} that does not tell path, old and new"
+                raise InvalidInput(msg, remedy='Write ("role", "member", "owner"), or a mapping with path, old and new')
             path, old, new = change
     return _plain(_said(path), MAX_NAME), old, new
 
@@ -316,6 +321,10 @@ def _key(key: str) -> str:
 
 
 def _at_most(items: Iterable[Any], limit: int, what: str) -> list[Any]:
+    # One of them can be gone through as well: a text by its letters, a mapping by its names.
+    if isinstance(items, (str, Mapping)) or not hasattr(items, "__iter__"):
+        msg = f"The {what} are one {type(cast('object', items)).__name__}"
+        raise InvalidInput(msg, remedy="Give a list, also of one")
     kept: list[Any] = []
     for item in items:
         if len(kept) == limit:

@@ -21,6 +21,7 @@ import msgspec
 
 from custodes.errors import ConfigurationError, CustodesError, MalformedPayload, SignatureRefused
 from custodes.kernel.clock import SECOND, from_iso
+from custodes.kernel.several import several
 from custodes.planes.inbound.forms import MEDIA_TYPE, forms_of
 from custodes.planes.inbound.sources.base import (
     MAX_NAME,
@@ -129,6 +130,7 @@ class StripeEvents(Origin):
 
     Raises:
         ConfigurationError: there is no key.
+        InvalidInput: the types are one text.
     """
 
     kind = "stripe"
@@ -137,7 +139,7 @@ class StripeEvents(Origin):
         self, api_key: str, *, event_types: Sequence[str] = ("*",), api: str = "https://api.stripe.com"
     ) -> None:
         self._headers = _bearer("Stripe", api_key)
-        self._types = tuple(event_types) or ("*",)
+        self._types = several("event types", event_types) or ("*",)
         self._api = api.rstrip("/")
 
     async def page(self, client: OutgoingClient, since: int, until: int, cursor: str) -> ListedPage:

@@ -12,6 +12,7 @@ from typing import Any
 
 from custodes.errors import Conflict, NotFound, PermissionDenied
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
+from custodes.kernel.several import several
 from custodes.planes.outbound.analytics import Condition, Examined
 from custodes.planes.outbound.catalogue import OWN_PREFIX
 from custodes.planes.outbound.changes import Told
@@ -138,7 +139,7 @@ class Customer:
             PermissionDenied: the link lets only look.
         """
         self._must_manage()
-        self._check_types(event_types := tuple(event_types))
+        self._check_types(event_types := several("event types", event_types))
         channels = (self.link.channel,) if self.link.channel else ()
         return await self._webhooks.create_endpoint(
             url,

@@ -218,7 +218,7 @@ class Emitter:
             created_at=now,
             idempotency_key=_short("idempotency key", idempotency_key, MAX_KEY),
             order_key=_short("order key", order_key, MAX_KEY),
-            channels=checked_channels(tuple(channels)),
+            channels=checked_channels(channels),
             trace_id=_short("trace id", trace_id, 32),
             content_type=_short("content type", content_type, 100),
         )

@@ -14,6 +14,7 @@ from custodes.errors import Conflict, InvalidInput, NotFound
 from custodes.kernel.clock import Clock
 from custodes.kernel.ids import RandomBits, uuid7
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
+from custodes.kernel.several import several
 from custodes.kernel.tenant import DEFAULT_TENANT, valid_tenant
 from custodes.planes.outbound.addresses import checked_url
 from custodes.planes.outbound.breaker import possible
@@ -279,7 +280,7 @@ class Endpoints:
             NotFound: no such endpoint, or not in this tenant.
             InvalidInput: a value is not acceptable.
         """
-        new_types = None if event_types is None else tuple(event_types)
+        new_types = None if event_types is None else several("event types", event_types)
         new_text = None if description is None else checked_text(description)
         asked = dict(options or {})
         headers = checked_headers(asked["headers"]) if "headers" in asked else None

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from custodes.errors import InvalidInput
+from custodes.kernel.several import several
 
 #: Most types in one filter, and characters of one.
 MAX_TYPES = 100
@@ -26,9 +27,9 @@ def checked(patterns: Iterable[str]) -> tuple[str, ...]:
     """Check a filter; returns it without repetitions, in the order given.
 
     Raises:
-        InvalidInput: empty, too many, or not a type.
+        InvalidInput: empty, too many, one text, or not a type.
     """
-    kept = tuple(dict.fromkeys(patterns))
+    kept = several("event types", patterns)
     if not kept or len(kept) > MAX_TYPES:
         msg = f"An endpoint needs 1 to {MAX_TYPES} event types, not {len(kept)}"
         raise InvalidInput(msg, remedy='Use ["*"] for every event')

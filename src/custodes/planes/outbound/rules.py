@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from custodes.errors import Conflict, InvalidInput
 from custodes.kernel.clock import DAY, HOUR, SECOND
 from custodes.kernel.redact import storable
+from custodes.kernel.several import several
 from custodes.planes.outbound.headers import checked_headers
 from custodes.planes.outbound.match import checked_pattern
 from custodes.planes.outbound.model import Endpoint, Options, RetryPolicy
@@ -98,13 +99,13 @@ def checked_options(options: Options) -> Options:
     )
 
 
-def checked_channels(channels: tuple[str, ...]) -> tuple[str, ...]:
+def checked_channels(channels: Iterable[str]) -> tuple[str, ...]:
     """Check channels; returns them without repetitions.
 
     Raises:
-        InvalidInput: too many, too long or empty.
+        InvalidInput: too many, too long, empty, or one text.
     """
-    kept = tuple(dict.fromkeys(channels))
+    kept = several("channels", channels)
     if len(kept) > MAX_CHANNELS or any(not 0 < len(one) <= MAX_CHANNEL or not one.isprintable() for one in kept):
         msg = "The channels are not acceptable"
         raise InvalidInput(msg, remedy=f"Give at most {MAX_CHANNELS}, of 1 to {MAX_CHANNEL} characters each")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from custodes.errors import InvalidInput
+from custodes.kernel.several import several
 from custodes.kernel.tenant import EVERY_TENANT, valid_tenant
 from custodes.planes.ratelimit.language import MAX_AMOUNT, parse_limits
 from custodes.planes.ratelimit.model import (
@@ -176,7 +177,7 @@ def _methods(methods: Iterable[str] | str) -> frozenset[str]:
 
 
 def _exempt(templates: Iterable[str]) -> tuple[str, ...]:
-    found = tuple(templates)
+    found = several("exempt paths", templates)
     if len(found) > MAX_LIST:
         msg = f"More than {MAX_LIST} exempt paths"
         raise InvalidInput(msg, remedy="Use a template such as /static/*")

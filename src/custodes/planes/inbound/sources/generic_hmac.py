@@ -14,6 +14,7 @@ import msgspec
 
 from custodes.errors import ConfigurationError, SignatureRefused
 from custodes.kernel.clock import SECOND
+from custodes.kernel.several import several
 from custodes.kernel.signing import MAX_SIGNATURES, hmac_base64, hmac_hex, matching, unix_seconds
 from custodes.planes.inbound.sources.base import (
     DEFAULT_TOLERANCE,
@@ -68,6 +69,7 @@ class GenericHmac(TimedSource):
 
     Raises:
         ConfigurationError: an option that would sign nothing, or not what it seems to.
+        InvalidInput: the types of fraud events are one text.
     """
 
     name = "hmac"
@@ -93,7 +95,7 @@ class GenericHmac(TimedSource):
         name: str = "",
         max_body: int = 0,
     ) -> None:
-        self.fraud_types = tuple(fraud_types)
+        self.fraud_types = several("fraud types", fraud_types)
         super().__init__(secrets, name=name, max_body=max_body, tolerance=tolerance)
         self.retries = retries
         self._prefix = prefix
