@@ -206,13 +206,14 @@ async def _limits(custodes: Custodes) -> AsyncIterator[Finding]:
         return
     engine = custodes.ratelimit.engine().name
     if engine == "redis":
-        from custodes.storage.redis.windows import answers
+        from custodes.storage.redis.windows import why_undecided
 
-        if not await answers(custodes.settings.redis_url.get_secret_value()):
+        why = await why_undecided(custodes.settings.redis_url.get_secret_value())
+        if why:
             remedy = (
                 "Look at Redis and CUSTODES_REDIS_URL; until then CUSTODES_RATE_LIMIT_FAILURE_MODE says what happens"
             )
-            yield Finding("limits", Verdict.FAILURE, "count in Redis, which does not answer", remedy)
+            yield Finding("limits", Verdict.FAILURE, f"count in Redis, which cannot: {why}", remedy)
             return
     yield Finding("limits", Verdict.OK, f"count {_COUNTED_IN[engine]}")
 

@@ -532,6 +532,7 @@ class TestDoctor:
 
         assert (in_memory["verdict"], gone["verdict"]) == ("ok", "failure")
         assert "each worker" in in_memory["text"]
+        assert gone["text"] == "count in Redis, which cannot: nobody listens at its address"
         assert "CUSTODES_REDIS_URL" in gone["remedy"]
 
     @pytest.mark.parametrize(

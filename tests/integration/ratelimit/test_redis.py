@@ -25,7 +25,7 @@ from custodes.runtime.system_clock import SystemClock
 from custodes.storage.redis.batch import Batch
 from custodes.storage.redis.cells import RedisCells
 from custodes.storage.redis.connection import connect
-from custodes.storage.redis.windows import _DOUBT_DEADLINE, MAX_BATCH, RedisWindows, answers
+from custodes.storage.redis.windows import _DOUBT_DEADLINE, MAX_BATCH, RedisWindows, why_undecided
 
 #: Longest that anything here waits for Redis: long enough for a busy machine.
 PATIENT = 10 * SECOND
@@ -80,11 +80,11 @@ async def test_of_a_hundred_tasks_at_once_exactly_as_many_pass_as_the_limit_says
 
 async def test_who_only_asks_whether_redis_decides_leaves_nothing_in_it(redis_server: RedisServer):
     redis_server.flush()
-    assert await answers(redis_server.url)
+    assert await why_undecided(redis_server.url) == ""
 
     with contextlib.closing(redis_server.client()) as client:
         assert client.keys() == [], "no instance was added, among which a limit would be divided"
-    assert not await answers("redis://127.0.0.1:1/0")
+    assert await why_undecided("redis://127.0.0.1:1/0") != ""
 
 
 WORKER = """

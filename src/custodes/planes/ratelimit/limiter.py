@@ -444,4 +444,6 @@ class RateLimiter(Gatekeeping):
             "rules": float(len(rules)),
             "rules_overruled": float(sum(rule.overruled for rule in rules)),
         }
-        return judge("rate_limits", figures, self._thresholds)
+        trouble = self._windows.trouble
+        lost = f"The counting store is lost, and limits count by themselves: {trouble}"
+        return judge("rate_limits", figures, self._thresholds, says={"store_lost": lost} if trouble else {})

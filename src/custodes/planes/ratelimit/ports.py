@@ -82,6 +82,11 @@ class Windows(States, Protocol):
         """False while the engine is known not to answer."""
         ...
 
+    @property
+    def trouble(self) -> str:
+        """Why it is known not to answer, in words and without a secret; empty while it answers."""
+        ...
+
     async def start(self) -> None:
         """Open what is to be opened; idempotent."""
         ...

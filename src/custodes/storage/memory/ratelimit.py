@@ -80,6 +80,11 @@ class MemoryWindows:
         """Always."""
         return True
 
+    @property
+    def trouble(self) -> str:
+        """Never any."""
+        return ""
+
     async def start(self) -> None:
         """Nothing to do."""
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol, cast
 
 from custodes.storage.redis.batch import Batch
 from custodes.storage.redis.lines import Line, Lines
+from custodes.storage.redis.reasons import undecided
 from custodes.storage.redis.scripts import Commands, Script
 
 #: How much of the deadline our own event loop may take away before a call that was not answered says nothing of Redis.
@@ -186,7 +187,7 @@ class Calls:
 
     def _fail(self, batch: Batch, error: Exception) -> None:
         if not batch.late:
-            self._caller.failed(batch, f"Redis could not decide: {type(error).__name__}")
+            self._caller.failed(batch, undecided(error))
 
     def _watch(self, call: _Call) -> None:
         self.under_way.add(call.over)

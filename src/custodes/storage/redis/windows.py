@@ -25,6 +25,7 @@ from custodes.storage.redis.kinds import Kind
 from custodes.storage.redis.leases import Leases
 from custodes.storage.redis.lines import Lines
 from custodes.storage.redis.presence import Presence
+from custodes.storage.redis.reasons import reason, undecided
 from custodes.storage.redis.scripts import Commands, Script, decision
 from custodes.storage.redis.split import Split
 from custodes.storage.redis.subjects import Subjects
@@ -107,6 +108,7 @@ class RedisWindows:
         #: Server time minus monotonic time: never less than it is, so that no refusal outlives its end.
         self._ahead: int | None = None
         self._breaker = Breaker()
+        self._trouble = ""
         self._presence = Presence(self._client, secret)
         self._leases = Leases(monotonic, lambda: self.instances, self.give_back)
         #: By part of the cluster; one part for all when there is none.
@@ -139,6 +141,11 @@ class RedisWindows:
     def available(self) -> bool:
         """False while Redis is known not to answer."""
         return not self._breaker.open
+
+    @property
+    def trouble(self) -> str:
+        """Why Redis does not decide, as it was last tried."""
+        return self._trouble if self._breaker.open else ""
 
     @property
     def instances(self) -> int:
@@ -246,9 +253,8 @@ class RedisWindows:
         try:
             await asyncio.gather(*(self._ask_for_an_answer() for _ in range(_FEW_CALLS)))
         except Exception as error:  # noqa: BLE001 - a host starts without Redis, too
-            _log.warning("redis_not_reached", error=repr(error))
             while not self._breaker.open:
-                self._lose("Redis was not reached")
+                self._lose(undecided(error))
 
     async def stop(self) -> None:
         """Give back what is leased, decide on what waits, then close the connections."""
@@ -374,6 +380,7 @@ class RedisWindows:
 
     def _lose(self, what: str) -> None:
         if self._breaker.failed():
+            self._trouble = what
             _log.warning("redis_lost", what=what)
             self._abandon(_unavailable(what))
             self._probe = asyncio.get_running_loop().create_task(self._until_it_answers())
@@ -391,7 +398,7 @@ class RedisWindows:
             try:
                 await self._ask_for_an_answer()
             except Exception as error:  # noqa: BLE001 - whatever it is, it is not an answer
-                _log.debug("redis_still_lost", error=repr(error))
+                self._trouble = undecided(error)
             else:
                 self._breaker.succeeded()
                 _log.info("redis_answers_again")
@@ -402,8 +409,10 @@ class RedisWindows:
             await _decide_nothing(self._script, self._lines or self._client)
 
 
-async def answers(url: str) -> bool:
+async def why_undecided(url: str) -> str:
     """Ask Redis once whether it decides, as a limiter would that starts; nothing begins, and nothing stays open.
+
+    Returns why it does not, in words; an empty text when it does.
 
     Args:
         url: see :func:`custodes.storage.redis.connection.connect`, also for what is raised.
@@ -413,11 +422,10 @@ async def answers(url: str) -> bool:
         async with asyncio.timeout(_PROBE_DEADLINE):
             await _decide_nothing(decision(), client)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is not an answer
-        _log.debug("redis_not_reached", error=repr(error))
-        return False
+        return reason(error)
     finally:
         await disconnect(client)
-    return True
+    return ""
 
 
 async def _decide_nothing(script: Script, commands: Commands) -> None:

@@ -210,6 +210,11 @@ class GroupedWindows(ABC):
         """It is tried every time."""
         return True
 
+    @property
+    def trouble(self) -> str:
+        """Told to whoever asks, each time."""
+        return ""
+
     def keep_only(self, names: Iterable[str]) -> None:
         """Forget the limits of other names; their rows are cleaned up in time."""
         wanted = set(names)

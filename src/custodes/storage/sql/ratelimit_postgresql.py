@@ -112,6 +112,11 @@ class PostgresWindows(GroupedWindows):
         """False while the server is known not to answer."""
         return not self._breaker.open
 
+    @property
+    def trouble(self) -> str:
+        """Its health of its own says why."""
+        return "PostgreSQL does not answer" if self._breaker.open else ""
+
     async def decide(self, asks: Sequence[Ask], now: int) -> Outcome:
         """Decide on all limits of a request, in one transaction with whatever else waits.
 

@@ -30,6 +30,8 @@ local READ_AT_ONCE = 4000
 local asked = cmsgpack.unpack(ARGV[1])
 local rows, near_at, kinds, script, subjects = asked[1], asked[2], asked[3], asked[4], asked[5]
 local texts = subjects > 0 and call('MGET', unpack(KEYS, 1, math.min(subjects, READ_AT_ONCE)))
+-- Nobody is asked about: whether it could be decided is the question, and that takes a write. This one leaves nothing.
+if subjects == 0 then call('SETRANGE', KEYS[1], '0', '') end
 -- By number of the subject: its states, as they stand in its text, and whether one of them has changed.
 local held, changed = {}, {}
 -- The moment from which on a text that was made anew says nothing more.
