@@ -8,8 +8,6 @@ from typing import Annotated, cast
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from custodes.app import Custodes
 from custodes.cli.console import DatabaseOption, JsonOption, err, out, write_json, write_table
@@ -100,11 +98,10 @@ def sqlite_to_postgres(
 
 
 def _path(url: str) -> Path:
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        parsed = None
-    if parsed is None or parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
+    from custodes.storage.sql.sqlite import path_of
+
+    path = path_of(url) if url.startswith("sqlite") else None
+    if path is None:
         msg = "The source is not a SQLite file"
         raise ConfigurationError(msg, remedy="Write --from sqlite:///path/to/custodes.db")
-    return Path(str(parsed.database))
+    return path

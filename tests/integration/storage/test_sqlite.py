@@ -207,9 +207,18 @@ async def test_a_folder_that_cannot_be_made_says_so(tmp_path: Path):
     await database.close()
 
 
-def test_an_url_of_another_engine_is_refused_without_showing_its_password():
-    with pytest.raises(ConfigurationError) as caught:
-        SqliteDatabase("postgresql://me:hunter2@host/db")
+@pytest.mark.parametrize(
+    "url",
+    [
+        pytest.param("postgresql://me:hunter2@host/db", id="another engine"),
+        pytest.param("sqlite:custodes.db", id="no slash"),
+        pytest.param("sqlite:/var/hunter2.db", id="one slash"),
+        pytest.param("sqlite://hunter2.db", id="two slashes, which would be kept in memory"),
+    ],
+)
+def test_an_url_that_names_no_file_is_refused_without_showing_a_password(url: str):
+    with pytest.raises(ConfigurationError, match="names no SQLite file") as caught:
+        SqliteDatabase(url)
 
     assert "hunter2" not in str(caught.value)
 

@@ -394,12 +394,21 @@ def checked(url: str) -> URL:
     """
     try:
         parsed = make_url("postgresql" + url.removeprefix("postgres") if url.startswith("postgres:") else url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # of which the second is a port that is no number
         parsed = None
     if parsed is None or parsed.get_backend_name() != "postgresql":
         msg = "The database URL is not one of PostgreSQL"
         raise ConfigurationError(msg, remedy="Write postgresql+psycopg://user:password@host/database")
+    unknown = sorted(set(parsed.query) - _options())
+    if unknown:
+        msg = f"The database URL has options that PostgreSQL does not know: {', '.join(unknown)[:100]}"
+        raise ConfigurationError(msg, remedy="Use those of libpq, as in ?sslmode=require")
     return parsed.set(drivername="postgresql+psycopg")
+
+
+def _options() -> set[str]:
+    """Return the names of what a connection can be told (libpq, parameter key words)."""
+    return {option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults()}
 
 
 def _engine(url: URL, size: int, **options: Any) -> Engine:

@@ -7,6 +7,9 @@ from sqlalchemy.exc import DBAPIError
 #: lock_not_available: another transaction had a table for longer than ``lock_timeout``.
 LOCKED = "55P03"
 
+#: insufficient_privilege: the role of the URL lacks a right.
+DENIED = "42501"
+
 #: undefined_table: a table, or an index, that was there a moment ago may have been dropped.
 UNDEFINED_TABLE = "42P01"
 

@@ -16,7 +16,7 @@ from custodes.errors import StorageUnavailable
 from custodes.runtime.transactions import Transaction
 from custodes.storage.sql.database import as_transaction
 from custodes.storage.sql.deadlines import Deadlines, Overdue
-from custodes.storage.sql.postgresql_codes import code_of
+from custodes.storage.sql.postgresql_codes import DENIED, code_of
 from custodes.storage.sql.postgresql_text import has_nul, without_nul
 
 #: Times that a work is run again after the server rolled it back for reasons of its own.
@@ -102,7 +102,7 @@ class PooledWork:
         except DBAPIError as error:
             if not last and self._may_succeed_now(error):
                 raise _Again from error
-            if isinstance(error, (OperationalError, InterfaceError)) or code_of(error) == READ_ONLY:
+            if isinstance(error, (OperationalError, InterfaceError)) or code_of(error) in {READ_ONLY, DENIED}:
                 raise unavailable(error) from error
             raise
 
@@ -157,4 +157,8 @@ def unavailable(error: Exception) -> StorageUnavailable:
     cause = error.orig if isinstance(error, DBAPIError) else error
     first = str(cause).strip().partition("\n")[0]
     msg = f"PostgreSQL could not do it: {first}"
+    if code_of(error) == DENIED:
+        return StorageUnavailable(
+            msg, remedy="Let the role of the database URL own the tables, and CREATE in the schema"
+        )
     return StorageUnavailable(msg, remedy="Check that the database server runs and has connections and space left")

@@ -16,7 +16,7 @@ from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from custodes.errors import ConfigurationError, CustodesError, StorageUnavailable
 from custodes.runtime.transactions import Transaction
@@ -71,12 +71,8 @@ class SqliteDatabase:
     dialect = "sqlite"
 
     def __init__(self, url: str) -> None:
-        parsed = make_url(url)
-        if parsed.get_backend_name() != "sqlite":
-            msg = f"Not a SQLite URL: {parsed.render_as_string(hide_password=True)}"
-            raise ConfigurationError(msg, remedy="Write sqlite:///path/to/custodes.db")
         #: Path of the file; None in memory.
-        self.path: Path | None = None if parsed.database in (None, "", ":memory:") else Path(str(parsed.database))
+        self.path: Path | None = path_of(url)
         self._writer_engine = make_engine(self.path, pool_size=1)
         # In memory there is one database per connection, so readers share the writer's.
         self._reader_engine = None if self.path is None else make_engine(self.path, pool_size=READERS, read_only=True)
@@ -271,6 +267,25 @@ class SqliteDatabase:
             cursor = driver_of(connection).execute(f"PRAGMA synchronous={wanted}")
             cursor.close()
             self._synchronous = wanted
+
+
+def path_of(url: str) -> Path | None:
+    """Read the path of the file from a URL; None in memory.
+
+    Raises:
+        ConfigurationError: it is not a URL of SQLite's; or it names a host, which ``sqlite://custodes.db`` does, and
+            would be kept in memory only.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        parsed = None
+    if parsed is None or parsed.get_backend_name() != "sqlite" or parsed.host:
+        msg = "The database URL names no SQLite file"
+        raise ConfigurationError(
+            msg, remedy="Write sqlite:///custodes.db, or sqlite:////var/lib/custodes.db: a path after three /"
+        )
+    return None if parsed.database in (None, "", ":memory:") else Path(str(parsed.database))
 
 
 class _Reading:
