@@ -25,5 +25,9 @@ def uuid7(now: int, random_bits: RandomBits) -> str:
 
 
 def uuid7_time(identifier: str) -> int:
-    """Read back the moment of a UUIDv7, microseconds, to the millisecond."""
+    """Read back the moment of a UUIDv7, microseconds, to the millisecond.
+
+    Raises:
+        ValueError: it is none.
+    """
     return int(identifier[:8] + identifier[9:13], 16) * 1_000

@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from custodes.errors import StorageUnavailable
 from custodes.runtime.log import get_logger
+from custodes.runtime.stop_iteration import no_stop_iteration
 
 P = TypeVar("P")
 
@@ -285,6 +286,6 @@ def _resolve(members: list[Pending[P]]) -> None:
         if future.done():  # the waiter was cancelled, or has given up; its payload is kept all the same
             continue
         if pending.error is not None:
-            future.set_exception(pending.error)
+            future.set_exception(no_stop_iteration(pending.error))
         else:
             future.set_result(pending.result)

@@ -56,6 +56,17 @@ async def test_one_bad_work_does_not_harm_those_that_commit_with_it(store: Datab
     assert await store.read(count) == 3
 
 
+async def test_a_work_that_ends_with_stop_iteration_leaves_nobody_waiting(store: Database):
+    """No future takes one: whoever waited, and whose work was committed with it, waited for ever."""
+    answers = await asyncio.gather(
+        store.write(add(1)), store.write(lambda _: next(iter(()))), store.read(lambda _: next(iter(()))),
+        store.write(add(2)), return_exceptions=True,
+    )  # fmt: skip
+
+    assert [type(answer) for answer in answers] == [int, RuntimeError, RuntimeError, int]
+    assert await store.read(count) == 2
+
+
 async def test_works_compose_into_one_unit(store: Database):
     # Given an action and its audit entry in one work, and the entry fails
     def action_with_entry(tx):

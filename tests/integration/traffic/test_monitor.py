@@ -608,6 +608,12 @@ async def test_calls_that_others_report_are_there_like_any_other(monitor: ApiMon
     assert await count(monitor, route="/orders") == 1
 
 
+@pytest.mark.parametrize("identifier", ["stripe", "", "01a21d76", "f" * 5_000])
+async def test_what_is_no_id_is_the_id_of_no_call(monitor: ApiMonitor, identifier: str):
+    with pytest.raises(NotFound):
+        await monitor.get_call(identifier)
+
+
 async def test_wrapped_callables_show_beside_the_endpoints_and_are_no_requests(monitor: ApiMonitor, clock: FakeClock):
     @monitor.monitor
     async def charge() -> str:

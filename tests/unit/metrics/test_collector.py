@@ -47,6 +47,15 @@ async def test_a_probe_that_raises_hides_no_other():
     assert collector.failures == 1
 
 
+async def test_a_probe_that_ends_with_stop_iteration_hides_no_other_and_is_asked_again():
+    """No future takes one: whoever waited for the thread waited for ever."""
+    empty: list[Sequence[Reading]] = []
+    collector = Collector([lambda: next(iter(empty)), lambda: [Reading("depth", 3)]])
+
+    assert [one.name for one in await collector.collect() + await collector.collect()] == ["depth", "depth"]
+    assert collector.failures == 2
+
+
 async def test_a_probe_that_hangs_is_left_and_not_asked_twice():
     gate = threading.Event()
     asked: list[int] = []

@@ -10,6 +10,7 @@ from custodes.kernel.clock import SECOND, Clock
 from custodes.planes.metrics.model import Kind
 from custodes.planes.metrics.probes import Probe, Reading
 from custodes.runtime.log import get_logger
+from custodes.runtime.stop_iteration import no_stop_iteration
 
 _log = get_logger("custodes.metrics")
 
@@ -45,7 +46,7 @@ class Collector:
     async def _ask(self, probe: Probe) -> Sequence[Reading]:
         task = self._running.get(probe)
         if task is None:
-            task = self._running[probe] = asyncio.create_task(asyncio.to_thread(probe))
+            task = self._running[probe] = asyncio.create_task(asyncio.to_thread(_answer_of, probe))
         done, _ = await asyncio.wait([task], timeout=self._limit_seconds)
         if not done:
             self.failures += 1
@@ -69,6 +70,13 @@ class Collector:
         # A total that fell has started again from zero.
         grown = reading.value - before if reading.value >= before else reading.value
         return [Reading(reading.name, grown, reading.kind, reading.labels)] if grown > 0 else []
+
+
+def _answer_of(probe: Probe) -> Sequence[Reading]:
+    try:
+        return probe()
+    except StopIteration as error:
+        raise no_stop_iteration(error) from error
 
 
 class LagMeter:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from custodes.errors import StorageUnavailable
+from custodes.runtime.stop_iteration import no_stop_iteration
 from custodes.runtime.transactions import Transaction
 from custodes.storage.sql.database import as_transaction
 from custodes.storage.sql.deadlines import Deadlines, Overdue
@@ -99,6 +100,8 @@ class PooledWork:
             raise StorageUnavailable(msg, remedy="Ask for a shorter time range; look at the database server") from None
         except PoolTimeout as error:
             raise unavailable(error) from error
+        except StopIteration as error:
+            raise no_stop_iteration(error) from error
         except DBAPIError as error:
             if not last and self._may_succeed_now(error):
                 raise _Again from error

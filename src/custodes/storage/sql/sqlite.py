@@ -19,6 +19,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from custodes.errors import ConfigurationError, CustodesError, StorageUnavailable
+from custodes.runtime.stop_iteration import no_stop_iteration
 from custodes.runtime.transactions import Transaction
 from custodes.runtime.writer import GroupCommitWriter, Pending, Told
 from custodes.storage.sql import database as sql
@@ -306,6 +307,8 @@ class _Reading:
                     self._driver = None
         except _FAILED as error:
             raise _unavailable(error) from error
+        except StopIteration as error:
+            raise no_stop_iteration(error) from error
 
     def interrupt(self) -> None:
         driver = self._driver

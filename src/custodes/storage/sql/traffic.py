@@ -171,7 +171,10 @@ class SqlTrafficStore:
 
     async def call(self, identifier: str, *, tenant: str | None) -> ApiCall | None:
         """Find one raw row through the moment inside of its id."""
-        at = uuid7_time(identifier)
+        try:
+            at = uuid7_time(identifier)
+        except ValueError:  # not one of our ids, so that no call has it
+            return None
         query = select(t).where(
             t.c.started_at >= at,
             t.c.started_at < at + MILLISECOND,
