@@ -202,6 +202,33 @@ async def test_from_a_failed_call_to_its_error_to_where_and_how_often_to_another
     await expect(page.get_by_role("heading", name="Error group", exact=True)).to_be_visible()
     await page.get_by_role("list", name="Latest calls").get_by_role("link", name="Trace").first.click()
     await expect(page.get_by_role("dialog", name="API call")).to_be_visible()
+    assert "text=" not in page.url, "a trace is all of it, whatever the list was narrowed to"
+
+
+@pytest.mark.parametrize(
+    ("place", "listed", "title"),
+    [
+        ("/api?part=calls&text=nothing-has-this&open={}", "/api-calls", "API call"),
+        ("/api?part=errors&from=now-1m&to=now-1m&open={}", "/api-errors", "Error group"),
+        ("/rate-limits?view=blocks&kind=tenant&open={}", "/rate-limits/blocks", "Block"),
+    ],
+)
+async def test_what_is_open_is_shown_over_a_list_that_has_nothing(
+    window: Windows, shop: Shop, place: str, listed: str, title: str
+):
+    """Given a copied link whose list is empty by now; then what it was about is shown all the same."""
+    if title == "Block":
+        shop.client.post(
+            f"{API}/rate-limits/blocks",
+            json={"identifier": "203.0.113.99", "kind": "ip", "reason": "a link to it"},
+            headers={"Cookie": shop.cookie, "X-CSRF-Token": token(shop)},
+        )
+    found = ask(shop, listed)["items"][0]["id"]
+
+    page = await (await window()).open(place.format(found))
+
+    await expect(page.get_by_role("dialog", name=title, exact=True)).to_be_visible()
+    await expect(page.get_by_role("table")).to_have_count(0)
 
 
 async def test_a_scanner_is_blocked_from_the_panel_of_unmatched_routes(window: Windows, shop: Shop):

@@ -223,10 +223,14 @@ class Worker(Generic[R]):
     async def run_due(self) -> int:
         """Do all jobs that are due now and return how many: for tests and commands, instead of :meth:`start`."""
         total = 0
-        while (taken := await self.claim()) or self._running:
+        while True:
+            # What ends while one looks has made room that the look did not have.
+            crowded = bool(self._running)
+            taken = await self.claim()
+            if not (taken or crowded or self._running):
+                return total
             total += taken
             await asyncio.gather(*(task for _, task in list(self._running.values())))
-        return total
 
     # ── Taking ───────────────────────────────────────────────────────────────
 

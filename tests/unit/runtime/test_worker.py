@@ -85,6 +85,29 @@ async def test_free_places_are_shared_among_lanes(database, clock, worker: Worke
     assert len(doing.done) == 52
 
 
+async def test_what_ends_while_one_looks_leaves_nothing_undone(
+    database, clock, worker: Worker, doing: Doing, monkeypatch: pytest.MonkeyPatch
+):
+    """Given a lane that has all it may have; when that ends during the look; what it made room for is done, too."""
+    doing.hangs = {"busy"}
+    await put(database, clock, "busy", 20)
+    await worker.claim()
+    write = database.write
+
+    async def until_all_ended(work, **how):
+        monkeypatch.setattr(database, "write", write)
+        found = await write(work, **how)
+        doing.gate.set()
+        await doing.until(worker.lane_limit)
+        await asyncio.gather(*(task for _, task in worker._running.values()))
+        return found
+
+    monkeypatch.setattr(database, "write", until_all_ended)
+    await worker.run_due()
+
+    assert len(doing.done) == 20
+
+
 @pytest.mark.parametrize("turn", range(3))
 async def test_one_claim_takes_all_that_there_are_places_for(database, clock, worker: Worker, turn: int):
     """What a lane leaves of its share goes to the others, whichever is asked first."""

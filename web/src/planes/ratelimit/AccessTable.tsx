@@ -120,73 +120,77 @@ export function AccessTable({ which }: { which: 'blocks' | 'lists' }) {
     [moment, now],
   );
   return (
-    <Panel
-      title={blocks ? 'Blocks and bans' : 'Allow list and deny list'}
-      note={
-        blocks ? 'every request of them is refused, at once' : 'an entry of the allow list wins over limits and blocks'
-      }
-      of={asked}
-      flush
-      actions={
-        <div className={style.filters}>
-          <SegmentedControl
-            size="xs"
-            data={KIND_CHOICES}
-            value={kind ?? ''}
-            aria-label="Of which kind"
-            onChange={(to) => set({ kind: to || undefined })}
-          />
-          {blocks ? (
-            <Switch
-              size="xs"
-              label="Also ended"
-              checked={ended === 'yes'}
-              onChange={(event) => set({ ended: event.currentTarget.checked ? 'yes' : undefined })}
-            />
-          ) : (
+    <>
+      <Panel
+        title={blocks ? 'Blocks and bans' : 'Allow list and deny list'}
+        note={
+          blocks
+            ? 'every request of them is refused, at once'
+            : 'an entry of the allow list wins over limits and blocks'
+        }
+        of={asked}
+        flush
+        actions={
+          <div className={style.filters}>
             <SegmentedControl
               size="xs"
-              data={EFFECT_CHOICES}
-              value={effect ?? ''}
-              aria-label="Of which list"
-              onChange={(to) => set({ effect: to || undefined })}
+              data={KIND_CHOICES}
+              value={kind ?? ''}
+              aria-label="Of which kind"
+              onChange={(to) => set({ kind: to || undefined })}
             />
-          )}
-        </div>
-      }
-      empty={rows.length === 0}
-      whenEmpty={
-        <Hint
-          icon={<IconBan size={28} />}
-          title={blocks ? 'Nobody is blocked' : 'Both lists are empty'}
-          text={
-            blocks
-              ? 'Block an address, a network, a user or a key above, or from a script:'
-              : 'Add to a list above, or from a script:'
-          }
-          snippet={
-            blocks
-              ? `curl -X POST ${installUrl(boot.root)}/api/admin/enterprise/rate-limits/blocks \\\n  -H "X-API-Key: $CUSTODES_KEY" -H "Content-Type: application/json" \\\n  -d '{"identifier": "203.0.113.0/24", "reason": "scraper", "duration_seconds": 86400}'`
-              : `curl -X POST ${installUrl(boot.root)}/api/admin/enterprise/rate-limits/lists \\\n  -H "X-API-Key: $CUSTODES_KEY" -H "Content-Type: application/json" \\\n  -d '{"effect": "allow", "identifier": "198.51.100.7", "reason": "monitoring"}'`
-          }
+            {blocks ? (
+              <Switch
+                size="xs"
+                label="Also ended"
+                checked={ended === 'yes'}
+                onChange={(event) => set({ ended: event.currentTarget.checked ? 'yes' : undefined })}
+              />
+            ) : (
+              <SegmentedControl
+                size="xs"
+                data={EFFECT_CHOICES}
+                value={effect ?? ''}
+                aria-label="Of which list"
+                onChange={(to) => set({ effect: to || undefined })}
+              />
+            )}
+          </div>
+        }
+        empty={rows.length === 0}
+        whenEmpty={
+          <Hint
+            icon={<IconBan size={28} />}
+            title={blocks ? 'Nobody is blocked' : 'Both lists are empty'}
+            text={
+              blocks
+                ? 'Block an address, a network, a user or a key above, or from a script:'
+                : 'Add to a list above, or from a script:'
+            }
+            snippet={
+              blocks
+                ? `curl -X POST ${installUrl(boot.root)}/api/admin/enterprise/rate-limits/blocks \\\n  -H "X-API-Key: $CUSTODES_KEY" -H "Content-Type: application/json" \\\n  -d '{"identifier": "203.0.113.0/24", "reason": "scraper", "duration_seconds": 86400}'`
+                : `curl -X POST ${installUrl(boot.root)}/api/admin/enterprise/rate-limits/lists \\\n  -H "X-API-Key: $CUSTODES_KEY" -H "Content-Type: application/json" \\\n  -d '{"effect": "allow", "identifier": "198.51.100.7", "reason": "monitoring"}'`
+            }
+          />
+        }
+      >
+        <DataTable
+          label={blocks ? 'Blocks and bans' : 'Entries of the lists'}
+          columns={columns}
+          rows={rows}
+          rowId={(row) => row.id}
+          name={blocks ? 'blocks' : 'access-lists'}
+          hasMore={hasMore}
+          loadMore={loadMore}
+          everything={exported(`rate-limits/${which}`, wanted)}
+          least={980}
+          link={(row, children) => <OpenRow id={row.id}>{children}</OpenRow>}
         />
-      }
-    >
-      <DataTable
-        label={blocks ? 'Blocks and bans' : 'Entries of the lists'}
-        columns={columns}
-        rows={rows}
-        rowId={(row) => row.id}
-        name={blocks ? 'blocks' : 'access-lists'}
-        hasMore={hasMore}
-        loadMore={loadMore}
-        everything={exported(`rate-limits/${which}`, wanted)}
-        least={980}
-        link={(row, children) => <OpenRow id={row.id}>{children}</OpenRow>}
-      />
+      </Panel>
       <Opened title={blocks ? 'Block' : 'List entry'} below="/rate-limits/blocks">
         {(id) => <AccessDetail id={id} />}
       </Opened>
-    </Panel>
+    </>
   );
 }

@@ -112,51 +112,53 @@ export function Rules() {
     [],
   );
   return (
-    <Panel
-      title="Rules"
-      note="at most: the most that passes in any window, as a multiple of the limit; late by: how much later quota may come back"
-      of={asked}
-      flush
-      actions={
-        <Button
-          size="compact-xs"
-          variant="default"
-          leftSection={<IconPlus size={14} aria-hidden="true" />}
-          renderRoot={(props) => (
-            <Link
-              to="/rate-limits"
-              search={((kept: object) => ({ ...kept, view: 'editor', open: undefined })) as never}
-              {...props}
-            />
-          )}
-        >
-          New rule
-        </Button>
-      }
-      empty={rows.length === 0}
-      whenEmpty={
-        <Hint
-          icon={<IconHandStop size={28} />}
-          title="There is no rule"
-          text="Make one here, or write it where the app is made:"
-          snippet={
-            'custodes.limit("100/minute", by="ip")\ncustodes.limit("5/minute; 100/day", by="ip", route="/login", methods="POST")'
-          }
+    <>
+      <Panel
+        title="Rules"
+        note="at most: the most that passes in any window, as a multiple of the limit; late by: how much later quota may come back"
+        of={asked}
+        flush
+        actions={
+          <Button
+            size="compact-xs"
+            variant="default"
+            leftSection={<IconPlus size={14} aria-hidden="true" />}
+            renderRoot={(props) => (
+              <Link
+                to="/rate-limits"
+                search={((kept: object) => ({ ...kept, view: 'editor', open: undefined })) as never}
+                {...props}
+              />
+            )}
+          >
+            New rule
+          </Button>
+        }
+        empty={rows.length === 0}
+        whenEmpty={
+          <Hint
+            icon={<IconHandStop size={28} />}
+            title="There is no rule"
+            text="Make one here, or write it where the app is made:"
+            snippet={
+              'custodes.limit("100/minute", by="ip")\ncustodes.limit("5/minute; 100/day", by="ip", route="/login", methods="POST")'
+            }
+          />
+        }
+      >
+        <DataTable
+          label="Rules"
+          columns={columns}
+          rows={rows}
+          rowId={idOf}
+          name="rate-limit-rules"
+          least={1_100}
+          link={(row, children) => <OpenRow id={idOf(row)}>{children}</OpenRow>}
         />
-      }
-    >
-      <DataTable
-        label="Rules"
-        columns={columns}
-        rows={rows}
-        rowId={idOf}
-        name="rate-limit-rules"
-        least={1_100}
-        link={(row, children) => <OpenRow id={idOf(row)}>{children}</OpenRow>}
-      />
+      </Panel>
       <Opened title={`Rule ${rows.find((one) => idOf(one) === open)?.name ?? open ?? ''}`} below="/rate-limits/rules">
         {(id) => <RuleDetail id={id} />}
       </Opened>
-    </Panel>
+    </>
   );
 }

@@ -107,7 +107,11 @@ function Raised({ call }: { call: Call }) {
   return (
     <Section
       title="Error"
-      actions={<ToPart change={{ part: 'calls', error_group: call.error_group }}>Calls with the same error</ToPart>}
+      actions={
+        <ToPart whole change={{ part: 'calls', error_group: call.error_group }}>
+          Calls with the same error
+        </ToPart>
+      }
     >
       <pre className={style.message}>{call.error}</pre>
       {group && (

@@ -78,8 +78,8 @@ export function Calls() {
           everything={exported('api-calls', { ...query, ...when })}
           link={(call, children) => <OpenRow id={call.id}>{children}</OpenRow>}
         />
-        <CallDrawer />
       </Panel>
+      <CallDrawer />
     </Filtered>
   );
 }

@@ -40,7 +40,9 @@ function Group({ group }: { group: ErrorGroup }) {
       <Section
         title="Latest calls in which it was raised"
         actions={
-          <ToPart change={{ part: 'calls', error_group: group.digest, tenant: group.tenant }}>All of them</ToPart>
+          <ToPart whole change={{ part: 'calls', error_group: group.digest, tenant: group.tenant }}>
+            All of them
+          </ToPart>
         }
       >
         <LatestCalls query={{ error_group: group.digest, tenant: group.tenant }} />

@@ -91,43 +91,45 @@ export function Errors() {
     [now, moment],
   );
   return (
-    <Panel
-      title="Error groups"
-      note="those that occurred in this stretch of time, the latest first"
-      of={asked}
-      empty={shown.length === 0}
-      whenEmpty={
-        <Message
-          icon={<IconCircleCheck size={28} />}
-          title={state === 'resolved' ? 'No resolved error' : 'No exception'}
-          text="An exception that leaves the app shows up here with its traceback."
+    <>
+      <Panel
+        title="Error groups"
+        note="those that occurred in this stretch of time, the latest first"
+        of={asked}
+        empty={shown.length === 0}
+        whenEmpty={
+          <Message
+            icon={<IconCircleCheck size={28} />}
+            title={state === 'resolved' ? 'No resolved error' : 'No exception'}
+            text="An exception that leaves the app shows up here with its traceback."
+          />
+        }
+        flush
+        actions={
+          <SegmentedControl
+            size="xs"
+            aria-label="State"
+            data={CHOICES}
+            value={state ?? 'all'}
+            onChange={(next) => set({ state: next === 'all' ? undefined : next })}
+          />
+        }
+      >
+        <DataTable
+          label="Error groups"
+          name="error-groups"
+          columns={columns}
+          rows={shown}
+          rowId={(group) => group.id}
+          hasMore={hasMore}
+          loadMore={loadMore}
+          // By endpoint they are chosen here only: the server would send more than is shown.
+          everything={filters.route || filters.method ? undefined : exported('api-errors', wanted)}
+          height={640}
+          least={900}
+          link={(group, children) => <OpenRow id={group.id}>{children}</OpenRow>}
         />
-      }
-      flush
-      actions={
-        <SegmentedControl
-          size="xs"
-          aria-label="State"
-          data={CHOICES}
-          value={state ?? 'all'}
-          onChange={(next) => set({ state: next === 'all' ? undefined : next })}
-        />
-      }
-    >
-      <DataTable
-        label="Error groups"
-        name="error-groups"
-        columns={columns}
-        rows={shown}
-        rowId={(group) => group.id}
-        hasMore={hasMore}
-        loadMore={loadMore}
-        // By endpoint they are chosen here only: the server would send more than is shown.
-        everything={filters.route || filters.method ? undefined : exported('api-errors', wanted)}
-        height={640}
-        least={900}
-        link={(group, children) => <OpenRow id={group.id}>{children}</OpenRow>}
-      />
+      </Panel>
       <Opened title="Error group" below="/api/errors">
         {(id) => (
           <Suspense fallback={<PageWaiting />}>
@@ -135,7 +137,7 @@ export function Errors() {
           </Suspense>
         )}
       </Opened>
-    </Panel>
+    </>
   );
 }
 

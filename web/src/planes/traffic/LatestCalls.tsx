@@ -26,7 +26,7 @@ export function LatestCalls({ query }: { query: Partial<Params<'/api-calls'>> })
             <li key={call.id}>
               <HttpStatus status={call.status} />
               <span className={style.call}>
-                <ToPart change={{ part: 'calls', error_group: call.error_group || undefined, open: call.id }}>
+                <ToPart whole change={{ part: 'calls', error_group: call.error_group || undefined, open: call.id }}>
                   {call.method} {call.path}
                 </ToPart>
                 <span className="faint">
@@ -38,7 +38,11 @@ export function LatestCalls({ query }: { query: Partial<Params<'/api-calls'>> })
                   {ago(millis(call.started_at), now)}
                 </time>
                 {call.trace_id && (
-                  <ToPart change={{ part: 'calls', trace: call.trace_id, open: call.id }} title="All of its trace">
+                  <ToPart
+                    whole
+                    change={{ part: 'calls', trace: call.trace_id, open: call.id }}
+                    title="All of its trace"
+                  >
                     Trace
                   </ToPart>
                 )}

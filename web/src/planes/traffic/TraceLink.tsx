@@ -6,7 +6,7 @@ import style from './Traffic.module.css';
 export function TraceLink({ id }: { id: string }) {
   return (
     <span className={style.trace}>
-      <ToPart change={{ part: 'calls', trace: id }}>
+      <ToPart whole change={{ part: 'calls', trace: id }}>
         <span className="mono">{id}</span>
       </ToPart>
       <Copy text={id} />
