@@ -82,10 +82,7 @@ function Whole({ of, offset }: { of: Actor; offset: string }) {
         ]}
       />
       <p className={style.links}>
-        <Link
-          to="/audit"
-          search={((kept: object) => ({ ...kept, tab: 'entries', actor: of.actor, who: undefined })) as never}
-        >
+        <Link to="/audit" search={{ tab: 'entries', actor: of.actor } as never}>
           Its entries
         </Link>
       </p>

@@ -86,10 +86,7 @@ function Whole({ entry, onDecided }: { entry: Entry; onDecided: () => void }) {
       )}
       {entry.occurrences > 1 && (
         <p className={style.many}>
-          <Link
-            to="/audit"
-            search={((kept: object) => ({ ...kept, tab: 'entries', flag: entry.id, open: undefined })) as never}
-          >
+          <Link to="/audit" search={{ tab: 'entries', flag: entry.id } as never}>
             {count(entry.occurrences)} entries
           </Link>{' '}
           belong to this flag, the last one of {moment(entry.last_at ?? entry.recorded_at)}. One verdict is about all of

@@ -38,12 +38,7 @@ export function UserDetail({ id }: { id: string }) {
                 ['Last seen', user.last_seen_at ? moment(user.last_seen_at) : 'never'],
                 [
                   'Trail',
-                  <Link
-                    key="trail"
-                    to="/audit/actors/$actor"
-                    params={{ actor: `user:${user.subject}` } as never}
-                    search={((kept: object) => ({ ...kept, open: undefined })) as never}
-                  >
+                  <Link key="trail" to="/audit/actors/$actor" params={{ actor: `user:${user.subject}` } as never}>
                     What they did
                   </Link>,
                 ],
@@ -52,14 +47,7 @@ export function UserDetail({ id }: { id: string }) {
                   <Link
                     key="changes"
                     to="/audit"
-                    search={
-                      ((kept: object) => ({
-                        ...kept,
-                        open: undefined,
-                        tab: 'entries',
-                        target: `user_profile:${user.id}`,
-                      })) as never
-                    }
+                    search={{ tab: 'entries', target: `user_profile:${user.id}` } as never}
                   >
                     What was done to them
                   </Link>,

@@ -77,10 +77,7 @@ function OfAddress({ address }: { address: string }) {
       >
         All refused from it
       </Link>
-      <Link
-        to="/api"
-        search={((kept: object) => ({ ...kept, part: 'calls', client_ip: address, open: undefined })) as never}
-      >
+      <Link to="/api" search={{ part: 'calls', client_ip: address } as never}>
         Its API calls
       </Link>
       <AccessButton effect="block" kind="ip" identifier={address} compact />

@@ -93,26 +93,13 @@ export function AccessDetail({ id }: { id: string }) {
           <Section title="Look further">
             {param && (
               <p>
-                <Link
-                  to="/api"
-                  search={
-                    ((kept: object) => ({
-                      ...kept,
-                      part: 'calls',
-                      [param]: entry.identifier,
-                      open: undefined,
-                    })) as never
-                  }
-                >
+                <Link to="/api" search={{ part: 'calls', [param]: entry.identifier } as never}>
                   API calls of {entry.identifier}
                 </Link>
               </p>
             )}
             <p>
-              <Link
-                to="/audit"
-                search={((kept: object) => ({ ...kept, tab: 'entries', text: entry.identifier })) as never}
-              >
+              <Link to="/audit" search={{ tab: 'entries', text: entry.identifier } as never}>
                 Audit trail about {entry.identifier}
               </Link>
             </p>

@@ -56,14 +56,14 @@ export function LatestRefusals({ rule, identifier, since, tenant, shadow = false
     <ul className={style.latest} aria-label="Latest refusals">
       {rows.map((row) => {
         const param = CALLS_BY[row.kind];
-        const calls = { part: 'calls', [param ?? 'q']: row.identifier, status: undefined, open: undefined };
+        const calls = { part: 'calls', [param ?? 'q']: row.identifier };
         return (
           <li key={row.id}>
             <span className={style.whom}>
               {!identifier && (
                 <span className="mono">
                   {param ? (
-                    <Link to="/api" search={((kept: object) => ({ ...kept, ...calls })) as never} title="Its calls">
+                    <Link to="/api" search={calls as never} title="Its calls">
                       {row.identifier}
                     </Link>
                   ) : (
@@ -81,9 +81,7 @@ export function LatestRefusals({ rule, identifier, since, tenant, shadow = false
               {row.trace_id && (
                 <Link
                   to="/api"
-                  search={
-                    ((kept: object) => ({ ...kept, part: 'calls', trace: row.trace_id, open: undefined })) as never
-                  }
+                  search={{ part: 'calls', trace: row.trace_id } as never}
                   title="The trace of the latest of them"
                 >
                   Trace

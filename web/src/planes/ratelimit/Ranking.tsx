@@ -91,13 +91,7 @@ export function Ranking({ title, note, asked, rows = [], kind }: RankingProps) {
           ) : (
             <Link
               to="/api"
-              search={
-                ((kept: object) => ({
-                  ...kept,
-                  part: 'calls',
-                  [CALLS_BY[kind] ?? 'q']: person ? parted(row.label)[1] : row.label,
-                })) as never
-              }
+              search={{ part: 'calls', [CALLS_BY[kind] ?? 'q']: person ? parted(row.label)[1] : row.label } as never}
             >
               {children}
             </Link>

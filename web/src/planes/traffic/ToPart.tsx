@@ -1,7 +1,6 @@
 /** A link to a part of this tab that takes the time range and the filters along. */
 import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
-import { lasting } from '../../view/search.ts';
 import type { TrafficSearch } from './search.ts';
 import style from './Traffic.module.css';
 
@@ -17,13 +16,7 @@ export function ToPart({ change, whole = false, children, title }: ToPartProps) 
   return (
     <Link
       to="/api"
-      search={
-        ((kept: Record<string, unknown>) => ({
-          ...(whole ? lasting(kept) : kept),
-          open: undefined,
-          ...change,
-        })) as never
-      }
+      search={(whole ? change : (kept: object) => ({ ...kept, open: undefined, ...change })) as never}
       className={style.link}
       title={title}
     >
