@@ -64,7 +64,14 @@ def decode_cursor(cursor: str) -> tuple[int, str]:
 
 
 def page_of(rows: Sequence[T], limit: int, key: Callable[[T], tuple[int, str]]) -> Page[T]:
-    """Make a page of ``limit`` rows out of a query that asked for ``limit + 1``."""
+    """Make a page of ``limit`` rows out of a query that asked for ``limit + 1``.
+
+    Raises:
+        InvalidInput: a page of no rows, of which the next one could not be named.
+    """
+    if limit < 1:
+        msg = f"A page cannot have {limit} rows"
+        raise InvalidInput(msg, remedy=f"Ask for 1 to {MAX_LIMIT}")
     if len(rows) <= limit:
         return Page(rows, None)
     shown = rows[:limit]

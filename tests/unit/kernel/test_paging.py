@@ -39,6 +39,12 @@ def test_the_last_page_has_no_cursor():
     assert page_of([(1, "a")], 4, key=lambda row: row).next_cursor is None
 
 
+@pytest.mark.parametrize("limit", [0, -1])
+def test_a_page_of_no_rows_is_refused_also_where_there_are_none(limit: int):
+    with pytest.raises(InvalidInput, match="cannot have"):
+        page_of([], limit, key=lambda row: row)
+
+
 @pytest.mark.parametrize("cursor", ["", "!", "MTIz", "LjEyMw", "YS5i", "A" * 1000, "é"])
 def test_a_forged_cursor_is_refused_with_the_way_out(cursor: str):
     with pytest.raises(InvalidInput, match="next_cursor"):
