@@ -566,6 +566,26 @@ async def test_two_handlers_of_one_name_are_refused(house):
         house.inbound.webhook("stripe", name="same")(print)
 
 
+@pytest.mark.parametrize("names", [(print,), (None,), ("stripe", ["invoice.paid", "charge.refunded"])])
+async def test_a_handler_that_names_no_source_or_several_types_is_refused_at_once(house, names):
+    """Without parentheses the decorator gets the function: nothing was registered, and nothing was said."""
+    with pytest.raises(ConfigurationError, match="names its source and one type"):
+        house.inbound.webhook(*names)
+
+
+async def test_a_handler_of_a_source_that_is_not_there_is_told_at_the_start(house, caplog: pytest.LogCaptureFixture):
+    house.inbound.webhook("strpe", name="typo")(print)
+    house.inbound.webhook("*", name="every")(print)
+    house.inbound.webhook("stripe", name="right")(print)
+
+    await house.inbound.start()
+    await house.inbound.stop()
+
+    told = [record.getMessage() for record in caplog.records if "handler_without_source" in record.getMessage()]
+    assert len(told) == 1
+    assert "typo" in told[0]
+
+
 async def die_while_handling(house, limit: int) -> int:
     """Lease due events as another process would, and never be heard of again."""
     now = house.clock.now()

@@ -85,6 +85,8 @@ def test_an_action_must_have_a_name_that_can_be_found(action: str):
         {"changes": [("role", "member")]},
         {"changes": ["abc"]},
         {"changes": [5]},
+        {"time": "yesterday"},
+        {"target_id": "9"},
         {"changes": {"role": ("member", "owner")}},
     ],
     ids=str,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -34,3 +35,9 @@ def test_one_text_is_refused_with_what_to_write(give: Callable[[], object]):
         give()
 
     assert caught.value.remedy == "Give a list, also of one"
+
+
+@pytest.mark.parametrize("given", [{"limits": ["5/minute"]}, {"limits": 5}, {"limits": "5/minute", "route": ["/a"]}])
+def test_a_list_where_one_text_belongs_is_refused_too(given: dict[str, Any]):
+    with pytest.raises(InvalidInput, match="are given as a"):
+        make_rule(**given)

@@ -122,15 +122,23 @@ class EventFields(TypedDict, total=False):
     """When it happened, microseconds; None: now."""
 
 
+_FIELDS = frozenset(EventFields.__annotations__)
+
+
 def draft(
     action: str, actor: Referable, fields: EventFields, *, now: int, default_tenant: str, kind: Kind = Kind.EVENT
 ) -> Draft:
     """Read what the caller says.
 
     Raises:
-        InvalidInput: the action, outcome, tenant or time is not acceptable, or there are too many parts, or one where a
-            list belongs.
+        InvalidInput: the action, outcome, tenant or time is not acceptable, there are too many parts, or one where a
+            list belongs, or a field that there is not, which would be missing from the trail.
     """
+    unknown = fields.keys() - _FIELDS
+    if unknown:
+        msg = f"An event has no field {_cut(min(unknown), 40)!r}"
+        remedy = f"Use {', '.join(sorted(_FIELDS))}; what else belongs to it goes into context or labels"
+        raise InvalidInput(msg, remedy=remedy)
     targets = tuple(reference(target) for target in _at_most(fields.get("targets", ()), MAX_TARGETS, "targets"))
     target = fields.get("target")
     return Draft(
@@ -223,8 +231,8 @@ def _tenant(tenant: str) -> str:
 def _time(time: int | None, now: int) -> int:
     if time is None:
         return now
-    if time < 0 or time > now + MAX_SKEW:
-        msg = "The event's time lies in the future, or before 1970"
+    if not isinstance(cast("object", time), int) or time < 0 or time > now + MAX_SKEW:
+        msg = "The event's time lies in the future, or before 1970, or is no whole number"
         raise InvalidInput(msg, remedy="Give microseconds since the epoch, or leave it out for now")
     return time
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -81,6 +81,11 @@ class Handlers:
         """Return the handlers that get such an event."""
         return self._wanting(source, event_type)
 
+    def without_source(self, sources: Collection[str]) -> Sequence[Handler]:
+        """Return those whose source is not there; none in a process without sources, whose events others take in."""
+        there = {"*", *sources}
+        return [handler for handler in self if handler.source not in there] if sources else []
+
     def __len__(self) -> int:
         return len(self._handlers)
 
@@ -106,6 +111,18 @@ def _covers(pattern: str, event_type: str) -> bool:
     if pattern == "*":
         return True
     return event_type.startswith(pattern[:-1]) if pattern.endswith(".*") else event_type == pattern
+
+
+def check_names(source: object, event_type: object) -> None:
+    """Make sure that a handler names what it is for.
+
+    Raises:
+        ConfigurationError: one of them is no text, as a function is, which a decorator without parentheses is given.
+    """
+    if not isinstance(source, str) or not isinstance(event_type, str):
+        other = source if not isinstance(source, str) else event_type
+        msg = f"A webhook handler names its source and one type of event, each a text, not a {type(other).__name__}"
+        raise ConfigurationError(msg, remedy='Write @custodes.webhook("stripe", "invoice.*"), once for each type')
 
 
 def _check(handler: Handler) -> None:

@@ -16,7 +16,15 @@ from custodes.kernel.time_range import range_of
 from custodes.planes.inbound import analytics
 from custodes.planes.inbound.analytics import WebhookAnalytics
 from custodes.planes.inbound.figures import Figures, Only
-from custodes.planes.inbound.handlers import MAX_ATTEMPTS, TIMEOUT_SECONDS, Handler, HandlerFunction, Handlers, name_of
+from custodes.planes.inbound.handlers import (
+    MAX_ATTEMPTS,
+    TIMEOUT_SECONDS,
+    Handler,
+    HandlerFunction,
+    Handlers,
+    check_names,
+    name_of,
+)
 from custodes.planes.inbound.model import JOB_KIND, EventFilter, EventRecord, Offer
 from custodes.planes.inbound.ports import EventStore, FigureStore, PresenceStore
 from custodes.planes.inbound.processor import Processor
@@ -29,10 +37,13 @@ from custodes.planes.inbound.sources.base import Source, Verified, WebhookReques
 from custodes.planes.inbound.watch import Watch
 from custodes.runtime.bus import Bus
 from custodes.runtime.jobs import Jobs
+from custodes.runtime.log import get_logger
 from custodes.runtime.periodic import Periodic
 from custodes.runtime.process import Named
 from custodes.runtime.transactions import Store, Transaction, Work, nothing
 from custodes.runtime.worker import CONCURRENCY, LEASE, Worker
+
+_log = get_logger("custodes.inbound")
 
 F = TypeVar("F", bound=HandlerFunction)
 
@@ -154,6 +165,8 @@ class WebhookMonitor(RefusedDeliveries):
 
     async def start(self) -> None:
         """Begin to handle events and to write figures; idempotent."""
+        for handler in self.handlers.without_source(self._sources):
+            _log.warning("handler_without_source", handler=handler.name, source=handler.source)
         await self._flusher.start()
         await self.roster.start()
         await self.worker.start()
@@ -226,8 +239,10 @@ class WebhookMonitor(RefusedDeliveries):
             backoff: waits between the attempts.
 
         Raises:
-            ConfigurationError (when applied): an argument cannot be, or the name is taken.
+            ConfigurationError: no source is named, as by ``@custodes.webhook`` without parentheses; when applied: an
+                argument cannot be, or the name is taken.
         """
+        check_names(source, event_type)
 
         def register(function: F) -> F:
             self.handlers.add(

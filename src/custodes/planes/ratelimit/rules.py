@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from custodes.errors import InvalidInput
 from custodes.kernel.several import several
@@ -83,6 +83,10 @@ def make_rule(
     Raises:
         InvalidInput: a value is not acceptable; tells how to write it.
     """
+    for what, given in (("limits", limits), ("route", route)):
+        if not isinstance(cast("object", given), str):
+            msg = f"The {what} of a rule are given as a {type(given).__name__}"
+            raise InvalidInput(msg, remedy='Write limits as "100/minute; 2000/day", and a rule for each route')
     template_parts(route)
     subjects = _subjects(by)
     parsed = parse_limits(limits)

@@ -219,7 +219,7 @@ def test_a_timestamp_is_digits_and_nothing_else(name, value):
 
 def test_without_a_secret_there_is_no_source(sender):
     too_many = [plain_secret(number) for number in range(11)]
-    for secrets in ([], [""], ["  "], ["\n"], [sender.secret(1), ""], too_many, "secret", ["\udcff"]):
+    for secrets in ([], [""], ["  "], ["\n"], [sender.secret(1), ""], too_many, "secret", ["\udcff"], None, [None]):
         with pytest.raises(ConfigurationError):
             make_source(sender.kind, secrets, **sender.options)
 

@@ -234,7 +234,8 @@ def checked_secrets(name: str, secrets: Sequence[str]) -> tuple[str, ...]:
     if isinstance(secrets, str):
         msg = f"The secrets of source {name!r} are one text"
         raise ConfigurationError(msg, remedy="Give a list: secrets=[secret]")
-    cleaned = tuple(secret.strip() for secret in secrets)
+    # None is what an environment variable that is not set gives.
+    cleaned = tuple((secret or "").strip() for secret in secrets or ())
     if not cleaned or not all(cleaned):
         msg = f"Source {name!r} has {'an empty' if cleaned else 'no'} secret"
         raise ConfigurationError(msg, remedy="Give the signing secret that the sender shows for this endpoint")
