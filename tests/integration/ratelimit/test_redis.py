@@ -383,7 +383,7 @@ async def test_no_address_is_in_redis_in_clear_and_everything_there_ends(windows
         keys: list[bytes] = client.keys("*")
         assert len(keys) >= 3
         assert all(b"203.0.113.199" not in key + (client.dump(key) or b"") for key in keys)
-        assert all(0 < client.pttl(key) <= 62_000 for key in keys)
+        assert all(0 < client.pttl(key) <= 75_000 for key in keys), "a quarter longer than it says something, at most"
 
 
 async def test_counts_lost_in_a_flush_begin_anew(windows, redis_server: RedisServer):

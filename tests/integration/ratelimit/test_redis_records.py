@@ -1,4 +1,7 @@
-"""Records that share a string on Redis: whatever is asked together, and in whatever order, memory decides the same."""
+"""Records that share a string on Redis: whatever is asked together, and in whatever order, memory decides the same.
+
+Nor does a key end before its last record does, though it is not told anew with each of them.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,9 @@ import asyncio
 import random
 from typing import cast
 
+import pytest
 from tests.servers.redis import RedisServer
-from tests.servers.redis_time import set_time, still_decision
+from tests.servers.redis_time import StillKeys, set_time, still_decision
 
 from custodes.kernel.clock import MINUTE, SECOND
 from custodes.kernel.window import Ask, CalendarQuota, CalendarUnit, Concurrency, Gcra, Meter, Outcome, SlidingLog
@@ -55,9 +59,11 @@ async def test_what_is_asked_together_is_decided_as_in_memory(redis_server: Redi
     memory = MemoryWindows()
     refused = admitted = 0
     with redis_server.client() as client:
+        keys, told, kept = StillKeys(client), 0, 0
         for _ in range(CALLS):
             now += rng.choice((0, 1, SECOND // 9, SECOND // 3, SECOND, 4 * SECOND))
             set_time(client, now)
+            keys.end(now)
             redis.keep_only(LIMITS)  # what it knows to be refused, it asks about all the same
             here = {name: memory.cells(name, meter) for name, meter in LIMITS.items()}
             there = {name: redis.cells(name, meter, together="route") for name, meter in LIMITS.items()}
@@ -84,6 +90,48 @@ async def test_what_is_asked_together_is_decided_as_in_memory(redis_server: Redi
                 assert (list(outcome.views), list(outcome.refused)) == (list(expected.views), list(expected.refused))
                 refused += bool(expected.refused)
                 admitted += not expected.refused
+            anew = keys.note(now)
+            told, kept = told + len(anew), kept + len(keys.ends) - len(anew)
     await redis.stop()
     assert not redis.failures
-    assert min(refused, admitted) > CALLS / 2
+    assert min(refused, admitted, told, kept) > CALLS / 2
+
+
+@pytest.mark.parametrize(
+    "meters",
+    [(SlidingLog(100, MINUTE),), (Gcra(100, MINUTE, 100),), (SlidingLog(100, MINUTE), Gcra(100, MINUTE, 100))],
+    ids=["window", "bucket", "both"],
+)
+@pytest.mark.parametrize("cost", [1, 2])  # more than one is charged in another way, see decide.lua
+async def test_a_key_is_told_when_it_ends_only_when_it_has_to_be_kept_for_longer(
+    redis_server: RedisServer, meters: tuple[Meter, ...], cost: int
+):
+    # Given somebody whose requests are counted for a minute
+    now = 1_790_000_000 * SECOND
+    redis = RedisWindows(
+        redis_server.url, b"secret", monotonic=lambda: now, deadline=30 * SECOND, script=still_decision()
+    )
+    limits = [redis.cells(str(number), meter, together="route") for number, meter in enumerate(meters)]
+    with redis_server.client() as client:
+        keys = StillKeys(client)
+
+        async def ask() -> set[bytes]:
+            set_time(client, now)
+            outcome = await cast("asyncio.Future[Outcome]", redis.decide([(cells, "x", cost) for cells in limits], now))
+            assert not outcome.refused
+            return keys.note(now)
+
+        # When it is asked about him for the first time, the key is told to end, a quarter of a minute late at most
+        assert len(await ask()) == 1
+        (ends,) = keys.ends.values()
+        assert now + MINUTE // 4 < ends <= now + MINUTE + MINUTE // 4
+
+        # When it is asked again before that quarter has passed, the key ends when it was to end
+        now += MINUTE // 10
+        assert not await ask()
+
+        # And later it is told anew
+        now += MINUTE // 5
+        assert len(await ask()) == 1
+        assert keys.ends.popitem()[1] > ends
+    await redis.stop()

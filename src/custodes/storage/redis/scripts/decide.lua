@@ -24,6 +24,9 @@ local meters = {}
 -- In place of a number of limits; kinds begin below.
 local LOOK = -1
 
+-- In place of the moment until which a text is kept; see meters.
+local AS_LONG = 0
+
 -- Keys that one command reads: Lua hands over no more than 8,000 values at once.
 local READ_AT_ONCE = 4000
 
@@ -34,7 +37,7 @@ local texts = subjects > 0 and call('MGET', unpack(KEYS, 1, math.min(subjects, R
 if subjects == 0 then call('SETRANGE', KEYS[1], '0', '') end
 -- By number of the subject: its states, as they stand in its text, and whether one of them has changed.
 local held, changed = {}, {}
--- The moment from which on a text that was made anew says nothing more.
+-- The moment until which a text that was made anew is kept, or AS_LONG.
 local renewed = {}
 -- Of the limits of the request at hand: state, row, subject, and how long each has to be waited for.
 local the_states, the_rows, the_subjects, the_waits = {}, {}, {}, {}
@@ -167,6 +170,7 @@ local function renew(place, kind, number)
     texts[number] = text
   end
   local at, last, ends, count, nearly = 1, told, 0, #kind, false
+  grown = false
   for limit = 1, count do
     local row = kind[limit]
     local renew, record, dead_at, left = row.renew, nil, nil, nil
@@ -196,7 +200,7 @@ local function renew(place, kind, number)
   end
   local written = records[1]
   if count > 1 then written = concat(records, '', 1, count) end
-  told, texts[number], renewed[number] = last, written, ends
+  told, texts[number], renewed[number] = last, written, grown and ends or AS_LONG
   return true
 end
 
@@ -229,13 +233,23 @@ local function give_back(at)
   end
 end
 
+-- Writes a text that has to be kept until a moment; AS_LONG for as long as the one that it takes the place of.
+local function keep(number, text, ends)
+  if ends == AS_LONG then
+    call('SET', KEYS[number], text, 'KEEPTTL')
+  else
+    call('SET', KEYS[number], text, 'PX', lifetime(ends - now))
+  end
+end
+
 local function write(number)
-  local states, written, ends = held[number], nil, 0
+  local states, written, ends, longer = held[number], nil, 0, renewed[number] ~= AS_LONG and renewed[number]
   for place = 1, #states do
     local state = states[place]
     local row, record, dead_at = state[CHANGED_BY], nil, nil
     if row then
       record, dead_at = row.meter.pack(state, row)
+      longer = longer or record and dead_at > state[DEAD_AT]
     elseif state[AT] > 0 then
       record, dead_at = sub(state[TEXT], state[AT] - RECORD_HEAD, state[AT] + state[SIZE] - 1), state[DEAD_AT]
     end
@@ -245,7 +259,7 @@ local function write(number)
     end
   end
   if written then
-    call('SET', KEYS[number], written, 'PX', lifetime(ends - now))
+    keep(number, written, longer and ends or AS_LONG)
   else
     call('DEL', KEYS[number])
   end
@@ -275,7 +289,7 @@ for number = 1, subjects do
   if changed[number] then
     write(number)
   elseif renewed[number] then
-    call('SET', KEYS[number], texts[number], 'PX', lifetime(renewed[number] - now))
+    keep(number, texts[number], renewed[number])
   end
 end
 return cmsgpack.pack({now, views, others, near})

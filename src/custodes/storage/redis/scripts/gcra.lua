@@ -6,7 +6,7 @@
 local gcra = {}
 
 function gcra.latest(row)
-  return now + 2 * (row[8] + 1)
+  return now + (2 + SPARE) * row[8] + 2
 end
 
 function gcra.load(state)
@@ -50,15 +50,16 @@ function gcra.charge(state, row)
 end
 
 function gcra.renew(text, at, row)
-  local tag, known, _, _, whole, parts, ends = row[TAG], row[TAG], 0, 0, 0, 0, 1
+  local tag, known, dead_at, _, whole, parts, ends = row[TAG], row[TAG], 0, 0, 0, 0, 1
   if text then
     if #text < at + 33 then return nil end -- another limit's
-    known, _, _, whole, parts, ends = unpack_text('<ddI2dd', text, at)
-    if known ~= tag or whole >= row.latest then return nil end
+    known, dead_at, _, whole, parts, ends = unpack_text('<ddI2dd', text, at)
+    if known ~= tag or dead_at > row.latest then return nil end
   end
   local debt, part = debt_with(whole, parts, row)
   if debt > row[8] or (debt == row[8] and part > row[9]) then return nil end
-  return ends, pack('<ddI2dd', tag, now + debt + 1, 16, now + debt, part), now + debt + 1, view_of(debt, part, row)
+  if now + debt >= dead_at then dead_at = prolonged(now + debt + 1, row[8]) end
+  return ends, pack('<ddI2dd', tag, dead_at, 16, now + debt, part), dead_at, view_of(debt, part, row)
 end
 
 function gcra.view(state)
@@ -66,7 +67,8 @@ function gcra.view(state)
 end
 
 function gcra.pack(state, row)
-  local dead_at = state[KNOWN] + 1
+  local dead_at = state[DEAD_AT]
+  if state[KNOWN] >= dead_at then dead_at = prolonged(state[KNOWN] + 1, row[8]) end
   return pack('<ddI2dd', row[TAG], dead_at, 16, state[KNOWN], state[MORE]), dead_at
 end
 

@@ -58,7 +58,7 @@ local function load_ring(state, row)
 end
 
 function log.latest(row)
-  return now + 2 * row[6]
+  return now + (2 + SPARE) * row[6]
 end
 
 function log.load(state, row)
@@ -93,21 +93,21 @@ function log.wait(state, row)
   return stamp(state, in_the_way) + row[6] - now
 end
 
--- The newest stamp is what the record is kept for, less the window.
 function log.renew(text, at, row)
   local tag, window = row[TAG], row[6]
   if not text then
-    local dead_at = now + window
+    local dead_at = prolonged(now + window, window)
     return 1, pack('<ddI2d', tag, dead_at, 8, now), dead_at, row[LIMIT] - 1, window
   end
   if #text < at + 25 then return nil end -- a ring's
   local known, dead_at, size, oldest, second = unpack_text('<ddI2d', text, at)
   if known ~= tag or size == 0 or dead_at > row.latest then return nil end
-  local newest, ends = dead_at - window, second + size - 8
+  local ends = second + size - 8
+  local newest = size > 8 and unpack_text('<d', text, ends - 8) or oldest
   if now > newest then newest = now end
   local used = size / 8 + 1
   if oldest + window <= newest or used > row[LIMIT] or used > MOST then return nil end
-  dead_at = newest + window
+  if newest + window > dead_at then dead_at = prolonged(newest + window, window) end
   return ends, pack('<ddI2c0d', tag, dead_at, size + 8, sub(text, second - 8, ends - 1), newest), dead_at,
     row[LIMIT] - used, oldest + window - now
 end
@@ -146,8 +146,9 @@ end
 
 function log.pack(state, row)
   local live, added, newest = state[LIVE], state[ADDED], state[NEWEST]
-  local size, dead_at = (live + added) * 8, newest + row[6]
+  local size, dead_at = (live + added) * 8, state[DEAD_AT]
   if size == 0 then return nil end
+  if newest + row[6] > dead_at then dead_at = prolonged(newest + row[6], row[6]) end
   local ring, from = state.ring, state[FROM]
   local before = not ring and live > 0 and sub(state[TEXT], from, from + live * 8 - 1) or ''
   if added == 1 and not ring and size <= LONGEST then

@@ -1,7 +1,7 @@
 -- What the files after this one each return: one algorithm of kernel/window, decision for decision the same. Each becomes
 -- a function, see scripts/__init__.py, and names in capitals become what they stand for.
 --
--- record  a state as it is kept: tag of the limit, moment from which on it says nothing more, length of the body, body.
+-- record  a state as it is kept: tag of the limit, moment until which it is kept, length of the body, body.
 --         The states of a subject under all of its limits are one string of them. A body that is longer than LONGEST has
 --         a key of its own; its record says so by a length of 0.
 -- row     what is asked: {algorithm, in shadow, cost, limit, tag of the limit, then what the algorithm needs}
@@ -17,10 +17,10 @@
 -- charge(state, row)        charge it, only when wait is 0; returns what is left
 -- view(state, row)          units left, microseconds until there is more
 -- renew(text, at, row)      where it can: charge the record at this place of a text, false for a subject without one, with no
---                           state between; returns where the record ends, the one that takes its place, the moment from
---                           which on that says nothing more, and what is left, as charge does; nothing where the cost is
---                           not admitted, or it is not that simple
--- pack(state, row)          the record and the moment from which on it says nothing more; nothing when it says nothing now
+--                           state between; returns where the record ends, the one that takes its place, the moment until
+--                           which that is kept, and what is left, as charge does; nothing where the cost is not admitted,
+--                           or it is not that simple
+-- pack(state, row)          the record and the moment until which it is kept; nothing when it says nothing now
 -- give_back(state, row, at, units)  take back a charge of that moment; whether that has changed anything
 
 -- Looked up once, not by each request.
@@ -28,6 +28,19 @@ local call, pack, unpack_text = redis.call, struct.pack, struct.unpack
 local sub, rep, floor, ceil = string.sub, string.rep, math.floor, math.ceil
 
 local NEVER = -1
+
+-- To tell a key when it ends takes Redis half as long as to write it. So a record is kept for a part of its window longer
+-- than it has to be, and while the next one need not be kept for longer than that, the key's end stays as it is.
+local SPARE = 0.25
+
+-- Whether a record of the text at hand is to be kept for longer than the one that it takes the place of.
+local grown = false
+
+-- Until when a record is kept that says something up to a moment which the one before it was not kept for.
+local function prolonged(ends, window)
+  grown = true
+  return floor(ends + SPARE * window)
+end
 
 local RECORD, RECORD_HEAD, LONGEST = '<ddI2', 18, 1024
 
