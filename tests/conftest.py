@@ -107,7 +107,9 @@ def shared_data() -> Path:
 def postgres_server() -> Iterator[PostgresServer]:
     server = cast("PostgresServer", required(PostgresServer))
     yield server
+    deadlocks = server.deadlocks()
     server.remove()
+    assert not deadlocks, "\n".join(["works of the tests of this worker waited for each other:", *deadlocks])
 
 
 @pytest.fixture(scope="session")

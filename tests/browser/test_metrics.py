@@ -12,7 +12,7 @@ from tests.acceptance.conftest import until
 from tests.browser.conftest import API, Shop, Window
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def measured(shop: Shop) -> Shop:
     """Metrics of each kind, two of them with labels; one is called what would be a tag."""
     items = [

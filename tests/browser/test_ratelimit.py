@@ -18,9 +18,12 @@ GUESSER = "203.0.113.201"
 BLOCKED = "203.0.113.202"
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def refused(shop: Shop) -> None:
-    """Have a limit and a block refuse requests, and a rule in shadow note some; they are written meanwhile."""
+    """Have a limit and a block refuse requests, and a rule in shadow note some; they are written meanwhile.
+
+    Once for each shop: tests of other files may run between those of this one.
+    """
     rule = {"name": "in shadow", "limits": "1/minute", "route": "/products", "shadow": True}
     assert shop.client.post(f"{API}/rate-limits/rules", json=rule, headers={"X-API-Key": shop.key}).status_code == 201
     for _ in range(3):

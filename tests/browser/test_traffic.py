@@ -24,7 +24,7 @@ SCANNER = "203.0.113.99"
 UNKNOWN = 4711
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def scans(shop: Shop) -> None:
     """Have a call fail and a scanner come by, and wait until these calls are written."""
     # The server closes the connection of a request whose app raised: it is not used again.

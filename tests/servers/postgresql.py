@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from collections.abc import Sequence
@@ -13,6 +14,10 @@ from tests.servers.programs import Program, find, free_port
 _START_SECONDS = 30
 
 _USER = "custodes"
+
+#: What the server says of a deadlock that it has found, and who waited there for what (lines that begin with a tab
+#: belong to the one before).
+_DEADLOCK = re.compile(r"^.*deadlock detected\n(?:(?:\t|.*(?:DETAIL|HINT|CONTEXT|STATEMENT): ).*\n)*", re.MULTILINE)
 
 
 class PostgresServer:
@@ -80,6 +85,11 @@ class PostgresServer:
         """Delete a database, breaking its connections off."""
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+    def deadlocks(self) -> list[str]:
+        """Return what it said, line by line, where it ended a work because several waited for each other."""
+        log = self._program.log(whole=True)
+        return [line for lines in _DEADLOCK.findall(log) for line in lines.splitlines()]
 
     def remove(self) -> None:
         """End it and delete everything."""

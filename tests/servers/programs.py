@@ -136,9 +136,10 @@ class Program:
                 preexec_fn=lambda: ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, at_end),  # noqa: PLW1509 - one call into libc
             )
 
-    def log(self) -> str:
-        """Return the end of what the server said."""
-        return (self.folder / "log").read_text(errors="replace")[-2_000:]
+    def log(self, *, whole: bool = False) -> str:
+        """Return the end of what the server said, or all of it."""
+        said = (self.folder / "log").read_text(errors="replace")
+        return said if whole else said[-2_000:]
 
     @property
     def running(self) -> bool:
