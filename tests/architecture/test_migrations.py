@@ -10,8 +10,11 @@ from custodes.storage.sql.schema import alembic_config, known_revisions
 
 
 def script() -> ScriptDirectory:
-    with create_engine("sqlite://").connect() as connection:
-        return ScriptDirectory.from_config(alembic_config(connection))
+    engine = create_engine("sqlite://")
+    with engine.connect() as connection:
+        found = ScriptDirectory.from_config(alembic_config(connection))
+    engine.dispose()
+    return found
 
 
 def test_there_is_exactly_one_head():

@@ -95,6 +95,14 @@ async def test_one_key_is_one_event_however_often_it_is_emitted(custodes: Custod
     assert (await custodes.outbound.emit("x", {}, idempotency_key="k", tenant="other")).id != again.id
 
 
+@pytest.mark.parametrize("key", [None, 7, "k" * 256, "a\nb", "é"])
+async def test_a_key_that_is_no_short_text_is_refused_in_a_sentence(custodes: Custodes, key: Any) -> None:
+    for named in ({"idempotency_key": key}, {"order_key": key}):
+        with pytest.raises(InvalidInput, match="printable ASCII characters, or leave it out"):
+            await custodes.outbound.emit("x", {}, **named)
+    assert not (await custodes.outbound.list_messages()).items
+
+
 class TestTheCallersTransaction:
     """An outbox: the event commits, or rolls back, with the business rows."""
 

@@ -368,8 +368,8 @@ def _bounded(body: bytes) -> bytes:
     return body
 
 
-def _short(name: str, text: str, longest: int) -> str:
-    if len(text) > longest or not text.isprintable() or not text.isascii():
+def _short(name: str, text: object, longest: int) -> str:
+    if not isinstance(text, str) or len(text) > longest or not text.isprintable() or not text.isascii():
         msg = f"The {name} is not acceptable"
-        raise InvalidInput(msg, remedy=f"Give at most {longest} printable ASCII characters")
+        raise InvalidInput(msg, remedy=f"Give at most {longest} printable ASCII characters, or leave it out")
     return text
