@@ -123,9 +123,13 @@ class SqliteWindows(GroupedWindows):
         self._path.parent.mkdir(parents=True, exist_ok=True)
         make_private_file(self._path)
         connection = sqlite3.connect(self._path, timeout=self._deadline, isolation_level=None, check_same_thread=False)
-        for pragma in ("journal_mode=WAL", "synchronous=OFF", "temp_store=MEMORY", "journal_size_limit=16777216"):
-            connection.execute(f"PRAGMA {pragma}").close()
-        connection.execute(_SCHEMA).close()
+        try:
+            for pragma in ("journal_mode=WAL", "synchronous=OFF", "temp_store=MEMORY", "journal_size_limit=16777216"):
+                connection.execute(f"PRAGMA {pragma}").close()
+            connection.execute(_SCHEMA).close()
+        except sqlite3.Error:
+            connection.close()
+            raise
         self._connection = connection
         return connection
 
