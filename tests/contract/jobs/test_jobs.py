@@ -128,7 +128,8 @@ async def test_many_are_finished_at_once_and_only_those_that_are_still_held(data
 @pytest.mark.parametrize(("statement", "more"), [(FINISH, {}), (EXTEND, {"until": NOW})], ids=["finish", "extend"])
 def test_jobs_are_settled_through_the_key_however_many_are_open(statement: Any, more: dict[str, int]):
     ran: list[tuple[str, Any]] = []
-    with create_engine("sqlite://").connect() as connection:
+    engine = create_engine("sqlite://")
+    with engine.connect() as connection:
         metadata.create_all(connection)
         event.listen(
             connection, "before_cursor_execute", lambda _c, _cursor, text, values, *_rest: ran.append((text, values))
@@ -136,6 +137,7 @@ def test_jobs_are_settled_through_the_key_however_many_are_open(statement: Any, 
         connection.execute(statement, {"of_kind": "webhook", "refs": ["a", "b"], "held": ["a:1", "b:2"], **more})
         text, values = ran[-1]
         steps = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)]
+    engine.dispose()
 
     assert "SEARCH custodes_jobs USING PRIMARY KEY (kind=? AND ref=?)" in steps
 
@@ -272,6 +274,7 @@ def test_to_claim_of_a_long_lane_is_not_to_read_all_of_it():
             wanted = Claim("w1", NOW, NOW, NOW + LEASE, frozenset(), suspect=True)
             assert len(SqlJobs().claim(as_transaction(connection), "webhook", {"stripe": 10}, wanted)) == 10
             steps.append(len(ticks))
+        engine.dispose()
 
     assert steps[1] <= steps[0] * 2
 

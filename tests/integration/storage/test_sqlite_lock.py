@@ -1,6 +1,7 @@
 """Waiting for another process's write lock."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,10 @@ class Locked:
         self.other.execute("BEGIN IMMEDIATE")
         self.mine = sqlite3.connect(path, isolation_level=None, timeout=0)
 
+    def close(self) -> None:
+        self.other.close()
+        self.mine.close()
+
     def begin(self) -> str:
         self.tries += 1
         if self.tries > self.waits:
@@ -32,17 +37,17 @@ class Locked:
 
 
 def test_a_locked_file_is_asked_for_again_until_it_is_free(tmp_path: Path):
-    file = Locked(tmp_path / "x.db", waits=40)
-
-    assert patiently(file.begin) == "begun"
-    assert file.tries == 41
+    with closing(Locked(tmp_path / "x.db", waits=40)) as file:
+        assert patiently(file.begin) == "begun"
+        assert file.tries == 41
 
 
 def test_who_has_waited_as_long_as_may_be_hears_that_it_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sqlite_lock, "BUSY_TIMEOUT_MS", 0)
-    file = Locked(tmp_path / "x.db", waits=1)
-
-    with pytest.raises(sqlite3.OperationalError, match="locked"):
+    with (
+        closing(Locked(tmp_path / "x.db", waits=1)) as file,
+        pytest.raises(sqlite3.OperationalError, match="locked"),
+    ):
         patiently(file.begin)
 
 
@@ -62,6 +67,7 @@ async def test_who_starts_while_another_migrates_waits_for_its_end(tmp_path: Pat
     monkeypatch.setattr(database, "write", after_two_in_vain)
     await database.open()
     await database.close()
+    file.close()
 
     assert len(tries) == 3
 
