@@ -199,7 +199,13 @@ local function renew(place, kind, number)
     end
   end
   local written = records[1]
-  if count > 1 then written = concat(records, '', 1, count) end
+  if count == 2 then
+    written = written .. records[2]
+  elseif count == 3 then -- a call of concat takes twice as long
+    written = written .. records[2] .. records[3]
+  elseif count > 3 then
+    written = concat(records, '', 1, count)
+  end
   told, texts[number], renewed[number] = last, written, grown and ends or AS_LONG
   return true
 end
