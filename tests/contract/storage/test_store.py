@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from custodes.errors import InvalidInput
 from custodes.storage.sql.database import Database, connection_of
 
 #: Behind a pooler in transaction mode, too.
@@ -65,6 +66,37 @@ async def test_a_work_that_ends_with_stop_iteration_leaves_nobody_waiting(store:
 
     assert [type(answer) for answer in answers] == [int, RuntimeError, RuntimeError, int]
     assert await store.read(count) == 2
+
+
+@pytest.mark.parametrize(
+    ("work", "wrong"),
+    [
+        (add(1, "half \ud800"), "half of a surrogate pair"),
+        (add(2**70), "more than 64 bits"),
+    ],
+)
+async def test_a_value_that_cannot_be_kept_is_refused_in_our_words(store: Database, work, wrong: str):
+    # Given works that commit with one whose value no engine keeps
+    answers = await asyncio.gather(
+        *(store.write(each) for each in (add(2), work, add(3))), store.write(work), return_exceptions=True
+    )
+
+    # Then it alone is refused, in words, not in a driver's
+    assert [type(answer) for answer in answers] == [int, InvalidInput, int, InvalidInput]
+    assert wrong in str(answers[1])
+    assert await store.read(count) == 2
+
+
+async def test_a_text_that_cannot_be_looked_for_is_refused_in_our_words(store: Database):
+    with pytest.raises(InvalidInput, match="half of a surrogate pair"):
+        await store.read(lambda tx: connection_of(tx).execute(select(notes).where(notes.c.text == "\ud800")).all())
+
+
+async def test_an_error_of_the_work_itself_stays_what_it_is(store: Database):
+    with pytest.raises(UnicodeEncodeError):
+        await store.write(lambda _: "é".encode("ascii"))
+    with pytest.raises(OverflowError):
+        await store.write(lambda _: 2.0**10_000)
 
 
 async def test_works_compose_into_one_unit(store: Database):

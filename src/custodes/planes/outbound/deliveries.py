@@ -294,9 +294,9 @@ class Deliveries(Endpoints):
         much is held.
 
         Returns:
-            How many messages are gone; 0: all have been looked at.
+            How many messages are gone; 0: all have been looked at, or the limit is below 1.
         """
-        while True:
+        while limit > 0:
             after = self._purged_to
             old = await self._store.read(lambda tx, after=after: self._deliveries.old(tx, before, limit, after))
             gone = 0
@@ -305,6 +305,7 @@ class Deliveries(Endpoints):
             self._purged_to = old.upto or ""
             if gone or old.upto is None:
                 return gone
+        return 0
 
     async def count_purgeable(self, before: int) -> int:
         """Count the messages that :meth:`purge` would delete."""

@@ -16,6 +16,7 @@ from custodes.runtime.transactions import Store, Transaction
 from custodes.runtime.writer import Told
 from custodes.storage.sql.added_indexes import AddedIndex
 from custodes.storage.sql.commits import call_after_commit
+from custodes.storage.sql.unkept import refusing
 
 T = TypeVar("T")
 Row = TypeVar("Row")
@@ -109,7 +110,7 @@ async def join(connection: object, work: Callable[[Transaction], T], committed: 
     loop = asyncio.get_running_loop()
 
     def run(inner: Connection) -> T:
-        result = work(as_transaction(inner))
+        result = refusing(work)(as_transaction(inner))
         if committed is not None:  # after the work: the first statement begins the transaction
             call_after_commit(inner, loop, committed)
         return result

@@ -38,6 +38,7 @@ from custodes.storage.sql.postgresql_work import (
     driver_of,
     unavailable,
 )
+from custodes.storage.sql.unkept import refusal_of, refusing
 
 T = TypeVar("T")
 Row = TypeVar("Row")
@@ -267,7 +268,7 @@ class PostgresDatabase:
         if self._waiting >= MAX_WAITING:
             msg = f"The store is behind: {MAX_WAITING} works are waiting"
             raise StorageUnavailable(msg, remedy="Try again in a moment; look at the database server")
-        pooled = PooledWork(work, terms, self._deadlines)
+        pooled = PooledWork(refusing(work), terms, self._deadlines)
         self._waiting += 1
         try:
             return cast("T", await asyncio.get_running_loop().run_in_executor(threads, pooled.run))
@@ -344,7 +345,7 @@ class PostgresDatabase:
                     with without_nul(driver):
                         results = self._insert_rows(driver, statement, rows)
                 elif len(members) == 1:
-                    members[0].fail(error)
+                    members[0].fail(refusal_of(error) or error)
                     return
                 else:
                     results = None

@@ -27,6 +27,7 @@ from custodes.storage.sql.added_indexes import AddedIndex
 from custodes.storage.sql.database import Ingest, as_transaction
 from custodes.storage.sql.sqlite_connections import begin, driver_of, make_engine, make_private_file
 from custodes.storage.sql.sqlite_lock import locked, patiently
+from custodes.storage.sql.unkept import refusal_of, refusing
 
 T = TypeVar("T")
 Row = TypeVar("Row")
@@ -128,7 +129,7 @@ class SqliteDatabase:
         """Run a reading work on a reader's snapshot."""
         if self._reader_engine is None:
             return await self.write(_in_our_words(work), durable=False)
-        reading = _Reading(self._reader_engine, work)
+        reading = _Reading(self._reader_engine, refusing(work))
         self._under_way.add(reading)
         running = self._readers.submit(reading.run)
         running.add_done_callback(lambda _: self._under_way.discard(reading))
@@ -146,7 +147,7 @@ class SqliteDatabase:
     async def write(self, work: Callable[[Transaction], T], *, durable: bool = True, once: str = "") -> T:
         """Run a work in the writer thread and commit it with its group; of a file the end is always known."""
         del once
-        return cast("T", await self._writer.submit(_Write(work, durable)))
+        return cast("T", await self._writer.submit(_Write(refusing(work), durable)))
 
     async def migrate(self, work: Callable[[Transaction], T]) -> T:
         """Run a work that changes tables; another process that starts at the same time has the lock while it does."""
@@ -380,7 +381,7 @@ def _run_inserts(
         else:
             begin(driver)
         if len(members) == 1:
-            members[0].fail(error)
+            members[0].fail(refusal_of(error) or error)
             return
         for pending in members:
             _run_inserts(connection, statement, [pending], alone=False)
