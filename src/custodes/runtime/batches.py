@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from custodes.errors import CustodesError
+from custodes.errors import StorageUnavailable
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -61,7 +61,7 @@ class Batches(Generic[Item, Result]):
         try:
             results = await self._run([item for item, _ in batch])
         except Exception as error:  # noqa: BLE001 - it belongs to those who wait
-            if len(batch) > 1 and not isinstance(error, CustodesError):
+            if len(batch) > 1 and not isinstance(error, StorageUnavailable):
                 for one in batch:
                     await self._run_batch([one])
                 return

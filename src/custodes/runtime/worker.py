@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
-from custodes.errors import CustodesError
+from custodes.errors import CustodesError, StorageUnavailable
 from custodes.kernel.clock import HOUR, MINUTE, SECOND, Clock
 from custodes.runtime.batches import Batches
 from custodes.runtime.jobs import Claim, Jobs, Lease
@@ -349,7 +349,7 @@ class Worker(Generic[R]):
         """Settle a job; what can never be written is written plainly, so that the attempt counts."""
         try:
             return await self._ended.do((lease, result))
-        except CustodesError:
+        except StorageUnavailable:
             raise
         except Exception as error:
             if result.result is None:

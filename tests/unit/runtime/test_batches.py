@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from custodes.errors import StorageUnavailable
+from custodes.errors import InvalidInput, StorageUnavailable
 from custodes.runtime.batches import MAX_BATCH, Batches
 
 
@@ -24,6 +24,8 @@ class Doing:
             raise StorageUnavailable("down")
         if -1 in items:
             raise ValueError("minus one")
+        if -2 in items:
+            raise InvalidInput("minus two")
         return [item * 2 for item in items]
 
 
@@ -60,11 +62,12 @@ async def test_a_batch_has_an_end(batches: Batches[int, int], doing: Doing):
     assert [len(batch) for batch in doing.batches] == [MAX_BATCH, 1]
 
 
-async def test_what_cannot_be_done_hurts_only_itself(batches: Batches[int, int]):
-    results = await asyncio.gather(batches.do(1), batches.do(-1), batches.do(2), return_exceptions=True)
+@pytest.mark.parametrize(("bad", "error"), [(-1, ValueError), (-2, InvalidInput)])
+async def test_what_cannot_be_done_hurts_only_itself(batches: Batches[int, int], bad: int, error: type[Exception]):
+    results = await asyncio.gather(batches.do(1), batches.do(bad), batches.do(2), return_exceptions=True)
 
     assert [results[0], results[2]] == [2, 4]
-    assert isinstance(results[1], ValueError)
+    assert isinstance(results[1], error)
 
 
 async def test_a_store_that_is_down_is_not_asked_once_more_for_each(batches: Batches[int, int], doing: Doing):
