@@ -213,6 +213,11 @@ class Custodes(Composition):
                 found.setdefault(error.message, error)
         return list(found.values())
 
+    @property
+    def started(self) -> bool:
+        """Whether what runs in the background does."""
+        return self._started
+
     async def start(self) -> None:
         """Open, then start what runs in the background; idempotent. When a part cannot start, none runs."""
         async with self._life:

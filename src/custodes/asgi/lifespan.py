@@ -98,11 +98,18 @@ class Life:
         now = self._clock.monotonic()
         if self._tried_at is None or now - self._tried_at >= RETRY_EVERY:
             self._tried_at = now
-            self._task = asyncio.get_running_loop().create_task(self._start_beside(), name="custodes-start")
+            by_host = self._custodes.started
+            self._task = asyncio.get_running_loop().create_task(self._start_beside(by_host), name="custodes-start")
 
-    async def _start_beside(self) -> None:
-        """Start without holding up the host's loop, which serves already: what is to be imported is in a thread."""
-        await self._shield.wait("load", asyncio.to_thread(self._custodes.load), None, seconds=START_LIMIT)
+    async def _start_beside(self, by_host: bool) -> None:
+        """Start without holding up the host's loop, which serves already: what is to be imported is in a thread.
+
+        A host that has started us itself may have stopped us since, and is not to find us running behind it.
+        """
+        if not by_host:
+            await self._shield.wait("load", asyncio.to_thread(self._custodes.load), None, seconds=START_LIMIT)
+        elif not self._custodes.started:
+            return
         await self.start()
 
     async def serve(

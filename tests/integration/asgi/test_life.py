@@ -76,6 +76,23 @@ def test_an_install_that_is_over_is_forgotten(tmp_path: Path):
     assert kept() is None
 
 
+async def test_what_a_host_starts_and_stops_itself_is_not_started_again_behind_it(
+    custodes: Custodes, threads_before: set[threading.Thread], monkeypatch: pytest.MonkeyPatch
+):
+    """Given a host that starts us, serves one request and stops us, while what is imported takes a while."""
+    imported = threading.Event()
+    monkeypatch.setattr(custodes, "load", imported.wait)
+    await custodes.start()
+    await converse(custodes.wrap(host), http_scope("/"))
+
+    await custodes.stop()
+    imported.set()
+
+    await asyncio.gather(*(task for task in asyncio.all_tasks() if task.get_name() == "custodes-start"))
+    assert not custodes.started
+    assert ours(threads_before) == []
+
+
 async def test_a_part_that_cannot_be_made_leaves_no_other_running(tmp_path: Path):
     custodes = Custodes(f"sqlite:///{tmp_path}/x.db", forward_to=["a source without a URL"])
     before = asyncio.all_tasks()
