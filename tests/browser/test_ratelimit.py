@@ -124,6 +124,7 @@ async def test_somebody_is_blocked_looked_at_and_unblocked(window: Callable[...,
     await drawer.get_by_role("link", name="Open as a page").click()
     await page.wait_for_url(re.compile(r"/rate-limits/blocks/[0-9a-f-]{36}(\?(?!.*open=)|$)"))
     assert await page.evaluate("window.isTheSame"), "the program stays: nothing is loaded anew"
+    await expect(drawer).to_have_count(0)  # its button goes with it, and what that has opened
     await page.get_by_role("button", name="Unblock").click()
     await page.get_by_label("Reason").fill("a customer after all")
     await page.get_by_role("dialog").get_by_role("button", name="Unblock").click()
