@@ -72,7 +72,7 @@ async def test_a_work_that_ends_with_stop_iteration_leaves_nobody_waiting(store:
     ("work", "wrong"),
     [
         (add(1, "half \ud800"), "half of a surrogate pair"),
-        (add(2**70), "more than 64 bits"),
+        (add(2**70), "larger than can be kept"),
     ],
 )
 async def test_a_value_that_cannot_be_kept_is_refused_in_our_words(store: Database, work, wrong: str):

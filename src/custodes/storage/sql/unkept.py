@@ -13,7 +13,7 @@ from custodes.storage.sql.postgresql_codes import code_of
 
 T = TypeVar("T")
 
-#: numeric_value_out_of_range.
+#: numeric_value_out_of_range: a column may hold less than 64 bits.
 _OUT_OF_RANGE = "22003"
 
 
@@ -37,5 +37,5 @@ def refusal_of(error: Exception) -> InvalidInput | None:
     if isinstance(error, UnicodeEncodeError) and "surrogates" in error.reason:
         return InvalidInput("A text holds half of a surrogate pair", remedy="Send text that UTF-8 can be made of")
     if (isinstance(error, OverflowError) and "SQLite" in str(error)) or code_of(error) == _OUT_OF_RANGE:
-        return InvalidInput("A whole number needs more than 64 bits", remedy="Send one that 64 bits hold")
+        return InvalidInput("A whole number is larger than can be kept", remedy="Send one that 64 bits hold, or less")
     return None
