@@ -1,5 +1,5 @@
 # One word for each thing one does here. Everything sets itself up; see scripts/setup.
-.PHONY: help run test check drills bench demo web web-types screenshots docs setup format clean
+.PHONY: help run test check drills bench demo twins web web-types screenshots docs setup format clean
 
 BIN := .venv/bin
 # Where Python may not write bytecode beside the source, it does here: else each of the hundreds of processes that the
@@ -22,6 +22,9 @@ help: ## show this list
 setup: ## make .venv with the locked dependencies
 	@scripts/setup
 
+twins: setup ## compile what every request passes, when it has changed; without a compiler Python does it
+	@$(BIN)/python scripts/twins.py
+
 web: setup ## build the dashboard when it has changed
 	@$(BIN)/python scripts/web.py build
 
@@ -31,19 +34,21 @@ web-types: setup ## write the dashboard's types of the admin API from its OpenAP
 screenshots: web ## take the pictures of docs/images of the dashboard with demo traffic (some minutes)
 	@$(BIN)/python scripts/screenshots.py
 
-run: web ## serve the dashboard with live demo traffic on http://127.0.0.1:8321 (CUSTODES_PORT)
+run: web twins ## serve the dashboard with live demo traffic on http://127.0.0.1:8321 (CUSTODES_PORT)
 	@$(BIN)/custodes demo --serve
 
 demo: setup ## send demo traffic to the server that is running
 	@$(BIN)/custodes demo
 
 test: web ## the whole test suite
+	@$(BIN)/python scripts/twins.py --for-tests
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal --durations 25 --durations-min 2
 
 check: setup ## format, lint, types, import rules, generated docs, promises of code and pages, the dashboard
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/basedpyright
+	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint --max-line-length 120 src/custodes
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/reference.py --check
 	$(BIN)/pytest -q $(QUICK) --deselect tests/architecture/test_structure.py::test_imports_point_down
@@ -52,11 +57,11 @@ check: setup ## format, lint, types, import rules, generated docs, promises of c
 docs: setup ## write docs/reference from the code
 	$(BIN)/python scripts/reference.py
 
-drills: setup ## the full count of every drill, with its figures (ROUNDS, TRIES)
+drills: twins ## the full count of every drill, with its figures (ROUNDS, TRIES)
 	CUSTODES_DRILL_ROUNDS=$(or $(ROUNDS),30) CUSTODES_DRILL_TRIES=$(or $(TRIES),10000) \
 	$(BIN)/pytest -s -m drill --timeout 3600 tests
 
-bench: setup ## every benchmark, with its peer in the same run
+bench: twins ## every benchmark, with its peer in the same run
 	$(BIN)/python -m benchmarks
 
 format: setup ## format and fix what can be fixed
@@ -65,4 +70,4 @@ format: setup ## format and fix what can be fixed
 	$(BIN)/python scripts/web.py format
 
 clean: ## forget what was set up and built
-	rm -rf .venv .cache dist build src/custodes/_web web/node_modules .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .cache dist build src/custodes/_web $(shell find src -name "_*.so") web/node_modules .pytest_cache .ruff_cache .hypothesis .import_linter_cache

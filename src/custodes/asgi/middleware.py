@@ -14,8 +14,8 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any, cast
 
 from custodes.asgi.http_passage import HttpPassage
-from custodes.asgi.observation import Door
 from custodes.asgi.passage import Passage, Receive, Refusal, Scope, Send
+from custodes.asgi.passages import EachDoor, EachPassage
 from custodes.asgi.routes import cut_of
 from custodes.asgi.websocket_passage import WebSocketPassage
 from custodes.asgi.weighing import WeighedPassage, turns
@@ -55,7 +55,7 @@ class Middleware:
         self.app = app
         self.shield = custodes.shield
         self.absorbs = custodes.shield.absorbs
-        self._door = Door(
+        self._door = EachDoor(
             custodes.shield,
             custodes.clock,
             custodes.addresses,
@@ -75,7 +75,7 @@ class Middleware:
             self._check = custodes.ratelimit.check
         self._passages: dict[str, type[HttpPassage | WebSocketPassage]] = {}
         if own or self._record or self._check:
-            self._passages = {"http": HttpPassage, "websocket": WebSocketPassage}
+            self._passages = {"http": EachPassage, "websocket": WebSocketPassage}
         self._weighed = {**self._passages, "http": WeighedPassage}
         self._weighs: Iterator[bool] = turns() if self._passages and not own else repeat(False)
         self._note_cost = custodes.traffic.overhead.note
@@ -181,14 +181,14 @@ class Middleware:
             if passage.release is not None:
                 self._give_back(passage.release)
             if self._record is not None:
-                seen = passage.close()
-                self._record(seen)
-                # The exception holds the frames, the frames hold the passage: end the cycle here.
-                seen.error = None
+                self._record(passage.close())
             serving.reset(token)
         except BaseException as error:
             if not self.absorbs("recorder", error):
                 raise
+        finally:
+            # The exception holds the frames, the frames hold the passage: end the cycle here.
+            passage.error = passage.seen.error = None
 
     def _let_go(self, verdict: Decision | None) -> None:
         """Give back what a decision holds whose request has gone."""

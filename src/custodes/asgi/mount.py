@@ -16,6 +16,7 @@ from custodes.asgi.middleware import ASGIApp, Middleware
 from custodes.asgi.passage import Receive, Scope, Send
 from custodes.asgi.public_keys import PLACE, PublicKeys
 from custodes.errors import ConfigurationError
+from custodes.kernel.compiled import twin
 
 if TYPE_CHECKING:
     from custodes.app import Custodes
@@ -30,6 +31,9 @@ ADMIN_PATHS = ("/api/admin/enterprise", DASHBOARD, "/portal/webhooks")
 OWN_PREFIXES = ("/api/", "/hooks/", "/dashboard/", "/portal/", PLACE)
 
 
+_twin = twin("custodes.asgi._passage")
+
+
 class Mounted(Middleware):
     """A host with Custodes around it; the ASGI app to serve.
 
@@ -42,6 +46,8 @@ class Mounted(Middleware):
         super().__init__(host or _not_yet, custodes, divert=self._find_door)
         self.custodes = custodes
         self._life = Life(custodes)
+        if _twin is not None:
+            self._divert = _twin.Doorkeeper(self._life, OWN_PREFIXES, self._find_door)
         self._ingress = Ingress(custodes)
         self._public_keys = PublicKeys(custodes)
         self._admin = Middleware(self._serve_admin, custodes, own=True)

@@ -20,8 +20,32 @@ from custodes.runtime.shield import Shield
 #: Characters of a user agent that are kept.
 MAX_USER_AGENT = 256
 
+#: For requests that end within this time after a look at both clocks it holds how far these are apart, nanoseconds: a
+#: look is two calls, and hundreds of requests are settled at a time.
+WALL_HOLDS = 10_000_000
+
 #: User agents whose text is remembered: few make up nearly all requests, and their rows share it.
 _MAX_AGENTS = 1_024
+
+
+#: What a door has at hand; kept in slots, or in the struct of the compiled twin (see ``passages.py``).
+DOOR_FIELDS = (
+    "absorbs",
+    "agents",
+    "client_of",
+    "default_tenant",
+    "direct",
+    "forwarded",
+    "forwarded_header",
+    "now",
+    "path_below",
+    "random_bits",
+    "session_user_key",
+    "templates",
+    "ticks",
+    "wall",
+    "wall_until",
+)
 
 
 class Door:
@@ -37,21 +61,7 @@ class Door:
         path_below: finds the path that the host routes by, from the scope's path and ``root_path``.
     """
 
-    __slots__ = (
-        "_agents",
-        "absorbs",
-        "client_of",
-        "default_tenant",
-        "direct",
-        "forwarded",
-        "forwarded_header",
-        "now",
-        "path_below",
-        "random_bits",
-        "session_user_key",
-        "templates",
-        "ticks",
-    )
+    __slots__ = ()
 
     def __init__(
         self,
@@ -77,17 +87,27 @@ class Door:
         self.session_user_key = session_user_key
         self.path_below = path_below
         self.templates = Templates()
-        self._agents: dict[bytes, str] = {}
+        #: Texts of user agents, by what was sent.
+        self.agents: dict[bytes, str] = {}
+        #: From the monotonic hand to the wall clock, microseconds, and until when that holds, nanoseconds.
+        self.wall = 0
+        self.wall_until = -1
+
+    def look_at_the_clock(self) -> None:
+        """Find out how far the wall clock is from the monotonic hand; for all requests that end before long."""
+        ticks = self.ticks()
+        self.wall = self.now() - ticks // 1_000
+        self.wall_until = ticks + WALL_HOLDS
 
     def agent(self, sent: bytes) -> str:
         """Make a text of a ``User-Agent`` header."""
-        known = self._agents.get(sent)
+        known = self.agents.get(sent)
         if known is None:
             known = sent[:MAX_USER_AGENT].decode("latin-1")
             if len(sent) <= MAX_USER_AGENT:
-                if len(self._agents) >= _MAX_AGENTS:
-                    self._agents.clear()
-                self._agents[sent] = known
+                if len(self.agents) >= _MAX_AGENTS:
+                    self.agents.clear()
+                self.agents[sent] = known
         return known
 
 
@@ -165,7 +185,9 @@ class Observation(Exchange):
         else:
             self.total_us = (end - start) // 1_000
             self.background_us = 0
-        self.started_at = door.now() - (door.ticks() - start) // 1_000
+        if end > door.wall_until:
+            door.look_at_the_clock()
+        self.started_at = door.wall + start // 1_000
         if self.status:
             self.ttfb_us = (self.first - start) // 1_000
         else:

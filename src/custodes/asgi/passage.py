@@ -31,6 +31,9 @@ MAX_METHOD = 16
 #: What a WebSocket has for a method.
 WEBSOCKET = "WEBSOCKET"
 
+#: What a passage keeps.
+FIELDS = ("_answer", "_headers", "_receive", "_scope", "_send", "door", "error", "release", "seen")
+
 #: Exceptions by which frameworks say that the client has left; matched by name, for we import no framework.
 _LEFT = frozenset({"ClientDisconnect", "ClientDisconnected", "WebSocketDisconnect"})
 
@@ -48,16 +51,30 @@ class Refusal:
 
 
 class Passage:
-    """One request; made for each, so it is slotted and does as little as it can while the request passes."""
+    """One request; made for each, so it does as little as it can while the request passes.
 
-    __slots__ = ("_answer", "_headers", "_receive", "_scope", "_send", "door", "release", "seen")
+    Has no room for :data:`FIELDS` itself: whoever is made of it says what they are kept in.
+    """
+
+    __slots__ = ()
+
+    #: What is noted of one is an object of this class.
+    observation: type[Observation] = Observation
 
     #: Of the middleware that it passes through.
     door: Door
     #: What is seen of it.
     seen: Observation
+    #: What left the host, or what it made an answer of. Here until all is over, and not in what is seen: an exception
+    #: holds the frames, the frames hold the passage.
+    error: BaseException | None
     #: Gives back to the limiter what the request holds; None when it holds nothing.
     release: Callable[[], object] | None
+    _scope: Scope
+    _receive: Receive
+    _send: Send
+    _answer: Message | None
+    _headers: Headers | None
 
     def open(self, door: Door, kind: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Begin: what ``__init__`` would do, without the cost of going through ``type.__call__``.
@@ -73,10 +90,10 @@ class Passage:
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._answer: Message | None = None
-        self._headers: Headers | None = None
-        self.release = None
-        seen = self.seen = Observation()
+        self._answer = None
+        self._headers = None
+        self.release = self.error = None
+        seen = self.seen = self.observation()
         seen.open(door)
         seen.kind = kind
         root = scope.get("root_path")
@@ -112,7 +129,7 @@ class Passage:
 
     def note_exception(self, error: Exception) -> None:
         """Note what the host made an answer of itself."""
-        self.seen.error = error
+        self.error = error
 
     def name_caller(self, user: str, api_key: str, tenant: str) -> None:
         """Note who calls; an empty text leaves what is known.
@@ -159,13 +176,14 @@ class Passage:
             if type(error).__name__ in _LEFT or (seen.disconnected and isinstance(error, OSError)):
                 seen.disconnected = seen.disconnected or not seen.complete
             else:
-                seen.error = error
+                self.error = error
 
     def close(self) -> Observation:
         """Note what only the scope tells, once the application has returned; what was seen is complete now."""
         seen = self.seen
         door = self.door
         seen.end = door.ticks()
+        seen.error = self.error
         scope = self._scope
         if seen.limited_by:
             # Templates begin at the outermost app, paths at the one that we are in, as its rules do.

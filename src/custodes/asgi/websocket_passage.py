@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
-from custodes.asgi.passage import Message, Passage, Refusal
+from custodes.asgi.passage import FIELDS, Message, Passage, Refusal
 
 #: Codes of a WebSocket's end that mean the connection broke (RFC 6455 §7.4.1).
 BROKEN = 1006
@@ -13,7 +13,7 @@ BROKEN = 1006
 class WebSocketPassage(Passage):
     """A WebSocket: accepted is 101, closed before it was accepted is 403; the sizes are of all its messages."""
 
-    __slots__ = ()
+    __slots__ = FIELDS
 
     async def receive(self) -> Message:
         """Hand on what the client sends."""

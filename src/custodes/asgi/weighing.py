@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 from itertools import cycle
 
-from custodes.asgi.http_passage import HttpPassage
 from custodes.asgi.observation import Door
 from custodes.asgi.passage import Message, Receive, Scope, Send
+from custodes.asgi.passages import EachPassage
 
 #: One request of so many is weighed. A prime: what comes every so many requests, as the recorder's folding does, is met
 #: as often as it comes, neither always nor never.
-WEIGH_EVERY = 61
+WEIGH_EVERY = 251
 
 
 def turns() -> Iterator[bool]:
@@ -23,7 +23,7 @@ def turns() -> Iterator[bool]:
     return cycle([*[False] * (WEIGH_EVERY - 1), True])
 
 
-class WeighedPassage(HttpPassage):
+class WeighedPassage(EachPassage):
     """An HTTP request that is weighed."""
 
     __slots__ = ("_left_at", "_of_server", "_receive_of_server", "_send_of_server", "_spent", "_spoilt", "_waited")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from custodes.kernel.signals import ActivitySignal, FailureSignal
-from custodes.planes.traffic.recorder import CALL_FIELDS
+from custodes.planes.traffic.model import CALL_FIELDS
 
 #: Requests told one by one in a step; when there are more, those that are alike are told as one.
 MAX_SINGLE = 25

@@ -15,8 +15,7 @@ from starlette.applications import Starlette
 
 from custodes.admin.app import create_admin_app
 from custodes.app import Custodes
-from custodes.planes.traffic.model import Exchange
-from custodes.planes.traffic.recorder import CALL_FIELDS
+from custodes.planes.traffic.model import CALL_FIELDS, Exchange
 
 #: What an exchange tells, once it is settled.
 FIELDS = [*CALL_FIELDS, "error"]

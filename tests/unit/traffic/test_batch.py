@@ -9,7 +9,8 @@ from custodes.kernel.clock import SECOND
 from custodes.kernel.ids import uuid7_time
 from custodes.planes.traffic.batch import Batch, seal
 from custodes.planes.traffic.consumers import Consumers
-from custodes.planes.traffic.recorder import CALL_FIELDS, Recorder
+from custodes.planes.traffic.model import CALL_FIELDS
+from custodes.planes.traffic.recorder import Recorder
 from custodes.planes.traffic.rollup import ALL_NAMED, KEPT_CONSUMERS, OTHER, Keyspace, Series, keep_heaviest
 from custodes.testing.traffic import exchange
 

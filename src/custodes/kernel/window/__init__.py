@@ -13,6 +13,9 @@ Concurrency    8 B per held slot        limit, held at one moment               
 ============== ======================== ======================================= =============================
 """
 
+from typing import TYPE_CHECKING
+
+from custodes.kernel.compiled import twin
 from custodes.kernel.window.calendar import CalendarQuota, CalendarUnit
 from custodes.kernel.window.cells import Ask, Cells, Outcome, decide, decide_contested, held
 from custodes.kernel.window.concurrency import Concurrency
@@ -22,6 +25,9 @@ from custodes.kernel.window.meter import NEVER, Meter
 from custodes.kernel.window.near import MAX_NEAR, Near, capacity, left_when_near
 from custodes.kernel.window.own_cells import MAX_SUBJECTS, SHARED_STATES, OwnCells
 from custodes.kernel.window.subwindows import SLICES, SubWindows
+
+if not TYPE_CHECKING and (_twin := twin("custodes.kernel.window._log")) is not None:
+    SlidingLog = _twin.SlidingLog
 
 __all__ = [
     "MAX_LOG",

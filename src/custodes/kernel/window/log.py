@@ -11,7 +11,7 @@ from custodes.kernel.window.meter import NEVER, Stamps, unpack_stamps
 MAX_LOG = 4096
 
 #: Dead events that a log may begin with before they are removed: half a KiB.
-_TIDY_AFTER = 64
+TIDY_AFTER = 64
 
 
 class SlidingLog:
@@ -64,7 +64,7 @@ class SlidingLog:
             left += first - start
             if left < 0:  # what a refused request saw leave is back in the window when the clock goes back
                 return None
-            if first > _TIDY_AFTER:
+            if first > TIDY_AFTER:
                 del state[1:first]
                 first = 1
             state[0] = first

@@ -8,6 +8,7 @@ from typing import Any
 
 from custodes.errors import StorageUnavailable
 from custodes.kernel.clock import DAY, MINUTE, Clock, ticks_of
+from custodes.kernel.compiled import twin
 from custodes.kernel.signals import SecuritySignal
 from custodes.kernel.tenant import EVERY_TENANT
 from custodes.kernel.window import NEVER, Ask, Outcome, decide_contested, held
@@ -45,6 +46,8 @@ from custodes.planes.ratelimit.tracking import Tracker
 from custodes.runtime.log import get_logger
 
 _log = get_logger("custodes.ratelimit")
+
+_twin = twin("custodes.planes.ratelimit._fast_path")
 
 #: Called with (tenant, kind, identifier, level, duration) to shut somebody out.
 Ban = Callable[[str, Kind, str, int, int], None]
@@ -94,6 +97,10 @@ class Judge:
         self._escalation = escalation
         self._ban = ban
         self._options = options
+        #: Decides on a request, as :meth:`check` does: that itself, or its twin.
+        self.decide: Callable[[Call], Decision | Pending] = (
+            self.check if _twin is None else _twin.FastPath(self, in_force, self._ticks, self._offset).check
+        )
         #: Decides when the engine cannot.
         self.fallback = Fallback(windows, options)
         #: Requests refused by a limit, by an access entry, and not decided by the engine, since the start.
@@ -146,17 +153,17 @@ class Judge:
         # Nearly every request: what gather, decide and admitted do together, in one loop.
         figures: list[int] = []
         mask = 0
-        for key_of, bit, cost, cells, attempt in steps:
+        for key_of, bit, cost, cells, attempt, _ in steps:
             key = client if key_of is None else key_of(call, client)
             if not key:
                 continue
             try:
                 state = cells.at_hand[key]
             except KeyError:
-                return self._contest(call, plan, client, now, len(figures) // 2)
+                return self.contest(call, plan, client, now, len(figures) // 2)
             charged = attempt(state, now, cost)
             if charged is None:
-                return self._contest(call, plan, client, now, len(figures) // 2)
+                return self.contest(call, plan, client, now, len(figures) // 2)
             after, left, more_in = charged
             if after is not state:
                 cells.at_hand[key] = after
@@ -235,8 +242,16 @@ class Judge:
             self._escalate(self._escalation, call, gate, gate.whom(key, call.tenant), now)
         return decision
 
-    def _contest(self, call: Call, plan: Plan, client: str, now: int, charged: int) -> Decision:
-        """Decide where somebody is new or something refuses."""
+    def contest(self, call: Call, plan: Plan, client: str, now: int, charged: int) -> Decision:
+        """Decide where somebody is new or something refuses.
+
+        Args:
+            call: the request.
+            plan: the rules that hold for its path.
+            client: who asks.
+            now: time that limits count on, microseconds.
+            charged: limits that have been charged already, and are to be undone.
+        """
         asks, mask = gather(plan, call, client)
         applicable = plan.applicable.get(mask) or plan.applicable_to(mask)
         return self._answer(call, applicable, asks, decide_contested(asks, now, charged), now)

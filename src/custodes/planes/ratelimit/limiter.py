@@ -129,7 +129,7 @@ class RateLimiter(Gatekeeping):
         )
         #: Decides on a request; see :meth:`custodes.planes.ratelimit.judge.Judge.check`. Bound once: it is called for
         #: every request.
-        self.check: Callable[[Call], Decision | Pending] = self._judge.check
+        self.check: Callable[[Call], Decision | Pending] = self._judge.decide
         self._refresher = Periodic("ratelimit-refresh", REFRESH_SECONDS, self._take_over)
         # By itself: a botnet's bans take longer to write than a block of another worker may take to hold here.
         self._saver = Periodic("ratelimit-bans", REFRESH_SECONDS, self._save_bans)

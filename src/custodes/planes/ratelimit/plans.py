@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from custodes.kernel.tenant import EVERY_TENANT
 from custodes.kernel.window import Ask, Cells, Concurrency
 from custodes.kernel.window.cells import Key
-from custodes.kernel.window.meter import State
+from custodes.kernel.window.meter import Meter, State
 from custodes.planes.ratelimit.answers import Answers, Policy
 from custodes.planes.ratelimit.language import MAX_AMOUNT, meter_of
 from custodes.planes.ratelimit.model import Algorithm, Call, Kind, Rule, Source, Subject
@@ -40,7 +40,9 @@ UNKNOWN = "unknown"
 KeyOf = Callable[[Call, str], "Key | None"]
 
 #: One limit to charge; see :attr:`Plan.steps`.
-Step: TypeAlias = "tuple[KeyOf | None, int, int, Cells, Callable[[State, int, int], tuple[State, int, int] | None]]"
+Step: TypeAlias = (
+    "tuple[KeyOf | None, int, int, Cells, Callable[[State, int, int], tuple[State, int, int] | None], Meter]"
+)
 
 _log = get_logger("custodes.ratelimit")
 
@@ -128,20 +130,31 @@ class Applicable:
 class Plan:
     """All rules that hold for a method and path."""
 
-    __slots__ = ("_for_one_tenant", "applicable", "by_client", "gates", "remembers", "standing", "steps")
+    __slots__ = (
+        "_for_one_tenant",
+        "applicable",
+        "by_client",
+        "compiled_steps",
+        "gates",
+        "remembers",
+        "standing",
+        "steps",
+    )
 
     def __init__(self, gates: Sequence[Gate], *, at_once: bool) -> None:
         self.gates = tuple(gates)
-        #: For each limit: names the subject (None for the client itself), bit of the rule, units, states, and how to
-        #: charge. Empty when there is more to do than that: the engine is awaited, a callable tells the cost, slots are
-        #: held, or a rule is in shadow or for one tenant only.
+        #: For each limit: names the subject (None for the client itself), bit of the rule, units, states, how to
+        #: charge, and the algorithm. Empty when there is more to do than that: the engine is awaited, a callable tells
+        #: the cost, slots are held, or a rule is in shadow or for one tenant only.
         self.steps: tuple[Step, ...] = ()
         if at_once and all(gate.plain for gate in gates):
             self.steps = tuple(
-                (None if gate.by_ip else gate.key_of, gate.bit, gate.cost, cells, cells.attempt)
+                (None if gate.by_ip else gate.key_of, gate.bit, gate.cost, cells, cells.attempt, cells.meter)
                 for gate in gates
                 for cells in gate.cells
             )
+        #: The same as the compiled twin has them, once it was asked.
+        self.compiled_steps: Any = None
         #: By the mask of the rules that hold for the request: those by user do not when nobody is signed in.
         self.applicable: dict[int, Applicable] = {}
         #: Refusals that stand, by :meth:`whom`, or by client where nothing else counts.

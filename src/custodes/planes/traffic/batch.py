@@ -9,7 +9,8 @@ from custodes.kernel.ids import RandomBits, uuid7
 from custodes.kernel.redact import storable
 from custodes.kernel.tenant import DEFAULT_TENANT
 from custodes.planes.traffic.faults import Sighting, write_out
-from custodes.planes.traffic.recorder import CALL_FIELDS, Fold, RawCall, Taken, Window
+from custodes.planes.traffic.model import CALL_FIELDS, RawCall
+from custodes.planes.traffic.recorder import Fold, Taken, Window
 from custodes.planes.traffic.rollup import (
     ALL_NAMED,
     Figures,

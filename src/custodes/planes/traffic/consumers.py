@@ -8,7 +8,9 @@ stays O(1) on average, memory stays bounded under any rotation of addresses, and
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
+from custodes.kernel.compiled import twin
 from custodes.kernel.tenant import DEFAULT_TENANT
 from custodes.planes.traffic.rollup import KEPT_CONSUMERS, OTHER, Figures, Keyspace, Rollups, Series
 
@@ -43,6 +45,9 @@ class Tally:
         self.response_bytes += other.response_bytes
 
 
+if not TYPE_CHECKING and (_twin := twin("custodes.planes.traffic._folding")) is not None:
+    Tally = _twin.Tally
+
 #: Consumer → its requests, of one tenant and kind.
 Crowd = dict[str, Tally]
 
@@ -50,27 +55,28 @@ Crowd = dict[str, Tally]
 class Consumers:
     """Consumers of one window."""
 
-    __slots__ = ("_crowds", "_tallies")
+    __slots__ = ("_crowds", "tallies")
 
     def __init__(self) -> None:
-        self._tallies: dict[Combination, Tally] = {}
+        #: Combinations that are not taken apart yet.
+        self.tallies: dict[Combination, Tally] = {}
         self._crowds: dict[tuple[str, Keyspace], Crowd] = {}
 
     def meet(self, whos: Iterable[Combination], sizes: Iterable[int]) -> None:
         """Count requests: who made each, and the bytes of its answer."""
-        tallies = self._tallies
+        tallies = self.tallies
         for who, size in zip(whos, sizes, strict=True):
             tally = tallies.get(who)
             if tally is None:
-                tally = self._new(who)
-                tallies = self._tallies
+                tally = self.begin(who)
+                tallies = self.tallies
             tally.count += 1
             tally.response_bytes += size
 
     def meet_errors(self, whos: Iterable[Combination], sizes: Iterable[int], *, limited: bool, server: bool) -> None:
         """Count requests that were refused or failed, all in the same way: by our limits, and by whose fault."""
         for who, size in zip(whos, sizes, strict=True):
-            tally = self._tallies.get(who) or self._new(who)
+            tally = self.tallies.get(who) or self.begin(who)
             tally.count += 1
             tally.response_bytes += size
             if limited:
@@ -80,10 +86,11 @@ class Consumers:
             else:
                 tally.client_errors += 1
 
-    def _new(self, who: Combination) -> Tally:
-        if len(self._tallies) >= MAX_COMBINATIONS:
+    def begin(self, who: Combination) -> Tally:
+        """Begin to count a combination; when there are too many, take apart those that there are."""
+        if len(self.tallies) >= MAX_COMBINATIONS:
             self._take_apart()
-        tally = self._tallies[who] = Tally()
+        tally = self.tallies[who] = Tally()
         return tally
 
     def figures(self, bucket: int) -> Rollups:
@@ -103,7 +110,7 @@ class Consumers:
         }
 
     def _take_apart(self) -> None:
-        tallies, self._tallies = self._tallies, {}
+        tallies, self.tallies = self.tallies, {}
         for (tenant, ip, user, api_key), tally in tallies.items():
             for keyspace, name in ((Keyspace.IP, ip), (Keyspace.USER, user), (Keyspace.API_KEY, api_key)):
                 if name:

@@ -30,10 +30,10 @@ from custodes.planes.traffic.health import THRESHOLDS, OwnFigures, assess, own_f
 from custodes.planes.traffic.kept import Kept
 from custodes.planes.traffic.latency import Latency, Measure
 from custodes.planes.traffic.measure import CallMeter
-from custodes.planes.traffic.model import ApiCall, CallFilter, ErrorCourse, ErrorGroup, Exchange, GroupState
+from custodes.planes.traffic.model import ApiCall, CallFilter, ErrorCourse, ErrorGroup, Exchange, GroupState, RawCall
 from custodes.planes.traffic.overhead import Overhead
 from custodes.planes.traffic.ports import TrafficStore
-from custodes.planes.traffic.recorder import RawCall, Recorder
+from custodes.planes.traffic.recorder import Recorder
 from custodes.planes.traffic.report import CallReport, exchange_of
 from custodes.planes.traffic.rollup import Keyspace
 from custodes.planes.traffic.wrap import wrap
@@ -175,7 +175,7 @@ class ApiMonitor(Kept):
         """Have calls shown to a listener when they are folded, or with :meth:`show`; None ends that.
 
         Args:
-            listener: takes the fields of :data:`custodes.planes.traffic.recorder.CALL_FIELDS`; must not wait or raise.
+            listener: takes the fields of :data:`custodes.planes.traffic.model.CALL_FIELDS`; must not wait or raise.
         """
         self._recorder.watch = listener
 

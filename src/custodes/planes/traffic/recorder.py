@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from custodes.kernel.histogram import bucket_of
+from custodes.kernel.compiled import twin
+from custodes.planes.traffic import folding
 from custodes.planes.traffic.consumers import Consumers
 from custodes.planes.traffic.faults import Faults, Sighting
-from custodes.planes.traffic.model import Exchange
+from custodes.planes.traffic.folding import ERROR_GROUP
+from custodes.planes.traffic.model import CALL_FIELDS, Exchange, RawCall
 from custodes.planes.traffic.rollup import OVERFLOW_SERIES, Figures, Level
 from custodes.runtime.buffer import Buffer
 from custodes.runtime.log import get_logger
@@ -55,69 +56,20 @@ METHODS = frozenset(
 #: Stands for every other method.
 OTHER_METHOD = "(other)"
 
-#: What an exchange says of itself, in the order of the columns of the raw row.
-CALL_FIELDS = (
-    "tenant",
-    "started_at",
-    "kind",
-    "method",
-    "route",
-    "path",
-    "status",
-    "total_us",
-    "ttfb_us",
-    "background_us",
-    "request_bytes",
-    "response_bytes",
-    "user",
-    "api_key",
-    "client_ip",
-    "trace_id",
-    "span_id",
-    "parent_id",
-    "user_agent",
-    "limited_by",
-    "disconnected",
-)
+#: Places in a row.
+_STATUS = CALL_FIELDS.index("status")
+_TOTAL = CALL_FIELDS.index("total_us")
 
 _log = get_logger("custodes.traffic")
 
-#: A raw row: the fields of :data:`CALL_FIELDS`, the error's group and its text.
-RawCall = tuple[Any, ...]
-
-_ERROR_GROUP = CALL_FIELDS.index("disconnected") + 1
-
-
-def _column(*names: str) -> Callable[[RawCall], Any]:
-    return itemgetter(*(_ERROR_GROUP if name == "error_group" else CALL_FIELDS.index(name) for name in names))
-
-
-# What rows that are folded as one have in common: their series, and whatever a count depends on.
-_alike = _column("tenant", "method", "route", "status", "limited_by", "disconnected", "error_group")
-_who = _column("tenant", "client_ip", "user", "api_key")
-_started_at = _column("started_at")
-_status = _column("status")
-_total = _column("total_us")
-_ttfb = _column("ttfb_us")
-_background = _column("background_us")
-_request_bytes = _column("request_bytes")
-_response_bytes = _column("response_bytes")
+if not TYPE_CHECKING:
+    folding = twin("custodes.planes.traffic._folding") or folding
 
 #: Least work after the last byte that is counted, microseconds: below, the app has only returned.
 BACKGROUND_US = 1_000
 
-#: Times below this many microseconds find their bucket in a table; those above by bisection, which takes longer than
-#: all else there is to do with a time.
-_TABLED = 4_096
-_tabled_bucket_of = bytes(map(bucket_of, range(_TABLED))).__getitem__
-
 #: Tenant, method, route (None when no route matched) and status.
 FoldKey = tuple[str, str, str | None, int]
-
-
-def _bucket_in(times: list[int]) -> Callable[[int], int]:
-    """Return the fastest way to find the bucket of each of these times."""
-    return _tabled_bucket_of if max(times) < _TABLED and min(times) >= 0 else bucket_of
 
 
 class Fold:
@@ -153,13 +105,12 @@ class Fold:
         #: Background work; None as long as there was none.
         self.background: Figures | None = None
 
-    def add_times(self, totals: list[int], ttfbs: list[int]) -> None:
+    def add_times(self, rows: list[RawCall]) -> None:
         """Add the times of some rows."""
-        self.total_sum += sum(totals)
-        self.total_min = min(self.total_min, *totals)
-        self.total_max = max(self.total_max, *totals)
-        self.total.update(map(_bucket_in(totals), totals))
-        self.ttfb.update(map(_bucket_in(ttfbs), ttfbs))
+        summed, least, most = folding.count_times(rows, self.total, self.ttfb)
+        self.total_sum += summed
+        self.total_min = min(self.total_min, least)
+        self.total_max = max(self.total_max, most)
 
     def add_background(self, times: list[int]) -> None:
         """Add work that went on after the last byte."""
@@ -266,7 +217,7 @@ class Recorder:
     def _faulty(self, exchange: Exchange) -> RawCall:
         exchange.settle()
         with self._lock:
-            return _row(exchange, *self._faults.see(exchange))
+            return exchange.row(*self._faults.see(exchange))
 
     def fold(self) -> None:
         """Fold at once what waits; :attr:`watch` sees it."""
@@ -303,16 +254,7 @@ class Recorder:
         """
         fresh = self._fresh
         rows = self._rows([fresh.popleft() for _ in range(len(fresh))])  # what comes meanwhile comes next time
-        window = self._window
-        groups: dict[tuple[Window, Any], list[RawCall]] = {}
-        for row, at, kind in zip(rows, map(_started_at, rows), map(_alike, rows), strict=True):
-            if not window.start <= at < window.end:
-                window = self._turn(at)
-            group = groups.get((window, kind))
-            if group is None:
-                groups[window, kind] = [row]
-            else:
-                group.append(row)
+        groups = folding.group_alike(rows, self._window, self._turn)
         shed = [group for (window, kind), group in groups.items() if not self._fold_group(window, kind, group)]
         if shed:
             gone = {id(row) for group in shed for row in group}
@@ -320,7 +262,7 @@ class Recorder:
         self._recorded += len(rows)
         if not self._calls.offer_all(rows):
             for row in rows:
-                precious = _status(row) >= 500 or _total(row) >= self._slow_us or row[_ERROR_GROUP] != ""
+                precious = row[_STATUS] >= 500 or row[_TOTAL] >= self._slow_us or row[ERROR_GROUP] != ""
                 self._calls.offer(row, precious=precious)
 
     def _rows(self, exchanges: list[Exchange | RawCall]) -> list[RawCall]:
@@ -331,8 +273,7 @@ class Recorder:
                 rows.append(exchange)
                 continue
             try:
-                exchange.settle()
-                rows.append(_row(exchange))
+                rows.append(exchange.row())
             except Exception as error:  # noqa: BLE001 - the host's clock or header may be what is broken
                 self._shed += 1
                 _log.warning("exchange_lost", error=repr(error)[:200])
@@ -341,7 +282,7 @@ class Recorder:
                 self.watch(row)
         return rows
 
-    def _fold_group(self, window: Window, kind: Any, rows: Sequence[RawCall]) -> bool:
+    def _fold_group(self, window: Window, kind: Any, rows: list[RawCall]) -> bool:
         """Fold rows that are alike; False when there is no room for them."""
         tenant, method, route, status, limited_by, disconnected, error_group = kind
         count = len(rows)
@@ -351,13 +292,14 @@ class Recorder:
             self._shed += count
             return False
         fold.count += count
-        fold.request_bytes += sum(map(_request_bytes, rows))
-        fold.response_bytes += sum(map(_response_bytes, rows))
+        received, sent = folding.bytes_of(rows)
+        fold.request_bytes += received
+        fold.response_bytes += sent
         if limited_by:
             fold.limited += count
         else:
-            fold.add_times(list(map(_total, rows)), list(map(_ttfb, rows)))
-        late = [took for took in map(_background, rows) if took >= BACKGROUND_US]
+            fold.add_times(rows)
+        late = folding.late_work(rows, BACKGROUND_US)
         if late:
             fold.add_background(late)
         if disconnected:
@@ -365,12 +307,11 @@ class Recorder:
         if error_group:
             fold.faults += count
             window.errors[tenant, error_group] += count
-        whos, sizes = map(_who, rows), map(_response_bytes, rows)
         if status >= 400 or error_group:
             failed = status >= 500 or error_group != ""
-            window.consumers.meet_errors(whos, sizes, limited=limited_by != "", server=failed)
+            folding.meet_errors(window.consumers, rows, limited=limited_by != "", server=failed)
         else:
-            window.consumers.meet(whos, sizes)
+            folding.meet(window.consumers, rows)
         return True
 
     def _turn(self, at: int) -> Window:
@@ -411,37 +352,3 @@ class Recorder:
                 return tenant, OTHER_METHOD, OVERFLOW_SERIES, status
             self._known.add(series)
         return tenant, method, route, status
-
-
-def _row(exchange: Exchange, error_group: str = "", error: str = "") -> RawCall:
-    """Make the raw row of an exchange.
-
-    The fields of CALL_FIELDS, written out: operator.attrgetter takes four times as long. A tuple of texts and numbers
-    is smaller than the exchange, and the garbage collector soon ignores it.
-    """
-    trace_id, span_id, parent_id, _ = exchange.ids or exchange.read_ids()
-    return (
-        exchange.tenant,
-        exchange.started_at,
-        exchange.kind,
-        exchange.method,
-        exchange.route,
-        exchange.path,
-        exchange.status,
-        exchange.total_us,
-        exchange.ttfb_us,
-        exchange.background_us,
-        exchange.request_bytes,
-        exchange.response_bytes,
-        exchange.user,
-        exchange.api_key,
-        exchange.client_ip,
-        trace_id,
-        span_id,
-        parent_id,
-        exchange.user_agent,
-        exchange.limited_by,
-        exchange.disconnected,
-        error_group,
-        error,
-    )

@@ -1,0 +1,96 @@
+"""The compiled sliding window decides as the one in Python, whatever comes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from custodes.kernel.clock import SECOND
+from custodes.kernel.window.log import SlidingLog
+
+START = 1_800_000_000 * SECOND
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["attempt", "attempt", "attempt", "undo", "wait", "view", "pack"]),
+        st.sampled_from([0, 1, 3, 7, 8, 50, 1_000, -1, -40]),
+        st.integers(1, 14),
+    ),
+    max_size=60,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(limit=st.integers(1, 12), window=st.sampled_from([1, 7, 1_000]), steps=steps)
+def test_it_answers_the_same(log_twin: Any, limit: int, window: int, steps: list[tuple[str, int, int]]):
+    meters = [SlidingLog(limit, window), log_twin.SlidingLog(limit, window)]
+    states = [meter.fresh() for meter in meters]
+    now, charged = START, 0
+
+    for what, passed, cost in steps:
+        now += passed
+        answers: list[Any] = []
+        for number, meter in enumerate(meters):
+            if what == "attempt":
+                found = meter.attempt(states[number], now, cost)
+                if found is not None:
+                    states[number] = found[0]
+                answers.append(found and found[1:])
+            elif what == "undo" and charged:
+                states[number] = meter.undo(states[number], now, charged)
+            elif what in ("wait", "view"):
+                answers.append(
+                    meter.wait(states[number], now, cost) if what == "wait" else meter.view(states[number], now)
+                )
+            elif what == "pack":
+                answers.append(meter.pack(states[number]))
+                states[number] = meter.unpack(answers[-1])
+        if what in ("attempt", "undo"):  # only what was charged last may be taken back
+            charged = cost if what == "attempt" and answers[0] is not None else 0
+        assert answers[:1] == answers[1:2]
+        assert meters[0].pack(states[0]) == meters[1].pack(states[1])
+
+
+def test_it_stays_the_same_over_a_long_time(log_twin: Any):
+    """Given 20,000 requests, 50 of which fit a window; then both have let the same ones through and kept as many."""
+    meters = [SlidingLog(50, SECOND), log_twin.SlidingLog(50, SECOND)]
+    states = [meter.fresh() for meter in meters]
+
+    for number in range(20_000):
+        now = START + number * 7_000 + number % 13 * 90_000
+        one, other = (meter.attempt(state, now, 1) for meter, state in zip(meters, states, strict=True))
+        assert (one and one[1:]) == (other and other[1:])
+
+    assert abs(len(states[0]) - 1 - len(states[1])) <= 1
+
+
+def test_it_says_the_same_of_itself(log_twin: Any):
+    for one, other in ((SlidingLog(7, SECOND), log_twin.SlidingLog(7, SECOND)),):
+        for name in ("limit", "window", "refill", "lateness", "worst_case_factor"):
+            assert getattr(one, name) == getattr(other, name)
+
+
+@pytest.mark.parametrize("limit", [0, -1, 4_097])
+def test_it_refuses_the_same_limits(log_twin: Any, limit: int):
+    for kind in (SlidingLog, log_twin.SlidingLog):
+        with pytest.raises(ValueError, match="A log holds 1 to 4096 events"):
+            kind(limit, SECOND)
+
+
+def test_what_is_no_state_is_refused(log_twin: Any):
+    """Given a state of another algorithm, a packed text cut short, more taken back than charged; then a clear error."""
+    meter = log_twin.SlidingLog(5, SECOND)
+    for call in (meter.view, meter.wait, meter.attempt):
+        with pytest.raises(TypeError):
+            call(None, *((START,) if call == meter.view else (START, 1)))
+    with pytest.raises(TypeError):
+        meter.attempt(5, START, 1)
+    with pytest.raises(ValueError, match="eight bytes"):
+        meter.unpack(b"1234567")
+    with pytest.raises(ValueError, match="More is taken back"):
+        meter.undo(meter.fresh(), START, 1)
+    with pytest.raises(OverflowError):
+        meter.attempt(meter.fresh(), 1 << 70, 1)
