@@ -41,7 +41,7 @@ cdef class DoorFields:
     cdef public object absorbs, client_of, default_tenant, now, path_below, random_bits, session_user_key, templates
     cdef public object ticks
     cdef public bytes forwarded_header
-    cdef public dict agents, direct, forwarded
+    cdef public dict agents, direct, forwarded, of_route
     cdef public int64_t wall, wall_until
 
 
@@ -260,8 +260,17 @@ cdef class Passing:
         cdef DoorFields door = self.door
         seen.end = door.ticks()
         seen.error = self.error
-        seen.route = door.templates.resolve(scope)
+        seen.route = route_of(door, <dict>scope)
         return seen
+
+
+cdef object route_of(DoorFields door, dict scope):
+    """Name the route; see :meth:`custodes.asgi.routes.Templates.resolve`."""
+    cdef PyObject *route = PyDict_GetItem(scope, "route")
+    cdef PyObject *known = NULL
+    if route is not NULL and "fastapi" not in scope and "app_root_path" not in scope:
+        known = PyDict_GetItem(door.of_route, <Py_ssize_t>route)
+    return door.templates.resolve(scope) if known is NULL else (<tuple?><object>known)[1]
 
 
 @cython.final

@@ -9,7 +9,6 @@ the host answers as if we were not there.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
-from contextvars import Token
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,7 +22,7 @@ from custodes.kernel.caller import Identity
 from custodes.planes.ratelimit.answers import Admitted, Decision
 from custodes.planes.ratelimit.pending import Pending
 from custodes.planes.traffic.model import Exchange
-from custodes.runtime.current import Serving, serving
+from custodes.runtime.current import serving
 
 if TYPE_CHECKING:
     from custodes.app import Custodes
@@ -139,7 +138,17 @@ class Middleware:
             weighed = passage if began and type(passage) is WeighedPassage else None
             if weighed is not None:
                 weighed.leave()
-            self._close(passage, token)
+            try:
+                if passage.release is not None:
+                    self._give_back(passage.release)
+                if self._record is not None:
+                    self._record(passage.close())
+                serving.reset(token)
+            except BaseException as error:
+                if not self.absorbs("recorder", error):
+                    raise
+            # The exception holds the frames, the frames hold the passage: end the cycle here.
+            passage.error = passage.seen.error = None
             if weighed is not None:
                 weighed.left(self._note_cost)
 
@@ -174,21 +183,6 @@ class Middleware:
             if not self.absorbs("limiter", error):
                 raise
             return None
-
-    def _close(self, passage: Passage, token: Token[Serving | None]) -> None:
-        """Record what has passed."""
-        try:
-            if passage.release is not None:
-                self._give_back(passage.release)
-            if self._record is not None:
-                self._record(passage.close())
-            serving.reset(token)
-        except BaseException as error:
-            if not self.absorbs("recorder", error):
-                raise
-        finally:
-            # The exception holds the frames, the frames hold the passage: end the cycle here.
-            passage.error = passage.seen.error = None
 
     def _let_go(self, verdict: Decision | None) -> None:
         """Give back what a decision holds whose request has gone."""

@@ -38,6 +38,7 @@ DOOR_FIELDS = (
     "forwarded",
     "forwarded_header",
     "now",
+    "of_route",
     "path_below",
     "random_bits",
     "session_user_key",
@@ -87,6 +88,7 @@ class Door:
         self.session_user_key = session_user_key
         self.path_below = path_below
         self.templates = Templates()
+        self.of_route = self.templates.of_route
         #: Texts of user agents, by what was sent.
         self.agents: dict[bytes, str] = {}
         #: From the monotonic hand to the wall clock, microseconds, and until when that holds, nanoseconds.

@@ -32,14 +32,14 @@ _REST = "/{path}"
 class Templates:
     """Resolves scopes to route templates, and remembers which there are."""
 
-    __slots__ = ("_by_path", "_known", "_of_route")
+    __slots__ = ("_by_path", "_known", "of_route")
 
     def __init__(self) -> None:
         self._known: set[str] = set()
         #: The same, found by path.
         self._by_path: PathTrie[str] = PathTrie()
         #: By the id of a route: the route, which keeps that id from being anybody else's, and its template.
-        self._of_route: dict[int, tuple[object, str | None]] = {}
+        self.of_route: dict[int, tuple[object, str | None]] = {}
 
     def resolve(self, scope: MutableMapping[str, Any]) -> str | None:
         """Return the template of the route that took a request; None when none did.
@@ -50,11 +50,11 @@ class Templates:
         route = scope.get("route")
         if route is None or "fastapi" in scope or "app_root_path" in scope:  # more than the route makes the template
             return self._bounded(_template(scope))
-        known = self._of_route.get(id(route))
+        known = self.of_route.get(id(route))
         if known is None:
-            if len(self._of_route) >= MAX_TEMPLATES:  # a host that makes a route for each request
-                self._of_route.clear()
-            known = self._of_route[id(route)] = (route, self._bounded(_template(scope)))
+            if len(self.of_route) >= MAX_TEMPLATES:  # a host that makes a route for each request
+                self.of_route.clear()
+            known = self.of_route[id(route)] = (route, self._bounded(_template(scope)))
         return known[1]
 
     def _bounded(self, template: str | None) -> str | None:

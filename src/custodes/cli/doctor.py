@@ -21,6 +21,7 @@ from custodes.app import Custodes
 from custodes.cli.console import DatabaseOption, JsonOption, out, write_json
 from custodes.errors import CustodesError, InvalidInput
 from custodes.kernel.clock import SECOND
+from custodes.kernel.compiled import SWITCH, TWINS, compiled_twins
 from custodes.kernel.health import Health
 from custodes.kernel.sealing import NoSealer
 from custodes.kernel.spelling import nearest
@@ -323,7 +324,7 @@ async def _refusal(custodes: Custodes, url: str) -> str:
 
 
 #: Variables of ours that are no settings: for the command line, for the server's workers.
-_NO_SETTINGS = frozenset({"CUSTODES_API_KEY", "CUSTODES_APP", CONFIG_VARIABLE})
+_NO_SETTINGS = frozenset({"CUSTODES_API_KEY", "CUSTODES_APP", CONFIG_VARIABLE, SWITCH})
 
 
 async def _environment(_custodes: Custodes) -> AsyncIterator[Finding]:
@@ -347,6 +348,17 @@ async def _switches(custodes: Custodes) -> AsyncIterator[Finding]:
         yield Finding("switches", Verdict.WARNING, f"switched off: {', '.join(off)}")
     else:
         yield Finding("switches", Verdict.OK, "everything is on")
+
+
+async def _request_path(_custodes: Custodes) -> AsyncIterator[Finding]:
+    there = len(compiled_twins())
+    if there == len(TWINS):
+        yield Finding("request path", Verdict.OK, "is compiled")
+    elif os.environ.get(SWITCH) == "1":
+        yield Finding("request path", Verdict.OK, f"is Python ({SWITCH})")
+    else:
+        text = "is Python, which takes a request some ten microseconds longer than what is compiled"
+        yield Finding("request path", Verdict.OK, text)
 
 
 async def _alerts(custodes: Custodes) -> AsyncIterator[Finding]:
@@ -388,6 +400,7 @@ _CHECKS: tuple[_Check, ...] = (
     _database,
     _environment,
     _switches,
+    _request_path,
     _proxies,
     _sign_in,
     _limits,

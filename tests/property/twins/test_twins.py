@@ -97,3 +97,21 @@ def test_python_alone_passes_what_says_most_about_the_request_path():
         text=True,
     )
     assert done.returncode == 0, done.stdout[-4_000:]
+
+
+def test_the_doctor_says_which_it_is(passage_twin: Any, tmp_path: Path):
+    """Given an install; then the doctor says that the request path is compiled, or why it is Python."""
+
+    def told(**environment: str) -> str:
+        done = subprocess.run(
+            [str(Path(sys.executable).with_name("custodes")), "doctor", "--database", f"sqlite:///{tmp_path}/none.db"],
+            env={**os.environ, **environment},
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert "is no setting" not in done.stdout
+        return next(line for line in done.stdout.splitlines() if "request path" in line)
+
+    assert told().endswith("request path: is compiled")
+    assert told(**{SWITCH: "1"}).endswith(f"request path: is Python ({SWITCH})")

@@ -10,7 +10,7 @@ from custodes.kernel.histogram import BOUNDS, bucket_of
 from custodes.planes.traffic.folding import ERROR_GROUP, TABLED, meet_errors
 from custodes.planes.traffic.model import CALL_FIELDS
 
-__all__ = ["bytes_of", "count_times", "group_alike", "late_work", "meet", "meet_errors"]
+__all__ = ["Intake", "Tally", "bytes_of", "count_times", "group_alike", "late_work", "meet", "meet_errors"]
 
 cdef enum:
     MOST_TABLED = 4_096
@@ -57,6 +57,26 @@ cdef class Tally:
         self.server_errors += other.server_errors
         self.limited += other.limited
         self.response_bytes += other.response_bytes
+
+
+@cython.final
+cdef class Intake:
+    """Takes exchanges in; see :meth:`custodes.planes.traffic.recorder.Recorder.record`."""
+
+    cdef object fresh, fold, faulty
+    cdef Py_ssize_t fold_every
+
+    def __init__(self, fresh, Py_ssize_t fold_every, fold, faulty):
+        self.fresh = fresh
+        self.fold_every = fold_every
+        self.fold = fold
+        self.faulty = faulty
+
+    def record(self, exchange):
+        """Take an exchange in; nobody may change it from now on."""
+        self.fresh.append(exchange if exchange.error is None else self.faulty(exchange))
+        if len(self.fresh) >= self.fold_every:
+            self.fold()
 
 
 def group_alike(list rows, window, turn):

@@ -94,7 +94,7 @@ class ApiMonitor(Kept):
         #: What passing the middleware costs a request, told by it.
         self.overhead = Overhead()
         #: Take one exchange in: synchronous, a few µs, from any thread; the middleware calls it for every request.
-        self.record: Callable[[Exchange], None] = self._recorder.record if enabled else _drop
+        self.record: Callable[[Exchange], None] = self._recorder.intake if enabled else _drop
         self._enabled = enabled
 
     # ── Life ─────────────────────────────────────────────────────────────────

@@ -62,8 +62,8 @@ _TOTAL = CALL_FIELDS.index("total_us")
 
 _log = get_logger("custodes.traffic")
 
-if not TYPE_CHECKING:
-    folding = twin("custodes.planes.traffic._folding") or folding
+if not TYPE_CHECKING and (_twin := twin("custodes.planes.traffic._folding")) is not None:
+    folding = _twin
 
 #: Least work after the last byte that is counted, microseconds: below, the app has only returned.
 BACKGROUND_US = 1_000
@@ -179,6 +179,10 @@ class Recorder:
         self._taken = 0
         self._overflowed = 0
         self._shed = 0
+        #: Takes an exchange in, as :meth:`record` does: that itself, or its twin.
+        self.intake: Callable[[Exchange], None] = self.record
+        if not TYPE_CHECKING and _twin is not None:
+            self.intake = _twin.Intake(self._fresh, FOLD_EVERY, self._fold, self._faulty).record
         #: Sees each row when it is folded, in the thread that folds; for the live view, None while nobody looks.
         self.watch: Callable[[RawCall], object] | None = None
 
