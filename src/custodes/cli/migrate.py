@@ -13,6 +13,9 @@ from custodes.app import Custodes
 from custodes.cli.console import DatabaseOption, JsonOption, err, out, write_json, write_table
 from custodes.errors import ConfigurationError
 
+#: What a shell says of a program that Ctrl-C ended.
+_INTERRUPTED = 130
+
 app = typer.Typer(invoke_without_command=True, no_args_is_help=False)
 
 
@@ -82,12 +85,20 @@ def sqlite_to_postgres(
                         tasks[table] = progress.add_task(table, total=total)
                     progress.update(tasks[table], completed=done)
 
-                moved = await asyncio.to_thread(Move(path, cast("PostgresDatabase", custodes.database), report).run)
+                mover = Move(path, cast("PostgresDatabase", custodes.database), report)
+                try:
+                    moved = await asyncio.to_thread(mover.run)
+                finally:
+                    mover.stop()  # Ctrl-C ends the waiting, and not the thread
         finally:
             await custodes.close()
         return [(one.table, one.rows) for one in moved]
 
-    moved = asyncio.run(move())
+    try:
+        moved = asyncio.run(move())
+    except KeyboardInterrupt:
+        err.print("Stopped. Nothing is lost: run the same command again, and it goes on where it was.", soft_wrap=True)
+        raise typer.Exit(_INTERRUPTED) from None
     if as_json:
         write_json({"moved": [{"table": table, "rows": rows} for table, rows in moved]})
     else:

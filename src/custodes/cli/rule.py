@@ -66,13 +66,17 @@ def told_whole(rule: Rule) -> dict[str, str]:
 
 
 def plain_rule(rule: Rule) -> dict[str, Any]:
-    """Write a rule for programs, as the admin API does."""
+    """Write a rule for programs, as the admin API does.
+
+    But for what leases let pass: a command does not know how many instances live, so it tells the share of each.
+    """
     return {
         **plain(rule),
         "id": rule.id or None,
         "tenant": tenant_of(rule),
         "limits": [_promise(limit) for limit in rule.limits],
         "by": spell_subjects(rule),
+        "over_admission_each": rule.lease - 1,
         "methods": sorted(rule.methods),
         "updated_at": to_iso(rule.updated_at) if rule.updated_at else None,
     }
@@ -120,11 +124,12 @@ def write_rule(rule: Rule) -> None:
 
 def write_promises(rule: Rule) -> None:
     """Write for people what its limits promise."""
+    leased = f", and {rule.lease - 1:,} more for each instance on Redis" if rule.lease > 1 else ""
     rows = (
         (
             one["text"],
             one["algorithm"],
-            f"{one['worst_case_factor']:g} × the limit in any window",
+            f"{one['worst_case_factor']:g} × the limit in any window{leased}",
             f"{one['lateness_seconds']:g} s",
         )
         for one in map(_promise, rule.limits)

@@ -44,6 +44,12 @@ class Supervisor(Multiprocess):
             self._tell_who_died(process for process in before if process not in self.processes)
             self._tell_who_is_ready()
 
+    def terminate_all(self) -> None:
+        """Have the workers end, and let go of the socket: what knocks once they have is refused, and does not hang."""
+        super().terminate_all()
+        for one in self.sockets:
+            one.close()
+
     def _tell_who_died(self, replaced: Iterable[Process]) -> None:
         """Say how those ended that had to be replaced: SIGKILL is the kernel's when memory runs out, or ours."""
         for process in replaced:

@@ -54,6 +54,15 @@ def test_the_life_of_a_rule(url: str):
     assert "on_failure" not in first.context.extra
 
 
+def test_what_a_lease_lets_pass_is_told():
+    """Given a rule that instances take leases of; then what it promises says what they may let pass, each of them."""
+    told = run("limits", "check", "60000/minute", "--lease", "200").stdout
+
+    assert "1 × the limit in any window, and 199 more for each instance on Redis" in " ".join(told.split())
+    assert run_json("limits", "check", "60000/minute", "--lease", "200")["over_admission_each"] == 199
+    assert run_json("limits", "check", "60000/minute")["over_admission_each"] == 0
+
+
 def test_what_is_in_code_is_said_to_be_elsewhere_and_named_where_it_counted(url: str):
     # Given an app whose code limits logins, and a rule made at run time
     async def refused(custodes) -> None:

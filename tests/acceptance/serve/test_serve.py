@@ -6,9 +6,11 @@ import asyncio
 import json
 import re
 import signal
+import socket
 import sqlite3
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +117,35 @@ def test_asked_to_stop_it_first_says_that_it_is_not_ready(start: Start, tmp_path
     assert "Traceback" not in server.said
     draining = re.findall(r"^\S+Z INFO    custodes\S* .*\"draining\"", server.said, re.MULTILINE)
     assert len(draining) == int(workers), server.said
+
+
+def test_who_knocks_while_the_last_request_is_served_is_refused(start: Start, tmp_path: Path, until):
+    """Given two workers asked to stop, one with a request; then who comes is refused, and that one is served."""
+    begun, released = tmp_path / "begun", tmp_path / "released"
+    apart = {"CUSTODES_DRAIN_SECONDS": "0", "BEGUN": str(begun), "RELEASED": str(released)}
+    server = start("--app", "plain_host:app", "--workers", "2", **apart)
+    server.client()
+    until(lambda: ready_workers(server.said) == [(1, 2), (2, 2)], "both workers are ready")
+    host, port = server.url.removeprefix("http://").split(":")
+
+    def refused() -> bool:
+        try:
+            socket.create_connection((host, int(port)), timeout=1).close()
+        except ConnectionRefusedError:
+            return True
+        return False
+
+    with ThreadPoolExecutor(1) as other:
+        held = other.submit(plain.get, f"{server.url}/held")
+        until(begun.exists, "it is being served")
+        server.process.send_signal(signal.SIGTERM)
+        try:
+            until(refused, "who comes is refused")
+            assert not held.done()
+        finally:
+            released.touch()
+        assert held.result().status_code == 200
+    assert server.wait() == 0, server.said
 
 
 @pytest.mark.parametrize("app", ["", "mounted_host:app"])

@@ -424,6 +424,25 @@ async def test_a_store_that_is_down_is_a_503_and_nothing_is_accepted(custodes, i
     assert b"no disk" not in answer.body
 
 
+async def test_an_outage_is_told_once_in_a_while_and_not_for_each_delivery(
+    custodes, ingress, clock, monkeypatch, caplog: pytest.LogCaptureFixture
+):
+    """Given thirty deliveries that cannot be kept; then the log says so once, and again with their number."""
+
+    def down(*_):
+        raise StorageUnavailable("no disk")
+
+    monkeypatch.setattr(custodes.database, "ingest", down)
+    signed = stripe(clock)
+    for _ in range(30):
+        await post(ingress, "/hooks/stripe", signed.body, headers=signed.headers)
+    clock.advance(10 * SECOND)
+    await post(ingress, "/hooks/stripe", signed.body, headers=signed.headers)
+
+    told = [record.getMessage() for record in caplog.records if "delivery_not_kept" in record.getMessage()]
+    assert [json.loads(line)["untold"] for line in told] == [0, 29]
+
+
 async def test_a_store_that_hangs_is_a_503_in_time(custodes, clock, monkeypatch):
     """Given the disk hangs, then the sender has its answer in time, and the store goes on when the disk does."""
     may_go_on = threading.Event()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from tests.servers.programs import free_port
 from tests.servers.redis import RedisCluster, RedisServer
 
@@ -137,3 +137,10 @@ def test_what_redis_says_within_a_script_is_understood_of_every_version() -> Non
     assert reason(socket.gaierror(-2, "Name or service not known")) == "the name of its host is not known"
     assert reason(TimeoutError()) == "it said nothing in time"
     assert reason(ValueError(PASSWORD)) == "the connection failed (ValueError)"
+
+
+@pytest.mark.parametrize("quote", ["'", "`"])  # Redis 7 and 8, Redis 6.2
+def test_what_is_no_sentinel_is_told_by_every_version(quote: str) -> None:
+    said = f"unknown command {quote}SENTINEL{quote}, with args beginning with: 'get-master-addr-by-name'"
+
+    assert reason(ResponseError(said)) == "what the URL names as a Sentinel is none"

@@ -15,6 +15,7 @@ from tests.servers.postgresql import PostgresServer
 from typer.testing import CliRunner
 
 from custodes import Custodes
+from custodes.cli.doctor import Verdict, examine
 from custodes.cli.main import app
 from custodes.errors import ConfigurationError, Conflict, StorageUnavailable
 from custodes.kernel.clock import DAY
@@ -177,6 +178,57 @@ def test_a_move_that_was_killed_goes_on_where_it_was(file: Path, target: str, mo
     # Then nothing is there twice, nothing is missing, and what was done was not done again
     assert_same(file, target)
     assert any(first.values())
+
+
+INTERRUPTED = """
+import os, signal, sys
+from custodes.cli.main import main
+from custodes.storage.sql import move
+move.CHUNK_ROWS = 10
+copy, left = move.Move._copy, [3]
+def interrupted(self, *args):
+    left[0] -= 1
+    if not left[0]:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert self._stopping.wait(30)
+    copy(self, *args)
+move.Move._copy = interrupted
+sys.argv = ["custodes", "migrate", "sqlite-to-postgres", "--from", f"sqlite:///{sys.argv[1]}", "--to", sys.argv[2]]
+main()
+"""
+
+
+def test_ctrl_c_stops_a_move_which_goes_on_when_it_is_run_again(file: Path, target: str):
+    # When Ctrl-C is pressed in the middle of it
+    stopped = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, file, target], timeout=60, check=False, capture_output=True, text=True
+    )
+
+    # Then it stops, says what to do, and there is no install to serve yet
+    assert (stopped.returncode, "it goes on where it was" in stopped.stderr) == (130, True), stopped.stderr
+    assert "Traceback" not in stopped.stderr
+    custodes = Custodes(target)
+    with pytest.raises(ConfigurationError, match="not come to its end"):
+        asyncio.run(custodes.start())
+    [told] = [one for one in asyncio.run(examine(target)) if "SQLite" in one.text]
+    assert (told.area, told.verdict) == ("database", Verdict.FAILURE)
+
+    # And when it is run again, it comes to its end
+    moved(file, target)
+    assert_same(file, target)
+
+
+def test_a_move_of_another_file_is_not_gone_on_with(file: Path, target: str, tmp_path: Path):
+    """Given a move that was killed; when another file is named, then it is refused, and the first can still end."""
+    subprocess.run([sys.executable, "-c", KILLED, file, target, "12"], timeout=60, check=False)
+    other = tmp_path / "other.db"
+    asyncio.run(_migrated(f"sqlite:///{other}"))
+
+    with pytest.raises(ConfigurationError, match="A move of another file into this database is under way"):
+        moved(other, target)
+
+    moved(file, target)
+    assert_same(file, target)
 
 
 def test_a_move_that_was_killed_after_its_end_says_what_it_moved(file: Path, target: str):

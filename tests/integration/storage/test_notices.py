@@ -12,6 +12,7 @@ from sqlalchemy import text
 from tests.servers.postgresql import PgBouncer, PostgresServer
 
 from custodes import Custodes
+from custodes.cli.doctor import examine
 from custodes.kernel.signals import ActivitySignal
 from custodes.planes.inbound.model import Arrival
 from custodes.planes.ratelimit import limiter
@@ -159,6 +160,21 @@ async def test_behind_a_pooler_the_server_itself_is_listened_to(process, pgbounc
     await pooled.ratelimit.block_identifier("192.0.2.8", reason="abuse", actor="user:1")
 
     await asyncio.wait_for(looked.wait(), PATIENCE)
+
+
+async def test_the_doctor_says_that_nobody_is_heard_through_a_pooler(
+    process, pgbouncer: PgBouncer, empty_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Given a pooler; then the doctor warns, unless the server itself is named."""
+    url = pgbouncer.url(empty_url.rpartition("/")[2])
+    await (await process(url)).open()
+
+    async def warned() -> list[str]:
+        return [one.remedy for one in await examine(url) if one.area == "notices"]
+
+    assert await warned() == ["Set CUSTODES_DATABASE_LISTEN_URL to the server itself"]
+    monkeypatch.setenv("CUSTODES_DATABASE_LISTEN_URL", empty_url)
+    assert await warned() == []
 
 
 async def test_a_pooler_is_left_as_it_was(process, pgbouncer: PgBouncer, empty_url: str):

@@ -85,10 +85,12 @@ cdef class FastPath:
         in_force = self.in_force
         if type(client) is not str or not client or ":" in <str>client or in_force.access.entries:
             return self.check_generally(call, unknown)
-        cdef PyObject *found = PyDict_GetItem(in_force.book.by_method, call.method)
+        cdef dict by_method = in_force.book.by_method  # held: another thread may put a new book in its place
+        cdef PyObject *found = PyDict_GetItem(by_method, call.method)
         if found is NULL:
             return self.check_generally(call, unknown)
-        found = PyDict_GetItem(<object>found, call.path)
+        cdef dict remembered = <dict?><object>found
+        found = PyDict_GetItem(remembered, call.path)
         if found is NULL:
             return self.check_generally(call, unknown)
         plan = <object>found
@@ -107,6 +109,7 @@ cdef class FastPath:
         cdef uint64_t mask = 0
         cdef PyObject *found
         cdef list charges
+        cdef dict at_hand, applicable
         cdef Step step
         for each in steps:
             step = <Step>each
@@ -114,7 +117,8 @@ cdef class FastPath:
             if not key:
                 continue
             cells = step.cells
-            found = PyDict_GetItem(cells.at_hand, key)
+            at_hand = cells.at_hand
+            found = PyDict_GetItem(at_hand, key)
             if found is NULL:
                 return self.contest(call, plan, client, now, told)
             state = <object>found
@@ -140,7 +144,8 @@ cdef class FastPath:
             mask |= step.bit
         if not told:
             return FREE
-        found = PyDict_GetItem(plan.applicable, mask)
+        applicable = plan.applicable
+        found = PyDict_GetItem(applicable, mask)
         answers = (plan.applicable_to(mask) if found is NULL else <object>found).answers
         cdef list plain = []
         cdef Py_ssize_t number

@@ -33,12 +33,15 @@ _CLASSES = {
     "ClusterDownError": "CLUSTERDOWN",
 }
 
+_NO_SENTINEL = "what the URL names as a Sentinel is none"
+
 #: What Redis says without a code, and what it means.
 _SAID = (
     ("Authentication required", _CODES["NOAUTH"]),
     ("called without any password", "it knows no password, and the URL has one"),
     ("cluster support disabled", "it is no cluster: write redis://"),
-    ("unknown command 'SENTINEL'", "what the URL names as a Sentinel is none"),
+    ("unknown command 'SENTINEL'", _NO_SENTINEL),
+    ("unknown command `SENTINEL`", _NO_SENTINEL),  # Redis 6.2
     ("No master found", "the Sentinels watch no primary of that name, or none that is up"),
     ("DB index is out of range", "it has no database of the URL's number"),
 )

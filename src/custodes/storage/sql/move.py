@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from custodes.kernel.tenant import DEFAULT_TENANT
 from custodes.storage.sql import partitions, schema
 from custodes.storage.sql.postgresql import PostgresDatabase
 from custodes.storage.sql.postgresql_text import without_nul
+from custodes.storage.sql.schema import MOVE_NOTES as NOTES
 from custodes.storage.sql.tables import metadata
 from custodes.storage.sql.tables.audit import audit_sequence
 from custodes.storage.sql.tables.inbound import webhook_handlers
@@ -31,9 +33,6 @@ from custodes.storage.sql.tables.leases import leader_leases
 #: Most rows, and most bytes of payloads, of one transaction: what a kill undoes, and what is held in memory.
 CHUNK_ROWS = 5_000
 CHUNK_BYTES = 8 * 1024 * 1024
-
-#: Where it is noted how far the move has come; dropped at the end.
-NOTES = "custodes_move"
 
 #: Not moved: who leads and who handles webhooks now, and the counter that is set from what was moved.
 _LEFT = frozenset({leader_leases.name, webhook_handlers.name, audit_sequence.name})
@@ -54,6 +53,10 @@ class Moved:
     rows: int
 
 
+class Stopped(Exception):
+    """A move was stopped before its end."""
+
+
 class Move:
     """One move.
 
@@ -67,13 +70,20 @@ class Move:
         self._source = source
         self._target = target
         self._report = report
+        self._stopping = threading.Event()
         self._tables = [table for table in metadata.sorted_tables if table.name not in _LEFT]
+
+    def stop(self) -> None:
+        """Have it stop after the transaction that is under way; from any thread."""
+        self._stopping.set()
 
     def run(self) -> list[Moved]:
         """Move everything that has not been moved yet; blocks.
 
         Raises:
-            ConfigurationError: the file is not an install of this version, or the target holds other data.
+            Stopped: by :meth:`stop`; run it again, and it goes on where it was.
+            ConfigurationError: the file is not an install of this version, or the target holds other data, or a move
+                of another file is under way there.
             StorageUnavailable: the file is in use, or one of the two failed; run it again.
             Conflict: the counts differ at the end; nothing was taken away.
         """
@@ -134,6 +144,7 @@ class Move:
         """Make the notes; refuse a database that is in use. False when this very file was moved to the end."""
         with self._transaction(target):
             if _scalar(target, f"SELECT to_regclass('{NOTES}') IS NOT NULL"):
+                self._check_file(source, target, counts)
                 return True
             full = [table.name for table in self._tables if _scalar(target, f"SELECT EXISTS (TABLE {table.name})")]
             if full and all(self._holds(source, target, table, counts[table.name]) for table in self._tables):
@@ -143,6 +154,18 @@ class Move:
                 raise ConfigurationError(msg, remedy="Name an empty database, or another with CUSTODES_DATABASE_SCHEMA")
             target.execute(f"CREATE TABLE {NOTES} (name TEXT PRIMARY KEY, after TEXT, rows BIGINT NOT NULL)".encode())
         return True
+
+    def _check_file(self, source: sqlite3.Connection, target: psycopg.Connection[Any], counts: dict[str, int]) -> None:
+        """Refuse a file that is not the one whose move is under way: it lacks what was copied last of a table."""
+        tables = {table.name: table for table in self._tables}
+        for name, after, rows in target.execute(f"SELECT name, after, rows FROM {NOTES}".encode()).fetchall():
+            keys = [column.name for column in tables[name].primary_key.columns]
+            same = " AND ".join(f"{key} = ?" for key in keys)
+            values = [_key_value(value) for value in json.loads(after)]
+            there = source.execute(f"SELECT 1 FROM {name} WHERE {same}", values).fetchone()
+            if there is None or rows > counts[name]:
+                msg = f"A move of another file into this database is under way: {self._source} lacks rows of {name}"
+                raise ConfigurationError(msg, remedy=f"Name that file, or empty the target (and {NOTES}) to begin anew")
 
     def _holds(self, source: sqlite3.Connection, target: psycopg.Connection[Any], table: Table, rows: int) -> bool:
         """Tell whether the target has as many rows of a table, among them the first and the last of the file."""
@@ -181,6 +204,8 @@ class Move:
         self._report(table.name, done, total)
         rows = _rows(source, table, after)
         while chunk := _chunk(rows, table):
+            if self._stopping.is_set():
+                raise Stopped
             key = json.dumps(_key(table, chunk[-1]))
             done += len(chunk)
             with self._transaction(target), target.cursor() as cursor:

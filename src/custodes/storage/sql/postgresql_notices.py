@@ -11,6 +11,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import psycopg
 from sqlalchemy import text
@@ -124,7 +125,7 @@ class PostgresNotices:
             try:
                 await self._listen()
             except _Pooled:
-                _log.info("notices_not_heard", error="a pooler answers", remedy="Set CUSTODES_DATABASE_LISTEN_URL")
+                _log.warning("notices_not_heard", error="a pooler answers", remedy="Set CUSTODES_DATABASE_LISTEN_URL")
                 return
             except (psycopg.Error, OSError) as error:
                 _log.info("notices_not_heard", error=type(error).__name__)
@@ -132,21 +133,38 @@ class PostgresNotices:
                 self.heard.clear()
             await asyncio.sleep(RETRY_SECONDS)
 
-    async def _listen(self) -> None:
-        connection = await psycopg.AsyncConnection.connect(
+    async def meets_a_pooler(self) -> bool:
+        """Tell whether a pooler answers where notices would be heard; then they are not."""
+        try:
+            async with await self._connect() as connection:
+                return await self._channel(connection) is None
+        except (psycopg.Error, OSError):
+            return False  # nobody answers at all
+
+    async def _connect(self) -> psycopg.AsyncConnection[Any]:
+        return await psycopg.AsyncConnection.connect(
             self._listen_url,
             autocommit=True,
             prepare_threshold=None,
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
             application_name="custodes-listen",
         )
-        async with connection:
-            # The channel is the schema's own: installs in two schemas of one database do not hear each other.
-            found = await (await connection.execute(_WHERE, (self._schema,))).fetchone()
-            assert found is not None
-            channel, backend = found
-            if self._may_be_pooled and backend != connection.info.backend_pid:
-                # What a session sets or listens to would be left to whoever has the server's connection next.
+
+    async def _channel(self, connection: psycopg.AsyncConnection[Any]) -> str | None:
+        """Name the channel; None where another process than the one that we greeted answers: a pooler's server.
+
+        What a session listens to there would be left to whoever has that server's connection next.
+        """
+        # The channel is the schema's own: installs in two schemas of one database do not hear each other.
+        found = await (await connection.execute(_WHERE, (self._schema,))).fetchone()
+        assert found is not None
+        channel, backend = found
+        return None if self._may_be_pooled and backend != connection.info.backend_pid else channel
+
+    async def _listen(self) -> None:
+        async with await self._connect() as connection:
+            channel = await self._channel(connection)
+            if channel is None:
                 raise _Pooled
             await connection.execute(f"LISTEN {channel}".encode())
             self.heard.set()
@@ -169,7 +187,7 @@ class PostgresNotices:
 
 
 class _Pooled(Exception):
-    """Another process than the one that we greeted answers: a pooler stands before the server."""
+    """A pooler stands before the server."""
 
 
 #: The channel, and the process of the server. No setting of the session takes part.

@@ -35,6 +35,9 @@ _TABLE_MODULES = (
     "traffic",
 )
 
+#: Where a move from SQLite notes how far it has come (``move.py``); there from its begin to its end.
+MOVE_NOTES = "custodes_move"
+
 #: Alembic's table of our own: the host's ``alembic_version`` is never touched.
 VERSION_TABLE = "custodes_schema_version"
 
@@ -101,6 +104,11 @@ def migrate(connection: Connection, until: str = "head") -> list[str]:
             _refuse_foreign_tables(connection)
         command.upgrade(alembic_config(connection), until)
     return pending
+
+
+def move_is_under_way(connection: Connection) -> bool:
+    """Tell whether a move from a SQLite file has begun to fill this database, and has not come to its end."""
+    return inspect(connection).has_table(MOVE_NOTES)
 
 
 def current_revision(connection: Connection) -> str | None:

@@ -12,6 +12,10 @@ async def app(scope, receive, send):
     if scope["path"] == "/slow":
         Path(os.environ["BEGUN"]).touch()
         await asyncio.sleep(1.5)
+    if scope["path"] == "/held":
+        Path(os.environ["BEGUN"]).touch()
+        while not Path(os.environ["RELEASED"]).exists():
+            await asyncio.sleep(0.02)
     body = json.dumps({"path": scope["path"], "pid": os.getpid()}).encode()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
     await send({"type": "http.response.body", "body": body})
