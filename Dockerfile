@@ -1,8 +1,11 @@
-# The image of `custodes serve`. Build it from a checkout: docker build -t custodes .
+# The image of `custodes serve`. Build it from a checkout: make web, then docker build -t custodes .
 # To mount Custodes in an app of yours, install `custodes[all]` in the image of that app instead.
 FROM python:3.13-slim AS build
 WORKDIR /src
-COPY pyproject.toml README.md LICENSE CHANGELOG.md ./
+# What every request passes is compiled; without these Python would do it.
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev
+COPY pyproject.toml hatch_build.py README.md LICENSE CHANGELOG.md ./
+COPY scripts/twins.py scripts/twins.py
 COPY docs docs
 COPY src src
 RUN python -m venv /opt/custodes && /opt/custodes/bin/pip install --no-cache-dir '.[all]'

@@ -48,7 +48,9 @@ class BuildHook(BuildHookInterface):
         if self._is_to_compile():
             import twins
 
-            if not twins.build():
+            if trouble := twins.build():
+                self.app.display_warning(f"The wheel is for all platforms, and nothing in it is compiled: {trouble}")
+            else:
                 build_data.update(pure_python=False, infer_tag=True)
                 made = [str(twins.compiled(source).relative_to(ROOT)) for source in twins.sources()]
                 build_data["artifacts"].extend(made)

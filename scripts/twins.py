@@ -12,6 +12,8 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -41,23 +43,30 @@ def compiled(source: Path) -> Path:
 
 def build() -> str:
     """Compile the twins when something has changed; returns why that cannot be done here, empty when it is done."""
-    wanted = _digest()
-    if STAMP.is_file() and STAMP.read_text() == wanted and all(compiled(one).is_file() for one in sources()):
+    if is_current():
         return ""
-    for source in sources():  # none may do what its source says no more
-        compiled(source).unlink(missing_ok=True)
+    STAMP.unlink(missing_ok=True)
+    for made in (*SRC.rglob("_*.so"), *SRC.rglob("_*.pyd")):  # of every Python: what does not say what its source says
+        made.unlink()
     try:
         _compile()
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a compiler does, there is Python
         return f"{type(error).__name__}: {str(error)[:300]}"
     CACHE.mkdir(exist_ok=True)
-    STAMP.write_text(wanted)
+    STAMP.write_text(_digest())
     return ""
 
 
+def is_current() -> bool:
+    """Tell whether what is compiled is what the sources say, for this Python."""
+    made = all(compiled(one).is_file() for one in sources())
+    return made and STAMP.is_file() and STAMP.read_text() == _digest()
+
+
 def _digest() -> str:
+    compilers = [f"{name} {version(name)}" if find_spec(name) else name for name in ("Cython", "setuptools")]
     parts = [path.read_bytes() for path in (*sources(), *sorted(SRC.rglob("_*.pxd")), Path(__file__))]
-    return hashlib.sha256(b"\0".join([sys.version.encode(), *parts])).hexdigest()
+    return hashlib.sha256(b"\0".join([*map(str.encode, (sys.version, *compilers)), *parts])).hexdigest()
 
 
 def _compile() -> None:
@@ -77,7 +86,7 @@ def _compile() -> None:
             for source in sources()
         ]
         cache = str(CACHE / "cython")
-        made = cythonize(extensions, build_dir=cache, compiler_directives=DIRECTIVES, quiet=True)
+        made = cythonize(extensions, build_dir=cache, compiler_directives=DIRECTIVES, force=True, quiet=True)
         command = Distribution({"ext_modules": made}).get_command_obj("build_ext")
         command.inplace = True
         command.parallel = os.cpu_count()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -66,6 +67,31 @@ def test_a_wheel_without_a_compiler_is_for_all(tmp_path: Path, monkeypatch: pyte
     with ZipFile(wheel) as packed:
         assert not [name for name in packed.namelist() if name.endswith((".so", ".pyd"))]
     assert wheel.name.endswith("py3-none-any.whl")
+
+
+def test_the_image_is_given_all_that_a_wheel_is_built_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given what the Dockerfile copies, without git; then a wheel is built, and nothing that was compiled is in it."""
+    context = tmp_path / "context"
+    ignored = (ROOT / ".dockerignore").read_text().split()
+    for line in (ROOT / "Dockerfile").read_text().splitlines():
+        if line.startswith("COPY ") and "--from" not in line:
+            *sources, target = line.split()[1:]
+            for source in sources:
+                assert f"!{source}" in ignored, f"{source} is not sent to the build"
+                place = context / target / (Path(source).name if target.endswith("/") else "")
+                if (ROOT / source).is_dir():
+                    shutil.copytree(ROOT / source, place)
+                else:
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy(ROOT / source, place)
+    monkeypatch.setenv("CUSTODES_SKIP_TWINS", "1")
+
+    (wheel,) = [Path(made) for made in WheelBuilder(str(context)).build(directory=str(tmp_path), versions=["standard"])]
+
+    with ZipFile(wheel) as packed:
+        names = packed.namelist()
+    assert "custodes/_web/index.html" in names
+    assert not [name for name in names if name.endswith((".so", ".pyd"))]
 
 
 def test_a_dashboard_that_cannot_be_built_is_no_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

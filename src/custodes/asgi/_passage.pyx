@@ -5,7 +5,7 @@ asked, before anything was noted.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from cpython.dict cimport PyDict_GetItem
+from cpython.dict cimport PyDict_GetItemWithError
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcmp
@@ -113,7 +113,7 @@ cdef class Observation:
             self.ttfb_us = self.total_us
             if not self.disconnected:
                 self.status = 500
-        cdef PyObject *known = PyDict_GetItem(door.agents, self.agent)
+        cdef PyObject *known = PyDict_GetItemWithError(door.agents, self.agent)
         self.user_agent = door.agent(self.agent) if known is NULL else <object>known
         if self.method == "HEAD":
             self.response_bytes = 0
@@ -161,19 +161,20 @@ cdef class Passing:
 
     def open(self, DoorFields door not None, kind, scope, receive, send):
         """Begin; see :meth:`custodes.asgi.passage.Passage.open`."""
-        cdef PyObject *root
-        cdef PyObject *headers
         cdef PyObject *found
         cdef Observation seen
         cdef Named named
+        cdef list headers
         if type(scope) is not dict:
             return Passage.open(self, door, kind, scope, receive, send)
-        root = PyDict_GetItem(scope, "root_path")
-        headers = PyDict_GetItem(scope, "headers")
-        if root is not NULL and <object>root or headers is NULL or type(<object>headers) is not list:
+        if not is_outermost(<dict>scope):
             return Passage.open(self, door, kind, scope, receive, send)
+        found = PyDict_GetItemWithError(scope, "headers")
+        if found is NULL or type(<object>found) is not list:
+            return Passage.open(self, door, kind, scope, receive, send)
+        headers = <list><object>found
         named.parent = named.state = named.agent = named.line = NULL
-        if not find(<list>headers, door.forwarded_header, &named):
+        if not find(headers, door.forwarded_header, &named):
             return Passage.open(self, door, kind, scope, receive, send)
         seen = Observation.__new__(Observation)
         seen.parent = None if named.parent is NULL else <object>named.parent
@@ -185,12 +186,12 @@ cdef class Passing:
         seen.path = scope["path"]
         method = scope["method"]
         seen.method = method if len(method) <= longest_method else method[:longest_method]
-        found = PyDict_GetItem(scope, "client")
+        found = PyDict_GetItemWithError(scope, "client")
         client = None if found is NULL else <object>found
         peer = client[0] if client else ""
-        found = PyDict_GetItem(door.direct, peer)
+        found = PyDict_GetItemWithError(door.direct, peer)
         if found is NULL or not <object>found:
-            found = PyDict_GetItem(door.forwarded, (peer, line))
+            found = PyDict_GetItemWithError(door.forwarded, (peer, line))
         seen.client_ip = <object>found if found is not NULL and <object>found else door.client_of(peer, line)
         self.door = door
         self._scope = scope
@@ -206,14 +207,16 @@ cdef class Passing:
         cdef list given, headers
         if type(message) is not dict:
             return HttpPassage.send(self, message)
-        found = PyDict_GetItem(message, "type")
-        kind = None if found is NULL else <object>found
+        found = PyDict_GetItemWithError(message, "type")
+        if found is NULL or type(<object>found) is not str:
+            return HttpPassage.send(self, message)
+        kind = <str><object>found
         if kind == "http.response.start":
-            found = PyDict_GetItem(message, "status")
+            found = PyDict_GetItemWithError(message, "status")
             if found is NULL or type(<object>found) is not int or not 0 < <object>found < 1_000:
                 return HttpPassage.send(self, message)
             status = <object>found
-            found = PyDict_GetItem(message, "headers")
+            found = PyDict_GetItemWithError(message, "headers")
             if found is NULL or type(<object>found) is not list:
                 return HttpPassage.send(self, message)
             given = <list><object>found
@@ -232,10 +235,10 @@ cdef class Passing:
                     raise
             return self._send(message)
         if kind == "http.response.body" and not seen.last:
-            found = PyDict_GetItem(message, "more_body")
+            found = PyDict_GetItemWithError(message, "more_body")
             if found is not NULL and <object>found is not False:
                 return HttpPassage.send(self, message)
-            found = PyDict_GetItem(message, "body")
+            found = PyDict_GetItemWithError(message, "body")
             if found is NULL or type(<object>found) is not bytes:
                 return HttpPassage.send(self, message)
             try:
@@ -267,10 +270,10 @@ cdef class Passing:
 
 cdef object route_of(DoorFields door, dict scope):
     """Name the route; see :meth:`custodes.asgi.routes.Templates.resolve`."""
-    cdef PyObject *route = PyDict_GetItem(scope, "route")
+    cdef PyObject *route = PyDict_GetItemWithError(scope, "route")
     cdef PyObject *known = NULL
     if route is not NULL and "fastapi" not in scope and "app_root_path" not in scope:
-        known = PyDict_GetItem(door.of_route, <Py_ssize_t>route)
+        known = PyDict_GetItemWithError(door.of_route, <Py_ssize_t>route)
     return door.templates.resolve(scope) if known is NULL else (<tuple?><object>known)[1]
 
 
@@ -287,24 +290,30 @@ cdef class Doorkeeper:
         self.find_door = find_door
 
     def __call__(self, scope):
-        cdef PyObject *kind
-        cdef PyObject *root
-        cdef PyObject *path
-        cdef str called
-        if type(scope) is not dict:
+        cdef PyObject *found
+        cdef str path
+        if type(scope) is not dict or not is_http(<dict>scope) or not is_outermost(<dict>scope):
             return self.find_door(scope)
-        kind = PyDict_GetItem(scope, "type")
-        root = PyDict_GetItem(scope, "root_path")
-        path = PyDict_GetItem(scope, "path")
-        if kind is NULL or <object>kind != "http" or path is NULL or type(<object>path) is not str:
+        found = PyDict_GetItemWithError(scope, "path")
+        if found is NULL or type(<object>found) is not str:
             return self.find_door(scope)
-        called = <str><object>path
-        if root is not NULL and <object>root or not self.life.running:
+        path = <str><object>found
+        if self.life.running is not True:
             return self.find_door(scope)
         for prefix in self.own_prefixes:
-            if called.startswith(<str?>prefix):
+            if path.startswith(<str?>prefix):
                 return self.find_door(scope)
         return None
+
+
+cdef bint is_http(dict scope) except -1:
+    cdef PyObject *kind = PyDict_GetItemWithError(scope, "type")
+    return kind is not NULL and type(<object>kind) is str and <str><object>kind == "http"
+
+
+cdef bint is_outermost(dict scope) except -1:
+    cdef PyObject *root = PyDict_GetItemWithError(scope, "root_path")
+    return root is NULL or type(<object>root) is str and not <str><object>root
 
 
 cdef struct Named:

@@ -147,8 +147,9 @@ class Middleware:
             except BaseException as error:
                 if not self.absorbs("recorder", error):
                     raise
-            # The exception holds the frames, the frames hold the passage: end the cycle here.
-            passage.error = passage.seen.error = None
+            finally:
+                # The exception holds the frames, the frames hold the passage, which the collector cannot look into.
+                passage.error = passage.seen.error = None
             if weighed is not None:
                 weighed.left(self._note_cost)
 

@@ -8,6 +8,8 @@ the same for what is usual, and leaves what is not to the Python. Where no twin 
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -30,12 +32,20 @@ def twin(name: str) -> Any | None:
     Args:
         name: of :data:`TWINS`.
     """
-    if os.environ.get(SWITCH) == "1":
+    if os.environ.get(SWITCH) == "1" or not _has_a_lock():
         return None
     try:
         return import_module(name)
     except ImportError:  # not compiled, or for another Python
         return None
+    except Exception:  # noqa: BLE001 - compiled from other sources: whatever it says, there is Python
+        return None
+
+
+def _has_a_lock() -> bool:
+    """Tell whether one thread runs at a time: a free-threaded Python would give that up for a twin."""
+    enabled: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
+    return enabled()
 
 
 def compiled_twins() -> list[ModuleType]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import contextvars
 import gc
 import weakref
 from typing import Any
@@ -68,3 +70,33 @@ async def test_a_task_that_outlives_its_request_has_the_trace_of_the_row(
 
     # Then both have the same one
     assert await tasks[0] == recorded[0]["trace_id"]
+
+
+async def test_a_request_that_the_program_ends_in_is_not_kept(custodes: Custodes, monkeypatch: pytest.MonkeyPatch):
+    """Given a host that fails, and a program that is ended while that is recorded; then nothing of the host is kept."""
+
+    async def host(scope: Any, receive: Any, send: Any) -> None:
+        session = OfTheRequest()
+        seen.append(weakref.ref(session))
+        raise RuntimeError
+
+    def ends(_exchange: Any) -> None:
+        raise SystemExit
+
+    seen: list[weakref.ref[OfTheRequest]] = []
+    monkeypatch.setattr(custodes.traffic, "record", ends)
+    app = custodes.wrap(host)
+    for _ in range(5):
+        with contextlib.suppress(SystemExit):
+            await asyncio.create_task(_called(app), context=contextvars.copy_context())
+    gc.collect()
+
+    assert [session() for session in seen] == [None] * 5
+
+
+async def _called(app: Any) -> None:
+    async def nobody(*_: Any) -> Any:
+        raise AssertionError
+
+    with contextlib.suppress(SystemExit):
+        await app(http_scope(), nobody, nobody)

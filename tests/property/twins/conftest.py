@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from scripts import twins
 from tests.servers.programs import NotFound, required
 
 from custodes.kernel.compiled import SWITCH, TWINS, twin
@@ -15,6 +16,8 @@ def compiled(name: str) -> Any:
 
     def find() -> Any:
         found = twin(name)
+        if found is not None and not twins.is_current():
+            pytest.fail("What is compiled is not what the sources say: make twins")
         if found is None:
             msg = f"{name} is not compiled: make twins, without {SWITCH}"
             raise NotFound(msg)

@@ -82,3 +82,15 @@ def test_they_come_to_the_same(folding_twin: Any, monkeypatch: pytest.MonkeyPatc
     quick = figures(monkeypatch, folding_twin, folding_twin.Tally, made)
 
     assert quick == plain
+
+
+@pytest.mark.parametrize("intake", ["intake", "record"])
+def test_what_waits_is_folded_when_there_is_enough(folding_twin: Any, intake: str):
+    """Given as many exchanges as are folded together, one of which failed; then none waits, and all are counted."""
+    one = Recorder()
+    take_in = getattr(one, intake)
+    for number in range(recorder.FOLD_EVERY):
+        take_in(exchange(started_at=AT, error=KeyError("x") if number == 7 else None))
+
+    assert (len(one._fresh), one._recorded, len(one._calls)) == (0, recorder.FOLD_EVERY, recorder.FOLD_EVERY)
+    assert [row[folding.ERROR_GROUP] != "" for row in one._calls.take()].count(True) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -92,5 +93,36 @@ def test_what_is_no_state_is_refused(log_twin: Any):
         meter.unpack(b"1234567")
     with pytest.raises(ValueError, match="More is taken back"):
         meter.undo(meter.fresh(), START, 1)
+    with pytest.raises(ValueError, match="more than any log holds"):
+        meter.unpack(bytes(8 * 4_097))
     with pytest.raises(OverflowError):
         meter.attempt(meter.fresh(), 1 << 70, 1)
+
+
+def test_what_fails_leaves_a_state_as_it_was(log_twin: Any):
+    """Given a log with many dead events; when a charge fails, then it is not half done: nobody gets more for it."""
+    meter = log_twin.SlidingLog(200, SECOND)
+    state = meter.fresh()
+    for number in range(100):
+        meter.attempt(state, START + number * SECOND // 50, 1)
+    later = START + 60 * SECOND
+    before, packed = meter.view(state, later), meter.pack(state)
+
+    with pytest.raises(ValueError, match="more than any log holds"):
+        meter.attempt(state, later, -1)
+
+    assert meter.view(state, later) == before == (200, 0)
+    assert meter.pack(state) == packed
+
+
+def test_a_burst_does_not_keep_its_memory(log_twin: Any):
+    """Given a subject that has used a limit of 4,096; when that is over and it comes again, then it is small again."""
+    meter = log_twin.SlidingLog(4_096, SECOND)
+    state = meter.fresh()
+    meter.attempt(state, START, 4_096)
+    assert sys.getsizeof(state) > 30_000
+
+    meter.attempt(state, START + 2 * SECOND, 1)
+
+    assert sys.getsizeof(state) < 500
+    assert meter.view(state, START + 2 * SECOND) == (4_095, SECOND)

@@ -7,8 +7,10 @@ from collections import UserDict
 from collections.abc import Callable
 from http import HTTPStatus
 from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -36,6 +38,8 @@ VALUES = [
     b"\xff" * 300,
 ]
 
+ROUTE = SimpleNamespace(path="/items/{item_id}")
+
 pairs = st.one_of(
     st.tuples(st.sampled_from(NAMES), st.sampled_from(VALUES)),
     st.tuples(st.sampled_from(NAMES), st.sampled_from(VALUES)).map(list),
@@ -53,6 +57,9 @@ scopes = st.fixed_dictionaries(
         "user": st.just(None),
         "session": st.just({"user_id": 7}),
         "path_template": st.sampled_from(["/items/{id}", 5]),
+        "route": st.sampled_from([ROUTE, None]),
+        "fastapi": st.sampled_from([{}, {"effective_route_context": None}]),
+        "app_root_path": st.just(""),
     },
 )
 starts = st.fixed_dictionaries(
@@ -115,7 +122,10 @@ def pass_through(
     asked: list[Any],
     answered: list[Any],
     added: Any,
+    *,
     wraps: bool,
+    named: bool = False,
+    limited: bool = False,
 ) -> dict[str, Any]:
     """Have one request pass; returns all that can be seen of it."""
     clock: Any = Steps()
@@ -149,7 +159,11 @@ def pass_through(
             await passage.receive()
         for message in answered:
             await passage.send(UserDict(message) if wraps else dict(message))
-        passage.name_caller("ann", "", "acme")
+        if named:
+            passage.name_caller("ann", "", "acme")
+        if limited:
+            passage.seen.limited_by = "logins"
+        door.templates.resolve({"route": ROUTE})  # it was taken before
         seen = passage.close()
         trace = passage.trace
         return (
@@ -172,13 +186,13 @@ def pass_through(
     asked=received,
     answered=messages,
     added=st.sampled_from([None, [(b"ratelimit", b"x")]]),
-    wraps=st.booleans(),
+    how=st.fixed_dictionaries({"wraps": st.booleans(), "named": st.booleans(), "limited": st.booleans()}),
 )
 def test_the_same_is_sent_and_seen(
-    passage_twin: Any, scope: dict[str, Any], asked: list[Any], answered: list[Any], added: Any, wraps: bool
+    passage_twin: Any, scope: dict[str, Any], asked: list[Any], answered: list[Any], added: Any, how: dict[str, bool]
 ):
-    plain = pass_through(SlottedDoor, SlottedPassage, scope, asked, answered, added, wraps)
-    quick = pass_through(passages.CompiledDoor, passages.CompiledPassage, scope, asked, answered, added, wraps)
+    plain = pass_through(SlottedDoor, SlottedPassage, scope, asked, answered, added, **how)
+    quick = pass_through(passages.CompiledDoor, passages.CompiledPassage, scope, asked, answered, added, **how)
 
     assert quick == plain
 
@@ -227,3 +241,43 @@ def test_the_doorkeeper_sends_nobody_past_a_door_of_ours(
         and not scope["path"].startswith(mount.OWN_PREFIXES)
     )
     assert (found, len(asked)) == ((None, 0) if usual else ("door", 1))
+
+
+class Odd:
+    """A value that no server sends, which runs code of its own when it is looked at."""
+
+    def __init__(self, scope: dict[str, Any]) -> None:
+        self.scope = scope
+
+    def __bool__(self) -> bool:
+        self.scope["headers"] = []
+        raise KeyError
+
+    def __eq__(self, other: object) -> bool:
+        raise KeyError
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("name", ["type", "root_path", "path", "method", "client", "headers"])
+def test_what_no_server_sends_is_asked_of_python(passage_twin: Any, name: str):
+    """Given a value that raises when it is looked at; then the doorkeeper asks, and a passage fails as Python does."""
+    scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/", "headers": [(b"a", b"b")]}
+    scope["client"] = ("::1", 1)
+    scope[name] = Odd(scope)
+    keeper = passage_twin.Doorkeeper(SimpleNamespace(running=True), mount.OWN_PREFIXES, lambda _scope: "asked")
+    assert keeper(scope) == ("asked" if name in ("type", "root_path", "path") else None)
+
+    told = [
+        pass_through(door, passage, scope, [], [], None, wraps=False)
+        for door, passage in ((SlottedDoor, SlottedPassage), (passages.CompiledDoor, passages.CompiledPassage))
+    ]
+    assert told[0] == told[1]
+
+
+def test_a_message_of_an_odd_type_is_handed_on(passage_twin: Any):
+    odd = {"type": Odd({}), "body": b"1"}
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    for door, passage in ((SlottedDoor, SlottedPassage), (passages.CompiledDoor, passages.CompiledPassage)):
+        told = pass_through(door, passage, scope, [], [odd], None, wraps=False)
+        assert (len(told["sent"]), told["absorbed"]) == (1, {"middleware": 1})

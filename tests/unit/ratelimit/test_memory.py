@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import random
 import threading
+from typing import Any
 
+import pytest
+
+from custodes.errors import InvalidInput
 from custodes.kernel.clock import HOUR, MINUTE, SECOND
 from custodes.kernel.window import Concurrency, Gcra, OwnCells, SlidingLog, decide
 from custodes.planes.ratelimit.quota import Quota
@@ -111,6 +115,18 @@ def test_a_quota_admits_exactly_its_limit_to_many_threads(clock: FakeClock):
 
     assert sum(admitted) == 500
     assert (quota.remaining("a"), quota.wait("a"), quota.wait("a", 501)) == (0, MINUTE, None)
+
+
+@pytest.mark.parametrize("cost", [0, -1, 1.5, None, "2"])
+def test_a_quota_is_charged_whole_units_and_gives_none_back(clock: FakeClock, cost: Any):
+    quota = Quota(OwnCells(SlidingLog(500, MINUTE)), clock.monotonic)
+    quota.hit("a", 3)
+
+    for call in (quota.hit, quota.wait):
+        with pytest.raises(InvalidInput, match="at least 1"):
+            call("a", cost)
+    assert quota.remaining("a") == 497
+    assert not quota.hit("a", 1 << 70)
 
 
 async def test_who_is_near_a_limit_is_told_after_a_change_of_generations():

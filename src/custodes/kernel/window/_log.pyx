@@ -35,6 +35,9 @@ cdef class Stamps:
     def __len__(self):
         return self.size
 
+    def __sizeof__(self):
+        return sizeof(Stamps) + self.room * sizeof(int64_t)
+
 
 @cython.final
 cdef class SlidingLog:
@@ -43,6 +46,8 @@ cdef class SlidingLog:
     def __init__(self, limit, window):
         if not 1 <= limit <= MAX_LOG:
             raise ValueError(f"A log holds 1 to {MAX_LOG} events, not {limit}")
+        if window < 1:
+            raise ValueError(f"A window is at least a microsecond long, not {window}")
         self.limit = limit
         self.window = self.refill = window
         self.worst_case_factor = 1.0
@@ -78,15 +83,13 @@ cdef class SlidingLog:
             room += first - start
         if room < 0:  # what a refused request saw leave is back in the window when the clock goes back
             return False
+        make_room(state, cost)  # what may fail comes first: a state is changed whole or not at all
+        state.start = first
         if first >= tidy_after:
-            size -= first
-            memmove(state.at, state.at + first, size * sizeof(int64_t))
-            state.size = size
-            first = 0
-        make_room(state, cost)
+            tidy(state)
+            size = state.size
         for number in range(size, size + cost):
             state.at[number] = stamp
-        state.start = first
         state.size = size + cost
         left[0] = room
         more_in[0] = oldest + self.window - now
@@ -136,6 +139,20 @@ cdef int make_room(Stamps state, int64_t more) except -1:
         state.at = moved
         state.room = needed
     return 0
+
+
+cdef void tidy(Stamps state) noexcept:
+    """Move what may still count to the front, and give memory back when most of it is not used any more."""
+    cdef Py_ssize_t size = state.size - state.start, enough = 2 * size + FIRST_ROOM
+    cdef int64_t *moved
+    memmove(state.at, state.at + state.start, size * sizeof(int64_t))
+    state.start = 0
+    state.size = size
+    if enough < state.room >> 1:
+        moved = <int64_t *>PyMem_Realloc(state.at, enough * sizeof(int64_t))
+        if moved is not NULL:
+            state.at = moved
+            state.room = enough
 
 
 cdef Py_ssize_t first_after(Stamps state, int64_t horizon, Py_ssize_t low) noexcept:

@@ -29,6 +29,9 @@ class SlidingLog:
         if not 1 <= limit <= MAX_LOG:
             msg = f"A log holds 1 to {MAX_LOG} events, not {limit}"
             raise ValueError(msg)
+        if window < 1:
+            msg = f"A window is at least a microsecond long, not {window}"
+            raise ValueError(msg)
         self.limit = limit
         self.window = window
         self.refill = window

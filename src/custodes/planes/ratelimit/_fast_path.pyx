@@ -4,7 +4,7 @@ Somebody who is known, under limits that are decided at once and admit. All else
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.dict cimport PyDict_GetItem
+from cpython.dict cimport PyDict_GetItemWithError
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
 
@@ -86,11 +86,11 @@ cdef class FastPath:
         if type(client) is not str or not client or ":" in <str>client or in_force.access.entries:
             return self.check_generally(call, unknown)
         cdef dict by_method = in_force.book.by_method  # held: another thread may put a new book in its place
-        cdef PyObject *found = PyDict_GetItem(by_method, call.method)
+        cdef PyObject *found = PyDict_GetItemWithError(by_method, call.method)
         if found is NULL:
             return self.check_generally(call, unknown)
         cdef dict remembered = <dict?><object>found
-        found = PyDict_GetItem(remembered, call.path)
+        found = PyDict_GetItemWithError(remembered, call.path)
         if found is NULL:
             return self.check_generally(call, unknown)
         plan = <object>found
@@ -118,7 +118,7 @@ cdef class FastPath:
                 continue
             cells = step.cells
             at_hand = cells.at_hand
-            found = PyDict_GetItem(at_hand, key)
+            found = PyDict_GetItemWithError(at_hand, key)
             if found is NULL:
                 return self.contest(call, plan, client, now, told)
             state = <object>found
@@ -145,7 +145,7 @@ cdef class FastPath:
         if not told:
             return FREE
         applicable = plan.applicable
-        found = PyDict_GetItem(applicable, mask)
+        found = PyDict_GetItemWithError(applicable, mask)
         answers = (plan.applicable_to(mask) if found is NULL else <object>found).answers
         cdef list plain = []
         cdef Py_ssize_t number

@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from custodes.errors import InvalidInput
 from custodes.kernel.window import NEVER, Cells
 from custodes.kernel.window.cells import Key
 from custodes.kernel.window.meter import State
+from custodes.planes.ratelimit.language import MAX_AMOUNT
 
 
 class Quota:
@@ -31,7 +33,16 @@ class Quota:
         self._now = now
 
     def hit(self, key: Key, cost: int = 1) -> bool:
-        """Charge a subject if the limit admits; tell whether it did."""
+        """Charge a subject if the limit admits; tell whether it did.
+
+        Args:
+            key: the subject.
+            cost: units.
+
+        Raises:
+            InvalidInput: the cost is no whole number, or less than 1.
+        """
+        cost = _units(cost)
         with self._lock:
             cells = self._cells
             now = self._now()
@@ -45,7 +56,12 @@ class Quota:
             return True
 
     def wait(self, key: Key, cost: int = 1) -> int | None:
-        """Tell, without charging, how many microseconds until this would be admitted: 0 for now, None for never."""
+        """Tell, without charging, how many microseconds until this would be admitted: 0 for now, None for never.
+
+        Raises:
+            InvalidInput: the cost is no whole number, or less than 1.
+        """
+        cost = _units(cost)
         with self._lock:
             now = self._now()
             wait = self._cells.wait(self._state(key, now), now, cost)
@@ -60,3 +76,11 @@ class Quota:
     def _state(self, key: Key, now: int) -> State:
         state = self._cells.at_hand.get(key)
         return self._cells.recall(key, now)[1] if state is None else state
+
+
+def _units(cost: object) -> int:
+    """Check a cost; one that no limit admits stays one."""
+    if not isinstance(cost, int) or cost < 1:
+        msg = f"A cost is a whole number of units, at least 1, not {cost!r:.64}"
+        raise InvalidInput(msg, remedy="Charge 1 or more; nothing is given back to a quota")
+    return min(int(cost), MAX_AMOUNT + 1)

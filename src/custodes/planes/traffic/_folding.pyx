@@ -1,6 +1,6 @@
 """Twin of ``folding.py``: the same functions, in one loop each."""
 
-from cpython.dict cimport PyDict_GetItem
+from cpython.dict cimport PyDict_GetItemWithError
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 
@@ -98,7 +98,7 @@ def group_alike(list rows, window, turn):
             kind = (
                 row[TENANT], row[METHOD], row[ROUTE], row[STATUS], row[LIMITED_BY], row[DISCONNECTED], row[ERROR]
             )  # fmt: skip
-            found = PyDict_GetItem(groups, (window, kind))
+            found = PyDict_GetItemWithError(groups, (window, kind))
             if found is NULL:
                 group = groups[window, kind] = []
             else:
@@ -190,7 +190,7 @@ def meet(consumers, list rows):
     for one in rows:
         row = one
         who = (row[TENANT], row[CLIENT_IP], row[USER], row[API_KEY])
-        found = PyDict_GetItem(tallies, who)
+        found = PyDict_GetItemWithError(tallies, who)
         if found is NULL:
             tally = consumers.begin(who)
             tallies = consumers.tallies
