@@ -36,9 +36,7 @@ def twin(name: str) -> Any | None:
         return None
     try:
         return import_module(name)
-    except ImportError:  # not compiled, or for another Python
-        return None
-    except Exception:  # noqa: BLE001 - compiled from other sources: whatever it says, there is Python
+    except Exception:  # noqa: BLE001 - not compiled, for another Python, or from other sources: there is Python
         return None
 
 

@@ -182,6 +182,7 @@ def test_a_move_that_was_killed_goes_on_where_it_was(file: Path, target: str, mo
 
 INTERRUPTED = """
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs behind a shell is started without it
 from custodes.cli.main import main
 from custodes.storage.sql import move
 move.CHUNK_ROWS = 10

@@ -115,6 +115,19 @@ def test_what_fails_leaves_a_state_as_it_was(log_twin: Any):
     assert meter.pack(state) == packed
 
 
+@pytest.mark.parametrize("cost", [1, 5, 100, 4_096])
+def test_a_large_cost_after_a_burst_has_room(log_twin: Any, cost: int):
+    """Given a log that gives memory back; when much is charged in that moment, then there is room."""
+    meters = [SlidingLog(4_096, SECOND), log_twin.SlidingLog(4_096, SECOND)]
+    states = [meter.fresh() for meter in meters]
+    for meter, state in zip(meters, states, strict=True):
+        meter.attempt(state, START, 4_096)
+        meter.attempt(state, START + 2 * SECOND, cost)
+
+    assert meters[0].pack(states[0]) == meters[1].pack(states[1])
+    assert sys.getsizeof(states[1]) >= 8 * cost
+
+
 def test_a_burst_does_not_keep_its_memory(log_twin: Any):
     """Given a subject that has used a limit of 4,096; when that is over and it comes again, then it is small again."""
     meter = log_twin.SlidingLog(4_096, SECOND)

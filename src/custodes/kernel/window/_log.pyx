@@ -86,8 +86,10 @@ cdef class SlidingLog:
         make_room(state, cost)  # what may fail comes first: a state is changed whole or not at all
         state.start = first
         if first >= tidy_after:
-            tidy(state)
+            tidy(state, cost)
             size = state.size
+        if size + cost > state.room:  # never; a fault above must not write where it may not
+            raise SystemError("A log has no room for its events")
         for number in range(size, size + cost):
             state.at[number] = stamp
         state.size = size + cost
@@ -141,9 +143,9 @@ cdef int make_room(Stamps state, int64_t more) except -1:
     return 0
 
 
-cdef void tidy(Stamps state) noexcept:
-    """Move what may still count to the front, and give memory back when most of it is not used any more."""
-    cdef Py_ssize_t size = state.size - state.start, enough = 2 * size + FIRST_ROOM
+cdef void tidy(Stamps state, Py_ssize_t more) noexcept:
+    """Move what may still count to the front; give memory back when most of it is not used, but that for ``more``."""
+    cdef Py_ssize_t size = state.size - state.start, enough = 2 * (size + more) + FIRST_ROOM
     cdef int64_t *moved
     memmove(state.at, state.at + state.start, size * sizeof(int64_t))
     state.start = 0
