@@ -132,13 +132,13 @@ def keep(name: str, found: list[dict[str, Any]]) -> None:
 
 
 def machine() -> str:
-    """Tell what was measured on, in one line."""
+    """Tell what was measured on, in one line; the build of a kernel is left out, the figures of two are compared."""
     cpu = platform.machine()
     with contextlib.suppress(OSError):
         if found := re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text()):
             cpu = found[1]
     return (
-        f"{os.cpu_count()} cores, {cpu}, {platform.system()} {platform.release()}, "
+        f"{os.cpu_count()} cores, {cpu}, {platform.system()} {platform.release().partition('-')[0]}, "
         f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
     )
 
