@@ -1,8 +1,8 @@
-"""What nearly every request passes is there twice: in Python, and in Cython, which is two to three times as fast.
+"""What nearly every request passes is there twice: in Python, and in Cython, which takes half as long (ADR 0013).
 
 The Python file is what is meant. Its twin stands beside it with an underscore in front (``log.py``, ``_log.pyx``), does
 the same for what is usual, and leaves what is not to the Python. Where no twin was compiled, or the environment says
-``CUSTODES_PURE_PYTHON=1``, the Python does it all (ADR 0013). ``scripts/twins.py`` compiles.
+``CUSTODES_PURE_PYTHON=1``, the Python does it all. ``scripts/twins.py`` compiles.
 """
 
 from __future__ import annotations
