@@ -83,13 +83,24 @@ def tables() -> str:
         for column in table.columns:
             notes = [*(["key"] if column.primary_key else []), *([] if column.nullable else ["not null"])]
             lines.append(f"| `{column.name}` | {column.type!s} | {', '.join(notes)} |")
-        indexes = sorted(f"- {'unique ' if index.unique else ''}index on {_columns(index)}" for index in table.indexes)
+        indexes = sorted(f"- {_kind(index)} on {_columns(index)}{_engine(index)}" for index in table.indexes)
         lines += ["", *indexes, *([""] if indexes else [])]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def _columns(index: Index) -> str:
     return ", ".join(f"`{getattr(part, 'name', None) or part!s}`" for part in index.expressions)
+
+
+def _kind(index: Index) -> str:
+    kind = "BRIN index" if index.dialect_options["postgresql"]["using"] else "index"
+    return f"unique {kind}" if index.unique else kind
+
+
+def _engine(index: Index) -> str:
+    from custodes.storage.sql.tables import ONLY
+
+    return {"postgresql": ", on PostgreSQL", "sqlite": ", on SQLite"}.get(index.info.get(ONLY, ""), "")
 
 
 def http() -> str:

@@ -6,10 +6,12 @@ in itself for one time-to-live from the moment *before* its last beat. The candi
 its wait ends after the leader's belief, whatever NTP or an operator does to the wall clocks (the rule of client-go's
 ``leaderelection``, which measures observed changes for the same reason).
 
-What remains is a leader that was frozen (SIGSTOP, a paused virtual machine) between its check and its commit. For that
-each lease carries a fencing token, and work that must not happen twice confirms the lease in its own transaction::
+What remains is a leader that was frozen (SIGSTOP, a paused virtual machine) between its look at what it believes and
+its commit: for a moment two do the same. Most of what the leader does may be done twice: rows are folded and marked in
+one transaction, what is deleted for its age stays deleted. What must not be done twice confirms the lease in its own
+transaction; nobody else is elected before that has ended::
 
-    def fold(tx: Transaction) -> None:
+    def evaluate(tx: Transaction) -> None:
         leader.confirm(tx)  # raises when somebody else leads by now
         ...
 """
@@ -61,7 +63,7 @@ class LeaseStore(Protocol):
         ...
 
     async def acquire(self, name: str, owner: str, seen: Lease | None, at: int) -> Lease | None:
-        """Take the lease if its row is still what was ``seen``; None when somebody was faster.
+        """Take the lease if its row is still what was ``seen``; None when somebody was faster, or is at it just now.
 
         The token of the new lease is one higher than that of ``seen`` (1 for the first).
         """
@@ -76,7 +78,7 @@ class LeaseStore(Protocol):
         ...
 
     def holds(self, tx: Transaction, lease: Lease) -> bool:
-        """Tell, inside a transaction, whether the lease is still this owner's with this token."""
+        """Tell, inside a transaction, whether the lease is this owner's with this token, until the transaction ends."""
         ...
 
 
@@ -137,7 +139,7 @@ class Leader:
         return self._lease if self.is_leader else None
 
     def confirm(self, tx: Transaction) -> None:
-        """Make sure, inside a transaction, that this process still leads.
+        """Make sure, inside a transaction, that this process leads, until that ends.
 
         Raises:
             Conflict: it does not; the transaction must not happen.

@@ -3,21 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
+import psycopg
 import pytest
+from sqlalchemy import text
 
-from custodes.errors import Conflict
-from custodes.kernel.clock import DAY, HOUR, SECOND
+from custodes.errors import Conflict, StorageUnavailable
+from custodes.kernel.clock import DAY, HOUR, MILLISECOND, SECOND
 from custodes.runtime.leases import BEAT, TIME_TO_LIVE, Leader
+from custodes.runtime.transactions import Transaction
+from custodes.storage.sql import turns
 from custodes.storage.sql.database import Database
 from custodes.storage.sql.leases import SqlLeaseStore
+from custodes.storage.sql.postgresql import PostgresDatabase
 from custodes.storage.sql.sqlite import SqliteDatabase
 from custodes.testing.clock import FakeClock
+
+#: Counts those of this database.
+ADVISORY_LOCKS = """
+    SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+    WHERE locktype = 'advisory' AND datname = current_database()
+"""
 
 
 @pytest.fixture
 def store(database: Database) -> SqlLeaseStore:
     return SqlLeaseStore(database)
+
+
+def beside(database: Database) -> Database:
+    """Make what another host on the same store has."""
+    if isinstance(database, SqliteDatabase):
+        return SqliteDatabase(f"sqlite:///{database.path}")
+    assert isinstance(database, PostgresDatabase)
+    return PostgresDatabase(database.url.render_as_string(hide_password=False))
 
 
 def candidate(store: SqlLeaseStore, clock: FakeClock, owner: str) -> Leader:
@@ -127,11 +147,10 @@ class TestElection:
 
         assert await candidate(store, clock, "a").campaign()
 
-    @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-    async def test_two_databases_on_one_file_elect_one_leader(self, database: Database, clock: FakeClock):
-        """Given ten candidates on two connections, when all stand at once, then exactly one leads, ten times over."""
-        assert isinstance(database, SqliteDatabase)
-        other = SqliteDatabase(f"sqlite:///{database.path}")
+    @pytest.mark.parametrize("database", ["sqlite", "postgresql", "pgbouncer"], indirect=True)
+    async def test_of_candidates_on_several_hosts_one_leads(self, database: Database, clock: FakeClock):
+        """Given ten candidates of two hosts, when all stand at once, then exactly one leads, ten times over."""
+        other = beside(database)
         await other.open()
         try:
             for round_ in range(10):
@@ -143,6 +162,22 @@ class TestElection:
                 assert sum(won) == 1
         finally:
             await other.close()
+
+    @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+    async def test_nobody_waits_for_a_candidate_that_hangs_while_it_is_elected(
+        self, store: SqlLeaseStore, postgres_url: str
+    ):
+        """Given a host that froze between the statements of its election, when another stands, then it is told at once
+        that it is too late, and once the server has ended that transaction, it is elected."""
+        before = await store.acquire("fold", "a", None, 100)
+        with psycopg.connect(postgres_url) as frozen:
+            frozen.execute("SELECT pg_advisory_xact_lock(hashtextextended('custodes:lease:fold', 0))")
+            frozen.execute("UPDATE leader_leases SET owner = 'b', token = 2 WHERE name = 'fold'")
+            async with asyncio.timeout(5):
+                assert await store.acquire("fold", "c", before, 200) is None
+            frozen.rollback()
+
+        assert await store.acquire("fold", "c", before, 300) is not None
 
 
 class TestFencing:
@@ -159,6 +194,60 @@ class TestFencing:
         with pytest.raises(Conflict):
             await database.write(a.confirm)
         await database.write(b.confirm)
+
+    @pytest.mark.parametrize("database", ["sqlite", "postgresql", "pgbouncer"], indirect=True)
+    async def test_nobody_is_elected_while_a_leader_commits_what_it_confirmed(
+        self, store: SqlLeaseStore, database: Database, clock: FakeClock
+    ):
+        """Given a leader that froze after it had confirmed that it leads, and a candidate whose wait is over, When that
+        stands, Then it does not lead before the other's transaction has ended, And then it does."""
+        a, b = candidate(store, clock, "a"), candidate(store, clock, "b")
+        await beat(clock, a, b)
+        other = beside(database)
+        await other.open()
+        inside, on = threading.Event(), threading.Event()
+
+        def evaluate(tx: Transaction) -> None:
+            a.confirm(tx)
+            inside.set()
+            on.wait(30)
+
+        evaluating = asyncio.create_task(other.write(evaluate))
+        await asyncio.to_thread(inside.wait, 30)
+        clock.advance(TIME_TO_LIVE)
+        standing = asyncio.create_task(b.campaign())
+        if isinstance(database, PostgresDatabase):  # a file's only writer is waited for
+            assert not await standing
+        on.set()
+        await evaluating
+        await standing
+        await beat(clock, b)
+
+        assert b.is_leader
+        await other.close()
+
+    @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+    async def test_the_server_ends_the_transaction_of_a_leader_that_is_frozen(
+        self, store: SqlLeaseStore, database: Database, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    ):
+        """Given a leader that freezes whenever it has confirmed that it leads, Then the server ends its transaction,
+        sooner than a candidate has waited, And when it wakes it is told that nothing was kept."""
+        assert isinstance(database, PostgresDatabase)
+        assert turns.IDLE_MS * MILLISECOND < TIME_TO_LIVE
+        monkeypatch.setattr(turns, "_SHARED_TURN", text(str(turns._SHARED_TURN).replace(str(turns.IDLE_MS), "20")))
+        a = candidate(store, clock, "a")
+        await a.campaign()
+        server = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+        def evaluate(tx: Transaction) -> None:
+            a.confirm(tx)
+            with psycopg.connect(server, autocommit=True) as looking:
+                while looking.execute(ADVISORY_LOCKS).fetchone() != (0,):
+                    threading.Event().wait(0.01)
+            a.confirm(tx)
+
+        with pytest.raises(StorageUnavailable, match="idle-in-transaction"):
+            await database.write(evaluate)
 
     async def test_start_stands_at_once_and_stop_gives_back(self, store: SqlLeaseStore, clock: FakeClock):
         a = candidate(store, clock, "a")

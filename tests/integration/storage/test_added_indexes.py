@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +16,7 @@ from custodes import Custodes
 from custodes.storage.sql import added_indexes, postgresql, schema
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.schema import Leg, alembic_config
+from custodes.testing.clock import FakeClock
 
 #: The version before the first that has indexes built ahead.
 BEFORE = "0013_audit_lines"
@@ -30,7 +32,17 @@ INDEXES = """
 CUT = (
     "api_monitoring",
     "api_rollups",
+    "rate_limit_figures",
     "webhook_refusals",
+    "webhook_refusal_counts",
+    "webhook_rollups",
+    "webhook_source_rollups",
+)
+
+#: Figures that are found by their time alone.
+FIGURES = (
+    "api_rollups",
+    "rate_limit_figures",
     "webhook_refusal_counts",
     "webhook_rollups",
     "webhook_source_rollups",
@@ -105,10 +117,10 @@ async def test_others_go_on_writing_while_one_is_built(old: Custodes, table: str
 
 
 @pytest.mark.parametrize("within", ["", "Watch"])
-async def test_an_upgrade_makes_those_of_a_new_install(postgres_server, within: str):
-    upgraded = await old_install(postgres_server, database_schema=within)
+async def test_an_upgrade_makes_those_of_a_new_install(postgres_server, clock: FakeClock, within: str):
+    upgraded = await old_install(postgres_server, database_schema=within, clock=clock)
     assert len(await upgraded.migrate()) > 5
-    new = Custodes(postgres_server.url(postgres_server.new_database()), database_schema=within)
+    new = Custodes(postgres_server.url(postgres_server.new_database()), database_schema=within, clock=clock)
     await new.open()
 
     found, wanted = (indexes(custodes, f'"{within or "public"}"') for custodes in (upgraded, new))
@@ -118,6 +130,26 @@ async def test_an_upgrade_makes_those_of_a_new_install(postgres_server, within: 
     assert all(valid for some in found.values() for _, valid in some)
     await upgraded.close()
     await new.close()
+
+
+async def test_figures_that_are_found_by_their_time_have_a_brin_index_and_no_tree(old: Custodes):
+    """Given an install with pieces of figures, When it is upgraded, Then each piece has a BRIN index in place of the
+    B-tree, And so has a piece that is made afterwards."""
+    await old.migrate()
+    with psycopg.connect(old.settings.database_url) as connection:
+        connection.execute("CREATE TABLE later (LIKE api_rollups INCLUDING DEFAULTS)")
+        connection.execute("ALTER TABLE api_rollups ATTACH PARTITION later FOR VALUES FROM (10, 0) TO (10, 1)")
+
+    by_time = {
+        table: [what.partition(" USING ")[2] for what, _ in some if re.search(r"(\(|\(level, )bucket\)( WITH|$)", what)]
+        for table, some in indexes(old).items()
+        if table.startswith((*FIGURES, "later"))
+    }
+
+    for table, some in by_time.items():
+        columns = "bucket" if table.startswith(("rate_limit", "webhook_refusal")) else "level, bucket"
+        assert some == [f"brin ({columns}) WITH (pages_per_range='32', autosummarize='on')"], table
+    assert len(by_time) > 2 * len(FIGURES)
 
 
 @pytest.mark.parametrize("whole", ["webhook_delivery_rollups", "api_monitoring"])

@@ -36,11 +36,16 @@ class AddedIndex:
     columns: tuple[str, ...]
     #: Condition of the rows that it holds, in SQL; empty for all.
     where: str = ""
+    #: Kind of index and, after the columns, how it is stored, in SQL of PostgreSQL; empty for a B-tree.
+    using: str = ""
+    stored: str = ""
 
     def on(self, table: str) -> str:
         """Write what it is made of, on its table or a piece of it."""
+        using = f" USING {self.using}" if self.using else ""
+        stored = f" WITH ({self.stored})" if self.stored else ""
         where = f" WHERE {self.where}" if self.where else ""
-        return f"{table} ({', '.join(self.columns)}){where}"
+        return f"{table}{using} ({', '.join(self.columns)}){stored}{where}"
 
 
 def add(indexes: Iterable[AddedIndex]) -> None:

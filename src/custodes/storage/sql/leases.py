@@ -10,6 +10,7 @@ from custodes.runtime.leases import Lease
 from custodes.runtime.transactions import Store, Transaction
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.tables.leases import leader_leases as t
+from custodes.storage.sql.turns import share_turn, try_turn
 
 
 class SqlLeaseStore:
@@ -26,11 +27,11 @@ class SqlLeaseStore:
         return await self._database.read(lambda tx: _read(tx, name))
 
     async def acquire(self, name: str, owner: str, seen: Lease | None, at: int) -> Lease | None:
-        """Take the lease if its row is still what was seen."""
+        """Take the lease if its row is still what was seen; one candidate at a time, and none waits for another."""
         wanted = Lease(name, owner, 1 if seen is None else seen.token + 1, 0, at)
         try:
-            taken = await self._database.write(lambda tx: _swap(tx, seen, wanted), durable=False)
-        except IntegrityError:  # two candidates for a lease that nobody ever held
+            taken = await self._database.write(lambda tx: _elect(tx, seen, wanted), durable=False)
+        except IntegrityError:  # two candidates that saw no row, one after the other
             return None
         return wanted if taken else None
 
@@ -46,7 +47,9 @@ class SqlLeaseStore:
         await self._database.write(lambda tx: _put(tx, _is_ours(lease), vacant), durable=False)
 
     def holds(self, tx: Transaction, lease: Lease) -> bool:
-        """Look at the row inside the caller's transaction."""
+        """Look at the row inside the caller's transaction; nobody else is elected until that ends."""
+        if not share_turn(tx, _election(lease.name)):
+            return False
         query = select(t.c.token).where(_is_ours(lease))
         return connection_of(tx).execute(query).first() is not None
 
@@ -55,6 +58,14 @@ def _read(tx: Transaction, name: str) -> Lease | None:
     query = select(t.c.name, t.c.owner, t.c.token, t.c.beats, t.c.renewed_at).where(_named(name))
     row = connection_of(tx).execute(query).first()
     return None if row is None else Lease(*row)
+
+
+def _elect(tx: Transaction, seen: Lease | None, wanted: Lease) -> bool:
+    return try_turn(tx, _election(wanted.name)) and _swap(tx, seen, wanted)
+
+
+def _election(name: str) -> str:
+    return f"lease:{name}"
 
 
 def _swap(tx: Transaction, seen: Lease | None, wanted: Lease) -> bool:

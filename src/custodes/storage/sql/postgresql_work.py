@@ -34,6 +34,9 @@ _CANCELLED = "57014"
 #: read_only_sql_transaction: the server is a standby, as in a fail-over; a new connection may reach the primary.
 READ_ONLY = "25006"
 
+#: idle_in_transaction_session_timeout: the process was frozen, or had no processor, between two statements of a work.
+_IDLED = "25P03"
+
 #: unique_violation: most works look before they insert, and somebody else was faster. Run again, they see it.
 _TAKEN = "23505"
 
@@ -105,7 +108,7 @@ class PooledWork:
         except DBAPIError as error:
             if not last and self._may_succeed_now(error):
                 raise _Again from error
-            if isinstance(error, (OperationalError, InterfaceError)) or code_of(error) in {READ_ONLY, DENIED}:
+            if isinstance(error, (OperationalError, InterfaceError)) or code_of(error) in {READ_ONLY, DENIED, _IDLED}:
                 raise unavailable(error) from error
             raise
 

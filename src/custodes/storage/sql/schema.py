@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, String, column, inspect, select, table
 
 from custodes.errors import ConfigurationError
 from custodes.storage.sql.added_indexes import AddedIndex
-from custodes.storage.sql.tables import REST, metadata
+from custodes.storage.sql.tables import ONLY, REST, metadata
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -156,6 +156,11 @@ def alembic_include_name(name: str | None, type_: str, parent_names: Mapping[str
     """
     table = name if type_ == "table" else parent_names.get("table_name")
     return not (table in metadata.tables or table == VERSION_TABLE or is_partition(table or ""))
+
+
+def is_on(dialect: str, index: Any) -> bool:
+    """Tell whether an engine has what a comparison asks about: some indexes belong to one engine alone."""
+    return getattr(index, "info", {}).get(ONLY, dialect) == dialect
 
 
 def is_partition(table: str) -> bool:

@@ -36,7 +36,9 @@ PLAIN = (
     "total_max",
 )
 RICH = ("statuses", "total", "ttfb")
-_BULK = Bulk(t, (*_KEY, "folded", *PLAIN, *RICH, "total_squares"))
+#: Columns of a row that is written.
+WRITTEN = (*_KEY, "folded", *PLAIN, *RICH, "total_squares")
+_BULK = Bulk(t, WRITTEN)
 
 _ADDED = PLAIN[: PLAIN.index("timed")]
 _FIGURES = tuple(t.c[name] for name in (*PLAIN, *RICH))

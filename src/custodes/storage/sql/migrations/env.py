@@ -10,7 +10,7 @@ from typing import Any
 
 from alembic import context
 
-from custodes.storage.sql.schema import VERSION_TABLE, metadata
+from custodes.storage.sql.schema import VERSION_TABLE, is_on, metadata
 from custodes.storage.sql.types import JsonText
 
 
@@ -27,6 +27,7 @@ context.configure(
     version_table=VERSION_TABLE,
     transaction_per_migration=False,
     render_item=render_item,
+    include_object=lambda found, *_: is_on(connection.dialect.name, found),
 )
 with context.begin_transaction():
     context.run_migrations()

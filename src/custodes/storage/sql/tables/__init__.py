@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import DDL, MetaData, Table
+from sqlalchemy import DDL, Index, MetaData, Table
 
 #: Explicit names, so that migrations can speak of them on every engine.
 metadata = MetaData(
@@ -28,6 +28,25 @@ REST = "_rest"
 def partitioned(*by: str) -> dict[str, Any]:
     """Options of a table that PostgreSQL cuts by time (:mod:`custodes.storage.sql.partitions`)."""
     return {"postgresql_partition_by": f"RANGE ({', '.join(by)})", "listeners": [("after_create", _make_rest)]}
+
+
+#: What says, among the ``info`` of an index, that one engine alone has it.
+ONLY = "only"
+
+#: Pages of 8 kB that a BRIN index has one line for: a quarter of a megabyte, some hundred rows of figures.
+BRIN_PAGES = 32
+
+
+def by_time(name: str, *columns: str) -> tuple[Index, Index]:
+    """Make the index of figures that are found by their time and in no order, as each engine has it.
+
+    Rows of a time lie together, so that PostgreSQL needs no more than a BRIN index (its documentation, "BRIN Indexes"):
+    a fraction of the space, and next to nothing of an insert. SQLite has B-trees only.
+    """
+    stored = {"pages_per_range": BRIN_PAGES, "autosummarize": "on"}
+    brin = Index(f"{name}_brin", *columns, postgresql_using="brin", postgresql_with=stored, info={ONLY: "postgresql"})
+    tree = Index(name, *columns, info={ONLY: "sqlite"})
+    return brin.ddl_if(dialect="postgresql"), tree.ddl_if(dialect="sqlite")
 
 
 def _make_rest(table: Table, connection: Any, **_: Any) -> None:

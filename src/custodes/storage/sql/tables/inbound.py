@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Index, Integer, Table, UniqueConstraint, text
 
-from custodes.storage.sql.tables import metadata, partitioned
+from custodes.storage.sql.tables import by_time, metadata, partitioned
 from custodes.storage.sql.types import Bytes, Count, Id, JsonText, Micros, String, Tenant, Text
 
 #: Condition of the index of what is not (yet) well. Queries must state it word by word for SQLite to use the index.
@@ -124,7 +124,7 @@ webhook_refusal_counts = Table(
     Column("reason", String(64), primary_key=True),
     Column("writer", Id, primary_key=True),
     Column("refused", Count, nullable=False),
-    Index("ix_webhook_refusal_counts_bucket", "bucket"),
+    *by_time("ix_webhook_refusal_counts_bucket", "bucket"),
     sqlite_with_rowid=False,
     **partitioned("bucket"),
 )
@@ -187,7 +187,7 @@ webhook_rollups = Table(
     Column("processing", Bytes, nullable=False),
     #: Of those that succeeded, the ones that no handler wants; 0 where a version wrote that did not tell them apart.
     Column("unhandled", Count, nullable=False, server_default="0"),
-    Index("ix_webhook_rollups_level", "level", "bucket"),
+    *by_time("ix_webhook_rollups_level", "level", "bucket"),
     sqlite_with_rowid=False,
     **partitioned("level", "bucket"),
 )
@@ -205,7 +205,7 @@ webhook_source_rollups = Table(
     *(Column(name, Count, nullable=False) for name in ("received", "duplicates", "succeeded", "retried", "dead")),
     Column("processing", Bytes, nullable=False),
     Column("unhandled", Count, nullable=False, server_default="0"),
-    Index("ix_webhook_source_rollups_level", "level", "bucket"),
+    *by_time("ix_webhook_source_rollups_level", "level", "bucket"),
     sqlite_with_rowid=False,
     **partitioned("level", "bucket"),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Boolean, Column, Index, Integer, SmallInteger, Table, TextClause, UniqueConstraint, text
 
-from custodes.storage.sql.tables import metadata, partitioned
+from custodes.storage.sql.tables import by_time, metadata, partitioned
 from custodes.storage.sql.types import Count, Id, JsonText, Micros, String, Tenant, Text
 
 #: Counted windows: one row per identifier, rule, endpoint and minute; a row without identifier is the sum over all.
@@ -68,7 +68,7 @@ rate_limit_figures = Table(
     Column("refused", Count, nullable=False),
     Column("would_refuse", Count, nullable=False),
     # The clean-up.
-    Index("ix_rate_limit_figures_bucket", "bucket"),
+    *by_time("ix_rate_limit_figures_bucket", "bucket"),
     sqlite_with_rowid=False,
     **partitioned("bucket"),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Boolean, Column, Double, Index, Integer, Table, text
 
-from custodes.storage.sql.tables import metadata, partitioned
+from custodes.storage.sql.tables import by_time, metadata, partitioned
 from custodes.storage.sql.types import Bytes, Count, Id, Micros, String, Tenant, Text
 
 # One row for each API call. The primary key is the main list's order and holds the time, so that PostgreSQL can
@@ -121,7 +121,7 @@ api_rollups = Table(
     # One endpoint over a long time reads its own rows only.
     Index("ix_api_rollups_series", "tenant_id", "keyspace", "level", "name", "bucket"),
     # Retention deletes a level by age, whatever the tenant.
-    Index("ix_api_rollups_level", "level", "bucket"),
+    *by_time("ix_api_rollups_level", "level", "bucket"),
     **partitioned("level", "bucket"),
     # Rows in the order of their key: the figures of a bucket are read one after the other, not from all over the file.
     sqlite_with_rowid=False,
