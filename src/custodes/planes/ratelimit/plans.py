@@ -186,7 +186,7 @@ class RuleBook:
         self._at_once = windows.synchronous
         self.gates = [Gate(rule, windows) for rule in rules if rule.enabled]
         self._trie: PathTrie[Gate] = PathTrie()
-        self._exempt: PathTrie[Gate] = PathTrie()
+        self._exempt: PathTrie[Gate] = PathTrie(exactly=True)
         for number, gate in enumerate(self.gates):
             gate.bit = 1 << number
             self._trie.add(gate.rule.route, gate)
@@ -218,7 +218,7 @@ class RuleBook:
         meant = method.upper()
         gates = [gate for gate in found if not gate.rule.methods or meant in gate.rule.methods]
         if any(gate.rule.exempt for gate in gates):
-            exempt = set(self._exempt.find(path, exactly=True))
+            exempt = set(self._exempt.find(path))
             gates = [gate for gate in gates if gate not in exempt]
         gates.sort(key=lambda gate: gate.bit)
         plan = self._plan_of(gates)
