@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlparse
 
 from custodes.errors import InvalidInput
+from custodes.kernel.redact import storable
 from custodes.planes.ratelimit.paths import PathTrie
 
 #: Most templates of one application; those beyond are counted under :data:`OTHER`.
@@ -61,7 +62,7 @@ class Templates:
     def _bounded(self, template: str | None) -> str | None:
         if template in self._known or template is None:
             return template
-        if len(template) > MAX_TEMPLATE_LENGTH or len(self._known) >= MAX_TEMPLATES:
+        if len(template) > MAX_TEMPLATE_LENGTH or len(self._known) >= MAX_TEMPLATES or storable(template) != template:
             return OTHER
         self._known.add(template)
         with suppress(InvalidInput):  # a regular expression: found by no path

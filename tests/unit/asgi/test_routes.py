@@ -42,6 +42,11 @@ def test_a_template_without_end_is_not_kept(templates):
     assert templates.resolve({"path": "/x", "route": route("/" + "x" * MAX_TEMPLATE_LENGTH)}) == OTHER
 
 
+@pytest.mark.parametrize("template", ["/a\0b", "/a\ud800"])
+def test_a_template_that_no_store_takes_is_not_kept(templates, template):
+    assert templates.resolve({"path": "/x", "path_template": template}) == OTHER
+
+
 def test_a_mount_that_cannot_be_walked_still_shows_names_not_values(templates):
     # Given a mount with a parameter, of a router that does not show its routes
     scope = {
