@@ -71,6 +71,7 @@ def test_what_is_no_template_is_refused_with_a_remedy(template: str):
         ("/users/01a20723-23a7-765e-8032-f6f1e5ca4bf4/keys", "/users/{}/keys"),
         ("/t/a8f5f167f44f4964e6c998dee827110c", "/t/{}"),
         ("/v1/charges", "/v1/charges"),
+        ("/a\0b/\ud800", r"/a\x00b/\ud800"),
         ("/" + "/".join("abcdefghijkl"), "/a/b/c/d/e/f/g/h"),
         ("", "/"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeAlias
 
+from custodes.kernel.redact import visible
 from custodes.kernel.tenant import EVERY_TENANT
 from custodes.kernel.window import Ask, Cells, Concurrency
 from custodes.kernel.window.cells import Key
@@ -111,7 +112,8 @@ class Gate:
         if self.by_ip:
             return call_tenant, self.kinds, text
         tenant, _, identifier = text.partition(_SEPARATOR)
-        return tenant, self.kinds, identifier.replace(_SEPARATOR, " ")
+        # A callable of the host may name anything; what no store takes would cost the counts of all others.
+        return tenant, self.kinds, visible(identifier.replace(_SEPARATOR, " "))
 
 
 class Applicable:
