@@ -14,14 +14,27 @@ from custodes.kernel.tenant import MAX_TENANT_LENGTH, valid_tenant
 #: Longest user or API-key id that is kept, characters.
 MAX_ID_LENGTH = 256
 
+#: How a blank at the end of an id is written.
+_BLANK = r"\x20"
+
 #: Tells who calls, from the ASGI scope, before limits are decided and before the application runs. None: anonymous.
 #: A plain function must not block; an async one is given up on after ``CUSTODES_HOOK_LIMIT_MS``.
 Identify = Callable[[Any], Awaitable[Identity | None] | Identity | None]
 
 
 def clean_id(value: object) -> str:
-    """Make an id fit to be kept and seen: text, bounded; what cannot be printed is written as Python writes it."""
-    return visible(str(value)[:MAX_ID_LENGTH])[:MAX_ID_LENGTH] if value is not None else ""
+    """Make an id fit to be kept and seen: text, bounded; what cannot be printed is written as Python writes it.
+
+    So are blanks at its ends, which nobody sees: with ``bob `` as he is, whoever types or pastes that means ``bob``.
+    """
+    if value is None:
+        return ""
+    text = visible(str(value)[:MAX_ID_LENGTH])
+    if text[:1] == " " or text[-1:] == " ":
+        bare = text.strip(" ")
+        before = len(text) - len(text.lstrip(" ")) if bare else 0
+        text = _BLANK * before + bare + _BLANK * (len(text) - before - len(bare))
+    return text[:MAX_ID_LENGTH].rstrip(" ")
 
 
 def clean_tenant(value: object) -> str | None:
@@ -60,7 +73,7 @@ def user_of(scope: Mapping[str, Any], session_key: str) -> str:
 
 def _name_of(user: object) -> str:
     if isinstance(user, str):
-        return user[:MAX_ID_LENGTH]
+        return clean_id(user)
     if not getattr(user, "is_authenticated", False):
         return ""
     for name in ("identity", "pk", "id", "username", "display_name"):

@@ -72,6 +72,8 @@ class Middleware:
             self._record = custodes.traffic.record
         if settings.rate_limiting_enabled and not own:
             self._check = custodes.ratelimit.check
+        #: Longest that a decision is waited for, seconds: longer than the engine takes to give up by itself, as told.
+        self._decision_limit = (settings.hook_limit_ms + settings.rate_limit_deadline_ms) / 1_000
         self._passages: dict[str, type[HttpPassage | WebSocketPassage]] = {}
         if own or self._record or self._check:
             self._passages = {"http": EachPassage, "websocket": WebSocketPassage}
@@ -177,7 +179,8 @@ class Middleware:
 
     async def _judge_later(self, passage: Passage, answer: Pending) -> Refusal | None:
         """Wait for the limiter; when it hangs or fails, the failure mode of the rules decides."""
-        verdict = await self.shield.wait("limiter", answer, None, unclaimed=self._let_go)
+        limit = self._decision_limit
+        verdict = await self.shield.wait("limiter", answer, None, seconds=limit, unclaimed=self._let_go)
         try:
             return passage.judged(answer.undecided() if verdict is None else verdict)
         except BaseException as error:

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlparse
 
 from custodes.errors import InvalidInput
+from custodes.kernel.redact import storable
 from custodes.planes.ratelimit.paths import PathTrie
 
 #: Most templates of one application; those beyond are counted under :data:`OTHER`.
@@ -60,7 +62,7 @@ class Templates:
     def _bounded(self, template: str | None) -> str | None:
         if template in self._known or template is None:
             return template
-        if len(template) > MAX_TEMPLATE_LENGTH or len(self._known) >= MAX_TEMPLATES:
+        if len(template) > MAX_TEMPLATE_LENGTH or len(self._known) >= MAX_TEMPLATES or storable(template) != template:
             return OTHER
         self._known.add(template)
         with suppress(InvalidInput):  # a regular expression: found by no path
@@ -151,14 +153,38 @@ def path_below_anywhere(path: str, root: str) -> str:
     return "/" + path.partition(root)[2].lstrip("/") if root in path else path
 
 
+def path_behind(path: str, root: str) -> str:
+    """As :func:`path_below`, as Quart does it: for ``/api``, ``/apilogin`` is ``/login``.
+
+    Of a path that does not begin with a slash it takes what ``urlparse`` makes of it: ``http://host/api/login``.
+    """
+    if not path.startswith("/"):
+        with suppress(ValueError):
+            path = urlparse(path).path
+    return "/" + path.removeprefix(root).lstrip("/")
+
+
+def path_as_it_is(path: str, _root: str) -> str:
+    """Return the whole path: Falcon and Sanic know the root, and route by the path without asking for it."""
+    return path
+
+
+#: How a framework finds the path that it routes by, by its package; all others as :func:`path_below`.
+_CUTS = {"litestar": path_below_anywhere, "quart": path_behind, "falcon": path_as_it_is, "sanic": path_as_it_is}
+
+
 def cut_of(app: object) -> Callable[[str, str], str]:
     """Return how an application finds the path that it routes by, from a scope's path and ``root_path``.
 
-    Looks through middleware that names what it wraps ``app``, as is the custom.
+    Looks through middleware that names what it wraps ``app``, as is the custom, and at whose method it is
+    (``quart_app.asgi_app``). A project's own class of an application is of the framework that it is made of.
     """
     for _ in range(MAX_DEPTH):
-        if type(app).__module__.partition(".")[0] == "litestar":
-            return path_below_anywhere
+        app = getattr(app, "__self__", app)
+        for each in type(app).__mro__:
+            cut = _CUTS.get(each.__module__.partition(".")[0])
+            if cut is not None:
+                return cut
         app = getattr(app, "app", None)
     return path_below
 

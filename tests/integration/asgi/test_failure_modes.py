@@ -57,3 +57,27 @@ async def test_the_failure_mode_of_the_rule_decides(custodes: Custodes, mode: st
     answers = [(await converse(app, http_scope("/"))).status for _ in range(REQUESTS)]
 
     assert answers == statuses
+
+
+async def test_a_decision_may_take_as_long_as_its_own_deadline_says(
+    custodes_of: Callable[..., Custodes], monkeypatch: pytest.MonkeyPatch
+):
+    """Given an engine that takes longer than a hook may, and within the deadline that was set for it."""
+    decide = GroupedWindows.decide
+
+    async def slowly(*asked: Any) -> Outcome:
+        answered = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.05, answered.set)
+        await answered.wait()
+        return await decide(*asked)
+
+    monkeypatch.setattr(GroupedWindows, "decide", slowly)
+    custodes = custodes_of(hook_limit_ms=5, rate_limit_store="sqlite", rate_limit_deadline_ms=10_000)
+    custodes.limit("2/minute", by="ip", name="strict", on_failure="closed")
+    app = custodes.wrap(welcome)
+
+    answers = [(await converse(app, http_scope("/"))).status for _ in range(3)]
+
+    # Then the engine was waited for, and not taken for one that hangs
+    assert answers == [200, 200, 429]
+    await custodes.ratelimit.stop()

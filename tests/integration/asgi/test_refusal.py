@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from custodes.app import Custodes
+from custodes.kernel.caller import Identity
 from custodes.kernel.window import Outcome
 from custodes.storage.sql.ratelimit_groups import GroupedWindows
 from custodes.testing.asgi import converse, http_scope, websocket_scope
@@ -219,3 +221,25 @@ async def test_an_attack_shows_at_the_route_that_is_attacked(custodes: Custodes,
         (429, "/items/{item}"),
         (429, None),
     ]
+
+
+async def test_a_ban_of_one_who_has_a_blank_at_the_end_is_not_that_of_his_neighbour(
+    custodes_of: Callable[..., Custodes],
+):
+    custodes = custodes_of(
+        rate_limit_bans=True, identify=lambda scope: Identity(user=dict(scope["headers"])[b"x-user"].decode())
+    )
+    custodes.limit("1/minute", by="user", name="strict")
+    app = custodes.wrap(Host())
+
+    async def ask(user: bytes) -> int:
+        return (await converse(app, http_scope("/", headers=[(b"x-user", user)]))).status
+
+    # Given somebody who runs into limits until he is banned, and one whose name looks the same
+    statuses = [await ask(b"bob ") for _ in range(100)]
+
+    assert statuses[-1] == 403
+    assert await ask(b"bob") == 200
+    # When he is blocked by the name that is shown
+    await custodes.ratelimit.block_identifier(r"ann\x20", "user", reason="spam", actor="user:eve")
+    assert [await ask(user) for user in (b"ann ", b"ann")] == [403, 200]

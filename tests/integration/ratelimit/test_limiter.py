@@ -127,6 +127,29 @@ class TestDeciding:
 
         assert [(await decide(either, call())).allowed for _ in range(3)] == [True, True, False]
 
+    async def test_a_callable_that_names_what_no_store_takes_costs_nobody_the_counts(self, either: Custodes, call):
+        either.limit("1/minute", by=lambda request: "\ud800\0", name="odd")
+        either.limit("100/minute", name="wide")
+        for _ in range(3):
+            await decide(either, call())
+
+        await either.ratelimit.flush()
+
+        windows = (await either.ratelimit.list_windows()).items
+        assert {(one.rule, one.identifier, one.refused) for one in windows if one.rule == "odd"} == {
+            ("odd", r"\ud800\x00", 2),
+            ("odd", r"\ud800\x00", 0),
+        }
+        assert "wide" in {one.rule for one in windows}
+
+    @pytest.mark.parametrize("what", ["by", "cost"])
+    async def test_an_asynchronous_callable_is_refused(self, either: Custodes, what: str):
+        async def name(_request: Any) -> str:
+            return "ann"
+
+        with pytest.raises(InvalidInput, match=f"of {what} is asynchronous"):
+            either.limit("1/minute", **{what: name})  # pyright: ignore[reportArgumentType]
+
     async def test_a_rule_in_shadow_refuses_nobody_and_tells_whom_it_would(self, either: Custodes, call):
         either.limit("1/minute", shadow=True, name="strict")
         either.limit("100/minute", name="wide")

@@ -7,6 +7,7 @@ import itertools
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -634,6 +635,28 @@ async def test_wrapped_callables_show_beside_the_endpoints_and_are_no_requests(m
         ("nightly-report", "CALL", 90_000),
         ("charge", "CALL", 40_000),
     ]
+
+
+@pytest.mark.parametrize("name", [5, ["nightly"], b"nightly", "a\0b", "\ud800", "x" * 513])
+async def test_what_is_no_name_is_refused_and_not_left_to_the_flush(monitor: ApiMonitor, name: Any):
+    with pytest.raises(InvalidInput, match="neither a callable nor a name"):
+        monitor.monitor(name)
+
+
+async def test_wrapped_callables_are_named_after_what_is_called(monitor: ApiMonitor, clock: FakeClock):
+    class Report:
+        @monitor.monitor
+        @classmethod
+        def write(cls) -> None: ...
+
+    monitor.monitor(partial(charge_twice, 1))()
+    Report.write()
+    slow = await monitor.get_slow_endpoints(NOW - HOUR, clock.now() + 1)
+
+    assert {one.route.rpartition(".")[2] for one in slow} == {"charge_twice", "write"}
+
+
+def charge_twice(_amount: int) -> None: ...
 
 
 async def test_health_follows_errors_and_times(monitor: ApiMonitor, clock: FakeClock):

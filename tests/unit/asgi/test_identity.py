@@ -68,3 +68,21 @@ def test_what_cannot_be_printed_is_written_with_escapes_and_stays_apart():
         "",
     ]
     assert len(clean_id("\0" * 300)) == 256
+
+
+@pytest.mark.parametrize(
+    ("named", "kept"),
+    [
+        ("bob", "bob"),
+        ("Bob Ray", "Bob Ray"),
+        ("bob ", r"bob\x20"),
+        ("  bob", r"\x20\x20bob"),
+        (" ", r"\x20"),
+        ("bob\n", r"bob\n"),
+        ("x" * 255 + "  ", "x" * 255 + "\\"),
+        ("\n" + "x" * 253 + " y", r"\n" + "x" * 253),
+    ],
+)
+def test_blanks_at_the_ends_of_an_id_are_seen(named, kept):
+    assert clean_id(named) == kept
+    assert user_of({"user": named}, "") == kept

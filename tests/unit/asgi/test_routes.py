@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from custodes.asgi.routes import MAX_TEMPLATE_LENGTH, MAX_TEMPLATES, OTHER, Templates
+from custodes.asgi.routes import MAX_TEMPLATE_LENGTH, MAX_TEMPLATES, OTHER, Templates, cut_of
 
 
 @pytest.fixture
@@ -40,6 +40,11 @@ def test_a_host_that_makes_up_templates_fills_one_series(templates):
 
 def test_a_template_without_end_is_not_kept(templates):
     assert templates.resolve({"path": "/x", "route": route("/" + "x" * MAX_TEMPLATE_LENGTH)}) == OTHER
+
+
+@pytest.mark.parametrize("template", ["/a\0b", "/a\ud800"])
+def test_a_template_that_no_store_takes_is_not_kept(templates, template):
+    assert templates.resolve({"path": "/x", "path_template": template}) == OTHER
 
 
 def test_a_mount_that_cannot_be_walked_still_shows_names_not_values(templates):
@@ -83,3 +88,30 @@ def test_a_path_is_likely_of_the_route_that_took_such_paths_before(templates):
     assert templates.likely("/items/8") == "/items/{id}"
     assert templates.likely("/items/new") == "/items/new"
     assert templates.likely("/items/8/parts") is None
+
+
+def app_of(package: str) -> type:
+    """Stand in for an application of a framework, which is found by its package."""
+    return type("App", (), {"__module__": f"{package}.app", "asgi_app": lambda self: None})
+
+
+@pytest.mark.parametrize(
+    ("package", "asked"),
+    [
+        ("starlette", {"/api/login": "/login", "/api": "", "/apilogin": "/apilogin", "/x/api/login": "/x/api/login"}),
+        ("litestar", {"/api/login": "/login", "/x/api/login": "/login", "/apilogin": "/login", "/login": "/login"}),
+        (
+            "quart",
+            {"/api/login": "/login", "/apilogin": "/login", "http://h/api/login": "/login", "http://[": "/http://["},
+        ),
+        ("falcon", {"/api/login": "/api/login", "/login": "/login"}),
+        ("sanic", {"/api/login": "/api/login", "/login": "/login"}),
+    ],
+)
+def test_the_path_that_is_limited_is_the_one_that_the_framework_routes_by(package: str, asked: dict[str, str]):
+    app = app_of(package)()
+
+    # However the application comes: as it is, of a class of the project's own, behind middleware, as its method
+    for host in (app, type("Ours", (app_of(package),), {})(), SimpleNamespace(app=app), app.asgi_app):
+        cut = cut_of(host)
+        assert {path: cut(path, "/api") for path in asked} == asked

@@ -73,3 +73,30 @@ def test_fields_out_of_bounds_are_named_and_never_shown(fields: dict[str, Any]):
     assert name in refused.value.message
     if isinstance(value, str) and len(value) > 3:
         assert value not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        *({name: value} for name in ("status", "total_us", "request_bytes", "response_bytes") for value in (1.5, None)),
+        *({name: value} for name in ("ttfb_us", "started_at") for value in (1.5, "now")),
+        {"method": None},
+        *({name: 7} for name in ("method", "route", "path", "user", "api_key", "tenant", "client_ip", "user_agent")),
+        *({name: 7} for name in ("trace_id", "span_id", "parent_id", "error_type", "error_message")),
+    ],
+)
+def test_what_is_of_another_type_is_refused_and_not_left_to_the_flush(fields: dict[str, Any]):
+    with pytest.raises(InvalidInput, match=f"field {next(iter(fields))} "):
+        exchange_of(report(**fields), NOW, "default")
+
+
+def test_none_is_as_good_as_empty_for_what_is_unknown():
+    names = ("user", "api_key", "client_ip", "user_agent", "trace_id", "span_id", "parent_id", "error_message")
+
+    exchange = exchange_of(
+        report(**dict.fromkeys(names), tenant=None, path=None, error_type="OrderError"), NOW, "default"
+    )
+
+    assert (exchange.user, exchange.api_key, exchange.client_ip, exchange.user_agent) == ("", "", "", "")
+    assert (exchange.ids, exchange.tenant, exchange.path) == (("", "", "", ""), "default", "/orders")
+    assert str(exchange.error) == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
@@ -177,3 +178,32 @@ def test_a_recorder_that_fails_harms_nobody(clock: FakeClock):
         raise RuntimeError("ours")
 
     assert wrap(lambda: "fine", lambda: CallMeter("job", "default", clock, broken))() == "fine"
+
+
+async def test_a_partial_of_a_coroutine_is_awaited(measured: Any, seen: list[Exchange], clock: FakeClock):
+    async def wait(micros: int) -> None:
+        clock.advance(micros)
+        raise ValueError("late")
+
+    with pytest.raises(ValueError, match="late"):
+        await measured(functools.partial(functools.partial(wait), 300))()
+
+    assert [(x.status, x.total_us) for x in seen] == [(500, 300)]
+
+
+async def test_methods_that_are_static_or_of_the_class_stay_that(measured: Any, seen: list[Exchange], clock: FakeClock):
+    class Orders:
+        @measured
+        @staticmethod
+        async def ship(number: int) -> int:
+            clock.advance(10)
+            return number
+
+        @measured
+        @classmethod
+        def place(cls, number: int) -> tuple[type, int]:
+            return cls, number
+
+    assert [await Orders.ship(1), await Orders().ship(2)] == [1, 2]
+    assert [Orders.place(3), Orders().place(4)] == [(Orders, 3), (Orders, 4)]
+    assert [x.total_us for x in seen] == [10, 10, 0, 0]

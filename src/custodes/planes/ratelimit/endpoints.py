@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from custodes.kernel.redact import visible
+
 #: Longest name, characters, and most parts that are looked at.
 _MAX_LENGTH = 120
 _MAX_PARTS = 8
@@ -15,6 +17,9 @@ _VARIABLE = re.compile(r"\d+|[0-9a-fA-F-]{16,}|(?=\S*\d)\S{20,}")
 
 @lru_cache(maxsize=4_096)
 def endpoint_of(path: str) -> str:
-    """Name a path with its variable parts as ``{}``: ``/orders/123`` is ``/orders/{}``."""
-    parts = path[:_MAX_LENGTH].split("/")[: _MAX_PARTS + 1]
+    """Name a path with its variable parts as ``{}``: ``/orders/123`` is ``/orders/{}``.
+
+    What cannot be printed, and no store may take, is written as Python writes it.
+    """
+    parts = visible(path[:_MAX_LENGTH]).split("/")[: _MAX_PARTS + 1]
     return "/".join("{}" if _VARIABLE.fullmatch(part) else part for part in parts) or "/"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Generic, TypeVar
+from urllib.parse import urlparse
 
 from custodes.errors import InvalidInput
 from custodes.planes.ratelimit.model import EVERY_ENDPOINT
@@ -23,14 +25,17 @@ class PathTrie(Generic[T]):
     """Values by path template.
 
     ``/items/{id}`` matches one part, ``/files/{name:path}`` and ``/files/*`` match the rest (at least nothing), ``*``
-    matches every path. What some framework overlooks makes no difference, or it would open a way around a limit:
-    slashes at the end or side by side (Litestar serves ``/a//b`` as ``/a/b``), and a line feed at the end (``$`` of a
-    regular expression matches before it, so Starlette serves ``/login%0A`` as ``/login``).
+    matches every path. What some framework overlooks makes no difference, or it would open a way around a limit; see
+    :func:`_overlooking`.
+
+    Args:
+        exactly: overlook nothing but slashes at the ends: for what a rule does not hold for.
     """
 
-    __slots__ = ("_literals", "_parameter", "here", "rest")
+    __slots__ = ("_exactly", "_literals", "_parameter", "here", "rest")
 
-    def __init__(self) -> None:
+    def __init__(self, *, exactly: bool = False) -> None:
+        self._exactly = exactly
         self._literals: dict[str, PathTrie[T]] = {}
         self._parameter: PathTrie[T] | None = None
         #: Values whose template ends here, and whose template matches everything from here on.
@@ -51,20 +56,15 @@ class PathTrie(Generic[T]):
             node = node._child(part)
         node.here.append(value)
 
-    def find(self, path: str, *, exactly: bool = False) -> Iterator[T]:
-        """Go through the values whose templates match a path.
-
-        Args:
-            path: as requested.
-            exactly: overlook nothing but slashes at the ends: for what a rule does not hold for.
-        """
-        if exactly:
+    def find(self, path: str) -> Iterator[T]:
+        """Go through the values whose templates match a path, as requested."""
+        if self._exactly:
             return self.walk(path.strip("/").split("/") if path.strip("/") else [], 0)
-        return self.walk([part for part in path.removesuffix("\n").split("/") if part], 0)
+        return self.walk([part for part in _overlooking(path).split("/") if part], 0)
 
     def _child(self, part: str) -> PathTrie[T]:
         if part != "{}":
-            return self._literals.setdefault(part, PathTrie())
+            return self._literals.setdefault(part if self._exactly else part.casefold(), PathTrie())
         if self._parameter is None:
             self._parameter = PathTrie()
         return self._parameter
@@ -80,6 +80,21 @@ class PathTrie(Generic[T]):
             yield from literal.walk(parts, at + 1)
         if self._parameter is not None:
             yield from self._parameter.walk(parts, at + 1)
+
+
+def _overlooking(path: str) -> str:
+    """Leave out of a path what some framework overlooks when it looks for the route.
+
+    Slashes at the end or side by side are left to the caller (Litestar serves ``/a//b`` as ``/a/b``). Of a target in
+    absolute form (RFC 9112 §3.2.2) Quart and Sanic take the path, of whatever else does not begin with a slash
+    Quart takes what ``urlparse`` makes of it: ``http://host/login``, ``%20/login``. Sanic cuts off a fragment.
+    BlackSheep does not tell capitals from small letters. ``$`` of a regular expression matches before a line feed at
+    the end, so Starlette serves ``/login%0A`` as ``/login``.
+    """
+    if not path.startswith("/"):
+        with suppress(ValueError):  # no URL: nobody finds a path in it
+            path = urlparse(path).path
+    return path.partition("#")[0].removesuffix("\n").casefold()
 
 
 def template_parts(template: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeAlias
 
+from custodes.kernel.redact import visible
 from custodes.kernel.tenant import EVERY_TENANT
 from custodes.kernel.window import Ask, Cells, Concurrency
 from custodes.kernel.window.cells import Key
@@ -111,7 +112,8 @@ class Gate:
         if self.by_ip:
             return call_tenant, self.kinds, text
         tenant, _, identifier = text.partition(_SEPARATOR)
-        return tenant, self.kinds, identifier.replace(_SEPARATOR, " ")
+        # A callable of the host may name anything; what no store takes would cost the counts of all others.
+        return tenant, self.kinds, visible(identifier.replace(_SEPARATOR, " "))
 
 
 class Applicable:
@@ -186,7 +188,7 @@ class RuleBook:
         self._at_once = windows.synchronous
         self.gates = [Gate(rule, windows) for rule in rules if rule.enabled]
         self._trie: PathTrie[Gate] = PathTrie()
-        self._exempt: PathTrie[Gate] = PathTrie()
+        self._exempt: PathTrie[Gate] = PathTrie(exactly=True)
         for number, gate in enumerate(self.gates):
             gate.bit = 1 << number
             self._trie.add(gate.rule.route, gate)
@@ -218,7 +220,7 @@ class RuleBook:
         meant = method.upper()
         gates = [gate for gate in found if not gate.rule.methods or meant in gate.rule.methods]
         if any(gate.rule.exempt for gate in gates):
-            exempt = set(self._exempt.find(path, exactly=True))
+            exempt = set(self._exempt.find(path))
             gates = [gate for gate in gates if gate not in exempt]
         gates.sort(key=lambda gate: gate.bit)
         plan = self._plan_of(gates)

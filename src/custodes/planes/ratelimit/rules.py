@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from inspect import iscoroutinefunction
 from typing import Any, TypeAlias, cast
 
 from custodes.errors import InvalidInput
@@ -155,6 +156,7 @@ def _subjects(by: By) -> tuple[Subject, ...]:
         if isinstance(part, str):
             found += [_kind(word.strip()) for word in part.split("+")]
         else:
+            _refuse_async("by", part)
             found.append(part)
     if not 1 <= len(found) <= 4:
         msg = "A rule counts by 1 to 4 things"
@@ -190,7 +192,15 @@ def _exempt(templates: Iterable[str]) -> tuple[str, ...]:
     return found
 
 
+def _refuse_async(what: str, given: object) -> None:
+    """What a coroutine function returns is another coroutine each time: nobody would ever be counted twice."""
+    if iscoroutinefunction(given) or iscoroutinefunction(getattr(given, "__call__", None)):  # noqa: B004
+        msg = f"The callable of {what} is asynchronous"
+        raise InvalidInput(msg, remedy="Use a plain function; identify may be asynchronous, and tells user and tenant")
+
+
 def _cost(cost: Cost) -> Cost:
+    _refuse_async("cost", cost)
     if not callable(cost) and not (type(cost) is int and 1 <= cost <= MAX_AMOUNT):
         msg = f"A request cannot cost {cost!r}"
         raise InvalidInput(

@@ -12,6 +12,7 @@ from custodes.kernel.clock import Clock
 from custodes.kernel.health import SystemHealth, Threshold
 from custodes.kernel.ids import RandomBits
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
+from custodes.kernel.redact import storable
 from custodes.kernel.tenant import DEFAULT_TENANT, check_tenant
 from custodes.kernel.time_range import range_of
 from custodes.planes.traffic.analytics import (
@@ -34,9 +35,9 @@ from custodes.planes.traffic.model import ApiCall, CallFilter, ErrorCourse, Erro
 from custodes.planes.traffic.overhead import Overhead
 from custodes.planes.traffic.ports import TrafficStore
 from custodes.planes.traffic.recorder import Recorder
-from custodes.planes.traffic.report import CallReport, exchange_of
+from custodes.planes.traffic.report import MAX_ROUTE, CallReport, exchange_of
 from custodes.planes.traffic.rollup import Keyspace
-from custodes.planes.traffic.wrap import wrap
+from custodes.planes.traffic.wrap import behind, is_measurable, wrap
 from custodes.runtime.bus import Bus
 from custodes.runtime.periodic import Periodic
 from custodes.runtime.transactions import Work, nothing
@@ -155,12 +156,16 @@ class ApiMonitor(Kept):
             tenant: whose calls they are.
 
         Raises:
-            InvalidInput: the tenant is no tenant id.
+            InvalidInput: the tenant is no tenant id, the name no text that can be kept.
         """
         whose = tenant or self._default_tenant
         check_tenant(whose)
-        if callable(target):
+        if is_measurable(target):
             return self._wrapped(target, None, whose)
+        kept = isinstance(target, str) and len(target) <= MAX_ROUTE and storable(target) == target
+        if target is not None and not kept:
+            msg = f"What is monitored is given as a {type(target).__name__} that is neither a callable nor a name"
+            raise InvalidInput(msg, remedy=f"Name it in at most {MAX_ROUTE} characters, without NUL")
         return partial(self._wrapped, name=target, whose=whose)
 
     def log_api_call(self, report: CallReport) -> None:
@@ -186,7 +191,8 @@ class ApiMonitor(Kept):
     def _wrapped(self, target: Callable[..., Any], name: str | None, whose: str) -> Callable[..., Any]:
         if not self._enabled:
             return target
-        series = name or f"{target.__module__}.{getattr(target, '__qualname__', type(target).__qualname__)}"
+        meant = behind(target)
+        series = name or f"{meant.__module__}.{getattr(meant, '__qualname__', type(meant).__qualname__)}"
         return wrap(target, lambda: CallMeter(series, whose, self._clock, self.record))
 
     # ── Analytics ────────────────────────────────────────────────────────────

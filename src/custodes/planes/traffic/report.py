@@ -31,6 +31,28 @@ _TRACE = re.compile(r"[0-9a-f]{32}")
 _SPAN = re.compile(r"[0-9a-f]{16}")
 _ERROR_TYPE = re.compile(r"[^\W\d][\w.:$<>/\\-]{0,127}")
 
+#: Free texts, and how long they may be.
+_TEXTS = (
+    ("route", MAX_ROUTE),
+    ("path", MAX_PATH),
+    ("user", MAX_IDENTIFIER),
+    ("api_key", MAX_IDENTIFIER),
+    ("client_ip", MAX_IDENTIFIER),
+    ("user_agent", MAX_USER_AGENT),
+    ("error_message", MAX_MESSAGE),
+)
+
+#: Texts of one shape.
+_NAMES = (
+    ("trace_id", _TRACE, "32 lower-case hex digits"),
+    ("span_id", _SPAN, "16 lower-case hex digits"),
+    ("parent_id", _SPAN, "16 lower-case hex digits"),
+    ("error_type", _ERROR_TYPE, "the name of a type, at most 128 characters"),
+)
+
+#: Numbers that may be left out.
+_MAY_BE_NONE = frozenset({"ttfb_us", "started_at"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallReport:
@@ -53,7 +75,7 @@ class CallReport:
     #: Body bytes received and sent.
     request_bytes: int = 0
     response_bytes: int = 0
-    #: User, id of the API key, tenant, client address, user agent; empty when unknown.
+    #: User, id of the API key, tenant, client address, user agent; empty, or None, when unknown.
     user: str = ""
     api_key: str = ""
     tenant: str = ""
@@ -78,6 +100,7 @@ def exchange_of(report: CallReport, now: int, default_tenant: str) -> Exchange:
     Raises:
         InvalidInput: a field is out of bounds; names the first one.
     """
+    _check_types(report)
     started_at = now - report.total_us if report.started_at is None else report.started_at
     _check(report, started_at, now)
     exchange = Exchange()
@@ -92,12 +115,12 @@ def exchange_of(report: CallReport, now: int, default_tenant: str) -> Exchange:
     exchange.background_us = 0
     exchange.request_bytes = report.request_bytes
     exchange.response_bytes = report.response_bytes
-    exchange.client_ip = report.client_ip
-    exchange.user = report.user
-    exchange.api_key = report.api_key
+    exchange.client_ip = report.client_ip or ""
+    exchange.user = report.user or ""
+    exchange.api_key = report.api_key or ""
     exchange.tenant = report.tenant or default_tenant
-    exchange.ids = (report.trace_id, report.span_id, report.parent_id, "")
-    exchange.user_agent = report.user_agent
+    exchange.ids = (report.trace_id or "", report.span_id or "", report.parent_id or "", "")
+    exchange.user_agent = report.user_agent or ""
     exchange.error = _error_of(report)
     exchange.disconnected = report.status == 0
     exchange.limited_by = ""
@@ -109,7 +132,17 @@ def _error_of(report: CallReport) -> BaseException | None:
     if not report.error_type:
         return None
     kind: Any = type(report.error_type, (ReportedError,), {"__module__": "builtins"})
-    return kind(report.error_message)
+    return kind(report.error_message or "")
+
+
+def _check_types(report: CallReport) -> None:
+    """Whatever the annotations say: a value that cannot be written takes all that is written with it along."""
+    for name in ("status", "total_us", "request_bytes", "response_bytes", "ttfb_us", "started_at"):
+        value: object = getattr(report, name)
+        _demand(isinstance(value, int) or (value is None and name in _MAY_BE_NONE), name, "a whole number")
+    for name in ("method", *(name for name, _ in _TEXTS), "tenant", *(name for name, _, _ in _NAMES)):
+        value = getattr(report, name)
+        _demand(isinstance(value, str) or (value is None and name != "method"), name, "a text")
 
 
 def _check(report: CallReport, started_at: int, now: int) -> None:
@@ -127,24 +160,11 @@ def _check(report: CallReport, started_at: int, now: int) -> None:
 
 
 def _check_texts(report: CallReport) -> None:
-    for name, most in (
-        ("route", MAX_ROUTE),
-        ("path", MAX_PATH),
-        ("user", MAX_IDENTIFIER),
-        ("api_key", MAX_IDENTIFIER),
-        ("client_ip", MAX_IDENTIFIER),
-        ("user_agent", MAX_USER_AGENT),
-        ("error_message", MAX_MESSAGE),
-    ):
+    for name, most in _TEXTS:
         text = getattr(report, name) or ""
         _demand(len(text) <= most and "\0" not in text, name, f"at most {most} characters, without NUL")
         _demand(text.isascii() or _encodes(text), name, "text that can be written as UTF-8")
-    for name, pattern, shape in (
-        ("trace_id", _TRACE, "32 lower-case hex digits"),
-        ("span_id", _SPAN, "16 lower-case hex digits"),
-        ("parent_id", _SPAN, "16 lower-case hex digits"),
-        ("error_type", _ERROR_TYPE, "the name of a type, at most 128 characters"),
-    ):
+    for name, pattern, shape in _NAMES:
         text = getattr(report, name)
         _demand(not text or pattern.fullmatch(text), name, shape)
 

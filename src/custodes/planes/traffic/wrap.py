@@ -28,9 +28,24 @@ class Meter(Protocol):
 StartMeter = Callable[[], Meter]
 
 
-def wrap(target: Callable[..., Any], start: StartMeter) -> Callable[..., Any]:
+def is_measurable(target: object) -> bool:
+    """Tell whether something can be wrapped: what can be called, and a class method that is not in its class yet."""
+    return callable(target) or isinstance(target, classmethod)
+
+
+def behind(target: Any) -> Any:
+    """Return what a ``functools.partial`` calls in the end; anything else as it is."""
+    while isinstance(target, functools.partial):
+        target = target.func  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return target  # pyright: ignore[reportUnknownVariableType]
+
+
+def wrap(target: Any, start: StartMeter) -> Any:
     """Wrap a callable according to what it is."""
-    call = target if inspect.isroutine(target) else getattr(type(target), "__call__", target)  # noqa: B004
+    if isinstance(target, (staticmethod, classmethod)):  # decorated before: it stays what it is, around ours
+        return type(target)(wrap(target.__func__, start))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType, reportUnknownMemberType]
+    call = behind(target)
+    call = call if inspect.isroutine(call) else getattr(type(call), "__call__", call)  # noqa: B004
     if inspect.isasyncgenfunction(call):
         return _async_generator(target, start)
     if inspect.isgeneratorfunction(call):
