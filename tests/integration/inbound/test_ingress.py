@@ -364,10 +364,16 @@ async def test_slacks_handshake_is_answered(custodes, ingress, clock):
         "slack", {"type": "url_verification", "challenge": "3eZbrw1a"}, "slack-secret", now=clock.now()
     )
 
+    told: list[SecuritySignal] = []
+    custodes.bus.subscribe(SecuritySignal, told.append)
+
     answer = await post(ingress, "/hooks/slack", signed.body, headers=signed.headers)
 
     assert (answer.status, b"3eZbrw1a" in answer.body) == (200, True)
     assert await count(custodes, "webhook_events") == 0
+    assert [(signal.action, signal.target) for signal in told] == [
+        ("webhook.signature_verified", "webhook_source:slack")
+    ]
 
 
 async def test_one_address_may_not_send_without_end(ingress, clock):

@@ -116,6 +116,7 @@ class Receiver:
             self.refuse(registration, request, error, trace_id=trace_id, client_ip=client_ip)
             raise
         if challenge is not None:
+            self._recorder.greeted(tenant, source.name, ip=client_ip, trace_id=trace_id, now=now)
             return _at_once(Receipt("", False, challenge))
         event_id = event_id or uuid7(now, self._random_bits)
         arrival = Arrival(
