@@ -9,11 +9,17 @@ lets requests under way end, and our own stop writes what is buffered and gives 
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import threading
 from collections.abc import Callable
 from types import FrameType
 
 from custodes.runtime.log import get_logger
+
+#: Longest that a process goes on once all that stops has stopped, seconds: more than a flush at exit takes, and less
+#: than the half minute after which Kubernetes kills.
+END_SECONDS = 10.0
 
 _log = get_logger("custodes.drain")
 
@@ -58,3 +64,19 @@ class Drain:
     def _end_later(self, loop: asyncio.AbstractEventLoop, handler: _Handler, number: int) -> None:
         _log.info("draining", seconds=self._seconds)
         loop.call_later(self._seconds, handler, number, None)
+
+
+def end_within(seconds: float) -> None:
+    """End this process in a while, if it has not ended by itself.
+
+    Python waits for every task and every thread of a pool: one handler that swallows its cancellation, or a call in a
+    thread that never comes back, would keep the process, and a supervisor that waits for it, for ever.
+    """
+
+    def end() -> None:
+        _log.warning("ended_by_force", seconds=seconds, why="a task or a thread would not end")
+        os._exit(0)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True  # who ends in time does not wait for it
+    timer.start()

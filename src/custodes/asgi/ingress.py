@@ -140,7 +140,7 @@ class Ingress:
             if isinstance(error, StorageUnavailable):
                 retry.append((b"retry-after", b"%d" % RETRY_AFTER))
                 self._tell_not_kept(registration.source.name, error)
-            await _answer(send, error.status, _REFUSALS.get(error.status, _FAILED), retry)
+            await _answer(send, error.status, _REFUSALS.get(error.status) or _not_taken(error), retry)
         except Exception:  # noqa: BLE001 - a fault of ours: the sender delivers again, the log says why
             _log.exception("delivery_failed", source=registration.source.name, trace_id=delivery.trace_id)
             await _answer(send, 500, _FAILED)
@@ -325,6 +325,11 @@ async def _send(send: Send, status: int, body: bytes, headers: list[tuple[bytes,
 
 def _problem(status: int, error: CustodesError) -> bytes:
     return _document(status, error.code, error.title, error.message)
+
+
+def _not_taken(error: CustodesError) -> bytes:
+    """Write the answer to what is refused seldom, as a body that a source finds too large to read."""
+    return _document(error.status, error.code, error.title, "The delivery could not be taken")
 
 
 def _document(status: int, code: str, title: str, detail: str) -> bytes:

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any, cast
 
 from custodes.app import Custodes
+from custodes.asgi import drain
 from custodes.asgi.drain import Drain
 from custodes.asgi.mount import DASHBOARD, install_in
 from custodes.errors import ConfigurationError
@@ -102,12 +103,17 @@ class Probes:
         return "ready" if await self._custodes.is_ready() else "not ready"
 
     def _watching(self, send: Send) -> Send:
-        """Once everything has started: be ready for SIGTERM, and settle the garbage collector of this process."""
+        """Once everything has started: be ready for SIGTERM, and settle the garbage collector of this process.
+
+        Once everything has stopped because of it: see to it that the process ends.
+        """
 
         async def watch(message: Message) -> None:
             if message["type"] == "lifespan.startup.complete":
                 self._drain.watch()
                 settle()
+            elif message["type"].startswith("lifespan.shutdown.") and self._drain.begun:
+                drain.end_within(drain.END_SECONDS)
             await send(message)
 
         return watch

@@ -165,18 +165,19 @@ def test_somebody_who_looks_at_the_dashboard_does_not_hold_it_up(start: Start, t
     assert "Traceback" not in server.said
 
 
-def test_a_handler_that_never_ends_does_not_keep_it_from_ending(start: Start, tmp_path: Path, until):
-    """Given a handler that hangs in its thread; when the server is asked to stop, then it ends all the same."""
+@pytest.mark.parametrize("how", ["a_thread", "a_pool", "spite_of_all"])
+def test_a_handler_that_never_ends_does_not_keep_it_from_ending(start: Start, tmp_path: Path, until, how: str):
+    """Given a handler that hangs in a thread, or in its loop; when the server is asked to stop, then it ends."""
     handled = tmp_path / "handled"
     server = start("--app", "hanging_host:app", CUSTODES_DRAIN_SECONDS="2", HANDLED=str(handled))
-    body = {"id": "evt_1", "object": "event", "type": "invoice.paid", "data": {"object": {}}}
-    signed = signed_webhook("stripe", body, "whsec_of_these_tests")
+    signed = signed_webhook("stripe", {"id": "evt_1", "type": f"in.{how}"}, "whsec_of_these_tests")
     assert server.client().post("/hooks/stripe", content=signed.body, headers=signed.headers).status_code == 200
     until(handled.exists, "the handler has begun")
 
     server.process.send_signal(signal.SIGTERM)
 
     assert server.wait() == 0, server.said
+    assert ("ended_by_force" in server.said) is (how != "a_thread")
 
 
 async def key_in(database: str) -> dict[str, str]:

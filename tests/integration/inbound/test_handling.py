@@ -2,6 +2,8 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -306,6 +308,78 @@ async def test_nothing_that_a_handler_raises_harms_the_server(house, error: Base
     assert type(error).__name__ in event.error
     assert "custodes." not in event.error
     assert house.inbound.worker.running == 0
+
+
+def plainly(function: Callable[[WebhookEvent], Any]) -> Callable[[WebhookEvent], Any]:
+    """Wrap a function as decorators do that know nothing of coroutines: the wrapper is a plain function."""
+
+    def wrapper(event: WebhookEvent) -> Any:
+        return function(event)
+
+    return wrapper
+
+
+def hastily(function: Callable[[WebhookEvent], Any]) -> Callable[[WebhookEvent], Any]:
+    """Wrap a function as somebody does who forgot an ``await``."""
+
+    async def wrapper(event: WebhookEvent) -> Any:
+        return function(event)
+
+    return wrapper
+
+
+@pytest.mark.parametrize("wrapped", [plainly, hastily])
+async def test_an_async_function_runs_also_behind_a_wrapper_that_does_not_await_it(house, wrapped):
+    """Given a coroutine that nobody awaits, nothing of it runs, and the event would count as handled."""
+    seen: list[object] = []
+
+    async def works(event: WebhookEvent) -> None:
+        await asyncio.sleep(0)
+        trace = current_trace()
+        seen.append(trace.trace_id if trace else "")
+
+    async def fails(event: WebhookEvent) -> None:
+        raise ValueError("no")
+
+    async def hangs(event: WebhookEvent) -> None:
+        await asyncio.Event().wait()
+
+    house.inbound.webhook("stripe", "it.works", name="works")(wrapped(works))
+    house.inbound.webhook("stripe", "it.fails", name="fails")(wrapped(fails))
+    house.inbound.webhook("stripe", "it.hangs", name="hangs", timeout=0.05)(wrapped(hangs))
+    ids = [(await house.deliver(f"evt_{how}", f"it.{how}")).event_id for how in ("works", "fails", "hangs")]
+    await house.inbound.worker.run_due()
+
+    records = [await house.inbound.get_event(each) for each in ids]
+    assert seen == [records[0].trace_id]
+    assert [record.status for record in records] == [Status.SUCCEEDED, Status.FAILED, Status.FAILED]
+    assert [record.error for record in records[1:]] == [
+        "fails: ValueError: no",
+        "hangs: TimeoutError: It took longer than 0.05 s",
+    ]
+
+
+async def test_a_handler_that_yields_is_refused_and_behind_a_wrapper_it_fails(house):
+    """Calling a generator runs nothing of it."""
+
+    def plain(event: WebhookEvent) -> Any:
+        yield event
+
+    async def coroutine(event: WebhookEvent) -> Any:
+        yield event
+
+    for function in (plain, coroutine):
+        with pytest.raises(ConfigurationError, match="it is a generator"):
+            house.inbound.webhook("stripe")(function)
+    house.inbound.webhook("stripe", name="wrapped")(plainly(plain))
+    house.inbound.webhook("stripe", name="wrapped-async")(plainly(coroutine))
+    house.inbound.webhook("stripe", name="hasty")(hastily(plain))
+    receipt = await house.deliver()
+    await house.inbound.worker.run_due()
+
+    record = await house.inbound.get_event(receipt.event_id)
+    assert record.status is Status.FAILED
+    assert record.error.count("The handler is a generator") == 3
 
 
 async def test_an_error_that_cannot_be_shown_is_recorded_all_the_same(house):

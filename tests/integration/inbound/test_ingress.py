@@ -13,6 +13,7 @@ from custodes.asgi.ingress import BODY_SECONDS, MAX_HEADER_BYTES, MAX_HEADERS, S
 from custodes.errors import StorageUnavailable
 from custodes.kernel.clock import MINUTE, SECOND
 from custodes.kernel.health import Health
+from custodes.kernel.json_bounds import JsonBounds, parse_json
 from custodes.kernel.signals import SecuritySignal
 from custodes.planes.inbound.model import EventFilter, Status
 from custodes.planes.inbound.sources.base import Source, Verified
@@ -363,10 +364,16 @@ async def test_slacks_handshake_is_answered(custodes, ingress, clock):
         "slack", {"type": "url_verification", "challenge": "3eZbrw1a"}, "slack-secret", now=clock.now()
     )
 
+    told: list[SecuritySignal] = []
+    custodes.bus.subscribe(SecuritySignal, told.append)
+
     answer = await post(ingress, "/hooks/slack", signed.body, headers=signed.headers)
 
     assert (answer.status, b"3eZbrw1a" in answer.body) == (200, True)
     assert await count(custodes, "webhook_events") == 0
+    assert [(signal.action, signal.target) for signal in told] == [
+        ("webhook.signature_verified", "webhook_source:slack")
+    ]
 
 
 async def test_one_address_may_not_send_without_end(ingress, clock):
@@ -475,6 +482,76 @@ async def test_a_verifier_with_a_fault_keeps_the_door_shut(custodes, ingress):
     await custodes.inbound.flush()
     [refusal] = (await custodes.inbound.list_refusals()).items
     assert refusal.reason == "verifier-failed"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        {"event_id": "1"},
+        Verified(1, "t", "1"),
+        Verified("1", 6, "1"),
+        Verified("1", b"t", "1"),
+        Verified("1", "t", ""),
+        Verified("1" * 256, "t", "1"),
+        Verified("1", "t" * 256, "1"),
+        Verified("1", "t", "1" * 256),
+        Verified("1\0", "t", "1"),
+        Verified("1", "\ud800", "1"),
+    ],
+    ids=repr,
+)
+async def test_a_source_that_does_not_keep_its_word_harms_no_other(custodes, ingress, clock, caplog, answer):
+    """Given a type that is a number, then the figures of all sources could not be written any more."""
+
+    class Wordless(Source):
+        name = "wordless"
+
+        def verify(self, request, now) -> Verified:
+            return answer
+
+    custodes.inbound.add_source(Wordless(["secret"]))
+    good = stripe(clock)
+
+    refused = await post(ingress, "/hooks/wordless", b"{}")
+    accepted = await post(ingress, "/hooks/stripe", good.body, headers=good.headers)
+
+    assert (refused.status, accepted.status) == (401, 200)
+    assert "source_failed" in caplog.text
+    await custodes.inbound.flush()
+    [refusal] = (await custodes.inbound.list_refusals()).items
+    assert (refusal.source, refusal.reason) == ("wordless", "verifier-failed")
+
+
+async def test_a_handshake_that_is_no_bytes_is_no_half_answer(custodes, ingress):
+    class Chatty(Source):
+        name = "chatty"
+
+        def verify(self, request, now) -> Verified:
+            return Verified("1", "t", "1")
+
+        def challenge(self, request):
+            return "a text"
+
+    custodes.inbound.add_source(Chatty(["secret"]))
+
+    assert (await post(ingress, "/hooks/chatty", b"{}")).status == 401
+
+
+async def test_a_body_that_a_source_finds_too_large_is_told_so(custodes, ingress):
+    class Narrow(Source):
+        name = "narrow"
+
+        def verify(self, request, now) -> Verified:
+            parse_json(request.body, JsonBounds(size=1))
+            raise AssertionError
+
+    custodes.inbound.add_source(Narrow(["secret"]))
+
+    answer = await post(ingress, "/hooks/narrow", b"{}")
+
+    told = json.loads(answer.body)
+    assert (answer.status, told["status"], told["code"]) == (413, 413, "payload-too-large")
 
 
 async def test_behind_a_mount_everything_else_stays_the_hosts(custodes, clock):

@@ -52,6 +52,17 @@ def test_every_accepted_verdict_is_told_one_by_one_up_to_a_budget_and_the_rest_a
     assert told[-1].context["count"] == 30
 
 
+def test_the_verdict_of_a_handshake_is_told_like_any_other(watch, clock, told):
+    for _ in range(ACCEPTED_BUDGET + 3):
+        watch.greeted("default", "slack", ip="203.0.113.9", trace_id="a" * 32, now=clock.now())
+    clock.advance(VERDICT_WINDOW)
+    watch.sum_up()
+
+    assert {(signal.action, signal.outcome) for signal in told} == {("webhook.signature_verified", "success")}
+    assert (told[0].target, told[0].ip) == ("webhook_source:slack", "203.0.113.9")
+    assert (len(told), told[-1].context["count"]) == (ACCEPTED_BUDGET + 1, 3)
+
+
 def test_what_went_beyond_is_not_lost_when_the_next_window_begins_before_the_sum(watch, clock, told):
     for number in range(ACCEPTED_BUDGET + 7):
         watch.accepted(STRIPE, arrival(clock, number=number))
@@ -97,6 +108,7 @@ def test_the_same_event_again_and_again_is_a_replay(watch, clock, told):
         watch.repeated(again, "stored")
 
     assert [signal.context["pattern"] for signal in told] == ["replay"]
+    assert told[0].target == "webhook_event:stored"
 
 
 @pytest.mark.parametrize(("reason", "pattern"), [("no-match", "bad_signatures"), ("timestamp-too-old", "stale_replay")])

@@ -1,4 +1,8 @@
-"""Bodies of webhooks as the shop's providers would send them: made up, in the providers' shapes."""
+"""Bodies of webhooks as the shop's providers would send them: made up, in the providers' shapes.
+
+What makes an event the same one holds the moment, as it does with the providers: a second run of the demo on the same
+database, with the same seed, would otherwise send nothing but repeats.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +61,7 @@ def stripe(random: Random, now: int) -> tuple[str, bytes]:
         ],
     }
     event = {
-        "id": _token(random, "evt_", 24),
+        "id": _token(random, f"evt_{now:x}", 11),
         "object": "event",
         "api_version": "2026-10-28.acacia",
         "created": now // 1_000_000,
@@ -71,13 +75,18 @@ def stripe(random: Random, now: int) -> tuple[str, bytes]:
 
 
 def github(random: Random, now: int) -> tuple[str, bytes]:
-    """Make a GitHub delivery: (event, body)."""
-    del now
+    """Make a GitHub delivery: (event, body). ``now`` is in microseconds."""
     kind = _choose(random, GITHUB_TYPES)
     author = random.choice(NAMES)
     commit = f"{random.getrandbits(160):040x}"
     body: dict[str, Any] = {
-        "repository": {"id": 7_301, "full_name": "coffee/shop", "private": True, "default_branch": "main"},
+        "repository": {
+            "id": 7_301,
+            "full_name": "coffee/shop",
+            "private": True,
+            "pushed_at": now // 1_000_000,
+            "default_branch": "main",
+        },
         "sender": {"login": author.lower(), "id": random.randrange(10_000), "type": "User"},
     }
     if kind == "push":

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from custodes.app import Custodes
@@ -46,7 +47,7 @@ def demo(
     ] = "",
     rate: Annotated[float, typer.Option(min=0.1, max=2000, help="Requests a second, on average.")] = 20,
     seconds: Annotated[float, typer.Option(min=0, help="How long; 0 until stopped.")] = 0,
-    seed: Annotated[int, typer.Option(help="The same seed sends the same traffic.")] = 1,
+    seed: Annotated[int, typer.Option(help="The same seed sends the same traffic, but for ids and moments.")] = 1,
     api_key: Annotated[
         str, typer.Option(envvar="CUSTODES_API_KEY", help="Key of an admin, for the operator's part of the demo.")
     ] = "",
@@ -57,12 +58,14 @@ def demo(
     from custodes.cli.demo.driver import Driver
     from custodes.cli.demo.receiver import receiving
 
+    say = err if as_json else out  # a program reads JSON there and nothing else
     port = load_settings().port
     url = url or f"http://127.0.0.1:{port}"
     if not serve:
         if not shared_secrets():
             err.print("No webhook secrets in the environment (STRIPE_WEBHOOK_SECRET, …): no webhooks are sent.")
-        tally = asyncio.run(_drive(Driver(url, shared_secrets(), api_key=api_key, rate=rate, seed=seed), url, seconds))
+        driver = Driver(url, shared_secrets(), api_key=api_key, rate=rate, seed=seed)
+        tally = asyncio.run(_drive(driver, url, seconds, say=say))
     else:
         check_server()
         # Before anything is made: whoever has the port is a stranger, to whom nothing of ours may be sent.
@@ -74,7 +77,7 @@ def demo(
             try:
                 driver = Driver(url, shared_secrets(), api_key=key, rate=rate, seed=seed)
                 receiver = receiving(url, key, seed) if _keeps_secrets() else None
-                tally = asyncio.run(_drive(driver, url, seconds, receiver=receiver, server=server))
+                tally = asyncio.run(_drive(driver, url, seconds, receiver=receiver, server=server, say=say))
             finally:
                 server.terminate()
                 with suppress(subprocess.TimeoutExpired):
@@ -90,6 +93,7 @@ async def _drive(
     *,
     receiver: AbstractAsyncContextManager[str] | None = None,
     server: subprocess.Popen[bytes] | None = None,
+    say: Console = out,
 ) -> Tally:
     task = asyncio.current_task()
     assert task is not None
@@ -97,7 +101,7 @@ async def _drive(
         # Else SIGTERM would be raised in whichever task runs just then.
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     with suppress(asyncio.CancelledError, KeyboardInterrupt):
-        sending = _send(driver, url, seconds, receiver)
+        sending = _send(driver, url, seconds, receiver, say)
         await (sending if server is None else _while_it_runs(server, sending))
     return driver.tally
 
@@ -125,13 +129,15 @@ async def _end_of(server: subprocess.Popen[bytes]) -> None:
     raise CustodesError(msg, remedy="Read what it has said, or start the demo again with another CUSTODES_PORT")
 
 
-async def _send(driver: Driver, url: str, seconds: float, receiver: AbstractAsyncContextManager[str] | None) -> None:
+async def _send(
+    driver: Driver, url: str, seconds: float, receiver: AbstractAsyncContextManager[str] | None, say: Console
+) -> None:
     from custodes.cli.demo.driver import wait_until_up
 
     if not await wait_until_up(url):
         msg = f"Nothing answers at {url}/healthz"
         raise ConfigurationError(msg, remedy="Start it with custodes demo --serve, or name it with --url")
-    out.print(f"Dashboard: [bold]{url}{DASHBOARD}[/]   (Ctrl-C stops)", soft_wrap=True)
+    say.print(f"Dashboard: [bold]{url}{DASHBOARD}[/]   (Ctrl-C stops)", soft_wrap=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as progress:
         bar = progress.add_task("sending …", total=None)

@@ -1,7 +1,7 @@
 """Visits a running shop over HTTP as real clients would: shoppers, webhook senders, attackers, an operator.
 
-Everything that is sent follows from the seed. What is sent when follows the rate; bursts and attacks come in episodes,
-so that charts have something to show.
+Everything that is sent follows from the seed, but ids and moments, which are new in each run. What is sent when follows
+the rate; bursts and attacks come in episodes, so that charts have something to show.
 """
 
 from __future__ import annotations

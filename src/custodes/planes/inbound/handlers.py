@@ -132,6 +132,10 @@ def _check(handler: Handler) -> None:
             "*" in handler.event_type.removesuffix(".*") and handler.event_type != "*",
             "only '*' and 'prefix.*' are patterns",
         ),
+        (
+            inspect.isgeneratorfunction(handler.function) or inspect.isasyncgenfunction(handler.function),
+            "it is a generator, of which nothing would run: it must not yield",
+        ),
         (not 0 < handler.timeout_seconds <= 3_600, "timeout must be above 0 and at most 3600 seconds"),
         (not 1 <= handler.max_attempts <= 100, "max_attempts must be 1 to 100"),
         (handler.backoff.longest > HORIZON, "no wait of its backoff may be longer than a day, jitter included"),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Mapping, Sequence
+import inspect
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from custodes.errors import Permanent
@@ -253,13 +255,21 @@ class Processor:
         """Call a handler; None: there was no thread for it, and its time has not begun."""
         context = contextvars.copy_context()
         context.run(serving.set, _Handling(event, self._random_bits))
+        begin: Callable[[], Any] = partial(handler.function, event)
         call: Call | None = None
+        returned: list[object] = []
         if not handler.is_async:
-            call = await self.threads.begin(event.source, lambda: context.run(_plainly, handler, event))
+            call = await self.threads.begin(event.source, lambda: returned.append(context.run(_plainly, begin)))
             if call is None:
                 return None
         started_at, begun = self._clock.now(), self._clock.monotonic()
-        error = await (self._run(handler, event, context) if call is None else self._wait_for(call, handler))
+        if call is None:
+            error = await self._run(begin, handler.timeout_seconds, context)
+        else:
+            error = await self._wait_for(call, handler)
+            if error is None and inspect.isawaitable(returned[0]):  # an async function behind a plain decorator
+                left = handler.timeout_seconds - (self._clock.monotonic() - begun) / SECOND
+                error = await self._run(returned.pop, left, context)
         outcome, error_type, message = _judge(error, handler.timeout_seconds)
         return Attempt(
             number=event.attempt,
@@ -282,11 +292,13 @@ class Processor:
         finally:
             self.threads.lose(call)
 
-    async def _run(self, handler: Handler, event: WebhookEvent, context: contextvars.Context) -> BaseException | None:
+    async def _run(
+        self, begin: Callable[[], Any], seconds: float, context: contextvars.Context
+    ) -> BaseException | None:
         """Call a handler within its time; returns what it raised, :data:`_LATE` when it did not end."""
-        running = asyncio.get_running_loop().create_task(_await(handler, event), context=context)
+        running = asyncio.get_running_loop().create_task(_await(begin), context=context)
         try:
-            await asyncio.wait({running}, timeout=handler.timeout_seconds)
+            await asyncio.wait({running}, timeout=max(0.0, seconds))
             if running.done():
                 return asyncio.CancelledError() if running.cancelled() else running.exception()
             running.cancel()
@@ -330,18 +342,32 @@ class _Handling:
         """What a handler raises is an attempt that failed, and no answer."""
 
 
-async def _await(handler: Handler, event: WebhookEvent) -> None:
+async def _await(begin: Callable[[], Any]) -> None:
     try:
-        await handler.function(event)
+        returned = begin()
+        if inspect.isawaitable(returned):
+            returned = await returned
+        while inspect.iscoroutine(returned):  # one that is handed back has not run either; a task runs by itself
+            returned = await returned
     except SystemExit as error:  # a handler must not end the server
         raise _Exited(str(error)) from None
+    _check_ran(returned)
 
 
-def _plainly(handler: Handler, event: WebhookEvent) -> None:
+def _plainly(begin: Callable[[], Any]) -> object:
     try:
-        handler.function(event)
+        returned = begin()
     except SystemExit as error:
         raise _Exited(str(error)) from None
+    _check_ran(returned)
+    return returned
+
+
+def _check_ran(returned: object) -> None:
+    """Raise where a handler handed back a generator: not a line of it has run, and the event would be lost."""
+    if isinstance(returned, Generator | AsyncGenerator):
+        msg = "The handler is a generator, of which nothing has run: it must not yield"
+        raise TypeError(msg)
 
 
 class _Exited(RuntimeError):

@@ -13,11 +13,11 @@ import msgspec
 from custodes.errors import CustodesError, MalformedPayload, SignatureRefused
 from custodes.kernel.clock import Clock
 from custodes.kernel.ids import RandomBits, uuid7
-from custodes.kernel.redact import MASK, sensitive_name
+from custodes.kernel.redact import MASK, sensitive_name, storable
 from custodes.planes.inbound.model import OVER_LIMIT, Arrival, Refusal, Verdict
 from custodes.planes.inbound.ports import EventStore
 from custodes.planes.inbound.recorder import Recorder
-from custodes.planes.inbound.sources.base import Headers, Source, Verified, WebhookRequest
+from custodes.planes.inbound.sources.base import MAX_NAME, Headers, Source, Verified, WebhookRequest
 from custodes.runtime.log import get_logger
 
 #: Bytes of a refused body that are kept.
@@ -116,6 +116,7 @@ class Receiver:
             self.refuse(registration, request, error, trace_id=trace_id, client_ip=client_ip)
             raise
         if challenge is not None:
+            self._recorder.greeted(tenant, source.name, ip=client_ip, trace_id=trace_id, now=now)
             return _at_once(Receipt("", False, challenge))
         event_id = event_id or uuid7(now, self._random_bits)
         arrival = Arrival(
@@ -259,13 +260,45 @@ async def _at_once(receipt: Receipt) -> Receipt:
 
 def _ask(source: Source, request: WebhookRequest, now: int) -> tuple[Verified, bytes | None]:
     try:
-        return source.verify(request, now), source.challenge(request)
+        verified, challenge = source.verify(request, now), source.challenge(request)
+        _check_answers(verified, challenge)
+        return verified, challenge
     except CustodesError:
         raise
     except Exception as error:  # a source of the host's own with a fault in it: the door stays shut
         _log.exception("source_failed", source=source.name)
         msg = f"The verifier of source {source.name!r} failed"
         raise SignatureRefused(msg, reason="verifier-failed") from error
+
+
+def _check_answers(verified: object, challenge: object) -> None:
+    """Hold a source to its word: what no store takes would keep back what is kept and counted of all the others.
+
+    Raises:
+        TypeError: it returned something else than it should.
+        ValueError: a text that cannot be kept, or no key: then all its events would be the same one.
+    """
+    if not isinstance(verified, Verified):
+        msg = f"verify returned a {type(verified).__name__}, not a Verified"
+        raise TypeError(msg)
+    if challenge is not None and not isinstance(challenge, bytes):
+        msg = f"challenge returned a {type(challenge).__name__}, not bytes"
+        raise TypeError(msg)
+    _check_text("event_id", verified.event_id)
+    _check_text("event_type", verified.event_type)
+    _check_text("dedupe_key", verified.dedupe_key)
+    if not verified.dedupe_key:
+        msg = "dedupe_key is empty: all events would be the same one"
+        raise ValueError(msg)
+
+
+def _check_text(name: str, text: object) -> None:
+    if not isinstance(text, str):
+        msg = f"{name} is a {type(text).__name__}, not a text"
+        raise TypeError(msg)
+    if len(text) > MAX_NAME or not (text.isprintable() or storable(text) == text):
+        msg = f"{name} has more than {MAX_NAME} characters, NUL or half of a surrogate pair"
+        raise ValueError(msg)
 
 
 def reason_of(error: CustodesError) -> str:

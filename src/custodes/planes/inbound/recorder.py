@@ -98,6 +98,11 @@ class Recorder:
             self._tally.duplicate(arrival.tenant, arrival.source, arrival.event_type, arrival.received_at)
             self._watch.repeated(arrival, kept_as)
 
+    def greeted(self, tenant: str, source: str, *, ip: str, trace_id: str, now: int) -> None:
+        """A handshake was signed as it should be; it is no event, and not counted as one."""
+        if self._enabled:
+            self._watch.greeted(tenant, source, ip=ip, trace_id=trace_id, now=now)
+
     def refused(self, sample: Refusal) -> None:
         """A delivery was refused: it is counted, and kept if there are few of its kind."""
         if not self._enabled:

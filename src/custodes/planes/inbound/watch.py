@@ -147,7 +147,14 @@ class Watch:
         count = self._patterns.count(key, arrival.received_at)
         if count == REPEATS:
             reason = f"The same event came {count} more times within a minute"
-            self._tell(arrival, "webhook.suspicious", "failure", reason, pattern="replay", event=stored_as)
+            stored = arrival._replace(id=stored_as)  # what has come now is kept under no id of its own
+            self._tell(stored, "webhook.suspicious", "failure", reason, pattern="replay", event=stored_as)
+
+    def greeted(self, tenant: str, source: str, *, ip: str, trace_id: str, now: int) -> None:
+        """A signature held, and what it signed was a handshake, of which nothing is stored."""
+        if self._one_by_one((tenant, source, "verified"), now):
+            text = f"{source} signed a handshake"
+            self._emit("webhook.signature_verified", "success", tenant, source, now, text, ip, trace_id, handshake=True)
 
     def refused(self, tenant: str, source: str, reason: str, *, ip: str, trace_id: str, now: int) -> None:
         """A delivery was refused."""

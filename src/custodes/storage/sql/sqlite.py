@@ -393,4 +393,7 @@ def _run_inserts(
 def _unavailable(error: Exception) -> StorageUnavailable:
     cause = error.orig if isinstance(error, DBAPIError) else error
     msg = f"SQLite could not do it: {cause}"
-    return StorageUnavailable(msg, remedy="Check that the disk has space and that the file can be written")
+    remedy = "Check that the disk has space and that the file can be written"
+    if "locked" in str(cause):
+        remedy = "Another process writes to the file and does not come to an end: find it (fuser FILE), and end it"
+    return StorageUnavailable(msg, remedy=remedy)

@@ -21,10 +21,13 @@ class Acme(Source):
 
 @pytest.fixture
 def installed(monkeypatch):
-    """A package that offers three sources, one of them under a name of ours and one that is none."""
+    """Packages that offer sources: one under a name of ours, one that is none, two that cannot be loaded."""
     points = [
         EntryPoint(name, f"{__name__}:{target}", registry.GROUP)
         for name, target in [("acme", "Acme"), ("stripe", "Acme"), ("broken", "pytest")]
+    ] + [
+        EntryPoint("gone", "no_such_package:Source", registry.GROUP),
+        EntryPoint("renamed", f"{__name__}:OldName", registry.GROUP),
     ]
 
     def entry_points(group, name=None):
@@ -59,7 +62,7 @@ def test_an_unknown_option_is_refused():
 
 def test_a_package_brings_its_own(installed):
     assert isinstance(make_source("acme", ["secret"]), Acme)
-    assert kinds()[-2:] == ["acme", "broken"]
+    assert kinds()[-4:] == ["acme", "broken", "gone", "renamed"]
 
 
 def test_a_package_cannot_replace_one_of_ours(installed):
@@ -69,6 +72,12 @@ def test_a_package_cannot_replace_one_of_ours(installed):
 def test_an_entry_point_that_is_no_source_is_refused(installed):
     with pytest.raises(ConfigurationError, match="is no source"):
         make_source("broken", ["secret"])
+
+
+@pytest.mark.parametrize(("kind", "why"), [("gone", "No module named"), ("renamed", "no attribute 'OldName'")])
+def test_an_entry_point_that_cannot_be_loaded_is_told_in_a_sentence(installed, kind, why):
+    with pytest.raises(ConfigurationError, match=f"cannot be loaded: .*{why}"):
+        make_source(kind, ["secret"])
 
 
 def test_headers_are_a_mapping():

@@ -84,7 +84,11 @@ def source_class(kind: str) -> type[Source]:
     if kind in BUILT_IN:
         return BUILT_IN[kind]
     for entry in entry_points(group=GROUP, name=kind):
-        found: Any = entry.load()
+        try:
+            found: Any = entry.load()
+        except Exception as error:  # whatever the module of the package raises
+            msg = f"The entry point {entry.value} of {GROUP} cannot be loaded: {type(error).__name__}: {error}"
+            raise ConfigurationError(msg, remedy="Correct or remove the package that offers it") from error
         if isinstance(found, type) and issubclass(found, Source):
             return found
         msg = f"The entry point {entry.value} of {GROUP} is no source"
