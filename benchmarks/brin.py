@@ -154,7 +154,9 @@ def _ticks(stat: Path) -> int:
 def took(connection: psycopg.Connection[Any], question: str) -> float:
     """Run a query; returns how long the server says it took, planning and all, milliseconds."""
     explain = f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {question}".encode()
-    [[plan]] = connection.execute(explain).fetchone() or [[{}]]
+    answer = connection.execute(explain).fetchone()
+    assert answer is not None
+    [plan] = answer[0]
     return float(plan["Planning Time"]) + float(plan["Execution Time"])
 
 
