@@ -129,7 +129,7 @@ def _check(kind: Kind, since: str | None, until: str | None, tenant: str | None)
 
 def _opened(output: Path) -> TextIO:
     try:
-        return output.open("w", newline="")
+        return output.open("w", encoding="utf-8", newline="")
     except OSError as error:
         msg = f"{output} cannot be written: {error.strerror}"
         raise InvalidInput(msg, remedy="Name a file in a folder that is there and may be written to") from None

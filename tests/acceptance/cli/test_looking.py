@@ -52,6 +52,7 @@ def test_calls_are_found_and_one_is_shown_with_its_trace(busy: str):
     told = run("calls", "show", failed["id"]).stdout
     assert all(text in told for text in ("POST /orders", "40.0 ms", "stripe invoice.paid", "member.removed by user:1"))
     assert isinstance(run("trace", "f" * 32, expect=1).exception, NotFound)
+    assert isinstance(run("trace", "", expect=1).exception, NotFound), "what has no trace belongs to none"
     assert run_json("calls", "slow")[0]["stats"]["count"] == 1
     assert "POST /orders" in run("calls", "slow").stdout
 
