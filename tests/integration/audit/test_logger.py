@@ -68,16 +68,18 @@ async def test_a_repetition_is_no_second_failure(audit: AuditLogger, clock: Fake
     assert "5 failures of user:1 within 10 minutes" in [reason.sentence for reason in last.risk_reasons]
 
 
-async def test_what_was_not_recorded_is_no_habit(audit: AuditLogger, monkeypatch: pytest.MonkeyPatch):
+async def test_what_was_not_recorded_is_no_habit(audit: AuditLogger):
     """Given a sign-in from elsewhere that the store did not take, When it is sent again, Then the address is new."""
     await audit.log_audit_event("auth.succeeded", actor="user:1", ip="203.0.113.9")
 
     async def refuse(_entry: AuditEntry) -> str:
         raise StorageUnavailable("full")
 
-    with monkeypatch.context() as outage, pytest.raises(StorageUnavailable):
-        outage.setattr(audit._entries, "append", refuse)
+    outage = pytest.MonkeyPatch()
+    outage.setattr(audit._entries, "append", refuse)
+    with pytest.raises(StorageUnavailable):
         await audit.log_audit_event("auth.succeeded", actor="user:1", ip="198.51.100.7")
+    outage.undo()
 
     again = await audit.log_audit_event("auth.succeeded", actor="user:1", ip="198.51.100.7")
 

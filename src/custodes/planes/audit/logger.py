@@ -230,7 +230,7 @@ class AuditLogger(AuditReader):
         return entry if as_given else await self.get_entry(stored, tenant=entry.tenant)
 
     def _put(self, tx: Transaction, drafted: Draft) -> tuple[AuditEntry, bool]:
-        """Score and add an entry within a transaction; returns it as it is in the trail, and whether it is new there."""
+        """Score and add an entry within a transaction: as it is in the trail, and whether it is new there."""
         past = self._entries.past(tx, drafted.tenant, str(drafted.actor), drafted.context.ip)
         entry = self._entry(drafted, past)
         (stored,) = self._entries.add(tx, [entry])
