@@ -397,6 +397,16 @@ class TestExport:
             assert asked["format"] == "ndjson"
             kind = entry["targets"][0]["id"]
             assert set(asked["filters"]) == ({"tenant"} if kind in whole else {"since", "tenant"})
+        for kind, rows in found.items():
+            head = run("export", kind, *since[kind], "--format", "csv").stdout.splitlines()[0].split(",")
+            assert all(list(json.loads(row)) == head for row in rows), kind
+
+    def test_a_table_of_nothing_has_its_head(self, url: str):
+        run("migrate")
+
+        [head] = run("export", "webhook-refusals", "--format", "csv").stdout.splitlines()
+
+        assert {"id", "source", "reason"} < set(head.split(","))
 
     def test_what_would_not_be_applied_is_refused_before_anything_is_written(self, url: str, tmp_path: Path):
         kept = tmp_path / "kept.ndjson"
