@@ -239,6 +239,11 @@ def as_utf8() -> None:
             stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
 
 
+def say_the_rest() -> None:
+    """Write what waits for standard output."""
+    sys.stdout.flush()
+
+
 def say_no_more() -> None:
     """Let go of what standard output would not take, which Python would try, and complain of, once more at the end."""
     nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
-from custodes.cli.console import as_utf8, fail, out, say_no_more
+from custodes.cli.console import as_utf8, fail, out, say_no_more, say_the_rest
 from custodes.errors import CustodesError, StorageUnavailable
 from custodes.version import __version__
 
@@ -173,7 +173,7 @@ def main() -> None:
         try:
             app()
         finally:
-            sys.stdout.flush()  # here, where it can still be said that it did not work
+            say_the_rest()  # here, where it can still be said that it did not work
     except CustodesError as error:
         fail(error, as_json="--json" in sys.argv)
     except BrokenPipeError:  # it is no failure of ours that nobody reads on
