@@ -188,9 +188,13 @@ class Custodes(Composition):
         await self.database.open()
 
     async def close(self) -> None:
-        """Close the store; idempotent."""
-        await self.notices.stop()
-        await self.database.close()
+        """Close the store, and connections to the outside; idempotent."""
+        try:
+            if "outgoing" in vars(self):  # whoever only opened may have asked for it all the same, to try a sink
+                await self.outgoing.close()
+            await self.notices.stop()
+        finally:
+            await self.database.close()
 
     def load(self) -> None:
         """Import what :meth:`start` needs, which takes about a second; for a thread, so that a loop goes on meanwhile.

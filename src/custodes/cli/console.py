@@ -6,10 +6,12 @@ import asyncio
 import dataclasses
 import getpass
 import json
+import os
 import re
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from enum import Enum
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO, TypeVar
 
 import typer
@@ -228,6 +230,25 @@ def told_at(micros: int) -> str:
 def told_ms(micros: int) -> str:
     """Write how long something took."""
     return f"{micros / MILLISECOND:,.1f} ms"
+
+
+def as_utf8() -> None:
+    """Have files and pipes get UTF-8 whatever the locale, as exports by HTTP are, and a terminal what it can show."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
+
+
+def say_the_rest() -> None:
+    """Write what waits for standard output."""
+    sys.stdout.flush()
+
+
+def say_no_more() -> None:
+    """Let go of what standard output would not take, which Python would try, and complain of, once more at the end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def fail(error: CustodesError, *, as_json: bool = False) -> NoReturn:

@@ -11,7 +11,6 @@ import stat
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -26,7 +25,7 @@ from custodes.kernel.compiled import SWITCH, TWINS, compiled_twins
 from custodes.kernel.health import Health
 from custodes.kernel.sealing import NoSealer
 from custodes.kernel.spelling import nearest
-from custodes.planes.alerts.sinks import sink_name
+from custodes.planes.alerts.sinks import sink_name, without_user
 from custodes.planes.outbound.sender import FORWARD_SCHEMES
 from custodes.planes.ratelimit.language import parse_limits
 from custodes.runtime.outgoing.failure import OutgoingFailed
@@ -96,6 +95,10 @@ def doctor(database: DatabaseOption = None, as_json: JsonOption = False) -> None
         raise typer.Exit(1)
 
 
+#: Areas, and the health that says how the same thing is doing.
+_HEALTH_OF = {"limits": "health of rate_limits", "alerts": "health of alerts"}
+
+
 async def examine(database: str | None) -> list[Finding]:
     """Look at everything; a check that fails does not stop the others."""
     custodes = Custodes(database)
@@ -103,13 +106,18 @@ async def examine(database: str | None) -> list[Finding]:
     try:
         for check in _CHECKS:
             told = [finding.text for finding in findings if finding.verdict is Verdict.FAILURE]
+            found: list[Finding] = []
             try:
-                found = [finding async for finding in check(custodes)]
+                async for finding in check(custodes):
+                    found.append(finding)  # noqa: PERF401 - what was found before an error is told, too
             except CustodesError as error:
                 area = check.__name__.strip("_").replace("_", " ")
-                found = [Finding(area, Verdict.FAILURE, error.message, error.remedy)]
+                found.append(Finding(area, Verdict.FAILURE, error.message, error.remedy))
             # A wrong setting keeps several parts from being made; each of them would say the same.
             findings += [finding for finding in found if not any(text in finding.text for text in told)]
+        # Health is what this process has seen, which is nothing yet of what a check has found not to work.
+        failed = {_HEALTH_OF.get(finding.area) for finding in findings if finding.verdict is Verdict.FAILURE}
+        findings = [one for one in findings if one.verdict is not Verdict.OK or one.area not in failed]
     finally:
         await custodes.close()
     return findings
@@ -386,13 +394,15 @@ async def _alerts(custodes: Custodes) -> AsyncIterator[Finding]:
         yield Finding("alerts", Verdict.WARNING, "they go to the log only", "Set CUSTODES_ALERT_URLS")
         return
     webhooks = [url for url in urls if url.lower().startswith(("https://", "http://"))]
-    if len(webhooks) < len(urls) and find_spec("apprise") is None:
-        yield Finding("alerts", Verdict.FAILURE, "apprise is not installed", "pip install 'custodes[alerts]'")
+    reached = len(urls)
     for url in webhooks:
-        if refusal := await _refusal(custodes, url):
+        if refusal := await _refusal(custodes, without_user(url)[0]):
+            reached -= 1
             text = f"{sink_name('webhook', url)} cannot be reached: {refusal}"
             yield Finding("alerts", Verdict.FAILURE, text, _LET_OUT)
-    yield Finding("alerts", Verdict.OK, f"they go to {_counted(len(urls), 'place')} and to the log")
+    _ = custodes.alerts  # says which URL, or secret, is none, and that apprise is not installed
+    if reached:
+        yield Finding("alerts", Verdict.OK, f"they go to {_counted(reached, 'place')} and to the log")
 
 
 async def _health(custodes: Custodes) -> AsyncIterator[Finding]:

@@ -178,10 +178,14 @@ def refused(
     write_page(run(database, action), columns, row, as_json=as_json, shown=without_what_it_carries)
 
 
+#: Fields of a refused delivery and of an emitted event that hold what it carries.
+CARRIED = frozenset({"headers", "body_head"})
+
+
 def without_what_it_carries(one: Refusal | Message) -> dict[str, object]:
     """Tell a refused delivery or an emitted event; what it carries is looked at one by one, each look in the trail."""
     told: dict[str, object] = plain(one)
-    return {name: value for name, value in told.items() if name not in {"headers", "body_head"}}
+    return {name: value for name, value in told.items() if name not in CARRIED}
 
 
 async def _looked_at(custodes: Custodes, event: str) -> tuple[EventRecord, Payload]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TextIO
@@ -15,7 +15,7 @@ from rich.progress import Progress
 
 from custodes.app import Custodes
 from custodes.cli.console import DatabaseOption, err, json_text, operator, plain, rows_output, run
-from custodes.cli.events import without_what_it_carries
+from custodes.cli.events import CARRIED, without_what_it_carries
 from custodes.cli.moments import moment
 from custodes.errors import InvalidInput
 from custodes.kernel.clock import DAY, to_iso
@@ -23,10 +23,16 @@ from custodes.kernel.csv_rows import csv_cell
 from custodes.kernel.paging import MAX_LIMIT, Page, walk
 from custodes.kernel.redact import visible
 from custodes.kernel.tenant import EVERY_TENANT, check_tenant
+from custodes.planes.alerts.model import Incident
+from custodes.planes.audit.model import AuditEntry
 from custodes.planes.audit.ports import AuditQuery
-from custodes.planes.inbound.model import EventFilter
+from custodes.planes.identity.model import Profile
+from custodes.planes.inbound.model import EventFilter, EventRecord, Refusal
+from custodes.planes.metrics.takeout import Bucket
+from custodes.planes.outbound.model import Delivery, Message
 from custodes.planes.outbound.ports import DeliveryFilter
-from custodes.planes.traffic.model import CallFilter
+from custodes.planes.ratelimit.model import Access, Window
+from custodes.planes.traffic.model import ApiCall, CallFilter, ErrorGroup
 
 
 class Kind(StrEnum):
@@ -62,6 +68,23 @@ class Kind(StrEnum):
 
 #: Kinds whose rows carry headers, or what somebody sent.
 _CARRIES = frozenset({Kind.WEBHOOK_MESSAGES, Kind.WEBHOOK_REFUSALS})
+
+#: What a row of each kind is.
+_ROWS: Mapping[Kind, type[Any]] = {
+    Kind.WEBHOOK_EVENTS: EventRecord,
+    Kind.API_CALLS: ApiCall,
+    Kind.AUDIT_LOGS: AuditEntry,
+    Kind.BLOCKS: Access,
+    Kind.RATE_LIMIT_LISTS: Access,
+    Kind.RATE_LIMIT_WINDOWS: Window,
+    Kind.WEBHOOK_MESSAGES: Message,
+    Kind.WEBHOOK_DELIVERIES: Delivery,
+    Kind.WEBHOOK_REFUSALS: Refusal,
+    Kind.API_ERRORS: ErrorGroup,
+    Kind.ALERTS: Incident,
+    Kind.SYSTEM_METRICS: Bucket,
+    Kind.USER_PROFILES: Profile,
+}
 
 #: Kinds that are written whatever their time.
 _NOT_BY: Mapping[Kind, Sequence[str]] = {
@@ -110,7 +133,7 @@ def export(
             await custodes.audit.log_admin_action(
                 "data.exported", actor=operator(), target=f"export:{kind}", context=asked, tenant=tenant
             )
-            return await _write(rows, file, form)
+            return await _write(rows, file, form, _columns(kind))
 
     count = run(database, action)
     err.print(f"{count:,} rows written{'' if output is None else f' to {output}'}.")
@@ -129,26 +152,30 @@ def _check(kind: Kind, since: str | None, until: str | None, tenant: str | None)
 
 def _opened(output: Path) -> TextIO:
     try:
-        return output.open("w", newline="")
+        return output.open("w", encoding="utf-8", newline="")
     except OSError as error:
         msg = f"{output} cannot be written: {error.strerror}"
         raise InvalidInput(msg, remedy="Name a file in a folder that is there and may be written to") from None
 
 
-async def _write(rows: AsyncIterator[dict[str, Any]], file: TextIO, form: Format) -> int:
+def _columns(kind: Kind) -> list[str]:
+    """Name the fields of a kind's rows: a table has its head though there is nothing in it."""
+    return [field.name for field in fields(_ROWS[kind]) if kind not in _CARRIES or field.name not in CARRIED]
+
+
+async def _write(rows: AsyncIterator[dict[str, Any]], file: TextIO, form: Format, columns: Sequence[str]) -> int:
     count = 0
-    writer: csv.DictWriter[str] | None = None
+    writer = csv.DictWriter(file, columns)
     is_seen = file.isatty()
     with Progress(console=err, disable=not err.is_terminal, transient=True) as progress:
         task = progress.add_task("exporting …", total=None)
+        if form is Format.CSV:
+            writer.writeheader()
         async for row in rows:
             count += 1
             if form is Format.NDJSON:
                 file.write(json_text(row) + "\n")
             else:
-                if writer is None:
-                    writer = csv.DictWriter(file, row)
-                    writer.writeheader()
                 cells = {name: csv_cell(value) for name, value in row.items()}
                 writer.writerow({name: visible(cell) for name, cell in cells.items()} if is_seen else cells)
             progress.update(task, advance=1, description=f"{count:,} rows …")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Iterator, Mapping
 from importlib import import_module
@@ -11,8 +12,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
-from custodes.cli.console import fail, out
-from custodes.errors import CustodesError
+from custodes.cli.console import as_utf8, fail, out, say_no_more, say_the_rest
+from custodes.errors import CustodesError, StorageUnavailable
 from custodes.version import __version__
 
 
@@ -161,9 +162,26 @@ def root(
     del version
 
 
+#: Errors of whoever reads what is written: a disk without room or a quota that is used up, a device that fails.
+_UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+
+
 def main() -> None:
     """Run the command; what Custodes raises on purpose is shown as a sentence, not as a traceback."""
+    as_utf8()
     try:
-        app()
+        try:
+            app()
+        finally:
+            say_the_rest()  # here, where it can still be said that it did not work
     except CustodesError as error:
         fail(error, as_json="--json" in sys.argv)
+    except BrokenPipeError:  # it is no failure of ours that nobody reads on
+        say_no_more()
+        raise SystemExit(1) from None
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        say_no_more()
+        msg = f"The output could not be written: {error.strerror}"
+        fail(StorageUnavailable(msg, remedy="Make room, or write to another place"))

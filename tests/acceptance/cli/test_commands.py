@@ -397,6 +397,16 @@ class TestExport:
             assert asked["format"] == "ndjson"
             kind = entry["targets"][0]["id"]
             assert set(asked["filters"]) == ({"tenant"} if kind in whole else {"since", "tenant"})
+        for kind, rows in found.items():
+            head = run("export", kind, *since[kind], "--format", "csv").stdout.splitlines()[0].split(",")
+            assert all(list(json.loads(row)) == head for row in rows), kind
+
+    def test_a_table_of_nothing_has_its_head(self, url: str):
+        run("migrate")
+
+        [head] = run("export", "webhook-refusals", "--format", "csv").stdout.splitlines()
+
+        assert {"id", "source", "reason"} < set(head.split(","))
 
     def test_what_would_not_be_applied_is_refused_before_anything_is_written(self, url: str, tmp_path: Path):
         kept = tmp_path / "kept.ndjson"
@@ -502,6 +512,28 @@ class TestDoctor:
         assert "canary" not in refused["text"]
         assert "CUSTODES_OUTGOING_ALLOW_NETWORKS" in refused["remedy"]
 
+    # On Python below 3.13 apprise itself imports a deprecated module of the standard library.
+    @pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+    def test_only_places_that_alerts_reach_are_counted(self, url: str, monkeypatch: pytest.MonkeyPatch):
+        """Given one that may not be reached and one with a password; when one is left, and none, then so it says."""
+        with_password = "https://user:canary@93.184.216.34/alerts"
+
+        monkeypatch.setenv("CUSTODES_ALERT_URLS", f"http://10.0.0.5/x,{with_password}")
+        some = run_json_failing("doctor")
+        monkeypatch.setenv("CUSTODES_ALERT_URLS", "http://10.0.0.5/x")
+        none = run_json_failing("doctor")
+        monkeypatch.setenv("CUSTODES_ALERT_URLS", f"{with_password},nosuch://canary")
+        unusable = run_json_failing("doctor")
+
+        def told(rows: list[dict[str, str]]) -> list[tuple[str, str]]:
+            return [(row["verdict"], row["text"]) for row in rows if "alerts" in row["area"]]
+
+        assert [verdict for verdict, _ in told(some)] == ["failure", "ok"]
+        assert "they go to 1 place and to the log" in told(some)[1]
+        assert [verdict for verdict, _ in told(none)] == ["failure"]
+        assert told(unusable) == []
+        assert ["apprise:nosuch" in row["text"] for row in unusable if row["verdict"] == "failure"] == [True]
+
     def test_misspelt_variables_and_figures_are_named_with_the_nearest(self, url: str, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setenv("CUSTODES_TRUSTED_PROXYS", "10.0.0.0/8")
         monkeypatch.setenv("CUSTODES_HEALTH_THRESHOLDS", "api.eror_rate=0.1:0.2")
@@ -528,11 +560,13 @@ class TestDoctor:
         in_memory = {row["area"]: row for row in run_json("doctor")}["limits"]
         monkeypatch.setenv("CUSTODES_REDIS_URL", "redis://127.0.0.1:1/0")
         monkeypatch.setenv("CUSTODES_SECRET_KEY", "s" * 32)
-        gone = {row["area"]: row for row in run_json_failing("doctor")}["limits"]
+        areas = {row["area"]: row for row in run_json_failing("doctor")}
+        gone = areas["limits"]
 
         assert (in_memory["verdict"], gone["verdict"]) == ("ok", "failure")
         assert "each worker" in in_memory["text"]
         assert gone["text"] == "count in Redis, which cannot: nobody listens at its address"
+        assert "health of rate_limits" not in areas, "of which this process has seen nothing"
         assert "CUSTODES_REDIS_URL" in gone["remedy"]
 
     @pytest.mark.parametrize(

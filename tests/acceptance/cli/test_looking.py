@@ -1,13 +1,18 @@
 """``custodes calls | trace | audit | events | alerts``: what happened, where there is only a terminal."""
 
+import asyncio
+
 import pytest
 from tests.acceptance.cli.test_commands import audited, run, run_json, url, with_custodes
+from tests.servers.programs import free_port
 
+from custodes import Custodes
 from custodes.cli.console import operator
 from custodes.errors import Conflict, InvalidInput, NotFound
 from custodes.kernel.clock import SECOND
 from custodes.kernel.signals import FailureSignal
 from custodes.planes.traffic.report import CallReport
+from custodes.runtime.outgoing.failure import OutgoingFailed
 
 __all__ = ["url"]  # the fixture
 
@@ -52,6 +57,7 @@ def test_calls_are_found_and_one_is_shown_with_its_trace(busy: str):
     told = run("calls", "show", failed["id"]).stdout
     assert all(text in told for text in ("POST /orders", "40.0 ms", "stripe invoice.paid", "member.removed by user:1"))
     assert isinstance(run("trace", "f" * 32, expect=1).exception, NotFound)
+    assert isinstance(run("trace", "", expect=1).exception, NotFound), "what has no trace belongs to none"
     assert run_json("calls", "slow")[0]["stats"]["count"] == 1
     assert "POST /orders" in run("calls", "slow").stdout
 
@@ -250,3 +256,18 @@ def test_a_compliance_report_is_read_and_taken_away(busy: str, tmp_path):
     assert [who for action, who in audited(busy) if action == "audit.exported"] == [operator()] * 2
     nowhere = run("audit", "report", "--output", str(tmp_path / "no" / "report"), expect=1)
     assert isinstance(nowhere.exception, InvalidInput)
+
+
+def test_whoever_tries_a_place_leaves_no_connection_open(url: str):
+    """Given an install that was only opened; when it sends to the outside and is closed; then nothing is left open."""
+
+    async def tried() -> bool:
+        custodes = Custodes(url, outgoing_allow_networks="127.0.0.1/32")
+        await custodes.open()
+        with pytest.raises(OutgoingFailed):
+            await custodes.outgoing.request("GET", f"http://127.0.0.1:{free_port()}/", schemes=frozenset({"http"}))
+        session = custodes.outgoing._session
+        await custodes.close()
+        return session is not None and session.closed
+
+    assert asyncio.run(tried())

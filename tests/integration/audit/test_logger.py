@@ -50,6 +50,42 @@ async def test_a_repeated_event_returns_the_first_entry(audit: AuditLogger, cloc
     assert await recorded(audit) == ["order.placed"]
 
 
+async def test_a_repetition_is_no_second_failure(audit: AuditLogger, clock: FakeClock):
+    """Given a failure that a client sends six times, as after no answer, When another follows, Then these are two."""
+
+    async def fail(key: str) -> AuditEntry:
+        clock.advance(SECOND)
+        return await audit.log_security_event("auth.failed", actor="user:1", ip="203.0.113.9", idempotency_key=key)
+
+    for _ in range(6):
+        await fail("first")
+    second = await fail("second")
+
+    assert not second.flagged
+    assert {reason.rule for reason in second.risk_reasons} == {"action", "unsuccessful"}
+    for number in range(3):
+        last = await fail(f"more-{number}")
+    assert "5 failures of user:1 within 10 minutes" in [reason.sentence for reason in last.risk_reasons]
+
+
+async def test_what_was_not_recorded_is_no_habit(audit: AuditLogger):
+    """Given a sign-in from elsewhere that the store did not take, When it is sent again, Then the address is new."""
+    await audit.log_audit_event("auth.succeeded", actor="user:1", ip="203.0.113.9")
+
+    async def refuse(_entry: AuditEntry) -> str:
+        raise StorageUnavailable("full")
+
+    outage = pytest.MonkeyPatch()
+    outage.setattr(audit._entries, "append", refuse)
+    with pytest.raises(StorageUnavailable):
+        await audit.log_audit_event("auth.succeeded", actor="user:1", ip="198.51.100.7")
+    outage.undo()
+
+    again = await audit.log_audit_event("auth.succeeded", actor="user:1", ip="198.51.100.7")
+
+    assert "new_address" in {reason.rule for reason in again.risk_reasons}
+
+
 async def test_admin_and_security_events_are_told_apart(audit: AuditLogger):
     await audit.log_audit_event("a.b", actor="user:1")
     await audit.log_admin_action("c.d", actor="user:1")

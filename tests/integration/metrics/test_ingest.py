@@ -49,6 +49,20 @@ async def test_audit_events_are_on_the_disk_when_the_answer_comes(
     assert (entry.action, str(entry.actor.id)) == ("member.removed", "1")
 
 
+async def test_audit_events_name_who_acted_for_whom(
+    client: httpx2.AsyncClient, custodes: Custodes, program: dict[str, str]
+):
+    """When support acts in a customer's name in an app of another language, Then trail and risk know of it."""
+    event = {**EVENT, "impersonator": "user:support-1", "effective": "role:owner", "labels": {"plan": "pro"}}
+
+    answer = await client.post("/ingest/audit-events", json={"items": [event]}, headers=program)
+
+    entry = await custodes.audit.get_entry(answer.json()["results"][0]["id"])
+    assert (str(entry.impersonator), str(entry.effective)) == ("user:support-1", "role:owner")
+    assert entry.labels == {"plan": "pro"}
+    assert "impersonation" in {reason.rule for reason in entry.risk_reasons}
+
+
 async def test_an_event_sent_twice_is_recorded_once(
     client: httpx2.AsyncClient, custodes: Custodes, program: dict[str, str]
 ):

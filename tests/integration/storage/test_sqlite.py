@@ -294,3 +294,66 @@ async def test_a_file_that_is_there_keeps_its_mode(tmp_path: Path):
     await database.close()
 
     assert file.stat().st_mode & 0o777 == 0o660
+
+
+class TestADamagedFile:
+    """Given a file that a bad disk, or a copy that was cut short, has left half of."""
+
+    @pytest.fixture
+    async def damaged(self, tmp_path: Path):
+        file = tmp_path / "custodes.db"
+        database = SqliteDatabase(f"sqlite:///{file}")
+        await database.open()
+        await database.write(lambda tx: connection_of(tx).exec_driver_sql("CREATE TABLE notes (text TEXT PRIMARY KEY)"))
+        await asyncio.gather(*(database.ingest(NOTES, f"{n} {'x' * 1_000}") for n in range(100)))
+        await database.close()
+        whole = file.read_bytes()
+        page = int.from_bytes(whole[16:18], "big")
+        file.write_bytes(whole[: 4 * page] + b"\x5a" * (len(whole) - 4 * page))
+        database = SqliteDatabase(f"sqlite:///{file}")
+        yield database
+        await database.close()
+
+    async def test_whoever_reads_or_writes_hears_of_it_in_our_words(self, damaged: SqliteDatabase):
+        await damaged.open()
+
+        def insert(tx: Transaction) -> None:
+            for n in range(50):
+                connection_of(tx).execute(text("INSERT INTO notes VALUES (:text)"), {"text": f"{n} new"})
+
+        for attempt in (
+            damaged.read(lambda tx: connection_of(tx).execute(text("SELECT text FROM notes")).all()),
+            damaged.write(insert),
+            asyncio.gather(*(damaged.write(insert) for _ in range(3))),
+            damaged.ingest(NOTES, "50 new"),
+        ):
+            with pytest.raises(StorageUnavailable, match="malformed") as caught:
+                await attempt
+            assert "The file is damaged" in caught.value.remedy
+
+    async def test_so_does_who_cannot_even_connect(self, tmp_path: Path):
+        file = tmp_path / "custodes.db"
+        connection = sqlite3.connect(file)
+        connection.executescript("CREATE TABLE notes (text TEXT PRIMARY KEY); INSERT INTO notes VALUES ('one');")
+        connection.close()
+        whole = file.read_bytes()
+        file.write_bytes(whole[: len(whole) // 2])
+
+        with pytest.raises(StorageUnavailable, match="malformed"):
+            await SqliteDatabase(f"sqlite:///{file}").read(
+                lambda tx: connection_of(tx).execute(text("SELECT text FROM notes")).all()
+            )
+
+
+async def test_a_file_that_another_program_holds_is_not_said_to_lack_space(
+    store: SqliteDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("custodes.storage.sql.sqlite_lock.BUSY_TIMEOUT_MS", 0)
+    holder = sqlite3.connect(tmp_path / "deep/er/custodes.db", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(StorageUnavailable, match="locked") as caught:
+        await store.write(lambda _tx: None)
+
+    holder.close()
+    assert "Another program holds the file" in caught.value.remedy

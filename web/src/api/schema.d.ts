@@ -2938,6 +2938,18 @@ export interface components {
                  */
                 actor: string;
                 /**
+                 * Impersonator
+                 * @description Who acted in the actor's name, as `type:id`
+                 * @default
+                 */
+                impersonator: string;
+                /**
+                 * Effective
+                 * @description Whose rights were used, as `type:id`
+                 * @default
+                 */
+                effective: string;
+                /**
                  * Targets
                  * @description What it was done to, as `type:id`
                  */
@@ -2982,6 +2994,13 @@ export interface components {
                     unknown,
                     unknown
                 ][];
+                /**
+                 * Labels
+                 * @description Names and values to find it by, at most 50
+                 */
+                labels?: {
+                    [key: string]: string;
+                };
                 /**
                  * Time
                  * @description When it happened (RFC 3339); default: now

@@ -63,6 +63,8 @@ async def audit_events(body: AuditBatch, custodes: CustodesDep, sender: Sender) 
         entry = await custodes.audit.log_audit_event(
             one.action,
             actor=one.actor,
+            impersonator=one.impersonator,
+            effective=one.effective,
             targets=one.targets,
             outcome=one.outcome,
             reason=one.reason,
@@ -70,6 +72,7 @@ async def audit_events(body: AuditBatch, custodes: CustodesDep, sender: Sender) 
             trace_id=one.trace_id,
             context=one.context,
             changes=one.changes,
+            labels=one.labels,
             time=None if one.time is None else from_datetime(one.time),
             idempotency_key=one.idempotency_key,
             observer=sender.subject,

@@ -37,6 +37,8 @@ class AuditItem(Body):
 
     action: str = Field(min_length=1, max_length=100, description="`noun.verb` in lower case: `member.removed`")
     actor: str = Field(min_length=1, max_length=250, description="Who, as `type:id`: `user:42`")
+    impersonator: str = Field(default="", max_length=250, description="Who acted in the actor's name, as `type:id`")
+    effective: str = Field(default="", max_length=250, description="Whose rights were used, as `type:id`")
     targets: list[str] = Field(default_factory=list, max_length=50, description="What it was done to, as `type:id`")
     outcome: str = Field(default="success", description="`success`, `failure` or `denied`")
     reason: str = Field(default="", max_length=2_000, description="Why")
@@ -46,6 +48,7 @@ class AuditItem(Body):
     changes: list[tuple[str, Any, Any]] = Field(
         default_factory=list, max_length=50, description="Fields that changed: path, old value, new value"
     )
+    labels: dict[str, str] = Field(default_factory=dict, description="Names and values to find it by, at most 50")
     time: AwareDatetime | None = Field(default=None, description="When it happened (RFC 3339); default: now")
     idempotency_key: str = Field(
         default="", max_length=200, description="The same event sent again with the same key is recorded once"

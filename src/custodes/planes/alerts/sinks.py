@@ -132,7 +132,7 @@ class WebhookSink:
             msg = f"{sink_name('webhook', url)!r} is not the URL of a webhook"
             raise ConfigurationError(msg, remedy="Write https://host/path in CUSTODES_ALERT_URLS")
         self.name = sink_name("webhook", url)
-        self._url, self._credentials = _without_user(url)
+        self._url, self._credentials = without_user(url)
         self._key = signing_key(secret)
         self._client = client
         self._clock = clock
@@ -172,7 +172,7 @@ def sink_name(kind: str, url: str) -> str:
     return f"{kind}:{shown[:100]}#{hashlib.blake2b(url.encode(), digest_size=4).hexdigest()}"
 
 
-def _without_user(url: str) -> tuple[str, dict[str, str]]:
+def without_user(url: str) -> tuple[str, dict[str, str]]:
     """Take user name and password out of a URL: (URL, header)."""
     parts = urlsplit(url)
     user, at, place = parts.netloc.rpartition("@")

@@ -257,6 +257,11 @@ class Activity:
         if here is not None:
             here.note(event)
 
+    def forget(self, tenant: str, actor: str, ip: str) -> None:
+        """Have the store be asked anew: the pasts in memory count an event that it does not have."""
+        self._actors.pop((tenant, actor), None)
+        self._addresses.pop((tenant, ip), None)
+
     def __len__(self) -> int:
         return len(self._actors) + len(self._addresses)
 

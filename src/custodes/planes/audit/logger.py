@@ -212,26 +212,33 @@ class AuditLogger(AuditReader):
         if not self._wanted(drafted):
             return self._entry(drafted, Past())
         if connection is not None:
-            entry = await self._store.join(connection, lambda tx: self._put(tx, drafted))
-            self._activity.note(entry.tenant, _trace(drafted, entry.recorded_at))
+            entry, is_new = await self._store.join(connection, lambda tx: self._put(tx, drafted))
+            if is_new:
+                self._activity.note(entry.tenant, _trace(drafted, entry.recorded_at))
             return entry
         entry = await self._scored(drafted)
-        stored = await self._timed(self._entries.append(entry))
+        stored = ""
+        try:
+            stored = await self._timed(self._entries.append(entry))
+        finally:
+            if stored != entry.id:  # a repetition, or not recorded: patterns are of what the trail holds
+                self._activity.forget(entry.tenant, str(entry.actor), entry.context.ip)
         if stored == entry.id:
             self._announce(entry)
         # Whether a flagged one has a review of its own, or belongs to that of another, the store has decided.
         as_given = stored == entry.id and not entry.flagged
         return entry if as_given else await self.get_entry(stored, tenant=entry.tenant)
 
-    def _put(self, tx: Transaction, drafted: Draft) -> AuditEntry:
-        """Score and add an entry within a transaction."""
+    def _put(self, tx: Transaction, drafted: Draft) -> tuple[AuditEntry, bool]:
+        """Score and add an entry within a transaction: as it is in the trail, and whether it is new there."""
         past = self._entries.past(tx, drafted.tenant, str(drafted.actor), drafted.context.ip)
         entry = self._entry(drafted, past)
         (stored,) = self._entries.add(tx, [entry])
         if stored == entry.id:
             self._announce(entry)
-        as_given = stored == entry.id and not entry.flagged
-        return entry if as_given else self._entries.find(tx, entry.tenant, stored) or entry
+        is_new = stored == entry.id
+        as_given = is_new and not entry.flagged
+        return (entry if as_given else self._entries.find(tx, entry.tenant, stored) or entry), is_new
 
     async def _scored(self, drafted: Draft) -> AuditEntry:
         """Score an entry from memory, and count it at once: of many attempts in flight each must see the others."""

@@ -47,8 +47,8 @@ INTERRUPT_SECONDS = 0.05
 
 _Work = Callable[[Transaction], object]
 
-#: Errors of the engine and not of who asked, whether through SQLAlchemy or beneath it.
-_FAILED = (OperationalError, sqlite3.OperationalError)
+#: What SQLite says of a file that is damaged: an error of no kind of its own.
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
 @dataclass(slots=True)
@@ -177,7 +177,7 @@ class SqliteDatabase:
     def _connect(self) -> None:
         try:
             self._connection = self._writer_engine.connect()
-        except OperationalError as error:
+        except DBAPIError as error:
             raise _unavailable(error) from error
         self._synchronous = ""
 
@@ -251,9 +251,10 @@ class SqliteDatabase:
             begin(driver)
         try:
             results = patiently(lambda: statement.sqlite(driver, rows))
-        except sqlite3.OperationalError:
-            raise
-        except Exception:  # noqa: BLE001 - it belongs to one of the callers
+        except Exception as error:
+            if _is_of_engine(error):
+                raise
+            # It belongs to one of the callers.
             if driver.in_transaction:
                 driver.execute("ROLLBACK")
             return False
@@ -306,7 +307,9 @@ class _Reading:
                     return self._work(as_transaction(connection))
                 finally:
                     self._driver = None
-        except _FAILED as error:
+        except (DBAPIError, sqlite3.Error) as error:
+            if not _is_of_engine(error):
+                raise
             raise _unavailable(error) from error
         except StopIteration as error:
             raise no_stop_iteration(error) from error
@@ -333,20 +336,20 @@ def _run_work(connection: Connection, work: _Work, pending: Pending[Any], *, alo
     if alone:
         try:
             pending.result = work(as_transaction(connection))
-        except _FAILED:
-            raise
-        except Exception as error:  # noqa: BLE001 - it belongs to the caller of this work
-            pending.fail(error)
+        except Exception as error:
+            if _is_of_engine(error):
+                raise
+            pending.fail(error)  # it belongs to the caller of this work
         return
     savepoint = connection.begin_nested()
     try:
         pending.result = work(as_transaction(connection))
         savepoint.commit()
-    except _FAILED:
-        raise
-    except Exception as error:  # noqa: BLE001 - it belongs to the caller of this work
+    except Exception as error:
+        if _is_of_engine(error):
+            raise
         savepoint.rollback()
-        pending.fail(error)
+        pending.fail(error)  # it belongs to the caller of this work
 
 
 def _in_our_words(work: Callable[[Transaction], T]) -> Callable[[Transaction], T]:
@@ -355,7 +358,9 @@ def _in_our_words(work: Callable[[Transaction], T]) -> Callable[[Transaction], T
     def read(tx: Transaction) -> T:
         try:
             return work(tx)
-        except _FAILED as error:
+        except (DBAPIError, sqlite3.Error) as error:
+            if not _is_of_engine(error):
+                raise
             raise _unavailable(error) from error
 
     return read
@@ -372,9 +377,10 @@ def _run_inserts(
         results = statement.sqlite(driver, [pending.payload.row for pending in members])
         if not alone:
             driver.execute("RELEASE ingest").close()
-    except sqlite3.OperationalError:
-        raise
-    except Exception as error:  # noqa: BLE001 - it belongs to the callers
+    except Exception as error:
+        if _is_of_engine(error):
+            raise
+        # It belongs to the callers.
         driver.execute("ROLLBACK TO ingest" if not alone else "ROLLBACK").close()
         if not alone:
             driver.execute("RELEASE ingest").close()
@@ -390,10 +396,21 @@ def _run_inserts(
         pending.result = result
 
 
+def _is_of_engine(error: Exception) -> bool:
+    """Tell errors of the engine, through SQLAlchemy or beneath it, from those of who asked."""
+    return isinstance(error, (OperationalError, sqlite3.OperationalError)) or _is_damage(error)
+
+
+def _is_damage(error: Exception) -> bool:
+    # Extended codes (SQLite documentation, "Result and Error Codes") have the plain one in their low byte.
+    return getattr(getattr(error, "orig", error), "sqlite_errorcode", 0) & 0xFF in _DAMAGED
+
+
 def _unavailable(error: Exception) -> StorageUnavailable:
     cause = error.orig if isinstance(error, DBAPIError) else error
-    msg = f"SQLite could not do it: {cause}"
     remedy = "Check that the disk has space and that the file can be written"
-    if "locked" in str(cause):
-        remedy = "Another process writes to the file and does not come to an end: find it (fuser FILE), and end it"
-    return StorageUnavailable(msg, remedy=remedy)
+    if locked(error):
+        remedy = "Another program holds the file: find it (fuser FILE), and end it, or the transaction it left open"
+    elif _is_damage(error):
+        remedy = "The file is damaged: put a copy in its place, see docs/howto/back-up-and-restore.md"
+    return StorageUnavailable(f"SQLite could not do it: {cause}", remedy=remedy)
