@@ -50,6 +50,9 @@ _Work = Callable[[Transaction], object]
 #: Errors of the engine and not of who asked, whether through SQLAlchemy or beneath it.
 _FAILED = (OperationalError, sqlite3.OperationalError)
 
+#: Codes of a file that is broken, or none of SQLite's: the driver has a plain ``DatabaseError`` for them.
+_BROKEN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
 
 @dataclass(slots=True)
 class _Write:
@@ -195,7 +198,6 @@ class SqliteDatabase:
             # The state of the file is unknown after a failed commit: never go on with the same connection.
             self._reconnect()
             failure = _unavailable(error)
-            failure.__cause__ = error
             for pending in group:
                 pending.fail(failure)
         except CustodesError as error:
@@ -276,7 +278,7 @@ def path_of(url: str) -> Path | None:
 
     Raises:
         ConfigurationError: it is not a URL of SQLite's; or it names a host, which ``sqlite://custodes.db`` does, and
-            would be kept in memory only.
+            would be kept in memory only; or it has options, none of which would be heeded.
     """
     try:
         parsed = make_url(url)
@@ -287,6 +289,12 @@ def path_of(url: str) -> Path | None:
         raise ConfigurationError(
             msg, remedy="Write sqlite:///custodes.db, or sqlite:////var/lib/custodes.db: a path after three /"
         )
+    if "?" in url:
+        msg = "The database URL has options behind a ?, which are not heeded for an SQLite file"
+        raise ConfigurationError(msg, remedy="Leave out the ? and what follows")
+    if "\0" in (parsed.database or ""):
+        msg = "The database URL names a file with a NUL character, which no file can have"
+        raise ConfigurationError(msg, remedy="Write sqlite:///custodes.db")
     return None if parsed.database in (None, "", ":memory:") else Path(str(parsed.database))
 
 
@@ -306,10 +314,11 @@ class _Reading:
                     return self._work(as_transaction(connection))
                 finally:
                     self._driver = None
-        except _FAILED as error:
-            raise _unavailable(error) from error
         except StopIteration as error:
             raise no_stop_iteration(error) from error
+        except (DBAPIError, sqlite3.Error) as error:
+            told = _told(error)
+            raise told from told.__cause__
 
     def interrupt(self) -> None:
         driver = self._driver
@@ -336,7 +345,7 @@ def _run_work(connection: Connection, work: _Work, pending: Pending[Any], *, alo
         except _FAILED:
             raise
         except Exception as error:  # noqa: BLE001 - it belongs to the caller of this work
-            pending.fail(error)
+            pending.fail(_told(error))
         return
     savepoint = connection.begin_nested()
     try:
@@ -346,7 +355,7 @@ def _run_work(connection: Connection, work: _Work, pending: Pending[Any], *, alo
         raise
     except Exception as error:  # noqa: BLE001 - it belongs to the caller of this work
         savepoint.rollback()
-        pending.fail(error)
+        pending.fail(_told(error))
 
 
 def _in_our_words(work: Callable[[Transaction], T]) -> Callable[[Transaction], T]:
@@ -355,8 +364,9 @@ def _in_our_words(work: Callable[[Transaction], T]) -> Callable[[Transaction], T
     def read(tx: Transaction) -> T:
         try:
             return work(tx)
-        except _FAILED as error:
-            raise _unavailable(error) from error
+        except (DBAPIError, sqlite3.Error) as error:
+            told = _told(error)
+            raise told from told.__cause__
 
     return read
 
@@ -381,7 +391,7 @@ def _run_inserts(
         else:
             begin(driver)
         if len(members) == 1:
-            members[0].fail(refusal_of(error) or error)
+            members[0].fail(refusal_of(error) or _told(error))
             return
         for pending in members:
             _run_inserts(connection, statement, [pending], alone=False)
@@ -390,7 +400,28 @@ def _run_inserts(
         pending.result = result
 
 
+def _told(error: Exception) -> Exception:
+    """Say in our words what the engine could not do; other errors are those of who asked, and stay what they are."""
+    engines = isinstance(error, _FAILED) or _code_of(error) in _BROKEN
+    return _unavailable(error) if engines else error
+
+
 def _unavailable(error: Exception) -> StorageUnavailable:
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    msg = f"SQLite could not do it: {cause}"
-    return StorageUnavailable(msg, remedy="Check that the disk has space and that the file can be written")
+    msg = f"SQLite could not do it: {_cause_of(error)}"
+    remedy = "Check that the disk has space and that the file can be written"
+    if _code_of(error) in _BROKEN:
+        remedy = "The file is broken: put it aside and restore a backup, see docs/howto/back-up-and-restore.md"
+    elif locked(error):
+        remedy = "Another program has the file locked: end it, or the transaction that it has left open"
+    failure = StorageUnavailable(msg, remedy=remedy)
+    failure.__cause__ = error
+    return failure
+
+
+def _cause_of(error: Exception) -> object:
+    return error.orig if isinstance(error, DBAPIError) else error
+
+
+def _code_of(error: Exception) -> int:
+    # Extended codes (SQLite documentation, "Result and Error Codes") have the plain one in their low byte.
+    return int(getattr(_cause_of(error), "sqlite_errorcode", 0)) & 0xFF
