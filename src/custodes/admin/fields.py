@@ -30,7 +30,8 @@ class Body(BaseModel):
             known = {field.alias or name for name, field in cls.model_fields.items()}
             for name in told:
                 if name not in known:
-                    short = str(name)[:64]
+                    # Half of a surrogate pair, which JSON can spell, is in no answer.
+                    short = str(name)[:64].encode("utf-8", "backslashreplace").decode()
                     raise PydanticCustomError(
                         "unknown_field",
                         "There is no field {name}{nearest}; fields are {known}",

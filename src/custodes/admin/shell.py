@@ -30,6 +30,9 @@ MAX_BODY = 1_048_576
 #: Deepest nesting of a JSON body: ours have three levels.
 MAX_DEPTH = 32
 
+#: Methods whose body somebody may read.
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
 #: A string, also one that never ends: each byte is looked at once, whoever wrote it.
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*+(?:"|\\?\Z)', re.DOTALL)
 
@@ -85,7 +88,7 @@ class _Passage:
         state["client_ip"] = self._client_ip()
         try:
             self._check_declared_length()
-            receive = await self._checked_body() if self._has_json() else self._bounded_receive
+            receive = await self._checked_body() if self.scope["method"] in _WITH_BODY else self._bounded_receive
             await self.shell.app(self.scope, receive, self._send)
         except CustodesError as error:
             await self._refuse(error.status, problem_of(error, self.trace_id))
@@ -107,11 +110,11 @@ class _Passage:
             raise _too_large()
         return message
 
-    def _has_json(self) -> bool:
-        return self.scope["method"] in {"POST", "PUT", "PATCH", "DELETE"} and b"json" in self._header(b"content-type")
-
     async def _checked_body(self) -> Receive:
-        """Read a JSON body whole and hand it on once its depth is known to be harmless."""
+        """Read a body whole, and hand it on once its size, and the depth of JSON, are known to be harmless.
+
+        Of any kind: whoever reads it behind us would tell that it is too large as that it cannot be read.
+        """
         body = bytearray()
         more = True
         while more:
@@ -120,7 +123,7 @@ class _Passage:
                 return self.receive
             body += message.get("body", b"")
             more = message.get("more_body", False)
-        if _depth(bytes(body)) > MAX_DEPTH:
+        if b"json" in self._header(b"content-type").lower() and _depth(bytes(body)) > MAX_DEPTH:
             msg = f"The JSON is nested deeper than {MAX_DEPTH} levels"
             raise MalformedPayload(msg)
         pending: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]

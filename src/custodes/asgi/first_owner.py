@@ -41,7 +41,7 @@ async def announce_owner(custodes: Custodes, stream: TextIO | None = None) -> bo
         "Custodes: first start, an owner account was made.\n"
         "  user      owner\n"
         f"  password  {password}\n"
-        "  It works once: you choose your own after the first login. Lost it? custodes user reset-password owner\n"
+        "  It opens nothing until you have chosen your own with it. Lost it? custodes user reset-password owner\n"
     )
     out.flush()
     return True

@@ -106,6 +106,18 @@ async def test_a_parameter_that_there_is_not_is_refused_by_every_route_with_the_
     assert "event_type" in said["remedy"]
 
 
+async def test_a_parameter_that_takes_one_value_is_not_given_two(custodes: Custodes, client: httpx2.AsyncClient):
+    """Given a filter of one value, When it is given twice, Then no route answers as if the first had not been said."""
+    owner = await key_for(custodes, "owner")
+
+    answer = await client.get(f"{API}/alerts?state=firing&state=resolved", headers=owner)
+
+    assert answer.status_code == 422
+    assert "'state' is given twice" in answer.json()["detail"]
+    both = await client.get(f"{API}/webhook-events?status=failed&status=dead", headers=owner)
+    assert both.status_code == 200, both.text
+
+
 async def test_who_may_not_ask_is_not_told_what_could_be_asked(custodes: Custodes, client: httpx2.AsyncClient):
     for headers, status in (({}, 401), (await key_for(custodes, "member"), 403)):
         answer = await client.get(f"{API}/webhook-events?statsu=failed", headers=headers)

@@ -111,6 +111,31 @@ async def test_a_malformed_body_is_refused_in_words(
     assert set(response.json()) == KEYS
 
 
+@pytest.mark.parametrize("kind", ["application/json", "application/JSON", "application/vnd.acme+Json; charset=utf-8"])
+async def test_the_depth_of_json_is_bounded_however_its_media_type_is_written(
+    client: httpx2.AsyncClient, custodes: Custodes, kind: str
+) -> None:
+    """Given that media types know no case, When JSON is nested too deep, Then it is refused under any spelling."""
+    nested = "[" * MAX_DEPTH + "]" * MAX_DEPTH
+    content = f'{{"items": [{{"action": "a.b", "actor": "user:1", "context": {{"x": {nested}}}}}]}}'
+
+    response = await client.post(
+        f"{API}/ingest/audit-events",
+        headers={**await key_for(custodes, "owner"), "Content-Type": kind},
+        content=content,
+    )
+
+    assert "nested deeper" in problem(response, 400, "malformed-payload")["detail"]
+
+
+@pytest.mark.parametrize("content", [rb'{"\ud800": 1}', rb'{"username": "x", "password": "x", "\udfffx": 1}'])
+async def test_a_name_that_is_no_text_is_refused_like_any_other(client: httpx2.AsyncClient, content: bytes) -> None:
+    """Given nobody has signed in, When a field's name is half of a surrogate pair, Then it is a fault, not a crash."""
+    response = await client.post(f"{API}/login", headers={"Content-Type": "application/json"}, content=content)
+
+    assert "There is no field" in problem(response, 422, "invalid-input")["errors"][-1]["message"]
+
+
 async def test_brackets_inside_a_text_are_not_depth(client: httpx2.AsyncClient, custodes: Custodes) -> None:
     body = {"subject": "[" * 100 + '"' + "{" * 100, "role": "member"}
     response = await client.post(f"{API}/user-profiles", headers=await key_for(custodes, "owner"), json=body)
@@ -133,11 +158,12 @@ async def test_a_body_of_broken_strings_costs_a_stranger_more_than_us(client: ht
     assert time.process_time() - begin < 2
 
 
+@pytest.mark.parametrize("kind", ["application/json", "Application/JSON", "text/plain", "multipart/form-data", ""])
 async def test_a_body_beyond_the_limit_is_refused_before_it_is_read(
-    client: httpx2.AsyncClient, custodes: Custodes
+    client: httpx2.AsyncClient, custodes: Custodes, kind: str
 ) -> None:
-    """Declared or not: no more than the limit and one chunk is taken in."""
-    headers = {**await key_for(custodes, "owner"), "Content-Type": "application/json"}
+    """Declared or not, whatever it says it is: no more than the limit and one chunk is taken in."""
+    headers = {**await key_for(custodes, "owner"), **({"Content-Type": kind} if kind else {})}
     taken = 0
 
     async def endless() -> Any:

@@ -114,6 +114,16 @@ async def test_the_old_password_is_no_new_one(identity: Identity, ann: str) -> N
         await identity.logins.change_password(ann, PASSWORD, PASSWORD, HERE)
 
 
+@pytest.mark.parametrize("new", ["hunter2", PASSWORD])
+async def test_looking_for_a_fit_password_is_no_guessing(identity: Identity, ann: str, new: str) -> None:
+    """Given the right current password, When many new ones are refused, Then nobody has to wait, nor is counted."""
+    for _ in range(FREE_FAILURES + 1):
+        with pytest.raises((InvalidInput, Conflict)):
+            await identity.logins.change_password(ann, PASSWORD, new, HERE)
+
+    await identity.logins.change_password(ann, PASSWORD, "another horse battery", HERE)
+
+
 async def test_changing_needs_the_current_password(identity: Identity, ann: str, signals: list[SecuritySignal]) -> None:
     with pytest.raises(AuthenticationFailed):
         await identity.logins.change_password(ann, "wrong password!", "another horse battery", HERE)

@@ -270,6 +270,30 @@ async def test_tables_of_another_program_are_not_touched(custodes: Custodes):
     assert names == ["user_profiles"]
 
 
+@pytest.mark.parametrize(
+    ("made", "name"),
+    [
+        ("CREATE VIEW audit_logs AS SELECT 1 AS x", "audit_logs"),
+        ("CREATE TABLE host (x INTEGER); CREATE INDEX ix_admin_sessions_profile ON host (x)", "ix_admin_sessions"),
+        ("CREATE TABLE Audit_Logs (x INTEGER)", "udit_"),
+    ],
+    ids=["view", "index", "case"],
+)
+async def test_whatever_has_one_of_our_names_is_named(custodes: Custodes, made: str, name: str):
+    """Given a view, an index or a table in another case by one of our names, then it is refused with that name."""
+
+    def host(tx):
+        for statement in made.split(";"):
+            connection_of(tx).execute(text(statement))
+
+    await custodes.database.write(host)
+
+    with pytest.raises(ConfigurationError, match=name):
+        await custodes.migrate()
+
+    assert await custodes.pending_migrations() != []
+
+
 @pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 def test_every_text_is_ordered_by_code_point(url: str):
     """Given any collation of the database, then ours is that of ranges of prefixes; text of JSON is not compared."""

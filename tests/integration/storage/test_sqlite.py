@@ -198,6 +198,76 @@ async def test_a_file_that_cannot_be_written_is_not_waited_for(tmp_path: Path, m
     assert sum(slept) < 0.2
 
 
+async def test_a_file_that_another_program_keeps_locked_is_not_waited_for_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """
+    Given a host's file without WAL, which SQLite itself waits for as long as it may while another has it,
+    When it is opened and is not let go of,
+    Then that is said when a migration has waited its time, and a file that cannot be had for hours does not hang.
+    """
+    monkeypatch.setattr(sqlite_connections, "BUSY_TIMEOUT_MS", 300)
+    monkeypatch.setattr("custodes.storage.sql.sqlite.MIGRATION_TRIES", 2)
+    host = sqlite3.connect(tmp_path / "host.db", isolation_level=None)
+    host.execute("CREATE TABLE orders (id INTEGER)").close()
+    host.execute("BEGIN EXCLUSIVE").close()
+    waits: list[float] = []
+    sleep = sqlite_connections.time.sleep
+    monkeypatch.setattr(
+        sqlite_connections, "time", SimpleNamespace(sleep=lambda seconds: (waits.append(seconds), sleep(seconds)))
+    )
+    database = SqliteDatabase(f"sqlite:///{tmp_path}/host.db")
+
+    with pytest.raises(StorageUnavailable, match="locked") as caught:
+        await database.open()
+
+    await database.close()
+    host.close()
+    assert "Another program" in caught.value.remedy
+    assert len(waits) <= 2
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".db", "%00.db", "custodes.db?mode=ro", "custodes.db?timeout"])
+async def test_a_name_that_no_file_has_and_options_are_refused_in_a_sentence(tmp_path: Path, name: str):
+    with pytest.raises((ConfigurationError, StorageUnavailable)) as caught:
+        await SqliteDatabase(f"sqlite:///{tmp_path}/{name}").open()
+
+    assert caught.value.remedy
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_what_is_broken_in_a_file_is_the_storages_failure_and_the_rest_goes_on(store: SqliteDatabase):
+    """Given a file of which one table is broken, Then whoever asks for it is told what to do, and other tables work."""
+
+    def place(tx) -> tuple[int, int]:
+        page = "SELECT rootpage FROM sqlite_master WHERE name = 'notes'"
+        ask = connection_of(tx).exec_driver_sql
+        return ask(page).scalar_one(), ask("PRAGMA page_size").scalar_one()
+
+    page, size = await store.read(place)
+    await store.close()
+    assert store.path is not None
+    with store.path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    await store.open()
+
+    def count(tx) -> int:
+        return connection_of(tx).exec_driver_sql("SELECT count(*) FROM notes").scalar_one()
+
+    def insert(tx) -> None:
+        connection_of(tx).exec_driver_sql("INSERT INTO notes VALUES (1)")
+
+    def fine(tx) -> int:
+        return connection_of(tx).exec_driver_sql("SELECT 1").scalar_one()
+
+    for failing in (store.read(count), store.write(insert)):
+        with pytest.raises(StorageUnavailable) as caught:
+            await failing
+        assert "backup" in caught.value.remedy
+    assert await store.write(fine) == 1
+
+
 async def test_a_folder_that_cannot_be_made_says_so(tmp_path: Path):
     (tmp_path / "file").write_text("not a folder")
     database = SqliteDatabase(f"sqlite:///{tmp_path}/file/custodes.db")

@@ -107,7 +107,7 @@ def login_form(
 def password_form(base: str, *, username: str, csrf: str, then: str, forced: bool, alarm: str = "") -> str:
     """Write the page that changes the password, and leads to a place of the dashboard."""
     why = (
-        "The password you signed in with works once. Choose one that only you know."
+        "The password you signed in with opens nothing else. Choose one that only you know."
         if forced
         else "All your other sessions end."
     )

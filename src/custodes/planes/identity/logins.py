@@ -160,15 +160,16 @@ class Logins:
         if profile is None or credential is None:
             msg = "This profile has no password here"
             raise Conflict(msg, remedy="Change the password where you sign in")
+        # First: what is wrong with the new one is no wrong guess at the current one.
+        check_password(new, profile.subject)
+        if new == current:
+            msg = "The new password is the old one"
+            raise Conflict(msg, remedy="Choose another one")
         await self._admit(profile.subject, client, "")
         if not await self._passwords.verify(credential.password_hash, current):
             self._tell("auth.password_changed", profile, client, "", "The current password is wrong")
             msg = "The current password is wrong"
             raise AuthenticationFailed(msg)
-        check_password(new, profile.subject)
-        if new == current:
-            msg = "The new password is the old one"
-            raise Conflict(msg, remedy="Choose another one")
         password_hash = await self._passwords.hash(new)
         return await self._set_password(profile, credential, password_hash, client, also)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
@@ -170,15 +170,25 @@ def is_partition(table: str) -> bool:
 
 
 def _refuse_foreign_tables(connection: Connection) -> None:
-    schema = None
-    if connection.dialect.name == "postgresql":
-        schema = connection.exec_driver_sql("SELECT current_schema()").scalar()
-    taken = sorted(set(inspect(connection).get_table_names(schema)) & set(metadata.tables))
+    """Refuse a database in which something has a name that ours would have: tables, views and indexes share them."""
+    ours = {name for one in metadata.sorted_tables for name in (one.name, *(str(index.name) for index in one.indexes))}
+    taken = sorted(ours & set(_names_in(connection)))
     if taken:
         msg = f"The database already has tables of another program named {', '.join(taken)}"
         raise ConfigurationError(
             msg, remedy="Give Custodes a database file of its own, or a schema with CUSTODES_DATABASE_SCHEMA"
         )
+
+
+def _names_in(connection: Connection) -> Sequence[str]:
+    if connection.dialect.name == "postgresql":
+        names = (
+            "SELECT relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace"
+            " WHERE nspname = current_schema()"
+        )
+    else:  # where case makes no difference
+        names = "SELECT lower(name) FROM sqlite_master"
+    return connection.exec_driver_sql(names).scalars().all()
 
 
 def alembic_config(connection: Connection) -> Config:

@@ -277,7 +277,7 @@ def path_of(url: str) -> Path | None:
 
     Raises:
         ConfigurationError: it is not a URL of SQLite's; or it names a host, which ``sqlite://custodes.db`` does, and
-            would be kept in memory only.
+            would be kept in memory only; or it has options, none of which would be heeded.
     """
     try:
         parsed = make_url(url)
@@ -288,6 +288,12 @@ def path_of(url: str) -> Path | None:
         raise ConfigurationError(
             msg, remedy="Write sqlite:///custodes.db, or sqlite:////var/lib/custodes.db: a path after three /"
         )
+    if "?" in url:
+        msg = "The database URL has options behind a ?, which are not heeded for an SQLite file"
+        raise ConfigurationError(msg, remedy="Leave out the ? and what follows")
+    if "\0" in (parsed.database or ""):
+        msg = "The database URL names a file with a NUL character, which no file can have"
+        raise ConfigurationError(msg, remedy="Write sqlite:///custodes.db")
     return None if parsed.database in (None, "", ":memory:") else Path(str(parsed.database))
 
 

@@ -14,6 +14,8 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from custodes.errors import ConfigurationError
+from custodes.kernel.clock import MILLISECOND
+from custodes.runtime.system_clock import SystemClock
 from custodes.storage.sql.sqlite_lock import BUSY_TIMEOUT_MS, LOOKS_MS, locked, patiently
 
 #: How long to wait before a new file is asked again to switch to WAL, milliseconds.
@@ -32,6 +34,10 @@ CHECKPOINT_PAGES = 4_000
 #: again and again: those of a tab fit.
 _PAGES_KIB = 16_384
 _READ_PAGES_KIB = 32_768
+
+
+# Always the real one: another process does not wait for ours.
+_clock = SystemClock()
 
 
 def make_private_file(file: Path) -> None:
@@ -57,7 +63,7 @@ def make_engine(path: Path | None, *, pool_size: int, read_only: bool = False) -
     """Make the engine of a file, or of one database in memory; to read only neither makes nor changes it."""
 
     def connect() -> sqlite3.Connection:
-        if path is not None and path.is_dir():
+        if path is not None and os.path.isdir(path):  # noqa: PTH112 - what no path can be is SQLite's to refuse
             msg = f"{path} is a folder, and no database"
             raise ConfigurationError(
                 msg, remedy="Name the file in it that is, or is to be: sqlite:////folder/custodes.db"
@@ -115,14 +121,19 @@ def _pragmas(*, read_only: bool) -> Sequence[str]:
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
-    """Switch to WAL; a new file that several processes open at once is locked without SQLite waiting for it."""
-    for tried in range(BUSY_TIMEOUT_MS // _WAL_PAUSE_MS):
+    """Switch to WAL; a new file that several processes open at once is locked without SQLite waiting for it.
+
+    For some locks it does wait, as long as it may for any: then one try is all there is time for.
+    """
+    ends_at = _clock.monotonic() + BUSY_TIMEOUT_MS * MILLISECOND
+    tried = 0
+    while True:
         try:
             connection.execute("PRAGMA journal_mode=WAL").close()
         except sqlite3.OperationalError as error:
-            if not locked(error) and tried >= _OTHER_TRIES:
+            if _clock.monotonic() >= ends_at or (not locked(error) and tried >= _OTHER_TRIES):
                 raise
         else:
             return
+        tried += 1
         time.sleep(_WAL_PAUSE_MS / 1_000)
-    connection.execute("PRAGMA journal_mode=WAL").close()
