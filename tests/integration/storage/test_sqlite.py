@@ -98,7 +98,7 @@ async def test_another_process_holding_the_lock_is_a_clear_error_and_passes(stor
     other = sqlite3.connect(str(store.path), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
 
-    with pytest.raises(StorageUnavailable, match=r"locked\. Another process writes to the file"):
+    with pytest.raises(StorageUnavailable, match=r"locked\. Another program holds the file"):
         await store.ingest(NOTES, "a")
 
     # When it lets go, then the next write goes through

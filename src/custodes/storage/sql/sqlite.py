@@ -418,5 +418,5 @@ def _unavailable(error: Exception) -> StorageUnavailable:
     if locked(error):
         remedy = "Another program holds the file: find it (fuser FILE), and end it, or the transaction it left open"
     elif _is_damage(error):
-        remedy = "The file is damaged: put a copy in its place, see docs/howto/back-up-and-restore.md"
+        remedy = "The file is damaged: put it aside and restore a backup, see docs/howto/back-up-and-restore.md"
     return StorageUnavailable(f"SQLite could not do it: {cause}", remedy=remedy)
