@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
-from custodes.asgi.passage import Message, Passage, Refusal
+from custodes.asgi.passage import Dress, Message, Passage, Refusal
 
 #: Messages that carry a part of an answer, other than its body in bytes.
 _PARTS = frozenset({"http.response.pathsend", "http.response.trailers", "http.response.zerocopysend"})
@@ -87,12 +87,14 @@ class HttpPassage(Passage):
                 self.seen.response_bytes += int(value)
         return False
 
-    async def refuse(self, refusal: Refusal) -> None:
+    async def refuse(self, refusal: Refusal, dress: Dress) -> None:
         """Answer in the application's place."""
-        start = [
+        headers = [
             (b"content-type", b"application/problem+json"),
             (b"content-length", str(len(refusal.body)).encode("ascii")),
             *refusal.headers,
         ]
-        await self.send({"type": "http.response.start", "status": refusal.status, "headers": start})
-        await self.send({"type": "http.response.body", "body": b"" if self.seen.method == "HEAD" else refusal.body})
+        body = b"" if self.seen.method == "HEAD" else refusal.body
+        start: Message = {"type": "http.response.start", "status": refusal.status, "headers": headers}
+        for message in await dress([start, {"type": "http.response.body", "body": body}]):
+            await self.send(message)

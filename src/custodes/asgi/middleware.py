@@ -12,8 +12,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, cast
 
+from custodes.asgi.cross_origin import as_the_host_allows, comes_from_a_page
 from custodes.asgi.http_passage import HttpPassage
-from custodes.asgi.passage import Passage, Receive, Refusal, Scope, Send
+from custodes.asgi.passage import Message, Passage, Receive, Refusal, Scope, Send
 from custodes.asgi.passages import EachDoor, EachPassage
 from custodes.asgi.routes import cut_of
 from custodes.asgi.websocket_passage import WebSocketPassage
@@ -132,7 +133,7 @@ class Middleware:
                     passage.enter(began)
                 await app(scope, passage.receive, passage.send)
             else:
-                await passage.refuse(refusal)
+                await passage.refuse(refusal, lambda answer: self._dress(scope, answer))
         except BaseException as error:
             passage.failed(error)
             raise
@@ -187,6 +188,15 @@ class Middleware:
             if not self.absorbs("limiter", error):
                 raise
             return None
+
+    async def _dress(self, scope: Scope, answer: list[Message]) -> list[Message]:
+        """Have a refusal be such that the page can read it that asks."""
+        try:
+            return await as_the_host_allows(self.app, scope, answer) if comes_from_a_page(scope) else answer
+        except BaseException as error:
+            if not self.absorbs("cors", error):
+                raise
+            return answer
 
     def _let_go(self, verdict: Decision | None) -> None:
         """Give back what a decision holds whose request has gone."""

@@ -23,6 +23,9 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+
+#: Adds to an answer of ours what whoever asks needs to read it.
+Dress = Callable[[list[Message]], Awaitable[list[Message]]]
 Headers = Iterable[tuple[bytes, bytes]]
 
 #: Characters of a method that are kept: a client may invent methods of any length.

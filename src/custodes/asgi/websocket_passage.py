@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
-from custodes.asgi.passage import FIELDS, Message, Passage, Refusal
+from custodes.asgi.passage import FIELDS, Dress, Message, Passage, Refusal
 
 #: Codes of a WebSocket's end that mean the connection broke (RFC 6455 §7.4.1).
 BROKEN = 1006
@@ -63,7 +63,7 @@ class WebSocketPassage(Passage):
         self.seen.complete = True
         self.seen.last = self.door.ticks()
 
-    async def refuse(self, refusal: Refusal) -> None:
+    async def refuse(self, refusal: Refusal, _dress: Dress) -> None:
         """Refuse the handshake: with an answer where the server can send one, else by closing (policy violation)."""
         await self.receive()  # the connect, which servers want to be read first
         if "websocket.http.response" not in (self._scope.get("extensions") or {}):

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from starlette.applications import Starlette
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
@@ -243,3 +245,65 @@ async def test_a_ban_of_one_who_has_a_blank_at_the_end_is_not_that_of_his_neighb
     # When he is blocked by the name that is shown
     await custodes.ratelimit.block_identifier(r"ann\x20", "user", reason="spam", actor="user:eve")
     assert [await ask(user) for user in (b"ann ", b"ann")] == [403, 200]
+
+
+class TestAPageOfAnotherOrigin:
+    """Given a host with CORS middleware, which a refusal of ours does not come by, as we stand outside of it."""
+
+    PAGE = (b"origin", b"https://shop.example")
+
+    @pytest.fixture(params=["installed", "wrapped", "wrapped within"])
+    async def app(self, request: pytest.FixtureRequest, custodes: Custodes) -> Any:
+        custodes.limit("1/minute", by="ip", name="strict")
+        inner = Starlette(routes=[Route("/", lambda _request: PlainTextResponse("welcome"), methods=["GET", "POST"])])
+        allowed: Any = {"allow_origins": ["https://shop.example"], "expose_headers": ["retry-after"]}
+        if request.param == "wrapped within":
+            app = custodes.wrap(CORSMiddleware(inner, **allowed))
+        else:
+            inner.add_middleware(CORSMiddleware, **allowed)
+            inner.add_middleware(GZipMiddleware)
+            app = inner
+            if request.param == "installed":
+                custodes.install(inner)
+            else:
+                app = custodes.wrap(inner)
+        assert (await converse(app, http_scope("/", headers=[self.PAGE]))).status == 200
+        return app
+
+    async def test_can_read_that_it_is_refused_and_for_how_long(self, app: Any):
+        answer = await converse(app, http_scope("/", headers=[self.PAGE]))
+
+        assert (answer.status, json.loads(answer.body)["status"]) == (429, 429)
+        assert answer.headers[b"access-control-allow-origin"] == b"https://shop.example"
+        assert answer.headers[b"access-control-expose-headers"] == b"retry-after"
+        assert int(answer.headers[b"retry-after"]) >= 1
+
+    async def test_of_an_origin_that_the_host_does_not_allow_cannot(self, app: Any):
+        answer = await converse(app, http_scope("/", headers=[(b"origin", b"https://evil.example")]))
+
+        assert answer.status == 429
+        assert b"access-control-allow-origin" not in answer.headers
+
+    async def test_may_ask_whether_it_may_ask(self, app: Any):
+        """When a preflight is over the limit, Then the host's middleware answers it, and what follows is refused."""
+        asks = http_scope("/", "OPTIONS", headers=[self.PAGE, (b"access-control-request-method", b"GET")])
+
+        answer = await converse(app, asks)
+
+        assert answer.status == 200
+        assert answer.headers[b"access-control-allow-origin"] == b"https://shop.example"
+
+
+async def test_a_cors_middleware_that_fails_does_not_lose_the_refusal(custodes: Custodes):
+    class Broken(CORSMiddleware):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] == "http":
+                raise RuntimeError
+            await self.app(scope, receive, send)
+
+    custodes.limit("1/minute", by="ip", name="strict")
+    app = custodes.wrap(Broken(Host()))
+    page = [(b"origin", b"https://shop.example")]
+    assert isinstance((await converse(app, http_scope("/", headers=page))).error, RuntimeError)
+
+    assert (await converse(app, http_scope("/", headers=page))).status == 429
