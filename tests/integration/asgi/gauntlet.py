@@ -149,7 +149,7 @@ def _fastapi_routes() -> tuple[BaseRoute, ...]:
     async def context(value: Annotated[str, Depends(variable)]) -> list[str]:
         return [value, VARIABLE.get()]
 
-    @app.get("/nothing", status_code=204)
+    @app.get("/nothing", status_code=204, response_model=None)
     async def nothing() -> None:
         return None
 

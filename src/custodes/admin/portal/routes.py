@@ -78,7 +78,7 @@ async def get_session(request: Request, customer: CustomerDep, custodes: Custode
     return PortalSessionModel.of(link, csrf_token(session_of(request)), custodes.settings.time_zone_of(link.tenant))
 
 
-@router.delete("/session", status_code=204)
+@router.delete("/session", status_code=204, response_model=None)
 async def leave(request: Request, response: Response, trail: Trail) -> None:
     """Forget the link in this browser; the link itself goes on working."""
     await trail.custodes.audit.commit(trail.entry("portal_link.left", target=trail.link.actor))
@@ -210,7 +210,7 @@ async def recover(id: Identifier, customer: CustomerDep, trail: Trail) -> Recove
     return RecoveredModel(deliveries=count)
 
 
-@router.delete("/endpoints/{id}", status_code=204)
+@router.delete("/endpoints/{id}", status_code=204, response_model=None)
 async def delete_endpoint(id: Identifier, customer: CustomerDep, trail: Trail) -> None:  # noqa: A002
     """Remove an endpoint, and its secrets for good."""
     endpoint = await customer.managed(id)

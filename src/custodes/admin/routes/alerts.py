@@ -400,7 +400,7 @@ async def replace_rule(
     return RuleModel.of(made)
 
 
-@router.delete("/alert-rules/{rule_id}", status_code=204)
+@router.delete("/alert-rules/{rule_id}", status_code=204, response_model=None)
 async def delete_rule(
     rule_id: RuleId, custodes: CustodesDep, tenant: TenantScope, trail: Trail, reason: Reason = ""
 ) -> None:
@@ -419,7 +419,7 @@ async def list_sinks(custodes: CustodesDep, admin: Admin) -> Sinks:
     return Sinks(items=[SinkModel.model_validate(one, from_attributes=True) for one in found])
 
 
-@router.post("/alert-sinks/enable", status_code=204, dependencies=[WHOLE_INSTALL])
+@router.post("/alert-sinks/enable", status_code=204, response_model=None, dependencies=[WHOLE_INSTALL])
 async def enable_sink(body: SinkBody, custodes: CustodesDep, trail: Trail) -> None:
     """Switch a sink on again that was switched off."""
     also = trail.entry("alert_sink.enabled", target=f"alert_sink:{body.name}", context={"sink": body.name})

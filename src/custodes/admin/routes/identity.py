@@ -278,7 +278,7 @@ async def create_api_key(body: NewApiKeyBody, custodes: CustodesDep, admin: Admi
     return NewApiKeyModel.made(made)
 
 
-@router.delete("/api-keys/{key_id}", status_code=204)
+@router.delete("/api-keys/{key_id}", status_code=204, response_model=None)
 async def revoke_api_key(
     key_id: Identifier, custodes: CustodesDep, admin: Admin, trail: Trail, reason: Reason = ""
 ) -> None:
@@ -303,7 +303,7 @@ async def list_sessions(
     return PageModel[SessionModel].of(found, SessionModel.of)
 
 
-@router.delete("/sessions/{session_id}", status_code=204)
+@router.delete("/sessions/{session_id}", status_code=204, response_model=None)
 async def end_session(session_id: Identifier, custodes: CustodesDep, admin: Admin, trail: Trail) -> None:
     """End a session: an owner any, an admin their own."""
     session = await custodes.identity.sessions.get(session_id, tenant=admin.tenant)

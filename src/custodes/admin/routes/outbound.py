@@ -227,7 +227,7 @@ async def recover_webhook_configuration(
     return ResentModel(deliveries=count, next_cursor="")
 
 
-@router.delete("/webhook-configurations/{id}", status_code=204)
+@router.delete("/webhook-configurations/{id}", status_code=204, response_model=None)
 async def delete_webhook_configuration(
     id: Identifier,  # noqa: A002
     custodes: CustodesDep,

@@ -112,7 +112,7 @@ async def create_portal_link(
     return NewPortalLink.made(made, custodes.portal.base_at(root_of(request)))
 
 
-@router.delete("/webhook-portal-links/{id}", status_code=204)
+@router.delete("/webhook-portal-links/{id}", status_code=204, response_model=None)
 async def revoke_portal_link(
     id: Identifier,  # noqa: A002
     custodes: CustodesDep,

@@ -121,7 +121,7 @@ async def change_saved_view(
     return SavedViewModel.of(changed, admin)
 
 
-@router.delete("/saved-views/{id}", status_code=204)
+@router.delete("/saved-views/{id}", status_code=204, response_model=None)
 async def delete_saved_view(
     id: Identifier,  # noqa: A002
     custodes: CustodesDep,

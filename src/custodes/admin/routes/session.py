@@ -120,7 +120,7 @@ async def login(body: Credentials, request: Request, response: Response, custode
     return await Me.signed_in(done, request)
 
 
-@router.post("/logout", status_code=204)
+@router.post("/logout", status_code=204, response_model=None)
 async def logout(response: Response, custodes: CustodesDep, principal: SignedIn, trail: Trail) -> None:
     """End the session."""
     if principal.method is not Method.SESSION:
