@@ -40,8 +40,8 @@ BRIN_PAGES = 32
 def by_time(name: str, *columns: str) -> tuple[Index, Index]:
     """Make the index of figures that are found by their time and in no order, as each engine has it.
 
-    Rows of a time lie together, so that PostgreSQL needs no more than a BRIN index (its documentation, "BRIN Indexes"):
-    a fraction of the space, and next to nothing of an insert. SQLite has B-trees only.
+    Rows of a time lie together, so that PostgreSQL needs no more than a BRIN index (its documentation, "BRIN Indexes"),
+    which takes a fraction of the space (ADR 0008). SQLite has B-trees only.
     """
     stored = {"pages_per_range": BRIN_PAGES, "autosummarize": "on"}
     brin = Index(f"{name}_brin", *columns, postgresql_using="brin", postgresql_with=stored, info={ONLY: "postgresql"})
