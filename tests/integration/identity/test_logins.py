@@ -11,9 +11,10 @@ from argon2 import PasswordHasher
 from sqlalchemy import select
 
 from custodes import Custodes
-from custodes.errors import AuthenticationFailed, Conflict, CustodesError, InvalidInput, PermissionDenied
+from custodes.errors import AuthenticationFailed, Conflict, CustodesError, InvalidInput, PermissionDenied, RateLimited
 from custodes.kernel.clock import HOUR, MINUTE, SECOND
 from custodes.kernel.signals import SecuritySignal
+from custodes.planes.identity import passwords
 from custodes.planes.identity.directory import Identity
 from custodes.planes.identity.logins import LOCKED_PER_MINUTE
 from custodes.planes.identity.model import Profile, Role, State
@@ -229,6 +230,19 @@ async def test_many_guesses_at_the_same_moment_are_counted_one_by_one(identity: 
     looked_at = [result for result in results if isinstance(result, AuthenticationFailed)]
     assert len(looked_at) == FREE_FAILURES
     assert all(isinstance(result, CustodesError) for result in results)
+
+
+async def test_whoever_comes_in_a_flood_of_logins_is_not_taken_for_a_guesser(
+    identity: Identity, ann: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given more logins than are looked at, when Ann is turned away again and again, then she waits for nothing."""
+    with monkeypatch.context() as flood:
+        flood.setattr(passwords, "MAX_WAITING", 0)
+        for _ in range(2 * FREE_FAILURES):
+            with pytest.raises(RateLimited, match="Too many logins"):
+                await identity.logins.sign_in("ann", PASSWORD, HERE)
+
+    assert (await identity.logins.sign_in("ann", PASSWORD, HERE)).profile.id == ann
 
 
 async def test_nobody_can_lock_somebody_else_out(identity: Identity, ann: str, clock: FakeClock) -> None:

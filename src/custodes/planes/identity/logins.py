@@ -90,6 +90,7 @@ class Logins:
 
         Raises:
             TooManyAttempts: wait first; the password was not looked at.
+            RateLimited: so many sign in just now that it was not looked at; it does not count as an attempt.
             AuthenticationFailed: user name or password is wrong, the account is disabled, or was disabled or
                 given another password while this one was looked at.
         """
@@ -198,7 +199,8 @@ class Logins:
         return Login(opened, profile, must_change_password=False)
 
     async def _admit(self, subject: str, client: Client, trace_id: str) -> tuple[Profile | None, Credential | None]:
-        """Count the attempt, and find the account."""
+        """Count the attempt, and find the account; what nobody has time to look at is no guess."""
+        self._passwords.check_room()
         now = self._clock.now()
 
         def work(tx: Transaction) -> tuple[int, Profile | None, Credential | None]:

@@ -89,10 +89,18 @@ class Passwords:
         except (VerificationError, InvalidHashError):
             return False
 
-    async def _in_turn(self, work: Callable[..., T], *arguments: str) -> T:
+    def check_room(self) -> None:
+        """Refuse at once what would have to wait behind too many others.
+
+        Raises:
+            RateLimited: so many wait already.
+        """
         if self._waiting >= MAX_WAITING:
             msg = "Too many logins at the same time"
             raise RateLimited(msg, remedy="Try again in a few seconds")
+
+    async def _in_turn(self, work: Callable[..., T], *arguments: str) -> T:
+        self.check_room()
         self._waiting += 1
         try:
             async with self._turns:
