@@ -5,6 +5,7 @@ import sqlite3
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from tests.contract.audit.conftest import START
 
@@ -232,6 +233,28 @@ async def test_the_store_itself_refuses_to_change_or_delete_what_was_recorded(
         await database.write(lambda tx: connection_of(tx).exec_driver_sql(statement))
 
     assert len(await listed(database, store)) == 1
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM audit_targets",
+        "UPDATE audit_targets SET target = 'order:2'",
+        "UPDATE audit_targets SET tenant_id = 'globex'",
+    ],
+)
+async def test_the_store_itself_refuses_to_hide_an_entry_from_those_who_look_for_its_target(
+    database: Database, store: SqlAuditStore, make, statement: str
+):
+    await store.append(make(targets=(Reference("order", "1"),)))
+    targets = text("SELECT tenant_id, target, entry_id FROM audit_targets")
+    before = await database.read(lambda tx: connection_of(tx).execute(targets).all())
+
+    with pytest.raises((DBAPIError, sqlite3.DatabaseError), match="append-only"):
+        await database.write(lambda tx: connection_of(tx).exec_driver_sql(statement))
+
+    assert len(before) == 1
+    assert await database.read(lambda tx: connection_of(tx).execute(targets).all()) == before
 
 
 @pytest.mark.parametrize("same", ["seq", "id", "idempotency_key"])

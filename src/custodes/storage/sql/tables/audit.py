@@ -125,6 +125,10 @@ _STEP = (
 )
 _NO_STEP = "audit_logs: a review goes on step by step, and says who and when"
 
+#: What an entry is found by goes with the entry, and not before it.
+_TARGETS_STAY = "audit_targets: what an entry is found by stays with it, as the trail is append-only"
+_ENTRY_IS_THERE = "EXISTS (SELECT 1 FROM audit_logs WHERE id = OLD.entry_id)"
+
 #: Guards of SQLite: what was recorded cannot be changed, and only retention deletes. They stop mistakes and careless
 #: hands, not somebody who may drop triggers.
 SQLITE_GUARDS = (
@@ -144,6 +148,10 @@ SQLITE_GUARDS = (
       OR EXISTS (SELECT 1 FROM audit_logs WHERE tenant_id = NEW.tenant_id
                  AND idempotency_key = NEW.idempotency_key AND idempotency_key IS NOT NULL)
     BEGIN SELECT RAISE(ABORT, 'audit_logs is append-only: what was recorded cannot be replaced'); END""",
+    f"""CREATE TRIGGER audit_targets_stay BEFORE UPDATE ON audit_targets
+    BEGIN SELECT RAISE(ABORT, '{_TARGETS_STAY}'); END""",
+    f"""CREATE TRIGGER audit_targets_go_with_their_entry BEFORE DELETE ON audit_targets
+    WHEN {_ENTRY_IS_THERE} BEGIN SELECT RAISE(ABORT, '{_TARGETS_STAY}'); END""",
 )
 
 #: The same guards on PostgreSQL.
@@ -167,8 +175,20 @@ POSTGRESQL_GUARDS = (
     BEGIN RAISE EXCEPTION '{_NO_STEP}'; END $$""",
     f"""CREATE TRIGGER audit_logs_reviewed_step_by_step BEFORE UPDATE OF {_REVIEWED} ON audit_logs
     FOR EACH ROW WHEN (({_STEP}) IS NOT TRUE) EXECUTE FUNCTION custodes_audit_review()""",
+    f"""CREATE FUNCTION custodes_audit_targets_stay() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN RAISE EXCEPTION '{_TARGETS_STAY}'; END $$""",
+    """CREATE TRIGGER audit_targets_stay BEFORE UPDATE OR TRUNCATE ON audit_targets
+    FOR EACH STATEMENT EXECUTE FUNCTION custodes_audit_targets_stay()""",
+    f"""CREATE FUNCTION custodes_audit_targets_go() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      IF {_ENTRY_IS_THERE} THEN RAISE EXCEPTION '{_TARGETS_STAY}'; END IF;
+      RETURN OLD;
+    END $$""",
+    """CREATE TRIGGER audit_targets_go_with_their_entry BEFORE DELETE ON audit_targets
+    FOR EACH ROW EXECUTE FUNCTION custodes_audit_targets_go()""",
 )
 
 for _dialect, _guards in (("sqlite", SQLITE_GUARDS), ("postgresql", POSTGRESQL_GUARDS)):
     for _guard in _guards:
-        event.listen(audit_logs, "after_create", DDL(_guard.replace("%", "%%")).execute_if(dialect=_dialect))
+        # After both: some are on the one, and ask the other.
+        event.listen(audit_targets, "after_create", DDL(_guard.replace("%", "%%")).execute_if(dialect=_dialect))
