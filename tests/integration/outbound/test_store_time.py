@@ -44,7 +44,7 @@ async def test_a_host_whose_clock_is_wrong_takes_nothing_that_another_is_at(
     behind, looks for work, Then it finds none until the leases have ended."""
     wrong = FakeClock(clock.now() + ahead)
     runs: list[str] = []
-    done = asyncio.Event()
+    handling, sending, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
     async with opened(url, clock) as right, opened(url, wrong) as other:
         for name, host in (("right", right), ("other", other)):
             await host.store_time.measure()
@@ -53,9 +53,11 @@ async def test_a_host_whose_clock_is_wrong_takes_nothing_that_another_is_at(
             @host.webhook("stripe")
             async def handle(_event: Any, name: str = name) -> None:
                 runs.append(name)
+                handling.set()
                 await done.wait()
 
         async def answer(_receiver: Receiver, _request: web.Request) -> web.Response:
+            sending.set()
             await done.wait()
             return web.Response(status=204)
 
@@ -64,6 +66,9 @@ async def test_a_host_whose_clock_is_wrong_takes_nothing_that_another_is_at(
         await right.outbound.emit("order.paid", {})
         await receive(right)
         assert [await right.inbound.worker.claim(), await right.outbound.worker.claim()] == [1, 1]
+        async with asyncio.timeout(60):  # one that has not begun when its lease is lost never does
+            await handling.wait()
+            await sending.wait()
         for _ in range(3):
             assert [await other.inbound.worker.claim(), await other.outbound.worker.claim()] == [0, 0]
             for each in (clock, wrong):
