@@ -200,8 +200,9 @@ async def test_the_first_lines_of_a_report_are_the_same_however_they_are_found(
     asked = list(product((*RANGES[-2:], (START + 5 * DAY, START + 100 * DAY)), TENANTS))
 
     for turn in range(2):
-        for likely in (0, 6, 1_000):
+        for likely, worth in ((0, 1_000_000), (0, 1), (6, 1), (1_000, 1)):
             monkeypatch.setattr(audit_compliance, "LIKELY", likely)
+            monkeypatch.setattr(audit_compliance, "WORTH_LEAVING_OUT", worth)
             reports = await database.read(
                 lambda tx: [trail.store.compliance(tx, tenant, *limits) for limits, tenant in asked]
             )
@@ -220,6 +221,59 @@ async def test_the_first_lines_of_a_report_are_the_same_however_they_are_found(
     events, oldest = await database.read(lambda tx: connection_of(tx).execute(most).one())
     assert events == await database.read(lambda tx: connection_of(tx).execute(lasting).scalar_one())
     assert oldest >= START + 2 * DAY
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+async def test_lines_with_few_entries_of_all_time_are_left_out_only_where_they_cannot_be_among_the_first(
+    database: Database, trail: Trail, make: Callable[..., AuditEntry], monkeypatch: pytest.MonkeyPatch
+):
+    """Given many who did as much on each day, then most lines are left out; given a range of others, then none is."""
+    monkeypatch.setattr(audit_compliance, "MAX_LINES", 3)
+    monkeypatch.setattr(audit_compliance, "_MOST", 4)
+    bounds: list[int] = []
+    ranked_of = audit_compliance._ranked_of
+
+    def watched(asked, duty, least):
+        if duty == "admin":
+            bounds.append(least)
+        return ranked_of(asked, duty, least)
+
+    monkeypatch.setattr(audit_compliance, "_ranked_of", watched)
+
+    def did(name: str, day: int, times: int) -> list[AuditEntry]:
+        actor = Reference("user", name)
+        return [make(day * DAY / SECOND + number, actor=actor, kind=Kind.ADMIN) for number in range(times)]
+
+    async def of_days(first: int, last: int) -> list[tuple[str, int]]:
+        since, until = START + first * DAY, START + last * DAY
+        report = await database.read(lambda tx: trail.store.compliance(tx, None, since, until))
+        theirs = [one for one in trail.kept if since <= one.recorded_at < until]
+        assert report.admin_actions == counting.compliance(trail.kept, theirs).admin_actions[:3]
+        return [(line.actor, line.events) for line in report.admin_actions]
+
+    # Given five who do ten things each day, one who does one, and two days that belong to others
+    for day in range(10):
+        for number in range(5):
+            await trail.add(did(f"steady{number}", day, 10 if day not in {4, 5} else 1))
+        await trail.add(did(f"rare{day}", day, 1))
+    for number in range(5):
+        await trail.add(did(f"guest{number}", 4, 3))
+    await trail.fold()
+
+    assert await of_days(0, 3) == [("user:steady0", 30), ("user:steady1", 30), ("user:steady2", 30)]
+    assert bounds == [24]
+    bounds.clear()
+
+    # when a range is theirs, then the last that is listed says which lines could have been before it
+    assert await of_days(4, 6) == [("user:guest0", 3), ("user:guest1", 3), ("user:guest2", 3)]
+    assert bounds == [16, 2]
+    bounds.clear()
+
+    # and what is not folded yet counts, whoever did it
+    await trail.add(did("late", 2, 40))
+    await trail.add(did("rare1", 2, 35))
+    assert (await of_days(0, 3))[:2] == [("user:late", 40), ("user:rare1", 36)]
+    assert bounds == [24]
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)

@@ -39,7 +39,7 @@ def analyse(
     """Answer for a range of time."""
     asked = Asked.of(connection, tenant, since, until)
     groups = _groups(asked)
-    reviews = by_review_state(asked)
+    reviews = dict(asked.ask(of_reviews))
     return AuditAnalytics(
         since=since,
         until=until,
@@ -88,12 +88,8 @@ def _actions(groups: Iterable[Any]) -> tuple[ActionCount, ...]:
     return tuple(ActionCount(*key, count, failures[key]) for key, count in events.most_common())
 
 
-def by_review_state(asked: Asked) -> dict[str, int]:
-    """Count reviews by their state, which changes: on their own index, never from figures."""
-    return {row[0]: row[1] for row in asked.ask(_of_reviews)}
-
-
-def _of_reviews(form: Form) -> Any:
+def of_reviews(form: Form) -> Any:
+    """Write the question of reviews by their state, which changes: on their own index, never from figures."""
     query = select(_c.review_state, func.count()).where(*form.reviewed(), _c.review_state.is_not(None))
     return query.group_by(_c.review_state)
 

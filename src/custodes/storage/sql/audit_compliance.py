@@ -12,10 +12,11 @@ from sqlalchemy import Connection, Double, Integer, cast, func, literal_column, 
 
 from custodes.planes.audit.behaviour import MAX_LINES, Compliance, Tally
 from custodes.planes.audit.model import UNREVIEWED
-from custodes.storage.sql.audit_analytics import by_review_state
+from custodes.storage.sql.audit_analytics import of_reviews
 from custodes.storage.sql.audit_figures import DUTIES, LINE, Level, is_its_line
 from custodes.storage.sql.audit_filters import unordered
-from custodes.storage.sql.audit_reading import Asked, Form, Inquiry, added_up, below, side_by_side, total
+from custodes.storage.sql.audit_reading import Asked, Form, added_up, below, total
+from custodes.storage.sql.pipelined import Inquiry, side_by_side
 from custodes.storage.sql.tables.audit import audit_logs
 from custodes.storage.sql.tables.audit_figures import (
     audit_habit_folds,
@@ -39,6 +40,9 @@ _MOST = MAX_LINES + 1
 #: Lines with most entries of all time that are added up first.
 LIKELY = 2 * MAX_LINES
 
+#: Entries below which lines are not left out by them: so few lines have fewer that looking for these takes longer.
+WORTH_LEAVING_OUT = 5
+
 #: Begin of the first and end of the last day that figures tell of; both 0 when there is none.
 Kept = tuple[int, int]
 
@@ -50,17 +54,24 @@ def compliance(connection: Connection, tenant: str | None, since: int, until: in
     asked = Asked.of(connection, tenant, since, until, audit_habit_folds)
     of_lines = Asked.of(connection, tenant, since, until, audit_line_folds)
     kept = _kept(connection)
-    took = [each for (each,) in asked.ask(_of_verdicts, MAX_VERDICTS)]
-    # The longest first.
-    duties = ("privileged", "sign_in", "admin")
-    of_duties = side_by_side(connection, [_tallies(of_lines, duty, kept) for duty in duties])
-    (privileged, _), (sign_ins, sign_ins_cut), (admin, admin_cut) = of_duties
-    [(waiting,)] = asked.ask(_of_waiting) or [(None,)]
-    [(entries, first, last)] = asked.ask(_of_span) or [(0, 0, 0)]
+    # The longest first, and each other one meanwhile.
+    (privileged, _), (sign_ins, sign_ins_cut), (admin, admin_cut), verdicts, waits, spans, reviews = side_by_side(
+        connection,
+        [
+            *(_tallies(of_lines, duty, kept) for duty in ("privileged", "sign_in", "admin")),
+            asked.inquire(_of_verdicts, MAX_VERDICTS),
+            asked.inquire(_of_waiting),
+            asked.inquire(_of_span),
+            asked.inquire(of_reviews),
+        ],
+    )
+    took = [each for (each,) in verdicts]
+    [(waiting,)] = waits or [(None,)]
+    [(entries, first, last)] = spans or [(0, 0, 0)]
     return Compliance(
         admin_actions=admin, admin_actions_cut=admin_cut, sign_ins=sign_ins, sign_ins_cut=sign_ins_cut,
-        privileged=privileged, reviews=by_review_state(asked), median_to_verdict=median_low(took) if took else None,
-        oldest_waiting_at=waiting or 0,
+        privileged=privileged, reviews=dict(reviews),
+        median_to_verdict=median_low(took) if took else None, oldest_waiting_at=waiting or 0,
         entries=entries or 0, first_sequence=first or 0, last_sequence=last or 0,
     )  # fmt: skip
 
@@ -84,25 +95,67 @@ def _ranked(asked: Asked, duty: str, kept: Kept) -> Inquiry[list[Any]]:
     """
     numbered = (yield from _ranked_of_likely(asked, duty, kept)) if _is_most(asked, kept) else None
     if numbered is None:
-        numbered = yield from _ranked_of_all(asked, duty)
+        numbered = yield from _ranked_by_sums(asked, duty, kept)
     found: list[Any] = [*numbered, *(yield asked.written(_of_new_lines, duty, _MOST))]
     return sorted(found, key=lambda row: (-row[3], *row[:3]))[:_MOST]
 
 
-def _ranked_of_all(asked: Asked, duty: str) -> Inquiry[Sequence[Any]]:
-    """Rank all lines of a range: ``(*LINE, events, line)``."""
+def _ranked_by_sums(asked: Asked, duty: str, kept: Kept) -> Inquiry[Sequence[Any]]:
+    """Rank the lines of a range by adding up their figures: ``(*LINE, events, line)``.
+
+    Most lines have few entries of all time. As these cannot be among the first of a range that has its share of all,
+    they are left out at first; once the last that is listed is known, so is which lines could have been before it.
+    """
+    least = yield from _likely_least(asked, duty, kept)
+    while True:
+        ranked = yield from _ranked_of(asked, duty, least)
+        last = ranked[-1][3] if len(ranked) == _MOST else 0
+        if last >= least:
+            return ranked
+        least = last
+
+
+def _likely_least(asked: Asked, duty: str, kept: Kept) -> Inquiry[int]:
+    """Guess how many entries the last line that is listed has; 0 where no line is worth leaving out."""
+    first, last = kept
+    if asked.reach.seq == 0 or first >= last:
+        return 0
+    share = (min(asked.until, last) - max(asked.since, first)) / (last - first)
+    found = yield asked.written(_of_place, duty, _MOST)
+    guess = int(found[0][0] * min(1.0, share)) if found else 0
+    return guess if guess >= WORTH_LEAVING_OUT else 0
+
+
+def _of_place(_: Form, duty: str, place: int) -> Any:
+    """Write the question of the entries of all time of the line with so many before it."""
+    events = audit_lines.c.events
+    return select(events).where(audit_lines.c.duty == duty).order_by(events.desc()).offset(place - 1).limit(1)
+
+
+def _ranked_of(asked: Asked, duty: str, least: int) -> Inquiry[Sequence[Any]]:
+    """Rank the lines of a range; those with fewer than ``least`` entries of all time may be left out."""
+    some = least > 0
     if asked.connection.dialect.name != "sqlite":
-        return (yield asked.written(_of_ranked_lines, duty, _MOST))
-    counts = added_up((yield asked.written(_of_lines, duty)))
+        return (yield asked.written(_of_ranked_lines, duty, _MOST, some, least=least))
+    counts = added_up((yield asked.written(_of_lines, duty, some, least=least)))
     counts.pop(None, None)
     return (yield from _named(asked, counts))
 
 
-def _of_lines(form: Form, duty: str) -> Any:
-    return form.lists(audit_line_figures, ("line", "events"), (_line_of(duty), _one), DUTIES[duty], of=("duty", duty))
+def _of_frequent(form: Form, duty: str) -> Any:
+    """Write the question of lines with many entries of all time, and of those that entries beside the figures have."""
+    lines = audit_lines.c
+    many = select(lines.line).where(lines.duty == duty, lines.events >= form.least())
+    return many.union_all(select(_line_of(duty)).where(*form.yet_to_fold(), DUTIES[duty]))
 
 
-def _of_ranked_lines(form: Form, duty: str, most: int) -> Any:
+def _of_lines(form: Form, duty: str, some: bool) -> Any:
+    made = (_line_of(duty), _one)
+    within = _of_frequent(form, duty) if some else None
+    return form.lists(audit_line_figures, ("line", "events"), made, DUTIES[duty], of=("duty", duty), within=within)
+
+
+def _of_ranked_lines(form: Form, duty: str, most: int, some: bool) -> Any:
     """Write the question for PostgreSQL.
 
     It is told how to go about it, as it knows nothing of rows that come from several places. Sorted, they are not added
@@ -111,7 +164,10 @@ def _of_ranked_lines(form: Form, duty: str, most: int) -> Any:
     """
     made = (_line_of(duty), _one)
     rows = form.rows(audit_line_figures, ("line", "events"), made, DUTIES[duty], of=("duty", duty))
-    by_line = select(rows.c.line, rows.c.events).order_by(rows.c.line).subquery().c
+    counted = select(rows.c.line, rows.c.events)
+    if some:
+        counted = counted.where(rows.c.line.in_(_of_frequent(form, duty)))
+    by_line = counted.order_by(rows.c.line).subquery().c
     events = cast(func.sum(cast(by_line.events, Double)), Count).label("events")
     sums = select(by_line.line, events).group_by(by_line.line).order_by(events.desc()).fetch(most, with_ties=True)
     first = sums.subquery()

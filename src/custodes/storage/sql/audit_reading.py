@@ -8,12 +8,11 @@ making it takes as long as the answer; its values are bound when it is asked.
 from __future__ import annotations
 
 import json
-from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from heapq import nsmallest
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection, Dialect, Subquery, Table, any_, bindparam, cast, exists, func, select, union_all
 from sqlalchemy.dialects import postgresql, sqlite
@@ -21,12 +20,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from custodes.storage.sql.audit_figures import LEVELS, Level
 from custodes.storage.sql.audit_filters import floor_id, unordered
-from custodes.storage.sql.pipelined import Rows, Statement, pipelined
+from custodes.storage.sql.pipelined import Inquiry, Statement
 from custodes.storage.sql.tables.audit import audit_logs
 from custodes.storage.sql.tables.audit_figures import audit_folds
 from custodes.storage.sql.types import Count, Micros
-
-T = TypeVar("T")
 
 #: Buckets that are named one by one, so that a key's next columns are searched in each.
 MAX_NAMED = 400
@@ -133,14 +130,24 @@ class Form:
         return select(name, events).group_by(name).order_by(events.desc(), name).limit(top)
 
     def lists(
-        self, table: Table, names: Sequence[str], made: Sequence[Any], *where: Any, of: tuple[str, str] | None = None
+        self,
+        table: Table,
+        names: Sequence[str],
+        made: Sequence[Any],
+        *where: Any,
+        of: tuple[str, str] | None = None,
+        within: Any = None,
     ) -> Any:
         """Write the question of names and numbers as lists, for SQLite, which sorts all rows to group them.
 
-        Args: as for :meth:`selects`.
+        Args: as for :meth:`selects`; ``within`` selects the names that are meant alone.
         """
-        parts = [part.subquery().c for part in self.selects(table, names, made, *where, of=of)]
-        return union_all(*(select(*(func.json_group_array(part[name]) for name in names)) for part in parts))
+        listed: list[Any] = []
+        for rows in self.selects(table, names, made, *where, of=of):
+            part = rows.subquery().c
+            wanted = [] if within is None else [part[names[0]].in_(within)]
+            listed.append(select(*(func.json_group_array(part[name]) for name in names)).where(*wanted))
+        return union_all(*listed)
 
     def selects(
         self,
@@ -217,8 +224,11 @@ class Form:
         return [_c.id >= _bound(f"from{place}", _c.id.type), _c.id < _bound(f"to{place}", _c.id.type)]
 
     def reviewed(self) -> list[Any]:
-        """Conditions of the entries of the range: by the short index of reviews, not by that of all entries."""
-        moment, id_type = unordered(_c.id), _c.id.type
+        """Conditions of the entries of the range: by the short index of reviews, not by that of all entries.
+
+        PostgreSQL knows how short it is, and looks up no entry of another time when these are conditions on the index.
+        """
+        moment, id_type = _c.id if self.dialect == "postgresql" else unordered(_c.id), _c.id.type
         first, end = _bound("first_id", id_type), _bound("end_id", id_type)
         return [moment >= first, moment < end, *self.tenant(_c.tenant_id)]
 
@@ -230,6 +240,10 @@ class Form:
         if named:
             return [of_level, self._is_one_of(bucket, f"buckets{place}")]
         return [of_level, bucket >= _micros(f"since{place}"), bucket < _micros(f"until{place}")]
+
+    def least(self) -> Any:
+        """The number asked with."""
+        return _bound("least", Count)
 
     def among(self, column: Any) -> Any:
         """Condition of being one of the values asked with."""
@@ -293,8 +307,17 @@ class Asked:
         text, values = self.written(question, *made_of, levels=levels, only=only)
         return self.connection.exec_driver_sql(text, values).all() if text else ()
 
+    def inquire(self, question: Question, *made_of: Any) -> Inquiry[Sequence[Any]]:
+        """Ask a question among others (:func:`custodes.storage.sql.pipelined.side_by_side`)."""
+        return (yield self.written(question, *made_of))
+
     def written(
-        self, question: Question, *made_of: Any, levels: Sequence[Level] = LEVELS, only: Sequence[Any] = ()
+        self,
+        question: Question,
+        *made_of: Any,
+        levels: Sequence[Level] = LEVELS,
+        only: Sequence[Any] = (),
+        least: int = 0,
     ) -> Statement:
         """Write a question; its text is empty where nothing can be found.
 
@@ -303,6 +326,7 @@ class Asked:
             made_of: what else its text depends on.
             levels: levels of the figures.
             only: the values that :meth:`Form.among` means.
+            least: the number that :meth:`Form.least` means.
         """
         dialect = self.connection.dialect.name
         listed: Callable[[Sequence[Any]], Any] = list if dialect == "postgresql" else _as_json
@@ -312,6 +336,7 @@ class Asked:
             "tenant": self.tenant,
             "seq": self.reach.seq,
             "only": listed(only),
+            "least": least,
             "since": self.since,
             "until": self.until,
             "first_id": floor_id(self.since),
@@ -344,32 +369,6 @@ def added_up(rows: Sequence[Any]) -> dict[Any, int]:
         for name, number in zip(json.loads(names), json.loads(numbers), strict=True):
             found[name] = found.get(name, 0) + number
     return found
-
-
-#: Asks one thing after the other: yields each question as it is written, and gets its rows.
-Inquiry = Generator[Statement, Sequence[Any], T]
-
-
-def side_by_side(connection: Connection, inquiries: Sequence[Inquiry[T]]) -> list[T]:
-    """Run inquiries of one snapshot in turns: PostgreSQL works on what one asks while another looks at its rows."""
-    found: dict[int, T] = {}
-    with pipelined(connection) as send:
-
-        def ask(place: int, rows: Sequence[Any] | None) -> None:
-            try:
-                statement = inquiries[place].send(rows) if rows is not None else next(inquiries[place])
-            except StopIteration as end:
-                found[place] = end.value
-            else:
-                waiting.append((place, send(statement) if statement[0] else tuple))
-
-        waiting: deque[tuple[int, Rows]] = deque()
-        for place in range(len(inquiries)):
-            ask(place, None)
-        while waiting:
-            place, rows = waiting.popleft()
-            ask(place, rows())
-    return [found[place] for place in range(len(inquiries))]
 
 
 @lru_cache(MAX_TEXTS)

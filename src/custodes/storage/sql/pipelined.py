@@ -7,11 +7,14 @@ Both go beneath SQLAlchemy, whose rows cost as much as adding them up.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
+
+T = TypeVar("T")
 
 #: A statement with the names of its parameters as the driver writes them, and their values.
 Statement = tuple[str, dict[str, Any]]
@@ -36,6 +39,32 @@ def pipelined(connection: Connection) -> Generator[Callable[[Statement], Rows]]:
 
     with driver.pipeline():
         yield send
+
+
+#: Asks one thing after the other: yields each question as it is written, and gets its rows.
+Inquiry = Generator[Statement, Sequence[Any], T]
+
+
+def side_by_side(connection: Connection, inquiries: Sequence[Inquiry[T]]) -> list[T]:
+    """Run inquiries of one snapshot in turns: PostgreSQL works on what one asks while another looks at its rows."""
+    found: dict[int, T] = {}
+    with pipelined(connection) as send:
+
+        def ask(place: int, rows: Sequence[Any] | None) -> None:
+            try:
+                statement = inquiries[place].send(rows) if rows is not None else next(inquiries[place])
+            except StopIteration as end:
+                found[place] = end.value
+            else:
+                waiting.append((place, send(statement) if statement[0] else tuple))
+
+        waiting: deque[tuple[int, Rows]] = deque()
+        for place in range(len(inquiries)):
+            ask(place, None)
+        while waiting:
+            place, rows = waiting.popleft()
+            ask(place, rows())
+    return [found[place] for place in range(len(inquiries))]
 
 
 class Values:
