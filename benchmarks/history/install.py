@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert
+from sqlalchemy import Connection, Table, insert, text
 
 from benchmarks.history import limits, metrics, trail
 from benchmarks.history.traffic import TrafficHistory
@@ -120,6 +120,7 @@ async def fill(custodes: Custodes, size: Size, tell: Callable[[str], None] = lam
     await write("webhook_refusal_counts", webhooks.refusals(), _refusals.insert)
     await write("webhook_events", webhooks.events(), _put_events)
     await write("audit_logs", trail.entries(size.entries, now, DEFAULT_TENANT), _put_entries)
+    await custodes.database.migrate(lambda tx: connection_of(tx).execute(text(trail.VERDICTS)))
     await fold(custodes, tell)
     await write("hours of rate_limit_tracking", limits.hours(now, DEFAULT_TENANT), _put_windows, HOURS)
     await write("metric_series", [series], lambda c, rows: _catalogue(c, rows[0], now - now % HOUR))

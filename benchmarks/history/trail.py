@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from custodes.kernel.clock import DAY
+from custodes.kernel.clock import DAY, MINUTE
 from custodes.kernel.ids import uuid7
 from custodes.planes.audit.catalogue import ACTIONS
 from custodes.planes.audit.model import SCHEMA_VERSION
@@ -16,9 +16,17 @@ ACTORS = 2_000
 ADDRESSES = 5_000
 DAYS = 90
 
-#: One entry in so many failed; one in so many is flagged.
+#: One entry in so many failed; one in so many is flagged, and one in so many of these waits for its verdict.
 FAILS = 12
 FLAGGED = 200
+WAITING = 10
+
+#: Gives the others theirs, ten minutes to a day after.
+VERDICTS = f"""
+    UPDATE audit_logs SET review_state = 'benign', reviewed_by = 'user:1',
+      reviewed_at = recorded_at + {10 * MINUTE} * (1 + seq % 144)
+    WHERE review_state = 'open' AND (seq - 1) % {FLAGGED * WAITING} <> 0
+"""
 
 _REASON = '[{"points":40,"rule":"new_address","sentence":"The address is new"}]'
 
@@ -43,7 +51,6 @@ def entries(count: int, now: int, tenant: str) -> Iterator[tuple[tuple[Any, ...]
             f'{{"actor":{{"id":"{actor}","type":"user"}}}}', f'[{{"id":"{number % 50_000}","type":"invoice"}}]',
             '[{"new":"sent","old":"draft","path":"status"}]', '{"auth_method":"password"}', "{}",
             60 if flagged else 5, _REASON if flagged else "[]", flagged, None,
-            identifier if flagged else None, "open" if number % (FLAGGED * 10) == 0
-            else "benign" if flagged else None,
+            identifier if flagged else None, "open" if flagged else None,
         )  # fmt: skip
         yield values, (target,)

@@ -130,24 +130,14 @@ class Form:
         return select(name, events).group_by(name).order_by(events.desc(), name).limit(top)
 
     def lists(
-        self,
-        table: Table,
-        names: Sequence[str],
-        made: Sequence[Any],
-        *where: Any,
-        of: tuple[str, str] | None = None,
-        within: Any = None,
+        self, table: Table, names: Sequence[str], made: Sequence[Any], *where: Any, of: tuple[str, str] | None = None
     ) -> Any:
         """Write the question of names and numbers as lists, for SQLite, which sorts all rows to group them.
 
-        Args: as for :meth:`selects`; ``within`` selects the names that are meant alone.
+        Args: as for :meth:`selects`.
         """
-        listed: list[Any] = []
-        for rows in self.selects(table, names, made, *where, of=of):
-            part = rows.subquery().c
-            wanted = [] if within is None else [part[names[0]].in_(within)]
-            listed.append(select(*(func.json_group_array(part[name]) for name in names)).where(*wanted))
-        return union_all(*listed)
+        parts = [part.subquery().c for part in self.selects(table, names, made, *where, of=of)]
+        return union_all(*(select(*(func.json_group_array(part[name]) for name in names)) for part in parts))
 
     def selects(
         self,
@@ -329,7 +319,7 @@ class Asked:
             least: the number that :meth:`Form.least` means.
         """
         dialect = self.connection.dialect.name
-        listed: Callable[[Sequence[Any]], Any] = list if dialect == "postgresql" else _as_json
+        listed = _as_array if dialect == "postgresql" else _as_json
         stretches = self.reach.cover(self.since, self.until, levels)
         whole = [each for each in stretches if each.level is not None]
         values: dict[str, Any] = {
@@ -394,6 +384,13 @@ def _bound(name: str, kind: Any) -> Any:
 
 def _micros(name: str) -> Any:
     return _bound(name, Micros)
+
+
+def _as_array(values: Sequence[Any]) -> Any:
+    """Write numbers as PostgreSQL writes an array: the driver takes ten times as long, as it quotes each."""
+    if values and isinstance(values[0], int):
+        return f"{{{','.join(map(str, values))}}}"
+    return list(values)
 
 
 def _as_json(values: Sequence[Any]) -> str:
