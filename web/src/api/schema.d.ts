@@ -267,7 +267,7 @@ export interface paths {
         post: operations["alerts_silence_alert"];
         /**
          * End Silence
-         * @description Tell of this problem again, from the next change or reminder on.
+         * @description Tell of this problem again: at once where nobody was told that it began, else from its next change on.
          */
         delete: operations["alerts_end_silence"];
         options?: never;

@@ -334,7 +334,7 @@ async def end_silence(
     trail: Trail,
     reason: Reason = "",
 ) -> IncidentModel:
-    """Tell of this problem again, from the next change or reminder on."""
+    """Tell of this problem again: at once where nobody was told that it began, else from its next change on."""
     owner = (await custodes.alerts.incidents.get(id, tenant=tenant)).tenant
     also = trail.entry("alert.unsilenced", target=f"alert:{id}", reason=reason, tenant=owner)
     return IncidentModel.of(await custodes.alerts.incidents.end_silence(id, tenant=tenant, also=also))

@@ -120,8 +120,10 @@ class AlertStore(Protocol):
         """Add a message that waits to be sent."""
         ...
 
-    def due_notifications(self, tx: Transaction, now: int, limit: int) -> list[Notification]:
-        """Return messages whose next attempt is due, the longest due first."""
+    def due_notifications(
+        self, tx: Transaction, now: int, limit: int, *, without: Sequence[str] = ()
+    ) -> list[Notification]:
+        """Return messages whose next attempt is due, the longest due first; none for the sinks ``without``."""
         ...
 
     def put_attempt(
