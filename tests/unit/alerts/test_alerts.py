@@ -902,6 +902,40 @@ class TestMessages:
 
 
 class TestRules:
+    @pytest.mark.parametrize("aggregation", ["avrage", "p100", "p0x"])
+    async def test_a_rule_with_an_aggregation_that_there_is_not_is_refused(self, alerts: Alerts, aggregation: str):
+        wrong = replace(DEPTH, aggregation=aggregation)
+        with pytest.raises(InvalidInput, match="is not an aggregation"):
+            await alerts.rules.create(wrong)
+        with pytest.raises(InvalidInput, match="is not an aggregation"):
+            await alerts.rules.replace(DEPTH.id, wrong)
+        with pytest.raises(InvalidInput, match="is not an aggregation"):
+            alerts.rules.add(wrong)
+
+    async def test_a_rule_says_why_it_has_no_data(
+        self, alerts: Alerts, metrics: SystemMetrics, clock: FakeClock, desk: Desk
+    ):
+        """Given rules on what was never recorded, cannot be asked, has stopped, and is there, then each says so."""
+        assert await alerts.no_data(DEPTH) == "Nothing is recorded as queue.depth yet"
+        await desk.turn(5)
+
+        assert await alerts.no_data(DEPTH) == ""
+        other = replace(DEPTH, labels={"queue": "mail"})
+        assert await alerts.no_data(other) == "No series of queue.depth has these labels yet"
+        assert "makes no sense: it is a gauge" in await alerts.no_data(replace(DEPTH, aggregation="p95"))
+        typo = replace(DEPTH, metric="qeue.depth", aggregation="rate")
+        assert await alerts.no_data(typo) == "Nothing is recorded as qeue.depth yet"
+        assert await alerts.no_data(replace(typo, enabled=False)) == ""
+
+        metrics.count("orders")
+        await metrics.flush()
+        clock.advance(HOUR)
+        assert await alerts.no_data(DEPTH) == "Nothing was recorded within its window"
+        assert await alerts.no_data(DEPTH, ever=True) == ""
+        orders = replace(DEPTH, metric="orders", aggregation="rate")
+        assert await alerts.no_data(orders) == "", "the rate of a silent counter is 0"
+        assert await alerts.no_data(replace(orders, by=("plan",))) == "Nothing was recorded within its window"
+
     async def test_stored_rules_are_evaluated_changed_and_deleted(
         self, make: Any, metrics: SystemMetrics, pager: Pager
     ):

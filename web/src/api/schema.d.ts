@@ -9474,6 +9474,11 @@ export interface components {
             id: string;
             /** @description `built-in`, `code` or `stored` */
             origin: components["schemas"]["Origin"];
+            /**
+             * No Data
+             * @description Why it has no figure at present; empty when it has one, or is switched off
+             */
+            no_data: string;
         };
         /**
          * RuleModel

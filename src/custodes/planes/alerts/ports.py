@@ -26,6 +26,14 @@ class Figures(Protocol):
         """Say in a sentence what a figure of a metric means; empty when there is no more to say than the figure."""
         ...
 
+    def check_aggregation(self, aggregation: str) -> None:
+        """Make sure that there is an aggregation; raises ``InvalidInput`` when there is not."""
+        ...
+
+    async def lack(self, name: str, *, labels: Mapping[str, str] | None = None, tenant: str | None = None) -> str:
+        """Say what was never recorded, a metric or a series of it with these labels; empty when both were."""
+        ...
+
     async def latest(
         self,
         name: str,

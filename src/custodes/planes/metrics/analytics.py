@@ -164,6 +164,19 @@ class MetricReader:
         seconds = (min(query.until, self._clock.now()) - since) / SECOND or 1.0
         return [(labels, figure(cell, seconds)) for (labels, _), cell in cells.items()]
 
+    async def lack(self, query: Query) -> str:
+        """Say what was never recorded, the metric or a series of it with the labels of a query; empty: both were.
+
+        Raises:
+            InvalidInput: as for :meth:`answer`.
+        """
+        if await self._series(query):
+            return ""
+        named = await self._series(replace(query, labels=None))
+        return (
+            f"No series of {query.name} has these labels yet" if named else f"Nothing is recorded as {query.name} yet"
+        )
+
     async def _series(self, query: Query) -> list[Series]:
         """Find the series that a query is about, all of one kind."""
         await self._flushes.settled()
