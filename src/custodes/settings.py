@@ -142,7 +142,8 @@ class Settings(BaseSettings):
 
     # ── Admin ────────────────────────────────────────────────────────────────
     public_url: str = Field("", validation_alias=_env("CUSTODES_PUBLIC_URL", "public_url"))
-    """Where browsers reach the dashboard, for example ``https://ops.example.com``; empty: taken from the request."""
+    """Where browsers reach the dashboard, for example ``https://ops.example.com``; empty: taken from the request.
+    ``custodes serve`` is below its path, if it has one (``https://ops.example.com/control``)."""
     oidc_issuers: CommaList = Field((), validation_alias=_env("CUSTODES_OIDC_ISSUERS", "oidc_issuers"))
     """Issuers whose tokens are accepted, as ``https://…`` URLs."""
     oidc_audience: str = Field("", validation_alias=_env("CUSTODES_OIDC_AUDIENCE", "oidc_audience"))

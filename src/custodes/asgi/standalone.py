@@ -8,6 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from importlib import import_module
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from custodes.app import Custodes
 from custodes.asgi import drain
@@ -46,7 +47,10 @@ def load() -> tuple[Custodes, ASGIApp]:
     if custodes is not None:
         return custodes, app
     custodes = Custodes()
-    return custodes, custodes.wrap(app)
+    wrapped = custodes.wrap(app)
+    below = urlsplit(custodes.settings.public_url).path.rstrip("/")
+    # An app of somebody else's knows by itself what it is below of.
+    return custodes, wrapped if named or not below else Below(below, wrapped)
 
 
 def load_app(name: str) -> ASGIApp:
@@ -70,6 +74,30 @@ def load_app(name: str) -> ASGIApp:
         msg = f"The app {name!r} is a {type(found).__name__}, which cannot be called"
         raise ConfigurationError(msg, remedy="Name an ASGI app as module:attribute")
     return cast("ASGIApp", found)
+
+
+class Below:
+    """Serves an app below the path of ``CUSTODES_PUBLIC_URL``, whether the proxy in front takes that path away or not.
+
+    Args:
+        root: the path, without a slash at its end.
+        app: the app.
+    """
+
+    def __init__(self, root: str, app: ASGIApp) -> None:
+        self._root = root
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection: by the ASGI specification its path includes what it is below of."""
+        if scope["type"] in {"http", "websocket"} and not scope.get("root_path"):
+            path: str = scope["path"]
+            scope = {**scope, "root_path": self._root}
+            if path != self._root and not path.startswith(f"{self._root}/"):
+                scope["path"] = self._root + path
+                if scope.get("raw_path") is not None:
+                    scope["raw_path"] = self._root.encode() + scope["raw_path"]
+        await self._app(scope, receive, send)
 
 
 class Probes:

@@ -57,13 +57,17 @@ _Enabled = Annotated[bool | None, typer.Option("--enable/--disable", help="Wheth
 @app.command("list")
 def list_rules(tenant: TenantOption = None, database: DatabaseOption = None, as_json: JsonOption = False) -> None:
     """List the rules: those that come with Custodes, of the code, and stored ones."""
-    found = run(database, lambda custodes: custodes.alerts.rules.list(tenant))
+
+    async def action(custodes: Custodes) -> list[tuple[Rule, str]]:
+        return [(rule, await custodes.alerts.no_data(rule)) for rule in await custodes.alerts.rules.list(tenant)]
+
+    found = run(database, action)
     if as_json:
-        write_json([told(rule) for rule in found])
+        write_json([told(rule, no_data) for rule, no_data in found])
         return
     rows = (
-        (one.id, one.name, _condition(one), one.severity, one.tenant or "all", one.origin, "" if one.enabled else "off")
-        for one in found
+        (one.id, one.name, _condition(one), one.severity, one.tenant or "all", one.origin, _state(one, no_data))
+        for one, no_data in found
     )
     write_table(("id", "rule", "when", "severity", "tenant", "from", ""), rows)
 
@@ -71,7 +75,12 @@ def list_rules(tenant: TenantOption = None, database: DatabaseOption = None, as_
 @app.command()
 def show(rule: _RuleId, database: DatabaseOption = None, as_json: JsonOption = False) -> None:
     """Show a rule."""
-    _write(run(database, lambda custodes: custodes.alerts.rules.get(rule)), as_json=as_json)
+
+    async def action(custodes: Custodes) -> tuple[Rule, str]:
+        found = await custodes.alerts.rules.get(rule)
+        return found, await custodes.alerts.no_data(found)
+
+    _write(*run(database, action), as_json=as_json)
 
 
 @app.command()
@@ -113,7 +122,7 @@ def create(
     )
     asked = Rule(id="", name=name, metric=metric, tenant=tenant, **given)
 
-    async def action(custodes: Custodes) -> Rule:
+    async def action(custodes: Custodes) -> tuple[Rule, str]:
         rule_id = custodes.new_id()
         entry = custodes.audit.admin_entry(
             "alert_rule.created",
@@ -123,9 +132,10 @@ def create(
             reason=reason,
             tenant=tenant,
         )
-        return await custodes.alerts.rules.create(asked, rule_id=rule_id, also=entry)
+        made = await custodes.alerts.rules.create(asked, rule_id=rule_id, also=entry)
+        return made, await custodes.alerts.no_data(made)
 
-    _write(run(database, action), as_json=as_json)
+    _write(*run(database, action), as_json=as_json)
 
 
 @app.command()
@@ -171,7 +181,7 @@ def update(
         msg = "Nothing says what to change"
         raise InvalidInput(msg, remedy="Give at least one option, such as --when or --disable")
 
-    async def action(custodes: Custodes) -> Rule:
+    async def action(custodes: Custodes) -> tuple[Rule, str]:
         before = await custodes.alerts.rules.get(rule)
         changed = replace(before, **given)
         entry = custodes.audit.admin_entry(
@@ -183,9 +193,10 @@ def update(
             reason=reason,
             tenant=before.tenant,
         )
-        return await custodes.alerts.rules.replace(rule, changed, also=entry)
+        made = await custodes.alerts.rules.replace(rule, changed, also=entry)
+        return made, await custodes.alerts.no_data(made)
 
-    _write(run(database, action), as_json=as_json)
+    _write(*run(database, action), as_json=as_json)
 
 
 @app.command()
@@ -250,9 +261,9 @@ def enable(
         out.print("It is told again.")
 
 
-def told(rule: Rule) -> dict[str, Any]:
+def told(rule: Rule, no_data: str = "") -> dict[str, Any]:
     """Tell a rule as the admin API does."""
-    values: dict[str, Any] = plain(rule)
+    values: dict[str, Any] = plain(rule) | {"no_data": no_data}
     del values["updated_at"]  # of a rule that is not stored it is none
     for name in ("window", "hold", "clear_hold", "remind"):
         values[f"{name}_seconds"] = values.pop(name) // SECOND
@@ -307,9 +318,13 @@ def _plainly(value: object) -> object:
     return told_of
 
 
-def _write(rule: Rule, *, as_json: bool) -> None:
+def _state(rule: Rule, no_data: str) -> str:
+    return no_data if rule.enabled else "off"
+
+
+def _write(rule: Rule, no_data: str, *, as_json: bool) -> None:
     if as_json:
-        write_json(told(rule))
+        write_json(told(rule, no_data))
         return
     labels = ", ".join(f"{name}={value}" for name, value in rule.labels.items())
     write_fields(
@@ -329,5 +344,6 @@ def _write(rule: Rule, *, as_json: bool) -> None:
             ("tenant", rule.tenant or "all"),
             ("from", rule.origin),
             ("state", "on" if rule.enabled else "off"),
+            ("no data", no_data),
         ),
     )

@@ -25,6 +25,7 @@ from custodes.kernel.compiled import SWITCH, TWINS, compiled_twins
 from custodes.kernel.health import Health
 from custodes.kernel.sealing import NoSealer
 from custodes.kernel.spelling import nearest
+from custodes.planes.alerts.model import Origin
 from custodes.planes.alerts.sinks import sink_name, without_user
 from custodes.planes.outbound.sender import FORWARD_SCHEMES
 from custodes.planes.ratelimit.language import parse_limits
@@ -389,6 +390,10 @@ async def _request_path(_custodes: Custodes) -> AsyncIterator[Finding]:
 
 
 async def _alerts(custodes: Custodes) -> AsyncIterator[Finding]:
+    if not await custodes.pending_migrations():
+        for rule in await custodes.alerts.rules.list():
+            if rule.origin is not Origin.BUILT_IN and (why := await custodes.alerts.no_data(rule, ever=True)):
+                yield Finding("alerts", Verdict.WARNING, f"the rule {rule.id} ({rule.name}) has no data: {why}")
     urls = custodes.settings.alert_urls
     if not urls:
         yield Finding("alerts", Verdict.WARNING, "they go to the log only", "Set CUSTODES_ALERT_URLS")

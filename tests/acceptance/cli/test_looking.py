@@ -198,6 +198,10 @@ def test_the_life_of_an_alert_rule(url: str):
         "acme",
         "stored",
     )
+    assert made["no_data"] == "Nothing is recorded as orders.created yet"
+    assert "Nothing is recorded as" in run("alerts", "rules", "list").stdout.replace("\n", " ")
+    [unheard] = [row for row in run_json("doctor") if "no data" in row["text"]]
+    assert (unheard["verdict"], made["id"] in unheard["text"]) == ("warning", True)
     changed = run_json("alerts", "rules", "update", made["id"], "--when", "<= 2", "--severity", "critical", "--disable")
     assert (changed["comparator"], changed["threshold"], changed["severity"]) == ("<=", 2, "critical")
     assert (changed["hold_seconds"], changed["enabled"]) == (300, False)

@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from custodes import Custodes
+from custodes.admin.app import create_admin_app
 from custodes.admin.pages.markup import html
 from custodes.planes.identity.model import Role
 from custodes.testing.admin import key_for
@@ -208,6 +209,24 @@ async def test_plain_http_from_afar_is_told_to_use_https(app: FastAPI) -> None:
     assert response.status_code == 403
     assert "<form" not in response.text
     assert "https" in response.text
+
+
+@pytest.mark.parametrize("called", ["http://10.0.0.7:8321", "http://ops.example.com"])
+async def test_plain_http_past_the_proxy_is_told_where_to_sign_in(
+    custodes: Custodes, browser: Any, called: str
+) -> None:
+    """Given TLS at a proxy, when somebody signs in past it, then they are told, and no session is made in vain."""
+    custodes.settings = custodes.settings.model_copy(update={"public_url": "https://ops.example.com"})
+    transport = httpx2.ASGITransport(app=create_admin_app(custodes))
+    form = {"username": "owner", "password": PASSWORD}
+    async with httpx2.AsyncClient(transport=transport, base_url=called) as client:
+        response = await client.post(f"{HOME}/login", data=form, headers={"Origin": called})
+        by_proxy = await client.post(f"{HOME}/login", data=form, headers={"Origin": "https://ops.example.com"})
+
+    assert response.status_code == 403
+    assert "set-cookie" not in response.headers
+    assert "Open the dashboard at https://ops.example.com" in response.text
+    assert by_proxy.status_code == 303, "the proxy need not pass on which host is called"
 
 
 async def test_it_works_below_any_prefix(app: FastAPI, browser: Any) -> None:

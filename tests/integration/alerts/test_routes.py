@@ -128,6 +128,21 @@ async def test_rules_are_written_changed_and_deleted(
     assert "alert_rule.updated" in str(report)
 
 
+async def test_a_rule_on_what_is_not_recorded_says_so_and_one_that_cannot_be_asked_is_refused(
+    client: httpx2.AsyncClient, custodes: Custodes, admin: dict[str, str]
+):
+    """Given a name with a typing error, Then whoever makes the rule sees it at once, and whoever lists the rules."""
+    made = (await client.post("/alert-rules", json={**RULE, "metric": "qeue.depth"}, headers=admin)).json()
+    assert made["no_data"] == "Nothing is recorded as qeue.depth yet"
+    custodes.metrics.gauge("qeue.depth", 1)
+    listed = (await client.get("/alert-rules", headers=admin)).json()["items"]
+    assert [one["no_data"] for one in listed if one["id"] == made["id"]] == [""]
+
+    wrong = await client.post("/alert-rules", json={**RULE, "aggregation": "p100"}, headers=admin)
+    assert (wrong.status_code, "'p100' is not an aggregation" in wrong.json()["detail"]) == (422, True)
+    assert await audited(custodes, "alert_rule.created") == 1
+
+
 async def test_what_is_done_to_a_tenants_rule_is_in_the_trail_of_that_tenant(
     client: httpx2.AsyncClient, custodes: Custodes, admin: dict[str, str]
 ):
@@ -146,7 +161,7 @@ async def test_built_in_rules_are_listed_and_can_be_switched_off(client: httpx2.
     listed = (await client.get("/alert-rules", headers=admin)).json()["items"]
     assert [one["id"] for one in listed] == ["api-error-rate", "disk-full", "health"]
 
-    health = {key: value for key, value in listed[2].items() if key not in {"id", "origin"}}
+    health = {key: value for key, value in listed[2].items() if key not in {"id", "origin", "no_data"}}
     off = await client.put("/alert-rules/health", json={**health, "enabled": False}, headers=admin)
     assert (off.json()["enabled"], off.json()["origin"]) == (False, "stored")
     assert (await client.delete("/alert-rules/health", headers=admin)).status_code == 204

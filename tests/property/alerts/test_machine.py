@@ -131,6 +131,8 @@ def test_reminders_keep_their_distance_and_end_with_the_acknowledgement(
             assert now - told >= rule.remind
         if step.news is not None:
             told = now
-    seen = replace(pending(), state=State.FIRING, fired_at=0, acknowledged_by="ada" if acknowledged else "")
+    seen = replace(
+        pending(), state=State.FIRING, fired_at=0, notified_at=0, acknowledged_by="ada" if acknowledged else ""
+    )
     step = look(rule, seen, 50.0, HOUR)
     assert (step.news is News.REMINDER) == (bool(rule.remind) and not acknowledged)

@@ -420,6 +420,87 @@ class TestSilence:
         await desk.turn(150, times=3)
         assert pager.news == ["firing", "firing"]
 
+    @pytest.mark.parametrize("ended_by_hand", [False, True])
+    async def test_what_began_within_a_silence_and_outlasts_it_is_told_of_when_that_ends(
+        self, desk: Desk, alerts: Alerts, pager: Pager, clock: FakeClock, ended_by_hand: bool
+    ):
+        """Given a problem that came back within its silence, when that ends, then it is told of, once, and its end."""
+        alerts.rules.add(replace(DEPTH, remind=0))
+        await desk.turn(150, times=3)
+        [incident] = await desk.incidents()
+        await alerts.incidents.silence(incident.id, clock.now() + HOUR)
+        await desk.turn(10, times=3)
+        await desk.turn(150, times=3)
+        assert pager.news == ["firing"], "the silence holds"
+
+        if ended_by_hand:
+            await alerts.incidents.end_silence(next(one.id for one in await desk.incidents() if one.open))
+        else:
+            clock.advance(HOUR)
+        await desk.turn(150, times=3)
+
+        assert pager.news == ["firing", "firing"]
+        await desk.turn(10, times=3)
+        assert pager.news == ["firing", "firing", "resolved"]
+
+    async def test_what_somebody_has_seen_within_a_silence_is_not_told_of_when_that_ends(
+        self, desk: Desk, alerts: Alerts, pager: Pager, clock: FakeClock
+    ):
+        await desk.turn(150, times=3)
+        [incident] = await desk.incidents()
+        await alerts.incidents.silence(incident.id, clock.now() + HOUR)
+        await desk.turn(10, times=3)
+        await desk.turn(150, times=3)
+        await alerts.incidents.acknowledge(next(one.id for one in await desk.incidents() if one.open), "user:ada")
+
+        clock.advance(HOUR)
+        await desk.turn(150, times=3)
+
+        assert pager.news == ["firing"]
+
+    async def test_what_became_critical_within_a_silence_is_told_of_when_that_ends(
+        self, desk: Desk, alerts: Alerts, pager: Pager, clock: FakeClock
+    ):
+        alerts.rules.add(replace(DEPTH, remind=0))
+        await desk.turn(150, times=3)
+        [incident] = await desk.incidents()
+        await alerts.incidents.silence(incident.id, clock.now() + HOUR)
+        await desk.turn(600, times=3)
+        assert pager.news == ["firing"]
+
+        clock.advance(HOUR)
+        await desk.turn(600, times=3)
+
+        assert pager.news == ["firing", "reminder"]
+        assert pager.got[-1].payload["severity"] == "critical"
+
+    async def test_a_failure_that_came_within_a_silence_and_goes_on_is_told_of_when_that_ends(
+        self, desk: Desk, alerts: Alerts, pager: Pager, clock: FakeClock
+    ):
+        def fail() -> None:
+            alerts.on_failure(
+                FailureSignal(at=clock.now(), tenant="acme", system="webhooks", name="dead", summary="gave up")
+            )
+
+        fail()
+        await alerts.write_events()
+        [incident] = (await alerts.incidents.list(tenant="acme")).items
+        await alerts.incidents.silence(incident.id, clock.now() + HOUR)
+        await alerts.dispatch()
+        clock.advance(QUIET)
+        await alerts.evaluate()
+        fail()
+        await alerts.write_events()
+        clock.advance(HOUR - QUIET)
+        fail()
+        await alerts.write_events()
+
+        await alerts.evaluate()
+        await alerts.evaluate()
+        await alerts.dispatch()
+
+        assert pager.news == ["firing", "firing"]
+
     @pytest.mark.parametrize("ends_in", [0, -1, 31 * DAY])
     async def test_a_silence_is_bounded(self, desk: Desk, clock: FakeClock, ends_in: int):
         await desk.turn(150, times=3)
@@ -751,6 +832,39 @@ class TestMessages:
         assert {one.due_at for one in told[1:8]} == {told[0].due_at - 1}, "those that were not tried come first"
         assert told[0].due_at > clock.now()
 
+    async def test_a_sink_that_takes_its_time_makes_those_of_the_others_not_late(
+        self, make: Any, database: Database, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    ):
+        """Given a hundred messages for a sink that takes four seconds each, then the others get theirs in between."""
+        monkeypatch.setattr("custodes.planes.alerts.dispatch.BATCH", 10)
+
+        class Slow(Pager):
+            async def send(self, notification: Notification) -> None:
+                clock.advance(4 * SECOND)
+                await super().send(notification)
+
+        slow, fine = Slow("slow"), Pager("fine")
+        alerts: Alerts = make(sinks=[slow, fine])
+        store = SqlAlertStore(database)
+
+        def fill(tx: Transaction) -> None:
+            for number in range(101):
+                one = Notification(
+                    id=f"n{number:03}", tenant="default", incident_id="i", sink="fine" if number == 100 else "slow",
+                    news=News.FIRING, payload={}, created_at=number, due_at=number,
+                )  # fmt: skip
+                store.add_notification(tx, one)
+
+        await database.write(fill)
+        await alerts.dispatch()
+
+        assert [one.id for one in fine.got] == ["n100"]
+        assert [one.id for one in slow.got] == ["n000", "n001", "n002"]
+        while len(slow.got) < 100:
+            clock.advance(5 * SECOND)
+            await alerts.dispatch()
+        assert [one.id for one in slow.got] == [f"n{number:03}" for number in range(100)], "each once, in order"
+
     async def test_a_message_that_a_sink_refuses_holds_up_no_other(
         self, make: Any, database: Database, clock: FakeClock
     ):
@@ -788,6 +902,40 @@ class TestMessages:
 
 
 class TestRules:
+    @pytest.mark.parametrize("aggregation", ["avrage", "p100", "p0x"])
+    async def test_a_rule_with_an_aggregation_that_there_is_not_is_refused(self, alerts: Alerts, aggregation: str):
+        wrong = replace(DEPTH, aggregation=aggregation)
+        with pytest.raises(InvalidInput, match="is not an aggregation"):
+            await alerts.rules.create(wrong)
+        with pytest.raises(InvalidInput, match="is not an aggregation"):
+            await alerts.rules.replace(DEPTH.id, wrong)
+        with pytest.raises(InvalidInput, match="is not an aggregation"):
+            alerts.rules.add(wrong)
+
+    async def test_a_rule_says_why_it_has_no_data(
+        self, alerts: Alerts, metrics: SystemMetrics, clock: FakeClock, desk: Desk
+    ):
+        """Given rules on what was never recorded, cannot be asked, has stopped, and is there, then each says so."""
+        assert await alerts.no_data(DEPTH) == "Nothing is recorded as queue.depth yet"
+        await desk.turn(5)
+
+        assert await alerts.no_data(DEPTH) == ""
+        other = replace(DEPTH, labels={"queue": "mail"})
+        assert await alerts.no_data(other) == "No series of queue.depth has these labels yet"
+        assert "makes no sense: it is a gauge" in await alerts.no_data(replace(DEPTH, aggregation="p95"))
+        typo = replace(DEPTH, metric="qeue.depth", aggregation="rate")
+        assert await alerts.no_data(typo) == "Nothing is recorded as qeue.depth yet"
+        assert await alerts.no_data(replace(typo, enabled=False)) == ""
+
+        metrics.count("orders")
+        await metrics.flush()
+        clock.advance(HOUR)
+        assert await alerts.no_data(DEPTH) == "Nothing was recorded within its window"
+        assert await alerts.no_data(DEPTH, ever=True) == ""
+        orders = replace(DEPTH, metric="orders", aggregation="rate")
+        assert await alerts.no_data(orders) == "", "the rate of a silent counter is 0"
+        assert await alerts.no_data(replace(orders, by=("plan",))) == "Nothing was recorded within its window"
+
     async def test_stored_rules_are_evaluated_changed_and_deleted(
         self, make: Any, metrics: SystemMetrics, pager: Pager
     ):

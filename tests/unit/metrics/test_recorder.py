@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from custodes.errors import InvalidInput, StorageUnavailable
-from custodes.kernel.clock import HOUR, MINUTE, SECOND
+from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from custodes.kernel.health import Health
 from custodes.planes.metrics.model import LEVELS, Kind, Query
 from custodes.planes.metrics.names import OVERFLOW
@@ -202,6 +203,50 @@ class TestRefusals:
         assert metrics.refused == 1
         with pytest.raises(InvalidInput):
             metrics.record(Kind.COUNTER, name, value, labels)
+
+    @pytest.mark.parametrize("name", [f"m{number}" for number in range(8)])
+    async def test_a_name_that_has_changed_its_kind_is_what_was_written_last(
+        self, database: Database, clock: FakeClock, name: str
+    ):
+        """Given a release that makes a gauge of a counter, then the gauge is asked for, at once and ever after."""
+
+        def process(writer: str) -> SystemMetrics:
+            ids = itertools.count()
+            return SystemMetrics(SqlMetricStore(database), clock, lambda: f"{writer}-{next(ids)}")
+
+        before, after = process("before"), process("after")
+        before.count(name, 7)
+        await before.flush()
+        for _ in range(3):
+            clock.advance(10 * SECOND)
+            after.gauge(name, 42)
+            await after.flush()
+            now = clock.now()
+
+            assert await before.latest(name, "last", 10 * SECOND, by=()) == [((), 42)]
+            [course] = (await before.catalogue.courses(now - HOUR, now + 1)).items
+            assert (course.metric.kind, course.aggregation, course.value) == (Kind.GAUGE, "last", 42)
+            clock.advance(HOUR)
+
+    async def test_series_of_long_ago_are_not_in_the_way(
+        self, metrics: SystemMetrics, clock: FakeClock, monkeypatch: Any
+    ):
+        """Given hosts that come and go for months, then what is asked of today is of those of today."""
+        monkeypatch.setattr("custodes.planes.metrics.analytics.MAX_SERIES", 5)
+        for day in range(10):
+            metrics.gauge("disk", day, labels={"host": f"pod-{day}"})
+            await metrics.flush()
+            clock.advance(DAY)
+        metrics.gauge("disk", 99, labels={"host": "pod-now"})
+        await metrics.flush()
+
+        assert await metrics.latest("disk", "last", MINUTE, by=("host",)) == [((("host", "pod-now"),), 99)]
+        now = clock.now()
+        one = Query("disk", "max", now - 30 * DAY, now + 1, labels={"host": "pod-3"}, by=())
+        [line] = (await metrics.query(one)).lines
+        assert [point.value for point in line.points] == [3], "a series is found among however many"
+        with pytest.raises(InvalidInput, match="More than 5 series"):
+            await metrics.query(replace(one, labels=None))
 
     async def test_a_name_has_one_kind(self, metrics: SystemMetrics):
         metrics.count("orders.created")

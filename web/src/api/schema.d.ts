@@ -267,7 +267,7 @@ export interface paths {
         post: operations["alerts_silence_alert"];
         /**
          * End Silence
-         * @description Tell of this problem again, from the next change or reminder on.
+         * @description Tell of this problem again: at once where nobody was told that it began, else from its next change on.
          */
         delete: operations["alerts_end_silence"];
         options?: never;
@@ -9474,6 +9474,11 @@ export interface components {
             id: string;
             /** @description `built-in`, `code` or `stored` */
             origin: components["schemas"]["Origin"];
+            /**
+             * No Data
+             * @description Why it has no figure at present; empty when it has one, or is switched off
+             */
+            no_data: string;
         };
         /**
          * RuleModel

@@ -7,6 +7,8 @@ no browser would keep it, so nobody is asked for a password there.
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -52,6 +54,16 @@ def clear_attempt(response: Response) -> None:
 
 def can_keep_cookies(request: Request, public_url: str) -> bool:
     """Tell whether a browser would keep a Secure cookie of this address, or of the one that it really calls."""
+    origin = request.headers.get("origin", "")
+    if origin.startswith("http://") and not _is_loopback(origin):
+        return False  # it says itself what it really calls: past the proxy that ends TLS
     if request.url.scheme == "https" or public_url.startswith("https://"):
         return True
     return (request.url.hostname or "") in LOOPBACK
+
+
+def _is_loopback(origin: str) -> bool:
+    try:
+        return (urlsplit(origin).hostname or "") in LOOPBACK
+    except ValueError:
+        return False

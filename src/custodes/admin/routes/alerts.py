@@ -14,6 +14,7 @@ from custodes.admin.exports import STREAMED, Export, ExportQuery
 from custodes.admin.fields import Body, Identifier, Moment, Reason
 from custodes.admin.own_metrics import SeesBuiltIn, check_seen
 from custodes.admin.paging import PageModel, PageQuery
+from custodes.app import Custodes
 from custodes.kernel.clock import MILLISECOND, SECOND, from_datetime
 from custodes.kernel.paging import MAX_LIMIT, walk
 from custodes.kernel.tenant import MAX_TENANT_LENGTH
@@ -146,12 +147,14 @@ class RuleModel(RuleBody):
 
     id: str = Field(description="UUIDv7, or a short name for rules that are not stored")
     origin: Origin = Field(description="`built-in`, `code` or `stored`")
+    no_data: str = Field(description="Why it has no figure at present; empty when it has one, or is switched off")
 
     @classmethod
-    def of(cls, rule: Rule) -> RuleModel:
+    def of(cls, rule: Rule, no_data: str = "") -> RuleModel:
         """Tell a rule."""
         values: dict[str, Any] = {
             **_fields(rule, cls),
+            "no_data": no_data,
             "labels": dict(rule.labels),
             "by": list(rule.by),
             "window_seconds": rule.window // SECOND,
@@ -231,6 +234,10 @@ def _changes(before: Rule, after: Rule) -> list[tuple[str, Any, Any]]:
         RuleModel.of(rule).model_dump(mode="json", include=set(RuleBody.model_fields)) for rule in (before, after)
     )
     return [(name, old[name], new[name]) for name in RuleBody.model_fields if old[name] != new[name]]
+
+
+async def _told(custodes: Custodes, rule: Rule) -> RuleModel:
+    return RuleModel.of(rule, await custodes.alerts.no_data(rule))
 
 
 def _micros(moment: datetime | None) -> int | None:
@@ -334,7 +341,7 @@ async def end_silence(
     trail: Trail,
     reason: Reason = "",
 ) -> IncidentModel:
-    """Tell of this problem again, from the next change or reminder on."""
+    """Tell of this problem again: at once where nobody was told that it began, else from its next change on."""
     owner = (await custodes.alerts.incidents.get(id, tenant=tenant)).tenant
     also = trail.entry("alert.unsilenced", target=f"alert:{id}", reason=reason, tenant=owner)
     return IncidentModel.of(await custodes.alerts.incidents.end_silence(id, tenant=tenant, also=also))
@@ -343,7 +350,7 @@ async def end_silence(
 @router.get("/alert-rules")
 async def list_rules(custodes: CustodesDep, tenant: TenantScope) -> Rules:
     """List the rules: built-in, of the code, and stored."""
-    return Rules(items=[RuleModel.of(rule) for rule in await custodes.alerts.rules.list(tenant)])
+    return Rules(items=[await _told(custodes, rule) for rule in await custodes.alerts.rules.list(tenant)])
 
 
 @router.post("/alert-rules", status_code=201)
@@ -366,13 +373,13 @@ async def create_rule(
         reason=reason,
         tenant=rule.tenant,
     )
-    return RuleModel.of(await custodes.alerts.rules.create(rule, rule_id=rule_id, also=also))
+    return await _told(custodes, await custodes.alerts.rules.create(rule, rule_id=rule_id, also=also))
 
 
 @router.get("/alert-rules/{rule_id}")
 async def get_rule(rule_id: RuleId, custodes: CustodesDep, tenant: TenantScope) -> RuleModel:
     """Return one rule."""
-    return RuleModel.of(await custodes.alerts.rules.get(rule_id, tenant))
+    return await _told(custodes, await custodes.alerts.rules.get(rule_id, tenant))
 
 
 @router.put("/alert-rules/{rule_id}")
@@ -397,7 +404,7 @@ async def replace_rule(
         tenant=before.tenant or body.tenant,
     )
     made = await custodes.alerts.rules.replace(rule_id, asked, tenant=tenant, also=also)
-    return RuleModel.of(made)
+    return await _told(custodes, made)
 
 
 @router.delete("/alert-rules/{rule_id}", status_code=204, response_model=None)

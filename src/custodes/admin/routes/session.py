@@ -166,7 +166,11 @@ async def sign_in(request: Request, custodes: Custodes, username: str, password:
     check_origin(request, custodes.settings.public_url)
     if not can_keep_cookies(request, custodes.settings.public_url):
         msg = "Signing in needs https, or an address of this machine"
-        raise PermissionDenied(msg, remedy="Put TLS in front and set CUSTODES_PUBLIC_URL=https://…")
+        public = custodes.settings.public_url
+        there = (
+            f"Open the dashboard at {public}" if public else "Put TLS in front and set CUSTODES_PUBLIC_URL=https://…"
+        )
+        raise PermissionDenied(msg, remedy=there)
     client = client_of(request)
     entry = login_entry(request, custodes, client, Method.SESSION)
     return await custodes.identity.logins.sign_in(username, password, client, trace_id=trace_of(request), also=entry)

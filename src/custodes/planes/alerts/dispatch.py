@@ -24,6 +24,10 @@ MAX_ATTEMPTS = 10
 #: Waits between attempts.
 BACKOFF = Backoff(base=10 * SECOND, factor=3.0, cap=30 * MINUTE)
 
+#: Longest that one sink is sent to before the others have their turn, microseconds: a receiver that takes its time for
+#: each message must not make those of the others late.
+TURN = 10 * SECOND
+
 _log = get_logger("custodes.alerts")
 
 
@@ -61,15 +65,19 @@ class Dispatcher:
     async def dispatch(self) -> int:
         """Send what is due; returns how many messages were taken. Sinks do not wait for each other."""
         taken = 0
+        slow: set[str] = set()
         while True:
             now = self._clock.now()
-            due = await self._store.read(lambda tx, now=now: self._store.due_notifications(tx, now, BATCH))
+            due = await self._store.read(
+                lambda tx, now=now: self._store.due_notifications(tx, now, BATCH, without=tuple(slow))
+            )
             by_sink: dict[str, list[Notification]] = {}
             for notification in due:
                 by_sink.setdefault(notification.sink, []).append(notification)
-            sent = sum(await asyncio.gather(*(self._send_all(name, some) for name, some in by_sink.items())))
+            sent = sum(await asyncio.gather(*(self._send_all(name, some, slow) for name, some in by_sink.items())))
             taken += sent
-            # A sink that failed has nothing due any more; what was due behind its messages is looked for again.
+            # A sink that failed has nothing due any more, one that is slow waits for the next run; what was due behind
+            # their messages is looked for again.
             if len(due) < BATCH or sent == len(due):
                 return taken
 
@@ -89,11 +97,18 @@ class Dispatcher:
         for sink in self._sinks.values():
             await sink.close()
 
-    async def _send_all(self, name: str, notifications: Sequence[Notification]) -> int:
-        """Send to one sink, in order; after a failure the rest waits too, so that an outage costs one timeout."""
+    async def _send_all(self, name: str, notifications: Sequence[Notification], slow: set[str]) -> int:
+        """Send to one sink, in order; after a failure the rest waits too, so that an outage costs one timeout.
+
+        One whose turn is over before its messages are goes into ``slow``.
+        """
         sink = self._sinks.get(name)
         taken = 0
+        begun = self._clock.monotonic()
         for notification in notifications:
+            if self._clock.monotonic() - begun >= TURN:
+                slow.add(name)
+                break
             if sink is None:
                 await self._settle(notification, Delivery.FAILED, "There is no such sink any more")
                 continue

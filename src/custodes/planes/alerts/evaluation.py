@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from custodes.kernel.clock import to_iso
 from custodes.planes.alerts.events import MAX_APART, QUIET, SIGNAL_RULE, Event, clean
-from custodes.planes.alerts.machine import look, put_back, resolved, silenced
+from custodes.planes.alerts.machine import look, put_back, resolved, silenced, untold
 from custodes.planes.alerts.model import Incident, Labels, News, Notification, Rule, Severity, State
 from custodes.planes.alerts.ports import AlertStore
 from custodes.planes.alerts.rules import MAX_LINES_PER_RULE
@@ -102,6 +102,8 @@ class Evaluation:
         if incident.rule_id.startswith(SIGNAL_RULE):
             if self._now - incident.last_seen_at >= QUIET:
                 self._tell(resolved(incident, self._now), News.RESOLVED)
+            elif untold(incident, self._now):
+                self._tell(incident, News.FIRING)
             elif incident != stored:
                 self._store.put_incident(self._tx, incident)
         elif rule is None:

@@ -95,7 +95,7 @@ class Alerts:
         self._emit = emit
         self._dispatcher = Dispatcher(store, clock, random_bits, sinks, emit, tenant)
         #: The rules and the verbs that change them.
-        self.rules = Rulebook(store, clock, new_id)
+        self.rules = Rulebook(store, clock, new_id, figures.check_aggregation)
         #: The incidents and the verbs that change them.
         self.incidents = Incidents(store, clock)
         #: Lines that were left out because a rule had too many, in this process.
@@ -165,6 +165,30 @@ class Alerts:
             fingerprint(rule.id, tenant, labels): Line(labels, value, await self._meaning(rule, labels, value))
             for labels, value in worst_first
         }
+
+    async def no_data(self, rule: Rule, *, ever: bool = False) -> str:
+        """Say why a rule has no figure at present; empty when it has one, or is switched off.
+
+        Args:
+            rule: the rule.
+            ever: only why it can never have had one: silence is then none.
+        """
+        if not rule.enabled:
+            return ""
+        try:
+            found = await self._figures.latest(
+                rule.metric, rule.aggregation, rule.window, labels=rule.labels, by=rule.by, tenant=rule.tenant
+            )
+            if found:
+                return ""
+            missing = await self._figures.lack(rule.metric, labels=rule.labels, tenant=rule.tenant)
+        except CustodesError as error:
+            if isinstance(error, StorageUnavailable):
+                raise
+            return error.message
+        if missing or ever or (rule.aggregation in _ZERO_WHEN_SILENT and not rule.by):
+            return missing
+        return "Nothing was recorded within its window"
 
     async def _meaning(self, rule: Rule, labels: Labels, value: float) -> str:
         if "{meaning}" not in rule.message or not rule.breaks(value):

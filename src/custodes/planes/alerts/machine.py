@@ -89,6 +89,8 @@ def _look_at_firing(rule: Rule, incident: Incident, value: float | None, now: in
     seen = replace(_seen(rule, incident, value, now, meaning), clear_since=None)
     if _RANK[seen.severity] > _RANK[incident.severity]:
         return Step(seen, News.ESCALATED)
+    if untold(seen, now):
+        return Step(seen, News.FIRING)
     return Step(seen, News.REMINDER if _to_remind(rule, seen, now) else None)
 
 
@@ -102,6 +104,12 @@ def silenced(incident: Incident, now: int) -> bool:
     return incident.silenced_until is not None and now < incident.silenced_until
 
 
+def untold(incident: Incident, now: int) -> bool:
+    """Tell whether it began to fire within a silence that has ended since: nobody knows of it yet."""
+    told = incident.notified_at is not None or bool(incident.acknowledged_by)
+    return incident.state is State.FIRING and not told and not silenced(incident, now)
+
+
 def _seen(rule: Rule, incident: Incident, value: float, now: int, meaning: str) -> Incident:
     severity = rule.severity_of(value)
     if _RANK[severity] < _RANK[incident.severity]:
@@ -111,8 +119,12 @@ def _seen(rule: Rule, incident: Incident, value: float, now: int, meaning: str) 
 
 
 def _to_remind(rule: Rule, incident: Incident, now: int) -> bool:
-    told = incident.notified_at if incident.notified_at is not None else incident.fired_at
-    return bool(rule.remind) and not incident.acknowledged_by and told is not None and now - told >= rule.remind
+    told, silence = incident.notified_at, incident.silenced_until
+    if incident.acknowledged_by or told is None or silenced(incident, now):
+        return False
+    # Within a silence nobody is told that it became critical.
+    critical = _RANK[incident.severity] > _RANK[rule.severity] and silence is not None and told < silence
+    return critical or (bool(rule.remind) and now - told >= rule.remind)
 
 
 def describe(rule: Rule, incident: Incident, value: float, meaning: str = "") -> str:

@@ -26,6 +26,14 @@ class Figures(Protocol):
         """Say in a sentence what a figure of a metric means; empty when there is no more to say than the figure."""
         ...
 
+    def check_aggregation(self, aggregation: str) -> None:
+        """Make sure that there is an aggregation; raises ``InvalidInput`` when there is not."""
+        ...
+
+    async def lack(self, name: str, *, labels: Mapping[str, str] | None = None, tenant: str | None = None) -> str:
+        """Say what was never recorded, a metric or a series of it with these labels; empty when both were."""
+        ...
+
     async def latest(
         self,
         name: str,
@@ -120,8 +128,10 @@ class AlertStore(Protocol):
         """Add a message that waits to be sent."""
         ...
 
-    def due_notifications(self, tx: Transaction, now: int, limit: int) -> list[Notification]:
-        """Return messages whose next attempt is due, the longest due first."""
+    def due_notifications(
+        self, tx: Transaction, now: int, limit: int, *, without: Sequence[str] = ()
+    ) -> list[Notification]:
+        """Return messages whose next attempt is due, the longest due first; none for the sinks ``without``."""
         ...
 
     def put_attempt(

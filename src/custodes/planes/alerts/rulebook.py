@@ -20,8 +20,14 @@ class Rulebook:
     """All rules. A stored rule stands above one of the same id from elsewhere; deleting it brings that one back."""
 
     def __init__(
-        self, store: AlertStore, clock: Clock, new_id: Callable[[], str], built_in: Iterable[Rule] = BUILT_IN
+        self,
+        store: AlertStore,
+        clock: Clock,
+        new_id: Callable[[], str],
+        check_aggregation: Callable[[str], None],
+        built_in: Iterable[Rule] = BUILT_IN,
     ) -> None:
+        self._check_aggregation = check_aggregation
         self._store = store
         self._clock = clock
         self._new_id = new_id
@@ -36,7 +42,7 @@ class Rulebook:
         if not 1 <= len(rule.id) <= MAX_ID:
             msg = f"{rule.id[:50]!r} is not an id of a rule"
             raise InvalidInput(msg, remedy=f"Give it 1 to {MAX_ID} characters, such as orders-stopped")
-        self._fixed[rule.id] = checked(replace(rule, origin=Origin.CODE))
+        self._fixed[rule.id] = self._checked(replace(rule, origin=Origin.CODE))
 
     async def list(self, tenant: str | None = None) -> list[Rule]:
         """Return the rules, by id: all for ``None``, else those of this tenant."""
@@ -110,4 +116,9 @@ class Rulebook:
         await self._store.write(work)
 
     def _stored(self, rule: Rule, identifier: str) -> Rule:
-        return checked(replace(rule, id=identifier, origin=Origin.STORED, updated_at=self._clock.now()))
+        return self._checked(replace(rule, id=identifier, origin=Origin.STORED, updated_at=self._clock.now()))
+
+    def _checked(self, rule: Rule) -> Rule:
+        made = checked(rule)
+        self._check_aggregation(made.aggregation)
+        return made

@@ -38,6 +38,12 @@ MAX_LINES = 50
 #: Series that one query looks at, at most.
 MAX_SERIES = 2_000
 
+#: Series of one name among which those with the labels of a query are looked for, at most: as many as a process keeps.
+MAX_CATALOGUED = 20_000
+
+#: Samples of a bucket of the coarsest level may be a day older than the moment that it is asked from.
+_WIDEST = LEVELS[-1].width
+
 #: Samples that one query reads, at most: bounds its time to about a second.
 MAX_SAMPLES = 200_000
 
@@ -164,13 +170,30 @@ class MetricReader:
         seconds = (min(query.until, self._clock.now()) - since) / SECOND or 1.0
         return [(labels, figure(cell, seconds)) for (labels, _), cell in cells.items()]
 
+    async def lack(self, query: Query) -> str:
+        """Say what was never recorded, the metric or a series of it with the labels of a query; empty: both were.
+
+        Raises:
+            InvalidInput: as for :meth:`answer`.
+        """
+        if await self._series(query):
+            return ""
+        named = await self._series(replace(query, labels=None))
+        return (
+            f"No series of {query.name} has these labels yet" if named else f"Nothing is recorded as {query.name} yet"
+        )
+
     async def _series(self, query: Query) -> list[Series]:
         """Find the series that a query is about, all of one kind."""
         await self._flushes.settled()
         live = [
             sample.series for sample in _about(self._live(), query)
         ]  # before the store: what it lacks now is in here
-        known = await self._store.list_series(query.tenant, query.name, MAX_SERIES + 1)
+        # Only those of the range: names of hosts and pods come and go, and the catalogue keeps them for years.
+        since = query.since - _WIDEST
+        known = await self._store.list_series(query.tenant, query.name, MAX_CATALOGUED + 1, since=since)
+        if len(known) > MAX_CATALOGUED:
+            raise _too_many(MAX_CATALOGUED)
         return _of_one_kind(
             _matching({one.id: one for one in [*known, *live]}.values(), query.labels), query.aggregation
         )
@@ -287,9 +310,12 @@ def _matching(series: Iterable[Series], labels: Mapping[str, str] | None) -> lis
     wanted = set((labels or {}).items())
     found = [one for one in series if wanted <= set(one.labels)]
     if len(found) > MAX_SERIES:
-        msg = f"More than {MAX_SERIES} series"
-        raise InvalidInput(msg, remedy="Name labels, or a tenant")
+        raise _too_many(MAX_SERIES)
     return found
+
+
+def _too_many(series: int) -> InvalidInput:
+    return InvalidInput(f"More than {series} series", remedy="Name labels, a tenant, or a shorter range")
 
 
 def _of_one_kind(series: list[Series], aggregation: str) -> list[Series]:

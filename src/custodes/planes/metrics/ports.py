@@ -67,12 +67,18 @@ class MetricStore(Protocol):
         """Return samples of some series, in no order; ``limit + 1`` of them when there are more than ``limit``."""
         ...
 
-    async def list_series(self, tenant: str | None, name: str, limit: int, *, after: str = "") -> list[Series]:
-        """Return the series known under a name, by tenant and id; of one tenant those after an id, if one is given."""
+    async def list_series(
+        self, tenant: str | None, name: str, limit: int, *, after: str = "", since: int | None = None
+    ) -> list[Series]:
+        """Return the series known under a name, by tenant and id; of one tenant those after an id, if one is given.
+
+        With ``since`` those that may have been written from then on, the last written last: of a name that has changed
+        its kind those of the new one.
+        """
         ...
 
     async def list_metrics(self, tenant: str | None, after: tuple[str, str] | None, limit: int) -> list[MetricInfo]:
-        """Return metrics by tenant and name, those after (tenant, name)."""
+        """Return metrics by tenant and name, those after (tenant, name); the kind is that of what was written last."""
         ...
 
     async def purge(self, level: Level, before: int, limit: int) -> int:

@@ -15,13 +15,24 @@ from custodes.kernel.clock import HOUR, SECOND, Clock
 from custodes.kernel.health import Health, SystemHealth, Threshold, judge
 from custodes.kernel.paging import DEFAULT_LIMIT, Page
 from custodes.kernel.tenant import DEFAULT_TENANT, check_tenant
-from custodes.planes.metrics.analytics import Flushes, Live, MetricReader
+from custodes.planes.metrics.analytics import Flushes, Live, MetricReader, figure_of
 from custodes.planes.metrics.catalogue import Catalogue
 from custodes.planes.metrics.collector import Collector, LagMeter
 from custodes.planes.metrics.fold import Cells, Fold, samples_of
 from custodes.planes.metrics.health import AS_NUMBER, HealthMonitor
 from custodes.planes.metrics.health_record import HEALTH, HealthRecord
-from custodes.planes.metrics.model import LEVELS, Answer, Kind, Labels, Level, MetricInfo, Query, Ranked, Series
+from custodes.planes.metrics.model import (
+    LEVELS,
+    Aggregation,
+    Answer,
+    Kind,
+    Labels,
+    Level,
+    MetricInfo,
+    Query,
+    Ranked,
+    Series,
+)
 from custodes.planes.metrics.ports import MetricStore
 from custodes.planes.metrics.probes import Probe, Reading
 from custodes.planes.metrics.registry import Registry
@@ -370,6 +381,18 @@ class SystemMetrics:
         """
         now = self._clock.now()
         return await self._reader.totals(Query(name, aggregation, now - window, now + 1, 0, labels, by, tenant))
+
+    async def lack(self, name: str, *, labels: Mapping[str, str] | None = None, tenant: str | None = None) -> str:
+        """Say what was never recorded, a metric or a series of it with these labels; empty when both were."""
+        return await self._reader.lack(Query(name, Aggregation.COUNT, 0, 1, 0, labels, None, tenant))
+
+    def check_aggregation(self, aggregation: str) -> None:
+        """Make sure that there is an aggregation.
+
+        Raises:
+            InvalidInput: there is not.
+        """
+        figure_of(aggregation)
 
     async def meaning(self, name: str, labels: Labels, value: float) -> str:
         """Say in a sentence what a figure means; empty when it says so itself."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Select, and_, delete, func, insert, or_, select, true, update
@@ -145,9 +145,13 @@ class SqlAlertStore:
         }
         connection_of(tx).execute(insert(n).values(values))
 
-    def due_notifications(self, tx: Transaction, now: int, limit: int) -> list[Notification]:
+    def due_notifications(
+        self, tx: Transaction, now: int, limit: int, *, without: Sequence[str] = ()
+    ) -> list[Notification]:
         """Return messages whose next attempt is due."""
         query = select(n).where(n.c.state == str(Delivery.WAITING), n.c.due_at <= now).order_by(n.c.due_at).limit(limit)
+        if without:
+            query = query.where(n.c.sink.not_in(without))
         return [_notification(row) for row in connection_of(tx).execute(query)]
 
     def put_attempt(

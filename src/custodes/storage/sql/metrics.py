@@ -54,7 +54,7 @@ class SqlMetricStore:
         def work(tx: Transaction) -> None:
             connection = connection_of(tx)
             connection.execute(insert(t), [_row(sample, LEVELS[0], writer) for sample in samples])
-            _catalogue(connection, list(series.values()), hour)
+            _catalogue(connection, list(series.values()), hour, at)
 
         if samples:
             await self._database.write(work, durable=False, once=writer)
@@ -77,21 +77,27 @@ class SqlMetricStore:
         """Return samples, each measurement exactly once."""
         return await self._database.read(lambda tx: _read(connection_of(tx), selection, limit))
 
-    async def list_series(self, tenant: str | None, name: str, limit: int, *, after: str = "") -> list[Series]:
-        """Return the series known under a name, after an id."""
-        query = (
-            select(s.c.tenant_id, s.c.name, s.c.kind, s.c.labels, s.c.series_id)
-            .where(_scope(tenant), s.c.name == name, *((s.c.series_id > after,) if after else ()))
-            .order_by(s.c.tenant_id, s.c.series_id)
-            .limit(limit)
-        )
+    async def list_series(
+        self, tenant: str | None, name: str, limit: int, *, after: str = "", since: int | None = None
+    ) -> list[Series]:
+        """Return the series known under a name, after an id, or written since a moment, the last written last."""
+        query = select(s.c.tenant_id, s.c.name, s.c.kind, s.c.labels, s.c.series_id).limit(limit)
+        query = query.where(_scope(tenant), s.c.name == name, *((s.c.series_id > after,) if after else ()))
+        if since is None:
+            query = query.order_by(s.c.tenant_id, s.c.series_id)
+        else:
+            written = s.c.last_seen >= since - LAST_SEEN_PRECISION
+            query = query.where(written).order_by(s.c.last_seen, s.c.tenant_id, s.c.series_id)
         rows = await self._database.read(lambda tx: connection_of(tx).execute(query).all())
         return [Series(row[0], row[1], Kind(row[2]), _labels(row[3]), row[4]) for row in rows]
 
     async def list_metrics(self, tenant: str | None, after: tuple[str, str] | None, limit: int) -> list[MetricInfo]:
         """Return metrics by tenant and name."""
         query = (
-            select(s.c.tenant_id, s.c.name, func.min(s.c.kind), func.count(), func.max(s.c.last_seen))
+            select(
+                *(s.c.tenant_id, s.c.name, func.min(s.c.kind), func.count(), func.max(s.c.last_seen)),
+                func.max(s.c.kind),
+            )
             .where(_scope(tenant))
             .group_by(s.c.tenant_id, s.c.name)
             .order_by(s.c.tenant_id, s.c.name)
@@ -99,8 +105,16 @@ class SqlMetricStore:
         )
         if after is not None:
             query = query.where(or_(s.c.tenant_id > after[0], and_(s.c.tenant_id == after[0], s.c.name > after[1])))
-        rows = await self._database.read(lambda tx: connection_of(tx).execute(query).all())
-        return [MetricInfo(row[0], row[1], Kind(row[2]), row[3], row[4]) for row in rows]
+
+        def work(tx: Transaction) -> list[MetricInfo]:
+            connection = connection_of(tx)
+            found: list[MetricInfo] = []
+            for of, name, kind, series, last_seen, other in connection.execute(query):
+                newest = kind if kind == other else _newest_kind(connection, of, name)
+                found.append(MetricInfo(of, name, Kind(newest), series, last_seen))
+            return found
+
+        return await self._database.read(work)
 
     async def purge(self, level: Level, before: int, limit: int) -> int:
         """Delete folded rows that began before a moment."""
@@ -152,8 +166,8 @@ def _row(sample: Sample, level: Level, writer: str) -> dict[str, object]:
     }
 
 
-def _catalogue(connection: Connection, series: Sequence[Series], hour: int) -> None:
-    """Note when series were last written."""
+def _catalogue(connection: Connection, series: Sequence[Series], hour: int, at: int) -> None:
+    """Note when series were last written; new ones to the moment: a new kind of a name is the newest at once."""
     known: set[str] = set()
     for tenant, name, ids in _chunks(series):
         query = select(s.c.series_id).where(s.c.tenant_id == tenant, s.c.name == name, s.c.series_id.in_(ids))
@@ -161,19 +175,19 @@ def _catalogue(connection: Connection, series: Sequence[Series], hour: int) -> N
         mine = and_(s.c.tenant_id == tenant, s.c.name == name, s.c.series_id.in_(ids), s.c.last_seen < hour)
         connection.execute(update(s).where(mine).values(last_seen=hour))
     # In one order in every process, so that two with the same new series never wait for each other.
-    new = [_catalogue_row(one, hour) for one in sorted(series, key=lambda one: one.id) if one.id not in known]
+    new = [_catalogue_row(one, at) for one in sorted(series, key=lambda one: one.id) if one.id not in known]
     if new:
         connection.execute(insert(s), new)
 
 
-def _catalogue_row(one: Series, hour: int) -> dict[str, object]:
+def _catalogue_row(one: Series, at: int) -> dict[str, object]:
     return {
         "tenant_id": one.tenant,
         "name": one.name,
         "series_id": one.id,
         "kind": str(one.kind),
         "labels": dict(one.labels),
-        "last_seen": hour,
+        "last_seen": at,
     }
 
 
@@ -295,6 +309,12 @@ def _samples_query(
             f" CAST(0 AS DOUBLE PRECISION), 0, NULL FROM ({rows}) AS parts GROUP BY series_id, slot"
         )
     return f"{rows} LIMIT {limit}"
+
+
+def _newest_kind(connection: Connection, tenant: str, name: str) -> str:
+    """Return the kind of the series of a name that was written last: the same that is read of several."""
+    same = select(s.c.kind).where(s.c.tenant_id == tenant, s.c.name == name)
+    return connection.execute(same.order_by(s.c.last_seen.desc(), s.c.series_id.desc()).limit(1)).scalar_one()
 
 
 def _unfolded(level: Level) -> ColumnElement[bool]:

@@ -193,7 +193,7 @@ function Buttons({ alert }: { alert: Detail }) {
           done="It is told of again"
           onConfirm={tell}
         >
-          The next change of it, or the next reminder, is told to every place.
+          It is told to every place: at once if nobody was told that it began, else at its next change or reminder.
         </ConfirmAction>
       )}
     </Group>

@@ -48,6 +48,7 @@ export function RuleDetail({ id }: { id: string }) {
           <Section title="When">
             <KeyValue
               of={[
+                ['No data', rule.no_data],
                 [
                   'Fires when',
                   <span key="when" className="mono">

@@ -164,5 +164,11 @@ function List() {
 
 export function RuleState({ rule, fires }: { rule: Rule; fires: number }) {
   if (!rule.enabled) return <StatusBadge state="off" tone="plain" />;
+  if (fires === 0 && rule.no_data)
+    return (
+      <span title={rule.no_data}>
+        <StatusBadge state="no data" tone="plain" />
+      </span>
+    );
   return fires > 0 ? <StatusBadge state="firing" /> : <StatusBadge state="on" tone="good" />;
 }

@@ -4,6 +4,7 @@ import { bodyOf, draftOfRule, faultsOf, isWhole, labelsOf, type Rule, searchOf, 
 const RULE = {
   id: 'disk-full',
   origin: 'built-in',
+  no_data: '',
   name: 'The disk is filling up',
   metric: 'system.disk.used_percent',
   aggregation: 'last',
@@ -25,7 +26,7 @@ const RULE = {
 
 describe('an alert rule that is written', () => {
   it('is the same again when nothing was changed', () => {
-    const { id: _, origin: __, ...body } = RULE;
+    const { id: _, origin: __, no_data: ___, ...body } = RULE;
     expect(bodyOf(draftOfRule(RULE))).toEqual(body);
   });
   it('leaves out of the URL what is as usual', () => {

@@ -179,6 +179,6 @@ export function bodyOf(draft: Draft): RuleBody {
 }
 
 /** A rule that is there, as the API is sent it. */
-export function bodyOfRule({ id: _, origin: __, ...body }: Rule): RuleBody {
+export function bodyOfRule({ id: _, origin: __, no_data: ___, ...body }: Rule): RuleBody {
   return body;
 }
