@@ -201,6 +201,7 @@ class Composition(Foundation):
             leases_by=self.store_time.now,
             measured=self.settings.webhook_monitoring_enabled,
             tell=lambda: self.notices.tell(WEBHOOKS),
+            client_of=self.addresses.limit_key,
         )
         self.notices.on(WEBHOOKS, inbound.worker.wake)
         for name, secrets in self.settings.webhook_secrets().items():

@@ -5,8 +5,12 @@ from __future__ import annotations
 from custodes.errors import RateLimited
 from custodes.kernel.clock import MINUTE, SECOND, Clock
 
-#: Links and addresses that are counted apart; beyond it the counts of all start anew.
+#: Links and addresses that are counted apart in a minute.
 _MAX_COUNTED = 10_000
+
+#: Counts that those beyond share, by hash: nobody may do more than the limit, some may do less. Were the counts to
+#: start anew, whoever has addresses enough would get rid of their own.
+_SHARED = 1_024
 
 
 class TooFast(RateLimited):
@@ -35,10 +39,14 @@ class Pace:
     def has_room(self, what: str, who: str, most: int) -> bool:
         """Count one more; tell whether it is within the limit."""
         minute = self._clock.now() // MINUTE
-        if minute != self._minute or len(self._counts) >= _MAX_COUNTED:
+        if minute != self._minute:
             self._minute = minute
             self._counts.clear()
-        self._counts[what, who] = count = self._counts.get((what, who), 0) + 1
+        key = (what, who)
+        if key not in self._counts and len(self._counts) >= _MAX_COUNTED:
+            # Hashes of texts are keyed per process: nobody outside can choose whom to share with.
+            key = (what, f"shared {hash(who) % _SHARED}")
+        self._counts[key] = count = self._counts.get(key, 0) + 1
         return count <= most
 
     def hold(self, what: str, who: str, most: int) -> None:

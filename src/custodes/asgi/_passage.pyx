@@ -13,7 +13,9 @@ from libc.string cimport memcmp
 cimport cython
 
 from custodes.asgi.http_passage import HttpPassage
+from custodes.asgi.observation import MAX_PATH, MAX_USER_AGENT
 from custodes.asgi.observation import Observation as PlainObservation
+from custodes.asgi.observation import cut as cut_in_python
 from custodes.asgi.passage import MAX_METHOD, Passage
 
 cdef extern from "Python.h":
@@ -21,7 +23,7 @@ cdef extern from "Python.h":
     void PyObject_GC_UnTrack(void *object)
 
 cdef bytes TRACEPARENT = b"traceparent", TRACESTATE = b"tracestate", USER_AGENT = b"user-agent", NOTHING = b""
-cdef Py_ssize_t longest_method = MAX_METHOD
+cdef Py_ssize_t longest_method = MAX_METHOD, longest_path = MAX_PATH, longest_agent = MAX_USER_AGENT
 cdef object trace_of = PlainObservation.trace.fget, ids_of = PlainObservation.read_ids
 
 cdef enum:
@@ -265,6 +267,14 @@ cdef class Passing:
         seen.end = door.ticks()
         seen.error = self.error
         seen.route = route_of(door, <dict>scope)
+        if (
+            len(seen.path) > longest_path
+            or len(seen.agent) > longest_agent
+            or seen.state is not None
+            or seen.parent is not None
+            and len(seen.parent) != PARENT_SIZE
+        ):
+            cut_in_python(seen)
         return seen
 
 

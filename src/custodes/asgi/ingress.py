@@ -44,6 +44,9 @@ STRIPE_ENHANCED = "/api/stripe/webhook-enhanced"
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 32_768
 
+#: Longest URL that is remembered, put together, bytes.
+_MAX_REMEMBERED = 1_024
+
 #: Longest that the body of a delivery may take to arrive, seconds.
 BODY_SECONDS = 30.0
 
@@ -211,7 +214,10 @@ class Ingress:
         # The path of the public URL is in the request's already, unless a proxy takes it away.
         if self._public_path and path.startswith(f"{self._public_path}/".encode()):
             base = self._public_url.removesuffix(self._public_path)
-        return _called(base, path, scope.get("query_string", b""))
+        query: bytes = scope.get("query_string", b"")
+        if len(path) + len(query) + len(found.get(b"host", b"")) > _MAX_REMEMBERED:
+            return _called.__wrapped__(base, path, query)
+        return _called(base, path, query)
 
 
 #: A host and path that come again and again are put together once; strangers can push out 256 of them, no more.

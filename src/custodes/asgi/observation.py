@@ -13,12 +13,23 @@ from custodes.asgi.routes import Templates
 from custodes.kernel.address import Addresses
 from custodes.kernel.clock import Clock, ticks_of
 from custodes.kernel.ids import RandomBits
-from custodes.kernel.trace import NEW_FLAGS, Trace, new_ids, new_span_id, read_parent
+from custodes.kernel.trace import (
+    MAX_PARENT_LENGTH,
+    MAX_STATE_LENGTH,
+    NEW_FLAGS,
+    Trace,
+    new_ids,
+    new_span_id,
+    read_parent,
+)
 from custodes.planes.traffic.model import Exchange, TraceIds
 from custodes.runtime.shield import Shield
 
 #: Characters of a user agent that are kept.
 MAX_USER_AGENT = 256
+
+#: Characters of a path that are kept once a request is over: as many as its row has.
+MAX_PATH = 2_048
 
 #: For requests that end within this time after a look at both clocks it holds how far these are apart, nanoseconds: a
 #: look is two calls, and hundreds of requests are settled at a time.
@@ -111,6 +122,22 @@ class Door:
                     self.agents.clear()
                 self.agents[sent] = known
         return known
+
+
+def cut(seen: Observation) -> None:
+    """Let go of what nobody will read of a request that is over.
+
+    Hundreds wait to be settled, and thousands of rows for the flush. Servers take paths of 64 kB and headers of
+    megabytes: as they came, a single client could have gigabytes of them kept here.
+    """
+    if len(seen.path) > MAX_PATH:
+        seen.path = seen.path[:MAX_PATH]
+    if len(seen.agent) > MAX_USER_AGENT:
+        seen.agent = seen.agent[:MAX_USER_AGENT]
+    if seen.parent is not None and len(seen.parent) > MAX_PARENT_LENGTH:
+        seen.parent = None
+    if seen.state is not None and len(seen.state) > MAX_STATE_LENGTH:
+        seen.state = None
 
 
 class Observation(Exchange):

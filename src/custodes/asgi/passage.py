@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from custodes.asgi.identity import clean_id, clean_tenant, unacceptable, user_of
-from custodes.asgi.observation import Door, Observation
+from custodes.asgi.observation import Door, Observation, cut
 from custodes.kernel.tenant import UNACCEPTABLE_TENANT
 from custodes.kernel.trace import Trace
 from custodes.planes.ratelimit.answers import Decision
@@ -197,6 +197,7 @@ class Passage:
             seen.route = door.templates.resolve(scope)
         if not seen.user and ("user" in scope or "session" in scope):
             seen.user = user_of(scope, door.session_user_key)
+        cut(seen)
         return seen
 
 

@@ -126,16 +126,25 @@ def split_forwarded_for(value: str) -> Iterator[str]:
 def split_forwarded(value: str) -> Iterator[str]:
     """Take ``Forwarded`` (RFC 7239 §4) apart, right to left; an element without ``for`` is an empty hop.
 
-    So is the whole of a header with a quotation mark out of place: a client that leaves one open could make what the
-    proxy wrote behind it a part of its own element.
+    In a header with a quotation mark out of place, all up to that mark is one: a client that leaves one open could make
+    what the proxy wrote behind it a part of its own element. What proxies wrote to the right of it is read all the
+    same, or whoever is blocked would leave one open to be taken for the proxy. A comma within a string of theirs parts
+    it there; then its end, which comes first, has a mark out of place.
     """
     if _WELL_QUOTED.fullmatch(value) is None:
+        for element in reversed(value.split(",")):
+            if _WELL_QUOTED.fullmatch(element) is None:
+                break
+            yield _hop_of(element)
         yield ""
         return
     elements = _QUOTED_OR_COMMA.sub(lambda found: "\0" if found[0] == "," else found[0], value).split("\0")
-    for element in reversed(elements):
-        found = _FORWARDED_FOR.search(element)
-        yield (found[1] or found[2] or "") if found else ""
+    yield from map(_hop_of, reversed(elements))
+
+
+def _hop_of(element: str) -> str:
+    found = _FORWARDED_FOR.search(element)
+    return (found[1] or found[2] or "") if found else ""
 
 
 class Addresses:

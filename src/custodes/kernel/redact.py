@@ -147,14 +147,22 @@ def _visible(character: str) -> str:
     return character if character.isprintable() else ascii(character)[1:-1]
 
 
+#: Longest name of which the answer is remembered, characters: strangers may send names of any length.
+_MAX_REMEMBERED = 200
+
+
 def sensitive_path(path: str) -> bool:
     """Tell whether a dotted path (``user.profile.api_key``) leads into something secret."""
     return any(sensitive_name(part) for part in path.replace("/", ".").split("."))
 
 
-@lru_cache(maxsize=4_096)
 def sensitive_name(name: str) -> bool:
     """Tell whether a member of this name holds a secret: ``api_key``, ``clientSecret``, ``X-Auth-Token``."""
+    return _sensitive(name) if len(name) <= _MAX_REMEMBERED else _sensitive.__wrapped__(name)
+
+
+@lru_cache(maxsize=4_096)
+def _sensitive(name: str) -> bool:
     words = [word.lower() for part in _SEPARATOR.split(name) for word in _CAMEL.split(part) if word]
     if not words:
         return False

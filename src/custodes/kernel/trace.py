@@ -34,6 +34,9 @@ MAX_PARENT_LENGTH = 512
 
 _IDS = r"(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})"
 
+#: A trace id that may stand in a header.
+_TRACE_ID = re.compile("(?!0{32})[0-9a-f]{32}").fullmatch
+
 #: Version 00: exactly these four fields.
 _VERSION_00 = re.compile("00-" + _IDS).fullmatch
 
@@ -121,6 +124,11 @@ def new_ids(random_bits: RandomBits) -> tuple[str, str]:
     """Make the ids of a trace that starts here: trace id and span id."""
     ids = (random_bits(192) | _NOT_ZERO).to_bytes(24, "big").hex()
     return ids[:32], ids[32:]
+
+
+def is_trace_id(text: str) -> bool:
+    """Tell whether a text is a trace id of W3C: 32 small hex digits, not all zero."""
+    return _TRACE_ID(text) is not None
 
 
 def read_parent(parent: bytes) -> tuple[str, str, str] | None:

@@ -174,7 +174,8 @@ async def test_a_server_that_is_not_there_is_an_error_of_ours() -> None:
 @pytest.mark.parametrize(
     "url",
     ["http://issuer.example.com", "http://169.254.169.254/", "http://127.0.0.1.evil.example.com", "ftp://127.0.0.1",
-     "file:///etc/passwd", "https://", "", "https://user:secret@issuer.example.com", "//issuer.example.com"],
+     "file:///etc/passwd", "https://", "", "https://user:secret@issuer.example.com", "//issuer.example.com",
+     "https://[", "https://[::1/keys", "https://\u2100.example.com"],
 )  # fmt: skip
 def test_only_https_or_this_machine(url: str) -> None:
     with pytest.raises(FetchFailed) as caught:

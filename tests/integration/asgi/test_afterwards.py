@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from custodes.app import Custodes
+from custodes.asgi.observation import MAX_PATH, MAX_USER_AGENT
+from custodes.planes.traffic.model import CALL_FIELDS
 from custodes.runtime.current import current_trace
 from custodes.testing.asgi import converse, http_scope
 
@@ -45,6 +47,27 @@ async def test_nothing_of_the_hosts_is_kept_while_the_row_waits(custodes: Custod
     (session,) = seen
     assert session() is None
     assert custodes.traffic._recorder.recorded == 1
+
+
+async def test_long_paths_and_headers_are_not_kept_while_the_row_waits(custodes: Custodes):
+    """Given paths of 60 kB and headers of 1 MB, as servers take them; when hundreds wait; then they are cut."""
+    app = custodes.wrap(answers)
+    for number in range(300):  # more than are folded at once
+        headers = [
+            (b"traceparent", b"%d" % number * 100_000),
+            (b"tracestate", b"a=%d" % number * 100_000),
+            (b"user-agent", b"%d" % number * 100_000),
+        ]
+        await converse(app, http_scope(f"/{number}{'ä' * 60_000}", headers=headers))
+
+    recorder = custodes.traffic._recorder
+    assert 0 < len(recorder._fresh) < 300
+    for seen in recorder._fresh:
+        assert sum(len(text or b"") for text in (seen.parent, seen.state, seen.agent)) <= MAX_USER_AGENT
+        assert len(seen.path) == MAX_PATH
+    rows = recorder.calls.take()
+    assert {len(row[CALL_FIELDS.index("path")]) for row in rows} == {MAX_PATH}
+    assert rows[7][CALL_FIELDS.index("path")].startswith("/7ä")
 
 
 async def test_a_task_that_outlives_its_request_has_the_trace_of_the_row(

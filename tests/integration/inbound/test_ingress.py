@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+import tracemalloc
 from collections.abc import AsyncIterator
 
 import pytest
@@ -241,6 +242,27 @@ async def test_limits_on_headers(ingress, headers, status: int):
     assert answer.status == status
     assert answer.headers[b"content-type"] == b"application/problem+json"
     assert json.loads(answer.body)["status"] == status
+
+
+async def test_headers_of_megabytes_cost_next_to_nothing_and_none_is_kept(ingress, custodes):
+    """Given names of headers of 1 MB and queries of 60 kB, as servers take them, then refusals keep none of them."""
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(30):
+            headers = {f"x-{number}-{'y' * 1_000_000}": "1"} if number % 2 else {f"x-{number}-{'y' * 30_000}": "1"}
+            scope = http_scope("/hooks/stripe", "POST", headers=headers, client=("203.0.113.7", 4711))
+            scope["query_string"] = b"%d" % number + b"q" * 60_000
+            answer = await converse(ingress, scope, body(b"{}"))
+            assert answer.status == (431 if number % 2 else 401)
+        del headers, scope, answer
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert after - before < 500_000
+    refusals = (await custodes.inbound.list_refusals()).items
+    assert {refusal.reason for refusal in refusals} == {"missing-signature", "invalid-input"}
 
 
 async def test_an_endless_body_is_cut_off_at_the_limit(ingress):

@@ -50,6 +50,21 @@ async def deliver(custodes: Custodes) -> int:
     return await custodes.outbound.worker.run_due()
 
 
+@pytest.mark.parametrize("engine", ["sqlite"])
+@pytest.mark.parametrize("trace_id", ["order-42", "0" * 32, "A" * 32, "a" * 31, "a" * 31 + "-"])
+async def test_an_id_that_is_no_trace_of_w3c_is_not_sent_as_one(
+    custodes: Custodes, receiver: Receiver, trace_id: str
+) -> None:
+    """Given an event with an id of another kind, when it is delivered, then no malformed ``traceparent`` goes out."""
+    await custodes.outbound.create_endpoint(f"{receiver.url}/hooks", tenant="acme")
+    await custodes.outbound.emit("order.shipped", {}, tenant="acme", trace_id=trace_id)
+    assert await deliver(custodes) == 1
+
+    [got] = receiver.got
+    assert "traceparent" not in got.headers
+    [_] = await deliveries(custodes, trace_id=trace_id)
+
+
 @both_engines
 async def test_an_event_arrives_with_what_it_took(custodes: Custodes, receiver: Receiver) -> None:
     """Given an endpoint, when an event is emitted, then it arrives, and the attempt tells of it."""

@@ -36,6 +36,8 @@ VALUES = [
     b"Mozilla/5.0",
     b"",
     b"\xff" * 300,
+    b"01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-" + b"x" * 500,
+    b"vendor=" + b"1" * 20_000,
 ]
 
 ROUTE = SimpleNamespace(path="/items/{item_id}")
@@ -48,7 +50,7 @@ scopes = st.fixed_dictionaries(
     {
         "type": st.just("http"),
         "method": st.sampled_from(["GET", "HEAD", "X" * 40, ""]),
-        "path": st.sampled_from(["/", "/items/7", "/app/items/7", "", "/ä"]),
+        "path": st.sampled_from(["/", "/items/7", "/app/items/7", "", "/ä", "/" + "ä" * 3_000]),
         "headers": st.one_of(st.lists(pairs, max_size=6), st.lists(pairs, max_size=3).map(tuple)),
     },
     optional={

@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from custodes.kernel.address import Addresses
 from custodes.kernel.clock import MINUTE, SECOND
 from custodes.kernel.ids import uuid7
 from custodes.kernel.signals import SecuritySignal
@@ -119,6 +120,19 @@ def test_a_burst_of_refusals_from_one_address_is_told_once(watch, clock, told, r
     suspicious = [signal for signal in told if signal.action == "webhook.suspicious"]
     assert [signal.context["pattern"] for signal in suspicious] == [pattern]
     assert suspicious[0].ip == "203.0.113.9"
+
+
+def test_refusals_from_all_over_a_prefix_of_ipv6_are_one_clients(clock, told):
+    """Given a client with a new address of its /64 for each delivery, then the burst is told; of others it is not."""
+    bus = Bus()
+    bus.subscribe(SecuritySignal, told.append)
+    watch = Watch(bus, clock, Addresses().limit_key)
+    for number in range(BURST * 3):
+        watch.refused("default", "stripe", "no-match", ip=f"2001:db8:0:7::{number:x}", trace_id="", now=clock.now())
+        watch.refused("default", "stripe", "no-match", ip=f"2001:db8:{number:x}::1", trace_id="", now=clock.now())
+
+    [suspicious] = [signal for signal in told if signal.action == "webhook.suspicious"]
+    assert suspicious.ip == f"2001:db8:0:7::{BURST - 1:x}"
 
 
 def test_windows_are_bounded_and_what_is_shed_is_counted():

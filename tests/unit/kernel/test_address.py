@@ -101,16 +101,35 @@ def test_a_comma_within_quotes_does_not_part_elements():
     "written_by_the_client",
     ['for=1.2.3.4;x="', 'for="1.2.3.4', '"', 'for=1.2.3.4;x=\\"', 'for=1.2.3.4;x="a"b="', 'for=1.2.3.4;x="\\'],
 )
-@pytest.mark.parametrize("written_by_the_proxy", ['for="[2001:db8::7]:4711"', 'for="203.0.113.9:80"'])
-def test_a_quotation_mark_left_open_swallows_nothing(written_by_the_client, written_by_the_proxy):
+@pytest.mark.parametrize(
+    ("written_by_the_proxies", "client"),
+    [
+        ('for="[2001:db8::7]:4711"', "2001:db8::7"),
+        ('for="203.0.113.9:80"', "203.0.113.9"),
+        ("for=203.0.113.9;proto=https, for=10.0.0.2", "203.0.113.9"),
+    ],
+)
+def test_a_quotation_mark_left_open_swallows_nothing(written_by_the_client, written_by_the_proxies, client):
     """
-    Given a proxy that appends to what the client sent,
+    Given proxies that append to what the client sent,
     When the client leaves a quotation mark open, so that the proxy's own would close it,
-    Then the client is never who it says it is: the proxy is.
+    Then the client is who the proxies say: neither who it says itself, nor the proxy, whom no block is meant for.
     """
     addresses = Addresses(PROXIES, header="forwarded")
 
-    header = f"{written_by_the_client}, {written_by_the_proxy}".encode()
+    header = f"{written_by_the_client}, {written_by_the_proxies}".encode()
+
+    assert addresses.client("10.0.0.1", header) == client
+
+
+@pytest.mark.parametrize(
+    "host", ["a, for=1.2.3.4", "a, for=1.2.3.4;x=", 'a, for=1.2.3.4;x=\\"', "a, for=1.2.3.4, b", "a, for=1.2.3.4;x=;y"]
+)
+def test_a_mark_left_open_does_not_turn_what_a_proxy_quotes_into_elements(host):
+    """Given a proxy that quotes the host as the client sent it, then nothing within the quotes is an element."""
+    addresses = Addresses(PROXIES, header="forwarded")
+
+    header = f'for="x, for=203.0.113.9;host="{host}";by="[2001:db8::1]"'.encode()
 
     assert addresses.client("10.0.0.1", header) == "10.0.0.1"
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from custodes.errors import InvalidInput
-from custodes.planes.ratelimit.endpoints import endpoint_of
+from custodes.planes.ratelimit import endpoints
+from custodes.planes.ratelimit.endpoints import MAX_LENGTH, endpoint_of
 from custodes.planes.ratelimit.paths import PathTrie
 
 
@@ -78,3 +79,13 @@ def test_what_is_no_template_is_refused_with_a_remedy(template: str):
 )
 def test_refused_paths_get_few_names(path: str, name: str):
     assert endpoint_of(path) == name
+
+
+def test_long_paths_are_not_kept_by_what_remembers_their_names():
+    """Given a thousand paths of 60 kB that begin alike, when they are named, then one short name is remembered."""
+    beginning = "/search/" + "x" * MAX_LENGTH
+    endpoints._named.cache_clear()
+    for number in range(1_000):
+        endpoint_of(f"{beginning}{'y' * 60_000}{number}")
+
+    assert endpoints._named.cache_info().currsize == 1

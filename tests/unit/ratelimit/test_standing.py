@@ -11,6 +11,7 @@ from custodes.kernel.clock import HOUR, MINUTE, SECOND
 from custodes.kernel.window import Ask, Outcome
 from custodes.planes.ratelimit import plans
 from custodes.planes.ratelimit.answers import Decision
+from custodes.planes.ratelimit.endpoints import MAX_LENGTH
 from custodes.planes.ratelimit.limiter import RateLimiter
 from custodes.planes.ratelimit.model import BanPolicy, Options
 from custodes.planes.ratelimit.standing import ASK_AGAIN
@@ -151,6 +152,33 @@ async def test_refusals_of_all_rules_are_bounded_together(monkeypatch: pytest.Mo
 
     book = limited.limiter._judge._in_force.book
     assert 0 < sum(len(plan.standing) for plan in book._plans.values()) <= 3
+
+
+async def test_a_refusal_that_stands_keeps_no_more_of_a_path_than_names_the_endpoint():
+    """Given somebody who is refused, when paths of 60 kB are asked for, then none is kept, and all are counted."""
+    limited = Limited(("1/hour", "ip"))
+    for number in range(10):
+        await limited.ask(Request(path=f"/search/{'x' * 60_000}{number}"))
+
+    [(_, [known])] = [
+        (plan, list(plan.standing.values()))
+        for plan in limited.limiter._judge._in_force.book._plans.values()
+        if plan.standing
+    ]
+    assert len(known.path) <= MAX_LENGTH
+    assert [refused for refused, _ in limited.counted().values()] == [9]
+
+
+async def test_paths_of_invented_methods_are_remembered_within_one_bound(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(plans, "MAX_REMEMBERED", 10)
+    limited = Limited(("1/hour", "ip"))
+    for number in range(100):
+        request = Request(path=f"/{number}")
+        request.method = f"HACK{number % 7}"
+        await limited.ask(request)
+
+    by_method = limited.limiter._judge._in_force.book.by_method
+    assert 0 < sum(map(len, by_method.values())) <= 10
 
 
 async def test_a_limit_of_a_tenant_refuses_nobody_elses_requests():

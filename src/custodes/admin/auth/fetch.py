@@ -65,7 +65,11 @@ def check_url(url: str, *, issuer: str = "") -> str:
     Raises:
         FetchFailed: not such a URL.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        msg = "An issuer's URL is none"
+        raise FetchFailed(msg, remedy="Look at the issuer's discovery document") from None
     safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
     if not safe or not parts.hostname or parts.username is not None:
         msg = "An issuer's URL is not https"

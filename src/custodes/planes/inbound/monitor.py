@@ -77,6 +77,7 @@ class WebhookMonitor(RefusedDeliveries):
         leases_by: tells the time that all processes measure leases by; None: the clock's.
         thresholds: when the webhooks are degraded and unhealthy.
         measured: count figures and look for patterns; events are stored and handled all the same.
+        client_of: names the client behind an address (IPv6 by its prefix).
     """
 
     def __init__(
@@ -98,8 +99,9 @@ class WebhookMonitor(RefusedDeliveries):
         thresholds: Sequence[Threshold] = analytics.THRESHOLDS,
         measured: bool = True,
         tell: Callable[[], None] = _nobody,
+        client_of: Callable[[str], str] = str,
     ) -> None:
-        watch = Watch(bus, clock)
+        watch = Watch(bus, clock, client_of)
         recorder = Recorder(
             store=store,
             figures=figures,

@@ -26,6 +26,9 @@ SAMPLE_BYTES = 4_096
 #: Bytes of the headers of a refused delivery that are kept.
 SAMPLE_HEADER_BYTES = 8_192
 
+#: Longest name of a header of which it is remembered what it means, bytes.
+_MAX_REMEMBERED = 100
+
 #: Longest that a stop waits to learn what became of deliveries, seconds: more than the eight after which an insert has
 #: ended on a server that hangs.
 SETTLE_SECONDS = 10.0
@@ -316,24 +319,32 @@ def masked_headers(headers: Headers) -> str:
 def _masked(headers: Headers) -> list[tuple[str, str]]:
     masked: list[tuple[str, str]] = []
     for name, value in headers.raw:
-        shown, secret = _known_name(name)
+        shown, secret = _name_of(name)
         masked.append((shown, MASK if secret else value.decode("latin-1")))
     return masked
 
 
+def _name_of(name: bytes) -> tuple[str, bool]:
+    """Return a header's name as text, and whether its value is a secret."""
+    return _known_name(name) if len(name) <= _MAX_REMEMBERED else _known_name.__wrapped__(name)
+
+
 @lru_cache(maxsize=1_024)
 def _known_name(name: bytes) -> tuple[str, bool]:
-    """Return a header's name as text, and whether its value is a secret."""
     shown = name.decode("latin-1").lower()
     return shown, sensitive_name(shown)
 
 
 def _shown(headers: Headers) -> list[tuple[str, str]]:
-    """Return the masked headers up to a total size."""
+    """Return the masked headers up to a total size; what is beyond it, which may be megabytes, is not even read."""
     left, kept = SAMPLE_HEADER_BYTES, list[tuple[str, str]]()
-    for name, value in _masked(headers):
-        left -= len(name) + len(value)
+    for name, value in headers.raw:
+        left -= len(name)
         if left < 0:
             break
-        kept.append((name, value))
+        shown, secret = _name_of(name)
+        left -= len(MASK) if secret else len(value)
+        if left < 0:
+            break
+        kept.append((shown, MASK if secret else value.decode("latin-1")))
     return kept

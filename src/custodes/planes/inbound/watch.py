@@ -112,11 +112,19 @@ class Windows:
 
 
 class Watch:
-    """Tells the rest of the house what happens at the door."""
+    """Tells the rest of the house what happens at the door.
 
-    def __init__(self, bus: Bus, clock: Clock) -> None:
+    Args:
+        bus: where signals go.
+        clock: source of time.
+        client_of: names the client behind an address (IPv6 by its prefix): one subscriber has a whole prefix, and could
+            use a new address for each delivery.
+    """
+
+    def __init__(self, bus: Bus, clock: Clock, client_of: Callable[[str], str] = str) -> None:
         self._bus = bus
         self._clock = clock
+        self._client_of = client_of
         self._verdicts = Windows(VERDICT_WINDOW, _budget)
         self._patterns = Windows(PATTERN_WINDOW)
         self._kinds: dict[tuple[str, str], tuple[bool, bool]] = {}
@@ -162,7 +170,7 @@ class Watch:
             text = f"A delivery to {source} was refused: {reason}"
             self._emit("webhook.signature_refused", "failure", tenant, source, now, text, ip, trace_id, reason=reason)
         pattern = "stale_replay" if reason in _STALE else "bad_signatures"
-        count = self._patterns.count((pattern, tenant, source, ip), now)
+        count = self._patterns.count((pattern, tenant, source, self._client_of(ip)), now)
         if count == BURST:
             text = f"{count} refused deliveries to {source} from one address within a minute"
             self._emit("webhook.suspicious", "failure", tenant, source, now, text, ip, trace_id, pattern=pattern)

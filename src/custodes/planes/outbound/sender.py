@@ -9,6 +9,7 @@ from custodes.kernel.clock import HOUR, SECOND, Clock
 from custodes.kernel.ids import RandomBits
 from custodes.kernel.redact import redact_text
 from custodes.kernel.signing import PrivateKey
+from custodes.kernel.trace import is_trace_id, new_span_id
 from custodes.planes.outbound.breaker import GONE, THROTTLING, Answered, Judgement, judge, retry_after
 from custodes.planes.outbound.credentials import NOTHING, Authenticator, Credentials
 from custodes.planes.outbound.emitter import TEST, Emission, Emitter
@@ -242,8 +243,8 @@ class Sender:
             **credentials.headers,
             **self._signature(ready, now),
         }
-        if load.message.trace_id:
-            headers["traceparent"] = f"00-{load.message.trace_id}-{self._random_bits(64) | 1 << 63:016x}-01"
+        if is_trace_id(load.message.trace_id):  # an id of another kind joins things here, and is no header there
+            headers["traceparent"] = f"00-{load.message.trace_id}-{new_span_id(self._random_bits)}-01"
         if load.delivery.version:
             headers["webhook-version"] = load.delivery.version
         return headers

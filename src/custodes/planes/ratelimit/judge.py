@@ -25,7 +25,7 @@ from custodes.planes.ratelimit.answers import (
 )
 from custodes.planes.ratelimit.bans import Escalation, Sentence
 from custodes.planes.ratelimit.counts import Counts
-from custodes.planes.ratelimit.endpoints import endpoint_of
+from custodes.planes.ratelimit.endpoints import MAX_LENGTH, endpoint_of
 from custodes.planes.ratelimit.fallback import Fallback
 from custodes.planes.ratelimit.in_force import InForce
 from custodes.planes.ratelimit.model import (
@@ -228,12 +228,13 @@ class Judge:
         wait = said.retry_after if known.ends is None else known.ends - now
         decision = Refused(said.headers, said.problem, said.rule, wait, said.figures)  # the one before is another's
         call.limited_by = said.rule
-        if call.path == known.path and known.epoch == self._tracker.epoch and call.tenant == known.tenant:
+        path = call.path[:MAX_LENGTH]  # what it is counted by, and all that is kept of it
+        if path == known.path and known.epoch == self._tracker.epoch and call.tenant == known.tenant:
             for counts in known.counts:
                 counts.refused += 1
                 counts.trace_id = call.trace_id
         else:
-            known.path, known.tenant, known.epoch = call.path, call.tenant, self._tracker.epoch
+            known.path, known.tenant, known.epoch = path, call.tenant, self._tracker.epoch
             known.counts = [
                 self._track(call, gate, gate.whom(key, call.tenant), shadow=False) for gate, key in known.whom
             ]

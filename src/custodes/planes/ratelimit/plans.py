@@ -19,11 +19,8 @@ from custodes.planes.ratelimit.rules import spell_subjects
 from custodes.planes.ratelimit.standing import MAX_STANDING, Standing
 from custodes.runtime.log import get_logger
 
-#: Paths whose plan is remembered for each method; forgotten all at once when there are more.
+#: Paths whose plan is remembered, of all methods together; forgotten all at once when there are more.
 MAX_REMEMBERED = 4_096
-
-#: Methods with plans of their own; what a client invents beyond them is looked up each time.
-_MAX_METHODS = 32
 
 #: Longest path that is remembered, characters.
 _MAX_PATH = 512
@@ -196,6 +193,7 @@ class RuleBook:
                 self._exempt.add(template, gate)
         #: Plans of the paths that came lately, by method.
         self.by_method: dict[str, dict[str, Plan]] = {}
+        self._remembered = 0
         self._plans: dict[tuple[Gate, ...], Plan] = {}
         self._standing = 0
 
@@ -241,14 +239,11 @@ class RuleBook:
     def _remember(self, method: str, path: str, plan: Plan) -> None:
         if len(path) > _MAX_PATH:
             return
-        remembered = self.by_method.get(method)
-        if remembered is None:
-            if len(self.by_method) >= _MAX_METHODS:
-                return
-            remembered = self.by_method[method] = {}
-        if len(remembered) >= MAX_REMEMBERED:
-            remembered.clear()
-        remembered[path] = plan
+        if self._remembered >= MAX_REMEMBERED:
+            self.by_method.clear()
+            self._remembered = 0
+        self._remembered += 1
+        self.by_method.setdefault(method, {})[path] = plan
 
 
 def gather(plan: Plan, call: Call, client: str) -> tuple[list[Ask], int]:

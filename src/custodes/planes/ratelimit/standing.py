@@ -74,7 +74,8 @@ class Standing(Generic[Owner]):
         #: When the longest wait is over, microseconds; None when one of them never is.
         waits = [wait for _, wait in refused]
         self.ends = None if NEVER in waits else at + max(waits)
-        #: Where refused requests of this path and tenant are counted, in the tracker's epoch of that number.
+        #: Where refused requests of this path and tenant are counted, in the tracker's epoch of that number; of the
+        #: path as much as names the endpoint.
         self.counts: Sequence[Counts] = ()
         self.epoch = -1
         self.path = ""
