@@ -183,6 +183,7 @@ class Composition(Foundation):
         from custodes.storage.sql.inbound import SqlEventStore
         from custodes.storage.sql.inbound_figures import SqlFigureStore
         from custodes.storage.sql.inbound_roster import SqlPresenceStore
+        from custodes.storage.sql.inbound_rotation import SqlSecretStore
         from custodes.storage.sql.jobs import SqlJobs
 
         inbound = WebhookMonitor(
@@ -190,6 +191,8 @@ class Composition(Foundation):
             events=SqlEventStore(self.database),
             figures=SqlFigureStore(),
             presences=SqlPresenceStore(),
+            secrets=SqlSecretStore(),
+            sealer=lambda: self.sealer,
             jobs=SqlJobs(),
             clock=self.clock,
             random_bits=self.trace_bits,

@@ -15,11 +15,13 @@ from custodes.planes.retention.model import Policy
 if TYPE_CHECKING:
     from custodes.composition import Composition
 
-#: How long kinds of errors, incidents that are over, ended sessions and ended links are kept, microseconds.
+#: How long kinds of errors, incidents that are over, ended sessions, ended links and secrets that are gone are kept,
+#: microseconds.
 KEEP_ERRORS = 90 * DAY
 KEEP_INCIDENTS = 90 * DAY
 KEEP_SESSIONS = 30 * DAY
 KEEP_LINKS = 30 * DAY
+KEEP_SECRETS = 30 * DAY
 
 
 def policies_of(custodes: Composition) -> list[Policy]:
@@ -44,6 +46,7 @@ def _inbound(custodes: Composition) -> list[Policy]:
     keep = custodes.settings.webhook_log_retention_days * DAY
     finished = "Finished webhook events with payloads and attempts, and logged ones in any state; open ones stay"
     refused = "Samples and counts of refused deliveries"
+    secrets = "When secrets of webhook sources last signed, of those that no process has any more"
     figures = [
         Policy(
             f"inbound.figures.{level.name.lower()}",
@@ -57,6 +60,7 @@ def _inbound(custodes: Composition) -> list[Policy]:
     return [
         Policy("inbound.events", finished, keep, inbound.purge, inbound.count_purgeable),
         Policy("inbound.refusals", refused, keep, inbound.purge_refusals, inbound.count_purgeable_refusals),
+        Policy("inbound.secrets", secrets, KEEP_SECRETS, inbound.rotation.purge, inbound.rotation.count_purgeable),
         *figures,
     ]
 

@@ -295,3 +295,64 @@ async def test_whether_webhooks_are_complete_is_told_for_each_source(window: Cal
         await expect(table.get_by_role("row", name=re.compile(proof["source"]))).to_contain_text("not compared")
     assert {"stripe", "github"} <= {proof["source"] for proof in told}
     await expect(page.get_by_label("Lines to paste")).to_contain_text("CUSTODES_STRIPE_API_KEY")
+
+
+def in_rotation(*secrets: dict[str, Any]) -> dict[str, Any]:
+    """The answer of a source whose secrets stand so."""
+    told = [
+        {"place": n, "fingerprint": f"{n:08x}", "since": None, "last_used": None, **secret}
+        for n, secret in enumerate(secrets, 1)
+    ]
+    return {
+        "name": "stripe",
+        "path": "/hooks/stripe",
+        "tenant": "default",
+        "kind": "stripe",
+        "scheme": "HMAC",
+        "max_body": 1_048_576,
+        "retries": True,
+        "secrets": told,
+    }
+
+
+async def test_the_secrets_of_the_sources_say_which_sign(window: Callable[..., Any]) -> None:
+    """Given a delivery of Stripe: its secret is there by a fingerprint, with when it signed, and never as it is."""
+    seen = await window()
+    deliver(seen.shop, "evt_signed_with")
+    (stripe,) = [one for one in read(seen.shop, "/webhook-sources")["items"] if one["name"] == "stripe"]
+    page = await seen.open(f"/webhooks{NOW}")
+    table = page.get_by_role("table", name="Signing secrets of the sources")
+
+    await expect(table.locator("tbody").get_by_role("row").filter(has_text="stripe")).to_contain_text("1 of 1")
+    await expect(table).to_contain_text(stripe["secrets"][0]["fingerprint"])
+    await expect(table).to_contain_text("Last signed just now")
+    assert SECRETS["STRIPE_WEBHOOK_SECRET"] not in await page.content()
+    assert stripe["secrets"][0]["standing"] == "signs"
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+async def test_a_secret_that_can_go_says_so(window: Callable[..., Any], width: int) -> None:
+    """Given sources in rotation: what can go, and what a sender does not use, is told to everybody."""
+    seen = await window(width=width)
+    removable = in_rotation(
+        {"standing": "signs", "summary": "Last signed just now"},
+        {"standing": "removable", "summary": "Last signed 9 d ago: can be removed"},
+    )
+    awaited = in_rotation(
+        {
+            "standing": "awaited",
+            "summary": "Has signed nothing since it was first seen, 3 d ago: the sender still signs with an older one",
+        },
+        {"standing": "signs", "summary": "Last signed 12 min ago"},
+    )
+    items = [removable, {**awaited, "name": "github"}]
+    await seen.page.route("**/webhook-sources*", lambda route: route.fulfill(json={"items": items}))
+    page = await seen.open(f"/webhooks{NOW}")
+    table = page.get_by_role("table", name="Signing secrets of the sources")
+    await table.scroll_into_view_if_needed()
+
+    await expect(table.locator("tbody").get_by_role("row").nth(1)).to_contain_text("2 of 2 (older)")
+    await expect(table).to_contain_text("can be removed")
+    await expect(table).to_contain_text("the sender still signs with an older one")
+    assert await is_whole(page)
+    assert await seen.violations_in_both_schemes() == []

@@ -9,8 +9,6 @@ import shutil
 import socket
 import stat
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -19,6 +17,8 @@ from rich.markup import escape
 
 from custodes.app import Custodes
 from custodes.cli.console import DatabaseOption, JsonOption, out, write_json
+from custodes.cli.findings import Finding, Verdict
+from custodes.cli.rotation import secrets_in_rotation
 from custodes.errors import CustodesError, InvalidInput
 from custodes.kernel.clock import SECOND
 from custodes.kernel.compiled import SWITCH, TWINS, compiled_twins
@@ -48,31 +48,6 @@ PATIENCE_SECONDS = 15.0
 #: A proxy block wider than this many bits of prefix trusts strangers.
 WIDEST_IPV4_PREFIX = 8
 WIDEST_IPV6_PREFIX = 16
-
-
-class Verdict(StrEnum):
-    """What a check found."""
-
-    #: As it should be.
-    OK = "ok"
-    #: Works, but look at it.
-    WARNING = "warning"
-    #: Does not work, or is unsafe.
-    FAILURE = "failure"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at."""
-
-    #: What it is about.
-    area: str
-    #: How it is.
-    verdict: Verdict
-    #: One sentence.
-    text: str
-    #: What to do; empty when nothing.
-    remedy: str = ""
 
 
 _MARKS = {
@@ -442,6 +417,7 @@ _CHECKS: tuple[_Check, ...] = (
     _settings,
     _sources,
     _handled,
+    secrets_in_rotation,
     _forwarded,
     _own_news,
     _alerts,

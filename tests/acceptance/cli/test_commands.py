@@ -28,8 +28,10 @@ from custodes.errors import (
     PermissionDenied,
     SignatureRefused,
 )
-from custodes.kernel.clock import HOUR
+from custodes.kernel.clock import DAY, HOUR
 from custodes.planes.inbound.model import Status
+from custodes.planes.inbound.rotation_model import SecretUse
+from custodes.runtime.system_clock import SystemClock
 from custodes.storage.sql.schema import known_revisions
 from custodes.testing.webhooks import signed_webhook
 
@@ -485,6 +487,47 @@ class TestDoctor:
         assert found == [
             ("warning", "no process has a handler for github: its webhooks are kept, and not handled"),
             ("ok", "processes handle webhooks of stripe"),
+        ]
+
+    def test_secrets_in_rotation_are_told(self, url: str, monkeypatch: pytest.MonkeyPatch):
+        """Given processes whose senders have changed over, or have not: one secret can go, one is waited for."""
+        at = SystemClock().now()
+        uses = [
+            SecretUse("default", "github", "00000001", 0, at - 3 * DAY, at, None),
+            SecretUse("default", "github", "00000002", 1, at - 3 * DAY, at, at - HOUR * 5),
+            SecretUse("default", "stripe", "00000003", 0, at - 30 * DAY, at, at - HOUR * 5),
+            SecretUse("default", "stripe", "00000004", 1, at - 30 * DAY, at, at - 9 * DAY - HOUR),
+            SecretUse("default", "stripe", "00000005", 2, at - 30 * DAY, at - DAY, at - 9 * DAY),
+        ]
+
+        async def said() -> None:
+            custodes = Custodes(url)
+            await custodes.open()
+            await custodes.database.write(lambda tx: custodes.inbound.rotation.put(tx, uses))
+            await custodes.close()
+
+        asyncio.run(said())
+
+        found = [
+            (row["verdict"], row["text"], row["remedy"])
+            for row in run_json("doctor")
+            if row["area"] == "webhook secrets"
+        ]
+
+        assert found == [
+            (
+                "warning",
+                (
+                    "github: secret 1 of 2 (00000001) has signed nothing since it was first seen, 3 d ago: "
+                    "the sender still signs with an older one"
+                ),
+                "Have the sender sign webhooks of github with the newest secret",
+            ),
+            (
+                "ok",
+                "stripe: secret 2 of 2 (00000004) last signed 9 d ago: can be removed",
+                "Take it from the secrets of stripe",
+            ),
         ]
 
     def test_forwarding_to_where_it_may_not_is_a_failure(self, url: str, monkeypatch: pytest.MonkeyPatch):

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from custodes.kernel.sealing import Sealer
 from custodes.kernel.signals import FailureSignal, SecuritySignal, Signal
 from custodes.planes.inbound.monitor import WebhookMonitor
 from custodes.planes.inbound.receiver import Receipt
@@ -15,18 +16,28 @@ from custodes.storage.sql.database import Database
 from custodes.storage.sql.inbound import SqlEventStore
 from custodes.storage.sql.inbound_figures import SqlFigureStore
 from custodes.storage.sql.inbound_roster import SqlPresenceStore
+from custodes.storage.sql.inbound_rotation import SqlSecretStore
 from custodes.storage.sql.jobs import SqlJobs
 from custodes.testing.clock import FakeClock
 from custodes.testing.webhooks import signed_webhook
 
 SECRET = "whsec_test_of_the_inbound_plane"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
+SEALER = Sealer(["an install's key, which is long enough"], lambda bits: 1)
 
 
 class House:
     """A monitor, what it tells the bus, and a sender."""
 
-    def __init__(self, database: Database, clock: FakeClock, random_bits, writer: str = "w1", **options: Any) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: FakeClock,
+        random_bits,
+        writer: str = "w1",
+        sealer=lambda: SEALER,
+        **options: Any,
+    ) -> None:
         self.database = database
         self.clock = clock
         self.bus = Bus()
@@ -38,6 +49,8 @@ class House:
             events=SqlEventStore(database),
             figures=SqlFigureStore(),
             presences=SqlPresenceStore(),
+            secrets=SqlSecretStore(),
+            sealer=sealer,
             jobs=SqlJobs(),
             clock=clock,
             random_bits=random_bits,

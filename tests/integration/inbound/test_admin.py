@@ -270,3 +270,26 @@ async def test_verdicts_reach_the_audit_log(custodes, client):
     page = await custodes.audit.list_entries(AuditQuery(action="webhook.*"))
 
     assert sorted(entry.action for entry in page.items) == ["webhook.signature_refused", "webhook.signature_verified"]
+
+
+async def test_sources_say_which_of_their_secrets_sign_and_never_what_those_are(custodes, client):
+    """Given a source in rotation whose sender signs with the old secret, then each is told by its fingerprint."""
+    custodes.source("rotated", ["the-new-secret", "the-old-secret"], kind="github")
+    signed = signed_webhook("github", {"n": 1}, "the-old-secret")
+    await custodes.inbound.rotation.say()
+    custodes.clock.advance(MINUTE)
+    await custodes.inbound.receive(
+        custodes.inbound.source("rotated"), signed.request, trace_id="a" * 32, client_ip="203.0.113.9"
+    )
+
+    answer = await client.get(f"{API}/webhook-sources")
+    (one,) = [item for item in answer.json()["items"] if item["name"] == "rotated"]
+    newest, older = one["secrets"]
+    foreign = await client.get(f"{API}/webhook-sources", headers=await key_for(custodes, tenant="acme"))
+
+    assert "the-old-secret" not in answer.text
+    assert "rotated" not in foreign.text
+    assert len(newest.pop("fingerprint")) == len(older.pop("fingerprint")) == 8
+    assert (newest["place"], newest["last_used"], newest["standing"]) == (1, None, "awaited")
+    assert (older["place"], older["last_used"] > older["since"], older["standing"]) == (2, True, "signs")
+    assert older["summary"] == "Last signed just now"

@@ -177,6 +177,24 @@ class TestDeciding:
         assert (await decide(either, call())).allowed, "a lease ends by itself"
         assert second.release is not None
 
+    async def test_who_waits_for_a_slot_is_told_to_come_back_soon(self, either: Custodes, call):
+        """Given slots that are leased for a minute, and mostly free far sooner: nobody waits for the end of a lease."""
+        either.limit("1 concurrent", name="slots")
+        held = await decide(either, call())
+        refused = await decide(either, call())
+
+        assert dict(held.headers)[b"ratelimit"] == b'"slots";r=0;t=1'
+        assert dict(refused.headers)[b"ratelimit"] == b'"slots";r=0;t=1'
+        assert dict(refused.headers)[b"retry-after"] == b"1"
+        assert refused.retry_after == SECOND
+
+    async def test_a_rate_beside_a_slot_has_its_own_wait(self, either: Custodes, call):
+        either.limit("1 concurrent", name="slots")
+        either.limit("1/minute", name="rate")
+        assert (await decide(either, call())).release is not None
+
+        assert dict((await decide(either, call())).headers)[b"retry-after"] == b"60"
+
     async def test_no_jump_of_the_wall_clock_frees_or_freezes_a_window(self, either: Custodes, call, clock: FakeClock):
         either.limit("1/minute; 1/minute burst 1")
         assert (await decide(either, call())).allowed

@@ -19,7 +19,12 @@ from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.tables.alerts import alert_incidents
 from custodes.storage.sql.tables.audit import audit_logs
 from custodes.storage.sql.tables.identity import admin_sessions, user_profiles
-from custodes.storage.sql.tables.inbound import webhook_events, webhook_refusals, webhook_rollups
+from custodes.storage.sql.tables.inbound import (
+    webhook_events,
+    webhook_refusals,
+    webhook_rollups,
+    webhook_source_secrets,
+)
 from custodes.storage.sql.tables.metrics import metric_series, system_metrics
 from custodes.storage.sql.tables.outbound import webhook_delivery_rollups, webhook_messages, webhook_portal_links
 from custodes.storage.sql.tables.ratelimit import rate_limit_tracking
@@ -135,6 +140,7 @@ ANCIENT: dict[str, tuple[Table, dict[str, Any]]] = {
     "audit.entries": (audit_logs, {"id": "00000000-0001-7000-8000-000000000000", "targets": "[]"}),
     "inbound.events": (webhook_events, {"status": "succeeded"}),
     "inbound.refusals": (webhook_refusals, {}),
+    "inbound.secrets": (webhook_source_secrets, {}),
     "inbound.figures.minute": (webhook_rollups, {"level": 60}),
     "inbound.figures.hour": (webhook_rollups, {"level": 3_600}),
     "inbound.figures.day": (webhook_rollups, {"level": 86_400}),

@@ -10,7 +10,16 @@ from custodes.kernel.ids import uuid7
 from custodes.kernel.signals import SecuritySignal
 from custodes.planes.inbound.model import Arrival
 from custodes.planes.inbound.sources.registry import make_source
-from custodes.planes.inbound.watch import ACCEPTED_BUDGET, BURST, REPEATS, VERDICT_WINDOW, Watch, Windows, fraud_action
+from custodes.planes.inbound.watch import (
+    ACCEPTED_BUDGET,
+    BURST,
+    REPEATED_BUDGET,
+    REPEATS,
+    VERDICT_WINDOW,
+    Watch,
+    Windows,
+    fraud_action,
+)
 from custodes.runtime.bus import Bus
 from custodes.testing.clock import FakeClock
 
@@ -64,6 +73,25 @@ def test_the_verdict_of_a_handshake_is_told_like_any_other(watch, clock, told):
     assert (len(told), told[-1].context["count"]) == (ACCEPTED_BUDGET + 1, 3)
 
 
+def test_the_verdict_of_a_repeat_is_told_too_and_takes_no_entry_from_what_is_new(watch, clock, told):
+    """Given one event that is sent over and over, and new ones after it: each of these has its entry all the same."""
+    again = arrival(clock)
+    for _ in range(1_000):
+        watch.repeated(again, "kept-first")
+    for number in range(ACCEPTED_BUDGET):
+        watch.accepted(STRIPE, arrival(clock, number=number))
+    clock.advance(VERDICT_WINDOW)
+    watch.sum_up()
+
+    verdicts = [signal for signal in told if signal.action == "webhook.signature_verified"]
+    repeats = [signal for signal in verdicts if signal.context.get("repeated")]
+    (summed,) = [signal for signal in verdicts if "count" in signal.context]
+    assert {signal.outcome for signal in verdicts} == {"success"}
+    assert {(signal.target, signal.ip) for signal in repeats} == {("webhook_event:kept-first", "203.0.113.9")}
+    assert (len(repeats), len(verdicts)) == (REPEATED_BUDGET, REPEATED_BUDGET + ACCEPTED_BUDGET + 1)
+    assert (summed.context["count"], summed.context["reason"]) == (1_000 - REPEATED_BUDGET, "repeated")
+
+
 def test_what_went_beyond_is_not_lost_when_the_next_window_begins_before_the_sum(watch, clock, told):
     for number in range(ACCEPTED_BUDGET + 7):
         watch.accepted(STRIPE, arrival(clock, number=number))
@@ -108,8 +136,8 @@ def test_the_same_event_again_and_again_is_a_replay(watch, clock, told):
     for _ in range(REPEATS * 3):
         watch.repeated(again, "stored")
 
-    assert [signal.context["pattern"] for signal in told] == ["replay"]
-    assert told[0].target == "webhook_event:stored"
+    (replay,) = [signal for signal in told if signal.action == "webhook.suspicious"]
+    assert (replay.context["pattern"], replay.target) == ("replay", "webhook_event:stored")
 
 
 @pytest.mark.parametrize(("reason", "pattern"), [("no-match", "bad_signatures"), ("timestamp-too-old", "stale_replay")])

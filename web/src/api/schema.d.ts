@@ -1131,7 +1131,7 @@ export interface paths {
         };
         /**
          * List Webhook Sources
-         * @description List the sources that deliveries are accepted from; never their secrets.
+         * @description List the sources that deliveries are accepted from, and which of their secrets sign; never a secret.
          */
         get: operations["inbound_list_webhook_sources"];
         put?: never;
@@ -8165,6 +8165,39 @@ export interface components {
          */
         Scope: "view" | "manage";
         /**
+         * SecretModel
+         * @description A signing secret of a source: when it last signed, and never what it is.
+         */
+        SecretModel: {
+            /**
+             * Place
+             * @description Place among the secrets of the source, from 1: the newest
+             */
+            place: number;
+            /**
+             * Fingerprint
+             * @description What it is told apart by, 8 hex digits; says nothing of the secret
+             */
+            fingerprint: string;
+            /**
+             * Since
+             * @description When it was first seen here; null: nothing is known of it yet
+             */
+            since: string | null;
+            /**
+             * Last Used
+             * @description Last delivery that it signed; null: none since then
+             */
+            last_used: string | null;
+            /** @description `signs`; `removable`: older, and signed nothing for 7 days while a newer one did; `awaited`: the newest, and only an older one still signs; `quiet`: has signed nothing for a while, from which nothing follows */
+            standing: components["schemas"]["Standing"];
+            /**
+             * Summary
+             * @description All of it in one sentence
+             */
+            summary: string;
+        };
+        /**
          * SeriesModel
          * @description What a query found.
          */
@@ -8415,6 +8448,11 @@ export interface components {
              * @description Whether the sender delivers again after a 5xx
              */
             retries: boolean;
+            /**
+             * Secrets
+             * @description When each signing secret last signed, the newest first
+             */
+            secrets: components["schemas"]["SecretModel"][];
         };
         /**
          * SourcePointModel
@@ -8547,6 +8585,12 @@ export interface components {
          * @enum {string}
          */
         SpanOutcome: "success" | "failure" | "attention";
+        /**
+         * Standing
+         * @description What is to be done about a secret.
+         * @enum {string}
+         */
+        Standing: "signs" | "awaited" | "removable" | "quiet";
         /**
          * StatsModel
          * @description Figures of some requests.

@@ -75,8 +75,12 @@ async def webhook_analytics(
 
 @router.get("/webhook-sources")
 async def list_webhook_sources(custodes: CustodesDep, tenant: TenantScope) -> SourcesModel:
-    """List the sources that deliveries are accepted from; never their secrets."""
-    return SourcesModel(items=[SourceModel.of(each) for each in custodes.inbound.list_sources(tenant=tenant)])
+    """List the sources that deliveries are accepted from, and which of their secrets sign; never a secret."""
+    secrets, now = await custodes.inbound.rotation.list_secrets(tenant=tenant), custodes.clock.now()
+    sources = custodes.inbound.list_sources(tenant=tenant)
+    return SourcesModel(
+        items=[SourceModel.of(each, secrets.get((each.tenant, each.source.name), ()), now) for each in sources]
+    )
 
 
 @router.get("/webhook-refusals")

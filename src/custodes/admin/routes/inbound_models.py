@@ -14,6 +14,7 @@ from custodes.planes.inbound.analytics import Summary, WebhookAnalytics
 from custodes.planes.inbound.model import Attempt, EventRecord, FacetCount, Facets, Outcome, Refusal, Status, Verdict
 from custodes.planes.inbound.receiver import Registration
 from custodes.planes.inbound.replay import Replayed
+from custodes.planes.inbound.rotation_model import SecretInUse, Standing
 
 
 class WebhookEventModel(BaseModel):
@@ -147,6 +148,35 @@ class RefusalModel(ListedRefusalModel):
         }
 
 
+class SecretModel(BaseModel):
+    """A signing secret of a source: when it last signed, and never what it is."""
+
+    place: int = Field(description="Place among the secrets of the source, from 1: the newest")
+    fingerprint: str = Field(description="What it is told apart by, 8 hex digits; says nothing of the secret")
+    since: Moment | None = Field(description="When it was first seen here; null: nothing is known of it yet")
+    last_used: Moment | None = Field(description="Last delivery that it signed; null: none since then")
+    standing: Standing = Field(
+        description="`signs`; `removable`: older, and signed nothing for 7 days while a newer one did; `awaited`: the "
+        "newest, and only an older one still signs; `quiet`: has signed nothing for a while, from which nothing follows"
+    )
+    summary: str = Field(description="All of it in one sentence")
+
+    @classmethod
+    def of(cls, secret: SecretInUse, now: int) -> SecretModel:
+        """Tell a secret by its fingerprint."""
+        use = secret.use
+        return cls.model_validate(
+            {
+                "place": use.place + 1,
+                "fingerprint": use.fingerprint,
+                "since": use.since,
+                "last_used": use.last_at,
+                "standing": secret.standing,
+                "summary": secret.summary(now),
+            }
+        )
+
+
 class SourceModel(BaseModel):
     """A source that deliveries are accepted from."""
 
@@ -157,9 +187,10 @@ class SourceModel(BaseModel):
     scheme: str = Field(description="How the sender signs")
     max_body: int = Field(description="Largest body taken, bytes")
     retries: bool = Field(description="Whether the sender delivers again after a 5xx")
+    secrets: list[SecretModel] = Field(description="When each signing secret last signed, the newest first")
 
     @classmethod
-    def of(cls, registration: Registration) -> SourceModel:
+    def of(cls, registration: Registration, secrets: Sequence[SecretInUse], now: int) -> SourceModel:
         """Tell a source; never its secrets."""
         source = registration.source
         return cls(
@@ -170,6 +201,7 @@ class SourceModel(BaseModel):
             scheme=source.scheme,
             max_body=source.max_body,
             retries=source.retries,
+            secrets=[SecretModel.of(secret, now) for secret in secrets],
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from custodes.kernel.clock import HOUR, MINUTE
+from custodes.kernel.clock import DAY, HOUR, MINUTE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,4 +58,6 @@ class Proof:
 
 def ago(micros: int) -> str:
     """Write a length of time for a person."""
+    if micros >= 2 * DAY:
+        return f"{micros // DAY} d"
     return f"{micros // HOUR} h" if micros >= 2 * HOUR else f"{micros // MINUTE} min"

@@ -10,6 +10,7 @@ from custodes.kernel.backoff import Backoff
 from custodes.kernel.clock import Clock
 from custodes.kernel.health import SystemHealth, Threshold
 from custodes.kernel.ids import RandomBits
+from custodes.kernel.sealing import Sealer
 from custodes.kernel.stretches import Level, steps_for
 from custodes.kernel.tenant import valid_tenant
 from custodes.kernel.time_range import range_of
@@ -26,13 +27,14 @@ from custodes.planes.inbound.handlers import (
     name_of,
 )
 from custodes.planes.inbound.model import JOB_KIND, EventFilter, EventRecord, Offer
-from custodes.planes.inbound.ports import EventStore, FigureStore, PresenceStore
+from custodes.planes.inbound.ports import EventStore, FigureStore, PresenceStore, SecretStore
 from custodes.planes.inbound.processor import Processor
 from custodes.planes.inbound.receiver import Receipt, Receiver, Registration
 from custodes.planes.inbound.recorder import Recorder
 from custodes.planes.inbound.refused import RefusedDeliveries
 from custodes.planes.inbound.replay import Replayed, Replays, untold
 from custodes.planes.inbound.roster import Roster
+from custodes.planes.inbound.rotation import Rotation
 from custodes.planes.inbound.sources.base import Source, Verified, WebhookRequest
 from custodes.planes.inbound.watch import Watch
 from custodes.runtime.bus import Bus
@@ -66,6 +68,8 @@ class WebhookMonitor(RefusedDeliveries):
         events: where events are kept.
         figures: where counts and refusals are kept.
         presences: where it is kept which process handles what.
+        secrets: where it is kept when which secret signed.
+        sealer: has the key of the install.
         jobs: where jobs are kept.
         clock: source of time.
         random_bits: source of randomness.
@@ -87,6 +91,8 @@ class WebhookMonitor(RefusedDeliveries):
         events: EventStore,
         figures: FigureStore,
         presences: PresenceStore,
+        secrets: SecretStore,
+        sealer: Callable[[], Sealer],
         jobs: Jobs,
         clock: Clock,
         random_bits: RandomBits,
@@ -101,11 +107,20 @@ class WebhookMonitor(RefusedDeliveries):
         tell: Callable[[], None] = _nobody,
         client_of: Callable[[str], str] = str,
     ) -> None:
-        watch = Watch(bus, clock, client_of)
+        #: When each secret last signed.
+        self.rotation = Rotation(
+            store=store,
+            secrets=secrets,
+            sources=lambda: [(each.tenant, each.source) for each in self._sources.values()],
+            sealer=sealer,
+            clock=clock,
+            enabled=measured,
+        )
         recorder = Recorder(
             store=store,
             figures=figures,
-            watch=watch,
+            watch=Watch(bus, clock, client_of),
+            rotation=self.rotation,
             bus=bus,
             clock=clock,
             random_bits=random_bits,
@@ -160,7 +175,12 @@ class WebhookMonitor(RefusedDeliveries):
         )
         self._replays = Replays(store=store, events=events, jobs=jobs, worker=self.worker, clock=clock)
         self._receiver = Receiver(
-            events=events, recorder=recorder, clock=clock, random_bits=random_bits, kept=self.worker.brought
+            events=events,
+            recorder=recorder,
+            rotation=self.rotation,
+            clock=clock,
+            random_bits=random_bits,
+            kept=self.worker.brought,
         )
 
     # ── Life ─────────────────────────────────────────────────────────────────
@@ -170,6 +190,7 @@ class WebhookMonitor(RefusedDeliveries):
         for handler in self.handlers.without_source(self._sources):
             _log.warning("handler_without_source", handler=handler.name, source=handler.source)
         await self._flusher.start()
+        await self.rotation.start()
         await self.roster.start()
         await self.worker.start()
 
@@ -177,6 +198,7 @@ class WebhookMonitor(RefusedDeliveries):
         """Let handlers end, give back the rest, hear of late deliveries, write what is counted; idempotent."""
         await self.worker.stop()
         await self.roster.stop()
+        await self.rotation.stop()
         await self._receiver.settle()
         await self._flusher.stop()
         await self._flusher.run_once()
@@ -211,14 +233,6 @@ class WebhookMonitor(RefusedDeliveries):
             raise ConfigurationError(msg, remedy="Give one of them another name, or all secrets to one")
         self._sources[source.name] = Registration(source, tenant or self._tenant, replaceable)
         return source
-
-    def source(self, name: str) -> Registration | None:
-        """Return the source of a name; None when deliveries of it are not accepted."""
-        return self._sources.get(name)
-
-    def list_sources(self, *, tenant: str | None = None) -> Sequence[Registration]:
-        """Return the sources that deliveries are accepted from."""
-        return [each for each in self._sources.values() if tenant in (None, each.tenant)]
 
     def webhook(
         self,
@@ -423,14 +437,6 @@ class WebhookMonitor(RefusedDeliveries):
     async def count_purgeable(self, before: int) -> int:
         """Count what :meth:`purge` would delete in the end."""
         return await self._store.read(lambda tx: self._events.count_purgeable(tx, before))
-
-    async def purge_refusals(self, before: int, limit: int) -> int:
-        """Delete samples and counts of deliveries refused before a moment, at most ``limit`` rows; returns how many."""
-        return await self._store.write(lambda tx: self._figures.purge_refusals(tx, before, limit))
-
-    async def count_purgeable_refusals(self, before: int) -> int:
-        """Count what :meth:`purge_refusals` would delete in the end."""
-        return await self._store.read(lambda tx: self._figures.count_purgeable_refusals(tx, before))
 
     async def purge_figures(self, level: Level, before: int, limit: int) -> int:
         """Delete figures of a level from before a moment, at most ``limit`` rows; returns how many.

@@ -26,6 +26,7 @@ from custodes.planes.inbound.model import (
     Status,
     WebhookEvent,
 )
+from custodes.planes.inbound.rotation_model import SecretUse
 from custodes.runtime.transactions import Transaction
 from custodes.runtime.writer import Told
 
@@ -131,6 +132,26 @@ class PresenceStore(Protocol):
 
     def forget(self, tx: Transaction, presence: Presence) -> None:
         """Delete what a process said, unless it has said something since."""
+        ...
+
+
+class SecretStore(Protocol):
+    """**Protocol:** when the secrets of sources last signed."""
+
+    def put(self, tx: Transaction, use: SecretUse) -> None:
+        """Insert or renew what is known of a secret: the first ``since`` stays, and the latest ``last_at``."""
+        ...
+
+    def all(self, tx: Transaction, tenant: str | None) -> Sequence[SecretUse]:
+        """Return what is known of all secrets, in any order."""
+        ...
+
+    def purge(self, tx: Transaction, before: int, limit: int) -> int:
+        """Delete what is known of secrets that were said last before; returns how many, at most ``limit``."""
+        ...
+
+    def count_purgeable(self, tx: Transaction, before: int) -> int:
+        """Count what :meth:`purge` would delete in the end."""
         ...
 
 

@@ -17,6 +17,7 @@ from custodes.kernel.redact import MASK, sensitive_name, storable
 from custodes.planes.inbound.model import OVER_LIMIT, Arrival, Refusal, Verdict
 from custodes.planes.inbound.ports import EventStore
 from custodes.planes.inbound.recorder import Recorder
+from custodes.planes.inbound.rotation import Rotation
 from custodes.planes.inbound.sources.base import MAX_NAME, Headers, Source, Verified, WebhookRequest
 from custodes.runtime.log import get_logger
 
@@ -77,12 +78,14 @@ class Receiver:
         *,
         events: EventStore,
         recorder: Recorder,
+        rotation: Rotation,
         clock: Clock,
         random_bits: RandomBits,
         kept: Callable[[], None],
     ) -> None:
         self._events = events
         self._recorder = recorder
+        self._rotation = rotation
         self._clock = clock
         self._random_bits = random_bits
         self._kept = kept
@@ -119,6 +122,7 @@ class Receiver:
             self.refuse(registration, request, error, trace_id=trace_id, client_ip=client_ip)
             raise
         if challenge is not None:
+            self._rotation.signed(source, verified.signed_with, now)
             self._recorder.greeted(tenant, source.name, ip=client_ip, trace_id=trace_id, now=now)
             return _at_once(Receipt("", False, challenge))
         event_id = event_id or uuid7(now, self._random_bits)
@@ -137,7 +141,7 @@ class Receiver:
             masked_headers(request.headers),
             request.body,
         )
-        return self._keep(source, arrival)
+        return self._keep(source, arrival, verified.signed_with)
 
     def admit(
         self, registration: Registration, verified: Verified, request: WebhookRequest, *, trace_id: str
@@ -165,13 +169,20 @@ class Receiver:
         )
         return self._keep(source, arrival)
 
-    async def _keep(self, source: Source, arrival: Arrival) -> Receipt:
-        keeping = self._events.accept(arrival, partial(self._learn, source, arrival))
+    async def _keep(self, source: Source, arrival: Arrival, signed_with: int | None = None) -> Receipt:
+        keeping = self._events.accept(arrival, partial(self._learn, source, arrival, signed_with))
         self._under_way.add(arrival.id)
         kept = await keeping
         return Receipt(kept, kept == arrival.id)
 
-    def _learn(self, source: Source, arrival: Arrival, kept: str | None, error: BaseException | None) -> None:
+    def _learn(
+        self,
+        source: Source,
+        arrival: Arrival,
+        signed_with: int | None,
+        kept: str | None,
+        error: BaseException | None,
+    ) -> None:
         """Note what became of a delivery. Its sender may have gone, and what comes again would be a repeat."""
         self._under_way.discard(arrival.id)
         if self._nothing_under_way is not None and not self._under_way:
@@ -182,6 +193,7 @@ class Receiver:
             if len(self._in_doubt) > MAX_IN_DOUBT:
                 del self._in_doubt[next(iter(self._in_doubt))]
             return
+        self._rotation.signed(source, signed_with, arrival.received_at)
         if kept in self._in_doubt:
             del self._in_doubt[kept]
             self._recorder.accepted(source, arrival._replace(id=kept), kept)

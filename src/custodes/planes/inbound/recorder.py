@@ -13,6 +13,7 @@ from custodes.planes.inbound.figures import RefusalTally, Tally
 from custodes.planes.inbound.model import Arrival, EventRecord, Refusal, Status
 from custodes.planes.inbound.ports import FigureStore
 from custodes.planes.inbound.processor import Conclusion
+from custodes.planes.inbound.rotation import Rotation
 from custodes.planes.inbound.sources.base import Source
 from custodes.planes.inbound.watch import Watch, Windows
 from custodes.runtime.bus import Bus
@@ -45,6 +46,7 @@ class Recorder:
         store: runs units of work.
         figures: where counts and samples are kept.
         watch: what is told to security people.
+        rotation: which secrets sign; written along with the counts.
         bus: where failures are told.
         clock: source of time.
         random_bits: source of randomness for the ids of samples.
@@ -58,6 +60,7 @@ class Recorder:
         store: Store,
         figures: FigureStore,
         watch: Watch,
+        rotation: Rotation,
         bus: Bus,
         clock: Clock,
         random_bits: RandomBits,
@@ -67,6 +70,7 @@ class Recorder:
         self._store = store
         self._figures = figures
         self._watch = watch
+        self._rotation = rotation
         self._bus = bus
         self._clock = clock
         self._random_bits = random_bits
@@ -247,9 +251,10 @@ class Recorder:
         """
         async with self._flushing:
             self._watch.sum_up()
+            signed = await self._rotation.changed()
             figures, refused = self._tally.changed(), self._refusals.changed()
             samples, self._samples = self._samples, []
-            if not (figures or refused or samples):
+            if not (figures or refused or samples or signed):
                 return
 
             def work(tx: Transaction) -> None:
@@ -259,6 +264,7 @@ class Recorder:
                 for counted in refused:
                     self._figures.put_refusals(tx, counted.writer(writer), counted.rows, ())
                 self._figures.put_refusals(tx, writer, (), samples)
+                self._rotation.put(tx, signed)
 
             try:
                 await self._store.write(work, durable=False)
@@ -266,6 +272,7 @@ class Recorder:
                 self._tally.unwritten(figures)
                 self._refusals.unwritten(refused)
                 self._samples = [*samples, *self._samples][:MAX_SAMPLES]
+                self._rotation.unwritten(signed)
                 raise
 
     async def flush_if_possible(self) -> None:

@@ -37,6 +37,14 @@ class RefusedDeliveries(WebhookLog):
         self._figures = figures
         self._sources: dict[str, Registration] = {}
 
+    def source(self, name: str) -> Registration | None:
+        """Return the source of a name; None when deliveries of it are not accepted."""
+        return self._sources.get(name)
+
+    def list_sources(self, *, tenant: str | None = None) -> Sequence[Registration]:
+        """Return the sources that deliveries are accepted from."""
+        return [each for each in self._sources.values() if tenant in (None, each.tenant)]
+
     async def list_refusals(
         self,
         *,
@@ -112,3 +120,11 @@ class RefusedDeliveries(WebhookLog):
             raise NotFound(msg, remedy="Sources of the host's code are known to its own process only")
         others = list(self._sources.values())
         return diagnose(registration, request, at or self._clock.now(), others=others, make=made_of_kind, whole=whole)
+
+    async def purge_refusals(self, before: int, limit: int) -> int:
+        """Delete samples and counts of deliveries refused before a moment, at most ``limit`` rows; returns how many."""
+        return await self._store.write(lambda tx: self._figures.purge_refusals(tx, before, limit))
+
+    async def count_purgeable_refusals(self, before: int) -> int:
+        """Count what :meth:`purge_refusals` would delete in the end."""
+        return await self._store.read(lambda tx: self._figures.count_purgeable_refusals(tx, before))

@@ -25,6 +25,10 @@ VERDICT_WINDOW = 10 * SECOND
 #: Accepted deliveries of one source that are told one by one in a window.
 ACCEPTED_BUDGET = 50
 
+#: Repeats of events of one source that are told one by one in a window: fewer, and apart from what is accepted, so that
+#: one who sends an event over and over takes no entry from the events that are new.
+REPEATED_BUDGET = 20
+
 #: Refused deliveries of one source and reason that are told one by one in a window.
 REFUSED_BUDGET = 20
 
@@ -42,6 +46,12 @@ MAX_PATTERNS = 10_000
 
 #: Reasons of a verifier that mean "signed once, but long ago".
 _STALE = frozenset({"timestamp-too-old"})
+
+#: What is counted of signatures that held: of new events and handshakes, and of repeats.
+_VERIFIED, _REPEATED = "verified", "repeated"
+
+#: How many of these are told one by one.
+_HELD = {_VERIFIED: ACCEPTED_BUDGET, _REPEATED: REPEATED_BUDGET}
 
 #: First words of event types that speak of fraud, and the action that each becomes; the first that fits counts.
 _FRAUD_ACTIONS = (("early_fraud_warning", "fraud.early_warning"), ("dispute", "fraud.dispute"))
@@ -139,7 +149,7 @@ class Watch:
     def accepted(self, source: Source, arrival: Arrival) -> None:
         """A signature held and the event was stored."""
         now = arrival.received_at
-        if self._one_by_one((arrival.tenant, arrival.source, "verified"), now):
+        if self._one_by_one((arrival.tenant, arrival.source, _VERIFIED), now):
             self._tell(arrival, "webhook.signature_verified", "success", f"{arrival.source} signed it")
         known, fraud = self._kind(source, arrival.event_type)
         if fraud:
@@ -151,16 +161,19 @@ class Watch:
 
     def repeated(self, arrival: Arrival, stored_as: str) -> None:
         """A signature held, and the event had been stored before."""
+        stored = arrival._replace(id=stored_as)  # what has come now is kept under no id of its own
+        if self._one_by_one((arrival.tenant, arrival.source, _REPEATED), arrival.received_at):
+            reason = f"{arrival.source} signed it, and had sent it before"
+            self._tell(stored, "webhook.signature_verified", "success", reason, repeated=True)
         key = ("repeat", arrival.tenant, arrival.source, stored_as)
         count = self._patterns.count(key, arrival.received_at)
         if count == REPEATS:
             reason = f"The same event came {count} more times within a minute"
-            stored = arrival._replace(id=stored_as)  # what has come now is kept under no id of its own
             self._tell(stored, "webhook.suspicious", "failure", reason, pattern="replay", event=stored_as)
 
     def greeted(self, tenant: str, source: str, *, ip: str, trace_id: str, now: int) -> None:
         """A signature held, and what it signed was a handshake, of which nothing is stored."""
-        if self._one_by_one((tenant, source, "verified"), now):
+        if self._one_by_one((tenant, source, _VERIFIED), now):
             text = f"{source} signed a handshake"
             self._emit("webhook.signature_verified", "success", tenant, source, now, text, ip, trace_id, handshake=True)
 
@@ -180,7 +193,7 @@ class Watch:
         now = self._clock.now()
         self._patterns.ended(now)
         for (tenant, source, verdict), beyond in self._verdicts.ended(now):
-            held = verdict == "verified"
+            held = verdict in _HELD
             action = "webhook.signature_verified" if held else "webhook.signature_refused"
             text = f"{beyond:.0f} more deliveries to {source} within {VERDICT_WINDOW // SECOND} s: {verdict}"
             outcome = "success" if held else "failure"
@@ -246,7 +259,7 @@ class Watch:
 
 
 def _budget(key: tuple[str, str, str]) -> float:
-    return ACCEPTED_BUDGET if key[2] == "verified" else REFUSED_BUDGET
+    return _HELD.get(key[2], REFUSED_BUDGET)
 
 
 def fraud_action(event_type: str) -> str:

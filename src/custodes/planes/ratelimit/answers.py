@@ -26,6 +26,10 @@ ABNORMAL_USAGE = "https://iana.org/assignments/http-problem-types#abnormal-usage
 #: Longest that a client is told to wait, seconds: a year; also keeps the figures within a structured field.
 _MAX_SECONDS = 366 * 86_400
 
+#: Longest that a client is told to wait for a slot, microseconds. A slot is free when whoever holds it is done, which
+#: nobody knows; that its lease ends, a minute later by default, is what happens when the holder dies.
+_SLOT_WAIT = SECOND
+
 #: Answers remembered by the limits that refused.
 _MAX_WORDINGS = 256
 
@@ -127,11 +131,13 @@ FREE = Decision()
 class Answers:
     """Answers to requests that the same policies hold for."""
 
-    __slots__ = ("_shown", "_wordings", "all_shown", "policies", "policy_header", "rules", "template")
+    __slots__ = ("_shown", "_slots", "_wordings", "all_shown", "policies", "policy_header", "rules", "template")
 
     def __init__(self, policies: Sequence[tuple[Policy, Rule]]) -> None:
         self.policies = [policy for policy, _ in policies]
         self.rules = [rule for _, rule in policies]
+        #: Which of them are of slots.
+        self._slots = frozenset(n for n, policy in enumerate(self.policies) if isinstance(policy.meter, Concurrency))
         # A limit in shadow is nobody's business but ours.
         self._shown = [number for number, rule in enumerate(self.rules) if not rule.shadow]
         self.all_shown = len(self._shown) == len(self.policies)
@@ -144,9 +150,15 @@ class Answers:
     def admitted(self, views: Sequence[tuple[int, int]]) -> Decision:
         """Answer a request that may go on."""
         figures: list[int] = []
+        if self._slots:
+            views = [(left, self._told(number, more_in)) for number, (left, more_in) in enumerate(views)]
         for left, more_in in views if self.all_shown else [views[number] for number in self._shown]:
             figures += (left, -(-more_in // SECOND))
         return self.granted(figures)
+
+    def _told(self, number: int, wait: int) -> int:
+        """What is told of a wait, of whichever engine: that for a slot is short."""
+        return min(wait, _SLOT_WAIT) if number in self._slots and wait != NEVER else wait
 
     def granted(self, figures: Sequence[int]) -> Decision:
         """Answer a request that may go on, by what is left and the seconds until there is more, of each limit shown."""
@@ -161,7 +173,8 @@ class Answers:
         violated: list[int] = []
         figures: list[int] = []
         longest, in_vain = 0, False
-        for number, wait in refusals:
+        for number, known in refusals:
+            wait = self._told(number, known)
             violated.append(number)
             figures.append(views[number][0])
             figures.append(_seconds(wait))

@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 import pytest
+import stripe
 
 from custodes.errors import MalformedPayload, SignatureRefused
 from custodes.kernel.clock import SECOND
+from custodes.kernel.json_bounds import parse_json
 from custodes.kernel.signing import hmac_hex
 from custodes.planes.inbound.sources.base import Headers
 from custodes.planes.inbound.sources.registry import make_source
@@ -135,3 +137,15 @@ def test_fraud_is_known_by_its_type(source):
 def test_types_that_stripe_does_not_have_are_unknown(source):
     assert source.is_known("invoice.paid")
     assert not any(source.is_known(event_type) for event_type in ["", "invoice", "evil.type", "xinvoice.paid"])
+
+
+def test_of_a_name_that_is_there_twice_the_last_counts_as_in_stripes_own_library(source):
+    """Given a signed body with two ids and two types, one of them in escapes, then no reader sees another event."""
+    body = rb'{"id": "evt_first", "type": "a.first", "\u0069d": "evt_last", "type": "b.last", "object": "event"}'
+    delivered = request(body)
+
+    verified = source.verify(delivered, NOW)
+    theirs = stripe.Webhook.construct_event(body, delivered.headers["stripe-signature"], SECRET, tolerance=None)
+
+    assert (verified.event_id, verified.event_type) == ("evt_last", "b.last") == (theirs["id"], theirs["type"])
+    assert parse_json(body)["id"] == verified.event_id

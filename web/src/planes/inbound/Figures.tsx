@@ -8,6 +8,7 @@ import { Completeness } from './Completeness.tsx';
 import { BySource, Outcomes, ProcessingTimes, SuccessBySource } from './Courses.tsx';
 import { ErrorGroups } from './ErrorGroups.tsx';
 import { concerns } from './model.ts';
+import { Secrets } from './Secrets.tsx';
 import { Sources, Types } from './Sources.tsx';
 import { Start } from './Start.tsx';
 import { useEventQuery } from './search.ts';
@@ -44,6 +45,7 @@ export function Figures() {
           </Row>
           <ErrorGroups asked={asked} />
           <Completeness />
+          <Secrets />
         </>
       )}
     </>

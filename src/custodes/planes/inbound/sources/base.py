@@ -114,8 +114,8 @@ class Verified(NamedTuple):
     dedupe_key: str
     #: When it happened (or was signed), microseconds since the epoch; ``None`` when nothing signed says so.
     occurred_at: int | None = None
-    #: Which of the source's secrets signed it, from 0: tells when an old one can go.
-    signed_with: int = 0
+    #: Which of the source's secrets signed it, from 0: tells when an old one can go. ``None``: the source does not say.
+    signed_with: int | None = None
     #: Names of the fields above that come from headers outside the signature: anyone with a copy can change them.
     unsigned: frozenset[str] = frozenset()
     #: Media type of the body, without parameters, lower case; empty when not stated.

@@ -142,6 +142,24 @@ webhook_handlers = Table(
     sqlite_with_rowid=False,
 )
 
+#: When each secret of a source last signed: what its fingerprint stands for is kept nowhere.
+webhook_source_secrets = Table(
+    "webhook_source_secrets",
+    metadata,
+    Column("tenant_id", Tenant, primary_key=True),
+    Column("source", String(64), primary_key=True),
+    Column("fingerprint", String(16), primary_key=True),
+    #: Place among the secrets of the source, from 0: the newest.
+    Column("place", Integer, nullable=False),
+    #: When a process had it first.
+    Column("since", Micros, nullable=False),
+    #: When a process said last that it has it.
+    Column("said_at", Micros, nullable=False),
+    #: Last delivery that it signed; NULL: none.
+    Column("last_at", Micros),
+    sqlite_with_rowid=False,
+)
+
 #: What is proven of the completeness of each source, and whether it is silent: one row a source.
 webhook_completeness = Table(
     "webhook_completeness",
