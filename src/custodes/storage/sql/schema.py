@@ -146,14 +146,20 @@ def pending_revisions(connection: Connection) -> list[str]:
     return known[known.index(current) + 1 :]
 
 
-def alembic_include_name(name: str | None, type_: str, parent_names: Mapping[str, str | None]) -> bool:
+def alembic_include_name(
+    name: str | None, type_: str, parent_names: Mapping[str, str | None], *, schema: str = ""
+) -> bool:
     """Keep our tables out of the host's autogenerate: pass as ``include_name`` to ``context.configure`` in its env.py.
 
     Args:
         name: name of the thing that Alembic found in the database.
         type_: what it is: ``"table"``, ``"column"``, …
         parent_names: the table it belongs to.
+        schema: the schema that is ours alone (``CUSTODES_DATABASE_SCHEMA``), by ``functools.partial``: it is left out,
+            and elsewhere a table with one of our names is the host's. Empty: our tables stand beside the host's.
     """
+    if schema:
+        return (name if type_ == "schema" else parent_names.get("schema_name")) != schema
     table = name if type_ == "table" else parent_names.get("table_name")
     return not (table in metadata.tables or table == VERSION_TABLE or is_partition(table or ""))
 

@@ -130,7 +130,6 @@ _NO_STEP = "audit_logs: a review goes on step by step, and says who and when"
 
 #: What an entry is found by goes with the entry, and not before it.
 _TARGETS_STAY = "audit_targets: what an entry is found by stays with it, as the trail is append-only"
-_ENTRY_IS_THERE = "EXISTS (SELECT 1 FROM audit_logs WHERE id = OLD.entry_id)"
 
 #: Guards of SQLite: what was recorded cannot be changed, and only retention deletes. They stop mistakes and careless
 #: hands, not somebody who may drop triggers.
@@ -154,7 +153,7 @@ SQLITE_GUARDS = (
     f"""CREATE TRIGGER audit_targets_stay BEFORE UPDATE ON audit_targets
     BEGIN SELECT RAISE(ABORT, '{_TARGETS_STAY}'); END""",
     f"""CREATE TRIGGER audit_targets_go_with_their_entry BEFORE DELETE ON audit_targets
-    WHEN {_ENTRY_IS_THERE} BEGIN SELECT RAISE(ABORT, '{_TARGETS_STAY}'); END""",
+    WHEN EXISTS (SELECT 1 FROM audit_logs WHERE id = OLD.entry_id) BEGIN SELECT RAISE(ABORT, '{_TARGETS_STAY}'); END""",  # noqa: S608 - words of ours
 )
 
 #: The same guards on PostgreSQL.
@@ -182,11 +181,15 @@ POSTGRESQL_GUARDS = (
     BEGIN RAISE EXCEPTION '{_TARGETS_STAY}'; END $$""",
     """CREATE TRIGGER audit_targets_stay BEFORE UPDATE OR TRUNCATE ON audit_targets
     FOR EACH STATEMENT EXECUTE FUNCTION custodes_audit_targets_stay()""",
+    # In its own schema: the first ``audit_logs`` of the session's search_path may be the host's, without that entry.
     f"""CREATE FUNCTION custodes_audit_targets_go() RETURNS trigger LANGUAGE plpgsql AS $$
+    DECLARE is_there boolean;
     BEGIN
-      IF {_ENTRY_IS_THERE} THEN RAISE EXCEPTION '{_TARGETS_STAY}'; END IF;
+      EXECUTE format('SELECT EXISTS (SELECT 1 FROM %I.audit_logs WHERE id = $1)', TG_TABLE_SCHEMA)
+        INTO is_there USING OLD.entry_id;
+      IF is_there THEN RAISE EXCEPTION '{_TARGETS_STAY}'; END IF;
       RETURN OLD;
-    END $$""",
+    END $$""",  # noqa: S608 - words of ours
     """CREATE TRIGGER audit_targets_go_with_their_entry BEFORE DELETE ON audit_targets
     FOR EACH ROW EXECUTE FUNCTION custodes_audit_targets_go()""",
 )
