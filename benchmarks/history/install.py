@@ -123,7 +123,7 @@ async def fill(custodes: Custodes, size: Size, tell: Callable[[str], None] = lam
     await custodes.database.migrate(lambda tx: connection_of(tx).execute(text(trail.VERDICTS)))
     await fold(custodes, tell)
     await write("hours of rate_limit_tracking", limits.hours(now, DEFAULT_TENANT), _put_windows, HOURS)
-    await write("metric_series", [series], lambda c, rows: _catalogue(c, rows[0], now - now % HOUR))
+    await write("metric_series", [series], lambda c, rows: _catalogue(c, rows[0], now - now % HOUR, now))
     await write("system_metrics", metrics.points(series, now - size.days * DAY, now), _points.insert)
     if custodes.database.dialect == "postgresql":
         # As a migration: it takes longer than a work may.
