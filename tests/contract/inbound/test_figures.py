@@ -1,6 +1,7 @@
 """What every keeper of figures and refusals promises (planes/inbound/ports.py), on every engine."""
 
 import random
+from collections.abc import Sequence
 
 import pytest
 from sqlalchemy import Engine, event, select
@@ -10,7 +11,7 @@ from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from custodes.kernel.histogram import Histogram
 from custodes.kernel.ids import uuid7
 from custodes.kernel.stretches import Level, Steps
-from custodes.planes.inbound.figures import Figures, Only, RefusalCount, Series, Sums, Tally
+from custodes.planes.inbound.figures import ALL, ErrorGroup, Figures, Only, RefusalCount, Series, Sums, Tally
 from custodes.planes.inbound.model import Attempt, Outcome, Refusal, WebhookEvent
 from custodes.storage.sql.database import Database, connection_of
 from custodes.storage.sql.inbound import SqlEventStore
@@ -228,13 +229,17 @@ async def test_failed_attempts_are_grouped_by_what_failed(database: Database, fi
     )
     await database.write(lambda tx: events.add_attempts(tx, [(event, each) for each in attempts]))
 
-    [group] = await database.read(lambda tx: figures.errors(tx, None, NOW, NOW + SECOND, 10))
+    async def errors(tenant: str | None, only: Only = ALL) -> Sequence[ErrorGroup]:
+        steps = Steps.of(Level.MINUTE, NOW, NOW + SECOND)
+        return (await database.read(lambda tx: figures.overview(tx, tenant, steps, NOW + SECOND, 10, only))).errors
+
+    [group] = await errors(None)
 
     assert (group.source, group.handler, group.error_type, group.count) == ("stripe", "b", "KeyError", 3)
     assert (group.last_at, group.example) == (NOW + 3, "'amount'")
-    assert await database.read(lambda tx: figures.errors(tx, "acme", NOW, NOW + SECOND, 10)) == []
+    assert await errors("acme") == []
     for only, found in ((Only.of("stripe", "x*"), 1), (Only.of("github", None), 0), (Only.of(None, ["y", "z*"]), 0)):
-        assert len(await database.read(lambda tx, o=only: figures.errors(tx, None, NOW, NOW + SECOND, 10, o))) == found
+        assert len(await errors(None, only)) == found
 
 
 async def test_states_count_what_is_not_well(database: Database, figures: SqlFigureStore):

@@ -177,11 +177,12 @@ async def test_events_refusals_and_figures(custodes: Custodes, plans_of):
         found = await plans_of(read(lambda tx, wanted=wanted: events.find(tx, wanted, limit=9, cursor=CURSOR)))
         assert found
         assert of(found, "Seq Scan") == [], wanted
+    minutes = Steps.of(FigureLevel.MINUTE, NOW - HOUR, NOW)
     found = {
         **await plans_of(read(lambda tx: figures.figures(tx, "a", FigureLevel.MINUTE, NOW - HOUR, NOW))),
-        **await plans_of(read(lambda tx: figures.sums(tx, "a", Steps.of(FigureLevel.MINUTE, NOW - HOUR, NOW)))),
+        **await plans_of(read(lambda tx: figures.sums(tx, "a", minutes))),
         **await plans_of(read(lambda tx: figures.refused(tx, "a", NOW - HOUR, NOW))),
-        **await plans_of(read(lambda tx: figures.errors(tx, "a", NOW - HOUR, NOW, 9))),
+        **await plans_of(read(lambda tx: figures.overview(tx, "a", minutes, NOW, 9))),
         **await plans_of(read(lambda tx: figures.states(tx, "a"))),
         **await plans_of(read(lambda tx: figures.refusals(tx, "a", None, NOW - HOUR, NOW, limit=9, cursor=None))),
     }

@@ -13,7 +13,7 @@ from custodes.kernel.clock import SECOND
 from custodes.kernel.histogram import MAX_VALUE, Histogram
 from custodes.planes.traffic.batch import seal
 from custodes.planes.traffic.model import Exchange
-from custodes.planes.traffic.ranking import SLOW_ORDERS, at_most, value_of
+from custodes.planes.traffic.ranking import SLOW_ORDERS, bounds_of, value_of
 from custodes.planes.traffic.recorder import Recorder
 from custodes.planes.traffic.rollup import (
     CONSUMERS,
@@ -156,4 +156,4 @@ def test_what_an_endpoint_is_ranked_by_is_never_above_its_bound(times: list[int]
     known.total.merge(Histogram(remembered))
     known.total_squares = Histogram(times[: len(times) - len(remembered)]).squares()
 
-    assert value_of(everything, order_by) <= at_most(known, order_by) * (1 + 1e-9)
+    assert value_of(everything, order_by) <= bounds_of(known, order_by).most * (1 + 1e-9)

@@ -9,7 +9,7 @@ from typing import TypeVar
 from custodes.kernel.clock import HOUR, MILLISECOND, MINUTE, SECOND
 from custodes.kernel.health import NEVER, SystemHealth, Threshold, judge
 from custodes.kernel.stretches import Steps
-from custodes.planes.inbound.figures import ALL, ErrorGroup, Figures, Only, RefusalCount, Sums
+from custodes.planes.inbound.figures import ALL, ErrorGroup, Figures, Only, Overview, RefusalCount, Sums
 from custodes.planes.inbound.model import Status
 from custodes.runtime.jobs import Backlog
 
@@ -201,16 +201,9 @@ class WebhookAnalytics:
 _NOTHING = Figures()
 
 
-def analyse(
-    sums: Sums,
-    refused: Sequence[RefusalCount],
-    errors: Sequence[ErrorGroup],
-    *,
-    steps: Steps,
-    until: int,
-    only: Only = ALL,
-) -> WebhookAnalytics:
+def analyse(told: Overview, *, steps: Steps, until: int, only: Only = ALL) -> WebhookAnalytics:
     """Turn sums of figures into analytics; refused deliveries are narrowed here, for they have no type."""
+    sums, refused, errors = told
     refused = [row for row in refused if not only.types and only.has(row.source, "")]
     points, types = sums.by_bucket, sums.by_type
     sources = fold(types.items(), lambda kind: kind[0])

@@ -8,7 +8,7 @@ merged and never averaged. What a killed process had not flushed yet is missing 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import NamedTuple
@@ -117,6 +117,17 @@ class Sums:
     by_type: dict[tuple[str, str], Figures]
     #: By begin of the stretch and source; counts only, no times.
     by_source: dict[tuple[int, str], Figures]
+
+
+class Overview(NamedTuple):
+    """All that a range of time is told by."""
+
+    #: What was accepted, and what became of it.
+    sums: Sums
+    #: What was refused.
+    refused: Sequence[RefusalCount]
+    #: Failed attempts.
+    errors: Sequence[ErrorGroup]
 
 
 class Tally:

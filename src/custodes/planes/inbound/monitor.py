@@ -340,14 +340,8 @@ class WebhookMonitor(RefusedDeliveries):
         until = steps.counted_until(end, now)
 
         def work(tx: Transaction) -> WebhookAnalytics:
-            return analytics.analyse(
-                self._figures.sums(tx, tenant, steps, only),
-                self._figures.refused(tx, tenant, steps.since, until, steps.level.micros),
-                self._figures.errors(tx, tenant, steps.since, until, MAX_ERROR_GROUPS, only),
-                steps=steps,
-                until=until,
-                only=only,
-            )
+            told = self._figures.overview(tx, tenant, steps, until, MAX_ERROR_GROUPS, only)
+            return analytics.analyse(told, steps=steps, until=until, only=only)
 
         return await self._store.read(work)
 

@@ -11,7 +11,7 @@ from typing import Protocol
 from custodes.kernel.paging import Page
 from custodes.kernel.stretches import Level, Steps
 from custodes.planes.inbound.completeness_model import Proof
-from custodes.planes.inbound.figures import ALL, REFUSAL_BUCKET, ErrorGroup, Figures, Only, RefusalCount, Series, Sums
+from custodes.planes.inbound.figures import ALL, REFUSAL_BUCKET, Figures, Only, Overview, RefusalCount, Series, Sums
 from custodes.planes.inbound.model import (
     Arrival,
     Attempt,
@@ -224,10 +224,19 @@ class FigureStore(Protocol):
         """Count the events that are not (yet) well, by state."""
         ...
 
-    def errors(
-        self, tx: Transaction, tenant: str | None, since: int, until: int, limit: int, only: Only = ALL
-    ) -> Sequence[ErrorGroup]:
-        """Group the failed attempts by source, handler and class of error, most frequent first."""
+    def overview(
+        self, tx: Transaction, tenant: str | None, steps: Steps, until: int, limit: int, only: Only = ALL
+    ) -> Overview:
+        """Return all that a range is told by, in less time than one after the other.
+
+        Args:
+            tx: the unit of work.
+            tenant: whose; None: everybody's.
+            steps: the range, and in which stretches.
+            until: end of what was refused and what failed.
+            limit: most groups of failed attempts, of the same source, handler and class of error: the most frequent.
+            only: of which sources and types; what was refused has no type, and is not narrowed here.
+        """
         ...
 
     def purge_figures(self, tx: Transaction, level: Level, before: int, limit: int) -> int:

@@ -15,12 +15,12 @@ from custodes.errors import InvalidInput
 from custodes.kernel.clock import Clock
 from custodes.kernel.histogram import Histogram
 from custodes.kernel.tenant import DEFAULT_TENANT
-from custodes.planes.traffic.asked import Asked
+from custodes.planes.traffic.asked import Asked, by_name
 from custodes.planes.traffic.flusher import Flusher
 from custodes.planes.traffic.latency import Latency, Measure, latency_of
 from custodes.planes.traffic.ports import Answer, RollupQuery, Snapshot, TrafficStore
 from custodes.planes.traffic.ranges import Steps, Stretch, cover, steps
-from custodes.planes.traffic.ranking import ERROR_ORDERS, ORDERS, QUANTILES, at_most, by_errors, value_of
+from custodes.planes.traffic.ranking import ORDERS, QUANTILES
 from custodes.planes.traffic.rollup import (
     CONSUMERS,
     OTHER,
@@ -30,6 +30,7 @@ from custodes.planes.traffic.rollup import (
     Rollups,
     tenants_of,
 )
+from custodes.planes.traffic.slowest import slowest
 
 T = TypeVar("T")
 
@@ -37,9 +38,6 @@ T = TypeVar("T")
 SHOWN_ENDPOINTS = 50
 SHOWN_CONSUMERS = 10
 MAX_SHOWN = 500
-
-#: Endpoints whose histograms are read at once when the slowest are looked for.
-_PORTION = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +238,7 @@ class Analytics:
         query = RollupQuery(tenants_of(tenant), Keyspace.ENDPOINT, (), cut.since, cut.step, figures=_RANKED_BY)
 
         def look(snapshot: Snapshot, called: Asked) -> tuple[EndpointStats, ...]:
-            return _in_order(snapshot, called, _slowest(snapshot, called, limit, min_count, order_by))()
+            return _in_order(snapshot, called, slowest(snapshot, called, limit, min_count, order_by))()
 
         return await self._look([_whole(query, cut)], look)
 
@@ -281,7 +279,7 @@ class Analytics:
 
     async def _sums(self, query: RollupQuery) -> dict[tuple[str, str], Figures]:
         def look(snapshot: Snapshot, asked: Asked) -> dict[tuple[str, str], Figures]:
-            return _by_name(asked.sums(snapshot)())
+            return by_name(asked.sums(snapshot)())
 
         return await self._look([query], look)
 
@@ -289,34 +287,10 @@ class Analytics:
 # ── Parts of an answer ───────────────────────────────────────────────────────
 
 
-def _by_name(rollups: Rollups) -> dict[tuple[str, str], Figures]:
-    return {(series.name, series.method): figures for series, figures in rollups.items()}
-
-
 def _busiest(counts: Mapping[tuple[Keyspace, str, str], Sequence[int]], limit: int) -> list[tuple[str, str]]:
     """Rank endpoints by their requests, names deciding between equals."""
     ranked = nsmallest(limit, ((-count, name, method) for (_, name, method), (count, *_) in counts.items()))
     return [(name, method) for _, name, method in ranked]
-
-
-def _slowest(snapshot: Snapshot, called: Asked, limit: int, min_count: int, order_by: str) -> list[tuple[str, str]]:
-    """Rank endpoints: by sums alone, or by the times of those that can be among the first."""
-    sums = _by_name(called.sums(snapshot)())
-    if order_by in ERROR_ORDERS:
-        failing = [key for key, one in sums.items() if one.server_errors and one.count >= min_count]
-        return sorted(failing, key=lambda key: (*by_errors(sums[key], order_by), key))[:limit]
-    bounds = {
-        key: at_most(figures, order_by) for key, figures in sums.items() if figures.timed and figures.count >= min_count
-    }
-    candidates = sorted(bounds, key=lambda key: (-bounds[key], key))
-    ranked: list[tuple[float, tuple[str, str]]] = []
-    for begin in range(0, len(candidates), _PORTION):
-        portion = candidates[begin : begin + _PORTION]
-        if len(ranked) >= limit and -ranked[-1][0] >= bounds[portion[0]]:
-            break  # none of the rest can be slower: their upper bounds only fall
-        measured = _by_name(called.of(portion, ranking=True).rollups(snapshot)())
-        ranked = sorted([*ranked, *((-value_of(one, order_by), key) for key, one in measured.items())])[:limit]
-    return [key for _, key in ranked]
 
 
 def _in_order(snapshot: Snapshot, called: Asked, keys: list[tuple[str, str]]) -> Answer[tuple[EndpointStats, ...]]:
@@ -326,7 +300,7 @@ def _in_order(snapshot: Snapshot, called: Asked, keys: list[tuple[str, str]]) ->
     rollups = called.of(keys, statuses=False).rollups(snapshot)
 
     def answer() -> tuple[EndpointStats, ...]:
-        found = _by_name(rollups())
+        found = by_name(rollups())
         return tuple(EndpointStats(method, route, stats_of(found[route, method])) for route, method in keys)
 
     return answer

@@ -8,7 +8,7 @@ from operator import add
 from typing import Any
 
 from custodes.planes.traffic.ports import Answer, RollupQuery, Snapshot
-from custodes.planes.traffic.rollup import Keyspace, Rollups, add_rollups
+from custodes.planes.traffic.rollup import Figures, Keyspace, Rollups, add_rollups
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +54,8 @@ class Asked:
             return found
 
         return answer
+
+
+def by_name(rollups: Rollups) -> dict[tuple[str, str], Figures]:
+    """Key rollups by name and method, where these tell them apart."""
+    return {(series.name, series.method): figures for series, figures in rollups.items()}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from math import sqrt
+from statistics import NormalDist
+from typing import NamedTuple
 
 from custodes.planes.traffic.rollup import Figures
 
@@ -39,24 +41,32 @@ def by_errors(figures: Figures, order_by: str) -> tuple[float, float]:
     return (errors, share) if order_by == "errors" else (share, errors)
 
 
-def at_most(figures: Figures, order_by: str) -> float:
-    """Bound a value from above by plain sums.
+class Bounds(NamedTuple):
+    """What plain sums tell of a value."""
+
+    #: It is not above that.
+    most: float
+    #: A guess: as if the times were spread as a normal distribution is.
+    likely: float
+
+
+def bounds_of(figures: Figures, order_by: str) -> Bounds:
+    """Bound a value from above by plain sums, and guess it.
 
     A quantile q is at most mean / (1 - q) (Markov's inequality), and at most mean + deviation · √(q / (1 - q))
     (Cantelli's). The estimate of a quantile may be above the true one by the histogram's error, hence the margin; never
     above the longest.
     """
-    mean = figures.total_sum / figures.timed
-    match order_by:
-        case "mean":
-            return mean
-        case "max":
-            return float(figures.total_max)
-        case "time":
-            return float(figures.total_sum)
-        case _:
-            q = QUANTILES[order_by]
-            squares = figures.total_squares + figures.total.squares()
-            deviation = sqrt(max(0.0, squares / figures.timed - mean * mean))
-            bound = min(mean / (1 - q), mean + deviation * sqrt(q / (1 - q)))
-            return min(float(figures.total_max), bound * _MARGIN)
+    longest = float(figures.total_max)
+    if order_by not in QUANTILES:
+        value = value_of(figures, order_by)
+        return Bounds(value, value)
+    q, mean = QUANTILES[order_by], figures.total_sum / figures.timed
+    squares = figures.total_squares + figures.total.squares()
+    deviation = sqrt(max(0.0, squares / figures.timed - mean * mean))
+    bound = min(mean / (1 - q), mean + deviation * sqrt(q / (1 - q)))
+    return Bounds(min(longest, bound * _MARGIN), min(longest, mean + deviation * _NORMAL[order_by]))
+
+
+#: Quantiles of the normal distribution, in standard deviations.
+_NORMAL = {name: NormalDist().inv_cdf(q) for name, q in QUANTILES.items()}

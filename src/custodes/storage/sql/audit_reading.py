@@ -14,13 +14,12 @@ from functools import lru_cache
 from heapq import nsmallest
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Subquery, Table, any_, bindparam, cast, exists, func, select, union_all
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Subquery, Table, any_, bindparam, cast, exists, func, select, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from custodes.storage.sql.audit_figures import LEVELS, Level
 from custodes.storage.sql.audit_filters import floor_id, unordered
-from custodes.storage.sql.pipelined import Inquiry, Statement
+from custodes.storage.sql.pipelined import Inquiry, Statement, written
 from custodes.storage.sql.tables.audit import audit_logs
 from custodes.storage.sql.tables.audit_figures import audit_folds
 from custodes.storage.sql.types import Count, Micros
@@ -367,14 +366,7 @@ def _text(question: Question, made_of: tuple[Any, ...], form: Form) -> tuple[str
     query = question(form, *made_of)
     if query is None:
         return "", {}
-    compiled = query.compile(dialect=_DIALECTS[form.dialect], compile_kwargs={"render_postcompile": True})
-    return str(compiled), dict(compiled.params)
-
-
-_DIALECTS: dict[str, Dialect] = {
-    "sqlite": sqlite.dialect(paramstyle="named"),  # pyright: ignore[reportNoOverloadImplementation]
-    "postgresql": postgresql.psycopg.dialect(),
-}
+    return written(query, form.dialect)
 
 
 def _bound(name: str, kind: Any) -> Any:

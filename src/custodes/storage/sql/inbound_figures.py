@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
 from operator import attrgetter
 from typing import Any
 
@@ -12,14 +13,25 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, delete, desc, f
 from custodes.kernel.histogram import Histogram
 from custodes.kernel.paging import Page, page_of
 from custodes.kernel.stretches import Level, Steps
-from custodes.planes.inbound.figures import ALL, REFUSAL_BUCKET, ErrorGroup, Figures, Only, RefusalCount, Series, Sums
+from custodes.planes.inbound.figures import (
+    ALL,
+    REFUSAL_BUCKET,
+    ErrorGroup,
+    Figures,
+    Only,
+    Overview,
+    RefusalCount,
+    Series,
+    Sums,
+)
 from custodes.planes.inbound.model import Refusal, Status
 from custodes.runtime.transactions import Transaction
 from custodes.storage.sql.bulk import counted, insert_ignoring, insert_rows
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.inbound_queries import newest, newest_first
-from custodes.storage.sql.inbound_sums import of_only, sums
+from custodes.storage.sql.inbound_sums import Ask, of_only, sums
 from custodes.storage.sql.partitions import purge
+from custodes.storage.sql.pipelined import Query, pipelined, written
 from custodes.storage.sql.tables.inbound import FAILED, UNFINISHED
 from custodes.storage.sql.tables.inbound import webhook_attempts as attempts
 from custodes.storage.sql.tables.inbound import webhook_events as events
@@ -113,22 +125,26 @@ class SqlFigureStore:
 
     def sums(self, tx: Transaction, tenant: str | None, steps: Steps, only: Only = ALL) -> Sums:
         """Add figures up by time and by type."""
-        return sums(connection_of(tx), tenant, steps, only)
+        with _asking(connection_of(tx)) as ask:
+            return sums(ask, connection_of(tx), tenant, steps, only)()
 
     def refused(
         self, tx: Transaction, tenant: str | None, since: int, until: int, step: int = REFUSAL_BUCKET
     ) -> Sequence[RefusalCount]:
         """Return how many deliveries were refused, by stretch, source and reason."""
         connection = connection_of(tx)
-        stretch = counts.c.bucket - counts.c.bucket % step
-        key = (counts.c.tenant_id, stretch, counts.c.source, counts.c.reason)
-        query = (
-            select(*key, func.sum(counts.c.refused))
-            .where(*in_key(connection, counts, tenant), counts.c.bucket >= since, counts.c.bucket < until)
-            .group_by(*key)
-            .order_by(*key)
-        )
-        return [RefusalCount(*row[:4], int(row[4])) for row in connection.execute(query).all()]
+        return _refused(connection.execute(_of_refused(connection, tenant, since, until, step)).all())
+
+    def overview(
+        self, tx: Transaction, tenant: str | None, steps: Steps, until: int, limit: int, only: Only = ALL
+    ) -> Overview:
+        """Return all that a range is told by: PostgreSQL counts what failed while figures are added up here."""
+        connection = connection_of(tx)
+        with _asking(connection) as ask:
+            added = sums(ask, connection, tenant, steps, only)
+            refused = ask(_of_refused(connection, tenant, steps.since, until, steps.level.micros))
+            errors = ask(_of_errors(tenant, steps.since, until, limit, only))
+            return Overview(added(), _refused(refused()), [ErrorGroup(*row) for row in errors()])
 
     def refusals(
         self,
@@ -168,21 +184,36 @@ class SqlFigureStore:
         query = select(events.c.status, func.count()).where(*_of(events, tenant), UNFINISHED).group_by(events.c.status)
         return {Status(status): count for status, count in connection_of(tx).execute(query)}
 
-    def errors(
-        self, tx: Transaction, tenant: str | None, since: int, until: int, limit: int, only: Only = ALL
-    ) -> Sequence[ErrorGroup]:
-        """Group the failed attempts, most frequent first."""
-        key = (attempts.c.source, attempts.c.handler, attempts.c.error_type)
-        count = func.count().label("failures")
-        query = (
-            select(*key, count, func.max(attempts.c.started_at), func.max(attempts.c.error))
-            .where(*_of(attempts, tenant), *of_only(attempts, only), FAILED)
-            .where(attempts.c.started_at >= since, attempts.c.started_at < until)
-            .group_by(*key)
-            .order_by(desc(count), *key)
-            .limit(limit)
-        )
-        return [ErrorGroup(*row) for row in connection_of(tx).execute(query)]
+
+@contextmanager
+def _asking(connection: Connection) -> Generator[Ask]:
+    with pipelined(connection) as send:
+        yield lambda query: send(written(query, connection.dialect.name))
+
+
+def _of_refused(connection: Connection, tenant: str | None, since: int, until: int, step: int) -> Query:
+    stretch = counts.c.bucket - counts.c.bucket % step
+    key = (counts.c.tenant_id, stretch, counts.c.source, counts.c.reason)
+    within = (*in_key(connection, counts, tenant), counts.c.bucket >= since, counts.c.bucket < until)
+    return select(*key, func.sum(counts.c.refused)).where(*within).group_by(*key).order_by(*key)
+
+
+def _refused(rows: Iterable[Sequence[Any]]) -> Sequence[RefusalCount]:
+    return [RefusalCount(row[0], row[1], row[2], row[3], int(row[4])) for row in rows]
+
+
+def _of_errors(tenant: str | None, since: int, until: int, limit: int, only: Only) -> Query:
+    """Group the failed attempts, most frequent first."""
+    key = (attempts.c.source, attempts.c.handler, attempts.c.error_type)
+    count = func.count().label("failures")
+    return (
+        select(*key, count, func.max(attempts.c.started_at), func.max(attempts.c.error))
+        .where(*_of(attempts, tenant), *of_only(attempts, only), FAILED)
+        .where(attempts.c.started_at >= since, attempts.c.started_at < until)
+        .group_by(*key)
+        .order_by(desc(count), *key)
+        .limit(limit)
+    )
 
 
 def _of(table: Table, tenant: str | None) -> tuple[ColumnElement[bool], ...]:

@@ -7,7 +7,7 @@ hours at both ends: the figures that all rows add up to, from a tenth of them.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, literal, or_, select
@@ -16,6 +16,7 @@ from custodes.kernel.histogram import parse
 from custodes.kernel.stretches import Steps, Stretch
 from custodes.planes.inbound.figures import ALL, Figures, Only, Sums
 from custodes.storage.sql.inbound_queries import matches
+from custodes.storage.sql.pipelined import Query, Rows
 from custodes.storage.sql.tables.inbound import webhook_rollups as types
 from custodes.storage.sql.tables.inbound import webhook_source_rollups as sources
 from custodes.storage.sql.tenants import in_key
@@ -26,8 +27,12 @@ K = TypeVar("K", bound=Hashable)
 COUNTS = ("received", "duplicates", "succeeded", "unhandled", "retried", "dead")
 
 
-def sums(connection: Connection, tenant: str | None, steps: Steps, only: Only = ALL) -> Sums:
-    """Add figures up by time, by type, and by time and source."""
+#: Sends a query.
+Ask = Callable[[Query], Rows]
+
+
+def sums(ask: Ask, connection: Connection, tenant: str | None, steps: Steps, only: Only = ALL) -> Callable[[], Sums]:
+    """Ask for figures; what is returned adds them up by time, by type, and by time and source."""
     parts, stretches = steps.widest(), steps.stretches()
 
     def of_types(stretch: Stretch) -> Select[Any]:
@@ -40,19 +45,23 @@ def sums(connection: Connection, tenant: str | None, steps: Steps, only: Only = 
         # Processes of a version that wrote no rows of sources.
         yield of_types(stretch).where(types.c.writer.not_in(select(sources.c.writer).where(*within)))
 
-    by_parts = _Added(connection.execute(of_types(each)).all() for each in parts)
-    if only.types:  # the rows of sources know no types
-        points = (
-            by_parts if parts == stretches else _Added(connection.execute(of_types(each)).all() for each in stretches)
+    of_parts = of_points = [ask(of_types(each)) for each in parts]
+    if not only.types:  # the rows of sources know no types
+        of_points = [ask(query) for each in stretches for query in of_sources(each)]
+    elif parts != stretches:
+        of_points = [ask(of_types(each)) for each in stretches]
+
+    def added() -> Sums:
+        by_parts = _Added(rows() for rows in of_parts)
+        points = by_parts if of_points is of_parts else _Added(rows() for rows in of_points)
+        begins = [steps.begin_of(bucket) for bucket in points.buckets]
+        return Sums(
+            points.by(begins),
+            by_parts.by(zip(by_parts.sources, by_parts.types, strict=True)),
+            points.by(zip(begins, points.sources, strict=True), times=False),
         )
-    else:
-        points = _Added(connection.execute(query).all() for each in stretches for query in of_sources(each))
-    begins = [steps.begin_of(bucket) for bucket in points.buckets]
-    return Sums(
-        points.by(begins),
-        by_parts.by(zip(by_parts.sources, by_parts.types, strict=True)),
-        points.by(zip(begins, points.sources, strict=True), times=False),
-    )
+
+    return added
 
 
 class _Added:

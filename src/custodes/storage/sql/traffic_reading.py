@@ -302,9 +302,11 @@ class _Parts:
         of_pairs = _united((name,) for name, _ in pairs)
         if not self._sqlite:
             # A subquery: PostgreSQL does not compare its names with the commonest of each piece to make a plan, which
-            # takes a sixth of the time. No method holds a space.
+            # takes a sixth of the time. Methods come first, for most often there are few, and they are compared sooner.
             named = f" AND name = ANY((SELECT {values.one('name', list(of_pairs))}::text[])::text[])"
-            return named, f" AND method || ' ' || name {values.among('pair', [f'{m} {n}' for n, m in pairs])}", ""
+            methods = values.among("of", _united((method,) for _, method in pairs))
+            joined = [f"{method} {name}" for name, method in pairs]  # no method holds a space
+            return named, f" AND method {methods} AND method || ' ' || name {values.among('pair', joined)}", ""
         named = f" AND name {values.among('name', of_pairs)}"
         if not pairs:
             return named, "", ""
