@@ -8,9 +8,11 @@ import subprocess
 import sys
 from random import Random
 
+import aiohttp
 import pytest
+from aiohttp import web
 
-from custodes.cli.demo import bodies, command, driver
+from custodes.cli.demo import bodies, command, driver, receiver
 from custodes.cli.demo.driver import Driver
 from custodes.errors import CustodesError
 from custodes.planes.inbound.sources.registry import make_source
@@ -65,3 +67,28 @@ def test_a_program_reads_json_and_nothing_else(monkeypatch: pytest.MonkeyPatch, 
     said = capsys.readouterr()
     assert json.loads(said.out) == {"answers": {"shopper 2xx": 1}, "lost": 0}
     assert "Dashboard:" in said.err
+
+
+async def test_who_is_still_thinking_answers_when_the_demo_ends(monkeypatch: pytest.MonkeyPatch):
+    """Given a receiver that thinks for an hour about a webhook, when the demo ends, then it answers at once."""
+    monkeypatch.setattr(receiver, "SLOW_SECONDS", (3_600, 3_600))
+    taken, customers = asyncio.Event(), receiver.Receiver(Random(1))
+
+    async def take(request: web.Request) -> web.Response:
+        taken.set()
+        return await customers.take(request)
+
+    app = web.Application()
+    app.router.add_post("/{name}", take)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    async with aiohttp.ClientSession() as session:
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}/analytics"
+        asked = asyncio.create_task(session.post(url, json={"order": 1}))
+        await taken.wait()
+        customers.close()
+        answer = await asked
+    await runner.cleanup()
+
+    assert answer.status == 202

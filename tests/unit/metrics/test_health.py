@@ -13,7 +13,7 @@ from custodes.kernel.clock import SECOND
 from custodes.kernel.health import Health, SystemHealth, Threshold, judge, name_of, stands
 from custodes.kernel.signals import ActivitySignal, FailureSignal, Signal
 from custodes.planes.metrics import health
-from custodes.planes.metrics.health import HealthMonitor, parse_thresholds
+from custodes.planes.metrics.health import REASONS_FOR, HealthMonitor, parse_thresholds
 from custodes.planes.metrics.storage_health import StorageHealth
 from custodes.storage.sql.database import Database
 from custodes.storage.sql.leases import SqlHeartbeat
@@ -400,3 +400,20 @@ async def test_what_is_worse_here_stays_whatever_is_said_elsewhere(
 def test_a_system_is_called_the_same_in_a_list_and_in_a_sentence(system: str, name: str, said: str) -> None:
     assert name_of(system) == name
     assert stands(system, Health.DEGRADED) == said
+
+
+async def test_a_system_that_is_well_again_is_told_with_the_reasons_of_before(
+    monitor: HealthMonitor, api: Plane, clock: FakeClock
+):
+    """Given an API that was degraded and is well again when a rule tells of it, then the reasons are told, for a while."""
+    assert await monitor.tell("api", Health.DEGRADED) == "The API is degraded."
+    clock.advance(SECOND)
+    api.figures["error_rate"] = 0.07
+    await monitor.check()
+    clock.advance(SECOND)
+    api.figures["error_rate"] = 0.0
+
+    assert (await monitor.tell("api", Health.DEGRADED)).startswith("The API is degraded: error_rate: 0.07")
+    assert await monitor.tell("api", Health.HEALTHY) == "The API is healthy."
+    clock.advance(REASONS_FOR)
+    assert await monitor.tell("api", Health.DEGRADED) == "The API is degraded."

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from random import Random
@@ -85,6 +85,7 @@ class Receiver:
     def __init__(self, random: Random) -> None:
         self._random = random
         self._numbers = count()
+        self._closing = asyncio.Event()
         self._answers: dict[str, Callable[[], Awaitable[web.Response]]] = {
             "warehouse": self._warehouse,
             "analytics": self._analytics,
@@ -98,18 +99,26 @@ class Receiver:
         answer = self._answers.get(request.match_info["name"])
         return web.Response(status=404, text="no such receiver") if answer is None else await answer()
 
+    def close(self) -> None:
+        """Answer at once from now on: aiohttp logs a traceback of its own for who is still thinking when it gives up."""
+        self._closing.set()
+
+    async def _think(self, shortest: float, longest: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._closing.wait(), self._random.uniform(shortest, longest))
+
     async def _warehouse(self) -> web.Response:
-        await asyncio.sleep(self._random.uniform(0.004, 0.03))
+        await self._think(0.004, 0.03)
         return web.json_response({"packed": True})
 
     async def _analytics(self) -> web.Response:
-        await asyncio.sleep(self._random.uniform(*SLOW_SECONDS))
+        await self._think(*SLOW_SECONDS)
         return web.Response(status=202, text="counted")
 
     async def _crm(self) -> web.Response:
         if next(self._numbers) % FAILS_ONE_OF == FAILS_ONE_OF - 1:
             return web.json_response({"error": "deadlock detected, try again"}, status=503)
-        await asyncio.sleep(self._random.uniform(0.02, 0.2))
+        await self._think(0.02, 0.2)
         return web.Response(status=204)
 
     async def _legacy(self) -> web.Response:
@@ -123,8 +132,8 @@ async def receiving(url: str, api_key: str, seed: int) -> AsyncGenerator[str]:
     Raises:
         ConfigurationError: the shop does not take the endpoints.
     """
-    app = web.Application()
-    app.router.add_post("/{name}", Receiver(Random(seed)).take)
+    app, receiver = web.Application(), Receiver(Random(seed))
+    app.router.add_post("/{name}", receiver.take)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
     await runner.setup()
     try:
@@ -134,6 +143,7 @@ async def receiving(url: str, api_key: str, seed: int) -> AsyncGenerator[str]:
             await _subscribe(session, url.rstrip("/") + ADMIN, here)
         yield here
     finally:
+        receiver.close()
         await runner.cleanup()
 
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from custodes.errors import ConfigurationError
-from custodes.kernel.clock import SECOND, Clock
+from custodes.kernel.clock import MINUTE, SECOND, Clock
 from custodes.kernel.health import Health, SystemHealth, Threshold, judge, stands, worst
 from custodes.kernel.signals import ActivitySignal, FailureSignal, Signal
 from custodes.kernel.spelling import nearest
@@ -29,6 +29,10 @@ SIGNAL_PREFIX = "health."
 
 #: Longest sentence about a system, characters.
 MAX_TOLD = 500
+
+#: How long the reasons of a system that is well again are remembered, microseconds: a rule that looks at the last
+#: minutes says why it fires. What is older is the reason of something else.
+REASONS_FOR = 10 * MINUTE
 
 #: Health as a number, for time series and rules.
 AS_NUMBER = {Health.HEALTHY: 0, Health.DEGRADED: 1, Health.UNHEALTHY: 2}
@@ -64,6 +68,9 @@ class _System:
     unwell: Mapping[str, Health] = field(default_factory=dict[str, Health])
     #: Names of the figures that it tells or judges.
     figures: frozenset[str] = frozenset()
+    #: What it said when it was not well last, and when that was, on the monotonic clock, microseconds.
+    said: SystemHealth | None = None
+    said_at: int = 0
     running: asyncio.Task[SystemHealth] | None = field(default=None)
 
 
@@ -172,11 +179,13 @@ class HealthMonitor:
         return found if system is None else rejudge(found, system.thresholds, system.unwell if whole else {})
 
     async def tell(self, system: str, state: Health) -> str:
-        """Say in a sentence that a system is in a state, with the reasons as far as this process sees it so, too."""
-        found = next((one for one in (await self.check()).systems if one.system == system), None)
-        if found is None or found.state is Health.HEALTHY:
+        """Say in a sentence that a system is, or was of late, in a state; with the reasons that this process has seen."""
+        await self.check()
+        known = self._systems.get(system)
+        lately = known is not None and self._clock.monotonic() - known.said_at <= REASONS_FOR
+        if known is None or known.said is None or not lately or state is Health.HEALTHY:
             return f"{stands(system, state)}."
-        return told(replace(found, state=state))
+        return told(replace(known.said, state=state))
 
     async def check(self, limit_seconds: float | None = None) -> HealthReport:
         """Ask all systems; an answer is kept for a second.
@@ -266,6 +275,8 @@ class HealthMonitor:
         return judged
 
     def _note(self, health: SystemHealth, system: _System) -> None:
+        if health.state is not Health.HEALTHY:
+            system.said, system.said_at = health, self._clock.monotonic()
         before, system.state = system.state, health.state
         if before is health.state:
             return
