@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 #: Most of it, bytes, as h11 has it in uvicorn; nginx takes 32 kB. One read more may pass: reads are not looked into.
 MAX_HEAD = 65_536
@@ -40,7 +40,7 @@ class BoundedHeads(HttpToolsProtocol):
         self._pending += len(data)
         super().data_received(data)
         if self._pending > MAX_HEAD and not self.transport.is_closing():
-            cycle: RequestResponseCycle | None = self.cycle  # none before the first request
+            cycle: Any = self.cycle  # None before the first request
             if cycle is None or cycle.response_complete:  # else an answer is under way
                 self.transport.write(_TOO_LARGE)
             self.transport.close()
