@@ -15,6 +15,7 @@ from custodes.kernel.clock import HOUR
 from custodes.planes.inbound.model import Outcome, WebhookEvent
 from custodes.planes.outbound.addresses import checked_url
 from custodes.planes.outbound.forwarding import Forward
+from custodes.runtime.current import current_trace
 from custodes.runtime.log import get_logger
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ class Forwarding:
     async def _forward(self, event: WebhookEvent) -> None:
         if not event.verified:
             raise Permanent("Its signature was not checked here: it is not forwarded")
+        trace = current_trace()  # that of the event: this is its handler
         forward = Forward(
             tenant=event.tenant,
             source=event.source,
@@ -117,6 +119,7 @@ class Forwarding:
             body=event.body,
             headers=event.all_headers,
             trace_id=event.trace_id,
+            trace_context=trace.context if trace is not None else "",
             again=await self._again(event),
         )
         try:

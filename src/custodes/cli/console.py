@@ -251,12 +251,12 @@ def say_no_more() -> None:
     os.close(nowhere)
 
 
-def fail(error: CustodesError, *, as_json: bool = False) -> NoReturn:
-    """Say what went wrong and how to mend it, and end with exit code 1."""
+def fail(error: CustodesError, *, as_json: bool = False, code: int = 1) -> NoReturn:
+    """Say what went wrong and how to mend it, and end with an exit code: 2 when the command was not understood."""
     if as_json:
         write_json({"error": error.code, "detail": error.message, "remedy": error.remedy})
     else:
         err.print(f"[bold red]{error.title}:[/] {escape(error.message)}", soft_wrap=True)
         if error.remedy:
             err.print(f"[bold]→[/] {escape(error.remedy)}", soft_wrap=True)
-    raise SystemExit(1)
+    raise SystemExit(code)

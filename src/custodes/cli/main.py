@@ -12,8 +12,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
-from custodes.cli.console import as_utf8, fail, out, say_no_more, say_the_rest
-from custodes.errors import CustodesError, StorageUnavailable
+from custodes.cli.console import as_utf8, err, fail, out, say_no_more, say_the_rest
+from custodes.errors import CustodesError, InvalidInput, StorageUnavailable
 from custodes.version import __version__
 
 
@@ -162,8 +162,35 @@ def root(
     del version
 
 
+#: Exit code after Ctrl-C: 128 and the number of SIGINT, as shells have it.
+_INTERRUPTED = 130
+
 #: Errors of whoever reads what is written: a disk without room or a quota that is used up, a device that fails.
 _UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+
+
+#: What Typer raises when a command is not understood; of these classes it exports no more than one.
+_NotUnderstood: Any = typer.BadParameter.__mro__[2]
+
+
+def _for_programs() -> None:
+    """Run the command of a program, which gets JSON when it is not understood too: Typer would draw a box.
+
+    Raises:
+        SystemExit: with its exit code.
+    """
+    try:
+        code = app(standalone_mode=False)
+    except _NotUnderstood as raised:
+        error: Any = raised
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context is not None else "custodes"
+        remedy = f"{path} -h tells what it takes"
+        fail(InvalidInput(error.format_message(), remedy=remedy), as_json=True, code=error.exit_code)
+    except typer.Abort:
+        err.print("Aborted.")
+        raise SystemExit(1) from None
+    raise SystemExit(code)
 
 
 def main() -> None:
@@ -171,11 +198,13 @@ def main() -> None:
     as_utf8()
     try:
         try:
-            app()
+            _for_programs() if "--json" in sys.argv else app()
         finally:
             say_the_rest()  # here, where it can still be said that it did not work
     except CustodesError as error:
         fail(error, as_json="--json" in sys.argv)
+    except KeyboardInterrupt:  # before a command has begun, or after its end
+        raise SystemExit(_INTERRUPTED) from None
     except BrokenPipeError:  # it is no failure of ours that nobody reads on
         say_no_more()
         raise SystemExit(1) from None

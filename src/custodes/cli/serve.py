@@ -8,7 +8,7 @@ import socket
 import sys
 from contextlib import ExitStack
 from importlib.util import find_spec
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -162,12 +162,18 @@ def serve_on(listener: socket.socket, factory: str, workers: int = 1, *, log_lev
 
     from custodes.cli.supervisor import Supervisor
 
+    protocol: Any = "auto"  # h11 without httptools, which has a bound of its own
+    if find_spec("httptools") is not None:
+        from custodes.cli.heads import BoundedHeads
+
+        protocol = BoundedHeads
     # uvicorn sends itself the signal again once it has drained: asked to stop and stopped is no failure.
     signal.signal(signal.SIGTERM, leave)
     config = Config(
         factory,
         factory=True,
         workers=workers,
+        http=protocol,
         # The client address is our own business: only proxies named in CUSTODES_TRUSTED_PROXIES are believed.
         proxy_headers=False,
         server_header=False,

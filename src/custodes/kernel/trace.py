@@ -29,6 +29,13 @@ MAX_STATE_MEMBERS = 32
 #: Longest combined ``tracestate`` that is looked at, bytes: 32 members of the longest key and value, with white space.
 MAX_STATE_LENGTH = 20_000
 
+#: Characters of a ``tracestate`` that are kept with a webhook: as many as the specification asks for (§3.3.1.5).
+#: Whoever calls writes it, and servers that refuse long headers would refuse the webhook.
+MAX_KEPT_STATE = 512
+
+#: Longer members than this, characters, go first where not all can be kept (§3.3.1.5).
+_LONG_MEMBER = 128
+
 #: Longest ``traceparent`` that is looked at, bytes: a later version may be longer than our 55, not without end.
 MAX_PARENT_LENGTH = 512
 
@@ -92,6 +99,11 @@ class Trace:
     def state(self) -> str:
         """Combined ``tracestate`` to pass on; empty when there is none or it is not well formed."""
         return parse_state(self._states) if self._states else ""
+
+    @property
+    def context(self) -> str:
+        """What is kept, beside the trace id, with what goes on later: flags, and after a blank the ``tracestate``."""
+        return f"{self._known_flags:02x} {_short_state(self.state)}".rstrip()
 
     @property
     def traceresponse(self) -> str:
@@ -163,6 +175,28 @@ def open_trace(parent: bytes | None, states: Sequence[bytes], random_bits: Rando
         return Trace(trace_id, span_id, "", NEW_FLAGS, (), random_bits)
     trace_id, parent_id, flags = found
     return Trace(trace_id, new_span_id(random_bits), parent_id, flags, states, random_bits)
+
+
+def reopen_trace(trace_id: str, context: str, random_bits: RandomBits) -> Trace:
+    """Continue a trace later, from what was kept of it.
+
+    Args:
+        trace_id: of W3C, 32 hex digits.
+        context: :attr:`Trace.context`; empty, as with what older versions kept: sampled.
+        random_bits: source of randomness.
+    """
+    flags, _, state = (context or f"{SAMPLED:02x}").partition(" ")
+    return Trace(trace_id, new_span_id(random_bits), "", flags, (state.encode(),) if state else (), random_bits)
+
+
+def _short_state(state: str) -> str:
+    """Shorten a combined ``tracestate`` by whole members: the long ones first, then from the end (§3.3.1.5)."""
+    if len(state) <= MAX_KEPT_STATE:
+        return state
+    members = [member for member in state.split(",") if len(member) <= _LONG_MEMBER]
+    while len(",".join(members)) > MAX_KEPT_STATE:
+        members.pop()
+    return ",".join(members)
 
 
 def parse_state(states: Sequence[bytes]) -> str:

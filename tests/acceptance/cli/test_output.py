@@ -3,7 +3,10 @@
 import io
 import json
 import locale
+import signal
+import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -87,3 +90,60 @@ def test_a_file_of_an_export_that_does_not_fit_is_said_in_a_sentence(
     code, _ = written("export", "audit-logs", "--output", "/dev/full")
 
     assert (code, "could not be written" in capsys.readouterr().err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "remedy"),
+    [
+        (("calls", "list", "--limit", "x", "--json"), "Invalid value for '--limit'", "custodes calls list -h"),
+        (("events", "show", "--json"), "Missing argument 'event'", "custodes events show -h"),
+        (("audit", "list", "--json", "--bogus"), "No such option: --bogus", "custodes audit list -h"),
+        (("nosuch", "--json"), "No such command 'nosuch'", "custodes -h"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_programs_get_json_of_a_command_that_is_not_understood_too(
+    written: Written, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], said: str, remedy: str
+):
+    """Given --json, when an option is wrong, then there is one JSON document, no box, and exit code 2."""
+    code, document = written(*words)
+
+    told = json.loads(document)
+    assert (code, told["error"], capsys.readouterr().err) == (2, "invalid-input", "")
+    assert told["detail"].startswith(said)
+    assert told["remedy"].startswith(remedy)
+
+
+#: Presses Ctrl-C when a module is imported.
+_PRESSED = """
+import os, signal, sys
+
+class Pressing:
+    def find_spec(self, name, path=None, target=None):
+        if name == pressed:
+            os.kill(os.getpid(), signal.SIGINT)
+
+pressed = sys.argv.pop()
+sys.argv.append("status")
+sys.meta_path.insert(0, Pressing())
+from custodes.cli.entry import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "code"), [("typer", -signal.SIGINT), ("custodes.cli.status", 130), ("custodes.app", 130)]
+)
+def test_ctrl_c_shows_nothing_while_modules_are_imported(module: str, code: int):
+    ended = subprocess.run(
+        [sys.executable, "-c", _PRESSED, module], capture_output=True, text=True, check=False, timeout=60
+    )
+
+    assert (ended.stderr, ended.stdout) == ("", "")
+    assert ended.returncode == code
+
+
+def test_the_command_begins_where_ctrl_c_is_looked_after():
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text("utf-8"))
+
+    assert project["project"]["scripts"]["custodes"] == "custodes.cli.entry:main"

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from custodes.kernel.health import Health
 from custodes.kernel.redact import MASK
 from custodes.kernel.signals import FailureSignal
+from custodes.kernel.trace import open_trace
 from custodes.planes.outbound.headers import MAX_ANSWERED_SHOWN
 from custodes.planes.outbound.model import (
     SCHEDULE,
@@ -31,6 +33,7 @@ from custodes.planes.outbound.model import (
     RetryPolicy,
 )
 from custodes.planes.outbound.ports import DeliveryFilter
+from custodes.runtime.current import serving
 from custodes.runtime.transactions import Transaction
 from custodes.storage.sql.database import connection_of
 from custodes.storage.sql.outbound import SqlEndpointStore
@@ -696,3 +699,29 @@ def until_waited_for(tx: Transaction, otherwise: Callable[[], bool]) -> None:
     mine = "SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))"
     while not (otherwise() or connection_of(tx).exec_driver_sql(mine).scalar_one()):
         pass
+
+
+@both_engines
+async def test_a_request_that_emits_passes_its_trace_on(custodes: Custodes, receiver: Receiver) -> None:
+    """Given a request that is not sampled, with a tracestate, when it emits, then each delivery says so; an id that is
+    told is no part of it, and an endpoint's own tracestate stays."""
+    await custodes.outbound.create_endpoint(f"{receiver.url}/hooks", tenant="acme")
+    own = Options(headers={"tracestate": "own=1"})
+    await custodes.outbound.create_endpoint(f"{receiver.url}/own", tenant="beta", options=own)
+    trace = open_trace(f"00-{'c0ffee00' * 4}-{'b7' * 8}-00".encode(), (b"rojo=1",), custodes.random_bits)
+    mark = serving.set(SimpleNamespace(trace=trace))  # type: ignore[arg-type]
+    try:
+        await custodes.outbound.emit("order.shipped", {}, tenant="acme")
+        await custodes.outbound.emit("order.shipped", {}, tenant="beta")
+        await custodes.outbound.emit("order.told", {}, tenant="acme", trace_id="a" * 32)
+    finally:
+        serving.reset(mark)
+    assert await deliver(custodes) == 3
+
+    told = {json.loads(got.body)["type"] + got.path: got.headers for got in receiver.got}
+    assert told["order.shipped/hooks"]["traceparent"].startswith(f"00-{trace.trace_id}-")
+    assert told["order.shipped/hooks"]["traceparent"].endswith("-00")
+    assert told["order.shipped/hooks"]["tracestate"] == "rojo=1"
+    assert told["order.shipped/own"]["tracestate"] == "own=1"
+    assert told["order.told/hooks"]["traceparent"].endswith("-01")
+    assert "tracestate" not in told["order.told/hooks"]

@@ -363,3 +363,42 @@ async def test_where_it_may_go_is_guarded_as_ever(sqlite_url: str, receiver: Rec
     assert (delivery.status, "not allowed" in delivery.error, receiver.got) == (DeliveryStatus.PENDING, True, [])
     await install.outgoing.close()
     await install.close()
+
+
+PARENT = f"00-{'c0ffee00' * 4}-{'b7' * 8}-"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("flags", ["00", "01", "02", "03"])
+async def test_the_senders_trace_goes_on_as_it_came(custodes: Custodes, receiver: Receiver, flags: str) -> None:
+    """Given a webhook of a trace, sampled or not, then the app gets that decision and the tracestate with it, and so do
+    those who get what a handler emits."""
+    await forwarded(custodes, receiver)
+    await custodes.outbound.create_endpoint(f"{receiver.url}/customer")
+
+    @custodes.inbound.webhook("github")
+    async def handler(_event: object) -> None:
+        await custodes.outbound.emit("push.seen", {})
+
+    async with served(custodes) as client:
+        trace = {"traceparent": f"{PARENT}{flags}", "tracestate": "rojo=00f0,  congo=t61"}
+        assert (await post(client, custodes, b"{}", **trace)).status_code == 200
+    await run(custodes)
+
+    assert sorted(got.path for got in receiver.got) == ["/app", "/customer"]
+    for got in receiver.got:
+        assert (got.headers["traceparent"][:36], got.headers["traceparent"][52:]) == (PARENT[:36], f"-{flags}")
+        assert got.headers["tracestate"] == "rojo=00f0,congo=t61"
+
+
+@pytest.mark.parametrize("engine", ["sqlite"])
+async def test_what_belongs_to_no_trace_of_the_sender_is_not_carried_on(custodes: Custodes, receiver: Receiver) -> None:
+    """Given a traceparent that is none, then the trace is the event's own, and the tracestate stays behind."""
+    await forwarded(custodes, receiver)
+    async with served(custodes) as client:
+        await post(client, custodes, b"{}", traceparent="rubbish", tracestate="rojo=00f0")
+    await run(custodes)
+
+    [got] = receiver.got
+    assert got.headers["traceparent"].endswith("-03")
+    assert "tracestate" not in got.headers

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from custodes.kernel.trace import Trace, new_ids, open_trace, parse_state, read_parent
+from custodes.kernel.trace import Trace, new_ids, open_trace, parse_state, read_parent, reopen_trace
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SPAN = "b7ad6b7169203331"
@@ -102,3 +102,28 @@ def test_a_malformed_state_is_dropped_as_a_whole(state: bytes):
 
 def test_a_state_of_any_length_costs_little():
     assert parse_state([b"a=1," * 100_000]) == ""
+
+
+def test_what_was_kept_of_a_trace_goes_on_later():
+    trace = opened(f"00-{TRACE}-{SPAN}-fc", "rojo=1", " congo=2")
+
+    later = reopen_trace(trace.trace_id, trace.context, bits).headers()
+
+    assert trace.context == "00 rojo=1,congo=2"
+    assert later["traceparent"].startswith(f"00-{TRACE}-")
+    assert later["traceparent"].endswith("-00")
+    assert later["tracestate"] == "rojo=1,congo=2"
+
+
+def test_of_what_older_versions_kept_the_trace_goes_on_as_sampled():
+    assert set(headers := reopen_trace(TRACE, "", bits).headers()) == {"traceparent"}
+    assert headers["traceparent"].endswith("-01")
+
+
+def test_of_a_long_tracestate_whole_members_are_kept_the_long_ones_go_first():
+    long = "long=" + "x" * 200
+    short = [f"k{number}=" + "v" * 90 for number in range(8)]
+
+    kept = opened(f"00-{TRACE}-{SPAN}-01", ",".join([long, *short])).context
+
+    assert kept == "01 " + ",".join(short[:5])

@@ -100,7 +100,7 @@ class Receiver:
         return web.Response(status=404, text="no such receiver") if answer is None else await answer()
 
     def close(self) -> None:
-        """Answer at once from now on: aiohttp logs a traceback of its own for who is still thinking when it gives up."""
+        """Answer at once from now on: for who still thinks when it gives up, aiohttp may log a traceback of its own."""
         self._closing.set()
 
     async def _think(self, shortest: float, longest: float) -> None:

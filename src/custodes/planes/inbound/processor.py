@@ -15,7 +15,7 @@ from custodes.kernel.clock import HOUR, MINUTE, SECOND, Clock
 from custodes.kernel.fingerprint import type_name
 from custodes.kernel.ids import RandomBits
 from custodes.kernel.redact import redact_text, storable
-from custodes.kernel.trace import NEW_FLAGS, Trace
+from custodes.kernel.trace import NEW_FLAGS, Trace, new_span_id, read_parent
 from custodes.planes.inbound.handlers import Handler, Handlers
 from custodes.planes.inbound.model import FINISHED, Attempt, Ending, Outcome, Progress, Status, Wait, WebhookEvent
 from custodes.planes.inbound.ports import EventStore
@@ -327,19 +327,40 @@ def _ending_of(conclusion: Conclusion) -> Ending:
     )
 
 
+def _values(event: WebhookEvent, wanted: str) -> list[bytes]:
+    return [value.encode("latin-1", "replace") for name, value in event.all_headers if name == wanted]
+
+
 class _Handling:
     """What :func:`custodes.runtime.current.current_trace` finds inside a handler."""
 
     def __init__(self, event: WebhookEvent, random_bits: RandomBits) -> None:
-        span = f"{random_bits(64) | 1 << 63:016x}"
-        self.trace = Trace(event.trace_id, span, "", NEW_FLAGS, (), random_bits)
+        self._event = event
+        self._random_bits = random_bits
+        self._trace: Trace | None = None
         self.client_ip = self.user_agent = ""
+
+    @property
+    def trace(self) -> Trace:
+        """The trace of the event; read when it is asked for, as most handlers do not."""
+        self._trace = self._trace or _trace_of(self._event, self._random_bits)
+        return self._trace
 
     def name_caller(self, user: str, api_key: str, tenant: str) -> None:
         """A webhook has no caller to name."""
 
     def note_exception(self, error: Exception) -> None:
         """What a handler raises is an attempt that failed, and no answer."""
+
+
+def _trace_of(event: WebhookEvent, random_bits: RandomBits) -> Trace:
+    """Continue the trace of an event: the sender's, with its flags and ``tracestate``, where it came with one."""
+    parents = _values(event, "traceparent")
+    found = read_parent(parents[0]) if len(parents) == 1 else None
+    flags, states = NEW_FLAGS, list[bytes]()
+    if found is not None and found[0] == event.trace_id:
+        flags, states = found[2], _values(event, "tracestate")
+    return Trace(event.trace_id, new_span_id(random_bits), "", flags, states, random_bits)
 
 
 async def _await(begin: Callable[[], Any]) -> None:

@@ -141,8 +141,8 @@ class Emitter:
         if event_type.startswith(OWN_PREFIX):
             msg = f"Event types below {OWN_PREFIX} are our own"
             raise InvalidInput(msg, remedy="Choose another first word")
+        trace = current_trace()
         if trace_id is None:
-            trace = current_trace()
             trace_id = trace.trace_id if trace is not None else ""
         emission = self.draft(
             event_type,
@@ -153,6 +153,7 @@ class Emitter:
             channels=channels,
             content_type=content_type,
             trace_id=trace_id,
+            trace_context=trace.context if trace is not None and trace.trace_id == trace_id else "",
         )
         await self._catalogue.check(event_type, emission.data)
         if connection is None:
@@ -198,6 +199,7 @@ class Emitter:
         channels: Iterable[str] = (),
         content_type: str = "application/json",
         trace_id: str = "",
+        trace_context: str = "",
         only: str = "",
     ) -> Emission:
         """Write an event, without asking the catalogue.
@@ -220,6 +222,7 @@ class Emitter:
             order_key=_short("order key", order_key, MAX_KEY),
             channels=checked_channels(channels),
             trace_id=_short("trace id", trace_id, 32),
+            trace_context=trace_context,
             content_type=_short("content type", content_type, 100),
         )
         if isinstance(payload, bytes | bytearray | memoryview):

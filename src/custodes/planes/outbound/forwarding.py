@@ -48,6 +48,8 @@ class Forward:
     headers: Sequence[tuple[str, str]]
     #: Trace that it belongs to.
     trace_id: str
+    #: What goes on with it, as :attr:`custodes.kernel.trace.Trace.context` writes it; empty when unknown.
+    trace_context: str = ""
     #: Tells apart when it goes on again, on purpose; empty the first time.
     again: str = ""
 
@@ -129,6 +131,7 @@ class Forwarder:
             created_at=now,
             idempotency_key=":".join(filter(None, ("forward", forward.event_id, forward.again))),
             trace_id=forward.trace_id,
+            trace_context=forward.trace_context,
             content_type=headers.get("content-type", "")[:_MAX_CONTENT_TYPE],
             headers=tuple(told.items()),
         )

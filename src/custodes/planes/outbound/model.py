@@ -210,6 +210,8 @@ class Message:
     channels: tuple[str, ...] = ()
     #: Trace that it belongs to, 32 hex digits; empty when there is none.
     trace_id: str = ""
+    #: What goes on with the trace id, as :attr:`custodes.kernel.trace.Trace.context` writes it; empty when unknown.
+    trace_context: str = ""
     #: Kind of the body.
     content_type: str = "application/json"
     #: Headers to send instead of ours, for what is forwarded: ``(name, value)``, names in lower case and each once.

@@ -9,7 +9,7 @@ from custodes.kernel.clock import HOUR, SECOND, Clock
 from custodes.kernel.ids import RandomBits
 from custodes.kernel.redact import redact_text
 from custodes.kernel.signing import PrivateKey
-from custodes.kernel.trace import is_trace_id, new_span_id
+from custodes.kernel.trace import is_trace_id, reopen_trace
 from custodes.planes.outbound.breaker import GONE, THROTTLING, Answered, Judgement, judge, retry_after
 from custodes.planes.outbound.credentials import NOTHING, Authenticator, Credentials
 from custodes.planes.outbound.emitter import TEST, Emission, Emitter
@@ -244,7 +244,8 @@ class Sender:
             **self._signature(ready, now),
         }
         if is_trace_id(load.message.trace_id):  # an id of another kind joins things here, and is no header there
-            headers["traceparent"] = f"00-{load.message.trace_id}-{new_span_id(self._random_bits)}-01"
+            trace = reopen_trace(load.message.trace_id, load.message.trace_context, self._random_bits)
+            headers = {**trace.headers(), **headers}  # a tracestate that the endpoint asked for stays
         if load.delivery.version:
             headers["webhook-version"] = load.delivery.version
         return headers

@@ -303,6 +303,7 @@ _LOAD = (
         m.c.created_at.label("emitted_at"),
         m.c.channels,
         m.c.trace_id,
+        m.c.trace_context,
         m.c.content_type,
         m.c.headers,
         m.c.idempotency_key,

@@ -46,6 +46,7 @@ def message_row(message: Message) -> dict[str, Any]:
         "order_key": message.order_key,
         "channels": list(message.channels),
         "trace_id": message.trace_id,
+        "trace_context": message.trace_context or None,
         "content_type": message.content_type,
         "headers": [list(header) for header in message.headers],
     }
@@ -62,6 +63,7 @@ def message_of(row: RowMapping) -> Message:
         order_key=row["order_key"],
         channels=tuple(row["channels"]),
         trace_id=row["trace_id"],
+        trace_context=row["trace_context"] or "",
         content_type=row["content_type"],
         headers=_headers(row["headers"]),
     )
@@ -121,6 +123,7 @@ def load_of(row: RowMapping) -> Load:
         order_key=delivery.order_key,
         channels=tuple(row["channels"]),
         trace_id=row["trace_id"],
+        trace_context=row["trace_context"] or "",
         content_type=row["content_type"],
         headers=_headers(row["headers"]),
     )

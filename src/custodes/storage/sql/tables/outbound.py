@@ -90,6 +90,8 @@ webhook_messages = Table(
     Column("content_type", String(100), nullable=False),
     #: Of what is forwarded: ``[[name, value], …]`` to send instead of our own headers.
     Column("headers", JsonText, nullable=False, server_default="[]"),
+    #: Flags of the trace and its ``tracestate``, to go on with it; NULL when unknown.
+    Column("trace_context", Text()),
     UniqueConstraint("tenant_id", "idempotency_key"),
     Index(None, "tenant_id", "created_at", "id"),
     Index(None, "tenant_id", "trace_id"),
