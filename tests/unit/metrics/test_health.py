@@ -405,7 +405,7 @@ def test_a_system_is_called_the_same_in_a_list_and_in_a_sentence(system: str, na
 async def test_a_system_that_is_well_again_is_told_with_the_reasons_of_before(
     monitor: HealthMonitor, api: Plane, clock: FakeClock
 ):
-    """Given an API that was degraded and is well again when a rule tells of it, then the reasons are told, for a while."""
+    """Given an API that is well again when a rule tells that it was degraded, then it tells why, for a while."""
     assert await monitor.tell("api", Health.DEGRADED) == "The API is degraded."
     clock.advance(SECOND)
     api.figures["error_rate"] = 0.07

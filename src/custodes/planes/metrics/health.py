@@ -179,7 +179,7 @@ class HealthMonitor:
         return found if system is None else rejudge(found, system.thresholds, system.unwell if whole else {})
 
     async def tell(self, system: str, state: Health) -> str:
-        """Say in a sentence that a system is in a state, or was of late, with the reasons that this process has seen."""
+        """Say in a sentence that a system is in a state, or was of late; with the reasons that were seen here."""
         await self.check()
         known = self._systems.get(system)
         lately = known is not None and self._clock.monotonic() - known.said_at <= REASONS_FOR
