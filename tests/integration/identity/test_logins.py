@@ -291,6 +291,47 @@ async def test_one_address_cannot_go_through_many_accounts(identity: Identity, c
     assert looked_at <= FREE_FAILURES + 6
 
 
+async def test_an_account_of_ones_own_buys_no_guesses_at_others(identity: Identity, ann: str, clock: FakeClock) -> None:
+    """
+    Given somebody who has an account,
+    When they sign in with it after each few guesses at other accounts,
+    Then the address waits as if they had not.
+    """
+    looked_at = 0
+    for number in range(60):
+        try:
+            if number % FREE_FAILURES == FREE_FAILURES - 1:
+                await identity.logins.sign_in("ann", PASSWORD, HERE)
+            else:
+                await identity.logins.sign_in(f"user-{number}", "Summer2026!!", HERE)
+        except TooManyAttempts:
+            pass
+        except AuthenticationFailed:
+            looked_at += 1
+        clock.advance(SECOND)
+    assert looked_at <= FREE_FAILURES + 6
+
+
+async def test_a_right_password_makes_nobody_at_its_address_wait(
+    identity: Identity, ann: str, clock: FakeClock
+) -> None:
+    """
+    Given an office, of which somebody has failed so often that its address had to wait, and has waited,
+    When Ann signs in there, again and again for an hour,
+    Then nobody waits for it, and what had failed is forgotten after that hour.
+    """
+    for _ in range(FREE_FAILURES + 4):
+        await fail(identity, HERE, subject="somebody")
+        clock.advance(MINUTE)
+
+    for _ in range(60):
+        await identity.logins.sign_in("ann", PASSWORD, HERE)
+        await identity.logins.sign_in("ann", PASSWORD, HERE)
+        clock.advance(MINUTE)
+
+    await fail(identity, HERE, subject="somebody else", times=FREE_FAILURES)
+
+
 async def test_a_clock_that_is_set_back_stretches_no_wait(identity: Identity, ann: str, clock: FakeClock) -> None:
     """Given a wait of a second; when the clock is set back by an hour; then it is a second from now, however often
     somebody tries."""

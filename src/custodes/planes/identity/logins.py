@@ -14,7 +14,7 @@ from custodes.planes.identity.passwords import Passwords, check_password, passwo
 from custodes.planes.identity.ports import IdentityStore
 from custodes.planes.identity.profiles import MAX_SUBJECT
 from custodes.planes.identity.sessions import Client, Opened, Sessions
-from custodes.planes.identity.throttle import KNOWN_FOR, Throttle, TooManyAttempts
+from custodes.planes.identity.throttle import KNOWN_FOR, Reserved, Throttle, TooManyAttempts
 from custodes.runtime.bus import Bus
 from custodes.runtime.transactions import Transaction, Work, nothing
 
@@ -95,7 +95,7 @@ class Logins:
                 given another password while this one was looked at.
         """
         subject = subject[:MAX_SUBJECT]
-        profile, credential = await self._admit(subject, client, trace_id)
+        profile, credential, reserved = await self._admit(subject, client, trace_id)
         right = await self._passwords.verify(credential.password_hash if credential else None, password)
         if profile is None or credential is None or not right or profile.state is not State.ACTIVE:
             raise self._refused(profile, client, trace_id)
@@ -108,7 +108,7 @@ class Logins:
             current = self._store.get_credential(tx, profile.id)
             if not (_same_password(current, credential) and self._may_come_in(tx, profile)):
                 return False
-            self._throttle.forgive(tx, subject, client.ip)
+            self._throttle.forgive(tx, subject, client.ip, reserved)
             if fresh is not credential and current == credential:
                 self._store.put_credential(tx, fresh)
             self._sessions.keep(tx, opened)
@@ -166,16 +166,22 @@ class Logins:
         if new == current:
             msg = "The new password is the old one"
             raise Conflict(msg, remedy="Choose another one")
-        await self._admit(profile.subject, client, "")
+        *_, reserved = await self._admit(profile.subject, client, "")
         if not await self._passwords.verify(credential.password_hash, current):
             self._tell("auth.password_changed", profile, client, "", "The current password is wrong")
             msg = "The current password is wrong"
             raise AuthenticationFailed(msg)
         password_hash = await self._passwords.hash(new)
-        return await self._set_password(profile, credential, password_hash, client, also)
+        return await self._set_password(profile, credential, password_hash, client, also, reserved)
 
     async def _set_password(
-        self, profile: Profile, before: Credential, password_hash: str, client: Client, also: Work
+        self,
+        profile: Profile,
+        before: Credential,
+        password_hash: str,
+        client: Client,
+        also: Work,
+        reserved: Reserved,
     ) -> Login:
         now = self._clock.now()
         opened = self._sessions.draw(profile, client)
@@ -189,7 +195,7 @@ class Logins:
             if not self._may_come_in(tx, profile):
                 msg = "The profile was disabled meanwhile"
                 raise Conflict(msg, remedy="Ask an owner")
-            self._throttle.forgive(tx, profile.subject, client.ip)
+            self._throttle.forgive(tx, profile.subject, client.ip, reserved)
             self._store.put_credential(tx, after)
             self._store.end_sessions(tx, profile.id, now)
             self._sessions.keep(tx, opened)
@@ -198,23 +204,25 @@ class Logins:
         await self._store.write(work)
         return Login(opened, profile, must_change_password=False)
 
-    async def _admit(self, subject: str, client: Client, trace_id: str) -> tuple[Profile | None, Credential | None]:
+    async def _admit(
+        self, subject: str, client: Client, trace_id: str
+    ) -> tuple[Profile | None, Credential | None, Reserved]:
         """Count the attempt, and find the account; what nobody has time to look at is no guess."""
         self._passwords.check_room()
         now = self._clock.now()
 
-        def work(tx: Transaction) -> tuple[int, Profile | None, Credential | None]:
+        def work(tx: Transaction) -> tuple[Profile | None, Credential | None, Reserved]:
             profile = self._store.find_profile(tx, LOCAL, subject)
             known = profile is not None and self._store.signed_in_from(tx, profile.id, client.ip, now - KNOWN_FOR)
-            wait = self._throttle.reserve(tx, subject, client.ip, known_address=known)
-            return wait, profile, None if profile is None else self._store.get_credential(tx, profile.id)
+            reserved = self._throttle.reserve(tx, subject, client.ip, known_address=known)
+            return profile, None if profile is None else self._store.get_credential(tx, profile.id), reserved
 
-        wait, profile, credential = await self._store.write(work)
-        if wait:
+        profile, credential, reserved = await self._store.write(work)
+        if reserved.wait:
             if self._room(now):
-                self._tell("auth.locked", None, client, trace_id, f"{wait} s to wait")
-            raise TooManyAttempts(wait)
-        return profile, credential
+                self._tell("auth.locked", None, client, trace_id, f"{reserved.wait} s to wait")
+            raise TooManyAttempts(reserved.wait)
+        return profile, credential, reserved
 
     def _room(self, now: int) -> bool:
         if now // MINUTE != self._minute:

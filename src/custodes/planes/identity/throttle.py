@@ -4,13 +4,16 @@ An attempt is counted as failed *before* the password is looked at and forgiven 
 at the same moment do not get many guesses. What one account may cost its real owner is bounded: the wait never exceeds
 :data:`ACCOUNT_CAP`, and an address from which the account was signed in before has a count of its own, which strangers
 cannot drive up. So nobody can lock somebody else out for good.
+
+A right password forgives an address what failed at that account, not what failed at others: else whoever has an account
+of their own would guess at all others without a wait, by signing in now and then.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from custodes.errors import RateLimited
 from custodes.kernel.clock import DAY, HOUR, MINUTE, SECOND, Clock
@@ -48,6 +51,20 @@ class TooManyAttempts(RateLimited):
         self.retry_after = retry_after
 
 
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """An attempt that was counted in advance, or what it has to wait for."""
+
+    #: Seconds to wait; 0 when it was counted.
+    wait: int
+    #: When it was counted, microseconds.
+    at: int
+    #: What of the account it counts under.
+    account: bytes
+    #: The count of the address without it.
+    address: Attempts
+
+
 class Throttle:
     """Counts failed logins in the store, so that all workers count together.
 
@@ -63,11 +80,11 @@ class Throttle:
         self._clock = clock
         self._client_of = client_of
 
-    def reserve(self, tx: Transaction, subject: str, ip: str, *, known_address: bool) -> int:
+    def reserve(self, tx: Transaction, subject: str, ip: str, *, known_address: bool) -> Reserved:
         """Count an attempt as failed, in advance.
 
         Returns:
-            0 when it was counted, else the seconds to wait: it must not even be looked at, and nothing was counted.
+            What :meth:`forgive` needs. With seconds to wait it must not even be looked at, and nothing was counted.
         """
         account = _key("account", subject, ip) if known_address else _key("account", subject)
         counted = ((_key("ip", self._client_of(ip)), ADDRESS_CAP), (account, ACCOUNT_CAP))
@@ -75,17 +92,34 @@ class Throttle:
         now = self._clock.now()
         before = [(self._current(tx, key, now, cap), cap) for key, cap in counted]
         wait = max(attempts.blocked_until for attempts, _ in before) - now
-        if wait > 0:
-            return -(-wait // SECOND)
+        reserved = Reserved(max(0, -(-wait // SECOND)), now, account, before[0][0])
+        if reserved.wait:
+            return reserved
         for attempts, cap in before:
             self._store.put_attempts(tx, _one_more(attempts, now, cap))
         self._store.drop_attempts(tx, now - FORGET_AFTER, _CLEAN_UP)
-        return 0
+        return reserved
 
-    def forgive(self, tx: Transaction, subject: str, ip: str) -> None:
-        """Forget the failures: the password was right."""
-        for key in (_key("ip", self._client_of(ip)), _key("account", subject), _key("account", subject, ip)):
+    def forgive(self, tx: Transaction, subject: str, ip: str, reserved: Reserved) -> None:
+        """Forget the failures at the account, for its address too: the password was right."""
+        # The order of reserve, so that two who sign in at once do not wait for each other's rows.
+        self._store.take_turn(tx, reserved.address.key.hex(), reserved.account.hex())
+        self._forgive_address(tx, reserved)
+        for key in (_key("account", subject), _key("account", subject, ip)):
             self._store.forget_attempts(tx, key)
+
+    def _forgive_address(self, tx: Transaction, reserved: Reserved) -> None:
+        address = self._store.get_attempts(tx, reserved.address.key)
+        if address is None:
+            return
+        account = self._store.get_attempts(tx, reserved.account)
+        left = address.failures - (account.failures if account else 1)
+        if left <= 0:
+            self._store.forget_attempts(tx, address.key)
+        elif address.last_at == reserved.at:  # nothing has failed since: as if there had been no attempt
+            self._store.put_attempts(tx, replace(reserved.address, failures=left))
+        else:
+            self._store.put_attempts(tx, replace(address, failures=left))
 
     def _current(self, tx: Transaction, key: bytes, now: int, cap: int) -> Attempts:
         found = self._store.get_attempts(tx, key)
