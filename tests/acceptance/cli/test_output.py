@@ -114,9 +114,11 @@ def test_programs_get_json_of_a_command_that_is_not_understood_too(
     assert told["remedy"].startswith(remedy)
 
 
-#: Presses Ctrl-C when a module is imported.
+#: Presses Ctrl-C when a module is imported; where it means something, which it does not for what runs in the background.
 _PRESSED = """
 import os, signal, sys
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 class Pressing:
     def find_spec(self, name, path=None, target=None):
