@@ -180,7 +180,7 @@ def _for_programs() -> None:
         SystemExit: with its exit code.
     """
     try:
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False, prog_name="custodes")
     except _NotUnderstood as raised:
         error: Any = raised
         context = getattr(error, "ctx", None)
