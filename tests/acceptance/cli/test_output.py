@@ -114,7 +114,7 @@ def test_programs_get_json_of_a_command_that_is_not_understood_too(
     assert told["remedy"].startswith(remedy)
 
 
-#: Presses Ctrl-C when a module is imported; where it means something, which it does not for what runs in the background.
+#: Presses Ctrl-C when a module is imported, as in a terminal: what runs in the background is deaf to it.
 _PRESSED = """
 import os, signal, sys
 
