@@ -182,8 +182,9 @@ class HealthMonitor:
         """Say in a sentence that a system is in a state, or was of late; with the reasons that were seen here."""
         await self.check()
         known = self._systems.get(system)
-        lately = known is not None and self._clock.monotonic() - known.said_at <= REASONS_FOR
-        if known is None or known.said is None or not lately or state is Health.HEALTHY:
+        if known is None or known.said is None or state is Health.HEALTHY:
+            return f"{stands(system, state)}."
+        if self._clock.monotonic() - known.said_at > REASONS_FOR:
             return f"{stands(system, state)}."
         return told(replace(known.said, state=state))
 

@@ -25,7 +25,7 @@ Statement = tuple[str, dict[str, Any]]
 Query = Select[*tuple[Any, ...]]
 
 #: As which dialect a statement is written so that a driver takes it with names of its values.
-DIALECTS: dict[str, Dialect] = {
+_DIALECTS: dict[str, Dialect] = {
     "sqlite": sqlite.dialect(paramstyle="named"),  # pyright: ignore[reportNoOverloadImplementation]
     "postgresql": postgresql.psycopg.dialect(),
 }
@@ -100,7 +100,7 @@ class _Conversation:
 
 def written(query: Query, dialect: str) -> Statement:
     """Write a query as its driver wants it."""
-    compiled = query.compile(dialect=DIALECTS[dialect], compile_kwargs={"render_postcompile": True})
+    compiled = query.compile(dialect=_DIALECTS[dialect], compile_kwargs={"render_postcompile": True})
     return str(compiled), dict(compiled.params)
 
 
